@@ -1,0 +1,64 @@
+//! Ids: one type per entity over a `UUIDv7`, so that an id of one kind cannot stand where another is wanted.
+
+use uuid::Uuid;
+
+use crate::Timestamp;
+
+/// Declares an id type.
+macro_rules! id {
+    ($(#[$meta:meta])* $name:ident) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new id: `UUIDv7` from the clock's milliseconds and random bytes.
+            #[must_use]
+            pub fn new(now: Timestamp, random: [u8; 10]) -> Self {
+                Self(v7(now, random))
+            }
+
+            /// The id that a row or a request holds.
+            #[must_use]
+            pub const fn from_uuid(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+
+            /// The id as a UUID, for storage.
+            #[must_use]
+            pub const fn uuid(self) -> Uuid {
+                self.0
+            }
+
+            /// Reads the hyphenated form that the API shows; nothing else is an id.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                if text.len() != 36 {
+                    return None;
+                }
+                Uuid::try_parse(text).ok().map(Self)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+id!(/// A message.
+    MessageId);
+id!(/// A conversation.
+    ConversationId);
+id!(/// A sender.
+    SenderId);
+id!(/// An attachment, or an upload that becomes one.
+    AttachmentId);
+
+/// `UUIDv7`: 48 bits of milliseconds, then random bits, so that ids of one clock sort by creation.
+fn v7(now: Timestamp, random: [u8; 10]) -> Uuid {
+    let millis = u64::try_from(now.as_millis()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+}

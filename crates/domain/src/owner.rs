@@ -1,0 +1,35 @@
+//! The tenant. Everything belongs to one, and every statement names it.
+
+/// Whose data it is: 1 to 128 printable ASCII characters without spaces.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Owner(String);
+
+impl Owner {
+    /// The longest name of an owner.
+    pub const MAX_LEN: usize = 128;
+
+    /// Checks and wraps a name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        let fits = (1..=Self::MAX_LEN).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic());
+        fits.then(|| Self(name.to_owned()))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Owner {
+    fn default() -> Self {
+        Self("default".to_owned())
+    }
+}
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
