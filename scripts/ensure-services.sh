@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Makes sure that the tests find Postgres and Redis. They start throw-away servers themselves; only the binaries are
+# needed, or TEST_DATABASE_URL and TEST_REDIS_URL of servers that may be filled with test data.
+set -euo pipefail
+
+have_postgres() {
+  [[ -n ${TEST_DATABASE_URL:-} ]] && return
+  command -v initdb >/dev/null && command -v postgres >/dev/null && return
+  compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null # Debian keeps them off the PATH
+}
+
+have_redis() {
+  [[ -n ${TEST_REDIS_URL:-} ]] || command -v redis-server >/dev/null
+}
+
+missing=()
+have_postgres || missing+=(postgresql)
+have_redis || missing+=(redis-server)
+[[ ${#missing[@]} -eq 0 ]] && exit
+
+if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
+  echo "The tests need ${missing[*]}, which is not here." >&2
+  echo "Install it (Debian, Ubuntu: sudo apt-get install ${missing[*]}; macOS: brew install postgresql redis)," >&2
+  echo "or set TEST_DATABASE_URL and TEST_REDIS_URL to servers that may be filled with test data." >&2
+  exit 1
+fi
+
+echo "installing ${missing[*]} for the tests"
+# 101 forbids the packages to start their system services.
+policy=/usr/sbin/policy-rc.d
+if [[ ! -e $policy ]]; then
+  trap 'rm -f "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod +x "$policy"
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq </dev/null
+apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null >/dev/null
+
+have_postgres && have_redis || {
+  echo "${missing[*]} was installed but its binaries are not where they are looked for." >&2
+  exit 1
+}
