@@ -1,1 +1,35 @@
-//! testkit
+//! Throw-away servers and the `parlance` binary as a child, for tests and benches only.
+//!
+//! - Nothing outlives the test process: every child runs under `setpriv --pdeathsig`, started by a thread that lives as
+//!   long as the process, and what a killed process left on disk is swept by the next one (see [`sweep`]).
+//! - Nothing is shared by accident: a database, a Redis or a file per test.
+//! - Nothing sleeps for a fixed time: readiness is read from the child itself, conditions are awaited by [`eventually`].
+//! - Failures panic with what to do about them, and with the end of the child's log.
+//!
+//! Linux only; needs `setpriv` and `ipcrm` (util-linux), a shell, and the servers themselves or
+//! `TEST_DATABASE_URL` and `TEST_REDIS_URL`.
+//!
+//! To add a server: a module that says how to launch it, when it is ready and which signal stops it, around
+//! `server::Server`.
+
+mod child;
+mod database;
+mod ports;
+mod postgres;
+mod process;
+mod redis;
+mod scratch;
+mod server;
+mod signal;
+mod sqlite;
+mod tools;
+mod wait;
+
+pub use database::TestDatabase;
+pub use ports::free_port;
+pub use postgres::{Postgres, PostgresConfig};
+pub use process::{Builder, Finished, Parlance};
+pub use redis::Redis;
+pub use scratch::sweep;
+pub use sqlite::SqliteFile;
+pub use wait::eventually;

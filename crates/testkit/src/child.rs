@@ -1,0 +1,194 @@
+//! One child process: how it is started so that it cannot outlive us, what it wrote, and how it ends.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
+
+use crate::scratch::{NOBODY, uid};
+use crate::signal;
+use crate::wait::poll;
+
+/// How many lines of a log a failure shows.
+const TAIL: usize = 40;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The kernel sends the death signal when the THREAD that spawned the child ends, and a test's thread ends with the
+/// test. This one ends with the process.
+static SPAWNER: LazyLock<mpsc::Sender<Job>> = LazyLock::new(|| {
+    let (jobs, queue) = mpsc::channel::<Job>();
+    std::thread::Builder::new()
+        .name("testkit-spawner".to_owned())
+        .spawn(move || queue.into_iter().for_each(|job| job()))
+        .expect("a thread to spawn from");
+    jobs
+});
+
+fn spawn_for_life(mut command: Command) -> io::Result<Child> {
+    let (reply, answer) = mpsc::channel();
+    SPAWNER
+        .send(Box::new(move || {
+            let _ = reply.send(command.spawn());
+        }))
+        .expect("the spawner lives as long as the process");
+    answer.recv().expect("the spawner answers every job")
+}
+
+/// How to start a child.
+#[derive(Debug, Clone)]
+pub(crate) struct Launch {
+    pub(crate) program: PathBuf,
+    pub(crate) args: Vec<OsString>,
+    /// All of its environment besides the PATH: a developer's `PGDATA` or `DATABASE_URL` must not reach it.
+    pub(crate) env: Vec<(OsString, OsString)>,
+    /// Where it runs and where its output goes.
+    pub(crate) dir: PathBuf,
+    /// What it gets when we die.
+    pub(crate) death_signal: &'static str,
+    /// Whether it runs as nobody when we are root.
+    pub(crate) demote: bool,
+}
+
+impl Launch {
+    pub(crate) fn spawn(&self) -> Process {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", self.death_signal]);
+        if self.demote && uid() == 0 {
+            command.arg(format!("--reuid={NOBODY}"));
+            command.arg(format!("--regid={NOBODY}"));
+            command.arg("--clear-groups");
+        }
+        command.arg("--").arg(&self.program).args(&self.args);
+        command.env_clear().envs(self.env.iter().cloned());
+        command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        let stdout = Output::open(self.dir.join("stdout"));
+        let stderr = Output::open(self.dir.join("stderr"));
+        command
+            .current_dir(&self.dir)
+            .stdin(Stdio::null())
+            .stdout(stdout.file())
+            .stderr(stderr.file());
+        let child = spawn_for_life(command).unwrap_or_else(|e| {
+            panic!(
+                "{} was not started through setpriv (util-linux): {e}",
+                self.program.display()
+            )
+        });
+        Process {
+            pid: child.id(),
+            child: Mutex::new(child),
+            stdout,
+            stderr,
+        }
+    }
+}
+
+/// What a child writes to one of its outputs: a file, so that nobody has to read for the child to go on.
+#[derive(Debug)]
+pub(crate) struct Output {
+    path: PathBuf,
+    /// Where this child begins; an earlier one in the same directory wrote what is before.
+    start: usize,
+}
+
+impl Output {
+    fn open(path: PathBuf) -> Self {
+        let start = fs::read(&path).map_or(0, |written| written.len());
+        Self { path, start }
+    }
+
+    fn file(&self) -> File {
+        File::options()
+            .append(true)
+            .create(true)
+            .open(&self.path)
+            .expect("an output file opens")
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let written = fs::read(&self.path).unwrap_or_default();
+        String::from_utf8_lossy(written.get(self.start..).unwrap_or_default()).into_owned()
+    }
+}
+
+/// A running or ended child; killed on drop.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Mutex<Child>,
+    pid: u32,
+    pub(crate) stdout: Output,
+    pub(crate) stderr: Output,
+}
+
+impl Process {
+    /// `setpriv` becomes the program, so this is the program's own pid.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    pub(crate) fn exited(&self) -> Option<ExitStatus> {
+        self.child()
+            .try_wait()
+            .expect("a child can be asked for its status")
+    }
+
+    pub(crate) fn wait(&self, within: Duration) -> Option<ExitStatus> {
+        poll(within, || self.exited())
+    }
+
+    /// Signals the process alone. Until we have taken its status nobody else can have its pid.
+    pub(crate) fn signal(&self, name: &str) {
+        let mut child = self.child();
+        if matches!(child.try_wait(), Ok(None)) {
+            signal::send(name, &[self.pid]);
+        }
+    }
+
+    /// Kills the process with its children, and returns when they are gone.
+    pub(crate) fn kill9(&self) {
+        if self.exited().is_some() {
+            return;
+        }
+        if signal::children(self.pid).is_empty() {
+            self.child().kill().expect("a child can be killed");
+        } else {
+            signal::kill_tree(self.pid);
+        }
+        self.child()
+            .wait()
+            .expect("a killed child can be waited for");
+    }
+
+    pub(crate) fn pause(&self) {
+        if self.exited().is_none() {
+            signal::stop_tree(self.pid);
+        }
+    }
+
+    pub(crate) fn resume(&self) {
+        if self.exited().is_none() {
+            signal::continue_tree(self.pid);
+        }
+    }
+
+    /// The last lines of both outputs.
+    pub(crate) fn tail(&self) -> String {
+        let text = self.stdout.text() + &self.stderr.text();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(TAIL)..].join("\n")
+    }
+
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill9();
+    }
+}

@@ -1,0 +1,216 @@
+//! A throw-away Postgres.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use crate::child::{Launch, Process};
+use crate::database::TestDatabase;
+use crate::server::{Habits, Server};
+use crate::tools;
+
+const INITDB: Duration = Duration::from_mins(1);
+/// The longest path of a Unix socket that the kernel takes, without its final zero.
+const LONGEST_SOCKET: usize = 107;
+
+const HABITS: Habits = Habits {
+    kind: "postgres",
+    stop_signal: "INT",
+    discard_signal: "QUIT",
+    ready: is_ready,
+};
+
+/// What a test wants of its own Postgres.
+#[derive(Debug, Clone)]
+pub struct PostgresConfig {
+    /// Whether a commit waits until its log record is with the system. Off is faster and enough while only the service
+    /// is killed; a test that kills Postgres and looks for what was committed needs it on.
+    pub synchronous_commit: bool,
+    /// How many connections the server takes.
+    pub max_connections: u32,
+    /// Further settings, `name = value`; they win over the rest.
+    pub settings: Vec<(String, String)>,
+}
+
+impl Default for PostgresConfig {
+    fn default() -> Self {
+        Self {
+            synchronous_commit: false,
+            max_connections: 200,
+            settings: Vec::new(),
+        }
+    }
+}
+
+/// A Postgres server to make databases in.
+#[derive(Debug)]
+pub struct Postgres {
+    url: String,
+    server: Option<Arc<Server>>,
+    shared: bool,
+}
+
+impl Postgres {
+    /// The server of this test process, started at its first use: the one of `TEST_DATABASE_URL`, or else a throw-away
+    /// one.
+    pub fn shared() -> &'static Self {
+        static SHARED: LazyLock<Postgres> = LazyLock::new(|| {
+            let given = std::env::var("TEST_DATABASE_URL")
+                .ok()
+                .filter(|url| !url.is_empty());
+            match given {
+                Some(url) => Postgres {
+                    url,
+                    server: None,
+                    shared: true,
+                },
+                None => Postgres {
+                    shared: true,
+                    ..Postgres::start(PostgresConfig::default())
+                },
+            }
+        });
+        &SHARED
+    }
+
+    /// A server for one test, which may kill it.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "`start(PostgresConfig { .. })` reads best"
+    )]
+    pub fn start(config: PostgresConfig) -> Self {
+        let bin = tools::postgres_bin();
+        let launch = |dir: &Path, port| server(&bin, dir, port, &config);
+        let server = Server::start(HABITS, |dir| initdb(&bin, dir), launch);
+        let url = format!("postgres://postgres@127.0.0.1:{}/postgres", server.port);
+        Self {
+            url,
+            server: Some(Arc::new(server)),
+            shared: false,
+        }
+    }
+
+    /// The URL of the server's maintenance database.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A new, empty database, in the server's default encoding and locale.
+    pub async fn create_database(&self) -> TestDatabase {
+        TestDatabase::create(&self.url, self.server.is_none()).await
+    }
+
+    /// Kills the server and everything it forked, as a crash of the machine's Postgres would.
+    pub fn kill9(&self) {
+        self.own().kill9();
+    }
+
+    /// Starts the server again on the same port with the same data, after a clean shutdown if it still runs.
+    pub async fn restart(&self) {
+        Arc::clone(self.own()).restart().await;
+    }
+
+    /// Freezes the server and its connections: they stay open and nothing answers.
+    pub fn pause(&self) {
+        self.own().pause();
+    }
+
+    /// Ends a [`pause`](Self::pause).
+    pub fn resume(&self) {
+        self.own().resume();
+    }
+
+    /// The pid of the server; it changes with a restart.
+    pub fn pid(&self) -> u32 {
+        self.own().pid()
+    }
+
+    /// Where the server keeps its data and its log, the files `stdout` and `stderr`.
+    pub fn dir(&self) -> &Path {
+        self.own().dir()
+    }
+
+    fn own(&self) -> &Arc<Server> {
+        match &self.server {
+            Some(server) if !self.shared => server,
+            _ => panic!("other tests use this server too: take one from Postgres::start"),
+        }
+    }
+}
+
+fn initdb(bin: &Path, dir: &Path) {
+    let mut args: Vec<OsString> = vec!["-D".into(), dir.join("data").into()];
+    let options = [
+        "--no-sync",
+        "-A",
+        "trust",
+        "-U",
+        "postgres",
+        "--locale=C.UTF-8",
+        "-E",
+        "UTF8",
+    ];
+    args.extend(options.map(Into::into));
+    let launch = Launch {
+        program: bin.join("initdb"),
+        args,
+        env: Vec::new(),
+        dir: dir.to_owned(),
+        death_signal: "KILL",
+        demote: true,
+    };
+    let process = launch.spawn();
+    match process.wait(INITDB) {
+        Some(status) if status.success() => {}
+        Some(status) => panic!("initdb failed ({status}):\n{}", process.tail()),
+        None => panic!("initdb did not end within {INITDB:?}:\n{}", process.tail()),
+    }
+}
+
+fn server(bin: &Path, dir: &Path, port: u16, config: &PostgresConfig) -> Launch {
+    let socket = dir.join(format!(".s.PGSQL.{port}"));
+    let sockets = if socket.as_os_str().len() <= LONGEST_SOCKET {
+        dir
+    } else {
+        Path::new("")
+    };
+    let on_off = |on| if on { "on" } else { "off" };
+    let settings = [
+        ("listen_addresses", "127.0.0.1".to_owned()),
+        ("port", port.to_string()),
+        ("unix_socket_directories", sockets.display().to_string()),
+        // Nothing here has to survive the machine, only processes.
+        ("fsync", "off".to_owned()),
+        (
+            "synchronous_commit",
+            on_off(config.synchronous_commit).to_owned(),
+        ),
+        ("max_connections", config.max_connections.to_string()),
+        ("shared_buffers", "64MB".to_owned()),
+        // In the data directory, where it goes away with it; a killed server would leave it in /dev/shm.
+        ("dynamic_shared_memory_type", "mmap".to_owned()),
+    ];
+    let settings = settings
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value));
+    let mut args: Vec<OsString> = vec!["-D".into(), dir.join("data").into()];
+    for (name, value) in settings.chain(config.settings.iter().cloned()) {
+        args.extend(["-c".into(), format!("{name}={value}").into()]);
+    }
+    Launch {
+        program: bin.join("postgres"),
+        args,
+        env: Vec::new(),
+        dir: dir.to_owned(),
+        death_signal: "QUIT",
+        demote: true,
+    }
+}
+
+/// The server writes its state into its pid file; a killed one leaves the file, hence the look at the pid.
+fn is_ready(dir: &Path, process: &Process) -> bool {
+    let pid_file = std::fs::read_to_string(dir.join("data/postmaster.pid")).unwrap_or_default();
+    let lines: Vec<&str> = pid_file.lines().map(str::trim).collect();
+    lines.first() == Some(&process.pid().to_string().as_str()) && lines.get(7) == Some(&"ready")
+}

@@ -1,0 +1,143 @@
+//! A throw-away Redis.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+use crate::child::{Launch, Process};
+use crate::server::{Habits, Server};
+use crate::tools;
+
+const HABITS: Habits = Habits {
+    kind: "redis",
+    stop_signal: "TERM",
+    discard_signal: "KILL",
+    ready: is_ready,
+};
+
+/// A Redis server without persistence: a restarted one is empty.
+#[derive(Debug)]
+pub struct Redis {
+    url: String,
+    server: Option<Arc<Server>>,
+    shared: bool,
+}
+
+impl Redis {
+    /// The server of this test process: the one of `TEST_REDIS_URL`, or else a throw-away one. For tests that can share
+    /// a key space; one of its own takes a test some ten milliseconds.
+    pub fn shared() -> &'static Self {
+        static SHARED: LazyLock<Redis> = LazyLock::new(|| {
+            let given = std::env::var("TEST_REDIS_URL")
+                .ok()
+                .filter(|url| !url.is_empty());
+            match given {
+                Some(url) => Redis {
+                    url,
+                    server: None,
+                    shared: true,
+                },
+                None => Redis {
+                    shared: true,
+                    ..Redis::start()
+                },
+            }
+        });
+        &SHARED
+    }
+
+    /// A server for one test, which may kill it.
+    pub fn start() -> Self {
+        Self::start_with::<[&str; 0]>([])
+    }
+
+    /// A server with further arguments, such as `["--maxmemory", "4mb", "--maxmemory-policy", "allkeys-lru"]`. The log
+    /// level must stay at notice or below, for readiness is read from the log.
+    pub fn start_with<A>(extra: A) -> Self
+    where
+        A: IntoIterator,
+        A::Item: Into<OsString>,
+    {
+        let program = tools::redis_server();
+        let extra: Vec<OsString> = extra.into_iter().map(Into::into).collect();
+        let launch = |dir: &Path, port: u16| {
+            let mut args: Vec<OsString> = vec!["--port".into(), port.to_string().into()];
+            let options = [
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+                "--dir",
+            ];
+            args.extend(options.map(Into::into));
+            args.push(dir.into());
+            args.extend(extra.iter().cloned());
+            Launch {
+                program: program.clone(),
+                args,
+                env: Vec::new(),
+                dir: dir.to_owned(),
+                death_signal: "KILL",
+                demote: true,
+            }
+        };
+        let server = Server::start(HABITS, |_| {}, launch);
+        let url = format!("redis://127.0.0.1:{}/", server.port);
+        Self {
+            url,
+            server: Some(Arc::new(server)),
+            shared: false,
+        }
+    }
+
+    /// `redis://127.0.0.1:port/`
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Kills the server.
+    pub fn kill9(&self) {
+        self.own().kill9();
+    }
+
+    /// Starts the server again on the same port, after a clean shutdown if it still runs. It is empty then.
+    pub async fn restart(&self) {
+        Arc::clone(self.own()).restart().await;
+    }
+
+    /// Freezes the server: connections stay open and nothing answers.
+    pub fn pause(&self) {
+        self.own().pause();
+    }
+
+    /// Ends a [`pause`](Self::pause).
+    pub fn resume(&self) {
+        self.own().resume();
+    }
+
+    /// The pid of the server; it changes with a restart.
+    pub fn pid(&self) -> u32 {
+        self.own().pid()
+    }
+
+    /// Where the server keeps its data and its log, the files `stdout` and `stderr`.
+    pub fn dir(&self) -> &Path {
+        self.own().dir()
+    }
+
+    fn own(&self) -> &Arc<Server> {
+        match &self.server {
+            Some(server) if !self.shared => server,
+            _ => panic!("other tests use this server too: take one from Redis::start"),
+        }
+    }
+}
+
+fn is_ready(_: &Path, process: &Process) -> bool {
+    process
+        .stdout
+        .text()
+        .contains("Ready to accept connections")
+}

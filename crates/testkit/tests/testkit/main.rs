@@ -1,0 +1,25 @@
+//! The testkit itself: servers start, die, come back and never stay behind.
+
+mod orphans;
+mod postgres;
+mod process;
+mod redis;
+mod sqlite;
+mod wait;
+
+use std::time::Duration;
+
+use parlance_testkit::eventually;
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// Whether a process runs; one that ended and waits for its parent does not.
+fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ")
+        .is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+async fn gone(pid: u32) {
+    eventually(SOON, async || (!is_alive(pid)).then_some(())).await;
+}

@@ -1,0 +1,81 @@
+use std::time::Duration;
+
+use parlance_testkit::Redis;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+async fn connect(redis: &Redis) -> TcpStream {
+    let address = redis
+        .url()
+        .trim_start_matches("redis://")
+        .trim_end_matches('/');
+    TcpStream::connect(address).await.unwrap()
+}
+
+/// One inline command and the first bytes of its reply.
+async fn ask(stream: &TcpStream, command: &str) -> String {
+    stream.writable().await.unwrap();
+    stream
+        .try_write(format!("{command}\r\n").as_bytes())
+        .unwrap();
+    let mut reply = [0; 256];
+    loop {
+        stream.readable().await.unwrap();
+        match stream.try_read(&mut reply) {
+            Ok(read) => return String::from_utf8_lossy(&reply[..read]).into_owned(),
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(e) => panic!("{command}: {e}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn servers_are_separate_and_go_on_drop() {
+    let (one, other) = (Redis::start(), Redis::start());
+    assert_eq!(ask(&connect(&one).await, "SET k v").await, "+OK\r\n");
+    assert_eq!(ask(&connect(&other).await, "GET k").await, "$-1\r\n");
+    let (pid, dir) = (one.pid(), one.dir().to_owned());
+    drop(one);
+    assert!(!super::is_alive(pid));
+    assert!(!dir.exists());
+}
+
+#[tokio::test]
+async fn extra_arguments_reach_the_server() {
+    let redis = Redis::start_with(["--maxmemory", "4mb", "--maxmemory-policy", "allkeys-lru"]);
+    let reply = ask(&connect(&redis).await, "CONFIG GET maxmemory-policy").await;
+    assert!(reply.contains("allkeys-lru"), "{reply}");
+}
+
+#[tokio::test]
+async fn a_killed_server_comes_back_empty_on_the_same_port() {
+    let redis = Redis::start();
+    ask(&connect(&redis).await, "SET k v").await;
+    redis.kill9();
+    redis.restart().await;
+    assert_eq!(ask(&connect(&redis).await, "GET k").await, "$-1\r\n");
+    // Once more, from a running one.
+    redis.restart().await;
+    assert_eq!(ask(&connect(&redis).await, "PING").await, "+PONG\r\n");
+}
+
+#[tokio::test]
+async fn a_paused_server_answers_when_it_goes_on() {
+    let redis = Redis::start();
+    let stream = connect(&redis).await;
+    ask(&stream, "PING").await;
+    redis.pause();
+    assert!(
+        timeout(Duration::from_millis(50), ask(&stream, "PING"))
+            .await
+            .is_err()
+    );
+    redis.resume();
+    assert_eq!(ask(&stream, "PING").await.len() % 7, 0);
+}
+
+#[test]
+#[should_panic(expected = "Redis::start")]
+fn the_shared_server_cannot_be_killed() {
+    Redis::shared().kill9();
+}
