@@ -62,3 +62,32 @@ fn v7(now: Timestamp, random: [u8; 10]) -> Uuid {
     let millis = u64::try_from(now.as_millis()).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_reads_back_and_sorts_by_its_time() {
+        let at = |millis: i64| MessageId::new(Timestamp::from_micros(millis * 1_000), [7; 10]);
+        let id = at(1_700_000_000_000);
+        assert_eq!(MessageId::parse(&id.to_string()), Some(id));
+        assert_eq!(MessageId::from_uuid(id.uuid()), id);
+        assert_eq!(id.uuid().get_version_num(), 7);
+        assert!(at(1) < at(2) && at(2) < id);
+    }
+
+    #[test]
+    fn only_the_hyphenated_form_is_an_id() {
+        let id = MessageId::new(Timestamp::from_micros(0), [0; 10]).to_string();
+        for text in [
+            "",
+            "1",
+            &id.replace('-', ""),
+            &format!("{{{id}}}"),
+            &format!("urn:uuid:{id}"),
+        ] {
+            assert_eq!(MessageId::parse(text), None, "{text}");
+        }
+    }
+}

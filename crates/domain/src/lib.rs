@@ -21,6 +21,7 @@ pub mod sender;
 pub mod sms;
 pub mod step;
 pub mod time;
+pub mod violation;
 
 pub use address::{Address, AddressError};
 pub use attachment::Attachment;
@@ -34,3 +35,4 @@ pub use owner::Owner;
 pub use sender::{Sender, SenderStatus};
 pub use step::Step;
 pub use time::Timestamp;
+pub use violation::Violation;

@@ -33,3 +33,38 @@ macro_rules! text_enum {
 }
 
 pub(crate) use text_enum;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    /// Checks that every word reads back, and that no two variants share one.
+    macro_rules! read_back {
+        ($($enum:ty),+ $(,)?) => {$({
+            let words: BTreeSet<&str> = <$enum>::ALL.iter().map(|v| v.as_str()).collect();
+            assert_eq!(words.len(), <$enum>::ALL.len());
+            for &variant in <$enum>::ALL {
+                assert_eq!(<$enum>::parse(variant.as_str()), Some(variant));
+                assert_eq!(variant.to_string(), variant.as_str());
+                assert_eq!(<$enum>::parse(&variant.as_str().to_uppercase()), None);
+            }
+            assert_eq!(<$enum>::parse(""), None);
+        })+};
+    }
+
+    #[test]
+    fn every_word_reads_back() {
+        read_back![
+            crate::Channel,
+            crate::ConversationStatus,
+            crate::DeliveryPolicy,
+            crate::Direction,
+            crate::EventType,
+            crate::MessageStatus,
+            crate::Role,
+            crate::SenderStatus,
+            crate::message::ReportStatus,
+            crate::sms::Encoding,
+        ];
+    }
+}

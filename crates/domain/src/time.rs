@@ -28,18 +28,52 @@ impl Timestamp {
     /// The moment a while later; stays at the end of time where it would overflow.
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// The moment a while earlier; stays at the beginning of time where it would overflow.
     #[must_use]
     pub fn minus(self, by: Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// How long after `earlier`; zero if it is not after it.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milliseconds_round_down_on_both_sides_of_the_epoch() {
+        assert_eq!(Timestamp::from_micros(1_999).as_millis(), 1);
+        assert_eq!(Timestamp::from_micros(-1).as_millis(), -1);
+    }
+
+    #[test]
+    fn sums_stay_within_time() {
+        let (start, end) = (
+            Timestamp::from_micros(i64::MIN),
+            Timestamp::from_micros(i64::MAX),
+        );
+        let noon = Timestamp::from_micros(43_200_000_000);
+        assert_eq!(end.plus(Duration::from_secs(1)), end);
+        assert_eq!(start.minus(Duration::MAX), start);
+        assert_eq!(noon.plus(Duration::MAX), end);
+        assert_eq!(
+            noon.plus(Duration::from_secs(2)).since(noon),
+            Duration::from_secs(2)
+        );
+        assert_eq!(noon.since(end), Duration::ZERO);
     }
 }

@@ -1,11 +1,13 @@
 //! A message and the rules by which it changes.
 
+mod content;
 mod progress;
 mod report;
 mod status;
 
+pub use content::{AttachmentView, ContentView, Limits};
 pub use progress::{Fault, Progress, ProgressEvent};
-pub use report::{Report, ReportStatus};
+pub use report::{Report, ReportStatus, ReportedError};
 pub use status::MessageStatus;
 
 use crate::text_enum::text_enum;
