@@ -1,1 +1,34 @@
-//! storage
+//! The truth: SQLite or Postgres behind one set of queries. The only crate that knows diesel.
+//!
+//! Invariants:
+//! * Every statement about an owner's data names the owner: no function takes an id without one.
+//! * A write goes through [`Tx`], which keeps its connection private, notes what it touched, appends the change feed in the
+//!   same transaction, and commits only into a [`Sink`].
+//! * Guards are SQL: an update carries the version that was read, and says [`Guarded::Stale`] where it has moved on.
+//! * Rows are locked in one order: conversation, message, the rest. The first statement that writes comes after the lock, so
+//!   that on Postgres the feed of one conversation is in the order of its sequence (see [`feed`]).
+//!
+//! To add an entity: its tables in both `migrations/`, `schema.rs`, `rows/<entity>.rs`, `queries/<entity>.rs`, and what the
+//! app may call in `db/<entity>.rs`.
+
+#[macro_use]
+mod conn;
+mod backend;
+pub mod db;
+mod error;
+pub mod feed;
+mod fields;
+mod keyset;
+mod migrate;
+mod rows;
+mod schema;
+mod touched;
+mod tx;
+mod url;
+
+pub use conn::{Database, PoolStatus, Settings};
+pub use error::{StorageError, StorageResult};
+pub use migrate::{MigrationReport, migrate, pending_migrations};
+pub use touched::{Touch, Touched};
+pub use tx::{Guarded, Sink, Tx};
+pub use url::{DatabaseUrl, DatabaseUrlError};

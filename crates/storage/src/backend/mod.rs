@@ -1,0 +1,5 @@
+//! The two databases. Each names its connection and the few statements that only it can make, and then compiles the one set
+//! of query files for itself.
+
+pub(crate) mod pg;
+pub(crate) mod sqlite;

@@ -1,0 +1,70 @@
+//! Postgres.
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, TransactionManager};
+
+use crate::feed::{Position, Snapshot, Start};
+use crate::fields::{Xid, sql::TransactionId};
+use crate::keyset::{after, up_to};
+use crate::rows::feed::FeedRow;
+use crate::schema::feed;
+
+pub(crate) type Conn = AsyncPgConnection;
+pub(crate) type Db = diesel::pg::Pg;
+
+/// A select whose rows stay locked until the end of the transaction. Unlike an UPDATE, it takes its transaction id only after
+/// the wait, which keeps the feed of one conversation in the order of its sequence.
+macro_rules! locked {
+    ($query:expr) => {
+        $query.for_update()
+    };
+}
+
+#[path = "../queries/mod.rs"]
+pub(crate) mod queries;
+
+pub(crate) async fn begin(c: &mut Conn) -> QueryResult<()> {
+    <AnsiTransactionManager as TransactionManager<Conn>>::begin_transaction(c).await
+}
+
+pub(crate) async fn commit(c: &mut Conn) -> QueryResult<()> {
+    <AnsiTransactionManager as TransactionManager<Conn>>::commit_transaction(c).await
+}
+
+pub(crate) async fn rollback(c: &mut Conn) -> QueryResult<()> {
+    <AnsiTransactionManager as TransactionManager<Conn>>::rollback_transaction(c).await
+}
+
+/// Events after a position, and the oldest transaction that still ran when they were read, in one snapshot.
+pub(crate) async fn feed_page(c: &mut Conn, from: Position, limit: i64) -> QueryResult<(Vec<FeedRow>, Option<Xid>)> {
+    let rows: Vec<(FeedRow, Xid)> = feed::table
+        .filter(after((feed::xid, feed::id), position_sql(from)))
+        .order((feed::xid, feed::id))
+        .limit(limit)
+        .select((FeedRow::as_select(), sql::<TransactionId>("pg_snapshot_xmin(pg_current_snapshot())")))
+        .load(c)
+        .await?;
+    let horizon = rows.iter().next().map(|(_, xmin)| *xmin);
+    Ok((rows.into_iter().map(|(row, _)| row).collect(), horizon))
+}
+
+/// Where a reader starts who wants what is committed from now on.
+pub(crate) async fn feed_now(c: &mut Conn) -> QueryResult<Start> {
+    let text: String = diesel::select(sql::<Text>("pg_current_snapshot()::text")).get_result(c).await?;
+    let snapshot = Snapshot::parse(&text)
+        .ok_or_else(|| diesel::result::Error::DeserializationError(format!("snapshot {text}").into()))?;
+    Ok(Start { position: Position { xid: snapshot.xmin(), id: 0 }, seen: Some(snapshot) })
+}
+
+pub(crate) async fn feed_delete_up_to(c: &mut Conn, last: Position) -> QueryResult<usize> {
+    diesel::delete(feed::table.filter(up_to((feed::xid, feed::id), position_sql(last)))).execute(c).await
+}
+
+fn position_sql(
+    position: Position,
+) -> (diesel::dsl::AsExprOf<Xid, TransactionId>, diesel::dsl::AsExprOf<i64, diesel::sql_types::BigInt>) {
+    (Xid(position.xid).into_sql::<TransactionId>(), position.id.into_sql::<diesel::sql_types::BigInt>())
+}
+

@@ -1,0 +1,62 @@
+//! SQLite.
+
+use diesel::prelude::*;
+use diesel::sqlite::SqliteConnection;
+use diesel_async::sync_connection_wrapper::{SyncConnectionWrapper, SyncTransactionManagerWrapper};
+use diesel_async::{RunQueryDsl, TransactionManager};
+
+use crate::feed::{Position, Start};
+use crate::fields::Xid;
+use crate::rows::feed::FeedRow;
+use crate::schema::feed;
+
+pub(crate) type Conn = SyncConnectionWrapper<SqliteConnection>;
+pub(crate) type Db = diesel::sqlite::Sqlite;
+type Manager = SyncTransactionManagerWrapper<diesel::connection::AnsiTransactionManager>;
+
+/// There is one writer: a row that it reads is as good as locked.
+macro_rules! locked {
+    ($query:expr) => {
+        $query
+    };
+}
+
+#[path = "../queries/mod.rs"]
+pub(crate) mod queries;
+
+/// `IMMEDIATE`: a transaction that reads first and writes later would fail with "database is locked" under another writer,
+/// and no waiting helps it then.
+pub(crate) async fn begin(c: &mut Conn) -> QueryResult<()> {
+    c.spawn_blocking(|c| diesel::connection::AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE")).await
+}
+
+pub(crate) async fn commit(c: &mut Conn) -> QueryResult<()> {
+    <Manager as TransactionManager<Conn>>::commit_transaction(c).await
+}
+
+pub(crate) async fn rollback(c: &mut Conn) -> QueryResult<()> {
+    <Manager as TransactionManager<Conn>>::rollback_transaction(c).await
+}
+
+/// Events after a position. One writer: whatever is visible is final, so there is no horizon.
+pub(crate) async fn feed_page(c: &mut Conn, from: Position, limit: i64) -> QueryResult<(Vec<FeedRow>, Option<Xid>)> {
+    let rows = feed::table
+        .filter(feed::id.gt(from.id))
+        .order(feed::id)
+        .limit(limit)
+        .select(FeedRow::as_select())
+        .load(c)
+        .await?;
+    Ok((rows, None))
+}
+
+/// Where a reader starts who wants what is committed from now on.
+pub(crate) async fn feed_now(c: &mut Conn) -> QueryResult<Start> {
+    let newest: Option<i64> = feed::table.select(diesel::dsl::max(feed::id)).get_result(c).await?;
+    let pruned = queries::feed::state(c).await?.pruned_id;
+    Ok(Start { position: Position { xid: 0, id: newest.unwrap_or(0).max(pruned) }, seen: None })
+}
+
+pub(crate) async fn feed_delete_up_to(c: &mut Conn, last: Position) -> QueryResult<usize> {
+    diesel::delete(feed::table.filter(feed::id.le(last.id))).execute(c).await
+}

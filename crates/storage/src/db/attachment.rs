@@ -1,0 +1,132 @@
+//! Attachments, uploads and their content. Content is kept in pieces, so that neither a write nor a read holds all of it.
+
+use parlance_domain::{Attachment, AttachmentId, MessageId, Owner, Timestamp};
+
+use crate::conn::Database;
+use crate::error::StorageResult;
+use crate::fields::Id;
+use crate::rows::attachment::{AttachmentRow, ChunkRow};
+use crate::tx::{Guarded, Tx};
+
+impl Database {
+    /// An attachment of a message.
+    pub async fn attachment(
+        &self,
+        owner: &Owner,
+        message: MessageId,
+        id: AttachmentId,
+    ) -> StorageResult<Option<Attachment>> {
+        let (message, id) = (Id(message.uuid()), Id(id.uuid()));
+        let row = read!(self, |c, q| q::attachment::of_message(c, owner.as_str(), message, id))?;
+        Ok(row.map(Attachment::from))
+    }
+
+    /// A piece of an attachment's content; `None` after the last.
+    pub async fn attachment_chunk(
+        &self,
+        owner: &Owner,
+        id: AttachmentId,
+        position: i32,
+    ) -> StorageResult<Option<Vec<u8>>> {
+        read!(self, |c, q| q::attachment::chunk(c, owner.as_str(), Id(id.uuid()), position))
+    }
+
+    /// Begins an upload.
+    pub async fn begin_upload(
+        &self,
+        owner: &Owner,
+        upload: &Attachment,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> StorageResult<()> {
+        let row = row(owner, upload, None, now, Some(expires_at), false);
+        let mut lease = self.writer().await?;
+        on!(lease, |c, q| q::attachment::insert(c, &row))?;
+        lease.commit().await
+    }
+
+    /// Appends a piece to an upload.
+    pub async fn append_upload(&self, id: AttachmentId, position: i32, data: Vec<u8>) -> StorageResult<()> {
+        let chunk = ChunkRow { attachment_id: Id(id.uuid()), position, data };
+        let mut lease = self.writer().await?;
+        on!(lease, |c, q| q::attachment::insert_chunk(c, &chunk))?;
+        lease.commit().await
+    }
+
+    /// Ends an upload: from now on a message may take it.
+    pub async fn complete_upload(&self, owner: &Owner, id: AttachmentId, size_bytes: i64) -> StorageResult<Guarded> {
+        let mut lease = self.writer().await?;
+        let done = on!(lease, |c, q| q::attachment::complete(c, owner.as_str(), Id(id.uuid()), size_bytes))?;
+        lease.commit().await?;
+        Ok(done.into())
+    }
+
+    /// Forgets an upload that broke off.
+    pub async fn discard_upload(&self, owner: &Owner, id: AttachmentId) -> StorageResult<()> {
+        let mut lease = self.writer().await?;
+        on!(lease, |c, q| q::attachment::discard(c, owner.as_str(), Id(id.uuid())))?;
+        lease.commit().await
+    }
+
+    /// Forgets uploads of the whole installation that nobody used in time.
+    pub async fn prune_uploads(&self, now: Timestamp) -> StorageResult<usize> {
+        let mut lease = self.writer().await?;
+        let removed = on!(lease, |c, q| q::attachment::prune(c, now.into()))?;
+        lease.commit().await?;
+        Ok(removed)
+    }
+}
+
+impl Tx {
+    /// A finished upload of the owner that no message has taken yet.
+    pub async fn upload(&mut self, id: AttachmentId) -> StorageResult<Option<Attachment>> {
+        let now = self.now.into();
+        let row = on!(self.lease, |c, q| q::attachment::upload(c, self.owner.as_str(), Id(id.uuid()), now))?;
+        Ok(row.map(Attachment::from))
+    }
+
+    /// Gives an upload to its one message; `Stale` if another was first.
+    pub async fn claim_upload(&mut self, id: AttachmentId, message: MessageId) -> StorageResult<Guarded> {
+        let (id, message, now) = (Id(id.uuid()), Id(message.uuid()), self.now.into());
+        on!(self.lease, |c, q| q::attachment::claim_upload(c, self.owner.as_str(), id, message, now)).map(Guarded::from)
+    }
+
+    /// Inserts an attachment of a message, with its content if we hold it.
+    pub async fn insert_attachment(
+        &mut self,
+        attachment: &Attachment,
+        message: MessageId,
+        pieces: Vec<Vec<u8>>,
+    ) -> StorageResult<()> {
+        let row = row(&self.owner, attachment, Some(message), self.now, None, true);
+        on!(self.lease, |c, q| q::attachment::insert(c, &row))?;
+        for (position, data) in (0..).zip(pieces) {
+            let chunk = ChunkRow { attachment_id: row.id, position, data };
+            on!(self.lease, |c, q| q::attachment::insert_chunk(c, &chunk))?;
+        }
+        Ok(())
+    }
+}
+
+fn row(
+    owner: &Owner,
+    attachment: &Attachment,
+    message: Option<MessageId>,
+    now: Timestamp,
+    expires_at: Option<Timestamp>,
+    complete: bool,
+) -> AttachmentRow {
+    let Attachment { id, filename, content_type, size_bytes, url } = attachment;
+    AttachmentRow {
+        id: Id(id.uuid()),
+        owner: owner.as_str().to_owned(),
+        message_id: message.map(|id| Id(id.uuid())),
+        filename: filename.clone(),
+        content_type: content_type.clone(),
+        size_bytes: *size_bytes,
+        url: url.clone(),
+        complete,
+        created_at: now.into(),
+        expires_at: expires_at.map(Into::into),
+    }
+}

@@ -1,0 +1,184 @@
+//! Conversations.
+
+use parlance_domain::{Channel, Conversation, ConversationId, ConversationStatus, EventType, Owner, Timestamp};
+
+use super::news;
+use crate::conn::Database;
+use crate::error::StorageResult;
+use crate::fields::{Id, Instant};
+use crate::rows::conversation::{ConversationChange, ConversationRow};
+use crate::rows::feed::payload;
+use crate::touched::Touch;
+use crate::tx::{Guarded, Tx};
+
+/// Which conversations a list shows; `None` is any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConversationFilter {
+    /// Whose.
+    pub user: Option<String>,
+    /// On which channel.
+    pub channel: Option<Channel>,
+    /// In which state.
+    pub status: Option<ConversationStatus>,
+    /// Only those with unread messages.
+    pub unread_only: bool,
+    /// With whom: their address in canonical form.
+    pub participant: Option<String>,
+}
+
+/// The place of a conversation in a list: when it was last active, and which it is.
+pub type ListPlace = (Timestamp, ConversationId);
+
+/// Where a conversation stands in lists.
+pub fn place(conversation: &Conversation) -> ListPlace {
+    (conversation.last_message_at.unwrap_or(conversation.created_at), conversation.id)
+}
+
+impl Database {
+    /// A conversation of the owner.
+    pub async fn conversation(&self, owner: &Owner, id: ConversationId) -> StorageResult<Option<Conversation>> {
+        let row = read!(self, |c, q| q::conversation::get(c, owner.as_str(), Id(id.uuid())))?;
+        row.map(Conversation::try_from).transpose()
+    }
+
+    /// A conversation by the owner's own name for it.
+    pub async fn conversation_by_external_id(&self, owner: &Owner, id: &str) -> StorageResult<Option<Conversation>> {
+        let row = read!(self, |c, q| q::conversation::by_external_id(c, owner.as_str(), id))?;
+        row.map(Conversation::try_from).transpose()
+    }
+
+    /// The owner's conversations, newest first, beyond a place.
+    pub async fn conversations(
+        &self,
+        owner: &Owner,
+        filter: &ConversationFilter,
+        beyond: Option<ListPlace>,
+        limit: i64,
+    ) -> StorageResult<Vec<Conversation>> {
+        let beyond = beyond.map(|(at, id)| (Instant::from(at), Id(id.uuid())));
+        let rows = read!(self, |c, q| q::conversation::page(c, owner.as_str(), filter, beyond, limit))?;
+        rows.into_iter().map(Conversation::try_from).collect()
+    }
+
+    /// How many conversations a list has.
+    pub async fn count_conversations(&self, owner: &Owner, filter: &ConversationFilter) -> StorageResult<i64> {
+        read!(self, |c, q| q::conversation::count(c, owner.as_str(), filter))
+    }
+
+    /// Conversations of the whole installation whose deletion was cut off before `since`.
+    pub async fn unfinished_deletions(&self, since: Timestamp, limit: i64) -> StorageResult<Vec<Conversation>> {
+        let rows = read!(self, |c, q| q::conversation::hidden(c, since.into(), limit))?;
+        rows.into_iter().map(Conversation::try_from).collect()
+    }
+}
+
+impl Tx {
+    /// Locks a conversation of the owner: the first lock of a write that has to do with its sequence.
+    pub async fn lock_conversation(&mut self, id: ConversationId) -> StorageResult<Option<Conversation>> {
+        let row = on!(self.lease, |c, q| q::conversation::lock(c, self.owner.as_str(), Id(id.uuid())))?;
+        row.map(Conversation::try_from).transpose()
+    }
+
+    /// Locks the conversation of a pair of addresses that is not closed.
+    pub async fn lock_conversation_of_pair(
+        &mut self,
+        channel: Channel,
+        ours: &str,
+        theirs: &str,
+    ) -> StorageResult<Option<Conversation>> {
+        let (owner, channel) = (self.owner.as_str(), channel.of_conversation().as_str());
+        let row = on!(self.lease, |c, q| q::conversation::lock_pair(c, owner, channel, ours, theirs))?;
+        row.map(Conversation::try_from).transpose()
+    }
+
+    /// Locks a conversation by the owner's own name for it.
+    pub async fn lock_conversation_by_external_id(&mut self, id: &str) -> StorageResult<Option<Conversation>> {
+        let row = on!(self.lease, |c, q| q::conversation::lock_external_id(c, self.owner.as_str(), id))?;
+        row.map(Conversation::try_from).transpose()
+    }
+
+    /// A conversation of the owner, unlocked.
+    pub async fn conversation(&mut self, id: ConversationId) -> StorageResult<Option<Conversation>> {
+        let row = on!(self.lease, |c, q| q::conversation::get(c, self.owner.as_str(), Id(id.uuid())))?;
+        row.map(Conversation::try_from).transpose()
+    }
+
+    /// The conversation of a pair of addresses that is not closed, unlocked.
+    pub async fn conversation_of_pair(
+        &mut self,
+        channel: Channel,
+        ours: &str,
+        theirs: &str,
+    ) -> StorageResult<Option<Conversation>> {
+        let (owner, channel) = (self.owner.as_str(), channel.of_conversation().as_str());
+        let row = on!(self.lease, |c, q| q::conversation::by_pair(c, owner, channel, ours, theirs))?;
+        row.map(Conversation::try_from).transpose()
+    }
+
+    /// A conversation by the owner's own name for it, unlocked.
+    pub async fn conversation_by_external_id(&mut self, id: &str) -> StorageResult<Option<Conversation>> {
+        let row = on!(self.lease, |c, q| q::conversation::by_external_id(c, self.owner.as_str(), id))?;
+        row.map(Conversation::try_from).transpose()
+    }
+
+    /// Whether it was inserted; `false` if its pair or its external id is taken. The caller then begins anew, locks the one
+    /// that took it and so gets a transaction id after that one's.
+    pub async fn insert_conversation(&mut self, conversation: &Conversation) -> StorageResult<bool> {
+        let row = ConversationRow::from(conversation);
+        if !on!(self.lease, |c, q| q::conversation::insert(c, &row))? {
+            return Ok(false);
+        }
+        self.touch(Touch::ConversationCreated(conversation.id, conversation.user.clone()));
+        self.tell_of_conversation(EventType::ConversationCreated, &row).await?;
+        Ok(true)
+    }
+
+    /// Writes a conversation back. `announced` unless the change is only the place that a new message takes.
+    pub async fn update_conversation(
+        &mut self,
+        found: &Conversation,
+        changed: &Conversation,
+        announced: bool,
+    ) -> StorageResult<Guarded> {
+        let row = ConversationRow::from(changed);
+        let change = ConversationChange::from(row.clone());
+        if !on!(self.lease, |c, q| q::conversation::update(c, self.owner.as_str(), row.id, found.version, &change))? {
+            return Ok(Guarded::Stale);
+        }
+        self.touch(Touch::ConversationChanged(changed.id, changed.user.clone()));
+        if found.user != changed.user {
+            self.touch(Touch::ConversationChanged(changed.id, found.user.clone()));
+        }
+        if announced {
+            self.tell_of_conversation(EventType::ConversationUpdated, &row).await?;
+        }
+        Ok(Guarded::Updated)
+    }
+
+    /// Hides a conversation and takes back what still waits to leave; its messages are removed afterwards.
+    pub async fn hide_conversation(&mut self, conversation: &Conversation) -> StorageResult<Guarded> {
+        let id = Id(conversation.id.uuid());
+        let (owner, now) = (self.owner.clone(), self.now);
+        if !on!(self.lease, |c, q| q::conversation::hide(c, owner.as_str(), id, now.into()))? {
+            return Ok(Guarded::Stale);
+        }
+        self.touch(Touch::ConversationDeleted(conversation.id, conversation.user.clone()));
+        on!(self.lease, |c, q| q::delivery::delete_of_conversation(c, owner.as_str(), id))?;
+        on!(self.lease, |c, q| q::feed::scrub_conversation(c, owner.as_str(), id))?;
+        let gone = news(&owner, EventType::ConversationDeleted, (id, None), &conversation.user, None, now);
+        on!(self.lease, |c, q| q::feed::append(c, &gone))?;
+        Ok(Guarded::Updated)
+    }
+
+    /// Removes a hidden conversation whose messages are gone.
+    pub async fn remove_hidden_conversation(&mut self, conversation: &Conversation) -> StorageResult<Guarded> {
+        let id = Id(conversation.id.uuid());
+        self.touch(Touch::ConversationDeleted(conversation.id, conversation.user.clone()));
+        on!(self.lease, |c, q| q::conversation::remove_hidden(c, self.owner.as_str(), id)).map(Guarded::from)
+    }
+
+    async fn tell_of_conversation(&mut self, kind: EventType, row: &ConversationRow) -> StorageResult<()> {
+        let event = news(&self.owner, kind, (row.id, None), &row.user_label, payload(row), self.now);
+        on!(self.lease, |c, q| q::feed::append(c, &event))
+    }
+}

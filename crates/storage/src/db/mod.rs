@@ -1,0 +1,34 @@
+//! What the app may call, by entity: reads on [`crate::Database`], writes on [`crate::Tx`]. A write here notes what it
+//! touched and appends the feed, so that no caller can forget either.
+
+pub mod attachment;
+pub mod conversation;
+pub mod delivery;
+pub mod idempotency;
+pub mod message;
+pub mod sender;
+
+use parlance_domain::{EventType, Timestamp};
+
+use crate::fields::{Doc, Id};
+use crate::rows::feed::NewFeedRow;
+
+/// An event of the feed, as a write appends it.
+pub(crate) fn news(
+    owner: &parlance_domain::Owner,
+    kind: EventType,
+    (conversation, message): (Id, Option<Id>),
+    user: &str,
+    payload: Option<Doc>,
+    now: Timestamp,
+) -> NewFeedRow {
+    NewFeedRow {
+        owner: owner.as_str().to_owned(),
+        kind: kind.as_str().to_owned(),
+        conversation_id: conversation,
+        message_id: message,
+        user_label: user.to_owned(),
+        payload,
+        time: now.into(),
+    }
+}

@@ -1,0 +1,70 @@
+//! Senders.
+
+use parlance_domain::{Channel, Owner, Sender, SenderId};
+
+use crate::conn::Database;
+use crate::error::StorageResult;
+use crate::fields::Id;
+use crate::rows::sender::SenderRow;
+use crate::touched::Touch;
+use crate::tx::{Guarded, Tx};
+
+impl Database {
+    /// A sender of the owner.
+    pub async fn sender(&self, owner: &Owner, id: SenderId) -> StorageResult<Option<Sender>> {
+        let row = read!(self, |c, q| q::sender::get(c, owner.as_str(), Id(id.uuid())))?;
+        row.map(Sender::try_from).transpose()
+    }
+
+    /// The owner's senders after one of them, in the order of their making.
+    pub async fn senders(
+        &self,
+        owner: &Owner,
+        channel: Option<Channel>,
+        after: Option<SenderId>,
+        limit: i64,
+    ) -> StorageResult<Vec<Sender>> {
+        let (channel, after) = (channel.map(Channel::as_str), after.map(|id| Id(id.uuid())));
+        let rows = read!(self, |c, q| q::sender::page(c, owner.as_str(), channel, after, limit))?;
+        rows.into_iter().map(Sender::try_from).collect()
+    }
+}
+
+impl Tx {
+    /// The sender of an address, whoever owns it: the caller compares the owner.
+    pub async fn sender_of_address(&mut self, channel: Channel, address: &str) -> StorageResult<Option<Sender>> {
+        let row = on!(self.lease, |c, q| q::sender::by_address(c, channel.as_str(), address))?;
+        row.map(Sender::try_from).transpose()
+    }
+
+    /// Locks a sender of the owner.
+    pub async fn lock_sender(&mut self, id: SenderId) -> StorageResult<Option<Sender>> {
+        let row = on!(self.lease, |c, q| q::sender::lock(c, self.owner.as_str(), Id(id.uuid())))?;
+        row.map(Sender::try_from).transpose()
+    }
+
+    /// Whether it was inserted; `false` if its address is taken.
+    pub async fn insert_sender(&mut self, sender: &Sender) -> StorageResult<bool> {
+        let row = SenderRow::from(sender);
+        self.touch(Touch::Sender(sender.id));
+        on!(self.lease, |c, q| q::sender::insert(c, &row))
+    }
+
+    /// Writes a sender back.
+    pub async fn update_sender(&mut self, found: &Sender, changed: &Sender) -> StorageResult<Guarded> {
+        let row = SenderRow::from(changed);
+        self.touch(Touch::Sender(found.id));
+        on!(self.lease, |c, q| q::sender::update(c, &row, found.version)).map(Guarded::from)
+    }
+
+    /// Whether messages wait for it.
+    pub async fn messages_wait_for_sender(&mut self, id: SenderId) -> StorageResult<bool> {
+        on!(self.lease, |c, q| q::delivery::waits_for(c, self.owner.as_str(), Id(id.uuid())))
+    }
+
+    /// Removes a sender.
+    pub async fn delete_sender(&mut self, id: SenderId) -> StorageResult<Guarded> {
+        self.touch(Touch::Sender(id));
+        on!(self.lease, |c, q| q::sender::delete(c, self.owner.as_str(), Id(id.uuid()))).map(Guarded::from)
+    }
+}

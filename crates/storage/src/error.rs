@@ -1,0 +1,78 @@
+//! What can go wrong below the app, in four kinds. Absence is not one of them: it is an `Option`.
+
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+/// A storage operation that did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// Somebody else was there first: a unique value is taken, or a row moved on.
+    #[error("conflict: {0}")]
+    Conflict(String),
+    /// A row holds what we never write.
+    #[error("inconsistent {table}.{column} in row {row}")]
+    Inconsistent {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The row's key.
+        row: String,
+    },
+    /// The database cannot be reached, is shutting down, or has no free connection in time.
+    #[error("database unavailable: {0}")]
+    Unavailable(String),
+    /// The statement ran into the time limit of its connection, or was cancelled.
+    #[error("statement timed out or was cancelled")]
+    TimedOut,
+    /// Anything else the driver says.
+    #[error("database driver: {0}")]
+    Driver(#[source] DieselError),
+}
+
+/// The result of a storage operation.
+pub type StorageResult<T> = Result<T, StorageError>;
+
+impl From<DieselError> for StorageError {
+    fn from(error: DieselError) -> Self {
+        match &error {
+            DieselError::DatabaseError(kind, info) => match kind {
+                DatabaseErrorKind::UniqueViolation => Self::Conflict(info.message().to_owned()),
+                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
+                    Self::Unavailable(info.message().to_owned())
+                }
+                DatabaseErrorKind::SerializationFailure => Self::Conflict(info.message().to_owned()),
+                _ => Self::from_message(info.message()).unwrap_or(Self::Driver(error)),
+            },
+            _ => Self::Driver(error),
+        }
+    }
+}
+
+impl StorageError {
+    /// Diesel has no kind for these; the server's words (of `lc_messages = C`, which each connection sets) tell them.
+    fn from_message(message: &str) -> Option<Self> {
+        const GONE: [&str; 8] = [
+            "terminating connection",
+            "the database system is",
+            "connection closed",
+            "connection reset",
+            "broken pipe",
+            "remaining connection slots are reserved",
+            "sorry, too many clients already",
+            "database is locked",
+        ];
+        if message.contains("statement timeout") || message.contains("due to user request") {
+            return Some(Self::TimedOut);
+        }
+        if message.contains("deadlock detected") {
+            return Some(Self::Conflict(message.to_owned()));
+        }
+        let lower = message.to_ascii_lowercase();
+        GONE.iter().any(|words| lower.contains(words)).then(|| Self::Unavailable(message.to_owned()))
+    }
+
+    /// A row that holds what we never write.
+    pub(crate) fn inconsistent(table: &'static str, column: &'static str, row: impl std::fmt::Display) -> Self {
+        Self::Inconsistent { table, column, row: row.to_string() }
+    }
+}

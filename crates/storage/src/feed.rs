@@ -1,0 +1,163 @@
+//! The change feed: every change, in an order that every reader sees alike and from which none skips a late commit.
+//!
+//! On Postgres an event carries the id of its transaction, and readers stay below the oldest transaction that still runs: all
+//! below it is final. Since a write locks its conversation (or its message) before its first writing statement, and a row
+//! lock, unlike an UPDATE, takes a transaction id only after it has waited, the events of one conversation are in the order of
+//! its sequence. On SQLite there is one writer and the id alone is the order.
+
+use parlance_domain::{Event, Owner, Timestamp};
+
+use crate::conn::Database;
+use crate::error::StorageResult;
+use crate::fields::Instant;
+use crate::rows::feed::FeedRow;
+
+/// A place in the feed: everything up to and including it has been seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Position {
+    /// The transaction; 0 on SQLite.
+    pub xid: u64,
+    /// The event.
+    pub id: i64,
+}
+
+/// An event, where it stands and whose it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeedEvent {
+    /// Where it stands.
+    pub position: Position,
+    /// Whose it is.
+    pub owner: Owner,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Some events after a position.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct FeedPage {
+    /// The events, in order.
+    pub events: Vec<FeedEvent>,
+    /// Whether there may be more right after them.
+    pub more: bool,
+    /// The time of the oldest event that is written and cannot be shown yet, because an older transaction still runs.
+    pub held_since: Option<Timestamp>,
+}
+
+/// Which feed this is and how far back it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeedState {
+    /// A number of this feed: a cursor of another one means nothing here.
+    pub epoch: i64,
+    /// Everything up to here is gone.
+    pub pruned: Position,
+}
+
+/// Where somebody starts who wants what is committed from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// Read after this.
+    pub position: Position,
+    /// What was committed already; its events may still come, and are not news.
+    pub seen: Option<Snapshot>,
+}
+
+/// A Postgres snapshot: which transactions were finished at a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    xmin: u64,
+    xmax: u64,
+    running: Vec<u64>,
+}
+
+impl Snapshot {
+    /// Reads `xmin:xmax:xip,xip,...`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split(':');
+        let (xmin, xmax) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        let running = parts.next()?;
+        let running = if running.is_empty() { Vec::new() } else { running.split(',').map(str::parse).collect::<Result<_, _>>().ok()? };
+        parts.next().is_none().then_some(Self { xmin, xmax, running })
+    }
+
+    pub(crate) const fn xmin(&self) -> u64 {
+        self.xmin
+    }
+
+    /// Whether the transaction was finished at that moment.
+    pub fn contains(&self, xid: u64) -> bool {
+        xid < self.xmin || (xid < self.xmax && !self.running.contains(&xid))
+    }
+}
+
+impl Database {
+    /// Events of all owners after a position, up to `limit` rows.
+    pub async fn feed_page(&self, from: Position, limit: i64) -> StorageResult<FeedPage> {
+        let mut lease = self.reader().await?;
+        let (rows, horizon) = on_backend!(lease, feed_page(from, limit))?;
+        let full = i64::try_from(rows.len()).unwrap_or(i64::MAX) >= limit;
+        let mut page = FeedPage::default();
+        for row in rows {
+            if horizon.is_some_and(|horizon| row.xid >= horizon) {
+                page.held_since = Some(row.time.into());
+                return Ok(page);
+            }
+            page.events.push(event(row)?);
+        }
+        page.more = full;
+        Ok(page)
+    }
+
+    /// Where somebody starts who wants what is committed from now on.
+    pub async fn feed_now(&self) -> StorageResult<Start> {
+        let mut lease = self.reader().await?;
+        on_backend!(lease, feed_now())
+    }
+
+    /// Which feed this is and how far back it goes.
+    pub async fn feed_state(&self) -> StorageResult<FeedState> {
+        let row = read!(self, |c, q| q::feed::state(c))?;
+        Ok(FeedState { epoch: row.epoch, pruned: Position { xid: row.pruned_xid.0, id: row.pruned_id } })
+    }
+
+    /// Removes events that are older than `before`, up to `limit`; how many went.
+    pub async fn prune_feed(&self, before: Timestamp, limit: i64) -> StorageResult<usize> {
+        let mut lease = self.writer().await?;
+        let pruned = on!(lease, |c, q| q::feed::state(c))?;
+        let from = Position { xid: pruned.pruned_xid.0, id: pruned.pruned_id };
+        let (rows, horizon) = on_backend!(lease, feed_page(from, limit))?;
+        let before = Instant::from(before);
+        let old = rows.iter().take_while(|row| row.time < before && horizon.is_none_or(|h| row.xid < h));
+        let Some(last) = old.last().map(|row| Position { xid: row.xid.0, id: row.id }) else {
+            lease.rollback().await?;
+            return Ok(0);
+        };
+        on!(lease, |c, q| q::feed::set_pruned(c, crate::fields::Xid(last.xid), last.id))?;
+        let removed = on_backend!(lease, feed_delete_up_to(last))?;
+        lease.commit().await?;
+        Ok(removed)
+    }
+}
+
+fn event(row: FeedRow) -> StorageResult<FeedEvent> {
+    Ok(FeedEvent {
+        position: Position { xid: row.xid.0, id: row.id },
+        owner: crate::rows::owner("feed", &row.owner, row.id)?,
+        event: row.try_into()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_knows_what_was_finished() {
+        let snapshot = Snapshot::parse("10:20:12,15").unwrap();
+        let finished: Vec<u64> = (8..22).filter(|xid| snapshot.contains(*xid)).collect();
+        assert_eq!(finished, [8, 9, 10, 11, 13, 14, 16, 17, 18, 19]);
+        assert_eq!(Snapshot::parse("10:10:").unwrap().running, Vec::<u64>::new());
+        for bad in ["", "10", "10:20", "10:20:x", "10:20:1:2", "a:b:"] {
+            assert_eq!(Snapshot::parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Migrations: embedded, forward only, applied under a lock so that several instances may start at once.
+
+use std::fs::File;
+use std::path::Path;
+
+use diesel::Connection as _;
+use diesel::migration::{Migration, MigrationSource};
+use diesel::sqlite::SqliteConnection;
+use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection as _};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use crate::conn::{Settings, full_message, tls};
+use crate::error::{StorageError, StorageResult};
+use crate::url::DatabaseUrl;
+
+const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
+const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
+
+/// The key of the advisory lock; any number that nothing else in the database uses.
+const LOCK_KEY: i64 = 7_245_011;
+
+/// What a migration did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationReport {
+    /// The names of the migrations, in their order.
+    pub migrations: Vec<String>,
+}
+
+/// Applies what is missing; waits for another instance that is just doing so.
+pub async fn migrate(settings: &Settings) -> StorageResult<MigrationReport> {
+    run(settings, Mode::Apply).await
+}
+
+/// What is missing; changes nothing.
+pub async fn pending_migrations(settings: &Settings) -> StorageResult<MigrationReport> {
+    run(settings, Mode::List).await
+}
+
+#[derive(Clone, Copy)]
+enum Mode {
+    Apply,
+    List,
+}
+
+async fn run(settings: &Settings, mode: Mode) -> StorageResult<MigrationReport> {
+    let migrations = match &settings.url {
+        DatabaseUrl::Postgres(url) => postgres(url, settings, mode).await?,
+        DatabaseUrl::Sqlite(path) => {
+            let path = path.clone();
+            blocking(move || sqlite(&path, mode)).await?
+        }
+    };
+    Ok(MigrationReport { migrations })
+}
+
+async fn postgres(url: &str, settings: &Settings, mode: Mode) -> StorageResult<Vec<String>> {
+    let unavailable = |e: tokio_postgres::Error| StorageError::Unavailable(full_message(&e));
+    // A connection of its own: the lock ends with it, whatever happens.
+    let (client, connection) = tokio_postgres::connect(url, tls(settings)?).await.map_err(unavailable)?;
+    let mut conn = AsyncPgConnection::try_from_client_and_connection(client, connection)
+        .await
+        .map_err(|e| StorageError::Unavailable(e.to_string()))?;
+    if matches!(mode, Mode::Apply) {
+        conn.batch_execute(&format!("SET lock_timeout = '60s'; SELECT pg_advisory_lock({LOCK_KEY})")).await?;
+    }
+    blocking(move || apply(&mut AsyncMigrationHarness::new(conn), POSTGRES, mode)).await
+}
+
+fn sqlite(path: &Path, mode: Mode) -> StorageResult<Vec<String>> {
+    let io = |e: std::io::Error| StorageError::Unavailable(format!("{}: {e}", path.display()));
+    if let (Mode::List, false) = (mode, path.exists()) {
+        return names(&MigrationSource::<diesel::sqlite::Sqlite>::migrations(&SQLITE).map_err(failed)?);
+    }
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(io)?;
+    }
+    // SQLite's own locks do not cover "look what is missing, then apply it".
+    let lock = File::create(path.with_added_extension("migrate-lock")).map_err(io)?;
+    lock.lock().map_err(io)?;
+    let mut conn =
+        SqliteConnection::establish(&path.to_string_lossy()).map_err(|e| StorageError::Unavailable(e.to_string()))?;
+    apply(&mut conn, SQLITE, mode)
+}
+
+fn apply<DB, H>(harness: &mut H, source: EmbeddedMigrations, mode: Mode) -> StorageResult<Vec<String>>
+where
+    DB: diesel::backend::Backend,
+    H: MigrationHarness<DB>,
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    match mode {
+        Mode::Apply => {
+            let applied = harness.run_pending_migrations(source).map_err(failed)?;
+            Ok(applied.iter().map(ToString::to_string).collect())
+        }
+        Mode::List => names(&harness.pending_migrations(source).map_err(failed)?),
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "both callers return a result")]
+fn names<DB: diesel::backend::Backend>(migrations: &[Box<dyn Migration<DB>>]) -> StorageResult<Vec<String>> {
+    Ok(migrations.iter().map(|m| m.name().version().to_string()).collect())
+}
+
+fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> StorageError {
+    StorageError::Driver(diesel::result::Error::QueryBuilderError(error))
+}
+
+/// Both harnesses block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> StorageResult<T> + Send + 'static) -> StorageResult<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| StorageError::Unavailable(e.to_string()))?
+}

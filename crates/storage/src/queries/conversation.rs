@@ -1,0 +1,211 @@
+//! Conversations. One that is being deleted is invisible to all but the last two statements.
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use super::{Conn, Db};
+use crate::db::conversation::ConversationFilter;
+use crate::fields::sql::{Moment, Uid};
+use crate::fields::{Id, Instant};
+use crate::keyset::before;
+use crate::rows::conversation::{ConversationChange, ConversationRow};
+use crate::schema::conversations;
+
+pub(crate) async fn get(c: &mut Conn, owner: &str, id: Id) -> QueryResult<Option<ConversationRow>> {
+    conversations::table
+        .filter(conversations::id.eq(id))
+        .filter(conversations::owner.eq(owner))
+        .filter(conversations::deleted_at.is_null())
+        .select(ConversationRow::as_select())
+        .get_result(c)
+        .await
+        .optional()
+}
+
+pub(crate) async fn by_external_id(c: &mut Conn, owner: &str, external: &str) -> QueryResult<Option<ConversationRow>> {
+    conversations::table
+        .filter(conversations::owner.eq(owner))
+        .filter(conversations::external_id.eq(external))
+        .filter(conversations::deleted_at.is_null())
+        .select(ConversationRow::as_select())
+        .get_result(c)
+        .await
+        .optional()
+}
+
+/// The conversation of a pair of addresses that is not closed.
+pub(crate) async fn by_pair(
+    c: &mut Conn,
+    owner: &str,
+    channel: &str,
+    from: &str,
+    to: &str,
+) -> QueryResult<Option<ConversationRow>> {
+    conversations::table
+        .filter(conversations::owner.eq(owner))
+        .filter(conversations::channel.eq(channel))
+        .filter(conversations::participant_from.eq(from))
+        .filter(conversations::participant_to.eq(to))
+        .filter(conversations::status.ne("closed"))
+        .filter(conversations::channel.ne("chat"))
+        .filter(conversations::deleted_at.is_null())
+        .select(ConversationRow::as_select())
+        .get_result(c)
+        .await
+        .optional()
+}
+
+pub(crate) async fn page(
+    c: &mut Conn,
+    owner: &str,
+    filter: &ConversationFilter,
+    from: Option<(Instant, Id)>,
+    limit: i64,
+) -> QueryResult<Vec<ConversationRow>> {
+    let mut query = filtered(owner, filter);
+    if let Some((active_at, id)) = from {
+        let values = (active_at.into_sql::<Moment>(), id.into_sql::<Uid>());
+        query = query.filter(before((conversations::active_at, conversations::id), values));
+    }
+    query
+        .order((conversations::active_at.desc(), conversations::id.desc()))
+        .limit(limit)
+        .select(ConversationRow::as_select())
+        .load(c)
+        .await
+}
+
+pub(crate) async fn count(c: &mut Conn, owner: &str, filter: &ConversationFilter) -> QueryResult<i64> {
+    filtered(owner, filter).count().get_result(c).await
+}
+
+fn filtered(owner: &str, filter: &ConversationFilter) -> conversations::BoxedQuery<'static, Db> {
+    let ConversationFilter { user, channel, status, unread_only, participant } = filter;
+    let mut query = conversations::table
+        .filter(conversations::owner.eq(owner.to_owned()))
+        .filter(conversations::deleted_at.is_null())
+        .into_boxed::<Db>();
+    if let Some(user) = user {
+        query = query.filter(conversations::user_label.eq(user.clone()));
+    }
+    if let Some(channel) = channel {
+        query = query.filter(conversations::channel.eq(channel.as_str()));
+    }
+    if let Some(status) = status {
+        query = query.filter(conversations::status.eq(status.as_str()));
+    }
+    if *unread_only {
+        query = query.filter(conversations::unread_count.gt(0));
+    }
+    if let Some(participant) = participant {
+        query = query.filter(conversations::participant_to.eq(participant.clone()));
+    }
+    query
+}
+
+/// Locks by id: the first lock of every write that has to do with the conversation or a place in it.
+pub(crate) async fn lock(c: &mut Conn, owner: &str, id: Id) -> QueryResult<Option<ConversationRow>> {
+    locked!(
+        conversations::table
+            .filter(conversations::id.eq(id))
+            .filter(conversations::owner.eq(owner))
+            .filter(conversations::deleted_at.is_null())
+            .select(ConversationRow::as_select())
+    )
+    .get_result(c)
+    .await
+    .optional()
+}
+
+/// Locks the conversation of a pair of addresses that is not closed.
+pub(crate) async fn lock_pair(
+    c: &mut Conn,
+    owner: &str,
+    channel: &str,
+    from: &str,
+    to: &str,
+) -> QueryResult<Option<ConversationRow>> {
+    locked!(
+        conversations::table
+            .filter(conversations::owner.eq(owner))
+            .filter(conversations::channel.eq(channel))
+            .filter(conversations::participant_from.eq(from))
+            .filter(conversations::participant_to.eq(to))
+            .filter(conversations::status.ne("closed"))
+            .filter(conversations::channel.ne("chat"))
+            .filter(conversations::deleted_at.is_null())
+            .select(ConversationRow::as_select())
+    )
+    .get_result(c)
+    .await
+    .optional()
+}
+
+/// Locks by the owner's own name for it.
+pub(crate) async fn lock_external_id(
+    c: &mut Conn,
+    owner: &str,
+    external: &str,
+) -> QueryResult<Option<ConversationRow>> {
+    locked!(
+        conversations::table
+            .filter(conversations::owner.eq(owner))
+            .filter(conversations::external_id.eq(external))
+            .filter(conversations::deleted_at.is_null())
+            .select(ConversationRow::as_select())
+    )
+    .get_result(c)
+    .await
+    .optional()
+}
+
+/// Whether it was inserted; `false` if its pair or its external id is taken.
+pub(crate) async fn insert(c: &mut Conn, row: &ConversationRow) -> QueryResult<bool> {
+    let inserted =
+        diesel::insert_into(conversations::table).values(row.clone()).on_conflict_do_nothing().execute(c).await?;
+    Ok(inserted == 1)
+}
+
+/// Writes the row back if it still is the one that was read.
+pub(crate) async fn update(
+    c: &mut Conn,
+    owner: &str,
+    id: Id,
+    found_version: i64,
+    change: &ConversationChange,
+) -> QueryResult<bool> {
+    let target = conversations::table
+        .filter(conversations::id.eq(id))
+        .filter(conversations::owner.eq(owner))
+        .filter(conversations::version.eq(found_version))
+        .filter(conversations::deleted_at.is_null());
+    Ok(diesel::update(target).set(change.clone()).execute(c).await? == 1)
+}
+
+/// Hides it: gone for every reader, before its messages are removed.
+pub(crate) async fn hide(c: &mut Conn, owner: &str, id: Id, now: Instant) -> QueryResult<bool> {
+    let target = conversations::table
+        .filter(conversations::id.eq(id))
+        .filter(conversations::owner.eq(owner))
+        .filter(conversations::deleted_at.is_null());
+    Ok(diesel::update(target).set(conversations::deleted_at.eq(Some(now))).execute(c).await? == 1)
+}
+
+/// Those that were hidden before `since` and are still there, of the whole installation: a deletion that was cut off.
+pub(crate) async fn hidden(c: &mut Conn, since: Instant, limit: i64) -> QueryResult<Vec<ConversationRow>> {
+    conversations::table
+        .filter(conversations::deleted_at.lt(Some(since)))
+        .limit(limit)
+        .select(ConversationRow::as_select())
+        .load(c)
+        .await
+}
+
+/// Removes a hidden one whose messages are gone.
+pub(crate) async fn remove_hidden(c: &mut Conn, owner: &str, id: Id) -> QueryResult<bool> {
+    let target = conversations::table
+        .filter(conversations::id.eq(id))
+        .filter(conversations::owner.eq(owner))
+        .filter(conversations::deleted_at.is_not_null());
+    Ok(diesel::delete(target).execute(c).await? == 1)
+}

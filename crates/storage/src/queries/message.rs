@@ -1,0 +1,173 @@
+//! Messages.
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use super::{Conn, Db};
+use crate::db::message::MessageRange;
+use crate::fields::Id;
+use crate::rows::message::{MessageChange, MessageRow};
+use crate::schema::{conversations, messages};
+
+pub(crate) async fn get(c: &mut Conn, owner: &str, id: Id) -> QueryResult<Option<MessageRow>> {
+    messages::table
+        .filter(messages::id.eq(id))
+        .filter(messages::owner.eq(owner))
+        .select(MessageRow::as_select())
+        .get_result(c)
+        .await
+        .optional()
+}
+
+pub(crate) async fn by_provider(
+    c: &mut Conn,
+    owner: &str,
+    provider: &str,
+    provider_message_id: &str,
+) -> QueryResult<Option<MessageRow>> {
+    messages::table
+        .filter(messages::owner.eq(owner))
+        .filter(messages::provider.eq(provider))
+        .filter(messages::provider_message_id.eq(provider_message_id))
+        .select(MessageRow::as_select())
+        .get_result(c)
+        .await
+        .optional()
+}
+
+pub(crate) async fn batch(c: &mut Conn, owner: &str, ids: Vec<Id>) -> QueryResult<Vec<MessageRow>> {
+    messages::table
+        .filter(messages::id.eq_any(ids))
+        .filter(messages::owner.eq(owner.to_owned()))
+        .select(MessageRow::as_select())
+        .load(c)
+        .await
+}
+
+/// A page of a conversation that is not being deleted; bounded by the index on (conversation, sequence).
+pub(crate) async fn page(
+    c: &mut Conn,
+    owner: &str,
+    conversation: Id,
+    range: MessageRange,
+    limit: i64,
+) -> QueryResult<Vec<MessageRow>> {
+    let MessageRange { above, below, oldest_first } = range;
+    let visible = conversations::table
+        .filter(conversations::id.eq(conversation))
+        .filter(conversations::deleted_at.is_null());
+    let mut query = messages::table
+        .filter(messages::conversation_id.eq(conversation))
+        .filter(messages::owner.eq(owner.to_owned()))
+        .filter(messages::sequence.gt(above))
+        .filter(diesel::dsl::exists(visible))
+        .into_boxed::<Db>();
+    if let Some(below) = below {
+        query = query.filter(messages::sequence.lt(below));
+    }
+    query = if oldest_first { query.order(messages::sequence.asc()) } else { query.order(messages::sequence.desc()) };
+    query.limit(limit).select(MessageRow::as_select()).load(c).await
+}
+
+/// Locks by id: the first lock of a write that changes the message and not its place.
+pub(crate) async fn lock(c: &mut Conn, owner: &str, id: Id) -> QueryResult<Option<MessageRow>> {
+    locked!(
+        messages::table
+            .filter(messages::id.eq(id))
+            .filter(messages::owner.eq(owner))
+            .select(MessageRow::as_select())
+    )
+    .get_result(c)
+    .await
+    .optional()
+}
+
+/// How many messages count as unread above a place.
+pub(crate) async fn unread_above(c: &mut Conn, owner: &str, conversation: Id, sequence: i64) -> QueryResult<i64> {
+    messages::table
+        .filter(messages::conversation_id.eq(conversation))
+        .filter(messages::owner.eq(owner))
+        .filter(messages::sequence.gt(sequence))
+        .filter(messages::counts_unread)
+        .count()
+        .get_result(c)
+        .await
+}
+
+/// The place of the last inbound message.
+pub(crate) async fn last_inbound(c: &mut Conn, owner: &str, conversation: Id) -> QueryResult<Option<i64>> {
+    messages::table
+        .filter(messages::conversation_id.eq(conversation))
+        .filter(messages::owner.eq(owner))
+        .filter(messages::direction.eq("inbound"))
+        .order(messages::sequence.desc())
+        .limit(1)
+        .select(messages::sequence)
+        .get_result(c)
+        .await
+        .optional()
+}
+
+/// When the newest message that is left was made.
+pub(crate) async fn newest_time(
+    c: &mut Conn,
+    owner: &str,
+    conversation: Id,
+) -> QueryResult<Option<crate::fields::Instant>> {
+    messages::table
+        .filter(messages::conversation_id.eq(conversation))
+        .filter(messages::owner.eq(owner))
+        .order(messages::sequence.desc())
+        .limit(1)
+        .select(messages::created_at)
+        .get_result(c)
+        .await
+        .optional()
+}
+
+pub(crate) async fn insert(c: &mut Conn, row: &MessageRow) -> QueryResult<()> {
+    diesel::insert_into(messages::table).values(row.clone()).execute(c).await.map(|_| ())
+}
+
+/// Writes the row back if it still is the one that was read.
+pub(crate) async fn update(
+    c: &mut Conn,
+    owner: &str,
+    id: Id,
+    found_version: i64,
+    change: &MessageChange,
+) -> QueryResult<bool> {
+    let target = messages::table
+        .filter(messages::id.eq(id))
+        .filter(messages::owner.eq(owner))
+        .filter(messages::version.eq(found_version));
+    Ok(diesel::update(target).set(change.clone()).execute(c).await? == 1)
+}
+
+/// Removes it unless it is just being handed over; its attachments and its job go with it.
+pub(crate) async fn delete(c: &mut Conn, owner: &str, id: Id, found_version: i64) -> QueryResult<bool> {
+    let target = messages::table
+        .filter(messages::id.eq(id))
+        .filter(messages::owner.eq(owner))
+        .filter(messages::version.eq(found_version))
+        .filter(messages::status.ne_all(["sending", "uncertain"]));
+    Ok(diesel::delete(target).execute(c).await? == 1)
+}
+
+/// The ids of some messages of a conversation that is being deleted.
+pub(crate) async fn some_of(c: &mut Conn, owner: &str, conversation: Id, limit: i64) -> QueryResult<Vec<Id>> {
+    messages::table
+        .filter(messages::conversation_id.eq(conversation))
+        .filter(messages::owner.eq(owner))
+        .order(messages::sequence)
+        .limit(limit)
+        .select(messages::id)
+        .load(c)
+        .await
+}
+
+/// Removes messages of a conversation that is being deleted.
+pub(crate) async fn delete_all(c: &mut Conn, owner: &str, ids: Vec<Id>) -> QueryResult<usize> {
+    let target = messages::table.filter(messages::id.eq_any(ids)).filter(messages::owner.eq(owner.to_owned()));
+    diesel::delete(target).execute(c).await
+}

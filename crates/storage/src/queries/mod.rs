@@ -1,0 +1,14 @@
+//! Every statement, by entity, reads first. Compiled once per database: see `backend`.
+//!
+//! A statement about an owner's data has the owner in its WHERE. Those without one belong to the installation (the feed's
+//! tail, pruning, an address finding its sender) and say so.
+
+pub(crate) mod attachment;
+pub(crate) mod conversation;
+pub(crate) mod delivery;
+pub(crate) mod feed;
+pub(crate) mod idempotency;
+pub(crate) mod message;
+pub(crate) mod sender;
+
+use super::{Conn, Db};

@@ -1,0 +1,80 @@
+//! The change feed.
+
+use diesel::prelude::*;
+use diesel::{pg::Pg, sqlite::Sqlite};
+use parlance_domain::{ConversationId, Event, EventSubject, EventType, MessageId};
+
+use super::conversation::ConversationRow;
+use super::message::MessageRow;
+use crate::error::{StorageError, StorageResult};
+use crate::fields::{Doc, Id, Instant, Xid};
+use crate::schema::{feed, feed_state};
+
+/// An event as it is read.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = feed, check_for_backend(Pg, Sqlite))]
+pub(crate) struct FeedRow {
+    pub(crate) xid: Xid,
+    pub(crate) id: i64,
+    pub(crate) owner: String,
+    pub(crate) kind: String,
+    pub(crate) conversation_id: Id,
+    pub(crate) message_id: Option<Id>,
+    pub(crate) user_label: String,
+    pub(crate) payload: Option<Doc>,
+    pub(crate) time: Instant,
+}
+
+/// An event as it is written: its place is the database's to give.
+#[derive(Clone, Debug, Insertable)]
+#[diesel(table_name = feed, check_for_backend(Pg, Sqlite), treat_none_as_default_value = false)]
+pub(crate) struct NewFeedRow {
+    pub(crate) owner: String,
+    pub(crate) kind: String,
+    pub(crate) conversation_id: Id,
+    pub(crate) message_id: Option<Id>,
+    pub(crate) user_label: String,
+    pub(crate) payload: Option<Doc>,
+    pub(crate) time: Instant,
+}
+
+/// The one row about the feed itself.
+#[derive(Clone, Copy, Debug, Queryable, Selectable)]
+#[diesel(table_name = feed_state, check_for_backend(Pg, Sqlite))]
+pub(crate) struct StateRow {
+    pub(crate) epoch: i64,
+    pub(crate) pruned_xid: Xid,
+    pub(crate) pruned_id: i64,
+}
+
+/// The copy of a row that an event keeps. Rows have string keys and finite numbers, so it cannot fail.
+pub(crate) fn payload<T: serde::Serialize>(row: &T) -> Option<Doc> {
+    serde_json::to_string(row).ok().map(Doc)
+}
+
+impl TryFrom<FeedRow> for Event {
+    type Error = StorageError;
+
+    fn try_from(row: FeedRow) -> StorageResult<Self> {
+        let bad = |column| StorageError::inconsistent("feed", column, row.id);
+        let subject = match (&row.payload, row.message_id) {
+            (None, _) => EventSubject::Gone,
+            (Some(doc), Some(_)) => {
+                let message: MessageRow = serde_json::from_str(&doc.0).map_err(|_| bad("payload"))?;
+                EventSubject::Message(Box::new(message.try_into()?))
+            }
+            (Some(doc), None) => {
+                let conversation: ConversationRow = serde_json::from_str(&doc.0).map_err(|_| bad("payload"))?;
+                EventSubject::Conversation(Box::new(conversation.try_into()?))
+            }
+        };
+        Ok(Self {
+            kind: EventType::parse(&row.kind).ok_or_else(|| bad("kind"))?,
+            conversation_id: ConversationId::from_uuid(row.conversation_id.0),
+            message_id: row.message_id.map(|id| MessageId::from_uuid(id.0)),
+            user: row.user_label,
+            subject,
+            time: row.time.into(),
+        })
+    }
+}

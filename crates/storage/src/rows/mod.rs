@@ -1,0 +1,27 @@
+//! One struct per table: what a statement reads or writes, and its way from and to the domain.
+//!
+//! A column that holds a word of an enum is text; a word that is not one of ours is [`StorageError::Inconsistent`].
+
+pub(crate) mod attachment;
+pub(crate) mod conversation;
+pub(crate) mod delivery;
+pub(crate) mod feed;
+pub(crate) mod idempotency;
+pub(crate) mod message;
+pub(crate) mod sender;
+
+use crate::error::StorageError;
+
+/// The enum variant of a stored word.
+macro_rules! word {
+    ($table:literal, $row:expr, $column:ident, $enum:ty) => {
+        <$enum>::parse(&$row.$column)
+            .ok_or_else(|| crate::error::StorageError::inconsistent($table, stringify!($column), &$row.id.0))
+    };
+}
+pub(crate) use word;
+
+/// The owner of a row.
+pub(crate) fn owner(table: &'static str, name: &str, row: impl std::fmt::Display) -> Result<parlance_domain::Owner, StorageError> {
+    parlance_domain::Owner::parse(name).ok_or_else(|| StorageError::inconsistent(table, "owner", row))
+}
