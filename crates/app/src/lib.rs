@@ -1,1 +1,28 @@
-//! app
+//! The use cases: what happens when somebody sends, receives, reads, reports or watches. The only crate that sees storage,
+//! cache and providers together.
+//!
+//! Invariants:
+//! * Every use case takes the owner first and passes it to every statement.
+//! * Nothing is awaited but the database while a transaction is open.
+//! * A late or repeated report is not an error; what cannot be is said with a [`Reason`] that clients can act on.
+//!
+//! To add a use case: one file under its entity with its input, its outcome and one method on [`App`].
+
+mod app;
+pub mod attachments;
+pub mod conversations;
+mod env;
+mod error;
+pub mod events;
+mod idempotency;
+mod janitor;
+pub mod messages;
+mod paging;
+pub mod senders;
+mod write;
+
+pub use app::{App, Settings};
+pub use env::{Clock, Environment, Random, SystemClock, SystemRandom};
+pub use error::{Error, Kind, Reason, Result};
+pub use idempotency::{Replayable, RequestId};
+pub use paging::{Page, PageRequest};

@@ -1,0 +1,239 @@
+//! Why a use case did not do what it was asked: a kind for the transport, a reason for programs, a text for people and the
+//! cause for the log.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use parlance_domain::Violation;
+use parlance_storage::StorageError;
+
+/// The result of a use case.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What the transport makes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The request is wrong, whatever the state.
+    InvalidArgument,
+    /// Unknown, deleted, or another owner's.
+    NotFound,
+    /// The request is right, the state is not.
+    FailedPrecondition,
+    /// Somebody else was faster; read again and retry.
+    Aborted,
+    /// It exists already.
+    AlreadyExists,
+    /// Not this caller's.
+    PermissionDenied,
+    /// Too much.
+    ResourceExhausted,
+    /// Beyond what is kept.
+    OutOfRange,
+    /// The database is away; retry later.
+    Unavailable,
+    /// The time is up.
+    DeadlineExceeded,
+    /// Our fault.
+    Internal,
+}
+
+/// Declares the reasons with their words, their kinds and what a caller can do.
+macro_rules! reasons {
+    ($($(#[$meta:meta])* $variant:ident = $word:literal, $kind:ident, $remedy:literal;)+) => {
+        /// Why, for programs: the `reason` of the `ErrorInfo`. Never renamed, never used for something else.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Reason { $($(#[$meta])* $variant,)+ }
+
+        impl Reason {
+            /// Every reason, in the order of the table in the docs.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The word in the `ErrorInfo`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+
+            /// The kind of error that it always comes with.
+            pub const fn kind(self) -> Kind {
+                match self { $(Self::$variant => Kind::$kind,)+ }
+            }
+
+            /// What a caller can do, for the table in the docs.
+            pub const fn remedy(self) -> &'static str {
+                match self { $(Self::$variant => $remedy,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Fields are missing or malformed; the violations name each.
+    InvalidRequest = "INVALID_REQUEST", InvalidArgument, "correct every field that `BadRequest` names";
+    /// The bytes are not the message that the method takes.
+    MalformedRequest = "MALFORMED_REQUEST", InvalidArgument, "generate the client from the current protos";
+    /// The `request_id` belongs to another request.
+    RequestIdReused = "REQUEST_ID_REUSED", InvalidArgument, "use a new `request_id` for a new request";
+    /// No such message.
+    MessageNotFound = "MESSAGE_NOT_FOUND", NotFound, "check the id and the owner";
+    /// No such conversation.
+    ConversationNotFound = "CONVERSATION_NOT_FOUND", NotFound, "check the id and the owner";
+    /// No such sender.
+    SenderNotFound = "SENDER_NOT_FOUND", NotFound, "check the id and the owner";
+    /// No such attachment.
+    AttachmentNotFound = "ATTACHMENT_NOT_FOUND", NotFound, "check both ids and the owner";
+    /// No such upload, or it was used, or its time has passed.
+    UploadNotFound = "UPLOAD_NOT_FOUND", FailedPrecondition, "upload the file again: an upload is good for one send within 24 hours";
+    /// The content is not with us.
+    AttachmentElsewhere = "ATTACHMENT_ELSEWHERE", FailedPrecondition, "fetch it from the attachment's `url`";
+    /// The resource changed since it was read.
+    EtagMismatch = "ETAG_MISMATCH", Aborted, "read it again, apply the edit to that, send the new etag";
+    /// Somebody changed the same thing at the same moment.
+    Conflict = "CONFLICT", Aborted, "retry";
+    /// The conversation is closed, which is final.
+    ConversationClosed = "CONVERSATION_CLOSED", FailedPrecondition, "send by addresses, which opens a new conversation";
+    /// The move is not possible from the present status.
+    IllegalStatus = "ILLEGAL_STATUS", FailedPrecondition, "read the resource: its status says what is possible";
+    /// The field can be edited only before the message leaves.
+    NotEditable = "NOT_EDITABLE", FailedPrecondition, "only metadata can be edited once a message has left";
+    /// The message is just being handed over.
+    MessageInFlight = "MESSAGE_IN_FLIGHT", FailedPrecondition, "wait until it is SENT or FAILED";
+    /// No sender has this address.
+    NoSender = "NO_SENDER", FailedPrecondition, "make a sender with CreateSender";
+    /// This installation has no such provider.
+    NoProvider = "NO_PROVIDER", FailedPrecondition, "configure the provider, or name one that is";
+    /// This installation's configuration has no such credentials.
+    NoCredentials = "NO_CREDENTIALS", FailedPrecondition, "leave `credentials` empty or name some of the configuration";
+    /// Messages still wait for the sender.
+    SenderInUse = "SENDER_IN_USE", FailedPrecondition, "wait until they have left, or delete them";
+    /// The address is another owner's sender.
+    SenderOfAnother = "SENDER_OF_ANOTHER", PermissionDenied, "send from an address of your own";
+    /// The pair of addresses has an open conversation; its id is in the metadata.
+    ConversationExists = "CONVERSATION_EXISTS", AlreadyExists, "use the conversation that `conversation_id` names";
+    /// The external id is taken; the conversation's id is in the metadata.
+    ExternalIdTaken = "EXTERNAL_ID_TAKEN", AlreadyExists, "use the conversation that `conversation_id` names, or another external id";
+    /// The address is a sender already.
+    SenderExists = "SENDER_EXISTS", AlreadyExists, "use the sender that has the address";
+    /// The request or the reply is larger than a message may be.
+    MessageTooLarge = "MESSAGE_TOO_LARGE", ResourceExhausted, "upload large content with UploadAttachment; ask for fewer at once";
+    /// The watcher did not keep up.
+    WatcherTooSlow = "WATCHER_TOO_SLOW", ResourceExhausted, "watch again from the `cursor` in the metadata, and read faster";
+    /// The cursor is older than what is kept, or of another feed.
+    CursorExpired = "CURSOR_EXPIRED", OutOfRange, "read the conversations anew, then watch without a cursor";
+    /// The database cannot be reached.
+    DatabaseUnavailable = "DATABASE_UNAVAILABLE", Unavailable, "retry after the delay of `RetryInfo`, with the same `request_id`";
+    /// This instance is going down.
+    ShuttingDown = "SHUTTING_DOWN", Unavailable, "connect anew: another instance will answer";
+    /// The deadline passed, or the database took too long.
+    DeadlineExceeded = "DEADLINE_EXCEEDED", DeadlineExceeded, "retry with the same `request_id`, perhaps with more time";
+    /// Our fault; the log has the cause.
+    Internal = "INTERNAL", Internal, "report it with the time of the request";
+}
+
+/// Why a use case did not do what it was asked. Boxed: results are returned everywhere and errors are rare.
+#[derive(Debug)]
+pub struct Error(Box<Details>);
+
+/// The parts of an [`Error`].
+#[derive(Debug)]
+pub struct Details {
+    /// Why, for programs.
+    pub reason: Reason,
+    /// Why, for people.
+    pub message: String,
+    /// Every field that is wrong.
+    pub violations: Vec<Violation>,
+    /// What else a program may want to know.
+    pub metadata: BTreeMap<&'static str, String>,
+    /// When to try again.
+    pub retry_after: Option<Duration>,
+    /// The cause, for the log alone.
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// How long a caller waits before it asks an absent database again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl Error {
+    /// For a reason, in words.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self(Box::new(Details {
+            reason,
+            message: message.into(),
+            violations: Vec::new(),
+            metadata: BTreeMap::new(),
+            retry_after: None,
+            source: None,
+        }))
+    }
+
+    /// For fields that are wrong, all at once.
+    pub fn invalid(violations: Vec<Violation>) -> Self {
+        let words: Vec<String> = violations.iter().map(|v| format!("{}: {}", v.field, v.description)).collect();
+        let mut error = Self::new(Reason::InvalidRequest, words.join("; "));
+        error.0.violations = violations;
+        error
+    }
+
+    /// For one field that is wrong.
+    pub fn invalid_field(field: impl Into<String>, description: impl Into<String>) -> Self {
+        Self::invalid(vec![Violation::new(field, description)])
+    }
+
+    /// With something that a program may want to know.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: impl ToString) -> Self {
+        self.0.metadata.insert(key, value.to_string());
+        self
+    }
+
+    /// With a delay after which to try again.
+    #[must_use]
+    pub fn retry_after(mut self, delay: Duration) -> Self {
+        self.0.retry_after = Some(delay);
+        self
+    }
+
+    /// With its cause, for the log.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.0.source = Some(Box::new(source));
+        self
+    }
+}
+
+impl std::ops::Deref for Error {
+    type Target = Details;
+
+    fn deref(&self) -> &Details {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.reason.as_str(), self.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl From<StorageError> for Error {
+    /// What the app did not expect from storage. Nothing of the driver's words reaches the caller.
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Unavailable(_) => {
+                Self::new(Reason::DatabaseUnavailable, "the database cannot be reached").retry_after(RETRY_AFTER)
+            }
+            StorageError::TimedOut => Self::new(Reason::DeadlineExceeded, "the database took too long"),
+            StorageError::Conflict(_) => Self::new(Reason::Conflict, "somebody changed the same thing at the same moment"),
+            StorageError::Inconsistent { .. } | StorageError::Driver(_) => {
+                Self::new(Reason::Internal, "something went wrong on our side")
+            }
+        }
+        .caused_by(error)
+    }
+}
