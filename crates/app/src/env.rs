@@ -28,7 +28,10 @@ pub struct Environment {
 impl Environment {
     /// A world with these.
     pub fn new(clock: impl Clock, random: impl Random) -> Self {
-        Self { clock: Arc::new(clock), random: Arc::new(random) }
+        Self {
+            clock: Arc::new(clock),
+            random: Arc::new(random),
+        }
     }
 
     /// The real world.
@@ -54,9 +57,14 @@ impl Environment {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else is handed")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the clock that everybody else is handed"
+    )]
     fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
     }
 }
@@ -66,7 +74,10 @@ impl Clock for SystemClock {
 pub struct SystemRandom;
 
 impl Random for SystemRandom {
-    #[expect(clippy::disallowed_methods, reason = "this is the randomness that everybody else is handed")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the randomness that everybody else is handed"
+    )]
     fn fill(&self, bytes: &mut [u8]) {
         rand::rng().fill_bytes(bytes);
     }

@@ -168,7 +168,10 @@ impl Error {
 
     /// For fields that are wrong, all at once.
     pub fn invalid(violations: Vec<Violation>) -> Self {
-        let words: Vec<String> = violations.iter().map(|v| format!("{}: {}", v.field, v.description)).collect();
+        let words: Vec<String> = violations
+            .iter()
+            .map(|v| format!("{}: {}", v.field, v.description))
+            .collect();
         let mut error = Self::new(Reason::InvalidRequest, words.join("; "));
         error.0.violations = violations;
         error
@@ -225,11 +228,18 @@ impl From<StorageError> for Error {
     /// What the app did not expect from storage. Nothing of the driver's words reaches the caller.
     fn from(error: StorageError) -> Self {
         match error {
-            StorageError::Unavailable(_) => {
-                Self::new(Reason::DatabaseUnavailable, "the database cannot be reached").retry_after(RETRY_AFTER)
+            StorageError::Unavailable(_) => Self::new(
+                Reason::DatabaseUnavailable,
+                "the database cannot be reached",
+            )
+            .retry_after(RETRY_AFTER),
+            StorageError::TimedOut => {
+                Self::new(Reason::DeadlineExceeded, "the database took too long")
             }
-            StorageError::TimedOut => Self::new(Reason::DeadlineExceeded, "the database took too long"),
-            StorageError::Conflict(_) => Self::new(Reason::Conflict, "somebody changed the same thing at the same moment"),
+            StorageError::Conflict(_) => Self::new(
+                Reason::Conflict,
+                "somebody changed the same thing at the same moment",
+            ),
             StorageError::Inconsistent { .. } | StorageError::Driver(_) => {
                 Self::new(Reason::Internal, "something went wrong on our side")
             }

@@ -1,7 +1,7 @@
 //! A request that is repeated under its `request_id` makes nothing, and returns what the first one made, as it is now.
 
-use parlance_storage::db::idempotency::IdempotencyKey;
 use parlance_storage::Tx;
+use parlance_storage::db::idempotency::IdempotencyKey;
 use uuid::Uuid;
 
 use crate::error::{Error, Reason, Result};
@@ -26,11 +26,17 @@ pub struct Replayable<T> {
 
 impl<T> Replayable<T> {
     pub(crate) const fn fresh(value: T) -> Self {
-        Self { value, replayed: false }
+        Self {
+            value,
+            replayed: false,
+        }
     }
 
     pub(crate) const fn replayed(value: T) -> Self {
-        Self { value, replayed: true }
+        Self {
+            value,
+            replayed: true,
+        }
     }
 }
 
@@ -44,9 +50,20 @@ pub(crate) enum Taken {
 
 /// Takes the key for a resource that is about to be made. Call it after the conversation is locked and before anything else
 /// is written. A request in flight under the same key is waited for.
-pub(crate) async fn take(tx: &mut Tx, rpc: &'static str, id: Option<&RequestId>, resource: Uuid) -> Result<Taken> {
-    let Some(RequestId { key, request_hash }) = id else { return Ok(Taken::Now) };
-    let key = IdempotencyKey { rpc, key: key.clone(), request_hash: *request_hash };
+pub(crate) async fn take(
+    tx: &mut Tx,
+    rpc: &'static str,
+    id: Option<&RequestId>,
+    resource: Uuid,
+) -> Result<Taken> {
+    let Some(RequestId { key, request_hash }) = id else {
+        return Ok(Taken::Now);
+    };
+    let key = IdempotencyKey {
+        rpc,
+        key: key.clone(),
+        request_hash: *request_hash,
+    };
     if tx.take_key(&key, resource).await? {
         return Ok(Taken::Now);
     }
@@ -57,6 +74,9 @@ pub(crate) async fn take(tx: &mut Tx, rpc: &'static str, id: Option<&RequestId>,
             "this request_id was used for another request; use a new one for a new request",
         )),
         // Forgotten between the two statements: only a key of days ago is.
-        None => Err(Error::new(Reason::Conflict, "this request_id has just been forgotten; retry")),
+        None => Err(Error::new(
+            Reason::Conflict,
+            "this request_id has just been forgotten; retry",
+        )),
     }
 }

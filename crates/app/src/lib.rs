@@ -21,7 +21,7 @@ mod paging;
 pub mod senders;
 mod write;
 
-pub use app::{App, Settings};
+pub use app::{App, Settings, etag};
 pub use env::{Clock, Environment, Random, SystemClock, SystemRandom};
 pub use error::{Error, Kind, Reason, Result};
 pub use idempotency::{Replayable, RequestId};

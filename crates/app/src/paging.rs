@@ -75,7 +75,9 @@ pub(crate) struct ListIdentity(Sha256);
 
 impl ListIdentity {
     pub(crate) fn new(rpc: &str, owner: &Owner) -> Self {
-        Self(Sha256::new()).with(rpc.as_bytes()).with(owner.as_str().as_bytes())
+        Self(Sha256::new())
+            .with(rpc.as_bytes())
+            .with(owner.as_str().as_bytes())
     }
 
     /// Adds a filter; its length goes in, too, so that no two sequences of filters look alike.
@@ -113,10 +115,22 @@ mod tests {
     #[test]
     fn a_token_is_good_for_its_own_list_alone() {
         let token = list("a", "x").token(&[1; 8]);
-        assert_eq!(asking(token.clone()).place(&list("a", "x")).unwrap(), Some([1; 8]));
-        assert!(asking(token.clone()).place::<8>(&list("b", "x")).is_err(), "another owner's");
-        assert!(asking(token.clone()).place::<8>(&list("a", "y")).is_err(), "another filter's");
-        assert!(asking(token).place::<16>(&list("a", "x")).is_err(), "another kind's");
+        assert_eq!(
+            asking(token.clone()).place(&list("a", "x")).unwrap(),
+            Some([1; 8])
+        );
+        assert!(
+            asking(token.clone()).place::<8>(&list("b", "x")).is_err(),
+            "another owner's"
+        );
+        assert!(
+            asking(token.clone()).place::<8>(&list("a", "y")).is_err(),
+            "another filter's"
+        );
+        assert!(
+            asking(token).place::<16>(&list("a", "x")).is_err(),
+            "another kind's"
+        );
     }
 
     #[test]
@@ -126,14 +140,26 @@ mod tests {
             let mut broken = token.clone().into_bytes();
             broken[at] = if broken[at] == b'A' { b'B' } else { b'A' };
             let broken = String::from_utf8(broken).unwrap();
-            assert!(asking(broken.clone()).place::<8>(&list("a", "x")).is_err(), "{broken}");
+            assert!(
+                asking(broken.clone()).place::<8>(&list("a", "x")).is_err(),
+                "{broken}"
+            );
         }
         assert!(asking("%".to_owned()).place::<8>(&list("a", "x")).is_err());
     }
 
     #[test]
     fn sizes_are_defaulted_and_cut() {
-        let limit = |size| PageRequest { size, token: String::new() }.limit();
-        assert_eq!([limit(0), limit(1), limit(200), limit(201)], [50, 1, 200, 200]);
+        let limit = |size| {
+            PageRequest {
+                size,
+                token: String::new(),
+            }
+            .limit()
+        };
+        assert_eq!(
+            [limit(0), limit(1), limit(200), limit(201)],
+            [50, 1, 200, 200]
+        );
     }
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bb8::{Pool, PooledConnection, RunError};
 use diesel::{Connection as _, ConnectionError, ConnectionResult, sqlite::SqliteConnection};
-use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, PoolError, RecyclingMethod};
+use diesel_async::pooled_connection::{
+    AsyncDieselConnectionManager, ManagerConfig, PoolError, RecyclingMethod,
+};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use futures_util::FutureExt as _;
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -61,8 +63,14 @@ pub struct Database {
 
 #[derive(Clone)]
 enum Pools {
-    Pg { pool: Pool<PgManager>, tls: MakeRustlsConnect },
-    Sqlite { readers: Pool<SqliteManager>, writer: Pool<SqliteManager> },
+    Pg {
+        pool: Pool<PgManager>,
+        tls: MakeRustlsConnect,
+    },
+    Sqlite {
+        readers: Pool<SqliteManager>,
+        writer: Pool<SqliteManager>,
+    },
 }
 
 /// A connection on loan.
@@ -76,7 +84,10 @@ pub(crate) struct Lease {
 
 /// Either connection.
 pub(crate) enum Conn {
-    Pg { conn: PooledConnection<'static, PgManager>, tls: MakeRustlsConnect },
+    Pg {
+        conn: PooledConnection<'static, PgManager>,
+        tls: MakeRustlsConnect,
+    },
     Sqlite(PooledConnection<'static, SqliteManager>),
 }
 
@@ -145,7 +156,8 @@ impl Database {
                 let path = path.to_string_lossy().into_owned();
                 // The writer first: it turns the file to WAL, which a read-only connection cannot.
                 let writer = sqlite_pool(&path, 1, SQLITE_WRITER, settings).await?;
-                let readers = sqlite_pool(&path, settings.pool_size, SQLITE_READER, settings).await?;
+                let readers =
+                    sqlite_pool(&path, settings.pool_size, SQLITE_READER, settings).await?;
                 Pools::Sqlite { readers, writer }
             }
         };
@@ -172,10 +184,17 @@ impl Database {
     /// A connection for one read.
     pub(crate) async fn reader(&self) -> StorageResult<Lease> {
         let conn = match &self.pools {
-            Pools::Pg { pool, tls } => Conn::Pg { conn: checked_out(pool).await?, tls: tls.clone() },
+            Pools::Pg { pool, tls } => Conn::Pg {
+                conn: checked_out(pool).await?,
+                tls: tls.clone(),
+            },
             Pools::Sqlite { readers, .. } => Conn::Sqlite(checked_out(readers).await?),
         };
-        Ok(Lease { conn: Some(conn), busy: false, open: false })
+        Ok(Lease {
+            conn: Some(conn),
+            busy: false,
+            open: false,
+        })
     }
 
     /// A connection in a new transaction.
@@ -184,10 +203,17 @@ impl Database {
         loop {
             attempt += 1;
             let conn = match &self.pools {
-                Pools::Pg { pool, tls } => Conn::Pg { conn: checked_out(pool).await?, tls: tls.clone() },
+                Pools::Pg { pool, tls } => Conn::Pg {
+                    conn: checked_out(pool).await?,
+                    tls: tls.clone(),
+                },
                 Pools::Sqlite { writer, .. } => Conn::Sqlite(checked_out(writer).await?),
             };
-            let mut lease = Lease { conn: Some(conn), busy: false, open: false };
+            let mut lease = Lease {
+                conn: Some(conn),
+                busy: false,
+                open: false,
+            };
             // Before the statement: if the caller leaves while it runs, the transaction may be open.
             lease.open = true;
             match on_backend!(lease, begin()) {
@@ -211,7 +237,9 @@ where
 
 impl Lease {
     pub(crate) fn conn(&mut self) -> StorageResult<&mut Conn> {
-        self.conn.as_mut().ok_or_else(|| StorageError::Unavailable("connection was given back".to_owned()))
+        self.conn
+            .as_mut()
+            .ok_or_else(|| StorageError::Unavailable("connection was given back".to_owned()))
     }
 
     pub(crate) const fn set_busy(&mut self, busy: bool) {
@@ -256,7 +284,11 @@ async fn clean_up(mut conn: Conn, busy: bool, open: bool) {
                     // The answer says only that the request was sent on; the next statement waits for its effect.
                     let _ = conn.cancel_token().cancel_query(tls.clone()).await;
                 }
-                if open { pg::rollback(conn).await } else { conn.batch_execute("SELECT 1").await }
+                if open {
+                    pg::rollback(conn).await
+                } else {
+                    conn.batch_execute("SELECT 1").await
+                }
             }
             Conn::Sqlite(conn) if open => sqlite::rollback(conn).await,
             Conn::Sqlite(_) => Ok(()),
@@ -268,23 +300,39 @@ async fn clean_up(mut conn: Conn, busy: bool, open: bool) {
     }
 }
 
-async fn pg_pool(url: &str, settings: &Settings, tls: &MakeRustlsConnect) -> StorageResult<Pool<PgManager>> {
+async fn pg_pool(
+    url: &str,
+    settings: &Settings,
+    tls: &MakeRustlsConnect,
+) -> StorageResult<Pool<PgManager>> {
     let mut config = ManagerConfig::default();
     let (tls, timeout) = (tls.clone(), settings.statement_timeout);
-    config.custom_setup = Box::new(move |url| establish_pg(url.to_owned(), tls.clone(), timeout).boxed());
+    config.custom_setup =
+        Box::new(move |url| establish_pg(url.to_owned(), tls.clone(), timeout).boxed());
     config.recycling_method = RecyclingMethod::Fast;
     let manager = PgManager::new_with_config(url, config);
-    builder(settings, settings.pool_size).build(manager).await.map_err(|e| StorageError::Unavailable(e.to_string()))
+    builder(settings, settings.pool_size)
+        .build(manager)
+        .await
+        .map_err(|e| StorageError::Unavailable(e.to_string()))
 }
 
-async fn establish_pg(url: String, tls: MakeRustlsConnect, timeout: Duration) -> ConnectionResult<AsyncPgConnection> {
+async fn establish_pg(
+    url: String,
+    tls: MakeRustlsConnect,
+    timeout: Duration,
+) -> ConnectionResult<AsyncPgConnection> {
     let bad = |e: tokio_postgres::Error| ConnectionError::BadConnection(full_message(&e));
     let (client, connection) = tokio_postgres::connect(&url, tls).await.map_err(bad)?;
     let mut conn = AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
     let millis = timeout.as_millis();
     // Once per connection, never per request. The idle limit ends a transaction whose process was stopped in the middle.
-    let setup = format!("SET statement_timeout = {millis}; SET idle_in_transaction_session_timeout = {millis}; SET timezone = 'UTC'");
-    conn.batch_execute(&setup).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    let setup = format!(
+        "SET statement_timeout = {millis}; SET idle_in_transaction_session_timeout = {millis}; SET timezone = 'UTC'"
+    );
+    conn.batch_execute(&setup)
+        .await
+        .map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(conn)
 }
 
@@ -301,28 +349,45 @@ pub(crate) fn full_message(error: &dyn std::error::Error) -> String {
 
 pub(crate) fn tls(settings: &Settings) -> StorageResult<MakeRustlsConnect> {
     use rustls::pki_types::{CertificateDer, pem::PemObject as _};
-    let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let mut roots = rustls::RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
     if let Some(file) = &settings.ca_file {
-        let bad = |e: &dyn std::fmt::Display| StorageError::Unavailable(format!("cannot use {}: {e}", file.display()));
+        let bad = |e: &dyn std::fmt::Display| {
+            StorageError::Unavailable(format!("cannot use {}: {e}", file.display()))
+        };
         for certificate in CertificateDer::pem_file_iter(file).map_err(|e| bad(&e))? {
-            roots.add(certificate.map_err(|e| bad(&e))?).map_err(|e| bad(&e))?;
+            roots
+                .add(certificate.map_err(|e| bad(&e))?)
+                .map_err(|e| bad(&e))?;
         }
     }
-    let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let config = rustls::ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
     Ok(MakeRustlsConnect::new(config))
 }
 
 /// WAL, so that readers and the writer do not wait for one another; FULL, so that an acknowledged commit survives a power cut.
 const SQLITE_WRITER: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
      PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;";
-const SQLITE_READER: &str = "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;";
+const SQLITE_READER: &str =
+    "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;";
 
-async fn sqlite_pool(path: &str, size: u32, pragmas: &'static str, settings: &Settings) -> StorageResult<Pool<SqliteManager>> {
+async fn sqlite_pool(
+    path: &str,
+    size: u32,
+    pragmas: &'static str,
+    settings: &Settings,
+) -> StorageResult<Pool<SqliteManager>> {
     let mut config = ManagerConfig::default();
     config.custom_setup = Box::new(move |path| establish_sqlite(path.to_owned(), pragmas).boxed());
     config.recycling_method = RecyclingMethod::Fast;
     let manager = SqliteManager::new_with_config(path, config);
-    builder(settings, size).build(manager).await.map_err(|e| StorageError::Unavailable(e.to_string()))
+    builder(settings, size)
+        .build(manager)
+        .await
+        .map_err(|e| StorageError::Unavailable(e.to_string()))
 }
 
 async fn establish_sqlite(path: String, pragmas: &'static str) -> ConnectionResult<sqlite::Conn> {
@@ -332,7 +397,9 @@ async fn establish_sqlite(path: String, pragmas: &'static str) -> ConnectionResu
             .map_err(ConnectionError::CouldntSetupConfiguration)?;
         Ok::<_, ConnectionError>(conn)
     };
-    let conn = tokio::task::spawn_blocking(open).await.map_err(|e| ConnectionError::BadConnection(e.to_string()))??;
+    let conn = tokio::task::spawn_blocking(open)
+        .await
+        .map_err(|e| ConnectionError::BadConnection(e.to_string()))??;
     Ok(sqlite::Conn::new(conn))
 }
 

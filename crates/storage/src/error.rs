@@ -40,7 +40,9 @@ impl From<DieselError> for StorageError {
                 DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
                     Self::Unavailable(info.message().to_owned())
                 }
-                DatabaseErrorKind::SerializationFailure => Self::Conflict(info.message().to_owned()),
+                DatabaseErrorKind::SerializationFailure => {
+                    Self::Conflict(info.message().to_owned())
+                }
                 _ => Self::from_message(info.message()).unwrap_or(Self::Driver(error)),
             },
             _ => Self::Driver(error),
@@ -68,11 +70,21 @@ impl StorageError {
             return Some(Self::Conflict(message.to_owned()));
         }
         let lower = message.to_ascii_lowercase();
-        GONE.iter().any(|words| lower.contains(words)).then(|| Self::Unavailable(message.to_owned()))
+        GONE.iter()
+            .any(|words| lower.contains(words))
+            .then(|| Self::Unavailable(message.to_owned()))
     }
 
     /// A row that holds what we never write.
-    pub(crate) fn inconsistent(table: &'static str, column: &'static str, row: impl std::fmt::Display) -> Self {
-        Self::Inconsistent { table, column, row: row.to_string() }
+    pub(crate) fn inconsistent(
+        table: &'static str,
+        column: &'static str,
+        row: impl std::fmt::Display,
+    ) -> Self {
+        Self::Inconsistent {
+            table,
+            column,
+            row: row.to_string(),
+        }
     }
 }

@@ -75,8 +75,20 @@ impl Snapshot {
         let mut parts = text.split(':');
         let (xmin, xmax) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
         let running = parts.next()?;
-        let running = if running.is_empty() { Vec::new() } else { running.split(',').map(str::parse).collect::<Result<_, _>>().ok()? };
-        parts.next().is_none().then_some(Self { xmin, xmax, running })
+        let running = if running.is_empty() {
+            Vec::new()
+        } else {
+            running
+                .split(',')
+                .map(str::parse)
+                .collect::<Result<_, _>>()
+                .ok()?
+        };
+        parts.next().is_none().then_some(Self {
+            xmin,
+            xmax,
+            running,
+        })
     }
 
     pub(crate) const fn xmin(&self) -> u64 {
@@ -116,22 +128,40 @@ impl Database {
     /// Which feed this is and how far back it goes.
     pub async fn feed_state(&self) -> StorageResult<FeedState> {
         let row = read!(self, |c, q| q::feed::state(c))?;
-        Ok(FeedState { epoch: row.epoch, pruned: Position { xid: row.pruned_xid.0, id: row.pruned_id } })
+        Ok(FeedState {
+            epoch: row.epoch,
+            pruned: Position {
+                xid: row.pruned_xid.0,
+                id: row.pruned_id,
+            },
+        })
     }
 
     /// Removes events that are older than `before`, up to `limit`; how many went.
     pub async fn prune_feed(&self, before: Timestamp, limit: i64) -> StorageResult<usize> {
         let mut lease = self.writer().await?;
         let pruned = on!(lease, |c, q| q::feed::state(c))?;
-        let from = Position { xid: pruned.pruned_xid.0, id: pruned.pruned_id };
+        let from = Position {
+            xid: pruned.pruned_xid.0,
+            id: pruned.pruned_id,
+        };
         let (rows, horizon) = on_backend!(lease, feed_page(from, limit))?;
         let before = Instant::from(before);
-        let old = rows.iter().take_while(|row| row.time < before && horizon.is_none_or(|h| row.xid < h));
-        let Some(last) = old.last().map(|row| Position { xid: row.xid.0, id: row.id }) else {
+        let old = rows
+            .iter()
+            .take_while(|row| row.time < before && horizon.is_none_or(|h| row.xid < h));
+        let Some(last) = old.last().map(|row| Position {
+            xid: row.xid.0,
+            id: row.id,
+        }) else {
             lease.rollback().await?;
             return Ok(0);
         };
-        on!(lease, |c, q| q::feed::set_pruned(c, crate::fields::Xid(last.xid), last.id))?;
+        on!(lease, |c, q| q::feed::set_pruned(
+            c,
+            crate::fields::Xid(last.xid),
+            last.id
+        ))?;
         let removed = on_backend!(lease, feed_delete_up_to(last))?;
         lease.commit().await?;
         Ok(removed)
@@ -140,7 +170,10 @@ impl Database {
 
 fn event(row: FeedRow) -> StorageResult<FeedEvent> {
     Ok(FeedEvent {
-        position: Position { xid: row.xid.0, id: row.id },
+        position: Position {
+            xid: row.xid.0,
+            id: row.id,
+        },
         owner: crate::rows::owner("feed", &row.owner, row.id)?,
         event: row.try_into()?,
     })
@@ -155,7 +188,10 @@ mod tests {
         let snapshot = Snapshot::parse("10:20:12,15").unwrap();
         let finished: Vec<u64> = (8..22).filter(|xid| snapshot.contains(*xid)).collect();
         assert_eq!(finished, [8, 9, 10, 11, 13, 14, 16, 17, 18, 19]);
-        assert_eq!(Snapshot::parse("10:10:").unwrap().running, Vec::<u64>::new());
+        assert_eq!(
+            Snapshot::parse("10:10:").unwrap().running,
+            Vec::<u64>::new()
+        );
         for bad in ["", "10", "10:20", "10:20:x", "10:20:1:2", "a:b:"] {
             assert_eq!(Snapshot::parse(bad), None, "{bad}");
         }

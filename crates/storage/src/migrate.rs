@@ -56,12 +56,17 @@ async fn run(settings: &Settings, mode: Mode) -> StorageResult<MigrationReport> 
 async fn postgres(url: &str, settings: &Settings, mode: Mode) -> StorageResult<Vec<String>> {
     let unavailable = |e: tokio_postgres::Error| StorageError::Unavailable(full_message(&e));
     // A connection of its own: the lock ends with it, whatever happens.
-    let (client, connection) = tokio_postgres::connect(url, tls(settings)?).await.map_err(unavailable)?;
+    let (client, connection) = tokio_postgres::connect(url, tls(settings)?)
+        .await
+        .map_err(unavailable)?;
     let mut conn = AsyncPgConnection::try_from_client_and_connection(client, connection)
         .await
         .map_err(|e| StorageError::Unavailable(e.to_string()))?;
     if matches!(mode, Mode::Apply) {
-        conn.batch_execute(&format!("SET lock_timeout = '60s'; SELECT pg_advisory_lock({LOCK_KEY})")).await?;
+        conn.batch_execute(&format!(
+            "SET lock_timeout = '60s'; SELECT pg_advisory_lock({LOCK_KEY})"
+        ))
+        .await?;
     }
     blocking(move || apply(&mut AsyncMigrationHarness::new(conn), POSTGRES, mode)).await
 }
@@ -69,7 +74,9 @@ async fn postgres(url: &str, settings: &Settings, mode: Mode) -> StorageResult<V
 fn sqlite(path: &Path, mode: Mode) -> StorageResult<Vec<String>> {
     let io = |e: std::io::Error| StorageError::Unavailable(format!("{}: {e}", path.display()));
     if let (Mode::List, false) = (mode, path.exists()) {
-        return names(&MigrationSource::<diesel::sqlite::Sqlite>::migrations(&SQLITE).map_err(failed)?);
+        return names(
+            &MigrationSource::<diesel::sqlite::Sqlite>::migrations(&SQLITE).map_err(failed)?,
+        );
     }
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(io)?;
@@ -77,12 +84,16 @@ fn sqlite(path: &Path, mode: Mode) -> StorageResult<Vec<String>> {
     // SQLite's own locks do not cover "look what is missing, then apply it".
     let lock = File::create(path.with_added_extension("migrate-lock")).map_err(io)?;
     lock.lock().map_err(io)?;
-    let mut conn =
-        SqliteConnection::establish(&path.to_string_lossy()).map_err(|e| StorageError::Unavailable(e.to_string()))?;
+    let mut conn = SqliteConnection::establish(&path.to_string_lossy())
+        .map_err(|e| StorageError::Unavailable(e.to_string()))?;
     apply(&mut conn, SQLITE, mode)
 }
 
-fn apply<DB, H>(harness: &mut H, source: EmbeddedMigrations, mode: Mode) -> StorageResult<Vec<String>>
+fn apply<DB, H>(
+    harness: &mut H,
+    source: EmbeddedMigrations,
+    mode: Mode,
+) -> StorageResult<Vec<String>>
 where
     DB: diesel::backend::Backend,
     H: MigrationHarness<DB>,
@@ -98,8 +109,13 @@ where
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "both callers return a result")]
-fn names<DB: diesel::backend::Backend>(migrations: &[Box<dyn Migration<DB>>]) -> StorageResult<Vec<String>> {
-    Ok(migrations.iter().map(|m| m.name().version().to_string()).collect())
+fn names<DB: diesel::backend::Backend>(
+    migrations: &[Box<dyn Migration<DB>>],
+) -> StorageResult<Vec<String>> {
+    Ok(migrations
+        .iter()
+        .map(|m| m.name().version().to_string())
+        .collect())
 }
 
 fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> StorageError {
@@ -107,6 +123,10 @@ fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> StorageError {
 }
 
 /// Both harnesses block.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> StorageResult<T> + Send + 'static) -> StorageResult<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|e| StorageError::Unavailable(e.to_string()))?
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> StorageResult<T> + Send + 'static,
+) -> StorageResult<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|e| StorageError::Unavailable(e.to_string()))?
 }

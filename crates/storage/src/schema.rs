@@ -180,4 +180,11 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(conversations, messages, deliveries, senders, attachments, attachment_chunks);
+diesel::allow_tables_to_appear_in_same_query!(
+    conversations,
+    messages,
+    deliveries,
+    senders,
+    attachments,
+    attachment_chunks
+);

@@ -30,7 +30,10 @@ pub struct Touched {
 
 impl Touched {
     pub(crate) const fn nothing(owner: Owner) -> Self {
-        Self { owner, touches: Vec::new() }
+        Self {
+            owner,
+            touches: Vec::new(),
+        }
     }
 
     pub(crate) fn add(&mut self, touch: Touch) {

@@ -43,7 +43,12 @@ impl Database {
     /// Begins a transaction.
     pub async fn begin(&self, owner: &Owner, now: Timestamp) -> StorageResult<Tx> {
         let lease = self.writer().await?;
-        Ok(Tx { lease, owner: owner.clone(), now, touched: Touched::nothing(owner.clone()) })
+        Ok(Tx {
+            lease,
+            owner: owner.clone(),
+            now,
+            touched: Touched::nothing(owner.clone()),
+        })
     }
 }
 
@@ -58,7 +63,9 @@ impl Tx {
             sink.committed(&touched).await;
             Ok(())
         };
-        tokio::spawn(finish).await.map_err(|error| StorageError::Unavailable(error.to_string()))?
+        tokio::spawn(finish)
+            .await
+            .map_err(|error| StorageError::Unavailable(error.to_string()))?
     }
 
     /// Forgets the writes.

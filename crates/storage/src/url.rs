@@ -35,7 +35,8 @@ impl DatabaseUrl {
             return Ok(Self::Sqlite(PathBuf::from(path)));
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            url.parse::<tokio_postgres::Config>().map_err(|e| DatabaseUrlError::Postgres(e.to_string()))?;
+            url.parse::<tokio_postgres::Config>()
+                .map_err(|e| DatabaseUrlError::Postgres(e.to_string()))?;
             return Ok(Self::Postgres(url.to_owned()));
         }
         Err(DatabaseUrlError::Scheme)
@@ -53,7 +54,9 @@ impl std::fmt::Display for DatabaseUrl {
 
 /// The URL without its password, wherever it stands.
 fn masked(url: &str) -> String {
-    let (base, query) = url.split_once('?').map_or((url, None), |(base, query)| (base, Some(query)));
+    let (base, query) = url
+        .split_once('?')
+        .map_or((url, None), |(base, query)| (base, Some(query)));
     let base = match (base.split_once("://"), base.rsplit_once('@')) {
         (Some((scheme, _)), Some((before, host))) => {
             let user = before.split_once("://").map_or("", |(_, login)| login);
@@ -63,8 +66,17 @@ fn masked(url: &str) -> String {
         _ => base.to_owned(),
     };
     let Some(query) = query else { return base };
-    let hide = |pair: &str| if pair.starts_with("password=") { "password=***".to_owned() } else { pair.to_owned() };
-    format!("{base}?{}", query.split('&').map(hide).collect::<Vec<_>>().join("&"))
+    let hide = |pair: &str| {
+        if pair.starts_with("password=") {
+            "password=***".to_owned()
+        } else {
+            pair.to_owned()
+        }
+    };
+    format!(
+        "{base}?{}",
+        query.split('&').map(hide).collect::<Vec<_>>().join("&")
+    )
 }
 
 #[cfg(test)]
@@ -73,19 +85,44 @@ mod tests {
 
     #[test]
     fn reads_both_schemes_and_refuses_others() {
-        assert_eq!(DatabaseUrl::parse("sqlite:///a/b.db"), Ok(DatabaseUrl::Sqlite(PathBuf::from("/a/b.db"))));
-        assert_eq!(DatabaseUrl::parse("sqlite://data/b.db"), Ok(DatabaseUrl::Sqlite(PathBuf::from("data/b.db"))));
-        assert!(matches!(DatabaseUrl::parse("postgres://u@h/db"), Ok(DatabaseUrl::Postgres(_))));
-        assert_eq!(DatabaseUrl::parse("sqlite://"), Err(DatabaseUrlError::NoPath));
-        assert_eq!(DatabaseUrl::parse("mysql://h"), Err(DatabaseUrlError::Scheme));
-        assert!(matches!(DatabaseUrl::parse("postgres://h:notaport/db"), Err(DatabaseUrlError::Postgres(_))));
+        assert_eq!(
+            DatabaseUrl::parse("sqlite:///a/b.db"),
+            Ok(DatabaseUrl::Sqlite(PathBuf::from("/a/b.db")))
+        );
+        assert_eq!(
+            DatabaseUrl::parse("sqlite://data/b.db"),
+            Ok(DatabaseUrl::Sqlite(PathBuf::from("data/b.db")))
+        );
+        assert!(matches!(
+            DatabaseUrl::parse("postgres://u@h/db"),
+            Ok(DatabaseUrl::Postgres(_))
+        ));
+        assert_eq!(
+            DatabaseUrl::parse("sqlite://"),
+            Err(DatabaseUrlError::NoPath)
+        );
+        assert_eq!(
+            DatabaseUrl::parse("mysql://h"),
+            Err(DatabaseUrlError::Scheme)
+        );
+        assert!(matches!(
+            DatabaseUrl::parse("postgres://h:notaport/db"),
+            Err(DatabaseUrlError::Postgres(_))
+        ));
     }
 
     #[test]
     fn shows_no_password() {
-        for url in ["postgres://u:se:cret@h:5/db", "postgres://h/db?password=secret&user=u", "postgres://u:secret@h/d?x=1"] {
+        for url in [
+            "postgres://u:se:cret@h:5/db",
+            "postgres://h/db?password=secret&user=u",
+            "postgres://u:secret@h/d?x=1",
+        ] {
             let shown = DatabaseUrl::parse(url).unwrap().to_string();
-            assert!(!shown.contains("secret") && !shown.contains("se:cret"), "{shown}");
+            assert!(
+                !shown.contains("secret") && !shown.contains("se:cret"),
+                "{shown}"
+            );
         }
     }
 }

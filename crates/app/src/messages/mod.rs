@@ -18,6 +18,9 @@ pub use receive::ReceiveMessage;
 pub use report::StatusReport;
 pub use send::SendMessage;
 
+pub(crate) use compose::PIECE;
+pub(crate) use place::{conversation_not_found, external_id_taken};
+
 use bytes::Bytes;
 use parlance_domain::{Address, AttachmentId, Channel, ConversationId, Json, Role};
 

@@ -1,9 +1,20 @@
 //! Sending.
 
-use parlance_domain::{DeliveryPolicy, Message, Owner, Timestamp};
+use parlance_domain::message::Progress;
+use parlance_domain::{
+    Channel, Conversation, DeliveryPolicy, Message, MessageId, Owner, Timestamp, Violation,
+};
+use parlance_storage::Tx;
+use uuid::Uuid;
 
 use super::NewMessage;
-use crate::{App, Replayable, RequestId, Result};
+use super::compose::{self, Draft};
+use super::get::message_not_found;
+use super::place::advanced;
+use crate::App;
+use crate::error::{Error, Result};
+use crate::idempotency::{Replayable, RequestId, Taken, take};
+use crate::write::{Attempt, held, until_done};
 
 /// What `send_message` takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,4 +29,144 @@ pub struct SendMessage {
     pub expires_at: Option<Timestamp>,
     /// What to do when a hand-over's answer was lost.
     pub policy: DeliveryPolicy,
+}
+
+const RPC: &str = "SendMessage";
+
+impl App {
+    /// Writes a message to be delivered, and the job that a dispatcher will claim.
+    pub async fn send_message(
+        &self,
+        owner: &Owner,
+        request: SendMessage,
+    ) -> Result<Replayable<Message>> {
+        until_done(async || self.try_send(owner, &request).await).await
+    }
+
+    async fn try_send(
+        &self,
+        owner: &Owner,
+        request: &SendMessage,
+    ) -> Result<Attempt<Replayable<Message>>> {
+        let SendMessage {
+            request_id,
+            message: new,
+            send_at,
+            expires_at,
+            policy,
+        } = request;
+        let mut tx = self.begin(owner).await?;
+        let now = tx.now();
+        let id = self.message_id(now);
+        let found = self.lock_place(&mut tx, &new.place).await?;
+        if let Taken::Before(earlier) = take(&mut tx, RPC, request_id.as_ref(), id.uuid()).await? {
+            return self.replayed_message(tx, earlier).await;
+        }
+        let before = match &found {
+            Some(found) => found.clone(),
+            None => self.opened(&tx, &new.place)?,
+        };
+        let channel = compose::channel(&new.place, &before, !new.attachments.is_empty());
+        compose::check(new, channel, false, self.limits())?;
+        let (send_at, expires_at) = (send_at.filter(|at| *at > now), *expires_at);
+        check_schedule(channel, send_at.is_some(), expires_at.is_some())?;
+
+        let sender = match channel {
+            Channel::Chat => None,
+            Channel::Sms | Channel::Mms | Channel::Email => Some(
+                self.sender_of(&mut tx, channel, &before.participant_from)
+                    .await?,
+            ),
+        };
+        let Some(conversation) = move_on(&mut tx, found.as_ref(), &before, false, now).await?
+        else {
+            return Ok(Attempt::Overtaken);
+        };
+        let attachments = self.prepare_attachments(&mut tx, new).await?;
+        let progress = match (&sender, send_at) {
+            (None, _) => Progress::delivered(now),
+            (Some(_), None) => Progress::pending(),
+            (Some(_), Some(_)) => Progress::scheduled(),
+        };
+        let draft = Draft {
+            id,
+            conversation: &conversation,
+            new,
+            attachments: &attachments,
+            received: false,
+            created_at: now,
+            progress,
+        };
+        let mut message = draft.message();
+        message.policy = *policy;
+        message.send_at = send_at;
+        message.expires_at = expires_at.or_else(|| {
+            let expiry = sender.as_ref()?.default_expiry?;
+            Some(send_at.unwrap_or(now).plus(expiry))
+        });
+        message.provider = sender.as_ref().map(|sender| sender.provider.clone());
+        tx.insert_message(&message, &conversation).await?;
+        compose::store_attachments(&mut tx, id, attachments).await?;
+        if let Some(sender) = sender {
+            tx.insert_delivery(&message, sender.id, send_at.unwrap_or(now))
+                .await?;
+        }
+        self.commit(tx).await?;
+        Ok(Attempt::Done(Replayable::fresh(message)))
+    }
+
+    /// What an earlier request under the same id made, as it is now; gone if it was deleted.
+    pub(super) async fn replayed_message(
+        &self,
+        mut tx: Tx,
+        id: Uuid,
+    ) -> Result<Attempt<Replayable<Message>>> {
+        let id = MessageId::from_uuid(id);
+        let message = tx.message(id).await?.ok_or_else(|| message_not_found(id))?;
+        tx.rollback().await?;
+        Ok(Attempt::Done(Replayable::replayed(message)))
+    }
+}
+
+/// Chat is not delivered, so it cannot wait.
+fn check_schedule(channel: Channel, scheduled: bool, expires: bool) -> Result<()> {
+    if channel != Channel::Chat {
+        return Ok(());
+    }
+    let fields = [("send_at", scheduled), ("expires_at", expires)];
+    let wrong: Vec<Violation> = fields
+        .into_iter()
+        .filter(|(_, set)| *set)
+        .map(|(field, _)| Violation::new(field, "a chat message is there at once; leave it out"))
+        .collect();
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::invalid(wrong))
+    }
+}
+
+/// Gives the conversation one more place, or opens it with its first; `None` if somebody else has just opened it.
+pub(super) async fn move_on(
+    tx: &mut Tx,
+    found: Option<&Conversation>,
+    before: &Conversation,
+    counts_unread: bool,
+    came_at: Timestamp,
+) -> Result<Option<Conversation>> {
+    let mut conversation = advanced(before, counts_unread, came_at)?;
+    conversation.updated_at = tx.now();
+    let Some(found) = found else {
+        return Ok(tx
+            .insert_conversation(&conversation)
+            .await?
+            .then_some(conversation));
+    };
+    conversation.version += 1;
+    let announced = found.status != conversation.status;
+    held(
+        tx.update_conversation(found, &conversation, announced)
+            .await?,
+    )?;
+    Ok(Some(conversation))
 }

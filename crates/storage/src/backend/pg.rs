@@ -38,12 +38,19 @@ pub(crate) async fn rollback(c: &mut Conn) -> QueryResult<()> {
 }
 
 /// Events after a position, and the oldest transaction that still ran when they were read, in one snapshot.
-pub(crate) async fn feed_page(c: &mut Conn, from: Position, limit: i64) -> QueryResult<(Vec<FeedRow>, Option<Xid>)> {
+pub(crate) async fn feed_page(
+    c: &mut Conn,
+    from: Position,
+    limit: i64,
+) -> QueryResult<(Vec<FeedRow>, Option<Xid>)> {
     let rows: Vec<(FeedRow, Xid)> = feed::table
         .filter(after((feed::xid, feed::id), position_sql(from)))
         .order((feed::xid, feed::id))
         .limit(limit)
-        .select((FeedRow::as_select(), sql::<TransactionId>("pg_snapshot_xmin(pg_current_snapshot())")))
+        .select((
+            FeedRow::as_select(),
+            sql::<TransactionId>("pg_snapshot_xmin(pg_current_snapshot())"),
+        ))
         .load(c)
         .await?;
     let horizon = rows.iter().next().map(|(_, xmin)| *xmin);
@@ -52,19 +59,35 @@ pub(crate) async fn feed_page(c: &mut Conn, from: Position, limit: i64) -> Query
 
 /// Where a reader starts who wants what is committed from now on.
 pub(crate) async fn feed_now(c: &mut Conn) -> QueryResult<Start> {
-    let text: String = diesel::select(sql::<Text>("pg_current_snapshot()::text")).get_result(c).await?;
-    let snapshot = Snapshot::parse(&text)
-        .ok_or_else(|| diesel::result::Error::DeserializationError(format!("snapshot {text}").into()))?;
-    Ok(Start { position: Position { xid: snapshot.xmin(), id: 0 }, seen: Some(snapshot) })
+    let text: String = diesel::select(sql::<Text>("pg_current_snapshot()::text"))
+        .get_result(c)
+        .await?;
+    let snapshot = Snapshot::parse(&text).ok_or_else(|| {
+        diesel::result::Error::DeserializationError(format!("snapshot {text}").into())
+    })?;
+    Ok(Start {
+        position: Position {
+            xid: snapshot.xmin(),
+            id: 0,
+        },
+        seen: Some(snapshot),
+    })
 }
 
 pub(crate) async fn feed_delete_up_to(c: &mut Conn, last: Position) -> QueryResult<usize> {
-    diesel::delete(feed::table.filter(up_to((feed::xid, feed::id), position_sql(last)))).execute(c).await
+    diesel::delete(feed::table.filter(up_to((feed::xid, feed::id), position_sql(last))))
+        .execute(c)
+        .await
 }
 
 fn position_sql(
     position: Position,
-) -> (diesel::dsl::AsExprOf<Xid, TransactionId>, diesel::dsl::AsExprOf<i64, diesel::sql_types::BigInt>) {
-    (Xid(position.xid).into_sql::<TransactionId>(), position.id.into_sql::<diesel::sql_types::BigInt>())
+) -> (
+    diesel::dsl::AsExprOf<Xid, TransactionId>,
+    diesel::dsl::AsExprOf<i64, diesel::sql_types::BigInt>,
+) {
+    (
+        Xid(position.xid).into_sql::<TransactionId>(),
+        position.id.into_sql::<diesel::sql_types::BigInt>(),
+    )
 }
-

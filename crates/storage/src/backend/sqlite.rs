@@ -27,7 +27,10 @@ pub(crate) mod queries;
 /// `IMMEDIATE`: a transaction that reads first and writes later would fail with "database is locked" under another writer,
 /// and no waiting helps it then.
 pub(crate) async fn begin(c: &mut Conn) -> QueryResult<()> {
-    c.spawn_blocking(|c| diesel::connection::AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE")).await
+    c.spawn_blocking(|c| {
+        diesel::connection::AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE")
+    })
+    .await
 }
 
 pub(crate) async fn commit(c: &mut Conn) -> QueryResult<()> {
@@ -39,7 +42,11 @@ pub(crate) async fn rollback(c: &mut Conn) -> QueryResult<()> {
 }
 
 /// Events after a position. One writer: whatever is visible is final, so there is no horizon.
-pub(crate) async fn feed_page(c: &mut Conn, from: Position, limit: i64) -> QueryResult<(Vec<FeedRow>, Option<Xid>)> {
+pub(crate) async fn feed_page(
+    c: &mut Conn,
+    from: Position,
+    limit: i64,
+) -> QueryResult<(Vec<FeedRow>, Option<Xid>)> {
     let rows = feed::table
         .filter(feed::id.gt(from.id))
         .order(feed::id)
@@ -52,11 +59,22 @@ pub(crate) async fn feed_page(c: &mut Conn, from: Position, limit: i64) -> Query
 
 /// Where a reader starts who wants what is committed from now on.
 pub(crate) async fn feed_now(c: &mut Conn) -> QueryResult<Start> {
-    let newest: Option<i64> = feed::table.select(diesel::dsl::max(feed::id)).get_result(c).await?;
+    let newest: Option<i64> = feed::table
+        .select(diesel::dsl::max(feed::id))
+        .get_result(c)
+        .await?;
     let pruned = queries::feed::state(c).await?.pruned_id;
-    Ok(Start { position: Position { xid: 0, id: newest.unwrap_or(0).max(pruned) }, seen: None })
+    Ok(Start {
+        position: Position {
+            xid: 0,
+            id: newest.unwrap_or(0).max(pruned),
+        },
+        seen: None,
+    })
 }
 
 pub(crate) async fn feed_delete_up_to(c: &mut Conn, last: Position) -> QueryResult<usize> {
-    diesel::delete(feed::table.filter(feed::id.le(last.id))).execute(c).await
+    diesel::delete(feed::table.filter(feed::id.le(last.id)))
+        .execute(c)
+        .await
 }

@@ -17,7 +17,12 @@ impl Database {
         id: AttachmentId,
     ) -> StorageResult<Option<Attachment>> {
         let (message, id) = (Id(message.uuid()), Id(id.uuid()));
-        let row = read!(self, |c, q| q::attachment::of_message(c, owner.as_str(), message, id))?;
+        let row = read!(self, |c, q| q::attachment::of_message(
+            c,
+            owner.as_str(),
+            message,
+            id
+        ))?;
         Ok(row.map(Attachment::from))
     }
 
@@ -28,7 +33,12 @@ impl Database {
         id: AttachmentId,
         position: i32,
     ) -> StorageResult<Option<Vec<u8>>> {
-        read!(self, |c, q| q::attachment::chunk(c, owner.as_str(), Id(id.uuid()), position))
+        read!(self, |c, q| q::attachment::chunk(
+            c,
+            owner.as_str(),
+            Id(id.uuid()),
+            position
+        ))
     }
 
     /// Begins an upload.
@@ -46,17 +56,36 @@ impl Database {
     }
 
     /// Appends a piece to an upload.
-    pub async fn append_upload(&self, id: AttachmentId, position: i32, data: Vec<u8>) -> StorageResult<()> {
-        let chunk = ChunkRow { attachment_id: Id(id.uuid()), position, data };
+    pub async fn append_upload(
+        &self,
+        id: AttachmentId,
+        position: i32,
+        data: Vec<u8>,
+    ) -> StorageResult<()> {
+        let chunk = ChunkRow {
+            attachment_id: Id(id.uuid()),
+            position,
+            data,
+        };
         let mut lease = self.writer().await?;
         on!(lease, |c, q| q::attachment::insert_chunk(c, &chunk))?;
         lease.commit().await
     }
 
     /// Ends an upload: from now on a message may take it.
-    pub async fn complete_upload(&self, owner: &Owner, id: AttachmentId, size_bytes: i64) -> StorageResult<Guarded> {
+    pub async fn complete_upload(
+        &self,
+        owner: &Owner,
+        id: AttachmentId,
+        size_bytes: i64,
+    ) -> StorageResult<Guarded> {
         let mut lease = self.writer().await?;
-        let done = on!(lease, |c, q| q::attachment::complete(c, owner.as_str(), Id(id.uuid()), size_bytes))?;
+        let done = on!(lease, |c, q| q::attachment::complete(
+            c,
+            owner.as_str(),
+            Id(id.uuid()),
+            size_bytes
+        ))?;
         lease.commit().await?;
         Ok(done.into())
     }
@@ -64,7 +93,11 @@ impl Database {
     /// Forgets an upload that broke off.
     pub async fn discard_upload(&self, owner: &Owner, id: AttachmentId) -> StorageResult<()> {
         let mut lease = self.writer().await?;
-        on!(lease, |c, q| q::attachment::discard(c, owner.as_str(), Id(id.uuid())))?;
+        on!(lease, |c, q| q::attachment::discard(
+            c,
+            owner.as_str(),
+            Id(id.uuid())
+        ))?;
         lease.commit().await
     }
 
@@ -81,14 +114,30 @@ impl Tx {
     /// A finished upload of the owner that no message has taken yet.
     pub async fn upload(&mut self, id: AttachmentId) -> StorageResult<Option<Attachment>> {
         let now = self.now.into();
-        let row = on!(self.lease, |c, q| q::attachment::upload(c, self.owner.as_str(), Id(id.uuid()), now))?;
+        let row = on!(self.lease, |c, q| q::attachment::upload(
+            c,
+            self.owner.as_str(),
+            Id(id.uuid()),
+            now
+        ))?;
         Ok(row.map(Attachment::from))
     }
 
     /// Gives an upload to its one message; `Stale` if another was first.
-    pub async fn claim_upload(&mut self, id: AttachmentId, message: MessageId) -> StorageResult<Guarded> {
+    pub async fn claim_upload(
+        &mut self,
+        id: AttachmentId,
+        message: MessageId,
+    ) -> StorageResult<Guarded> {
         let (id, message, now) = (Id(id.uuid()), Id(message.uuid()), self.now.into());
-        on!(self.lease, |c, q| q::attachment::claim_upload(c, self.owner.as_str(), id, message, now)).map(Guarded::from)
+        on!(self.lease, |c, q| q::attachment::claim_upload(
+            c,
+            self.owner.as_str(),
+            id,
+            message,
+            now
+        ))
+        .map(Guarded::from)
     }
 
     /// Inserts an attachment of a message, with its content if we hold it.
@@ -101,7 +150,11 @@ impl Tx {
         let row = row(&self.owner, attachment, Some(message), self.now, None, true);
         on!(self.lease, |c, q| q::attachment::insert(c, &row))?;
         for (position, data) in (0..).zip(pieces) {
-            let chunk = ChunkRow { attachment_id: row.id, position, data };
+            let chunk = ChunkRow {
+                attachment_id: row.id,
+                position,
+                data,
+            };
             on!(self.lease, |c, q| q::attachment::insert_chunk(c, &chunk))?;
         }
         Ok(())
@@ -116,7 +169,13 @@ fn row(
     expires_at: Option<Timestamp>,
     complete: bool,
 ) -> AttachmentRow {
-    let Attachment { id, filename, content_type, size_bytes, url } = attachment;
+    let Attachment {
+        id,
+        filename,
+        content_type,
+        size_bytes,
+        url,
+    } = attachment;
     AttachmentRow {
         id: Id(id.uuid()),
         owner: owner.as_str().to_owned(),

@@ -1,6 +1,8 @@
 //! Conversations.
 
-use parlance_domain::{Channel, Conversation, ConversationId, ConversationStatus, EventType, Owner, Timestamp};
+use parlance_domain::{
+    Channel, Conversation, ConversationId, ConversationStatus, EventType, Owner, Timestamp,
+};
 
 use super::news;
 use crate::conn::Database;
@@ -31,19 +33,40 @@ pub type ListPlace = (Timestamp, ConversationId);
 
 /// Where a conversation stands in lists.
 pub fn place(conversation: &Conversation) -> ListPlace {
-    (conversation.last_message_at.unwrap_or(conversation.created_at), conversation.id)
+    (
+        conversation
+            .last_message_at
+            .unwrap_or(conversation.created_at),
+        conversation.id,
+    )
 }
 
 impl Database {
     /// A conversation of the owner.
-    pub async fn conversation(&self, owner: &Owner, id: ConversationId) -> StorageResult<Option<Conversation>> {
-        let row = read!(self, |c, q| q::conversation::get(c, owner.as_str(), Id(id.uuid())))?;
+    pub async fn conversation(
+        &self,
+        owner: &Owner,
+        id: ConversationId,
+    ) -> StorageResult<Option<Conversation>> {
+        let row = read!(self, |c, q| q::conversation::get(
+            c,
+            owner.as_str(),
+            Id(id.uuid())
+        ))?;
         row.map(Conversation::try_from).transpose()
     }
 
     /// A conversation by the owner's own name for it.
-    pub async fn conversation_by_external_id(&self, owner: &Owner, id: &str) -> StorageResult<Option<Conversation>> {
-        let row = read!(self, |c, q| q::conversation::by_external_id(c, owner.as_str(), id))?;
+    pub async fn conversation_by_external_id(
+        &self,
+        owner: &Owner,
+        id: &str,
+    ) -> StorageResult<Option<Conversation>> {
+        let row = read!(self, |c, q| q::conversation::by_external_id(
+            c,
+            owner.as_str(),
+            id
+        ))?;
         row.map(Conversation::try_from).transpose()
     }
 
@@ -56,17 +79,35 @@ impl Database {
         limit: i64,
     ) -> StorageResult<Vec<Conversation>> {
         let beyond = beyond.map(|(at, id)| (Instant::from(at), Id(id.uuid())));
-        let rows = read!(self, |c, q| q::conversation::page(c, owner.as_str(), filter, beyond, limit))?;
+        let rows = read!(self, |c, q| q::conversation::page(
+            c,
+            owner.as_str(),
+            filter,
+            beyond,
+            limit
+        ))?;
         rows.into_iter().map(Conversation::try_from).collect()
     }
 
     /// How many conversations a list has.
-    pub async fn count_conversations(&self, owner: &Owner, filter: &ConversationFilter) -> StorageResult<i64> {
-        read!(self, |c, q| q::conversation::count(c, owner.as_str(), filter))
+    pub async fn count_conversations(
+        &self,
+        owner: &Owner,
+        filter: &ConversationFilter,
+    ) -> StorageResult<i64> {
+        read!(self, |c, q| q::conversation::count(
+            c,
+            owner.as_str(),
+            filter
+        ))
     }
 
     /// Conversations of the whole installation whose deletion was cut off before `since`.
-    pub async fn unfinished_deletions(&self, since: Timestamp, limit: i64) -> StorageResult<Vec<Conversation>> {
+    pub async fn unfinished_deletions(
+        &self,
+        since: Timestamp,
+        limit: i64,
+    ) -> StorageResult<Vec<Conversation>> {
         let rows = read!(self, |c, q| q::conversation::hidden(c, since.into(), limit))?;
         rows.into_iter().map(Conversation::try_from).collect()
     }
@@ -74,8 +115,15 @@ impl Database {
 
 impl Tx {
     /// Locks a conversation of the owner: the first lock of a write that has to do with its sequence.
-    pub async fn lock_conversation(&mut self, id: ConversationId) -> StorageResult<Option<Conversation>> {
-        let row = on!(self.lease, |c, q| q::conversation::lock(c, self.owner.as_str(), Id(id.uuid())))?;
+    pub async fn lock_conversation(
+        &mut self,
+        id: ConversationId,
+    ) -> StorageResult<Option<Conversation>> {
+        let row = on!(self.lease, |c, q| q::conversation::lock(
+            c,
+            self.owner.as_str(),
+            Id(id.uuid())
+        ))?;
         row.map(Conversation::try_from).transpose()
     }
 
@@ -87,19 +135,35 @@ impl Tx {
         theirs: &str,
     ) -> StorageResult<Option<Conversation>> {
         let (owner, channel) = (self.owner.as_str(), channel.of_conversation().as_str());
-        let row = on!(self.lease, |c, q| q::conversation::lock_pair(c, owner, channel, ours, theirs))?;
+        let row = on!(self.lease, |c, q| q::conversation::lock_pair(
+            c, owner, channel, ours, theirs
+        ))?;
         row.map(Conversation::try_from).transpose()
     }
 
     /// Locks a conversation by the owner's own name for it.
-    pub async fn lock_conversation_by_external_id(&mut self, id: &str) -> StorageResult<Option<Conversation>> {
-        let row = on!(self.lease, |c, q| q::conversation::lock_external_id(c, self.owner.as_str(), id))?;
+    pub async fn lock_conversation_by_external_id(
+        &mut self,
+        id: &str,
+    ) -> StorageResult<Option<Conversation>> {
+        let row = on!(self.lease, |c, q| q::conversation::lock_external_id(
+            c,
+            self.owner.as_str(),
+            id
+        ))?;
         row.map(Conversation::try_from).transpose()
     }
 
     /// A conversation of the owner, unlocked.
-    pub async fn conversation(&mut self, id: ConversationId) -> StorageResult<Option<Conversation>> {
-        let row = on!(self.lease, |c, q| q::conversation::get(c, self.owner.as_str(), Id(id.uuid())))?;
+    pub async fn conversation(
+        &mut self,
+        id: ConversationId,
+    ) -> StorageResult<Option<Conversation>> {
+        let row = on!(self.lease, |c, q| q::conversation::get(
+            c,
+            self.owner.as_str(),
+            Id(id.uuid())
+        ))?;
         row.map(Conversation::try_from).transpose()
     }
 
@@ -111,25 +175,41 @@ impl Tx {
         theirs: &str,
     ) -> StorageResult<Option<Conversation>> {
         let (owner, channel) = (self.owner.as_str(), channel.of_conversation().as_str());
-        let row = on!(self.lease, |c, q| q::conversation::by_pair(c, owner, channel, ours, theirs))?;
+        let row = on!(self.lease, |c, q| q::conversation::by_pair(
+            c, owner, channel, ours, theirs
+        ))?;
         row.map(Conversation::try_from).transpose()
     }
 
     /// A conversation by the owner's own name for it, unlocked.
-    pub async fn conversation_by_external_id(&mut self, id: &str) -> StorageResult<Option<Conversation>> {
-        let row = on!(self.lease, |c, q| q::conversation::by_external_id(c, self.owner.as_str(), id))?;
+    pub async fn conversation_by_external_id(
+        &mut self,
+        id: &str,
+    ) -> StorageResult<Option<Conversation>> {
+        let row = on!(self.lease, |c, q| q::conversation::by_external_id(
+            c,
+            self.owner.as_str(),
+            id
+        ))?;
         row.map(Conversation::try_from).transpose()
     }
 
     /// Whether it was inserted; `false` if its pair or its external id is taken. The caller then begins anew, locks the one
     /// that took it and so gets a transaction id after that one's.
-    pub async fn insert_conversation(&mut self, conversation: &Conversation) -> StorageResult<bool> {
+    pub async fn insert_conversation(
+        &mut self,
+        conversation: &Conversation,
+    ) -> StorageResult<bool> {
         let row = ConversationRow::from(conversation);
         if !on!(self.lease, |c, q| q::conversation::insert(c, &row))? {
             return Ok(false);
         }
-        self.touch(Touch::ConversationCreated(conversation.id, conversation.user.clone()));
-        self.tell_of_conversation(EventType::ConversationCreated, &row).await?;
+        self.touch(Touch::ConversationCreated(
+            conversation.id,
+            conversation.user.clone(),
+        ));
+        self.tell_of_conversation(EventType::ConversationCreated, &row)
+            .await?;
         Ok(true)
     }
 
@@ -142,7 +222,13 @@ impl Tx {
     ) -> StorageResult<Guarded> {
         let row = ConversationRow::from(changed);
         let change = ConversationChange::from(row.clone());
-        if !on!(self.lease, |c, q| q::conversation::update(c, self.owner.as_str(), row.id, found.version, &change))? {
+        if !on!(self.lease, |c, q| q::conversation::update(
+            c,
+            self.owner.as_str(),
+            row.id,
+            found.version,
+            &change
+        ))? {
             return Ok(Guarded::Stale);
         }
         self.touch(Touch::ConversationChanged(changed.id, changed.user.clone()));
@@ -150,35 +236,84 @@ impl Tx {
             self.touch(Touch::ConversationChanged(changed.id, found.user.clone()));
         }
         if announced {
-            self.tell_of_conversation(EventType::ConversationUpdated, &row).await?;
+            self.tell_of_conversation(EventType::ConversationUpdated, &row)
+                .await?;
         }
         Ok(Guarded::Updated)
     }
 
     /// Hides a conversation and takes back what still waits to leave; its messages are removed afterwards.
-    pub async fn hide_conversation(&mut self, conversation: &Conversation) -> StorageResult<Guarded> {
+    pub async fn hide_conversation(
+        &mut self,
+        conversation: &Conversation,
+    ) -> StorageResult<Guarded> {
         let id = Id(conversation.id.uuid());
         let (owner, now) = (self.owner.clone(), self.now);
-        if !on!(self.lease, |c, q| q::conversation::hide(c, owner.as_str(), id, now.into()))? {
+        if !on!(self.lease, |c, q| q::conversation::hide(
+            c,
+            owner.as_str(),
+            id,
+            now.into()
+        ))? {
             return Ok(Guarded::Stale);
         }
-        self.touch(Touch::ConversationDeleted(conversation.id, conversation.user.clone()));
-        on!(self.lease, |c, q| q::delivery::delete_of_conversation(c, owner.as_str(), id))?;
-        on!(self.lease, |c, q| q::feed::scrub_conversation(c, owner.as_str(), id))?;
-        let gone = news(&owner, EventType::ConversationDeleted, (id, None), &conversation.user, None, now);
+        self.touch(Touch::ConversationDeleted(
+            conversation.id,
+            conversation.user.clone(),
+        ));
+        on!(self.lease, |c, q| q::delivery::delete_of_conversation(
+            c,
+            owner.as_str(),
+            id
+        ))?;
+        on!(self.lease, |c, q| q::feed::scrub_conversation(
+            c,
+            owner.as_str(),
+            id
+        ))?;
+        let gone = news(
+            &owner,
+            EventType::ConversationDeleted,
+            (id, None),
+            &conversation.user,
+            None,
+            now,
+        );
         on!(self.lease, |c, q| q::feed::append(c, &gone))?;
         Ok(Guarded::Updated)
     }
 
     /// Removes a hidden conversation whose messages are gone.
-    pub async fn remove_hidden_conversation(&mut self, conversation: &Conversation) -> StorageResult<Guarded> {
+    pub async fn remove_hidden_conversation(
+        &mut self,
+        conversation: &Conversation,
+    ) -> StorageResult<Guarded> {
         let id = Id(conversation.id.uuid());
-        self.touch(Touch::ConversationDeleted(conversation.id, conversation.user.clone()));
-        on!(self.lease, |c, q| q::conversation::remove_hidden(c, self.owner.as_str(), id)).map(Guarded::from)
+        self.touch(Touch::ConversationDeleted(
+            conversation.id,
+            conversation.user.clone(),
+        ));
+        on!(self.lease, |c, q| q::conversation::remove_hidden(
+            c,
+            self.owner.as_str(),
+            id
+        ))
+        .map(Guarded::from)
     }
 
-    async fn tell_of_conversation(&mut self, kind: EventType, row: &ConversationRow) -> StorageResult<()> {
-        let event = news(&self.owner, kind, (row.id, None), &row.user_label, payload(row), self.now);
+    async fn tell_of_conversation(
+        &mut self,
+        kind: EventType,
+        row: &ConversationRow,
+    ) -> StorageResult<()> {
+        let event = news(
+            &self.owner,
+            kind,
+            (row.id, None),
+            &row.user_label,
+            payload(row),
+            self.now,
+        );
         on!(self.lease, |c, q| q::feed::append(c, &event))
     }
 }

@@ -9,7 +9,12 @@ use crate::tx::Tx;
 
 impl Tx {
     /// The job of a message, for a dispatcher to claim once it is due.
-    pub async fn insert_delivery(&mut self, message: &Message, sender: SenderId, due: Timestamp) -> StorageResult<()> {
+    pub async fn insert_delivery(
+        &mut self,
+        message: &Message,
+        sender: SenderId,
+        due: Timestamp,
+    ) -> StorageResult<()> {
         let row = DeliveryRow {
             message_id: Id(message.id.uuid()),
             owner: self.owner.as_str().to_owned(),
@@ -24,12 +29,25 @@ impl Tx {
     }
 
     /// Moves a job to another time.
-    pub async fn reschedule_delivery(&mut self, message: MessageId, due: Timestamp) -> StorageResult<()> {
-        on!(self.lease, |c, q| q::delivery::reschedule(c, self.owner.as_str(), Id(message.uuid()), due.into()))
+    pub async fn reschedule_delivery(
+        &mut self,
+        message: MessageId,
+        due: Timestamp,
+    ) -> StorageResult<()> {
+        on!(self.lease, |c, q| q::delivery::reschedule(
+            c,
+            self.owner.as_str(),
+            Id(message.uuid()),
+            due.into()
+        ))
     }
 
     /// The message does not wait to leave any more.
     pub async fn delete_delivery(&mut self, message: MessageId) -> StorageResult<()> {
-        on!(self.lease, |c, q| q::delivery::delete(c, self.owner.as_str(), Id(message.uuid())))
+        on!(self.lease, |c, q| q::delivery::delete(
+            c,
+            self.owner.as_str(),
+            Id(message.uuid())
+        ))
     }
 }

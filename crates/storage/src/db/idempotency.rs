@@ -32,12 +32,24 @@ pub struct Remembered {
 impl Tx {
     /// What an earlier request made under this key, if there was one and it has committed.
     pub async fn remembered(&mut self, key: &IdempotencyKey) -> StorageResult<Option<Remembered>> {
-        let row = on!(self.lease, |c, q| q::idempotency::get(c, self.owner.as_str(), key.rpc, &key.key))?;
-        Ok(row.map(|row| Remembered { request_hash: row.request_hash, resource_id: row.resource_id.0 }))
+        let row = on!(self.lease, |c, q| q::idempotency::get(
+            c,
+            self.owner.as_str(),
+            key.rpc,
+            &key.key
+        ))?;
+        Ok(row.map(|row| Remembered {
+            request_hash: row.request_hash,
+            resource_id: row.resource_id.0,
+        }))
     }
 
     /// Takes a key for a resource; `false` if another request has it. Waits for one that is just taking it.
-    pub async fn take_key(&mut self, key: &IdempotencyKey, resource_id: Uuid) -> StorageResult<bool> {
+    pub async fn take_key(
+        &mut self,
+        key: &IdempotencyKey,
+        resource_id: Uuid,
+    ) -> StorageResult<bool> {
         let row = KeyRow {
             owner: self.owner.as_str().to_owned(),
             rpc: key.rpc.to_owned(),

@@ -25,7 +25,11 @@ pub struct MessageRange {
 impl Database {
     /// A message of the owner.
     pub async fn message(&self, owner: &Owner, id: MessageId) -> StorageResult<Option<Message>> {
-        let row = read!(self, |c, q| q::message::get(c, owner.as_str(), Id(id.uuid())))?;
+        let row = read!(self, |c, q| q::message::get(
+            c,
+            owner.as_str(),
+            Id(id.uuid())
+        ))?;
         row.map(Message::try_from).transpose()
     }
 
@@ -36,14 +40,23 @@ impl Database {
         provider: &str,
         provider_message_id: &str,
     ) -> StorageResult<Option<Message>> {
-        let row = read!(self, |c, q| q::message::by_provider(c, owner.as_str(), provider, provider_message_id))?;
+        let row = read!(self, |c, q| q::message::by_provider(
+            c,
+            owner.as_str(),
+            provider,
+            provider_message_id
+        ))?;
         row.map(Message::try_from).transpose()
     }
 
     /// The messages of these ids that exist, in no order.
     pub async fn messages(&self, owner: &Owner, ids: &[MessageId]) -> StorageResult<Vec<Message>> {
         let ids: Vec<Id> = ids.iter().map(|id| Id(id.uuid())).collect();
-        let rows = read!(self, |c, q| q::message::batch(c, owner.as_str(), ids.clone()))?;
+        let rows = read!(self, |c, q| q::message::batch(
+            c,
+            owner.as_str(),
+            ids.clone()
+        ))?;
         rows.into_iter().map(Message::try_from).collect()
     }
 
@@ -56,7 +69,13 @@ impl Database {
         limit: i64,
     ) -> StorageResult<Vec<Message>> {
         let conversation = Id(conversation.uuid());
-        let rows = read!(self, |c, q| q::message::page(c, owner.as_str(), conversation, range, limit))?;
+        let rows = read!(self, |c, q| q::message::page(
+            c,
+            owner.as_str(),
+            conversation,
+            range,
+            limit
+        ))?;
         rows.into_iter().map(Message::try_from).collect()
     }
 }
@@ -64,31 +83,64 @@ impl Database {
 impl Tx {
     /// A message of the owner, unlocked.
     pub async fn message(&mut self, id: MessageId) -> StorageResult<Option<Message>> {
-        let row = on!(self.lease, |c, q| q::message::get(c, self.owner.as_str(), Id(id.uuid())))?;
+        let row = on!(self.lease, |c, q| q::message::get(
+            c,
+            self.owner.as_str(),
+            Id(id.uuid())
+        ))?;
         row.map(Message::try_from).transpose()
     }
 
     /// A message by its provider's id, unlocked.
-    pub async fn message_by_provider_id(&mut self, provider: &str, id: &str) -> StorageResult<Option<Message>> {
-        let row = on!(self.lease, |c, q| q::message::by_provider(c, self.owner.as_str(), provider, id))?;
+    pub async fn message_by_provider_id(
+        &mut self,
+        provider: &str,
+        id: &str,
+    ) -> StorageResult<Option<Message>> {
+        let row = on!(self.lease, |c, q| q::message::by_provider(
+            c,
+            self.owner.as_str(),
+            provider,
+            id
+        ))?;
         row.map(Message::try_from).transpose()
     }
 
     /// Locks a message of the owner; after its conversation, where both are locked.
     pub async fn lock_message(&mut self, id: MessageId) -> StorageResult<Option<Message>> {
-        let row = on!(self.lease, |c, q| q::message::lock(c, self.owner.as_str(), Id(id.uuid())))?;
+        let row = on!(self.lease, |c, q| q::message::lock(
+            c,
+            self.owner.as_str(),
+            Id(id.uuid())
+        ))?;
         row.map(Message::try_from).transpose()
     }
 
     /// How many messages count as unread above a place.
-    pub async fn unread_above(&mut self, conversation: ConversationId, sequence: i64) -> StorageResult<i64> {
+    pub async fn unread_above(
+        &mut self,
+        conversation: ConversationId,
+        sequence: i64,
+    ) -> StorageResult<i64> {
         let id = Id(conversation.uuid());
-        on!(self.lease, |c, q| q::message::unread_above(c, self.owner.as_str(), id, sequence))
+        on!(self.lease, |c, q| q::message::unread_above(
+            c,
+            self.owner.as_str(),
+            id,
+            sequence
+        ))
     }
 
     /// The place of the last inbound message.
-    pub async fn last_inbound(&mut self, conversation: ConversationId) -> StorageResult<Option<i64>> {
-        on!(self.lease, |c, q| q::message::last_inbound(c, self.owner.as_str(), Id(conversation.uuid())))
+    pub async fn last_inbound(
+        &mut self,
+        conversation: ConversationId,
+    ) -> StorageResult<Option<i64>> {
+        on!(self.lease, |c, q| q::message::last_inbound(
+            c,
+            self.owner.as_str(),
+            Id(conversation.uuid())
+        ))
     }
 
     /// When the newest message that is left was made.
@@ -96,16 +148,25 @@ impl Tx {
         &mut self,
         conversation: ConversationId,
     ) -> StorageResult<Option<parlance_domain::Timestamp>> {
-        let at = on!(self.lease, |c, q| q::message::newest_time(c, self.owner.as_str(), Id(conversation.uuid())))?;
+        let at = on!(self.lease, |c, q| q::message::newest_time(
+            c,
+            self.owner.as_str(),
+            Id(conversation.uuid())
+        ))?;
         Ok(at.map(Into::into))
     }
 
     /// Inserts a message at the end of its conversation, which the caller has locked and moved on.
-    pub async fn insert_message(&mut self, message: &Message, conversation: &Conversation) -> StorageResult<()> {
+    pub async fn insert_message(
+        &mut self,
+        message: &Message,
+        conversation: &Conversation,
+    ) -> StorageResult<()> {
         let row = MessageRow::from(message);
         on!(self.lease, |c, q| q::message::insert(c, &row))?;
         self.touch(Touch::MessageCreated(message.id, message.conversation_id));
-        self.tell_of_message(EventType::MessageCreated, &row, &conversation.user).await
+        self.tell_of_message(EventType::MessageCreated, &row, &conversation.user)
+            .await
     }
 
     /// Writes a message back.
@@ -118,7 +179,13 @@ impl Tx {
     ) -> StorageResult<Guarded> {
         let row = MessageRow::from(changed);
         let change = MessageChange::from(row.clone());
-        if !on!(self.lease, |c, q| q::message::update(c, self.owner.as_str(), row.id, found.version, &change))? {
+        if !on!(self.lease, |c, q| q::message::update(
+            c,
+            self.owner.as_str(),
+            row.id,
+            found.version,
+            &change
+        ))? {
             return Ok(Guarded::Stale);
         }
         self.touch(Touch::MessageChanged(changed.id, changed.conversation_id));
@@ -130,31 +197,76 @@ impl Tx {
     pub async fn delete_message(&mut self, found: &Message, user: &str) -> StorageResult<Guarded> {
         let (owner, now) = (self.owner.clone(), self.now);
         let (conversation, id) = (Id(found.conversation_id.uuid()), Id(found.id.uuid()));
-        if !on!(self.lease, |c, q| q::message::delete(c, owner.as_str(), id, found.version))? {
+        if !on!(self.lease, |c, q| q::message::delete(
+            c,
+            owner.as_str(),
+            id,
+            found.version
+        ))? {
             return Ok(Guarded::Stale);
         }
         self.touch(Touch::MessageDeleted(found.id, found.conversation_id));
-        on!(self.lease, |c, q| q::feed::scrub_message(c, owner.as_str(), conversation, id))?;
-        let gone = news(&owner, EventType::MessageDeleted, (conversation, Some(id)), user, None, now);
+        on!(self.lease, |c, q| q::feed::scrub_message(
+            c,
+            owner.as_str(),
+            conversation,
+            id
+        ))?;
+        let gone = news(
+            &owner,
+            EventType::MessageDeleted,
+            (conversation, Some(id)),
+            user,
+            None,
+            now,
+        );
         on!(self.lease, |c, q| q::feed::append(c, &gone))?;
         Ok(Guarded::Updated)
     }
 
     /// Removes up to `limit` messages of a hidden conversation; how many went.
-    pub async fn delete_some_messages(&mut self, conversation: ConversationId, limit: i64) -> StorageResult<usize> {
+    pub async fn delete_some_messages(
+        &mut self,
+        conversation: ConversationId,
+        limit: i64,
+    ) -> StorageResult<usize> {
         let (owner, id) = (self.owner.clone(), Id(conversation.uuid()));
-        let ids = on!(self.lease, |c, q| q::message::some_of(c, owner.as_str(), id, limit))?;
+        let ids = on!(self.lease, |c, q| q::message::some_of(
+            c,
+            owner.as_str(),
+            id,
+            limit
+        ))?;
         if ids.is_empty() {
             return Ok(0);
         }
         for id in &ids {
-            self.touch(Touch::MessageDeleted(MessageId::from_uuid(id.0), conversation));
+            self.touch(Touch::MessageDeleted(
+                MessageId::from_uuid(id.0),
+                conversation,
+            ));
         }
-        on!(self.lease, |c, q| q::message::delete_all(c, owner.as_str(), ids.clone()))
+        on!(self.lease, |c, q| q::message::delete_all(
+            c,
+            owner.as_str(),
+            ids.clone()
+        ))
     }
 
-    async fn tell_of_message(&mut self, kind: EventType, row: &MessageRow, user: &str) -> StorageResult<()> {
-        let event = news(&self.owner, kind, (row.conversation_id, Some(row.id)), user, payload(row), self.now);
+    async fn tell_of_message(
+        &mut self,
+        kind: EventType,
+        row: &MessageRow,
+        user: &str,
+    ) -> StorageResult<()> {
+        let event = news(
+            &self.owner,
+            kind,
+            (row.conversation_id, Some(row.id)),
+            user,
+            payload(row),
+            self.now,
+        );
         on!(self.lease, |c, q| q::feed::append(c, &event))
     }
 }

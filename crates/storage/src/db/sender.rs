@@ -12,7 +12,11 @@ use crate::tx::{Guarded, Tx};
 impl Database {
     /// A sender of the owner.
     pub async fn sender(&self, owner: &Owner, id: SenderId) -> StorageResult<Option<Sender>> {
-        let row = read!(self, |c, q| q::sender::get(c, owner.as_str(), Id(id.uuid())))?;
+        let row = read!(self, |c, q| q::sender::get(
+            c,
+            owner.as_str(),
+            Id(id.uuid())
+        ))?;
         row.map(Sender::try_from).transpose()
     }
 
@@ -25,21 +29,39 @@ impl Database {
         limit: i64,
     ) -> StorageResult<Vec<Sender>> {
         let (channel, after) = (channel.map(Channel::as_str), after.map(|id| Id(id.uuid())));
-        let rows = read!(self, |c, q| q::sender::page(c, owner.as_str(), channel, after, limit))?;
+        let rows = read!(self, |c, q| q::sender::page(
+            c,
+            owner.as_str(),
+            channel,
+            after,
+            limit
+        ))?;
         rows.into_iter().map(Sender::try_from).collect()
     }
 }
 
 impl Tx {
     /// The sender of an address, whoever owns it: the caller compares the owner.
-    pub async fn sender_of_address(&mut self, channel: Channel, address: &str) -> StorageResult<Option<Sender>> {
-        let row = on!(self.lease, |c, q| q::sender::by_address(c, channel.as_str(), address))?;
+    pub async fn sender_of_address(
+        &mut self,
+        channel: Channel,
+        address: &str,
+    ) -> StorageResult<Option<Sender>> {
+        let row = on!(self.lease, |c, q| q::sender::by_address(
+            c,
+            channel.as_str(),
+            address
+        ))?;
         row.map(Sender::try_from).transpose()
     }
 
     /// Locks a sender of the owner.
     pub async fn lock_sender(&mut self, id: SenderId) -> StorageResult<Option<Sender>> {
-        let row = on!(self.lease, |c, q| q::sender::lock(c, self.owner.as_str(), Id(id.uuid())))?;
+        let row = on!(self.lease, |c, q| q::sender::lock(
+            c,
+            self.owner.as_str(),
+            Id(id.uuid())
+        ))?;
         row.map(Sender::try_from).transpose()
     }
 
@@ -51,7 +73,11 @@ impl Tx {
     }
 
     /// Writes a sender back.
-    pub async fn update_sender(&mut self, found: &Sender, changed: &Sender) -> StorageResult<Guarded> {
+    pub async fn update_sender(
+        &mut self,
+        found: &Sender,
+        changed: &Sender,
+    ) -> StorageResult<Guarded> {
         let row = SenderRow::from(changed);
         self.touch(Touch::Sender(found.id));
         on!(self.lease, |c, q| q::sender::update(c, &row, found.version)).map(Guarded::from)
@@ -59,12 +85,21 @@ impl Tx {
 
     /// Whether messages wait for it.
     pub async fn messages_wait_for_sender(&mut self, id: SenderId) -> StorageResult<bool> {
-        on!(self.lease, |c, q| q::delivery::waits_for(c, self.owner.as_str(), Id(id.uuid())))
+        on!(self.lease, |c, q| q::delivery::waits_for(
+            c,
+            self.owner.as_str(),
+            Id(id.uuid())
+        ))
     }
 
     /// Removes a sender.
     pub async fn delete_sender(&mut self, id: SenderId) -> StorageResult<Guarded> {
         self.touch(Touch::Sender(id));
-        on!(self.lease, |c, q| q::sender::delete(c, self.owner.as_str(), Id(id.uuid()))).map(Guarded::from)
+        on!(self.lease, |c, q| q::sender::delete(
+            c,
+            self.owner.as_str(),
+            Id(id.uuid())
+        ))
+        .map(Guarded::from)
     }
 }

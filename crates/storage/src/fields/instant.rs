@@ -18,7 +18,18 @@ const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 
 /// A moment, as a column: microseconds since 1970.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, AsExpression, FromSqlRow, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    AsExpression,
+    FromSqlRow,
+    Serialize,
+    Deserialize,
 )]
 #[diesel(sql_type = sql::Moment)]
 pub(crate) struct Instant(pub(crate) i64);

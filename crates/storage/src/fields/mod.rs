@@ -19,17 +19,26 @@ pub(crate) mod sql {
 
     /// `uuid` / 16 bytes.
     #[derive(Clone, Copy, Debug, QueryId, SqlType)]
-    #[diesel(postgres_type(oid = 2950, array_oid = 2951), sqlite_type(name = "Binary"))]
+    #[diesel(
+        postgres_type(oid = 2950, array_oid = 2951),
+        sqlite_type(name = "Binary")
+    )]
     pub struct Uid;
 
     /// `timestamptz` / microseconds since 1970.
     #[derive(Clone, Copy, Debug, QueryId, SqlType)]
-    #[diesel(postgres_type(oid = 1184, array_oid = 1185), sqlite_type(name = "Long"))]
+    #[diesel(
+        postgres_type(oid = 1184, array_oid = 1185),
+        sqlite_type(name = "Long")
+    )]
     pub struct Moment;
 
     /// `jsonb` / text.
     #[derive(Clone, Copy, Debug, QueryId, SqlType)]
-    #[diesel(postgres_type(oid = 3802, array_oid = 3807), sqlite_type(name = "Text"))]
+    #[diesel(
+        postgres_type(oid = 3802, array_oid = 3807),
+        sqlite_type(name = "Text")
+    )]
     pub struct Document;
 
     /// `xid8` / integer, always 0.

@@ -25,7 +25,12 @@ pub(crate) async fn of_message(
 }
 
 /// A piece of the content; the owner is checked again, since the attachment may be gone by now.
-pub(crate) async fn chunk(c: &mut Conn, owner: &str, id: Id, position: i32) -> QueryResult<Option<Vec<u8>>> {
+pub(crate) async fn chunk(
+    c: &mut Conn,
+    owner: &str,
+    id: Id,
+    position: i32,
+) -> QueryResult<Option<Vec<u8>>> {
     attachment_chunks::table
         .inner_join(attachments::table.on(attachments::id.eq(attachment_chunks::attachment_id)))
         .filter(attachment_chunks::attachment_id.eq(id))
@@ -38,25 +43,46 @@ pub(crate) async fn chunk(c: &mut Conn, owner: &str, id: Id, position: i32) -> Q
 }
 
 pub(crate) async fn insert(c: &mut Conn, row: &AttachmentRow) -> QueryResult<()> {
-    diesel::insert_into(attachments::table).values(row.clone()).execute(c).await.map(|_| ())
+    diesel::insert_into(attachments::table)
+        .values(row.clone())
+        .execute(c)
+        .await
+        .map(|_| ())
 }
 
 pub(crate) async fn insert_chunk(c: &mut Conn, row: &ChunkRow) -> QueryResult<()> {
-    diesel::insert_into(attachment_chunks::table).values(row.clone()).execute(c).await.map(|_| ())
+    diesel::insert_into(attachment_chunks::table)
+        .values(row.clone())
+        .execute(c)
+        .await
+        .map(|_| ())
 }
 
 /// An upload whose last byte has come.
-pub(crate) async fn complete(c: &mut Conn, owner: &str, id: Id, size_bytes: i64) -> QueryResult<bool> {
+pub(crate) async fn complete(
+    c: &mut Conn,
+    owner: &str,
+    id: Id,
+    size_bytes: i64,
+) -> QueryResult<bool> {
     let target = attachments::table
         .filter(attachments::id.eq(id))
         .filter(attachments::owner.eq(owner))
         .filter(attachments::message_id.is_null());
-    let set = (attachments::complete.eq(true), attachments::size_bytes.eq(size_bytes));
+    let set = (
+        attachments::complete.eq(true),
+        attachments::size_bytes.eq(size_bytes),
+    );
     Ok(diesel::update(target).set(set).execute(c).await? == 1)
 }
 
 /// A finished upload that no message has taken and whose time has not passed.
-pub(crate) async fn upload(c: &mut Conn, owner: &str, id: Id, now: Instant) -> QueryResult<Option<AttachmentRow>> {
+pub(crate) async fn upload(
+    c: &mut Conn,
+    owner: &str,
+    id: Id,
+    now: Instant,
+) -> QueryResult<Option<AttachmentRow>> {
     attachments::table
         .filter(attachments::id.eq(id))
         .filter(attachments::owner.eq(owner))
@@ -70,14 +96,23 @@ pub(crate) async fn upload(c: &mut Conn, owner: &str, id: Id, now: Instant) -> Q
 }
 
 /// Gives an upload to its one message; `false` if another was first or its time has passed.
-pub(crate) async fn claim_upload(c: &mut Conn, owner: &str, id: Id, message: Id, now: Instant) -> QueryResult<bool> {
+pub(crate) async fn claim_upload(
+    c: &mut Conn,
+    owner: &str,
+    id: Id,
+    message: Id,
+    now: Instant,
+) -> QueryResult<bool> {
     let target = attachments::table
         .filter(attachments::id.eq(id))
         .filter(attachments::owner.eq(owner))
         .filter(attachments::message_id.is_null())
         .filter(attachments::complete)
         .filter(attachments::expires_at.gt(Some(now)));
-    let set = (attachments::message_id.eq(Some(message)), attachments::expires_at.eq(None::<Instant>));
+    let set = (
+        attachments::message_id.eq(Some(message)),
+        attachments::expires_at.eq(None::<Instant>),
+    );
     Ok(diesel::update(target).set(set).execute(c).await? == 1)
 }
 
@@ -92,6 +127,8 @@ pub(crate) async fn discard(c: &mut Conn, owner: &str, id: Id) -> QueryResult<()
 
 /// Removes uploads of the whole installation that nobody used in time.
 pub(crate) async fn prune(c: &mut Conn, now: Instant) -> QueryResult<usize> {
-    let target = attachments::table.filter(attachments::message_id.is_null()).filter(attachments::expires_at.le(Some(now)));
+    let target = attachments::table
+        .filter(attachments::message_id.is_null())
+        .filter(attachments::expires_at.le(Some(now)));
     diesel::delete(target).execute(c).await
 }

@@ -22,7 +22,11 @@ pub(crate) async fn get(c: &mut Conn, owner: &str, id: Id) -> QueryResult<Option
         .optional()
 }
 
-pub(crate) async fn by_external_id(c: &mut Conn, owner: &str, external: &str) -> QueryResult<Option<ConversationRow>> {
+pub(crate) async fn by_external_id(
+    c: &mut Conn,
+    owner: &str,
+    external: &str,
+) -> QueryResult<Option<ConversationRow>> {
     conversations::table
         .filter(conversations::owner.eq(owner))
         .filter(conversations::external_id.eq(external))
@@ -65,7 +69,10 @@ pub(crate) async fn page(
     let mut query = filtered(owner, filter);
     if let Some((active_at, id)) = from {
         let values = (active_at.into_sql::<Moment>(), id.into_sql::<Uid>());
-        query = query.filter(before((conversations::active_at, conversations::id), values));
+        query = query.filter(before(
+            (conversations::active_at, conversations::id),
+            values,
+        ));
     }
     query
         .order((conversations::active_at.desc(), conversations::id.desc()))
@@ -75,12 +82,22 @@ pub(crate) async fn page(
         .await
 }
 
-pub(crate) async fn count(c: &mut Conn, owner: &str, filter: &ConversationFilter) -> QueryResult<i64> {
+pub(crate) async fn count(
+    c: &mut Conn,
+    owner: &str,
+    filter: &ConversationFilter,
+) -> QueryResult<i64> {
     filtered(owner, filter).count().get_result(c).await
 }
 
 fn filtered(owner: &str, filter: &ConversationFilter) -> conversations::BoxedQuery<'static, Db> {
-    let ConversationFilter { user, channel, status, unread_only, participant } = filter;
+    let ConversationFilter {
+        user,
+        channel,
+        status,
+        unread_only,
+        participant,
+    } = filter;
     let mut query = conversations::table
         .filter(conversations::owner.eq(owner.to_owned()))
         .filter(conversations::deleted_at.is_null())
@@ -104,7 +121,11 @@ fn filtered(owner: &str, filter: &ConversationFilter) -> conversations::BoxedQue
 }
 
 /// Locks by id: the first lock of every write that has to do with the conversation or a place in it.
-pub(crate) async fn lock(c: &mut Conn, owner: &str, id: Id) -> QueryResult<Option<ConversationRow>> {
+pub(crate) async fn lock(
+    c: &mut Conn,
+    owner: &str,
+    id: Id,
+) -> QueryResult<Option<ConversationRow>> {
     locked!(
         conversations::table
             .filter(conversations::id.eq(id))
@@ -161,8 +182,11 @@ pub(crate) async fn lock_external_id(
 
 /// Whether it was inserted; `false` if its pair or its external id is taken.
 pub(crate) async fn insert(c: &mut Conn, row: &ConversationRow) -> QueryResult<bool> {
-    let inserted =
-        diesel::insert_into(conversations::table).values(row.clone()).on_conflict_do_nothing().execute(c).await?;
+    let inserted = diesel::insert_into(conversations::table)
+        .values(row.clone())
+        .on_conflict_do_nothing()
+        .execute(c)
+        .await?;
     Ok(inserted == 1)
 }
 
@@ -179,7 +203,11 @@ pub(crate) async fn update(
         .filter(conversations::owner.eq(owner))
         .filter(conversations::version.eq(found_version))
         .filter(conversations::deleted_at.is_null());
-    Ok(diesel::update(target).set(change.clone()).execute(c).await? == 1)
+    Ok(diesel::update(target)
+        .set(change.clone())
+        .execute(c)
+        .await?
+        == 1)
 }
 
 /// Hides it: gone for every reader, before its messages are removed.
@@ -188,11 +216,19 @@ pub(crate) async fn hide(c: &mut Conn, owner: &str, id: Id, now: Instant) -> Que
         .filter(conversations::id.eq(id))
         .filter(conversations::owner.eq(owner))
         .filter(conversations::deleted_at.is_null());
-    Ok(diesel::update(target).set(conversations::deleted_at.eq(Some(now))).execute(c).await? == 1)
+    Ok(diesel::update(target)
+        .set(conversations::deleted_at.eq(Some(now)))
+        .execute(c)
+        .await?
+        == 1)
 }
 
 /// Those that were hidden before `since` and are still there, of the whole installation: a deletion that was cut off.
-pub(crate) async fn hidden(c: &mut Conn, since: Instant, limit: i64) -> QueryResult<Vec<ConversationRow>> {
+pub(crate) async fn hidden(
+    c: &mut Conn,
+    since: Instant,
+    limit: i64,
+) -> QueryResult<Vec<ConversationRow>> {
     conversations::table
         .filter(conversations::deleted_at.lt(Some(since)))
         .limit(limit)

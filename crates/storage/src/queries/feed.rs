@@ -9,26 +9,52 @@ use crate::rows::feed::{NewFeedRow, StateRow};
 use crate::schema::{feed, feed_state};
 
 pub(crate) async fn state(c: &mut Conn) -> QueryResult<StateRow> {
-    feed_state::table.select(StateRow::as_select()).get_result(c).await
+    feed_state::table
+        .select(StateRow::as_select())
+        .get_result(c)
+        .await
 }
 
 pub(crate) async fn append(c: &mut Conn, row: &NewFeedRow) -> QueryResult<()> {
-    diesel::insert_into(feed::table).values(row.clone()).execute(c).await.map(|_| ())
+    diesel::insert_into(feed::table)
+        .values(row.clone())
+        .execute(c)
+        .await
+        .map(|_| ())
 }
 
 /// A deleted message leaves the feed's copies too.
-pub(crate) async fn scrub_message(c: &mut Conn, owner: &str, conversation: Id, message: Id) -> QueryResult<()> {
+pub(crate) async fn scrub_message(
+    c: &mut Conn,
+    owner: &str,
+    conversation: Id,
+    message: Id,
+) -> QueryResult<()> {
     let target = feed::table
         .filter(feed::conversation_id.eq(conversation))
         .filter(feed::owner.eq(owner))
         .filter(feed::message_id.eq(Some(message)));
-    diesel::update(target).set(feed::payload.eq(None::<Doc>)).execute(c).await.map(|_| ())
+    diesel::update(target)
+        .set(feed::payload.eq(None::<Doc>))
+        .execute(c)
+        .await
+        .map(|_| ())
 }
 
 /// A deleted conversation leaves the feed's copies too, its messages with it.
-pub(crate) async fn scrub_conversation(c: &mut Conn, owner: &str, conversation: Id) -> QueryResult<()> {
-    let target = feed::table.filter(feed::conversation_id.eq(conversation)).filter(feed::owner.eq(owner));
-    diesel::update(target).set(feed::payload.eq(None::<Doc>)).execute(c).await.map(|_| ())
+pub(crate) async fn scrub_conversation(
+    c: &mut Conn,
+    owner: &str,
+    conversation: Id,
+) -> QueryResult<()> {
+    let target = feed::table
+        .filter(feed::conversation_id.eq(conversation))
+        .filter(feed::owner.eq(owner));
+    diesel::update(target)
+        .set(feed::payload.eq(None::<Doc>))
+        .execute(c)
+        .await
+        .map(|_| ())
 }
 
 /// Remembers up to where the feed has been pruned.

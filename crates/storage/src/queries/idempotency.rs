@@ -8,7 +8,12 @@ use crate::fields::Instant;
 use crate::rows::idempotency::KeyRow;
 use crate::schema::idempotency_keys;
 
-pub(crate) async fn get(c: &mut Conn, owner: &str, rpc: &str, key: &str) -> QueryResult<Option<KeyRow>> {
+pub(crate) async fn get(
+    c: &mut Conn,
+    owner: &str,
+    rpc: &str,
+    key: &str,
+) -> QueryResult<Option<KeyRow>> {
     idempotency_keys::table
         .filter(idempotency_keys::owner.eq(owner))
         .filter(idempotency_keys::rpc.eq(rpc))
@@ -21,12 +26,17 @@ pub(crate) async fn get(c: &mut Conn, owner: &str, rpc: &str, key: &str) -> Quer
 
 /// Whether the key was free. Waits for a transaction that has just taken it; `false` once that has committed.
 pub(crate) async fn take(c: &mut Conn, row: &KeyRow) -> QueryResult<bool> {
-    let inserted =
-        diesel::insert_into(idempotency_keys::table).values(row.clone()).on_conflict_do_nothing().execute(c).await?;
+    let inserted = diesel::insert_into(idempotency_keys::table)
+        .values(row.clone())
+        .on_conflict_do_nothing()
+        .execute(c)
+        .await?;
     Ok(inserted == 1)
 }
 
 /// Removes keys of the whole installation that are older than the promise.
 pub(crate) async fn prune(c: &mut Conn, before: Instant) -> QueryResult<usize> {
-    diesel::delete(idempotency_keys::table.filter(idempotency_keys::created_at.lt(before))).execute(c).await
+    diesel::delete(idempotency_keys::table.filter(idempotency_keys::created_at.lt(before)))
+        .execute(c)
+        .await
 }

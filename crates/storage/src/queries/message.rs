@@ -52,7 +52,11 @@ pub(crate) async fn page(
     range: MessageRange,
     limit: i64,
 ) -> QueryResult<Vec<MessageRow>> {
-    let MessageRange { above, below, oldest_first } = range;
+    let MessageRange {
+        above,
+        below,
+        oldest_first,
+    } = range;
     let visible = conversations::table
         .filter(conversations::id.eq(conversation))
         .filter(conversations::deleted_at.is_null());
@@ -65,8 +69,16 @@ pub(crate) async fn page(
     if let Some(below) = below {
         query = query.filter(messages::sequence.lt(below));
     }
-    query = if oldest_first { query.order(messages::sequence.asc()) } else { query.order(messages::sequence.desc()) };
-    query.limit(limit).select(MessageRow::as_select()).load(c).await
+    query = if oldest_first {
+        query.order(messages::sequence.asc())
+    } else {
+        query.order(messages::sequence.desc())
+    };
+    query
+        .limit(limit)
+        .select(MessageRow::as_select())
+        .load(c)
+        .await
 }
 
 /// Locks by id: the first lock of a write that changes the message and not its place.
@@ -83,7 +95,12 @@ pub(crate) async fn lock(c: &mut Conn, owner: &str, id: Id) -> QueryResult<Optio
 }
 
 /// How many messages count as unread above a place.
-pub(crate) async fn unread_above(c: &mut Conn, owner: &str, conversation: Id, sequence: i64) -> QueryResult<i64> {
+pub(crate) async fn unread_above(
+    c: &mut Conn,
+    owner: &str,
+    conversation: Id,
+    sequence: i64,
+) -> QueryResult<i64> {
     messages::table
         .filter(messages::conversation_id.eq(conversation))
         .filter(messages::owner.eq(owner))
@@ -95,7 +112,11 @@ pub(crate) async fn unread_above(c: &mut Conn, owner: &str, conversation: Id, se
 }
 
 /// The place of the last inbound message.
-pub(crate) async fn last_inbound(c: &mut Conn, owner: &str, conversation: Id) -> QueryResult<Option<i64>> {
+pub(crate) async fn last_inbound(
+    c: &mut Conn,
+    owner: &str,
+    conversation: Id,
+) -> QueryResult<Option<i64>> {
     messages::table
         .filter(messages::conversation_id.eq(conversation))
         .filter(messages::owner.eq(owner))
@@ -126,7 +147,11 @@ pub(crate) async fn newest_time(
 }
 
 pub(crate) async fn insert(c: &mut Conn, row: &MessageRow) -> QueryResult<()> {
-    diesel::insert_into(messages::table).values(row.clone()).execute(c).await.map(|_| ())
+    diesel::insert_into(messages::table)
+        .values(row.clone())
+        .execute(c)
+        .await
+        .map(|_| ())
 }
 
 /// Writes the row back if it still is the one that was read.
@@ -141,11 +166,20 @@ pub(crate) async fn update(
         .filter(messages::id.eq(id))
         .filter(messages::owner.eq(owner))
         .filter(messages::version.eq(found_version));
-    Ok(diesel::update(target).set(change.clone()).execute(c).await? == 1)
+    Ok(diesel::update(target)
+        .set(change.clone())
+        .execute(c)
+        .await?
+        == 1)
 }
 
 /// Removes it unless it is just being handed over; its attachments and its job go with it.
-pub(crate) async fn delete(c: &mut Conn, owner: &str, id: Id, found_version: i64) -> QueryResult<bool> {
+pub(crate) async fn delete(
+    c: &mut Conn,
+    owner: &str,
+    id: Id,
+    found_version: i64,
+) -> QueryResult<bool> {
     let target = messages::table
         .filter(messages::id.eq(id))
         .filter(messages::owner.eq(owner))
@@ -155,7 +189,12 @@ pub(crate) async fn delete(c: &mut Conn, owner: &str, id: Id, found_version: i64
 }
 
 /// The ids of some messages of a conversation that is being deleted.
-pub(crate) async fn some_of(c: &mut Conn, owner: &str, conversation: Id, limit: i64) -> QueryResult<Vec<Id>> {
+pub(crate) async fn some_of(
+    c: &mut Conn,
+    owner: &str,
+    conversation: Id,
+    limit: i64,
+) -> QueryResult<Vec<Id>> {
     messages::table
         .filter(messages::conversation_id.eq(conversation))
         .filter(messages::owner.eq(owner))
@@ -168,6 +207,8 @@ pub(crate) async fn some_of(c: &mut Conn, owner: &str, conversation: Id, limit: 
 
 /// Removes messages of a conversation that is being deleted.
 pub(crate) async fn delete_all(c: &mut Conn, owner: &str, ids: Vec<Id>) -> QueryResult<usize> {
-    let target = messages::table.filter(messages::id.eq_any(ids)).filter(messages::owner.eq(owner.to_owned()));
+    let target = messages::table
+        .filter(messages::id.eq_any(ids))
+        .filter(messages::owner.eq(owner.to_owned()));
     diesel::delete(target).execute(c).await
 }

@@ -19,7 +19,11 @@ pub(crate) async fn get(c: &mut Conn, owner: &str, id: Id) -> QueryResult<Option
 }
 
 /// Of the whole installation: it is how an address finds its owner.
-pub(crate) async fn by_address(c: &mut Conn, channel: &str, address: &str) -> QueryResult<Option<SenderRow>> {
+pub(crate) async fn by_address(
+    c: &mut Conn,
+    channel: &str,
+    address: &str,
+) -> QueryResult<Option<SenderRow>> {
     senders::table
         .filter(senders::channel.eq(channel))
         .filter(senders::address.eq(address))
@@ -36,14 +40,21 @@ pub(crate) async fn page(
     after: Option<Id>,
     limit: i64,
 ) -> QueryResult<Vec<SenderRow>> {
-    let mut query = senders::table.filter(senders::owner.eq(owner.to_owned())).into_boxed::<Db>();
+    let mut query = senders::table
+        .filter(senders::owner.eq(owner.to_owned()))
+        .into_boxed::<Db>();
     if let Some(channel) = channel {
         query = query.filter(senders::channel.eq(channel.to_owned()));
     }
     if let Some(after) = after {
         query = query.filter(senders::id.gt(after));
     }
-    query.order(senders::id).limit(limit).select(SenderRow::as_select()).load(c).await
+    query
+        .order(senders::id)
+        .limit(limit)
+        .select(SenderRow::as_select())
+        .load(c)
+        .await
 }
 
 pub(crate) async fn lock(c: &mut Conn, owner: &str, id: Id) -> QueryResult<Option<SenderRow>> {
@@ -78,6 +89,8 @@ pub(crate) async fn update(c: &mut Conn, row: &SenderRow, found_version: i64) ->
 }
 
 pub(crate) async fn delete(c: &mut Conn, owner: &str, id: Id) -> QueryResult<bool> {
-    let target = senders::table.filter(senders::id.eq(id)).filter(senders::owner.eq(owner));
+    let target = senders::table
+        .filter(senders::id.eq(id))
+        .filter(senders::owner.eq(owner));
     Ok(diesel::delete(target).execute(c).await? == 1)
 }

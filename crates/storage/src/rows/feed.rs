@@ -60,11 +60,13 @@ impl TryFrom<FeedRow> for Event {
         let subject = match (&row.payload, row.message_id) {
             (None, _) => EventSubject::Gone,
             (Some(doc), Some(_)) => {
-                let message: MessageRow = serde_json::from_str(&doc.0).map_err(|_| bad("payload"))?;
+                let message: MessageRow =
+                    serde_json::from_str(&doc.0).map_err(|_| bad("payload"))?;
                 EventSubject::Message(Box::new(message.try_into()?))
             }
             (Some(doc), None) => {
-                let conversation: ConversationRow = serde_json::from_str(&doc.0).map_err(|_| bad("payload"))?;
+                let conversation: ConversationRow =
+                    serde_json::from_str(&doc.0).map_err(|_| bad("payload"))?;
                 EventSubject::Conversation(Box::new(conversation.try_into()?))
             }
         };

@@ -4,8 +4,8 @@ use diesel::prelude::*;
 use diesel::{pg::Pg, sqlite::Sqlite};
 use parlance_domain::message::{Fault, Progress, ReportStatus};
 use parlance_domain::{
-    Attachment, AttachmentId, Channel, ConversationId, DeliveryPolicy, Direction, Json, Message, MessageId,
-    MessageStatus, Role,
+    Attachment, AttachmentId, Channel, ConversationId, DeliveryPolicy, Direction, Json, Message,
+    MessageId, MessageStatus, Role,
 };
 use serde::{Deserialize, Serialize};
 
@@ -134,7 +134,14 @@ impl From<&Message> for MessageRow {
             version,
             edit_version,
         } = message;
-        let Progress { status, attempt, error, sent_at, delivered_at, read_at } = progress;
+        let Progress {
+            status,
+            attempt,
+            error,
+            sent_at,
+            delivered_at,
+            read_at,
+        } = progress;
         Self {
             id: Id(id.uuid()),
             owner: owner.as_str().to_owned(),
@@ -205,7 +212,11 @@ impl TryFrom<MessageRow> for Message {
         let progress = Progress {
             status: word!("messages", row, status, MessageStatus)?,
             attempt: row.attempt,
-            error: row.error.as_ref().map(|doc| fault(doc).ok_or_else(|| bad("error"))).transpose()?,
+            error: row
+                .error
+                .as_ref()
+                .map(|doc| fault(doc).ok_or_else(|| bad("error")))
+                .transpose()?,
             sent_at: row.sent_at.map(Into::into),
             delivered_at: row.delivered_at.map(Into::into),
             read_at: row.read_at.map(Into::into),
@@ -217,7 +228,11 @@ impl TryFrom<MessageRow> for Message {
             sequence: row.sequence,
             channel: word!("messages", row, channel, Channel)?,
             direction: word!("messages", row, direction, Direction)?,
-            role: row.role.as_deref().map(|w| Role::parse(w).ok_or_else(|| bad("role"))).transpose()?,
+            role: row
+                .role
+                .as_deref()
+                .map(|w| Role::parse(w).ok_or_else(|| bad("role")))
+                .transpose()?,
             cc_addresses: strings(&row.cc_addresses).ok_or_else(|| bad("cc_addresses"))?,
             attachments: attachments(&row.attachments).ok_or_else(|| bad("attachments"))?,
             policy: word!("messages", row, policy, DeliveryPolicy)?,
@@ -246,25 +261,43 @@ impl TryFrom<MessageRow> for Message {
 
 /// Most messages have neither: no serialiser for an empty list.
 fn list<T>(items: &Vec<T>, to_doc: impl Fn(&Vec<T>) -> Doc) -> Doc {
-    if items.is_empty() { Doc("[]".to_owned()) } else { to_doc(items) }
+    if items.is_empty() {
+        Doc("[]".to_owned())
+    } else {
+        to_doc(items)
+    }
 }
 
 fn attachments_doc(items: &Vec<Attachment>) -> Doc {
     let docs: Vec<_> = items
         .iter()
-        .map(|Attachment { id, filename, content_type, size_bytes, url }| AttachmentDoc {
-            id: id.uuid(),
-            filename: filename.clone(),
-            content_type: content_type.clone(),
-            size_bytes: *size_bytes,
-            url: url.clone(),
-        })
+        .map(
+            |Attachment {
+                 id,
+                 filename,
+                 content_type,
+                 size_bytes,
+                 url,
+             }| AttachmentDoc {
+                id: id.uuid(),
+                filename: filename.clone(),
+                content_type: content_type.clone(),
+                size_bytes: *size_bytes,
+                url: url.clone(),
+            },
+        )
         .collect();
     doc(&docs)
 }
 
 fn fault_doc(fault: &Fault) -> Doc {
-    let Fault { code, message, provider_code, from, occurred_at } = fault;
+    let Fault {
+        code,
+        message,
+        provider_code,
+        from,
+        occurred_at,
+    } = fault;
     doc(&FaultDoc {
         code: code.clone(),
         message: message.clone(),
@@ -275,10 +308,22 @@ fn fault_doc(fault: &Fault) -> Doc {
 }
 
 fn fault(doc: &Doc) -> Option<Fault> {
-    let FaultDoc { code, message, provider_code, from, occurred_at } = serde_json::from_str(&doc.0).ok()?;
+    let FaultDoc {
+        code,
+        message,
+        provider_code,
+        from,
+        occurred_at,
+    } = serde_json::from_str(&doc.0).ok()?;
     let from = ReportStatus::parse(&from)?;
     let occurred_at = parlance_domain::Timestamp::from_micros(occurred_at);
-    Some(Fault { code, message, provider_code, from, occurred_at })
+    Some(Fault {
+        code,
+        message,
+        provider_code,
+        from,
+        occurred_at,
+    })
 }
 
 fn strings(doc: &Doc) -> Option<Vec<String>> {
@@ -293,7 +338,13 @@ fn attachments(doc: &Doc) -> Option<Vec<Attachment>> {
         return Some(Vec::new());
     }
     let docs: Vec<AttachmentDoc> = serde_json::from_str(&doc.0).ok()?;
-    let one = |AttachmentDoc { id, filename, content_type, size_bytes, url }| Attachment {
+    let one = |AttachmentDoc {
+                   id,
+                   filename,
+                   content_type,
+                   size_bytes,
+                   url,
+               }| Attachment {
         id: AttachmentId::from_uuid(id),
         filename,
         content_type,

@@ -15,13 +15,19 @@ use crate::error::StorageError;
 /// The enum variant of a stored word.
 macro_rules! word {
     ($table:literal, $row:expr, $column:ident, $enum:ty) => {
-        <$enum>::parse(&$row.$column)
-            .ok_or_else(|| crate::error::StorageError::inconsistent($table, stringify!($column), &$row.id.0))
+        <$enum>::parse(&$row.$column).ok_or_else(|| {
+            crate::error::StorageError::inconsistent($table, stringify!($column), &$row.id.0)
+        })
     };
 }
 pub(crate) use word;
 
 /// The owner of a row.
-pub(crate) fn owner(table: &'static str, name: &str, row: impl std::fmt::Display) -> Result<parlance_domain::Owner, StorageError> {
-    parlance_domain::Owner::parse(name).ok_or_else(|| StorageError::inconsistent(table, "owner", row))
+pub(crate) fn owner(
+    table: &'static str,
+    name: &str,
+    row: impl std::fmt::Display,
+) -> Result<parlance_domain::Owner, StorageError> {
+    parlance_domain::Owner::parse(name)
+        .ok_or_else(|| StorageError::inconsistent(table, "owner", row))
 }

@@ -55,7 +55,8 @@ impl From<&Sender> for SenderRow {
             credentials: credentials.clone(),
             status: status.as_str().to_owned(),
             segments_per_second: *segments_per_second,
-            default_expiry: default_expiry.map(|d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX)),
+            default_expiry: default_expiry
+                .map(|d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX)),
             reply_domain: reply_domain.clone(),
             created_at: (*created_at).into(),
             updated_at: (*updated_at).into(),
@@ -77,7 +78,10 @@ impl TryFrom<SenderRow> for Sender {
             provider: row.provider,
             credentials: row.credentials,
             segments_per_second: row.segments_per_second,
-            default_expiry: row.default_expiry.and_then(|us| u64::try_from(us).ok()).map(Duration::from_micros),
+            default_expiry: row
+                .default_expiry
+                .and_then(|us| u64::try_from(us).ok())
+                .map(Duration::from_micros),
             reply_domain: row.reply_domain,
             created_at: row.created_at.into(),
             updated_at: row.updated_at.into(),

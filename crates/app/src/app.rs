@@ -1,0 +1,120 @@
+//! What every use case needs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parlance_domain::message::Limits;
+use parlance_domain::{AttachmentId, ConversationId, MessageId, SenderId, Timestamp};
+use parlance_storage::Database;
+use tokio::sync::watch;
+
+use crate::env::Environment;
+use crate::events::hub::Hub;
+use crate::write::Changes;
+
+/// What an installation decides.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How much a message may hold.
+    pub limits: Limits,
+    /// The providers that carry messages; the first is the default.
+    pub providers: Vec<String>,
+    /// Whether an unknown address of ours becomes a sender by itself: while no message leaves the machine.
+    pub open_senders: bool,
+    /// How long the change feed is kept.
+    pub feed_retention: Duration,
+    /// How often the feed is looked at for what other instances wrote, while somebody watches.
+    pub feed_poll: Duration,
+    /// How long a `request_id` is remembered; at least 24 hours are promised.
+    pub request_id_retention: Duration,
+    /// How long an upload waits for its send.
+    pub upload_lifetime: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        Self {
+            limits: Limits::default(),
+            providers: vec!["simulator".to_owned()],
+            open_senders: true,
+            feed_retention: DAY,
+            feed_poll: Duration::from_millis(25),
+            request_id_retention: DAY * 2,
+            upload_lifetime: DAY,
+        }
+    }
+}
+
+/// The service without its transport.
+pub struct App {
+    pub(crate) db: Database,
+    pub(crate) settings: Settings,
+    pub(crate) changes: Arc<Changes>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) going_down: watch::Sender<bool>,
+    env: Environment,
+}
+
+impl App {
+    /// The service over an open, migrated database.
+    pub fn new(database: Database, settings: Settings, env: Environment) -> Arc<Self> {
+        let changes = Arc::new(Changes::default());
+        let hub = Hub::new(
+            database.clone(),
+            Arc::clone(&changes),
+            env.clone(),
+            settings.feed_poll,
+        );
+        let (going_down, _) = watch::channel(false);
+        Arc::new(Self {
+            db: database,
+            settings,
+            changes,
+            hub,
+            going_down,
+            env,
+        })
+    }
+
+    /// How much a message may hold.
+    pub const fn limits(&self) -> &Limits {
+        &self.settings.limits
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> Timestamp {
+        self.env.now()
+    }
+
+    /// The database, for those who look after it.
+    pub const fn database(&self) -> &Database {
+        &self.db
+    }
+
+    /// Ends every watcher; whoever watches connects to another instance.
+    pub fn go_down(&self) {
+        self.going_down.send_replace(true);
+    }
+
+    pub(crate) fn message_id(&self, now: Timestamp) -> MessageId {
+        MessageId::new(now, self.env.random())
+    }
+
+    pub(crate) fn conversation_id(&self, now: Timestamp) -> ConversationId {
+        ConversationId::new(now, self.env.random())
+    }
+
+    pub(crate) fn sender_id(&self, now: Timestamp) -> SenderId {
+        SenderId::new(now, self.env.random())
+    }
+
+    pub(crate) fn attachment_id(&self, now: Timestamp) -> AttachmentId {
+        AttachmentId::new(now, self.env.random())
+    }
+}
+
+/// The etag of a resource at an edit: opaque to clients.
+pub fn etag(edit_version: i64) -> String {
+    format!("\"{edit_version}\"")
+}

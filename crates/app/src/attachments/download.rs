@@ -1,0 +1,71 @@
+//! Reading an attachment.
+
+use parlance_domain::{AttachmentId, MessageId, Owner};
+use parlance_storage::Database;
+
+use crate::App;
+use crate::error::{Error, Reason, Result};
+
+/// An attachment that is being read.
+pub struct AttachmentReader {
+    db: Database,
+    owner: Owner,
+    id: AttachmentId,
+    position: i32,
+    left: i64,
+}
+
+impl App {
+    /// Begins to read an attachment.
+    pub async fn open_attachment(
+        &self,
+        owner: &Owner,
+        message: MessageId,
+        id: AttachmentId,
+    ) -> Result<AttachmentReader> {
+        let found = self
+            .db
+            .attachment(owner, message, id)
+            .await?
+            .ok_or_else(not_found)?;
+        if let Some(url) = found.url {
+            return Err(Error::new(
+                Reason::AttachmentElsewhere,
+                "the content is at the attachment's url",
+            )
+            .with("url", url));
+        }
+        Ok(AttachmentReader {
+            db: self.db.clone(),
+            owner: owner.clone(),
+            id,
+            position: 0,
+            left: found.size_bytes,
+        })
+    }
+}
+
+impl AttachmentReader {
+    /// The next piece; `None` after the last.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        if self.left <= 0 {
+            return Ok(None);
+        }
+        // Gone in the middle if its message was deleted: half a file must not look like a whole one.
+        let piece = self
+            .db
+            .attachment_chunk(&self.owner, self.id, self.position)
+            .await?
+            .ok_or_else(not_found)?;
+        self.position += 1;
+        self.left -= i64::try_from(piece.len()).unwrap_or(i64::MAX);
+        Ok(Some(piece))
+    }
+}
+
+fn not_found() -> Error {
+    Error::new(
+        Reason::AttachmentNotFound,
+        "the message has no such attachment",
+    )
+}

@@ -1,0 +1,115 @@
+//! Editing a conversation.
+
+use parlance_domain::conversation::ConversationEvent;
+use parlance_domain::{Conversation, ConversationId, ConversationStatus, Json, Owner, Step};
+
+use crate::App;
+use crate::error::{Error, Reason, Result};
+use crate::messages::{conversation_not_found, external_id_taken};
+use crate::write::{Attempt, check_etag, held, overtaken_by_conflict, until_done};
+
+/// What `edit_conversation` takes: `None` leaves a field as it is, `Some(None)` clears it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConversationEdit {
+    /// Which conversation.
+    pub id: ConversationId,
+    /// What it was when it was read.
+    pub etag: Option<String>,
+    /// Whose it is to be.
+    pub user: Option<String>,
+    /// A title.
+    pub title: Option<String>,
+    /// Its state.
+    pub status: Option<ConversationStatus>,
+    /// The owner's own data.
+    pub metadata: Option<Json>,
+    /// The owner's own name for it.
+    pub external_id: Option<Option<String>>,
+}
+
+impl App {
+    /// Edits a conversation.
+    pub async fn edit_conversation(
+        &self,
+        owner: &Owner,
+        edit: ConversationEdit,
+    ) -> Result<Conversation> {
+        until_done(async || self.try_edit(owner, &edit).await).await
+    }
+
+    async fn try_edit(
+        &self,
+        owner: &Owner,
+        edit: &ConversationEdit,
+    ) -> Result<Attempt<Conversation>> {
+        let mut tx = self.begin(owner).await?;
+        let found = tx
+            .lock_conversation(edit.id)
+            .await?
+            .ok_or_else(|| conversation_not_found(edit.id))?;
+        check_etag(edit.etag.as_deref(), found.edit_version)?;
+        let mut conversation = edited(&found, edit)?;
+        if conversation == found {
+            tx.rollback().await?;
+            return Ok(Attempt::Done(found));
+        }
+        if let Some(name) = conversation
+            .external_id
+            .as_ref()
+            .filter(|name| found.external_id.as_ref() != Some(*name))
+            && let Some(other) = tx.conversation_by_external_id(name).await?
+        {
+            return Err(external_id_taken(&other));
+        }
+        conversation.updated_at = tx.now();
+        conversation.version += 1;
+        conversation.edit_version += 1;
+        match overtaken_by_conflict(tx.update_conversation(&found, &conversation, true).await)? {
+            Some(outcome) => held(outcome)?,
+            None => return Ok(Attempt::Overtaken),
+        }
+        self.commit(tx).await?;
+        Ok(Attempt::Done(conversation))
+    }
+}
+
+fn edited(found: &Conversation, edit: &ConversationEdit) -> Result<Conversation> {
+    let ConversationEdit {
+        id: _,
+        etag: _,
+        user,
+        title,
+        status,
+        metadata,
+        external_id,
+    } = edit;
+    let mut conversation = found.clone();
+    if let Some(user) = user {
+        conversation.user.clone_from(user);
+    }
+    if let Some(title) = title {
+        conversation.title.clone_from(title);
+    }
+    if let Some(metadata) = metadata {
+        conversation.metadata = metadata.clone();
+    }
+    if let Some(external_id) = external_id {
+        conversation.external_id.clone_from(external_id);
+    }
+    if let Some(status) = status {
+        match found.status.apply(ConversationEvent::SetStatus(*status)) {
+            Step::Moved(status) => conversation.status = status,
+            Step::Ignored => {}
+            Step::Illegal => {
+                let illegal = Error::new(
+                    Reason::IllegalStatus,
+                    format!("a conversation that is {} stays so", found.status),
+                );
+                return Err(illegal
+                    .with("status", found.status)
+                    .with("conversation_id", found.id));
+            }
+        }
+    }
+    Ok(conversation)
+}

@@ -1,0 +1,75 @@
+//! The read cursor of a conversation. It touches no message: a message's `read_at` is the recipient's receipt.
+
+use parlance_domain::{Conversation, ConversationId, Owner};
+use parlance_storage::Tx;
+
+use crate::App;
+use crate::error::Result;
+use crate::messages::conversation_not_found;
+use crate::write::held;
+
+impl App {
+    /// Moves the read cursor forward, to the end without a place.
+    pub async fn mark_as_read(
+        &self,
+        owner: &Owner,
+        id: ConversationId,
+        up_to: Option<i64>,
+    ) -> Result<Conversation> {
+        let mut tx = self.begin(owner).await?;
+        let found = tx
+            .lock_conversation(id)
+            .await?
+            .ok_or_else(|| conversation_not_found(id))?;
+        // Never beyond the end, or messages to come would be read already.
+        let cursor = up_to
+            .unwrap_or(found.last_sequence)
+            .min(found.last_sequence);
+        if cursor <= found.read_sequence {
+            tx.rollback().await?;
+            return Ok(found);
+        }
+        let unread = tx.unread_above(id, cursor).await?;
+        self.set_cursor(tx, &found, cursor, unread).await
+    }
+
+    /// Moves the read cursor back to before the last inbound message.
+    pub async fn mark_as_unread(&self, owner: &Owner, id: ConversationId) -> Result<Conversation> {
+        let mut tx = self.begin(owner).await?;
+        let found = tx
+            .lock_conversation(id)
+            .await?
+            .ok_or_else(|| conversation_not_found(id))?;
+        let Some(last) = tx.last_inbound(id).await? else {
+            tx.rollback().await?;
+            return Ok(found);
+        };
+        let cursor = found.read_sequence.min(last - 1);
+        // The last inbound message of a chat may be one that was sent, which alone would not count.
+        let unread = tx.unread_above(id, cursor).await?.max(1);
+        if cursor == found.read_sequence && unread == found.unread_count {
+            tx.rollback().await?;
+            return Ok(found);
+        }
+        self.set_cursor(tx, &found, cursor, unread).await
+    }
+
+    async fn set_cursor(
+        &self,
+        mut tx: Tx,
+        found: &Conversation,
+        cursor: i64,
+        unread: i64,
+    ) -> Result<Conversation> {
+        let conversation = Conversation {
+            read_sequence: cursor,
+            unread_count: unread,
+            updated_at: tx.now(),
+            version: found.version + 1,
+            ..found.clone()
+        };
+        held(tx.update_conversation(found, &conversation, true).await?)?;
+        self.commit(tx).await?;
+        Ok(conversation)
+    }
+}

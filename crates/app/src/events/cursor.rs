@@ -1,0 +1,94 @@
+//! The place in the feed that a client keeps.
+
+use parlance_storage::feed::{FeedState, Position};
+
+use crate::error::{Error, Reason, Result};
+
+/// Writes `<epoch>-<transaction>-<event>`.
+pub(crate) fn write(epoch: i64, position: Position) -> String {
+    format!("{epoch}-{}-{}", position.xid, position.id)
+}
+
+/// Reads a cursor that is not empty: `0` is the oldest event that is kept.
+pub(crate) fn read(cursor: &str, state: FeedState) -> Result<Position> {
+    if cursor == "0" {
+        return Ok(state.pruned);
+    }
+    let malformed = || {
+        Error::invalid_field(
+            "cursor",
+            "is not a cursor; pass one of an event unchanged, \"0\", or none",
+        )
+    };
+    let mut parts = cursor.split('-');
+    let epoch: i64 = number(parts.next()).ok_or_else(malformed)?;
+    let xid = number(parts.next()).ok_or_else(malformed)?;
+    let id = number(parts.next()).ok_or_else(malformed)?;
+    if parts.next().is_some() {
+        return Err(malformed());
+    }
+    let position = Position { xid, id };
+    if epoch != state.epoch || position < state.pruned {
+        return Err(expired());
+    }
+    Ok(position)
+}
+
+pub(crate) fn expired() -> Error {
+    Error::new(
+        Reason::CursorExpired,
+        "the cursor is older than what is kept; read anew, then watch without a cursor",
+    )
+}
+
+fn number<T: std::str::FromStr>(part: Option<&str>) -> Option<T> {
+    let digits =
+        part.filter(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))?;
+    digits.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATE: FeedState = FeedState {
+        epoch: 7,
+        pruned: Position { xid: 10, id: 3 },
+    };
+
+    #[test]
+    fn reads_what_it_writes() {
+        let position = Position { xid: 12, id: 34 };
+        assert_eq!(read(&write(7, position), STATE).unwrap(), position);
+        assert_eq!(read("0", STATE).unwrap(), STATE.pruned);
+        assert_eq!(read(&write(7, STATE.pruned), STATE).unwrap(), STATE.pruned);
+    }
+
+    #[test]
+    fn tells_the_malformed_from_the_expired() {
+        for malformed in [
+            "x",
+            "7",
+            "7-1",
+            "7-1-2-3",
+            "7--2",
+            "-7-1-2",
+            "7-1-+2",
+            "99999999999999999999-1-2",
+            " 7-1-2",
+        ] {
+            assert_eq!(
+                read(malformed, STATE).unwrap_err().reason,
+                Reason::InvalidRequest,
+                "{malformed}"
+            );
+        }
+        for expired in ["7-10-2", "7-9-9", "8-12-34"] {
+            assert_eq!(
+                read(expired, STATE).unwrap_err().reason,
+                Reason::CursorExpired,
+                "{expired}"
+            );
+        }
+    }
+}

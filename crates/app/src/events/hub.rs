@@ -1,0 +1,254 @@
+//! The tail of the feed and whom it tells.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use parlance_domain::{ConversationId, EventType, Owner};
+use parlance_storage::Database;
+use parlance_storage::feed::{FeedEvent, Position};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+use crate::env::Environment;
+use crate::error::Result;
+use crate::write::Changes;
+
+/// Events that wait for one watcher before it counts as too slow.
+const BUFFER: usize = 1_024;
+/// Events that one read of the feed brings.
+const PAGE: i64 = 500;
+/// How long the tail waits after a failed read.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Which events a watcher wants.
+#[derive(Debug, Clone)]
+pub(crate) struct Interest {
+    pub(crate) owner: Owner,
+    pub(crate) conversation_id: Option<ConversationId>,
+    pub(crate) user: Option<String>,
+    pub(crate) types: Vec<EventType>,
+}
+
+impl Interest {
+    pub(crate) fn covers(&self, event: &FeedEvent) -> bool {
+        let FeedEvent {
+            position: _,
+            owner,
+            event,
+        } = event;
+        *owner == self.owner
+            && self
+                .conversation_id
+                .is_none_or(|id| id == event.conversation_id)
+            && self.user.as_ref().is_none_or(|user| *user == event.user)
+            && (self.types.is_empty() || self.types.contains(&event.kind))
+    }
+}
+
+/// How watching goes, for the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeedStatus {
+    /// Streams that are open.
+    pub watchers: usize,
+    /// How long the oldest event that is written has waited to be shown.
+    pub lag: Duration,
+}
+
+/// One per instance.
+pub(crate) struct Hub {
+    db: Database,
+    changes: Arc<Changes>,
+    env: Environment,
+    poll: Duration,
+    tail: Mutex<Option<Tail>>,
+    next_id: AtomicU64,
+    lag_micros: AtomicI64,
+}
+
+/// The running tail.
+struct Tail {
+    /// Everything up to here has been handed out.
+    position: Position,
+    subscribers: HashMap<u64, Subscriber>,
+}
+
+struct Subscriber {
+    interest: Interest,
+    events: mpsc::Sender<Arc<FeedEvent>>,
+}
+
+/// A watcher's end: gone when it is dropped.
+pub(crate) struct Subscription {
+    hub: Arc<Hub>,
+    id: u64,
+    /// What comes after [`Self::joined`].
+    pub(crate) events: mpsc::Receiver<Arc<FeedEvent>>,
+    /// Everything at or before this place is in the database for whoever wants it.
+    pub(crate) joined: Position,
+}
+
+impl Hub {
+    pub(crate) fn new(
+        db: Database,
+        changes: Arc<Changes>,
+        env: Environment,
+        poll: Duration,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            db,
+            changes,
+            env,
+            poll,
+            tail: Mutex::new(None),
+            next_id: AtomicU64::new(0),
+            lag_micros: AtomicI64::new(0),
+        })
+    }
+
+    /// Joins the tail; starts it for the first.
+    pub(crate) async fn subscribe(self: &Arc<Self>, interest: Interest) -> Result<Subscription> {
+        if let Some(subscription) = self.join(interest.clone(), None) {
+            return Ok(subscription);
+        }
+        // Nobody watches: the tail starts where the feed ends now.
+        let start = self.db.feed_now().await?.position;
+        // Somebody else may have started it meanwhile; `join` then ignores the start.
+        self.join(interest, Some(start)).ok_or_else(|| {
+            crate::Error::new(
+                crate::Reason::Internal,
+                "the feed's tail could not be started",
+            )
+        })
+    }
+
+    fn join(self: &Arc<Self>, interest: Interest, start: Option<Position>) -> Option<Subscription> {
+        let mut tail = self.lock();
+        if tail.is_none() {
+            *tail = Some(Tail {
+                position: start?,
+                subscribers: HashMap::new(),
+            });
+            tokio::spawn(Arc::clone(self).run());
+        }
+        let tail = tail.as_mut()?;
+        let (sender, events) = mpsc::channel(BUFFER);
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        tail.subscribers.insert(
+            id,
+            Subscriber {
+                interest,
+                events: sender,
+            },
+        );
+        Some(Subscription {
+            hub: Arc::clone(self),
+            id,
+            events,
+            joined: tail.position,
+        })
+    }
+
+    pub(crate) fn status(&self) -> FeedStatus {
+        let watchers = self
+            .lock()
+            .as_ref()
+            .map_or(0, |tail| tail.subscribers.len());
+        let micros = if watchers == 0 {
+            0
+        } else {
+            self.lag_micros.load(Ordering::Relaxed)
+        };
+        FeedStatus {
+            watchers,
+            lag: Duration::from_micros(u64::try_from(micros).unwrap_or(0)),
+        }
+    }
+
+    /// Reads the feed until nobody watches.
+    async fn run(self: Arc<Self>) {
+        while let Some(position) = self.position_if_watched() {
+            match self.db.feed_page(position, PAGE).await {
+                Ok(page) => {
+                    let now = self.env.now();
+                    let lag = page
+                        .held_since
+                        .map_or(Duration::ZERO, |since| now.since(since));
+                    self.lag_micros.store(
+                        i64::try_from(lag.as_micros()).unwrap_or(i64::MAX),
+                        Ordering::Relaxed,
+                    );
+                    self.hand_out(page.events);
+                    if !page.more {
+                        let _ = tokio::time::timeout(self.poll, self.changes.wait()).await;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the change feed could not be read; watchers wait");
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    /// Where to read on; ends the tail, under its lock, if nobody watches.
+    fn position_if_watched(&self) -> Option<Position> {
+        let mut tail = self.lock();
+        if tail.as_ref()?.subscribers.is_empty() {
+            *tail = None;
+        }
+        tail.as_ref().map(|tail| tail.position)
+    }
+
+    /// Under the lock, so that whoever joins gets each event either from here or from the database.
+    fn hand_out(&self, events: Vec<FeedEvent>) {
+        let mut tail = self.lock();
+        let Some(tail) = tail.as_mut() else { return };
+        for event in events {
+            tail.position = event.position;
+            let event = Arc::new(event);
+            tail.subscribers.retain(|_, subscriber| {
+                if !subscriber.interest.covers(&event) {
+                    return true;
+                }
+                // Full: the watcher finds its channel closed after what it still has, and knows why.
+                !matches!(
+                    subscriber.events.try_send(Arc::clone(&event)),
+                    Err(TrySendError::Full(_) | TrySendError::Closed(_))
+                )
+            });
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Tail>> {
+        // Nothing panics while it is held; if something did, the map would still be whole.
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Up to where everything has been handed out.
+    fn position(&self) -> Option<Position> {
+        self.lock().as_ref().map(|tail| tail.position)
+    }
+}
+
+impl Subscription {
+    /// Up to where everything has been handed out. Read it before looking whether an event waits: if none does then, the
+    /// watcher has seen all up to here.
+    pub(crate) fn position(&self) -> Option<Position> {
+        self.hub.position()
+    }
+
+    /// Joins the tail once more, further on.
+    pub(crate) async fn rejoin(&self, interest: Interest) -> Result<Self> {
+        self.hub.subscribe(interest).await
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        if let Some(tail) = self.hub.lock().as_mut() {
+            tail.subscribers.remove(&self.id);
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! One watcher.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parlance_domain::{ConversationId, Event, EventType, Owner};
+use parlance_storage::Database;
+use parlance_storage::feed::{FeedEvent, Position, Snapshot};
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::watch;
+
+use super::cursor;
+use super::hub::{FeedStatus, Interest, Subscription};
+use crate::App;
+use crate::conversations::ConversationRef;
+use crate::error::{Error, Reason, Result};
+
+/// How often a quiet stream shows that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Events that one read of the past brings.
+const PAGE: i64 = 500;
+
+/// What `watch` takes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Watch {
+    /// Only this conversation.
+    pub conversation_id: Option<ConversationId>,
+    /// Only conversations of this user.
+    pub user: Option<String>,
+    /// Only these types; all if empty.
+    pub types: Vec<EventType>,
+    /// After which event; empty: from now; `0`: all that is kept.
+    pub cursor: String,
+}
+
+/// What a watcher sees.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Watched {
+    /// What to resume from.
+    pub cursor: String,
+    /// What happened; none in a heartbeat.
+    pub event: Option<Event>,
+}
+
+/// A stream of events.
+pub struct Watcher {
+    db: Database,
+    subscription: Subscription,
+    interest: Interest,
+    epoch: i64,
+    /// Everything that concerns the watcher up to here has been shown.
+    shown: Position,
+    /// Read from the past and not shown yet.
+    backlog: VecDeque<FeedEvent>,
+    /// Whether the past has more, before the place where the tail was joined.
+    behind: bool,
+    /// What was there already when somebody began to watch "from now".
+    old_news: Option<Snapshot>,
+    going_down: watch::Receiver<bool>,
+    ended: bool,
+}
+
+impl App {
+    /// Begins to watch: what is committed after this returns will be seen.
+    pub async fn watch(&self, owner: &Owner, request: Watch) -> Result<Watcher> {
+        let Watch {
+            conversation_id,
+            user,
+            types,
+            cursor,
+        } = request;
+        if let Some(id) = conversation_id {
+            self.conversation(owner, &ConversationRef::Id(id)).await?;
+        }
+        let interest = Interest {
+            owner: owner.clone(),
+            conversation_id,
+            user,
+            types,
+        };
+        let state = self.db.feed_state().await?;
+        let from = if cursor.is_empty() {
+            None
+        } else {
+            Some(cursor::read(&cursor, state)?)
+        };
+        let subscription = self.hub.subscribe(interest.clone()).await?;
+        let (shown, old_news) = match from {
+            Some(position) => (position, None),
+            None => {
+                let start = self.db.feed_now().await?;
+                (start.position, start.seen)
+            }
+        };
+        let behind = from.is_some() && shown < subscription.joined;
+        Ok(Watcher {
+            db: self.db.clone(),
+            subscription,
+            interest,
+            epoch: state.epoch,
+            shown,
+            backlog: VecDeque::new(),
+            behind,
+            old_news,
+            going_down: self.going_down.subscribe(),
+            ended: false,
+        })
+    }
+
+    /// How watching goes, for the metrics.
+    pub fn feed_status(&self) -> FeedStatus {
+        self.hub.status()
+    }
+}
+
+impl Watcher {
+    /// The next event, or a heartbeat; `None` after the end. Safe to drop and call again.
+    pub async fn next(&mut self) -> Option<Result<Watched>> {
+        if self.ended {
+            return None;
+        }
+        let next = self.advance().await;
+        self.ended = next.is_err();
+        Some(next)
+    }
+
+    async fn advance(&mut self) -> Result<Watched> {
+        loop {
+            if let Some(event) = self.backlog.pop_front() {
+                return Ok(self.show(event));
+            }
+            if !self.behind {
+                break;
+            }
+            self.read_past().await?;
+        }
+        let heartbeat = tokio::time::sleep(HEARTBEAT);
+        tokio::pin!(heartbeat);
+        let mut going_down = self.going_down.clone();
+        loop {
+            tokio::select! {
+                biased;
+                _ = going_down.wait_for(|down| *down) => return Err(self.shutting_down()),
+                event = self.subscription.events.recv() => match event {
+                    None => return Err(self.too_slow()),
+                    Some(event) if self.is_news(&event) => return Ok(self.show(Arc::unwrap_or_clone(event))),
+                    Some(_) => {}
+                },
+                () = &mut heartbeat => match self.heartbeat() {
+                    Some(watched) => return Ok(watched),
+                    // Something came at the same moment: that is sign enough.
+                    None => {}
+                },
+            }
+        }
+    }
+
+    /// Reads what lies before the place where the tail was joined. Whoever is so far behind that the tail's buffer
+    /// overflows meanwhile joins it anew at the end.
+    async fn read_past(&mut self) -> Result<()> {
+        let page = self.db.feed_page(self.shown, PAGE).await?;
+        if self.shown < self.db.feed_state().await?.pruned {
+            // Removed while it was being read.
+            return Err(cursor::expired());
+        }
+        let joined = self.subscription.joined;
+        let Some(last) = page.events.last().map(|event| event.position) else {
+            self.behind = false;
+            return Ok(());
+        };
+        self.behind = page.more && last < joined;
+        let interest = &self.interest;
+        let past = page
+            .events
+            .into_iter()
+            .filter(|event| event.position <= joined && interest.covers(event));
+        self.backlog.extend(past);
+        self.shown = self.shown.max(last.min(joined));
+        if !self.behind && self.subscription.events.is_closed() {
+            self.subscription = self.subscription.rejoin(self.interest.clone()).await?;
+            self.behind = self.shown < self.subscription.joined;
+        }
+        Ok(())
+    }
+
+    fn is_news(&self, event: &FeedEvent) -> bool {
+        event.position > self.shown
+            && !self
+                .old_news
+                .as_ref()
+                .is_some_and(|seen| seen.contains(event.position.xid))
+    }
+
+    fn show(&mut self, event: FeedEvent) -> Watched {
+        self.shown = self.shown.max(event.position);
+        Watched {
+            cursor: cursor::write(self.epoch, event.position),
+            event: Some(event.event),
+        }
+    }
+
+    /// `None` if an event waits after all.
+    fn heartbeat(&mut self) -> Option<Watched> {
+        let position = self.subscription.position();
+        match self.subscription.events.try_recv() {
+            Ok(event) if self.is_news(&event) => Some(self.show(Arc::unwrap_or_clone(event))),
+            Ok(_) | Err(TryRecvError::Disconnected) => None,
+            Err(TryRecvError::Empty) => {
+                self.shown = self.shown.max(position.unwrap_or(self.shown));
+                Some(Watched {
+                    cursor: cursor::write(self.epoch, self.shown),
+                    event: None,
+                })
+            }
+        }
+    }
+
+    fn too_slow(&self) -> Error {
+        Error::new(
+            Reason::WatcherTooSlow,
+            "events came faster than they were read; resume from the cursor",
+        )
+        .with("cursor", cursor::write(self.epoch, self.shown))
+    }
+
+    fn shutting_down(&self) -> Error {
+        Error::new(
+            Reason::ShuttingDown,
+            "this instance is going down; resume from the cursor on another",
+        )
+        .with("cursor", cursor::write(self.epoch, self.shown))
+        .retry_after(Duration::ZERO)
+    }
+}

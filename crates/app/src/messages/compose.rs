@@ -1,0 +1,261 @@
+//! From a request and a conversation to a message.
+
+use parlance_domain::message::Progress;
+use parlance_domain::message::{AttachmentView, ContentView, Limits};
+use parlance_domain::{
+    Attachment, AttachmentId, Channel, Conversation, DeliveryPolicy, Direction, Message, MessageId,
+    Role, Timestamp, sms,
+};
+use parlance_storage::Tx;
+
+use super::{AttachmentSource, NewMessage, Place};
+use crate::App;
+use crate::error::{Error, Reason, Result};
+use crate::write::held;
+
+/// Content is kept in pieces of this size.
+pub(crate) const PIECE: usize = 256 * 1024;
+
+/// An attachment with what is still to be done for it.
+pub(crate) struct Prepared {
+    attachment: Attachment,
+    store: Store,
+}
+
+enum Store {
+    Nothing,
+    Content(bytes::Bytes),
+    Claim,
+}
+
+/// A message as far as it is the same for both directions.
+pub(crate) struct Draft<'a> {
+    pub(crate) id: MessageId,
+    pub(crate) conversation: &'a Conversation,
+    pub(crate) new: &'a NewMessage,
+    pub(crate) attachments: &'a [Prepared],
+    pub(crate) received: bool,
+    pub(crate) created_at: Timestamp,
+    pub(crate) progress: Progress,
+}
+
+/// How a message travels: attachments make an SMS an MMS.
+pub(crate) fn channel(
+    place: &Place,
+    conversation: &Conversation,
+    has_attachments: bool,
+) -> Channel {
+    let asked = match place {
+        Place::Pair { channel, .. } => *channel,
+        Place::Conversation(_) | Place::Chat { .. } => conversation.channel,
+    };
+    match asked {
+        Channel::Sms if has_attachments => Channel::Mms,
+        other => other,
+    }
+}
+
+/// What a request that named a conversation says, checked now that the channel is known.
+pub(crate) fn check(
+    new: &NewMessage,
+    channel: Channel,
+    received: bool,
+    limits: &Limits,
+) -> Result<()> {
+    if !matches!(new.place, Place::Conversation(_)) {
+        return Ok(());
+    }
+    let views: Vec<AttachmentView<'_>> = new.attachments.iter().map(view).collect();
+    let violations = ContentView {
+        channel: Some(channel),
+        received,
+        role: new.role,
+        cc_addresses: new.cc_addresses.len(),
+        subject: &new.subject,
+        body: &new.body,
+        html_body: &new.html_body,
+        attachments: &views,
+        tokens_used: new.tokens_used,
+        latency_ms: new.latency_ms,
+        metadata: new.metadata.as_str(),
+    }
+    .check(limits);
+    if violations.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::invalid(violations))
+    }
+}
+
+fn view(new: &super::NewAttachment) -> AttachmentView<'_> {
+    let (url, size_bytes) = match &new.source {
+        AttachmentSource::Url(url) => (Some(url.as_str()), 0),
+        AttachmentSource::Content(content) => (None, content.len() as u64),
+        AttachmentSource::Upload(_) => (None, 0),
+    };
+    // An upload has been checked when it was made.
+    let content_type = if new.content_type.is_empty() {
+        "application/octet-stream"
+    } else {
+        &new.content_type
+    };
+    AttachmentView {
+        filename: &new.filename,
+        content_type,
+        url,
+        size_bytes,
+    }
+}
+
+impl App {
+    /// Finds uploads and gives every attachment its id.
+    pub(crate) async fn prepare_attachments(
+        &self,
+        tx: &mut Tx,
+        new: &NewMessage,
+    ) -> Result<Vec<Prepared>> {
+        let mut prepared = Vec::with_capacity(new.attachments.len());
+        for (index, attachment) in new.attachments.iter().enumerate() {
+            let (filename, content_type) =
+                (attachment.filename.clone(), attachment.content_type.clone());
+            let made = |id: AttachmentId, size_bytes: i64, url: Option<String>| Attachment {
+                id,
+                filename,
+                content_type,
+                size_bytes,
+                url,
+            };
+            let id = self.attachment_id(tx.now());
+            prepared.push(match &attachment.source {
+                AttachmentSource::Url(url) => Prepared {
+                    attachment: made(id, 0, Some(url.clone())),
+                    store: Store::Nothing,
+                },
+                AttachmentSource::Content(content) => {
+                    let size = i64::try_from(content.len()).unwrap_or(i64::MAX);
+                    Prepared {
+                        attachment: made(id, size, None),
+                        store: Store::Content(content.clone()),
+                    }
+                }
+                AttachmentSource::Upload(upload) => {
+                    let mut found = tx
+                        .upload(*upload)
+                        .await?
+                        .ok_or_else(|| upload_not_found(index))?;
+                    if !attachment.filename.is_empty() {
+                        found.filename.clone_from(&attachment.filename);
+                    }
+                    if !attachment.content_type.is_empty() {
+                        found.content_type.clone_from(&attachment.content_type);
+                    }
+                    Prepared {
+                        attachment: found,
+                        store: Store::Claim,
+                    }
+                }
+            });
+        }
+        Ok(prepared)
+    }
+}
+
+/// Stores what a message's attachments hold, after the message itself.
+pub(crate) async fn store_attachments(
+    tx: &mut Tx,
+    message: MessageId,
+    prepared: Vec<Prepared>,
+) -> Result<()> {
+    for (index, Prepared { attachment, store }) in prepared.into_iter().enumerate() {
+        match store {
+            Store::Nothing => {
+                tx.insert_attachment(&attachment, message, Vec::new())
+                    .await?
+            }
+            Store::Content(content) => {
+                let pieces = content.chunks(PIECE).map(<[u8]>::to_vec).collect();
+                tx.insert_attachment(&attachment, message, pieces).await?;
+            }
+            Store::Claim => held(tx.claim_upload(attachment.id, message).await?)
+                .map_err(|_| upload_not_found(index))?,
+        }
+    }
+    Ok(())
+}
+
+fn upload_not_found(index: usize) -> Error {
+    Error::new(
+        Reason::UploadNotFound,
+        "there is no such upload any more; upload the file again",
+    )
+    .with("field", format!("attachments[{index}].upload_id"))
+}
+
+impl Draft<'_> {
+    /// The message, at the place that the conversation has made for it.
+    pub(crate) fn message(self) -> Message {
+        let Self {
+            id,
+            conversation,
+            new,
+            attachments,
+            received,
+            created_at,
+            progress,
+        } = self;
+        let channel = channel(&new.place, conversation, !attachments.is_empty());
+        let role = (channel == Channel::Chat).then(|| new.role.unwrap_or(Role::User));
+        let direction = match (received, role) {
+            (true, _) => Direction::Inbound,
+            (false, Some(role)) => role.direction(),
+            (false, None) => Direction::Outbound,
+        };
+        let (ours, theirs) = (
+            conversation.participant_from.clone(),
+            conversation.participant_to.clone(),
+        );
+        let (from_address, to_address) = match direction {
+            Direction::Outbound => (ours, theirs),
+            Direction::Inbound => (theirs, ours),
+        };
+        Message {
+            id,
+            owner: conversation.owner.clone(),
+            conversation_id: conversation.id,
+            sequence: conversation.last_sequence,
+            channel,
+            direction,
+            role,
+            from_address,
+            to_address,
+            cc_addresses: new.cc_addresses.clone(),
+            subject: new.subject.clone(),
+            body: new.body.clone(),
+            html_body: new.html_body.clone(),
+            attachments: attachments.iter().map(|p| p.attachment.clone()).collect(),
+            provider: None,
+            provider_message_id: None,
+            progress,
+            segments: segments(channel, &new.body),
+            tokens_used: new.tokens_used,
+            latency_ms: new.latency_ms,
+            metadata: new.metadata.clone(),
+            policy: DeliveryPolicy::AtLeastOnce,
+            counts_unread: received,
+            send_at: None,
+            expires_at: None,
+            created_at,
+            updated_at: conversation.updated_at,
+            version: 1,
+            edit_version: 1,
+        }
+    }
+}
+
+/// How many SMS a text takes; 0 on the other channels.
+pub(crate) fn segments(channel: Channel, body: &str) -> i32 {
+    match channel {
+        Channel::Sms => sms::measure(body).segments,
+        Channel::Mms | Channel::Email | Channel::Chat => 0,
+    }
+}

@@ -1,0 +1,158 @@
+//! Editing a message: its metadata always, the rest while it has not left.
+
+use parlance_domain::message::{ContentView, ProgressEvent};
+use parlance_domain::{
+    Channel, EventType, Json, Message, MessageId, MessageStatus, Owner, Step, Timestamp, Violation,
+};
+
+use super::compose::segments;
+use super::get::message_not_found;
+use crate::App;
+use crate::error::{Error, Reason, Result};
+use crate::write::{check_etag, held};
+
+/// What `edit_message` takes: `None` leaves a field as it is, `Some(None)` clears it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageEdit {
+    /// Which message.
+    pub id: MessageId,
+    /// What it was when it was read.
+    pub etag: Option<String>,
+    /// The owner's own data.
+    pub metadata: Option<Json>,
+    /// The text.
+    pub body: Option<String>,
+    /// When to send it; cleared: now.
+    pub send_at: Option<Option<Timestamp>>,
+    /// After which not to send it any more.
+    pub expires_at: Option<Option<Timestamp>>,
+}
+
+impl App {
+    /// Edits a message.
+    pub async fn edit_message(&self, owner: &Owner, edit: MessageEdit) -> Result<Message> {
+        let mut tx = self.begin(owner).await?;
+        let found = tx
+            .lock_message(edit.id)
+            .await?
+            .ok_or_else(|| message_not_found(edit.id))?;
+        check_etag(edit.etag.as_deref(), found.edit_version)?;
+        check_editable(&found, &edit)?;
+        let rescheduled = edit.send_at.is_some();
+        let mut message = self.edited(&found, edit, tx.now())?;
+        if message == found {
+            tx.rollback().await?;
+            return Ok(found);
+        }
+        message.updated_at = tx.now();
+        message.version += 1;
+        message.edit_version += 1;
+        let user = tx
+            .conversation(message.conversation_id)
+            .await?
+            .map(|c| c.user)
+            .unwrap_or_default();
+        let kind = if message.progress.status == found.progress.status {
+            EventType::MessageUpdated
+        } else {
+            EventType::MessageStatusChanged
+        };
+        held(tx.update_message(&found, &message, kind, &user).await?)?;
+        if rescheduled {
+            let due = message.send_at.unwrap_or(tx.now());
+            tx.reschedule_delivery(message.id, due).await?;
+        }
+        self.commit(tx).await?;
+        Ok(message)
+    }
+
+    fn edited(&self, found: &Message, edit: MessageEdit, now: Timestamp) -> Result<Message> {
+        let MessageEdit {
+            id: _,
+            etag: _,
+            metadata,
+            body,
+            send_at,
+            expires_at,
+        } = edit;
+        let mut message = found.clone();
+        if let Some(metadata) = metadata {
+            message.metadata = metadata;
+        }
+        if let Some(body) = body {
+            self.check_body(found, &body)?;
+            message.segments = segments(message.channel, &body);
+            message.body = body;
+        }
+        if let Some(expires_at) = expires_at {
+            message.expires_at = expires_at;
+        }
+        if let Some(send_at) = send_at {
+            message.send_at = send_at.filter(|at| *at > now);
+            if message.send_at.is_none()
+                && let Step::Moved(progress) = message.progress.clone().apply(ProgressEvent::Due)
+            {
+                message.progress = progress;
+            }
+        }
+        if message
+            .expires_at
+            .is_some_and(|expires| expires <= message.send_at.unwrap_or(now))
+            && message.expires_at != found.expires_at
+        {
+            return Err(Error::invalid_field(
+                "message.expires_at",
+                "must be after send_at and after now",
+            ));
+        }
+        Ok(message)
+    }
+
+    fn check_body(&self, found: &Message, body: &str) -> Result<()> {
+        let view = ContentView {
+            channel: Some(found.channel),
+            // Something else may speak for an empty text.
+            received: !found.attachments.is_empty() || !found.html_body.is_empty(),
+            body,
+            ..ContentView::default()
+        };
+        let wrong: Vec<Violation> = view
+            .check(self.limits())
+            .into_iter()
+            .map(|v| Violation::new(format!("message.{}", v.field), v.description))
+            .collect();
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::invalid(wrong))
+        }
+    }
+}
+
+/// The text of what has left cannot be changed; a chat has not left anywhere.
+fn check_editable(found: &Message, edit: &MessageEdit) -> Result<()> {
+    let scheduled = found.progress.status == MessageStatus::Scheduled;
+    let fields = [
+        (
+            "body",
+            edit.body.is_some(),
+            scheduled || found.channel == Channel::Chat,
+        ),
+        ("send_at", edit.send_at.is_some(), scheduled),
+        ("expires_at", edit.expires_at.is_some(), scheduled),
+    ];
+    let refused: Vec<&str> = fields
+        .into_iter()
+        .filter(|(_, asked, allowed)| *asked && !*allowed)
+        .map(|(name, ..)| name)
+        .collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Reason::NotEditable,
+        "can be edited only while the message is SCHEDULED (body also in CHAT)",
+    )
+    .with("fields", refused.join(","))
+    .with("status", found.progress.status))
+}

@@ -1,0 +1,204 @@
+//! Where a message goes: the conversation that it names, the open one of its addresses, or a new one.
+
+use parlance_domain::conversation::ConversationEvent;
+use parlance_domain::{
+    Channel, Conversation, ConversationId, ConversationStatus, Json, Owner, Sender, SenderStatus,
+    Step,
+};
+use parlance_storage::Tx;
+
+use super::Place;
+use crate::App;
+use crate::error::{Error, Reason, Result};
+
+impl App {
+    /// Locks the conversation, if there is one. The lock comes before every writing statement of the transaction: it is what
+    /// keeps sequences without gaps and the feed in their order.
+    pub(crate) async fn lock_place(
+        &self,
+        tx: &mut Tx,
+        place: &Place,
+    ) -> Result<Option<Conversation>> {
+        match place {
+            Place::Conversation(id) => match tx.lock_conversation(*id).await? {
+                Some(found) => Ok(Some(found)),
+                None => Err(conversation_not_found(*id)),
+            },
+            Place::Pair {
+                channel,
+                ours,
+                theirs,
+                ..
+            } => Ok(tx
+                .lock_conversation_of_pair(*channel, ours.as_str(), theirs.as_str())
+                .await?),
+            Place::Chat {
+                external_id: Some(name),
+                ..
+            } => match tx.lock_conversation_by_external_id(name).await? {
+                Some(found) if found.channel != Channel::Chat => Err(external_id_taken(&found)),
+                found => Ok(found),
+            },
+            Place::Chat {
+                external_id: None, ..
+            } => Ok(None),
+        }
+    }
+
+    /// The conversation that a place opens where there is none.
+    pub(crate) fn opened(&self, tx: &Tx, place: &Place) -> Result<Conversation> {
+        let (channel, ours, theirs, external_id, user) = match place {
+            Place::Conversation(id) => return Err(conversation_not_found(*id)),
+            Place::Pair {
+                channel,
+                ours,
+                theirs,
+                user,
+            } => (
+                channel.of_conversation(),
+                ours.to_string(),
+                theirs.to_string(),
+                None,
+                user.clone(),
+            ),
+            Place::Chat { external_id, user } => (
+                Channel::Chat,
+                String::new(),
+                String::new(),
+                external_id.clone(),
+                user.clone(),
+            ),
+        };
+        let now = tx.now();
+        Ok(Conversation {
+            id: self.conversation_id(now),
+            owner: tx.touched().owner().clone(),
+            user,
+            channel,
+            participant_from: ours,
+            participant_to: theirs,
+            title: String::new(),
+            status: ConversationStatus::Active,
+            external_id,
+            last_sequence: 0,
+            read_sequence: 0,
+            message_count: 0,
+            unread_count: 0,
+            last_message_at: None,
+            metadata: Json::default(),
+            created_at: now,
+            updated_at: now,
+            version: 1,
+            edit_version: 1,
+        })
+    }
+
+    /// The sender of an address of ours. Where no message leaves the machine, an unknown address becomes one by itself.
+    pub(crate) async fn sender_of(
+        &self,
+        tx: &mut Tx,
+        channel: Channel,
+        address: &str,
+    ) -> Result<Sender> {
+        let owner = tx.touched().owner().clone();
+        let channel = channel.of_conversation();
+        let found = match tx.sender_of_address(channel, address).await? {
+            Some(found) => found,
+            None if self.settings.open_senders => {
+                let sender = self.new_sender(tx, &owner, channel, address);
+                if tx.insert_sender(&sender).await? {
+                    sender
+                } else {
+                    // Made by somebody else just now.
+                    tx.sender_of_address(channel, address)
+                        .await?
+                        .ok_or_else(no_sender)?
+                }
+            }
+            None => return Err(no_sender()),
+        };
+        if found.owner == owner {
+            Ok(found)
+        } else {
+            Err(sender_of_another())
+        }
+    }
+
+    fn new_sender(&self, tx: &Tx, owner: &Owner, channel: Channel, address: &str) -> Sender {
+        Sender {
+            id: self.sender_id(tx.now()),
+            owner: owner.clone(),
+            channel,
+            address: address.to_owned(),
+            provider: self.default_provider(),
+            credentials: String::new(),
+            status: SenderStatus::Active,
+            segments_per_second: 0,
+            default_expiry: None,
+            reply_domain: String::new(),
+            created_at: tx.now(),
+            updated_at: tx.now(),
+            version: 1,
+        }
+    }
+}
+
+/// Makes room for one more message; `None` if the conversation is closed.
+pub(crate) fn advanced(
+    conversation: &Conversation,
+    counts_unread: bool,
+    came_at: parlance_domain::Timestamp,
+) -> Result<Conversation> {
+    let mut next = conversation.clone();
+    match conversation.status.apply(ConversationEvent::MessageAdded) {
+        Step::Moved(status) => {
+            next.status = status;
+            next.edit_version += 1;
+        }
+        Step::Ignored => {}
+        Step::Illegal => return Err(closed(conversation)),
+    }
+    next.last_sequence += 1;
+    next.message_count += 1;
+    next.unread_count += i64::from(counts_unread);
+    next.last_message_at = Some(
+        conversation
+            .last_message_at
+            .map_or(came_at, |last| last.max(came_at)),
+    );
+    Ok(next)
+}
+
+pub(crate) fn conversation_not_found(id: ConversationId) -> Error {
+    Error::new(Reason::ConversationNotFound, "no such conversation").with("conversation_id", id)
+}
+
+pub(crate) fn external_id_taken(by: &Conversation) -> Error {
+    Error::new(
+        Reason::ExternalIdTaken,
+        "another conversation has this external_id",
+    )
+    .with("conversation_id", by.id)
+}
+
+fn closed(conversation: &Conversation) -> Error {
+    Error::new(
+        Reason::ConversationClosed,
+        "the conversation is closed, which is final; a message by addresses opens a new one",
+    )
+    .with("conversation_id", conversation.id)
+}
+
+fn no_sender() -> Error {
+    Error::new(
+        Reason::NoSender,
+        "our address of this message has no sender; make one with CreateSender",
+    )
+}
+
+fn sender_of_another() -> Error {
+    Error::new(
+        Reason::SenderOfAnother,
+        "this address is another owner's sender",
+    )
+}

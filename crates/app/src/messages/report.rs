@@ -1,0 +1,111 @@
+//! Reports about a message's way: merged so that any order and repetition gives one result.
+
+use parlance_domain::message::{ProgressEvent, Report, ReportStatus, ReportedError};
+use parlance_domain::{EventType, Message, MessageStatus, Owner, Step, Timestamp};
+
+use super::get::{MessageRef, message_not_found};
+use crate::App;
+use crate::error::{Error, Reason, Result};
+use crate::write::held;
+
+/// What `report_status` takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusReport {
+    /// About which message.
+    pub which: MessageRef,
+    /// How far it has come.
+    pub status: ReportStatus,
+    /// What went wrong.
+    pub error: Option<ReportedError>,
+    /// When; now without it.
+    pub occurred_at: Option<Timestamp>,
+}
+
+impl App {
+    /// Merges a report; one that says nothing new changes nothing and succeeds.
+    pub async fn report_status(&self, owner: &Owner, report: StatusReport) -> Result<Message> {
+        let StatusReport {
+            which,
+            status,
+            error,
+            occurred_at,
+        } = report;
+        let id = match which {
+            MessageRef::Id(id) => id,
+            MessageRef::Provider { .. } => self.message(owner, &which).await?.id,
+        };
+        let mut tx = self.begin(owner).await?;
+        let found = tx
+            .lock_message(id)
+            .await?
+            .ok_or_else(|| message_not_found(id))?;
+        let report = Report {
+            status,
+            attempt: None,
+            error,
+            occurred_at: occurred_at.unwrap_or(tx.now()),
+        };
+        let progress = match found.progress.clone().apply(ProgressEvent::Report(report)) {
+            Step::Moved(progress) => progress,
+            Step::Ignored => {
+                tx.rollback().await?;
+                return Ok(found);
+            }
+            Step::Illegal => return Err(illegal(&found)),
+        };
+        let moved = progress.status != found.progress.status;
+        let message = Message {
+            progress,
+            updated_at: tx.now(),
+            version: found.version + 1,
+            ..found.clone()
+        };
+        let user = tx
+            .conversation(found.conversation_id)
+            .await?
+            .map(|c| c.user)
+            .unwrap_or_default();
+        let kind = if moved {
+            EventType::MessageStatusChanged
+        } else {
+            EventType::MessageUpdated
+        };
+        held(tx.update_message(&found, &message, kind, &user).await?)?;
+        if waits(found.progress.status) && !waits(message.progress.status) {
+            // Somebody else has handed it over: it must not be sent again.
+            tx.delete_delivery(id).await?;
+        }
+        self.commit(tx).await?;
+        Ok(message)
+    }
+}
+
+/// Whether a message has a job.
+const fn waits(status: MessageStatus) -> bool {
+    match status {
+        MessageStatus::Scheduled
+        | MessageStatus::Pending
+        | MessageStatus::Sending
+        | MessageStatus::Uncertain => true,
+        MessageStatus::Sent
+        | MessageStatus::Delivered
+        | MessageStatus::Read
+        | MessageStatus::Undelivered
+        | MessageStatus::Failed
+        | MessageStatus::Expired
+        | MessageStatus::Canceled
+        | MessageStatus::Received => false,
+    }
+}
+
+fn illegal(found: &Message) -> Error {
+    Error::new(
+        Reason::IllegalStatus,
+        format!(
+            "a message that is {} takes no reports",
+            found.progress.status
+        ),
+    )
+    .with("status", found.progress.status)
+    .with("message_id", found.id)
+}

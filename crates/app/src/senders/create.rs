@@ -1,0 +1,76 @@
+//! Making a sender.
+
+use std::time::Duration;
+
+use parlance_domain::{Address, Channel, Owner, Sender, SenderStatus};
+
+use crate::App;
+use crate::error::{Error, Reason, Result};
+
+/// What `create_sender` takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSender {
+    /// `Sms` or `Email`.
+    pub channel: Channel,
+    /// The address.
+    pub address: Address,
+    /// Who carries its messages; empty for the installation's default.
+    pub provider: String,
+    /// The name of credentials in the configuration; may be empty.
+    pub credentials: String,
+    /// Whether messages leave.
+    pub status: SenderStatus,
+    /// How many SMS segments may leave per second; 0 is the provider's own limit.
+    pub segments_per_second: i32,
+    /// How long a message may wait that does not say itself.
+    pub default_expiry: Option<Duration>,
+    /// The domain of reply addresses; mail only.
+    pub reply_domain: String,
+}
+
+impl App {
+    /// Makes a sender.
+    pub async fn create_sender(&self, owner: &Owner, request: NewSender) -> Result<Sender> {
+        let provider = if request.provider.is_empty() {
+            self.default_provider()
+        } else {
+            request.provider
+        };
+        self.check_carrier(&provider, &request.credentials)?;
+        let mut tx = self.begin(owner).await?;
+        let now = tx.now();
+        let sender = Sender {
+            id: self.sender_id(now),
+            owner: owner.clone(),
+            channel: request.channel,
+            address: request.address.to_string(),
+            provider,
+            credentials: request.credentials,
+            status: request.status,
+            segments_per_second: request.segments_per_second,
+            default_expiry: request.default_expiry,
+            reply_domain: request.reply_domain,
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        };
+        if !tx.insert_sender(&sender).await? {
+            return Err(taken(
+                tx.sender_of_address(sender.channel, &sender.address)
+                    .await?,
+                owner,
+            ));
+        }
+        self.commit(tx).await?;
+        Ok(sender)
+    }
+}
+
+/// The id is said to its owner alone.
+fn taken(by: Option<Sender>, owner: &Owner) -> Error {
+    let error = Error::new(Reason::SenderExists, "this address is a sender already");
+    match by {
+        Some(sender) if sender.owner == *owner => error.with("sender_id", sender.id),
+        _ => error,
+    }
+}

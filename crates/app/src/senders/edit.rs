@@ -1,0 +1,83 @@
+//! Editing a sender.
+
+use std::time::Duration;
+
+use parlance_domain::{Owner, Sender, SenderId, SenderStatus};
+
+use super::sender_not_found;
+use crate::App;
+use crate::error::Result;
+use crate::write::{check_etag, held};
+
+/// What `edit_sender` takes: `None` leaves a field as it is, `Some(None)` clears it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SenderEdit {
+    /// Which sender.
+    pub id: SenderId,
+    /// What it was when it was read.
+    pub etag: Option<String>,
+    /// Who carries its messages; empty for the installation's default.
+    pub provider: Option<String>,
+    /// The name of credentials in the configuration.
+    pub credentials: Option<String>,
+    /// Whether messages leave.
+    pub status: Option<SenderStatus>,
+    /// How many SMS segments may leave per second.
+    pub segments_per_second: Option<i32>,
+    /// How long a message may wait that does not say itself.
+    pub default_expiry: Option<Option<Duration>>,
+    /// The domain of reply addresses.
+    pub reply_domain: Option<String>,
+}
+
+impl App {
+    /// Edits a sender.
+    pub async fn edit_sender(&self, owner: &Owner, edit: SenderEdit) -> Result<Sender> {
+        let mut tx = self.begin(owner).await?;
+        let found = tx
+            .lock_sender(edit.id)
+            .await?
+            .ok_or_else(|| sender_not_found(edit.id))?;
+        check_etag(edit.etag.as_deref(), found.version)?;
+        let mut sender = self.edited_sender(&found, edit);
+        if sender == found {
+            tx.rollback().await?;
+            return Ok(found);
+        }
+        self.check_carrier(&sender.provider, &sender.credentials)?;
+        sender.updated_at = tx.now();
+        sender.version += 1;
+        held(tx.update_sender(&found, &sender).await?)?;
+        self.commit(tx).await?;
+        Ok(sender)
+    }
+
+    fn edited_sender(&self, found: &Sender, edit: SenderEdit) -> Sender {
+        let SenderEdit {
+            id: _,
+            etag: _,
+            provider,
+            credentials,
+            status,
+            segments_per_second,
+            default_expiry,
+            reply_domain,
+        } = edit;
+        let provider = provider.map(|name| {
+            if name.is_empty() {
+                self.default_provider()
+            } else {
+                name
+            }
+        });
+        Sender {
+            provider: provider.unwrap_or_else(|| found.provider.clone()),
+            credentials: credentials.unwrap_or_else(|| found.credentials.clone()),
+            status: status.unwrap_or(found.status),
+            segments_per_second: segments_per_second.unwrap_or(found.segments_per_second),
+            default_expiry: default_expiry.unwrap_or(found.default_expiry),
+            reply_domain: reply_domain.unwrap_or_else(|| found.reply_domain.clone()),
+            ..found.clone()
+        }
+    }
+}

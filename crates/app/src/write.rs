@@ -1,0 +1,121 @@
+//! The one way in for writes: begin, lock, check, write, commit, tell.
+
+use parlance_domain::Owner;
+use parlance_storage::{Guarded, Sink, StorageError, Touched, Tx};
+use tokio::sync::Notify;
+
+use crate::error::{Error, Reason, Result};
+use crate::{App, etag};
+
+/// Who hears of every commit of this instance: the tail of the feed.
+#[derive(Default)]
+pub(crate) struct Changes {
+    wake: Notify,
+}
+
+impl Changes {
+    /// Waits for a commit of this instance; one that came since the last wait counts.
+    pub(crate) async fn wait(&self) {
+        self.wake.notified().await;
+    }
+}
+
+impl Sink for Changes {
+    async fn committed(&self, _touched: &Touched) {
+        self.wake.notify_one();
+    }
+}
+
+/// How often a write is begun anew that somebody else has just overtaken.
+const ATTEMPTS: u32 = 8;
+
+/// What one attempt at a write came to.
+pub(crate) enum Attempt<T> {
+    /// It is done.
+    Done(T),
+    /// Somebody else took what it wanted to make; begin anew and find theirs.
+    Overtaken,
+}
+
+impl App {
+    /// Begins a transaction of the owner.
+    pub(crate) async fn begin(&self, owner: &Owner) -> Result<Tx> {
+        Ok(self.db.begin(owner, self.now()).await?)
+    }
+
+    /// Makes the writes of a transaction true.
+    pub(crate) async fn commit(&self, tx: Tx) -> Result<()> {
+        Ok(tx.commit(&self.changes).await?)
+    }
+}
+
+/// Repeats a write that was overtaken, each time in a new transaction.
+pub(crate) async fn until_done<T>(
+    mut attempt: impl AsyncFnMut() -> Result<Attempt<T>>,
+) -> Result<T> {
+    for _ in 0..ATTEMPTS {
+        if let Attempt::Done(value) = attempt().await? {
+            return Ok(value);
+        }
+    }
+    Err(Error::new(
+        Reason::Conflict,
+        "somebody else was faster each time; retry",
+    ))
+}
+
+/// A write that a unique value of somebody else's has stopped counts as overtaken.
+pub(crate) fn overtaken_by_conflict<T>(
+    result: std::result::Result<T, StorageError>,
+) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(StorageError::Conflict(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The row was locked when its version was read, so it cannot have moved on; if it has, nothing was written.
+pub(crate) fn held(outcome: Guarded) -> Result<()> {
+    match outcome {
+        Guarded::Updated => Ok(()),
+        Guarded::Stale => Err(Error::new(
+            Reason::Conflict,
+            "the resource changed at the same moment; retry",
+        )),
+    }
+}
+
+/// An edit of something that has been read before must be of what is there now.
+pub(crate) fn check_etag(given: Option<&str>, edit_version: i64) -> Result<()> {
+    let current = etag(edit_version);
+    match given {
+        Some(given) if given != current => Err(Error::new(
+            Reason::EtagMismatch,
+            "the resource has changed since it was read; read it again",
+        )
+        .with("etag", current)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::messages::SendMessage;
+    use crate::{App, Result};
+    use parlance_domain::Owner;
+
+    fn is_send<T: Send>(_: &T) {}
+
+    /// The transport moves futures between threads.
+    #[expect(dead_code, reason = "it only has to compile")]
+    async fn a_write_can_be_moved_between_threads(
+        app: &App,
+        owner: &Owner,
+        request: SendMessage,
+    ) -> Result<()> {
+        let send = app.send_message(owner, request);
+        is_send(&send);
+        send.await.map(|_| ())
+    }
+}
