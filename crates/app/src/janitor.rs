@@ -7,11 +7,11 @@ use crate::App;
 use crate::error::Result;
 
 /// How often.
-const INTERVAL: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_mins(1);
 /// Rows that one statement removes.
 const BATCH: i64 = 1_000;
 /// A deletion that is this old has lost whoever began it.
-const ABANDONED: Duration = Duration::from_secs(60);
+const ABANDONED: Duration = Duration::from_mins(1);
 
 impl App {
     /// Cleans up once a minute until the service goes down.

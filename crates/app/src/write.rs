@@ -50,9 +50,10 @@ impl App {
 }
 
 /// Repeats a write that was overtaken, each time in a new transaction.
-pub(crate) async fn until_done<T>(
-    mut attempt: impl AsyncFnMut() -> Result<Attempt<T>>,
-) -> Result<T> {
+pub(crate) async fn until_done<T, F>(attempt: impl Fn() -> F) -> Result<T>
+where
+    F: Future<Output = Result<Attempt<T>>>,
+{
     for _ in 0..ATTEMPTS {
         if let Attempt::Done(value) = attempt().await? {
             return Ok(value);

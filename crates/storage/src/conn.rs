@@ -83,6 +83,10 @@ pub(crate) struct Lease {
 }
 
 /// Either connection.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved once per loan; a box would cost an allocation each time"
+)]
 pub(crate) enum Conn {
     Pg {
         conn: PooledConnection<'static, PgManager>,

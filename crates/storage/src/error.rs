@@ -34,18 +34,17 @@ pub type StorageResult<T> = Result<T, StorageError>;
 
 impl From<DieselError> for StorageError {
     fn from(error: DieselError) -> Self {
-        match &error {
-            DieselError::DatabaseError(kind, info) => match kind {
-                DatabaseErrorKind::UniqueViolation => Self::Conflict(info.message().to_owned()),
-                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
-                    Self::Unavailable(info.message().to_owned())
-                }
-                DatabaseErrorKind::SerializationFailure => {
-                    Self::Conflict(info.message().to_owned())
-                }
-                _ => Self::from_message(info.message()).unwrap_or(Self::Driver(error)),
-            },
-            _ => Self::Driver(error),
+        use DatabaseErrorKind as Kind;
+        let DieselError::DatabaseError(kind, info) = &error else {
+            return Self::Driver(error);
+        };
+        let message = info.message().to_owned();
+        if matches!(kind, Kind::UniqueViolation | Kind::SerializationFailure) {
+            Self::Conflict(message)
+        } else if matches!(kind, Kind::ClosedConnection | Kind::UnableToSendCommand) {
+            Self::Unavailable(message)
+        } else {
+            Self::from_message(&message).unwrap_or(Self::Driver(error))
         }
     }
 }

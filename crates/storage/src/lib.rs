@@ -11,6 +11,11 @@
 //! To add an entity: its tables in both `migrations/`, `schema.rs`, `rows/<entity>.rs`, `queries/<entity>.rs`, and what the
 //! app may call in `db/<entity>.rs`.
 
+#![expect(
+    clippy::duplicate_mod,
+    reason = "the query files are compiled once per database on purpose"
+)]
+
 #[macro_use]
 mod conn;
 mod backend;

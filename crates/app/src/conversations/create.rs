@@ -41,7 +41,7 @@ impl App {
         owner: &Owner,
         request: CreateConversation,
     ) -> Result<Replayable<Conversation>> {
-        until_done(async || self.try_create(owner, &request).await).await
+        until_done(|| self.try_create(owner, &request)).await
     }
 
     async fn try_create(

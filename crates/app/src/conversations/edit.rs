@@ -34,7 +34,7 @@ impl App {
         owner: &Owner,
         edit: ConversationEdit,
     ) -> Result<Conversation> {
-        until_done(async || self.try_edit(owner, &edit).await).await
+        until_done(|| self.try_edit(owner, &edit)).await
     }
 
     async fn try_edit(

@@ -86,12 +86,11 @@ impl App {
             Some(cursor::read(&cursor, state)?)
         };
         let subscription = self.hub.subscribe(interest.clone()).await?;
-        let (shown, old_news) = match from {
-            Some(position) => (position, None),
-            None => {
-                let start = self.db.feed_now().await?;
-                (start.position, start.seen)
-            }
+        let (shown, old_news) = if let Some(position) = from {
+            (position, None)
+        } else {
+            let start = self.db.feed_now().await?;
+            (start.position, start.seen)
         };
         let behind = from.is_some() && shown < subscription.joined;
         Ok(Watcher {
@@ -147,11 +146,12 @@ impl Watcher {
                     Some(event) if self.is_news(&event) => return Ok(self.show(Arc::unwrap_or_clone(event))),
                     Some(_) => {}
                 },
-                () = &mut heartbeat => match self.heartbeat() {
-                    Some(watched) => return Ok(watched),
-                    // Something came at the same moment: that is sign enough.
-                    None => {}
-                },
+                () = &mut heartbeat => {
+                    // Where there is none, an event came at the same moment: that is sign enough.
+                    if let Some(watched) = self.heartbeat() {
+                        return Ok(watched);
+                    }
+                }
             }
         }
     }

@@ -49,9 +49,10 @@ pub(crate) fn channel(
         Place::Pair { channel, .. } => *channel,
         Place::Conversation(_) | Place::Chat { .. } => conversation.channel,
     };
-    match asked {
-        Channel::Sms if has_attachments => Channel::Mms,
-        other => other,
+    if asked == Channel::Sms && has_attachments {
+        Channel::Mms
+    } else {
+        asked
     }
 }
 
@@ -170,7 +171,7 @@ pub(crate) async fn store_attachments(
         match store {
             Store::Nothing => {
                 tx.insert_attachment(&attachment, message, Vec::new())
-                    .await?
+                    .await?;
             }
             Store::Content(content) => {
                 let pieces = content.chunks(PIECE).map(<[u8]>::to_vec).collect();

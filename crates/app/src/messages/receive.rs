@@ -35,7 +35,7 @@ impl App {
         owner: &Owner,
         request: ReceiveMessage,
     ) -> Result<Replayable<Message>> {
-        until_done(async || self.try_receive(owner, &request).await).await
+        until_done(|| self.try_receive(owner, &request)).await
     }
 
     async fn try_receive(

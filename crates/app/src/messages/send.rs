@@ -40,7 +40,7 @@ impl App {
         owner: &Owner,
         request: SendMessage,
     ) -> Result<Replayable<Message>> {
-        until_done(async || self.try_send(owner, &request).await).await
+        until_done(|| self.try_send(owner, &request)).await
     }
 
     async fn try_send(

@@ -53,7 +53,7 @@ pub(crate) async fn feed_page(
         ))
         .load(c)
         .await?;
-    let horizon = rows.iter().next().map(|(_, xmin)| *xmin);
+    let horizon = rows.as_slice().first().map(|(_, xmin)| *xmin);
     Ok((rows.into_iter().map(|(row, _)| row).collect(), horizon))
 }
 

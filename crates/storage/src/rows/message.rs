@@ -97,7 +97,7 @@ struct AttachmentDoc {
 }
 
 /// JSON of a value of ours; such values have string keys and finite numbers, so it cannot fail.
-fn doc<T: Serialize>(value: &T) -> Doc {
+fn doc(value: &impl Serialize) -> Doc {
     Doc(serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned()))
 }
 
@@ -153,7 +153,7 @@ impl From<&Message> for MessageRow {
             role: role.map(|r| r.as_str().to_owned()),
             from_address: from_address.clone(),
             to_address: to_address.clone(),
-            cc_addresses: list(cc_addresses, doc),
+            cc_addresses: list(cc_addresses, |items| doc(&items)),
             subject: subject.clone(),
             body: body.clone(),
             html_body: html_body.clone(),
@@ -260,7 +260,7 @@ impl TryFrom<MessageRow> for Message {
 }
 
 /// Most messages have neither: no serialiser for an empty list.
-fn list<T>(items: &Vec<T>, to_doc: impl Fn(&Vec<T>) -> Doc) -> Doc {
+fn list<T>(items: &[T], to_doc: impl Fn(&[T]) -> Doc) -> Doc {
     if items.is_empty() {
         Doc("[]".to_owned())
     } else {
@@ -268,7 +268,7 @@ fn list<T>(items: &Vec<T>, to_doc: impl Fn(&Vec<T>) -> Doc) -> Doc {
     }
 }
 
-fn attachments_doc(items: &Vec<Attachment>) -> Doc {
+fn attachments_doc(items: &[Attachment]) -> Doc {
     let docs: Vec<_> = items
         .iter()
         .map(
