@@ -184,10 +184,6 @@ impl Error {
 
     /// With something that a program may want to know.
     #[must_use]
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "ids and words are passed as they are"
-    )]
     pub fn with(mut self, key: &'static str, value: impl std::fmt::Display) -> Self {
         self.0.metadata.insert(key, value.to_string());
         self
