@@ -26,10 +26,13 @@ impl App {
         request: ListConversations,
     ) -> Result<Page<Conversation>> {
         let ListConversations {
-            filter,
+            mut filter,
             page,
             with_total,
         } = request;
+        if let Some(address) = &filter.participant {
+            filter.participant_is_ours = self.db.owns_address(owner, address).await?;
+        }
         let list = identity(owner, &filter);
         let beyond = page.place::<24>(&list)?.map(|bytes| decode(&bytes));
         let limit = page.limit();
@@ -77,6 +80,8 @@ fn identity(owner: &Owner, filter: &ConversationFilter) -> ListIdentity {
         status,
         unread_only,
         participant,
+        // Found out anew for each page.
+        participant_is_ours: _,
     } = filter;
     let text =
         |value: Option<&str>| value.map_or_else(|| "-".to_owned(), |value| format!("+{value}"));

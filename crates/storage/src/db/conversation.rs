@@ -24,8 +24,11 @@ pub struct ConversationFilter {
     pub status: Option<ConversationStatus>,
     /// Only those with unread messages.
     pub unread_only: bool,
-    /// With whom: their address in canonical form.
+    /// With this address, ours or theirs, in canonical form.
     pub participant: Option<String>,
+    /// Whether that address is a sender of the owner. Theirs are few conversations and have an index; ours is in so many that
+    /// the order of the list finds them at once. One condition for both would have neither.
+    pub participant_is_ours: bool,
 }
 
 /// The place of a conversation in a list: when it was last active, and which it is.

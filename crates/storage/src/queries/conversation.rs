@@ -97,6 +97,7 @@ fn filtered(owner: &str, filter: &ConversationFilter) -> conversations::BoxedQue
         status,
         unread_only,
         participant,
+        participant_is_ours,
     } = filter;
     let mut query = conversations::table
         .filter(conversations::owner.eq(owner.to_owned()))
@@ -115,7 +116,12 @@ fn filtered(owner: &str, filter: &ConversationFilter) -> conversations::BoxedQue
         query = query.filter(conversations::unread_count.gt(0));
     }
     if let Some(participant) = participant {
-        query = query.filter(conversations::participant_to.eq(participant.clone()));
+        let theirs = conversations::participant_to.eq(participant.clone());
+        query = if *participant_is_ours {
+            query.filter(theirs.or(conversations::participant_from.eq(participant.clone())))
+        } else {
+            query.filter(theirs)
+        };
     }
     query
 }
