@@ -1,0 +1,98 @@
+//! Postgres, by COPY.
+
+use std::fmt::Write as _;
+use std::pin::pin;
+
+use bytes::Bytes;
+use futures_util::SinkExt as _;
+use tokio_postgres::{Client, NoTls};
+
+use crate::message::{
+    CONVERSATION_EPOCH_MS, DELIVERED_AFTER_MS, EPOCH_MS, OWNER, PER_CONVERSATION, SENDER,
+    SENDER_ID, SENT_AFTER_MS, body, conversation_id, message_id, order, provider_message_id,
+    recipient, time,
+};
+
+/// How much text goes to the server at a time.
+const CHUNK: usize = 256 * 1024;
+
+const COPY: &str = "COPY messages (id, owner, conversation_id, sequence, channel, direction, status, from_address, \
+    to_address, cc_addresses, subject, body, html_body, attachments, provider, provider_message_id, attempt, segments, \
+    metadata, policy, counts_unread, sent_at, delivered_at, created_at, updated_at, version, edit_version) FROM STDIN";
+
+/// Runs statements.
+pub(crate) async fn run(url: &str, statements: &str) {
+    let done = connect(url).await.batch_execute(statements).await;
+    done.unwrap_or_else(|e| panic!("{e:?}"));
+}
+
+async fn connect(url: &str) -> Client {
+    let connected = tokio_postgres::connect(url, NoTls).await;
+    let (client, connection) = connected.expect("the database answers");
+    tokio::spawn(connection);
+    client
+}
+
+pub(crate) async fn fill(url: &str, messages: u64) {
+    let client = connect(url).await;
+    let conversations = messages.div_ceil(PER_CONVERSATION);
+    let before = format!(
+        "SET synchronous_commit = off;
+        INSERT INTO senders (id, owner, channel, address, provider, credentials, status, segments_per_second, reply_domain,
+            created_at, updated_at, version)
+        VALUES ('{SENDER_ID}', '{OWNER}', 'sms', '{SENDER}', 'simulator', '', 'active', 0, '', now(), now(), 1);
+        INSERT INTO conversations (id, owner, user_label, channel, participant_from, participant_to, title, status,
+            last_sequence, read_sequence, message_count, unread_count, last_message_at, active_at, metadata, created_at,
+            updated_at, version, edit_version)
+        SELECT (lpad(to_hex({CONVERSATION_EPOCH_MS} + n), 12, '0') || '7' || lpad(to_hex(n % 4096), 3, '0') || '8' ||
+                lpad(to_hex(n), 15, '0'))::uuid,
+            '{OWNER}', 'user-' || n % 1000, 'sms', '{SENDER}', '+1212' || lpad(n::text, 7, '0'), '', 'active',
+            {PER_CONVERSATION}, 0, {PER_CONVERSATION}, 0, at, at, '{{}}', at, at, {PER_CONVERSATION} + 1, 1
+        FROM generate_series(0, {conversations}::bigint - 1) AS n,
+            to_timestamp({EPOCH_MS}::float8 / 1000 + n * {PER_CONVERSATION} / 1000) AS at"
+    );
+    let after = "VACUUM ANALYZE; CHECKPOINT";
+    client
+        .batch_execute(&before)
+        .await
+        .unwrap_or_else(|e| panic!("{e:?}"));
+    copy(&client, messages)
+        .await
+        .unwrap_or_else(|e| panic!("{e:?}"));
+    // One after another: neither runs in the transaction that several at once would share.
+    for statement in after.split("; ") {
+        let done = client.batch_execute(statement).await;
+        done.unwrap_or_else(|e| panic!("{statement}: {e:?}"));
+    }
+}
+
+async fn copy(client: &Client, messages: u64) -> Result<(), tokio_postgres::Error> {
+    let mut sink = pin!(client.copy_in::<_, Bytes>(COPY).await?);
+    let mut text = String::with_capacity(CHUNK + 1024);
+    for n in 0..messages {
+        row(&mut text, n);
+        if text.len() >= CHUNK {
+            sink.feed(std::mem::take(&mut text).into()).await?;
+        }
+    }
+    sink.feed(text.into()).await?;
+    sink.finish().await?;
+    Ok(())
+}
+
+/// In the order of the columns of `COPY`.
+fn row(text: &mut String, n: u64) {
+    let conversation = n / PER_CONVERSATION;
+    let (id, conversation_id) = (message_id(n), conversation_id(conversation));
+    let sequence = n % PER_CONVERSATION + 1;
+    let (to, body, provider_id) = (recipient(conversation), body(n), provider_message_id(n));
+    let metadata = format!(r#"{{"campaign": "autumn", "order": "{}"}}"#, order(n));
+    let (created, sent) = (time(n, 0), time(n, SENT_AFTER_MS));
+    let delivered = time(n, DELIVERED_AFTER_MS);
+    let written = writeln!(
+        text,
+        "{id}\t{OWNER}\t{conversation_id}\t{sequence}\tsms\toutbound\tdelivered\t{SENDER}\t{to}\t[]\t\t{body}\t\t[]\tsimulator\t\
+         {provider_id}\t1\t1\t{metadata}\tat_least_once\tf\t{sent}\t{delivered}\t{created}\t{delivered}\t4\t1",
+    );
+    written.expect("a string takes any text");
+}

@@ -1,0 +1,160 @@
+//! Where measuring happens: the service, the database server, and how to start them.
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use parlance_testkit::{Parlance, Postgres, PostgresConfig};
+
+use crate::bare::one_thread;
+use crate::child::Server;
+use crate::load::{self, Call};
+use crate::options::Options;
+use crate::report::target;
+
+/// How many connections the service's pool has.
+pub(crate) const POOL: usize = 16;
+const MIGRATION: Duration = Duration::from_mins(1);
+
+pub(crate) struct Lab {
+    pub(crate) options: Options,
+    /// `None` while only baselines are measured.
+    pub(crate) binary: Option<PathBuf>,
+    runtime: tokio::runtime::Runtime,
+    postgres: OnceCell<Postgres>,
+}
+
+/// Something that takes load.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) url: String,
+    pub(crate) pid: u32,
+    /// The database server behind it, if that is a process of its own.
+    pub(crate) database_pid: Option<u32>,
+}
+
+impl Lab {
+    pub(crate) fn new(options: Options) -> Self {
+        let binary = match &options.binary {
+            _ if options.baselines => None,
+            Some(given) => Some(given.canonicalize().unwrap_or_else(|e| {
+                panic!("there is no {}: {e}", given.display());
+            })),
+            None => Some(build()),
+        };
+        if cfg!(debug_assertions) {
+            eprintln!("this is a debug build: its numbers say nothing");
+        }
+        Self {
+            options,
+            binary,
+            runtime: one_thread(),
+            postgres: OnceCell::new(),
+        }
+    }
+
+    pub(crate) fn wait<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    /// A Postgres that keeps what it has acknowledged, as that of an installation does.
+    pub(crate) fn postgres(&self) -> &Postgres {
+        self.postgres.get_or_init(|| {
+            let setting = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+            Postgres::start(PostgresConfig {
+                synchronous_commit: true,
+                settings: vec![
+                    setting("fsync", "on"),
+                    setting("shared_buffers", "512MB"),
+                    // Filling a database must not leave a checkpoint to whoever is measured next.
+                    setting("max_wal_size", "4GB"),
+                ],
+                ..PostgresConfig::default()
+            })
+        })
+    }
+
+    /// Makes the tables; by the service's own command, so that it finds its database in order.
+    pub(crate) fn migrate(&self, binary: &Path, url: &str) {
+        let migrate = Parlance::builder()
+            .binary(binary)
+            .database_url(url)
+            .run(["migrate"], MIGRATION);
+        let finished = self.wait(migrate);
+        assert!(finished.status.success(), "migrate: {}", finished.stderr);
+    }
+
+    /// Starts the service on a database that is ready.
+    pub(crate) fn serve(&self, binary: &Path, url: &str, env: &[(&str, &str)]) -> Parlance {
+        let builder = Parlance::builder()
+            .binary(binary)
+            .database_url(url)
+            .env("RUST_LOG", "warn");
+        let builder = env
+            .iter()
+            .fold(builder, |builder, (name, value)| builder.env(*name, *value));
+        self.wait(builder.start())
+    }
+
+    /// Load on a target, still without its shape.
+    pub(crate) fn load(&self, target: &Target, call: Call, messages: u64) -> load::Args {
+        load::Args {
+            url: target.url.clone(),
+            pid: target.pid,
+            database_pid: target.database_pid,
+            call,
+            messages,
+            connections: 1,
+            streams: 1,
+            warmup: self.options.warmup(),
+            seconds: self.options.seconds(),
+        }
+    }
+}
+
+impl Target {
+    pub(crate) fn service(service: &Parlance, database_pid: Option<u32>) -> Self {
+        Self {
+            url: service.grpc_url(),
+            pid: service.pid,
+            database_pid,
+        }
+    }
+
+    pub(crate) fn server(server: &Server, database_pid: Option<u32>) -> Self {
+        Self {
+            url: server.url.clone(),
+            pid: server.pid,
+            database_pid,
+        }
+    }
+}
+
+/// Has cargo build the service in the profile of this program, whose directory has its name.
+fn build() -> PathBuf {
+    let exe = std::env::current_exe().expect("the path of this program");
+    let dir = exe.parent().expect("a program lies in a directory");
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    let profile = if name == "debug" { "dev" } else { &name };
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args([
+            "build",
+            "--locked",
+            "--bin",
+            "parlance",
+            "--profile",
+            profile,
+        ])
+        .arg("--target-dir")
+        .arg(target())
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status();
+    let built = status.is_ok_and(|status| status.success());
+    assert!(
+        built,
+        "the service was not built; --baselines measures without it"
+    );
+    dir.join("parlance")
+}

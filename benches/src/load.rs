@@ -1,0 +1,373 @@
+//! The load generator: a closed loop of calls over some connections, in a process of its own.
+//!
+//! It reads the server's CPU time itself, at the moments when measuring begins and ends.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use clap::ValueEnum;
+use parlance_proto::v1;
+use prost::Message as _;
+use serde::Serialize;
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+
+use crate::bare::one_thread;
+use crate::raw::Raw;
+use crate::report::Sample;
+use crate::{child, message, proc};
+
+/// How many connections, and how many calls at a time on each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shape {
+    connections: usize,
+    streams: usize,
+}
+
+impl Shape {
+    pub(crate) const fn new(connections: usize, streams: usize) -> Self {
+        Self {
+            connections,
+            streams,
+        }
+    }
+}
+
+impl std::fmt::Display for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{}", self.connections, self.streams)
+    }
+}
+
+/// What is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+pub(crate) enum Call {
+    /// Any message
+    Get,
+    /// The newest page of any conversation
+    List,
+    /// A message that leaves in an hour, in any conversation
+    Send,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Args {
+    #[arg(long)]
+    pub(crate) url: String,
+    /// The server.
+    #[arg(long)]
+    pub(crate) pid: u32,
+    /// The database server, if there is one.
+    #[arg(long)]
+    pub(crate) database_pid: Option<u32>,
+    #[arg(long, value_enum)]
+    pub(crate) call: Call,
+    /// How many messages there are to choose from.
+    #[arg(long)]
+    pub(crate) messages: u64,
+    #[arg(long)]
+    pub(crate) connections: usize,
+    #[arg(long)]
+    pub(crate) streams: usize,
+    #[arg(long)]
+    pub(crate) warmup: f64,
+    #[arg(long)]
+    pub(crate) seconds: f64,
+}
+
+impl Args {
+    /// Runs a load generator with these arguments and returns what it measured.
+    pub(crate) fn measure(&self) -> Sample {
+        let call = self
+            .call
+            .to_possible_value()
+            .map(|value| value.get_name().to_owned());
+        let mut args = vec!["load".to_owned()];
+        let mut option = |name: &str, value: String| args.extend([format!("--{name}"), value]);
+        option("url", self.url.clone());
+        option("pid", self.pid.to_string());
+        option("call", call.unwrap_or_default());
+        option("messages", self.messages.to_string());
+        option("connections", self.connections.to_string());
+        option("streams", self.streams.to_string());
+        option("warmup", self.warmup.to_string());
+        option("seconds", self.seconds.to_string());
+        if let Some(pid) = self.database_pid {
+            option("database-pid", pid.to_string());
+        }
+        let printed = child::run(&args);
+        serde_json::from_str(&printed).expect("a load generator prints a sample")
+    }
+
+    pub(crate) const fn shaped(mut self, shape: Shape) -> Self {
+        self.connections = shape.connections;
+        self.streams = shape.streams;
+        self
+    }
+}
+
+const WARMING: u8 = 0;
+const MEASURING: u8 = 1;
+const DONE: u8 = 2;
+
+/// What one stream of calls saw while measuring.
+#[derive(Debug, Default)]
+struct Seen {
+    micros: Vec<u32>,
+    bytes: u64,
+    errors: u64,
+    first_error: Option<String>,
+}
+
+pub(crate) fn run(args: &Args) {
+    let phase = Arc::new(AtomicU8::new(WARMING));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = cores.min(args.connections);
+    let workers: Vec<_> = (0..threads)
+        .map(|thread| {
+            // A thread has its own connections and runtime: waking other threads would cost more than it gains.
+            let connections = (thread..args.connections).step_by(threads);
+            let (args, phase) = (args.clone(), Arc::clone(&phase));
+            std::thread::spawn(move || one_thread().block_on(streams(args, connections, phase)))
+        })
+        .collect();
+
+    std::thread::sleep(Duration::from_secs_f64(args.warmup));
+    let begin = Instant::now();
+    let before = used(args);
+    phase.store(MEASURING, Ordering::Relaxed);
+    std::thread::sleep(Duration::from_secs_f64(args.seconds));
+    phase.store(DONE, Ordering::Relaxed);
+    let after = used(args);
+    let elapsed = begin.elapsed();
+
+    let seen = workers
+        .into_iter()
+        .flat_map(|worker| worker.join().expect("the calls end in order"))
+        .collect();
+    let server = after.0.saturating_sub(before.0);
+    let sample = sample(seen, elapsed, (server, after.1.saturating_sub(before.1)));
+    let sample = Sample {
+        database_cpu_us: sample
+            .database_cpu_us
+            .filter(|_| args.database_pid.is_some()),
+        ..sample
+    };
+    println!(
+        "{}",
+        serde_json::to_string(&sample).expect("a sample becomes JSON")
+    );
+}
+
+/// CPU time of the server and of the database.
+fn used(args: &Args) -> (Duration, Duration) {
+    let database = args.database_pid.map(proc::cpu_with_children);
+    (proc::cpu(args.pid), database.unwrap_or_default())
+}
+
+fn sample(seen: Vec<Seen>, elapsed: Duration, used: (Duration, Duration)) -> Sample {
+    let errors = seen.iter().map(|s| s.errors).sum();
+    let bytes: u64 = seen.iter().map(|s| s.bytes).sum();
+    let first_error = seen.iter().find_map(|s| s.first_error.clone());
+    let mut micros: Vec<u32> = seen.into_iter().flat_map(|s| s.micros).collect();
+    micros.sort_unstable();
+    let count = micros.len();
+    let per_request = |total: f64| {
+        if count == 0 {
+            0.0
+        } else {
+            total / count as f64
+        }
+    };
+    // The lowest latency that at least `permille` of all calls did not exceed.
+    let quantile = |permille: usize| {
+        let rank = (count * permille).div_ceil(1000).saturating_sub(1);
+        micros.get(rank).map(|micros| f64::from(*micros))
+    };
+    Sample {
+        requests: count as u64,
+        rate: count as f64 / elapsed.as_secs_f64(),
+        mean_us: per_request(micros.iter().map(|micros| f64::from(*micros)).sum()),
+        p50_us: quantile(500),
+        p99_us: quantile(990),
+        p999_us: quantile(999),
+        server_cpu_us: Some(per_request(used.0.as_secs_f64() * 1e6)),
+        database_cpu_us: Some(per_request(used.1.as_secs_f64() * 1e6)),
+        reply_bytes: Some(per_request(bytes as f64)),
+        errors,
+        first_error,
+    }
+}
+
+async fn streams(
+    args: Args,
+    connections: impl Iterator<Item = usize>,
+    phase: Arc<AtomicU8>,
+) -> Vec<Seen> {
+    let mut streams = Vec::new();
+    for connection in connections {
+        let channel = connect(&args.url).await;
+        for stream in 0..args.streams {
+            let requests = Requests::new(&args, connection * args.streams + stream);
+            let calls = calls(channel.clone(), requests, args.call, Arc::clone(&phase));
+            streams.push(tokio::spawn(calls));
+        }
+    }
+    let mut seen = Vec::new();
+    for stream in streams {
+        seen.push(stream.await.expect("a stream of calls ends in order"));
+    }
+    seen
+}
+
+async fn connect(url: &str) -> Channel {
+    let endpoint = Endpoint::from_shared(url.to_owned()).expect("the server's URL is one");
+    // Wide enough for a page of messages on every stream; else the windows would be what is measured.
+    let endpoint = endpoint
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(1 << 26);
+    let channel = endpoint.connect().await;
+    channel.unwrap_or_else(|e| panic!("no connection to {url}: {e}"))
+}
+
+/// The time of a call counts only when all of it lies in the measured time.
+async fn calls(channel: Channel, mut requests: Requests, call: Call, phase: Arc<AtomicU8>) -> Seen {
+    let mut grpc = Grpc::new(channel);
+    let path = call.path();
+    let mut seen = Seen::default();
+    loop {
+        let phase_before = phase.load(Ordering::Relaxed);
+        if phase_before == DONE {
+            return seen;
+        }
+        let request = requests.next();
+        let begin = Instant::now();
+        let answer = unary(&mut grpc, request, path.clone()).await;
+        let micros = begin.elapsed().as_micros();
+        let checked = answer.and_then(|bytes| {
+            // Only while warming up: decoding is work that the server then does not get.
+            if phase_before == WARMING {
+                call.check(&bytes)?;
+            }
+            Ok(bytes.len())
+        });
+        match checked {
+            Ok(bytes)
+                if phase_before == MEASURING && phase.load(Ordering::Relaxed) == MEASURING =>
+            {
+                seen.micros.push(u32::try_from(micros).unwrap_or(u32::MAX));
+                seen.bytes += bytes as u64;
+            }
+            Ok(_) => {}
+            Err(status) => {
+                seen.errors += 1;
+                seen.first_error.get_or_insert_with(|| status.to_string());
+                // A server that is gone refuses faster than a loop should ask.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+    }
+}
+
+async fn unary(
+    grpc: &mut Grpc<Channel>,
+    request: Bytes,
+    path: PathAndQuery,
+) -> Result<Bytes, Status> {
+    let ready = grpc.ready().await;
+    ready.map_err(|e| Status::unavailable(e.to_string()))?;
+    let answer = grpc.unary(Request::new(request), path, Raw).await?;
+    Ok(answer.into_inner())
+}
+
+impl Call {
+    fn path(self) -> PathAndQuery {
+        PathAndQuery::from_static(match self {
+            Self::Get => "/parlance.v1.MessageService/GetMessage",
+            Self::List => "/parlance.v1.MessageService/ListMessages",
+            Self::Send => "/parlance.v1.MessageService/SendMessage",
+        })
+    }
+
+    /// Whether an answer is one.
+    fn check(self, bytes: &Bytes) -> Result<(), Status> {
+        let malformed = |e: prost::DecodeError| Status::data_loss(e.to_string());
+        let full = match self {
+            Self::Get | Self::Send => {
+                let message = v1::Message::decode(bytes.clone()).map_err(malformed)?;
+                !message.id.is_empty() && message.body.starts_with("Your order")
+            }
+            Self::List => {
+                let page = v1::ListMessagesResponse::decode(bytes.clone()).map_err(malformed)?;
+                page.messages.len() == 50
+            }
+        };
+        let wrong = || Status::data_loss("an answer without what was asked for");
+        full.then_some(()).ok_or_else(wrong)
+    }
+}
+
+/// The requests of one stream of calls.
+struct Requests {
+    call: Call,
+    messages: u64,
+    random: u64,
+    /// Distinct for every stream of every run.
+    name: String,
+    count: u64,
+    send_at: prost_types::Timestamp,
+}
+
+impl Requests {
+    fn new(args: &Args, stream: usize) -> Self {
+        let now = std::time::SystemTime::now();
+        let since_1970 = now
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        Self {
+            call: args.call,
+            messages: args.messages,
+            // Odd, hence never the zero that xorshift cannot leave.
+            random: (stream as u64 * 2 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            name: format!("{:x}-{stream}", since_1970.as_micros()),
+            count: 0,
+            send_at: (now + Duration::from_hours(1)).into(),
+        }
+    }
+
+    fn next(&mut self) -> Bytes {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        let n = self.random % self.messages;
+        let conversation = || message::conversation_id(n / message::PER_CONVERSATION).to_string();
+        let bytes = match self.call {
+            Call::Get => v1::GetMessageRequest {
+                id: message::message_id(n).to_string(),
+                ..v1::GetMessageRequest::default()
+            }
+            .encode_to_vec(),
+            Call::List => v1::ListMessagesRequest {
+                conversation_id: conversation(),
+                ..v1::ListMessagesRequest::default()
+            }
+            .encode_to_vec(),
+            Call::Send => {
+                self.count += 1;
+                v1::SendMessageRequest {
+                    request_id: format!("{}-{}", self.name, self.count),
+                    conversation_id: conversation(),
+                    body: message::body(n),
+                    send_at: Some(self.send_at),
+                    ..v1::SendMessageRequest::default()
+                }
+                .encode_to_vec()
+            }
+        };
+        bytes.into()
+    }
+}

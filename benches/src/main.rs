@@ -1,0 +1,87 @@
+//! What a request costs, as ratios against something simpler that was measured in the same minutes.
+//!
+//! - Absolute rates depend on the machine and on who else uses it, so every claim is a ratio of two things that were
+//!   measured in turn (A B A B), and its median over the rounds.
+//! - Server, load generator and database are processes of their own. Beside every rate stands the server's CPU time per
+//!   request, which hardly depends on what else runs.
+//! - An aim that is missed is said, not failed: the exit code is 0 whatever was measured.
+//!
+//! To add a row: a module in `rows` that returns a [`report::Section`], and a name in [`options::Row`].
+
+mod bare;
+mod bare_pg;
+mod child;
+mod database;
+mod fill;
+mod lab;
+mod load;
+mod message;
+mod options;
+mod pgbench;
+mod proc;
+mod raw;
+mod report;
+mod rows;
+mod turns;
+
+use clap::{Parser, Subcommand};
+
+use crate::lab::Lab;
+use crate::options::{Options, Row};
+use crate::report::Report;
+
+/// Measures the service against baselines.
+#[derive(Debug, Parser)]
+#[command(name = "parlance-benches", args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    part: Option<Part>,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// What the program starts itself as.
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// Generates load
+    #[command(hide = true)]
+    Load(load::Args),
+    /// Serves one fixed message
+    #[command(hide = true)]
+    Bare(bare::Args),
+    /// Serves messages by one prepared SELECT
+    #[command(hide = true)]
+    BarePg(bare_pg::Args),
+}
+
+fn main() {
+    // `make bench BENCH="--quick"` puts its argument into the environment.
+    let more = std::env::var("BENCH").unwrap_or_default();
+    let more = more.split_whitespace().map(Into::into);
+    let cli = Cli::parse_from(std::env::args_os().chain(more));
+    match cli.part {
+        Some(Part::Load(args)) => load::run(&args),
+        Some(Part::Bare(args)) => bare::run(&args),
+        Some(Part::BarePg(args)) => bare_pg::run(&args),
+        None => measure(cli.options),
+    }
+}
+
+fn measure(options: Options) {
+    let lab = Lab::new(options);
+    let mut report = Report::new(&lab.options);
+    for row in lab.options.rows() {
+        let sections = match row {
+            Row::Reads => rows::reads::measure(&lab),
+            Row::Sends => rows::sends::measure(&lab),
+            Row::Size => rows::size::measure(&lab),
+            Row::Start => rows::start::measure(&lab),
+        };
+        for section in sections {
+            println!("{section}");
+            report.sections.push(section);
+        }
+    }
+    println!("{}", report.summary());
+    println!("written to {}", report.write().display());
+}

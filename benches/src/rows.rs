@@ -1,0 +1,6 @@
+//! What is measured.
+
+pub(crate) mod reads;
+pub(crate) mod sends;
+pub(crate) mod size;
+pub(crate) mod start;
