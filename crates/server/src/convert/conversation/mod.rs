@@ -1,0 +1,16 @@
+//! Conversations.
+
+mod create;
+mod read;
+mod show;
+mod update;
+
+pub(crate) use create::create;
+pub(crate) use read::{delete, get, list, mark_as_read, mark_as_unread};
+pub(crate) use show::{list_to_proto, to_proto};
+pub(crate) use update::update;
+
+use parlance_domain::{Address, AddressError, Channel};
+
+/// An address of either side.
+type Reader = fn(Channel, &str) -> Result<Address, AddressError>;

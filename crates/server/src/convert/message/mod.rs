@@ -1,0 +1,27 @@
+//! Messages.
+
+mod attachment;
+mod content;
+mod place;
+mod read;
+mod receive;
+mod send;
+mod show;
+mod update;
+mod upload;
+
+pub(crate) use read::{attachment, batch, delete, get, list};
+pub(crate) use receive::receive;
+pub(crate) use send::send;
+pub(crate) use show::{batch_to_proto, list_to_proto, to_proto};
+pub(crate) use update::{report, update};
+pub(crate) use upload::{Head, head, piece, upload_to_proto};
+
+/// Which way the message of a request goes. It says which address is ours, and what an address of theirs may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// From us.
+    Out,
+    /// To us.
+    In,
+}

@@ -1,0 +1,131 @@
+//! `ReceiveMessage`.
+
+use parlance_app::Result;
+use parlance_app::messages::ReceiveMessage;
+use parlance_domain::message::Limits;
+use parlance_proto::v1;
+
+use super::Way;
+use super::content::{ContentFields, message};
+use super::place::PlaceFields;
+use crate::convert::fields::Found;
+use crate::convert::{limits, request_id, time};
+
+/// Reads a message that has come.
+pub(crate) fn receive(
+    mut request: v1::ReceiveMessageRequest,
+    limits: &Limits,
+) -> Result<ReceiveMessage> {
+    let mut found = Found::new();
+    let request_id = request_id::take(&mut found, &mut request, |r| &mut r.request_id);
+    let v1::ReceiveMessageRequest {
+        request_id: _,
+        conversation_id,
+        channel,
+        from_address,
+        to_address,
+        user,
+        external_id,
+        cc_addresses,
+        subject,
+        body,
+        html_body,
+        attachments,
+        role,
+        tokens_used,
+        latency_ms,
+        metadata,
+        provider,
+        provider_message_id,
+        received_at,
+    } = request;
+    let place = PlaceFields {
+        conversation_id,
+        channel,
+        from_address,
+        to_address,
+        user,
+        external_id,
+    };
+    let content = ContentFields {
+        cc_addresses,
+        subject,
+        body,
+        html_body,
+        attachments,
+        role,
+        tokens_used,
+        latency_ms,
+        metadata,
+    };
+    let (_, message) = message(&mut found, limits, Way::In, place, content);
+    found.required("provider", &provider, limits::PROVIDER);
+    found.required(
+        "provider_message_id",
+        &provider_message_id,
+        limits::PROVIDER_MESSAGE_ID,
+    );
+    let received_at = time::timestamp(&mut found, "received_at", received_at);
+    found.finish(|| {
+        Some(ReceiveMessage {
+            request_id,
+            message: message?,
+            provider,
+            provider_message_id,
+            received_at,
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use parlance_app::messages::Place;
+
+    use super::*;
+    use crate::convert::testing::wrong;
+
+    fn text() -> v1::ReceiveMessageRequest {
+        v1::ReceiveMessageRequest {
+            channel: v1::Channel::Sms.into(),
+            from_address: "+15550002222".to_owned(),
+            to_address: "+15550001111".to_owned(),
+            provider: "twilio".to_owned(),
+            provider_message_id: "SM1".to_owned(),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn it_comes_to_our_address_and_may_be_empty() {
+        let read = receive(text(), &Limits::default()).unwrap();
+        let Place::Pair { ours, theirs, .. } = read.message.place else {
+            panic!("{:?}", read.message.place)
+        };
+        assert_eq!(
+            (ours.as_str(), theirs.as_str()),
+            ("+15550001111", "+15550002222")
+        );
+    }
+
+    #[test]
+    fn the_provider_and_its_id_are_required() {
+        let request = v1::ReceiveMessageRequest {
+            provider: String::new(),
+            provider_message_id: String::new(),
+            ..text()
+        };
+        assert_eq!(
+            wrong(receive(request, &Limits::default())),
+            ["provider", "provider_message_id"]
+        );
+        let request = v1::ReceiveMessageRequest {
+            provider: "p".repeat(65),
+            provider_message_id: "i".repeat(256),
+            ..text()
+        };
+        assert_eq!(
+            wrong(receive(request, &Limits::default())),
+            ["provider", "provider_message_id"]
+        );
+    }
+}

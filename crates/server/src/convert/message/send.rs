@@ -1,0 +1,263 @@
+//! `SendMessage`.
+
+use parlance_app::Result;
+use parlance_app::messages::SendMessage;
+use parlance_domain::message::Limits;
+use parlance_domain::{Channel, DeliveryPolicy, Timestamp};
+use parlance_proto::v1;
+
+use super::Way;
+use super::content::{ContentFields, message};
+use super::place::PlaceFields;
+use crate::convert::fields::Found;
+use crate::convert::{enums, request_id, time};
+
+/// Reads a request to send.
+pub(crate) fn send(
+    mut request: v1::SendMessageRequest,
+    limits: &Limits,
+    now: Timestamp,
+) -> Result<SendMessage> {
+    let mut found = Found::new();
+    let request_id = request_id::take(&mut found, &mut request, |r| &mut r.request_id);
+    let v1::SendMessageRequest {
+        request_id: _,
+        conversation_id,
+        channel,
+        from_address,
+        to_address,
+        user,
+        external_id,
+        cc_addresses,
+        subject,
+        body,
+        html_body,
+        attachments,
+        role,
+        tokens_used,
+        latency_ms,
+        metadata,
+        send_at,
+        expires_at,
+        policy,
+    } = request;
+    let place = PlaceFields {
+        conversation_id,
+        channel,
+        from_address,
+        to_address,
+        user,
+        external_id,
+    };
+    let content = ContentFields {
+        cc_addresses,
+        subject,
+        body,
+        html_body,
+        attachments,
+        role,
+        tokens_used,
+        latency_ms,
+        metadata,
+    };
+    let (channel, message) = message(&mut found, limits, Way::Out, place, content);
+    let (send_at, expires_at) = plan(&mut found, channel, (send_at, expires_at), now);
+    let policy = enums::policy(&mut found, "policy", policy);
+    found.finish(|| {
+        Some(SendMessage {
+            request_id,
+            message: message?,
+            send_at,
+            expires_at,
+            policy: policy.unwrap_or(DeliveryPolicy::AtLeastOnce),
+        })
+    })
+}
+
+type Times = (
+    Option<prost_types::Timestamp>,
+    Option<prost_types::Timestamp>,
+);
+
+/// When to send, and until when.
+fn plan(
+    found: &mut Found,
+    channel: Option<Channel>,
+    (send_at, expires_at): Times,
+    now: Timestamp,
+) -> (Option<Timestamp>, Option<Timestamp>) {
+    if channel == Some(Channel::Chat) {
+        const WHY: &str = "a chat message is there at once";
+        found.absent("send_at", send_at.is_none(), WHY);
+        found.absent("expires_at", expires_at.is_none(), WHY);
+        return (None, None);
+    }
+    let send_at = time::timestamp(found, "send_at", send_at);
+    let expires_at = time::timestamp(found, "expires_at", expires_at);
+    time::check_expiry(found, "expires_at", (send_at, expires_at), now);
+    (send_at, expires_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use parlance_app::messages::Place;
+    use parlance_domain::Role;
+
+    use super::*;
+    use crate::convert::testing::{NOW, after_now, wrong};
+
+    fn sms() -> v1::SendMessageRequest {
+        v1::SendMessageRequest {
+            channel: v1::Channel::Sms.into(),
+            from_address: "+15550001111".to_owned(),
+            to_address: "+15550002222".to_owned(),
+            body: "hello".to_owned(),
+            ..Default::default()
+        }
+    }
+
+    fn chat() -> v1::SendMessageRequest {
+        v1::SendMessageRequest {
+            channel: v1::Channel::Chat.into(),
+            body: "hello".to_owned(),
+            ..Default::default()
+        }
+    }
+
+    fn mail() -> v1::SendMessageRequest {
+        v1::SendMessageRequest {
+            channel: v1::Channel::Email.into(),
+            from_address: "us@Example.com".to_owned(),
+            to_address: "Them@Example.com".to_owned(),
+            subject: "s".to_owned(),
+            body: "hello".to_owned(),
+            ..Default::default()
+        }
+    }
+
+    fn read(request: v1::SendMessageRequest) -> Result<SendMessage> {
+        send(request, &Limits::default(), NOW)
+    }
+
+    #[test]
+    fn a_text_has_its_defaults() {
+        let read = read(sms()).unwrap();
+        assert_eq!(read.policy, DeliveryPolicy::AtLeastOnce);
+        assert_eq!(
+            (read.request_id, read.send_at, read.expires_at),
+            (None, None, None)
+        );
+        assert_eq!(read.message.role, None);
+        assert_eq!(read.message.metadata.as_str(), "{}");
+    }
+
+    #[test]
+    fn in_a_chat_the_user_speaks_unless_another_is_named() {
+        let role = |number: v1::Role| {
+            let request = v1::SendMessageRequest {
+                role: number.into(),
+                ..chat()
+            };
+            read(request).unwrap().message.role
+        };
+        assert_eq!(role(v1::Role::Unspecified), Some(Role::User));
+        assert_eq!(role(v1::Role::Assistant), Some(Role::Assistant));
+    }
+
+    #[test]
+    fn in_a_conversation_the_channel_is_not_known_yet() {
+        let id = "01932b1c-0000-7000-8000-000000000001";
+        let request = v1::SendMessageRequest {
+            conversation_id: id.to_owned(),
+            cc_addresses: vec!["A@B.Example".to_owned()],
+            role: v1::Role::System.into(),
+            body: "hello".to_owned(),
+            send_at: Some(after_now(5)),
+            ..Default::default()
+        };
+        let message = read(request).unwrap().message;
+        assert!(matches!(message.place, Place::Conversation(_)));
+        assert_eq!(message.cc_addresses, ["A@b.example"]);
+        assert_eq!(message.role, Some(Role::System));
+    }
+
+    #[test]
+    fn every_wrong_field_is_named_at_once() {
+        let request = v1::SendMessageRequest {
+            to_address: "5550002222".to_owned(),
+            cc_addresses: vec!["x".to_owned()],
+            subject: "s".to_owned(),
+            body: String::new(),
+            role: v1::Role::User.into(),
+            tokens_used: Some(-1),
+            send_at: Some(prost_types::Timestamp {
+                seconds: 0,
+                nanos: -1,
+            }),
+            policy: 9,
+            ..sms()
+        };
+        let fields = wrong(read(request));
+        let expected = [
+            "to_address",
+            "role",
+            "cc_addresses",
+            "subject",
+            "body",
+            "tokens_used",
+            "send_at",
+            "policy",
+        ];
+        assert_eq!(fields, expected);
+    }
+
+    #[test]
+    fn mail_goes_to_all_of_its_recipients() {
+        let with = |cc: &[&str]| v1::SendMessageRequest {
+            cc_addresses: cc.iter().map(|&text| text.to_owned()).collect(),
+            ..mail()
+        };
+        let message = read(with(&["C@Example.com"])).unwrap().message;
+        assert_eq!(message.cc_addresses, ["C@example.com"]);
+        assert_eq!(
+            wrong(read(with(&["c@example.com", "c"]))),
+            ["cc_addresses[1]"]
+        );
+        assert_eq!(wrong(read(with(&["c@example.com"; 101]))), ["cc_addresses"]);
+        let text = v1::SendMessageRequest {
+            cc_addresses: vec!["x".to_owned()],
+            ..sms()
+        };
+        assert_eq!(
+            wrong(read(text)),
+            ["cc_addresses"],
+            "told once, by the domain"
+        );
+    }
+
+    #[test]
+    fn a_message_expires_after_it_is_sent_and_after_now() {
+        let with = |send_at, expires_at| v1::SendMessageRequest {
+            send_at,
+            expires_at,
+            ..sms()
+        };
+        assert!(read(with(Some(after_now(5)), Some(after_now(6)))).is_ok());
+        assert!(read(with(Some(after_now(-5)), Some(after_now(1)))).is_ok());
+        assert!(read(with(Some(after_now(-5)), None)).is_ok());
+        for (send_at, expires_at) in [(5, 5), (5, 4), (-5, 0), (-5, -4)] {
+            let request = with(Some(after_now(send_at)), Some(after_now(expires_at)));
+            assert_eq!(
+                wrong(read(request)),
+                ["expires_at"],
+                "{send_at} {expires_at}"
+            );
+        }
+        let plan = v1::SendMessageRequest {
+            send_at: Some(after_now(1)),
+            expires_at: Some(after_now(2)),
+            ..chat()
+        };
+        assert_eq!(wrong(read(plan)), ["send_at", "expires_at"]);
+    }
+}

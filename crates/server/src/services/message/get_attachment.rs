@@ -1,0 +1,31 @@
+//! `GetAttachment`.
+
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
+use parlance_app::attachments::AttachmentReader;
+use parlance_app::{App, Result};
+use parlance_proto::v1;
+use tonic::{Request, Response, Status};
+
+use crate::services::who;
+use crate::{convert, status};
+
+/// The content, piece by piece, each read when the one before has gone out.
+pub(super) type Pieces = BoxStream<'static, std::result::Result<v1::GetAttachmentResponse, Status>>;
+
+pub(super) async fn handle(
+    app: &App,
+    request: Request<v1::GetAttachmentRequest>,
+) -> Result<Response<Pieces>> {
+    let (owner, request) = who::split(request)?;
+    let (message, attachment) = convert::message::attachment(request)?;
+    let reader = app.open_attachment(&owner, message, attachment).await?;
+    Ok(Response::new(stream::try_unfold(reader, next).boxed()))
+}
+
+type Next = Option<(v1::GetAttachmentResponse, AttachmentReader)>;
+
+async fn next(mut reader: AttachmentReader) -> std::result::Result<Next, Status> {
+    let piece = reader.next().await.map_err(status::of)?;
+    Ok(piece.map(|data| (v1::GetAttachmentResponse { data: data.into() }, reader)))
+}

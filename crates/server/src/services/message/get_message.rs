@@ -1,0 +1,18 @@
+//! `GetMessage`.
+
+use parlance_app::{App, Result};
+use parlance_proto::v1;
+use tonic::{Request, Response};
+
+use crate::convert;
+use crate::services::who;
+
+pub(super) async fn handle(
+    app: &App,
+    request: Request<v1::GetMessageRequest>,
+) -> Result<Response<v1::Message>> {
+    let (owner, request) = who::split(request)?;
+    let which = convert::message::get(request)?;
+    let message = app.message(&owner, &which).await?;
+    Ok(Response::new(convert::message::to_proto(message)))
+}

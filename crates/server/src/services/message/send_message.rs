@@ -1,0 +1,18 @@
+//! `SendMessage`.
+
+use parlance_app::{App, Result};
+use parlance_proto::v1;
+use tonic::{Request, Response};
+
+use crate::convert;
+use crate::services::{reply, who};
+
+pub(super) async fn handle(
+    app: &App,
+    request: Request<v1::SendMessageRequest>,
+) -> Result<Response<v1::Message>> {
+    let (owner, request) = who::split(request)?;
+    let request = convert::message::send(request, app.limits(), app.now())?;
+    let made = app.send_message(&owner, request).await?;
+    Ok(reply::replayable(made, convert::message::to_proto))
+}

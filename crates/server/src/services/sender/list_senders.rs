@@ -1,0 +1,18 @@
+//! `ListSenders`.
+
+use parlance_app::{App, Result};
+use parlance_proto::v1;
+use tonic::{Request, Response};
+
+use crate::convert;
+use crate::services::who;
+
+pub(super) async fn handle(
+    app: &App,
+    request: Request<v1::ListSendersRequest>,
+) -> Result<Response<v1::ListSendersResponse>> {
+    let (owner, request) = who::split(request)?;
+    let (channel, page) = convert::sender::list(request)?;
+    let page = app.list_senders(&owner, channel, page).await?;
+    Ok(Response::new(convert::sender::list_to_proto(page)))
+}

@@ -1,0 +1,331 @@
+//! From the app's errors to gRPC's, with their details: the only place where a handler's error gets its code.
+
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use parlance_app::{Error, Kind};
+use tonic::metadata::{MetadataMap, MetadataValue};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+
+/// Whose reasons these are.
+const DOMAIN: &str = "parlance";
+/// When to try again, for the retry logic of gRPC clients, in milliseconds.
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
+
+/// The longest text of a status, in bytes. Text and details travel as headers, and common clients refuse a reply with more
+/// than 8 KiB of those: an error that does not fit would arrive as another one.
+const TEXT_BYTES: usize = 512;
+/// The most bytes that violations take together, for the same reason; details grow by a third on their way.
+const VIOLATIONS_BYTES: usize = 3 * 1_024;
+
+/// What a client sees of an error. Its cause goes to the log.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "what `map_err` takes: an error that was told is done with"
+)]
+pub(crate) fn of(error: Error) -> Status {
+    log(&error);
+    let about = error.metadata.iter();
+    let about: HashMap<_, _> = about
+        .map(|(&key, value)| (key.to_owned(), value.clone()))
+        .collect();
+    let mut details = ErrorDetails::with_error_info(error.reason.as_str(), DOMAIN, about);
+    if !error.violations.is_empty() {
+        details.set_bad_request(violations(&error));
+    }
+    if error.reason.kind() == Kind::FailedPrecondition {
+        details.add_precondition_failure_violation(
+            error.reason.as_str(),
+            subject(&error),
+            error.message.as_str(),
+        );
+    }
+    let mut metadata = MetadataMap::new();
+    if let Some(delay) = error.retry_after {
+        details.set_retry_info(Some(delay));
+        metadata.insert(PUSHBACK, MetadataValue::from(millis(delay)));
+    }
+    let text = cut(&error.message, TEXT_BYTES);
+    Status::with_error_details_and_metadata(code(error.reason.kind()), text, details, metadata)
+}
+
+const fn code(kind: Kind) -> Code {
+    match kind {
+        Kind::InvalidArgument => Code::InvalidArgument,
+        Kind::NotFound => Code::NotFound,
+        Kind::FailedPrecondition => Code::FailedPrecondition,
+        Kind::Aborted => Code::Aborted,
+        Kind::AlreadyExists => Code::AlreadyExists,
+        Kind::PermissionDenied => Code::PermissionDenied,
+        Kind::ResourceExhausted => Code::ResourceExhausted,
+        Kind::OutOfRange => Code::OutOfRange,
+        Kind::Unavailable => Code::Unavailable,
+        Kind::DeadlineExceeded => Code::DeadlineExceeded,
+        Kind::Internal => Code::Internal,
+    }
+}
+
+/// As many violations as fit, and how many more there are.
+fn violations(error: &Error) -> Vec<FieldViolation> {
+    let mut shown = Vec::new();
+    let mut bytes = 0;
+    for violation in &error.violations {
+        bytes += violation.field.len() + violation.description.len();
+        if bytes > VIOLATIONS_BYTES {
+            let more = error.violations.len() - shown.len();
+            let last = error
+                .violations
+                .last()
+                .map_or("", |violation| violation.field.as_str());
+            shown.push(FieldViolation::new(
+                last,
+                format!("{more} more fields are wrong; correct these first"),
+            ));
+            break;
+        }
+        shown.push(FieldViolation::new(
+            &violation.field,
+            &violation.description,
+        ));
+    }
+    shown
+}
+
+/// What failed: the resource that the error names.
+fn subject(error: &Error) -> String {
+    let id = error.metadata.iter().find(|(key, _)| key.ends_with("_id"));
+    id.map(|(key, value)| format!("{key}/{value}"))
+        .unwrap_or_default()
+}
+
+fn millis(delay: Duration) -> u64 {
+    u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn cut(text: &str, most: usize) -> String {
+    const MORE: &str = " ...";
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(most - MORE.len());
+    format!("{}{MORE}", &text[..end])
+}
+
+/// What somebody has to look after goes to the log; that a caller did something wrong is the caller's to know.
+fn log(error: &Error) {
+    let cause = error.source().map(causes).unwrap_or_default();
+    let (reason, about) = (error.reason.as_str(), &error.metadata);
+    match error.reason.kind() {
+        Kind::Internal => tracing::error!(reason, ?about, cause, "a call failed on our side"),
+        Kind::Unavailable | Kind::DeadlineExceeded => {
+            tracing::warn!(reason, ?about, cause, "a call could not be answered");
+        }
+        Kind::InvalidArgument
+        | Kind::NotFound
+        | Kind::FailedPrecondition
+        | Kind::Aborted
+        | Kind::AlreadyExists
+        | Kind::PermissionDenied
+        | Kind::ResourceExhausted
+        | Kind::OutOfRange => tracing::debug!(reason, cause, "a call was refused"),
+    }
+}
+
+/// The cause and its causes. Many an error repeats its cause in its own words.
+fn causes(first: &(dyn StdError + 'static)) -> String {
+    let mut said = first.to_string();
+    let mut next = first.source();
+    while let Some(cause) = next {
+        let words = cause.to_string();
+        if !said.contains(&words) {
+            said = format!("{said}: {words}");
+        }
+        next = cause.source();
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use parlance_app::Reason;
+    use parlance_domain::Violation;
+    use tonic_types::ErrorDetail;
+
+    use super::*;
+
+    const TABLE: &str = include_str!("../../../docs/errors.md");
+
+    #[test]
+    fn every_error_has_one_info_and_the_code_of_its_kind() {
+        for &reason in Reason::ALL {
+            let status = of(Error::new(reason, "words").with("message_id", 7));
+            assert_eq!(status.code(), code(reason.kind()));
+            assert_eq!(status.message(), "words");
+            let info = |detail| {
+                if let ErrorDetail::ErrorInfo(info) = detail {
+                    Some(info)
+                } else {
+                    None
+                }
+            };
+            let details = status.get_error_details_vec();
+            let infos: Vec<_> = details.into_iter().filter_map(info).collect();
+            assert_eq!(infos.len(), 1);
+            assert_eq!(
+                (infos[0].reason.as_str(), infos[0].domain.as_str()),
+                (reason.as_str(), DOMAIN)
+            );
+            assert_eq!(infos[0].metadata["message_id"], "7");
+        }
+    }
+
+    #[test]
+    fn every_reason_stands_in_the_table_with_its_code_and_remedy() {
+        let rows: Vec<Vec<&str>> = TABLE
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+            .collect();
+        for &reason in Reason::ALL {
+            let name = format!("`{}`", reason.as_str());
+            let found: Vec<_> = rows.iter().filter(|row| row[0] == name).collect();
+            let [row] = found[..] else {
+                panic!("{name} stands {} times in the table", found.len())
+            };
+            let [_, code_shown, when, remedy] = row[..] else {
+                panic!("{name} has {} columns", row.len())
+            };
+            assert_eq!(
+                code_shown,
+                format!("`{}`", name_of(code(reason.kind()))),
+                "{name}"
+            );
+            assert!(!when.is_empty(), "{name} says when");
+            assert_eq!(remedy, reason.remedy(), "{name}");
+        }
+        let known: Vec<_> = Reason::ALL
+            .iter()
+            .map(|reason| format!("`{}`", reason.as_str()))
+            .collect();
+        let first_of_others = rows
+            .iter()
+            .position(|row| !known.contains(&row[0].to_owned()));
+        assert_eq!(
+            first_of_others,
+            Some(known.len()),
+            "in the order of declaration, then the transport's"
+        );
+    }
+
+    /// `InvalidArgument` is `INVALID_ARGUMENT` in the specification.
+    fn name_of(code: Code) -> String {
+        let mut name = String::new();
+        for c in format!("{code:?}").chars() {
+            if c.is_uppercase() && !name.is_empty() {
+                name.push('_');
+            }
+            name.push(c.to_ascii_uppercase());
+        }
+        name
+    }
+
+    #[test]
+    fn every_wrong_field_is_told() {
+        let violations = vec![
+            Violation::new("a", "is wrong"),
+            Violation::new("b", "is, too"),
+        ];
+        let status = of(Error::invalid(violations));
+        assert_eq!(status.code(), Code::InvalidArgument);
+        let told = status.get_details_bad_request().unwrap().field_violations;
+        assert_eq!(told.len(), 2);
+        assert_eq!(
+            (told[1].field.as_str(), told[1].description.as_str()),
+            ("b", "is, too")
+        );
+    }
+
+    #[test]
+    fn an_error_fits_into_headers_however_much_is_wrong() {
+        let violation = |n: usize| {
+            Violation::new(
+                format!("ids[{n}]"),
+                "not an id; give it as the service wrote it",
+            )
+        };
+        let status = of(Error::invalid((0..5_000).map(violation).collect()));
+        let mut headers = http::HeaderMap::new();
+        status.add_header(&mut headers).unwrap();
+        let bytes: usize = headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 32)
+            .sum();
+        assert!(bytes < 8 * 1_024, "{bytes} bytes");
+        let told = status.get_details_bad_request().unwrap().field_violations;
+        let (last, fitting) = told.split_last().unwrap();
+        assert_eq!(last.field, "ids[4999]");
+        assert!(
+            last.description
+                .starts_with(&(5_000 - fitting.len()).to_string())
+        );
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let text = cut(&"\u{e4}".repeat(400), TEXT_BYTES);
+        assert!(text.len() <= TEXT_BYTES && text.ends_with(" ..."));
+        assert_eq!(cut("short", TEXT_BYTES), "short");
+    }
+
+    #[test]
+    fn a_delay_is_told_to_people_and_to_their_libraries() {
+        let error = Error::new(Reason::DatabaseUnavailable, "away")
+            .retry_after(Duration::from_millis(1_500));
+        let status = of(error);
+        assert_eq!(status.metadata().get(PUSHBACK).unwrap(), "1500");
+        let info = status.get_details_retry_info().unwrap();
+        assert_eq!(info.retry_delay, Some(Duration::from_millis(1_500)));
+        assert!(
+            of(Error::new(Reason::Conflict, "again"))
+                .metadata()
+                .get(PUSHBACK)
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_failed_precondition_names_its_subject() {
+        let error = Error::new(Reason::ConversationClosed, "is closed")
+            .with("status", "closed")
+            .with("conversation_id", "c1");
+        let failure = of(error).get_details_precondition_failure().unwrap();
+        let [violation] = &failure.violations[..] else {
+            panic!("{failure:?}")
+        };
+        assert_eq!(violation.r#type, "CONVERSATION_CLOSED");
+        assert_eq!(violation.subject, "conversation_id/c1");
+        assert_eq!(violation.description, "is closed");
+    }
+
+    #[test]
+    fn the_cause_stays_with_us() {
+        let cause = std::io::Error::other("secret words of a driver");
+        let status =
+            of(Error::new(Reason::Internal, "something went wrong on our side").caused_by(cause));
+        assert!(!format!("{status:?}").contains("secret"));
+        assert!(!String::from_utf8_lossy(status.details()).contains("secret"));
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer: {0}")]
+        struct Outer(#[source] std::io::Error);
+        assert_eq!(
+            causes(&Outer(std::io::Error::other("inner"))),
+            "outer: inner"
+        );
+    }
+}
