@@ -138,12 +138,20 @@ fn build() -> PathBuf {
     let name = dir.file_name().unwrap_or_default().to_string_lossy();
     let profile = if name == "debug" { "dev" } else { &name };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    // `cargo run` tells its program about the package; build scripts that look there would run again every time.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    let status = command
         .args([
             "build",
             "--locked",
-            "--bin",
-            "parlance",
+            "--package",
+            "parlance-cli",
             "--profile",
             profile,
         ])

@@ -18,6 +18,7 @@ mod load;
 mod message;
 mod options;
 mod pgbench;
+mod probe;
 mod proc;
 mod raw;
 mod report;

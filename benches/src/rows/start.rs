@@ -5,20 +5,13 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use parlance_proto::v1;
 use parlance_testkit::SqliteFile;
-use prost::Message as _;
 use serde::Deserialize;
-use tonic::client::Grpc;
-use tonic::codegen::http::uri::PathAndQuery;
-use tonic::transport::Endpoint;
-use tonic::{Code, Request, Status};
+use tonic::Code;
 
 use crate::lab::Lab;
-use crate::raw::Raw;
 use crate::report::{Aim, Claim, Section};
-use crate::{message, proc};
+use crate::{probe, proc};
 
 const IDLE: Duration = Duration::from_secs(5);
 const MEMORY_AIM: Aim = Aim::AtMost(30.0);
@@ -102,7 +95,7 @@ fn start(lab: &Lab, binary: &Path, file: &SqliteFile) -> f64 {
         .into_iter()
         .find_map(|line| serde_json::from_str(&line).ok());
     let Ports { grpc } = ports.expect("the service says where it listens");
-    let answer = lab.wait(first_answer(&format!("http://{grpc}")));
+    let answer = lab.wait(probe::get(&format!("http://{grpc}"), 0));
     let millis = begin.elapsed().as_secs_f64() * 1000.0;
     // Nothing is there yet: that it says so means that it has looked.
     assert!(
@@ -112,20 +105,4 @@ fn start(lab: &Lab, binary: &Path, file: &SqliteFile) -> f64 {
         "an empty database answered {answer:?}"
     );
     millis
-}
-
-async fn first_answer(url: &str) -> Result<Bytes, Status> {
-    let endpoint = Endpoint::from_shared(url.to_owned()).expect("the server's URL is one");
-    let channel = endpoint.connect().await.expect("who says a port listens");
-    let mut grpc = Grpc::new(channel);
-    grpc.ready().await.expect("a connection takes a call");
-    let request = v1::GetMessageRequest {
-        id: message::message_id(0).to_string(),
-        ..v1::GetMessageRequest::default()
-    };
-    let path = PathAndQuery::from_static("/parlance.v1.MessageService/GetMessage");
-    let request = Request::new(Bytes::from(request.encode_to_vec()));
-    grpc.unary(request, path, Raw)
-        .await
-        .map(tonic::Response::into_inner)
 }

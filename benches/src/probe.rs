@@ -1,0 +1,38 @@
+//! One call, to see how the service answers.
+
+use bytes::Bytes;
+use parlance_proto::v1;
+use prost::Message as _;
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::transport::Endpoint;
+use tonic::{Request, Response, Status};
+
+use crate::message;
+use crate::raw::Raw;
+
+/// Asks for one message over a connection of its own.
+pub(crate) async fn get(url: &str, n: u64) -> Result<Response<Bytes>, Status> {
+    let endpoint = Endpoint::from_shared(url.to_owned()).expect("the server's URL is one");
+    let channel = endpoint.connect().await.expect("who says a port listens");
+    let mut grpc = Grpc::new(channel);
+    grpc.ready().await.expect("a connection takes a call");
+    let request = v1::GetMessageRequest {
+        id: message::message_id(n).to_string(),
+        ..v1::GetMessageRequest::default()
+    };
+    let path = PathAndQuery::from_static("/parlance.v1.MessageService/GetMessage");
+    let request = Request::new(Bytes::from(request.encode_to_vec()));
+    grpc.unary(request, path, Raw).await
+}
+
+/// Whether a message that was read before comes from the memory of the service.
+pub(crate) async fn caches(url: &str) -> bool {
+    let mut caches = false;
+    for _ in 0..2 {
+        let answer = get(url, 0).await.expect("message 0 is there");
+        let from = answer.metadata().get("x-parlance-cache");
+        caches = from.is_some_and(|from| from.as_bytes() == b"memory");
+    }
+    caches
+}
