@@ -1,7 +1,7 @@
 //! The tables, once for both databases.
 
 diesel::table! {
-    use diesel::sql_types::{BigInt, Integer, Nullable, Text};
+    use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
     use crate::fields::sql::{Moment, Uid};
 
     senders (id) {
@@ -93,7 +93,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::{BigInt, Integer, Nullable, Text};
+    use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
     use crate::fields::sql::{Moment, Uid};
 
     deliveries (message_id) {
@@ -102,9 +102,32 @@ diesel::table! {
         conversation_id -> Uid,
         sequence -> BigInt,
         sender_id -> Uid,
+        channel -> Text,
+        provider -> Text,
+        state -> Text,
         attempt -> Integer,
+        blocked -> Bool,
         due_at -> Moment,
-        lease_until -> Nullable<Moment>,
+        expires_at -> Nullable<Moment>,
+        created_at -> Moment,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Integer, Nullable, Text};
+    use crate::fields::sql::{Moment, Uid};
+
+    message_events (id) {
+        id -> BigInt,
+        owner -> Text,
+        message_id -> Uid,
+        time -> Moment,
+        kind -> Text,
+        attempt -> Nullable<Integer>,
+        provider -> Nullable<Text>,
+        provider_time -> Nullable<Moment>,
+        status -> Nullable<Text>,
+        detail -> Text,
     }
 }
 

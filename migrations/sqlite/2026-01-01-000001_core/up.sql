@@ -103,13 +103,37 @@ CREATE TABLE deliveries (
     conversation_id blob NOT NULL,
     sequence integer NOT NULL,
     sender_id blob NOT NULL REFERENCES senders (id),
+    channel text NOT NULL CHECK (channel IN ('sms', 'mms', 'email')),
+    provider text NOT NULL,
+    -- scheduled: waits for its time; waiting: to be handed over, first or again; claimed: being handed over, until due_at.
+    state text NOT NULL CHECK (state IN ('scheduled', 'waiting', 'claimed')),
+    -- The last hand-over that was begun; recorded before the provider is called.
     attempt integer NOT NULL CHECK (attempt >= 0),
+    -- An earlier message of its conversation has not been handed over yet.
+    blocked integer NOT NULL,
+    -- When it may be claimed; of a claimed one: when its worker has lost it.
     due_at integer NOT NULL,
-    lease_until integer
+    expires_at integer,
+    created_at integer NOT NULL
 );
-CREATE INDEX deliveries_due ON deliveries (due_at);
+CREATE INDEX deliveries_due ON deliveries (due_at) WHERE NOT blocked;
 CREATE INDEX deliveries_of_conversation ON deliveries (conversation_id, sequence);
 CREATE INDEX deliveries_of_sender ON deliveries (sender_id);
+
+-- The story of a message: every attempt, receipt and refusal. Only appended to.
+CREATE TABLE message_events (
+    id integer PRIMARY KEY AUTOINCREMENT,
+    owner text NOT NULL,
+    message_id blob NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+    time integer NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('attempt', 'report', 'canceled', 'expired')),
+    attempt integer,
+    provider text,
+    provider_time integer,
+    status text,
+    detail text NOT NULL
+);
+CREATE INDEX message_events_of_message ON message_events (message_id, id);
 
 -- An attachment, or an upload (message_id is null) that waits for its one send until expires_at.
 CREATE TABLE attachments (

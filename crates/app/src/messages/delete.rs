@@ -1,9 +1,10 @@
 //! Deleting a message: gone from reads, search, caches and the feed's copies; a queued one is not sent.
 
-use parlance_domain::{Conversation, Message, MessageId, MessageStatus, Owner};
+use parlance_domain::{Conversation, Message, MessageId, Owner};
 use parlance_storage::{Guarded, Tx};
 
 use super::get::message_not_found;
+use super::report::waits;
 use crate::App;
 use crate::error::{Error, Reason, Result};
 use crate::write::{check_etag, held};
@@ -36,10 +37,7 @@ impl App {
             .ok_or_else(missing)?;
         let found = tx.lock_message(id).await?.ok_or_else(missing)?;
         check_etag(etag.as_deref(), found.edit_version)?;
-        if matches!(
-            found.progress.status,
-            MessageStatus::Sending | MessageStatus::Uncertain
-        ) {
+        if waits(found.progress.status) && tx.withdraw_delivery(&found).await? == Guarded::Stale {
             return Err(in_flight(&found));
         }
         if tx.delete_message(&found, &conversation.user).await? == Guarded::Stale {
@@ -71,7 +69,7 @@ async fn without(tx: &mut Tx, conversation: &Conversation, gone: &Message) -> Re
     Ok(shorter)
 }
 
-fn in_flight(found: &Message) -> Error {
+pub(super) fn in_flight(found: &Message) -> Error {
     Error::new(
         Reason::MessageInFlight,
         "the message is just being handed over; wait until it is SENT or FAILED",

@@ -4,8 +4,10 @@ use parlance_domain::message::{ContentView, ProgressEvent};
 use parlance_domain::{
     Channel, EventType, Json, Message, MessageId, MessageStatus, Owner, Step, Timestamp, Violation,
 };
+use parlance_storage::Guarded;
 
 use super::compose::segments;
+use super::delete::in_flight;
 use super::get::message_not_found;
 use crate::App;
 use crate::error::{Error, Reason, Result};
@@ -60,7 +62,9 @@ impl App {
         held(tx.update_message(&found, &message, kind, &user).await?)?;
         if rescheduled {
             let due = message.send_at.unwrap_or(tx.now());
-            tx.reschedule_delivery(message.id, due).await?;
+            if tx.reschedule_delivery(message.id, due).await? == Guarded::Stale {
+                return Err(in_flight(&found));
+            }
         }
         self.commit(tx).await?;
         Ok(message)

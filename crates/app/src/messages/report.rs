@@ -73,7 +73,7 @@ impl App {
         held(tx.update_message(&found, &message, kind, &user).await?)?;
         if waits(found.progress.status) && !waits(message.progress.status) {
             // Somebody else has handed it over: it must not be sent again.
-            tx.delete_delivery(id).await?;
+            let _ = tx.delete_delivery(&message).await?;
         }
         self.commit(tx).await?;
         Ok(message)
@@ -81,7 +81,7 @@ impl App {
 }
 
 /// Whether a message has a job.
-const fn waits(status: MessageStatus) -> bool {
+pub(super) const fn waits(status: MessageStatus) -> bool {
     match status {
         MessageStatus::Scheduled
         | MessageStatus::Pending

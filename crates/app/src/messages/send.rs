@@ -108,8 +108,7 @@ impl App {
         tx.insert_message(&message, &conversation).await?;
         compose::store_attachments(&mut tx, id, attachments).await?;
         if let Some(sender) = sender {
-            tx.insert_delivery(&message, sender.id, send_at.unwrap_or(now))
-                .await?;
+            tx.insert_delivery(&message, &sender).await?;
         }
         self.commit(tx).await?;
         Ok(Attempt::Done(Replayable::fresh(message)))

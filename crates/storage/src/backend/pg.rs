@@ -22,6 +22,20 @@ macro_rules! locked {
     };
 }
 
+/// A select whose rows cannot be removed until the end of the transaction, but may still change.
+macro_rules! kept {
+    ($query:expr) => {
+        $query.for_key_share()
+    };
+}
+
+/// A select that locks its rows and passes over those that somebody else has locked.
+macro_rules! skipping_locked {
+    ($query:expr) => {
+        $query.for_update().skip_locked()
+    };
+}
+
 #[path = "../queries/mod.rs"]
 pub(crate) mod queries;
 

@@ -21,6 +21,20 @@ macro_rules! locked {
     };
 }
 
+/// There is one writer: nothing is removed meanwhile.
+macro_rules! kept {
+    ($query:expr) => {
+        $query
+    };
+}
+
+/// There is one writer: nobody else locks anything.
+macro_rules! skipping_locked {
+    ($query:expr) => {
+        $query
+    };
+}
+
 #[path = "../queries/mod.rs"]
 pub(crate) mod queries;
 

@@ -1,53 +1,219 @@
 //! The jobs of messages that are to leave.
 
-use parlance_domain::{Message, MessageId, SenderId, Timestamp};
+use parlance_domain::{Channel, Message, MessageId, Owner, Sender, SenderId, Timestamp};
 
-use crate::error::StorageResult;
-use crate::fields::Id;
+use crate::conn::Database;
+use crate::error::{StorageError, StorageResult};
+use crate::fields::{Id, Instant};
 use crate::rows::delivery::DeliveryRow;
-use crate::tx::Tx;
+use crate::tx::{Guarded, Tx};
+
+/// A job that a worker has claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Whose.
+    pub owner: Owner,
+    /// Which message.
+    pub message_id: MessageId,
+    /// The sender that it leaves from.
+    pub sender_id: SenderId,
+    /// The hand-over that this is; recorded, so that whoever comes later knows that it was begun.
+    pub attempt: i32,
+    /// Whether the one before was begun and its outcome never written: it may have left.
+    pub answer_lost: bool,
+    /// When it became due.
+    pub due_at: Timestamp,
+}
+
+/// Jobs that wait, together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queue {
+    /// On which channel.
+    pub channel: Channel,
+    /// `scheduled`, `waiting` or `claimed`.
+    pub state: String,
+    /// How many.
+    pub depth: i64,
+    /// When the oldest became due, or will.
+    pub oldest_due: Option<Timestamp>,
+}
+
+impl Database {
+    /// Claims up to `limit` jobs that are due, each until its lease ends. Instances that claim at once share them.
+    pub async fn claim_deliveries(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: i64,
+    ) -> StorageResult<Vec<Claim>> {
+        let mut lease = self.writer().await?;
+        let rows = on!(lease, |c, q| q::delivery::claimable(c, now.into(), limit))?;
+        if rows.is_empty() {
+            lease.rollback().await?;
+            return Ok(Vec::new());
+        }
+        let ids: Vec<Id> = rows.iter().map(|row| row.message_id).collect();
+        on!(lease, |c, q| q::delivery::claim(
+            c,
+            ids.clone(),
+            lease_until.into()
+        ))?;
+        lease.commit().await?;
+        rows.into_iter().map(claim).collect()
+    }
+
+    /// When the next job can be claimed.
+    pub async fn next_delivery_due(&self) -> StorageResult<Option<Timestamp>> {
+        let due = read!(self, |c, q| q::delivery::next_due(c))?;
+        Ok(due.map(Into::into))
+    }
+
+    /// What waits, by channel and state.
+    pub async fn queues(&self) -> StorageResult<Vec<Queue>> {
+        let rows = read!(self, |c, q| q::delivery::queues(c))?;
+        rows.into_iter().map(queue).collect()
+    }
+}
 
 impl Tx {
     /// The job of a message, for a dispatcher to claim once it is due.
     pub async fn insert_delivery(
         &mut self,
         message: &Message,
-        sender: SenderId,
-        due: Timestamp,
+        sender: &Sender,
     ) -> StorageResult<()> {
+        let (owner, conversation) = (self.owner.clone(), Id(message.conversation_id.uuid()));
+        let scheduled = message.send_at.is_some();
+        // What is scheduled is not in the line: it must not hold up what is sent before its time.
+        let blocked = !scheduled
+            && on!(self.lease, |c, q| q::delivery::last_in_line(
+                c,
+                owner.as_str(),
+                conversation
+            ))?
+            .is_some();
         let row = DeliveryRow {
             message_id: Id(message.id.uuid()),
-            owner: self.owner.as_str().to_owned(),
-            conversation_id: Id(message.conversation_id.uuid()),
+            owner: owner.as_str().to_owned(),
+            conversation_id: conversation,
             sequence: message.sequence,
-            sender_id: Id(sender.uuid()),
-            attempt: 0,
-            due_at: due.into(),
-            lease_until: None,
+            sender_id: Id(sender.id.uuid()),
+            channel: message.channel.as_str().to_owned(),
+            provider: sender.provider.clone(),
+            state: if scheduled { "scheduled" } else { "waiting" }.to_owned(),
+            attempt: message.progress.attempt,
+            blocked,
+            due_at: message.send_at.unwrap_or(self.now).into(),
+            expires_at: message.expires_at.map(Into::into),
+            created_at: self.now.into(),
         };
         on!(self.lease, |c, q| q::delivery::insert(c, &row))
     }
 
-    /// Moves a job to another time.
+    /// Moves a scheduled job to another time; `Stale` if it has left already.
     pub async fn reschedule_delivery(
         &mut self,
         message: MessageId,
         due: Timestamp,
-    ) -> StorageResult<()> {
+    ) -> StorageResult<Guarded> {
+        let id = Id(message.uuid());
         on!(self.lease, |c, q| q::delivery::reschedule(
             c,
             self.owner.as_str(),
-            Id(message.uuid()),
+            id,
             due.into()
         ))
+        .map(Guarded::from)
     }
 
-    /// The message does not wait to leave any more.
-    pub async fn delete_delivery(&mut self, message: MessageId) -> StorageResult<()> {
-        on!(self.lease, |c, q| q::delivery::delete(
+    /// Ends the claimed job of a message that has been handed over or given up; `Stale` if its worker has lost it.
+    pub async fn finish_delivery(
+        &mut self,
+        message: &Message,
+        attempt: i32,
+    ) -> StorageResult<Guarded> {
+        let (owner, id) = (self.owner.clone(), Id(message.id.uuid()));
+        let finished = on!(self.lease, |c, q| q::delivery::finish(
             c,
-            self.owner.as_str(),
-            Id(message.uuid())
-        ))
+            owner.as_str(),
+            id,
+            attempt
+        ))?;
+        self.unblock_after(finished, message).await
     }
+
+    /// Gives a claimed job back for later; `Stale` if its worker has lost it.
+    pub async fn give_delivery_back(
+        &mut self,
+        message: MessageId,
+        attempt: i32,
+        due: Timestamp,
+    ) -> StorageResult<Guarded> {
+        let (owner, id) = (self.owner.clone(), Id(message.uuid()));
+        on!(self.lease, |c, q| q::delivery::give_back(
+            c,
+            owner.as_str(),
+            id,
+            attempt,
+            due.into()
+        ))
+        .map(Guarded::from)
+    }
+
+    /// Takes back the job of a message that nobody has claimed; `Stale` if somebody has.
+    pub async fn withdraw_delivery(&mut self, message: &Message) -> StorageResult<Guarded> {
+        let (owner, id) = (self.owner.clone(), Id(message.id.uuid()));
+        let withdrawn = on!(self.lease, |c, q| q::delivery::withdraw(
+            c,
+            owner.as_str(),
+            id
+        ))?;
+        self.unblock_after(withdrawn, message).await
+    }
+
+    /// The message does not wait to leave any more, whoever has its job.
+    pub async fn delete_delivery(&mut self, message: &Message) -> StorageResult<Guarded> {
+        let (owner, id) = (self.owner.clone(), Id(message.id.uuid()));
+        let deleted = on!(self.lease, |c, q| q::delivery::delete(
+            c,
+            owner.as_str(),
+            id
+        ))?;
+        self.unblock_after(deleted, message).await
+    }
+
+    async fn unblock_after(&mut self, removed: bool, message: &Message) -> StorageResult<Guarded> {
+        if removed {
+            let conversation = Id(message.conversation_id.uuid());
+            on!(self.lease, |c, q| q::delivery::unblock_next(
+                c,
+                self.owner.as_str(),
+                conversation
+            ))?;
+        }
+        Ok(removed.into())
+    }
+}
+
+fn claim(row: DeliveryRow) -> StorageResult<Claim> {
+    Ok(Claim {
+        owner: crate::rows::owner("deliveries", &row.owner, row.message_id.0)?,
+        message_id: MessageId::from_uuid(row.message_id.0),
+        sender_id: SenderId::from_uuid(row.sender_id.0),
+        attempt: row.attempt + 1,
+        answer_lost: row.state == "claimed",
+        due_at: row.due_at.into(),
+    })
+}
+
+fn queue(
+    (channel, state, depth, oldest): (String, String, i64, Option<Instant>),
+) -> StorageResult<Queue> {
+    let bad = || StorageError::inconsistent("deliveries", "channel", &channel);
+    Ok(Queue {
+        channel: Channel::parse(&channel).ok_or_else(bad)?,
+        state,
+        depth,
+        oldest_due: oldest.map(Into::into),
+    })
 }

@@ -7,6 +7,7 @@ pub mod delivery;
 pub mod idempotency;
 pub mod message;
 pub mod sender;
+pub mod story;
 
 use parlance_domain::{EventType, Timestamp};
 

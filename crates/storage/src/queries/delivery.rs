@@ -1,4 +1,8 @@
 //! The jobs of messages that are to leave.
+//!
+//! One message of a conversation is handed over at a time: the others are `blocked`, and whoever removes a job frees the
+//! next. A send locks the last job of the line (against removal only) before it decides whether its own is blocked, so that
+//! none is blocked by a job that is just being removed.
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -18,6 +22,54 @@ pub(crate) async fn waits_for(c: &mut Conn, owner: &str, sender: Id) -> QueryRes
         .await
 }
 
+/// Of the whole installation: how many jobs there are and since when the oldest has been due, by channel and state.
+pub(crate) async fn queues(
+    c: &mut Conn,
+) -> QueryResult<Vec<(String, String, i64, Option<Instant>)>> {
+    deliveries::table
+        .group_by((deliveries::channel, deliveries::state))
+        .select((
+            deliveries::channel,
+            deliveries::state,
+            diesel::dsl::count_star(),
+            diesel::dsl::min(deliveries::due_at),
+        ))
+        .load(c)
+        .await
+}
+
+/// When the next job of the whole installation can be claimed.
+pub(crate) async fn next_due(c: &mut Conn) -> QueryResult<Option<Instant>> {
+    deliveries::table
+        .filter(diesel::dsl::not(deliveries::blocked))
+        .order(deliveries::due_at)
+        .limit(1)
+        .select(deliveries::due_at)
+        .get_result(c)
+        .await
+        .optional()
+}
+
+/// The last job of a conversation's line, locked against removal. A scheduled one is not in the line.
+pub(crate) async fn last_in_line(
+    c: &mut Conn,
+    owner: &str,
+    conversation: Id,
+) -> QueryResult<Option<Id>> {
+    kept!(
+        deliveries::table
+            .filter(deliveries::conversation_id.eq(conversation))
+            .filter(deliveries::owner.eq(owner))
+            .filter(deliveries::state.ne("scheduled"))
+            .order(deliveries::sequence.desc())
+            .limit(1)
+            .select(deliveries::message_id)
+    )
+    .get_result(c)
+    .await
+    .optional()
+}
+
 pub(crate) async fn insert(c: &mut Conn, row: &DeliveryRow) -> QueryResult<()> {
     diesel::insert_into(deliveries::table)
         .values(row.clone())
@@ -26,29 +78,126 @@ pub(crate) async fn insert(c: &mut Conn, row: &DeliveryRow) -> QueryResult<()> {
         .map(|_| ())
 }
 
-/// Moves a job to another time.
+/// Jobs of the whole installation that can be claimed now, locked; those that somebody else is claiming are passed over.
+pub(crate) async fn claimable(
+    c: &mut Conn,
+    now: Instant,
+    limit: i64,
+) -> QueryResult<Vec<DeliveryRow>> {
+    skipping_locked!(
+        deliveries::table
+            .filter(diesel::dsl::not(deliveries::blocked))
+            .filter(deliveries::due_at.le(now))
+            .order(deliveries::due_at)
+            .limit(limit)
+            .select(DeliveryRow::as_select())
+    )
+    .load(c)
+    .await
+}
+
+/// Claims jobs that are locked: a new attempt each, until the lease ends.
+pub(crate) async fn claim(c: &mut Conn, ids: Vec<Id>, lease_until: Instant) -> QueryResult<usize> {
+    diesel::update(deliveries::table.filter(deliveries::message_id.eq_any(ids)))
+        .set((
+            deliveries::state.eq("claimed"),
+            deliveries::attempt.eq(deliveries::attempt + 1),
+            deliveries::due_at.eq(lease_until),
+        ))
+        .execute(c)
+        .await
+}
+
+/// Ends a claimed job; `false` if its worker has lost it.
+pub(crate) async fn finish(
+    c: &mut Conn,
+    owner: &str,
+    message: Id,
+    attempt: i32,
+) -> QueryResult<bool> {
+    let target = deliveries::table
+        .filter(deliveries::message_id.eq(message))
+        .filter(deliveries::owner.eq(owner))
+        .filter(deliveries::attempt.eq(attempt))
+        .filter(deliveries::state.eq("claimed"));
+    Ok(diesel::delete(target).execute(c).await? == 1)
+}
+
+/// Gives a claimed job back, to be claimed again later; `false` if its worker has lost it.
+pub(crate) async fn give_back(
+    c: &mut Conn,
+    owner: &str,
+    message: Id,
+    attempt: i32,
+    due_at: Instant,
+) -> QueryResult<bool> {
+    let target = deliveries::table
+        .filter(deliveries::message_id.eq(message))
+        .filter(deliveries::owner.eq(owner))
+        .filter(deliveries::attempt.eq(attempt))
+        .filter(deliveries::state.eq("claimed"));
+    let set = (
+        deliveries::state.eq("waiting"),
+        deliveries::due_at.eq(due_at),
+    );
+    Ok(diesel::update(target).set(set).execute(c).await? == 1)
+}
+
+/// Moves a scheduled job to another time; `false` if it is not scheduled any more.
 pub(crate) async fn reschedule(
     c: &mut Conn,
     owner: &str,
     message: Id,
     due_at: Instant,
-) -> QueryResult<()> {
+) -> QueryResult<bool> {
+    let target = deliveries::table
+        .filter(deliveries::message_id.eq(message))
+        .filter(deliveries::owner.eq(owner))
+        .filter(deliveries::state.eq("scheduled"));
+    Ok(diesel::update(target)
+        .set(deliveries::due_at.eq(due_at))
+        .execute(c)
+        .await?
+        == 1)
+}
+
+/// Ends a job that nobody has claimed; `false` if somebody has.
+pub(crate) async fn withdraw(c: &mut Conn, owner: &str, message: Id) -> QueryResult<bool> {
+    let target = deliveries::table
+        .filter(deliveries::message_id.eq(message))
+        .filter(deliveries::owner.eq(owner))
+        .filter(deliveries::state.ne("claimed"));
+    Ok(diesel::delete(target).execute(c).await? == 1)
+}
+
+/// Ends a job whoever has it: somebody has told that the message has left.
+pub(crate) async fn delete(c: &mut Conn, owner: &str, message: Id) -> QueryResult<bool> {
     let target = deliveries::table
         .filter(deliveries::message_id.eq(message))
         .filter(deliveries::owner.eq(owner));
-    diesel::update(target)
-        .set(deliveries::due_at.eq(due_at))
+    Ok(diesel::delete(target).execute(c).await? == 1)
+}
+
+/// Frees the first of a conversation's line.
+pub(crate) async fn unblock_next(c: &mut Conn, owner: &str, conversation: Id) -> QueryResult<()> {
+    let first: Option<(Id, bool)> = deliveries::table
+        .filter(deliveries::conversation_id.eq(conversation))
+        .filter(deliveries::owner.eq(owner))
+        .filter(deliveries::state.ne("scheduled"))
+        .order(deliveries::sequence)
+        .limit(1)
+        .select((deliveries::message_id, deliveries::blocked))
+        .get_result(c)
+        .await
+        .optional()?;
+    let Some((message, true)) = first else {
+        return Ok(());
+    };
+    diesel::update(deliveries::table.filter(deliveries::message_id.eq(message)))
+        .set(deliveries::blocked.eq(false))
         .execute(c)
         .await
         .map(|_| ())
-}
-
-/// The message is final, or somebody else has delivered it.
-pub(crate) async fn delete(c: &mut Conn, owner: &str, message: Id) -> QueryResult<()> {
-    let target = deliveries::table
-        .filter(deliveries::message_id.eq(message))
-        .filter(deliveries::owner.eq(owner));
-    diesel::delete(target).execute(c).await.map(|_| ())
 }
 
 /// None of a conversation's messages leaves any more.

@@ -14,7 +14,12 @@ pub(crate) struct DeliveryRow {
     pub(crate) conversation_id: Id,
     pub(crate) sequence: i64,
     pub(crate) sender_id: Id,
+    pub(crate) channel: String,
+    pub(crate) provider: String,
+    pub(crate) state: String,
     pub(crate) attempt: i32,
+    pub(crate) blocked: bool,
     pub(crate) due_at: Instant,
-    pub(crate) lease_until: Option<Instant>,
+    pub(crate) expires_at: Option<Instant>,
+    pub(crate) created_at: Instant,
 }
