@@ -59,7 +59,7 @@ impl Database {
             lease_until.into()
         ))?;
         lease.commit().await?;
-        rows.into_iter().map(claim).collect()
+        rows.iter().map(claim).collect()
     }
 
     /// When the next job can be claimed.
@@ -195,7 +195,7 @@ impl Tx {
     }
 }
 
-fn claim(row: DeliveryRow) -> StorageResult<Claim> {
+fn claim(row: &DeliveryRow) -> StorageResult<Claim> {
     Ok(Claim {
         owner: crate::rows::owner("deliveries", &row.owner, row.message_id.0)?,
         message_id: MessageId::from_uuid(row.message_id.0),
