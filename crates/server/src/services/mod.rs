@@ -8,6 +8,8 @@ mod event;
 mod message;
 mod reply;
 mod sender;
+#[cfg(test)]
+mod tests;
 mod trailers;
 mod who;
 

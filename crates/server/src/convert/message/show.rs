@@ -139,3 +139,122 @@ pub(crate) fn list_to_proto(page: Page<Message>) -> v1::ListMessagesResponse {
         total_size: total_size.unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use parlance_domain::message::ReportStatus;
+    use parlance_domain::{
+        AttachmentId, Channel, ConversationId, DeliveryPolicy, Direction, Json, MessageId,
+        MessageStatus, Owner,
+    };
+
+    use super::*;
+    use crate::convert::testing::{NOW, after_now};
+
+    fn message() -> Message {
+        let failed = Fault {
+            code: "SPAM".to_owned(),
+            message: "refused".to_owned(),
+            provider_code: "30007".to_owned(),
+            from: ReportStatus::Failed,
+            occurred_at: NOW,
+        };
+        Message {
+            id: MessageId::new(NOW, [1; 10]),
+            owner: Owner::default(),
+            conversation_id: ConversationId::new(NOW, [2; 10]),
+            sequence: 3,
+            channel: Channel::Mms,
+            direction: Direction::Outbound,
+            role: None,
+            from_address: "+15550001111".to_owned(),
+            to_address: "+15550002222".to_owned(),
+            cc_addresses: Vec::new(),
+            subject: String::new(),
+            body: "hello".to_owned(),
+            html_body: String::new(),
+            attachments: vec![Attachment {
+                id: AttachmentId::new(NOW, [3; 10]),
+                filename: "f".to_owned(),
+                content_type: "a/b".to_owned(),
+                size_bytes: 4,
+                url: None,
+            }],
+            provider: Some("twilio".to_owned()),
+            provider_message_id: None,
+            progress: Progress {
+                status: MessageStatus::Failed,
+                attempt: 2,
+                error: Some(failed),
+                sent_at: None,
+                delivered_at: None,
+                read_at: None,
+            },
+            segments: 1,
+            tokens_used: Some(0),
+            latency_ms: None,
+            metadata: Json::from_text("{\"k\": 1}".to_owned()),
+            policy: DeliveryPolicy::AtLeastOnce,
+            counts_unread: false,
+            send_at: None,
+            expires_at: Some(NOW),
+            created_at: NOW,
+            updated_at: NOW,
+            version: 9,
+            edit_version: 2,
+        }
+    }
+
+    #[test]
+    fn what_is_unset_stays_unset_and_nothing_internal_is_shown() {
+        let shown = to_proto(message());
+        assert_eq!(shown.status(), v1::MessageStatus::Failed);
+        assert_eq!(
+            (shown.channel(), shown.role()),
+            (v1::Channel::Mms, v1::Role::Unspecified)
+        );
+        assert_eq!((shown.tokens_used, shown.latency_ms), (Some(0), None));
+        assert_eq!((shown.send_at, shown.sent_at), (None, None));
+        assert_eq!(shown.expires_at, Some(after_now(0)));
+        assert_eq!(
+            (shown.provider.as_str(), shown.provider_message_id.as_str()),
+            ("twilio", "")
+        );
+        assert_eq!(shown.error.map(|error| error.code).as_deref(), Some("SPAM"));
+        assert_eq!((shown.version, shown.etag.as_str()), (9, "\"2\""));
+        assert_eq!(
+            shown.metadata.map(|metadata| metadata.fields.len()),
+            Some(1)
+        );
+        assert_eq!(
+            (
+                shown.attachments[0].size_bytes,
+                shown.attachments[0].url.as_str()
+            ),
+            (4, "")
+        );
+    }
+
+    #[test]
+    fn a_list_without_a_total_shows_zero() {
+        let page = Page {
+            items: vec![message()],
+            next_page_token: "t".to_owned(),
+            total_size: None,
+        };
+        let shown = list_to_proto(page);
+        assert_eq!((shown.messages.len(), shown.total_size), (1, 0));
+        assert_eq!(shown.next_page_token, "t");
+    }
+
+    #[test]
+    fn a_batch_names_what_is_missing() {
+        let missing = vec![MessageId::new(NOW, [7; 10])];
+        let id = missing[0].to_string();
+        let shown = batch_to_proto(MessageBatch {
+            messages: vec![message()],
+            missing,
+        });
+        assert_eq!((shown.messages.len(), shown.missing_ids), (1, vec![id]));
+    }
+}
