@@ -1,2 +1,48 @@
-//! cli
-fn main() {}
+//! The `parlance` binary: reads the real environment, prints to the real terminal, and ends with a code that scripts can use.
+//!
+//! Codes: 0 done; 1 it did not work; 2 the command or the configuration is wrong; 3 ended by a second signal.
+//!
+//! To add a command: a variant in [`arguments`], and a module with its one function.
+
+mod arguments;
+mod banner;
+mod config;
+mod failure;
+mod migrate;
+mod output;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use arguments::{Arguments, Command, ConfigCommand};
+use failure::Failure;
+use output::Output;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut output = Output::standard();
+    match run(arguments.command, &mut output) {
+        Ok(code) => code,
+        Err(failure) => {
+            output.error(&failure.to_string());
+            failure.code()
+        }
+    }
+}
+
+fn run(command: Command, output: &mut Output) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Serve { config, ports_json } => {
+            serve::run(&config::load(config.config)?, ports_json, output)
+        }
+        Command::Migrate { config, dry_run } => {
+            migrate::run(&config::load(config.config)?, dry_run, output)
+        }
+        Command::Config(ConfigCommand::Check { config }) => {
+            Ok(config::check(&config::load(config.config)?, output))
+        }
+        Command::Config(ConfigCommand::Docs) => Ok(config::docs(output)),
+    }
+}

@@ -1,0 +1,33 @@
+//! `parlance migrate`.
+
+use std::process::ExitCode;
+
+use parlance_server::config::Settings;
+use parlance_server::{telemetry, wiring};
+
+use crate::failure::Failure;
+use crate::output::Output;
+
+pub(crate) fn run(
+    settings: &Settings,
+    dry_run: bool,
+    output: &mut Output,
+) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let report = runtime.block_on(async {
+        let telemetry = telemetry::init(settings)?;
+        let report = wiring::migrate(settings, dry_run).await;
+        telemetry.shutdown().await;
+        Ok::<_, Failure>(report?)
+    })?;
+    if report.migrations.is_empty() {
+        output.line("the database is up to date");
+    }
+    let verb = if dry_run { "missing" } else { "applied" };
+    for migration in report.migrations {
+        output.line(format_args!("{verb} {migration}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}

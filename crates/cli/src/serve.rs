@@ -1,0 +1,80 @@
+//! `parlance serve`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use parlance_server::config::Settings;
+use parlance_server::drain::{self, Ending};
+use parlance_server::{telemetry, wiring};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::banner;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// What still runs on threads that cannot be interrupted, such as a statement on a file, gets this long.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+
+pub(crate) fn run(
+    settings: &Settings,
+    ports_json: bool,
+    output: &mut Output,
+) -> Result<ExitCode, Failure> {
+    let runtime = runtime(settings)?;
+    let ending = runtime.block_on(serve(settings, ports_json, output));
+    match ending {
+        Ok(Ending::Forced) => runtime.shutdown_background(),
+        Ok(Ending::Finished | Ending::Cut) | Err(_) => runtime.shutdown_timeout(LAST_MOMENT),
+    }
+    Ok(match ending? {
+        Ending::Finished | Ending::Cut => ExitCode::SUCCESS,
+        Ending::Forced => ExitCode::from(3),
+    })
+}
+
+fn runtime(settings: &Settings) -> Result<Runtime, std::io::Error> {
+    let mut builder = Builder::new_multi_thread();
+    if let Some(threads) = settings.worker_threads {
+        builder.worker_threads(threads);
+    }
+    builder.enable_all().thread_name("parlance").build()
+}
+
+async fn serve(
+    settings: &Settings,
+    ports_json: bool,
+    output: &mut Output,
+) -> Result<Ending, Failure> {
+    let telemetry = telemetry::init(settings)?;
+    // Before anything that may take time: a signal during the start must not kill without a word.
+    let mut signals = drain::signals()?;
+    let started = tokio::select! {
+        started = wiring::start(settings) => started,
+        _ = signals.recv() => {
+            tracing::info!("stopped before it served");
+            telemetry.shutdown().await;
+            return Ok(Ending::Finished);
+        }
+    };
+    let running = match started {
+        Ok(running) => running,
+        Err(error) => {
+            telemetry.shutdown().await;
+            return Err(error.into());
+        }
+    };
+    if ports_json {
+        output.line(banner::ports(running.grpc, running.http));
+    } else {
+        output.line(banner::text(
+            running.grpc,
+            running.http,
+            settings.reflection,
+        ));
+    }
+    let ending = running.until_stopped(signals).await;
+    if ending != Ending::Forced {
+        telemetry.shutdown().await;
+    }
+    Ok(ending)
+}

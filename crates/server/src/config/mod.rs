@@ -1,0 +1,267 @@
+//! What the service is told: environment variables over `parlance.toml` over defaults.
+//!
+//! Pure: what the environment and the file say are arguments. To add a setting: a row in [`table::TABLE`], a field in
+//! [`Settings`], a line in `build`.
+
+mod parse;
+mod read;
+mod show;
+pub mod table;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use parlance_domain::message::Limits;
+use parlance_storage::DatabaseUrl;
+
+pub use read::{File, Origin};
+pub use show::InForce;
+
+use read::Reader;
+
+/// Everything that is configured.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The database and how it is opened.
+    pub database: parlance_storage::Settings,
+    /// How long the start keeps trying to reach it.
+    pub connect_timeout: Duration,
+    /// What is done about missing migrations at start.
+    pub migrate: Migrate,
+    /// Where gRPC is served.
+    pub grpc_listen: SocketAddr,
+    /// Where health and metrics are served.
+    pub http_listen: SocketAddr,
+    /// Whether the contract can be asked for.
+    pub reflection: bool,
+    /// Which web pages may call.
+    pub web_origins: WebOrigins,
+    /// What is logged and how.
+    pub log: Log,
+    /// Where traces go; nowhere without.
+    pub otlp_endpoint: Option<String>,
+    /// The name in traces and metrics.
+    pub service_name: String,
+    /// Largest request.
+    pub max_request_bytes: usize,
+    /// How much a message may hold.
+    pub limits: Limits,
+    /// How long events are kept.
+    pub feed_retention: Duration,
+    /// How often the feed is read.
+    pub feed_poll: Duration,
+    /// How long a `request_id` is remembered.
+    pub request_id_retention: Duration,
+    /// How long connections live and what they may do.
+    pub connections: Connections,
+    /// How long calls may go on after the signal to stop.
+    pub drain_timeout: Duration,
+    /// Threads that serve; `None` for one per core.
+    pub worker_threads: Option<usize>,
+    in_force: Vec<InForce>,
+    unused: Vec<String>,
+}
+
+/// What is done about missing migrations at start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Migrate {
+    /// They are applied.
+    Auto,
+    /// The start is refused.
+    Check,
+    /// Nobody looks.
+    Off,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// What is logged and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// A filter that has been checked.
+    pub filter: String,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+/// Which web pages may call by gRPC-Web.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WebOrigins {
+    /// Those of this machine.
+    Loopback,
+    /// All.
+    Any,
+    /// These, in lower case.
+    List(Vec<String>),
+}
+
+/// How long connections live and what they may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    /// After this the client is asked to connect anew.
+    pub max_age: Duration,
+    /// How long its calls may then go on.
+    pub max_age_grace: Duration,
+    /// Calls at a time.
+    pub max_concurrent_streams: u32,
+}
+
+/// All that is wrong with a configuration, one line each.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct Wrong(pub Vec<String>);
+
+impl Settings {
+    /// Reads what the environment and the file say.
+    pub fn load(
+        env: impl Iterator<Item = (String, String)>,
+        file: Option<File>,
+    ) -> Result<Self, Wrong> {
+        let mut reader = Reader::new(env, file);
+        let settings = build(&mut reader);
+        match settings {
+            Some(settings) if reader.problems.is_empty() => Ok(settings),
+            Some(_) | None => Err(Wrong(reader.problems)),
+        }
+    }
+
+    /// What is in force, one entry per setting, secrets masked.
+    pub fn in_force(&self) -> &[InForce] {
+        &self.in_force
+    }
+
+    /// One line for each thing that works but is likely not what was meant.
+    pub fn warnings(&self) -> Vec<String> {
+        let unused = self
+            .unused
+            .iter()
+            .map(|name| format!("{name} is set but this version does not use it"));
+        let open = [
+            ("GRPC_LISTEN", self.grpc_listen),
+            ("HTTP_LISTEN", self.http_listen),
+        ]
+        .into_iter()
+        .filter(|(_, address)| !address.ip().is_loopback())
+        .map(|(name, address)| {
+            format!("AUTH is off and {name} is {address}: whoever reaches it may read and write everything")
+        });
+        unused.chain(open).collect()
+    }
+}
+
+fn build(reader: &mut Reader) -> Option<Settings> {
+    let database = database(reader);
+    let connect_timeout = reader.get("DATABASE_CONNECT_TIMEOUT", parse::seconds(0));
+    let migrate = reader.get("MIGRATE", parse::migrate);
+    let grpc_listen = reader.get("GRPC_LISTEN", parse::address);
+    let http_listen = reader.get("HTTP_LISTEN", parse::address);
+    let auth = reader.get("AUTH", parse::optional(parse::switch));
+    let reflection = reader.get("REFLECTION", parse::switch);
+    let web_origins = reader.get("GRPC_WEB_ORIGINS", parse::origins);
+    let filter = reader.get("RUST_LOG", parse::log_filter);
+    let format = reader.get("LOG_FORMAT", parse::log_format);
+    let otlp_endpoint = reader.get(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        parse::optional(parse::endpoint),
+    );
+    let service_name = reader.get("OTEL_SERVICE_NAME", parse::text);
+    let max_request_bytes = reader.get("MAX_REQUEST_BYTES", parse::number(1..=1 << 30));
+    let limits = limits(reader);
+    let feed_retention = reader.get("FEED_RETENTION", parse::seconds(0));
+    let feed_poll = reader.get("FEED_POLL_MS", parse::number(1..=60_000));
+    let request_id_retention = reader.get("REQUEST_ID_RETENTION", parse::seconds(86_400));
+    let connections = connections(reader);
+    let drain_timeout = reader.get("DRAIN_TIMEOUT", parse::seconds(0));
+    let worker_threads = reader.get("WORKER_THREADS", parse::number(0..=1024));
+    if let (Some(auth), Some(grpc), Some(http)) = (auth, grpc_listen, http_listen) {
+        check_auth(auth, [grpc, http], &mut reader.problems);
+    }
+    Some(Settings {
+        database: database?,
+        connect_timeout: connect_timeout?,
+        migrate: migrate?,
+        grpc_listen: grpc_listen?,
+        http_listen: http_listen?,
+        reflection: reflection?,
+        web_origins: web_origins?,
+        log: Log {
+            filter: filter?,
+            format: format?,
+        },
+        otlp_endpoint: otlp_endpoint?,
+        service_name: service_name?,
+        max_request_bytes: max_request_bytes?,
+        limits: limits?,
+        feed_retention: feed_retention?,
+        feed_poll: feed_poll.map(Duration::from_millis)?,
+        request_id_retention: request_id_retention?,
+        connections: connections?,
+        drain_timeout: drain_timeout?,
+        worker_threads: worker_threads.map(|threads| (threads > 0).then_some(threads))?,
+        in_force: show::in_force(reader),
+        unused: reader.unused.clone(),
+    })
+}
+
+fn database(reader: &mut Reader) -> Option<parlance_storage::Settings> {
+    let url = reader.get("DATABASE_URL", |text| {
+        DatabaseUrl::parse(text).map_err(|error| error.to_string())
+    });
+    let pool_size = reader.get("DATABASE_POOL_SIZE", parse::number(1..=1000));
+    let ca_file = reader.get("DATABASE_CA", parse::optional(parse::text));
+    let mut database = parlance_storage::Settings::new(url?);
+    database.pool_size = pool_size?;
+    database.ca_file = ca_file?;
+    Some(database)
+}
+
+fn limits(reader: &mut Reader) -> Option<Limits> {
+    let sms_body_chars = reader.get("SMS_BODY_CHARS", parse::number(1..));
+    let body_bytes = reader.get("BODY_BYTES", parse::number(1..));
+    let metadata_bytes = reader.get("METADATA_BYTES", parse::number(1..));
+    let attachments = reader.get("MAX_ATTACHMENTS", parse::number(0..));
+    let attachment_bytes = reader.get("ATTACHMENT_BYTES", parse::number(1..));
+    Some(Limits {
+        sms_body_chars: sms_body_chars?,
+        body_bytes: body_bytes?,
+        metadata_bytes: metadata_bytes?,
+        attachments: attachments?,
+        attachment_bytes: attachment_bytes?,
+    })
+}
+
+fn connections(reader: &mut Reader) -> Option<Connections> {
+    let max_age = reader.get("CONNECTION_MAX_AGE", parse::seconds(1));
+    let max_age_grace = reader.get("CONNECTION_MAX_AGE_GRACE", parse::seconds(0));
+    let max_concurrent_streams = reader.get("MAX_CONCURRENT_STREAMS", parse::number(1..=100_000));
+    Some(Connections {
+        max_age: max_age?,
+        max_age_grace: max_age_grace?,
+        max_concurrent_streams: max_concurrent_streams?,
+    })
+}
+
+/// This version cannot tell callers apart, so it does not pretend to, nor does it open itself to a network by default.
+fn check_auth(auth: Option<bool>, addresses: [SocketAddr; 2], problems: &mut Vec<String>) {
+    let on = auth.unwrap_or_else(|| addresses.iter().any(|address| !address.ip().is_loopback()));
+    if on {
+        let why = if auth.is_some() {
+            "AUTH is on, which is not part of this version"
+        } else {
+            "an address other than loopback needs AUTH=on, which is not part of this version"
+        };
+        problems.push(format!(
+            "{why}: listen on loopback (GRPC_LISTEN and HTTP_LISTEN on 127.0.0.1), or set AUTH=off knowingly, \
+             behind a proxy that you trust"
+        ));
+    }
+}

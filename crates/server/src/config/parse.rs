@@ -1,0 +1,105 @@
+//! From the text of one setting to its value. An error is what is wrong beyond "not what is expected"; mostly nothing.
+
+use std::net::SocketAddr;
+use std::ops::RangeBounds;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::{LogFormat, Migrate, WebOrigins};
+
+pub(super) type Parsed<T> = Result<T, String>;
+
+const fn nothing_more<T>() -> Parsed<T> {
+    Err(String::new())
+}
+
+pub(super) fn number<T: FromStr + PartialOrd>(
+    range: impl RangeBounds<T>,
+) -> impl FnOnce(&str) -> Parsed<T> {
+    move |text| match text.parse() {
+        Ok(number) if range.contains(&number) => Ok(number),
+        Ok(_) => Err("out of range".to_owned()),
+        Err(_) => nothing_more(),
+    }
+}
+
+/// At most a hundred years, so that adding it to a time cannot overflow.
+pub(super) fn seconds(least: u64) -> impl FnOnce(&str) -> Parsed<Duration> {
+    move |text| number(least..=3_153_600_000)(text).map(Duration::from_secs)
+}
+
+pub(super) fn address(text: &str) -> Parsed<SocketAddr> {
+    text.parse().or_else(|_| nothing_more())
+}
+
+pub(super) fn switch(text: &str) -> Parsed<bool> {
+    match text {
+        "on" | "true" => Ok(true),
+        "off" | "false" => Ok(false),
+        _ => nothing_more(),
+    }
+}
+
+/// `None` for an empty text.
+pub(super) fn optional<T>(
+    parse: impl FnOnce(&str) -> Parsed<T>,
+) -> impl FnOnce(&str) -> Parsed<Option<T>> {
+    move |text| {
+        if text.is_empty() {
+            Ok(None)
+        } else {
+            parse(text).map(Some)
+        }
+    }
+}
+
+pub(super) fn migrate(text: &str) -> Parsed<Migrate> {
+    match text {
+        "auto" => Ok(Migrate::Auto),
+        "check" => Ok(Migrate::Check),
+        "off" => Ok(Migrate::Off),
+        _ => nothing_more(),
+    }
+}
+
+pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => nothing_more(),
+    }
+}
+
+pub(super) fn log_filter(text: &str) -> Parsed<String> {
+    tracing_subscriber::EnvFilter::try_new(text)
+        .map(|_| text.to_owned())
+        .map_err(|error| error.to_string())
+}
+
+pub(super) fn endpoint(text: &str) -> Parsed<String> {
+    match text.parse::<http::Uri>() {
+        Ok(uri) if uri.scheme().is_some() && uri.authority().is_some() => Ok(text.to_owned()),
+        Ok(_) | Err(_) => nothing_more(),
+    }
+}
+
+pub(super) fn text<T: From<String>>(text: &str) -> Parsed<T> {
+    match text {
+        // The one thing that neither a name nor a path can hold, and that would be cut off without a word.
+        text if text.contains('\0') => Err("it holds a NUL".to_owned()),
+        text => Ok(T::from(text.to_owned())),
+    }
+}
+
+pub(super) fn origins(text: &str) -> Parsed<WebOrigins> {
+    match text {
+        "loopback" => Ok(WebOrigins::Loopback),
+        "*" => Ok(WebOrigins::Any),
+        list => list
+            .split(',')
+            .map(|origin| origin.trim().trim_end_matches('/'))
+            .map(|origin| endpoint(origin).map(|origin| origin.to_ascii_lowercase()))
+            .collect::<Parsed<_>>()
+            .map(WebOrigins::List),
+    }
+}

@@ -1,0 +1,177 @@
+//! Finding the text of each setting and turning it into a value, with everything that is wrong collected on the way.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use super::table::{self, Setting};
+
+/// Where a value comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody set it.
+    Default,
+    /// `parlance.toml`.
+    File,
+    /// An environment variable.
+    Environment,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Default => "default",
+            Self::File => "file",
+            Self::Environment => "environment",
+        })
+    }
+}
+
+/// A configuration file as it was read.
+#[derive(Debug, Clone)]
+pub struct File {
+    /// Where it lies, for messages.
+    pub path: PathBuf,
+    /// What it says.
+    pub text: String,
+}
+
+/// The text of one setting.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub(super) text: String,
+    pub(super) origin: Origin,
+}
+
+/// The texts of all settings, and what is wrong with them so far.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    found: HashMap<&'static str, Found>,
+    pub(super) problems: Vec<String>,
+    pub(super) unused: Vec<String>,
+}
+
+impl Reader {
+    pub(super) fn new(env: impl Iterator<Item = (String, String)>, file: Option<File>) -> Self {
+        let mut reader = Self::default();
+        if let Some(file) = file {
+            reader.add_file(&file);
+        }
+        reader.add_env(env);
+        reader.unused.sort();
+        reader.unused.dedup();
+        reader
+    }
+
+    fn add_file(&mut self, file: &File) {
+        let path = file.path.display();
+        let table = match file.text.parse::<toml::Table>() {
+            Ok(table) => table,
+            // Only the place and the reason: the parser's own text quotes the line, and a line may hold a password.
+            Err(error) => {
+                let line = error
+                    .span()
+                    .and_then(|span| file.text.get(..span.start))
+                    .map_or(1, |before| before.matches('\n').count() + 1);
+                let reason = error.message();
+                self.problems.push(format!("{path}: line {line}: {reason}"));
+                return;
+            }
+        };
+        for (key, value) in table {
+            let name = key.to_ascii_uppercase();
+            let Some(setting) = table::find(&name).filter(|_| key == key.to_ascii_lowercase())
+            else {
+                self.refuse_key(&path.to_string(), &key, &name);
+                continue;
+            };
+            match text_of(&value) {
+                Some(text) => {
+                    let origin = Origin::File;
+                    self.found.insert(setting.name, Found { text, origin });
+                }
+                None => self.problems.push(format!(
+                    "{path}: {key} is {}; expected {}",
+                    value.type_str(),
+                    setting.expects
+                )),
+            }
+        }
+    }
+
+    fn refuse_key(&mut self, path: &str, key: &str, name: &str) {
+        if table::is_unused(name) {
+            self.unused.push(name.to_owned());
+            return;
+        }
+        let hint = table::nearest(name)
+            .map(|near| format!("; did you mean {}?", near.to_ascii_lowercase()))
+            .unwrap_or_default();
+        self.problems
+            .push(format!("{path}: {key} is not a setting{hint}"));
+    }
+
+    /// An empty variable is as none: that is how compose files and unit files pass what is not set.
+    fn add_env(&mut self, env: impl Iterator<Item = (String, String)>) {
+        for (name, text) in env.filter(|(_, text)| !text.is_empty()) {
+            if let Some(setting) = table::find(&name) {
+                let origin = Origin::Environment;
+                self.found.insert(setting.name, Found { text, origin });
+            } else if table::is_unused(&name) {
+                self.unused.push(name);
+            }
+        }
+    }
+
+    pub(super) fn found(&self, setting: &Setting) -> Found {
+        self.found.get(setting.name).cloned().unwrap_or(Found {
+            text: setting.default.to_owned(),
+            origin: Origin::Default,
+        })
+    }
+
+    /// The value, or a problem that names the setting, what was found and what is expected.
+    pub(super) fn get<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let Some(setting) = table::find(name) else {
+            self.problems.push(format!("{name} is not in the table"));
+            return None;
+        };
+        let Found { text, origin } = self.found(setting);
+        match parse(&text) {
+            Ok(value) => Some(value),
+            Err(why) => {
+                let shown = if setting.secret {
+                    "(not shown)".to_owned()
+                } else {
+                    format!("{text:?}")
+                };
+                let why = if why.is_empty() {
+                    why
+                } else {
+                    format!("{why}; ")
+                };
+                self.problems.push(format!(
+                    "{name} is {shown} ({origin}): {why}expected {}",
+                    setting.expects
+                ));
+                None
+            }
+        }
+    }
+}
+
+/// Scalars only; `reflection = true` is as good as `"on"`.
+fn text_of(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Boolean(yes) => Some(if *yes { "on" } else { "off" }.to_owned()),
+        toml::Value::Float(_)
+        | toml::Value::Datetime(_)
+        | toml::Value::Array(_)
+        | toml::Value::Table(_) => None,
+    }
+}

@@ -1,0 +1,261 @@
+//! Every setting, once: reading, checking, `parlance config check` and the documentation come from this table.
+
+/// One setting, by the name of its environment variable. In `parlance.toml` it has the same name in lower case.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// The variable.
+    pub name: &'static str,
+    /// What holds without it; empty for nothing.
+    pub default: &'static str,
+    /// What a value must be.
+    pub expects: &'static str,
+    /// What it is for.
+    pub help: &'static str,
+    /// Whether its value is never shown.
+    pub secret: bool,
+}
+
+const fn setting(
+    name: &'static str,
+    default: &'static str,
+    expects: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting {
+        name,
+        default,
+        expects,
+        help,
+        secret: false,
+    }
+}
+
+const fn secret(setting: Setting) -> Setting {
+    Setting {
+        secret: true,
+        ..setting
+    }
+}
+
+const SECONDS: &str = "a whole number of seconds";
+const BYTES: &str = "a whole number of bytes, at least 1";
+const SWITCH: &str = "on or off";
+const ADDRESS: &str = "an address with a port, such as 127.0.0.1:50051";
+
+/// All of them, in the order in which they are shown.
+pub const TABLE: &[Setting] = &[
+    secret(setting(
+        "DATABASE_URL",
+        "sqlite://data/parlance.db",
+        "sqlite:///path, sqlite://relative/path or postgres://user:password@host/database",
+        "where everything is kept",
+    )),
+    setting(
+        "DATABASE_POOL_SIZE",
+        "16",
+        "a whole number from 1 to 1000",
+        "most connections to the database; on SQLite the readers",
+    ),
+    setting(
+        "DATABASE_CA",
+        "",
+        "a path",
+        "a PEM file of certificates to trust for Postgres, besides the public ones",
+    ),
+    setting(
+        "DATABASE_CONNECT_TIMEOUT",
+        "30",
+        SECONDS,
+        "how long the start keeps trying to reach the database",
+    ),
+    setting(
+        "MIGRATE",
+        "auto",
+        "auto, check or off",
+        "at start: apply missing migrations, refuse to start while some are missing, or do not look",
+    ),
+    setting(
+        "GRPC_LISTEN",
+        "127.0.0.1:50051",
+        ADDRESS,
+        "where gRPC and gRPC-Web are served; port 0 takes a free one",
+    ),
+    setting(
+        "HTTP_LISTEN",
+        "127.0.0.1:8080",
+        ADDRESS,
+        "where health and metrics are served; port 0 takes a free one",
+    ),
+    setting(
+        "AUTH",
+        "",
+        SWITCH,
+        "whether callers must prove who they are; off where both addresses are loopback, else on",
+    ),
+    setting(
+        "REFLECTION",
+        "on",
+        SWITCH,
+        "whether clients may ask for the contract (grpcurl, buf curl)",
+    ),
+    setting(
+        "GRPC_WEB_ORIGINS",
+        "loopback",
+        "loopback, *, or origins separated by commas, such as https://app.example.com",
+        "which web pages may call by gRPC-Web; loopback: those of this machine",
+    ),
+    setting(
+        "RUST_LOG",
+        "info",
+        "a level or a filter, such as info,parlance_app=debug",
+        "what is logged",
+    ),
+    setting(
+        "LOG_FORMAT",
+        "text",
+        "text or json",
+        "how log lines look; they go to the standard error output",
+    ),
+    setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "",
+        "a URL, such as http://127.0.0.1:4317",
+        "where traces go, by OTLP over gRPC; without it none are made",
+    ),
+    setting(
+        "OTEL_SERVICE_NAME",
+        "parlance",
+        "a name",
+        "the name in traces and metrics",
+    ),
+    setting("MAX_REQUEST_BYTES", "4194304", BYTES, "largest request"),
+    setting(
+        "SMS_BODY_CHARS",
+        "1600",
+        "a whole number, at least 1",
+        "characters of an SMS or MMS body",
+    ),
+    setting(
+        "BODY_BYTES",
+        "262144",
+        BYTES,
+        "bytes of any other body, and of an HTML body",
+    ),
+    setting(
+        "METADATA_BYTES",
+        "16384",
+        BYTES,
+        "bytes of a message's or conversation's metadata as JSON",
+    ),
+    setting(
+        "MAX_ATTACHMENTS",
+        "10",
+        "a whole number",
+        "attachments of one message",
+    ),
+    setting(
+        "ATTACHMENT_BYTES",
+        "26214400",
+        BYTES,
+        "bytes of one attachment",
+    ),
+    setting(
+        "FEED_RETENTION",
+        "86400",
+        SECONDS,
+        "how long events are kept for watchers who were away",
+    ),
+    setting(
+        "FEED_POLL_MS",
+        "25",
+        "a whole number of milliseconds, at least 1",
+        "how often the feed is read for what other instances wrote",
+    ),
+    setting(
+        "REQUEST_ID_RETENTION",
+        "172800",
+        "a whole number of seconds, at least 86400",
+        "how long a request_id is remembered; clients rely on a day",
+    ),
+    setting(
+        "CONNECTION_MAX_AGE",
+        "1800",
+        "a whole number of seconds, at least 1",
+        "after this, give or take a tenth, a client is asked to connect anew, so that load spreads",
+    ),
+    setting(
+        "CONNECTION_MAX_AGE_GRACE",
+        "30",
+        SECONDS,
+        "how long calls may then go on before the connection is closed",
+    ),
+    setting(
+        "MAX_CONCURRENT_STREAMS",
+        "256",
+        "a whole number from 1 to 100000",
+        "calls at a time on one connection",
+    ),
+    setting(
+        "DRAIN_TIMEOUT",
+        "20",
+        SECONDS,
+        "how long calls may go on after SIGTERM or SIGINT",
+    ),
+    setting(
+        "WORKER_THREADS",
+        "0",
+        "a whole number from 0 to 1024",
+        "threads that serve; 0 for one per core",
+    ),
+];
+
+/// Names of settings that this version does not read. Somebody who sets one expects something of it, so it is named in a warning.
+const UNUSED_NAMES: &[&str] = &["SMTP_URL", "WEBHOOK_LISTEN", "PUBLIC_URL"];
+const UNUSED_PREFIXES: &[&str] = &["REDIS_", "CACHE_", "TWILIO_", "SENDGRID_", "TLS_", "JWT_"];
+
+/// The setting of that name.
+pub(super) fn find(name: &str) -> Option<&'static Setting> {
+    TABLE.iter().find(|setting| setting.name == name)
+}
+
+/// Whether it is a setting of the product that this version does not read.
+pub(super) fn is_unused(name: &str) -> bool {
+    UNUSED_NAMES.contains(&name)
+        || UNUSED_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+}
+
+/// The known name that is most like this one, if any is like it at all.
+pub(super) fn nearest(name: &str) -> Option<&'static str> {
+    TABLE
+        .iter()
+        .map(|setting| (strsim::jaro_winkler(name, setting.name), setting.name))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}
+
+/// The table as Markdown: what `docs/configuration.md` holds.
+pub fn markdown() -> String {
+    let mut lines = vec![
+        "| variable | default | value | meaning |".to_owned(),
+        "|---|---|---|---|".to_owned(),
+    ];
+    lines.extend(TABLE.iter().map(|setting| {
+        let Setting {
+            name,
+            default,
+            expects,
+            help,
+            secret: _,
+        } = setting;
+        let default = if default.is_empty() {
+            String::new()
+        } else {
+            format!("`{default}`")
+        };
+        format!("| `{name}` | {default} | {expects} | {help} |")
+    }));
+    lines.join("\n") + "\n"
+}

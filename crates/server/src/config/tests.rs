@@ -1,0 +1,181 @@
+use std::time::Duration;
+
+use super::*;
+
+fn env(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
+    let pairs: Vec<_> = pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    pairs.into_iter()
+}
+
+fn file(text: &str) -> File {
+    File {
+        path: "parlance.toml".into(),
+        text: text.to_owned(),
+    }
+}
+
+fn problems(pairs: &[(&str, &str)], text: &str) -> Vec<String> {
+    Settings::load(env(pairs), Some(file(text))).unwrap_err().0
+}
+
+#[test]
+fn nothing_is_needed() {
+    let settings = Settings::load(env(&[]), None).unwrap();
+    assert_eq!(settings.grpc_listen.to_string(), "127.0.0.1:50051");
+    assert_eq!(settings.http_listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(
+        settings.database.url.to_string(),
+        "sqlite://data/parlance.db"
+    );
+    assert_eq!(settings.limits, Limits::default());
+    assert_eq!(settings.max_request_bytes, 4 * 1024 * 1024);
+    assert_eq!(settings.worker_threads, None);
+    assert_eq!(settings.otlp_endpoint, None);
+    assert!(settings.warnings().is_empty());
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_the_file_over_the_default() {
+    let text = "drain_timeout = 7\nfeed_poll_ms = 50\nreflection = false";
+    let settings = Settings::load(env(&[("FEED_POLL_MS", "60")]), Some(file(text))).unwrap();
+    assert_eq!(settings.drain_timeout, Duration::from_secs(7));
+    assert_eq!(settings.feed_poll, Duration::from_millis(60));
+    assert!(!settings.reflection);
+    let shown = |name: &str| {
+        let found = settings.in_force().iter().find(|entry| entry.name == name);
+        found.unwrap().to_string()
+    };
+    assert_eq!(shown("FEED_POLL_MS"), "FEED_POLL_MS=60 (environment)");
+    assert_eq!(shown("DRAIN_TIMEOUT"), "DRAIN_TIMEOUT=7 (file)");
+    assert_eq!(shown("MIGRATE"), "MIGRATE=auto (default)");
+}
+
+#[test]
+fn an_empty_variable_is_as_none() {
+    let settings = Settings::load(
+        env(&[("DRAIN_TIMEOUT", "")]),
+        Some(file("drain_timeout = 7")),
+    )
+    .unwrap();
+    assert_eq!(settings.drain_timeout, Duration::from_secs(7));
+}
+
+#[test]
+fn an_unknown_key_names_the_nearest_known_one() {
+    assert_eq!(
+        problems(&[], "grpc_listne = \"x\""),
+        ["parlance.toml: grpc_listne is not a setting; did you mean grpc_listen?"]
+    );
+    assert_eq!(
+        problems(&[], "zzz = 1"),
+        ["parlance.toml: zzz is not a setting"]
+    );
+    assert_eq!(
+        problems(&[], "Migrate = \"auto\""),
+        ["parlance.toml: Migrate is not a setting; did you mean migrate?"]
+    );
+}
+
+#[test]
+fn everything_wrong_is_said_at_once() {
+    let found = problems(
+        &[
+            ("GRPC_LISTEN", "localhost"),
+            ("MIGRATE", "always"),
+            ("DATABASE_POOL_SIZE", "0"),
+        ],
+        "log_format = \"xml\"\nworker_threads = [1]\ndrain_timeout = -1",
+    );
+    assert_eq!(
+        found,
+        [
+            "parlance.toml: worker_threads is array; expected a whole number from 0 to 1024",
+            "DATABASE_POOL_SIZE is \"0\" (environment): out of range; expected a whole number from 1 to 1000",
+            "MIGRATE is \"always\" (environment): expected auto, check or off",
+            "GRPC_LISTEN is \"localhost\" (environment): expected an address with a port, such as 127.0.0.1:50051",
+            "LOG_FORMAT is \"xml\" (file): expected text or json",
+            "DRAIN_TIMEOUT is \"-1\" (file): expected a whole number of seconds",
+        ]
+    );
+}
+
+#[test]
+fn a_secret_is_shown_neither_in_force_nor_when_wrong() {
+    let url = "postgres://chat:hunter2@db/chat";
+    let settings = Settings::load(env(&[("DATABASE_URL", url)]), None).unwrap();
+    let shown = settings.in_force()[0].to_string();
+    assert_eq!(
+        shown,
+        "DATABASE_URL=postgres://chat:***@db/chat (environment)"
+    );
+
+    let wrong = problems(&[("DATABASE_URL", "mysql://chat:hunter2@db")], "").join("\n");
+    assert!(wrong.contains("DATABASE_URL is (not shown)"), "{wrong}");
+    assert!(!wrong.contains("hunter2"), "{wrong}");
+
+    let broken = problems(&[], "database_url = postgres://chat:hunter2@db").join("\n");
+    assert!(broken.starts_with("parlance.toml: line 1: "), "{broken}");
+    assert!(!broken.contains("hunter2"), "{broken}");
+}
+
+#[test]
+fn it_does_not_open_itself_to_a_network_by_default() {
+    let open = [("GRPC_LISTEN", "0.0.0.0:50051")];
+    let refused = problems(&open, "");
+    assert!(refused[0].contains("AUTH=off knowingly"), "{refused:?}");
+    assert_eq!(problems(&[("AUTH", "on")], "").len(), 1);
+
+    let settings = Settings::load(env(&open), Some(file("auth = \"off\""))).unwrap();
+    assert_eq!(settings.warnings().len(), 1);
+}
+
+#[test]
+fn what_this_version_does_not_use_is_named() {
+    let settings = Settings::load(
+        env(&[("REDIS_URL", "redis://h"), ("HOME", "/root")]),
+        Some(file("smtp_url = \"smtp://h\"")),
+    );
+    assert_eq!(
+        settings.unwrap().warnings(),
+        [
+            "REDIS_URL is set but this version does not use it",
+            "SMTP_URL is set but this version does not use it"
+        ]
+    );
+}
+
+#[test]
+fn origins_are_loopback_all_or_a_list() {
+    let load = |text: &str| Settings::load(env(&[("GRPC_WEB_ORIGINS", text)]), None);
+    let list = load("https://A.example, https://b.example:8443/").unwrap();
+    let expected = ["https://a.example", "https://b.example:8443"].map(str::to_owned);
+    assert_eq!(list.web_origins, WebOrigins::List(expected.into()));
+    assert_eq!(load("*").unwrap().web_origins, WebOrigins::Any);
+    assert!(load("a.example").is_err());
+}
+
+#[test]
+fn names_are_unique_and_defaults_are_legal() {
+    let mut names: Vec<_> = table::TABLE.iter().map(|setting| setting.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), table::TABLE.len());
+    // That all defaults parse is `nothing_is_needed`; here, that every row is read: a wrong value must be noticed.
+    for setting in table::TABLE {
+        let free = ["DATABASE_CA", "OTEL_SERVICE_NAME"].contains(&setting.name);
+        let outcome = Settings::load(env(&[(setting.name, "=,=")]), None);
+        assert_eq!(outcome.is_ok(), free, "{}", setting.name);
+    }
+}
+
+#[test]
+fn the_documentation_holds_the_table() {
+    let docs = include_str!("../../../../docs/configuration.md");
+    assert!(
+        docs.contains(&table::markdown()),
+        "put the output of `parlance config docs` into docs/configuration.md"
+    );
+}

@@ -1,0 +1,54 @@
+//! The HTTP port: whether the process lives, whether calls should come, what it has counted.
+//!
+//! No route reads a body: hyper closes a connection whose request has one that nobody wants. Heads are limited in size and
+//! time by [`Options::http`](crate::listen::Options::http).
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use crate::readiness::Readiness;
+use crate::telemetry::metrics::Metrics;
+
+/// What the routes need.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// Whether calls should come.
+    pub readiness: Arc<Readiness>,
+    /// What was counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The routes.
+pub fn router(parts: Parts) -> Router {
+    Router::new()
+        // Served until the drain is over and the port closes: that the process lives is all it says.
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(parts)
+}
+
+async fn ready(State(parts): State<Parts>) -> Response {
+    match parts.readiness.check().await {
+        Ok(()) => "ready\n".into_response(),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
+    }
+}
+
+async fn metrics(State(parts): State<Parts>) -> Response {
+    match parts.metrics.text() {
+        Ok(text) => {
+            let kind = "text/plain; version=0.0.4; charset=utf-8";
+            ([(header::CONTENT_TYPE, kind)], text).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "metrics cannot be shown");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

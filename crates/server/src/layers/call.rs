@@ -1,0 +1,154 @@
+//! The record of one call: opened when it comes, closed exactly once, whichever way it ends.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{HeaderMap, HeaderValue};
+use tonic::Code;
+use tracing::Span;
+
+use super::methods::{Method, Methods};
+use crate::shutdown::Shutdown;
+use crate::telemetry::metrics::RpcMetrics;
+use crate::telemetry::trace;
+
+/// What all calls share.
+#[derive(Debug)]
+pub struct Shared {
+    pub(super) methods: Methods,
+    pub(super) metrics: RpcMetrics,
+    pub(super) shutdown: Shutdown,
+    /// Whether anybody collects traces.
+    pub(super) traced: bool,
+}
+
+impl Shared {
+    /// For one port.
+    pub fn new(
+        methods: Methods,
+        metrics: RpcMetrics,
+        shutdown: Shutdown,
+        traced: bool,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            methods,
+            metrics,
+            shutdown,
+            traced,
+        })
+    }
+}
+
+/// One call. Dropped without [`finish`](Self::finish), its client has left.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) shared: Arc<Shared>,
+    method: usize,
+    started: Instant,
+    pub(super) span: Span,
+    /// What the client calls this call; boxed, since most clients send neither.
+    ids: Option<Box<Ids>>,
+    finished: bool,
+}
+
+#[derive(Debug)]
+struct Ids {
+    trace: Option<HeaderValue>,
+    request: Option<HeaderValue>,
+}
+
+impl Call {
+    pub(super) fn new(shared: Arc<Shared>, method: usize, headers: &HeaderMap) -> Self {
+        shared.metrics.enter();
+        let span = {
+            let Method {
+                path,
+                service,
+                name,
+                ..
+            } = shared.methods.at(method);
+            trace::span(shared.traced, headers, path, service, name)
+        };
+        let trace = headers.get("traceparent").cloned();
+        let request = headers.get("x-request-id").cloned();
+        let ids = (trace.is_some() || request.is_some()).then(|| Box::new(Ids { trace, request }));
+        Self {
+            shared,
+            method,
+            started: Instant::now(),
+            span,
+            ids,
+            finished: false,
+        }
+    }
+
+    pub(super) fn method(&self) -> &Method {
+        self.shared.methods.at(self.method)
+    }
+
+    /// How it ended. The first word counts.
+    pub(super) fn finish(&mut self, code: Code) {
+        if std::mem::replace(&mut self.finished, true) {
+            return;
+        }
+        self.shared.metrics.leave();
+        let method = self.method();
+        method.metrics.record(code, self.started.elapsed());
+        trace::record_end(&self.span, code);
+        if matches!(code, Code::Internal | Code::Unknown | Code::DataLoss) {
+            let ids = self.ids.as_deref();
+            let trace = ids.and_then(|ids| ids.trace.as_ref()).and_then(trace_id);
+            let request = ids.and_then(|ids| ids.request.as_ref()).and_then(harmless);
+            self.span.in_scope(|| {
+                tracing::error!(
+                    rpc = method.path.as_str(),
+                    code = ?code,
+                    trace_id = trace,
+                    request_id = request,
+                    "a call failed"
+                );
+            });
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.finish(Code::Cancelled);
+    }
+}
+
+/// The second part of `00-<trace id>-<span id>-<flags>`.
+fn trace_id(traceparent: &HeaderValue) -> Option<&str> {
+    let id = traceparent.to_str().ok()?.split('-').nth(1)?;
+    (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
+}
+
+/// An id and nothing else: what a client may put into our log is short and has no spaces, line ends or addresses.
+fn harmless(id: &HeaderValue) -> Option<&str> {
+    let id = id.to_str().ok()?;
+    let legal =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
+    (id.len() <= 64 && id.bytes().all(legal)).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ids_come_into_the_log() {
+        let value = HeaderValue::from_static;
+        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+        assert_eq!(
+            trace_id(&value(
+                "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+            )),
+            Some(id)
+        );
+        assert_eq!(trace_id(&value("00-short-00f067aa0ba902b7-01")), None);
+        assert_eq!(harmless(&value("req-1.2:a_B")), Some("req-1.2:a_B"));
+        assert_eq!(harmless(&value("a@b.example")), None);
+        assert_eq!(harmless(&value("two words")), None);
+    }
+}

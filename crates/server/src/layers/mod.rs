@@ -1,0 +1,27 @@
+//! What stands between a connection and a handler.
+//!
+//! ```text
+//! connection ─▶ Edge ─┬─ gRPC ──────────────▶ Rpc ─▶ routes
+//!                     └─ gRPC-Web ─ CORS ───▶ Rpc ─▶ routes
+//! ```
+//!
+//! Invariants:
+//! * A call is recorded exactly once, with the code that its client sees.
+//! * A call that ends early drops its handler at once.
+//! * A panic ends its call, not the process.
+//! * Labels come from the contract, never from a request.
+
+mod call;
+mod deadline;
+mod edge;
+mod faults;
+mod methods;
+mod reply;
+mod rewrite;
+mod rpc;
+mod web;
+
+pub use call::Shared;
+pub use edge::Edge;
+pub use methods::{Methods, Shape};
+pub use reply::Reply;

@@ -1,0 +1,196 @@
+//! Around every call: its deadline, its panics, its record. One service and one future instead of a layer for each, since
+//! every layer is paid by every call.
+
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tower::Service;
+
+use super::call::{Call, Shared};
+use super::methods::{Methods, Shape};
+use super::reply::Reply;
+use super::{deadline, faults, rewrite};
+
+/// The service around the routes.
+#[derive(Debug, Clone)]
+pub(super) struct Rpc<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+impl<S> Rpc<S> {
+    /// Around these.
+    pub(super) fn new(inner: S, shared: Arc<Shared>) -> Self {
+        Self { inner, shared }
+    }
+}
+
+impl<S, B> Service<Request<B>> for Rpc<S>
+where
+    S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
+{
+    type Response = Response<Reply>;
+    type Error = Infallible;
+    type Future = RpcFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let path = request.uri().path();
+        let Some(method) = self.shared.methods.find(path) else {
+            let call = Call::new(
+                Arc::clone(&self.shared),
+                Methods::other(),
+                request.headers(),
+            );
+            return RpcFuture::refusal(call, faults::unknown_method(path));
+        };
+        let shape = self.shared.methods.at(method).shape;
+        let call = Call::new(Arc::clone(&self.shared), method, request.headers());
+        let Ok(timeout) = deadline::of(request.headers(), shape) else {
+            return RpcFuture::refusal(call, faults::malformed_timeout());
+        };
+        if timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return RpcFuture::refusal(call, faults::deadline_exceeded());
+        }
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        // A handler can panic before it returns its future.
+        match catch_unwind(AssertUnwindSafe(|| {
+            call.span.in_scope(|| self.inner.call(request))
+        })) {
+            Ok(inner) => RpcFuture {
+                inner: Some(inner),
+                timeout: None,
+                deadline,
+                call: Some(call),
+                refusal: None,
+            },
+            Err(_) => RpcFuture::refusal(call, faults::internal()),
+        }
+    }
+}
+
+pin_project! {
+    /// One call until its reply begins.
+    pub struct RpcFuture<F> {
+        #[pin]
+        inner: Option<F>,
+        // Made when the call first has to wait: an answer from memory needs no timer.
+        #[pin]
+        timeout: Option<Sleep>,
+        deadline: Option<Instant>,
+        call: Option<Call>,
+        refusal: Option<Status>,
+    }
+}
+
+impl<F> RpcFuture<F> {
+    fn refusal(call: Call, status: Status) -> Self {
+        Self {
+            inner: None,
+            timeout: None,
+            deadline: None,
+            call: Some(call),
+            refusal: Some(status),
+        }
+    }
+}
+
+impl<F> Future for RpcFuture<F>
+where
+    F: Future<Output = Result<Response<Body>, Infallible>>,
+{
+    type Output = Result<Response<Reply>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let (Some(call), Some(inner)) = (this.call.as_mut(), this.inner.as_mut().as_pin_mut())
+        else {
+            let status = this.refusal.take().unwrap_or_else(faults::internal);
+            return Poll::Ready(Ok(refuse(this.call.take(), &status)));
+        };
+        let polled = {
+            let _entered = call.span.enter();
+            catch_unwind(AssertUnwindSafe(|| inner.poll(cx)))
+        };
+        let status = match polled {
+            Ok(Poll::Ready(Ok(response))) => {
+                return Poll::Ready(Ok(begin(this.call.take(), response, *this.deadline)));
+            }
+            Ok(Poll::Ready(Err(never))) => match never {},
+            Ok(Poll::Pending) => {
+                let Some(deadline) = *this.deadline else {
+                    return Poll::Pending;
+                };
+                if this.timeout.is_none() {
+                    this.timeout.set(Some(sleep_until(deadline)));
+                }
+                match this
+                    .timeout
+                    .as_mut()
+                    .as_pin_mut()
+                    .map(|timeout| timeout.poll(cx))
+                {
+                    Some(Poll::Ready(())) => faults::deadline_exceeded(),
+                    Some(Poll::Pending) | None => return Poll::Pending,
+                }
+            }
+            Err(_) => faults::internal(),
+        };
+        // Now, not when the answer has been sent: dropping it is what stops its statement in the database.
+        this.inner.set(None);
+        Poll::Ready(Ok(refuse(this.call.take(), &status)))
+    }
+}
+
+/// An answer that ends with its head.
+fn refuse(call: Option<Call>, status: &Status) -> Response<Reply> {
+    if let Some(mut call) = call {
+        call.finish(status.code());
+    }
+    let mut response = Response::new(Reply::done(Body::empty()));
+    let headers = response.headers_mut();
+    headers.insert(
+        http::header::CONTENT_TYPE,
+        tonic::metadata::GRPC_CONTENT_TYPE,
+    );
+    rewrite::write(status, headers);
+    response
+}
+
+/// The head of a reply has come; if it is not its end as well, the body goes on being watched.
+fn begin(
+    call: Option<Call>,
+    response: Response<Body>,
+    deadline: Option<Instant>,
+) -> Response<Reply> {
+    let (mut head, body) = response.into_parts();
+    let Some(mut call) = call else {
+        return Response::from_parts(head, Reply::done(body));
+    };
+    if let Some(code) = rewrite::settle(&mut head.headers, &call.method().path) {
+        call.finish(code);
+        // A status that tonic put aside for layers, and that may have been replaced.
+        head.extensions.remove::<Status>();
+        return Response::from_parts(head, Reply::done(body));
+    }
+    if head.status != http::StatusCode::OK {
+        call.finish(Code::Unknown);
+    }
+    let reply = match call.method().shape {
+        // All of it is there already.
+        Shape::Unary => Reply::unary(body, call),
+        Shape::Stream | Shape::EndlessStream => Reply::stream(body, call, deadline),
+    };
+    Response::from_parts(head, reply)
+}

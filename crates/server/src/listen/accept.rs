@@ -1,0 +1,86 @@
+//! The loop that accepts.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+use super::{Options, ReplyBody, Serve, conn};
+use crate::shutdown::Shutdown;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Serves until the shutdown, and returns when the last connection is closed.
+pub async fn serve<S, B>(listener: TcpListener, service: S, options: Options, shutdown: Shutdown)
+where
+    S: Serve<B>,
+    B: ReplyBody,
+{
+    let options = Arc::new(options);
+    // Nothing is ever sent: each connection holds a sender, so the channel closes with the last one.
+    let (open, mut all_closed) = mpsc::channel::<std::convert::Infallible>(1);
+    let mut pause = FIRST_PAUSE;
+    let stop = shutdown.draining();
+    tokio::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut stop => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                pause = FIRST_PAUSE;
+                let (service, options) = (service.clone(), Arc::clone(&options));
+                let (shutdown, open) = (shutdown.clone(), open.clone());
+                tokio::spawn(async move {
+                    start(stream, service, &options, &shutdown).await;
+                    drop(open);
+                });
+            }
+            // The client was gone before we came: the next one waits.
+            Err(error) if concerns_one_connection(error.kind()) => {
+                tracing::debug!(%error, "a connection was not accepted");
+            }
+            // Out of file descriptors or memory: it passes as connections close, and spinning would only hold that up.
+            Err(error) => {
+                tracing::warn!(%error, pause_ms = pause.as_millis(), "connections cannot be accepted");
+                tokio::select! {
+                    () = &mut stop => break,
+                    () = tokio::time::sleep(pause) => {}
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+    // Before waiting: new clients are refused at once instead of waiting in the backlog.
+    drop(listener);
+    drop(open);
+    all_closed.recv().await;
+}
+
+async fn start<S, B>(stream: TcpStream, service: S, options: &Options, shutdown: &Shutdown)
+where
+    S: Serve<B>,
+    B: ReplyBody,
+{
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection was gone before it was served");
+        return;
+    }
+    let _counted = options.open.enter();
+    conn::run(stream, service, options, shutdown).await;
+}
+
+const fn concerns_one_connection(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionReset
+            | ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,283 @@
+//! Everything is put together here, and only here: database, app, services, ports, and the order of their start and end.
+
+mod database;
+mod routes;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use hyper_util::service::TowerToHyperService;
+use parlance_app::{App, Environment};
+use parlance_storage::{Database, StorageError};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tonic_health::server::HealthReporter;
+
+use crate::config::{Migrate, Settings};
+use crate::drain::{Ending, drain};
+use crate::http;
+use crate::layers::{Edge, Shared};
+use crate::listen::{self, Age, OpenConnections, Options};
+use crate::readiness::{Readiness, tell};
+use crate::services::NAMES;
+use crate::shutdown::{self, Shutdown, Trigger};
+use crate::telemetry::metrics::Metrics;
+
+pub use database::migrate;
+
+/// Why the service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The port is somebody else's, or the address is not ours.
+    #[error("{setting}: cannot listen on {address}: {source}")]
+    Listen {
+        /// The setting.
+        setting: &'static str,
+        /// What it says.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The database, after all attempts.
+    #[error("DATABASE_URL: {url}: {source}")]
+    Database {
+        /// Which, without its password.
+        url: String,
+        /// What it says.
+        source: StorageError,
+    },
+    /// `MIGRATE=check` found some.
+    #[error(
+        "MIGRATE=check: the database lacks {}; run `parlance migrate`, or start with MIGRATE=auto",
+        .0.join(", ")
+    )]
+    Migrations(Vec<String>),
+    /// The contract that is compiled in cannot be served.
+    #[error("the contract cannot be read: {0}")]
+    Contract(String),
+    /// The instruments.
+    #[error("metrics cannot be set up: {0}")]
+    Metrics(#[from] opentelemetry_sdk::error::OTelSdkError),
+}
+
+/// A service that runs.
+pub struct Running {
+    /// Where gRPC is served.
+    pub grpc: SocketAddr,
+    /// Where health and metrics are served.
+    pub http: SocketAddr,
+    app: Arc<App>,
+    health: HealthReporter,
+    grpc_trigger: Trigger,
+    http_trigger: Trigger,
+    grpc_served: tokio::task::JoinHandle<()>,
+    http_served: tokio::task::JoinHandle<()>,
+    drain_timeout: Duration,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running")
+            .field("grpc", &self.grpc)
+            .field("http", &self.http)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Starts everything; returns when both ports are served.
+pub async fn start(settings: &Settings) -> Result<Running, StartError> {
+    for warning in settings.warnings() {
+        tracing::warn!("{warning}");
+    }
+    // First, since a port that is taken is known at once and a database may take its time.
+    let grpc = Port::reserve("GRPC_LISTEN", settings.grpc_listen)?;
+    let http = Port::reserve("HTTP_LISTEN", settings.http_listen)?;
+    let (grpc_address, http_address) = (grpc.address, http.address);
+
+    let database = database::open(settings).await?;
+    let app = App::new(
+        database.clone(),
+        app_settings(settings),
+        Environment::system(),
+    );
+    tokio::spawn(Arc::clone(&app).run_janitor());
+
+    let metrics = Arc::new(Metrics::new(&settings.service_name)?);
+    let (grpc_open, http_open) = (OpenConnections::default(), OpenConnections::default());
+    metrics.count_connections(grpc_open.clone(), http_open.clone());
+    metrics.count_database(database.clone());
+
+    let (grpc_trigger, grpc_shutdown) = shutdown::channel();
+    let (http_trigger, http_shutdown) = shutdown::channel();
+    let (health, health_service) = tonic_health::server::health_reporter();
+    let readiness = Arc::new(readiness(settings, database, grpc_shutdown.clone()));
+    let reporting = (Arc::clone(&readiness), health.clone());
+    tell(&health, &NAMES, true).await;
+    tokio::spawn(async move { reporting.0.report(&reporting.1, &NAMES).await });
+
+    let routes = routes::all(&app, health_service, settings).map_err(StartError::Contract)?;
+    let rpc = metrics.rpc();
+    let methods = routes::methods(&rpc).map_err(|error| StartError::Contract(error.to_string()))?;
+    let shared = Shared::new(
+        methods,
+        rpc,
+        grpc_shutdown.clone(),
+        settings.otlp_endpoint.is_some(),
+    );
+    let edge = Edge::new(routes, shared, settings.web_origins.clone());
+    let options = Options::grpc(
+        settings.connections.max_concurrent_streams,
+        age(settings),
+        grpc_open,
+    );
+    let grpc_served = tokio::spawn(listen::serve(grpc.listen()?, edge, options, grpc_shutdown));
+
+    let router = http::router(http::Parts { readiness, metrics });
+    let service = TowerToHyperService::new(router);
+    let http_served = tokio::spawn(listen::serve(
+        http.listen()?,
+        service,
+        Options::http(http_open),
+        http_shutdown,
+    ));
+    tracing::info!(grpc = %grpc_address, http = %http_address, "serving");
+    Ok(Running {
+        grpc: grpc_address,
+        http: http_address,
+        app,
+        health,
+        grpc_trigger,
+        http_trigger,
+        grpc_served,
+        http_served,
+        drain_timeout: settings.drain_timeout,
+    })
+}
+
+/// Health and metrics end after the calls, so that both can be watched to the end; they need not wait for anybody.
+const HTTP_DRAIN: Duration = Duration::from_secs(1);
+
+impl Running {
+    /// Serves until a signal comes and everything has ended.
+    pub async fn until_stopped(self, mut signals: mpsc::Receiver<()>) -> Ending {
+        let before = async {
+            tell(&self.health, &NAMES, false).await;
+            tell(&self.health, &[""], false).await;
+            // Watchers are told after balancers: they connect anew at once.
+            self.app.go_down();
+        };
+        let served = async {
+            if let Err(error) = self.grpc_served.await {
+                tracing::error!(%error, "the gRPC port stopped");
+            }
+        };
+        let ending = drain(
+            &mut signals,
+            &self.grpc_trigger,
+            self.drain_timeout,
+            before,
+            served,
+        )
+        .await;
+        self.http_trigger.drain();
+        if ending != Ending::Forced {
+            let _ = tokio::time::timeout(HTTP_DRAIN, self.http_served).await;
+        }
+        self.http_trigger.cut();
+        ending
+    }
+}
+
+/// An address of ours, with the setting's name for what may go wrong.
+struct Port {
+    setting: &'static str,
+    address: SocketAddr,
+    reserved: listen::Reserved,
+}
+
+impl Port {
+    fn reserve(setting: &'static str, address: SocketAddr) -> Result<Self, StartError> {
+        let found = listen::reserve(address, false)
+            .and_then(|reserved| Ok((reserved.address()?, reserved)));
+        let failed = |source| StartError::Listen {
+            setting,
+            address,
+            source,
+        };
+        let (address, reserved) = found.map_err(failed)?;
+        Ok(Self {
+            setting,
+            address,
+            reserved,
+        })
+    }
+
+    fn listen(self) -> Result<TcpListener, StartError> {
+        let Self {
+            setting,
+            address,
+            reserved,
+        } = self;
+        reserved.listen().map_err(|source| StartError::Listen {
+            setting,
+            address,
+            source,
+        })
+    }
+}
+
+fn app_settings(settings: &Settings) -> parlance_app::Settings {
+    parlance_app::Settings {
+        limits: settings.limits.clone(),
+        feed_retention: settings.feed_retention,
+        feed_poll: settings.feed_poll,
+        request_id_retention: settings.request_id_retention,
+        ..parlance_app::Settings::default()
+    }
+}
+
+fn age(settings: &Settings) -> Age {
+    Age {
+        max: settings.connections.max_age,
+        grace: settings.connections.max_age_grace,
+        random,
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the real source, which connections are handed"
+)]
+fn random() -> f64 {
+    rand::Rng::random(&mut rand::rng())
+}
+
+/// Ready is: migrated, and the database answers.
+fn readiness(settings: &Settings, database: Database, shutdown: Shutdown) -> Readiness {
+    // With `off` somebody else migrates, maybe later; until then each question looks, and after that none.
+    let migrated = Arc::new(AtomicBool::new(settings.migrate != Migrate::Off));
+    let how = settings.database.clone();
+    let probe = move || {
+        let (migrated, how, database) = (Arc::clone(&migrated), how.clone(), database.clone());
+        async move {
+            if !migrated.load(Ordering::Relaxed) {
+                match parlance_storage::pending_migrations(&how).await {
+                    Ok(report) if report.migrations.is_empty() => {
+                        migrated.store(true, Ordering::Relaxed);
+                    }
+                    Ok(_) => return Err("migrations are missing"),
+                    Err(_) => return Err("the database does not answer"),
+                }
+            }
+            database
+                .ping()
+                .await
+                .map_err(|_| "the database does not answer")
+        }
+        .boxed()
+    };
+    Readiness::new(Box::new(probe), shutdown)
+}

@@ -1,0 +1,56 @@
+//! Every gRPC service of this process: ours, health, reflection.
+
+use std::sync::Arc;
+
+use parlance_app::App;
+use tonic::service::Routes;
+use tonic_health::pb::health_server::{Health, HealthServer};
+
+use crate::config::Settings;
+use crate::layers::Methods;
+use crate::services;
+use crate::telemetry::metrics::RpcMetrics;
+
+/// These go on until somebody ends them, and know nothing of our shutdown. `WatchEvents` does: the app ends it.
+const ENDLESS: &[&str] = &[
+    "/grpc.health.v1.Health/Watch",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
+
+const CONTRACTS: &[&[u8]] = &[
+    parlance_proto::FILE_DESCRIPTOR_SET,
+    tonic_health::pb::FILE_DESCRIPTOR_SET,
+    tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+    tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+];
+
+pub(super) fn methods(metrics: &RpcMetrics) -> Result<Methods, prost::DecodeError> {
+    Methods::new(CONTRACTS, ENDLESS, metrics)
+}
+
+pub(super) fn all(
+    app: &Arc<App>,
+    health: HealthServer<impl Health>,
+    settings: &Settings,
+) -> Result<Routes, String> {
+    let routes = services::add_to(Routes::new(health), app, settings.max_request_bytes);
+    let routes = if settings.reflection {
+        with_reflection(routes).map_err(|error| error.to_string())?
+    } else {
+        routes
+    };
+    Ok(routes.prepare())
+}
+
+/// Both versions: old clients know only v1alpha.
+fn with_reflection(routes: Routes) -> Result<Routes, tonic_reflection::server::Error> {
+    let builder = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(parlance_proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    Ok(routes
+        .add_service(builder().build_v1()?)
+        .add_service(builder().build_v1alpha()?))
+}

@@ -1,0 +1,194 @@
+//! A port on the loopback interface, a client of tonic's, and one that hides nothing.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http::{HeaderMap, Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use parlance_proto::v1;
+use parlance_proto::v1::event_service_server::EventServiceServer;
+use parlance_proto::v1::sender_service_client::SenderServiceClient;
+use parlance_proto::v1::sender_service_server::SenderServiceServer;
+use parlance_server::config::WebOrigins;
+use parlance_server::layers::{Edge, Methods, Shared};
+use parlance_server::listen::{self, Age, OpenConnections, Options};
+use parlance_server::shutdown::{self, Trigger};
+use parlance_server::telemetry::metrics::Metrics;
+use parlance_testkit::eventually;
+use prost::Message;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tonic::Status;
+use tonic::service::Routes;
+use tonic::transport::Channel;
+
+use crate::services::{Actor, Stage};
+
+/// Longer than anything takes on a busy machine.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+/// Of one message in either direction.
+pub(crate) const LIMIT: usize = 4 * 1024;
+const AGELESS: Duration = Duration::from_hours(1);
+
+pub(crate) struct Port {
+    pub(crate) address: SocketAddr,
+    pub(crate) stage: Arc<Stage>,
+    pub(crate) trigger: Trigger,
+    pub(crate) open: OpenConnections,
+    pub(crate) metrics: Metrics,
+    pub(crate) served: JoinHandle<()>,
+}
+
+pub(crate) fn start() -> Port {
+    start_with(AGELESS, AGELESS)
+}
+
+pub(crate) fn start_with(max: Duration, grace: Duration) -> Port {
+    let reserved = listen::reserve("127.0.0.1:0".parse().unwrap(), false).unwrap();
+    let address = reserved.address().unwrap();
+    let (trigger, shutdown) = shutdown::channel();
+    let metrics = Metrics::new("test").unwrap();
+    let rpc = metrics.rpc();
+    let endless = ["/parlance.v1.EventService/WatchEvents"];
+    let methods = Methods::new(&[parlance_proto::FILE_DESCRIPTOR_SET], &endless, &rpc).unwrap();
+    let shared = Shared::new(methods, rpc, shutdown.clone(), false);
+    let stage = Arc::new(Stage::default());
+    let actor = Actor(Arc::clone(&stage));
+    let senders = SenderServiceServer::new(actor.clone())
+        .max_decoding_message_size(LIMIT)
+        .max_encoding_message_size(LIMIT);
+    let routes = Routes::new(senders)
+        .add_service(EventServiceServer::new(actor))
+        .prepare();
+    let edge = Edge::new(routes, shared, WebOrigins::Loopback);
+    let open = OpenConnections::default();
+    let age = Age {
+        max,
+        grace,
+        random: || 0.5,
+    };
+    let options = Options::grpc(256, age, open.clone());
+    let served = tokio::spawn(listen::serve(
+        reserved.listen().unwrap(),
+        edge,
+        options,
+        shutdown,
+    ));
+    Port {
+        address,
+        stage,
+        trigger,
+        open,
+        metrics,
+        served,
+    }
+}
+
+impl Port {
+    pub(crate) async fn client(&self) -> SenderServiceClient<Channel> {
+        SenderServiceClient::connect(format!("http://{}", self.address))
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn until_handlers_wait(&self, count: u32) {
+        eventually(SOON, async || {
+            (self.stage.waiting.load(Ordering::SeqCst) >= count).then_some(())
+        })
+        .await;
+    }
+
+    pub(crate) async fn until_connections_are(&self, count: i64) {
+        eventually(SOON, async || (self.open.count() == count).then_some(())).await;
+    }
+
+    pub(crate) async fn until_served(&mut self) {
+        tokio::time::timeout(SOON, &mut self.served)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+
+    /// Whether a line of the metrics is there.
+    pub(crate) async fn until_counted(&self, line: &str) {
+        eventually(SOON, async || {
+            let text = self.metrics.text().unwrap();
+            text.lines().any(|found| found == line).then_some(())
+        })
+        .await;
+    }
+
+    /// One call without any help.
+    pub(crate) async fn raw(&self, path: &str, headers: &[(&str, &str)], body: Bytes) -> Answer {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+                .await
+                .unwrap();
+        tokio::spawn(connection);
+        let mut request = Request::post(format!("http://{}{path}", self.address))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body)).unwrap();
+        Answer::read(sender.send_request(request).await.unwrap()).await
+    }
+}
+
+/// All of a reply.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) code: http::StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) trailers: Option<HeaderMap>,
+}
+
+impl Answer {
+    pub(crate) async fn read(response: Response<hyper::body::Incoming>) -> Self {
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.unwrap();
+        let trailers = body.trailers().cloned();
+        Self {
+            code: head.status,
+            headers: head.headers,
+            body: body.to_bytes(),
+            trailers,
+        }
+    }
+
+    /// A reply that was nothing but its end.
+    pub(crate) fn trailers_only(&self) -> Status {
+        assert_eq!((self.body.len(), &self.trailers), (0, &None));
+        Status::from_header_map(&self.headers).expect("a status in the head")
+    }
+
+    pub(crate) fn trailing(&self) -> Status {
+        assert!(!self.headers.contains_key("grpc-status"));
+        Status::from_header_map(self.trailers.as_ref().expect("trailers")).expect("a status")
+    }
+}
+
+/// A message as it stands in a body.
+pub(crate) fn framed(message: &impl Message) -> Bytes {
+    let encoded = message.encode_to_vec();
+    let mut frame = BytesMut::new();
+    frame.put_u8(0);
+    frame.put_u32(encoded.len().try_into().unwrap());
+    frame.put_slice(&encoded);
+    frame.freeze()
+}
+
+pub(crate) fn get(id: &str) -> v1::GetSenderRequest {
+    v1::GetSenderRequest { id: id.to_owned() }
+}
+
+pub(crate) const GET: &str = "/parlance.v1.SenderService/GetSender";
+pub(crate) const WATCH: &str = "/parlance.v1.EventService/WatchEvents";

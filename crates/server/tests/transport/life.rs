@@ -1,0 +1,108 @@
+//! How connections and the port come to their end.
+
+use std::time::Duration;
+
+use parlance_proto::v1::WatchEventsRequest;
+use parlance_proto::v1::event_service_client::EventServiceClient;
+use parlance_testkit::eventually;
+use tokio::net::TcpStream;
+use tonic::Code;
+use tonic_types::StatusExt as _;
+
+use crate::harness::{SOON, get, start, start_with};
+
+const SHORT: Duration = Duration::from_millis(50);
+const LONG: Duration = Duration::from_hours(1);
+
+#[tokio::test]
+async fn a_drain_lets_calls_finish_and_nobody_in() {
+    let mut port = start();
+    let mut client = port.client().await;
+    let call = tokio::spawn({
+        let mut client = client.clone();
+        async move { client.get_sender(get("wait")).await }
+    });
+    port.until_handlers_wait(1).await;
+
+    port.trigger.drain();
+    eventually(SOON, async || TcpStream::connect(port.address).await.err()).await;
+    // GOAWAY: the client takes its next call elsewhere, and there is nothing.
+    eventually(SOON, async || client.get_sender(get("a")).await.err()).await;
+    assert!(!port.served.is_finished(), "a call is still open");
+
+    port.stage.go.add_permits(1);
+    assert_eq!(call.await.unwrap().unwrap().into_inner().id, "wait");
+    port.until_served().await;
+    assert_eq!(port.open.count(), 0);
+}
+
+#[tokio::test]
+async fn a_cut_ends_what_a_drain_waits_for() {
+    let mut port = start();
+    let mut client = port.client().await;
+    let call = tokio::spawn(async move { client.get_sender(get("wait")).await });
+    port.until_handlers_wait(1).await;
+    port.trigger.drain();
+    port.trigger.cut();
+    assert!(call.await.unwrap().is_err());
+    port.until_served().await;
+}
+
+#[tokio::test]
+async fn a_drain_ends_endless_streams_with_a_word() {
+    let mut port = start();
+    let url = format!("http://{}", port.address);
+    let mut client = EventServiceClient::connect(url).await.unwrap();
+    let mut events = client
+        .watch_events(WatchEventsRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(events.message().await.unwrap().is_some());
+    port.trigger.drain();
+    let error = events.message().await.unwrap_err();
+    assert_eq!(error.code(), Code::Unavailable);
+    assert_eq!(error.get_details_error_info().unwrap().reason, "GOING_AWAY");
+    assert!(error.get_details_retry_info().is_some());
+    port.until_served().await;
+}
+
+#[tokio::test]
+async fn an_idle_connection_ends_with_its_age() {
+    let port = start_with(SHORT, LONG);
+    let _stream = TcpStream::connect(port.address).await.unwrap();
+    let mut client = port.client().await;
+    client.get_sender(get("a")).await.unwrap();
+    port.until_connections_are(0).await;
+    // The client knows how to come again.
+    eventually(SOON, async || client.get_sender(get("a")).await.ok()).await;
+}
+
+#[tokio::test]
+async fn a_call_outlives_the_age_of_its_connection() {
+    let port = start_with(SHORT, LONG);
+    let mut first = port.client().await;
+    let call = tokio::spawn({
+        let mut client = first.clone();
+        async move { client.get_sender(get("wait")).await }
+    });
+    port.until_handlers_wait(1).await;
+    // A second connection for new calls means that the first was told to go.
+    eventually(SOON, async || {
+        // A call that was just being written when its connection was told to go may fail; a client repeats it.
+        first.get_sender(get("a")).await.ok()?;
+        (port.open.count() == 2).then_some(())
+    })
+    .await;
+    port.stage.go.add_permits(1);
+    call.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_call_does_not_outlive_the_grace() {
+    let port = start_with(SHORT, SHORT);
+    let mut client = port.client().await;
+    let error = client.get_sender(get("wait")).await.unwrap_err();
+    assert_ne!(error.code(), Code::Ok);
+    port.until_connections_are(0).await;
+}

@@ -1,0 +1,14 @@
+//! The port as clients meet it, with two services of the contract whose handlers do what a request's id says.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic with its place is how a test fails, also in what the tests share"
+)]
+
+mod calls;
+mod harness;
+mod life;
+mod services;
+mod web;
