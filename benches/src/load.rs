@@ -231,7 +231,7 @@ async fn connect(url: &str) -> Channel {
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(1 << 26);
     let channel = endpoint.connect().await;
-    channel.unwrap_or_else(|e| panic!("no connection to {url}: {e}"))
+    channel.unwrap_or_else(|e| panic!("no connection to {url}: {e:?}"))
 }
 
 /// The time of a call counts only when all of it lies in the measured time.

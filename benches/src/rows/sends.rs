@@ -1,5 +1,6 @@
 //! `SendMessage` on Postgres, against pgbench with the same statements.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -94,21 +95,62 @@ fn statements(lab: &Lab, binary: &Path, url: &str) -> String {
     let path = target().join("bench/send.statements.log");
     let saved = std::fs::write(&path, &written);
     saved.unwrap_or_else(|e| panic!("cannot write {}: {e}", path.display()));
-    let lines = written.lines().filter(|line| line.contains("LOG:  "));
-    let count = |words: &[&str]| {
-        lines
-            .clone()
-            .filter(|line| words.iter().any(|w| line.contains(w)))
-            .count()
-    };
-    let service_count =
-        count(&["LOG:  execute", "LOG:  statement"]) as f64 / (sends as f64).max(1.0);
-    let script_count = SCRIPT
-        .lines()
-        .filter(|line| !line.starts_with('\\'))
-        .count();
+    let Statements { run, once } = Statements::of(&written);
+    let sends = (sends as f64).max(1.0);
+    let script = SCRIPT.lines().filter(|line| !line.starts_with('\\'));
     format!(
-        "\nStatements of a send: {service_count:.1} by the service, {script_count} by pgbench (see {}).",
+        "\nStatements of a send: {:.1} by the service, {} by pgbench; prepared anew for each send: {:.1} (see {}).",
+        run as f64 / sends,
+        script.count(),
+        once as f64 / sends,
         path.display()
     )
+}
+
+/// What a log says about the statements that were run.
+struct Statements {
+    run: usize,
+    /// Under a name that never came again: each of them cost one more round trip, and planning.
+    once: usize,
+}
+
+impl Statements {
+    fn of(log: &str) -> Self {
+        let mut run = 0;
+        let mut names: HashMap<&str, usize> = HashMap::new();
+        for line in log.lines() {
+            // `2026-11-20 07:16:35.742 UTC [31065] LOG:  execute s22: SELECT`
+            if let Some((before, execute)) = line.split_once("LOG:  execute ") {
+                let (name, _) = execute.split_once(':').unwrap_or((execute, ""));
+                let process = before.rsplit_once('[').map_or(0, |(time, _)| time.len());
+                run += 1;
+                let end = before.len() + "LOG:  execute ".len() + name.len();
+                *names.entry(&line[process..end]).or_default() += 1;
+            } else if line.contains("LOG:  statement: ") {
+                run += 1;
+            }
+        }
+        let once = names.into_values().filter(|times| *times == 1).count();
+        Self { run, once }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_that_is_prepared_anew_has_a_name_of_its_own() {
+        let line = |pid, what| format!("2026-11-20 07:16:35.742 UTC [{pid}] LOG:  {what}\n");
+        let log = [
+            line(1, "statement: BEGIN"),
+            line(1, "execute s1: SELECT 1"),
+            line(1, "execute s2: UPDATE"),
+            line(1, "execute s1: SELECT 1"),
+            line(2, "execute s1: SELECT 1"),
+            "2026-11-20 07:16:35.742 UTC [1] DETAIL:  parameters: $1 = '1'\n".to_owned(),
+        ];
+        let Statements { run, once } = Statements::of(&log.concat());
+        assert_eq!((run, once), (5, 2));
+    }
 }
