@@ -69,6 +69,13 @@ impl App {
         let channel = compose::channel(&new.place, &before, !new.attachments.is_empty());
         compose::check(new, channel, false, self.limits())?;
         let (send_at, expires_at) = (send_at.filter(|at| *at > now), *expires_at);
+        if expires_at.is_some_and(|at| at <= now) {
+            // Only now: a request that is repeated after it has expired is still answered with its message.
+            return Err(Error::invalid_field(
+                "expires_at",
+                "has passed; give a later time",
+            ));
+        }
         check_schedule(channel, send_at.is_some(), expires_at.is_some())?;
 
         let sender = match channel {

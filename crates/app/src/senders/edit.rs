@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use parlance_domain::{Owner, Sender, SenderId, SenderStatus};
+use parlance_domain::{Channel, Owner, Sender, SenderId, SenderStatus};
 
 use super::sender_not_found;
 use crate::App;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::write::{check_etag, held};
 
 /// What `edit_sender` takes: `None` leaves a field as it is, `Some(None)` clears it.
@@ -40,6 +40,12 @@ impl App {
             .ok_or_else(|| sender_not_found(edit.id))?;
         check_etag(edit.etag.as_deref(), found.version)?;
         let mut sender = self.edited_sender(&found, edit);
+        if sender.channel != Channel::Email && !sender.reply_domain.is_empty() {
+            return Err(Error::invalid_field(
+                "sender.reply_domain",
+                "only mail has one; leave it out",
+            ));
+        }
         if sender == found {
             tx.rollback().await?;
             return Ok(found);

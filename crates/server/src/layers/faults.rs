@@ -53,7 +53,7 @@ pub(super) fn unknown_method(path: &str) -> Status {
 }
 
 pub(super) fn going_away() -> Status {
-    let mut details = details("GOING_AWAY");
+    let mut details = details("SHUTTING_DOWN");
     details.set_retry_info(Some(RETRY_AFTER));
     let mut metadata = MetadataMap::new();
     metadata.insert("grpc-retry-pushback-ms", RETRY_AFTER_MILLIS.into());

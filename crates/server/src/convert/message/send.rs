@@ -13,11 +13,7 @@ use crate::convert::fields::Found;
 use crate::convert::{enums, request_id, time};
 
 /// Reads a request to send.
-pub(crate) fn send(
-    mut request: v1::SendMessageRequest,
-    limits: &Limits,
-    now: Timestamp,
-) -> Result<SendMessage> {
+pub(crate) fn send(mut request: v1::SendMessageRequest, limits: &Limits) -> Result<SendMessage> {
     let mut found = Found::new();
     let request_id = request_id::take(&mut found, &mut request, |r| &mut r.request_id);
     let v1::SendMessageRequest {
@@ -61,7 +57,7 @@ pub(crate) fn send(
         metadata,
     };
     let (channel, message) = message(&mut found, limits, Way::Out, place, content);
-    let (send_at, expires_at) = plan(&mut found, channel, (send_at, expires_at), now);
+    let (send_at, expires_at) = plan(&mut found, channel, (send_at, expires_at));
     let policy = enums::policy(&mut found, "policy", policy);
     found.finish(|| {
         Some(SendMessage {
@@ -84,7 +80,6 @@ fn plan(
     found: &mut Found,
     channel: Option<Channel>,
     (send_at, expires_at): Times,
-    now: Timestamp,
 ) -> (Option<Timestamp>, Option<Timestamp>) {
     if channel == Some(Channel::Chat) {
         const WHY: &str = "a chat message is there at once";
@@ -94,7 +89,10 @@ fn plan(
     }
     let send_at = time::timestamp(found, "send_at", send_at);
     let expires_at = time::timestamp(found, "expires_at", expires_at);
-    time::check_expiry(found, "expires_at", (send_at, expires_at), now);
+    // Whether it has passed is looked at once the request is known not to be a repeated one.
+    if let Some(send_at) = send_at {
+        time::check_expiry(found, "expires_at", (Some(send_at), expires_at), send_at);
+    }
     (send_at, expires_at)
 }
 
@@ -104,7 +102,7 @@ mod tests {
     use parlance_domain::Role;
 
     use super::*;
-    use crate::convert::testing::{NOW, after_now, wrong};
+    use crate::convert::testing::{after_now, wrong};
 
     fn sms() -> v1::SendMessageRequest {
         v1::SendMessageRequest {
@@ -136,7 +134,7 @@ mod tests {
     }
 
     fn read(request: v1::SendMessageRequest) -> Result<SendMessage> {
-        send(request, &Limits::default(), NOW)
+        send(request, &Limits::default())
     }
 
     #[test]
@@ -236,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_expires_after_it_is_sent_and_after_now() {
+    fn a_message_expires_after_it_is_sent() {
         let with = |send_at, expires_at| v1::SendMessageRequest {
             send_at,
             expires_at,
@@ -245,7 +243,7 @@ mod tests {
         assert!(read(with(Some(after_now(5)), Some(after_now(6)))).is_ok());
         assert!(read(with(Some(after_now(-5)), Some(after_now(1)))).is_ok());
         assert!(read(with(Some(after_now(-5)), None)).is_ok());
-        for (send_at, expires_at) in [(5, 5), (5, 4), (-5, 0), (-5, -4)] {
+        for (send_at, expires_at) in [(5, 5), (5, 4), (-5, -6)] {
             let request = with(Some(after_now(send_at)), Some(after_now(expires_at)));
             assert_eq!(
                 wrong(read(request)),

@@ -12,7 +12,7 @@ pub(super) async fn handle(
     request: Request<v1::SendMessageRequest>,
 ) -> Result<Response<v1::Message>> {
     let (owner, request) = who::split(request)?;
-    let request = convert::message::send(request, app.limits(), app.now())?;
+    let request = convert::message::send(request, app.limits())?;
     let made = app.send_message(&owner, request).await?;
     Ok(reply::replayable(made, convert::message::to_proto))
 }
