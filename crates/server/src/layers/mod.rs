@@ -19,9 +19,11 @@ mod methods;
 mod reply;
 mod rewrite;
 mod rpc;
+mod until_drain;
 mod web;
 
 pub use call::Shared;
 pub use edge::Edge;
 pub use methods::{Methods, Shape};
 pub use reply::Reply;
+pub use until_drain::UntilDrain;

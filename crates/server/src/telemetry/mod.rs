@@ -70,7 +70,7 @@ pub fn init(settings: &Settings) -> Result<Telemetry, TelemetryError> {
         LogFormat::Text => log.boxed(),
         LogFormat::Json => log.json().flatten_event(true).boxed(),
     };
-    let log = log.with_filter(EnvFilter::try_new(&settings.log.filter)?);
+    let log = log.with_filter(log_filter(&settings.log.filter)?);
     tracing_subscriber::registry()
         .with(traces)
         .with(log)
@@ -81,6 +81,17 @@ pub fn init(settings: &Settings) -> Result<Telemetry, TelemetryError> {
         tracing::error!(place, "a panic");
     }));
     Ok(Telemetry { tracer })
+}
+
+/// The libraries of OpenTelemetry tell of their own beginning and end, which says nothing to whoever runs the service.
+fn log_filter(filter: &str) -> Result<EnvFilter, TelemetryError> {
+    const QUIET: &str = "opentelemetry=warn,opentelemetry_sdk=warn,opentelemetry_otlp=warn";
+    let filter = if filter.contains("opentelemetry") {
+        filter.to_owned()
+    } else {
+        format!("{QUIET},{filter}")
+    };
+    Ok(EnvFilter::try_new(filter)?)
 }
 
 fn tracer(endpoint: &str, service_name: &str) -> Result<SdkTracerProvider, TelemetryError> {

@@ -118,7 +118,8 @@ pub async fn start(settings: &Settings) -> Result<Running, StartError> {
     tell(&health, &NAMES, true).await;
     tokio::spawn(async move { reporting.0.report(&reporting.1, &NAMES).await });
 
-    let routes = routes::all(&app, health_service, settings).map_err(StartError::Contract)?;
+    let routes = routes::all(&app, health_service, settings, &grpc_shutdown)
+        .map_err(StartError::Contract)?;
     let rpc = metrics.rpc();
     let methods = routes::methods(&rpc).map_err(|error| StartError::Contract(error.to_string()))?;
     let shared = Shared::new(

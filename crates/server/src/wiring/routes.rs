@@ -7,8 +7,9 @@ use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
 
 use crate::config::Settings;
-use crate::layers::Methods;
+use crate::layers::{Methods, UntilDrain};
 use crate::services;
+use crate::shutdown::Shutdown;
 use crate::telemetry::metrics::RpcMetrics;
 
 /// These go on until somebody ends them, and know nothing of our shutdown. `WatchEvents` does: the app ends it.
@@ -33,10 +34,11 @@ pub(super) fn all(
     app: &Arc<App>,
     health: HealthServer<impl Health>,
     settings: &Settings,
+    shutdown: &Shutdown,
 ) -> Result<Routes, String> {
     let routes = services::add_to(Routes::new(health), app, settings.max_request_bytes);
     let routes = if settings.reflection {
-        with_reflection(routes).map_err(|error| error.to_string())?
+        with_reflection(routes, shutdown).map_err(|error| error.to_string())?
     } else {
         routes
     };
@@ -44,13 +46,19 @@ pub(super) fn all(
 }
 
 /// Both versions: old clients know only v1alpha.
-fn with_reflection(routes: Routes) -> Result<Routes, tonic_reflection::server::Error> {
+fn with_reflection(
+    routes: Routes,
+    shutdown: &Shutdown,
+) -> Result<Routes, tonic_reflection::server::Error> {
     let builder = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(parlance_proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     Ok(routes
-        .add_service(builder().build_v1()?)
-        .add_service(builder().build_v1alpha()?))
+        .add_service(UntilDrain::new(builder().build_v1()?, shutdown.clone()))
+        .add_service(UntilDrain::new(
+            builder().build_v1alpha()?,
+            shutdown.clone(),
+        )))
 }

@@ -14,7 +14,7 @@ use parlance_proto::v1::event_service_server::EventServiceServer;
 use parlance_proto::v1::sender_service_client::SenderServiceClient;
 use parlance_proto::v1::sender_service_server::SenderServiceServer;
 use parlance_server::config::WebOrigins;
-use parlance_server::layers::{Edge, Methods, Shared};
+use parlance_server::layers::{Edge, Methods, Shared, UntilDrain};
 use parlance_server::listen::{self, Age, OpenConnections, Options};
 use parlance_server::shutdown::{self, Trigger};
 use parlance_server::telemetry::metrics::Metrics;
@@ -53,15 +53,26 @@ pub(crate) fn start_with(max: Duration, grace: Duration) -> Port {
     let (trigger, shutdown) = shutdown::channel();
     let metrics = Metrics::new("test").unwrap();
     let rpc = metrics.rpc();
-    let endless = ["/parlance.v1.EventService/WatchEvents"];
-    let methods = Methods::new(&[parlance_proto::FILE_DESCRIPTOR_SET], &endless, &rpc).unwrap();
+    let endless = [
+        "/parlance.v1.EventService/WatchEvents",
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    ];
+    let contracts = [
+        parlance_proto::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+    ];
+    let methods = Methods::new(&contracts, &endless, &rpc).unwrap();
     let shared = Shared::new(methods, rpc, shutdown.clone(), false);
     let stage = Arc::new(Stage::default());
     let actor = Actor(Arc::clone(&stage));
     let senders = SenderServiceServer::new(actor.clone())
         .max_decoding_message_size(LIMIT)
         .max_encoding_message_size(LIMIT);
+    let reflection = tonic_reflection::server::Builder::configure()
+        .build_v1()
+        .unwrap();
     let routes = Routes::new(senders)
+        .add_service(UntilDrain::new(reflection, shutdown.clone()))
         .add_service(EventServiceServer::new(actor))
         .prepare();
     let edge = Edge::new(routes, shared, WebOrigins::Loopback);

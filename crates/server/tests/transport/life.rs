@@ -6,7 +6,12 @@ use parlance_proto::v1::WatchEventsRequest;
 use parlance_proto::v1::event_service_client::EventServiceClient;
 use parlance_testkit::eventually;
 use tokio::net::TcpStream;
+use tokio_stream::StreamExt as _;
 use tonic::Code;
+use tonic::transport::Endpoint;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_types::StatusExt as _;
 
 use crate::harness::{SOON, get, start, start_with};
@@ -62,8 +67,32 @@ async fn a_drain_ends_endless_streams_with_a_word() {
     port.trigger.drain();
     let error = events.message().await.unwrap_err();
     assert_eq!(error.code(), Code::Unavailable);
-    assert_eq!(error.get_details_error_info().unwrap().reason, "GOING_AWAY");
+    assert_eq!(
+        error.get_details_error_info().unwrap().reason,
+        "SHUTTING_DOWN"
+    );
     assert!(error.get_details_retry_info().is_some());
+    port.until_served().await;
+}
+
+#[tokio::test]
+async fn a_drain_does_not_wait_for_a_client_that_keeps_its_half_open() {
+    let mut port = start();
+    let url = format!("http://{}", port.address);
+    let channel = Endpoint::new(url).unwrap().connect().await.unwrap();
+    let mut client = ServerReflectionClient::new(channel);
+    let request = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let silent = tokio_stream::iter([request]).chain(tokio_stream::pending());
+    let mut replies = client
+        .server_reflection_info(silent)
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(replies.message().await.unwrap().is_some());
+    port.trigger.drain();
     port.until_served().await;
 }
 
