@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 /// What still runs on threads that cannot be interrupted, such as a statement on a file, gets this long.
-const LAST_MOMENT: Duration = Duration::from_secs(1);
+const LAST_MOMENT: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(
     settings: &Settings,

@@ -19,7 +19,7 @@ pub enum Ending {
 }
 
 /// After a cut, tasks need a moment to see it; more than that they do not get.
-const AFTER_CUT: Duration = Duration::from_secs(2);
+const AFTER_CUT: Duration = Duration::from_secs(1);
 
 /// Waits for a first signal, then for `served` to end, for at most `longest`. `before` runs in between, when nobody new should
 /// come but connections are still accepted.

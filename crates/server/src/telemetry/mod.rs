@@ -22,6 +22,8 @@ use tracing_subscriber::{EnvFilter, Layer as _, filter};
 use crate::config::{LogFormat, Settings};
 
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
+/// At the end; whoever stops us waits for a drain already.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why there are no logs or traces.
 #[derive(Debug, thiserror::Error)]
@@ -115,7 +117,7 @@ impl Telemetry {
     pub async fn shutdown(self) {
         let Some(tracer) = self.tracer else { return };
         // It blocks until the exporter, which runs on this runtime, is done.
-        match tokio::task::spawn_blocking(move || tracer.shutdown()).await {
+        match tokio::task::spawn_blocking(move || tracer.shutdown_with_timeout(FLUSH_TIMEOUT)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the last traces were not sent"),
             Err(error) => tracing::warn!(%error, "the last traces were not sent"),

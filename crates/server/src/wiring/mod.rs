@@ -159,7 +159,7 @@ pub async fn start(settings: &Settings) -> Result<Running, StartError> {
 }
 
 /// Health and metrics end after the calls, so that both can be watched to the end; they need not wait for anybody.
-const HTTP_DRAIN: Duration = Duration::from_secs(1);
+const HTTP_DRAIN: Duration = Duration::from_millis(500);
 
 impl Running {
     /// Serves until a signal comes and everything has ended.
