@@ -117,7 +117,8 @@ impl Telemetry {
     pub async fn shutdown(self) {
         let Some(tracer) = self.tracer else { return };
         // It blocks until the exporter, which runs on this runtime, is done.
-        match tokio::task::spawn_blocking(move || tracer.shutdown_with_timeout(FLUSH_TIMEOUT)).await {
+        match tokio::task::spawn_blocking(move || tracer.shutdown_with_timeout(FLUSH_TIMEOUT)).await
+        {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the last traces were not sent"),
             Err(error) => tracing::warn!(%error, "the last traces were not sent"),
