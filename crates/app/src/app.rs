@@ -8,6 +8,7 @@ use parlance_domain::{AttachmentId, ConversationId, MessageId, SenderId, Timesta
 use parlance_storage::Database;
 use tokio::sync::watch;
 
+use crate::delivery::Pace;
 use crate::env::Environment;
 use crate::events::hub::Hub;
 use crate::write::Changes;
@@ -21,6 +22,8 @@ pub struct Settings {
     pub providers: Vec<String>,
     /// Whether an unknown address of ours becomes a sender by itself: while no message leaves the machine.
     pub open_senders: bool,
+    /// How the dispatcher works.
+    pub pace: Pace,
     /// How long the change feed is kept.
     pub feed_retention: Duration,
     /// How often the feed is looked at for what other instances wrote, while somebody watches.
@@ -38,6 +41,7 @@ impl Default for Settings {
             limits: Limits::default(),
             providers: vec!["simulator".to_owned()],
             open_senders: true,
+            pace: Pace::default(),
             feed_retention: DAY,
             feed_poll: Duration::from_millis(25),
             request_id_retention: DAY * 2,
@@ -95,6 +99,13 @@ impl App {
     /// Ends every watcher; whoever watches connects to another instance.
     pub fn go_down(&self) {
         self.going_down.send_replace(true);
+    }
+
+    /// A number for jitter.
+    pub(crate) fn random_number(&self) -> u64 {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&self.env.random()[..8]);
+        u64::from_le_bytes(bytes)
     }
 
     pub(crate) fn message_id(&self, now: Timestamp) -> MessageId {

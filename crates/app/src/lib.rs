@@ -11,6 +11,7 @@
 mod app;
 pub mod attachments;
 pub mod conversations;
+pub mod delivery;
 mod env;
 mod error;
 pub mod events;

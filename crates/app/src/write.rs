@@ -1,28 +1,48 @@
 //! The one way in for writes: begin, lock, check, write, commit, tell.
 
 use parlance_domain::Owner;
-use parlance_storage::{Guarded, Sink, StorageError, Touched, Tx};
+use parlance_storage::{Guarded, Sink, StorageError, Touch, Touched, Tx};
 use tokio::sync::Notify;
 
 use crate::error::{Error, Reason, Result};
 use crate::{App, etag};
 
-/// Who hears of every commit of this instance: the tail of the feed.
+/// Who hears of every commit of this instance: the tail of the feed and the dispatcher.
 #[derive(Default)]
 pub(crate) struct Changes {
-    wake: Notify,
+    news: Notify,
+    jobs: Notify,
 }
 
 impl Changes {
     /// Waits for a commit of this instance; one that came since the last wait counts.
     pub(crate) async fn wait(&self) {
-        self.wake.notified().await;
+        self.news.notified().await;
+    }
+
+    /// Waits for a commit that may have made a job.
+    pub(crate) async fn wait_for_jobs(&self) {
+        self.jobs.notified().await;
+    }
+
+    /// There may be jobs to claim.
+    pub(crate) fn there_are_jobs(&self) {
+        self.jobs.notify_one();
     }
 }
 
 impl Sink for Changes {
-    async fn committed(&self, _touched: &Touched) {
-        self.wake.notify_one();
+    async fn committed(&self, touched: &Touched) {
+        self.news.notify_one();
+        let makes_jobs = |touch: &Touch| {
+            matches!(
+                touch,
+                Touch::MessageCreated(..) | Touch::MessageChanged(..) | Touch::Sender(_)
+            )
+        };
+        if touched.touches().iter().any(makes_jobs) {
+            self.jobs.notify_one();
+        }
     }
 }
 

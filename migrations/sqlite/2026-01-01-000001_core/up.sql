@@ -94,6 +94,8 @@ CREATE TABLE messages (
 );
 CREATE UNIQUE INDEX messages_provider ON messages (owner, provider, provider_message_id)
     WHERE provider_message_id IS NOT NULL;
+-- What a provider has and has not reported about: few at any time.
+CREATE INDEX messages_open ON messages (provider, id) WHERE status IN ('sent', 'uncertain');
 CREATE INDEX messages_unread ON messages (conversation_id, sequence) WHERE counts_unread;
 
 -- The job of a message that is to leave: narrow, so that claims touch neither message, version, feed nor cache.

@@ -69,7 +69,7 @@ async fn without(tx: &mut Tx, conversation: &Conversation, gone: &Message) -> Re
     Ok(shorter)
 }
 
-pub(super) fn in_flight(found: &Message) -> Error {
+pub(crate) fn in_flight(found: &Message) -> Error {
     Error::new(
         Reason::MessageInFlight,
         "the message is just being handed over; wait until it is SENT or FAILED",

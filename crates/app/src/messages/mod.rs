@@ -19,6 +19,8 @@ pub use report::StatusReport;
 pub use send::SendMessage;
 
 pub(crate) use compose::PIECE;
+pub(crate) use delete::in_flight;
+pub(crate) use get::message_not_found;
 pub(crate) use place::{conversation_not_found, external_id_taken};
 
 use bytes::Bytes;

@@ -2,6 +2,7 @@
 
 use parlance_domain::message::{ProgressEvent, Report, ReportStatus, ReportedError};
 use parlance_domain::{EventType, Message, MessageStatus, Owner, Step, Timestamp};
+use parlance_storage::db::story::{StoryEvent, StoryKind};
 
 use super::get::{MessageRef, message_not_found};
 use crate::App;
@@ -39,6 +40,7 @@ impl App {
             .lock_message(id)
             .await?
             .ok_or_else(|| message_not_found(id))?;
+        let story = story(&found, status, error.as_ref(), occurred_at, tx.now());
         let report = Report {
             status,
             attempt: None,
@@ -48,11 +50,14 @@ impl App {
         let progress = match found.progress.clone().apply(ProgressEvent::Report(report)) {
             Step::Moved(progress) => progress,
             Step::Ignored => {
-                tx.rollback().await?;
+                // Nothing new, but it was said.
+                tx.tell_story(id, &story).await?;
+                self.commit(tx).await?;
                 return Ok(found);
             }
             Step::Illegal => return Err(illegal(&found)),
         };
+        tx.tell_story(id, &story).await?;
         let moved = progress.status != found.progress.status;
         let message = Message {
             progress,
@@ -77,6 +82,24 @@ impl App {
         }
         self.commit(tx).await?;
         Ok(message)
+    }
+}
+
+fn story(
+    found: &Message,
+    status: ReportStatus,
+    error: Option<&ReportedError>,
+    occurred_at: Option<Timestamp>,
+    now: Timestamp,
+) -> StoryEvent {
+    StoryEvent {
+        time: now,
+        kind: StoryKind::Report,
+        attempt: None,
+        provider: found.provider.clone(),
+        provider_time: occurred_at,
+        status: Some(status.into()),
+        detail: error.map(|error| error.message.clone()).unwrap_or_default(),
     }
 }
 

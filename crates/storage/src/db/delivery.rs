@@ -142,6 +142,15 @@ impl Tx {
         self.unblock_after(finished, message).await
     }
 
+    /// The last attempt of a message's job, if it has one.
+    pub async fn delivery_attempt(&mut self, message: MessageId) -> StorageResult<Option<i32>> {
+        on!(self.lease, |c, q| q::delivery::attempt(
+            c,
+            self.owner.as_str(),
+            Id(message.uuid())
+        ))
+    }
+
     /// Gives a claimed job back for later; `Stale` if its worker has lost it.
     pub async fn give_delivery_back(
         &mut self,

@@ -60,6 +60,18 @@ impl Database {
         rows.into_iter().map(Message::try_from).collect()
     }
 
+    /// Messages of the whole installation that a provider has, or may have, and has not reported about, after one of them.
+    pub async fn open_messages(
+        &self,
+        provider: &str,
+        after: Option<MessageId>,
+        limit: i64,
+    ) -> StorageResult<Vec<Message>> {
+        let after = after.map(|id| Id(id.uuid()));
+        let rows = read!(self, |c, q| q::message::open(c, provider, after, limit))?;
+        rows.into_iter().map(Message::try_from).collect()
+    }
+
     /// Messages of a conversation in a stretch of its sequence.
     pub async fn message_page(
         &self,

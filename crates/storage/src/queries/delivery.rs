@@ -10,7 +10,7 @@ use diesel_async::RunQueryDsl;
 use super::Conn;
 use crate::fields::{Id, Instant};
 use crate::rows::delivery::DeliveryRow;
-use crate::schema::deliveries;
+use crate::schema::{deliveries, senders};
 
 /// Whether messages wait for this sender.
 pub(crate) async fn waits_for(c: &mut Conn, owner: &str, sender: Id) -> QueryResult<bool> {
@@ -36,6 +36,17 @@ pub(crate) async fn queues(
         ))
         .load(c)
         .await
+}
+
+/// The last attempt of a message's job, if it has one.
+pub(crate) async fn attempt(c: &mut Conn, owner: &str, message: Id) -> QueryResult<Option<i32>> {
+    deliveries::table
+        .filter(deliveries::message_id.eq(message))
+        .filter(deliveries::owner.eq(owner))
+        .select(deliveries::attempt)
+        .get_result(c)
+        .await
+        .optional()
 }
 
 /// When the next job of the whole installation can be claimed.
@@ -78,7 +89,7 @@ pub(crate) async fn insert(c: &mut Conn, row: &DeliveryRow) -> QueryResult<()> {
         .map(|_| ())
 }
 
-/// Jobs of the whole installation that can be claimed now, locked; those that somebody else is claiming are passed over.
+/// Jobs of the whole installation that can be claimed now, locked; those of a paused sender wait; those that somebody else is claiming are passed over.
 pub(crate) async fn claimable(
     c: &mut Conn,
     now: Instant,
@@ -88,6 +99,11 @@ pub(crate) async fn claimable(
         deliveries::table
             .filter(diesel::dsl::not(deliveries::blocked))
             .filter(deliveries::due_at.le(now))
+            .filter(diesel::dsl::exists(
+                senders::table
+                    .filter(senders::id.eq(deliveries::sender_id))
+                    .filter(senders::status.eq("active"))
+            ))
             .order(deliveries::due_at)
             .limit(limit)
             .select(DeliveryRow::as_select())

@@ -44,6 +44,28 @@ pub(crate) async fn batch(c: &mut Conn, owner: &str, ids: Vec<Id>) -> QueryResul
         .await
 }
 
+/// Messages of the whole installation that a provider has, or may have, and has not reported about.
+pub(crate) async fn open(
+    c: &mut Conn,
+    provider: &str,
+    after: Option<Id>,
+    limit: i64,
+) -> QueryResult<Vec<MessageRow>> {
+    let mut query = messages::table
+        .filter(messages::provider.eq(provider.to_owned()))
+        .filter(messages::status.eq_any(["sent", "uncertain"]))
+        .into_boxed::<Db>();
+    if let Some(after) = after {
+        query = query.filter(messages::id.gt(after));
+    }
+    query
+        .order(messages::id)
+        .limit(limit)
+        .select(MessageRow::as_select())
+        .load(c)
+        .await
+}
+
 /// A page of a conversation that is not being deleted; bounded by the index on (conversation, sequence).
 pub(crate) async fn page(
     c: &mut Conn,

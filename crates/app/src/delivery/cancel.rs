@@ -1,0 +1,80 @@
+//! Calling a message back before it leaves.
+
+use parlance_domain::message::ProgressEvent;
+use parlance_domain::{EventType, Message, MessageId, Owner, Step};
+use parlance_storage::Guarded;
+use parlance_storage::db::story::{StoryEvent, StoryKind};
+
+use crate::App;
+use crate::error::{Error, Reason, Result};
+use crate::messages::{in_flight, message_not_found};
+use crate::write::held;
+
+/// What `cancel_message` takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CancelMessage {
+    /// Which message.
+    pub id: MessageId,
+}
+
+impl App {
+    /// Calls a message back that is scheduled, or pending and in nobody's hands yet.
+    pub async fn cancel_message(&self, owner: &Owner, request: CancelMessage) -> Result<Message> {
+        let CancelMessage { id } = request;
+        let mut tx = self.begin(owner).await?;
+        let found = tx
+            .lock_message(id)
+            .await?
+            .ok_or_else(|| message_not_found(id))?;
+        let progress = match found.progress.clone().apply(ProgressEvent::Cancel) {
+            Step::Moved(progress) => progress,
+            Step::Ignored => {
+                tx.rollback().await?;
+                return Ok(found);
+            }
+            Step::Illegal => return Err(illegal(&found)),
+        };
+        if tx.withdraw_delivery(&found).await? == Guarded::Stale {
+            return Err(in_flight(&found));
+        }
+        let story = StoryEvent {
+            time: tx.now(),
+            kind: StoryKind::Canceled,
+            attempt: None,
+            provider: None,
+            provider_time: None,
+            status: Some(progress.status),
+            detail: String::new(),
+        };
+        tx.tell_story(id, &story).await?;
+        let message = Message {
+            progress,
+            updated_at: tx.now(),
+            version: found.version + 1,
+            ..found.clone()
+        };
+        let user = tx
+            .conversation(found.conversation_id)
+            .await?
+            .map(|c| c.user)
+            .unwrap_or_default();
+        held(
+            tx.update_message(&found, &message, EventType::MessageStatusChanged, &user)
+                .await?,
+        )?;
+        self.commit(tx).await?;
+        Ok(message)
+    }
+}
+
+fn illegal(found: &Message) -> Error {
+    Error::new(
+        Reason::IllegalStatus,
+        format!(
+            "a message that is {} cannot be called back",
+            found.progress.status
+        ),
+    )
+    .with("status", found.progress.status)
+    .with("message_id", found.id)
+}

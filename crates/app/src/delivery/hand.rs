@@ -1,0 +1,117 @@
+//! One hand: takes one message to its provider.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parlance_domain::message::{ProgressEvent, ReportedError};
+use parlance_domain::{DeliveryPolicy, EventType, Message, Step};
+use parlance_providers::Outcome;
+use parlance_storage::db::delivery::Claim;
+
+use super::claimer::Works;
+use super::outcome::{Ended, Ending};
+use crate::error::Result;
+use crate::write::held;
+
+/// A hand-over that takes longer than this is shown as SENDING.
+const LONG: Duration = Duration::from_secs(2);
+
+pub(super) struct Hand {
+    pub(super) works: Arc<Works>,
+    pub(super) claim: Claim,
+    pub(super) message: Message,
+}
+
+impl Hand {
+    /// Hands the message over, unless there is a reason not to.
+    pub(super) async fn deliver(self) -> Ended {
+        let Self {
+            works,
+            claim,
+            message,
+        } = self;
+        let now = works.app.now();
+        works
+            .observer
+            .handed_over(message.channel, now.since(claim.due_at));
+        let channel = message.channel;
+        let ending = if claim.answer_lost && message.policy == DeliveryPolicy::AtMostOnce {
+            // A worker died while it handed this over: it may have left, and must not leave twice.
+            Ending::LeftUncertain
+        } else if message.expires_at.is_some_and(|at| at <= now) {
+            Ending::Expired
+        } else {
+            Ending::Answered(hand_over(&works, &claim, message).await)
+        };
+        Ended {
+            claim,
+            channel,
+            ending,
+        }
+    }
+}
+
+async fn hand_over(works: &Works, claim: &Claim, message: Message) -> Outcome {
+    let pace = &works.app.settings.pace;
+    let answer = tokio::time::timeout(
+        pace.provider_timeout,
+        works.carriers.hand_over(message, claim.attempt),
+    );
+    tokio::pin!(answer);
+    let answered = tokio::select! {
+        biased;
+        answered = &mut answer => answered,
+        () = tokio::time::sleep(LONG) => {
+            if let Err(error) = show_sending(works, claim).await {
+                // Only what is shown meanwhile; the outcome is written all the same.
+                tracing::debug!(%error, message_id = %claim.message_id, "a long hand-over could not be shown");
+            }
+            answer.await
+        }
+    };
+    answered.unwrap_or_else(|_| Outcome::Lost(no_answer()))
+}
+
+fn no_answer() -> ReportedError {
+    ReportedError {
+        code: "timeout".to_owned(),
+        message: "the provider did not answer in time".to_owned(),
+        provider_code: String::new(),
+    }
+}
+
+async fn show_sending(works: &Works, claim: &Claim) -> Result<()> {
+    let app = &works.app;
+    let mut tx = app.begin(&claim.owner).await?;
+    let Some(found) = tx.lock_message(claim.message_id).await? else {
+        return Ok(());
+    };
+    if tx.delivery_attempt(claim.message_id).await? != Some(claim.attempt) {
+        return Ok(());
+    }
+    let due = match found.progress.clone().apply(ProgressEvent::Due) {
+        Step::Moved(progress) => progress,
+        Step::Ignored | Step::Illegal => found.progress.clone(),
+    };
+    let Step::Moved(progress) = due.apply(ProgressEvent::HandingOver {
+        attempt: claim.attempt,
+    }) else {
+        return Ok(());
+    };
+    let message = Message {
+        progress,
+        updated_at: tx.now(),
+        version: found.version + 1,
+        ..found.clone()
+    };
+    let user = tx
+        .conversation(found.conversation_id)
+        .await?
+        .map(|c| c.user)
+        .unwrap_or_default();
+    held(
+        tx.update_message(&found, &message, EventType::MessageStatusChanged, &user)
+            .await?,
+    )?;
+    app.commit(tx).await
+}

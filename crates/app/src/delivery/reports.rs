@@ -1,0 +1,72 @@
+//! What providers tell: merged like any other report.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use parlance_domain::{Message, Owner};
+use parlance_providers::{ProviderReport, Reports, TellAgain};
+
+use crate::App;
+use crate::error::{Kind, Result};
+use crate::messages::{MessageRef, StatusReport};
+
+#[async_trait]
+impl Reports for App {
+    async fn report(&self, report: ProviderReport) -> std::result::Result<(), TellAgain> {
+        let ProviderReport {
+            owner,
+            message_id,
+            status,
+            error,
+            occurred_at,
+        } = report;
+        let which = MessageRef::Id(message_id);
+        let report = StatusReport {
+            which,
+            status,
+            error,
+            occurred_at: Some(occurred_at),
+        };
+        match self.report_status(&owner, report).await {
+            Ok(_) => Ok(()),
+            // Deleted, or in a state that takes no reports: telling it again would not change that.
+            Err(error)
+                if matches!(
+                    error.reason.kind(),
+                    Kind::NotFound | Kind::FailedPrecondition
+                ) =>
+            {
+                Ok(())
+            }
+            Err(error) => {
+                tracing::debug!(%error, %message_id, "a report could not be taken yet");
+                Err(TellAgain)
+            }
+        }
+    }
+}
+
+/// Messages that one read of what is open brings.
+const PAGE: i64 = 500;
+
+impl App {
+    /// Every message that a provider has and has not reported about, page by page: for a provider that forgets at a restart.
+    pub async fn for_each_open_message(
+        self: &Arc<Self>,
+        provider: &str,
+        mut each: impl FnMut(Owner, Message),
+    ) -> Result<()> {
+        let mut after = None;
+        loop {
+            let page = self.db.open_messages(provider, after, PAGE).await?;
+            let full = i64::try_from(page.len()).unwrap_or(i64::MAX) >= PAGE;
+            after = page.last().map(|message| message.id);
+            for message in page {
+                each(message.owner.clone(), message);
+            }
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The stories of messages.
+
+use diesel::prelude::*;
+use diesel::{pg::Pg, sqlite::Sqlite};
+
+use crate::db::story::{StoryEvent, StoryKind};
+use crate::error::{StorageError, StorageResult};
+use crate::fields::{Id, Instant};
+use crate::schema::message_events;
+use parlance_domain::MessageStatus;
+
+/// An event as it is read.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = message_events, check_for_backend(Pg, Sqlite))]
+pub(crate) struct StoryRow {
+    pub(crate) id: i64,
+    pub(crate) time: Instant,
+    pub(crate) kind: String,
+    pub(crate) attempt: Option<i32>,
+    pub(crate) provider: Option<String>,
+    pub(crate) provider_time: Option<Instant>,
+    pub(crate) status: Option<String>,
+    pub(crate) detail: String,
+}
+
+/// An event as it is written.
+#[derive(Clone, Debug, Insertable)]
+#[diesel(table_name = message_events, check_for_backend(Pg, Sqlite), treat_none_as_default_value = false)]
+pub(crate) struct NewStoryRow {
+    pub(crate) owner: String,
+    pub(crate) message_id: Id,
+    pub(crate) time: Instant,
+    pub(crate) kind: String,
+    pub(crate) attempt: Option<i32>,
+    pub(crate) provider: Option<String>,
+    pub(crate) provider_time: Option<Instant>,
+    pub(crate) status: Option<String>,
+    pub(crate) detail: String,
+}
+
+impl TryFrom<StoryRow> for StoryEvent {
+    type Error = StorageError;
+
+    fn try_from(row: StoryRow) -> StorageResult<Self> {
+        let bad = |column| StorageError::inconsistent("message_events", column, row.id);
+        Ok(Self {
+            time: row.time.into(),
+            kind: StoryKind::parse(&row.kind).ok_or_else(|| bad("kind"))?,
+            attempt: row.attempt,
+            provider: row.provider,
+            provider_time: row.provider_time.map(Into::into),
+            status: row
+                .status
+                .map(|word| MessageStatus::parse(&word).ok_or_else(|| bad("status")))
+                .transpose()?,
+            detail: row.detail,
+        })
+    }
+}
