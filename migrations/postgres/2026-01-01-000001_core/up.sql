@@ -193,10 +193,10 @@ CREATE INDEX feed_of_conversation ON feed (conversation_id);
 
 -- One row: which feed this is, and up to where it has been pruned.
 CREATE TABLE feed_state (
-    only boolean PRIMARY KEY CHECK (only),
+    "only" boolean PRIMARY KEY CHECK ("only"),
     epoch bigint NOT NULL,
     pruned_xid xid8 NOT NULL,
     pruned_id bigint NOT NULL
 );
-INSERT INTO feed_state (only, epoch, pruned_xid, pruned_id)
+INSERT INTO feed_state ("only", epoch, pruned_xid, pruned_id)
     VALUES (true, floor(random() * 9007199254740991)::bigint, '0'::xid8, 0);
