@@ -19,6 +19,9 @@ const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 /// The key of the advisory lock; any number that nothing else in the database uses.
 const LOCK_KEY: i64 = 7_245_011;
 
+/// Where diesel remembers what was applied.
+const TABLE: &str = "__diesel_schema_migrations";
+
 /// What a migration did, or would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigrationReport {
@@ -56,8 +59,10 @@ async fn run(settings: &Settings, mode: Mode) -> StorageResult<MigrationReport> 
 async fn postgres(url: &str, settings: &Settings, mode: Mode) -> StorageResult<Vec<String>> {
     let unavailable = |e: tokio_postgres::Error| StorageError::Unavailable(full_message(&e));
     // A connection of its own: the lock ends with it, whatever happens.
-    let (client, connection) = tokio_postgres::connect(url, tls(settings)?)
+    let connecting = tokio_postgres::connect(url, tls(settings)?);
+    let (client, connection) = tokio::time::timeout(settings.acquire_timeout, connecting)
         .await
+        .map_err(|_| StorageError::Unavailable("no answer in time".to_owned()))?
         .map_err(unavailable)?;
     let mut conn = AsyncPgConnection::try_from_client_and_connection(client, connection)
         .await
@@ -68,15 +73,49 @@ async fn postgres(url: &str, settings: &Settings, mode: Mode) -> StorageResult<V
         ))
         .await?;
     }
-    blocking(move || apply(&mut AsyncMigrationHarness::new(conn), POSTGRES, mode)).await
+    let listed = matches!(mode, Mode::List) && !exists(&mut conn).await?;
+    blocking(move || {
+        if listed {
+            return all::<diesel::pg::Pg>(&POSTGRES);
+        }
+        apply(&mut AsyncMigrationHarness::new(conn), POSTGRES, mode)
+    })
+    .await
+}
+
+/// Looking what is missing would make the table that it looks into.
+async fn exists(conn: &mut AsyncPgConnection) -> StorageResult<bool> {
+    use diesel_async::RunQueryDsl as _;
+    let sql = format!("to_regclass('{TABLE}') IS NOT NULL");
+    let query = diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>(&sql));
+    Ok(query.get_result(conn).await?)
+}
+
+fn exists_in_file(conn: &mut SqliteConnection) -> StorageResult<bool> {
+    use diesel::RunQueryDsl as _;
+    let sql = format!("EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '{TABLE}')");
+    let query = diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>(&sql));
+    Ok(query.get_result(conn)?)
+}
+
+fn all<DB: diesel::backend::Backend>(source: &EmbeddedMigrations) -> StorageResult<Vec<String>>
+where
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    names::<DB>(&source.migrations().map_err(failed)?)
 }
 
 fn sqlite(path: &Path, mode: Mode) -> StorageResult<Vec<String>> {
     let io = |e: std::io::Error| StorageError::Unavailable(format!("{}: {e}", path.display()));
-    if let (Mode::List, false) = (mode, path.exists()) {
-        return names(
-            &MigrationSource::<diesel::sqlite::Sqlite>::migrations(&SQLITE).map_err(failed)?,
-        );
+    let open = || {
+        SqliteConnection::establish(&path.to_string_lossy())
+            .map_err(|e| StorageError::Unavailable(e.to_string()))
+    };
+    if matches!(mode, Mode::List) {
+        if !path.exists() || !exists_in_file(&mut open()?)? {
+            return all::<diesel::sqlite::Sqlite>(&SQLITE);
+        }
+        return apply(&mut open()?, SQLITE, mode);
     }
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(io)?;
@@ -84,9 +123,7 @@ fn sqlite(path: &Path, mode: Mode) -> StorageResult<Vec<String>> {
     // SQLite's own locks do not cover "look what is missing, then apply it".
     let lock = File::create(path.with_added_extension("migrate-lock")).map_err(io)?;
     lock.lock().map_err(io)?;
-    let mut conn = SqliteConnection::establish(&path.to_string_lossy())
-        .map_err(|e| StorageError::Unavailable(e.to_string()))?;
-    apply(&mut conn, SQLITE, mode)
+    apply(&mut open()?, SQLITE, mode)
 }
 
 fn apply<DB, H>(
