@@ -99,12 +99,7 @@ impl Upload {
                 .complete_upload(&self.owner, self.id, size_bytes)
                 .await?,
         )
-        .map_err(|_| {
-            Error::new(
-                Reason::UploadNotFound,
-                "the upload took so long that it has been forgotten",
-            )
-        })?;
+        .map_err(|_| forgotten())?;
         self.finished = true;
         Ok(FinishedUpload {
             id: self.id,
@@ -114,10 +109,22 @@ impl Upload {
     }
 
     async fn store(&mut self, piece: Vec<u8>) -> Result<()> {
-        self.db.append_upload(self.id, self.position, piece).await?;
+        held(
+            self.db
+                .append_upload(&self.owner, self.id, self.position, piece)
+                .await?,
+        )
+        .map_err(|_| forgotten())?;
         self.position += 1;
         Ok(())
     }
+}
+
+fn forgotten() -> Error {
+    Error::new(
+        Reason::UploadNotFound,
+        "the upload took so long that it has been forgotten",
+    )
 }
 
 impl Drop for Upload {

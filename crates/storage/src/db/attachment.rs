@@ -55,21 +55,31 @@ impl Database {
         lease.commit().await
     }
 
-    /// Appends a piece to an upload.
+    /// Appends a piece to an upload; `Stale` if it is finished or forgotten.
     pub async fn append_upload(
         &self,
+        owner: &Owner,
         id: AttachmentId,
         position: i32,
         data: Vec<u8>,
-    ) -> StorageResult<()> {
+    ) -> StorageResult<Guarded> {
         let chunk = ChunkRow {
             attachment_id: Id(id.uuid()),
             position,
             data,
         };
         let mut lease = self.writer().await?;
+        if !on!(lease, |c, q| q::attachment::lock_unfinished(
+            c,
+            owner.as_str(),
+            chunk.attachment_id
+        ))? {
+            lease.rollback().await?;
+            return Ok(Guarded::Stale);
+        }
         on!(lease, |c, q| q::attachment::insert_chunk(c, &chunk))?;
-        lease.commit().await
+        lease.commit().await?;
+        Ok(Guarded::Updated)
     }
 
     /// Ends an upload: from now on a message may take it.

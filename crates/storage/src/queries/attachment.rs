@@ -6,7 +6,17 @@ use diesel_async::RunQueryDsl;
 use super::Conn;
 use crate::fields::{Id, Instant};
 use crate::rows::attachment::{AttachmentRow, ChunkRow};
-use crate::schema::{attachment_chunks, attachments};
+use crate::schema::{attachment_chunks, attachments, conversations, messages};
+
+/// The message of an attachment, unless its conversation is being deleted.
+macro_rules! visible {
+    () => {
+        messages::table
+            .inner_join(conversations::table.on(conversations::id.eq(messages::conversation_id)))
+            .filter(attachments::message_id.eq(messages::id.nullable()))
+            .filter(conversations::deleted_at.is_null())
+    };
+}
 
 pub(crate) async fn of_message(
     c: &mut Conn,
@@ -18,6 +28,7 @@ pub(crate) async fn of_message(
         .filter(attachments::id.eq(id))
         .filter(attachments::owner.eq(owner))
         .filter(attachments::message_id.eq(Some(message)))
+        .filter(diesel::dsl::exists(visible!()))
         .select(AttachmentRow::as_select())
         .get_result(c)
         .await
@@ -36,6 +47,7 @@ pub(crate) async fn chunk(
         .filter(attachment_chunks::attachment_id.eq(id))
         .filter(attachment_chunks::position.eq(position))
         .filter(attachments::owner.eq(owner))
+        .filter(diesel::dsl::exists(visible!()))
         .select(attachment_chunks::data)
         .get_result(c)
         .await
@@ -58,6 +70,21 @@ pub(crate) async fn insert_chunk(c: &mut Conn, row: &ChunkRow) -> QueryResult<()
         .map(|_| ())
 }
 
+/// Locks an upload that is still being streamed, so that what is finished stays as it is; whether there is one.
+pub(crate) async fn lock_unfinished(c: &mut Conn, owner: &str, id: Id) -> QueryResult<bool> {
+    let found: Option<Id> = locked!(
+        attachments::table
+            .filter(attachments::id.eq(id))
+            .filter(attachments::owner.eq(owner))
+            .filter(attachments::complete.eq(false))
+            .select(attachments::id)
+    )
+    .get_result(c)
+    .await
+    .optional()?;
+    Ok(found.is_some())
+}
+
 /// An upload whose last byte has come.
 pub(crate) async fn complete(
     c: &mut Conn,
@@ -68,7 +95,7 @@ pub(crate) async fn complete(
     let target = attachments::table
         .filter(attachments::id.eq(id))
         .filter(attachments::owner.eq(owner))
-        .filter(attachments::message_id.is_null());
+        .filter(attachments::complete.eq(false));
     let set = (
         attachments::complete.eq(true),
         attachments::size_bytes.eq(size_bytes),
