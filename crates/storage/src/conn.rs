@@ -5,7 +5,7 @@ use std::time::Duration;
 use bb8::{Pool, PooledConnection, RunError};
 use diesel::{Connection as _, ConnectionError, ConnectionResult, sqlite::SqliteConnection};
 use diesel_async::pooled_connection::{
-    AsyncDieselConnectionManager, ManagerConfig, PoolError, RecyclingMethod,
+    AsyncDieselConnectionManager, ManagerConfig, PoolError, PoolableConnection, RecyclingMethod,
 };
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use futures_util::FutureExt as _;
@@ -80,6 +80,8 @@ pub(crate) struct Lease {
     busy: bool,
     /// A transaction was begun and not yet ended.
     open: bool,
+    /// A statement failed. Postgres answers a later COMMIT with a rollback and no error, so it must not be sent.
+    failed: bool,
 }
 
 /// Either connection.
@@ -112,7 +114,7 @@ macro_rules! on {
                 $query.await
             }
         };
-        lease.set_busy(false);
+        lease.answered(result.is_ok());
         result.map_err($crate::error::StorageError::from)
     }};
 }
@@ -126,20 +128,26 @@ macro_rules! on_backend {
             $crate::conn::Conn::Pg { conn, .. } => $crate::backend::pg::$function(&mut *conn $(, $arg)*).await,
             $crate::conn::Conn::Sqlite(conn) => $crate::backend::sqlite::$function(&mut *conn $(, $arg)*).await,
         };
-        lease.set_busy(false);
+        lease.answered(result.is_ok());
         result.map_err($crate::error::StorageError::from)
     }};
 }
 
-/// Runs one query on a reader. Once more if its connection had died while idle: the pool does not ask a connection whether it
-/// still lives, which would cost a round trip each time.
+/// Runs one query on a reader. Once more if its connection died just now: the pool does not ask a connection whether it still
+/// lives, which would cost a round trip each time.
 macro_rules! read {
-    ($database:expr, |$c:ident, $q:ident| $query:expr) => {{
+    ($database:expr, |$c:ident, $q:ident| $query:expr) => {
+        read!($database, lease, on!(lease, |$c, $q| $query))
+    };
+    ($database:expr, $function:ident($($arg:expr),*)) => {
+        read!($database, lease, on_backend!(lease, $function($($arg),*)))
+    };
+    ($database:expr, $lease:ident, $run:expr) => {{
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let mut lease = $database.reader().await?;
-            match on!(lease, |$c, $q| $query) {
+            let mut $lease = $database.reader().await?;
+            match $run {
                 Err($crate::error::StorageError::Unavailable(_)) if attempt == 1 => {}
                 result => break result,
             }
@@ -198,6 +206,7 @@ impl Database {
             conn: Some(conn),
             busy: false,
             open: false,
+            failed: false,
         })
     }
 
@@ -217,6 +226,7 @@ impl Database {
                 conn: Some(conn),
                 busy: false,
                 open: false,
+                failed: false,
             };
             // Before the statement: if the caller leaves while it runs, the transaction may be open.
             lease.open = true;
@@ -232,11 +242,21 @@ impl Database {
 async fn checked_out<M>(pool: &Pool<M>) -> StorageResult<PooledConnection<'static, M>>
 where
     M: bb8::ManageConnection<Error = PoolError>,
+    M::Connection: PoolableConnection,
 {
-    pool.get_owned().await.map_err(|error| match error {
-        RunError::TimedOut => StorageError::Unavailable("no free connection in time".to_owned()),
-        RunError::User(error) => StorageError::Unavailable(error.to_string()),
-    })
+    loop {
+        let mut conn = pool.get_owned().await.map_err(|error| match error {
+            RunError::TimedOut => {
+                StorageError::Unavailable("no free connection in time".to_owned())
+            }
+            RunError::User(error) => StorageError::Unavailable(error.to_string()),
+        })?;
+        // After a restart of the server all idle ones are dead. Those whose end has been noticed are known without asking;
+        // the pool closes them when they come back.
+        if !conn.is_broken() {
+            return Ok(conn);
+        }
+    }
 }
 
 impl Lease {
@@ -250,8 +270,19 @@ impl Lease {
         self.busy = busy;
     }
 
-    /// Makes the transaction's writes true.
+    pub(crate) const fn answered(&mut self, well: bool) {
+        self.busy = false;
+        self.failed |= !well;
+    }
+
+    /// Makes the transaction's writes true, unless one of them failed.
     pub(crate) async fn commit(mut self) -> StorageResult<()> {
+        if self.failed {
+            self.rollback().await?;
+            return Err(StorageError::Driver(
+                diesel::result::Error::RollbackTransaction,
+            ));
+        }
         let result = on_backend!(self, commit());
         self.open = false;
         result
@@ -280,27 +311,41 @@ impl Drop for Lease {
 /// How long an abandoned connection may take to become usable again, before it is thrown away.
 const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(2);
 
-async fn clean_up(mut conn: Conn, busy: bool, open: bool) {
-    let work = async {
-        match &mut conn {
-            Conn::Pg { conn, tls } => {
-                if busy {
-                    // The answer says only that the request was sent on; the next statement waits for its effect.
-                    let _ = conn.cancel_token().cancel_query(tls.clone()).await;
-                }
-                if open {
-                    pg::rollback(conn).await
-                } else {
-                    conn.batch_execute("SELECT 1").await
-                }
+async fn clean_up(conn: Conn, busy: bool, open: bool) {
+    let result = match conn {
+        Conn::Pg { mut conn, tls } => {
+            let work = clean_up_pg(&mut conn, tls, busy, open);
+            let in_time = tokio::time::timeout(CLEAN_UP_TIMEOUT, work).await;
+            let result = in_time.unwrap_or(Err(diesel::result::Error::RollbackTransaction));
+            if result.is_err() {
+                pg::distrust(&mut conn);
             }
-            Conn::Sqlite(conn) if open => sqlite::rollback(conn).await,
-            Conn::Sqlite(_) => Ok(()),
+            result
         }
+        // A statement of SQLite cannot be called off. Its connection must not go back before it has ended: the next
+        // statement waits for that, however long it takes.
+        Conn::Sqlite(mut conn) if open => sqlite::rollback(&mut conn).await,
+        Conn::Sqlite(mut conn) => conn.batch_execute("SELECT 1").await,
     };
-    // If it fails or hangs, the pool sees a connection in an open transaction and closes it.
-    if let Ok(Err(error)) = tokio::time::timeout(CLEAN_UP_TIMEOUT, work).await {
+    if let Err(error) = result {
         tracing::debug!(%error, "an abandoned connection could not be cleaned up");
+    }
+}
+
+async fn clean_up_pg(
+    conn: &mut pg::Conn,
+    tls: MakeRustlsConnect,
+    busy: bool,
+    open: bool,
+) -> diesel::QueryResult<()> {
+    if busy {
+        // The answer says only that the request was sent on; the next statement waits for its effect.
+        let _ = conn.cancel_token().cancel_query(tls).await;
+    }
+    if open {
+        pg::rollback(conn).await
+    } else {
+        conn.batch_execute("SELECT 1").await
     }
 }
 
@@ -310,9 +355,21 @@ async fn pg_pool(
     tls: &MakeRustlsConnect,
 ) -> StorageResult<Pool<PgManager>> {
     let mut config = ManagerConfig::default();
-    let (tls, timeout) = (tls.clone(), settings.statement_timeout);
-    config.custom_setup =
-        Box::new(move |url| establish_pg(url.to_owned(), tls.clone(), timeout).boxed());
+    let (tls, patience) = (tls.clone(), settings.acquire_timeout);
+    let timeout = settings.statement_timeout;
+    config.custom_setup = Box::new(move |url| {
+        let establishing = establish_pg(url.to_owned(), tls.clone(), timeout);
+        // Nobody waits longer for it, and a server that does not answer must not keep the place of one that will.
+        async move {
+            let in_time = tokio::time::timeout(patience, establishing).await;
+            in_time.unwrap_or_else(|_| {
+                Err(ConnectionError::BadConnection(
+                    "no answer in time".to_owned(),
+                ))
+            })
+        }
+        .boxed()
+    });
     config.recycling_method = RecyclingMethod::Fast;
     let manager = PgManager::new_with_config(url, config);
     builder(settings, settings.pool_size)

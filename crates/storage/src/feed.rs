@@ -1,9 +1,10 @@
 //! The change feed: every change, in an order that every reader sees alike and from which none skips a late commit.
 //!
 //! On Postgres an event carries the id of its transaction, and readers stay below the oldest transaction that still runs: all
-//! below it is final. Since a write locks its conversation (or its message) before its first writing statement, and a row
-//! lock, unlike an UPDATE, takes a transaction id only after it has waited, the events of one conversation are in the order of
-//! its sequence. On SQLite there is one writer and the id alone is the order.
+//! below it is final. The events of one conversation are in the order of its sequence, since a write takes its turn there
+//! before its first writing statement, by an advisory lock: waiting for one takes no transaction id. Waiting for a row lock
+//! alone would not do: who wakes up from it takes an id, and may then find that a newcomer with a later one has locked the
+//! new version of the row. On SQLite there is one writer and the id alone is the order.
 
 use parlance_domain::{Event, Owner, Timestamp};
 
@@ -104,8 +105,7 @@ impl Snapshot {
 impl Database {
     /// Events of all owners after a position, up to `limit` rows.
     pub async fn feed_page(&self, from: Position, limit: i64) -> StorageResult<FeedPage> {
-        let mut lease = self.reader().await?;
-        let (rows, horizon) = on_backend!(lease, feed_page(from, limit))?;
+        let (rows, horizon) = read!(self, feed_page(from, limit))?;
         let full = i64::try_from(rows.len()).unwrap_or(i64::MAX) >= limit;
         let mut page = FeedPage::default();
         for row in rows {
@@ -121,8 +121,7 @@ impl Database {
 
     /// Where somebody starts who wants what is committed from now on.
     pub async fn feed_now(&self) -> StorageResult<Start> {
-        let mut lease = self.reader().await?;
-        on_backend!(lease, feed_now())
+        read!(self, feed_now())
     }
 
     /// Which feed this is and how far back it goes.
@@ -140,7 +139,8 @@ impl Database {
     /// Removes events that are older than `before`, up to `limit`; how many went.
     pub async fn prune_feed(&self, before: Timestamp, limit: i64) -> StorageResult<usize> {
         let mut lease = self.writer().await?;
-        let pruned = on!(lease, |c, q| q::feed::state(c))?;
+        // Locked, or a slower instance that saw less would set the place back.
+        let pruned = on!(lease, |c, q| q::feed::lock_state(c))?;
         let from = Position {
             xid: pruned.pruned_xid.0,
             id: pruned.pruned_id,

@@ -14,11 +14,21 @@ use crate::schema::feed;
 pub(crate) type Conn = AsyncPgConnection;
 pub(crate) type Db = diesel::pg::Pg;
 
-/// A select whose rows stay locked until the end of the transaction. Unlike an UPDATE, it takes its transaction id only after
-/// the wait, which keeps the feed of one conversation in the order of its sequence.
+/// A select whose rows stay locked until the end of the transaction; with the column that names their conversation, it first
+/// takes its turn there. The turn is what keeps the feed of one conversation in the order of its sequence: see [`crate::feed`].
+/// It is a condition of the same statement, since conditions are looked at before rows are locked.
 macro_rules! locked {
     ($query:expr) => {
         $query.for_update()
+    };
+    ($query:expr, in turn of $conversation:literal) => {
+        $query
+            .filter(diesel::dsl::sql::<diesel::sql_types::Bool>(concat!(
+                "pg_advisory_xact_lock(hashtextextended(",
+                $conversation,
+                "::text, 0)) IS NOT NULL"
+            )))
+            .for_update()
     };
 }
 
@@ -49,6 +59,12 @@ pub(crate) async fn commit(c: &mut Conn) -> QueryResult<()> {
 
 pub(crate) async fn rollback(c: &mut Conn) -> QueryResult<()> {
     <AnsiTransactionManager as TransactionManager<Conn>>::rollback_transaction(c).await
+}
+
+/// Whatever state it is in: the pool is to close it.
+pub(crate) fn distrust(c: &mut Conn) {
+    <AnsiTransactionManager as TransactionManager<Conn>>::transaction_manager_status_mut(c)
+        .set_in_error();
 }
 
 /// Events after a position, and the oldest transaction that still ran when they were read, in one snapshot.

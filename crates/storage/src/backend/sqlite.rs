@@ -19,6 +19,9 @@ macro_rules! locked {
     ($query:expr) => {
         $query
     };
+    ($query:expr, in turn of $conversation:literal) => {
+        $query
+    };
 }
 
 /// There is one writer: nothing is removed meanwhile.

@@ -296,12 +296,20 @@ impl Tx {
             conversation.id,
             conversation.user.clone(),
         ));
-        on!(self.lease, |c, q| q::conversation::remove_hidden(
+        if !on!(self.lease, |c, q| q::conversation::remove_hidden(
             c,
             self.owner.as_str(),
             id
-        ))
-        .map(Guarded::from)
+        ))? {
+            return Ok(Guarded::Stale);
+        }
+        // Once more: what was under way when it was hidden has told of itself since.
+        on!(self.lease, |c, q| q::feed::scrub_conversation(
+            c,
+            self.owner.as_str(),
+            id
+        ))?;
+        Ok(Guarded::Updated)
     }
 
     async fn tell_of_conversation(

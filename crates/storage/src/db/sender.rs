@@ -83,6 +83,9 @@ impl Tx {
         found: &Sender,
         changed: &Sender,
     ) -> StorageResult<Guarded> {
+        if changed.owner != self.owner || changed.id != found.id {
+            return Ok(Guarded::Stale);
+        }
         let row = SenderRow::from(changed);
         self.touch(Touch::Sender(found.id));
         on!(self.lease, |c, q| q::sender::update(c, &row, found.version)).map(Guarded::from)

@@ -137,7 +137,8 @@ pub(crate) async fn lock(
             .filter(conversations::id.eq(id))
             .filter(conversations::owner.eq(owner))
             .filter(conversations::deleted_at.is_null())
-            .select(ConversationRow::as_select())
+            .select(ConversationRow::as_select()),
+        in turn of "conversations.id"
     )
     .get_result(c)
     .await
@@ -161,7 +162,8 @@ pub(crate) async fn lock_pair(
             .filter(conversations::status.ne("closed"))
             .filter(conversations::channel.ne("chat"))
             .filter(conversations::deleted_at.is_null())
-            .select(ConversationRow::as_select())
+            .select(ConversationRow::as_select()),
+        in turn of "conversations.id"
     )
     .get_result(c)
     .await
@@ -179,7 +181,8 @@ pub(crate) async fn lock_external_id(
             .filter(conversations::owner.eq(owner))
             .filter(conversations::external_id.eq(external))
             .filter(conversations::deleted_at.is_null())
-            .select(ConversationRow::as_select())
+            .select(ConversationRow::as_select()),
+        in turn of "conversations.id"
     )
     .get_result(c)
     .await

@@ -15,6 +15,13 @@ pub(crate) async fn state(c: &mut Conn) -> QueryResult<StateRow> {
         .await
 }
 
+/// Locks the row, so that one instance prunes at a time.
+pub(crate) async fn lock_state(c: &mut Conn) -> QueryResult<StateRow> {
+    locked!(feed_state::table.select(StateRow::as_select()))
+        .get_result(c)
+        .await
+}
+
 pub(crate) async fn append(c: &mut Conn, row: &NewFeedRow) -> QueryResult<()> {
     diesel::insert_into(feed::table)
         .values(row.clone())
@@ -49,7 +56,8 @@ pub(crate) async fn scrub_conversation(
 ) -> QueryResult<()> {
     let target = feed::table
         .filter(feed::conversation_id.eq(conversation))
-        .filter(feed::owner.eq(owner));
+        .filter(feed::owner.eq(owner))
+        .filter(feed::payload.is_not_null());
     diesel::update(target)
         .set(feed::payload.eq(None::<Doc>))
         .execute(c)

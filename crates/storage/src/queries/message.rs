@@ -9,10 +9,20 @@ use crate::fields::Id;
 use crate::rows::message::{MessageChange, MessageRow};
 use crate::schema::{conversations, messages};
 
+/// The conversation of a message, unless it is being deleted: its messages are gone for every reader, before they are removed.
+macro_rules! visible {
+    () => {
+        conversations::table
+            .filter(conversations::id.eq(messages::conversation_id))
+            .filter(conversations::deleted_at.is_null())
+    };
+}
+
 pub(crate) async fn get(c: &mut Conn, owner: &str, id: Id) -> QueryResult<Option<MessageRow>> {
     messages::table
         .filter(messages::id.eq(id))
         .filter(messages::owner.eq(owner))
+        .filter(diesel::dsl::exists(visible!()))
         .select(MessageRow::as_select())
         .get_result(c)
         .await
@@ -29,6 +39,7 @@ pub(crate) async fn by_provider(
         .filter(messages::owner.eq(owner))
         .filter(messages::provider.eq(provider))
         .filter(messages::provider_message_id.eq(provider_message_id))
+        .filter(diesel::dsl::exists(visible!()))
         .select(MessageRow::as_select())
         .get_result(c)
         .await
@@ -39,6 +50,7 @@ pub(crate) async fn batch(c: &mut Conn, owner: &str, ids: Vec<Id>) -> QueryResul
     messages::table
         .filter(messages::id.eq_any(ids))
         .filter(messages::owner.eq(owner.to_owned()))
+        .filter(diesel::dsl::exists(visible!()))
         .select(MessageRow::as_select())
         .load(c)
         .await
@@ -103,13 +115,15 @@ pub(crate) async fn page(
         .await
 }
 
-/// Locks by id: the first lock of a write that changes the message and not its place.
+/// Locks by id, in turn with all other writes to its conversation.
 pub(crate) async fn lock(c: &mut Conn, owner: &str, id: Id) -> QueryResult<Option<MessageRow>> {
     locked!(
         messages::table
             .filter(messages::id.eq(id))
             .filter(messages::owner.eq(owner))
-            .select(MessageRow::as_select())
+            .filter(diesel::dsl::exists(visible!()))
+            .select(MessageRow::as_select()),
+        in turn of "messages.conversation_id"
     )
     .get_result(c)
     .await
@@ -217,9 +231,13 @@ pub(crate) async fn some_of(
     conversation: Id,
     limit: i64,
 ) -> QueryResult<Vec<Id>> {
+    let hidden = conversations::table
+        .filter(conversations::id.eq(conversation))
+        .filter(conversations::deleted_at.is_not_null());
     messages::table
         .filter(messages::conversation_id.eq(conversation))
         .filter(messages::owner.eq(owner))
+        .filter(diesel::dsl::exists(hidden))
         .order(messages::sequence)
         .limit(limit)
         .select(messages::id)
