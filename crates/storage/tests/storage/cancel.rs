@@ -1,0 +1,205 @@
+//! Callers who leave in the middle: what runs for them is ended, and their connection is good again.
+
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use parlance_domain::Owner;
+use parlance_storage::db::conversation::ConversationFilter;
+use parlance_storage::{Database, StorageError};
+use parlance_testkit::eventually;
+use tokio_postgres::Client;
+
+use crate::support::{Db, Kind, SOON, append, at, conversation, open, owner};
+
+/// One connection: whoever loses it has lost all.
+async fn single(db: &Db) -> Database {
+    db.opened(|settings| settings.pool_size = 1).await
+}
+
+/// Other connections to this database that are in a state.
+async fn others(watch: &Client, filter: &str) -> i64 {
+    let sql = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+         AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND {filter}"
+    );
+    watch.query_one(&sql, &[]).await.unwrap().get(0)
+}
+
+async fn waits_for_a_lock(watch: &Client) {
+    eventually(SOON, async || {
+        (others(watch, "wait_event_type = 'Lock'").await > 0).then_some(())
+    })
+    .await;
+}
+
+/// Starts it and leaves at once.
+fn begin_and_leave<T>(future: impl Future<Output = T>) {
+    let mut future = pin!(future);
+    let _ = future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()));
+}
+
+async fn works(db: &Database, owner: &Owner) {
+    db.ping().await.unwrap();
+    let tx = db.begin(owner, at(0)).await.unwrap();
+    tx.rollback().await.unwrap();
+}
+
+/// Without the cancel request the statement would wait on for its lock, and the connection with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_that_waits_is_cancelled_on_the_server() {
+    let db = Db::postgres().await;
+    let owner = owner("acme");
+    let place = open(&db.open, &owner).await.id;
+    // No limit that would end it anyway.
+    let one = db
+        .opened(|settings| {
+            settings.pool_size = 1;
+            settings.statement_timeout = Duration::from_mins(10);
+        })
+        .await;
+    let (watch, holder) = (db.client().await, db.client().await);
+    holder
+        .batch_execute("BEGIN; LOCK TABLE conversations IN ACCESS EXCLUSIVE MODE")
+        .await
+        .unwrap();
+
+    for in_transaction in [false, true] {
+        let waiting = async {
+            if in_transaction {
+                let mut tx = one.begin(&owner, at(0)).await.unwrap();
+                let _ = tx.lock_conversation(place).await;
+            } else {
+                let _ = one.conversation(&owner, place).await;
+            }
+            panic!("the lock is not free");
+        };
+        tokio::select! {
+            () = waiting => {}
+            () = waits_for_a_lock(&watch) => {}
+        }
+        // The pool has one connection and it is good, while the lock is still held.
+        let state = tokio::time::timeout(Duration::from_secs(5), works(&one, &owner)).await;
+        assert!(state.is_ok(), "in a transaction: {in_transaction}");
+        assert_eq!(others(&watch, "wait_event_type = 'Lock'").await, 0);
+        assert_eq!(
+            others(
+                &watch,
+                "state LIKE 'idle in transaction%' AND query NOT LIKE 'BEGIN; LOCK%'"
+            )
+            .await,
+            0
+        );
+    }
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    assert!(one.conversation(&owner, place).await.unwrap().is_some());
+}
+
+on_both! {
+    async fn an_open_transaction_that_is_dropped_is_rolled_back(db: Db) {
+        let owner = owner("acme");
+        let place = open(&db.open, &owner).await.id;
+        let one = single(&db).await;
+        for _ in 0..3 {
+            let mut tx = one.begin(&owner, at(0)).await.unwrap();
+            let found = tx.lock_conversation(place).await.unwrap().unwrap();
+            assert!(tx.insert_conversation(&conversation(&owner)).await.unwrap());
+            drop((tx, found));
+        }
+        works(&one, &owner).await;
+        assert_eq!(db.count("conversations").await, 1);
+        append(&one, &owner, place).await.unwrap();
+    }
+
+    /// At whatever point the caller leaves, the one connection is good for the next.
+    async fn leaving_at_any_point_costs_no_connection(db: Db) {
+        let owner = owner("acme");
+        let place = open(&db.open, &owner).await.id;
+        let one = single(&db).await;
+        for round in 0..40 {
+            let work = async {
+                one.conversation(&owner, place).await?;
+                let mut tx = one.begin(&owner, at(0)).await?;
+                tx.lock_conversation(place).await?;
+                tx.insert_conversation(&conversation(&owner)).await?;
+                tx.rollback().await
+            };
+            // Between nothing and all of it, as the machine's load has it.
+            let _: Result<Result<(), StorageError>, _> = tokio::time::timeout(Duration::from_micros(150 * round), work).await;
+        }
+        works(&one, &owner).await;
+        assert_eq!(db.count("conversations").await, 1);
+        assert!(one.pool_status().open <= if db.kind == Kind::Sqlite { 2 } else { 1 });
+    }
+
+    /// A statement of SQLite cannot be called off: its connection must not go back before it has ended.
+    async fn leaving_a_long_read_costs_no_connection(db: Db) {
+        let owner = owner("acme");
+        crate::plans::fill(&db, 20_000).await;
+        let one = single(&db).await;
+        let filter = ConversationFilter { participant: None, unread_only: true, ..ConversationFilter::default() };
+        begin_and_leave(one.count_conversations(&owner, &filter));
+        for micros in [100, 300, 600, 1_000, 1_500, 2_000, 3_000] {
+            let read = one.count_conversations(&owner, &filter);
+            let _ = tokio::time::timeout(Duration::from_micros(micros), read).await;
+        }
+        works(&one, &owner).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_over_its_limit_has_timed_out() {
+    let db = Db::postgres().await;
+    let owner = owner("acme");
+    let place = open(&db.open, &owner).await.id;
+    let hasty = db
+        .opened(|settings| {
+            settings.pool_size = 1;
+            settings.statement_timeout = Duration::from_millis(50);
+        })
+        .await;
+    let holder = db.client().await;
+    holder
+        .batch_execute("BEGIN; LOCK TABLE conversations IN ACCESS EXCLUSIVE MODE")
+        .await
+        .unwrap();
+    let read = hasty.conversation(&owner, place).await;
+    assert!(matches!(read, Err(StorageError::TimedOut)), "{read:?}");
+    let mut tx = hasty.begin(&owner, at(0)).await.unwrap();
+    let locked = tx.lock_conversation(place).await;
+    assert!(matches!(locked, Err(StorageError::TimedOut)), "{locked:?}");
+    drop(tx);
+    works(&hasty, &owner).await;
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    assert!(hasty.conversation(&owner, place).await.unwrap().is_some());
+}
+
+/// A process that was stopped in the middle of a transaction must not hold its locks for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_idles_too_long_is_ended() {
+    let db = Db::postgres().await;
+    let owner = owner("acme");
+    let place = open(&db.open, &owner).await.id;
+    let hasty = db
+        .opened(|settings| {
+            settings.pool_size = 1;
+            settings.statement_timeout = Duration::from_millis(50);
+        })
+        .await;
+    let watch = db.client().await;
+    let mut tx = hasty.begin(&owner, at(0)).await.unwrap();
+    tx.lock_conversation(place).await.unwrap();
+    eventually(SOON, async || {
+        (others(&watch, "state LIKE 'idle in transaction%'").await == 0).then_some(())
+    })
+    .await;
+    let late = tx.lock_conversation(place).await;
+    assert!(
+        matches!(late, Err(StorageError::Unavailable(_))),
+        "{late:?}"
+    );
+    drop(tx);
+    works(&hasty, &owner).await;
+}

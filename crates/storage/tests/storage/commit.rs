@@ -1,0 +1,75 @@
+//! A commit that has begun is finished and told, even if nobody waits for it any more.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+
+use parlance_storage::{Sink, Touched};
+use parlance_testkit::eventually;
+use tokio::sync::Semaphore;
+
+use crate::support::{Db, SOON, at, conversation, heard, owner};
+
+/// A sink whose telling takes until it is allowed to end.
+struct Slow {
+    begun: Semaphore,
+    go_on: Semaphore,
+    told: Semaphore,
+}
+
+impl Sink for Slow {
+    async fn committed(&self, _touched: &Touched) {
+        self.begun.add_permits(1);
+        self.go_on.acquire().await.unwrap().forget();
+        self.told.add_permits(1);
+    }
+}
+
+on_both! {
+    /// Were the commit a part of the caller's future, the drop after one poll would roll it back.
+    async fn it_is_finished_though_its_caller_left_at_once(db: Db) {
+        let owner = owner("acme");
+        let new = conversation(&owner);
+        let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
+        assert!(tx.insert_conversation(&new).await.unwrap());
+        let sink = heard();
+        {
+            let mut commit = pin!(tx.commit(&sink));
+            let polled = commit.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending(), "it cannot be done already");
+        }
+        eventually(SOON, async || (sink.all().len() == 1).then_some(())).await;
+        assert_eq!(db.open.conversation(&owner, new.id).await.unwrap(), Some(new));
+    }
+
+    /// And the telling, which comes after it.
+    async fn it_is_told_though_its_caller_left_before(db: Db) {
+        let owner = owner("acme");
+        let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
+        assert!(tx.insert_conversation(&conversation(&owner)).await.unwrap());
+        let sink = Arc::new(Slow { begun: Semaphore::new(0), go_on: Semaphore::new(0), told: Semaphore::new(0) });
+        {
+            let mut commit = pin!(tx.commit(&sink));
+            tokio::select! {
+                biased;
+                begun = sink.begun.acquire() => begun.unwrap().forget(),
+                _ = &mut commit => panic!("the sink has not ended"),
+            }
+        }
+        sink.go_on.add_permits(1);
+        sink.told.acquire().await.unwrap().forget();
+    }
+
+    /// Whoever is told can read what was committed.
+    async fn a_commit_is_acknowledged_after_it_was_told(db: Db) {
+        let owner = owner("acme");
+        let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
+        assert!(tx.insert_conversation(&conversation(&owner)).await.unwrap());
+        let sink = heard();
+        tx.commit(&sink).await.unwrap();
+        assert_eq!(sink.all().len(), 1);
+        let tx = db.open.begin(&owner, at(0)).await.unwrap();
+        tx.rollback().await.unwrap();
+        assert_eq!(sink.all().len(), 1, "a rollback is not told");
+    }
+}

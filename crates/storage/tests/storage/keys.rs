@@ -1,0 +1,95 @@
+//! Idempotency keys: one taker, whom the others wait for.
+
+use parlance_storage::Guarded;
+use parlance_storage::db::idempotency::{IdempotencyKey, Remembered};
+use uuid::Uuid;
+
+use crate::support::{Db, append, at, committed, heard, open, owner};
+
+fn key(name: &str, hash: u8) -> IdempotencyKey {
+    IdempotencyKey {
+        rpc: "SendMessage",
+        key: name.to_owned(),
+        request_hash: [hash; 32],
+    }
+}
+
+fn remembered(hash: u8, resource: u128) -> Remembered {
+    Remembered {
+        request_hash: vec![hash; 32],
+        resource_id: Uuid::from_u128(resource),
+    }
+}
+
+on_both! {
+    /// Without the primary key all would take it. Those who do not get it see what the first one made, which they can only
+    /// have waited for: it commits last of all that it does.
+    async fn of_sixteen_one_takes_it_and_the_others_wait(db: Db) {
+        let owner = owner("acme");
+        let takers: Vec<_> = (1..=16_u8).map(|n| {
+            let (db, owner) = (db.open.clone(), owner.clone());
+            tokio::spawn(async move {
+                let mut tx = db.begin(&owner, at(0)).await.unwrap();
+                let mine = key("one", n);
+                let taken = tx.take_key(&mine, Uuid::from_u128(u128::from(n))).await.unwrap();
+                let found = tx.remembered(&mine).await.unwrap();
+                tx.commit(&heard()).await.unwrap();
+                (n, taken, found)
+            })
+        }).collect();
+        let mut outcomes = Vec::new();
+        for taker in takers {
+            outcomes.push(taker.await.unwrap());
+        }
+        let winners: Vec<u8> = outcomes.iter().filter(|(_, taken, _)| *taken).map(|(n, _, _)| *n).collect();
+        let [winner] = winners[..] else { panic!("{winners:?}") };
+        for (_, _, found) in outcomes {
+            assert_eq!(found, Some(remembered(winner, u128::from(winner))));
+        }
+    }
+
+    async fn a_taker_who_gives_up_frees_it(db: Db) {
+        let owner = owner("acme");
+        for abandoned in [false, true] {
+            let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
+            assert!(tx.take_key(&key("one", 1), Uuid::from_u128(1)).await.unwrap());
+            let (next, of) = (db.open.clone(), owner.clone());
+            let waiting = tokio::spawn(async move {
+                let mut tx = next.begin(&of, at(0)).await.unwrap();
+                let taken = tx.take_key(&key("one", 2), Uuid::from_u128(2)).await.unwrap();
+                tx.rollback().await.unwrap();
+                taken
+            });
+            if abandoned { drop(tx) } else { tx.rollback().await.unwrap() }
+            assert!(waiting.await.unwrap());
+        }
+        assert_eq!(db.count("idempotency_keys").await, 0);
+    }
+
+    async fn a_key_outlives_what_it_made_and_is_pruned_by_age(db: Db) {
+        let owner = owner("acme");
+        let place = open(&db.open, &owner).await;
+        let made = append(&db.open, &owner, place.id).await.unwrap();
+        for (name, now) in [("old", 10), ("new", 20)] {
+            let mut tx = db.open.begin(&owner, at(now)).await.unwrap();
+            assert!(tx.take_key(&key(name, 1), made.id.uuid()).await.unwrap());
+            committed(tx).await;
+        }
+        let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
+        assert_eq!(tx.delete_message(&made, "ada").await.unwrap(), Guarded::Updated);
+        committed(tx).await;
+
+        let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
+        assert!(!tx.take_key(&key("old", 2), Uuid::nil()).await.unwrap());
+        let other = IdempotencyKey { rpc: "CreateConversation", ..key("old", 2) };
+        assert!(tx.take_key(&other, Uuid::nil()).await.unwrap(), "another RPC has its own");
+        tx.rollback().await.unwrap();
+
+        assert_eq!(db.open.prune_keys(at(10)).await.unwrap(), 0);
+        assert_eq!(db.open.prune_keys(at(11)).await.unwrap(), 1);
+        let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
+        assert_eq!(tx.remembered(&key("new", 0)).await.unwrap(), Some(remembered(1, made.id.uuid().as_u128())));
+        assert!(tx.take_key(&key("old", 2), Uuid::nil()).await.unwrap());
+        tx.rollback().await.unwrap();
+    }
+}

@@ -1,0 +1,29 @@
+//! The storage crate over its public face, on both databases. Raw SQL is used only to look behind it and to break rows.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails, in helpers too"
+)]
+
+#[macro_use]
+mod support;
+
+mod cancel;
+mod commit;
+mod feed;
+mod feed_order;
+mod feed_prune;
+mod guards;
+mod hidden;
+mod inconsistent;
+mod keys;
+mod migrations;
+mod outage;
+mod owners;
+mod pairs;
+mod plans;
+mod round_trips;
+mod sequence;
+mod uploads;

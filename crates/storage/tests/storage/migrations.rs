@@ -1,0 +1,149 @@
+//! Migrations under a race, without effect, and alike on both databases.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use parlance_storage::{Settings, migrate, pending_migrations};
+
+use crate::support::db::{fresh_postgres, fresh_sqlite};
+use crate::support::{Db, Kind};
+
+fn names(kind: Kind) -> Vec<String> {
+    let folder = match kind {
+        Kind::Sqlite => "../../migrations/sqlite",
+        Kind::Postgres => "../../migrations/postgres",
+    };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// What the migration table calls a migration: the part of its folder's name before the first underscore, without dashes.
+fn versions(kind: Kind) -> Vec<String> {
+    let version = |name: &String| name.split('_').next().unwrap().replace('-', "");
+    names(kind).iter().map(version).collect()
+}
+
+/// Without the lock two of them find the same migration missing, and the second fails at its first CREATE TABLE.
+async fn race(settings: Settings, kind: Kind) {
+    let racers: Vec<_> = (0..6)
+        .map(|_| {
+            let settings = settings.clone();
+            tokio::spawn(async move { migrate(&settings).await })
+        })
+        .collect();
+    let mut applied = Vec::new();
+    for racer in racers {
+        applied.extend(racer.await.unwrap().unwrap().migrations);
+    }
+    assert_eq!(applied, versions(kind), "each is applied by exactly one");
+    assert_eq!(
+        pending_migrations(&settings).await.unwrap().migrations,
+        Vec::<String>::new()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_race_of_six_applies_each_once_on_sqlite() {
+    let (settings, _file) = fresh_sqlite();
+    race(settings, Kind::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_race_of_six_applies_each_once_on_postgres() {
+    race(fresh_postgres().await, Kind::Postgres).await;
+}
+
+#[tokio::test]
+async fn listing_what_is_missing_changes_nothing_on_postgres() {
+    let settings = fresh_postgres().await;
+    let listed = pending_migrations(&settings).await.unwrap();
+    assert_eq!(listed.migrations, versions(Kind::Postgres));
+    let tables = "SELECT tablename AS v FROM pg_tables WHERE schemaname = 'public'";
+    assert_eq!(Db::rows_of(&settings, tables).await, []);
+    migrate(&settings).await.unwrap();
+    assert_eq!(
+        pending_migrations(&settings).await.unwrap().migrations,
+        Vec::<String>::new()
+    );
+}
+
+#[tokio::test]
+async fn listing_what_is_missing_changes_nothing_on_sqlite() {
+    let (settings, file) = fresh_sqlite();
+    let entries = || {
+        let folder = std::fs::read_dir(file.path().parent().unwrap()).unwrap();
+        folder.count()
+    };
+    let before = entries();
+    let listed = pending_migrations(&settings).await.unwrap();
+    assert_eq!(listed.migrations, versions(Kind::Sqlite));
+    assert_eq!(entries(), before);
+
+    // A file that is there and empty stays empty.
+    std::fs::write(file.path(), b"").unwrap();
+    let listed = pending_migrations(&settings).await.unwrap();
+    assert_eq!(listed.migrations, versions(Kind::Sqlite));
+    assert_eq!(std::fs::metadata(file.path()).unwrap().len(), 0);
+    assert_eq!(entries(), before + 1);
+}
+
+#[test]
+fn both_databases_have_the_same_migrations() {
+    assert!(!names(Kind::Sqlite).is_empty());
+    assert_eq!(names(Kind::Sqlite), names(Kind::Postgres));
+}
+
+/// The names of columns and whether they may be NULL, by table.
+async fn tables(db: &Db) -> BTreeMap<String, Vec<String>> {
+    let sql = match db.kind {
+        Kind::Sqlite => {
+            "SELECT t.name || ' ' || c.name || CASE WHEN c.\"notnull\" OR c.pk THEN ' NOT NULL' ELSE '' END AS v \
+             FROM sqlite_schema t, pragma_table_info(t.name) c \
+             WHERE t.type = 'table' AND t.name NOT LIKE '\\_\\_%' ESCAPE '\\' AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        }
+        Kind::Postgres => {
+            "SELECT table_name || ' ' || column_name || CASE WHEN is_nullable = 'NO' THEN ' NOT NULL' ELSE '' END AS v \
+             FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT LIKE '\\_\\_%'"
+        }
+    };
+    let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for line in db.texts(sql).await {
+        let (table, column) = line.split_once(' ').unwrap();
+        tables
+            .entry(table.to_owned())
+            .or_default()
+            .push(column.to_owned());
+    }
+    for columns in tables.values_mut() {
+        columns.sort();
+    }
+    tables
+}
+
+/// The names of the indexes that we gave them.
+async fn indexes(db: &Db) -> Vec<String> {
+    let sql = match db.kind {
+        Kind::Sqlite => {
+            "SELECT name AS v FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY name"
+        }
+        Kind::Postgres => {
+            "SELECT indexname AS v FROM pg_indexes WHERE schemaname = 'public' AND indexname NOT LIKE '%\\_pkey' \
+             AND indexname NOT LIKE '%\\_key' ORDER BY indexname COLLATE \"C\""
+        }
+    };
+    db.texts(sql).await
+}
+
+#[tokio::test]
+async fn both_databases_have_the_same_tables_and_indexes() {
+    let (sqlite, postgres) = (Db::sqlite().await, Db::postgres().await);
+    let found = tables(&sqlite).await;
+    assert!(found.contains_key("messages"), "{found:?}");
+    assert_eq!(found, tables(&postgres).await);
+    assert_eq!(indexes(&sqlite).await, indexes(&postgres).await);
+}

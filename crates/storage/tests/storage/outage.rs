@@ -1,0 +1,184 @@
+//! Postgres goes away in every way it can, and comes back.
+
+use std::time::{Duration, Instant};
+
+use parlance_storage::feed::Position;
+use parlance_storage::{Database, StorageError};
+use parlance_testkit::{Postgres, PostgresConfig, eventually};
+
+use crate::support::{Db, SOON, append, at, open, owner};
+
+/// Makes the pool hold several idle connections.
+async fn warmed(db: &Database, connections: usize) {
+    let owner = owner("acme");
+    let mut held = Vec::new();
+    for _ in 0..connections {
+        held.push(db.begin(&owner, at(0)).await.unwrap());
+    }
+    for tx in held {
+        tx.rollback().await.unwrap();
+    }
+    assert!(db.pool_status().idle as usize >= connections);
+}
+
+/// The pool does not ask an idle connection whether it lives. All of them have died: the first caller must not be told,
+/// however many there are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_died_while_idle_are_not_noticed() {
+    let db = Db::postgres().await;
+    let owner = owner("acme");
+    let place = open(&db.open, &owner).await.id;
+    let admin = db.client().await;
+    for round in 0..4 {
+        warmed(&db.open, 6).await;
+        let sql = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity \
+                   WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
+        let killed: i64 = admin.query_one(sql, &[]).await.unwrap().get(0);
+        assert!(killed >= 6, "{killed}");
+        let now = at(0);
+        match round {
+            0 => assert!(db.open.conversation(&owner, place).await.unwrap().is_some()),
+            1 => db
+                .open
+                .begin(&owner, now)
+                .await
+                .unwrap()
+                .rollback()
+                .await
+                .unwrap(),
+            2 => drop(db.open.feed_now().await.unwrap()),
+            _ => drop(db.open.feed_page(Position::default(), 1).await.unwrap()),
+        }
+    }
+}
+
+/// A transaction whose connection dies cannot be saved: its caller is told, and nothing is written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_whose_connection_died_is_unavailable() {
+    let db = Db::postgres().await;
+    let owner = owner("acme");
+    let place = open(&db.open, &owner).await.id;
+    let admin = db.client().await;
+    let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
+    crate::support::write::placed(&mut tx, place).await.unwrap();
+    let sql = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
+               WHERE datname = current_database() AND state = 'idle in transaction'";
+    assert_eq!(admin.query(sql, &[]).await.unwrap().len(), 1);
+    let sink = crate::support::heard();
+    let committed = tx.commit(&sink).await;
+    assert!(
+        matches!(committed, Err(StorageError::Unavailable(_))),
+        "{committed:?}"
+    );
+    assert_eq!(sink.all(), []);
+    assert_eq!(append(&db.open, &owner, place).await.unwrap().sequence, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_paused_server_is_unavailable_in_time_and_good_afterwards() {
+    let server = Postgres::start(PostgresConfig::default());
+    let db = Db::within(&server).await;
+    let owner = owner("acme");
+    let place = open(&db.open, &owner).await.id;
+    let patience = Duration::from_millis(300);
+    let one = db
+        .opened(|settings| {
+            settings.pool_size = 1;
+            settings.acquire_timeout = patience;
+        })
+        .await;
+    let tx = one.begin(&owner, at(0)).await.unwrap();
+    server.pause();
+    // The one connection is taken, so nobody gets one.
+    let began = Instant::now();
+    let read = one.conversation(&owner, place).await;
+    assert!(
+        matches!(read, Err(StorageError::Unavailable(_))),
+        "{read:?}"
+    );
+    assert!(began.elapsed() >= patience && began.elapsed() < patience * 10);
+
+    // A caller who holds one hangs until it leaves; then its connection is not trusted any more.
+    drop(tx);
+    let hangs = tokio::time::timeout(patience, one.ping()).await;
+    assert!(!matches!(hangs, Ok(Ok(()))));
+    // A new pool does not come up either, and says so.
+    let mut settings = db.settings.clone();
+    settings.acquire_timeout = patience;
+    let opened = tokio::time::timeout(SOON, Database::open(&settings))
+        .await
+        .expect("in time");
+    assert!(matches!(opened, Err(StorageError::Unavailable(_))));
+
+    server.resume();
+    eventually(SOON, async || append(&one, &owner, place).await.ok()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_was_killed_is_found_again() {
+    let server = Postgres::start(PostgresConfig {
+        synchronous_commit: true,
+        ..PostgresConfig::default()
+    });
+    let db = Db::within(&server).await;
+    let owner = owner("acme");
+    let place = open(&db.open, &owner).await.id;
+    let hasty = db
+        .opened(|settings| settings.acquire_timeout = Duration::from_millis(300))
+        .await;
+    append(&hasty, &owner, place).await.unwrap();
+    warmed(&hasty, 4).await;
+
+    server.kill9();
+    for _ in 0..3 {
+        let read = hasty.conversation(&owner, place).await;
+        assert!(
+            matches!(read, Err(StorageError::Unavailable(_))),
+            "{read:?}"
+        );
+        let begun = hasty.begin(&owner, at(0)).await.map(|_| ());
+        assert!(
+            matches!(begun, Err(StorageError::Unavailable(_))),
+            "{begun:?}"
+        );
+    }
+
+    server.restart().await;
+    let found = eventually(SOON, async || hasty.conversation(&owner, place).await.ok()).await;
+    assert_eq!(found.unwrap().last_sequence, 1);
+    warmed(&hasty, 4).await;
+    assert_eq!(append(&hasty, &owner, place).await.unwrap().sequence, 2);
+}
+
+/// The words by which a refusal is known come from the server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_without_a_free_slot_is_unavailable() {
+    let server = Postgres::start(PostgresConfig {
+        max_connections: 5,
+        ..PostgresConfig::default()
+    });
+    let db = Db::within(&server).await;
+    let mut taken = Vec::new();
+    let mut settings = db.settings.clone();
+    settings.acquire_timeout = Duration::from_millis(300);
+    loop {
+        let url = match &settings.url {
+            parlance_storage::DatabaseUrl::Postgres(url) => url.clone(),
+            parlance_storage::DatabaseUrl::Sqlite(_) => unreachable!("within a server"),
+        };
+        match tokio_postgres::connect(&url, tokio_postgres::NoTls).await {
+            Ok((client, connection)) => {
+                tokio::spawn(connection);
+                taken.push(client);
+            }
+            Err(_) => break,
+        }
+    }
+    let opened = Database::open(&settings).await.map(|_| ());
+    assert!(
+        matches!(opened, Err(StorageError::Unavailable(_))),
+        "{opened:?}"
+    );
+    drop(taken);
+    eventually(SOON, async || Database::open(&settings).await.ok()).await;
+}

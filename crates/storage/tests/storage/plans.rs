@@ -1,0 +1,300 @@
+//! Lists are bounded by their indexes: the plans of the statements that really run, on tables that are worth an index.
+//!
+//! Postgres logs each statement with its plan (`auto_explain`); SQLite is asked for its plan of the same statement.
+
+use parlance_domain::{Channel, ConversationId, Owner};
+use parlance_storage::db::conversation::ConversationFilter;
+use parlance_storage::db::message::MessageRange;
+use parlance_storage::feed::Position;
+use parlance_testkit::{Postgres, PostgresConfig, eventually};
+use uuid::Uuid;
+
+use crate::support::{Db, Kind, SOON, at, owner};
+
+/// Conversations of `acme` (half of them unread) and of another, and as many messages in one of them.
+pub(crate) async fn fill(db: &Db, rows: i64) {
+    let (id, time, numbers, done) = match db.kind {
+        Kind::Postgres => (
+            "lpad(to_hex(n), 32, '0')::uuid",
+            "to_timestamp(1700000000 + n)",
+            format!("SELECT n FROM generate_series(1, {rows}) n"),
+            "ANALYZE",
+        ),
+        Kind::Sqlite => (
+            "CAST(printf('%016d', n) AS blob)",
+            "(1700000000 + n) * 1000000",
+            format!(
+                "SELECT value AS n FROM json_each('[' || substr(replace(hex(zeroblob({rows})), '00', ',1'), 2) || ']')"
+            ),
+            "ANALYZE",
+        ),
+    };
+    // json_each has the same value each time; the key counts.
+    let numbers = numbers.replace("SELECT value AS n", "SELECT key + 1 AS n");
+    db.run(&format!(
+        "INSERT INTO conversations (id, owner, user_label, channel, participant_from, participant_to, title, status, \
+           last_sequence, read_sequence, message_count, unread_count, active_at, metadata, created_at, updated_at, \
+           version, edit_version) \
+         SELECT {id}, CASE WHEN n % 3 = 0 THEN 'other' ELSE 'acme' END, 'user ' || (n % 50), 'sms', '+1', '+' || n, '', \
+           'active', 0, 0, 0, n % 2, {time}, '{{}}', {time}, {time}, 1, 1 FROM ({numbers}) s; \
+         INSERT INTO messages (id, owner, conversation_id, sequence, channel, direction, status, from_address, to_address, \
+           cc_addresses, subject, body, html_body, attachments, attempt, segments, metadata, policy, counts_unread, \
+           created_at, updated_at, version, edit_version) \
+         SELECT {id}, 'acme', (SELECT min(id::text)::uuid FROM conversations), n, 'sms', 'outbound', 'sent', '', '', '[]', \
+           '', 'body', '', '[]', 0, 1, '{{}}', 'at_least_once', {no}, {time}, {time}, 1, 1 FROM ({numbers}) s; {done}",
+        no = "n < 0",
+    ).replace(
+        "(SELECT min(id::text)::uuid FROM conversations)",
+        match db.kind {
+            Kind::Postgres => "(SELECT id FROM conversations ORDER BY id LIMIT 1)",
+            Kind::Sqlite => "(SELECT min(id) FROM conversations)",
+        },
+    ))
+    .await;
+}
+
+/// A statement and how Postgres ran it.
+struct Ran {
+    sql: String,
+    plan: String,
+}
+
+impl Ran {
+    /// The statement, as far as it matters; the columns are those of the table.
+    fn says(&self, parts: &[&str]) {
+        let (_, tail) = self.sql.split_once(" FROM ").unwrap();
+        for part in parts {
+            assert!(tail.contains(part), "{part} is not in {tail}");
+        }
+    }
+
+    /// The index gives the rows in their order and begins at the place: nothing is sorted, nothing is read and dropped.
+    async fn bounded(&self, index: &str, sqlite: &Db) {
+        let Self { sql, plan } = self;
+        let of_messages = index.starts_with("messages");
+        let scan = plan
+            .lines()
+            .position(|line| line.contains(&format!(" {index} on ")))
+            .unwrap_or_else(|| panic!("{sql}\n{plan}"));
+        let condition = plan.lines().nth(scan + 1).unwrap();
+        let bound = if of_messages {
+            "(sequence "
+        } else {
+            "ROW(active_at, id) < ROW("
+        };
+        assert!(
+            condition.contains("Index Cond: ") && condition.contains(bound),
+            "{sql}\n{plan}"
+        );
+        assert!(
+            !plan.contains("Sort") && !plan.contains("Seq Scan"),
+            "{sql}\n{plan}"
+        );
+
+        let plan = sqlite_plan(sqlite, sql).await;
+        let index = if of_messages {
+            "sqlite_autoindex_messages_2"
+        } else {
+            index
+        };
+        let bound = if of_messages {
+            "sequence"
+        } else {
+            "(active_at,id)<(?,?)"
+        };
+        assert!(
+            plan.contains(&format!("USING INDEX {index} (")) && plan.contains(bound),
+            "{sql}\n{plan}"
+        );
+        assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
+    }
+}
+
+/// The last statement in the log that begins as wanted.
+async fn last(server: &Postgres, table: &str) -> Ran {
+    let wanted = format!("FROM \"{table}\"");
+    eventually(SOON, async || {
+        let log = std::fs::read_to_string(server.dir().join("stderr")).unwrap();
+        let entry = log
+            .rsplit("Query Text: ")
+            .find(|entry| entry.lines().next().unwrap_or("").contains(&wanted))?;
+        let (sql, rest) = entry.split_once('\n')?;
+        let plan: Vec<&str> = rest
+            .lines()
+            .take_while(|line| line.starts_with('\t'))
+            .collect();
+        Some(Ran {
+            sql: sql.to_owned(),
+            plan: plan.join("\n"),
+        })
+    })
+    .await
+}
+
+/// Runs it, and again when the plan for any value has replaced those for particular ones.
+macro_rules! ran {
+    ($server:expr, $table:literal, $call:expr) => {{
+        for _ in 0..7 {
+            $call.await.unwrap();
+        }
+        last(&$server, $table).await
+    }};
+}
+
+async fn sqlite_plan(db: &Db, sql: &str) -> String {
+    // The parameters are numbered alike, and both databases take this quoting.
+    let sql = sql.replace('$', "?");
+    db.details(&format!("EXPLAIN QUERY PLAN {sql}"))
+        .await
+        .join("\n")
+}
+
+fn first_conversation() -> ConversationId {
+    ConversationId::from_uuid(Uuid::from_u128(1))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_are_bounded_by_indexes() {
+    let settings = [
+        ("session_preload_libraries", "auto_explain"),
+        ("auto_explain.log_min_duration", "0"),
+        ("jit", "off"),
+    ];
+    let server = Postgres::start(PostgresConfig {
+        settings: settings
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec(),
+        ..PostgresConfig::default()
+    });
+    let (db, sqlite) = (Db::within(&server).await, Db::sqlite().await);
+    fill(&db, 20_000).await;
+    fill(&sqlite, 20_000).await;
+    // One connection, so that its prepared statements reach their general plans.
+    let one = db.opened(|settings| settings.pool_size = 1).await;
+    let owner: Owner = owner("acme");
+    let middle = Some((at(10_000), first_conversation()));
+    let any = ConversationFilter::default();
+    let of_user = ConversationFilter {
+        user: Some("user 7".to_owned()),
+        ..any.clone()
+    };
+    let below = MessageRange {
+        above: 0,
+        below: Some(10_000),
+        oldest_first: false,
+    };
+    let above = MessageRange {
+        above: 10_000,
+        below: None,
+        oldest_first: true,
+    };
+
+    let conversations =
+        r#"(("conversations"."owner" = $1) AND ("conversations"."deleted_at" IS NULL))"#;
+    let keyset = |n: i32| {
+        format!(
+            r#"("conversations"."active_at", "conversations"."id") < (${n}, ${})"#,
+            n + 1
+        )
+    };
+    let newest = r#"ORDER BY "conversations"."active_at" DESC, "conversations"."id" DESC LIMIT $"#;
+    let messages = r#"((("messages"."conversation_id" = $1) AND ("messages"."owner" = $2)) AND ("messages"."sequence" > $3))"#;
+
+    let run = ran!(
+        server,
+        "conversations",
+        one.conversations(&owner, &any, middle, 50)
+    );
+    run.says(&[conversations, &keyset(2), newest]);
+    run.bounded("conversations_recent", &sqlite).await;
+    let run = ran!(
+        server,
+        "conversations",
+        one.conversations(&owner, &of_user, middle, 50)
+    );
+    run.says(&[conversations, r#""user_label" = $2"#, &keyset(3), newest]);
+    run.bounded("conversations_recent_of_user", &sqlite).await;
+    let run = ran!(
+        server,
+        "messages",
+        one.message_page(&owner, first_conversation(), below, 50)
+    );
+    run.says(&[
+        messages,
+        "EXISTS (SELECT",
+        r#""messages"."sequence" < $5"#,
+        r#"ORDER BY "messages"."sequence" DESC"#,
+    ]);
+    run.bounded("messages_conversation_id_sequence_key", &sqlite)
+        .await;
+    let run = ran!(
+        server,
+        "messages",
+        one.message_page(&owner, first_conversation(), above, 50)
+    );
+    run.says(&[
+        messages,
+        "EXISTS (SELECT",
+        r#"ORDER BY "messages"."sequence" ASC"#,
+    ]);
+    run.bounded("messages_conversation_id_sequence_key", &sqlite)
+        .await;
+}
+
+/// The rest of what runs on every request: by a key, and by no other way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lookups_use_their_keys_on_sqlite_and_postgres() {
+    let db = Db::postgres().await;
+    fill(&db, 20_000).await;
+    let lite = Db::sqlite().await;
+    fill(&lite, 20_000).await;
+    let lookups = [
+        (
+            "SELECT 1 FROM conversations WHERE owner = 'a' AND channel = 'sms' AND participant_from = '+1' AND participant_to = '+7' \
+          AND status <> 'closed' AND channel <> 'chat' AND deleted_at IS NULL",
+            "conversations_pair",
+        ),
+        (
+            "SELECT 1 FROM conversations WHERE owner = 'a' AND external_id = 'x' AND deleted_at IS NULL",
+            "conversations_external",
+        ),
+        (
+            "SELECT 1 FROM messages WHERE owner = 'a' AND provider = 'p' AND provider_message_id = 'x'",
+            "messages_provider",
+        ),
+    ];
+    for (sql, index) in lookups {
+        let plan = db.texts(&format!("EXPLAIN {sql}")).await.join("\n");
+        assert!(
+            plan.contains(index) && !plan.contains("Seq Scan"),
+            "{sql}\n{plan}"
+        );
+        let plan = lite
+            .details(&format!("EXPLAIN QUERY PLAN {sql}"))
+            .await
+            .join("\n");
+        assert!(plan.contains(index), "{sql}\n{plan}");
+    }
+    let found = db
+        .open
+        .conversations(
+            &owner("acme"),
+            &ConversationFilter {
+                channel: Some(Channel::Sms),
+                ..ConversationFilter::default()
+            },
+            None,
+            3,
+        )
+        .await
+        .unwrap();
+    assert!(found.is_sorted_by(|a, b| a.created_at > b.created_at) && found.len() == 3);
+    assert_eq!(
+        db.open
+            .feed_page(Position::default(), 1)
+            .await
+            .unwrap()
+            .events,
+        []
+    );
+}

@@ -1,0 +1,34 @@
+//! What the tests have in common: a database of either kind, things to put into it, and the shortest way to do so.
+
+pub(crate) mod db;
+pub(crate) mod make;
+pub(crate) mod write;
+
+pub(crate) use db::{Db, Kind};
+pub(crate) use make::{at, attachment, conversation, message, owner, sender};
+pub(crate) use write::{append, committed, heard, open};
+
+/// How long a test waits for what must come.
+pub(crate) const SOON: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// One test body, run on SQLite and on Postgres.
+macro_rules! on_both {
+    ($($(#[$meta:meta])* async fn $name:ident($db:ident: Db) $body:block)*) => {$(
+        mod $name {
+            use super::*;
+
+            $(#[$meta])*
+            async fn body($db: Db) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                body(Db::sqlite().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                body(Db::postgres().await).await;
+            }
+        }
+    )*};
+}

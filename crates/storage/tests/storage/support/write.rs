@@ -1,0 +1,73 @@
+//! The write path of the app at its shortest.
+
+use std::sync::{Arc, Mutex};
+
+use parlance_domain::{Conversation, ConversationId, Message, Owner, Sender};
+use parlance_storage::{Database, Guarded, Sink, StorageResult, Touched, Tx};
+
+use super::make::{at, conversation, message};
+
+/// A sink that remembers what it was told.
+#[derive(Default)]
+pub(crate) struct Heard(Mutex<Vec<Touched>>);
+
+impl Sink for Heard {
+    async fn committed(&self, touched: &Touched) {
+        self.0.lock().unwrap().push(touched.clone());
+    }
+}
+
+impl Heard {
+    pub(crate) fn all(&self) -> Vec<Touched> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+pub(crate) fn heard() -> Arc<Heard> {
+    Arc::new(Heard::default())
+}
+
+/// Commits and tells nobody who asks.
+pub(crate) async fn committed(tx: Tx) {
+    tx.commit(&heard()).await.unwrap();
+}
+
+/// A stored conversation.
+pub(crate) async fn open(db: &Database, owner: &Owner) -> Conversation {
+    let new = conversation(owner);
+    let mut tx = db.begin(owner, at(0)).await.unwrap();
+    assert!(tx.insert_conversation(&new).await.unwrap());
+    committed(tx).await;
+    new
+}
+
+/// Takes the next place and writes a message there, uncommitted.
+pub(crate) async fn placed(tx: &mut Tx, id: ConversationId) -> StorageResult<Message> {
+    let found = tx.lock_conversation(id).await?.expect("a conversation");
+    let mut moved = found.clone();
+    moved.last_sequence += 1;
+    moved.message_count += 1;
+    moved.version += 1;
+    let updated = tx.update_conversation(&found, &moved, false).await?;
+    assert_eq!(updated, Guarded::Updated, "the row was locked");
+    let new = message(&moved);
+    tx.insert_message(&new, &moved).await?;
+    Ok(new)
+}
+
+/// A stored message at the end of a conversation.
+pub(crate) async fn append(
+    db: &Database,
+    owner: &Owner,
+    id: ConversationId,
+) -> StorageResult<Message> {
+    let mut tx = db.begin(owner, at(1)).await?;
+    let new = placed(&mut tx, id).await?;
+    tx.commit(&heard()).await?;
+    Ok(new)
+}
+
+/// The job of a message.
+pub(crate) async fn queued(tx: &mut Tx, message: &Message, sender: &Sender) {
+    tx.insert_delivery(message, sender).await.unwrap();
+}

@@ -1,0 +1,83 @@
+//! An upload is for one message, of its owner, for a while.
+
+use parlance_domain::{Attachment, AttachmentId, Owner};
+use parlance_storage::{Database, Guarded};
+
+use crate::support::{Db, append, at, attachment, committed, open, owner};
+
+async fn uploaded(db: &Database, owner: &Owner) -> AttachmentId {
+    let new = Attachment {
+        size_bytes: 0,
+        ..attachment()
+    };
+    db.begin_upload(owner, &new, at(0), at(100)).await.unwrap();
+    for (position, piece) in [(0, b"ab".to_vec()), (1, b"c".to_vec())] {
+        let done = db.append_upload(owner, new.id, position, piece).await;
+        assert_eq!(done.unwrap(), Guarded::Updated);
+    }
+    let done = db.complete_upload(owner, new.id, 3).await.unwrap();
+    assert_eq!(done, Guarded::Updated);
+    new.id
+}
+
+on_both! {
+    /// Without `message_id IS NULL` in the claim the later one takes it away.
+    async fn of_many_claims_one_wins(db: Db) {
+        let owner = owner("acme");
+        let place = open(&db.open, &owner).await;
+        let id = uploaded(&db.open, &owner).await;
+        let mut claims = Vec::new();
+        for n in 0..4 {
+            let message = append(&db.open, &owner, place.id).await.unwrap();
+            let (db, owner) = (db.open.clone(), owner.clone());
+            claims.push(tokio::spawn(async move {
+                let mut tx = db.begin(&owner, at(n)).await.unwrap();
+                let done = tx.claim_upload(id, message.id).await.unwrap();
+                committed(tx).await;
+                (done, message.id)
+            }));
+        }
+        let mut winners = Vec::new();
+        for claim in claims {
+            let (done, message) = claim.await.unwrap();
+            if done == Guarded::Updated { winners.push(message) }
+        }
+        assert_eq!(winners.len(), 1);
+        let found = db.open.attachment(&owner, winners[0], id).await.unwrap().unwrap();
+        assert_eq!(found.size_bytes, 3);
+        assert_eq!(db.open.attachment_chunk(&owner, id, 1).await.unwrap(), Some(b"c".to_vec()));
+
+        // It belongs to the message now: nothing of an upload's life applies to it any more.
+        db.open.discard_upload(&owner, id).await.unwrap();
+        assert_eq!(db.open.prune_uploads(at(1_000_000)).await.unwrap(), 0);
+        assert_eq!(db.open.complete_upload(&owner, id, 9).await.unwrap(), Guarded::Stale);
+        assert_eq!(db.open.append_upload(&owner, id, 2, vec![0]).await.unwrap(), Guarded::Stale);
+        assert_eq!(db.open.attachment(&owner, winners[0], id).await.unwrap(), Some(found));
+    }
+
+    async fn what_is_unfinished_or_expired_cannot_be_claimed(db: Db) {
+        let owner = owner("acme");
+        let place = open(&db.open, &owner).await;
+        let message = append(&db.open, &owner, place.id).await.unwrap();
+        let unfinished = attachment();
+        db.open.begin_upload(&owner, &unfinished, at(0), at(100)).await.unwrap();
+        let finished = uploaded(&db.open, &owner).await;
+        for (now, id, there) in [(99, unfinished.id, false), (100, finished, false), (99, finished, true)] {
+            let mut tx = db.open.begin(&owner, at(now)).await.unwrap();
+            assert_eq!(tx.upload(id).await.unwrap().is_some(), there);
+            let done = tx.claim_upload(id, message.id).await.unwrap();
+            assert_eq!(done, Guarded::from(there));
+            tx.rollback().await.unwrap();
+        }
+        // What is finished is as it is.
+        assert_eq!(db.open.append_upload(&owner, finished, 2, vec![0]).await.unwrap(), Guarded::Stale);
+        assert_eq!(db.open.complete_upload(&owner, finished, 9).await.unwrap(), Guarded::Stale);
+
+        assert_eq!(db.open.prune_uploads(at(99)).await.unwrap(), 0);
+        assert_eq!(db.open.prune_uploads(at(100)).await.unwrap(), 2);
+        assert_eq!(db.count("attachments").await, 0);
+        assert_eq!(db.count("attachment_chunks").await, 0, "the content goes too");
+        assert_eq!(db.open.complete_upload(&owner, unfinished.id, 1).await.unwrap(), Guarded::Stale);
+        assert_eq!(db.open.append_upload(&owner, unfinished.id, 0, vec![0]).await.unwrap(), Guarded::Stale);
+    }
+}
