@@ -58,7 +58,15 @@ impl Pgbench {
         let used = proc::cpu_with_children(database_pid).saturating_sub(before);
         let text = String::from_utf8_lossy(&output.stdout);
         let complaints = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "pgbench: {text}{complaints}");
+        if !output.status.success() {
+            // Most likely the tables have changed and the script has not: no reason to lose the other rows.
+            let complaint = complaints.lines().find(|line| line.contains("ERROR"));
+            return Sample {
+                errors: 1,
+                first_error: Some(complaint.unwrap_or(&complaints).to_owned()),
+                ..Sample::default()
+            };
+        }
         let requests: u64 = number(&text, "number of transactions actually processed: ");
         let per_request = used.as_secs_f64() * 1e6 / (requests as f64).max(1.0);
         Sample {

@@ -109,7 +109,15 @@ impl Claim {
     /// The rate of one against that of another, round by round: both had the same neighbours then.
     pub(crate) fn ratio(subject: &Subject, baseline: &Subject, aim: Option<Aim>) -> Self {
         let pairs = subject.rounds.iter().zip(&baseline.rounds);
-        let ratios: Vec<f64> = pairs.map(|(s, b)| s.rate / b.rate).collect();
+        // Without a baseline that worked there is no ratio, and NaN meets no aim.
+        let ratio = |s: &Sample, b: &Sample| {
+            if b.rate > 0.0 {
+                s.rate / b.rate
+            } else {
+                f64::NAN
+            }
+        };
+        let ratios: Vec<f64> = pairs.map(|(s, b)| ratio(s, b)).collect();
         let what = format!("{}: {} / {}", subject.case, subject.name, baseline.name);
         Self::new(what, "", &ratios, aim)
     }
