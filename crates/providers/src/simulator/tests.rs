@@ -1,3 +1,5 @@
+//! The simulator, alone.
+
 use std::sync::Mutex;
 
 use tokio::sync::Notify;

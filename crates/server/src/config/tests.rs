@@ -1,3 +1,5 @@
+//! What the environment and the file make of the settings.
+
 use std::time::Duration;
 
 use super::*;

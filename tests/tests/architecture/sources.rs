@@ -1,0 +1,70 @@
+//! What a source file may be.
+
+use std::collections::BTreeSet;
+
+use super::{files, read, root, shown};
+
+/// A file that is longer wants to be two.
+const LONGEST: usize = 600;
+
+fn sources() -> Vec<std::path::PathBuf> {
+    let folders = ["crates", "tests", "benches"];
+    folders
+        .iter()
+        .flat_map(|folder| files(folder, ".rs"))
+        .collect()
+}
+
+#[test]
+fn no_file_is_too_long() {
+    let sources = sources();
+    assert!(sources.len() > 50, "they are looked at");
+    let too_long: Vec<_> = sources
+        .iter()
+        .map(|path| (shown(path), read(path).lines().count()))
+        .filter(|(_, lines)| *lines > LONGEST)
+        .collect();
+    assert_eq!(too_long, []);
+}
+
+#[test]
+fn every_file_of_the_product_begins_by_saying_what_it_is() {
+    let silent: Vec<_> = files("crates", ".rs")
+        .iter()
+        .filter(|path| shown(path).split('/').nth(2) == Some("src"))
+        .filter(|path| !read(path).starts_with("//!"))
+        .map(|path| shown(path))
+        .collect();
+    assert_eq!(silent, Vec::<String>::new());
+}
+
+#[test]
+fn nothing_is_left_to_be_done() {
+    // Put together here, so that this file is not found.
+    let words = [["to", "do!("].concat(), ["unimple", "mented!("].concat()];
+    let left: Vec<_> = sources()
+        .iter()
+        .filter(|path| words.iter().any(|word| read(path).contains(word)))
+        .map(|path| shown(path))
+        .collect();
+    assert_eq!(left, Vec::<String>::new());
+}
+
+#[test]
+fn both_databases_have_migrations_of_the_same_names() {
+    let names = |database: &str| -> BTreeSet<String> {
+        let folder = root().join("migrations").join(database);
+        let entries = std::fs::read_dir(folder).expect("a folder of migrations");
+        entries
+            .map(|entry| {
+                entry
+                    .expect("an entry")
+                    .file_name()
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .collect()
+    };
+    assert!(!names("postgres").is_empty());
+    assert_eq!(names("postgres"), names("sqlite"));
+}
