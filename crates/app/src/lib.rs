@@ -20,6 +20,7 @@ mod janitor;
 pub mod messages;
 mod paging;
 pub mod senders;
+pub mod simulator;
 mod write;
 
 pub use app::{App, Settings, etag};

@@ -24,4 +24,4 @@ mod watching;
 pub use cancel::CancelMessage;
 pub use carriers::Carriers;
 pub use pace::Pace;
-pub use watching::{AttemptResult, DeliveryObserver, Unobserved};
+pub use watching::{AttemptResult, DeliveryObserver, QueueStatus};

@@ -1,6 +1,7 @@
 //! The scribe: writes down what came of attempts, in batches, each outcome guarded by its attempt.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -198,14 +199,13 @@ async fn write_message(
     } else {
         EventType::MessageStatusChanged
     };
-    if !users.contains_key(&found.conversation_id) {
-        let conversation = tx.conversation(found.conversation_id).await?;
-        users.insert(
-            found.conversation_id,
-            conversation.map(|c| c.user).unwrap_or_default(),
-        );
-    }
-    let user = users.get(&found.conversation_id).map_or("", String::as_str);
+    let user = match users.entry(found.conversation_id) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(unknown) => {
+            let conversation = tx.conversation(found.conversation_id).await?;
+            unknown.insert(conversation.map(|c| c.user).unwrap_or_default())
+        }
+    };
     held(tx.update_message(found, &message, kind, user).await?)
 }
 

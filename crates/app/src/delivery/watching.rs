@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use parlance_domain::Channel;
 
+use crate::App;
+use crate::error::Result;
+
 /// What came of a hand-over, for the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttemptResult {
@@ -43,11 +46,40 @@ pub trait DeliveryObserver: Send + Sync + 'static {
     fn attempted(&self, channel: Channel, result: AttemptResult);
 }
 
-/// Nobody counts.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Unobserved;
+/// Messages that wait, together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueStatus {
+    /// On which channel.
+    pub channel: Channel,
+    /// `scheduled`, `waiting` or `claimed`.
+    pub status: String,
+    /// How many.
+    pub depth: i64,
+    /// How long the oldest has been due.
+    pub age: Duration,
+}
 
-impl DeliveryObserver for Unobserved {
-    fn handed_over(&self, _channel: Channel, _waited: Duration) {}
-    fn attempted(&self, _channel: Channel, _result: AttemptResult) {}
+impl App {
+    /// What waits now, by channel and status; nought where something may wait and nothing does, so that no old figure stays.
+    pub async fn queue_status(&self) -> Result<Vec<QueueStatus>> {
+        let now = self.now();
+        let found = self.db.queues().await?;
+        let mut queues = Vec::new();
+        for channel in [Channel::Sms, Channel::Mms, Channel::Email] {
+            for status in ["scheduled", "waiting", "claimed"] {
+                let queue = found
+                    .iter()
+                    .find(|queue| queue.channel == channel && queue.state == status);
+                queues.push(QueueStatus {
+                    channel,
+                    status: status.to_owned(),
+                    depth: queue.map_or(0, |queue| queue.depth),
+                    age: queue
+                        .and_then(|queue| queue.oldest_due)
+                        .map_or(Duration::ZERO, |due| now.since(due)),
+                });
+            }
+        }
+        Ok(queues)
+    }
 }

@@ -6,14 +6,18 @@ mod edit;
 mod get;
 mod list;
 mod place;
+mod preview;
 mod receive;
 mod report;
 mod send;
+mod story;
 
 pub use delete::DeleteMessage;
 pub use edit::MessageEdit;
 pub use get::{MessageBatch, MessageRef};
 pub use list::ListMessages;
+pub use parlance_storage::db::story::{StoryEvent, StoryKind};
+pub use preview::Preview;
 pub use receive::ReceiveMessage;
 pub use report::StatusReport;
 pub use send::SendMessage;

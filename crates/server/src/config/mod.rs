@@ -50,6 +50,12 @@ pub struct Settings {
     pub limits: Limits,
     /// How long events are kept.
     pub feed_retention: Duration,
+    /// Messages that are handed to providers at once; 0 for none.
+    pub delivery_workers: usize,
+    /// How long a worker keeps a message.
+    pub delivery_lease: Duration,
+    /// How often a message is handed over at most.
+    pub delivery_max_attempts: i32,
     /// How often the feed is read.
     pub feed_poll: Duration,
     /// How long a `request_id` is remembered.
@@ -177,6 +183,9 @@ fn build(reader: &mut Reader) -> Option<Settings> {
     let max_request_bytes = reader.get("MAX_REQUEST_BYTES", parse::number(1..=1 << 30));
     let limits = limits(reader);
     let feed_retention = reader.get("FEED_RETENTION", parse::seconds(0));
+    let delivery_workers = reader.get("DELIVERY_WORKERS", parse::number(0..=10_000));
+    let delivery_lease = reader.get("DELIVERY_LEASE", parse::number(11..=3_600));
+    let delivery_max_attempts = reader.get("DELIVERY_MAX_ATTEMPTS", parse::number(1..=1_000));
     let feed_poll = reader.get("FEED_POLL_MS", parse::number(1..=60_000));
     let request_id_retention = reader.get("REQUEST_ID_RETENTION", parse::seconds(86_400));
     let connections = connections(reader);
@@ -202,6 +211,9 @@ fn build(reader: &mut Reader) -> Option<Settings> {
         max_request_bytes: max_request_bytes?,
         limits: limits?,
         feed_retention: feed_retention?,
+        delivery_workers: delivery_workers?,
+        delivery_lease: delivery_lease.map(Duration::from_secs)?,
+        delivery_max_attempts: delivery_max_attempts?,
         feed_poll: feed_poll.map(Duration::from_millis)?,
         request_id_retention: request_id_retention?,
         connections: connections?,

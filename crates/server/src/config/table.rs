@@ -166,6 +166,24 @@ pub const TABLE: &[Setting] = &[
         "how long events are kept for watchers who were away",
     ),
     setting(
+        "DELIVERY_WORKERS",
+        "64",
+        "a whole number from 0 to 10000",
+        "messages that are handed to providers at once; 0: this instance delivers nothing",
+    ),
+    setting(
+        "DELIVERY_LEASE",
+        "15",
+        "a whole number of seconds from 11 to 3600",
+        "how long a worker keeps a message; after it another takes over, so it is longer than a provider may take",
+    ),
+    setting(
+        "DELIVERY_MAX_ATTEMPTS",
+        "10",
+        "a whole number from 1 to 1000",
+        "how often a message is handed over before it has failed",
+    ),
+    setting(
         "FEED_POLL_MS",
         "25",
         "a whole number of milliseconds, at least 1",

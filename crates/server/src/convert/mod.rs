@@ -19,6 +19,7 @@ mod metadata;
 mod page;
 mod request_id;
 pub(crate) mod sender;
+pub(crate) mod simulator;
 mod time;
 
 #[cfg(test)]

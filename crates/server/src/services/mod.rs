@@ -8,6 +8,7 @@ mod event;
 mod message;
 mod reply;
 mod sender;
+mod simulator;
 #[cfg(test)]
 mod tests;
 mod trailers;
@@ -20,6 +21,8 @@ use parlance_proto::v1::conversation_service_server::ConversationServiceServer;
 use parlance_proto::v1::event_service_server::EventServiceServer;
 use parlance_proto::v1::message_service_server::MessageServiceServer;
 use parlance_proto::v1::sender_service_server::SenderServiceServer;
+use parlance_proto::v1::simulator_service_server::SimulatorServiceServer;
+use parlance_providers::simulator::Simulator;
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::server::NamedService;
 use tonic::service::Routes;
@@ -27,18 +30,24 @@ use tonic::service::Routes;
 use trailers::WithTrailers;
 
 /// The names of all services, as health and reflection know them.
-pub const NAMES: [&str; 4] = [
+pub const NAMES: [&str; 5] = [
     ConversationServiceServer::<conversation::Conversations>::NAME,
     EventServiceServer::<event::Events>::NAME,
     MessageServiceServer::<message::Messages>::NAME,
     SenderServiceServer::<sender::Senders>::NAME,
+    SimulatorServiceServer::<simulator::FarSide>::NAME,
 ];
 
 /// The largest reply: what every gRPC client takes unless it was told otherwise.
 const MAX_REPLY_BYTES: usize = 4 * 1_024 * 1_024;
 
 /// Adds all services.
-pub fn add_to(routes: Routes, app: &Arc<App>, max_request_bytes: usize) -> Routes {
+pub fn add_to(
+    routes: Routes,
+    app: &Arc<App>,
+    simulator: &Arc<Simulator>,
+    max_request_bytes: usize,
+) -> Routes {
     // The generated servers have no trait in common that says this.
     macro_rules! server {
         ($server:ident, $handlers:expr) => {
@@ -57,9 +66,15 @@ pub fn add_to(routes: Routes, app: &Arc<App>, max_request_bytes: usize) -> Route
     let events = server!(EventServiceServer, event::Events(app()));
     let messages = server!(MessageServiceServer, message::Messages(app()));
     let senders = server!(SenderServiceServer, sender::Senders(app()));
+    let far_side = simulator::FarSide {
+        app: app(),
+        simulator: Arc::clone(simulator),
+    };
+    let simulator = server!(SimulatorServiceServer, far_side);
     routes
         .add_service(WithTrailers::new(conversations))
         .add_service(events)
         .add_service(WithTrailers::new(messages))
         .add_service(senders)
+        .add_service(simulator)
 }

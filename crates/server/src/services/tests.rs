@@ -5,9 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use parlance_app::{App, Environment, Settings};
+use parlance_domain::Timestamp;
 use parlance_proto::v1;
 use parlance_proto::v1::event_service_client::EventServiceClient;
 use parlance_proto::v1::message_service_client::MessageServiceClient;
+use parlance_providers::Reports;
 use parlance_storage::{Database, DatabaseUrl, migrate};
 use parlance_testkit::SqliteFile;
 use prost::Message as _;
@@ -30,7 +32,11 @@ async fn service() -> Service {
     migrate(&settings).await.unwrap();
     let database = Database::open(&settings).await.unwrap();
     let app: Arc<App> = App::new(database, Settings::default(), Environment::system());
-    let routes = add_to(Routes::default(), &app, MAX_REPLY_BYTES).prepare();
+    let far_side = Simulator::new(
+        Arc::clone(&app) as Arc<dyn Reports>,
+        Arc::new(|| Timestamp::from_micros(0)),
+    );
+    let routes = add_to(Routes::default(), &app, &far_side, MAX_REPLY_BYTES).prepare();
     Service {
         routes,
         _file: file,

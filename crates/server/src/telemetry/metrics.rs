@@ -79,6 +79,21 @@ impl Metrics {
             .build();
     }
 
+    /// A gauge of a span, in seconds, that is asked when metrics are read.
+    pub fn seconds(
+        &self,
+        name: &'static str,
+        description: &'static str,
+        read: impl Fn() -> Duration + Send + Sync + 'static,
+    ) {
+        self.meter
+            .f64_observable_gauge(name)
+            .with_unit("s")
+            .with_description(description)
+            .with_callback(move |observer| observer.observe(read().as_secs_f64(), &[]))
+            .build();
+    }
+
     /// How many connections of a port are open.
     pub fn count_connections(&self, grpc: OpenConnections, http: OpenConnections) {
         self.gauge(

@@ -1,6 +1,7 @@
 //! Everything is put together here, and only here: database, app, services, ports, and the order of their start and end.
 
 mod database;
+mod delivery;
 mod routes;
 
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use hyper_util::service::TowerToHyperService;
+use parlance_app::delivery::Pace;
 use parlance_app::{App, Environment};
 use parlance_storage::{Database, StorageError};
 use tokio::net::TcpListener;
@@ -118,7 +120,8 @@ pub async fn start(settings: &Settings) -> Result<Running, StartError> {
     tell(&health, &NAMES, true).await;
     tokio::spawn(async move { reporting.0.report(&reporting.1, &NAMES).await });
 
-    let routes = routes::all(&app, health_service, settings, &grpc_shutdown)
+    let simulator = delivery::start(&app, settings, &metrics);
+    let routes = routes::all(&app, &simulator, health_service, settings, &grpc_shutdown)
         .map_err(StartError::Contract)?;
     let rpc = metrics.rpc();
     let methods = routes::methods(&rpc).map_err(|error| StartError::Contract(error.to_string()))?;
@@ -236,6 +239,12 @@ fn app_settings(settings: &Settings) -> parlance_app::Settings {
         feed_retention: settings.feed_retention,
         feed_poll: settings.feed_poll,
         request_id_retention: settings.request_id_retention,
+        pace: Pace {
+            workers: settings.delivery_workers,
+            lease: settings.delivery_lease,
+            max_attempts: settings.delivery_max_attempts,
+            ..Pace::default()
+        },
         ..parlance_app::Settings::default()
     }
 }

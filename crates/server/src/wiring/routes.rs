@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use parlance_app::App;
+use parlance_providers::simulator::Simulator;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
 
@@ -32,11 +33,17 @@ pub(super) fn methods(metrics: &RpcMetrics) -> Result<Methods, prost::DecodeErro
 
 pub(super) fn all(
     app: &Arc<App>,
+    simulator: &Arc<Simulator>,
     health: HealthServer<impl Health>,
     settings: &Settings,
     shutdown: &Shutdown,
 ) -> Result<Routes, String> {
-    let routes = services::add_to(Routes::new(health), app, settings.max_request_bytes);
+    let routes = services::add_to(
+        Routes::new(health),
+        app,
+        simulator,
+        settings.max_request_bytes,
+    );
     let routes = if settings.reflection {
         with_reflection(routes, shutdown).map_err(|error| error.to_string())?
     } else {

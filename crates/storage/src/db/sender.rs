@@ -20,6 +20,17 @@ impl Database {
         row.map(Sender::try_from).transpose()
     }
 
+    /// The sender of an address, whoever owns it: the caller compares the owner.
+    pub async fn sender_of_address(
+        &self,
+        channel: Channel,
+        address: &str,
+    ) -> StorageResult<Option<Sender>> {
+        let channel = channel.of_conversation().as_str();
+        let row = read!(self, |c, q| q::sender::by_address(c, channel, address))?;
+        row.map(Sender::try_from).transpose()
+    }
+
     /// Whether an address is a sender of the owner.
     pub async fn owns_address(&self, owner: &Owner, address: &str) -> StorageResult<bool> {
         read!(self, |c, q| q::sender::owns(c, owner.as_str(), address))

@@ -2,6 +2,7 @@
 
 mod attachment;
 mod content;
+mod journey;
 mod place;
 mod read;
 mod receive;
@@ -10,6 +11,7 @@ mod show;
 mod update;
 mod upload;
 
+pub(crate) use journey::{cancel, preview, preview_to_proto, story, story_to_proto};
 pub(crate) use read::{attachment, batch, delete, get, list};
 pub(crate) use receive::receive;
 pub(crate) use send::send;

@@ -1,10 +1,13 @@
 //! `MessageService`: one file per RPC.
 
 mod batch_get_messages;
+mod cancel_message;
 mod delete_message;
 mod get_attachment;
 mod get_message;
+mod list_message_events;
 mod list_messages;
+mod preview_message;
 mod receive_message;
 mod send_message;
 mod update_message;
@@ -66,6 +69,33 @@ impl MessageService for Messages {
         request: Request<v1::ListMessagesRequest>,
     ) -> Result<Response<v1::ListMessagesResponse>, Status> {
         list_messages::handle(&self.0, request)
+            .await
+            .map_err(status::of)
+    }
+
+    async fn cancel_message(
+        &self,
+        request: Request<v1::CancelMessageRequest>,
+    ) -> Result<Response<v1::Message>, Status> {
+        cancel_message::handle(&self.0, request)
+            .await
+            .map_err(status::of)
+    }
+
+    async fn list_message_events(
+        &self,
+        request: Request<v1::ListMessageEventsRequest>,
+    ) -> Result<Response<v1::ListMessageEventsResponse>, Status> {
+        list_message_events::handle(&self.0, request)
+            .await
+            .map_err(status::of)
+    }
+
+    async fn preview_message(
+        &self,
+        request: Request<v1::PreviewMessageRequest>,
+    ) -> Result<Response<v1::PreviewMessageResponse>, Status> {
+        preview_message::handle(&self.0, request)
             .await
             .map_err(status::of)
     }

@@ -1,0 +1,91 @@
+//! What sending would do, without doing it.
+
+use parlance_domain::{Channel, Owner, sms};
+use parlance_storage::Tx;
+
+use super::compose;
+use super::send::SendMessage;
+use crate::App;
+use crate::error::{Error, Kind, Reason, Result};
+
+/// What `send_message` would do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Preview {
+    /// Our address; empty for chat.
+    pub from_address: String,
+    /// Their address; empty for chat.
+    pub to_address: String,
+    /// How the text would be encoded; SMS only.
+    pub encoding: Option<sms::Encoding>,
+    /// How many SMS it would take; 0 on the other channels.
+    pub segments: i32,
+    /// Why it would be refused.
+    pub refused: Option<Reason>,
+    /// Who would carry it; empty for chat.
+    pub provider: String,
+}
+
+impl App {
+    /// Looks at a message as `send_message` would, and writes nothing.
+    pub async fn preview_message(&self, owner: &Owner, request: SendMessage) -> Result<Preview> {
+        // In a transaction that is never committed: an address that would become a sender does so in here.
+        let mut tx = self.begin(owner).await?;
+        let preview = self.look(&mut tx, &request).await;
+        tx.rollback().await?;
+        preview
+    }
+
+    async fn look(&self, tx: &mut Tx, request: &SendMessage) -> Result<Preview> {
+        let new = &request.message;
+        let found = self.lock_place(tx, &new.place).await?;
+        let conversation = match &found {
+            Some(found) => found.clone(),
+            None => self.opened(tx, &new.place)?,
+        };
+        let channel = compose::channel(&new.place, &conversation, !new.attachments.is_empty());
+        compose::check(new, channel, false, self.limits())?;
+        let measure = (channel == Channel::Sms).then(|| sms::measure(&new.body));
+        let mut preview = Preview {
+            from_address: conversation.participant_from.clone(),
+            to_address: conversation.participant_to.clone(),
+            encoding: measure.map(|measure| measure.encoding),
+            segments: measure.map_or(0, |measure| measure.segments),
+            ..Preview::default()
+        };
+        if let Err(error) = super::place::advanced(&conversation, false, tx.now()) {
+            return refused(preview, error);
+        }
+        if channel != Channel::Chat {
+            match self
+                .sender_of(tx, channel, &conversation.participant_from)
+                .await
+            {
+                Ok(sender) => preview.provider = sender.provider,
+                Err(error) => return refused(preview, error),
+            }
+        }
+        match self.prepare_attachments(tx, new).await {
+            Ok(_) => Ok(preview),
+            Err(error) => refused(preview, error),
+        }
+    }
+}
+
+/// A refusal is an answer here; that the database is away is not.
+fn refused(preview: Preview, error: Error) -> Result<Preview> {
+    match error.reason.kind() {
+        Kind::FailedPrecondition | Kind::PermissionDenied => Ok(Preview {
+            refused: Some(error.reason),
+            ..preview
+        }),
+        Kind::InvalidArgument
+        | Kind::NotFound
+        | Kind::Aborted
+        | Kind::AlreadyExists
+        | Kind::ResourceExhausted
+        | Kind::OutOfRange
+        | Kind::Unavailable
+        | Kind::DeadlineExceeded
+        | Kind::Internal => Err(error),
+    }
+}

@@ -1,0 +1,22 @@
+//! The story of a message.
+
+use parlance_domain::{MessageId, Owner};
+use parlance_storage::db::story::StoryEvent;
+
+use super::get::message_not_found;
+use crate::App;
+use crate::error::Result;
+
+/// Lines of a story that one answer brings; a message has a handful.
+const LIMIT: i64 = 1_000;
+
+impl App {
+    /// Every attempt, receipt and refusal, oldest first.
+    pub async fn story(&self, owner: &Owner, id: MessageId) -> Result<Vec<StoryEvent>> {
+        let story = self.db.story(owner, id, LIMIT).await?;
+        if story.is_empty() && self.db.message(owner, id).await?.is_none() {
+            return Err(message_not_found(id));
+        }
+        Ok(story)
+    }
+}

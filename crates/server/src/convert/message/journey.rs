@@ -1,0 +1,161 @@
+//! A message's way: calling it back, its story, and a look at it beforehand.
+
+use parlance_app::Result;
+use parlance_app::delivery::CancelMessage;
+use parlance_app::messages::StoryEvent;
+use parlance_app::messages::{Preview, SendMessage};
+use parlance_domain::MessageId;
+use parlance_domain::message::Limits;
+use parlance_domain::sms::Encoding;
+use parlance_proto::v1;
+
+use super::send::send;
+use crate::convert::enums;
+use crate::convert::fields::Found;
+use crate::convert::time::timestamp_to_proto;
+
+/// `CancelMessage`.
+pub(crate) fn cancel(request: v1::CancelMessageRequest) -> Result<CancelMessage> {
+    let v1::CancelMessageRequest { id } = request;
+    Ok(CancelMessage { id: only_id(&id)? })
+}
+
+/// `ListMessageEvents`.
+pub(crate) fn story(request: v1::ListMessageEventsRequest) -> Result<MessageId> {
+    let v1::ListMessageEventsRequest { id } = request;
+    only_id(&id)
+}
+
+fn only_id(id: &str) -> Result<MessageId> {
+    let mut found = Found::new();
+    let id = found.id("id", id, MessageId::parse);
+    found.finish(|| id)
+}
+
+/// `PreviewMessage`: a send, but for its `request_id`, which nothing is kept under.
+pub(crate) fn preview(request: v1::PreviewMessageRequest, limits: &Limits) -> Result<SendMessage> {
+    let v1::PreviewMessageRequest {
+        request_id: _,
+        conversation_id,
+        channel,
+        from_address,
+        to_address,
+        user,
+        external_id,
+        cc_addresses,
+        subject,
+        body,
+        html_body,
+        attachments,
+        role,
+        tokens_used,
+        latency_ms,
+        metadata,
+        send_at,
+        expires_at,
+        policy,
+    } = request;
+    let request = v1::SendMessageRequest {
+        request_id: String::new(),
+        conversation_id,
+        channel,
+        from_address,
+        to_address,
+        user,
+        external_id,
+        cc_addresses,
+        subject,
+        body,
+        html_body,
+        attachments,
+        role,
+        tokens_used,
+        latency_ms,
+        metadata,
+        send_at,
+        expires_at,
+        policy,
+    };
+    send(request, limits)
+}
+
+/// What a look at a message found.
+pub(crate) fn preview_to_proto(preview: Preview) -> v1::PreviewMessageResponse {
+    let Preview {
+        from_address,
+        to_address,
+        encoding,
+        segments,
+        refused,
+        provider,
+    } = preview;
+    v1::PreviewMessageResponse {
+        from_address,
+        to_address,
+        encoding: encoding.map_or("", Encoding::as_str).to_owned(),
+        segments,
+        allowed: refused.is_none(),
+        reason: refused.map_or("", |reason| reason.as_str()).to_owned(),
+        provider,
+    }
+}
+
+/// A message's story.
+pub(crate) fn story_to_proto(story: Vec<StoryEvent>) -> v1::ListMessageEventsResponse {
+    v1::ListMessageEventsResponse {
+        events: story.into_iter().map(line_to_proto).collect(),
+    }
+}
+
+fn line_to_proto(event: StoryEvent) -> v1::MessageEvent {
+    let StoryEvent {
+        time,
+        kind,
+        attempt,
+        provider,
+        provider_time,
+        status,
+        detail,
+    } = event;
+    v1::MessageEvent {
+        time: Some(timestamp_to_proto(time)),
+        kind: kind.as_str().to_owned(),
+        provider: provider.unwrap_or_default(),
+        provider_time: provider_time.map(timestamp_to_proto),
+        status: status.map_or(0, enums::message_status_to_proto),
+        detail,
+        attempt: attempt.unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::convert::testing::wrong;
+
+    #[test]
+    fn an_id_is_an_id() {
+        for id in ["", "x", "01a1f7d20ce87c789af333c1069c87fe"] {
+            let request = v1::CancelMessageRequest { id: id.to_owned() };
+            assert_eq!(wrong(cancel(request)), ["id"], "{id}");
+            let request = v1::ListMessageEventsRequest { id: id.to_owned() };
+            assert_eq!(wrong(story(request)), ["id"], "{id}");
+        }
+    }
+
+    #[test]
+    fn a_preview_is_read_like_a_send() {
+        let request = v1::PreviewMessageRequest {
+            channel: v1::Channel::Sms.into(),
+            from_address: "x y !".to_owned(),
+            ..Default::default()
+        };
+        let sent = v1::SendMessageRequest {
+            channel: v1::Channel::Sms.into(),
+            from_address: "x y !".to_owned(),
+            ..Default::default()
+        };
+        let limits = Limits::default();
+        assert_eq!(wrong(preview(request, &limits)), wrong(send(sent, &limits)));
+    }
+}

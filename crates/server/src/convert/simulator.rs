@@ -1,0 +1,172 @@
+//! The far side of the simulator.
+
+use parlance_app::Result;
+use parlance_app::simulator::Reply;
+use parlance_domain::message::{ContentView, Limits};
+use parlance_domain::{Address, Channel, Owner};
+use parlance_proto::v1;
+use parlance_providers::simulator::{Seen, SeenQuery};
+
+use super::enums;
+use super::fields::{Found, set};
+use super::time::timestamp_to_proto;
+
+/// `ReplyAs`.
+pub(crate) fn reply(request: v1::ReplyAsRequest, limits: &Limits) -> Result<Reply> {
+    let mut found = Found::new();
+    let v1::ReplyAsRequest {
+        to_address,
+        from_address,
+        channel,
+        subject,
+        body,
+    } = request;
+    let channel = if channel == 0 {
+        Some(if to_address.contains('@') {
+            Channel::Email
+        } else {
+            Channel::Sms
+        })
+    } else {
+        enums::channel(&mut found, "channel", channel)
+    };
+    if matches!(channel, Some(Channel::Chat)) {
+        found.push(
+            "channel",
+            "a chat has no customer at an address; use SMS or EMAIL",
+        );
+    }
+    let known = channel.unwrap_or(Channel::Sms);
+    let theirs = found.keep("to_address", Address::origin(known, &to_address));
+    let ours = found.keep("from_address", Address::ours(known, &from_address));
+    let content = ContentView {
+        channel,
+        received: true,
+        subject: &subject,
+        body: &body,
+        ..ContentView::default()
+    };
+    found.extend(content.check(limits));
+    found.finish(|| {
+        Some(Reply {
+            channel: channel?,
+            ours: ours?,
+            theirs: theirs?,
+            subject,
+            body,
+        })
+    })
+}
+
+/// `ListSent`.
+pub(crate) fn list(request: v1::ListSentRequest, owner: Owner) -> Result<SeenQuery> {
+    const DEFAULT: usize = 50;
+    const MOST: usize = 200;
+    let mut found = Found::new();
+    let v1::ListSentRequest {
+        to_address,
+        page_size,
+    } = request;
+    found.not_negative("page_size", page_size.into());
+    let to = set(to_address).and_then(|text| {
+        let channel = if text.contains('@') {
+            Channel::Email
+        } else {
+            Channel::Sms
+        };
+        found.keep("to_address", Address::recipient(channel, &text))
+    });
+    found.finish(|| {
+        let limit = usize::try_from(page_size).unwrap_or(0);
+        Some(SeenQuery {
+            owner,
+            to: to.map(|address| address.to_string()),
+            limit: if limit == 0 { DEFAULT } else { limit.min(MOST) },
+        })
+    })
+}
+
+/// What the far side has seen.
+pub(crate) fn list_to_proto(seen: Vec<Seen>) -> v1::ListSentResponse {
+    v1::ListSentResponse {
+        messages: seen.into_iter().map(to_proto).collect(),
+    }
+}
+
+fn to_proto(seen: Seen) -> v1::SentMessage {
+    let Seen {
+        owner: _, // the caller's
+        message_id,
+        provider_message_id,
+        from,
+        to,
+        subject,
+        body,
+        attachments,
+        accepted_at,
+        times_accepted,
+    } = seen;
+    v1::SentMessage {
+        message_id: message_id.to_string(),
+        provider_message_id,
+        from_address: from,
+        to_address: to,
+        subject,
+        body,
+        attachments: i32::try_from(attachments).unwrap_or(i32::MAX),
+        accepted_at: Some(timestamp_to_proto(accepted_at)),
+        times_accepted: i32::try_from(times_accepted).unwrap_or(i32::MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::convert::testing::wrong;
+
+    #[test]
+    fn says_everything_that_is_wrong_with_an_answer() {
+        let request = v1::ReplyAsRequest {
+            to_address: "x y z !".to_owned(),
+            from_address: String::new(),
+            channel: v1::Channel::Sms.into(),
+            subject: String::new(),
+            body: "a\0b".to_owned(),
+        };
+        assert_eq!(
+            wrong(reply(request, &Limits::default())),
+            ["to_address", "from_address", "body"]
+        );
+    }
+
+    #[test]
+    fn guesses_the_channel_from_the_address() {
+        let of = |to: &str, from: &str| {
+            let request = v1::ReplyAsRequest {
+                to_address: to.to_owned(),
+                from_address: from.to_owned(),
+                body: "hi".to_owned(),
+                ..Default::default()
+            };
+            reply(request, &Limits::default()).unwrap().channel
+        };
+        assert_eq!(of("+15552223333", "+15550001111"), Channel::Sms);
+        assert_eq!(of("ana@example.com", "us@example.com"), Channel::Email);
+    }
+
+    #[test]
+    fn a_list_is_cut_and_its_filter_checked() {
+        let of = |page_size, to: &str| {
+            list(
+                v1::ListSentRequest {
+                    to_address: to.to_owned(),
+                    page_size,
+                },
+                Owner::default(),
+            )
+        };
+        assert_eq!(of(0, "").unwrap().limit, 50);
+        assert_eq!(of(1_000, "").unwrap().limit, 200);
+        assert_eq!(wrong(of(-1, "nobody")), ["page_size", "to_address"]);
+    }
+}

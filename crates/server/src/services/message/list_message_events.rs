@@ -1,0 +1,18 @@
+//! `ListMessageEvents`.
+
+use parlance_app::{App, Result};
+use parlance_proto::v1;
+use tonic::{Request, Response};
+
+use crate::convert;
+use crate::services::who;
+
+pub(super) async fn handle(
+    app: &App,
+    request: Request<v1::ListMessageEventsRequest>,
+) -> Result<Response<v1::ListMessageEventsResponse>> {
+    let (owner, request) = who::split(request)?;
+    let id = convert::message::story(request)?;
+    let story = app.story(&owner, id).await?;
+    Ok(Response::new(convert::message::story_to_proto(story)))
+}

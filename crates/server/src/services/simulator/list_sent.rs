@@ -1,0 +1,20 @@
+//! `ListSent`. What the far side saw is the simulator's to tell, not the app's.
+
+use parlance_app::Result;
+use parlance_proto::v1;
+use parlance_providers::simulator::Simulator;
+use tonic::{Request, Response};
+
+use crate::convert;
+use crate::services::who;
+
+pub(super) fn handle(
+    simulator: &Simulator,
+    request: Request<v1::ListSentRequest>,
+) -> Result<Response<v1::ListSentResponse>> {
+    let (owner, request) = who::split(request)?;
+    let query = convert::simulator::list(request, owner)?;
+    Ok(Response::new(convert::simulator::list_to_proto(
+        simulator.seen(&query),
+    )))
+}

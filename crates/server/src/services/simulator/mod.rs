@@ -1,0 +1,39 @@
+//! `SimulatorService`: one file per RPC.
+
+mod list_sent;
+mod reply_as;
+
+use std::sync::Arc;
+
+use parlance_app::App;
+use parlance_proto::v1;
+use parlance_proto::v1::simulator_service_server::SimulatorService;
+use parlance_providers::simulator::Simulator;
+use tonic::{Request, Response, Status};
+
+use crate::status;
+
+/// The handlers.
+pub(super) struct FarSide {
+    pub(super) app: Arc<App>,
+    pub(super) simulator: Arc<Simulator>,
+}
+
+#[tonic::async_trait]
+impl SimulatorService for FarSide {
+    async fn reply_as(
+        &self,
+        request: Request<v1::ReplyAsRequest>,
+    ) -> Result<Response<v1::Message>, Status> {
+        reply_as::handle(&self.app, request)
+            .await
+            .map_err(status::of)
+    }
+
+    async fn list_sent(
+        &self,
+        request: Request<v1::ListSentRequest>,
+    ) -> Result<Response<v1::ListSentResponse>, Status> {
+        list_sent::handle(&self.simulator, request).map_err(status::of)
+    }
+}

@@ -1,0 +1,116 @@
+//! What an operator sees of deliveries: how many wait, since when, and what comes of attempts.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram, Meter};
+use parlance_app::App;
+use parlance_app::delivery::{AttemptResult, DeliveryObserver, QueueStatus};
+use parlance_domain::Channel;
+
+use super::metrics::Metrics;
+
+/// In seconds: from "at once" to "somebody is stuck".
+const BUCKETS: [f64; 12] = [
+    0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0,
+];
+
+/// How often the queues are counted.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// The instruments of deliveries.
+#[derive(Debug)]
+pub(crate) struct DeliveryMetrics {
+    attempts: Counter<u64>,
+    waited: Histogram<f64>,
+}
+
+impl DeliveryMetrics {
+    pub(crate) fn new(meter: &Meter) -> Self {
+        Self {
+            attempts: meter
+                .u64_counter("parlance_delivery_attempts")
+                .with_description("hand-overs that ended, by result")
+                .build(),
+            waited: meter
+                .f64_histogram("parlance_delivery_accept_to_hand_over")
+                .with_unit("s")
+                .with_description("from when a message was due until its provider was called")
+                .with_boundaries(BUCKETS.into())
+                .build(),
+        }
+    }
+}
+
+impl DeliveryObserver for DeliveryMetrics {
+    fn handed_over(&self, channel: Channel, waited: Duration) {
+        let labels = [KeyValue::new("channel", channel.as_str())];
+        self.waited.record(waited.as_secs_f64(), &labels);
+    }
+
+    fn attempted(&self, channel: Channel, result: AttemptResult) {
+        let labels = [
+            KeyValue::new("channel", channel.as_str()),
+            KeyValue::new("result", result.as_str()),
+        ];
+        self.attempts.add(1, &labels);
+    }
+}
+
+/// Counts the queues now and then, and the watchers when asked.
+pub(crate) fn watch_queues(metrics: &Metrics, app: &Arc<App>) {
+    let counted: Arc<Mutex<Vec<QueueStatus>>> = Arc::default();
+    let shown = Arc::clone(&counted);
+    metrics.gauge(
+        "parlance_delivery_queue_depth",
+        "messages that wait, by channel and status",
+        move |observe| {
+            for queue in shown.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                observe(queue.depth, &labels(queue));
+            }
+        },
+    );
+    let shown = Arc::clone(&counted);
+    metrics.gauge(
+        "parlance_delivery_queue_age_seconds",
+        "how long the oldest has been due, by channel and status",
+        move |observe| {
+            for queue in shown.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                let seconds = i64::try_from(queue.age.as_secs()).unwrap_or(i64::MAX);
+                observe(seconds, &labels(queue));
+            }
+        },
+    );
+    let feed = Arc::clone(app);
+    metrics.gauge(
+        "parlance_feed_watchers",
+        "streams of events that are open",
+        move |observe| {
+            let watchers = i64::try_from(feed.feed_status().watchers).unwrap_or(i64::MAX);
+            observe(watchers, &[]);
+        },
+    );
+    let feed = Arc::clone(app);
+    metrics.seconds(
+        "parlance_feed_lag",
+        "how long the oldest event that is written has waited to be shown",
+        move || feed.feed_status().lag,
+    );
+    let app = Arc::clone(app);
+    tokio::spawn(async move {
+        loop {
+            if let Ok(queues) = app.queue_status().await {
+                *counted.lock().unwrap_or_else(PoisonError::into_inner) = queues;
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+    });
+}
+
+fn labels(queue: &QueueStatus) -> [KeyValue; 2] {
+    [
+        KeyValue::new("channel", queue.channel.as_str()),
+        KeyValue::new("status", queue.status.clone()),
+    ]
+}

@@ -1,0 +1,53 @@
+//! Who carries messages: the simulator, behind every sender.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parlance_app::App;
+use parlance_app::delivery::Carriers;
+use parlance_providers::Reports;
+use parlance_providers::simulator::{self, Simulator};
+
+use crate::config::Settings;
+use crate::telemetry::delivery::{DeliveryMetrics, watch_queues};
+use crate::telemetry::metrics::Metrics;
+
+/// How long a start waits before it asks again which messages the simulator had.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Starts what delivers; the simulator is handed out for its own service.
+pub(super) fn start(app: &Arc<App>, settings: &Settings, metrics: &Arc<Metrics>) -> Arc<Simulator> {
+    let clock = Arc::clone(app);
+    let simulator = Simulator::new(
+        Arc::clone(app) as Arc<dyn Reports>,
+        Arc::new(move || clock.now()),
+    );
+    let carriers = Carriers::default()
+        .with_texts(simulator::NAME, Arc::clone(&simulator) as _)
+        .with_mails(simulator::NAME, Arc::clone(&simulator) as _);
+    watch_queues(metrics, app);
+    if settings.delivery_workers > 0 {
+        let observer = Arc::new(DeliveryMetrics::new(metrics.meter()));
+        tokio::spawn(Arc::clone(app).run_dispatcher(carriers, observer));
+        tokio::spawn(resume(Arc::clone(app), Arc::clone(&simulator)));
+    }
+    simulator
+}
+
+/// The simulator forgets at a restart; what it had taken and not delivered is told to it again.
+async fn resume(app: Arc<App>, simulator: Arc<Simulator>) {
+    loop {
+        let told = app
+            .for_each_open_message(simulator::NAME, |owner, message| {
+                simulator.resume(owner, message.id, &message.to_address);
+            })
+            .await;
+        match told {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::warn!(%error, "messages under way could not be read; trying again");
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+}
