@@ -99,7 +99,7 @@ pub struct Log {
     pub format: LogFormat,
 }
 
-/// Which web pages may call by gRPC-Web.
+/// Which web pages may call by gRPC-Web or JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WebOrigins {
     /// Those of this machine.

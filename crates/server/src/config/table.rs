@@ -84,7 +84,7 @@ pub const TABLE: &[Setting] = &[
         "HTTP_LISTEN",
         "127.0.0.1:8080",
         ADDRESS,
-        "where health and metrics are served; port 0 takes a free one",
+        "where JSON, the page, health and metrics are served; port 0 takes a free one",
     ),
     setting(
         "AUTH",
@@ -102,7 +102,7 @@ pub const TABLE: &[Setting] = &[
         "GRPC_WEB_ORIGINS",
         "loopback",
         "loopback, *, or origins separated by commas, such as https://app.example.com",
-        "which web pages may call by gRPC-Web; loopback: those of this machine",
+        "which web pages may call by gRPC-Web or JSON; loopback: those of this machine",
     ),
     setting(
         "RUST_LOG",

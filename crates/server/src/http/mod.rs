@@ -1,7 +1,9 @@
-//! The HTTP port: whether the process lives, whether calls should come, what it has counted.
+//! The HTTP port: whether the process lives, whether calls should come, what it has counted, and every unary method as JSON.
 //!
-//! No route reads a body: hyper closes a connection whose request has one that nobody wants. Heads are limited in size and
-//! time by [`Options::http`](crate::listen::Options::http).
+//! Heads are limited in size and time by [`Options::http`](crate::listen::Options::http), bodies by [`json::Limits`]; no
+//! other route reads one, and hyper closes a connection whose request has one that nobody wants.
+
+pub mod json;
 
 use std::sync::Arc;
 
@@ -11,6 +13,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use self::json::Json;
 use crate::readiness::Readiness;
 use crate::telemetry::metrics::Metrics;
 
@@ -21,15 +24,19 @@ pub struct Parts {
     pub readiness: Arc<Readiness>,
     /// What was counted.
     pub metrics: Arc<Metrics>,
+    /// Every unary method.
+    pub json: Json,
 }
 
 /// The routes.
 pub fn router(parts: Parts) -> Router {
+    let methods = json::routes(parts.json.clone());
     Router::new()
         // Served until the drain is over and the port closes: that the process lives is all it says.
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
+        .merge(methods)
         .with_state(parts)
 }
 

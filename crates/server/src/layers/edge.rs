@@ -33,6 +33,11 @@ impl<S: Clone> Edge<S> {
         let web = Arc::new(Web::new(rpc.clone(), origins));
         Self { rpc, web }
     }
+
+    /// The same calls for those who come another way.
+    pub fn rpc(&self) -> Rpc<S> {
+        self.rpc.clone()
+    }
 }
 
 impl<S, F> hyper::service::Service<Request<Incoming>> for Edge<S>

@@ -7,12 +7,14 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-const DOMAIN: &str = "parlance";
+/// Whose reasons these are.
+pub(crate) const DOMAIN: &str = "parlance";
 /// A client of an instance that goes away finds another at once, or this one again after its restart.
 const RETRY_AFTER_MILLIS: u64 = 500;
 const RETRY_AFTER: Duration = Duration::from_millis(RETRY_AFTER_MILLIS);
 
-fn fault(code: Code, reason: &str, message: impl Into<String>) -> Status {
+/// A refusal with its reason.
+pub(crate) fn fault(code: Code, reason: &str, message: impl Into<String>) -> Status {
     Status::with_error_details(code, message, details(reason))
 }
 
@@ -32,19 +34,19 @@ pub(super) fn malformed_timeout() -> Status {
     malformed("grpc-timeout must be up to 8 digits and one of the units H, M, S, m, u, n")
 }
 
-pub(super) fn malformed(why: &str) -> Status {
+pub(crate) fn malformed(why: &str) -> Status {
     fault(Code::InvalidArgument, "MALFORMED_REQUEST", why)
 }
 
-pub(super) fn too_large(why: &str) -> Status {
+pub(crate) fn too_large(why: &str) -> Status {
     fault(Code::ResourceExhausted, "MESSAGE_TOO_LARGE", why)
 }
 
-pub(super) fn internal() -> Status {
+pub(crate) fn internal() -> Status {
     fault(Code::Internal, "INTERNAL", "internal error")
 }
 
-pub(super) fn unknown_method(path: &str) -> Status {
+pub(crate) fn unknown_method(path: &str) -> Status {
     fault(
         Code::Unimplemented,
         "UNKNOWN_METHOD",
@@ -52,7 +54,7 @@ pub(super) fn unknown_method(path: &str) -> Status {
     )
 }
 
-pub(super) fn going_away() -> Status {
+pub(crate) fn going_away() -> Status {
     let mut details = details("SHUTTING_DOWN");
     details.set_retry_info(Some(RETRY_AFTER));
     let mut metadata = MetadataMap::new();

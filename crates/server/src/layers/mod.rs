@@ -3,6 +3,7 @@
 //! ```text
 //! connection ─▶ Edge ─┬─ gRPC ──────────────▶ Rpc ─▶ routes
 //!                     └─ gRPC-Web ─ CORS ───▶ Rpc ─▶ routes
+//! JSON over HTTP ─────────────── CORS ───▶ Rpc ─▶ routes
 //! ```
 //!
 //! Invariants:
@@ -14,8 +15,9 @@
 mod call;
 mod deadline;
 mod edge;
-mod faults;
+pub(crate) mod faults;
 mod methods;
+pub(crate) mod origin;
 mod reply;
 mod rewrite;
 mod rpc;
@@ -26,4 +28,5 @@ pub use call::Shared;
 pub use edge::Edge;
 pub use methods::{Methods, Shape};
 pub use reply::Reply;
+pub use rpc::Rpc;
 pub use until_drain::UntilDrain;

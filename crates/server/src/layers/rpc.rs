@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::body::Body;
@@ -21,7 +21,7 @@ use super::{deadline, faults, rewrite};
 
 /// The service around the routes.
 #[derive(Debug, Clone)]
-pub(super) struct Rpc<S> {
+pub struct Rpc<S> {
     inner: S,
     shared: Arc<Shared>,
 }
@@ -30,6 +30,17 @@ impl<S> Rpc<S> {
     /// Around these.
     pub(super) fn new(inner: S, shared: Arc<Shared>) -> Self {
         Self { inner, shared }
+    }
+
+    /// Whether new calls should go elsewhere.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.shared.shutdown.is_draining()
+    }
+
+    /// Records a call that was refused before it came here.
+    pub(crate) fn refused(&self, path: &str, headers: &HeaderMap, code: Code) {
+        let method = self.shared.methods.find(path).unwrap_or(Methods::other());
+        Call::new(Arc::clone(&self.shared), method, headers).finish(code);
     }
 }
 

@@ -16,12 +16,14 @@ use parlance_app::{App, Environment};
 use parlance_storage::{Database, StorageError};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
 
 use crate::config::{Migrate, Settings};
 use crate::drain::{Ending, drain};
 use crate::http;
-use crate::layers::{Edge, Shared};
+use crate::http::json::{Calls, Json, Limits};
+use crate::layers::{Edge, Rpc, Shared};
 use crate::listen::{self, Age, OpenConnections, Options};
 use crate::readiness::{Readiness, tell};
 use crate::services::NAMES;
@@ -73,6 +75,7 @@ pub struct Running {
     pub http: SocketAddr,
     app: Arc<App>,
     health: HealthReporter,
+    json_calls: Calls,
     grpc_trigger: Trigger,
     http_trigger: Trigger,
     grpc_served: tokio::task::JoinHandle<()>,
@@ -132,6 +135,8 @@ pub async fn start(settings: &Settings) -> Result<Running, StartError> {
         settings.otlp_endpoint.is_some(),
     );
     let edge = Edge::new(routes, shared, settings.web_origins.clone());
+    let json = json(settings, edge.rpc())?;
+    let json_calls = json.calls();
     let options = Options::grpc(
         settings.connections.max_concurrent_streams,
         age(settings),
@@ -139,7 +144,11 @@ pub async fn start(settings: &Settings) -> Result<Running, StartError> {
     );
     let grpc_served = tokio::spawn(listen::serve(grpc.listen()?, edge, options, grpc_shutdown));
 
-    let router = http::router(http::Parts { readiness, metrics });
+    let router = http::router(http::Parts {
+        readiness,
+        metrics,
+        json,
+    });
     let service = TowerToHyperService::new(router);
     let http_served = tokio::spawn(listen::serve(
         http.listen()?,
@@ -153,6 +162,7 @@ pub async fn start(settings: &Settings) -> Result<Running, StartError> {
         http: http_address,
         app,
         health,
+        json_calls,
         grpc_trigger,
         http_trigger,
         grpc_served,
@@ -177,6 +187,8 @@ impl Running {
             if let Err(error) = self.grpc_served.await {
                 tracing::error!(%error, "the gRPC port stopped");
             }
+            // These came by the other port, which stays open for health and metrics.
+            self.json_calls.ended().await;
         };
         let ending = drain(
             &mut signals,
@@ -247,6 +259,13 @@ fn app_settings(settings: &Settings) -> parlance_app::Settings {
         },
         ..parlance_app::Settings::default()
     }
+}
+
+/// JSON goes the way of every call, so it needs the contract and no more.
+fn json(settings: &Settings, rpc: Rpc<Routes>) -> Result<Json, StartError> {
+    let limits = Limits::of(settings.max_request_bytes);
+    Json::new(rpc, routes::CONTRACTS, settings.web_origins.clone(), limits)
+        .map_err(|error| StartError::Contract(error.to_string()))
 }
 
 fn age(settings: &Settings) -> Age {

@@ -20,7 +20,8 @@ const ENDLESS: &[&str] = &[
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-const CONTRACTS: &[&[u8]] = &[
+/// What is served, by its descriptors.
+pub(super) const CONTRACTS: &[&[u8]] = &[
     parlance_proto::FILE_DESCRIPTOR_SET,
     tonic_health::pb::FILE_DESCRIPTOR_SET,
     tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,

@@ -14,7 +14,7 @@ use parlance_proto::v1::event_service_server::EventServiceServer;
 use parlance_proto::v1::sender_service_client::SenderServiceClient;
 use parlance_proto::v1::sender_service_server::SenderServiceServer;
 use parlance_server::config::WebOrigins;
-use parlance_server::layers::{Edge, Methods, Shared, UntilDrain};
+use parlance_server::layers::{Edge, Methods, Rpc, Shared, UntilDrain};
 use parlance_server::listen::{self, Age, OpenConnections, Options};
 use parlance_server::shutdown::{self, Trigger};
 use parlance_server::telemetry::metrics::Metrics;
@@ -39,7 +39,8 @@ pub(crate) struct Port {
     pub(crate) stage: Arc<Stage>,
     pub(crate) trigger: Trigger,
     pub(crate) open: OpenConnections,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) rpc: Rpc<Routes>,
     pub(crate) served: JoinHandle<()>,
 }
 
@@ -51,8 +52,8 @@ pub(crate) fn start_with(max: Duration, grace: Duration) -> Port {
     let reserved = listen::reserve("127.0.0.1:0".parse().unwrap(), false).unwrap();
     let address = reserved.address().unwrap();
     let (trigger, shutdown) = shutdown::channel();
-    let metrics = Metrics::new("test").unwrap();
-    let rpc = metrics.rpc();
+    let metrics = Arc::new(Metrics::new("test").unwrap());
+    let counts = metrics.rpc();
     let endless = [
         "/parlance.v1.EventService/WatchEvents",
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
@@ -61,8 +62,8 @@ pub(crate) fn start_with(max: Duration, grace: Duration) -> Port {
         parlance_proto::FILE_DESCRIPTOR_SET,
         tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
     ];
-    let methods = Methods::new(&contracts, &endless, &rpc).unwrap();
-    let shared = Shared::new(methods, rpc, shutdown.clone(), false);
+    let methods = Methods::new(&contracts, &endless, &counts).unwrap();
+    let shared = Shared::new(methods, counts, shutdown.clone(), false);
     let stage = Arc::new(Stage::default());
     let actor = Actor(Arc::clone(&stage));
     let senders = SenderServiceServer::new(actor.clone())
@@ -76,6 +77,7 @@ pub(crate) fn start_with(max: Duration, grace: Duration) -> Port {
         .add_service(EventServiceServer::new(actor))
         .prepare();
     let edge = Edge::new(routes, shared, WebOrigins::Loopback);
+    let rpc = edge.rpc();
     let open = OpenConnections::default();
     let age = Age {
         max,
@@ -95,6 +97,7 @@ pub(crate) fn start_with(max: Duration, grace: Duration) -> Port {
         trigger,
         open,
         metrics,
+        rpc,
         served,
     }
 }

@@ -9,6 +9,7 @@
 
 mod calls;
 mod harness;
+mod json;
 mod life;
 mod services;
 mod web;

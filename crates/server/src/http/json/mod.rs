@@ -1,0 +1,153 @@
+//! Every unary method as JSON: `POST /<package>.<Service>/<Method>`, so that curl is enough.
+//!
+//! Made from the descriptors: JSON becomes the request's bytes, these go the way of every call, and the reply's bytes become
+//! JSON. So deadlines, limits, metrics and metadata are the same, and a new method is here by itself.
+//!
+//! Invariants:
+//! * No page of another origin reaches a method: see [`origin`], and a content type for which a browser asks first.
+//! * A request that is too large, too slow or too full of values costs little.
+//! * An error is a `google.rpc.Status` in JSON, whoever makes it.
+
+mod body;
+mod call;
+mod calls;
+mod contract;
+mod details;
+mod fault;
+mod read;
+mod write;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::any;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, header};
+use tonic::service::Routes;
+use tonic::{Code, Status};
+
+pub use body::Limits;
+pub use calls::Calls;
+pub use contract::UnreadableContract;
+
+use crate::config::WebOrigins;
+use crate::layers::{Rpc, faults, origin};
+use contract::{Contract, Target};
+
+/// What stands behind the JSON port. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Json {
+    rpc: Rpc<Routes>,
+    contract: Arc<Contract>,
+    origins: Arc<WebOrigins>,
+    limits: Limits,
+    calls: Calls,
+}
+
+impl Json {
+    /// The methods of these contracts, each an encoded `FileDescriptorSet`, by the way of every call.
+    pub fn new(
+        rpc: Rpc<Routes>,
+        contracts: &[&[u8]],
+        origins: WebOrigins,
+        limits: Limits,
+    ) -> Result<Self, UnreadableContract> {
+        Ok(Self {
+            rpc,
+            contract: Arc::new(Contract::new(contracts)?),
+            origins: Arc::new(origins),
+            limits,
+            calls: Calls::default(),
+        })
+    }
+
+    /// Those that are open.
+    pub fn calls(&self) -> Calls {
+        self.calls.clone()
+    }
+
+    async fn answer(&self, head: &Parts, body: Body) -> Result<Response, Status> {
+        // Held to the end of the call: the stop waits for it.
+        let open = self.calls.enter().filter(|_| !self.rpc.is_draining());
+        let _open = open.ok_or_else(faults::going_away)?;
+        let path = head.uri.path();
+        let target = self.contract.find(path);
+        let Target { uri, input, output } =
+            target.ok_or_else(|| faults::unknown_method(path))??;
+        if head.method != Method::POST {
+            return Err(fault::method_not_allowed(&head.method));
+        }
+        accept(&head.headers)?;
+        let json = body::read(body, &head.headers, self.limits).await?;
+        let message = read::message(input, &json)?;
+        drop(json);
+        let metadata = call::metadata(&head.headers);
+        let reply = call::unary(self.rpc.clone(), uri.clone(), metadata, &message).await;
+        let mut response = match reply
+            .outcome
+            .and_then(|bytes| write::message(output, bytes))
+        {
+            Ok(json) => fault::json(json),
+            Err(status) => fault::response(&status),
+        };
+        response.headers_mut().extend(reply.metadata);
+        Ok(response)
+    }
+}
+
+/// The route of all methods.
+pub(super) fn routes<S: Clone + Send + Sync + 'static>(json: Json) -> Router<S> {
+    let method = any(answer)
+        .layer(origin::cors())
+        // Outermost: what CORS answers is for those who may call.
+        .layer(from_fn_with_state(json.clone(), only_allowed_pages))
+        .with_state(json);
+    Router::new().route("/{service}/{method}", method)
+}
+
+async fn answer(State(json): State<Json>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    match json.answer(&head, body).await {
+        Ok(response) => response,
+        Err(refusal) => {
+            json.rpc
+                .refused(head.uri.path(), &head.headers, refusal.code());
+            fault::response(&refusal)
+        }
+    }
+}
+
+async fn only_allowed_pages(State(json): State<Json>, request: Request, next: Next) -> Response {
+    if origin::allows_own(&json.origins, request.headers()) {
+        return next.run(request).await;
+    }
+    let refusal = faults::fault(
+        Code::PermissionDenied,
+        "ORIGIN_NOT_ALLOWED",
+        "pages of this origin may not call; see GRPC_WEB_ORIGINS",
+    );
+    fault::response(&refusal).into_response()
+}
+
+/// JSON, or nothing said. A form or plain text is what a page may send anywhere without asking.
+fn accept(headers: &HeaderMap) -> Result<(), Status> {
+    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::to_str);
+    let Some(kind) = kind else { return Ok(()) };
+    let essence = kind
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default();
+    if essence.trim().eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(faults::fault(
+        Code::InvalidArgument,
+        "UNSUPPORTED_MEDIA_TYPE",
+        "the content-type must be application/json; with curl: --json instead of -d",
+    ))
+}

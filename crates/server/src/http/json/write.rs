@@ -1,0 +1,24 @@
+//! From the bytes of a message to JSON.
+
+use bytes::Bytes;
+use prost_reflect::{DynamicMessage, MessageDescriptor, SerializeOptions};
+use tonic::Status;
+
+use crate::layers::faults;
+
+/// The message as JSON, with a line end for terminals. A field without presence is there even with its default: that a
+/// missing `unreadCount` means 0 is nothing that a reader of JSON knows.
+pub(super) fn message(kind: &MessageDescriptor, bytes: Bytes) -> Result<Vec<u8>, Status> {
+    let internal = |error: &dyn std::error::Error| {
+        tracing::error!(%error, message = kind.full_name(), "a reply cannot be shown as JSON");
+        faults::internal()
+    };
+    let message = DynamicMessage::decode(kind.clone(), bytes).map_err(|error| internal(&error))?;
+    let mut json = Vec::new();
+    let options = SerializeOptions::new().skip_default_fields(false);
+    message
+        .serialize_with_options(&mut serde_json::Serializer::new(&mut json), &options)
+        .map_err(|error| internal(&error))?;
+    json.push(b'\n');
+    Ok(json)
+}

@@ -1,0 +1,131 @@
+//! Which web pages may call.
+//!
+//! The origin is checked here, not only announced by CORS: a page that got its own name to point to this machine (DNS
+//! rebinding) is of one origin with us in the browser's eyes, asks nobody, and still names itself in `Origin`.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use http::{HeaderMap, Method, header};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
+
+use crate::config::WebOrigins;
+
+const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(1);
+
+/// What pages are told that [`allows`] has let through.
+pub(crate) fn cors() -> CorsLayer {
+    CorsLayer::new()
+        // Whoever comes this far is allowed.
+        .allow_origin(AllowOrigin::mirror_request())
+        .allow_methods([Method::POST])
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(ExposeHeaders::any())
+        .max_age(PREFLIGHT_MAX_AGE)
+}
+
+/// Whether the caller is no page, or one that this port itself has served, or one that may call.
+///
+/// A name in `Host` proves nothing, since rebinding makes it equal to the origin's; a number cannot be rebound.
+pub(crate) fn allows_own(origins: &WebOrigins, headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let own = text(header::ORIGIN)
+        .zip(text(header::HOST))
+        .is_some_and(|(origin, host)| is_own(&origin.to_ascii_lowercase(), host));
+    own || allows(origins, headers)
+}
+
+fn is_own(origin: &str, host: &str) -> bool {
+    let Some((_, authority)) = origin.split_once("://") else {
+        return false;
+    };
+    let name = host_of(authority);
+    authority == host.to_ascii_lowercase()
+        && (name == "localhost" || name.parse::<IpAddr>().is_ok())
+}
+
+/// Whether the caller is no page, or one that may call.
+pub(crate) fn allows(origins: &WebOrigins, headers: &HeaderMap) -> bool {
+    match headers.get(header::ORIGIN) {
+        // Not a browser.
+        None => true,
+        Some(origin) => origin
+            .to_str()
+            .is_ok_and(|origin| is_allowed(origins, &origin.to_ascii_lowercase())),
+    }
+}
+
+fn is_allowed(origins: &WebOrigins, origin: &str) -> bool {
+    match origins {
+        WebOrigins::Any => true,
+        WebOrigins::List(list) => list.iter().any(|allowed| allowed == origin),
+        WebOrigins::Loopback => is_loopback(origin),
+    }
+}
+
+fn is_loopback(origin: &str) -> bool {
+    let Some((scheme, rest)) = origin.split_once("://") else {
+        return false;
+    };
+    matches!(scheme, "http" | "https") && matches!(host_of(rest), "localhost" | "127.0.0.1" | "::1")
+}
+
+/// Without the port, and without the brackets of an address of version 6.
+fn host_of(authority: &str) -> &str {
+    match authority.strip_prefix('[') {
+        Some(v6) => v6.split_once(']').map_or("", |(host, _)| host),
+        None => authority.split(':').next().unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_this_machine_and_nothing_that_looks_like_it() {
+        for origin in [
+            "http://localhost",
+            "https://localhost:5173",
+            "http://127.0.0.1:8080",
+            "http://[::1]:3000",
+        ] {
+            assert!(is_allowed(&WebOrigins::Loopback, origin), "{origin}");
+        }
+        for origin in [
+            "null",
+            "http://localhost.evil.example",
+            "http://127.0.0.1.evil.example",
+            "file://localhost",
+            "",
+        ] {
+            assert!(!is_allowed(&WebOrigins::Loopback, origin), "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_exact() {
+        let list = WebOrigins::List(vec!["https://app.example".to_owned()]);
+        assert!(is_allowed(&list, "https://app.example"));
+        assert!(!is_allowed(&list, "https://app.example:8443"));
+        assert!(is_allowed(&WebOrigins::Any, "https://other.example"));
+    }
+
+    #[test]
+    fn a_page_of_ours_is_known_by_a_host_that_cannot_be_rebound() {
+        for host in ["192.168.1.5:8080", "[fe80::1]:8080", "localhost:8080"] {
+            assert!(is_own(&format!("http://{host}"), host), "{host}");
+        }
+        for (origin, host) in [
+            ("http://evil.example:8080", "evil.example:8080"),
+            ("http://192.168.1.5:8080", "192.168.1.5:9090"),
+            (
+                "http://192.168.1.5.evil.example",
+                "192.168.1.5.evil.example",
+            ),
+            ("null", "192.168.1.5"),
+        ] {
+            assert!(!is_own(origin, host), "{origin}");
+        }
+    }
+}

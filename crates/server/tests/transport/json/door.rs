@@ -1,0 +1,117 @@
+//! Two ports to knock at: the whole service, and one whose handlers do what a test wants.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use http::Method;
+use hyper_util::service::TowerToHyperService;
+use parlance_server::config::{Settings, WebOrigins};
+use parlance_server::http::json::{Calls, Json, Limits};
+use parlance_server::http::{Parts, router};
+use parlance_server::listen::{self, OpenConnections, Options};
+use parlance_server::readiness::Readiness;
+use parlance_server::shutdown::{self, Trigger};
+use parlance_server::wiring::{self, Running};
+use parlance_testkit::SqliteFile;
+use serde_json::Value;
+
+use super::{JSON, Told, ask};
+use crate::harness::{LIMIT, Port, start};
+
+/// The whole service over a database of its own.
+pub(crate) struct Door {
+    pub(crate) http: SocketAddr,
+    _running: Running,
+    _file: SqliteFile,
+}
+
+impl Door {
+    pub(crate) async fn open() -> Self {
+        Self::open_with(&[]).await
+    }
+
+    pub(crate) async fn open_with(settings: &[(&str, &str)]) -> Self {
+        let file = SqliteFile::new();
+        let url = file.url();
+        let own = [
+            ("DATABASE_URL", url.as_str()),
+            ("GRPC_LISTEN", "127.0.0.1:0"),
+            ("HTTP_LISTEN", "127.0.0.1:0"),
+        ];
+        let all = own.iter().chain(settings);
+        let all = all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let settings = Settings::load(all, None).unwrap();
+        let running = wiring::start(&settings).await.unwrap();
+        Self {
+            http: running.http,
+            _running: running,
+            _file: file,
+        }
+    }
+
+    /// A call as `curl --json` makes it.
+    pub(crate) async fn call(&self, method: &str, body: &Value) -> Told {
+        self.call_with(method, &[JSON], body).await
+    }
+
+    pub(crate) async fn call_with(
+        &self,
+        method: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Told {
+        let path = format!("/parlance.v1.{method}");
+        ask(self.http, Method::POST, &path, headers, body.to_string()).await
+    }
+}
+
+/// JSON in front of the handlers of the gRPC tests.
+pub(crate) struct Rehearsal {
+    pub(crate) http: SocketAddr,
+    pub(crate) grpc: Port,
+    pub(crate) calls: Calls,
+    _trigger: Trigger,
+}
+
+impl Rehearsal {
+    pub(crate) fn start() -> Self {
+        let port = start();
+        let limits = Limits {
+            pause: Duration::from_millis(300),
+            whole: Duration::from_millis(900),
+            ..Limits::of(LIMIT)
+        };
+        let contracts = [parlance_proto::FILE_DESCRIPTOR_SET];
+        let json = Json::new(port.rpc.clone(), &contracts, WebOrigins::Loopback, limits).unwrap();
+        let calls = json.calls();
+        let (trigger, shutdown) = shutdown::channel();
+        let probe = Box::new(|| async { Ok(()) }.boxed());
+        let parts = Parts {
+            readiness: Arc::new(Readiness::new(probe, shutdown.clone())),
+            metrics: Arc::clone(&port.metrics),
+            json,
+        };
+        let reserved = listen::reserve("127.0.0.1:0".parse().unwrap(), false).unwrap();
+        let http = reserved.address().unwrap();
+        tokio::spawn(listen::serve(
+            reserved.listen().unwrap(),
+            TowerToHyperService::new(router(parts)),
+            Options::http(OpenConnections::default()),
+            shutdown,
+        ));
+        Self {
+            http,
+            grpc: port,
+            calls,
+            _trigger: trigger,
+        }
+    }
+
+    /// A call of the one method that has a handler.
+    pub(crate) async fn get(&self, headers: &[(&str, &str)], id: &str) -> Told {
+        let body = serde_json::json!({ "id": id }).to_string();
+        ask(self.http, Method::POST, crate::harness::GET, headers, body).await
+    }
+}
