@@ -1,7 +1,7 @@
 //! The one way in for writes: begin, lock, check, write, commit, tell.
 
 use parlance_domain::Owner;
-use parlance_storage::{Guarded, Sink, StorageError, Touch, Touched, Tx};
+use parlance_storage::{Guarded, Sink, StorageError, Touched, Tx};
 use tokio::sync::Notify;
 
 use crate::error::{Error, Reason, Result};
@@ -24,23 +24,12 @@ impl Changes {
     pub(crate) async fn wait_for_jobs(&self) {
         self.jobs.notified().await;
     }
-
-    /// There may be jobs to claim.
-    pub(crate) fn there_are_jobs(&self) {
-        self.jobs.notify_one();
-    }
 }
 
 impl Sink for Changes {
     async fn committed(&self, touched: &Touched) {
         self.news.notify_one();
-        let makes_jobs = |touch: &Touch| {
-            matches!(
-                touch,
-                Touch::MessageCreated(..) | Touch::MessageChanged(..) | Touch::Sender(_)
-            )
-        };
-        if touched.touches().iter().any(makes_jobs) {
+        if touched.made_jobs() {
             self.jobs.notify_one();
         }
     }

@@ -25,6 +25,7 @@ pub mod feed;
 mod fields;
 mod keyset;
 mod migrate;
+mod prepared;
 mod rows;
 mod schema;
 mod touched;

@@ -26,6 +26,7 @@ pub enum Touch {
 pub struct Touched {
     owner: Owner,
     touches: Vec<Touch>,
+    made_jobs: bool,
 }
 
 impl Touched {
@@ -33,6 +34,7 @@ impl Touched {
         Self {
             owner,
             touches: Vec::new(),
+            made_jobs: false,
         }
     }
 
@@ -40,6 +42,15 @@ impl Touched {
         if !self.touches.contains(&touch) {
             self.touches.push(touch);
         }
+    }
+
+    pub(crate) const fn note_job(&mut self) {
+        self.made_jobs = true;
+    }
+
+    /// Whether there is a job now that can be claimed at once.
+    pub const fn made_jobs(&self) -> bool {
+        self.made_jobs
     }
 
     /// Whose data.

@@ -83,6 +83,10 @@ impl Tx {
         &self.touched
     }
 
+    pub(crate) const fn note_job(&mut self) {
+        self.touched.note_job();
+    }
+
     pub(crate) fn touch(&mut self, touch: Touch) {
         self.touched.add(touch);
     }

@@ -68,8 +68,6 @@ async fn write(works: &Works, owner: &Owner, ended: &[Ended]) -> Result<()> {
     for (channel, result) in results {
         works.observer.attempted(channel, result);
     }
-    // Whoever stood next in a line can be claimed now.
-    works.app.changes.there_are_jobs();
     Ok(())
 }
 

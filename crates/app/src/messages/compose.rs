@@ -4,7 +4,7 @@ use parlance_domain::message::Progress;
 use parlance_domain::message::{AttachmentView, ContentView, Limits};
 use parlance_domain::{
     Attachment, AttachmentId, Channel, Conversation, DeliveryPolicy, Direction, Message, MessageId,
-    Role, Timestamp, sms,
+    Role, Timestamp, Violation, sms,
 };
 use parlance_storage::Tx;
 
@@ -56,18 +56,18 @@ pub(crate) fn channel(
     }
 }
 
-/// What a request that named a conversation says, checked now that the channel is known.
-pub(crate) fn check(
+/// What is wrong with what a request says that named a conversation, now that the channel is known.
+pub(crate) fn wrong(
     new: &NewMessage,
     channel: Channel,
     received: bool,
     limits: &Limits,
-) -> Result<()> {
+) -> Vec<Violation> {
     if !matches!(new.place, Place::Conversation(_)) {
-        return Ok(());
+        return Vec::new();
     }
     let views: Vec<AttachmentView<'_>> = new.attachments.iter().map(view).collect();
-    let violations = ContentView {
+    ContentView {
         channel: Some(channel),
         received,
         role: new.role,
@@ -80,11 +80,15 @@ pub(crate) fn check(
         latency_ms: new.latency_ms,
         metadata: new.metadata.as_str(),
     }
-    .check(limits);
-    if violations.is_empty() {
+    .check(limits)
+}
+
+/// Refuses a request with all that is wrong with it.
+pub(crate) fn refuse(wrong: Vec<Violation>) -> Result<()> {
+    if wrong.is_empty() {
         Ok(())
     } else {
-        Err(Error::invalid(violations))
+        Err(Error::invalid(wrong))
     }
 }
 

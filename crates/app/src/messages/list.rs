@@ -59,7 +59,16 @@ impl App {
             // An empty page may be that of a conversation that does not exist.
             let found = self.db.conversation(owner, conversation_id).await?;
             let conversation = found.ok_or_else(|| conversation_not_found(conversation_id))?;
-            with_total.then_some(conversation.message_count)
+            match (with_total, after_sequence) {
+                (false, _) => None,
+                // The conversation counts along; only a part of it has to be counted.
+                (true, 0) => Some(conversation.message_count),
+                (true, above) => Some(
+                    self.db
+                        .messages_above(owner, conversation_id, above)
+                        .await?,
+                ),
+            }
         } else {
             None
         };

@@ -69,7 +69,7 @@ impl App {
             None => self.opened(&tx, &new.place)?,
         };
         let channel = compose::channel(&new.place, &before, !new.attachments.is_empty());
-        compose::check(new, channel, true, self.limits())?;
+        compose::refuse(compose::wrong(new, channel, true, self.limits()))?;
         if channel != Channel::Chat {
             self.sender_of(&mut tx, channel, &before.participant_from)
                 .await?;

@@ -12,7 +12,7 @@ use super::compose::{self, Draft};
 use super::get::message_not_found;
 use super::place::advanced;
 use crate::App;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::idempotency::{Replayable, RequestId, Taken, take};
 use crate::write::{Attempt, held, until_done};
 
@@ -67,16 +67,10 @@ impl App {
             None => self.opened(&tx, &new.place)?,
         };
         let channel = compose::channel(&new.place, &before, !new.attachments.is_empty());
-        compose::check(new, channel, false, self.limits())?;
+        let mut wrong = compose::wrong(new, channel, false, self.limits());
+        wrong.extend(wrong_times(channel, now, *send_at, *expires_at));
+        compose::refuse(wrong)?;
         let (send_at, expires_at) = (send_at.filter(|at| *at > now), *expires_at);
-        if expires_at.is_some_and(|at| at <= now) {
-            // Only now: a request that is repeated after it has expired is still answered with its message.
-            return Err(Error::invalid_field(
-                "expires_at",
-                "has passed; give a later time",
-            ));
-        }
-        check_schedule(channel, send_at.is_some(), expires_at.is_some())?;
 
         let sender = match channel {
             Channel::Chat => None,
@@ -134,22 +128,30 @@ impl App {
     }
 }
 
-/// Chat is not delivered, so it cannot wait.
-fn check_schedule(channel: Channel, scheduled: bool, expires: bool) -> Result<()> {
-    if channel != Channel::Chat {
-        return Ok(());
-    }
-    let fields = [("send_at", scheduled), ("expires_at", expires)];
-    let wrong: Vec<Violation> = fields
+/// Chat is not delivered, so it cannot wait. Whether a time has passed is looked at only here: a request that is repeated
+/// after it has expired is still answered with its message.
+fn wrong_times(
+    channel: Channel,
+    now: Timestamp,
+    send_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+) -> Vec<Violation> {
+    const THERE: &str = "a chat message is there at once; leave it out";
+    let chat = channel == Channel::Chat;
+    let rules = [
+        ("send_at", chat && send_at.is_some(), THERE),
+        ("expires_at", chat && expires_at.is_some(), THERE),
+        (
+            "expires_at",
+            !chat && expires_at.is_some_and(|at| at <= now),
+            "has passed; give a later time",
+        ),
+    ];
+    rules
         .into_iter()
-        .filter(|(_, set)| *set)
-        .map(|(field, _)| Violation::new(field, "a chat message is there at once; leave it out"))
-        .collect();
-    if wrong.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::invalid(wrong))
-    }
+        .filter(|(_, broken, _)| *broken)
+        .map(|(field, _, why)| Violation::new(field, why))
+        .collect()
 }
 
 /// Gives the conversation one more place, or opens it with its first; `None` if somebody else has just opened it.

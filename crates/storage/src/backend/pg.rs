@@ -8,6 +8,7 @@ use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, Trans
 use crate::feed::{Position, Snapshot, Start};
 use crate::fields::{Xid, sql::TransactionId};
 use crate::keyset::{after, up_to};
+use crate::prepared::prepared;
 use crate::rows::feed::FeedRow;
 use crate::schema::feed;
 
@@ -22,13 +23,15 @@ macro_rules! locked {
         $query.for_update()
     };
     ($query:expr, in turn of $conversation:literal) => {
-        $query
-            .filter(diesel::dsl::sql::<diesel::sql_types::Bool>(concat!(
-                "pg_advisory_xact_lock(hashtextextended(",
-                $conversation,
-                "::text, 0)) IS NOT NULL"
-            )))
-            .for_update()
+        $crate::prepared::prepared(
+            $query
+                .filter(diesel::dsl::sql::<diesel::sql_types::Bool>(concat!(
+                    "pg_advisory_xact_lock(hashtextextended(",
+                    $conversation,
+                    "::text, 0)) IS NOT NULL"
+                )))
+                .for_update(),
+        )
     };
 }
 
@@ -73,16 +76,15 @@ pub(crate) async fn feed_page(
     from: Position,
     limit: i64,
 ) -> QueryResult<(Vec<FeedRow>, Option<Xid>)> {
-    let rows: Vec<(FeedRow, Xid)> = feed::table
+    let page = feed::table
         .filter(after((feed::xid, feed::id), position_sql(from)))
         .order((feed::xid, feed::id))
         .limit(limit)
         .select((
             FeedRow::as_select(),
             sql::<TransactionId>("pg_snapshot_xmin(pg_current_snapshot())"),
-        ))
-        .load(c)
-        .await?;
+        ));
+    let rows: Vec<(FeedRow, Xid)> = prepared(page).load(c).await?;
     let horizon = rows.as_slice().first().map(|(_, xmin)| *xmin);
     Ok((rows.into_iter().map(|(row, _)| row).collect(), horizon))
 }

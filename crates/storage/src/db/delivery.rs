@@ -107,6 +107,9 @@ impl Tx {
             expires_at: message.expires_at.map(Into::into),
             created_at: self.now.into(),
         };
+        if !scheduled && !blocked {
+            self.note_job();
+        }
         on!(self.lease, |c, q| q::delivery::insert(c, &row))
     }
 
@@ -116,6 +119,7 @@ impl Tx {
         message: MessageId,
         due: Timestamp,
     ) -> StorageResult<Guarded> {
+        self.note_job();
         let id = Id(message.uuid());
         on!(self.lease, |c, q| q::delivery::reschedule(
             c,
@@ -194,11 +198,13 @@ impl Tx {
     async fn unblock_after(&mut self, removed: bool, message: &Message) -> StorageResult<Guarded> {
         if removed {
             let conversation = Id(message.conversation_id.uuid());
-            on!(self.lease, |c, q| q::delivery::unblock_next(
+            if on!(self.lease, |c, q| q::delivery::unblock_next(
                 c,
                 self.owner.as_str(),
                 conversation
-            ))?;
+            ))? {
+                self.note_job();
+            }
         }
         Ok(removed.into())
     }

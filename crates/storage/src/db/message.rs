@@ -90,6 +90,22 @@ impl Database {
         ))?;
         rows.into_iter().map(Message::try_from).collect()
     }
+
+    /// How many messages of a conversation lie above a place.
+    pub async fn messages_above(
+        &self,
+        owner: &Owner,
+        conversation: ConversationId,
+        sequence: i64,
+    ) -> StorageResult<i64> {
+        let conversation = Id(conversation.uuid());
+        read!(self, |c, q| q::message::count_above(
+            c,
+            owner.as_str(),
+            conversation,
+            sequence
+        ))
+    }
 }
 
 impl Tx {

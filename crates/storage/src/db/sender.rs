@@ -99,6 +99,8 @@ impl Tx {
         }
         let row = SenderRow::from(changed);
         self.touch(Touch::Sender(found.id));
+        // Its messages may have waited for this.
+        self.note_job();
         on!(self.lease, |c, q| q::sender::update(c, &row, found.version)).map(Guarded::from)
     }
 

@@ -20,6 +20,22 @@ const JSONB_VERSION: u8 = 1;
 #[diesel(sql_type = sql::Document)]
 pub(crate) struct Doc(pub(crate) String);
 
+impl Doc {
+    /// The text as it was written: without blanks, members sorted by name. Postgres gives an object back in its own form, and
+    /// what is read must equal what was written, or an edit that changes nothing would count as one.
+    pub(crate) fn into_canonical(self) -> String {
+        // Every object of Postgres that has a member has a blank after its name.
+        if !self.0.contains("\": ") {
+            return self.0;
+        }
+        match serde_json::from_str::<serde_json::Value>(&self.0) {
+            Ok(value) => value.to_string(),
+            // Whoever shows it will say so.
+            Err(_) => self.0,
+        }
+    }
+}
+
 impl ToSql<sql::Document, Pg> for Doc {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
         out.write_all(&[JSONB_VERSION])?;
@@ -47,5 +63,25 @@ impl ToSql<sql::Document, Sqlite> for Doc {
 impl FromSql<sql::Document, Sqlite> for Doc {
     fn from_sql(mut value: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
         Ok(Self(value.read_text().to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Doc;
+
+    #[test]
+    fn a_document_of_postgres_is_ours_again() {
+        let ours = r#"{"":true,"a":": ","bb":[1,-1.5e-300],"c":{"d":null}}"#;
+        let theirs = format!(
+            r#"{{"": true, "a": ": ", "c": {{"d": null}}, "bb": [1, -0.{}15]}}"#,
+            "0".repeat(299)
+        );
+        for text in [ours, &theirs] {
+            assert_eq!(Doc(text.to_owned()).into_canonical(), ours);
+        }
+        for text in ["{}", "[]", r#"{"broken": "#] {
+            assert_eq!(Doc(text.to_owned()).into_canonical(), text);
+        }
     }
 }

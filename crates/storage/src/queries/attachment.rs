@@ -5,6 +5,7 @@ use diesel_async::RunQueryDsl;
 
 use super::Conn;
 use crate::fields::{Id, Instant};
+use crate::prepared::prepared;
 use crate::rows::attachment::{AttachmentRow, ChunkRow};
 use crate::schema::{attachment_chunks, attachments, conversations, messages};
 
@@ -100,7 +101,7 @@ pub(crate) async fn complete(
         attachments::complete.eq(true),
         attachments::size_bytes.eq(size_bytes),
     );
-    Ok(diesel::update(target).set(set).execute(c).await? == 1)
+    Ok(prepared(diesel::update(target).set(set)).execute(c).await? == 1)
 }
 
 /// A finished upload that no message has taken and whose time has not passed.
@@ -140,7 +141,7 @@ pub(crate) async fn claim_upload(
         attachments::message_id.eq(Some(message)),
         attachments::expires_at.eq(None::<Instant>),
     );
-    Ok(diesel::update(target).set(set).execute(c).await? == 1)
+    Ok(prepared(diesel::update(target).set(set)).execute(c).await? == 1)
 }
 
 /// Removes an upload that broke off.

@@ -8,6 +8,7 @@ use crate::db::conversation::ConversationFilter;
 use crate::fields::sql::{Moment, Uid};
 use crate::fields::{Id, Instant};
 use crate::keyset::before;
+use crate::prepared::prepared;
 use crate::rows::conversation::{ConversationChange, ConversationRow};
 use crate::schema::conversations;
 
@@ -191,11 +192,13 @@ pub(crate) async fn lock_external_id(
 
 /// Whether it was inserted; `false` if its pair or its external id is taken.
 pub(crate) async fn insert(c: &mut Conn, row: &ConversationRow) -> QueryResult<bool> {
-    let inserted = diesel::insert_into(conversations::table)
-        .values(row.clone())
-        .on_conflict_do_nothing()
-        .execute(c)
-        .await?;
+    let inserted = prepared(
+        diesel::insert_into(conversations::table)
+            .values(row.clone())
+            .on_conflict_do_nothing(),
+    )
+    .execute(c)
+    .await?;
     Ok(inserted == 1)
 }
 
@@ -212,8 +215,7 @@ pub(crate) async fn update(
         .filter(conversations::owner.eq(owner))
         .filter(conversations::version.eq(found_version))
         .filter(conversations::deleted_at.is_null());
-    Ok(diesel::update(target)
-        .set(change.clone())
+    Ok(prepared(diesel::update(target).set(change.clone()))
         .execute(c)
         .await?
         == 1)
@@ -225,11 +227,12 @@ pub(crate) async fn hide(c: &mut Conn, owner: &str, id: Id, now: Instant) -> Que
         .filter(conversations::id.eq(id))
         .filter(conversations::owner.eq(owner))
         .filter(conversations::deleted_at.is_null());
-    Ok(diesel::update(target)
-        .set(conversations::deleted_at.eq(Some(now)))
-        .execute(c)
-        .await?
-        == 1)
+    Ok(
+        prepared(diesel::update(target).set(conversations::deleted_at.eq(Some(now))))
+            .execute(c)
+            .await?
+            == 1,
+    )
 }
 
 /// Those that were hidden before `since` and are still there, of the whole installation: a deletion that was cut off.

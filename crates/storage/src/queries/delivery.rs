@@ -9,6 +9,7 @@ use diesel_async::RunQueryDsl;
 
 use super::Conn;
 use crate::fields::{Id, Instant};
+use crate::prepared::prepared;
 use crate::rows::delivery::DeliveryRow;
 use crate::schema::{deliveries, senders};
 
@@ -114,14 +115,15 @@ pub(crate) async fn claimable(
 
 /// Claims jobs that are locked: a new attempt each, until the lease ends.
 pub(crate) async fn claim(c: &mut Conn, ids: Vec<Id>, lease_until: Instant) -> QueryResult<usize> {
-    diesel::update(deliveries::table.filter(deliveries::message_id.eq_any(ids)))
-        .set((
+    prepared(
+        diesel::update(deliveries::table.filter(deliveries::message_id.eq_any(ids))).set((
             deliveries::state.eq("claimed"),
             deliveries::attempt.eq(deliveries::attempt + 1),
             deliveries::due_at.eq(lease_until),
-        ))
-        .execute(c)
-        .await
+        )),
+    )
+    .execute(c)
+    .await
 }
 
 /// Ends a claimed job; `false` if its worker has lost it.
@@ -156,7 +158,7 @@ pub(crate) async fn give_back(
         deliveries::state.eq("waiting"),
         deliveries::due_at.eq(due_at),
     );
-    Ok(diesel::update(target).set(set).execute(c).await? == 1)
+    Ok(prepared(diesel::update(target).set(set)).execute(c).await? == 1)
 }
 
 /// Moves a scheduled job to another time; `false` if it is not scheduled any more.
@@ -170,11 +172,12 @@ pub(crate) async fn reschedule(
         .filter(deliveries::message_id.eq(message))
         .filter(deliveries::owner.eq(owner))
         .filter(deliveries::state.eq("scheduled"));
-    Ok(diesel::update(target)
-        .set(deliveries::due_at.eq(due_at))
-        .execute(c)
-        .await?
-        == 1)
+    Ok(
+        prepared(diesel::update(target).set(deliveries::due_at.eq(due_at)))
+            .execute(c)
+            .await?
+            == 1,
+    )
 }
 
 /// Ends a job that nobody has claimed; `false` if somebody has.
@@ -194,8 +197,8 @@ pub(crate) async fn delete(c: &mut Conn, owner: &str, message: Id) -> QueryResul
     Ok(diesel::delete(target).execute(c).await? == 1)
 }
 
-/// Frees the first of a conversation's line.
-pub(crate) async fn unblock_next(c: &mut Conn, owner: &str, conversation: Id) -> QueryResult<()> {
+/// Frees the first of a conversation's line; whether it was blocked.
+pub(crate) async fn unblock_next(c: &mut Conn, owner: &str, conversation: Id) -> QueryResult<bool> {
     let first: Option<(Id, bool)> = deliveries::table
         .filter(deliveries::conversation_id.eq(conversation))
         .filter(deliveries::owner.eq(owner))
@@ -207,13 +210,15 @@ pub(crate) async fn unblock_next(c: &mut Conn, owner: &str, conversation: Id) ->
         .await
         .optional()?;
     let Some((message, true)) = first else {
-        return Ok(());
+        return Ok(false);
     };
-    diesel::update(deliveries::table.filter(deliveries::message_id.eq(message)))
-        .set(deliveries::blocked.eq(false))
-        .execute(c)
-        .await
-        .map(|_| ())
+    prepared(
+        diesel::update(deliveries::table.filter(deliveries::message_id.eq(message)))
+            .set(deliveries::blocked.eq(false)),
+    )
+    .execute(c)
+    .await
+    .map(|freed| freed == 1)
 }
 
 /// None of a conversation's messages leaves any more.

@@ -5,6 +5,7 @@ use diesel_async::RunQueryDsl;
 
 use super::Conn;
 use crate::fields::{Doc, Id, Xid};
+use crate::prepared::prepared;
 use crate::rows::feed::{NewFeedRow, StateRow};
 use crate::schema::{feed, feed_state};
 
@@ -41,8 +42,7 @@ pub(crate) async fn scrub_message(
         .filter(feed::conversation_id.eq(conversation))
         .filter(feed::owner.eq(owner))
         .filter(feed::message_id.eq(Some(message)));
-    diesel::update(target)
-        .set(feed::payload.eq(None::<Doc>))
+    prepared(diesel::update(target).set(feed::payload.eq(None::<Doc>)))
         .execute(c)
         .await
         .map(|_| ())
@@ -58,8 +58,7 @@ pub(crate) async fn scrub_conversation(
         .filter(feed::conversation_id.eq(conversation))
         .filter(feed::owner.eq(owner))
         .filter(feed::payload.is_not_null());
-    diesel::update(target)
-        .set(feed::payload.eq(None::<Doc>))
+    prepared(diesel::update(target).set(feed::payload.eq(None::<Doc>)))
         .execute(c)
         .await
         .map(|_| ())
@@ -67,9 +66,11 @@ pub(crate) async fn scrub_conversation(
 
 /// Remembers up to where the feed has been pruned.
 pub(crate) async fn set_pruned(c: &mut Conn, xid: Xid, id: i64) -> QueryResult<()> {
-    diesel::update(feed_state::table)
-        .set((feed_state::pruned_xid.eq(xid), feed_state::pruned_id.eq(id)))
-        .execute(c)
-        .await
-        .map(|_| ())
+    prepared(
+        diesel::update(feed_state::table)
+            .set((feed_state::pruned_xid.eq(xid), feed_state::pruned_id.eq(id))),
+    )
+    .execute(c)
+    .await
+    .map(|_| ())
 }

@@ -5,6 +5,7 @@ use diesel_async::RunQueryDsl;
 
 use super::Conn;
 use crate::fields::Instant;
+use crate::prepared::prepared;
 use crate::rows::idempotency::KeyRow;
 use crate::schema::idempotency_keys;
 
@@ -26,11 +27,13 @@ pub(crate) async fn get(
 
 /// Whether the key was free. Waits for a transaction that has just taken it; `false` once that has committed.
 pub(crate) async fn take(c: &mut Conn, row: &KeyRow) -> QueryResult<bool> {
-    let inserted = diesel::insert_into(idempotency_keys::table)
-        .values(row.clone())
-        .on_conflict_do_nothing()
-        .execute(c)
-        .await?;
+    let inserted = prepared(
+        diesel::insert_into(idempotency_keys::table)
+            .values(row.clone())
+            .on_conflict_do_nothing(),
+    )
+    .execute(c)
+    .await?;
     Ok(inserted == 1)
 }
 

@@ -6,6 +6,7 @@ use diesel_async::RunQueryDsl;
 use super::{Conn, Db};
 use crate::db::message::MessageRange;
 use crate::fields::Id;
+use crate::prepared::prepared;
 use crate::rows::message::{MessageChange, MessageRow};
 use crate::schema::{conversations, messages};
 
@@ -202,8 +203,7 @@ pub(crate) async fn update(
         .filter(messages::id.eq(id))
         .filter(messages::owner.eq(owner))
         .filter(messages::version.eq(found_version));
-    Ok(diesel::update(target)
-        .set(change.clone())
+    Ok(prepared(diesel::update(target).set(change.clone()))
         .execute(c)
         .await?
         == 1)

@@ -5,6 +5,7 @@ use diesel_async::RunQueryDsl;
 
 use super::{Conn, Db};
 use crate::fields::Id;
+use crate::prepared::prepared;
 use crate::rows::sender::SenderRow;
 use crate::schema::senders;
 
@@ -80,12 +81,14 @@ pub(crate) async fn lock(c: &mut Conn, owner: &str, id: Id) -> QueryResult<Optio
 
 /// Whether it was inserted; `false` if the address is taken.
 pub(crate) async fn insert(c: &mut Conn, row: &SenderRow) -> QueryResult<bool> {
-    let inserted = diesel::insert_into(senders::table)
-        .values(row.clone())
-        .on_conflict((senders::channel, senders::address))
-        .do_nothing()
-        .execute(c)
-        .await?;
+    let inserted = prepared(
+        diesel::insert_into(senders::table)
+            .values(row.clone())
+            .on_conflict((senders::channel, senders::address))
+            .do_nothing(),
+    )
+    .execute(c)
+    .await?;
     Ok(inserted == 1)
 }
 
@@ -94,7 +97,10 @@ pub(crate) async fn update(c: &mut Conn, row: &SenderRow, found_version: i64) ->
         .filter(senders::id.eq(row.id))
         .filter(senders::owner.eq(row.owner.clone()))
         .filter(senders::version.eq(found_version));
-    Ok(diesel::update(target).set(row.clone()).execute(c).await? == 1)
+    Ok(prepared(diesel::update(target).set(row.clone()))
+        .execute(c)
+        .await?
+        == 1)
 }
 
 pub(crate) async fn delete(c: &mut Conn, owner: &str, id: Id) -> QueryResult<bool> {

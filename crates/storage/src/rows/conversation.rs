@@ -144,7 +144,7 @@ impl TryFrom<ConversationRow> for Conversation {
             message_count: row.message_count,
             unread_count: row.unread_count,
             last_message_at: row.last_message_at.map(Into::into),
-            metadata: Json::from_text(row.metadata.0),
+            metadata: Json::from_text(row.metadata.into_canonical()),
             created_at: row.created_at.into(),
             updated_at: row.updated_at.into(),
             version: row.version,

@@ -247,7 +247,7 @@ impl TryFrom<MessageRow> for Message {
             segments: row.segments,
             tokens_used: row.tokens_used,
             latency_ms: row.latency_ms,
-            metadata: Json::from_text(row.metadata.0),
+            metadata: Json::from_text(row.metadata.into_canonical()),
             counts_unread: row.counts_unread,
             send_at: row.send_at.map(Into::into),
             expires_at: row.expires_at.map(Into::into),
