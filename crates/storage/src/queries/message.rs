@@ -131,6 +131,22 @@ pub(crate) async fn lock(c: &mut Conn, owner: &str, id: Id) -> QueryResult<Optio
     .optional()
 }
 
+/// How many messages of a conversation lie above a place.
+pub(crate) async fn count_above(
+    c: &mut Conn,
+    owner: &str,
+    conversation: Id,
+    sequence: i64,
+) -> QueryResult<i64> {
+    messages::table
+        .filter(messages::conversation_id.eq(conversation))
+        .filter(messages::owner.eq(owner))
+        .filter(messages::sequence.gt(sequence))
+        .count()
+        .get_result(c)
+        .await
+}
+
 /// How many messages count as unread above a place.
 pub(crate) async fn unread_above(
     c: &mut Conn,
