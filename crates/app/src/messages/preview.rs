@@ -43,7 +43,7 @@ impl App {
             None => self.opened(tx, &new.place)?,
         };
         let channel = compose::channel(&new.place, &conversation, !new.attachments.is_empty());
-        compose::check(new, channel, false, self.limits())?;
+        compose::refuse(compose::wrong(new, channel, false, self.limits()))?;
         let measure = (channel == Channel::Sms).then(|| sms::measure(&new.body));
         let mut preview = Preview {
             from_address: conversation.participant_from.clone(),
