@@ -322,10 +322,9 @@ async fn clean_up(conn: Conn, busy: bool, open: bool) {
             }
             result
         }
-        // A statement of SQLite cannot be called off. Its connection must not go back before it has ended: the next
-        // statement waits for that, however long it takes.
+        // A statement of SQLite cannot be called off; its future has waited for it when it was dropped.
         Conn::Sqlite(mut conn) if open => sqlite::rollback(&mut conn).await,
-        Conn::Sqlite(mut conn) => conn.batch_execute("SELECT 1").await,
+        Conn::Sqlite(_) => Ok(()),
     };
     if let Err(error) = result {
         tracing::debug!(%error, "an abandoned connection could not be cleaned up");

@@ -149,8 +149,12 @@ async fn sqlite_plan(db: &Db, sql: &str) -> String {
         .join("\n")
 }
 
-fn first_conversation() -> ConversationId {
-    ConversationId::from_uuid(Uuid::from_u128(1))
+/// The conversation that `fill` put the messages into.
+pub(crate) fn first_conversation(db: &Db) -> ConversationId {
+    ConversationId::from_uuid(match db.kind {
+        Kind::Postgres => Uuid::from_u128(1),
+        Kind::Sqlite => Uuid::from_bytes(*b"0000000000000001"),
+    })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -172,7 +176,7 @@ async fn lists_are_bounded_by_indexes() {
     // One connection, so that its prepared statements reach their general plans.
     let one = db.opened(|settings| settings.pool_size = 1).await;
     let owner: Owner = owner("acme");
-    let middle = Some((at(10_000), first_conversation()));
+    let middle = Some((at(10_000), first_conversation(&db)));
     let any = ConversationFilter::default();
     let of_user = ConversationFilter {
         user: Some("user 7".to_owned()),
@@ -217,7 +221,7 @@ async fn lists_are_bounded_by_indexes() {
     let run = ran!(
         server,
         "messages",
-        one.message_page(&owner, first_conversation(), below, 50)
+        one.message_page(&owner, first_conversation(&db), below, 50)
     );
     run.says(&[
         messages,
@@ -230,7 +234,7 @@ async fn lists_are_bounded_by_indexes() {
     let run = ran!(
         server,
         "messages",
-        one.message_page(&owner, first_conversation(), above, 50)
+        one.message_page(&owner, first_conversation(&db), above, 50)
     );
     run.says(&[
         messages,
