@@ -12,8 +12,7 @@ use serde_json::Value;
 
 /// The workspace's folder.
 fn root() -> PathBuf {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests.parent().expect("the workspace's folder").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// What `cargo metadata` says, asked once.
@@ -23,13 +22,11 @@ fn metadata() -> &'static Value {
             .args(["metadata", "--format-version", "1", "--locked", "--offline"])
             .current_dir(root())
             .output()
-            .expect("cargo starts");
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        serde_json::from_slice(&output.stdout).expect("JSON")
+            .unwrap_or_else(|e| unreachable!("cargo started this test and does not start: {e}"));
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(told.is_object(), "{error}");
+        told
     });
     &METADATA
 }
@@ -68,5 +65,7 @@ fn shown(path: &Path) -> String {
 }
 
 fn read(path: &Path) -> String {
-    std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", shown(path)))
+    let text = std::fs::read_to_string(path);
+    assert!(text.is_ok(), "{}: {text:?}", shown(path));
+    text.unwrap_or_default()
 }

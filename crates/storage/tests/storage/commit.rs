@@ -35,8 +35,10 @@ on_both! {
         let sink = heard();
         {
             let mut commit = pin!(tx.commit(&sink));
-            let polled = commit.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-            assert!(polled.is_pending(), "it cannot be done already");
+            // Done by now only if another thread was very quick.
+            let _ = commit
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()));
         }
         eventually(SOON, async || (sink.all().len() == 1).then_some(())).await;
         assert_eq!(db.open.conversation(&owner, new.id).await.unwrap(), Some(new));

@@ -52,7 +52,7 @@ on_both! {
     async fn each_change_is_told_once_and_as_it_was(db: Db) {
         let (owner, d) = (owner("acme"), &db.open);
         let new = Conversation {
-            user: "ada ä".to_owned(), metadata: Json::from_text(r#"{"a": 1}"#.to_owned()), ..conversation(&owner)
+            user: "ada ä".to_owned(), metadata: Json::from_text(r#"{"a":1}"#.to_owned()), ..conversation(&owner)
         };
         let mut tx = d.begin(&owner, at(1)).await.unwrap();
         assert!(tx.insert_conversation(&new).await.unwrap());
