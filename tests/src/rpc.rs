@@ -1,0 +1,63 @@
+//! Every unary call by the type of its request.
+
+use parlance_proto::v1;
+use parlance_proto::v1::conversation_service_client::ConversationServiceClient;
+use parlance_proto::v1::message_service_client::MessageServiceClient;
+use parlance_proto::v1::sender_service_client::SenderServiceClient;
+use tonic::{Request, Response, Status};
+
+use crate::Caller;
+
+/// A request that has one answer.
+pub trait Rpc: Clone + std::fmt::Debug + Send + Sized {
+    /// The answer.
+    type Reply: std::fmt::Debug + Send;
+
+    /// Asks.
+    fn call(
+        request: Request<Self>,
+        caller: &Caller,
+    ) -> impl Future<Output = Result<Response<Self::Reply>, Status>> + Send;
+}
+
+macro_rules! rpcs {
+    ($($client:ident { $($method:ident($request:ident) -> $reply:ty;)+ })+) => {$($(
+        impl Rpc for v1::$request {
+            type Reply = $reply;
+
+            async fn call(request: Request<Self>, caller: &Caller) -> Result<Response<$reply>, Status> {
+                let mut client = $client::with_interceptor(caller.channel(), caller.who());
+                client.$method(request).await
+            }
+        }
+    )+)+};
+}
+
+rpcs! {
+    MessageServiceClient {
+        send_message(SendMessageRequest) -> v1::Message;
+        receive_message(ReceiveMessageRequest) -> v1::Message;
+        get_message(GetMessageRequest) -> v1::Message;
+        batch_get_messages(BatchGetMessagesRequest) -> v1::BatchGetMessagesResponse;
+        list_messages(ListMessagesRequest) -> v1::ListMessagesResponse;
+        update_message(UpdateMessageRequest) -> v1::Message;
+        update_message_status(UpdateMessageStatusRequest) -> v1::Message;
+        delete_message(DeleteMessageRequest) -> ();
+    }
+    ConversationServiceClient {
+        create_conversation(CreateConversationRequest) -> v1::Conversation;
+        get_conversation(GetConversationRequest) -> v1::Conversation;
+        list_conversations(ListConversationsRequest) -> v1::ListConversationsResponse;
+        update_conversation(UpdateConversationRequest) -> v1::Conversation;
+        mark_as_read(MarkAsReadRequest) -> v1::Conversation;
+        mark_as_unread(MarkAsUnreadRequest) -> v1::Conversation;
+        delete_conversation(DeleteConversationRequest) -> ();
+    }
+    SenderServiceClient {
+        create_sender(CreateSenderRequest) -> v1::Sender;
+        get_sender(GetSenderRequest) -> v1::Sender;
+        list_senders(ListSendersRequest) -> v1::ListSendersResponse;
+        update_sender(UpdateSenderRequest) -> v1::Sender;
+        delete_sender(DeleteSenderRequest) -> ();
+    }
+}

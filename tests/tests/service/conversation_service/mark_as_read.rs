@@ -1,0 +1,93 @@
+//! `MarkAsRead` and `MarkAsUnread`.
+
+use parlance_proto::v1;
+use parlance_tests::Caller;
+use parlance_tests::make::{self, from_them, sms};
+
+async fn read(t: &Caller, id: &str, up_to_sequence: i64) -> v1::Conversation {
+    t.ok(v1::MarkAsReadRequest {
+        id: id.to_owned(),
+        up_to_sequence,
+    })
+    .await
+}
+
+async fn unread(t: &Caller, id: &str) -> v1::Conversation {
+    t.ok(v1::MarkAsUnreadRequest { id: id.to_owned() }).await
+}
+
+/// In, out, in, in: three unread.
+async fn talk(t: &Caller) -> String {
+    let pair = t.pair().await;
+    t.ok(from_them(&pair, "1")).await;
+    t.ok(sms(&pair, "2")).await;
+    t.ok(from_them(&pair, "3")).await;
+    t.ok(from_them(&pair, "4")).await.conversation_id
+}
+
+on_both! {
+    async fn the_cursor_moves_forward(t: Caller) {
+        let id = talk(&t).await;
+        let before = t.conversation(&id).await;
+        assert_eq!((before.unread_count, before.version), (3, 4));
+        let mut seen = Vec::new();
+        for up_to in [1, 2, 3, 1, 0] {
+            let after = read(&t, &id, up_to).await;
+            assert_eq!(after, t.conversation(&id).await);
+            assert_eq!(after.etag, before.etag);
+            seen.push((after.unread_count, after.version));
+        }
+        assert_eq!(seen, [(2, 5), (2, 6), (1, 7), (1, 7), (0, 8)]);
+        assert_eq!(read(&t, &id, 0).await.version, 8, "nothing is left to move");
+    }
+
+    async fn it_does_not_pass_the_end(t: Caller) {
+        let pair = t.pair().await;
+        let id = t.ok(from_them(&pair, "1")).await.conversation_id;
+        assert_eq!(read(&t, &id, i64::MAX).await.unread_count, 0);
+        t.ok(from_them(&pair, "2")).await;
+        assert_eq!(t.conversation(&id).await.unread_count, 1, "what comes later is not read already");
+    }
+
+    async fn it_moves_back_to_before_the_last_inbound_message(t: Caller) {
+        let id = talk(&t).await;
+        read(&t, &id, 0).await;
+        let again = unread(&t, &id).await;
+        assert_eq!(again.unread_count, 1);
+        assert_eq!(again, t.conversation(&id).await);
+        assert_eq!(unread(&t, &id).await, again, "it is there already");
+        t.ok(make::reply(&id, "5")).await;
+        read(&t, &id, 0).await;
+        assert_eq!(unread(&t, &id).await.unread_count, 1, "what we said last does not count");
+        assert_eq!(read(&t, &id, 4).await.unread_count, 0);
+    }
+
+    async fn marking_unread_never_hides_what_is_unread(t: Caller) {
+        let id = talk(&t).await;
+        read(&t, &id, 1).await;
+        assert_eq!(unread(&t, &id).await.unread_count, 2);
+    }
+
+    async fn a_conversation_without_inbound_messages_has_nothing_unread(t: Caller) {
+        let id = t.ok(make::create_chat("")).await.id;
+        assert_eq!(unread(&t, &id).await.unread_count, 0);
+        assert_eq!(read(&t, &id, 0).await.version, 1);
+        let sent = t.ok(sms(&t.pair().await, "hi")).await.conversation_id;
+        assert_eq!(unread(&t, &sent).await.unread_count, 0);
+    }
+
+    /// `read_at` is the recipient's receipt.
+    async fn no_message_is_touched(t: Caller) {
+        let id = talk(&t).await;
+        let before = t.all_messages(&id).await;
+        read(&t, &id, 0).await;
+        unread(&t, &id).await;
+        assert_eq!(t.all_messages(&id).await, before);
+    }
+
+    async fn a_chat_can_be_marked_as_well(t: Caller) {
+        let id = t.ok(make::chat("", "hi")).await.conversation_id;
+        assert_eq!(unread(&t, &id).await.unread_count, 1);
+        assert_eq!(read(&t, &id, 0).await.unread_count, 0);
+    }
+}

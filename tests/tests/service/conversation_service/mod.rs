@@ -1,0 +1,7 @@
+//! `ConversationService`, one module per RPC.
+
+mod create_conversation;
+mod delete_conversation;
+mod list_conversations;
+mod mark_as_read;
+mod update_conversation;

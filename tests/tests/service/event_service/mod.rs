@@ -1,0 +1,3 @@
+//! `EventService`.
+
+mod watch_events;

@@ -1,0 +1,14 @@
+//! The service as its clients meet it: over sockets, through the generated clients, on both databases.
+//!
+//! One module per service and RPC; `bad_input` walks tables of everything that can be wrong with a request, `transport` holds
+//! what is the same for every call.
+
+#[macro_use]
+extern crate parlance_tests;
+
+mod bad_input;
+mod conversation_service;
+mod event_service;
+mod message_service;
+mod sender_service;
+mod transport;

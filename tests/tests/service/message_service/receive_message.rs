@@ -1,0 +1,161 @@
+//! `ReceiveMessage`.
+
+use futures_util::future::join_all;
+use parlance_proto::v1::{self, MessageStatus, ReceiveMessageRequest as Receive};
+use parlance_tests::Caller;
+use parlance_tests::make::{self, at, file, from_them, phones};
+use tonic::Code;
+
+on_both! {
+    async fn a_text_that_comes_is_unread(t: Caller) {
+        let pair = t.pair().await;
+        let request = Receive { user: "ana".to_owned(), metadata: Some(make::json("a", "b")), ..from_them(&pair, "hello") };
+        let message = t.ok(request.clone()).await;
+        let expected = v1::Message {
+            id: message.id.clone(),
+            conversation_id: message.conversation_id.clone(),
+            sequence: 1,
+            channel: v1::Channel::Sms.into(),
+            direction: v1::Direction::Inbound.into(),
+            status: MessageStatus::Received.into(),
+            from_address: pair.theirs.clone(),
+            to_address: pair.ours.clone(),
+            body: "hello".to_owned(),
+            provider: "simulator".to_owned(),
+            provider_message_id: request.provider_message_id,
+            segments: 1,
+            metadata: Some(make::json("a", "b")),
+            created_at: message.created_at,
+            updated_at: message.created_at,
+            version: 1,
+            etag: message.etag.clone(),
+            ..Default::default()
+        };
+        assert_eq!(message, expected);
+        assert_eq!(t.message(&message.id).await, message);
+        let conversation = t.conversation(&message.conversation_id).await;
+        assert_eq!((&conversation.participant_from, &conversation.participant_to), (&pair.ours, &pair.theirs));
+        assert_eq!((conversation.message_count, conversation.unread_count), (1, 1));
+        assert_eq!(conversation.user, "ana");
+    }
+
+    async fn the_same_message_twice_is_one(t: Caller) {
+        let pair = t.pair().await;
+        let request = from_them(&pair, "hello");
+        let first = t.ok(request.clone()).await;
+        let again = t.ok(request.clone()).await;
+        assert_eq!(first, again);
+        let other_words = t.ok(Receive { body: "other".to_owned(), from_address: make::phone(), ..request.clone() }).await;
+        assert_eq!(first, other_words, "the provider's id decides");
+        let other_provider = t.ok(Receive { provider: "another".to_owned(), ..request.clone() }).await;
+        assert_ne!(first.id, other_provider.id);
+        let theirs = t.other().ok(Receive { to_address: make::phone(), ..request }).await;
+        assert_ne!(first.id, theirs.id, "another owner's provider may count the same way");
+        let conversation = t.conversation(&first.conversation_id).await;
+        assert_eq!((conversation.message_count, conversation.unread_count), (2, 2));
+    }
+
+    async fn the_same_message_at_once_is_one(t: Caller) {
+        let pair = t.pair().await;
+        let request = from_them(&pair, "hello");
+        let answers = join_all((0..16).map(|_| t.ok(request.clone()))).await;
+        assert!(answers.iter().all(|message| *message == answers[0]));
+        // Brought to two of our numbers: one of them has it.
+        let mut racing: Vec<Receive> = Vec::new();
+        let request = from_them(&pair, "hello");
+        for _ in 0..4 {
+            racing.push(request.clone());
+            racing.push(Receive { to_address: phones().ours, ..request.clone() });
+        }
+        let answers = join_all(racing.into_iter().map(|request| t.ok(request))).await;
+        assert!(answers.iter().all(|message| message.id == answers[0].id));
+    }
+
+    async fn a_retry_may_name_its_request_as_well(t: Caller) {
+        let pair = t.pair().await;
+        let request = Receive { request_id: "r".to_owned(), ..from_them(&pair, "hello") };
+        let (first, replayed) = t.made(request.clone()).await;
+        assert!(!replayed);
+        let (again, _) = t.made(request.clone()).await;
+        assert_eq!(first, again);
+        let other = Receive { provider_message_id: make::unique("in"), ..request };
+        assert_eq!(t.refused(other).await.why(), (Code::InvalidArgument, "REQUEST_ID_REUSED"));
+    }
+
+    async fn a_deleted_message_does_not_stand_in_the_way(t: Caller) {
+        let pair = t.pair().await;
+        let request = from_them(&pair, "hello");
+        let first = t.ok(request.clone()).await;
+        t.ok(make::delete_message(&first.id)).await;
+        assert_eq!(t.refused(make::get_message(&first.id)).await.code, Code::NotFound);
+        let conversation = t.conversation(&first.conversation_id).await;
+        assert_eq!((conversation.message_count, conversation.unread_count), (0, 0));
+        assert_eq!(conversation.last_message_at, None);
+    }
+
+    async fn it_came_when_it_came(t: Caller) {
+        let pair = t.pair().await;
+        let old = t.ok(Receive { received_at: Some(at(1_700_000_000)), ..from_them(&pair, "old") }).await;
+        assert_eq!(old.created_at, Some(at(1_700_000_000)));
+        let conversation = t.conversation(&old.conversation_id).await;
+        assert_eq!(conversation.last_message_at, Some(at(1_700_000_000)));
+        let new = t.ok(from_them(&pair, "new")).await;
+        let older = t.ok(Receive { received_at: Some(at(1_600_000_000)), ..from_them(&pair, "older") }).await;
+        assert_eq!((old.sequence, new.sequence, older.sequence), (1, 2, 3), "numbers follow the commit");
+        let conversation = t.conversation(&old.conversation_id).await;
+        assert_eq!(conversation.last_message_at, new.created_at);
+    }
+
+    async fn it_may_name_its_conversation(t: Caller) {
+        let pair = t.pair().await;
+        let sent = t.ok(make::sms(&pair, "hi")).await;
+        let answer = t.ok(Receive {
+            conversation_id: sent.conversation_id.clone(),
+            body: "yes".to_owned(),
+            provider: "simulator".to_owned(),
+            provider_message_id: make::unique("in"),
+            attachments: vec![file("a.png", "image/png", "data")],
+            ..Default::default()
+        }).await;
+        assert_eq!((answer.sequence, answer.channel()), (2, v1::Channel::Mms));
+        assert_eq!((answer.from_address, answer.to_address), (pair.theirs, pair.ours));
+    }
+
+    async fn mail_and_chat_are_received_as_well(t: Caller) {
+        let pair = t.mail_pair().await;
+        let letter = t.ok(Receive {
+            channel: v1::Channel::Email.into(),
+            subject: "Re: hello".to_owned(),
+            html_body: "<p>hi</p>".to_owned(),
+            cc_addresses: vec!["A@EXAMPLE.com".to_owned()],
+            ..from_them(&pair, "hi")
+        }).await;
+        assert_eq!((letter.channel(), letter.status()), (v1::Channel::Email, MessageStatus::Received));
+        assert_eq!(letter.cc_addresses, ["A@example.com"]);
+        let said = t.ok(Receive {
+            channel: v1::Channel::Chat.into(),
+            external_id: "session".to_owned(),
+            body: "hi".to_owned(),
+            provider: "widget".to_owned(),
+            provider_message_id: make::unique("in"),
+            ..Default::default()
+        }).await;
+        assert_eq!((said.direction(), said.role()), (v1::Direction::Inbound, v1::Role::User));
+        assert_eq!(said.conversation_id, t.ok(make::chat("session", "hello")).await.conversation_id);
+    }
+
+    async fn a_closed_conversation_takes_nothing(t: Caller) {
+        let pair = t.pair().await;
+        let closed = t.ok(from_them(&pair, "hi")).await.conversation_id;
+        t.ok(make::set_status(&closed, v1::ConversationStatus::Closed)).await;
+        let named = Receive {
+            conversation_id: closed.clone(),
+            body: "hi".to_owned(),
+            provider: "simulator".to_owned(),
+            provider_message_id: make::unique("in"),
+            ..Default::default()
+        };
+        assert_eq!(t.refused(named).await.why(), (Code::FailedPrecondition, "CONVERSATION_CLOSED"));
+        assert_ne!(t.ok(from_them(&pair, "hi")).await.conversation_id, closed);
+    }
+}

@@ -1,0 +1,7 @@
+//! What is the same for every call, and what is beside the calls.
+
+mod calls;
+mod health;
+mod http;
+mod reflection;
+mod web;
