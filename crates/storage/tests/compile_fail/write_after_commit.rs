@@ -7,7 +7,7 @@ use parlance_storage::{Sink, Tx};
 
 async fn late<S: Sink>(mut tx: Tx, sink: &Arc<S>, id: MessageId) {
     let _ = tx.commit(sink).await;
-    let _ = tx.delete_delivery(id).await;
+    let _ = tx.message(id).await;
 }
 
 fn main() {}
