@@ -50,7 +50,8 @@ impl From<DieselError> for StorageError {
 }
 
 impl StorageError {
-    /// Diesel has no kind for these; the server's words (of `lc_messages = C`, which each connection sets) tell them.
+    /// Diesel has no kind for these; the server's words tell them. They are English where `lc_messages` is, which only a
+    /// superuser may set: with another language such an error is still an error, of the kind `Driver`.
     fn from_message(message: &str) -> Option<Self> {
         const GONE: [&str; 8] = [
             "terminating connection",
