@@ -7,6 +7,7 @@ use parlance_app::App;
 use parlance_app::delivery::Carriers;
 use parlance_providers::Reports;
 use parlance_providers::simulator::{self, Simulator};
+use tokio::task::JoinHandle;
 
 use crate::config::Settings;
 use crate::telemetry::delivery::{DeliveryMetrics, watch_queues};
@@ -15,8 +16,16 @@ use crate::telemetry::metrics::Metrics;
 /// How long a start waits before it asks again which messages the simulator had.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Starts what delivers; the simulator is handed out for its own service.
-pub(super) fn start(app: &Arc<App>, settings: &Settings, metrics: &Arc<Metrics>) -> Arc<Simulator> {
+/// What delivers.
+pub(super) struct Deliveries {
+    /// The far side, for its own service.
+    pub(super) simulator: Arc<Simulator>,
+    /// Ends after the app was told to go down, when nothing is under way any more.
+    pub(super) done: JoinHandle<()>,
+}
+
+/// Starts what delivers.
+pub(super) fn start(app: &Arc<App>, settings: &Settings, metrics: &Arc<Metrics>) -> Deliveries {
     let clock = Arc::clone(app);
     let simulator = Simulator::new(
         Arc::clone(app) as Arc<dyn Reports>,
@@ -26,12 +35,14 @@ pub(super) fn start(app: &Arc<App>, settings: &Settings, metrics: &Arc<Metrics>)
         .with_texts(simulator::NAME, Arc::clone(&simulator) as _)
         .with_mails(simulator::NAME, Arc::clone(&simulator) as _);
     watch_queues(metrics, app);
-    if settings.delivery_workers > 0 {
+    let done = if settings.delivery_workers > 0 {
         let observer = Arc::new(DeliveryMetrics::new(metrics.meter()));
-        tokio::spawn(Arc::clone(app).run_dispatcher(carriers, observer));
         tokio::spawn(resume(Arc::clone(app), Arc::clone(&simulator)));
-    }
-    simulator
+        tokio::spawn(Arc::clone(app).run_dispatcher(carriers, observer))
+    } else {
+        tokio::spawn(std::future::ready(()))
+    };
+    Deliveries { simulator, done }
 }
 
 /// The simulator forgets at a restart; what it had taken and not delivered is told to it again.
