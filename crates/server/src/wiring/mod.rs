@@ -80,6 +80,7 @@ pub struct Running {
     http_trigger: Trigger,
     grpc_served: tokio::task::JoinHandle<()>,
     http_served: tokio::task::JoinHandle<()>,
+    delivered: tokio::task::JoinHandle<()>,
     drain_timeout: Duration,
 }
 
@@ -123,9 +124,15 @@ pub async fn start(settings: &Settings) -> Result<Running, StartError> {
     tell(&health, &NAMES, true).await;
     tokio::spawn(async move { reporting.0.report(&reporting.1, &NAMES).await });
 
-    let simulator = delivery::start(&app, settings, &metrics);
-    let routes = routes::all(&app, &simulator, health_service, settings, &grpc_shutdown)
-        .map_err(StartError::Contract)?;
+    let deliveries = delivery::start(&app, settings, &metrics);
+    let routes = routes::all(
+        &app,
+        &deliveries.simulator,
+        health_service,
+        settings,
+        &grpc_shutdown,
+    )
+    .map_err(StartError::Contract)?;
     let rpc = metrics.rpc();
     let methods = routes::methods(&rpc).map_err(|error| StartError::Contract(error.to_string()))?;
     let shared = Shared::new(
@@ -167,6 +174,7 @@ pub async fn start(settings: &Settings) -> Result<Running, StartError> {
         http_trigger,
         grpc_served,
         http_served,
+        delivered: deliveries.done,
         drain_timeout: settings.drain_timeout,
     })
 }
@@ -184,8 +192,10 @@ impl Running {
             self.app.go_down();
         };
         let served = async {
-            if let Err(error) = self.grpc_served.await {
-                tracing::error!(%error, "the gRPC port stopped");
+            // Messages under way are finished too: whoever takes over would have to wait for their leases.
+            let (served, delivered) = tokio::join!(self.grpc_served, self.delivered);
+            if let Err(error) = served.and(delivered) {
+                tracing::error!(%error, "a part of the service stopped");
             }
             // These came by the other port, which stays open for health and metrics.
             self.json_calls.ended().await;
