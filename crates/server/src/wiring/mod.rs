@@ -192,9 +192,10 @@ impl Running {
             self.app.go_down();
         };
         let served = async {
+            let served = self.grpc_served.await;
             // Messages under way are finished too: whoever takes over would have to wait for their leases.
-            let (served, delivered) = tokio::join!(self.grpc_served, self.delivered);
-            if let Err(error) = served.and(delivered) {
+            self.app.go_down();
+            if let Err(error) = served.and(self.delivered.await) {
                 tracing::error!(%error, "a part of the service stopped");
             }
             // These came by the other port, which stays open for health and metrics.
