@@ -10,7 +10,7 @@ BUF_VERSION := 1.75.0
 BUF_FOLDER := target/tools/buf-$(BUF_VERSION)
 BUF := $(BUF_FOLDER)/node_modules/.bin/buf
 
-.PHONY: help build run test lint fmt bench deny proto-baseline clean
+.PHONY: help build run test lint fmt bench deny picture proto-baseline clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -23,6 +23,7 @@ run: ## start the service: a database in ./data, simulated providers, nothing le
 
 test: ## run every test, with throw-away Postgres and Redis servers
 	scripts/ensure-services.sh
+	cargo build --locked --bin parlance
 	scripts/test.sh
 
 lint: $(BUF) ## check format, clippy, docs and the contract; changes nothing
@@ -43,6 +44,12 @@ bench: ## run the benchmarks
 deny: ## check licences, advisories and doubled dependencies
 	@cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }
 	cargo deny check
+
+picture: ## take the picture of the page that the README shows, docs/images/page.png
+	scripts/ensure-services.sh
+	cargo build --locked --bin parlance
+	mkdir -p docs/images
+	PAGE_PICTURE=$(CURDIR)/docs/images/page.png cargo test --locked --package parlance-tests --test page picture
 
 proto-baseline: $(BUF) ## take the contract as it is for what must not break from now on
 	scripts/proto-baseline.sh $(BUF)

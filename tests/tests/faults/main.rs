@@ -1,1 +1,10 @@
-//! Processes that are killed, stopped and started, and databases that go away. Every test has servers of its own.
+//! Processes that are killed, stopped and started, and databases that go away. Every test has services of its own; a test
+//! that hurts Postgres has a server of its own, too.
+
+mod killed;
+mod leaving;
+mod load;
+mod outage;
+mod start;
+mod stopped;
+mod twins;

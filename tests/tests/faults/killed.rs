@@ -1,0 +1,51 @@
+//! The service is killed without a word.
+
+use parlance_proto::v1::EventType;
+use parlance_tests::{Caller, Kind, Service, Watching};
+
+use crate::load::Load;
+
+async fn in_the_middle_of_sends(kind: Kind) {
+    let mut service = Service::start(kind).await;
+    let caller = Caller::at(&service);
+    let load = Load::new(&caller, 10, 100).await;
+    let killing = async {
+        load.until_acknowledged(250).await;
+        service.kill9();
+    };
+    let (refused, ()) = tokio::join!(load.send_once(&caller), killing);
+    assert!(refused > 0, "it was killed too late");
+    assert_eq!(load.acknowledged() + refused, 1_000);
+
+    service.start_again().await;
+    let caller = Caller::as_owner(&service, caller.owner());
+    load.verify_acknowledged(&caller).await;
+    load.insist(std::slice::from_ref(&caller)).await;
+    load.verify(&caller).await;
+    the_feed_tells_all(caller.watch_from("0").await, 1_000).await;
+}
+
+/// Every message once, in the order of its conversation.
+async fn the_feed_tells_all(mut events: Watching, count: usize) {
+    let mut last = std::collections::HashMap::new();
+    let mut seen = 0;
+    while seen < count {
+        let event = events.next().await.unwrap();
+        if event.r#type() == EventType::MessageCreated {
+            let message = event.message.unwrap();
+            let before = last.insert(message.conversation_id, message.sequence);
+            assert_eq!(before.unwrap_or(0) + 1, message.sequence);
+            seen += 1;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_the_middle_of_sends_sqlite() {
+    in_the_middle_of_sends(Kind::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_the_middle_of_sends_postgres() {
+    in_the_middle_of_sends(Kind::Postgres).await;
+}

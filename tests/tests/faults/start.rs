@@ -1,0 +1,313 @@
+//! Starts that go well, and starts that must not.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use parlance_testkit::{
+    Finished, Parlance, Postgres, PostgresConfig, SqliteFile, eventually, free_port,
+};
+use parlance_tests::make::chat;
+use parlance_tests::raw::get;
+use parlance_tests::{Caller, Kind, SOON, Service};
+
+async fn run(builder: parlance_testkit::Builder, command: &[&str]) -> (Option<i32>, Finished) {
+    let finished = builder.run(command.iter().copied(), SOON).await;
+    (finished.status.code(), finished)
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_tried_for_a_while() {
+    let url = format!(
+        "postgres://postgres:secret@127.0.0.1:{}/nothing",
+        free_port()
+    );
+    let builder = Parlance::builder()
+        .database_url(url)
+        .env("DATABASE_CONNECT_TIMEOUT", "2");
+    let (code, finished) = run(builder, &["serve"]).await;
+    assert_eq!(code, Some(1), "{finished:?}");
+    let tries = finished
+        .stderr
+        .matches("the database is not reached yet")
+        .count();
+    assert!(tries >= 2, "{finished:?}");
+    assert!(finished.stderr.contains("DATABASE_URL"), "{finished:?}");
+    assert!(!finished.stderr.contains("secret"), "{finished:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_comes_late_is_awaited() {
+    let postgres = tokio::task::spawn_blocking(|| Postgres::start(PostgresConfig::default()))
+        .await
+        .unwrap();
+    let url = postgres.create_database().await.url.clone();
+    postgres.kill9();
+    let (service, ()) = tokio::join!(Service::over(&url, |b| b), postgres.restart());
+    Caller::at(&service).ok(chat("", "hi")).await;
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_ends_the_start_at_once() {
+    let builder = Parlance::builder().database_url("sqlite:///proc/nothing/parlance.db");
+    let (code, finished) = run(builder, &["serve"]).await;
+    assert_eq!(code, Some(1), "{finished:?}");
+    assert!(finished.stderr.contains("DATABASE_URL"), "{finished:?}");
+    assert!(!finished.stderr.contains("not reached yet"), "{finished:?}");
+}
+
+#[tokio::test]
+async fn a_password_that_is_wrong_is_not_shown() {
+    let url = Postgres::shared()
+        .url()
+        .replace("postgres@", "nobody-here:hunter2@");
+    let builder = Parlance::builder()
+        .database_url(url)
+        .env("DATABASE_CONNECT_TIMEOUT", "0");
+    let (code, finished) = run(builder, &["serve"]).await;
+    assert_eq!(code, Some(1), "{finished:?}");
+    assert!(!finished.stderr.contains("hunter2"), "{finished:?}");
+}
+
+#[tokio::test]
+async fn everything_that_is_wrong_is_said_at_once() {
+    let builder = Parlance::builder()
+        .env("DATABASE_URL", "mysql://somewhere")
+        .env("GRPC_LISTEN", "nowhere")
+        .env("MIGRATE", "perhaps")
+        .env("DATABASE_POOL_SIZE", "0")
+        .env("LOG_FORMAT", "runes")
+        .env("DRAIN_TIMEOUT", "soon");
+    let (code, finished) = run(builder, &["serve"]).await;
+    assert_eq!(code, Some(2), "{finished:?}");
+    for name in [
+        "DATABASE_URL",
+        "GRPC_LISTEN",
+        "MIGRATE",
+        "DATABASE_POOL_SIZE",
+        "LOG_FORMAT",
+        "DRAIN_TIMEOUT",
+    ] {
+        assert!(
+            finished.stderr.contains(name),
+            "{name} in {}",
+            finished.stderr
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_key_of_the_file_is_named_with_its_nearest() {
+    let folder = SqliteFile::new();
+    let file = folder.path().with_file_name("parlance.toml");
+    std::fs::write(
+        &file,
+        "grpc_lisen = \"127.0.0.1:0\"\nmigrate = \"perhaps\"\n",
+    )
+    .unwrap();
+    let (code, finished) = run(
+        Parlance::builder(),
+        &["serve", "--config", file.to_str().unwrap()],
+    )
+    .await;
+    assert_eq!(code, Some(2), "{finished:?}");
+    for words in ["grpc_lisen", "grpc_listen", "MIGRATE"] {
+        assert!(
+            finished.stderr.contains(words),
+            "{words} in {}",
+            finished.stderr
+        );
+    }
+    let (code, finished) = run(
+        Parlance::builder(),
+        &["serve", "--config", "/nothing/parlance.toml"],
+    )
+    .await;
+    assert_eq!(code, Some(2), "{finished:?}");
+    let (code, finished) = run(Parlance::builder(), &["dance"]).await;
+    assert_eq!(code, Some(2), "{finished:?}");
+}
+
+#[tokio::test]
+async fn what_is_in_force_is_shown_without_secrets() {
+    let builder = Parlance::builder()
+        .database_url("postgres://parlance:hunter2@db.example.com/parlance")
+        .env("METADATA_BYTES", "1000");
+    let (code, finished) = run(builder, &["config", "check"]).await;
+    assert_eq!(code, Some(0), "{finished:?}");
+    assert!(!finished.stdout.contains("hunter2"), "{finished:?}");
+    assert!(
+        finished.stdout.contains("METADATA_BYTES") && finished.stdout.contains("1000"),
+        "{finished:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_known_before_the_database_is_touched() {
+    let service = Service::start(Kind::Sqlite).await;
+    let file = SqliteFile::new();
+    let builder = Parlance::builder()
+        .database_url(file.url())
+        .env("GRPC_LISTEN", service.grpc_addr.to_string());
+    let (code, finished) = run(builder, &["serve"]).await;
+    assert_eq!(code, Some(1), "{finished:?}");
+    assert!(finished.stderr.contains("GRPC_LISTEN"), "{finished:?}");
+    assert!(!file.path().exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_start_at_once_on_an_empty_database() {
+    let database = Postgres::shared().create_database().await;
+    let services = join_all((0..4).map(|_| Service::over(&database.url, |b| b))).await;
+    for service in &services {
+        Caller::as_owner(service, "acme")
+            .ok(chat("talk", "hi"))
+            .await;
+    }
+    let last = Caller::as_owner(&services[0], "acme")
+        .ok(chat("talk", "hi"))
+        .await;
+    assert_eq!(last.sequence, 5);
+}
+
+async fn migrations(kind: Kind) {
+    let (file, database);
+    let url = match kind {
+        Kind::Sqlite => {
+            file = SqliteFile::new();
+            file.url()
+        }
+        Kind::Postgres => {
+            database = Postgres::shared().create_database().await;
+            database.url.clone()
+        }
+    };
+    let builder = || Parlance::builder().database_url(&url);
+    for _ in 0..2 {
+        let (code, finished) = run(builder(), &["migrate", "--dry-run"]).await;
+        assert_eq!(code, Some(0), "{finished:?}");
+        assert!(finished.stdout.starts_with("missing "), "{finished:?}");
+    }
+    let (code, finished) = run(builder().env("MIGRATE", "check"), &["serve"]).await;
+    assert_eq!(code, Some(1), "{finished:?}");
+    assert!(finished.stderr.contains("parlance migrate"), "{finished:?}");
+    {
+        let service = Service::over(&url, |b| b.env("MIGRATE", "off")).await;
+        let answer = get(&format!("{}/readyz", service.http_url())).await;
+        assert_eq!(
+            (answer.code.as_u16(), answer.text().as_str()),
+            (503, "migrations are missing\n")
+        );
+        service.kill9();
+    }
+    let (code, finished) = run(builder(), &["migrate"]).await;
+    assert_eq!(code, Some(0), "{finished:?}");
+    assert!(finished.stdout.starts_with("applied "), "{finished:?}");
+    for command in [&["migrate"][..], &["migrate", "--dry-run"]] {
+        let (code, finished) = run(builder(), command).await;
+        assert_eq!(
+            (code, finished.stdout.as_str()),
+            (Some(0), "the database is up to date\n")
+        );
+    }
+    let service = Service::over(&url, |b| b.env("MIGRATE", "check")).await;
+    Caller::at(&service).ok(chat("", "hi")).await;
+}
+
+#[tokio::test]
+async fn migrations_sqlite() {
+    migrations(Kind::Sqlite).await;
+}
+
+#[tokio::test]
+async fn migrations_postgres() {
+    migrations(Kind::Postgres).await;
+}
+
+/// Limits are the operator's to set.
+#[tokio::test]
+async fn limits_are_configurable() {
+    let service = Service::start_with(Kind::Sqlite, |b| {
+        b.env("SMS_BODY_CHARS", "10")
+            .env("BODY_BYTES", "20")
+            .env("METADATA_BYTES", "30")
+            .env("MAX_ATTACHMENTS", "1")
+            .env("ATTACHMENT_BYTES", "5")
+            .env("MAX_REQUEST_BYTES", "2000")
+    })
+    .await;
+    let caller = Caller::at(&service);
+    let with = |change: fn(&mut parlance_proto::v1::SendMessageRequest)| {
+        let mut request = chat("", "x");
+        change(&mut request);
+        request
+    };
+    let file = |length| parlance_tests::make::file("a", "text/plain", vec![b'x'; length]);
+    assert_eq!(
+        caller.refused(chat("", &"x".repeat(21))).await.fields,
+        ["body"]
+    );
+    assert_eq!(
+        caller
+            .refused(parlance_tests::make::sms(
+                &parlance_tests::make::phones(),
+                &"x".repeat(11)
+            ))
+            .await
+            .fields,
+        ["body"]
+    );
+    let metadata = with(|r| r.metadata = Some(parlance_tests::make::json("a", &"x".repeat(30))));
+    assert_eq!(caller.refused(metadata).await.fields, ["metadata"]);
+    let mut two = chat("", "x");
+    two.attachments = vec![file(1), file(6)];
+    assert_eq!(
+        caller.refused(two).await.fields,
+        ["attachments", "attachments[1].content"]
+    );
+    let upload = caller
+        .upload(vec![parlance_tests::make::head(
+            "a",
+            "text/plain",
+            "123456",
+        )])
+        .await
+        .unwrap_err();
+    assert_eq!(parlance_tests::Refusal::of(&upload).fields, ["data"]);
+    assert_eq!(
+        caller.refused(chat("", &"x".repeat(3_000))).await.reason,
+        "MESSAGE_TOO_LARGE"
+    );
+    caller.ok(chat("", &"x".repeat(20))).await;
+}
+
+/// What was written is kept over a restart, cursors and request ids included.
+#[tokio::test]
+async fn a_restart_forgets_nothing() {
+    for kind in [Kind::Sqlite, Kind::Postgres] {
+        let mut service = Service::start(kind).await;
+        let caller = Caller::at(&service);
+        let request = parlance_proto::v1::SendMessageRequest {
+            request_id: "r".to_owned(),
+            ..chat("talk", "hi")
+        };
+        let message = caller.ok(request.clone()).await;
+        let cursor = caller.watch_from("0").await.take(2).await[0].cursor.clone();
+        service.terminate();
+        service.wait(Duration::from_secs(25)).await;
+        service.start_again().await;
+        let caller = Caller::as_owner(&service, caller.owner());
+        assert_eq!(caller.message(&message.id).await, message);
+        assert_eq!(caller.made(request).await, (message.clone(), true));
+        assert_eq!(
+            caller
+                .watch_from(&cursor)
+                .await
+                .next()
+                .await
+                .unwrap()
+                .message,
+            Some(message)
+        );
+        eventually(SOON, async || caller.ask(chat("talk", "again")).await.ok()).await;
+    }
+}

@@ -1,0 +1,209 @@
+//! The service is asked to end.
+
+use std::time::Duration;
+
+use parlance_testkit::{Postgres, eventually};
+use parlance_tests::make::{self, chat};
+use parlance_tests::raw::{get, try_http1};
+use parlance_tests::{Caller, Kind, Refusal, SOON, Service};
+use tokio_postgres::NoTls;
+use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::leaving::Holding;
+use crate::load::Load;
+
+/// What the contract of an orchestrator allows.
+const DRAIN: Duration = Duration::from_secs(25);
+
+async fn under_load(kind: Kind) {
+    let mut service = Service::start(kind).await;
+    let caller = Caller::at(&service);
+    let mut events = caller.watch_from("").await;
+    let mut health = HealthClient::new(caller.channel());
+    let request = HealthCheckRequest {
+        service: String::new(),
+    };
+    let mut health = health.watch(request).await.unwrap().into_inner();
+    assert_eq!(
+        health.message().await.unwrap().unwrap().status(),
+        ServingStatus::Serving
+    );
+
+    let load = Load::new(&caller, 8, 100).await;
+    let stopping = async {
+        load.until_acknowledged(100).await;
+        service.terminate();
+        assert_eq!(
+            health.message().await.unwrap().unwrap().status(),
+            ServingStatus::NotServing
+        );
+        let ended = Refusal::of(&events.end().await);
+        assert_eq!(ended.why(), (Code::Unavailable, "SHUTTING_DOWN"));
+        ended.about("cursor").to_owned()
+    };
+    let (_, cursor) = tokio::join!(load.send_once(&caller), stopping);
+    drop((events, health));
+    assert_eq!(
+        service.wait(DRAIN).await.code(),
+        Some(0),
+        "{}",
+        service.logs()
+    );
+
+    service.start_again().await;
+    let caller = Caller::as_owner(&service, caller.owner());
+    caller.watch_from(&cursor).await;
+    load.verify_acknowledged(&caller).await;
+    load.insist(std::slice::from_ref(&caller)).await;
+    load.verify(&caller).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_load_sqlite() {
+    under_load(Kind::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_load_postgres() {
+    under_load(Kind::Postgres).await;
+}
+
+/// A call that is open when the signal comes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_begun_is_finished() {
+    let service = Service::start(Kind::Postgres).await;
+    let caller = Caller::at(&service);
+    let id = caller.ok(chat("", "hi")).await.conversation_id;
+    let holding = Holding::conversation(&service, &id).await;
+    let open = tokio::spawn({
+        let (caller, id) = (caller.clone(), id.clone());
+        async move { caller.ask(make::reply(&id, "open")).await }
+    });
+    holding.until_somebody_waits().await;
+    service.terminate();
+    let url = service.http_url();
+    eventually(SOON, async || {
+        (get(&format!("{url}/readyz")).await.text() == "draining\n").then_some(())
+    })
+    .await;
+    assert_eq!(
+        get(&format!("{url}/healthz")).await.code,
+        200,
+        "it lives until it is over"
+    );
+    let late = Caller::at(&service).ask(chat("", "late")).await;
+    assert_eq!(
+        late.unwrap_err().code(),
+        Code::Unavailable,
+        "nobody new is let in"
+    );
+    holding.let_go().await;
+    assert_eq!(open.await.unwrap().unwrap().sequence, 2);
+    assert_eq!(
+        service.wait(DRAIN).await.code(),
+        Some(0),
+        "{}",
+        service.logs()
+    );
+    assert!(
+        try_http1(
+            http::Method::GET,
+            &format!("{url}/healthz"),
+            &[],
+            bytes::Bytes::new()
+        )
+        .await
+        .is_none()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_ends_it_at_once() {
+    let service = Service::start(Kind::Postgres).await;
+    let caller = Caller::at(&service);
+    let id = caller.ok(chat("", "hi")).await.conversation_id;
+    let holding = Holding::conversation(&service, &id).await;
+    let open = tokio::spawn({
+        let (caller, id) = (caller.clone(), id.clone());
+        async move { caller.ask(make::reply(&id, "open")).await }
+    });
+    holding.until_somebody_waits().await;
+    service.terminate();
+    eventually(SOON, async || {
+        service.logs().contains("draining").then_some(())
+    })
+    .await;
+    assert_eq!(service.exited(), None, "a call is open");
+    service.terminate();
+    assert_eq!(
+        service.wait(Duration::from_secs(5)).await.code(),
+        Some(3),
+        "{}",
+        service.logs()
+    );
+    open.await.unwrap().unwrap_err();
+    holding.let_go().await;
+}
+
+/// What takes longer than the drain is cut.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drain_has_an_end() {
+    let service = Service::start_with(Kind::Postgres, |b| b.env("DRAIN_TIMEOUT", "1")).await;
+    let caller = Caller::at(&service);
+    let id = caller.ok(chat("", "hi")).await.conversation_id;
+    let holding = Holding::conversation(&service, &id).await;
+    let open = tokio::spawn({
+        let (caller, id) = (caller.clone(), id.clone());
+        async move { caller.ask(make::reply(&id, "open")).await }
+    });
+    holding.until_somebody_waits().await;
+    service.terminate();
+    assert_eq!(
+        service.wait(DRAIN).await.code(),
+        Some(0),
+        "{}",
+        service.logs()
+    );
+    open.await.unwrap().unwrap_err();
+    holding.let_go().await;
+}
+
+/// One instance after the other is replaced, and a client that repeats what is UNAVAILABLE notices nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rolling_restart_loses_nothing() {
+    let database = Postgres::shared().create_database().await;
+    let mut services = Vec::new();
+    for _ in 0..4 {
+        services.push(Service::over(&database.url, |b| b).await);
+    }
+    let callers: Vec<Caller> = services
+        .iter()
+        .map(|service| Caller::as_owner(service, "acme"))
+        .collect();
+    let load = Load::new(&callers[3], 8, 100).await;
+    let rolling = async {
+        for (number, service) in services.iter().take(3).enumerate() {
+            load.until_acknowledged(100 * (number + 1)).await;
+            service.terminate();
+            assert_eq!(
+                service.wait(DRAIN).await.code(),
+                Some(0),
+                "{}",
+                service.logs()
+            );
+        }
+    };
+    tokio::join!(load.insist(&callers), rolling);
+    load.verify(&callers[3]).await;
+    let (client, connection) = tokio_postgres::connect(&database.url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let left = client
+        .query_one("SELECT count(*) FROM messages", &[])
+        .await
+        .unwrap()
+        .get::<_, i64>(0);
+    assert_eq!(left, 800);
+}
