@@ -7,11 +7,12 @@
 //! - Failures panic with what to do about them, and with the end of the child's log.
 //!
 //! Linux only; needs `setpriv` and `ipcrm` (util-linux), a shell, and the servers themselves or
-//! `TEST_DATABASE_URL` and `TEST_REDIS_URL`.
+//! `TEST_DATABASE_URL` and `TEST_REDIS_URL`; for pages a Chromium.
 //!
 //! To add a server: a module that says how to launch it, when it is ready and which signal stops it, around
 //! `server::Server`.
 
+mod browser;
 mod child;
 mod database;
 mod ports;
@@ -25,6 +26,7 @@ mod sqlite;
 mod tools;
 mod wait;
 
+pub use browser::Browser;
 pub use database::TestDatabase;
 pub use ports::free_port;
 pub use postgres::{Postgres, PostgresConfig};

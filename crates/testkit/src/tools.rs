@@ -28,6 +28,13 @@ pub(crate) fn redis_server() -> PathBuf {
     })
 }
 
+pub(crate) fn chromium() -> PathBuf {
+    ["chromium", "chromium-browser", "google-chrome"]
+        .iter()
+        .find_map(|name| on_path(name))
+        .expect("chromium on the PATH: `apt-get install chromium`")
+}
+
 fn on_path(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?)
         .map(|dir| dir.join(program))

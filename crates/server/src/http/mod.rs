@@ -1,9 +1,11 @@
-//! The HTTP port: whether the process lives, whether calls should come, what it has counted, and every unary method as JSON.
+//! The HTTP port: whether the process lives, whether calls should come, what it has counted, every unary method as JSON, and
+//! the page that shows what these do.
 //!
 //! Heads are limited in size and time by [`Options::http`](crate::listen::Options::http), bodies by [`json::Limits`]; no
 //! other route reads one, and hyper closes a connection whose request has one that nobody wants.
 
 pub mod json;
+mod page;
 
 use std::sync::Arc;
 
@@ -37,6 +39,7 @@ pub fn router(parts: Parts) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .merge(methods)
+        .merge(page::routes())
         .with_state(parts)
 }
 

@@ -4,6 +4,27 @@ use http::Method;
 
 use super::{Door, JSON, Told, ask};
 
+#[tokio::test]
+async fn our_own_page_is_one_document_that_runs_nothing_else() {
+    let door = Door::open().await;
+    let told = ask(door.http, Method::GET, "/", &[], "").await;
+    assert_eq!(
+        (told.code.as_u16(), &told.headers["content-type"]),
+        (200, &"text/html; charset=utf-8".parse().unwrap())
+    );
+    let policy = told.headers["content-security-policy"].to_str().unwrap();
+    for rule in [
+        "default-src 'none'",
+        "script-src 'sha256-",
+        "connect-src 'self'",
+        "frame-ancestors 'none'",
+    ] {
+        assert!(policy.contains(rule), "{policy}");
+    }
+    let told = ask(door.http, Method::POST, "/", &[JSON], "{}").await;
+    assert_eq!(told.code, 405);
+}
+
 const LIST: &str = "/parlance.v1.ConversationService/ListConversations";
 
 async fn from(door: &Door, method: Method, origin: &str, host: Option<&str>) -> Told {

@@ -1,0 +1,95 @@
+//! The page: one can try the service with nothing but a browser.
+//!
+//! One document without anything from elsewhere, joined from its parts when the port opens. Nothing but its own style and
+//! script runs in it, which the browser knows by their hashes, and no text becomes markup.
+
+use axum::Router;
+use axum::response::{Html, IntoResponse as _, Response};
+use axum::routing::get;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::{HeaderName, HeaderValue, header};
+use sha2::{Digest as _, Sha256};
+
+const TEMPLATE: &str = include_str!("index.html");
+const STYLE: &str = include_str!("style.css");
+/// One module; a part may use what stands in those before it.
+const SCRIPT: [&str; 6] = [
+    include_str!("dom.js"),
+    include_str!("api.js"),
+    include_str!("state.js"),
+    include_str!("views.js"),
+    include_str!("forms.js"),
+    include_str!("main.js"),
+];
+
+/// The route of the page.
+pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    let script = SCRIPT.join("\n");
+    let document = TEMPLATE
+        .replacen("{{style}}", STYLE, 1)
+        .replacen("{{script}}", &script, 1);
+    let policy = HeaderValue::try_from(policy(STYLE, &script)).ok();
+    Router::new().route("/", get(async move || page(document, policy)))
+}
+
+fn page(document: String, policy: Option<HeaderValue>) -> Response {
+    let mut response = Html(document).into_response();
+    let fixed: [(HeaderName, &str); 3] = [
+        // The next version of the service has another page under the same address.
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    let headers = response.headers_mut();
+    headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    // Without its policy the page would still be harmless, but not twice so.
+    headers.extend(policy.map(|policy| (header::CONTENT_SECURITY_POLICY, policy)));
+    response
+}
+
+fn policy(style: &str, script: &str) -> String {
+    let hash = |text: &str| BASE64_STANDARD.encode(Sha256::digest(text));
+    format!(
+        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; connect-src 'self'; img-src data:; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+         require-trusted-types-for 'script'; trusted-types 'none'",
+        hash(style),
+        hash(script)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_comes_from_elsewhere_and_no_text_becomes_markup() {
+        let script = SCRIPT.join("\n");
+        for text in [TEMPLATE, STYLE, &script] {
+            assert!(!text.contains("https://") && !text.contains("url("));
+        }
+        for word in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            "</script",
+        ] {
+            assert!(!script.contains(word), "{word}");
+        }
+        assert!(!STYLE.contains("</style"));
+        // The policy forbids these.
+        assert!(!TEMPLATE.contains(" style=") && !TEMPLATE.contains(" onclick="));
+    }
+
+    #[test]
+    fn its_magic_customers_are_those_of_the_simulator() {
+        let forms = SCRIPT[4];
+        for magic in parlance_providers::simulator::MAGIC_RECIPIENTS {
+            let row = format!(r#"["{}", "{}","#, magic.phone, magic.mailbox);
+            assert!(forms.contains(&row), "{row}");
+        }
+    }
+}
