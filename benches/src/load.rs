@@ -18,7 +18,7 @@ use tonic::{Request, Status};
 
 use crate::bare::one_thread;
 use crate::raw::Raw;
-use crate::report::Sample;
+use crate::report::{Sample, quantile};
 use crate::{child, message, proc};
 
 /// How many connections, and how many calls at a time on each.
@@ -52,6 +52,8 @@ pub(crate) enum Call {
     List,
     /// A message that leaves in an hour, in any conversation
     Send,
+    /// A message that leaves at once, in any conversation
+    SendNow,
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -183,18 +185,13 @@ fn sample(seen: Vec<Seen>, elapsed: Duration, used: (Duration, Duration)) -> Sam
             total / count as f64
         }
     };
-    // The lowest latency that at least `permille` of all calls did not exceed.
-    let quantile = |permille: usize| {
-        let rank = (count * permille).div_ceil(1000).saturating_sub(1);
-        micros.get(rank).map(|micros| f64::from(*micros))
-    };
     Sample {
         requests: count as u64,
         rate: count as f64 / elapsed.as_secs_f64(),
         mean_us: per_request(micros.iter().map(|micros| f64::from(*micros)).sum()),
-        p50_us: quantile(500),
-        p99_us: quantile(990),
-        p999_us: quantile(999),
+        p50_us: quantile(&micros, 500),
+        p99_us: quantile(&micros, 990),
+        p999_us: quantile(&micros, 999),
         server_cpu_us: Some(per_request(used.0.as_secs_f64() * 1e6)),
         database_cpu_us: Some(per_request(used.1.as_secs_f64() * 1e6)),
         reply_bytes: Some(per_request(bytes as f64)),
@@ -289,7 +286,7 @@ impl Call {
         PathAndQuery::from_static(match self {
             Self::Get => "/parlance.v1.MessageService/GetMessage",
             Self::List => "/parlance.v1.MessageService/ListMessages",
-            Self::Send => "/parlance.v1.MessageService/SendMessage",
+            Self::Send | Self::SendNow => "/parlance.v1.MessageService/SendMessage",
         })
     }
 
@@ -297,7 +294,7 @@ impl Call {
     fn check(self, bytes: &Bytes) -> Result<(), Status> {
         let malformed = |e: prost::DecodeError| Status::data_loss(e.to_string());
         let full = match self {
-            Self::Get | Self::Send => {
+            Self::Get | Self::Send | Self::SendNow => {
                 let message = v1::Message::decode(bytes.clone()).map_err(malformed)?;
                 !message.id.is_empty() && message.body.starts_with("Your order")
             }
@@ -356,13 +353,13 @@ impl Requests {
                 ..v1::ListMessagesRequest::default()
             }
             .encode_to_vec(),
-            Call::Send => {
+            Call::Send | Call::SendNow => {
                 self.count += 1;
                 v1::SendMessageRequest {
                     request_id: format!("{}-{}", self.name, self.count),
                     conversation_id: conversation(),
                     body: message::body(n),
-                    send_at: Some(self.send_at),
+                    send_at: (self.call == Call::Send).then_some(self.send_at),
                     ..v1::SendMessageRequest::default()
                 }
                 .encode_to_vec()

@@ -12,6 +12,7 @@ mod bare;
 mod bare_pg;
 mod child;
 mod database;
+mod deliver;
 mod fill;
 mod lab;
 mod load;
@@ -23,6 +24,7 @@ mod proc;
 mod raw;
 mod report;
 mod rows;
+mod statements;
 mod turns;
 
 use clap::{Parser, Subcommand};
@@ -53,6 +55,12 @@ enum Part {
     /// Serves messages by one prepared SELECT
     #[command(hide = true)]
     BarePg(bare_pg::Args),
+    /// Sends a few messages and says how long each waited for its provider
+    #[command(hide = true)]
+    Wait(deliver::wait::Args),
+    /// Delivers the jobs that are there
+    #[command(hide = true)]
+    Drain(deliver::drain::Args),
 }
 
 fn main() {
@@ -64,6 +72,8 @@ fn main() {
         Some(Part::Load(args)) => load::run(&args),
         Some(Part::Bare(args)) => bare::run(&args),
         Some(Part::BarePg(args)) => bare_pg::run(&args),
+        Some(Part::Wait(args)) => deliver::wait::run(&args),
+        Some(Part::Drain(args)) => deliver::drain::run(&args),
         None => measure(cli.options),
     }
 }
@@ -76,6 +86,7 @@ fn measure(options: Options) {
             Row::Reads => rows::reads::measure(&lab),
             Row::Sends => rows::sends::measure(&lab),
             Row::Size => rows::size::measure(&lab),
+            Row::Deliveries => rows::deliveries::measure(&lab),
             Row::Start => rows::start::measure(&lab),
         };
         for section in sections {

@@ -17,6 +17,8 @@ pub(crate) enum Row {
     Sends,
     /// Many messages against few
     Size,
+    /// From acceptance to hand-over, the dispatcher against pgbench, and what it costs a send
+    Deliveries,
     /// Memory when idle, and the time to the first answer
     Start,
 }
@@ -74,5 +76,10 @@ impl Options {
     /// The two sizes that are compared.
     pub(crate) fn sizes(&self) -> (u64, u64) {
         (10_000, if self.quick { 100_000 } else { 1_000_000 })
+    }
+
+    /// So many jobs, or a tenth.
+    pub(crate) const fn jobs(&self, all: u64) -> u64 {
+        if self.quick { all / 10 } else { all }
     }
 }

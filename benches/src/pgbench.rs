@@ -1,18 +1,34 @@
-//! pgbench with the statements of a send, as fast as Postgres itself runs them.
+//! pgbench with the statements of a request, as fast as Postgres itself runs them.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::message::CONVERSATION_EPOCH_MS;
 use crate::proc;
 use crate::report::{Sample, target};
 
-/// The statements that the service runs for one `SendMessage`, in their order.
-pub(crate) const SCRIPT: &str = include_str!("send.pgbench.sql");
-
 pub(crate) struct Pgbench {
     program: PathBuf,
-    script: PathBuf,
+}
+
+/// What pgbench is to run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Script<'a> {
+    /// Of its file.
+    pub(crate) name: &'a str,
+    /// The statements that the service runs for one request, in their order.
+    pub(crate) text: &'a str,
+    pub(crate) clients: usize,
+    pub(crate) until: Until,
+    pub(crate) defines: &'a [(&'a str, u64)],
+    /// Requests that one run of the script stands for.
+    pub(crate) requests_each: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Until {
+    Seconds(f64),
+    /// By each client.
+    Transactions(u64),
 }
 
 impl Pgbench {
@@ -28,30 +44,28 @@ impl Pgbench {
             .into_iter()
             .map(|dir| dir.join("pgbench"))
             .find(|program| program.is_file())?;
-        let dir = target().join("bench");
-        let script = dir.join("send.pgbench.sql");
-        let written = std::fs::create_dir_all(&dir).and_then(|()| std::fs::write(&script, SCRIPT));
-        written.unwrap_or_else(|e| panic!("cannot write {}: {e}", script.display()));
-        Some(Self { program, script })
+        Some(Self { program })
     }
 
-    pub(crate) fn measure(
-        &self,
-        url: &str,
-        database_pid: u32,
-        (clients, seconds): (usize, f64),
-        conversations: u64,
-    ) -> Sample {
+    pub(crate) fn measure(&self, url: &str, database_pid: u32, script: &Script<'_>) -> Sample {
+        let dir = target().join("bench");
+        let file = dir.join(format!("{}.pgbench.sql", script.name));
+        let written =
+            std::fs::create_dir_all(&dir).and_then(|()| std::fs::write(&file, script.text));
+        written.unwrap_or_else(|e| panic!("cannot write {}: {e}", file.display()));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let defines = script.defines.iter();
         let before = proc::cpu_with_children(database_pid);
         let output = Command::new(&self.program)
             .args(["--no-vacuum", "--protocol=prepared"])
-            .arg(format!("--file={}", self.script.display()))
-            .arg(format!("--client={clients}"))
-            .arg(format!("--jobs={}", clients.min(cores)))
-            .arg(format!("--time={:.0}", seconds.max(1.0).ceil()))
-            .arg(format!("--define=conversations={conversations}"))
-            .arg(format!("--define=epoch={CONVERSATION_EPOCH_MS}"))
+            .arg(format!("--file={}", file.display()))
+            .arg(format!("--client={}", script.clients))
+            .arg(format!("--jobs={}", script.clients.min(cores)))
+            .arg(match script.until {
+                Until::Seconds(seconds) => format!("--time={:.0}", seconds.max(1.0).ceil()),
+                Until::Transactions(each) => format!("--transactions={each}"),
+            })
+            .args(defines.map(|(name, value)| format!("--define={name}={value}")))
             .arg(url)
             .output()
             .expect("pgbench starts");
@@ -67,10 +81,11 @@ impl Pgbench {
                 ..Sample::default()
             };
         }
-        let requests: u64 = number(&text, "number of transactions actually processed: ");
+        let transactions: u64 = number(&text, "number of transactions actually processed: ");
+        let requests = transactions * script.requests_each;
         let per_request = used.as_secs_f64() * 1e6 / (requests as f64).max(1.0);
         Sample {
-            rate: number(&text, "tps = "),
+            rate: number::<f64>(&text, "tps = ") * script.requests_each as f64,
             mean_us: 1000.0 * number::<f64>(&text, "latency average = "),
             requests,
             database_cpu_us: Some(per_request),

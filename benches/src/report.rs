@@ -187,6 +187,12 @@ pub(crate) fn target() -> PathBuf {
     profile.expect("cargo builds into a directory").to_owned()
 }
 
+/// The lowest of sorted values that at least `permille` of all do not exceed.
+pub(crate) fn quantile(sorted: &[u32], permille: usize) -> Option<f64> {
+    let rank = (sorted.len() * permille).div_ceil(1000).saturating_sub(1);
+    sorted.get(rank).map(|value| f64::from(*value))
+}
+
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     let middle = values.len() / 2;

@@ -1,5 +1,6 @@
 //! What is measured.
 
+pub(crate) mod deliveries;
 pub(crate) mod reads;
 pub(crate) mod sends;
 pub(crate) mod size;

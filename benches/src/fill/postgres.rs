@@ -26,7 +26,7 @@ pub(crate) async fn run(url: &str, statements: &str) {
     done.unwrap_or_else(|e| panic!("{e:?}"));
 }
 
-async fn connect(url: &str) -> Client {
+pub(crate) async fn connect(url: &str) -> Client {
     let connected = tokio_postgres::connect(url, NoTls).await;
     let (client, connection) = connected.expect("the database answers");
     tokio::spawn(connection);
