@@ -1,52 +1,79 @@
 //! What `serve` says when it serves.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
 /// One line for programs.
 pub(crate) fn ports(grpc: SocketAddr, http: SocketAddr) -> String {
     serde_json::json!({ "grpc": grpc, "http": http }).to_string()
 }
 
-/// A few lines for people.
-pub(crate) fn text(grpc: SocketAddr, http: SocketAddr, reflection: bool) -> String {
-    // Without reflection a client must be given the contract.
-    let (grpcurl, buf) = if reflection {
-        ("", "")
-    } else {
-        (
-            " -import-path proto -proto parlance/v1/message_service.proto -proto parlance/v1/conversation_service.proto",
-            " --schema proto",
-        )
-    };
+/// A few lines for people. `program` is what was typed to start this one.
+pub(crate) fn text(grpc: SocketAddr, http: SocketAddr, program: &str) -> String {
+    let program = quoted(program);
+    let (near_grpc, near_http) = (reachable(grpc), reachable(http));
     format!(
         r#"parlance {version}
   gRPC   {grpc}
-  HTTP   http://{http}  (/healthz, /readyz, /metrics)
+  HTTP   {http}  (JSON, /healthz, /readyz, /metrics)
+  page   http://{near_http}/
 Providers are simulated: no message leaves this machine.
 
 Try it:
-  grpcurl -plaintext{grpcurl} -d '{{"channel":"CHANNEL_SMS","from_address":"+14155550100","to_address":"+14155550123","body":"Hello"}}' {grpc} parlance.v1.MessageService/SendMessage
-  grpcurl -plaintext{grpcurl} -d '{{}}' {grpc} parlance.v1.ConversationService/ListConversations
-  buf curl --http2-prior-knowledge --protocol grpc{buf} -d '{{"cursor":"0"}}' http://{grpc}/parlance.v1.EventService/WatchEvents
+  {program} send --server http://{near_grpc} --from +15550001111 --to +15552223333 --wait "Hello"
+  {program} watch --server http://{near_grpc} --since 0
+  curl -s http://{near_http}/parlance.v1.MessageService/SendMessage -H 'content-type: application/json' -d '{{"channel":"CHANNEL_SMS","from_address":"+15550001111","to_address":"+15552223333","body":"Hello"}}'
 "#,
         version = env!("CARGO_PKG_VERSION"),
     )
+}
+
+/// The program as it can be typed once more, wherever: by its name if the shell found it by that.
+pub(crate) fn program(typed: Option<std::ffi::OsString>, exe: Option<&Path>) -> String {
+    let typed = typed.unwrap_or_else(|| "parlance".into());
+    let by_name = Path::new(&typed).components().count() == 1;
+    match exe {
+        Some(exe) if !by_name => exe.display().to_string(),
+        Some(_) | None => typed.to_string_lossy().into_owned(),
+    }
+}
+
+/// Where whoever reads this on this machine gets at an address that means all of its addresses.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        IpAddr::V4(_) | IpAddr::V6(_) => address.ip(),
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// A path may hold what a shell would take for its own.
+fn quoted(program: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+".contains(c);
+    if program.chars().all(plain) {
+        return program.to_owned();
+    }
+    format!("'{}'", program.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn addresses() -> (SocketAddr, SocketAddr) {
-        (
-            "127.0.0.1:50051".parse().unwrap(),
-            "127.0.0.1:8080".parse().unwrap(),
-        )
+    fn addresses(ip: &str) -> (SocketAddr, SocketAddr) {
+        let at = |port: u16| format!("{ip}:{port}").parse().unwrap();
+        (at(50051), at(8080))
+    }
+
+    fn commands(text: &str) -> Vec<&str> {
+        let lines = text.lines().skip_while(|line| *line != "Try it:");
+        lines.skip(1).collect()
     }
 
     #[test]
     fn programs_get_one_line_of_json() {
-        let (grpc, http) = addresses();
+        let (grpc, http) = addresses("127.0.0.1");
         assert_eq!(
             ports(grpc, http),
             r#"{"grpc":"127.0.0.1:50051","http":"127.0.0.1:8080"}"#
@@ -55,20 +82,39 @@ mod tests {
 
     #[test]
     fn people_get_three_commands_for_the_ports_that_are_served() {
-        let (grpc, http) = addresses();
-        let text = text(grpc, http, true);
-        let commands: Vec<_> = text
-            .lines()
-            .skip_while(|line| *line != "Try it:")
-            .skip(1)
-            .collect();
-        assert_eq!(commands.len(), 3);
-        assert!(
-            commands
-                .iter()
-                .all(|command| command.contains("127.0.0.1:50051")),
-            "{text}"
-        );
+        let (grpc, http) = addresses("127.0.0.1");
+        let text = text(grpc, http, "parlance");
+        let [send, watch, curl] = commands(&text)[..] else {
+            panic!("{text}")
+        };
+        assert!(send.starts_with("  parlance send --server http://127.0.0.1:50051 "));
+        assert!(watch.starts_with("  parlance watch --server http://127.0.0.1:50051 "));
+        assert!(curl.starts_with("  curl -s http://127.0.0.1:8080/parlance.v1."));
         assert!(text.contains("no message leaves this machine"));
+        assert!(text.contains("  http://127.0.0.1:8080/\n"));
+    }
+
+    #[test]
+    fn commands_work_where_all_addresses_are_served() {
+        for (all, one) in [("0.0.0.0", "127.0.0.1"), ("[::]", "[::1]")] {
+            let (grpc, http) = addresses(all);
+            let text = text(grpc, http, "parlance");
+            assert!(text.contains(&format!("gRPC   {all}:50051")), "{text}");
+            let near = format!("http://{one}:");
+            assert!(
+                commands(&text).iter().all(|it| it.contains(&near)),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_program_is_named_so_that_a_shell_finds_it() {
+        let exe = Path::new("/opt/my tools/parlance");
+        let named = |typed: &str| program(Some(typed.into()), Some(exe));
+        assert_eq!(named("parlance"), "parlance");
+        assert_eq!(named("target/debug/parlance"), "/opt/my tools/parlance");
+        assert_eq!(program(None, None), "parlance");
+        assert_eq!(quoted("/opt/my tools/parlance"), "'/opt/my tools/parlance'");
     }
 }

@@ -12,14 +12,33 @@ use crate::output::Output;
 const DEFAULT_FILE: &str = "parlance.toml";
 
 pub(crate) fn load(path: Option<PathBuf>) -> Result<Settings, Failure> {
-    let file = match path {
-        Some(path) => Some(read(&path)?),
+    Ok(Settings::load(environment(), file(path)?)?)
+}
+
+/// For a service that keeps everything in this folder.
+pub(crate) fn load_ephemeral(path: Option<PathBuf>, folder: &Path) -> Result<Settings, Failure> {
+    Ok(Settings::load_ephemeral(
+        environment(),
+        file(path)?,
+        folder,
+    )?)
+}
+
+/// A variable that is no setting of the service.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    environment().find_map(|(found, text)| (found == name).then_some(text))
+}
+
+fn file(path: Option<PathBuf>) -> Result<Option<File>, Failure> {
+    match path {
+        Some(path) => Ok(Some(read(&path)?)),
         None => match read(Path::new(DEFAULT_FILE)) {
-            Err(Failure::Unreadable { source, .. }) if source.kind() == ErrorKind::NotFound => None,
-            read => Some(read?),
+            Err(Failure::Unreadable { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                Ok(None)
+            }
+            read => Ok(Some(read?)),
         },
-    };
-    Ok(Settings::load(environment(), file)?)
+    }
 }
 
 fn read(path: &Path) -> Result<File, Failure> {

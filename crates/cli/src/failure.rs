@@ -6,6 +6,9 @@ use std::process::ExitCode;
 use parlance_server::config::Wrong;
 use parlance_server::telemetry::TelemetryError;
 use parlance_server::wiring::StartError;
+use tonic::Status;
+
+use crate::client::refusal;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -22,13 +25,33 @@ pub(crate) enum Failure {
     Start(#[from] StartError),
     #[error("the system refuses what is needed to run: {0}")]
     System(#[from] std::io::Error),
+    #[error("no service at {server}: start one with `parlance serve`")]
+    NoService { server: String },
+    #[error("{server} cannot be reached: {why}; is --server the gRPC address of a service?")]
+    Unreachable { server: String, why: String },
+    #[error("{}", refusal::text(.0))]
+    Refused(#[from] Status),
+    #[error("no message or conversation has the id {id}; of another owner? see --owner")]
+    NotFound { id: String },
+    #[error("{0}")]
+    NotDelivered(String),
+    #[error("a reply cannot be shown as JSON: {0}")]
+    Json(String),
 }
 
 impl Failure {
     pub(crate) fn code(&self) -> ExitCode {
         match self {
             Self::Unreadable { .. } | Self::Configuration(_) => ExitCode::from(2),
-            Self::Telemetry(_) | Self::Start(_) | Self::System(_) => ExitCode::FAILURE,
+            Self::Telemetry(_)
+            | Self::Start(_)
+            | Self::System(_)
+            | Self::NoService { .. }
+            | Self::Unreachable { .. }
+            | Self::Refused(_)
+            | Self::NotFound { .. }
+            | Self::NotDelivered(_)
+            | Self::Json(_) => ExitCode::FAILURE,
         }
     }
 }

@@ -2,15 +2,19 @@
 //!
 //! Codes: 0 done; 1 it did not work; 2 the command or the configuration is wrong; 3 ended by a second signal.
 //!
-//! To add a command: a variant in [`arguments`], and a module with its one function.
+//! Only `serve` and `migrate` open the database; the other commands ask a running service, as every client does.
+//!
+//! To add a command: a variant in [`arguments`], and a module with its one function; in [`client`] if it asks a service.
 
 mod arguments;
 mod banner;
+mod client;
 mod config;
 mod failure;
 mod migrate;
 mod output;
 mod serve;
+mod show;
 
 use std::process::ExitCode;
 
@@ -34,9 +38,16 @@ fn main() -> ExitCode {
 
 fn run(command: Command, output: &mut Output) -> Result<ExitCode, Failure> {
     match command {
-        Command::Serve { config, ports_json } => {
-            serve::run(&config::load(config.config)?, ports_json, output)
-        }
+        Command::Serve {
+            config,
+            ephemeral: true,
+            ports_json: _,
+        } => serve::ephemeral(config.config, output),
+        Command::Serve {
+            config,
+            ephemeral: false,
+            ports_json,
+        } => serve::run(&config::load(config.config)?, ports_json, output),
         Command::Migrate { config, dry_run } => {
             migrate::run(&config::load(config.config)?, dry_run, output)
         }
@@ -44,5 +55,10 @@ fn run(command: Command, output: &mut Output) -> Result<ExitCode, Failure> {
             Ok(config::check(&config::load(config.config)?, output))
         }
         Command::Config(ConfigCommand::Docs) => Ok(config::docs(output)),
+        Command::Send(send) => client::send(&send, output),
+        Command::Reply(reply) => client::reply(&reply, output),
+        Command::Get(get) => client::get(&get, output),
+        Command::List(list) => client::list(&list, output),
+        Command::Watch(watch) => client::watch(&watch, output),
     }
 }

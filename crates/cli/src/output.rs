@@ -1,26 +1,48 @@
 //! Where words to people go. Everything else is logged.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
+
+use crate::config;
 
 /// Two streams; a closed one is no reason to fail, since what the service does matters more than who reads along.
 pub(crate) struct Output {
     out: Box<dyn Write>,
     err: Box<dyn Write>,
+    colours: bool,
+    closed: bool,
 }
 
 impl Output {
     /// This program's own.
     pub(crate) fn standard() -> Self {
+        let wanted = config::variable("NO_COLOR").is_none_or(|text| text.is_empty());
         Self {
             out: Box::new(io::stdout()),
             err: Box::new(io::stderr()),
+            colours: wanted && io::stdout().is_terminal(),
+            closed: false,
         }
     }
 
     /// One line, seen at once: whoever started us may wait for it.
     pub(crate) fn line(&mut self, line: impl std::fmt::Display) {
-        let _ = writeln!(self.out, "{line}");
-        let _ = self.out.flush();
+        let written = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
+        self.closed |= written.is_err();
+    }
+
+    /// Whether nobody reads the lines any more: a command that does nothing else can end.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Whether lines may be coloured.
+    pub(crate) fn colours(&self) -> bool {
+        self.colours
+    }
+
+    /// Beside the lines, for people only.
+    pub(crate) fn note(&mut self, line: &str) {
+        let _ = writeln!(self.err, "parlance: {line}");
     }
 
     pub(crate) fn warning(&mut self, line: &str) {

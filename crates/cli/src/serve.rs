@@ -1,5 +1,6 @@
 //! `parlance serve`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,9 +9,9 @@ use parlance_server::drain::{self, Ending};
 use parlance_server::{telemetry, wiring};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::banner;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::{banner, config};
 
 /// What still runs on threads that cannot be interrupted, such as a statement on a file, gets this long.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
@@ -30,6 +31,14 @@ pub(crate) fn run(
         Ending::Finished | Ending::Cut => ExitCode::SUCCESS,
         Ending::Forced => ExitCode::from(3),
     })
+}
+
+/// `--ephemeral`: nothing stays of it, unless it is killed.
+pub(crate) fn ephemeral(file: Option<PathBuf>, output: &mut Output) -> Result<ExitCode, Failure> {
+    // Gone when this returns, and no sooner: the database is closed by then.
+    let folder = tempfile::Builder::new().prefix("parlance-").tempdir()?;
+    let settings = config::load_ephemeral(file, folder.path())?;
+    run(&settings, true, output)
 }
 
 fn runtime(settings: &Settings) -> Result<Runtime, std::io::Error> {
@@ -66,11 +75,9 @@ async fn serve(
     if ports_json {
         output.line(banner::ports(running.grpc, running.http));
     } else {
-        output.line(banner::text(
-            running.grpc,
-            running.http,
-            settings.reflection,
-        ));
+        let exe = std::env::current_exe().ok();
+        let program = banner::program(std::env::args_os().next(), exe.as_deref());
+        output.line(banner::text(running.grpc, running.http, &program));
     }
     let ending = running.until_stopped(signals).await;
     if ending != Ending::Forced {

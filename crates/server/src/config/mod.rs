@@ -11,6 +11,7 @@ pub mod table;
 mod tests;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use parlance_domain::message::Limits;
@@ -132,12 +133,28 @@ impl Settings {
         env: impl Iterator<Item = (String, String)>,
         file: Option<File>,
     ) -> Result<Self, Wrong> {
+        finish(Reader::new(env, file))
+    }
+
+    /// The same for a service of which nothing stays: its database lies in the folder, its ports are free ones of loopback.
+    pub fn load_ephemeral(
+        env: impl Iterator<Item = (String, String)>,
+        file: Option<File>,
+        folder: &Path,
+    ) -> Result<Self, Wrong> {
         let mut reader = Reader::new(env, file);
-        let settings = build(&mut reader);
-        match settings {
-            Some(settings) if reader.problems.is_empty() => Ok(settings),
-            Some(_) | None => Err(Wrong(reader.problems)),
+        if reader.is_given("DATABASE_URL") {
+            reader.problems.push(
+                "DATABASE_URL is set, but --ephemeral makes a database of its own: unset it, or leave --ephemeral out"
+                    .to_owned(),
+            );
         }
+        let database = folder.join("parlance.db");
+        reader.fix("DATABASE_URL", format!("sqlite://{}", database.display()));
+        reader.fix("MIGRATE", "auto"); // the database is always empty
+        reader.fix("GRPC_LISTEN", FREE_PORT);
+        reader.fix("HTTP_LISTEN", FREE_PORT);
+        finish(reader)
     }
 
     /// What is in force, one entry per setting, secrets masked.
@@ -161,6 +178,16 @@ impl Settings {
             format!("AUTH is off and {name} is {address}: whoever reaches it may read and write everything")
         });
         unused.chain(open).collect()
+    }
+}
+
+const FREE_PORT: &str = "127.0.0.1:0";
+
+fn finish(mut reader: Reader) -> Result<Settings, Wrong> {
+    let settings = build(&mut reader);
+    match settings {
+        Some(settings) if reader.problems.is_empty() => Ok(settings),
+        Some(_) | None => Err(Wrong(reader.problems)),
     }
 }
 

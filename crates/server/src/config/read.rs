@@ -14,6 +14,8 @@ pub enum Origin {
     File,
     /// An environment variable.
     Environment,
+    /// `serve --ephemeral`, whatever else is said.
+    Ephemeral,
 }
 
 impl std::fmt::Display for Origin {
@@ -22,6 +24,7 @@ impl std::fmt::Display for Origin {
             Self::Default => "default",
             Self::File => "file",
             Self::Environment => "environment",
+            Self::Ephemeral => "--ephemeral",
         })
     }
 }
@@ -120,6 +123,17 @@ impl Reader {
                 self.unused.push(name);
             }
         }
+    }
+
+    /// Whether somebody set it.
+    pub(super) fn is_given(&self, name: &str) -> bool {
+        self.found.contains_key(name)
+    }
+
+    /// What an ephemeral service needs.
+    pub(super) fn fix(&mut self, name: &'static str, text: impl Into<String>) {
+        let (text, origin) = (text.into(), Origin::Ephemeral);
+        self.found.insert(name, Found { text, origin });
     }
 
     pub(super) fn found(&self, setting: &Setting) -> Found {

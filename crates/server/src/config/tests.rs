@@ -66,6 +66,42 @@ fn an_empty_variable_is_as_none() {
 }
 
 #[test]
+fn an_ephemeral_service_keeps_its_database_and_ports_to_itself() {
+    let load = |pairs, text| {
+        Settings::load_ephemeral(env(pairs), Some(file(text)), Path::new("/tmp/parlance-7"))
+    };
+    let given = [
+        ("GRPC_LISTEN", "0.0.0.0:50051"),
+        ("HTTP_LISTEN", "127.0.0.1:8080"),
+        ("MIGRATE", "off"),
+        ("FEED_POLL_MS", "60"),
+    ];
+    let settings = load(&given, "drain_timeout = 7").unwrap();
+    let url = settings.database.url.to_string();
+    assert_eq!(url, "sqlite:///tmp/parlance-7/parlance.db");
+    for address in [settings.grpc_listen, settings.http_listen] {
+        assert_eq!(address.to_string(), "127.0.0.1:0");
+    }
+    assert_eq!(settings.migrate, Migrate::Auto);
+    assert_eq!(settings.feed_poll, Duration::from_millis(60));
+    assert_eq!(settings.drain_timeout, Duration::from_secs(7));
+    assert!(settings.warnings().is_empty());
+
+    let url = ("DATABASE_URL", "sqlite:///other.db");
+    for wrong in [
+        load(&[url], ""),
+        load(&[], "database_url = \"sqlite:///o.db\""),
+    ] {
+        let Wrong(problems) = wrong.unwrap_err();
+        assert!(
+            problems[0].contains("--ephemeral makes a database of its own"),
+            "{problems:?}"
+        );
+        assert_eq!(problems.len(), 1);
+    }
+}
+
+#[test]
 fn an_unknown_key_names_the_nearest_known_one() {
     assert_eq!(
         problems(&[], "grpc_listne = \"x\""),

@@ -1,0 +1,67 @@
+//! The commands that ask a running service, as any client does.
+//!
+//! To add one: its arguments, a module with `run`, and its line here.
+
+mod follow;
+mod get;
+mod list;
+pub(crate) mod refusal;
+mod reply;
+mod send;
+mod service;
+mod watch;
+
+use std::process::ExitCode;
+
+use crate::arguments::{Caller, Get, List, Reply, Send, Watch};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::show::Screen;
+use service::Service;
+
+pub(crate) fn send(arguments: &Send, output: &mut Output) -> Result<ExitCode, Failure> {
+    ask(&arguments.caller, output, async |service, screen| {
+        send::run(arguments, service, screen).await
+    })
+}
+
+pub(crate) fn reply(arguments: &Reply, output: &mut Output) -> Result<ExitCode, Failure> {
+    ask(&arguments.caller, output, async |service, screen| {
+        reply::run(arguments, service, screen).await
+    })
+}
+
+pub(crate) fn get(arguments: &Get, output: &mut Output) -> Result<ExitCode, Failure> {
+    ask(&arguments.caller, output, async |service, screen| {
+        get::run(arguments, service, screen).await
+    })
+}
+
+pub(crate) fn list(arguments: &List, output: &mut Output) -> Result<ExitCode, Failure> {
+    ask(&arguments.caller, output, async |service, screen| {
+        list::run(arguments, service, screen).await
+    })
+}
+
+pub(crate) fn watch(arguments: &Watch, output: &mut Output) -> Result<ExitCode, Failure> {
+    ask(&arguments.caller, output, async |service, screen| {
+        watch::run(arguments, service, screen).await
+    })
+}
+
+/// Connects and asks. One thread is enough for one command.
+fn ask(
+    caller: &Caller,
+    output: &mut Output,
+    command: impl AsyncFnOnce(&Service, &mut Screen<'_>) -> Result<(), Failure>,
+) -> Result<ExitCode, Failure> {
+    let mut screen = Screen::new(output, caller.json)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let service = Service::connect(caller).await?;
+        command(&service, &mut screen).await
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

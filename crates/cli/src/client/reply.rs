@@ -1,0 +1,26 @@
+//! `parlance reply`.
+
+use parlance_proto::v1::{Channel, ReplyAsRequest};
+
+use super::service::Service;
+use crate::arguments::Reply;
+use crate::failure::Failure;
+use crate::show::{self, Screen};
+
+/// Whoever types this speaks as the customer, so "from" is the customer; the contract names the addresses as they stood on
+/// the message that is answered.
+pub(super) async fn run(
+    arguments: &Reply,
+    service: &Service,
+    screen: &mut Screen<'_>,
+) -> Result<(), Failure> {
+    let request = service.call(ReplyAsRequest {
+        to_address: arguments.from.clone(),
+        from_address: arguments.to.clone(),
+        channel: Channel::Unspecified.into(),
+        subject: arguments.subject.clone().unwrap_or_default(),
+        body: arguments.text.clone(),
+    });
+    let message = service.simulator().reply_as(request).await?.into_inner();
+    screen.show(&[message], show::message::sent)
+}

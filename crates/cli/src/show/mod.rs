@@ -1,0 +1,51 @@
+//! What the service said, as tables for people or as JSON for programs.
+
+pub(crate) mod conversation;
+pub(crate) mod event;
+mod json;
+pub(crate) mod message;
+pub(crate) mod story;
+mod table;
+mod time;
+pub(crate) mod words;
+
+use crate::failure::Failure;
+use crate::output::Output;
+use json::{Json, Resource};
+use table::Table;
+
+/// Where replies are shown, and how.
+pub(crate) struct Screen<'a> {
+    output: &'a mut Output,
+    json: Option<Json>,
+}
+
+impl<'a> Screen<'a> {
+    pub(crate) fn new(output: &'a mut Output, json: bool) -> Result<Self, Failure> {
+        let json = json.then(Json::new).transpose()?;
+        Ok(Self { output, json })
+    }
+
+    /// For what is not a reply.
+    pub(crate) fn output(&mut self) -> &mut Output {
+        self.output
+    }
+
+    /// One line of JSON each, or the table that `people` makes of all.
+    pub(crate) fn show<T: Resource>(
+        &mut self,
+        all: &[T],
+        people: impl FnOnce(&[T]) -> Table,
+    ) -> Result<(), Failure> {
+        if let Some(json) = &self.json {
+            for one in all {
+                self.output.line(json.line(one)?);
+            }
+        } else {
+            for line in people(all).lines(self.output.colours()) {
+                self.output.line(line);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,110 @@
+//! `list` and `get`.
+
+use crate::harness::{LONG, OURS, THEIRS, ephemeral, object, objects, send, text, typed, typed_at};
+
+#[tokio::test]
+async fn conversations_are_a_table_or_objects() {
+    let service = ephemeral().await;
+    let sent = send(&service, "Hello").await;
+    typed(
+        &service,
+        &["send", "--chat", "session-1", "--user", "ana", "Hi"],
+    )
+    .await;
+
+    let table = typed(&service, &["list"]).await;
+    let lines: Vec<_> = table.lines().collect();
+    let [head, chat, sms] = lines[..] else {
+        panic!("{table}")
+    };
+    assert!(
+        head.starts_with("ID ") && head.ends_with("LAST (UTC)"),
+        "{head}"
+    );
+    assert!(
+        chat.contains("CHAT") && chat.contains("session-1"),
+        "{chat}"
+    );
+    assert!(sms.starts_with(text(&sent, "conversationId")), "{sms}");
+    assert!(sms.contains(OURS) && sms.contains(THEIRS), "{sms}");
+    assert!(!table.contains('\u{1b}'), "no colours in a file");
+
+    for (filter, found) in [
+        (&["--channel", "sms"][..], 1),
+        (&["--user", "ana"], 1),
+        (&["--user", "nobody"], 0),
+        (&["--unread"], 0),
+        (&["--status", "active"], 2),
+        (&["--status", "closed"], 0),
+        (&["--limit", "1"], 1),
+    ] {
+        let words = [&["list"], filter].concat();
+        assert_eq!(objects(&service, &words).await.len(), found, "{words:?}");
+    }
+}
+
+#[tokio::test]
+async fn messages_are_listed_downwards_and_the_last_ones_count() {
+    let service = ephemeral().await;
+    let mut last = send(&service, "one").await;
+    for body in ["two", "three\n\u{1b}[2Jlines"] {
+        last = send(&service, body).await;
+    }
+    let id = text(&last, "conversationId");
+    let numbers = |listed: Vec<serde_json::Value>| -> Vec<_> {
+        listed
+            .iter()
+            .map(|it| text(it, "sequence").to_owned())
+            .collect()
+    };
+    assert_eq!(
+        numbers(objects(&service, &["list", id]).await),
+        ["1", "2", "3"]
+    );
+
+    let two = typed_at(&service.grpc_url(), &["list", id, "--limit", "2"]).await;
+    assert!(
+        two.stdout.lines().nth(1).unwrap().ends_with("two"),
+        "{two:?}"
+    );
+    assert!(two.stdout.ends_with("three  [2Jlines\n"), "{two:?}");
+    assert!(
+        two.stderr.contains("there are more; see --limit"),
+        "{two:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_id_finds_a_message_with_its_story_or_a_conversation() {
+    let service = ephemeral().await;
+    let sent = send(&service, "Hello").await;
+    let (id, conversation) = (text(&sent, "id"), text(&sent, "conversationId"));
+    let card = parlance_testkit::eventually(LONG, async || {
+        let card = typed(&service, &["get", id]).await;
+        card.contains("report").then_some(card)
+    });
+    let card = card.await;
+    for part in [
+        id,
+        conversation,
+        "attempt 1  SENT",
+        "DELIVERED",
+        "Hello",
+        "simulator",
+    ] {
+        assert!(card.contains(part), "{part}: {card}");
+    }
+    let [message, story] = &objects(&service, &["get", id]).await[..] else {
+        panic!("a message and its story")
+    };
+    assert_eq!(text(message, "status"), "MESSAGE_STATUS_DELIVERED");
+    assert_eq!(text(&story["events"][0], "kind"), "attempt");
+
+    let shown = typed(&service, &["get", conversation]).await;
+    assert!(
+        shown.starts_with(&format!("conversation  {conversation}\n")),
+        "{shown}"
+    );
+    let shown = object(&service, &["get", conversation]).await;
+    assert_eq!(text(&shown, "participantTo"), THEIRS);
+}

@@ -1,0 +1,14 @@
+//! The commands as they are typed, against a service that runs.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a panic with its place is how a test fails, also in what the tests share"
+)]
+
+mod harness;
+mod listing;
+mod refusing;
+mod sending;
+mod serving;
+mod watching;
