@@ -54,7 +54,7 @@ async fn the_page_is_worth_a_picture() {
     assert!(picture.len() < 200 * 1024, "{} bytes", picture.len());
     if let Some(path) = wanted {
         std::fs::write(&path, picture).expect("a folder for the picture");
-        tab.dark().await;
+        tab.scheme("dark").await;
         std::fs::write(path.with_extension("dark.png"), tab.picture().await)
             .expect("the same folder");
     }

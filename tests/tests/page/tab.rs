@@ -46,6 +46,7 @@ impl Tab {
             tab.command(&format!("{domain}.enable"), json!({})).await;
         }
         tab.size(1280, 800).await;
+        tab.scheme("light").await;
         tab.command("Page.navigate", json!({ "url": url })).await;
         tab.until("document.readyState === 'complete'").await;
         tab
@@ -63,8 +64,12 @@ impl Tab {
             .await;
     }
 
-    pub(crate) async fn dark(&mut self) {
-        let features = json!([{"name": "prefers-color-scheme", "value": "dark"}]);
+    /// Light or dark, and nothing that moves: a picture is not taken in between.
+    pub(crate) async fn scheme(&mut self, scheme: &str) {
+        let features = json!([
+            {"name": "prefers-color-scheme", "value": scheme},
+            {"name": "prefers-reduced-motion", "value": "reduce"},
+        ]);
         self.command(
             "Emulation.setEmulatedMedia",
             json!({ "features": features }),

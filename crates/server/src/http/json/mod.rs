@@ -4,7 +4,7 @@
 //! JSON. So deadlines, limits, metrics and metadata are the same, and a new method is here by itself.
 //!
 //! Invariants:
-//! * No page of another origin reaches a method: see [`origin`], and a content type for which a browser asks first.
+//! * No page of another origin reaches a method: see `layers::origin`, and a content type for which a browser asks first.
 //! * A request that is too large, too slow or too full of values costs little.
 //! * An error is a `google.rpc.Status` in JSON, whoever makes it.
 
