@@ -49,15 +49,11 @@ pub(crate) enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Send a message by a running service
+    // What these say of themselves is longer, and stands with their arguments.
     Send(Send),
-    /// Answer as the customer, where the simulator carries the messages
     Reply(Reply),
-    /// Show a message with its story, or a conversation, whichever has the id
     Get(Get),
-    /// List conversations, or the messages of one
     List(List),
-    /// Show what happens, as it happens, until Ctrl-C
     Watch(Watch),
 }
 
@@ -82,6 +78,15 @@ mod tests {
     #[test]
     fn the_commands_fit_together() {
         Arguments::command().debug_assert();
+    }
+
+    /// "From" is the customer there, who is the contract's `to_address`.
+    #[test]
+    fn the_addresses_of_a_reply_are_explained() {
+        let mut command = Arguments::command();
+        let reply = command.find_subcommand_mut("reply").unwrap();
+        let help = reply.render_long_help().to_string();
+        assert!(help.contains("You speak as the customer"), "{help}");
     }
 
     #[test]
