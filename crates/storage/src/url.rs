@@ -116,7 +116,7 @@ mod tests {
         for url in [
             "postgres://u:se:cret@h:5/db",
             "postgres://h/db?password=secret&user=u",
-            "postgres://u:secret@h/d?x=1",
+            "postgres://u:secret@h/d?application_name=x",
         ] {
             let shown = DatabaseUrl::parse(url).unwrap().to_string();
             assert!(
