@@ -1,52 +1,28 @@
-//! A test process that is killed: this test's own program, started a second time for one test.
+//! A test process that is killed: `examples/orphans.rs`.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use parlance_testkit::{Postgres, PostgresConfig, Redis, SqliteFile, eventually, sweep};
+use parlance_testkit::{SqliteFile, eventually, sweep};
 
 use super::{SOON, gone};
-
-/// Where the second process says what it started.
-const REPORT: &str = "TESTKIT_ORPHANS_REPORT";
-
-#[test]
-#[ignore = "only the test below starts it, in a process that it kills"]
-fn second_process() {
-    let report = std::env::var(REPORT).expect("the test below sets it");
-    // On a thread that ends before the servers may: they belong to the process.
-    let started = std::thread::spawn(|| {
-        let postgres = Postgres::start(PostgresConfig::default());
-        let paused = Postgres::start(PostgresConfig::default());
-        paused.pause();
-        (postgres, paused, Redis::start(), SqliteFile::new())
-    });
-    let (postgres, paused, redis, file) = started.join().unwrap();
-    let pids = [postgres.pid(), paused.pid(), redis.pid()].map(|pid| pid.to_string());
-    let file = file.path().parent().unwrap();
-    let dirs = [postgres.dir(), paused.dir(), redis.dir(), file];
-    let dirs = dirs.map(|dir| dir.display().to_string());
-    let written = [pids.join("\n"), dirs.join("\n")].join("\n");
-    let part = format!("{report}.part");
-    fs::write(&part, written).unwrap();
-    fs::rename(part, report).unwrap();
-    loop {
-        std::thread::park();
-    }
-}
 
 #[tokio::test]
 async fn nothing_outlives_a_killed_process_and_its_directories_are_swept() {
     let mine = SqliteFile::new();
     let dir = tempfile::tempdir().unwrap();
     let report = dir.path().join("report");
-    let mut second = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "orphans::second_process", "--ignored"])
-        .env(REPORT, &report)
+    // Cargo builds examples beside the tests: target/<profile>/examples and target/<profile>/deps.
+    let tests = std::env::current_exe().unwrap();
+    let example = tests.parent().unwrap().with_file_name("examples/orphans");
+    let mut second = Command::new(example)
+        .arg(&report)
         .stdout(Stdio::null())
         .spawn()
-        .unwrap();
+        .expect(
+            "built by a whole `cargo test`, or by `cargo build -p parlance-testkit --examples`",
+        );
     let started = eventually(SOON, async || fs::read_to_string(&report).ok()).await;
     let started: Vec<&str> = started.lines().collect();
     let pids: Vec<u32> = started[..3]
