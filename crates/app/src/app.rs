@@ -63,7 +63,7 @@ pub struct App {
 impl App {
     /// The service over an open, migrated database.
     pub fn new(database: Database, settings: Settings, env: Environment) -> Arc<Self> {
-        let changes = Arc::new(Changes::default());
+        let changes = Arc::new(Changes::new(settings.pace.poll));
         let hub = Hub::new(
             database.clone(),
             Arc::clone(&changes),

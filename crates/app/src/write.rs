@@ -1,5 +1,7 @@
 //! The one way in for writes: begin, lock, check, write, commit, tell.
 
+use std::time::Duration;
+
 use parlance_domain::Owner;
 use parlance_storage::{Guarded, Sink, StorageError, Touched, Tx};
 use tokio::sync::Notify;
@@ -8,19 +10,28 @@ use crate::error::{Error, Reason, Result};
 use crate::{App, etag};
 
 /// Who hears of every commit of this instance: the tail of the feed and the dispatcher.
-#[derive(Default)]
 pub(crate) struct Changes {
     news: Notify,
     jobs: Notify,
+    /// How often the dispatcher looks for jobs by itself: what is due later need not wake it.
+    poll: Duration,
 }
 
 impl Changes {
+    pub(crate) fn new(poll: Duration) -> Self {
+        Self {
+            news: Notify::new(),
+            jobs: Notify::new(),
+            poll,
+        }
+    }
+
     /// Waits for a commit of this instance; one that came since the last wait counts.
     pub(crate) async fn wait(&self) {
         self.news.notified().await;
     }
 
-    /// Waits for a commit that may have made a job.
+    /// Waits for a commit that may have made a job which cannot wait.
     pub(crate) async fn wait_for_jobs(&self) {
         self.jobs.notified().await;
     }
@@ -29,7 +40,7 @@ impl Changes {
 impl Sink for Changes {
     async fn committed(&self, touched: &Touched) {
         self.news.notify_one();
-        if touched.made_jobs() {
+        if touched.next_job().is_some_and(|wait| wait < self.poll) {
             self.jobs.notify_one();
         }
     }

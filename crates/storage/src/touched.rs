@@ -1,5 +1,7 @@
 //! What a write changed: what the sink of a commit is told, and what caches are kept right by.
 
+use std::time::Duration;
+
 use parlance_domain::{ConversationId, MessageId, Owner, SenderId};
 
 /// One thing that a write changed.
@@ -26,7 +28,7 @@ pub enum Touch {
 pub struct Touched {
     owner: Owner,
     touches: Vec<Touch>,
-    made_jobs: bool,
+    next_job: Option<Duration>,
 }
 
 impl Touched {
@@ -34,7 +36,7 @@ impl Touched {
         Self {
             owner,
             touches: Vec::new(),
-            made_jobs: false,
+            next_job: None,
         }
     }
 
@@ -44,13 +46,13 @@ impl Touched {
         }
     }
 
-    pub(crate) const fn note_job(&mut self) {
-        self.made_jobs = true;
+    pub(crate) fn note_job(&mut self, wait: Duration) {
+        self.next_job = Some(self.next_job.map_or(wait, |sooner| sooner.min(wait)));
     }
 
-    /// Whether there is a job now that can be claimed at once.
-    pub const fn made_jobs(&self) -> bool {
-        self.made_jobs
+    /// How soon there is a job that can be claimed.
+    pub const fn next_job(&self) -> Option<Duration> {
+        self.next_job
     }
 
     /// Whose data.

@@ -83,8 +83,9 @@ impl Tx {
         &self.touched
     }
 
-    pub(crate) const fn note_job(&mut self) {
-        self.touched.note_job();
+    /// There is a job that can be claimed from then on.
+    pub(crate) fn note_job(&mut self, due: Timestamp) {
+        self.touched.note_job(due.since(self.now));
     }
 
     pub(crate) fn touch(&mut self, touch: Touch) {

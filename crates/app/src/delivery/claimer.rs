@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parlance_domain::{Message, MessageId, Owner};
-use parlance_storage::db::delivery::Claim;
+use parlance_storage::StorageError;
+use parlance_storage::db::delivery::{Claim, Claimed};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::hand::Hand;
+use super::line::line_up;
 use super::outcome::Ended;
 use super::{Carriers, DeliveryObserver, scribe};
 use crate::App;
@@ -24,6 +26,8 @@ pub(super) struct Works {
     pub(super) app: Arc<App>,
     pub(super) carriers: Carriers,
     pub(super) observer: Arc<dyn DeliveryObserver>,
+    /// The scribe has outcomes that it cannot write: their jobs look abandoned, and must not be claimed before they are.
+    pub(super) scribe_waits: watch::Sender<bool>,
 }
 
 impl App {
@@ -37,15 +41,21 @@ impl App {
             app: Arc::clone(&self),
             carriers,
             observer,
+            scribe_waits: watch::Sender::new(false),
         });
         let (to_scribe, outcomes) = mpsc::channel(self.settings.pace.workers.max(1) * 2);
         let scribe = tokio::spawn(scribe::run(Arc::clone(&works), outcomes));
         let hands = Arc::new(Semaphore::new(self.settings.pace.workers));
         let mut going_down = self.going_down.subscribe();
         while !*going_down.borrow() {
+            if to_scribe.is_closed() {
+                // Whatever is handed over now would be handed over again.
+                tracing::error!("the scribe has ended; this instance delivers nothing more");
+                break;
+            }
             match claim(&works, &hands, &to_scribe, &mut going_down).await {
-                Ok(0) => self.idle(&mut going_down).await,
-                Ok(_) => {}
+                Ok(Queue::Longer) => {}
+                Ok(Queue::Empty) => self.idle(&mut going_down).await,
                 Err(error) => {
                     tracing::warn!(%error, "jobs could not be claimed; trying again");
                     tokio::time::sleep(RETRY).await;
@@ -79,25 +89,43 @@ impl App {
     }
 }
 
-/// Claims what fits into free hands; how many jobs there were.
+/// What a claim leaves.
+enum Queue {
+    /// There may be more that is due.
+    Longer,
+    /// There was no more.
+    Empty,
+}
+
+/// Claims what fits into free hands.
 async fn claim(
     works: &Arc<Works>,
     hands: &Arc<Semaphore>,
     to_scribe: &mpsc::Sender<Ended>,
     going_down: &mut watch::Receiver<bool>,
-) -> Result<usize> {
+) -> Result<Queue> {
     let Some(mut free) = free_hands(hands, works.app.settings.pace.batch, going_down).await else {
-        return Ok(0);
+        return Ok(Queue::Empty);
     };
+    let mut scribe_waits = works.scribe_waits.subscribe();
+    tokio::select! {
+        biased;
+        _ = going_down.wait_for(|down| *down) => return Ok(Queue::Empty),
+        _ = scribe_waits.wait_for(|waits| !*waits) => {}
+    }
     let (app, pace) = (&works.app, &works.app.settings.pace);
     let now = app.now();
     let limit = i64::try_from(free.len()).unwrap_or(i64::MAX);
-    let claims = app
+    let Claimed { claims, come_due } = app
         .db
         .claim_deliveries(now, now.plus(pace.lease), limit)
         .await?;
-    let count = claims.len();
-    let messages = messages_of(app, &claims).await?;
+    let left = if claims.len() < free.len() && come_due.is_empty() {
+        Queue::Empty
+    } else {
+        Queue::Longer
+    };
+    let messages = messages_until_lease_ends(app, &claims).await?;
     for claim in claims {
         let Some(permit) = free.pop() else { break };
         // Deleted between the two statements: its job went with it.
@@ -117,7 +145,8 @@ async fn claim(
             drop(permit);
         });
     }
-    Ok(count)
+    line_up(app, come_due).await?;
+    Ok(left)
 }
 
 /// Waits for one free hand, then takes as many as are free.
@@ -141,6 +170,25 @@ async fn free_hands(
     Some(free)
 }
 
+/// What has been claimed is tried until it has to be let go: an attempt that is dropped here looks as if it had been begun.
+async fn messages_until_lease_ends(
+    app: &App,
+    claims: &[Claim],
+) -> Result<HashMap<MessageId, Message>> {
+    loop {
+        match messages_of(app, claims).await {
+            Err(error)
+                if !*app.going_down.borrow()
+                    && claims.iter().any(|claim| app.now() < claim.lease_until) =>
+            {
+                tracing::warn!(%error, jobs = claims.len(), "claimed messages could not be read; trying again");
+                tokio::time::sleep(RETRY).await;
+            }
+            result => return result,
+        }
+    }
+}
+
 async fn messages_of(app: &App, claims: &[Claim]) -> Result<HashMap<MessageId, Message>> {
     let mut ids: HashMap<&Owner, Vec<MessageId>> = HashMap::new();
     for claim in claims {
@@ -148,13 +196,26 @@ async fn messages_of(app: &App, claims: &[Claim]) -> Result<HashMap<MessageId, M
     }
     let mut messages = HashMap::with_capacity(claims.len());
     for (owner, ids) in ids {
-        messages.extend(
-            app.db
-                .messages(owner, &ids)
-                .await?
-                .into_iter()
-                .map(|message| (message.id, message)),
-        );
+        let found = match app.db.messages(owner, &ids).await {
+            Err(StorageError::Inconsistent { .. }) => readable(app, owner, &ids).await?,
+            found => found?,
+        };
+        messages.extend(found.into_iter().map(|message| (message.id, message)));
+    }
+    Ok(messages)
+}
+
+/// One row that holds what we never write does not keep the others.
+async fn readable(app: &App, owner: &Owner, ids: &[MessageId]) -> Result<Vec<Message>> {
+    let mut messages = Vec::with_capacity(ids.len());
+    for id in ids {
+        match app.db.message(owner, *id).await {
+            Ok(message) => messages.extend(message),
+            Err(error @ StorageError::Inconsistent { .. }) => {
+                tracing::error!(%error, message_id = %id, "a message cannot be read, so it cannot be handed over");
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(messages)
 }

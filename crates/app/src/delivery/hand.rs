@@ -9,7 +9,7 @@ use parlance_providers::Outcome;
 use parlance_storage::db::delivery::Claim;
 
 use super::claimer::Works;
-use super::outcome::{Ended, Ending};
+use super::outcome::{Ended, Ending, WhyNot};
 use crate::error::Result;
 use crate::write::held;
 
@@ -34,17 +34,24 @@ impl Hand {
         works
             .observer
             .handed_over(message.channel, now.since(claim.due_at));
-        let channel = message.channel;
+        let (channel, conversation_id) = (message.channel, message.conversation_id);
         let ending = if claim.answer_lost && message.policy == DeliveryPolicy::AtMostOnce {
             // A worker died while it handed this over: it may have left, and must not leave twice.
-            Ending::LeftUncertain
+            Ending::NotHandedOver(WhyNot::LeftUncertain)
+        } else if claim.attempt > works.app.settings.pace.max_attempts {
+            // Whatever kills its worker each time would do so for ever.
+            Ending::NotHandedOver(WhyNot::NeverAnswered)
+        } else if now >= claim.lease_until {
+            // Somebody else may be at it: a call now could be the second, and come after that of the next message.
+            Ending::NotHandedOver(WhyNot::TooLate)
         } else if message.expires_at.is_some_and(|at| at <= now) {
-            Ending::Expired
+            Ending::NotHandedOver(WhyNot::Expired)
         } else {
             Ending::Answered(hand_over(&works, &claim, message).await)
         };
         Ended {
             claim,
+            conversation_id,
             channel,
             ending,
         }
@@ -58,16 +65,18 @@ async fn hand_over(works: &Works, claim: &Claim, message: Message) -> Outcome {
         works.carriers.hand_over(message, claim.attempt),
     );
     tokio::pin!(answer);
+    // Beside the answer, not before it: a slow database must not keep the provider's from being heard.
+    let showing = async {
+        tokio::time::sleep(LONG).await;
+        if let Err(error) = show_sending(works, claim).await {
+            // Only what is shown meanwhile; the outcome is written all the same.
+            tracing::debug!(%error, message_id = %claim.message_id, "a long hand-over could not be shown");
+        }
+    };
     let answered = tokio::select! {
         biased;
         answered = &mut answer => answered,
-        () = tokio::time::sleep(LONG) => {
-            if let Err(error) = show_sending(works, claim).await {
-                // Only what is shown meanwhile; the outcome is written all the same.
-                tracing::debug!(%error, message_id = %claim.message_id, "a long hand-over could not be shown");
-            }
-            answer.await
-        }
+        () = showing => answer.await,
     };
     answered.unwrap_or_else(|_| Outcome::Lost(no_answer()))
 }

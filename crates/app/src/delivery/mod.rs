@@ -15,6 +15,7 @@ mod cancel;
 mod carriers;
 mod claimer;
 mod hand;
+mod line;
 mod outcome;
 mod pace;
 mod reports;

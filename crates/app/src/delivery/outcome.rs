@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use parlance_domain::message::{Progress, ProgressEvent, Report, ReportStatus, ReportedError};
-use parlance_domain::{Channel, DeliveryPolicy, Message, MessageStatus, Step, Timestamp};
+use parlance_domain::{
+    Channel, ConversationId, DeliveryPolicy, Message, MessageStatus, Step, Timestamp,
+};
 use parlance_providers::Outcome;
 use parlance_storage::db::delivery::Claim;
 
@@ -13,6 +15,7 @@ use super::pace::Pace;
 /// An attempt that is over.
 pub(super) struct Ended {
     pub(super) claim: Claim,
+    pub(super) conversation_id: ConversationId,
     pub(super) channel: Channel,
     pub(super) ending: Ending,
 }
@@ -21,10 +24,23 @@ pub(super) struct Ended {
 pub(super) enum Ending {
     /// The provider said this, or nothing in time.
     Answered(Outcome),
-    /// Its time had passed: it was not handed over.
+    /// The provider took it under an id that another message has.
+    AcceptedUnder(String),
+    /// It was not handed over.
+    NotHandedOver(WhyNot),
+}
+
+/// Why an attempt did not come to a hand-over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WhyNot {
+    /// Its time had passed.
     Expired,
-    /// An earlier attempt may have left, and it must not leave twice: it was not handed over.
+    /// An earlier attempt may have left, and it must not leave twice.
     LeftUncertain,
+    /// Hand-overs were begun as often as may be, and the last never ended.
+    NeverAnswered,
+    /// The lease was over.
+    TooLate,
 }
 
 /// What is to be written.
@@ -73,13 +89,6 @@ pub(super) fn judge(
             now,
         )
     };
-    let done = |progress, detail: String, result| Verdict {
-        progress,
-        provider_message_id: None,
-        job: Job::Finish,
-        detail,
-        result,
-    };
     match &ended.ending {
         Ending::Answered(Outcome::Accepted {
             provider_message_id,
@@ -91,6 +100,11 @@ pub(super) fn judge(
                 AttemptResult::Accepted,
             )
         },
+        Ending::AcceptedUnder(id) => done(
+            report(under_way, ReportStatus::Sent, attempt, None, now),
+            format!("accepted as {id}, which is another message's id"),
+            AttemptResult::Accepted,
+        ),
         Ending::Answered(Outcome::Refused(error)) => done(
             failed(error.clone()),
             format!("refused: {}", error.message),
@@ -128,19 +142,67 @@ pub(super) fn judge(
                 },
             }
         }
-        Ending::Expired => done(
+        Ending::NotHandedOver(why) => not_handed_over(message, *why, under_way, attempt, now),
+    }
+}
+
+/// Judges an attempt that did not come to a hand-over.
+fn not_handed_over(
+    message: &Message,
+    why: WhyNot,
+    under_way: Progress,
+    attempt: i32,
+    now: Timestamp,
+) -> Verdict {
+    match why {
+        WhyNot::Expired => done(
             expired(message, under_way, attempt, now),
             "its time had passed".to_owned(),
             AttemptResult::Expired,
         ),
-        Ending::LeftUncertain => {
-            let uncertain = moved(under_way, ProgressEvent::AnswerLost { attempt });
-            done(
-                uncertain,
-                "an earlier attempt may have left; not repeated".to_owned(),
-                AttemptResult::Lost,
+        WhyNot::NeverAnswered => done(
+            report(
+                under_way,
+                ReportStatus::Failed,
+                attempt,
+                Some(never_answered()),
+                now,
+            ),
+            "given up: the attempts before never ended".to_owned(),
+            AttemptResult::Lost,
+        ),
+        WhyNot::LeftUncertain => done(
+            moved(under_way, ProgressEvent::AnswerLost { attempt }),
+            "an earlier attempt may have left; not repeated".to_owned(),
+            AttemptResult::Lost,
+        ),
+        WhyNot::TooLate => Verdict {
+            job: Job::GiveBack(Duration::ZERO),
+            ..done(
+                message.progress.clone(),
+                "not handed over: the lease was over".to_owned(),
+                AttemptResult::Superseded,
             )
-        }
+        },
+    }
+}
+
+/// An attempt after which there is nothing more to do.
+fn done(progress: Progress, detail: String, result: AttemptResult) -> Verdict {
+    Verdict {
+        progress,
+        provider_message_id: None,
+        job: Job::Finish,
+        detail,
+        result,
+    }
+}
+
+fn never_answered() -> ReportedError {
+    ReportedError {
+        code: "no_answer".to_owned(),
+        message: "it was handed over as often as may be, and no hand-over ended".to_owned(),
+        provider_code: String::new(),
     }
 }
 

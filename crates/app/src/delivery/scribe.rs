@@ -7,20 +7,25 @@ use std::time::Duration;
 
 use parlance_domain::message::ReportStatus;
 use parlance_domain::{ConversationId, EventType, Message, Owner, Timestamp};
+use parlance_providers::Outcome;
 use parlance_storage::db::story::{StoryEvent, StoryKind};
 use parlance_storage::{Guarded, Tx};
 use tokio::sync::mpsc;
 
 use super::AttemptResult;
 use super::claimer::Works;
-use super::outcome::{self, Ended, Ending, Job, Verdict, judge};
-use crate::error::Result;
+use super::outcome::{self, Ended, Ending, Job, Verdict, WhyNot, judge};
+use crate::error::{Error, Kind, Reason, Result};
 use crate::write::held;
 
 /// Outcomes that one transaction writes.
 const BATCH: usize = 64;
 /// How long the scribe waits after the database failed it.
 const RETRY: Duration = Duration::from_millis(250);
+/// How often an outcome is tried that the database refuses.
+const TRIES: u32 = 5;
+/// From which try on an outcome that meets a conflict is written without the provider's id: another message has it.
+const WITHOUT_ID: u32 = 3;
 
 /// Writes until the last hand is gone.
 pub(super) async fn run(works: Arc<Works>, mut outcomes: mpsc::Receiver<Ended>) {
@@ -34,24 +39,78 @@ pub(super) async fn run(works: Arc<Works>, mut outcomes: mpsc::Receiver<Ended>) 
                 .push(ended);
         }
         for (owner, mut ended) in by_owner {
-            // One order of locks for all scribes.
-            ended.sort_by_key(|ended| ended.claim.message_id);
-            write_until_done(&works, &owner, &ended).await;
+            // One order of locks for all scribes: each message is locked in turn with its conversation.
+            ended.sort_by_key(|ended| (ended.conversation_id, ended.claim.message_id));
+            write_all(&works, &owner, ended).await;
+        }
+        if outcomes.is_empty() {
+            works.scribe_waits.send_replace(false);
         }
     }
 }
 
-/// An outcome must not be forgotten while its lease lasts: the message would be handed over again.
-async fn write_until_done(works: &Works, owner: &Owner, ended: &[Ended]) {
-    let give_up = works.app.now().plus(works.app.settings.pace.lease);
-    while let Err(error) = write(works, owner, ended).await {
-        if works.app.now() >= give_up {
-            tracing::error!(%error, outcomes = ended.len(), "outcomes could not be written; their jobs will be claimed again");
+/// Writes them together, or each alone if one of them cannot be written.
+async fn write_all(works: &Works, owner: &Owner, mut ended: Vec<Ended>) {
+    let Err(error) = write_while_away(works, owner, &ended).await else {
+        return;
+    };
+    if ended.len() > 1 {
+        tracing::warn!(%error, outcomes = ended.len(), "outcomes could not be written together; writing each alone");
+    }
+    for one in &mut ended {
+        write_alone(works, owner, one).await;
+    }
+}
+
+/// However long the database is away, what the provider said must not be forgotten: the message would be handed over again.
+/// A lease that ends meanwhile is no reason to give up. Its attempt still guards the outcome, and others have no database
+/// either.
+async fn write_while_away(works: &Works, owner: &Owner, ended: &[Ended]) -> Result<()> {
+    loop {
+        match write(works, owner, ended).await {
+            Err(error) if is_away(&error) => {
+                works.scribe_waits.send_replace(true);
+                tracing::warn!(%error, outcomes = ended.len(), "outcomes could not be written; trying again");
+                tokio::time::sleep(RETRY).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+async fn write_alone(works: &Works, owner: &Owner, ended: &mut Ended) {
+    for attempt in 1..=TRIES {
+        let Err(error) = write_while_away(works, owner, std::slice::from_ref(ended)).await else {
+            return;
+        };
+        let message_id = ended.claim.message_id;
+        if attempt == TRIES {
+            tracing::error!(%error, %message_id, "an outcome could not be written; its job will be claimed again");
             return;
         }
-        tracing::warn!(%error, outcomes = ended.len(), "outcomes could not be written; trying again");
+        tracing::warn!(%error, %message_id, "an outcome could not be written; trying again");
+        if error.reason == Reason::Conflict && attempt + 1 >= WITHOUT_ID {
+            without_id(ended);
+        }
         tokio::time::sleep(RETRY).await;
     }
+}
+
+/// A provider that gives one id to two messages has taken both of them.
+fn without_id(ended: &mut Ended) {
+    if let Ending::Answered(Outcome::Accepted {
+        provider_message_id,
+    }) = &ended.ending
+    {
+        ended.ending = Ending::AcceptedUnder(provider_message_id.clone());
+    }
+}
+
+fn is_away(error: &Error) -> bool {
+    matches!(
+        error.reason.kind(),
+        Kind::Unavailable | Kind::DeadlineExceeded
+    )
 }
 
 async fn write(works: &Works, owner: &Owner, ended: &[Ended]) -> Result<()> {
@@ -83,6 +142,9 @@ async fn write_one(
         return Ok(AttemptResult::Superseded);
     };
     let now = tx.now();
+    if claim.answer_lost {
+        tell_of_the_lost(tx, &found, claim.attempt).await?;
+    }
     let verdict = judge(
         &found,
         ended,
@@ -93,12 +155,14 @@ async fn write_one(
     let guarded = match verdict.job {
         Job::Finish => tx.finish_delivery(&found, claim.attempt).await?,
         Job::GiveBack(after) => {
-            tx.give_delivery_back(found.id, claim.attempt, now.plus(after))
-                .await?
+            // Who has expired by then need not wait any longer.
+            let due = now.plus(after);
+            let due = found.expires_at.map_or(due, |expires| due.min(expires));
+            tx.give_delivery_back(found.id, claim.attempt, due).await?
         }
     };
     if guarded == Guarded::Stale {
-        return superseded(tx, &found, ended, users).await;
+        return superseded(tx, &found, ended, &verdict, users).await;
     }
     let Verdict {
         progress,
@@ -123,13 +187,19 @@ async fn superseded(
     tx: &mut Tx,
     found: &Message,
     ended: &Ended,
+    verdict: &Verdict,
     users: &mut HashMap<ConversationId, String>,
 ) -> Result<AttemptResult> {
     let attempt = ended.claim.attempt;
     let now = tx.now();
+    let told = tx.told_attempts(found.id).await?;
+    if told.contains(&(attempt, verdict.detail.clone())) {
+        // It was written, and only the answer to the commit was lost.
+        return Ok(verdict.result);
+    }
     let taken_over =
         tx.delivery_attempt(found.id).await?.is_some() || found.progress.attempt > attempt;
-    let Ending::Answered(parlance_providers::Outcome::Accepted {
+    let Ending::Answered(Outcome::Accepted {
         provider_message_id,
     }) = &ended.ending
     else {
@@ -181,6 +251,27 @@ async fn superseded(
     Ok(AttemptResult::Accepted)
 }
 
+/// Attempts that were begun and whose workers wrote nothing down: they are part of the story too.
+async fn tell_of_the_lost(tx: &mut Tx, found: &Message, before: i32) -> Result<()> {
+    let told = tx.told_attempts(found.id).await?;
+    for attempt in 1..before {
+        if told.iter().any(|(known, _)| *known == attempt) {
+            continue;
+        }
+        let event = StoryEvent {
+            time: tx.now(),
+            kind: StoryKind::Attempt,
+            attempt: Some(attempt),
+            provider: found.provider.clone(),
+            provider_time: None,
+            status: None,
+            detail: "begun, and never ended: its worker was lost".to_owned(),
+        };
+        tx.tell_story(found.id, &event).await?;
+    }
+    Ok(())
+}
+
 async fn write_message(
     tx: &mut Tx,
     found: &Message,
@@ -216,8 +307,10 @@ async fn tell(
     status: Option<parlance_domain::MessageStatus>,
 ) -> Result<()> {
     let kind = match ended.ending {
-        Ending::Expired => StoryKind::Expired,
-        Ending::Answered(_) | Ending::LeftUncertain => StoryKind::Attempt,
+        Ending::NotHandedOver(WhyNot::Expired) => StoryKind::Expired,
+        Ending::Answered(_) | Ending::AcceptedUnder(_) | Ending::NotHandedOver(_) => {
+            StoryKind::Attempt
+        }
     };
     let event = StoryEvent {
         time,

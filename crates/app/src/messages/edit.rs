@@ -40,7 +40,8 @@ impl App {
             .ok_or_else(|| message_not_found(edit.id))?;
         check_etag(edit.etag.as_deref(), found.edit_version)?;
         check_editable(&found, &edit)?;
-        let rescheduled = edit.send_at.is_some();
+        let leaves_otherwise = found.channel != Channel::Chat
+            && (edit.body.is_some() || edit.send_at.is_some() || edit.expires_at.is_some());
         let mut message = self.edited(&found, edit, tx.now())?;
         if message == found {
             tx.rollback().await?;
@@ -60,10 +61,14 @@ impl App {
             EventType::MessageStatusChanged
         };
         held(tx.update_message(&found, &message, kind, &user).await?)?;
-        if rescheduled {
+        if leaves_otherwise {
+            // What a worker has in hand leaves as it was.
             let due = message.send_at.unwrap_or(tx.now());
             if tx.reschedule_delivery(message.id, due).await? == Guarded::Stale {
                 return Err(in_flight(&found));
+            }
+            if message.send_at.is_none() {
+                tx.enter_line(&message).await?;
             }
         }
         self.commit(tx).await?;

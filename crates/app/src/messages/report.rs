@@ -1,6 +1,6 @@
 //! Reports about a message's way: merged so that any order and repetition gives one result.
 
-use parlance_domain::message::{ProgressEvent, Report, ReportStatus, ReportedError};
+use parlance_domain::message::{Progress, ProgressEvent, Report, ReportStatus, ReportedError};
 use parlance_domain::{EventType, Message, MessageStatus, Owner, Step, Timestamp};
 use parlance_storage::db::story::{StoryEvent, StoryKind};
 
@@ -47,7 +47,13 @@ impl App {
             error,
             occurred_at: occurred_at.unwrap_or(tx.now()),
         };
-        let progress = match found.progress.clone().apply(ProgressEvent::Report(report)) {
+        let under_way = if waits(found.progress.status) {
+            tx.delivery_attempt(id).await?.unwrap_or(0)
+        } else {
+            0
+        };
+        let known = begun(found.progress.clone(), under_way);
+        let mut progress = match known.apply(ProgressEvent::Report(report)) {
             Step::Moved(progress) => progress,
             Step::Ignored => {
                 // Nothing new, but it was said.
@@ -58,6 +64,8 @@ impl App {
             Step::Illegal => return Err(illegal(&found)),
         };
         tx.tell_story(id, &story).await?;
+        // Its outcome finds no job any more: this is where it sees whether it is the latest.
+        progress.attempt = progress.attempt.max(under_way);
         let moved = progress.status != found.progress.status;
         let message = Message {
             progress,
@@ -82,6 +90,17 @@ impl App {
         }
         self.commit(tx).await?;
         Ok(message)
+    }
+}
+
+/// A scheduled message whose hand-over was begun is not shown to be on its way before that takes long; it is, all the same.
+fn begun(progress: Progress, attempt: i32) -> Progress {
+    if attempt == 0 {
+        return progress;
+    }
+    match progress.clone().apply(ProgressEvent::Due) {
+        Step::Moved(due) => due,
+        Step::Ignored | Step::Illegal => progress,
     }
 }
 

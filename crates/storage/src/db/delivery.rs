@@ -1,6 +1,8 @@
 //! The jobs of messages that are to leave.
 
-use parlance_domain::{Channel, Message, MessageId, Owner, Sender, SenderId, Timestamp};
+use parlance_domain::{
+    Channel, ConversationId, Message, MessageId, Owner, Sender, SenderId, Timestamp,
+};
 
 use crate::conn::Database;
 use crate::error::{StorageError, StorageResult};
@@ -23,6 +25,28 @@ pub struct Claim {
     pub answer_lost: bool,
     /// When it became due.
     pub due_at: Timestamp,
+    /// When its worker has lost it.
+    pub lease_until: Timestamp,
+}
+
+/// What a claim finds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claimed {
+    /// Jobs that are the claimer's now.
+    pub claims: Vec<Claim>,
+    /// Scheduled messages whose time has come: they are claimed when they have taken their place in the line.
+    pub come_due: Vec<ComeDue>,
+}
+
+/// A scheduled message whose time has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComeDue {
+    /// Whose.
+    pub owner: Owner,
+    /// In whose line it is to stand.
+    pub conversation_id: ConversationId,
+    /// Which message.
+    pub message_id: MessageId,
 }
 
 /// Jobs that wait, together.
@@ -45,12 +69,24 @@ impl Database {
         now: Timestamp,
         lease_until: Timestamp,
         limit: i64,
-    ) -> StorageResult<Vec<Claim>> {
+    ) -> StorageResult<Claimed> {
         let mut lease = self.writer().await?;
         let rows = on!(lease, |c, q| q::delivery::claimable(c, now.into(), limit))?;
+        let (scheduled, rows): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|row| row.state == "scheduled");
+        let claimed = Claimed {
+            claims: rows
+                .iter()
+                .map(|row| claim(row, lease_until))
+                .collect::<StorageResult<_>>()?,
+            come_due: scheduled
+                .iter()
+                .map(come_due)
+                .collect::<StorageResult<_>>()?,
+        };
         if rows.is_empty() {
             lease.rollback().await?;
-            return Ok(Vec::new());
+            return Ok(claimed);
         }
         let ids: Vec<Id> = rows.iter().map(|row| row.message_id).collect();
         on!(lease, |c, q| q::delivery::claim(
@@ -59,7 +95,7 @@ impl Database {
             lease_until.into()
         ))?;
         lease.commit().await?;
-        rows.iter().map(claim).collect()
+        Ok(claimed)
     }
 
     /// When the next job can be claimed.
@@ -85,13 +121,7 @@ impl Tx {
         let (owner, conversation) = (self.owner.clone(), Id(message.conversation_id.uuid()));
         let scheduled = message.send_at.is_some();
         // What is scheduled is not in the line: it must not hold up what is sent before its time.
-        let blocked = !scheduled
-            && on!(self.lease, |c, q| q::delivery::last_in_line(
-                c,
-                owner.as_str(),
-                conversation
-            ))?
-            .is_some();
+        let blocked = !scheduled && self.line_is_taken(message).await?;
         let row = DeliveryRow {
             message_id: Id(message.id.uuid()),
             owner: owner.as_str().to_owned(),
@@ -107,8 +137,8 @@ impl Tx {
             expires_at: message.expires_at.map(Into::into),
             created_at: self.now.into(),
         };
-        if !scheduled && !blocked {
-            self.note_job();
+        if !blocked {
+            self.note_job(message.send_at.unwrap_or(self.now));
         }
         on!(self.lease, |c, q| q::delivery::insert(c, &row))
     }
@@ -119,7 +149,7 @@ impl Tx {
         message: MessageId,
         due: Timestamp,
     ) -> StorageResult<Guarded> {
-        self.note_job();
+        self.note_job(due);
         let id = Id(message.uuid());
         on!(self.lease, |c, q| q::delivery::reschedule(
             c,
@@ -128,6 +158,35 @@ impl Tx {
             due.into()
         ))
         .map(Guarded::from)
+    }
+
+    /// Takes a scheduled job whose time has come into the line, and says whether it is blocked there; `None` if it is not
+    /// scheduled any more. The caller has locked the message.
+    pub async fn enter_line(&mut self, message: &Message) -> StorageResult<Option<bool>> {
+        let blocked = self.line_is_taken(message).await?;
+        let (owner, id) = (self.owner.clone(), Id(message.id.uuid()));
+        let entered = on!(self.lease, |c, q| q::delivery::enter_line(
+            c,
+            owner.as_str(),
+            id,
+            self.now.into(),
+            blocked
+        ))?;
+        if entered && !blocked {
+            self.note_job(self.now);
+        }
+        Ok(entered.then_some(blocked))
+    }
+
+    /// Whether a job that comes into the line of this message's conversation has one before it.
+    async fn line_is_taken(&mut self, message: &Message) -> StorageResult<bool> {
+        let conversation = Id(message.conversation_id.uuid());
+        let last = on!(self.lease, |c, q| q::delivery::last_in_line(
+            c,
+            self.owner.as_str(),
+            conversation
+        ))?;
+        Ok(last.is_some())
     }
 
     /// Ends the claimed job of a message that has been handed over or given up; `Stale` if its worker has lost it.
@@ -143,7 +202,8 @@ impl Tx {
             id,
             attempt
         ))?;
-        self.unblock_after(finished, message).await
+        // Whoever is claimed is the first of the line.
+        self.unblock_after(finished.then_some(true), message).await
     }
 
     /// The last attempt of a message's job, if it has one.
@@ -162,6 +222,7 @@ impl Tx {
         attempt: i32,
         due: Timestamp,
     ) -> StorageResult<Guarded> {
+        self.note_job(due);
         let (owner, id) = (self.owner.clone(), Id(message.uuid()));
         on!(self.lease, |c, q| q::delivery::give_back(
             c,
@@ -195,29 +256,46 @@ impl Tx {
         self.unblock_after(deleted, message).await
     }
 
-    async fn unblock_after(&mut self, removed: bool, message: &Message) -> StorageResult<Guarded> {
-        if removed {
+    async fn unblock_after(
+        &mut self,
+        removed: Option<bool>,
+        message: &Message,
+    ) -> StorageResult<Guarded> {
+        if removed == Some(true) {
             let conversation = Id(message.conversation_id.uuid());
             if on!(self.lease, |c, q| q::delivery::unblock_next(
                 c,
                 self.owner.as_str(),
                 conversation
             ))? {
-                self.note_job();
+                self.note_job(self.now);
             }
         }
-        Ok(removed.into())
+        Ok(removed.is_some().into())
     }
 }
 
-fn claim(row: &DeliveryRow) -> StorageResult<Claim> {
+fn owner(row: &DeliveryRow) -> StorageResult<Owner> {
+    crate::rows::owner("deliveries", &row.owner, row.message_id.0)
+}
+
+fn come_due(row: &DeliveryRow) -> StorageResult<ComeDue> {
+    Ok(ComeDue {
+        owner: owner(row)?,
+        conversation_id: ConversationId::from_uuid(row.conversation_id.0),
+        message_id: MessageId::from_uuid(row.message_id.0),
+    })
+}
+
+fn claim(row: &DeliveryRow, lease_until: Timestamp) -> StorageResult<Claim> {
     Ok(Claim {
-        owner: crate::rows::owner("deliveries", &row.owner, row.message_id.0)?,
+        owner: owner(row)?,
         message_id: MessageId::from_uuid(row.message_id.0),
         sender_id: SenderId::from_uuid(row.sender_id.0),
         attempt: row.attempt + 1,
         answer_lost: row.state == "claimed",
         due_at: row.due_at.into(),
+        lease_until,
     })
 }
 

@@ -100,7 +100,7 @@ impl Tx {
         let row = SenderRow::from(changed);
         self.touch(Touch::Sender(found.id));
         // Its messages may have waited for this.
-        self.note_job();
+        self.note_job(self.now);
         on!(self.lease, |c, q| q::sender::update(c, &row, found.version)).map(Guarded::from)
     }
 

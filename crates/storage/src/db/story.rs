@@ -78,6 +78,16 @@ impl Database {
 }
 
 impl Tx {
+    /// The attempts that a message's story tells of, and in which words.
+    pub async fn told_attempts(&mut self, message: MessageId) -> StorageResult<Vec<(i32, String)>> {
+        let id = Id(message.uuid());
+        on!(self.lease, |c, q| q::message_event::attempts(
+            c,
+            self.owner.as_str(),
+            id
+        ))
+    }
+
     /// Adds a line to a message's story.
     pub async fn tell_story(
         &mut self,

@@ -2,7 +2,8 @@
 //!
 //! One message of a conversation is handed over at a time: the others are `blocked`, and whoever removes a job frees the
 //! next. A send locks the last job of the line (against removal only) before it decides whether its own is blocked, so that
-//! none is blocked by a job that is just being removed.
+//! none is blocked by a job that is just being removed. A scheduled one comes into the line when its time has come. Of a line
+//! exactly one is not blocked.
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -12,6 +13,15 @@ use crate::fields::{Id, Instant};
 use crate::prepared::prepared;
 use crate::rows::delivery::DeliveryRow;
 use crate::schema::{deliveries, senders};
+
+/// The sender of a job, if it may send.
+macro_rules! active {
+    () => {
+        senders::table
+            .filter(senders::id.eq(deliveries::sender_id))
+            .filter(senders::status.eq("active"))
+    };
+}
 
 /// Whether messages wait for this sender.
 pub(crate) async fn waits_for(c: &mut Conn, owner: &str, sender: Id) -> QueryResult<bool> {
@@ -50,10 +60,11 @@ pub(crate) async fn attempt(c: &mut Conn, owner: &str, message: Id) -> QueryResu
         .optional()
 }
 
-/// When the next job of the whole installation can be claimed.
+/// When the next job of the whole installation can be claimed. One of a paused sender cannot: it would be due all the time.
 pub(crate) async fn next_due(c: &mut Conn) -> QueryResult<Option<Instant>> {
     deliveries::table
         .filter(diesel::dsl::not(deliveries::blocked))
+        .filter(diesel::dsl::exists(active!()))
         .order(deliveries::due_at)
         .limit(1)
         .select(deliveries::due_at)
@@ -90,7 +101,7 @@ pub(crate) async fn insert(c: &mut Conn, row: &DeliveryRow) -> QueryResult<()> {
         .map(|_| ())
 }
 
-/// Jobs of the whole installation that can be claimed now, locked; those of a paused sender wait; those that somebody else is claiming are passed over.
+/// Jobs of the whole installation that can be claimed now, or come into the line, locked; those of a paused sender wait; those that somebody else is claiming are passed over.
 pub(crate) async fn claimable(
     c: &mut Conn,
     now: Instant,
@@ -100,11 +111,7 @@ pub(crate) async fn claimable(
         deliveries::table
             .filter(diesel::dsl::not(deliveries::blocked))
             .filter(deliveries::due_at.le(now))
-            .filter(diesel::dsl::exists(
-                senders::table
-                    .filter(senders::id.eq(deliveries::sender_id))
-                    .filter(senders::status.eq("active"))
-            ))
+            .filter(diesel::dsl::exists(active!()))
             .order(deliveries::due_at)
             .limit(limit)
             .select(DeliveryRow::as_select())
@@ -180,21 +187,57 @@ pub(crate) async fn reschedule(
     )
 }
 
-/// Ends a job that nobody has claimed; `false` if somebody has.
-pub(crate) async fn withdraw(c: &mut Conn, owner: &str, message: Id) -> QueryResult<bool> {
+/// A scheduled job whose time has come takes its place in the line; `false` if it has left the schedule.
+pub(crate) async fn enter_line(
+    c: &mut Conn,
+    owner: &str,
+    message: Id,
+    now: Instant,
+    blocked: bool,
+) -> QueryResult<bool> {
+    let target = deliveries::table
+        .filter(deliveries::message_id.eq(message))
+        .filter(deliveries::owner.eq(owner))
+        .filter(deliveries::state.eq("scheduled"))
+        .filter(deliveries::due_at.le(now));
+    let set = (
+        deliveries::state.eq("waiting"),
+        deliveries::blocked.eq(blocked),
+    );
+    Ok(prepared(diesel::update(target).set(set)).execute(c).await? == 1)
+}
+
+/// Ends a job that nobody has claimed; `None` if somebody has, or else whether the next of its line is to be freed.
+pub(crate) async fn withdraw(c: &mut Conn, owner: &str, message: Id) -> QueryResult<Option<bool>> {
     let target = deliveries::table
         .filter(deliveries::message_id.eq(message))
         .filter(deliveries::owner.eq(owner))
         .filter(deliveries::state.ne("claimed"));
-    Ok(diesel::delete(target).execute(c).await? == 1)
+    diesel::delete(target)
+        .returning((deliveries::state, deliveries::blocked))
+        .get_result(c)
+        .await
+        .optional()
+        .map(was_first)
 }
 
-/// Ends a job whoever has it: somebody has told that the message has left.
-pub(crate) async fn delete(c: &mut Conn, owner: &str, message: Id) -> QueryResult<bool> {
+/// Ends a job whoever has it: somebody has told that the message has left. `None` if there is none, or else whether the next
+/// of its line is to be freed.
+pub(crate) async fn delete(c: &mut Conn, owner: &str, message: Id) -> QueryResult<Option<bool>> {
     let target = deliveries::table
         .filter(deliveries::message_id.eq(message))
         .filter(deliveries::owner.eq(owner));
-    Ok(diesel::delete(target).execute(c).await? == 1)
+    diesel::delete(target)
+        .returning((deliveries::state, deliveries::blocked))
+        .get_result(c)
+        .await
+        .optional()
+        .map(was_first)
+}
+
+/// Whoever goes from the middle of the line must not free another while the first is under way.
+fn was_first(removed: Option<(String, bool)>) -> Option<bool> {
+    removed.map(|(state, blocked)| state != "scheduled" && !blocked)
 }
 
 /// Frees the first of a conversation's line; whether it was blocked.

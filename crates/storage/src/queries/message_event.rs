@@ -24,6 +24,25 @@ pub(crate) async fn of_message(
         .await
 }
 
+/// The attempts that are told of, and in which words.
+pub(crate) async fn attempts(
+    c: &mut Conn,
+    owner: &str,
+    message: Id,
+) -> QueryResult<Vec<(i32, String)>> {
+    message_events::table
+        .filter(message_events::message_id.eq(message))
+        .filter(message_events::owner.eq(owner))
+        .filter(message_events::attempt.is_not_null())
+        .order(message_events::id)
+        .select((
+            message_events::attempt.assume_not_null(),
+            message_events::detail,
+        ))
+        .load(c)
+        .await
+}
+
 pub(crate) async fn append(c: &mut Conn, row: &NewStoryRow) -> QueryResult<()> {
     diesel::insert_into(message_events::table)
         .values(row.clone())

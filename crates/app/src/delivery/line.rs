@@ -1,0 +1,65 @@
+//! Scheduled messages come into the line of their conversation when they are due.
+
+use std::collections::HashMap;
+
+use parlance_domain::message::ProgressEvent;
+use parlance_domain::{EventType, Message, Owner, Step};
+use parlance_storage::db::delivery::ComeDue;
+use parlance_storage::{StorageError, Tx};
+
+use crate::App;
+use crate::error::Result;
+use crate::write::held;
+
+/// Puts them into line, for whoever claims next. Not in the transaction of a claim: conversations are locked before jobs.
+pub(super) async fn line_up(app: &App, come_due: Vec<ComeDue>) -> Result<()> {
+    let mut by_owner: HashMap<Owner, Vec<ComeDue>> = HashMap::new();
+    for due in come_due {
+        by_owner.entry(due.owner.clone()).or_default().push(due);
+    }
+    for (owner, mut due) in by_owner {
+        // One order of locks; those of one conversation stay in the order of their times.
+        due.sort_by_key(|due| due.conversation_id);
+        let mut tx = app.begin(&owner).await?;
+        for due in due {
+            let id = due.message_id;
+            match tx.lock_message(id).await {
+                Ok(Some(message)) => {
+                    if tx.enter_line(&message).await? == Some(true) {
+                        show_pending(&mut tx, &message).await?;
+                    }
+                }
+                // Deleted, its job with it.
+                Ok(None) => {}
+                Err(error @ StorageError::Inconsistent { .. }) => {
+                    tracing::error!(%error, message_id = %id, "a message cannot be read, so it cannot be handed over");
+                    // As if a worker had it, so that it is not looked at all the time.
+                    let later = tx.now().plus(app.settings.pace.lease);
+                    let _ = tx.reschedule_delivery(id, later).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        app.commit(tx).await?;
+    }
+    Ok(())
+}
+
+/// It waits for others now and not for its time.
+async fn show_pending(tx: &mut Tx, found: &Message) -> Result<()> {
+    let Step::Moved(progress) = found.progress.clone().apply(ProgressEvent::Due) else {
+        return Ok(());
+    };
+    let message = Message {
+        progress,
+        updated_at: tx.now(),
+        version: found.version + 1,
+        ..found.clone()
+    };
+    let conversation = tx.conversation(found.conversation_id).await?;
+    let user = conversation.map(|c| c.user).unwrap_or_default();
+    held(
+        tx.update_message(found, &message, EventType::MessageStatusChanged, &user)
+            .await?,
+    )
+}

@@ -1,0 +1,92 @@
+//! One message that cannot be written or read does not hold up those that came with it.
+
+use parlance_domain::MessageStatus;
+
+use crate::support::{Answer, Kind, SOON, Step, World, pace};
+
+on_both! {
+    /// A provider that gives one id to two messages.
+    async fn an_id_that_another_has_does_not_poison_the_batch(world: World) {
+        world.far.answers(|text, _| {
+            let same = text.to.ends_with('2') || text.to.ends_with('5');
+            if same { Answer::AcceptAs("the same") } else { Answer::Accept }
+        });
+        let dispatcher = world.dispatcher(pace()).await;
+        dispatcher.wire.hold(Some(Step::Accepted));
+        let sent = world.send_to_each(0..10, |outgoing| outgoing).await;
+        dispatcher.wire.until_held(10).await;
+        dispatcher.wire.hold(None);
+        world.until_all_left().await;
+        let wrong = world.wrongs(&sent).await;
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        assert_eq!(world.far.calls(), 10);
+        let mut with_it = 0;
+        for &id in &sent {
+            let message = world.message(id).await;
+            match message.provider_message_id.as_deref() {
+                Some("the same") => with_it += 1,
+                Some(own) => assert_eq!(own, format!("fake-{id}")),
+                None => {
+                    let story = world.story(id).await;
+                    assert!(story.last().unwrap().detail.contains("the same"), "{story:#?}");
+                }
+            }
+        }
+        assert_eq!(with_it, 1);
+    }
+
+    async fn a_row_that_cannot_be_read_does_not_hold_up_the_others(world: World) {
+        unreadable(world, false).await;
+    }
+
+    async fn nor_does_one_that_was_scheduled(world: World) {
+        unreadable(world, true).await;
+    }
+}
+
+/// A row that holds what we never write.
+async fn unreadable(world: World, scheduled: bool) {
+    let due = world.now().plus(crate::support::SECOND);
+    let sent = world
+        .send_to_each(0..10, |outgoing| {
+            if scheduled {
+                outgoing.at(due)
+            } else {
+                outgoing
+            }
+        })
+        .await;
+    let (bad, good) = (sent[4], [&sent[..4], &sent[5..]].concat());
+    let json = if world.db.kind == Kind::Sqlite {
+        "'{\"x\": 1}'"
+    } else {
+        "'{\"x\": 1}'::jsonb"
+    };
+    world
+        .db
+        .run(&format!(
+            "UPDATE messages SET cc_addresses = {json} WHERE id = {}",
+            world.db.id(bad)
+        ))
+        .await;
+    world.clock.advance(crate::support::SECOND);
+    let dispatcher = world.dispatcher(pace()).await;
+    parlance_testkit::eventually(SOON, async || {
+        (world.db.count("deliveries").await == 1).then_some(())
+    })
+    .await;
+    let wrong = world.wrongs(&good).await;
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let good = if world.db.kind == Kind::Sqlite {
+        "'[]'"
+    } else {
+        "'[]'::jsonb"
+    };
+    world
+        .db
+        .run(&format!("UPDATE messages SET cc_addresses = {good}"))
+        .await;
+    world.clock.advance(crate::support::HOUR);
+    world.until_status(bad, MessageStatus::Sent).await;
+    dispatcher.go_down().await;
+}

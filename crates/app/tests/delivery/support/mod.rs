@@ -1,0 +1,95 @@
+//! What the tests have in common: a database of either kind, a clock that is set by hand, a provider, dispatchers that can be
+//! killed, and what must hold at the end.
+
+pub(crate) mod check;
+pub(crate) mod clock;
+pub(crate) mod db;
+pub(crate) mod dispatcher;
+pub(crate) mod far_side;
+pub(crate) mod world;
+
+use std::time::Duration;
+
+pub(crate) use clock::TestClock;
+pub(crate) use db::{Db, Kind};
+pub(crate) use dispatcher::Dispatcher;
+pub(crate) use far_side::{Answer, FarSide, Step, Wire};
+pub(crate) use world::{Outgoing, World, pace};
+
+/// How long a test waits for what must come.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// A second, in a test's own time.
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+
+/// An hour, in a test's own time.
+pub(crate) const HOUR: Duration = Duration::from_hours(1);
+
+/// One test body, run on SQLite and on Postgres.
+macro_rules! on_both {
+    ($($(#[$meta:meta])* async fn $name:ident($world:ident: World) $body:block)*) => {$(
+        mod $name {
+            use super::*;
+
+            $(#[$meta])*
+            async fn body($world: World) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                body(World::new($crate::support::Db::sqlite().await).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                body(World::new($crate::support::Db::postgres().await).await).await;
+            }
+        }
+    )*};
+}
+
+/// How many times more than usual.
+pub(crate) fn scale() -> usize {
+    variable("DELIVERY_SCALE").map_or(1, |n| usize::try_from(n).unwrap())
+}
+
+/// The seed of a run, told so that it can be repeated.
+pub(crate) fn seed(of: &str) -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    let seed = variable("DELIVERY_SEED").unwrap_or_else(|| RandomState::new().hash_one(of));
+    eprintln!("{of}: DELIVERY_SEED={seed}");
+    seed
+}
+
+fn variable(name: &str) -> Option<u64> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how long a run takes is the runner's to say"
+    )]
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap())
+}
+
+/// Numbers from a seed.
+#[derive(Debug, Clone)]
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Below `n`.
+    pub(crate) fn below(&mut self, n: usize) -> usize {
+        usize::try_from(self.next() % u64::try_from(n).unwrap()).unwrap()
+    }
+
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last + 1));
+        }
+    }
+}
