@@ -73,8 +73,9 @@ pub(crate) fn log(
     set("none");
     let written = std::fs::read(&log).unwrap_or_default();
     let written = String::from_utf8_lossy(written.get(before..).unwrap_or_default()).into_owned();
-    let path = target().join(format!("bench/{name}.statements.log"));
-    let saved = std::fs::write(&path, &written);
+    let dir = target().join("bench");
+    let path = dir.join(format!("{name}.statements.log"));
+    let saved = std::fs::create_dir_all(&dir).and_then(|()| std::fs::write(&path, &written));
     saved.unwrap_or_else(|e| panic!("cannot write {}: {e}", path.display()));
     (Statements::of(&written, path), requests)
 }

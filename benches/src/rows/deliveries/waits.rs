@@ -34,7 +34,7 @@ pub(crate) fn measure(lab: &Lab) -> Section {
                 url: database.url(),
                 conversations: MESSAGES / PER_CONVERSATION,
                 rate: PER_SECOND,
-                sends: lab.options.jobs(2_500),
+                sends: if lab.options.quick { 250 } else { 1_000 },
                 ahead_ms,
             };
             let case = format!("{kind}, {name}");
