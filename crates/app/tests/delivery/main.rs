@@ -21,6 +21,7 @@ mod crash;
 mod down;
 mod order;
 mod outage;
+mod overload;
 mod reports;
 mod retries;
 mod scheduled;

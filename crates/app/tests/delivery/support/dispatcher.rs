@@ -112,7 +112,7 @@ impl Dispatcher {
 
 impl Drop for Dispatcher {
     fn drop(&mut self) {
-        self.running.abort();
+        self.app.go_down();
         self.pen.break_off();
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();

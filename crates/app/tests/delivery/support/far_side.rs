@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use parlance_domain::message::ReportedError;
 use parlance_domain::{MessageId, Timestamp};
 use parlance_providers::{Outcome, Text, TextProvider};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::TestClock;
 use parlance_app::Clock as _;
@@ -47,6 +47,7 @@ pub(crate) struct FarSide {
     clock: TestClock,
     script: Mutex<Arc<Script>>,
     log: Mutex<Log>,
+    rations: Semaphore,
 }
 
 #[derive(Default)]
@@ -67,12 +68,23 @@ impl FarSide {
             clock,
             script: Mutex::new(Arc::new(|_, _| Answer::Accept)),
             log: Mutex::default(),
+            rations: Semaphore::new(Semaphore::MAX_PERMITS),
         })
     }
 
     /// Changes what it answers.
     pub(crate) fn answers(&self, script: impl Fn(&Text, usize) -> Answer + Send + Sync + 'static) {
         *self.script.lock().unwrap() = Arc::new(script);
+    }
+
+    /// From now on it takes no more than it is allowed to.
+    pub(crate) fn ration(&self) {
+        self.rations.forget_permits(Semaphore::MAX_PERMITS);
+    }
+
+    /// It may take so many more.
+    pub(crate) fn allow(&self, count: usize) {
+        self.rations.add_permits(count);
     }
 
     /// Every hand-over that it took, in order; one message may be there twice.
@@ -230,6 +242,7 @@ impl TextProvider for Wire {
         self.pass(Step::Claimed).await;
         let answer = self.far.decide(&text);
         self.pass(Step::RequestSent).await;
+        self.far.rations.acquire().await.unwrap().forget();
         let outcome = match answer {
             Answer::Accept => Outcome::Accepted {
                 provider_message_id: self.far.take(&text),
