@@ -43,23 +43,22 @@ async fn die(
         };
         sent.push(world.send(outgoing).await.id);
     }
-    let taken_before = world.far.accepts().len();
-    let dispatcher = world.mortal(pace()).await;
-    match death {
-        Death::Claimed => dispatcher.wire.hold(Some(Step::Claimed)),
-        Death::RequestSent => dispatcher.wire.hold(Some(Step::RequestSent)),
-        Death::Accepted => dispatcher.wire.hold(Some(Step::Accepted)),
-        Death::BeforeCommit => dispatcher.hold_scribe(),
-    }
+    let pace = Pace {
+        workers: sent.len(),
+        batch: sent.len(),
+        ..pace()
+    };
+    let dispatcher = world.mortal(pace).await;
+    dispatcher.wire.hold(Some(match death {
+        Death::Claimed => Step::Claimed,
+        Death::RequestSent => Step::RequestSent,
+        Death::Accepted | Death::BeforeCommit => Step::Accepted,
+    }));
+    dispatcher.wire.until_held(sent.len()).await;
     if death == Death::BeforeCommit {
+        dispatcher.hold_scribe();
+        dispatcher.wire.hold(None);
         dispatcher.until_scribe_is_held().await;
-        let all = taken_before + sent.len();
-        parlance_testkit::eventually(SOON, async || {
-            (world.far.accepts().len() == all).then_some(())
-        })
-        .await;
-    } else {
-        dispatcher.wire.until_held(sent.len()).await;
     }
     dispatcher.kill();
     if death == Death::RequestSent {

@@ -87,7 +87,7 @@ on_both! {
             assert_eq!((story.len(), late.kind, late.attempt, late.status), (lines + 1, StoryKind::Attempt, Some(1), None), "{answer:?}");
             assert!(late.detail.contains("taken over"), "{late:?}");
             assert_eq!(world.db.count("deliveries").await, 0);
-            drop(other);
+            other.go_down().await;
         }
     }
 
@@ -145,6 +145,8 @@ on_both! {
             let after = wake(&world, sleeper, id).await;
             assert_ne!(changes(&before, &after), [""; 0]);
             assert_eq!(after.progress.status, expected);
+            other.wire.hold(None);
+            other.go_down().await;
         }
     }
 }
