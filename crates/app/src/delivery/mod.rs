@@ -9,7 +9,8 @@
 //! that comes after a crash knows that an attempt was begun; an outcome is written only by the worker whose attempt it is, so
 //! one that wakes up after it lost its lease changes nothing. So no message is lost; one may be handed over twice if a worker
 //! dies between the provider's yes and its own commit, and not even then with a provider that takes our id as its key, or
-//! under `AT_MOST_ONCE`, which leaves such a message UNCERTAIN.
+//! under `AT_MOST_ONCE`, which leaves such a message UNCERTAIN. And every attempt has its line in the story: whoever ends a job,
+//! a worker or a report, tells of all that nobody has told of.
 
 mod cancel;
 mod carriers;
@@ -20,9 +21,11 @@ mod outcome;
 mod pace;
 mod reports;
 mod scribe;
+mod told;
 mod watching;
 
 pub use cancel::CancelMessage;
 pub use carriers::Carriers;
 pub use pace::Pace;
+pub(crate) use told::tell_of_the_overtaken;
 pub use watching::{AttemptResult, DeliveryObserver, QueueStatus};

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::AttemptResult;
 use super::claimer::Works;
 use super::outcome::{self, Ended, Ending, Job, Verdict, WhyNot, judge};
+use super::told::{A_REPORT_WAS_FASTER, tell_of_the_lost, tell_of_the_overtaken};
 use crate::error::{Error, Kind, Reason, Result};
 use crate::write::held;
 
@@ -197,44 +198,31 @@ async fn superseded(
         // It was written, and only the answer to the commit was lost.
         return Ok(verdict.result);
     }
+    // The report has told of it, in the transaction that ended the job.
+    let by_report = told.contains(&(attempt, A_REPORT_WAS_FASTER.to_owned()));
     let taken_over =
         tx.delivery_attempt(found.id).await?.is_some() || found.progress.attempt > attempt;
-    let Ending::Answered(Outcome::Accepted {
-        provider_message_id,
-    }) = &ended.ending
-    else {
-        tell(
-            tx,
-            found,
-            ended,
-            "ended after somebody else had taken over",
-            now,
-            None,
-        )
-        .await?;
+    let accepted = match &ended.ending {
+        Ending::Answered(Outcome::Accepted {
+            provider_message_id,
+        }) => Some(provider_message_id),
+        Ending::Answered(Outcome::Refused(_) | Outcome::Later { .. } | Outcome::Lost(_))
+        | Ending::AcceptedUnder(_)
+        | Ending::NotHandedOver(_) => None,
+    };
+    let news = accepted.filter(|_| !taken_over && found.provider_message_id.is_none());
+    let Some(provider_message_id) = news else {
+        if by_report {
+            return Ok(verdict.result);
+        }
+        let detail = match accepted {
+            Some(_) => "accepted, after somebody else had taken over",
+            None => "ended after somebody else had taken over",
+        };
+        tell(tx, found, ended, detail, now, None).await?;
         return Ok(AttemptResult::Superseded);
     };
-    if taken_over || found.provider_message_id.is_some() {
-        tell(
-            tx,
-            found,
-            ended,
-            "accepted, after somebody else had taken over",
-            now,
-            None,
-        )
-        .await?;
-        return Ok(AttemptResult::Superseded);
-    }
-    tell(
-        tx,
-        found,
-        ended,
-        "accepted; a report was faster",
-        now,
-        Some(found.progress.status),
-    )
-    .await?;
+    tell_of_the_overtaken(tx, found, attempt, found.progress.status).await?;
     let progress = outcome::report(
         found.progress.clone(),
         ReportStatus::Sent,
@@ -249,27 +237,6 @@ async fn superseded(
     };
     write_message(tx, found, message, users).await?;
     Ok(AttemptResult::Accepted)
-}
-
-/// Attempts that were begun and whose workers wrote nothing down: they are part of the story too.
-async fn tell_of_the_lost(tx: &mut Tx, found: &Message, before: i32) -> Result<()> {
-    let told = tx.told_attempts(found.id).await?;
-    for attempt in 1..before {
-        if told.iter().any(|(known, _)| *known == attempt) {
-            continue;
-        }
-        let event = StoryEvent {
-            time: tx.now(),
-            kind: StoryKind::Attempt,
-            attempt: Some(attempt),
-            provider: found.provider.clone(),
-            provider_time: None,
-            status: None,
-            detail: "begun, and never ended: its worker was lost".to_owned(),
-        };
-        tx.tell_story(found.id, &event).await?;
-    }
-    Ok(())
 }
 
 async fn write_message(

@@ -2,10 +2,12 @@
 
 use parlance_domain::message::{Progress, ProgressEvent, Report, ReportStatus, ReportedError};
 use parlance_domain::{EventType, Message, MessageStatus, Owner, Step, Timestamp};
+use parlance_storage::Tx;
 use parlance_storage::db::story::{StoryEvent, StoryKind};
 
 use super::get::{MessageRef, message_not_found};
 use crate::App;
+use crate::delivery::tell_of_the_overtaken;
 use crate::error::{Error, Reason, Result};
 use crate::write::held;
 
@@ -63,9 +65,12 @@ impl App {
             }
             Step::Illegal => return Err(illegal(&found)),
         };
+        if waits(found.progress.status) && !waits(progress.status) {
+            let last = end_job(&mut tx, &found, progress.status).await?;
+            // Its outcome finds no job any more: this is where it sees whether it is the latest.
+            progress.attempt = progress.attempt.max(last);
+        }
         tx.tell_story(id, &story).await?;
-        // Its outcome finds no job any more: this is where it sees whether it is the latest.
-        progress.attempt = progress.attempt.max(under_way);
         let moved = progress.status != found.progress.status;
         let message = Message {
             progress,
@@ -84,13 +89,17 @@ impl App {
             EventType::MessageUpdated
         };
         held(tx.update_message(&found, &message, kind, &user).await?)?;
-        if waits(found.progress.status) && !waits(message.progress.status) {
-            // Somebody else has handed it over: it must not be sent again.
-            let _ = tx.delete_delivery(&message).await?;
-        }
         self.commit(tx).await?;
         Ok(message)
     }
+}
+
+/// Somebody has handed it over: it must not be sent again. The last attempt of its job, which has been told of then.
+async fn end_job(tx: &mut Tx, found: &Message, status: MessageStatus) -> Result<i32> {
+    // Not the attempt that was read before: it may have been claimed since.
+    let last = tx.delete_delivery(found).await?.unwrap_or(0);
+    tell_of_the_overtaken(tx, found, last, status).await?;
+    Ok(last)
 }
 
 /// A scheduled message whose hand-over was begun is not shown to be on its way before that takes long; it is, all the same.

@@ -26,4 +26,5 @@ mod reports;
 mod retries;
 mod scheduled;
 mod times;
+mod told;
 mod zombie;

@@ -245,15 +245,19 @@ impl Tx {
         self.unblock_after(withdrawn, message).await
     }
 
-    /// The message does not wait to leave any more, whoever has its job.
-    pub async fn delete_delivery(&mut self, message: &Message) -> StorageResult<Guarded> {
+    /// The message does not wait to leave any more, whoever has its job; `None` if it had none, or else the job's last attempt.
+    pub async fn delete_delivery(&mut self, message: &Message) -> StorageResult<Option<i32>> {
         let (owner, id) = (self.owner.clone(), Id(message.id.uuid()));
         let deleted = on!(self.lease, |c, q| q::delivery::delete(
             c,
             owner.as_str(),
             id
         ))?;
-        self.unblock_after(deleted, message).await
+        let Some((attempt, was_first)) = deleted else {
+            return Ok(None);
+        };
+        self.free_next(was_first, message).await?;
+        Ok(Some(attempt))
     }
 
     async fn unblock_after(
@@ -261,17 +265,24 @@ impl Tx {
         removed: Option<bool>,
         message: &Message,
     ) -> StorageResult<Guarded> {
-        if removed == Some(true) {
-            let conversation = Id(message.conversation_id.uuid());
-            if on!(self.lease, |c, q| q::delivery::unblock_next(
-                c,
-                self.owner.as_str(),
-                conversation
-            ))? {
-                self.note_job(self.now);
-            }
-        }
+        self.free_next(removed == Some(true), message).await?;
         Ok(removed.is_some().into())
+    }
+
+    /// The next of the line may go if the first has gone.
+    async fn free_next(&mut self, was_first: bool, message: &Message) -> StorageResult<()> {
+        if !was_first {
+            return Ok(());
+        }
+        let conversation = Id(message.conversation_id.uuid());
+        if on!(self.lease, |c, q| q::delivery::unblock_next(
+            c,
+            self.owner.as_str(),
+            conversation
+        ))? {
+            self.note_job(self.now);
+        }
+        Ok(())
     }
 }
 

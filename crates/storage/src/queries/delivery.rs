@@ -218,26 +218,32 @@ pub(crate) async fn withdraw(c: &mut Conn, owner: &str, message: Id) -> QueryRes
         .get_result(c)
         .await
         .optional()
-        .map(was_first)
+        .map(|removed: Option<(String, bool)>| {
+            removed.map(|(state, blocked)| was_first(&state, blocked))
+        })
 }
 
-/// Ends a job whoever has it: somebody has told that the message has left. `None` if there is none, or else whether the next
-/// of its line is to be freed.
-pub(crate) async fn delete(c: &mut Conn, owner: &str, message: Id) -> QueryResult<Option<bool>> {
+/// Ends a job whoever has it: somebody has told that the message has left. `None` if there is none, or else its last attempt,
+/// and whether the next of its line is to be freed.
+pub(crate) async fn delete(
+    c: &mut Conn,
+    owner: &str,
+    message: Id,
+) -> QueryResult<Option<(i32, bool)>> {
     let target = deliveries::table
         .filter(deliveries::message_id.eq(message))
         .filter(deliveries::owner.eq(owner));
-    diesel::delete(target)
-        .returning((deliveries::state, deliveries::blocked))
+    let removed: Option<(i32, String, bool)> = diesel::delete(target)
+        .returning((deliveries::attempt, deliveries::state, deliveries::blocked))
         .get_result(c)
         .await
-        .optional()
-        .map(was_first)
+        .optional()?;
+    Ok(removed.map(|(attempt, state, blocked)| (attempt, was_first(&state, blocked))))
 }
 
 /// Whoever goes from the middle of the line must not free another while the first is under way.
-fn was_first(removed: Option<(String, bool)>) -> Option<bool> {
-    removed.map(|(state, blocked)| state != "scheduled" && !blocked)
+fn was_first(state: &str, blocked: bool) -> bool {
+    state != "scheduled" && !blocked
 }
 
 /// Frees the first of a conversation's line; whether it was blocked.

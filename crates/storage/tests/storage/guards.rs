@@ -120,8 +120,8 @@ on_both! {
         assert!(tx.delete_sender(from.id).await.is_err(), "the job names it");
         drop(tx);
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-        assert_eq!(tx.delete_delivery(&new).await.unwrap(), Guarded::Updated);
-        assert_eq!(tx.delete_delivery(&new).await.unwrap(), Guarded::Stale);
+        assert_eq!(tx.delete_delivery(&new).await.unwrap(), Some(0));
+        assert_eq!(tx.delete_delivery(&new).await.unwrap(), None);
         assert_eq!(tx.delete_sender(from.id).await.unwrap(), Guarded::Updated);
         assert_eq!(tx.delete_sender(from.id).await.unwrap(), Guarded::Stale);
         committed(tx).await;

@@ -54,7 +54,8 @@ impl World {
         for attempt in attempts.filter_map(|event| event.attempt) {
             *lines.entry(attempt).or_default() += 1;
         }
-        let last = lines.keys().max().copied().unwrap_or(0);
+        let known = self.message(id).await.progress.attempt;
+        let last = lines.keys().max().copied().unwrap_or(0).max(known);
         (1..=last)
             .filter(|attempt| lines.get(attempt) != Some(&1))
             .map(|attempt| {
