@@ -1,0 +1,92 @@
+//! What the instances tell one another through the database, as the protocol needs it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::key::Key;
+use crate::remote::Token;
+
+/// Which process, or processes, a shared tier is.
+pub type RemoteId = Arc<str>;
+
+/// A number under which values are good, and the process that holds them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Epoch {
+    /// Stamped on every value.
+    pub number: i64,
+    /// Of which process.
+    pub remote: RemoteId,
+}
+
+/// What came of renewing the right to serve from a shared tier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Renewal {
+    /// It is renewed under this epoch: `serves_until` is committed.
+    Renewed(Epoch),
+    /// Another process answered than the recorded one, so it was recorded under the next number; it is not in force yet.
+    Recorded,
+    /// The epoch is too young: whoever serves under the one before must have ended first.
+    TooYoung,
+}
+
+/// What is known of the other instances when one tells of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Registered {
+    /// Others that live.
+    pub others: u64,
+    /// Whether an epoch has ever been recorded: whether values may lie in a shared tier.
+    pub epoch: bool,
+    /// How long the longest-serving other instance that keeps values in its own memory may still do so.
+    pub memory_serves: Duration,
+}
+
+/// A key that a write could not fence or release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// Its row.
+    pub id: i64,
+    /// What has to be released.
+    pub key: Key,
+    /// By whose fence.
+    pub token: Token,
+}
+
+/// The database did not do it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct LedgerError(pub String);
+
+/// The database's side of the protocol. Every call is a transaction of its own.
+#[async_trait]
+pub trait Ledger: Send + Sync + 'static {
+    /// Tells that this instance lives, and whether it keeps values in its own memory; learns of the others. It counts as alive
+    /// for three times `G` of the database's time.
+    async fn register(&self, memory: bool) -> Result<Registered, LedgerError>;
+
+    /// If `answering` is the recorded process and its epoch is in force: `serves_until` of this instance is `G` and 50 ms from
+    /// now, by the database's clock. If another process is recorded, this one is recorded under the next number.
+    async fn renew(&self, answering: &RemoteId) -> Result<Renewal, LedgerError>;
+
+    /// As `renew`, for an instance that keeps values in its own memory and shares them with nobody.
+    async fn renew_memory(&self) -> Result<(), LedgerError>;
+
+    /// The rows that wait, oldest first, up to `limit`.
+    async fn pending(&self, limit: i64) -> Result<Vec<Pending>, LedgerError>;
+
+    /// Deletes exactly these rows, if the epoch still is this one (or none is named); whether it is.
+    async fn settle(&self, rows: &[i64], epoch: Option<i64>) -> Result<bool, LedgerError>;
+
+    /// Records the next number for the process of this epoch, if it still is the recorded one.
+    async fn retire(&self, epoch: i64) -> Result<(), LedgerError>;
+
+    /// Adds rows after the fact, in a transaction of their own.
+    async fn add(&self, keys: &[Key], token: Token) -> Result<(), LedgerError>;
+
+    /// How long any instance may still serve, by the database's clock: the greatest `serves_until` less now.
+    async fn served_for(&self) -> Result<Duration, LedgerError>;
+
+    /// Whether rows of this token wait.
+    async fn waits(&self, token: Token) -> Result<bool, LedgerError>;
+}

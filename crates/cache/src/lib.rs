@@ -1,0 +1,28 @@
+//! The cache: values of the database kept near, never stale. Knows no entity: it holds bytes under typed keys.
+//!
+//! The promise and the protocol stand in `docs/caching.md`; in short, a write fences its keys before it commits (no value, and
+//! no reader may fill) and releases them after, and a reader fills only under a lease that no write has taken from it.
+//!
+//! Invariants:
+//! * A read that begins after a write was acknowledged sees it, whatever fails (see the table in `docs/caching.md`).
+//! * A value is filled only under the lease that was taken before its row was read, and only by the primary's row.
+//! * A flight is shared only by readers who came before its row was asked for.
+//! * The gate is looked at before a value is asked for, before a lease is taken, before a fence and after a release.
+//! * A cache that is dead or slow costs a read one time-out, and never its answer.
+//!
+//! To add a kind: a line in [`Kind`], its prefix and its time to live.
+
+mod key;
+mod ledger;
+mod raw;
+pub mod redis;
+mod remote;
+mod settings;
+mod tracking;
+
+pub use key::{Key, Kind};
+pub use ledger::{Epoch, Ledger, LedgerError, Pending, Registered, RemoteId, Renewal};
+pub use raw::Raw;
+pub use remote::{Acquired, Fault, Fence, Release, Remote, RemoteStats, Token};
+pub use settings::{Backend, Settings, Ttls};
+pub use tracking::{Heard, Mark, Tracking};

@@ -1,0 +1,97 @@
+//! What lies in Redis under a key, and the epoch that is stamped on it.
+
+use bytes::Bytes;
+
+/// A value as Redis holds it: the text of a JSON object, or a list of them, newest first.
+///
+/// A stamped object begins with `{"epoch":<number>,`; whoever encodes it leaves that out, and begins the rest with
+/// `{"sequence":<number>,` where it is an element of a list, so that both are found without reading the JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Raw {
+    /// One object.
+    One(Bytes),
+    /// Several.
+    List(Vec<Bytes>),
+}
+
+/// What the stamp of an epoch looks like.
+pub(crate) fn stamp(epoch: i64) -> String {
+    format!("{{\"epoch\":{epoch},")
+}
+
+fn stamped(stamp: &str, object: &[u8]) -> Bytes {
+    let rest = object.strip_prefix(b"{").unwrap_or(object);
+    let mut text = Vec::with_capacity(stamp.len() + rest.len());
+    text.extend_from_slice(stamp.as_bytes());
+    text.extend_from_slice(rest);
+    text.into()
+}
+
+impl Raw {
+    /// With the stamp of the epoch.
+    #[must_use]
+    pub fn stamped(&self, epoch: i64) -> Self {
+        let stamp = stamp(epoch);
+        match self {
+            Self::One(object) => Self::One(stamped(&stamp, object)),
+            Self::List(objects) => Self::List(objects.iter().map(|o| stamped(&stamp, o)).collect()),
+        }
+    }
+
+    /// Whether all of it carries the stamp of the epoch; a mark of a writer has none.
+    pub fn is_of(&self, epoch: i64) -> bool {
+        let stamp = stamp(epoch);
+        match self {
+            Self::One(object) => object.starts_with(stamp.as_bytes()),
+            Self::List(objects) => {
+                !objects.is_empty() && objects.iter().all(|o| o.starts_with(stamp.as_bytes()))
+            }
+        }
+    }
+
+    /// How many bytes it is.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::One(object) => object.len(),
+            Self::List(objects) => objects.iter().map(Bytes::len).sum(),
+        }
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_is_found_by_its_number_alone() {
+        let value = Raw::One(Bytes::from_static(br#"{"sequence":1,"body":"x"}"#));
+        let first = value.stamped(1);
+        assert_eq!(
+            first,
+            Raw::One(Bytes::from_static(
+                br#"{"epoch":1,"sequence":1,"body":"x"}"#
+            ))
+        );
+        assert!(first.is_of(1));
+        assert!(!first.is_of(11) && !value.stamped(11).is_of(1) && !value.is_of(1));
+    }
+
+    #[test]
+    fn a_list_is_of_an_epoch_if_every_element_is() {
+        let element = Bytes::from_static(br#"{"sequence":1}"#);
+        let one = |epoch| match Raw::One(element.clone()).stamped(epoch) {
+            Raw::One(text) => text,
+            Raw::List(_) => Bytes::new(),
+        };
+        assert!(Raw::List(vec![one(2), one(2)]).is_of(2));
+        assert!(!Raw::List(vec![one(2), one(1)]).is_of(2));
+        let mark = Bytes::from_static(br#"{"fence":"a"}"#);
+        assert!(!Raw::List(vec![mark, one(2)]).is_of(2));
+        assert!(!Raw::List(vec![]).is_of(2));
+    }
+}

@@ -1,0 +1,123 @@
+//! How the cache is set up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::key::Kind;
+use crate::remote::Token;
+
+/// Where values are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// Nowhere.
+    Off,
+    /// In this process; for one instance.
+    Memory,
+    /// In Redis.
+    Redis,
+    /// In Redis, and copies in this process.
+    Hybrid,
+}
+
+impl Backend {
+    /// Its word in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Memory => "memory",
+            Self::Redis => "redis",
+            Self::Hybrid => "hybrid",
+        }
+    }
+}
+
+/// How long values live at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ttls {
+    /// A message.
+    pub message: Duration,
+    /// A conversation.
+    pub conversation: Duration,
+    /// The newest messages of a conversation.
+    pub messages: Duration,
+}
+
+impl Default for Ttls {
+    fn default() -> Self {
+        Self {
+            message: Duration::from_secs(300),
+            conversation: Duration::from_secs(300),
+            messages: Duration::from_secs(3600),
+        }
+    }
+}
+
+impl Ttls {
+    /// That of a kind.
+    pub const fn of(&self, kind: Kind) -> Duration {
+        match kind {
+            Kind::Message => self.message,
+            Kind::Conversation => self.conversation,
+            Kind::Messages => self.messages,
+        }
+    }
+}
+
+/// How the cache is set up.
+#[derive(Clone)]
+pub struct Settings {
+    /// Where values are kept.
+    pub backend: Backend,
+    /// How long they live.
+    pub ttls: Ttls,
+    /// Entries in this process, at most.
+    pub max_entries: usize,
+    /// Their bytes, at most.
+    pub max_bytes: usize,
+    /// A larger value is not cached.
+    pub max_value: usize,
+    /// How old a copy in this process may be; zero asks Redis each time whether it still holds.
+    pub max_staleness: Duration,
+    /// Whether other instances may write to the same database: then the gate is kept.
+    pub shared_database: bool,
+    /// Random numbers, for tokens and for spreading times to live.
+    pub random: Arc<dyn Fn() -> u128 + Send + Sync>,
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings")
+            .field("backend", &self.backend)
+            .field("max_staleness", &self.max_staleness)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    /// The defaults of a backend.
+    pub fn new(backend: Backend, random: Arc<dyn Fn() -> u128 + Send + Sync>) -> Self {
+        Self {
+            backend,
+            ttls: Ttls::default(),
+            max_entries: 100_000,
+            max_bytes: 256 * 1024 * 1024,
+            max_value: 64 * 1024,
+            max_staleness: Duration::ZERO,
+            shared_database: true,
+            random,
+        }
+    }
+
+    pub(crate) fn token(&self) -> Token {
+        Token((self.random)())
+    }
+
+    /// The time to live of a kind, shorter by up to a tenth, so that what was filled together does not end together.
+    pub(crate) fn ttl(&self, kind: Kind) -> Duration {
+        let ttl = self.ttls.of(kind);
+        let tenth = u64::try_from(ttl.as_millis() / 10).unwrap_or(u64::MAX);
+        let random = u64::try_from((self.random)() & u128::from(u64::MAX)).unwrap_or(0);
+        let less = if tenth == 0 { 0 } else { random % (tenth + 1) };
+        ttl.saturating_sub(Duration::from_millis(less))
+    }
+}

@@ -1,0 +1,30 @@
+//! Hearing what others write, for the tier in this process.
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use crate::key::Key;
+
+/// How things stood for a key when a lookup began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark(pub u64);
+
+/// What the connection that hears of writes tells the tier in this process, in the order in which it hears it.
+pub trait Heard: Send + Sync + 'static {
+    /// The connection hears from now on; what was there before is gone.
+    fn live(&self);
+    /// Somebody has fenced, released or leased it.
+    fn changed(&self, key: Key);
+    /// All of it may have changed, or the connection is lost: nothing may be used until it is live again.
+    fn lost(&self);
+}
+
+/// The connection that hears of writes.
+#[async_trait]
+pub trait Tracking: Send + Sync + 'static {
+    /// Begins to hear, for as long as the process lives.
+    fn listen(&self, heard: std::sync::Arc<dyn Heard>);
+
+    /// Waits until everything that happened before `since` has been heard; `false` if that cannot be known in time.
+    async fn barrier(&self, since: Instant) -> bool;
+}
