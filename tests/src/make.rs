@@ -156,6 +156,80 @@ pub fn delete_conversation(id: &str) -> v1::DeleteConversationRequest {
     }
 }
 
+/// Called back.
+pub fn cancel(id: &str) -> v1::CancelMessageRequest {
+    v1::CancelMessageRequest { id: id.to_owned() }
+}
+
+/// What happened to a message.
+pub fn story(id: &str) -> v1::ListMessageEventsRequest {
+    v1::ListMessageEventsRequest { id: id.to_owned() }
+}
+
+/// A look at a send.
+pub fn preview(send: v1::SendMessageRequest) -> v1::PreviewMessageRequest {
+    let v1::SendMessageRequest {
+        request_id,
+        conversation_id,
+        channel,
+        from_address,
+        to_address,
+        user,
+        external_id,
+        cc_addresses,
+        subject,
+        body,
+        html_body,
+        attachments,
+        role,
+        tokens_used,
+        latency_ms,
+        metadata,
+        send_at,
+        expires_at,
+        policy,
+    } = send;
+    v1::PreviewMessageRequest {
+        request_id,
+        conversation_id,
+        channel,
+        from_address,
+        to_address,
+        user,
+        external_id,
+        cc_addresses,
+        subject,
+        body,
+        html_body,
+        attachments,
+        role,
+        tokens_used,
+        latency_ms,
+        metadata,
+        send_at,
+        expires_at,
+        policy,
+    }
+}
+
+/// What the simulator's customer answers to a message of this pair.
+pub fn answer(pair: &Pair, body: &str) -> v1::ReplyAsRequest {
+    v1::ReplyAsRequest {
+        to_address: pair.theirs.clone(),
+        from_address: pair.ours.clone(),
+        body: body.to_owned(),
+        ..Default::default()
+    }
+}
+
+/// What the far side of the simulator has got at this address.
+pub fn seen_at(to_address: &str) -> v1::ListSentRequest {
+    v1::ListSentRequest {
+        to_address: to_address.to_owned(),
+        ..Default::default()
+    }
+}
+
 /// The first page.
 pub fn list(conversation_id: &str) -> v1::ListMessagesRequest {
     v1::ListMessagesRequest {

@@ -4,6 +4,7 @@ use parlance_proto::v1;
 use parlance_proto::v1::conversation_service_client::ConversationServiceClient;
 use parlance_proto::v1::message_service_client::MessageServiceClient;
 use parlance_proto::v1::sender_service_client::SenderServiceClient;
+use parlance_proto::v1::simulator_service_client::SimulatorServiceClient;
 use tonic::{Request, Response, Status};
 
 use crate::Caller;
@@ -43,6 +44,9 @@ rpcs! {
         update_message(UpdateMessageRequest) -> v1::Message;
         update_message_status(UpdateMessageStatusRequest) -> v1::Message;
         delete_message(DeleteMessageRequest) -> ();
+        cancel_message(CancelMessageRequest) -> v1::Message;
+        list_message_events(ListMessageEventsRequest) -> v1::ListMessageEventsResponse;
+        preview_message(PreviewMessageRequest) -> v1::PreviewMessageResponse;
     }
     ConversationServiceClient {
         create_conversation(CreateConversationRequest) -> v1::Conversation;
@@ -59,5 +63,9 @@ rpcs! {
         list_senders(ListSendersRequest) -> v1::ListSendersResponse;
         update_sender(UpdateSenderRequest) -> v1::Sender;
         delete_sender(DeleteSenderRequest) -> ();
+    }
+    SimulatorServiceClient {
+        reply_as(ReplyAsRequest) -> v1::Message;
+        list_sent(ListSentRequest) -> v1::ListSentResponse;
     }
 }

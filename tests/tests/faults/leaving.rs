@@ -26,7 +26,8 @@ impl Holding {
         .await
     }
 
-    async fn row(service: &Service, select: &str) -> Self {
+    /// Locks the row that this finds.
+    pub(crate) async fn row(service: &Service, select: &str) -> Self {
         let holder = connect(service).await;
         holder.batch_execute("BEGIN").await.unwrap();
         assert_eq!(holder.query(select, &[]).await.unwrap().len(), 1);

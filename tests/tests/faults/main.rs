@@ -8,3 +8,4 @@ mod outage;
 mod start;
 mod stopped;
 mod twins;
+mod under_way;
