@@ -14,7 +14,7 @@ use crate::leaving::Holding;
 const CONVERSATIONS: usize = 50;
 const EACH: usize = 20;
 /// What the killed process had in its hands waits for the end of its lease.
-const LEASES: Duration = Duration::from_secs(60);
+const LEASES: Duration = Duration::from_mins(1);
 
 /// Asks many things at once; the answers in the order of the requests.
 async fn ask_all<R: Rpc>(caller: &Caller, requests: Vec<R>) -> Vec<R::Reply> {
