@@ -36,8 +36,9 @@ pub enum Renewal {
 pub struct Registered {
     /// Others that live.
     pub others: u64,
-    /// Whether an epoch has ever been recorded: whether values may lie in a shared tier.
-    pub epoch: bool,
+    /// No epoch has ever been recorded, or the last one was closed more than `G` and 50 ms ago: whoever wants to serve from a
+    /// shared tier must first record one and then wait that long, so until `G` from now nobody does.
+    pub free: bool,
     /// How long the longest-serving other instance that keeps values in its own memory may still do so.
     pub memory_serves: Duration,
 }
@@ -78,8 +79,15 @@ pub trait Ledger: Send + Sync + 'static {
     /// Deletes exactly these rows, if the epoch still is this one (or none is named); whether it is.
     async fn settle(&self, rows: &[i64], epoch: Option<i64>) -> Result<bool, LedgerError>;
 
-    /// Records the next number for the process of this epoch, if it still is the recorded one.
+    /// Records the next number for the process of this epoch, if it still is the recorded one. No value of an older number is
+    /// ever a hit again, so the rows that wait at that moment need no release any more: they are marked in the same transaction,
+    /// `pending` leaves them out, and whoever renews under a later epoch that is in force deletes them, some at a time.
     async fn retire(&self, epoch: i64) -> Result<(), LedgerError>;
+
+    /// If no instance may serve any more by the database's clock: as `retire`, but for no process at all, so that nobody serves
+    /// before a process is recorded anew. Unless `at_least` rows wait, nothing is done. Nothing is done either where no epoch is
+    /// recorded or it is closed already.
+    async fn close(&self, at_least: i64) -> Result<(), LedgerError>;
 
     /// Adds rows after the fact, in a transaction of their own.
     async fn add(&self, keys: &[Key], token: Token) -> Result<(), LedgerError>;

@@ -25,4 +25,4 @@ pub use ledger::{Epoch, Ledger, LedgerError, Pending, Registered, RemoteId, Rene
 pub use raw::Raw;
 pub use remote::{Acquired, Fault, Fence, Release, Remote, RemoteStats, Token};
 pub use settings::{Backend, Settings, Ttls};
-pub use tracking::{Heard, Mark, Tracking};
+pub use tracking::{Heard, Tracking};

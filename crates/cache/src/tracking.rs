@@ -4,10 +4,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use crate::key::Key;
-
-/// How things stood for a key when a lookup began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mark(pub u64);
+use crate::ledger::RemoteId;
 
 /// What the connection that hears of writes tells the tier in this process, in the order in which it hears it.
 pub trait Heard: Send + Sync + 'static {
@@ -24,6 +21,9 @@ pub trait Heard: Send + Sync + 'static {
 pub trait Tracking: Send + Sync + 'static {
     /// Begins to hear, for as long as the process lives.
     fn listen(&self, heard: std::sync::Arc<dyn Heard>);
+
+    /// Which process the connection is to, while it is live.
+    fn identity(&self) -> Option<RemoteId>;
 
     /// Waits until everything that happened before `since` has been heard; `false` if that cannot be known in time.
     async fn barrier(&self, since: Instant) -> bool;
