@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use parlance_domain::Owner;
-use parlance_storage::{Guarded, Sink, StorageError, Touched, Tx};
+use parlance_storage::{Guarded, PendingKeys, Sink, StorageError, Touched, Tx};
 use tokio::sync::Notify;
 
 use crate::error::{Error, Reason, Result};
@@ -38,7 +38,17 @@ impl Changes {
 }
 
 impl Sink for Changes {
-    async fn committed(&self, touched: &Touched) {
+    type Fence = ();
+
+    async fn fence(&self, _touched: &Touched) {}
+
+    fn pending((): &()) -> Option<PendingKeys> {
+        None
+    }
+
+    async fn failed(&self, (): (), _certain: bool) {}
+
+    async fn committed(&self, touched: &Touched, (): ()) {
         self.news.notify_one();
         if touched.next_job().is_some_and(|wait| wait < self.poll) {
             self.jobs.notify_one();

@@ -275,6 +275,11 @@ impl Lease {
         self.failed |= !well;
     }
 
+    /// Whether a statement failed, so that the transaction can only be rolled back.
+    pub(crate) const fn has_failed(&self) -> bool {
+        self.failed
+    }
+
     /// Makes the transaction's writes true, unless one of them failed.
     pub(crate) async fn commit(mut self) -> StorageResult<()> {
         if self.failed {

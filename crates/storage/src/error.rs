@@ -75,6 +75,27 @@ impl StorageError {
             .then(|| Self::Unavailable(message.to_owned()))
     }
 
+    /// Whether, as the answer to a COMMIT, it says for certain that nothing was written. A connection that broke says nothing,
+    /// and neither does a disk that failed: what it holds may count after a restart.
+    pub(crate) const fn is_refusal(&self) -> bool {
+        match self {
+            // Postgres looks for a cancel before it writes the commit down, and not after.
+            Self::Conflict(_) | Self::TimedOut | Self::Driver(DieselError::RollbackTransaction) => {
+                true
+            }
+            Self::Driver(DieselError::DatabaseError(kind, _)) => matches!(
+                kind,
+                DatabaseErrorKind::ForeignKeyViolation
+                    | DatabaseErrorKind::CheckViolation
+                    | DatabaseErrorKind::NotNullViolation
+                    | DatabaseErrorKind::RestrictViolation
+                    | DatabaseErrorKind::ExclusionViolation
+                    | DatabaseErrorKind::ReadOnlyTransaction
+            ),
+            Self::Driver(_) | Self::Unavailable(_) | Self::Inconsistent { .. } => false,
+        }
+    }
+
     /// A row that holds what we never write.
     pub(crate) fn inconsistent(
         table: &'static str,

@@ -3,7 +3,7 @@
 //! Invariants:
 //! * Every statement about an owner's data names the owner: no function takes an id without one.
 //! * A write goes through [`Tx`], which keeps its connection private, notes what it touched, appends the change feed in the
-//!   same transaction, and commits only into a [`Sink`].
+//!   same transaction, and commits only into a [`Sink`], which fences before the commit and releases after it.
 //! * Guards are SQL: an update carries the version that was read, and says [`Guarded::Stale`] where it has moved on.
 //! * Rows are locked in one order: conversation, message, the rest. The first statement that writes comes after the lock, so
 //!   that on Postgres the feed of one conversation is in the order of its sequence (see [`feed`]).
@@ -36,5 +36,5 @@ pub use conn::{Database, PoolStatus, Settings};
 pub use error::{StorageError, StorageResult};
 pub use migrate::{MigrationReport, migrate, pending_migrations};
 pub use touched::{Touch, Touched};
-pub use tx::{Guarded, Sink, Tx};
+pub use tx::{Guarded, PendingKeys, Sink, Tx};
 pub use url::{DatabaseUrl, DatabaseUrlError};

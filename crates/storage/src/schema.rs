@@ -203,6 +203,41 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::Bool;
+    use crate::fields::sql::{Moment, Uid};
+
+    cache_instances (id) {
+        id -> Uid,
+        memory -> Bool,
+        alive_until -> Moment,
+        serves_until -> Moment,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Bool, Text};
+    use crate::fields::sql::Moment;
+
+    cache_epoch (only) {
+        only -> Bool,
+        number -> BigInt,
+        remote -> Text,
+        recorded_at -> Moment,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Bool, Text};
+
+    cache_pending (id) {
+        id -> BigInt,
+        cache_key -> Text,
+        token -> Text,
+        retired -> Bool,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     conversations,
     messages,

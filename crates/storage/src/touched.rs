@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use parlance_domain::{ConversationId, MessageId, Owner, SenderId};
+use parlance_domain::{ConversationId, Message, MessageId, Owner, SenderId};
 
 /// One thing that a write changed.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Touch {
     /// A conversation was made, for this user.
     ConversationCreated(ConversationId, String),
@@ -13,8 +13,8 @@ pub enum Touch {
     ConversationChanged(ConversationId, String),
     /// A conversation was hidden, to be removed.
     ConversationDeleted(ConversationId, String),
-    /// A message was added at the end of a conversation.
-    MessageCreated(MessageId, ConversationId),
+    /// This message was added at the end of its conversation.
+    MessageCreated(Box<Message>),
     /// A message changed in its place.
     MessageChanged(MessageId, ConversationId),
     /// A message was removed.

@@ -5,13 +5,35 @@ use std::sync::Arc;
 use parlance_domain::{Owner, Timestamp};
 
 use crate::conn::{Database, Lease};
+use crate::db::cache::add_pending;
 use crate::error::{StorageError, StorageResult};
 use crate::touched::{Touch, Touched};
 
-/// Who must hear of every commit. A transaction cannot be committed without one.
+/// Who must hear of every commit. A transaction cannot be committed without one. Each call is made even if the caller has left.
 pub trait Sink: Send + Sync + 'static {
-    /// Called after the commit and before the write is acknowledged, even if the caller has left.
-    fn committed(&self, touched: &Touched) -> impl Future<Output = ()> + Send;
+    /// What a fence leaves to be released.
+    type Fence: Send + 'static;
+
+    /// Called before the commit: from now on nothing that was touched may be filled, until the fence is handed back.
+    fn fence(&self, touched: &Touched) -> impl Future<Output = Self::Fence> + Send;
+
+    /// What could not be fenced: it is written down in the same transaction.
+    fn pending(fence: &Self::Fence) -> Option<PendingKeys>;
+
+    /// Called after the commit and before the write is acknowledged.
+    fn committed(&self, touched: &Touched, fence: Self::Fence) -> impl Future<Output = ()> + Send;
+
+    /// The commit failed: `certain` if nothing was written, else it may still come true.
+    fn failed(&self, fence: Self::Fence, certain: bool) -> impl Future<Output = ()> + Send;
+}
+
+/// Keys of the cache that a write could not fence or release, for whoever serves from it to release them first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingKeys {
+    /// The keys.
+    pub keys: Vec<String>,
+    /// Whose write it is.
+    pub token: String,
 }
 
 /// The outcome of an update that carries the version it was made for.
@@ -53,19 +75,19 @@ impl Database {
 }
 
 impl Tx {
-    /// Makes the writes true and tells the sink. From here on it is finished even if the caller leaves: both run in a task of
-    /// their own.
+    /// Makes the writes true: fences, commits and releases. From here on it is finished even if the caller leaves: all of it
+    /// runs in a task of its own.
     pub async fn commit<S: Sink>(self, sink: &Arc<S>) -> StorageResult<()> {
         let Self { lease, touched, .. } = self;
-        let sink = Arc::clone(sink);
-        let finish = async move {
-            lease.commit().await?;
-            sink.committed(&touched).await;
-            Ok(())
-        };
-        tokio::spawn(finish)
+        tokio::spawn(finish(lease, touched, Arc::clone(sink)))
             .await
             .map_err(|error| StorageError::Unavailable(error.to_string()))?
+    }
+
+    /// The write that touched this was committed before, perhaps without being released: it is fenced and released again,
+    /// though no row changes.
+    pub fn retouch(&mut self, touch: Touch) {
+        self.touched.add(touch);
     }
 
     /// Forgets the writes.
@@ -90,5 +112,31 @@ impl Tx {
 
     pub(crate) fn touch(&mut self, touch: Touch) {
         self.touched.add(touch);
+    }
+}
+
+async fn finish<S: Sink>(mut lease: Lease, touched: Touched, sink: Arc<S>) -> StorageResult<()> {
+    if lease.has_failed() {
+        // It can only be rolled back: there is nothing to fence.
+        return lease.commit().await;
+    }
+    let fence = sink.fence(&touched).await;
+    if let Some(pending) = S::pending(&fence)
+        && let Err(error) = add_pending(&mut lease, &pending).await
+    {
+        drop(lease);
+        // No COMMIT was sent.
+        sink.failed(fence, true).await;
+        return Err(error);
+    }
+    match lease.commit().await {
+        Ok(()) => {
+            sink.committed(&touched, fence).await;
+            Ok(())
+        }
+        Err(error) => {
+            sink.failed(fence, error.is_refusal()).await;
+            Err(error)
+        }
     }
 }

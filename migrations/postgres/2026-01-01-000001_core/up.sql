@@ -200,3 +200,35 @@ CREATE TABLE feed_state (
 );
 INSERT INTO feed_state ("only", epoch, pruned_xid, pruned_id)
     VALUES (true, floor(random() * 9007199254740991)::bigint, '0'::xid8, 0);
+
+-- What the instances tell one another for the cache (docs/caching.md). The times are the database's own, unlike all others:
+-- instances whose clocks differ must agree on them.
+-- Few rows, rewritten twice a second each: room for the next version beside the last, and vacuumed by count.
+CREATE TABLE cache_instances (
+    id uuid PRIMARY KEY,
+    -- Whether it keeps values in its own memory, where nobody else can change them.
+    memory boolean NOT NULL,
+    alive_until timestamptz NOT NULL,
+    -- Nothing is served from its cache after this unless it renews.
+    serves_until timestamptz NOT NULL
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+
+-- At most one row: the number that values are stamped with, and the processes that hold them.
+CREATE TABLE cache_epoch (
+    "only" boolean PRIMARY KEY CHECK ("only"),
+    number bigint NOT NULL CHECK (number > 0),
+    remote text NOT NULL,
+    recorded_at timestamptz NOT NULL
+);
+
+-- Keys that a committed write could not fence or release: whoever serves from the cache releases them first.
+-- Filled and emptied in bursts: vacuumed by count.
+CREATE TABLE cache_pending (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    cache_key text NOT NULL,
+    token text NOT NULL,
+    -- The epoch of whatever it is about has ended: it goes without a release, once nobody serves from that epoch.
+    retired boolean NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+CREATE INDEX cache_pending_of_token ON cache_pending (token);
+CREATE INDEX cache_pending_retired ON cache_pending (id) WHERE retired;

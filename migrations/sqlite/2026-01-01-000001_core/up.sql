@@ -198,3 +198,33 @@ CREATE TABLE feed_state (
     pruned_id integer NOT NULL
 );
 INSERT INTO feed_state (only, epoch, pruned_xid, pruned_id) VALUES (1, abs(random() % 9007199254740991), 0, 0);
+
+-- What the instances tell one another for the cache (docs/caching.md). The times are the database's own, unlike all others:
+-- instances whose clocks differ must agree on them.
+CREATE TABLE cache_instances (
+    id blob PRIMARY KEY,
+    -- Whether it keeps values in its own memory, where nobody else can change them.
+    memory integer NOT NULL,
+    alive_until integer NOT NULL,
+    -- Nothing is served from its cache after this unless it renews.
+    serves_until integer NOT NULL
+);
+
+-- At most one row: the number that values are stamped with, and the processes that hold them.
+CREATE TABLE cache_epoch (
+    only integer PRIMARY KEY CHECK (only = 1),
+    number integer NOT NULL CHECK (number > 0),
+    remote text NOT NULL,
+    recorded_at integer NOT NULL
+);
+
+-- Keys that a committed write could not fence or release: whoever serves from the cache releases them first.
+CREATE TABLE cache_pending (
+    id integer PRIMARY KEY AUTOINCREMENT,
+    cache_key text NOT NULL,
+    token text NOT NULL,
+    -- The epoch of whatever it is about has ended: it goes without a release, once nobody serves from that epoch.
+    retired integer NOT NULL
+);
+CREATE INDEX cache_pending_of_token ON cache_pending (token);
+CREATE INDEX cache_pending_retired ON cache_pending (id) WHERE retired;

@@ -192,7 +192,7 @@ impl Tx {
     ) -> StorageResult<()> {
         let row = MessageRow::from(message);
         on!(self.lease, |c, q| q::message::insert(c, &row))?;
-        self.touch(Touch::MessageCreated(message.id, message.conversation_id));
+        self.touch(Touch::MessageCreated(Box::new(message.clone())));
         self.tell_of_message(EventType::MessageCreated, &row, &conversation.user)
             .await
     }

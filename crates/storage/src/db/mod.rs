@@ -2,6 +2,7 @@
 //! touched and appends the feed, so that no caller can forget either.
 
 pub mod attachment;
+pub mod cache;
 pub mod conversation;
 pub mod delivery;
 pub mod idempotency;

@@ -4,6 +4,7 @@
 //! tail, pruning, an address finding its sender) and say so.
 
 pub(crate) mod attachment;
+pub(crate) mod cache;
 pub(crate) mod conversation;
 pub(crate) mod delivery;
 pub(crate) mod feed;

@@ -3,6 +3,7 @@
 //! A column that holds a word of an enum is text; a word that is not one of ours is [`StorageError::Inconsistent`].
 
 pub(crate) mod attachment;
+pub(crate) mod cache;
 pub(crate) mod conversation;
 pub(crate) mod delivery;
 pub(crate) mod feed;

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use parlance_storage::{Sink, Touched};
+use parlance_storage::{PendingKeys, Sink, Touched};
 use parlance_testkit::eventually;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -18,7 +18,17 @@ struct Slow {
 }
 
 impl Sink for Slow {
-    async fn committed(&self, _touched: &Touched) {
+    type Fence = ();
+
+    async fn fence(&self, _touched: &Touched) {}
+
+    fn pending((): &()) -> Option<PendingKeys> {
+        None
+    }
+
+    async fn failed(&self, (): (), _certain: bool) {}
+
+    async fn committed(&self, _touched: &Touched, (): ()) {
         self.begun.add_permits(1);
         self.go_on.acquire().await.unwrap().forget();
         self.told.add_permits(1);

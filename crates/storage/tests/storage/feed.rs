@@ -161,7 +161,7 @@ on_both! {
         assert_eq!(heard[0].touches(), [
             Touch::ConversationCreated(new.id, "ada".to_owned()),
             Touch::ConversationChanged(new.id, "ada".to_owned()),
-            Touch::MessageCreated(first.id, new.id),
+            Touch::MessageCreated(Box::new(first.clone())),
             Touch::ConversationChanged(new.id, "eve".to_owned()),
             Touch::MessageChanged(first.id, new.id),
             Touch::MessageDeleted(first.id, new.id),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use parlance_domain::{Conversation, ConversationId, Message, Owner, Sender};
-use parlance_storage::{Database, Guarded, Sink, StorageResult, Touched, Tx};
+use parlance_storage::{Database, Guarded, PendingKeys, Sink, StorageResult, Touched, Tx};
 
 use super::make::{at, conversation, message};
 
@@ -12,9 +12,19 @@ use super::make::{at, conversation, message};
 pub(crate) struct Heard(Mutex<Vec<Touched>>);
 
 impl Sink for Heard {
-    async fn committed(&self, touched: &Touched) {
+    type Fence = ();
+
+    async fn fence(&self, _touched: &Touched) {}
+
+    fn pending((): &()) -> Option<PendingKeys> {
+        None
+    }
+
+    async fn committed(&self, touched: &Touched, (): ()) {
         self.0.lock().unwrap().push(touched.clone());
     }
+
+    async fn failed(&self, (): (), _certain: bool) {}
 }
 
 impl Heard {
