@@ -4,7 +4,7 @@ use parlance_domain::{Channel, Owner, sms};
 use parlance_storage::Tx;
 
 use super::compose;
-use super::send::SendMessage;
+use super::send::{SendMessage, wrong_times};
 use crate::App;
 use crate::error::{Error, Kind, Reason, Result};
 
@@ -37,13 +37,23 @@ impl App {
 
     async fn look(&self, tx: &mut Tx, request: &SendMessage) -> Result<Preview> {
         let new = &request.message;
-        let found = self.lock_place(tx, &new.place).await?;
+        let found = match self.lock_place(tx, &new.place).await {
+            Ok(found) => found,
+            Err(error) => return refused(Preview::default(), error),
+        };
         let conversation = match &found {
             Some(found) => found.clone(),
             None => self.opened(tx, &new.place)?,
         };
         let channel = compose::channel(&new.place, &conversation, !new.attachments.is_empty());
-        compose::refuse(compose::wrong(new, channel, false, self.limits()))?;
+        let mut wrong = compose::wrong(new, channel, false, self.limits());
+        wrong.extend(wrong_times(
+            channel,
+            tx.now(),
+            request.send_at,
+            request.expires_at,
+        ));
+        compose::refuse(wrong)?;
         let measure = (channel == Channel::Sms).then(|| sms::measure(&new.body));
         let mut preview = Preview {
             from_address: conversation.participant_from.clone(),
@@ -52,9 +62,7 @@ impl App {
             segments: measure.map_or(0, |measure| measure.segments),
             ..Preview::default()
         };
-        if let Err(error) = super::place::advanced(&conversation, false, tx.now()) {
-            return refused(preview, error);
-        }
+        // In the order of a send: of several reasons it gives the first.
         if channel != Channel::Chat {
             match self
                 .sender_of(tx, channel, &conversation.participant_from)
@@ -63,6 +71,9 @@ impl App {
                 Ok(sender) => preview.provider = sender.provider,
                 Err(error) => return refused(preview, error),
             }
+        }
+        if let Err(error) = super::place::advanced(&conversation, false, tx.now()) {
+            return refused(preview, error);
         }
         match self.prepare_attachments(tx, new).await {
             Ok(_) => Ok(preview),
@@ -74,14 +85,13 @@ impl App {
 /// A refusal is an answer here; that the database is away is not.
 fn refused(preview: Preview, error: Error) -> Result<Preview> {
     match error.reason.kind() {
-        Kind::FailedPrecondition | Kind::PermissionDenied => Ok(Preview {
+        Kind::FailedPrecondition | Kind::PermissionDenied | Kind::AlreadyExists => Ok(Preview {
             refused: Some(error.reason),
             ..preview
         }),
         Kind::InvalidArgument
         | Kind::NotFound
         | Kind::Aborted
-        | Kind::AlreadyExists
         | Kind::ResourceExhausted
         | Kind::OutOfRange
         | Kind::Unavailable

@@ -130,7 +130,7 @@ impl App {
 
 /// Chat is not delivered, so it cannot wait. Whether a time has passed is looked at only here: a request that is repeated
 /// after it has expired is still answered with its message.
-fn wrong_times(
+pub(super) fn wrong_times(
     channel: Channel,
     now: Timestamp,
     send_at: Option<Timestamp>,

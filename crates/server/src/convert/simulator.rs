@@ -30,12 +30,16 @@ pub(crate) fn reply(request: v1::ReplyAsRequest, limits: &Limits) -> Result<Repl
     } else {
         enums::channel(&mut found, "channel", channel)
     };
-    if matches!(channel, Some(Channel::Chat)) {
-        found.push(
-            "channel",
-            "a chat has no customer at an address; use SMS or EMAIL",
-        );
-    }
+    let channel = match channel {
+        Some(Channel::Chat | Channel::Mms) => {
+            found.push(
+                "channel",
+                "a customer answers by text or by mail; use SMS or EMAIL",
+            );
+            None
+        }
+        Some(Channel::Sms | Channel::Email) | None => channel,
+    };
     let known = channel.unwrap_or(Channel::Sms);
     let theirs = found.keep("to_address", Address::origin(known, &to_address));
     let ours = found.keep("from_address", Address::ours(known, &from_address));
