@@ -11,4 +11,5 @@ mod conversation_service;
 mod event_service;
 mod message_service;
 mod sender_service;
+mod simulator_service;
 mod transport;

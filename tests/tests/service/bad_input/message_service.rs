@@ -431,4 +431,62 @@ on_both! {
         table.extend(NO_IDS.map(|id| (make::delete_message(id), vec!["id"])));
         walk(&t, table).await;
     }
+
+    async fn cancel_message(t: Caller) {
+        walk(&t, [""].into_iter().chain(NO_IDS).map(|id| (make::cancel(id), vec!["id"])).collect()).await;
+    }
+
+    async fn list_message_events(t: Caller) {
+        walk(&t, [""].into_iter().chain(NO_IDS).map(|id| (make::story(id), vec!["id"])).collect()).await;
+    }
+
+    /// What a send finds wrong, but for the `request_id`, which nothing is kept under.
+    async fn preview_message(t: Caller) {
+        use make::preview;
+        let pair = t.pair().await;
+        let talk = t.ok(chat("", "hi")).await.conversation_id;
+        let mut table = vec![
+            (v1::PreviewMessageRequest::default(), vec!["conversation_id", "body"]),
+            (preview(with(text(), |r| r.channel = 99)), vec!["channel"]),
+            (preview(with(text(), |r| r.conversation_id = NOTHING.to_owned())), vec!["channel", "from_address", "to_address"]),
+            (preview(with(text(), |r| r.body = long(1_601))), vec!["body"]),
+            (preview(with(letter(), |r| r.cc_addresses = vec!["a@example.com".to_owned(), "x".to_owned()])), vec!["cc_addresses[1]"]),
+            (preview(attached(v1::NewAttachment::default())), vec!["attachments[0]", "attachments[0].content_type"]),
+            (preview(with(text(), |r| r.expires_at = Some(at(1_000)))), vec!["expires_at"]),
+            (preview(with(text(), |r| { r.send_at = Some(far(5)); r.expires_at = Some(far(5)); })), vec!["expires_at"]),
+            (
+                preview(with(make::reply(&talk, "x"), |r| {
+                    r.subject = "s".to_owned();
+                    r.send_at = Some(far(0));
+                    r.expires_at = Some(far(1));
+                })),
+                vec!["subject", "send_at", "expires_at"],
+            ),
+            (
+                preview(with(text(), |r| {
+                    r.from_address = "x".repeat(12);
+                    r.to_address = "+1".to_owned();
+                    r.user = long(256);
+                    r.external_id = "e".to_owned();
+                    r.role = 9;
+                    r.tokens_used = Some(-1);
+                    r.latency_ms = Some(-1);
+                    r.metadata = Some(make::nested(31));
+                    r.policy = 9;
+                })),
+                vec!["from_address", "to_address", "user", "external_id", "role", "tokens_used", "latency_ms", "metadata", "policy"],
+            ),
+        ];
+        table.extend(NO_IDS.map(|id| (preview(make::reply(id, "hello")), vec!["conversation_id"])));
+        table.extend(NO_PHONES.map(|phone| (preview(with(text(), |r| r.to_address = phone.to_owned())), vec!["to_address"])));
+        table.extend(NO_MAILS.map(|address| (preview(with(letter(), |r| r.from_address = address.to_owned())), vec!["from_address"])));
+        for moment in NO_MOMENTS {
+            table.push((preview(with(text(), |r| r.send_at = Some(moment))), vec!["send_at"]));
+        }
+        walk(&t, table).await;
+        taken(&t, vec![
+            preview(with(sms(&pair, &long(1_600)), |r| r.request_id = "\0".to_owned())),
+            preview(with(sms(&pair, "x"), |r| r.request_id = long(256))),
+        ]).await;
+    }
 }

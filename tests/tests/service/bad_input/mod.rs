@@ -5,6 +5,7 @@ mod event_service;
 mod message_service;
 mod received;
 mod sender_service;
+mod simulator_service;
 mod uploads;
 mod whose;
 

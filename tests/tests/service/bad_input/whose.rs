@@ -40,6 +40,8 @@ on_both! {
         one_answer(&t, reason, &ids, make::delete_message).await;
         one_answer(&t, reason, &ids, |id| edit_message(id, &[], |m| m.metadata = Some(make::json("a", "b")))).await;
         one_answer(&t, reason, &ids, |id| make::report(id, v1::MessageStatus::Read)).await;
+        one_answer(&t, reason, &ids, make::cancel).await;
+        one_answer(&t, reason, &ids, make::story).await;
         let batch = t.ok(v1::BatchGetMessagesRequest { ids: ids.to_vec() }).await;
         assert_eq!((batch.messages.len(), batch.missing_ids), (0, ids.to_vec()));
         assert_eq!(t.other().message(&foreign).await.status(), v1::MessageStatus::Delivered, "nothing has happened to it");
@@ -78,6 +80,7 @@ on_both! {
         one_answer(&t, reason, &ids, |id| v1::MarkAsReadRequest { id: id.to_owned(), up_to_sequence: 1 }).await;
         one_answer(&t, reason, &ids, |id| v1::MarkAsUnreadRequest { id: id.to_owned() }).await;
         one_answer(&t, reason, &ids, |id| make::reply(id, "hi")).await;
+        one_answer(&t, reason, &ids, |id| make::preview(make::reply(id, "hi"))).await;
         one_answer(&t, reason, &ids, |id| v1::ReceiveMessageRequest {
             conversation_id: id.to_owned(),
             provider: "simulator".to_owned(),

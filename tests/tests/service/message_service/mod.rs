@@ -2,9 +2,12 @@
 
 mod attachments;
 mod batch_get_messages;
+mod cancel_message;
 mod delete_message;
 mod get_message;
+mod list_message_events;
 mod list_messages;
+mod preview_message;
 mod receive_message;
 mod replays;
 mod send_message;

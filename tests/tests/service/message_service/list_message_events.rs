@@ -1,0 +1,147 @@
+//! `ListMessageEvents`.
+
+use parlance_proto::v1::{
+    self, MessageEvent, MessageStatus, SendMessageRequest as Send,
+    UpdateMessageStatusRequest as Report,
+};
+use parlance_testkit::eventually;
+use parlance_tests::make::{self, Pair, at, cancel, chat, report, sms, story};
+use parlance_tests::{Caller, SOON};
+
+async fn until(t: &Caller, id: &str, status: MessageStatus) -> v1::Message {
+    eventually(SOON, async || {
+        let message = t.message(id).await;
+        (message.status() == status).then_some(message)
+    })
+    .await
+}
+
+/// The story of a message to this recipient, once it has come to its end.
+async fn told(t: &Caller, theirs: &str, end: MessageStatus) -> Vec<MessageEvent> {
+    let pair = Pair {
+        ours: make::phone(),
+        theirs: theirs.to_owned(),
+    };
+    let id = t.ok(sms(&pair, "hi")).await.id;
+    until(t, &id, end).await;
+    let whole = || async {
+        let events = t.ok(story(&id)).await.events;
+        // The outcome may be written after the report that made the message what it is.
+        let reported =
+            end != MessageStatus::Delivered || events.iter().any(|event| event.kind == "report");
+        reported.then_some(events)
+    };
+    eventually(SOON, async || whole().await).await
+}
+
+fn kinds(events: &[MessageEvent]) -> Vec<(&str, i32)> {
+    events
+        .iter()
+        .map(|event| (event.kind.as_str(), event.attempt))
+        .collect()
+}
+
+on_both! {
+    async fn of_what_arrives(t: Caller) {
+        let events = told(&t, &make::phone(), MessageStatus::Delivered).await;
+        assert_eq!(kinds(&events), [("attempt", 1), ("report", 0)]);
+        let (attempt, report) = (&events[0], &events[1]);
+        assert!(events.iter().all(|event| event.provider == "simulator" && event.time.is_some()));
+        assert!(attempt.time.unwrap().seconds <= report.time.unwrap().seconds, "oldest first");
+        assert_eq!(attempt.provider_time, None);
+        assert!(matches!(attempt.status(), MessageStatus::Sent | MessageStatus::Delivered) && !attempt.detail.is_empty());
+        assert_eq!((report.status(), report.detail.as_str()), (MessageStatus::Delivered, ""));
+        assert!(report.provider_time.is_some());
+    }
+
+    async fn of_what_is_refused(t: Caller) {
+        for (theirs, why) in [("+15005550002", "opted out"), ("+15005550005", "no such recipient")] {
+            let events = told(&t, theirs, MessageStatus::Failed).await;
+            assert_eq!(kinds(&events), [("attempt", 1)]);
+            assert_eq!(events[0].status(), MessageStatus::Failed);
+            assert!(events[0].detail.contains(why), "{events:?}");
+        }
+    }
+
+    async fn of_what_is_put_off_once(t: Caller) {
+        let events = told(&t, "+15005550004", MessageStatus::Delivered).await;
+        assert_eq!(kinds(&events), [("attempt", 1), ("attempt", 2), ("report", 0)]);
+        assert_eq!(events[0].status(), MessageStatus::Sending);
+        assert!(events[0].detail.contains("put off"), "{events:?}");
+    }
+
+    /// The report ends the wait after the lost answer, so there is no second attempt.
+    async fn of_what_arrives_though_the_answer_is_lost(t: Caller) {
+        let events = told(&t, "+15005550003", MessageStatus::Delivered).await;
+        assert_eq!(kinds(&events), [("attempt", 1), ("report", 0)]);
+        assert!(matches!(events[0].status(), MessageStatus::Uncertain | MessageStatus::Delivered), "{events:?}");
+    }
+
+    async fn of_what_does_not_arrive(t: Caller) {
+        let events = told(&t, "+15005550001", MessageStatus::Undelivered).await;
+        assert_eq!(kinds(&events), [("attempt", 1), ("report", 0)]);
+        assert_eq!(events[1].status(), MessageStatus::Undelivered);
+        assert!(events[1].detail.contains("cannot be reached"), "{events:?}");
+    }
+
+    /// Also those that change nothing, in the order in which we heard them.
+    async fn every_report_is_told(t: Caller) {
+        let id = t.ok(sms(&t.pair().await, "hi")).await.id;
+        let error = v1::MessageError { code: "c".to_owned(), message: "in words".to_owned(), provider_code: "7".to_owned() };
+        t.ok(Report { occurred_at: Some(at(30)), ..report(&id, MessageStatus::Delivered) }).await;
+        t.ok(Report { occurred_at: Some(at(10)), error: Some(error), ..report(&id, MessageStatus::Failed) }).await;
+        t.ok(report(&id, MessageStatus::Delivered)).await;
+        let events = t.ok(story(&id)).await.events;
+        let told: Vec<_> = events.iter().map(|e| (e.kind.as_str(), e.attempt, e.status(), e.provider_time, e.detail.as_str())).collect();
+        assert_eq!(told, [
+            ("report", 0, MessageStatus::Delivered, Some(at(30)), ""),
+            ("report", 0, MessageStatus::Failed, Some(at(10)), "in words"),
+            ("report", 0, MessageStatus::Delivered, None, ""),
+        ]);
+    }
+
+    async fn of_what_is_called_back(t: Caller) {
+        let id = t.ok(sms(&t.pair().await, "hi")).await.id;
+        assert_eq!(t.ok(story(&id)).await.events, [], "it waits");
+        let canceled = t.ok(cancel(&id)).await;
+        let expected = MessageEvent {
+            time: canceled.updated_at,
+            kind: "canceled".to_owned(),
+            status: MessageStatus::Canceled.into(),
+            ..Default::default()
+        };
+        assert_eq!(t.ok(story(&id)).await.events, [expected]);
+    }
+
+    /// Due for one microsecond, which is over before anybody can hand it over.
+    async fn of_what_expires(t: Caller) {
+        let now = t.ok(chat("", "what is the time?")).await.created_at.unwrap();
+        let due = at(now.seconds + 3);
+        let over = prost_types::Timestamp { nanos: 1_000, ..due };
+        let id = t.ok(Send { send_at: Some(due), expires_at: Some(over), ..sms(&make::phones(), "hi") }).await.id;
+        until(&t, &id, MessageStatus::Expired).await;
+        let events = t.ok(story(&id)).await.events;
+        assert_eq!(kinds(&events), [("expired", 1)]);
+        assert_eq!((events[0].status(), events[0].provider.as_str()), (MessageStatus::Expired, "simulator"));
+    }
+
+    async fn what_has_no_way_has_no_story(t: Caller) {
+        let pair = t.pair().await;
+        for message in [t.ok(chat("", "hi")).await, t.ok(make::from_them(&pair, "hi")).await] {
+            assert_eq!(t.ok(story(&message.id)).await.events, []);
+        }
+    }
+
+    /// The first thousand.
+    async fn a_long_story_is_cut(t: Caller) {
+        let id = t.ok(sms(&t.pair().await, "hi")).await.id;
+        t.ok(report(&id, MessageStatus::Delivered)).await;
+        for _ in 0..20 {
+            let reports = (0..51).map(|_| t.ok(report(&id, MessageStatus::Sent)));
+            futures_util::future::join_all(reports).await;
+        }
+        let events = t.ok(story(&id)).await.events;
+        assert_eq!(events.len(), 1_000);
+        assert_eq!(events[0].status(), MessageStatus::Delivered);
+    }
+}

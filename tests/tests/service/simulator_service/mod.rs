@@ -1,0 +1,4 @@
+//! `SimulatorService`, one module per RPC.
+
+mod list_sent;
+mod reply_as;
