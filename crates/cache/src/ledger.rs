@@ -84,7 +84,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// `pending` leaves them out, and whoever renews under a later epoch that is in force deletes them, some at a time.
     async fn retire(&self, epoch: i64) -> Result<(), LedgerError>;
 
-    /// If no instance may serve any more by the database's clock: as `retire`, but for no process at all, so that nobody serves
+    /// If no instance may serve from a shared tier any more by the database's clock (those that serve from their own memory do not
+    /// count): as `retire`, but for no process at all, so that nobody serves
     /// before a process is recorded anew. Unless `at_least` rows wait, nothing is done. Nothing is done either where no epoch is
     /// recorded or it is closed already.
     async fn close(&self, at_least: i64) -> Result<(), LedgerError>;

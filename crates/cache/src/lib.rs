@@ -12,17 +12,33 @@
 //!
 //! To add a kind: a line in [`Kind`], its prefix and its time to live.
 
+mod admin;
+mod cache;
+mod flights;
+mod gate;
+mod keeper;
 mod key;
 mod ledger;
+mod near;
 mod raw;
+mod read;
 pub mod redis;
 mod remote;
+mod sample;
 mod settings;
+mod stats;
 mod tracking;
+mod write;
 
+pub use admin::Peek;
+pub use cache::{Answer, Asked, Cache, Codec, Form, Found, Shared, Source, Top};
+pub use gate::{G, GateState, MARGIN};
 pub use key::{Key, Kind};
 pub use ledger::{Epoch, Ledger, LedgerError, Pending, Registered, RemoteId, Renewal};
+pub use near::{Held, HeldList, NearStatus};
 pub use raw::Raw;
 pub use remote::{Acquired, Fault, Fence, Release, Remote, RemoteStats, Token};
 pub use settings::{Backend, Settings, Ttls};
+pub use stats::{Operation, Outcome, Sample, Tier};
 pub use tracking::{Heard, Tracking};
+pub use write::{Ended, Fenced, Write};

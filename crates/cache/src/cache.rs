@@ -1,0 +1,277 @@
+//! The cache as the app sees it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use crate::flights::Flights;
+use crate::gate::Gate;
+use crate::key::{Key, Kind};
+use crate::ledger::Ledger;
+use crate::near::{Held, Near};
+use crate::raw::Raw;
+use crate::remote::Remote;
+use crate::settings::{Backend, Settings};
+use crate::stats::{Operation, Outcome, Sample, Stats, Tier};
+use crate::tracking::{Heard, Tracking};
+
+/// How values of one kind are written and read.
+pub trait Codec: Copy + Send + Sync + 'static {
+    /// What is cached.
+    type Value: Clone + Send + Sync + 'static;
+    /// Why the database did not answer.
+    type Error: Clone + Send + Sync + 'static;
+
+    /// Whose it is; `None` for what cannot be cached, such as a list of nothing.
+    fn owner(self, value: &Self::Value) -> Option<&str>;
+    /// Its text, unstamped.
+    fn raw(self, value: &Self::Value) -> Raw;
+    /// What the text says; `None` for what we never write.
+    fn parse(self, raw: &Raw) -> Option<Self::Value>;
+    /// The form in which this process answers with it.
+    fn held(self, value: &Self::Value) -> Held;
+    /// Whether the database is away, rather than unwilling.
+    fn is_away(error: &Self::Error) -> bool;
+}
+
+/// Where an answer came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// This process.
+    Memory,
+    /// Redis.
+    Redis,
+    /// The database.
+    Database,
+}
+
+impl Source {
+    /// Its word in the metadata of answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Redis => "redis",
+            Self::Database => "database",
+        }
+    }
+}
+
+/// A value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer<V> {
+    /// As this process keeps it.
+    Held(Held),
+    /// As the app knows it.
+    Value(V),
+}
+
+/// A value, and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found<V> {
+    /// It.
+    pub answer: Answer<V>,
+    /// Where it was.
+    pub source: Source,
+    /// With the database away: how long ago nothing could yet be wrong with it.
+    pub stale: Option<Duration>,
+}
+
+impl<V> Found<V> {
+    pub(crate) const fn new(answer: Answer<V>, source: Source) -> Self {
+        Self {
+            answer,
+            source,
+            stale: None,
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// It.
+    pub key: Key,
+    /// By whom: what is another owner's does not exist.
+    pub owner: &'a str,
+    /// How old it may be while the database is away.
+    pub max_staleness: Option<Duration>,
+}
+
+/// In which form a message goes on top of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// In none: lists are not kept.
+    None,
+    /// As text for Redis.
+    Text,
+    /// As this process holds it.
+    Held,
+}
+
+pub(crate) enum Place {
+    Off,
+    Memory(Arc<Near>),
+    Shared {
+        remote: Arc<dyn Remote>,
+        copies: Option<Copies>,
+    },
+}
+
+pub(crate) struct Copies {
+    pub(crate) near: Arc<Near>,
+    pub(crate) tracking: Arc<dyn Tracking>,
+}
+
+/// The tier that instances share, and the connection that hears of writes to it.
+pub struct Shared {
+    /// The tier.
+    pub remote: Arc<dyn Remote>,
+    /// The connection; without one nothing is copied into this process.
+    pub tracking: Option<Arc<dyn Tracking>>,
+}
+
+/// The epoch of what only this process holds.
+pub(crate) const ALONE: i64 = 0;
+/// Most bytes of a list that is cached.
+pub(crate) const MAX_LIST: usize = 1024 * 1024;
+
+/// The cache.
+pub struct Cache {
+    pub(crate) settings: Settings,
+    pub(crate) place: Place,
+    pub(crate) gate: Gate,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) stats: Stats,
+    pub(crate) settled: watch::Sender<bool>,
+    /// Keys that were hit of late: what the auditor looks at.
+    pub(crate) seen: crate::sample::Seen,
+}
+
+impl Cache {
+    /// Of a backend. `Memory` and `Off` need no shared tier; without one, `Redis` and `Hybrid` are `Off`.
+    pub fn new(settings: Settings, shared: Option<Shared>, ledger: Arc<dyn Ledger>) -> Arc<Self> {
+        let near = || Arc::new(Near::new(settings.max_entries, settings.max_bytes));
+        let place = match (settings.backend, shared) {
+            (Backend::Memory, _) => Place::Memory(near()),
+            (Backend::Redis, Some(Shared { remote, .. })) => Place::Shared {
+                remote,
+                copies: None,
+            },
+            (Backend::Hybrid, Some(Shared { remote, tracking })) => {
+                let copies = tracking.map(|tracking| {
+                    let near = near();
+                    tracking.listen(Arc::new(Ear(Arc::clone(&near))));
+                    Copies { near, tracking }
+                });
+                Place::Shared { remote, copies }
+            }
+            (Backend::Off, _) | (Backend::Redis | Backend::Hybrid, None) => Place::Off,
+        };
+        let (settled, _) = watch::channel(false);
+        Arc::new(Self {
+            settings,
+            place,
+            gate: Gate::shut(),
+            ledger,
+            flights: Flights::new(),
+            stats: Stats::new(),
+            settled,
+            seen: crate::sample::Seen::new(),
+        })
+    }
+
+    /// Tells how long every operation took, besides counting it.
+    pub fn watch(&self, watcher: impl Fn(&Sample, Duration) + Send + Sync + 'static) {
+        self.stats.watch(Box::new(watcher));
+    }
+
+    /// In which form a message goes on top of a list.
+    pub fn form(&self) -> Form {
+        match &self.place {
+            Place::Off => Form::None,
+            Place::Memory(_) => Form::Held,
+            Place::Shared { .. } => Form::Text,
+        }
+    }
+
+    /// How it is set up.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Whether the instances tell one another of themselves: where others may write, and for a shared tier.
+    pub(crate) fn keeps_a_gate(&self) -> bool {
+        match &self.place {
+            Place::Shared { .. } => true,
+            Place::Off | Place::Memory(_) => self.settings.shared_database,
+        }
+    }
+
+    /// Whether what this process alone holds may be used.
+    pub(crate) fn memory_is_open(&self) -> bool {
+        !self.settings.shared_database || self.gate.epoch().is_some()
+    }
+
+    pub(crate) fn count(
+        &self,
+        (kind, tier): (Kind, Tier),
+        operation: Operation,
+        outcome: Outcome,
+        took: Duration,
+    ) {
+        let sample = Sample {
+            kind,
+            tier,
+            operation,
+            outcome,
+        };
+        self.stats.count(&sample, took);
+    }
+}
+
+/// Hears for the copies.
+struct Ear(Arc<Near>);
+
+impl Heard for Ear {
+    fn live(&self) {
+        self.0.hear();
+    }
+
+    fn changed(&self, key: Key) {
+        self.0.changed(key);
+    }
+
+    fn lost(&self) {
+        self.0.lose();
+    }
+}
+
+/// The words of the log, which operators search for.
+pub(crate) const fn title(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Message => "Message",
+        Kind::Conversation => "Conversation",
+        Kind::Messages => "Conversation messages",
+    }
+}
+
+/// The same in the middle of a line.
+pub(crate) const fn name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Message => "message",
+        Kind::Conversation => "conversation",
+        Kind::Messages => "conversation messages",
+    }
+}
+
+/// A message as it goes on top of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Top {
+    /// Its place in the conversation.
+    pub sequence: i64,
+    /// In the form that [`Cache::form`] says.
+    pub element: Bytes,
+}

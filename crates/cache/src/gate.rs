@@ -1,0 +1,172 @@
+//! The gate: whether what lies in the cache may be used now.
+//!
+//! It opens when a drain has ended, until [`G`] after that drain began. So a writer who could not tell the cache has to wait that
+//! long at most, and whoever could not drain for that long uses nothing.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::ledger::Epoch;
+
+/// How long a drain is good for.
+pub const G: Duration = Duration::from_secs(1);
+/// What clocks may differ by in that time.
+pub const MARGIN: Duration = Duration::from_millis(50);
+/// How often a drain begins.
+pub(crate) const DRAIN_EVERY: Duration = Duration::from_millis(500);
+/// How long an instance that has told of itself counts as alive.
+pub(crate) const ALIVE: Duration = Duration::from_secs(3);
+
+/// What an operator sees of the gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GateState {
+    /// Whether it is open.
+    pub open: bool,
+    /// The epoch in force, if it is.
+    pub epoch: Option<i64>,
+    /// How long ago the last drain that ended had begun; nothing older than that can be stale.
+    pub drained: Option<Duration>,
+    /// Why the last drain did not end, in words; empty if it did.
+    pub trouble: String,
+    /// How many rows waited for a drain when last counted.
+    pub pending: u64,
+}
+
+#[derive(Debug)]
+struct Inner {
+    epoch: Option<Arc<Epoch>>,
+    /// When the last drain that ended had begun.
+    drained: Option<Instant>,
+    /// Until when the other instances count us among them.
+    registered: Option<Instant>,
+    /// Until when nobody can be serving from a shared tier.
+    free: Option<Instant>,
+    /// The database did not answer the last drain.
+    database_away: bool,
+    trouble: String,
+    pending: u64,
+}
+
+/// What the keeper finds, and readers and writers ask.
+#[derive(Debug)]
+pub(crate) struct Gate(RwLock<Inner>);
+
+impl Gate {
+    pub(crate) fn shut() -> Self {
+        Self(RwLock::new(Inner {
+            epoch: None,
+            drained: None,
+            registered: None,
+            free: None,
+            database_away: false,
+            trouble: "it has not drained yet".to_owned(),
+            pending: 0,
+        }))
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Inner) -> T) -> T {
+        look(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
+        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The epoch, if the gate is open.
+    pub(crate) fn epoch(&self) -> Option<Arc<Epoch>> {
+        let now = Instant::now();
+        self.read(|inner| {
+            let open = inner.drained.is_some_and(|began| now < began + G);
+            open.then(|| inner.epoch.clone()).flatten()
+        })
+    }
+
+    /// Whether it is open, and under this epoch.
+    pub(crate) fn is_open_under(&self, epoch: &Epoch) -> bool {
+        self.epoch().is_some_and(|now| *now == *epoch)
+    }
+
+    /// A drain that began then has ended. Whether the epoch is another one than before.
+    pub(crate) fn open(&self, epoch: Epoch, began: Instant) -> bool {
+        self.write(|inner| {
+            let changed = inner.epoch.as_deref() != Some(&epoch);
+            inner.epoch = Some(Arc::new(epoch));
+            inner.drained = Some(began);
+            inner.database_away = false;
+            inner.trouble.clear();
+            changed
+        })
+    }
+
+    /// A drain has not ended.
+    pub(crate) fn trouble(&self, why: impl Into<String>, database_away: bool) {
+        self.write(|inner| {
+            inner.trouble = why.into();
+            inner.database_away = database_away;
+        });
+    }
+
+    /// Nothing may be used, at once.
+    pub(crate) fn close(&self, why: impl Into<String>) {
+        self.write(|inner| {
+            inner.drained = None;
+            inner.trouble = why.into();
+        });
+    }
+
+    pub(crate) fn set_pending(&self, rows: u64) {
+        self.write(|inner| inner.pending = rows);
+    }
+
+    /// We have told of ourselves at that time, and perhaps nobody can be serving.
+    pub(crate) fn register(&self, began: Instant, free: bool) {
+        self.write(|inner| {
+            inner.registered = Some(began + ALIVE);
+            inner.free = free.then_some(began + G);
+        });
+    }
+
+    /// Whether the others know that we are there.
+    pub(crate) fn is_registered(&self) -> bool {
+        let now = Instant::now();
+        self.read(|inner| inner.registered.is_some_and(|until| now < until))
+    }
+
+    /// Whether nobody can be serving from a shared tier.
+    pub(crate) fn is_free(&self) -> bool {
+        let now = Instant::now();
+        self.read(|inner| inner.free.is_some_and(|until| now < until))
+    }
+
+    /// The last epoch, and how long ago nothing of it could be stale.
+    pub(crate) fn last(&self) -> Option<(Arc<Epoch>, Duration)> {
+        self.read(|inner| {
+            let epoch = inner.epoch.clone()?;
+            let age = Instant::now().saturating_duration_since(inner.drained?);
+            Some((epoch, age))
+        })
+    }
+
+    /// Whether the last drain found the database away.
+    pub(crate) fn database_is_away(&self) -> bool {
+        self.read(|inner| inner.database_away)
+    }
+
+    pub(crate) fn state(&self) -> GateState {
+        let now = Instant::now();
+        self.read(|inner| {
+            let open = inner.drained.is_some_and(|began| now < began + G);
+            GateState {
+                open,
+                epoch: inner.epoch.as_ref().filter(|_| open).map(|e| e.number),
+                drained: inner
+                    .drained
+                    .map(|began| now.saturating_duration_since(began)),
+                trouble: inner.trouble.clone(),
+                pending: inner.pending,
+            }
+        })
+    }
+}

@@ -1,0 +1,222 @@
+//! The keeper: drains what writers could not tell, and opens the gate.
+//!
+//! The order is essential: the right to serve is renewed and committed first, and only then are the rows read. A writer without
+//! the cache commits its row and then reads who may still serve: either it sees the renewal and waits for it, or the renewal
+//! came later, and then the rows that are read here have that row among them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::cache::{ALONE, Cache, Place};
+use crate::gate::{DRAIN_EVERY, G};
+use crate::key::Key;
+use crate::ledger::{Epoch, LedgerError, Pending, RemoteId, Renewal};
+use crate::near::Near;
+use crate::remote::{Fault, Remote, Token};
+use crate::write::release_all;
+
+/// More rows than this are not drained one by one: a new epoch makes all of them moot.
+const MOST_ROWS: i64 = 10_000;
+/// How long a start waits for the first drain; with Redis away it goes on without.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How often what has expired is swept out of this process.
+const SWEEP_EVERY: Duration = Duration::from_secs(20);
+
+/// Why a drain did not end.
+enum Trouble {
+    Database(LedgerError),
+    Cache(Fault),
+    /// It will, later.
+    Wait(&'static str),
+}
+
+impl From<LedgerError> for Trouble {
+    fn from(error: LedgerError) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<Fault> for Trouble {
+    fn from(fault: Fault) -> Self {
+        Self::Cache(fault)
+    }
+}
+
+impl Cache {
+    /// Keeps the gate and sweeps, for as long as somebody else holds the cache.
+    pub async fn keep(self: Arc<Self>) {
+        let weak = Arc::downgrade(&self);
+        let keeps_a_gate = self.keeps_a_gate();
+        if keeps_a_gate {
+            self.introduce().await;
+        } else {
+            self.settled.send_replace(true);
+        }
+        drop(self);
+        let mut swept = Instant::now();
+        loop {
+            let Some(cache) = weak.upgrade() else { return };
+            let began = Instant::now();
+            if keeps_a_gate {
+                cache.drain(began).await;
+            }
+            if swept.elapsed() >= SWEEP_EVERY {
+                swept = Instant::now();
+                cache.near_status();
+            }
+            drop(cache);
+            tokio::time::sleep_until(began + DRAIN_EVERY).await;
+        }
+    }
+
+    /// Waits until this instance may write and be asked: the others know of it, and it has drained once or cannot.
+    pub async fn settled(&self) {
+        let mut settled = self.settled.subscribe();
+        let _ = tokio::time::timeout(PATIENCE, settled.wait_for(|settled| *settled)).await;
+    }
+
+    /// Tells the others that there is one more, and waits until none of them serves from its own memory.
+    async fn introduce(&self) {
+        let memory = matches!(self.place, Place::Memory(_));
+        loop {
+            let began = Instant::now();
+            // Twice: whoever serves from its memory has renewed either before the second look, which shows it, or after the
+            // first was committed, which that instance then sees.
+            let first = self.ledger.register(memory).await;
+            let second = self.ledger.register(memory).await;
+            match (first, second) {
+                (Ok(_), Ok(seen)) => {
+                    if !memory && !seen.memory_serves.is_zero() {
+                        tokio::time::sleep(seen.memory_serves).await;
+                    }
+                    self.gate.register(began, seen.free);
+                    return;
+                }
+                (Err(error), _) | (_, Err(error)) => {
+                    self.gate.trouble(error.to_string(), true);
+                    tokio::time::sleep(DRAIN_EVERY).await;
+                }
+            }
+        }
+    }
+
+    /// One drain; at its end the gate is open.
+    pub(crate) async fn drain(&self, began: Instant) {
+        let work = async {
+            match &self.place {
+                Place::Off => self.drain_nothing(began).await,
+                Place::Memory(near) => self.drain_near(near, began).await,
+                Place::Shared { remote, .. } => self.drain_shared(remote, began).await,
+            }
+        };
+        let ended = tokio::time::timeout(G, work).await;
+        match ended {
+            Ok(Ok(())) => {
+                self.settled.send_replace(true);
+            }
+            Ok(Err(Trouble::Wait(why))) => self.gate.trouble(why, false),
+            Ok(Err(Trouble::Cache(fault))) => {
+                // Nobody will drain soon, so nobody waits for it either.
+                self.settled.send_replace(true);
+                self.gate.trouble(fault.to_string(), false);
+            }
+            Ok(Err(Trouble::Database(error))) => self.gate.trouble(error.to_string(), true),
+            Err(_) => self
+                .gate
+                .trouble("the database did not answer in time", true),
+        }
+    }
+
+    async fn register(&self, began: Instant, memory: bool) -> Result<u64, LedgerError> {
+        let seen = self.ledger.register(memory).await?;
+        self.gate.register(began, seen.free);
+        Ok(seen.others)
+    }
+
+    /// Without a cache there is nothing to open; but others must know that somebody writes.
+    async fn drain_nothing(&self, began: Instant) -> Result<(), Trouble> {
+        self.register(began, false).await?;
+        Ok(self.ledger.close(0).await?)
+    }
+
+    /// Alone with what is in this process: it may be used only while no other instance lives.
+    async fn drain_near(&self, near: &Near, began: Instant) -> Result<(), Trouble> {
+        self.ledger.renew_memory().await?;
+        if self.register(began, true).await? > 0 {
+            self.gate
+                .close("another instance uses this database, so everything is read from it");
+            near.empty();
+            return Ok(());
+        }
+        let rows = self.ledger.pending(MOST_ROWS).await?;
+        self.gate.set_pending(rows.len() as u64);
+        for row in &rows {
+            near.release(row.key, row.token);
+        }
+        self.settle(&rows, None).await?;
+        self.ledger.close(0).await?;
+        let alone = Epoch {
+            number: ALONE,
+            remote: RemoteId::from("this process"),
+        };
+        self.gate.open(alone, began);
+        Ok(())
+    }
+
+    async fn drain_shared(&self, remote: &Arc<dyn Remote>, began: Instant) -> Result<(), Trouble> {
+        self.register(began, false).await?;
+        let answering = match remote.identity().await {
+            Ok(answering) => answering,
+            Err(fault) => {
+                // With Redis away for long, rows would gather for ever.
+                self.ledger.close(MOST_ROWS).await?;
+                return Err(fault.into());
+            }
+        };
+        let epoch = match self.ledger.renew(&answering).await? {
+            Renewal::Renewed(epoch) => epoch,
+            Renewal::Recorded => {
+                return Err(Trouble::Wait("another Redis answers: a new epoch begins"));
+            }
+            Renewal::TooYoung => return Err(Trouble::Wait("a new epoch is about to be in force")),
+        };
+        let rows = self.ledger.pending(MOST_ROWS + 1).await?;
+        self.gate.set_pending(rows.len() as u64);
+        if rows.len() as u64 > MOST_ROWS.unsigned_abs() {
+            self.ledger.retire(epoch.number).await?;
+            return Err(Trouble::Wait("too many writes waited: a new epoch begins"));
+        }
+        for (token, keys) in by_token(&rows) {
+            release_all(remote, &epoch, &keys, token).await?;
+        }
+        self.settle(&rows, Some(epoch.number)).await?;
+        if self.gate.open(epoch, began) {
+            tracing::info!("the cache is open");
+        }
+        Ok(())
+    }
+
+    async fn settle(&self, rows: &[Pending], epoch: Option<i64>) -> Result<(), Trouble> {
+        let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+        if self.ledger.settle(&ids, epoch).await? {
+            self.gate.set_pending(0);
+            Ok(())
+        } else {
+            Err(Trouble::Wait("another epoch began meanwhile"))
+        }
+    }
+}
+
+/// The keys of each write, since they carry its fence.
+fn by_token(rows: &[Pending]) -> Vec<(Token, Vec<Key>)> {
+    let mut writes: Vec<(Token, Vec<Key>)> = Vec::new();
+    for row in rows {
+        match writes.last_mut() {
+            Some((token, keys)) if *token == row.token => keys.push(row.key),
+            Some(_) | None => writes.push((row.token, vec![row.key])),
+        }
+    }
+    writes
+}

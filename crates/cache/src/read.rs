@@ -1,0 +1,548 @@
+//! The way in for reads: near, then Redis, then the database, and what it says is put where the next one looks first.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::cache::{
+    ALONE, Answer, Asked, Cache, Codec, Copies, Found, MAX_LIST, Place, Source, name, title,
+};
+use crate::flights::{self, Boarding, Cargo};
+use crate::key::{Key, Kind};
+use crate::ledger::Epoch;
+use crate::near::{Held, Leased, Near};
+use crate::raw::Raw;
+use crate::remote::{Acquired, Fault, Remote};
+use crate::stats::{Operation, Outcome, Tier};
+
+/// What the cache may cost a read in all, however many questions it asks.
+const BUDGET: Duration = Duration::from_millis(50);
+
+/// What a reader brings along on a flight.
+struct Errand {
+    key: Key,
+    owner: Arc<str>,
+    /// What was found and cannot be used.
+    spoiled: Option<Raw>,
+    /// What is left of the budget.
+    left: Duration,
+}
+
+type Reply<C> = Result<Option<Found<<C as Codec>::Value>>, <C as Codec>::Error>;
+
+/// What a look into Redis came to.
+enum Look<V> {
+    Hit(V),
+    Miss(Option<Raw>),
+    /// It is there, and another owner's.
+    Foreign,
+    /// Redis is no help now.
+    Fault,
+}
+
+impl Cache {
+    /// What this process alone holds, without any waiting: the quickest way there is.
+    pub fn hit(&self, key: Key, owner: &str) -> Option<Held> {
+        let Place::Memory(near) = &self.place else {
+            return None;
+        };
+        if !self.memory_is_open() {
+            return None;
+        }
+        let began = Instant::now();
+        let found = near.get(key, ALONE)?;
+        if *found.owner != *owner {
+            return None;
+        }
+        self.tell_hit(key, Tier::Memory, began);
+        Some(found.held)
+    }
+
+    /// Reads a value: from the cache if that is sure to be what the database would say, else by `load`.
+    pub async fn read<C, F, L>(self: &Arc<Self>, asked: Asked<'_>, codec: C, load: F) -> Reply<C>
+    where
+        C: Codec,
+        F: FnOnce() -> L + Send + 'static,
+        L: Future<Output = Result<Option<C::Value>, C::Error>> + Send + 'static,
+    {
+        let key = asked.key;
+        match &self.place {
+            Place::Off => Ok(from_database(load().await?)),
+            Place::Memory(near) => {
+                if !self.memory_is_open() {
+                    self.tell(key, Tier::Memory, Outcome::Gate, Instant::now());
+                    return self.shut_memory(near, asked, codec, load).await;
+                }
+                self.tell(key, Tier::Memory, Outcome::Miss, Instant::now());
+                let errand = Errand::new(&asked, None, BUDGET);
+                self.fly(errand, codec, load).await
+            }
+            Place::Shared { remote, copies } => {
+                // Before anything is asked for: later is too late.
+                let Some(epoch) = self.gate.epoch() else {
+                    self.tell(key, Tier::Redis, Outcome::Gate, Instant::now());
+                    return self.shut(remote, asked, codec, load).await;
+                };
+                if let Some(copies) = copies
+                    && let Some(held) = self.copy(copies, &asked, &epoch).await
+                {
+                    return Ok(Some(Found::new(Answer::Held(held), Source::Memory)));
+                }
+                self.read_shared(remote, copies.as_ref(), &epoch, asked, codec, load)
+                    .await
+            }
+        }
+    }
+
+    async fn read_shared<C, F, L>(
+        self: &Arc<Self>,
+        remote: &Arc<dyn Remote>,
+        copies: Option<&Copies>,
+        epoch: &Arc<Epoch>,
+        asked: Asked<'_>,
+        codec: C,
+        load: F,
+    ) -> Reply<C>
+    where
+        C: Codec,
+        F: FnOnce() -> L + Send + 'static,
+        L: Future<Output = Result<Option<C::Value>, C::Error>> + Send + 'static,
+    {
+        let key = asked.key;
+        let began = Instant::now();
+        // Before the lookup: what is heard from now on forbids the copy.
+        let mark = copies.and_then(|copies| copies.mark(key, epoch));
+        let answered = remote.get(key, epoch).await;
+        match self.look(&asked, codec, epoch, answered, began) {
+            Look::Hit(value) => {
+                if let (Some(copies), Some(mark)) = (copies, mark) {
+                    self.keep_copy(copies, (key, mark), asked.owner, codec.held(&value), epoch);
+                }
+                Ok(Some(Found::new(Answer::Value(value), Source::Redis)))
+            }
+            Look::Miss(spoiled) => {
+                let left = BUDGET.saturating_sub(began.elapsed());
+                let errand = Errand::new(&asked, spoiled, left);
+                self.fly(errand, codec, load).await
+            }
+            Look::Foreign | Look::Fault => Ok(from_database(load().await?)),
+        }
+    }
+
+    /// A copy in this process, if everything that was written before now has been heard.
+    async fn copy(
+        &self,
+        copies: &Copies,
+        asked: &Asked<'_>,
+        epoch: &Epoch,
+    ) -> Option<crate::near::Held> {
+        let key = asked.key;
+        if key.kind() == Kind::Messages || !copies.hears(epoch) {
+            return None;
+        }
+        let began = Instant::now();
+        copies.near.get(key, epoch.number)?;
+        let since = began
+            .checked_sub(self.settings.max_staleness)
+            .unwrap_or(began);
+        if !copies.tracking.barrier(since).await {
+            self.tell(key, Tier::Memory, Outcome::Error, began);
+            return None;
+        }
+        // Only what is still there after the barrier, and only if it was this connection that was asked.
+        let found = copies.near.get(key, epoch.number);
+        let found = found.filter(|_| copies.hears(epoch));
+        match found {
+            Some(found) if *found.owner == *asked.owner => {
+                self.tell_hit(key, Tier::Memory, began);
+                Some(found.held)
+            }
+            Some(_) | None => {
+                self.tell(key, Tier::Memory, Outcome::Miss, began);
+                None
+            }
+        }
+    }
+
+    fn keep_copy(
+        &self,
+        copies: &Copies,
+        at: (Key, u64),
+        owner: &str,
+        held: crate::near::Held,
+        epoch: &Epoch,
+    ) {
+        let kind = at.0.kind();
+        if kind == Kind::Messages {
+            return;
+        }
+        let began = Instant::now();
+        let ttl = self.settings.ttl(kind);
+        let kept = copies.near.copy(at, owner, held, epoch.number, ttl);
+        let outcome = if kept { Outcome::Ok } else { Outcome::Refused };
+        self.count(
+            (kind, Tier::Memory),
+            Operation::Set,
+            outcome,
+            began.elapsed(),
+        );
+    }
+
+    /// What Redis said, as far as it is of use.
+    fn look<C: Codec>(
+        &self,
+        asked: &Asked<'_>,
+        codec: C,
+        epoch: &Epoch,
+        answered: Result<Option<Raw>, Fault>,
+        began: Instant,
+    ) -> Look<C::Value> {
+        let key = asked.key;
+        let (look, outcome) = match answered {
+            Ok(Some(raw)) => match self.open(codec, asked.owner, epoch, &raw) {
+                Ok(value) => (Look::Hit(value), Outcome::Hit),
+                Err(Unfit::Foreign) => (Look::Foreign, Outcome::Spoiled),
+                Err(Unfit::Spoiled) => (Look::Miss(Some(raw)), Outcome::Spoiled),
+            },
+            Ok(None) => (Look::Miss(None), Outcome::Miss),
+            Err(fault) => {
+                tracing::debug!(%key, %fault, "the cache was no help");
+                (Look::Fault, Outcome::Error)
+            }
+        };
+        if outcome == Outcome::Hit {
+            self.tell_hit(key, Tier::Redis, began);
+        } else {
+            self.tell(key, Tier::Redis, outcome, began);
+        }
+        look
+    }
+
+    /// The value in the text, if it is of this epoch, ours, and for this owner.
+    #[expect(clippy::unused_self, reason = "a method reads better where it is used")]
+    fn open<C: Codec>(
+        &self,
+        codec: C,
+        owner: &str,
+        epoch: &Epoch,
+        raw: &Raw,
+    ) -> Result<C::Value, Unfit> {
+        if !raw.is_of(epoch.number) {
+            return Err(Unfit::Spoiled);
+        }
+        let value = codec.parse(raw).ok_or(Unfit::Spoiled)?;
+        match codec.owner(&value) {
+            Some(whose) if whose == owner => Ok(value),
+            Some(_) => Err(Unfit::Foreign),
+            None => Err(Unfit::Spoiled),
+        }
+    }
+
+    /// Goes to the database, together with others who want the same if there are some.
+    async fn fly<C, F, L>(self: &Arc<Self>, errand: Errand, codec: C, load: F) -> Reply<C>
+    where
+        C: Codec,
+        F: FnOnce() -> L + Send + 'static,
+        L: Future<Output = Result<Option<C::Value>, C::Error>> + Send + 'static,
+    {
+        let home = match self.flights.board(errand.key, &errand.owner) {
+            Boarding::Now(flight) => {
+                let row = self.fetch(errand, codec, load).await;
+                drop(flight);
+                return row;
+            }
+            Boarding::Next {
+                turn,
+                flight,
+                landing,
+                home,
+            } => {
+                // In a task: others depend on it, and this caller may leave.
+                let cache = Arc::clone(self);
+                tokio::spawn(async move {
+                    let _ = turn.await;
+                    let cargo: Cargo = Arc::new(cache.fetch(errand, codec, load).await);
+                    let _ = landing.send(Some(cargo));
+                    drop(flight);
+                });
+                flights::home(home).await
+            }
+            Boarding::With(home) => match flights::home(home).await {
+                // It was lost: everybody for himself.
+                None => return load().await.map(from_database),
+                cargo => cargo,
+            },
+        };
+        let cargo = home.and_then(|cargo| cargo.downcast_ref::<Reply<C>>().cloned());
+        cargo.unwrap_or(Ok(None))
+    }
+
+    /// Takes the lease, asks the database, fills.
+    async fn fetch<C, F, L>(self: &Arc<Self>, errand: Errand, codec: C, load: F) -> Reply<C>
+    where
+        C: Codec,
+        F: FnOnce() -> L,
+        L: Future<Output = Result<Option<C::Value>, C::Error>>,
+    {
+        match &self.place {
+            Place::Off => Ok(from_database(load().await?)),
+            Place::Memory(near) => self.fetch_near(near, &errand, codec, load).await,
+            Place::Shared { remote, .. } => self.fetch_shared(remote, errand, codec, load).await,
+        }
+    }
+
+    async fn fetch_near<C, F, L>(&self, near: &Near, errand: &Errand, codec: C, load: F) -> Reply<C>
+    where
+        C: Codec,
+        F: FnOnce() -> L,
+        L: Future<Output = Result<Option<C::Value>, C::Error>>,
+    {
+        let key = errand.key;
+        let token = self.settings.token();
+        let granted = match self
+            .memory_is_open()
+            .then(|| near.acquire(key, ALONE, token))
+        {
+            Some(Leased::Value(found)) if *found.owner == *errand.owner => {
+                return Ok(Some(Found::new(Answer::Held(found.held), Source::Memory)));
+            }
+            Some(Leased::Granted) => true,
+            Some(Leased::Value(_) | Leased::Busy) | None => false,
+        };
+        let Some(value) = load().await? else {
+            near.fill((key, token), None, ALONE, Duration::ZERO);
+            return Ok(None);
+        };
+        if granted {
+            let held = codec.held(&value);
+            let fits = held.len() <= self.largest(key.kind());
+            let entry = codec.owner(&value).filter(|_| fits).map(|o| (o, held));
+            let began = Instant::now();
+            let filled = near.fill((key, token), entry, ALONE, self.settings.ttl(key.kind()));
+            self.tell_fill(key, Tier::Memory, Ok(filled), began);
+        }
+        Ok(from_database(Some(value)))
+    }
+
+    async fn fetch_shared<C, F, L>(
+        self: &Arc<Self>,
+        remote: &Arc<dyn Remote>,
+        errand: Errand,
+        codec: C,
+        load: F,
+    ) -> Reply<C>
+    where
+        C: Codec,
+        F: FnOnce() -> L,
+        L: Future<Output = Result<Option<C::Value>, C::Error>>,
+    {
+        let key = errand.key;
+        // Again, since time has passed; what is filled carries the epoch of this moment.
+        let lease = match self.gate.epoch() {
+            Some(epoch) => self.lease(remote, &errand, codec, epoch).await,
+            None => Lease::None,
+        };
+        let (epoch, token) = match lease {
+            Lease::Value(value) => {
+                return Ok(Some(Found::new(Answer::Value(value), Source::Redis)));
+            }
+            Lease::None => return Ok(from_database(load().await?)),
+            Lease::Granted(epoch, token) => (epoch, token),
+        };
+        let Some(value) = load().await? else {
+            return Ok(None);
+        };
+        let raw = codec.raw(&value);
+        if codec.owner(&value).is_some() && raw.len() <= self.largest(key.kind()) {
+            let cache = Arc::clone(self);
+            let remote = Arc::clone(remote);
+            // Nobody has to wait for it: it is good only while its lease stands.
+            tokio::spawn(async move {
+                let began = Instant::now();
+                let raw = raw.stamped(epoch.number);
+                let ttl = cache.settings.ttl(key.kind());
+                let filled = remote.fill(key, &epoch, token, &raw, ttl).await;
+                cache.tell_fill(key, Tier::Redis, filled, began);
+            });
+        }
+        Ok(from_database(Some(value)))
+    }
+
+    async fn lease<C: Codec>(
+        &self,
+        remote: &Arc<dyn Remote>,
+        errand: &Errand,
+        codec: C,
+        epoch: Arc<Epoch>,
+    ) -> Lease<C::Value> {
+        let token = self.settings.token();
+        let asking = remote.acquire(errand.key, &epoch, token, errand.spoiled.as_ref());
+        match tokio::time::timeout(errand.left, asking).await {
+            Ok(Ok(Acquired::Granted)) => Lease::Granted(epoch, token),
+            Ok(Ok(Acquired::Value(raw))) => self
+                .open(codec, &errand.owner, &epoch, &raw)
+                .map_or(Lease::None, Lease::Value),
+            Ok(Ok(Acquired::Busy) | Err(_)) | Err(_) => Lease::None,
+        }
+    }
+
+    /// With the gate shut: the database, or, while it is away, what is not older than the request allows.
+    async fn shut<C, F, L>(
+        &self,
+        remote: &Arc<dyn Remote>,
+        asked: Asked<'_>,
+        codec: C,
+        load: F,
+    ) -> Reply<C>
+    where
+        C: Codec,
+        F: FnOnce() -> L,
+        L: Future<Output = Result<Option<C::Value>, C::Error>>,
+    {
+        let old = async || {
+            let (epoch, age) = self.allowed_age(&asked)?;
+            let raw = remote.get(asked.key, &epoch).await.ok()??;
+            let value = self.open(codec, asked.owner, &epoch, &raw).ok()?;
+            Some(Found {
+                answer: Answer::Value(value),
+                source: Source::Redis,
+                stale: Some(age),
+            })
+        };
+        // Known to be away: whoever allows an old answer need not wait until that is found out again.
+        if self.gate.database_is_away()
+            && let Some(found) = old().await
+        {
+            return Ok(Some(found));
+        }
+        match load().await {
+            Err(error) if C::is_away(&error) => old().await.map_or(Err(error), |f| Ok(Some(f))),
+            row => Ok(from_database(row?)),
+        }
+    }
+
+    /// The same for what this process alone holds.
+    async fn shut_memory<C, F, L>(&self, near: &Near, asked: Asked<'_>, _: C, load: F) -> Reply<C>
+    where
+        C: Codec,
+        F: FnOnce() -> L,
+        L: Future<Output = Result<Option<C::Value>, C::Error>>,
+    {
+        let old = || {
+            let (_, age) = self.allowed_age(&asked)?;
+            let found = near.get(asked.key, ALONE)?;
+            (*found.owner == *asked.owner).then_some(Found {
+                answer: Answer::Held(found.held),
+                source: Source::Memory,
+                stale: Some(age),
+            })
+        };
+        if self.gate.database_is_away()
+            && let Some(found) = old()
+        {
+            return Ok(Some(found));
+        }
+        match load().await {
+            Err(error) if C::is_away(&error) => old().map_or(Err(error), |found| Ok(Some(found))),
+            row => Ok(from_database(row?)),
+        }
+    }
+
+    fn allowed_age(&self, asked: &Asked<'_>) -> Option<(Arc<Epoch>, Duration)> {
+        let limit = asked.max_staleness?;
+        self.gate.last().filter(|(_, age)| *age <= limit)
+    }
+
+    pub(crate) fn largest(&self, kind: Kind) -> usize {
+        match kind {
+            Kind::Message | Kind::Conversation => self.settings.max_value,
+            Kind::Messages => MAX_LIST,
+        }
+    }
+
+    pub(crate) fn tell_hit(&self, key: Key, tier: Tier, began: Instant) {
+        self.seen.note(key);
+        self.count(
+            (key.kind(), tier),
+            Operation::Get,
+            Outcome::Hit,
+            began.elapsed(),
+        );
+        tracing::debug!("{} cache hit: {}", title(key.kind()), Id(key));
+    }
+
+    pub(crate) fn tell(&self, key: Key, tier: Tier, outcome: Outcome, began: Instant) {
+        self.count((key.kind(), tier), Operation::Get, outcome, began.elapsed());
+        tracing::debug!(
+            result = outcome.as_str(),
+            "{} cache miss: {}",
+            title(key.kind()),
+            Id(key)
+        );
+    }
+
+    fn tell_fill(&self, key: Key, tier: Tier, filled: Result<bool, Fault>, began: Instant) {
+        let outcome = match filled {
+            Ok(true) => {
+                tracing::debug!("Cached {}: {}", name(key.kind()), Id(key));
+                Outcome::Ok
+            }
+            Ok(false) => Outcome::Refused,
+            Err(_) => Outcome::Error,
+        };
+        self.count((key.kind(), tier), Operation::Set, outcome, began.elapsed());
+    }
+}
+
+/// Why a text in Redis is of no use.
+enum Unfit {
+    Spoiled,
+    Foreign,
+}
+
+enum Lease<V> {
+    Value(V),
+    Granted(Arc<Epoch>, crate::remote::Token),
+    None,
+}
+
+/// The id alone, as the log shows it.
+pub(crate) struct Id(pub(crate) Key);
+
+impl std::fmt::Display for Id {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = Key::new(Kind::Message, self.0.id()).to_string();
+        f.write_str(text.strip_prefix("message:").unwrap_or(&text))
+    }
+}
+
+impl Errand {
+    fn new(asked: &Asked<'_>, spoiled: Option<Raw>, left: Duration) -> Self {
+        Self {
+            key: asked.key,
+            owner: asked.owner.into(),
+            spoiled,
+            left,
+        }
+    }
+}
+
+impl Copies {
+    /// Whether the connection that hears is live, and to the process of this epoch.
+    fn hears(&self, epoch: &Epoch) -> bool {
+        self.near.is_live() && self.tracking.identity().as_ref() == Some(&epoch.remote)
+    }
+
+    fn mark(&self, key: Key, epoch: &Epoch) -> Option<u64> {
+        if self.hears(epoch) {
+            self.near.mark(key)
+        } else {
+            None
+        }
+    }
+}
+
+fn from_database<V>(row: Option<V>) -> Option<Found<V>> {
+    row.map(|value| Found::new(Answer::Value(value), Source::Database))
+}

@@ -1,0 +1,47 @@
+-- ARGV: token, its life in ms, 'one' or 'list', the longest list, what the caller found spoiled ('none', 'one' or 'list'), and
+-- that, element by element. Answers {1, value}, {0} if a write is under way, or {2} if the lease is taken.
+local list = ARGV[3] == 'list'
+
+local function same(value)
+  if ARGV[5] ~= ARGV[3] then
+    return false
+  end
+  if not list then
+    return value == ARGV[6]
+  end
+  if #value ~= #ARGV - 5 then
+    return false
+  end
+  for i, element in ipairs(value) do
+    if element ~= ARGV[i + 5] then
+      return false
+    end
+  end
+  return true
+end
+
+sweep()
+local busy = has('w:')
+local value
+if list then
+  value = redis.pcall('LRANGE', KEYS[1], 0, ARGV[4] - 1)
+else
+  value = redis.pcall('GET', KEYS[1])
+end
+if type(value) == 'table' and value.err then
+  redis.call('DEL', KEYS[1])
+elseif value and not (list and #value == 0) then
+  if not same(value) then
+    return {1, value}
+  end
+  -- The list under the mark of a write that is under way is a miss, but that write will go on with it.
+  if not (busy and list and string.sub(value[1], 1, 10) == '{"fence":"') then
+    redis.call('DEL', KEYS[1])
+  end
+end
+if busy then
+  return {0}
+end
+drop_readers()
+add('r:' .. ARGV[1], ARGV[2])
+return {2}
