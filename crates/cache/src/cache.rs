@@ -184,7 +184,7 @@ impl Cache {
     }
 
     /// Tells how long every operation took, besides counting it.
-    pub fn watch(&self, watcher: impl Fn(&Sample, Duration) + Send + Sync + 'static) {
+    pub fn watch(&self, watcher: impl Fn(Sample, Duration) + Send + Sync + 'static) {
         self.stats.watch(Box::new(watcher));
     }
 
@@ -228,7 +228,7 @@ impl Cache {
             operation,
             outcome,
         };
-        self.stats.count(&sample, took);
+        self.stats.count(sample, took);
     }
 }
 

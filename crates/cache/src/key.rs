@@ -94,17 +94,16 @@ impl fmt::Display for Key {
             Kind::Conversation => ("conversation:", ""),
             Kind::Messages => ("conversation:", ":messages"),
         };
-        let (a, b, c, d, e) = (
+        // As a UUID is written.
+        let id = format_args!(
+            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
             self.id >> 96,
             (self.id >> 80) & 0xffff,
             (self.id >> 64) & 0xffff,
             (self.id >> 48) & 0xffff,
             self.id & 0xffff_ffff_ffff,
         );
-        write!(
-            f,
-            "{prefix}{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}{suffix}"
-        )
+        write!(f, "{prefix}{id}{suffix}")
     }
 }
 

@@ -320,7 +320,7 @@ impl Cache {
             let entry = codec.owner(&value).filter(|_| fits).map(|o| (o, held));
             let began = Instant::now();
             let filled = near.fill((key, token), entry, ALONE, self.settings.ttl(key.kind()));
-            self.tell_fill(key, Tier::Memory, Ok(filled), began);
+            self.tell_fill(key, Tier::Memory, &Ok(filled), began);
         }
         Ok(from_database(Some(value)))
     }
@@ -363,7 +363,7 @@ impl Cache {
                 let raw = raw.stamped(epoch.number);
                 let ttl = cache.settings.ttl(key.kind());
                 let filled = remote.fill(key, &epoch, token, &raw, ttl).await;
-                cache.tell_fill(key, Tier::Redis, filled, began);
+                cache.tell_fill(key, Tier::Redis, &filled, began);
             });
         }
         Ok(from_database(Some(value)))
@@ -482,7 +482,7 @@ impl Cache {
         );
     }
 
-    fn tell_fill(&self, key: Key, tier: Tier, filled: Result<bool, Fault>, began: Instant) {
+    fn tell_fill(&self, key: Key, tier: Tier, filled: &Result<bool, Fault>, began: Instant) {
         let outcome = match filled {
             Ok(true) => {
                 tracing::debug!("Cached {}: {}", name(key.kind()), Id(key));

@@ -45,9 +45,9 @@ pub struct Ttls {
 impl Default for Ttls {
     fn default() -> Self {
         Self {
-            message: Duration::from_secs(300),
-            conversation: Duration::from_secs(300),
-            messages: Duration::from_secs(3600),
+            message: Duration::from_mins(5),
+            conversation: Duration::from_mins(5),
+            messages: Duration::from_hours(1),
         }
     }
 }

@@ -113,7 +113,7 @@ pub struct Sample {
 
 const SERIES: usize = Kind::ALL.len() * Tier::ALL.len() * Operation::ALL.len() * Outcome::ALL.len();
 
-type Watcher = Box<dyn Fn(&Sample, Duration) + Send + Sync>;
+type Watcher = Box<dyn Fn(Sample, Duration) + Send + Sync>;
 
 /// Counts of everything, since the start.
 pub(crate) struct Stats {
@@ -122,13 +122,13 @@ pub(crate) struct Stats {
     watcher: OnceLock<Watcher>,
 }
 
-fn index(sample: &Sample) -> usize {
+fn index(sample: Sample) -> usize {
     let Sample {
         kind,
         tier,
         operation,
         outcome,
-    } = *sample;
+    } = sample;
     ((kind.index() * Tier::ALL.len() + tier as usize) * Operation::ALL.len() + operation as usize)
         * Outcome::ALL.len()
         + outcome as usize
@@ -146,7 +146,7 @@ impl Stats {
         let _ = self.watcher.set(watcher);
     }
 
-    pub(crate) fn count(&self, sample: &Sample, took: Duration) {
+    pub(crate) fn count(&self, sample: Sample, took: Duration) {
         self.counts[index(sample)].fetch_add(1, Ordering::Relaxed);
         if let Some(watcher) = self.watcher.get() {
             watcher(sample, took);
@@ -166,7 +166,7 @@ impl Stats {
                             operation,
                             outcome,
                         };
-                        let count = self.counts[index(&sample)].load(Ordering::Relaxed);
+                        let count = self.counts[index(sample)].load(Ordering::Relaxed);
                         if count > 0 {
                             counts.push((sample, count));
                         }
@@ -199,7 +199,7 @@ mod tests {
                             outcome,
                         };
                         for _ in 0..n {
-                            stats.count(&sample, Duration::ZERO);
+                            stats.count(sample, Duration::ZERO);
                         }
                         expected.push((sample, n));
                     }

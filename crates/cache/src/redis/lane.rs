@@ -34,8 +34,12 @@ impl Link {
         // Taken for good: nobody checks it out again, and what breaks is not given back.
         let pooled = pool.get().await.map_err(pool_fault)?;
         let mut connection = Connection::take(pooled);
-        let process = info::process(&mut connection).await.map_err(|e| fault(&e))?;
-        scripts::load(&mut connection).await.map_err(|e| fault(&e))?;
+        let process = info::process(&mut connection)
+            .await
+            .map_err(|e| fault(&e))?;
+        scripts::load(&mut connection)
+            .await
+            .map_err(|e| fault(&e))?;
         Ok(Self {
             connection,
             process: RwLock::new(process),

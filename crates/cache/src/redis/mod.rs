@@ -1,1 +1,24 @@
 //! The shared tier in Redis.
+//!
+//! - A few connections, shared by all and called lanes; a key always takes the same one, so that what is asked of it arrives in
+//!   the order in which it was asked.
+//! - A lane knows which process it is to, since it asks before anything else; what is meant for another one is refused.
+//! - Everything that changes a key is one script of the value and its lease, so of one slot, in `lua/`.
+//! - Nothing is tried twice: whoever asks is told that it failed, and does without.
+//!
+//! To add a command: a script and the function in `scripts.rs` that writes it down; then a method of [`Tier`].
+
+mod breaker;
+mod cluster;
+mod fault;
+mod info;
+mod lane;
+mod node;
+mod scripts;
+mod settings;
+mod slot;
+mod tier;
+
+pub use breaker::BreakerState;
+pub use settings::{BadSettings, Node, Settings};
+pub use tier::Tier;

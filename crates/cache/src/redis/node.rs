@@ -28,8 +28,7 @@ impl Node {
             .set_response_timeout(None)
             .set_connection_timeout(None)
             .set_pipeline_buffer_size(QUEUE);
-        let manager =
-            Manager::new_with_config(address, config).map_err(|_| BadSettings::Url)?;
+        let manager = Manager::new_with_config(address, config).map_err(|_| BadSettings::Url)?;
         let connections = connections.max(1);
         let pool = Pool::builder(manager)
             .max_size(connections)

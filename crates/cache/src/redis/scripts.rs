@@ -83,13 +83,7 @@ pub(super) fn acquire(key: Key, token: Token, spoiled: Option<&Raw>, max: usize)
 }
 
 /// `None` if the value has not the shape of its kind.
-pub(super) fn fill(
-    key: Key,
-    token: Token,
-    value: &Raw,
-    ttl: Duration,
-    max: usize,
-) -> Option<Cmd> {
+pub(super) fn fill(key: Key, token: Token, value: &Raw, ttl: Duration, max: usize) -> Option<Cmd> {
     let fits = match value {
         Raw::One(_) => shape(key.kind()) == "one",
         Raw::List(_) => shape(key.kind()) == "list",
@@ -153,7 +147,10 @@ pub(super) async fn load(connection: &mut MultiplexedConnection) -> RedisResult<
 }
 
 /// Runs one.
-pub(super) async fn run(connection: &mut MultiplexedConnection, command: &Cmd) -> RedisResult<Value> {
+pub(super) async fn run(
+    connection: &mut MultiplexedConnection,
+    command: &Cmd,
+) -> RedisResult<Value> {
     match command.query_async(connection).await {
         Err(error) if is_unknown_script(&error) => {
             load(connection).await?;
@@ -164,7 +161,10 @@ pub(super) async fn run(connection: &mut MultiplexedConnection, command: &Cmd) -
 }
 
 /// Runs several in one go; the first error of any.
-pub(super) async fn run_all(connection: &mut MultiplexedConnection, commands: Vec<Cmd>) -> RedisResult<()> {
+pub(super) async fn run_all(
+    connection: &mut MultiplexedConnection,
+    commands: Vec<Cmd>,
+) -> RedisResult<()> {
     let unknown = attempt(connection, commands).await?;
     if unknown.is_empty() {
         return Ok(());
@@ -179,7 +179,10 @@ pub(super) async fn run_all(connection: &mut MultiplexedConnection, commands: Ve
 }
 
 /// Those that the server does not know.
-async fn attempt(connection: &mut MultiplexedConnection, commands: Vec<Cmd>) -> RedisResult<Vec<Cmd>> {
+async fn attempt(
+    connection: &mut MultiplexedConnection,
+    commands: Vec<Cmd>,
+) -> RedisResult<Vec<Cmd>> {
     let mut all = pipe();
     all.ignore_errors();
     for command in &commands {

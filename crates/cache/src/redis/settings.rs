@@ -101,7 +101,9 @@ pub enum BadSettings {
     #[error("the authorities of Redis in {0} cannot be read: {1}")]
     Authorities(PathBuf, String),
     /// They are given, but would not be asked.
-    #[error("authorities are given, but the URL of Redis begins with redis://, so nothing would be encrypted")]
+    #[error(
+        "authorities are given, but the URL of Redis begins with redis://, so nothing would be encrypted"
+    )]
     Plain,
 }
 
@@ -130,8 +132,8 @@ fn address(url: &str, authorities: Option<&[u8]>) -> Result<ConnectionInfo, BadS
                 client_tls: None,
                 root_cert: Some(pem.to_vec()),
             };
-            let client = Client::build_with_tls(info, certificates)
-                .map_err(|_| BadSettings::Url)?;
+            let client =
+                Client::build_with_tls(info, certificates).map_err(|_| BadSettings::Url)?;
             client.get_connection_info().clone()
         }
     };
