@@ -10,7 +10,7 @@ BUF_VERSION := 1.75.0
 BUF_FOLDER := target/tools/buf-$(BUF_VERSION)
 BUF := $(BUF_FOLDER)/node_modules/.bin/buf
 
-.PHONY: help build run test lint fmt bench deny picture proto-baseline clean
+.PHONY: help build run test torture lint fmt bench deny picture proto-baseline clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -25,6 +25,11 @@ test: ## run every test, with throw-away Postgres and Redis servers
 	scripts/ensure-services.sh
 	cargo build --locked --bin parlance
 	scripts/test.sh
+
+torture: ## run the tests that look for lost, doubled and stale data for as long as it takes
+	scripts/ensure-services.sh
+	cargo build --locked --bin parlance
+	PARLANCE_TORTURE=1 cargo test --locked --package parlance-tests --test models -- --nocapture
 
 lint: $(BUF) ## check format, clippy, docs and the contract; changes nothing
 	cargo fmt --all --check

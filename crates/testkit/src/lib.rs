@@ -24,6 +24,7 @@ mod server;
 mod signal;
 mod sqlite;
 mod tools;
+mod torture;
 mod wait;
 
 pub use browser::Browser;
@@ -34,4 +35,5 @@ pub use process::{Builder, Finished, Parlance};
 pub use redis::Redis;
 pub use scratch::sweep;
 pub use sqlite::SqliteFile;
+pub use torture::torture;
 pub use wait::eventually;

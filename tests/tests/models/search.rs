@@ -1,0 +1,327 @@
+//! Breadth-first search through all states of a model.
+
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+
+use indexmap::IndexSet;
+
+/// What may be broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Broken {
+    /// R1: a read that began after a write was acknowledged returns something older.
+    StaleAfterAck,
+    /// R2, and not R1: a read returns something older than what a finished read had returned when it began.
+    NewThenOld,
+    /// R3: nothing happens any more, and the cache holds something older than the database until its time to live is over.
+    LeftStale,
+    /// L1: a write waits for longer than `G`, or for ever.
+    WaitsTooLong,
+    /// L2: an instance that reaches Redis does not serve from it again.
+    NeverServesAgain,
+}
+
+/// What is said of a row of rules.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Expect {
+    /// In all states together exactly these are broken.
+    Only(&'static [Broken]),
+    /// This can be broken, whatever else.
+    Breaks(Broken),
+}
+
+/// Nothing is broken in any state.
+pub(crate) const HOLDS: Expect = Expect::Only(&[]);
+
+/// A step from one state to the next.
+#[derive(Debug)]
+pub(crate) struct Step<S> {
+    /// What happens; empty unless it is asked for.
+    name: String,
+    next: S,
+    broken: Option<Broken>,
+}
+
+/// The steps from one state.
+#[derive(Debug)]
+pub(crate) struct Steps<S> {
+    named: bool,
+    found: Vec<Step<S>>,
+}
+
+impl<S: Clone> Steps<S> {
+    fn new(named: bool) -> Self {
+        Self {
+            named,
+            found: Vec::new(),
+        }
+    }
+
+    /// Where the first of these steps leads.
+    pub(crate) fn first(all: impl FnOnce(&mut Self)) -> Option<S> {
+        let mut steps = Self::new(false);
+        all(&mut steps);
+        steps.found.into_iter().next().map(|step| step.next)
+    }
+
+    /// From this state one may go to what the change makes of it.
+    pub(crate) fn step(
+        &mut self,
+        name: impl FnOnce() -> String,
+        from: &S,
+        change: impl FnOnce(&mut S),
+    ) {
+        self.step_that_breaks(None, name, from, change);
+    }
+
+    /// The same, and by that something may be broken.
+    pub(crate) fn step_that_breaks(
+        &mut self,
+        broken: Option<Broken>,
+        name: impl FnOnce() -> String,
+        from: &S,
+        change: impl FnOnce(&mut S),
+    ) {
+        let mut next = from.clone();
+        change(&mut next);
+        let name = if self.named { name() } else { String::new() };
+        self.found.push(Step { name, next, broken });
+    }
+}
+
+/// A protocol, small enough to be searched.
+pub(crate) trait Model {
+    /// Everything there is.
+    type State: Clone + Eq + Hash;
+
+    /// How it begins.
+    fn start(&self) -> Self::State;
+
+    /// All that may happen next.
+    fn steps(&self, state: &Self::State, steps: &mut Steps<Self::State>);
+
+    /// What is broken in a state, whatever led to it.
+    fn broken(&self, _: &Self::State) -> Option<Broken> {
+        None
+    }
+}
+
+/// What was found.
+#[derive(Debug)]
+struct Search<S> {
+    states: IndexSet<S, BuildHasherDefault<Quick>>,
+    /// For each state the one that it was reached from first.
+    before: Vec<u32>,
+    /// Each broken promise with the shortest way to it: the last state, and the step from there if it takes one.
+    broken: Vec<(Broken, usize, Option<usize>)>,
+    /// Whether it ended early, since what was looked for had been found.
+    early: bool,
+}
+
+fn search<M: Model>(model: &M, expect: Expect) -> Search<M::State> {
+    let mut search = Search {
+        states: IndexSet::default(),
+        before: vec![0],
+        broken: Vec::new(),
+        early: false,
+    };
+    search.states.insert(model.start());
+    let mut steps = Steps::new(false);
+    let mut at = 0;
+    while let Some(state) = search.states.get_index(at) {
+        let here = model.broken(state);
+        model.steps(state, &mut steps);
+        search.note(here, at, None);
+        for (number, step) in steps.found.drain(..).enumerate() {
+            search.note(step.broken, at, Some(number));
+            if search.states.insert(step.next) {
+                search
+                    .before
+                    .push(u32::try_from(at).expect("fewer states than that"));
+            }
+        }
+        if search.is_enough(expect) {
+            search.early = true;
+            break;
+        }
+        at += 1;
+    }
+    search
+}
+
+impl<S: Clone + Eq + Hash> Search<S> {
+    fn note(&mut self, broken: Option<Broken>, state: usize, step: Option<usize>) {
+        if let Some(broken) = broken
+            && !self.has(broken)
+        {
+            self.broken.push((broken, state, step));
+        }
+    }
+
+    fn has(&self, broken: Broken) -> bool {
+        self.broken.iter().any(|(found, ..)| *found == broken)
+    }
+
+    /// The search may end: it cannot come out otherwise any more.
+    fn is_enough(&self, expect: Expect) -> bool {
+        match expect {
+            Expect::Only(expected) => self.broken.iter().any(|(b, ..)| !expected.contains(b)),
+            Expect::Breaks(broken) => self.has(broken),
+        }
+    }
+
+    fn is_as(&self, expect: Expect) -> bool {
+        match expect {
+            Expect::Only(expected) => !self.early && self.broken.len() == expected.len(),
+            Expect::Breaks(broken) => self.has(broken),
+        }
+    }
+
+    /// What happens on the way to a state and by the step from it.
+    fn way<M: Model<State = S>>(&self, model: &M, to: usize, last: Option<usize>) -> Vec<String> {
+        let mut names = Vec::new();
+        let steps_from = |state: usize| {
+            let mut steps = Steps::new(true);
+            model.steps(&self.states[state], &mut steps);
+            steps.found
+        };
+        if let Some(last) = last {
+            names.extend(steps_from(to).into_iter().nth(last).map(|s| s.name));
+        }
+        let mut at = to;
+        while at != 0 {
+            let before = self.before[at] as usize;
+            let step = steps_from(before)
+                .into_iter()
+                .find(|step| step.next == self.states[at]);
+            names.extend(step.map(|step| step.name));
+            at = before;
+        }
+        names.reverse();
+        names
+    }
+}
+
+/// Searches one row and says what came of it; panics with the shortest counter-example if it is not as expected.
+#[expect(
+    clippy::print_stdout,
+    reason = "what was searched is told beside what came of it"
+)]
+fn check<M: Model>(name: &str, model: &M, expect: Expect) {
+    let started = std::time::Instant::now();
+    let search = search(model, expect);
+    let found: Vec<Broken> = search.broken.iter().map(|(broken, ..)| *broken).collect();
+    println!(
+        "{name}: {} states{}, {:.1} s, broken: {found:?}",
+        search.states.len(),
+        if search.early { " and no more" } else { "" },
+        started.elapsed().as_secs_f32(),
+    );
+    if search.is_as(expect) {
+        return;
+    }
+    let ways: Vec<String> = (search.broken.iter())
+        .map(|(broken, state, step)| {
+            let way = search.way(model, *state, *step);
+            format!("{broken:?} in {} steps:\n  {}", way.len(), way.join("\n  "))
+        })
+        .collect();
+    let ways = ways.join("\n");
+    panic!("{name}: expected {expect:?}, found {found:?}\n{ways}");
+}
+
+/// Searches rows one after the other.
+pub(crate) fn check_all<M: Model>(rows: &[(&str, M, Expect)]) {
+    for (name, model, expect) in rows {
+        check(name, model, *expect);
+    }
+}
+
+/// Multiplies and rotates: the states are ours, so nobody chooses them to collide.
+#[derive(Debug, Default)]
+struct Quick(u64);
+
+impl Quick {
+    fn add(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+}
+
+impl Hasher for Quick {
+    fn write(&mut self, bytes: &[u8]) {
+        for eight in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..eight.len()].copy_from_slice(eight);
+            self.add(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u8(&mut self, value: u8) {
+        self.add(value.into());
+    }
+
+    fn write_usize(&mut self, value: usize) {
+        self.add(value as u64);
+    }
+
+    fn write_isize(&mut self, value: isize) {
+        self.add(value.cast_unsigned() as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        // The table looks at the upper bits and the lower ones.
+        self.0 ^ (self.0 >> 32)
+    }
+}
+
+mod tests {
+    use super::*;
+
+    /// Counts up by one or two; at some number it breaks.
+    struct Counter {
+        breaks_at: u8,
+    }
+
+    impl Model for Counter {
+        type State = u8;
+
+        fn start(&self) -> u8 {
+            0
+        }
+
+        fn steps(&self, state: &u8, steps: &mut Steps<u8>) {
+            for more in [1, 2] {
+                let next = (state + more).min(10);
+                let broken = (next == self.breaks_at).then_some(Broken::StaleAfterAck);
+                steps.step_that_breaks(broken, || format!("+{more}"), state, |s| *s = next);
+            }
+        }
+    }
+
+    #[test]
+    fn the_shortest_way_is_found() {
+        let model = Counter { breaks_at: 7 };
+        let found = search(&model, HOLDS);
+        let (_, state, step) = found.broken[0];
+        let way = found.way(&model, state, step);
+        assert_eq!(way.len(), 4, "{way:?}");
+    }
+
+    #[test]
+    fn all_states_are_searched() {
+        let found = search(&Counter { breaks_at: 99 }, HOLDS);
+        assert_eq!((found.states.len(), found.early), (11, false));
+        assert!(found.is_as(HOLDS));
+    }
+
+    #[test]
+    #[should_panic(expected = "expected Breaks(StaleAfterAck), found []")]
+    fn what_does_not_break_as_expected_is_told() {
+        let model = Counter { breaks_at: 99 };
+        check("counter", &model, Expect::Breaks(Broken::StaleAfterAck));
+    }
+
+    #[test]
+    #[should_panic(expected = "StaleAfterAck in 2 steps")]
+    fn what_breaks_is_told_with_its_way() {
+        check("counter", &Counter { breaks_at: 3 }, HOLDS);
+    }
+}
