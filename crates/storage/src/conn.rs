@@ -193,6 +193,11 @@ impl Database {
         }
     }
 
+    /// Whether every write takes its turn.
+    pub(crate) const fn has_one_writer(&self) -> bool {
+        matches!(self.pools, Pools::Sqlite { .. })
+    }
+
     /// A connection for one read.
     pub(crate) async fn reader(&self) -> StorageResult<Lease> {
         let conn = match &self.pools {

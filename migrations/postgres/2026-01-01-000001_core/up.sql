@@ -213,13 +213,14 @@ CREATE TABLE cache_instances (
     serves_until timestamptz NOT NULL
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 
--- At most one row: the number that values are stamped with, and the processes that hold them.
+-- One row: the number that values are stamped with, and the processes that hold them; none of them until they are recorded.
 CREATE TABLE cache_epoch (
     "only" boolean PRIMARY KEY CHECK ("only"),
-    number bigint NOT NULL CHECK (number > 0),
+    number bigint NOT NULL CHECK (number >= 0),
     remote text NOT NULL,
     recorded_at timestamptz NOT NULL
 );
+INSERT INTO cache_epoch ("only", number, remote, recorded_at) VALUES (true, 0, '', 'epoch');
 
 -- Keys that a committed write could not fence or release: whoever serves from the cache releases them first.
 -- Filled and emptied in bursts: vacuumed by count.
@@ -232,3 +233,4 @@ CREATE TABLE cache_pending (
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 CREATE INDEX cache_pending_of_token ON cache_pending (token);
 CREATE INDEX cache_pending_retired ON cache_pending (id) WHERE retired;
+CREATE INDEX cache_pending_waiting ON cache_pending (id) WHERE NOT retired;

@@ -210,13 +210,14 @@ CREATE TABLE cache_instances (
     serves_until integer NOT NULL
 );
 
--- At most one row: the number that values are stamped with, and the processes that hold them.
+-- One row: the number that values are stamped with, and the processes that hold them; none of them until they are recorded.
 CREATE TABLE cache_epoch (
     only integer PRIMARY KEY CHECK (only = 1),
-    number integer NOT NULL CHECK (number > 0),
+    number integer NOT NULL CHECK (number >= 0),
     remote text NOT NULL,
     recorded_at integer NOT NULL
 );
+INSERT INTO cache_epoch (only, number, remote, recorded_at) VALUES (1, 0, '', 0);
 
 -- Keys that a committed write could not fence or release: whoever serves from the cache releases them first.
 CREATE TABLE cache_pending (
@@ -228,3 +229,4 @@ CREATE TABLE cache_pending (
 );
 CREATE INDEX cache_pending_of_token ON cache_pending (token);
 CREATE INDEX cache_pending_retired ON cache_pending (id) WHERE retired;
+CREATE INDEX cache_pending_waiting ON cache_pending (id) WHERE NOT retired;

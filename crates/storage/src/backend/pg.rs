@@ -6,11 +6,13 @@ use diesel::sql_types::Text;
 use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, TransactionManager};
 
 use crate::feed::{Position, Snapshot, Start};
-use crate::fields::{Xid, sql::TransactionId};
+use crate::fields::Xid;
+use crate::fields::sql::{TransactionId, Uid};
 use crate::keyset::{after, up_to};
 use crate::prepared::prepared;
+use crate::rows::cache::{NewPendingRow, RenewalRow, RenewedRow};
 use crate::rows::feed::FeedRow;
-use crate::schema::feed;
+use crate::schema::{cache_pending, feed};
 
 pub(crate) type Conn = AsyncPgConnection;
 pub(crate) type Db = diesel::pg::Pg;
@@ -49,6 +51,22 @@ macro_rules! skipping_locked {
     };
 }
 
+/// A select whose rows cannot change until the end of the transaction, though others may hold them likewise.
+macro_rules! shared {
+    ($query:expr) => {
+        $query.for_share()
+    };
+}
+
+/// The database's clock, which is the same for all instances; a number of microseconds later.
+macro_rules! from_now {
+    ($micros:expr) => {
+        diesel::dsl::sql::<$crate::fields::sql::Moment>("(clock_timestamp() + ")
+            .bind::<diesel::sql_types::BigInt, _>($micros)
+            .sql(" * interval '1 microsecond')")
+    };
+}
+
 #[path = "../queries/mod.rs"]
 pub(crate) mod queries;
 
@@ -68,6 +86,47 @@ pub(crate) async fn rollback(c: &mut Conn) -> QueryResult<()> {
 pub(crate) fn distrust(c: &mut Conn) {
     <AnsiTransactionManager as TransactionManager<Conn>>::transaction_manager_status_mut(c)
         .set_in_error();
+}
+
+/// Every instance runs it twice a second, so it is one statement. The epoch's row is kept as it is until the commit: whoever
+/// records another waits, and reads the clock only then, so that a renewal is under an epoch that is in force or not at all.
+const RENEW: &str = "\
+    WITH epoch AS ( \
+        SELECT number, remote, recorded_at + $4 * interval '1 microsecond' <= clock_timestamp() AS in_force \
+        FROM cache_epoch FOR SHARE \
+    ), renewed AS ( \
+        INSERT INTO cache_instances (id, memory, alive_until, serves_until) \
+        SELECT $1, false, clock_timestamp() + $3 * interval '1 microsecond', \
+            clock_timestamp() + $4 * interval '1 microsecond' \
+        FROM epoch WHERE remote = $2 AND in_force \
+        ON CONFLICT (id) DO UPDATE \
+        SET alive_until = excluded.alive_until, serves_until = excluded.serves_until \
+        RETURNING id \
+    ), forgotten AS ( \
+        DELETE FROM cache_pending WHERE EXISTS (SELECT FROM renewed) AND id IN ( \
+            SELECT id FROM cache_pending WHERE retired ORDER BY id LIMIT $5 FOR UPDATE SKIP LOCKED) \
+    ) \
+    SELECT number, remote, EXISTS (SELECT FROM renewed) AS renewed FROM epoch";
+
+/// Renews what an instance may serve, if the epoch allows it.
+pub(crate) async fn renew_cache(c: &mut Conn, renewal: &RenewalRow) -> QueryResult<RenewedRow> {
+    use diesel::sql_types::BigInt;
+    let statement = diesel::sql_query(RENEW)
+        .bind::<Uid, _>(renewal.id)
+        .bind::<Text, _>(&renewal.remote)
+        .bind::<BigInt, _>(renewal.alive)
+        .bind::<BigInt, _>(renewal.serve)
+        .bind::<BigInt, _>(renewal.forget);
+    prepared(statement).get_result(c).await
+}
+
+/// Keys that wait to be released: one statement for all, since a write waits for it.
+pub(crate) async fn add_pending(c: &mut Conn, rows: &[NewPendingRow]) -> QueryResult<()> {
+    diesel::insert_into(cache_pending::table)
+        .values(rows.to_vec())
+        .execute(c)
+        .await
+        .map(|_| ())
 }
 
 /// Events after a position, and the oldest transaction that still ran when they were read, in one snapshot.

@@ -7,8 +7,9 @@ use diesel_async::{RunQueryDsl, TransactionManager};
 
 use crate::feed::{Position, Start};
 use crate::fields::Xid;
+use crate::rows::cache::{NewPendingRow, RenewalRow, RenewedRow};
 use crate::rows::feed::FeedRow;
-use crate::schema::feed;
+use crate::schema::{cache_pending, feed};
 
 pub(crate) type Conn = SyncConnectionWrapper<SqliteConnection>;
 pub(crate) type Db = diesel::sqlite::Sqlite;
@@ -38,6 +39,24 @@ macro_rules! skipping_locked {
     };
 }
 
+/// There is one writer: nothing changes meanwhile.
+macro_rules! shared {
+    ($query:expr) => {
+        $query
+    };
+}
+
+/// The clock of the machine, which has only this one instance; a number of microseconds later.
+macro_rules! from_now {
+    ($micros:expr) => {
+        diesel::dsl::sql::<$crate::fields::sql::Moment>(
+            "(CAST(unixepoch('subsec') * 1000000 AS INTEGER) + ",
+        )
+        .bind::<diesel::sql_types::BigInt, _>($micros)
+        .sql(")")
+    };
+}
+
 #[path = "../queries/mod.rs"]
 pub(crate) mod queries;
 
@@ -56,6 +75,43 @@ pub(crate) async fn commit(c: &mut Conn) -> QueryResult<()> {
 
 pub(crate) async fn rollback(c: &mut Conn) -> QueryResult<()> {
     <Manager as TransactionManager<Conn>>::rollback_transaction(c).await
+}
+
+/// Renews what an instance may serve, if the epoch allows it: the twin of the one statement of Postgres. Within a transaction.
+pub(crate) async fn renew_cache(c: &mut Conn, renewal: &RenewalRow) -> QueryResult<RenewedRow> {
+    let in_force = queries::cache::epoch_in_force(c, renewal.serve).await?;
+    let (number, remote) = queries::cache::epoch(c).await?;
+    let renewed = in_force == Some(number) && remote == renewal.remote;
+    if renewed {
+        queries::cache::renew(c, renewal.id, false, renewal.alive, renewal.serve).await?;
+        forget_retired(c, renewal.forget).await?;
+    }
+    Ok(RenewedRow {
+        number,
+        remote,
+        renewed,
+    })
+}
+
+/// Keys that wait to be released: one statement each, since nothing is far here.
+pub(crate) async fn add_pending(c: &mut Conn, rows: &[NewPendingRow]) -> QueryResult<()> {
+    for row in rows {
+        diesel::insert_into(cache_pending::table)
+            .values(row.clone())
+            .execute(c)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn forget_retired(c: &mut Conn, limit: i64) -> QueryResult<()> {
+    let oldest = cache_pending::table
+        .filter(cache_pending::retired)
+        .order(cache_pending::id)
+        .limit(limit)
+        .select(cache_pending::id);
+    let oldest: Vec<i64> = oldest.load(c).await?;
+    queries::cache::delete_pending(c, oldest).await
 }
 
 /// Events after a position. One writer: whatever is visible is final, so there is no horizon.

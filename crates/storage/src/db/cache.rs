@@ -1,9 +1,245 @@
-//! What the instances tell one another for the cache.
+//! What the instances tell one another for the cache: who lives and until when they serve, which processes hold the values, and
+//! which keys wait to be released.
+//!
+//! The database's clock decides everything. A renewal keeps the epoch's row as it is until it has committed, and whoever records
+//! another epoch locks the row before it reads the clock: so whatever is served under the old one ends within
+//! [`CacheTimes::serve`] of the record, and nothing is served under the new one before.
 
-use crate::conn::Lease;
-use crate::error::StorageResult;
-use crate::rows::cache::NewPendingRow;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::conn::{Database, Lease};
+use crate::error::{StorageError, StorageResult};
+use crate::fields::{Id, Instant};
+use crate::rows::cache::{NewPendingRow, RenewalRow, RenewedRow};
 use crate::tx::PendingKeys;
+
+/// How many retired rows go with one renewal: few enough that it stays quick.
+const FORGET: i64 = 1000;
+/// How many rows one statement deletes.
+const CHUNK: usize = 1000;
+
+/// How long things hold, by the database's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheTimes {
+    /// How long an instance may serve after it has renewed; until an epoch is that old, nobody serves under it.
+    pub serve: Duration,
+    /// How long an instance that has told of itself counts as alive.
+    pub alive: Duration,
+    /// After which silence an instance is forgotten.
+    pub forget: Duration,
+}
+
+/// What an instance learns of the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheRegistered {
+    /// Others that live.
+    pub others: u64,
+    /// For as long as an instance may serve, nobody has held values; whoever wants to must be recorded first.
+    pub free: bool,
+    /// How long another instance that keeps values in its own memory may still serve.
+    pub memory_serves: Duration,
+}
+
+/// What came of renewing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CacheRenewal {
+    /// It is renewed under this epoch.
+    Renewed {
+        /// Its number.
+        epoch: i64,
+    },
+    /// Somebody else was recorded; now it is whoever answers, under the next number.
+    Recorded,
+    /// The epoch is too young, or was recorded just now by another instance.
+    TooYoung,
+}
+
+/// A key that waits to be released.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingKey {
+    /// Its row.
+    pub id: i64,
+    /// The key.
+    pub key: String,
+    /// Whose write it was.
+    pub token: String,
+}
+
+impl Database {
+    /// Tells that an instance lives, and whether it keeps values in its own memory; learns of the others.
+    pub async fn cache_register(
+        &self,
+        instance: Uuid,
+        memory: bool,
+        times: CacheTimes,
+    ) -> StorageResult<CacheRegistered> {
+        let (id, alive, silent) = (Id(instance), micros(times.alive), micros(times.forget));
+        let mut lease = self.writer().await?;
+        on!(lease, |c, q| q::cache::register(c, id, memory, alive))?;
+        on!(lease, |c, q| q::cache::forget_instances(c, silent))?;
+        lease.commit().await?;
+        // Only now: of two that come at once, at least one must see the other.
+        let others = read!(self, |c, q| q::cache::others(c, id))?;
+        let memory = read!(self, |c, q| q::cache::memory_served_until(c, id))?;
+        let wait = micros(times.serve);
+        let free = read!(self, |c, q| q::cache::is_free(c, wait))?;
+        Ok(CacheRegistered {
+            others: u64::try_from(others).unwrap_or(0),
+            free,
+            memory_serves: remaining(memory),
+        })
+    }
+
+    /// Renews what an instance may serve if the recorded one answers and its epoch is in force; with another one recorded, this
+    /// one is recorded under the next number.
+    pub async fn cache_renew(
+        &self,
+        instance: Uuid,
+        answering: &str,
+        times: CacheTimes,
+    ) -> StorageResult<CacheRenewal> {
+        let renewal = RenewalRow {
+            id: Id(instance),
+            remote: answering.to_owned(),
+            alive: micros(times.alive),
+            serve: micros(times.serve),
+            forget: FORGET,
+        };
+        let RenewedRow {
+            number,
+            remote,
+            renewed,
+        } = self.renewed(&renewal).await?;
+        if renewed {
+            return Ok(CacheRenewal::Renewed { epoch: number });
+        }
+        if remote == answering {
+            return Ok(CacheRenewal::TooYoung);
+        }
+        let mut lease = self.writer().await?;
+        if on!(lease, |c, q| q::cache::lock_epoch(c, number))?.is_none() {
+            lease.rollback().await?;
+            return Ok(CacheRenewal::TooYoung);
+        }
+        on!(lease, |c, q| q::cache::record(c, number, answering))?;
+        lease.commit().await?;
+        Ok(CacheRenewal::Recorded)
+    }
+
+    async fn renewed(&self, renewal: &RenewalRow) -> StorageResult<RenewedRow> {
+        if self.has_one_writer() {
+            let mut lease = self.writer().await?;
+            let renewed = on_backend!(lease, renew_cache(renewal))?;
+            lease.commit().await?;
+            Ok(renewed)
+        } else {
+            // One statement, which is a transaction by itself and can be repeated.
+            read!(self, renew_cache(renewal))
+        }
+    }
+
+    /// Renews what an instance may serve from its own memory.
+    pub async fn cache_renew_memory(&self, instance: Uuid, times: CacheTimes) -> StorageResult<()> {
+        let (id, alive, serve) = (Id(instance), micros(times.alive), micros(times.serve));
+        let mut lease = self.writer().await?;
+        on!(lease, |c, q| q::cache::renew(c, id, true, alive, serve))?;
+        lease.commit().await
+    }
+
+    /// The keys that wait, oldest first; also those whose epoch has ended, for whoever serves under none.
+    pub async fn cache_pending(
+        &self,
+        retired_too: bool,
+        limit: i64,
+    ) -> StorageResult<Vec<PendingKey>> {
+        let rows = read!(self, |c, q| q::cache::pending(c, retired_too, limit))?;
+        let row = |(id, key, token)| PendingKey { id, key, token };
+        Ok(rows.into_iter().map(row).collect())
+    }
+
+    /// Deletes exactly these rows, if the epoch still is this one and in force, or none is named; whether it did.
+    pub async fn cache_settle(
+        &self,
+        rows: &[i64],
+        epoch: Option<i64>,
+        times: CacheTimes,
+    ) -> StorageResult<bool> {
+        let mut lease = self.writer().await?;
+        if let Some(epoch) = epoch {
+            let wait = micros(times.serve);
+            if on!(lease, |c, q| q::cache::epoch_in_force(c, wait))? != Some(epoch) {
+                lease.rollback().await?;
+                return Ok(false);
+            }
+        }
+        for chunk in rows.chunks(CHUNK) {
+            on!(lease, |c, q| q::cache::delete_pending(c, chunk.to_vec()))?;
+        }
+        lease.commit().await?;
+        Ok(true)
+    }
+
+    /// Ends an epoch, if it still is the recorded one: the same process is recorded under the next number, and what waits now
+    /// needs no release any more; whether it did.
+    pub async fn cache_retire(&self, epoch: i64) -> StorageResult<bool> {
+        let mut lease = self.writer().await?;
+        let Some(remote) = on!(lease, |c, q| q::cache::lock_epoch(c, epoch))? else {
+            lease.rollback().await?;
+            return Ok(false);
+        };
+        end_epoch(lease, epoch, &remote).await
+    }
+
+    /// Ends the epoch and records that nobody holds values, if no instance may serve under it any more, somebody is recorded,
+    /// and that many rows wait; whether it did.
+    pub async fn cache_close(&self, at_least: i64) -> StorageResult<bool> {
+        let (epoch, remote) = read!(self, |c, q| q::cache::epoch(c))?;
+        if remote.is_empty() || !read!(self, |c, q| q::cache::as_many_wait(c, at_least))? {
+            return Ok(false);
+        }
+        let mut lease = self.writer().await?;
+        let locked = on!(lease, |c, q| q::cache::lock_epoch(c, epoch))?;
+        // After the lock: whoever was renewing under the epoch has committed.
+        let until = on!(lease, |c, q| q::cache::shared_served_until(c))?;
+        let ended = locked.is_some() && remaining(until).is_zero();
+        if !ended {
+            lease.rollback().await?;
+            return Ok(false);
+        }
+        end_epoch(lease, epoch, "").await
+    }
+
+    /// Adds keys after the fact.
+    pub async fn cache_add_pending(&self, pending: &PendingKeys) -> StorageResult<()> {
+        let mut lease = self.writer().await?;
+        add_pending(&mut lease, pending).await?;
+        lease.commit().await
+    }
+
+    /// How long any instance may still serve.
+    pub async fn cache_served_for(&self) -> StorageResult<Duration> {
+        let until = read!(self, |c, q| q::cache::served_until(c))?;
+        Ok(remaining(until))
+    }
+
+    /// Whether keys of this write wait.
+    pub async fn cache_token_waits(&self, token: &str) -> StorageResult<bool> {
+        read!(self, |c, q| q::cache::token_waits(c, token))
+    }
+}
+
+/// Within a transaction that holds the epoch. The rows stay until the next one is in force: until then somebody may serve under
+/// this one, and their writers wait for it.
+async fn end_epoch(mut lease: Lease, epoch: i64, next: &str) -> StorageResult<bool> {
+    on!(lease, |c, q| q::cache::retire_pending(c))?;
+    if !on!(lease, |c, q| q::cache::record(c, epoch, next))? {
+        return Err(StorageError::Conflict("the epoch moved on".to_owned()));
+    }
+    lease.commit().await?;
+    Ok(true)
+}
 
 pub(crate) async fn add_pending(lease: &mut Lease, pending: &PendingKeys) -> StorageResult<()> {
     let PendingKeys { keys, token } = pending;
@@ -13,5 +249,18 @@ pub(crate) async fn add_pending(lease: &mut Lease, pending: &PendingKeys) -> Sto
         retired: false,
     };
     let rows: Vec<_> = keys.iter().map(row).collect();
-    on!(*lease, |c, q| q::cache::add_pending(c, &rows))
+    for chunk in rows.chunks(CHUNK) {
+        on_backend!(*lease, add_pending(chunk))?;
+    }
+    Ok(())
+}
+
+fn micros(length: Duration) -> i64 {
+    i64::try_from(length.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// What is left until then; nothing if it is over, or never was.
+fn remaining((until, now): (Option<Instant>, Instant)) -> Duration {
+    let micros = until.map_or(0, |until| until.0.saturating_sub(now.0));
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }

@@ -1,18 +1,227 @@
-//! What the instances tell one another for the cache, of the whole installation.
+//! What the instances tell one another for the cache, of the whole installation. Every time is the database's own clock; lengths
+//! are in microseconds.
 
+use diesel::dsl::{max, not};
 use diesel::prelude::*;
+use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
 
 use super::Conn;
-use crate::rows::cache::NewPendingRow;
-use crate::schema::cache_pending;
+use crate::fields::{Id, Instant};
+use crate::prepared::prepared;
+use crate::schema::{cache_epoch, cache_instances, cache_pending};
 
-pub(crate) async fn add_pending(c: &mut Conn, rows: &[NewPendingRow]) -> QueryResult<()> {
-    for row in rows {
-        diesel::insert_into(cache_pending::table)
-            .values(row.clone())
-            .execute(c)
-            .await?;
+/// How many other instances live.
+pub(crate) async fn others(c: &mut Conn, id: Id) -> QueryResult<i64> {
+    let living = cache_instances::table
+        .filter(cache_instances::id.ne(id))
+        .filter(cache_instances::alive_until.gt(from_now!(0)));
+    prepared(living.count()).get_result(c).await
+}
+
+/// Until when another instance that keeps values in its own memory may serve, and what time it is.
+pub(crate) async fn memory_served_until(
+    c: &mut Conn,
+    but: Id,
+) -> QueryResult<(Option<Instant>, Instant)> {
+    let until = cache_instances::table
+        .filter(cache_instances::memory)
+        .filter(cache_instances::id.ne(but))
+        .select((max(cache_instances::serves_until), from_now!(0)));
+    prepared(until).get_result(c).await
+}
+
+/// Until when any instance may serve what it shares with others, and what time it is.
+pub(crate) async fn shared_served_until(c: &mut Conn) -> QueryResult<(Option<Instant>, Instant)> {
+    let until = cache_instances::table
+        .filter(not(cache_instances::memory))
+        .select((max(cache_instances::serves_until), from_now!(0)));
+    prepared(until).get_result(c).await
+}
+
+/// Until when any instance may serve, and what time it is.
+pub(crate) async fn served_until(c: &mut Conn) -> QueryResult<(Option<Instant>, Instant)> {
+    let until = cache_instances::table.select((max(cache_instances::serves_until), from_now!(0)));
+    prepared(until).get_result(c).await
+}
+
+/// The epoch, and who holds its values; nobody does where that is empty.
+pub(crate) async fn epoch(c: &mut Conn) -> QueryResult<(i64, String)> {
+    cache_epoch::table
+        .select((cache_epoch::number, cache_epoch::remote))
+        .get_result(c)
+        .await
+}
+
+/// The epoch that is in force, if its last record was that long ago; none is recorded until the end of the transaction.
+pub(crate) async fn epoch_in_force(c: &mut Conn, wait: i64) -> QueryResult<Option<i64>> {
+    let epoch = shared!(
+        cache_epoch::table
+            .filter(cache_epoch::recorded_at.le(from_now!(-wait)))
+            .select(cache_epoch::number)
+    );
+    prepared(epoch).get_result(c).await.optional()
+}
+
+/// Whether for that long nobody has been able to hold values, and whoever wants to must be recorded first. Waits for one that
+/// is just being recorded: its time is of before.
+pub(crate) async fn is_free(c: &mut Conn, wait: i64) -> QueryResult<bool> {
+    let free = shared!(
+        cache_epoch::table
+            .filter(cache_epoch::remote.eq(""))
+            .filter(cache_epoch::recorded_at.le(from_now!(-wait)))
+            .select(cache_epoch::number)
+    );
+    let free: Option<i64> = prepared(free).get_result(c).await.optional()?;
+    Ok(free.is_some())
+}
+
+/// Locks the epoch if it still is this one, once all who renew under it have committed.
+pub(crate) async fn lock_epoch(c: &mut Conn, number: i64) -> QueryResult<Option<String>> {
+    locked!(
+        cache_epoch::table
+            .filter(cache_epoch::number.eq(number))
+            .select(cache_epoch::remote)
+    )
+    .get_result(c)
+    .await
+    .optional()
+}
+
+/// The rows that wait, oldest first, or also those of epochs that have ended.
+pub(crate) async fn pending(
+    c: &mut Conn,
+    retired_too: bool,
+    limit: i64,
+) -> QueryResult<Vec<(i64, String, String)>> {
+    let columns = (
+        cache_pending::id,
+        cache_pending::cache_key,
+        cache_pending::token,
+    );
+    let oldest = cache_pending::table
+        .order(cache_pending::id)
+        .limit(limit)
+        .select(columns);
+    if retired_too {
+        oldest.load(c).await
+    } else {
+        oldest.filter(not(cache_pending::retired)).load(c).await
     }
-    Ok(())
+}
+
+/// Whether that many rows wait.
+pub(crate) async fn as_many_wait(c: &mut Conn, at_least: i64) -> QueryResult<bool> {
+    if at_least <= 0 {
+        return Ok(true);
+    }
+    let last: Option<i64> = cache_pending::table
+        .filter(not(cache_pending::retired))
+        .order(cache_pending::id)
+        .offset(at_least.saturating_sub(1))
+        .limit(1)
+        .select(cache_pending::id)
+        .get_result(c)
+        .await
+        .optional()?;
+    Ok(last.is_some())
+}
+
+/// Whether rows of this token wait, of whatever epoch.
+pub(crate) async fn token_waits(c: &mut Conn, token: &str) -> QueryResult<bool> {
+    let rows = cache_pending::table.filter(cache_pending::token.eq(token));
+    diesel::select(diesel::dsl::exists(rows))
+        .get_result(c)
+        .await
+}
+
+/// An instance tells that it lives.
+pub(crate) async fn register(c: &mut Conn, id: Id, memory: bool, alive: i64) -> QueryResult<()> {
+    let row = (
+        cache_instances::id.eq(id),
+        cache_instances::memory.eq(memory),
+        cache_instances::alive_until.eq(from_now!(alive)),
+        cache_instances::serves_until.eq(from_now!(0)),
+    );
+    let upsert = diesel::insert_into(cache_instances::table)
+        .values(row)
+        .on_conflict(cache_instances::id)
+        .do_update()
+        .set((
+            cache_instances::memory.eq(excluded(cache_instances::memory)),
+            cache_instances::alive_until.eq(excluded(cache_instances::alive_until)),
+        ));
+    prepared(upsert).execute(c).await.map(|_| ())
+}
+
+/// An instance may serve for that long.
+pub(crate) async fn renew(
+    c: &mut Conn,
+    id: Id,
+    memory: bool,
+    alive: i64,
+    serve: i64,
+) -> QueryResult<()> {
+    let row = (
+        cache_instances::id.eq(id),
+        cache_instances::memory.eq(memory),
+        cache_instances::alive_until.eq(from_now!(alive)),
+        cache_instances::serves_until.eq(from_now!(serve)),
+    );
+    let upsert = diesel::insert_into(cache_instances::table)
+        .values(row)
+        .on_conflict(cache_instances::id)
+        .do_update()
+        .set((
+            cache_instances::alive_until.eq(excluded(cache_instances::alive_until)),
+            cache_instances::serves_until.eq(excluded(cache_instances::serves_until)),
+        ));
+    prepared(upsert).execute(c).await.map(|_| ())
+}
+
+/// Removes instances that have not told of themselves for that long; those that somebody else is removing are passed over.
+pub(crate) async fn forget_instances(c: &mut Conn, silent: i64) -> QueryResult<()> {
+    let dead: Vec<Id> = prepared(skipping_locked!(
+        cache_instances::table
+            .filter(cache_instances::alive_until.lt(from_now!(-silent)))
+            .filter(cache_instances::serves_until.lt(from_now!(-silent)))
+            .select(cache_instances::id)
+    ))
+    .load(c)
+    .await?;
+    if dead.is_empty() {
+        return Ok(());
+    }
+    diesel::delete(cache_instances::table.filter(cache_instances::id.eq_any(dead)))
+        .execute(c)
+        .await
+        .map(|_| ())
+}
+
+/// Records who holds values from now on, under the next number, if the number still is the one that was read.
+pub(crate) async fn record(c: &mut Conn, number: i64, remote: &str) -> QueryResult<bool> {
+    let target = cache_epoch::table.filter(cache_epoch::number.eq(number));
+    let set = (
+        cache_epoch::number.eq(number.saturating_add(1)),
+        cache_epoch::remote.eq(remote),
+        cache_epoch::recorded_at.eq(from_now!(0)),
+    );
+    Ok(prepared(diesel::update(target).set(set)).execute(c).await? == 1)
+}
+
+/// What waits is about an epoch that has ended.
+pub(crate) async fn retire_pending(c: &mut Conn) -> QueryResult<()> {
+    let waiting = cache_pending::table.filter(not(cache_pending::retired));
+    prepared(diesel::update(waiting).set(cache_pending::retired.eq(true)))
+        .execute(c)
+        .await
+        .map(|_| ())
+}
+
+/// Deletes exactly these rows.
+pub(crate) async fn delete_pending(c: &mut Conn, rows: Vec<i64>) -> QueryResult<()> {
+    diesel::delete(cache_pending::table.filter(cache_pending::id.eq_any(rows)))
+        .execute(c)
+        .await
+        .map(|_| ())
 }

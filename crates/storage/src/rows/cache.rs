@@ -1,7 +1,9 @@
 //! What the instances tell one another for the cache.
 
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Text};
 
+use crate::fields::Id;
 use crate::schema::cache_pending;
 
 /// A key that waits to be released, as it is written.
@@ -11,4 +13,29 @@ pub(crate) struct NewPendingRow {
     pub(crate) cache_key: String,
     pub(crate) token: String,
     pub(crate) retired: bool,
+}
+
+/// What a renewal asks for; its lengths in microseconds.
+#[derive(Clone, Debug)]
+pub(crate) struct RenewalRow {
+    pub(crate) id: Id,
+    /// Who answers.
+    pub(crate) remote: String,
+    /// How long the instance counts as alive.
+    pub(crate) alive: i64,
+    /// How long it may serve, and how long an epoch is too young.
+    pub(crate) serve: i64,
+    /// How many retired rows go with it, at most.
+    pub(crate) forget: i64,
+}
+
+/// What a renewal finds.
+#[derive(Clone, Debug, QueryableByName)]
+pub(crate) struct RenewedRow {
+    #[diesel(sql_type = BigInt)]
+    pub(crate) number: i64,
+    #[diesel(sql_type = Text)]
+    pub(crate) remote: String,
+    #[diesel(sql_type = Bool)]
+    pub(crate) renewed: bool,
 }

@@ -10,6 +10,7 @@
 #[macro_use]
 mod support;
 
+mod cache;
 mod cancel;
 mod commit;
 mod feed;

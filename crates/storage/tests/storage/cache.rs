@@ -1,0 +1,404 @@
+//! What the instances tell one another for the cache: who may serve until when, under which epoch, and what waits.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use parlance_storage::db::cache::{CacheRenewal, CacheTimes, PendingKey};
+use parlance_storage::{Database, PendingKeys};
+use parlance_testkit::eventually;
+use uuid::Uuid;
+
+use crate::support::{Db, Kind, SOON};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// An epoch is in force at once.
+const AT_ONCE: CacheTimes = times(Duration::ZERO);
+/// Nothing ends while a test runs.
+const LONG: CacheTimes = times(Duration::from_hours(1));
+
+const fn times(serve: Duration) -> CacheTimes {
+    CacheTimes {
+        serve,
+        alive: Duration::from_hours(1),
+        forget: Duration::from_hours(10),
+    }
+}
+
+const A: Uuid = Uuid::from_u128(1);
+const B: Uuid = Uuid::from_u128(2);
+
+fn keys(names: &[&str], token: &str) -> PendingKeys {
+    PendingKeys {
+        keys: names.iter().map(|&name| name.to_owned()).collect(),
+        token: token.to_owned(),
+    }
+}
+
+async fn add(db: &Database, names: &[&str], token: &str) -> Vec<i64> {
+    db.cache_add_pending(&keys(names, token)).await.unwrap();
+    let rows = db.cache_pending(true, 10_000).await.unwrap();
+    let of_token = rows.into_iter().filter(|row| row.token == token);
+    of_token.map(|row| row.id).collect()
+}
+
+fn names(rows: Vec<PendingKey>) -> Vec<String> {
+    rows.into_iter().map(|row| row.key).collect()
+}
+
+async fn waiting(db: &Database) -> Vec<String> {
+    names(db.cache_pending(false, 10_000).await.unwrap())
+}
+
+async fn all(db: &Database) -> Vec<String> {
+    names(db.cache_pending(true, 10_000).await.unwrap())
+}
+
+/// The process is recorded and its epoch is in force.
+async fn recorded(db: &Database, remote: &str) -> i64 {
+    let renewal = db.cache_renew(A, remote, AT_ONCE).await.unwrap();
+    assert_eq!(renewal, CacheRenewal::Recorded);
+    renewed(db, remote, AT_ONCE).await
+}
+
+async fn renewed(db: &Database, remote: &str, times: CacheTimes) -> i64 {
+    match db.cache_renew(A, remote, times).await.unwrap() {
+        CacheRenewal::Renewed { epoch } => epoch,
+        other @ (CacheRenewal::Recorded | CacheRenewal::TooYoung) => panic!("{other:?}"),
+    }
+}
+
+/// The record was made that long ago.
+async fn aged(db: &Db, seconds: i64) {
+    let earlier = match db.kind {
+        Kind::Postgres => format!("recorded_at - interval '{seconds} seconds'"),
+        Kind::Sqlite => format!("recorded_at - {seconds} * 1000000"),
+    };
+    db.run(&format!("UPDATE cache_epoch SET recorded_at = {earlier}"))
+        .await;
+}
+
+async fn epoch(db: &Db) -> String {
+    let sql = "SELECT CAST(number AS text) || ' ' || remote AS v FROM cache_epoch";
+    db.texts(sql).await.remove(0)
+}
+
+on_both! {
+    /// The first to renew records who answers, and nobody serves until that is old enough.
+    async fn an_epoch_is_recorded_before_it_is_in_force(db: Db) {
+        let d = &db.open;
+        assert_eq!(d.cache_renew(A, "one", LONG).await.unwrap(), CacheRenewal::Recorded);
+        for instance in [A, B] {
+            assert_eq!(d.cache_renew(instance, "one", LONG).await.unwrap(), CacheRenewal::TooYoung);
+        }
+        assert_eq!(d.cache_served_for().await.unwrap(), Duration::ZERO);
+        assert_eq!(db.count("cache_instances").await, 0);
+        // As long as somebody may serve after a renewal, and not less.
+        aged(&db, 3590).await;
+        assert_eq!(d.cache_renew(A, "one", LONG).await.unwrap(), CacheRenewal::TooYoung);
+        aged(&db, 10).await;
+        assert_eq!(renewed(d, "one", LONG).await, 1);
+        let served = d.cache_served_for().await.unwrap();
+        assert!(served > LONG.serve - 2 * SOON && served <= LONG.serve, "{served:?}");
+        assert_eq!(epoch(&db).await, "1 one");
+    }
+
+    /// Who answers now is not who is recorded: it gets a number of its own, and has to wait again.
+    async fn another_process_is_another_epoch(db: Db) {
+        let d = &db.open;
+        assert_eq!(recorded(d, "one").await, 1);
+        assert_eq!(d.cache_renew(B, "two", LONG).await.unwrap(), CacheRenewal::Recorded);
+        assert_eq!(d.cache_renew(B, "two", LONG).await.unwrap(), CacheRenewal::TooYoung);
+        assert_eq!(epoch(&db).await, "2 two");
+        // It comes back: under a new number, since somebody else was in between.
+        assert_eq!(d.cache_renew(A, "one", AT_ONCE).await.unwrap(), CacheRenewal::Recorded);
+        assert_eq!(renewed(d, "one", AT_ONCE).await, 3);
+    }
+
+    /// Many find that another process answers, each another one: every record is of what the recorder has read.
+    async fn of_many_who_record_at_once_each_number_has_one(db: Db) {
+        let d = &db.open;
+        let racers: Vec<_> = (0..16u128)
+            .map(|n| {
+                let d = d.clone();
+                tokio::spawn(async move { d.cache_renew(Uuid::from_u128(n), &format!("process {n}"), LONG).await.unwrap() })
+            })
+            .collect();
+        let mut records = 0;
+        for racer in racers {
+            match racer.await.unwrap() {
+                CacheRenewal::Recorded => records += 1,
+                CacheRenewal::TooYoung => {}
+                CacheRenewal::Renewed { epoch } => panic!("renewed under {epoch}"),
+            }
+        }
+        let number: i64 = epoch(&db).await.split(' ').next().unwrap().parse().unwrap();
+        assert_eq!(number, records, "each record is the next number");
+        assert!(records >= 1);
+    }
+
+    /// A row that came after the drain has read stays, be it of the same key.
+    async fn exactly_the_rows_that_were_read_are_deleted(db: Db) {
+        let d = &db.open;
+        let epoch = recorded(d, "one").await;
+        let mine = add(d, &["message:a", "message:b"], "t1").await;
+        add(d, &["message:a"], "t2").await;
+        assert!(d.cache_token_waits("t1").await.unwrap());
+        assert!(d.cache_settle(&mine, Some(epoch), AT_ONCE).await.unwrap());
+        assert_eq!(waiting(d).await, ["message:a"]);
+        assert!(!d.cache_token_waits("t1").await.unwrap());
+        assert!(d.cache_token_waits("t2").await.unwrap());
+    }
+
+    async fn rows_are_read_oldest_first_and_not_all(db: Db) {
+        let d = &db.open;
+        add(d, &["message:b", "message:a", "message:c"], "t1").await;
+        let two = names(d.cache_pending(false, 2).await.unwrap());
+        assert_eq!(two, ["message:b", "message:a"]);
+    }
+
+    /// Another epoch began after the drain had renewed: what it has released was released in vain.
+    async fn no_row_is_deleted_under_an_epoch_that_has_ended(db: Db) {
+        let d = &db.open;
+        let epoch = recorded(d, "one").await;
+        let rows = add(d, &["message:a"], "t1").await;
+        assert_eq!(d.cache_renew(B, "two", AT_ONCE).await.unwrap(), CacheRenewal::Recorded);
+        assert!(!d.cache_settle(&rows, Some(epoch), AT_ONCE).await.unwrap());
+        assert!(!d.cache_settle(&rows, Some(epoch + 1), LONG).await.unwrap(), "it is too young");
+        assert_eq!(waiting(d).await, ["message:a"]);
+        assert!(d.cache_settle(&rows, Some(epoch + 1), AT_ONCE).await.unwrap());
+        assert_eq!(waiting(d).await, Vec::<String>::new());
+        // Whoever serves from its own memory serves under none.
+        let rows = add(d, &["message:a"], "t2").await;
+        assert!(d.cache_settle(&rows, None, LONG).await.unwrap());
+        assert_eq!(all(d).await, Vec::<String>::new());
+    }
+
+    /// What waits when an epoch is retired needs no release any more. But its writers wait for it as long as anybody may serve
+    /// under that epoch.
+    async fn rows_of_a_retired_epoch_go_when_the_next_is_in_force(db: Db) {
+        let d = &db.open;
+        let epoch = recorded(d, "one").await;
+        add(d, &["message:a"], "t1").await;
+        assert!(!d.cache_retire(epoch - 1).await.unwrap());
+        assert_eq!(waiting(d).await, ["message:a"]);
+        assert!(d.cache_retire(epoch).await.unwrap());
+        assert!(!d.cache_retire(epoch).await.unwrap(), "once");
+        add(d, &["message:b"], "t2").await;
+        assert_eq!(d.cache_renew(A, "one", LONG).await.unwrap(), CacheRenewal::TooYoung);
+        assert_eq!(waiting(d).await, ["message:b"]);
+        assert_eq!(all(d).await, ["message:a", "message:b"], "for whoever serves under no epoch");
+        assert!(d.cache_token_waits("t1").await.unwrap());
+        assert_eq!(renewed(d, "one", AT_ONCE).await, epoch + 1);
+        assert_eq!(all(d).await, ["message:b"]);
+    }
+
+    /// So many rows that no release of each is worth it: they go some at a time.
+    async fn many_retired_rows_go_bit_by_bit(db: Db) {
+        let d = &db.open;
+        let epoch = recorded(d, "one").await;
+        let many: Vec<String> = (0..2500).map(|n| format!("message:{n}")).collect();
+        d.cache_add_pending(&PendingKeys { keys: many, token: "t1".to_owned() }).await.unwrap();
+        assert!(d.cache_retire(epoch).await.unwrap());
+        let mut left = Vec::new();
+        for _ in 0..3 {
+            renewed(d, "one", AT_ONCE).await;
+            left.push(db.count("cache_pending").await);
+        }
+        assert_eq!(left, [1500, 500, 0]);
+    }
+
+    /// Nobody serves any more and nobody comes back: an epoch of nobody lets the rows go without a release.
+    async fn an_epoch_is_closed_when_nobody_may_serve_under_it(db: Db) {
+        let d = &db.open;
+        assert!(!d.cache_close(0).await.unwrap(), "nothing is recorded");
+        recorded(d, "one").await;
+        add(d, &["message:a"], "t1").await;
+        renewed(d, "one", AT_ONCE).await;
+        assert!(!d.cache_close(2).await.unwrap(), "few rows");
+        aged(&db, 3600).await;
+        renewed(d, "one", LONG).await;
+        assert!(!d.cache_close(1).await.unwrap(), "somebody may serve");
+        d.cache_renew(A, "one", AT_ONCE).await.unwrap();
+        // Somebody who serves from its own memory does not count.
+        d.cache_register(B, true, LONG).await.unwrap();
+        d.cache_renew_memory(B, LONG).await.unwrap();
+        assert!(d.cache_close(1).await.unwrap());
+        assert_eq!(epoch(&db).await, "2 ");
+        assert!(!d.cache_close(0).await.unwrap(), "it is closed");
+        assert_eq!(waiting(d).await, Vec::<String>::new());
+        assert_eq!(recorded(d, "one").await, 3);
+        assert_eq!(all(d).await, Vec::<String>::new());
+    }
+
+    async fn instances_learn_of_one_another(db: Db) {
+        let d = &db.open;
+        let seen = d.cache_register(A, true, LONG).await.unwrap();
+        assert_eq!((seen.others, seen.free, seen.memory_serves), (0, true, Duration::ZERO));
+        assert_eq!(d.cache_register(A, true, LONG).await.unwrap().others, 0, "itself is none");
+        d.cache_renew_memory(A, LONG).await.unwrap();
+        let seen = d.cache_register(B, false, LONG).await.unwrap();
+        assert_eq!(seen.others, 1);
+        assert!(seen.memory_serves > LONG.serve - 2 * SOON, "{seen:?}");
+        assert_eq!(d.cache_register(A, true, LONG).await.unwrap().memory_serves, Duration::ZERO, "its own");
+        // Telling of itself does not take back what it may serve.
+        assert!(d.cache_served_for().await.unwrap() > LONG.serve - 2 * SOON);
+        // Dead, and then long dead.
+        d.cache_register(A, true, CacheTimes { alive: Duration::ZERO, ..LONG }).await.unwrap();
+        assert_eq!(d.cache_register(B, false, LONG).await.unwrap().others, 0);
+        assert_eq!(db.count("cache_instances").await, 2, "it may come back");
+        d.cache_renew_memory(A, CacheTimes { alive: Duration::ZERO, ..AT_ONCE }).await.unwrap();
+        let forgetful = CacheTimes { forget: Duration::ZERO, ..LONG };
+        eventually(SOON, async || {
+            d.cache_register(B, false, forgetful).await.unwrap();
+            (db.count("cache_instances").await == 1).then_some(())
+        }).await;
+        // It was only asleep.
+        d.cache_renew_memory(A, LONG).await.unwrap();
+        assert!(d.cache_register(B, false, LONG).await.unwrap().memory_serves > SECOND);
+    }
+
+    /// Free means: whoever wants to serve has yet to be recorded, and then to wait.
+    async fn it_is_free_until_somebody_is_recorded(db: Db) {
+        let d = &db.open;
+        assert!(d.cache_register(A, false, LONG).await.unwrap().free);
+        recorded(d, "one").await;
+        assert!(!d.cache_register(A, false, AT_ONCE).await.unwrap().free);
+        assert!(d.cache_close(0).await.unwrap());
+        assert!(!d.cache_register(A, false, LONG).await.unwrap().free, "closed just now");
+        aged(&db, 3600).await;
+        assert!(d.cache_register(A, false, LONG).await.unwrap().free);
+    }
+
+    /// Of two who come at once at least one sees the other: each commits before it looks.
+    async fn who_comes_at_once_is_seen(db: Db) {
+        let d = &db.open;
+        for round in 0..10u128 {
+            let instances = (0..6).map(|n| Uuid::from_u128(round * 6 + n));
+            let racers: Vec<_> = instances
+                .map(|id| {
+                    let d = d.clone();
+                    tokio::spawn(async move { d.cache_register(id, true, LONG).await.unwrap().others })
+                })
+                .collect();
+            let mut seen = 0;
+            for racer in racers {
+                seen += racer.await.unwrap();
+            }
+            let before = u64::try_from(round).unwrap() * 6;
+            assert!(seen >= 6 * before + 15, "round {round}: {seen}");
+        }
+    }
+}
+
+/// A renewal that has not committed holds the epoch: a record waits for it, and its time is after. Were it not so, the next
+/// epoch could be in force while somebody still serves under this one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_waits_for_those_who_renew() {
+    let db = Db::postgres().await;
+    let d = db.open.clone();
+    assert_eq!(recorded(&d, "one").await, 1);
+    let renewing = db.client().await;
+    // As the renewal does it, and held open.
+    renewing
+        .batch_execute("BEGIN; SELECT number FROM cache_epoch FOR SHARE")
+        .await
+        .unwrap();
+    let recording = tokio::spawn(async move { d.cache_renew(B, "two", AT_ONCE).await.unwrap() });
+    let watch = db.client().await;
+    waits(&watch).await;
+    let row = watch
+        .query_one(
+            "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+            &[],
+        )
+        .await
+        .unwrap();
+    let held_at: i64 = row.get(0);
+    renewing.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(recording.await.unwrap(), CacheRenewal::Recorded);
+    let sql =
+        "SELECT (extract(epoch FROM recorded_at) * 1000000)::bigint::text AS v FROM cache_epoch";
+    let recorded_at: i64 = db.texts(sql).await[0].parse().unwrap();
+    assert!(recorded_at > held_at, "{recorded_at} {held_at}");
+}
+
+/// And a renewal waits for a record that has not committed, and then finds it too young.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_renews_waits_for_a_record() {
+    let db = Db::postgres().await;
+    recorded(&db.open, "one").await;
+    aged(&db, 3600).await;
+    let rows = add(&db.open, &["message:a"], "t1").await;
+    let recording = db.client().await;
+    let record = "BEGIN; UPDATE cache_epoch SET number = 2, recorded_at = clock_timestamp()";
+    recording.batch_execute(record).await.unwrap();
+    let watch = db.client().await;
+
+    let d = db.open.clone();
+    let renewing = tokio::spawn(async move { d.cache_renew(A, "one", LONG).await.unwrap() });
+    waits(&watch).await;
+    let d = db.open.clone();
+    let settling = tokio::spawn(async move { d.cache_settle(&rows, Some(1), LONG).await.unwrap() });
+    let d = db.open.clone();
+    let retiring = tokio::spawn(async move { d.cache_retire(1).await.unwrap() });
+    eventually(SOON, async || (waiters(&watch).await == 3).then_some(())).await;
+    recording.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(renewing.await.unwrap(), CacheRenewal::TooYoung);
+    assert!(!settling.await.unwrap());
+    assert!(!retiring.await.unwrap());
+    assert_eq!(waiting(&db.open).await, ["message:a"]);
+    assert_eq!(epoch(&db).await, "2 one");
+    // A record that is not there yet is seen, too, by whoever asks whether anybody can serve.
+    db.run("UPDATE cache_epoch SET remote = '', recorded_at = 'epoch'")
+        .await;
+    recording
+        .batch_execute(
+            "BEGIN; UPDATE cache_epoch SET remote = 'three', recorded_at = clock_timestamp()",
+        )
+        .await
+        .unwrap();
+    let d = db.open.clone();
+    let registering =
+        tokio::spawn(async move { d.cache_register(B, false, LONG).await.unwrap().free });
+    waits(&watch).await;
+    recording.batch_execute("COMMIT").await.unwrap();
+    assert!(!registering.await.unwrap());
+}
+
+async fn waiters(watch: &tokio_postgres::Client) -> i64 {
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    watch.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+async fn waits(watch: &tokio_postgres::Client) {
+    eventually(SOON, async || (waiters(watch).await > 0).then_some(())).await;
+}
+
+/// One statement: nothing is begun, and nothing is prepared twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renewal_is_one_statement() {
+    let db = Db::postgres().await;
+    let one = db.opened(|settings| settings.pool_size = 1).await;
+    recorded(&one, "one").await;
+    for _ in 0..3 {
+        renewed(&one, "one", AT_ONCE).await;
+    }
+    let client = db.client().await;
+    // The connection's last statement, and that it is in no transaction.
+    let sql = "SELECT state || ': ' || query FROM pg_stat_activity \
+               WHERE datname = current_database() AND query LIKE '%WITH epoch%' AND pid <> pg_backend_pid()";
+    let found: BTreeSet<String> = client
+        .query(sql, &[])
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    assert!(
+        found
+            .iter()
+            .all(|line| line.starts_with("idle: WITH epoch")),
+        "{found:?}"
+    );
+    assert_eq!(found.len(), 1, "{found:?}");
+}
