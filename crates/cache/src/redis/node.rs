@@ -63,17 +63,15 @@ impl Node {
         let asked = join_all(self.lanes.iter().map(|lane| lane.process())).await;
         let mut answers = asked.into_iter().collect::<Result<Vec<_>, _>>()?;
         answers.dedup();
-        match (answers.pop(), answers.is_empty()) {
-            (Some(process), true) => Ok(process),
-            _ => {
-                for lane in &self.lanes {
-                    if let Ok(link) = lane.link().await {
-                        lane.replace(&link);
-                    }
-                }
-                Err(Fault::Elsewhere)
+        if let (Some(process), true) = (answers.pop(), answers.is_empty()) {
+            return Ok(process);
+        }
+        for lane in &self.lanes {
+            if let Ok(link) = lane.link().await {
+                lane.replace(&link);
             }
         }
+        Err(Fault::Elsewhere)
     }
 
     /// Whether it answers in time, over each connection.

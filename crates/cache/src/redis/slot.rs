@@ -1,0 +1,51 @@
+//! Which slot of a cluster a key lies in.
+
+pub(super) const SLOTS: u16 = 16384;
+
+/// CRC-16/XMODEM of what stands between the first braces, or else of all.
+pub(super) fn slot(key: &[u8]) -> u16 {
+    let tag = key.iter().position(|b| *b == b'{').and_then(|open| {
+        let rest = key.get(open + 1..)?;
+        let close = rest.iter().position(|b| *b == b'}')?;
+        rest.get(..close).filter(|tag| !tag.is_empty())
+    });
+    crc16(tag.unwrap_or(key)) % SLOTS
+}
+
+fn crc16(bytes: &[u8]) -> u16 {
+    bytes.iter().fold(0, |crc, byte| {
+        (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc: u16, _| {
+            let shifted = crc << 1;
+            if crc & 0x8000 == 0 {
+                shifted
+            } else {
+                shifted ^ 0x1021
+            }
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::{Key, Kind};
+
+    #[test]
+    fn slots_are_those_of_the_specification() {
+        assert_eq!(crc16(b"123456789"), 0x31c3);
+        assert_eq!(slot(b"foo"), 12182);
+        assert_eq!(slot(b"{foo}.bar"), slot(b"foo"));
+        assert_eq!(slot(b"foo{}{bar}"), crc16(b"foo{}{bar}") % SLOTS);
+    }
+
+    #[test]
+    fn a_key_and_its_lease_are_in_one() {
+        for kind in Kind::ALL {
+            let key = Key::new(kind, 0x0192_f0c1_2345_7abc_8def_0123_4567_89ab);
+            assert_eq!(
+                slot(key.to_string().as_bytes()),
+                slot(key.lease().as_bytes())
+            );
+        }
+    }
+}

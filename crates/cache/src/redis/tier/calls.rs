@@ -1,0 +1,340 @@
+//! What the protocol asks.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::{
+    Cmd, ErrorKind, RedisError, RedisResult, Value, cmd, from_redis_value, pipe,
+};
+use futures_util::future::join_all;
+
+use super::{Route, Tier};
+use crate::key::{Key, Kind};
+use crate::ledger::{Epoch, RemoteId};
+use crate::raw::Raw;
+use crate::redis::fault::is_wrong_type;
+use crate::redis::lane::Lane;
+use crate::redis::{info, scripts};
+use crate::remote::{Acquired, Fault, Fence, Release, Remote, RemoteStats, Token};
+
+/// A step of a scan looks at so many keys; a small server does that within a few milliseconds.
+const STEP: usize = 500;
+/// A scan is nobody's request: it may wait longer than a call for each of its steps.
+const STEP_TIME: Duration = Duration::from_secs(1);
+
+/// What goes over one lane.
+type Group<T> = (Arc<Lane>, Vec<(Key, T)>);
+
+#[async_trait]
+impl Remote for Tier {
+    async fn identity(&self) -> Result<RemoteId, Fault> {
+        self.guarded(self.timeout, async {
+            match &self.route {
+                Route::Single(node) => node.process().await,
+                Route::Cluster(cluster) => cluster.process().await,
+            }
+        })
+        .await
+    }
+
+    async fn get(&self, key: Key, epoch: &Epoch) -> Result<Option<Raw>, Fault> {
+        let max = self.max_list;
+        self.guarded(self.timeout, async {
+            let lane = self.lane(key).await?;
+            self.over(&lane, Some(epoch), async move |mut c| {
+                one(reading(key, max).query_async(&mut c).await)
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn get_many(&self, keys: &[Key], epoch: &Epoch) -> Result<Vec<Option<Raw>>, Fault> {
+        let Some(first) = keys.first() else {
+            return Ok(Vec::new());
+        };
+        match &self.route {
+            Route::Single(_) => {
+                self.guarded(self.timeout, async {
+                    let lane = self.lane(*first).await?;
+                    self.over(&lane, Some(epoch), |c| mget(c, keys)).await
+                })
+                .await
+            }
+            Route::Cluster(_) => {
+                // A node takes no MGET of several slots.
+                self.guarded(self.timeout, self.get_apart(keys, epoch))
+                    .await
+            }
+        }
+    }
+
+    async fn acquire(
+        &self,
+        key: Key,
+        epoch: &Epoch,
+        token: Token,
+        spoiled: Option<&Raw>,
+    ) -> Result<Acquired, Fault> {
+        let command = scripts::acquire(key, token, spoiled, self.max_list);
+        self.guarded(self.timeout, async {
+            let lane = self.lane(key).await?;
+            self.over(&lane, Some(epoch), async move |mut c| {
+                acquired(scripts::run(&mut c, &command).await?)
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn fill(
+        &self,
+        key: Key,
+        epoch: &Epoch,
+        token: Token,
+        value: &Raw,
+        ttl: Duration,
+    ) -> Result<bool, Fault> {
+        let command = scripts::fill(key, token, value, ttl, self.max_list)
+            .ok_or_else(|| Fault::Refused("a value of another shape than its kind".to_owned()))?;
+        self.guarded(self.timeout, async {
+            let lane = self.lane(key).await?;
+            self.over(&lane, Some(epoch), async move |mut c| {
+                Ok(from_redis_value(scripts::run(&mut c, &command).await?)?)
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn fence(&self, keys: &[(Key, Fence)], epoch: &Epoch, token: Token) -> Result<(), Fault> {
+        let commands = keys
+            .iter()
+            .map(|(key, fence)| (*key, scripts::fence(*key, *fence, token)));
+        self.write(commands.collect(), epoch).await
+    }
+
+    async fn release(
+        &self,
+        keys: &[(Key, Release)],
+        epoch: &Epoch,
+        token: Token,
+    ) -> Result<(), Fault> {
+        let commands = keys.iter().map(|(key, release)| {
+            let command = scripts::release(*key, release, epoch, token, self.max_list);
+            (*key, command)
+        });
+        self.write(commands.collect(), epoch).await
+    }
+
+    async fn scan(&self, pattern: &str) -> Result<Vec<Key>, Fault> {
+        let lanes = self.guarded(self.timeout, self.lanes()).await?;
+        let scans = lanes.iter().map(|lane| self.scan_one(lane, pattern));
+        let mut found = BTreeSet::new();
+        for keys in join_all(scans).await {
+            found.extend(keys?);
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    async fn stats(&self) -> Result<RemoteStats, Fault> {
+        self.guarded(self.timeout, async {
+            let lanes = self.lanes().await?;
+            let asked = lanes
+                .iter()
+                .map(|lane| self.over(lane, None, async move |mut c| info::stats(&mut c).await));
+            let mut sum = RemoteStats::default();
+            for stats in join_all(asked).await {
+                let one = stats?;
+                sum.used_bytes += one.used_bytes;
+                sum.max_bytes += one.max_bytes;
+                sum.evicted += one.evicted;
+                sum.keys += one.keys;
+            }
+            Ok(sum)
+        })
+        .await
+    }
+}
+
+impl Tier {
+    /// Runs scripts side by side, those of one lane in one go.
+    async fn write(&self, commands: Vec<(Key, Cmd)>, epoch: &Epoch) -> Result<(), Fault> {
+        self.guarded(self.timeout, async {
+            let asked =
+                self.by_lane(commands)
+                    .await?
+                    .into_iter()
+                    .map(|(lane, commands)| async move {
+                        let commands = commands.into_iter().map(|(_, command)| command).collect();
+                        self.over(&lane, Some(epoch), async move |mut c| {
+                            scripts::run_all(&mut c, commands).await
+                        })
+                        .await
+                    });
+            // All of them, even if one has failed: the others' keys are the better for it.
+            join_all(asked).await.into_iter().collect()
+        })
+        .await
+    }
+
+    async fn get_apart(&self, keys: &[Key], epoch: &Epoch) -> Result<Vec<Option<Raw>>, Fault> {
+        let places = keys.iter().copied().zip(0..);
+        let asked =
+            self.by_lane(places.collect())
+                .await?
+                .into_iter()
+                .map(|(lane, places)| async move {
+                    let (keys, places): (Vec<Key>, Vec<usize>) = places.into_iter().unzip();
+                    let values = self
+                        .over(&lane, Some(epoch), |c| get_each(c, &keys))
+                        .await?;
+                    Ok::<_, Fault>(places.into_iter().zip(values))
+                });
+        let mut found = Vec::with_capacity(keys.len());
+        for values in join_all(asked).await {
+            found.extend(values?);
+        }
+        found.sort_unstable_by_key(|(place, _): &(usize, _)| *place);
+        Ok(found.into_iter().map(|(_, value)| value).collect())
+    }
+
+    /// In the order of the keys, for each lane.
+    async fn by_lane<T>(&self, keys: Vec<(Key, T)>) -> Result<Vec<Group<T>>, Fault> {
+        let mut groups: Vec<Group<T>> = Vec::new();
+        for (key, of) in keys {
+            let lane = self.lane(key).await?;
+            match groups
+                .iter_mut()
+                .find(|(known, _)| Arc::ptr_eq(known, &lane))
+            {
+                Some((_, group)) => group.push((key, of)),
+                None => groups.push((lane, vec![(key, of)])),
+            }
+        }
+        Ok(groups)
+    }
+
+    async fn scan_one(&self, lane: &Arc<Lane>, pattern: &str) -> Result<Vec<Key>, Fault> {
+        let mut found = Vec::new();
+        let mut cursor = String::from("0");
+        loop {
+            let mut step = cmd("SCAN");
+            step.arg(&cursor).arg("MATCH").arg(pattern);
+            step.arg("COUNT").arg(STEP);
+            let asked = self.over(lane, None, async move |mut c: MultiplexedConnection| {
+                step.query_async::<(String, Vec<Vec<u8>>)>(&mut c).await
+            });
+            let (next, names) = self.guarded(STEP_TIME.max(self.timeout), asked).await?;
+            // Others' names may be anything.
+            let names = names
+                .iter()
+                .filter_map(|name| std::str::from_utf8(name).ok());
+            found.extend(names.filter_map(Key::parse));
+            if next == "0" {
+                return Ok(found);
+            }
+            cursor = next;
+        }
+    }
+}
+
+fn reading(key: Key, max: usize) -> Cmd {
+    match key.kind() {
+        Kind::Message | Kind::Conversation => {
+            let mut get = cmd("GET");
+            get.arg(key.to_string());
+            get
+        }
+        Kind::Messages => {
+            let mut range = cmd("LRANGE");
+            range.arg(key.to_string()).arg(0).arg(max.saturating_sub(1));
+            range
+        }
+    }
+}
+
+async fn mget(
+    mut connection: MultiplexedConnection,
+    keys: &[Key],
+) -> RedisResult<Vec<Option<Raw>>> {
+    let mut all = cmd("MGET");
+    for key in keys {
+        all.arg(key.to_string());
+    }
+    let values: Vec<Value> = all.query_async(&mut connection).await?;
+    if values.len() != keys.len() {
+        return Err(unlike("as many values as keys"));
+    }
+    values.into_iter().map(raw).collect()
+}
+
+async fn get_each(
+    mut connection: MultiplexedConnection,
+    keys: &[Key],
+) -> RedisResult<Vec<Option<Raw>>> {
+    let mut each = pipe();
+    each.ignore_errors();
+    for key in keys {
+        each.add_command(reading(*key, 1));
+    }
+    let values: Vec<RedisResult<Value>> = each.query_async(&mut connection).await?;
+    values.into_iter().map(one).collect()
+}
+
+fn one(answer: RedisResult<Value>) -> RedisResult<Option<Raw>> {
+    match answer {
+        Err(error) if is_wrong_type(&error) => Ok(Some(Raw::One(Bytes::new()))),
+        answer => raw(answer?),
+    }
+}
+
+/// An empty list is none.
+fn raw(value: Value) -> RedisResult<Option<Raw>> {
+    if let Value::Nil = value {
+        return Ok(None);
+    }
+    if let Value::BulkString(bytes) = value {
+        return Ok(Some(Raw::One(bytes.into())));
+    }
+    let Value::Array(elements) = value else {
+        return Err(unlike("a value"));
+    };
+    let elements: Option<Vec<Bytes>> = elements.into_iter().map(element).collect();
+    let elements = elements.ok_or_else(|| unlike("a list of values"))?;
+    Ok(Some(elements)
+        .filter(|list| !list.is_empty())
+        .map(Raw::List))
+}
+
+fn element(value: Value) -> Option<Bytes> {
+    if let Value::BulkString(bytes) = value {
+        Some(bytes.into())
+    } else {
+        None
+    }
+}
+
+fn acquired(answer: Value) -> RedisResult<Acquired> {
+    let Value::Array(parts) = answer else {
+        return Err(unlike("what acquire answers"));
+    };
+    let mut parts = parts.into_iter();
+    match (parts.next(), parts.next()) {
+        (Some(Value::Int(0)), None) => Ok(Acquired::Busy),
+        (Some(Value::Int(2)), None) => Ok(Acquired::Granted),
+        (Some(Value::Int(1)), Some(value)) => {
+            let value = raw(value)?.ok_or_else(|| unlike("a value of acquire"))?;
+            Ok(Acquired::Value(value))
+        }
+        _ => Err(unlike("what acquire answers")),
+    }
+}
+
+fn unlike(expected: &'static str) -> RedisError {
+    (ErrorKind::UnexpectedReturnType, "not", expected.to_owned()).into()
+}
