@@ -3,6 +3,7 @@
 mod orphans;
 mod postgres;
 mod process;
+mod proxy;
 mod redis;
 mod sqlite;
 mod wait;
