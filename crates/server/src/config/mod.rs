@@ -3,6 +3,7 @@
 //! Pure: what the environment and the file say are arguments. To add a setting: a row in [`table::TABLE`], a field in
 //! [`Settings`], a line in `build`.
 
+mod cache;
 mod parse;
 mod read;
 mod show;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use parlance_domain::message::Limits;
 use parlance_storage::DatabaseUrl;
 
+pub use cache::CacheSettings;
 pub use read::{File, Origin};
 pub use show::InForce;
 
@@ -29,6 +31,8 @@ pub struct Settings {
     pub database: parlance_storage::Settings,
     /// How long the start keeps trying to reach it.
     pub connect_timeout: Duration,
+    /// The cache and its Redis.
+    pub cache: CacheSettings,
     /// What is done about missing migrations at start.
     pub migrate: Migrate,
     /// Where gRPC is served.
@@ -177,7 +181,7 @@ impl Settings {
         .map(|(name, address)| {
             format!("AUTH is off and {name} is {address}: whoever reaches it may read and write everything")
         });
-        unused.chain(open).collect()
+        unused.chain(open).chain(self.cache.warnings()).collect()
     }
 }
 
@@ -193,6 +197,10 @@ fn finish(mut reader: Reader) -> Result<Settings, Wrong> {
 
 fn build(reader: &mut Reader) -> Option<Settings> {
     let database = database(reader);
+    let local = database
+        .as_ref()
+        .map(|database| matches!(database.url, DatabaseUrl::Sqlite(_)));
+    let cache = cache::read(reader, local);
     let connect_timeout = reader.get("DATABASE_CONNECT_TIMEOUT", parse::seconds(0));
     let migrate = reader.get("MIGRATE", parse::migrate);
     let grpc_listen = reader.get("GRPC_LISTEN", parse::address);
@@ -222,7 +230,9 @@ fn build(reader: &mut Reader) -> Option<Settings> {
         check_auth(auth, [grpc, http], &mut reader.problems);
     }
     Some(Settings {
+        in_force: show::in_force(reader, cache.as_ref()),
         database: database?,
+        cache: cache?,
         connect_timeout: connect_timeout?,
         migrate: migrate?,
         grpc_listen: grpc_listen?,
@@ -246,7 +256,6 @@ fn build(reader: &mut Reader) -> Option<Settings> {
         connections: connections?,
         drain_timeout: drain_timeout?,
         worker_threads: worker_threads.map(|threads| (threads > 0).then_some(threads))?,
-        in_force: show::in_force(reader),
         unused: reader.unused.clone(),
     })
 }

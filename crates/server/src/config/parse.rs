@@ -5,6 +5,8 @@ use std::ops::RangeBounds;
 use std::str::FromStr;
 use std::time::Duration;
 
+use parlance_cache::Backend;
+
 use super::{LogFormat, Migrate, WebOrigins};
 
 pub(super) type Parsed<T> = Result<T, String>;
@@ -59,6 +61,50 @@ pub(super) fn migrate(text: &str) -> Parsed<Migrate> {
         "check" => Ok(Migrate::Check),
         "off" => Ok(Migrate::Off),
         _ => nothing_more(),
+    }
+}
+
+pub(super) fn backend(text: &str) -> Parsed<Backend> {
+    match text {
+        "memory" => Ok(Backend::Memory),
+        "redis" => Ok(Backend::Redis),
+        "hybrid" => Ok(Backend::Hybrid),
+        "off" => Ok(Backend::Off),
+        _ => nothing_more(),
+    }
+}
+
+/// `redis://` or `rediss://` with a host; what a URL may hold is checked by whoever connects.
+pub(super) fn redis_url(text: &str) -> Parsed<String> {
+    let rest = text
+        .strip_prefix("redis://")
+        .or_else(|| text.strip_prefix("rediss://"));
+    let has_host = rest.is_some_and(|rest| {
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        !host.is_empty() && !host.starts_with(':')
+    });
+    if has_host {
+        Ok(text.to_owned())
+    } else {
+        nothing_more()
+    }
+}
+
+pub(super) fn redis_urls(text: &str) -> Parsed<Vec<String>> {
+    text.split(',').map(|url| redis_url(url.trim())).collect()
+}
+
+pub(super) fn host(text: &str) -> Parsed<String> {
+    let is_address = text.parse::<std::net::IpAddr>().is_ok();
+    let is_name = !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+    if is_address || is_name {
+        Ok(text.to_owned())
+    } else {
+        nothing_more()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use parlance_storage::DatabaseUrl;
 
+use super::cache::CacheSettings;
 use super::read::{Found, Origin, Reader};
 use super::table::{Setting, TABLE};
 
@@ -27,31 +28,53 @@ impl std::fmt::Display for InForce {
     }
 }
 
-pub(super) fn in_force(reader: &Reader) -> Vec<InForce> {
+pub(super) fn in_force(reader: &Reader, cache: Option<&CacheSettings>) -> Vec<InForce> {
     TABLE
         .iter()
         .map(|setting| {
             let Found { text, origin } = reader.found(setting);
             InForce {
                 name: setting.name,
-                value: shown(setting, text),
+                value: shown(setting, text, cache),
                 origin,
             }
         })
         .collect()
 }
 
+const MASK: &str = "***";
+
 /// Of a URL only the password is secret, and the rest says which database it is.
-fn shown(setting: &Setting, text: String) -> String {
-    if setting.name == "AUTH" && text.is_empty() {
+fn shown(setting: &Setting, text: String, cache: Option<&CacheSettings>) -> String {
+    match (setting.name, cache) {
         // With anything else the configuration would have been refused.
-        return "off".to_owned();
+        ("AUTH", _) if text.is_empty() => return "off".to_owned(),
+        ("CACHE_BACKEND", Some(cache)) => return cache.backend.as_str().to_owned(),
+        (_, _) => {}
     }
     if !setting.secret || text.is_empty() {
         return text;
     }
-    match (setting.name, DatabaseUrl::parse(&text)) {
-        ("DATABASE_URL", Ok(url)) => url.to_string(),
-        (_, _) => "***".to_owned(),
+    match setting.name {
+        "DATABASE_URL" => {
+            DatabaseUrl::parse(&text).map_or_else(|_| MASK.to_owned(), |url| url.to_string())
+        }
+        "REDIS_URL" | "REDIS_CLUSTER_URLS" => {
+            let urls: Vec<String> = text.split(',').map(|url| redis(url.trim())).collect();
+            urls.join(",")
+        }
+        _ => MASK.to_owned(),
+    }
+}
+
+/// Where it leads, and nothing of what proves who we are; a parameter may be a password, too.
+fn redis(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return MASK.to_owned();
+    };
+    let rest = rest.split('?').next().unwrap_or_default();
+    match rest.rsplit_once('@') {
+        Some((_, place)) => format!("{scheme}://{MASK}@{place}"),
+        None => format!("{scheme}://{rest}"),
     }
 }

@@ -38,6 +38,7 @@ const fn secret(setting: Setting) -> Setting {
 }
 
 const SECONDS: &str = "a whole number of seconds";
+const TTL: &str = "a whole number of seconds, at least 1";
 const BYTES: &str = "a whole number of bytes, at least 1";
 const SWITCH: &str = "on or off";
 const ADDRESS: &str = "an address with a port, such as 127.0.0.1:50051";
@@ -73,6 +74,115 @@ pub const TABLE: &[Setting] = &[
         "auto",
         "auto, check or off",
         "at start: apply missing migrations, refuse to start while some are missing, or do not look",
+    ),
+    secret(setting(
+        "REDIS_URL",
+        "",
+        "redis://user:password@host:port/0, or rediss://... over TLS",
+        "the Redis that instances share",
+    )),
+    setting(
+        "REDIS_HOST",
+        "",
+        "a host name or an address",
+        "the same, in parts",
+    ),
+    setting("REDIS_PORT", "6379", "a port", "its port"),
+    setting(
+        "REDIS_DB",
+        "0",
+        "a whole number from 0 to 65535",
+        "the number of its database",
+    ),
+    setting(
+        "REDIS_USERNAME",
+        "",
+        "a name",
+        "who we are to it; for a URL without a name, too",
+    ),
+    secret(setting(
+        "REDIS_PASSWORD",
+        "",
+        "a password",
+        "how we prove it; for a URL without a password, too",
+    )),
+    secret(setting(
+        "REDIS_CLUSTER_URLS",
+        "",
+        "redis://host:port of some nodes, separated by commas",
+        "the Redis Cluster that instances share, in place of one Redis",
+    )),
+    setting(
+        "REDIS_CA",
+        "",
+        "a path",
+        "a PEM file of certificates to trust for Redis in place of the public ones; REDIS_HOST is then spoken to over TLS",
+    ),
+    setting(
+        "CACHE_BACKEND",
+        "",
+        "memory, redis, hybrid or off",
+        "where values are cached; hybrid where Redis is configured, else memory on SQLite and off on Postgres",
+    ),
+    setting(
+        "CACHE_DEFAULT_TTL",
+        "300",
+        TTL,
+        "how long messages and conversations stay cached",
+    ),
+    setting(
+        "CACHE_TTL_MESSAGE",
+        "",
+        TTL,
+        "how long messages do; CACHE_DEFAULT_TTL without it",
+    ),
+    setting(
+        "CACHE_TTL_CONVERSATION",
+        "",
+        TTL,
+        "how long conversations do; CACHE_DEFAULT_TTL without it",
+    ),
+    setting(
+        "CACHE_TTL_MESSAGES",
+        "3600",
+        TTL,
+        "how long the newest messages of a conversation do",
+    ),
+    setting(
+        "CACHE_MAX_MEMORY_SIZE",
+        "100000",
+        "a whole number from 1 to 100000000",
+        "most values in this process",
+    ),
+    setting(
+        "CACHE_MAX_MEMORY_BYTES",
+        "268435456",
+        BYTES,
+        "most bytes of them",
+    ),
+    setting(
+        "CACHE_MAX_VALUE",
+        "65536",
+        BYTES,
+        "bytes of the largest value that is cached",
+    ),
+    setting(
+        "CACHE_MAX_STALENESS_MS",
+        "0",
+        "a whole number of milliseconds, at most 60000",
+        "hybrid: how old a value in this process may be; 0 asks Redis each time whether it still holds",
+    ),
+    setting(
+        "CACHE_WARM_ON_START",
+        "0",
+        "a whole number from 0 to 10000",
+        "so many of the most recently active conversations are read into the cache after the start",
+    ),
+    setting(
+        "CACHE_AUDIT_INTERVAL",
+        "30",
+        "a whole number of seconds; 0 for never",
+        "how often values that were hit of late are compared with the database",
     ),
     setting(
         "GRPC_LISTEN",
@@ -228,8 +338,15 @@ pub const TABLE: &[Setting] = &[
 ];
 
 /// Names of settings that this version does not read. Somebody who sets one expects something of it, so it is named in a warning.
-const UNUSED_NAMES: &[&str] = &["SMTP_URL", "WEBHOOK_LISTEN", "PUBLIC_URL"];
-const UNUSED_PREFIXES: &[&str] = &["REDIS_", "CACHE_", "TWILIO_", "SENDGRID_", "TLS_", "JWT_"];
+const UNUSED_NAMES: &[&str] = &[
+    "SMTP_URL",
+    "WEBHOOK_LISTEN",
+    "PUBLIC_URL",
+    "CACHE_TTL_LIST",
+    "CACHE_TTL_STATS",
+    "CACHE_TTL_SEARCH",
+];
+const UNUSED_PREFIXES: &[&str] = &["TWILIO_", "SENDGRID_", "TLS_", "JWT_"];
 
 /// The setting of that name.
 pub(super) fn find(name: &str) -> Option<&'static Setting> {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::*;
 
+mod cache;
+
 fn env(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
     let pairs: Vec<_> = pairs
         .iter()
@@ -173,13 +175,13 @@ fn it_does_not_open_itself_to_a_network_by_default() {
 #[test]
 fn what_this_version_does_not_use_is_named() {
     let settings = Settings::load(
-        env(&[("REDIS_URL", "redis://h"), ("HOME", "/root")]),
+        env(&[("CACHE_TTL_SEARCH", "9"), ("HOME", "/root")]),
         Some(file("smtp_url = \"smtp://h\"")),
     );
     assert_eq!(
         settings.unwrap().warnings(),
         [
-            "REDIS_URL is set but this version does not use it",
+            "CACHE_TTL_SEARCH is set but this version does not use it",
             "SMTP_URL is set but this version does not use it"
         ]
     );

@@ -1,0 +1,264 @@
+//! Where values are cached, and how Redis is reached.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::parse;
+use super::read::Reader;
+use parlance_cache::redis::{self, Node};
+use parlance_cache::{Backend, Ttls};
+
+/// The cache and its Redis.
+#[derive(Debug, Clone)]
+pub struct CacheSettings {
+    /// Where values are kept; what was asked for, or follows from the rest.
+    pub backend: Backend,
+    /// Whether it was asked for.
+    pub backend_given: bool,
+    /// The shared tier, where one is configured.
+    pub redis: Option<redis::Settings>,
+    /// How long values live.
+    pub ttls: Ttls,
+    /// Most values in this process.
+    pub max_entries: usize,
+    /// Most bytes of them.
+    pub max_bytes: usize,
+    /// Bytes of the largest value.
+    pub max_value: usize,
+    /// How old a copy in this process may be.
+    pub max_staleness: Duration,
+    /// So many conversations are read after the start.
+    pub warm_on_start: usize,
+    /// How often the auditor looks; `None` for never.
+    pub audit_interval: Option<Duration>,
+}
+
+impl CacheSettings {
+    /// Whether Redis is a cluster.
+    pub fn is_cluster(&self) -> bool {
+        let node = self.redis.as_ref().map(|redis| &redis.node);
+        matches!(node, Some(Node::Cluster(_)))
+    }
+
+    pub(super) fn warnings(&self) -> Option<String> {
+        let unused = matches!(self.backend, Backend::Off | Backend::Memory);
+        (unused && self.redis.is_some()).then(|| {
+            let backend = self.backend.as_str();
+            format!("Redis is configured, but CACHE_BACKEND is {backend}, which does not use it")
+        })
+    }
+}
+
+/// `local`: whether the database is a file, of which other instances know nothing.
+pub(super) fn read(reader: &mut Reader, local: Option<bool>) -> Option<CacheSettings> {
+    let redis = read_redis(reader);
+    let asked = reader.get("CACHE_BACKEND", parse::optional(parse::backend));
+    let ttls = read_ttls(reader);
+    let max_entries = reader.get("CACHE_MAX_MEMORY_SIZE", parse::number(1..=100_000_000));
+    let max_bytes = reader.get("CACHE_MAX_MEMORY_BYTES", parse::number(1..));
+    let max_value = reader.get("CACHE_MAX_VALUE", parse::number(1..));
+    let max_staleness = reader.get("CACHE_MAX_STALENESS_MS", parse::number(0..=60_000));
+    let warm_on_start = reader.get("CACHE_WARM_ON_START", parse::number(0..=10_000));
+    let audit_interval = reader.get("CACHE_AUDIT_INTERVAL", parse::seconds(0));
+    let (redis, asked) = (redis?, asked?);
+    if let Some(backend @ (Backend::Redis | Backend::Hybrid)) = asked
+        && redis.is_none()
+    {
+        let backend = backend.as_str();
+        reader.problems.push(format!(
+            "CACHE_BACKEND is {backend}, but no Redis is configured: set REDIS_URL, REDIS_HOST or REDIS_CLUSTER_URLS"
+        ));
+    }
+    let backend = asked.unwrap_or(match (redis.as_ref().map(|redis| &redis.node), local?) {
+        (Some(Node::Single(_)), _) => Backend::Hybrid,
+        // Of a cluster nothing is copied into this process.
+        (Some(Node::Cluster(_)), _) => Backend::Redis,
+        (None, true) => Backend::Memory,
+        (None, false) => Backend::Off,
+    });
+    let audit_interval = audit_interval?;
+    Some(CacheSettings {
+        backend,
+        backend_given: asked.is_some(),
+        redis,
+        ttls: ttls?,
+        max_entries: max_entries?,
+        max_bytes: max_bytes?,
+        max_value: max_value?,
+        max_staleness: max_staleness.map(Duration::from_millis)?,
+        warm_on_start: warm_on_start?,
+        audit_interval: (!audit_interval.is_zero()).then_some(audit_interval),
+    })
+}
+
+fn read_ttls(reader: &mut Reader) -> Option<Ttls> {
+    let default = reader.get("CACHE_DEFAULT_TTL", parse::seconds(1));
+    let message = reader.get("CACHE_TTL_MESSAGE", parse::optional(parse::seconds(1)));
+    let conversation = reader.get("CACHE_TTL_CONVERSATION", parse::optional(parse::seconds(1)));
+    let messages = reader.get("CACHE_TTL_MESSAGES", parse::seconds(1));
+    let default = default?;
+    Some(Ttls {
+        message: message?.unwrap_or(default),
+        conversation: conversation?.unwrap_or(default),
+        messages: messages?,
+    })
+}
+
+/// Who we are to Redis, where the URL does not say it.
+struct Credentials {
+    username: Option<String>,
+    password: Option<String>,
+}
+
+impl Credentials {
+    const fn are_none(&self) -> bool {
+        self.username.is_none() && self.password.is_none()
+    }
+
+    /// As they stand before the host.
+    fn before_host(&self) -> String {
+        if self.are_none() {
+            return String::new();
+        }
+        let name = self.username.as_deref().map(escaped).unwrap_or_default();
+        let password = self.password.as_deref().map(escaped).unwrap_or_default();
+        format!("{name}:{password}@")
+    }
+
+    /// The URL with them; `None` where it has its own.
+    fn added_to(&self, url: &str) -> Option<String> {
+        if self.are_none() {
+            return Some(url.to_owned());
+        }
+        let (scheme, rest) = url.split_once("://")?;
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        if authority.contains('@') {
+            return None;
+        }
+        Some(format!("{scheme}://{}{rest}", self.before_host()))
+    }
+}
+
+/// The outer `None`: something is wrong with it.
+fn read_redis(reader: &mut Reader) -> Option<Option<redis::Settings>> {
+    const PARTS: [&str; 5] = [
+        "REDIS_PORT",
+        "REDIS_DB",
+        "REDIS_USERNAME",
+        "REDIS_PASSWORD",
+        "REDIS_CA",
+    ];
+    let url = reader.get("REDIS_URL", parse::optional(parse::redis_url));
+    let host = reader.get("REDIS_HOST", parse::optional(parse::host));
+    let urls = reader.get("REDIS_CLUSTER_URLS", parse::optional(parse::redis_urls));
+    let port = reader.get("REDIS_PORT", parse::number::<u16>(1..));
+    let db = reader.get("REDIS_DB", parse::number::<u16>(0..));
+    let username = reader.get("REDIS_USERNAME", parse::optional(parse::text));
+    let password = reader.get("REDIS_PASSWORD", parse::optional(parse::text));
+    let ca_file = reader.get(
+        "REDIS_CA",
+        parse::optional(parse::text::<std::path::PathBuf>),
+    );
+    let (url, host, urls, ca_file) = (url?, host?, urls?, ca_file?);
+    let credentials = Credentials {
+        username: username?,
+        password: password?,
+    };
+    if !choice_is_clear(reader, &PARTS) {
+        return None;
+    }
+    let node = match (url, host, urls) {
+        (Some(url), _, _) => {
+            Node::Single(with_credentials(reader, "REDIS_URL", &credentials, &url)?)
+        }
+        (None, Some(host), _) => {
+            let scheme = if ca_file.is_some() { "rediss" } else { "redis" };
+            let before = credentials.before_host();
+            let host = bracketed(&host);
+            Node::Single(format!("{scheme}://{before}{host}:{}/{}", port?, db?))
+        }
+        (None, None, Some(urls)) => {
+            let urls: Option<Vec<String>> = urls
+                .iter()
+                .map(|url| with_credentials(reader, "REDIS_CLUSTER_URLS", &credentials, url))
+                .collect();
+            Node::Cluster(urls?)
+        }
+        (None, None, None) => return Some(None),
+    };
+    let mut settings = redis::Settings::new(node);
+    settings.ca_file = ca_file;
+    Some(Some(settings))
+}
+
+fn with_credentials(
+    reader: &mut Reader,
+    name: &str,
+    credentials: &Credentials,
+    url: &str,
+) -> Option<String> {
+    let url = credentials.added_to(url);
+    if url.is_none() {
+        reader.problems.push(format!(
+            "{name} names a user or a password, and so does REDIS_USERNAME or REDIS_PASSWORD: say it once"
+        ));
+    }
+    url
+}
+
+/// One Redis, said in one way.
+fn choice_is_clear(reader: &mut Reader, parts: &[&str]) -> bool {
+    const WAYS: [&str; 3] = ["REDIS_URL", "REDIS_HOST", "REDIS_CLUSTER_URLS"];
+    let ways: Vec<&str> = WAYS
+        .into_iter()
+        .filter(|way| reader.is_given(way))
+        .collect();
+    let before = reader.problems.len();
+    match ways[..] {
+        [] => {
+            let given: Vec<String> = parts
+                .iter()
+                .filter(|part| reader.is_given(part))
+                .map(|part| format!("{part} is set, but no Redis is: set REDIS_HOST or REDIS_URL"))
+                .collect();
+            reader.problems.extend(given);
+        }
+        ["REDIS_HOST"] => {}
+        [way] => {
+            for part in ["REDIS_PORT", "REDIS_DB"] {
+                if reader.is_given(part) {
+                    reader
+                        .problems
+                        .push(format!("{part} goes with REDIS_HOST; {way} says it itself"));
+                }
+            }
+        }
+        [..] => {
+            let ways = ways.join(" and ");
+            reader
+                .problems
+                .push(format!("{ways} are set: one of them says where Redis is"));
+        }
+    }
+    reader.problems.len() == before
+}
+
+fn bracketed(host: &str) -> String {
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V6(ip)) => format!("[{ip}]"),
+        Ok(IpAddr::V4(_)) | Err(_) => host.to_owned(),
+    }
+}
+
+/// A password may hold what ends it in a URL.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
+}

@@ -1,0 +1,191 @@
+//! Of the cache and its Redis.
+
+use parlance_cache::Backend;
+use parlance_cache::redis::Node;
+
+use super::*;
+
+const POSTGRES: (&str, &str) = ("DATABASE_URL", "postgres://u:p@db/d");
+
+fn load(pairs: &[(&str, &str)]) -> CacheSettings {
+    Settings::load(env(pairs), None).unwrap().cache
+}
+
+fn node(pairs: &[(&str, &str)]) -> Node {
+    load(pairs).redis.unwrap().node
+}
+
+fn single(pairs: &[(&str, &str)]) -> String {
+    let Node::Single(url) = node(pairs) else {
+        panic!("one Redis")
+    };
+    url
+}
+
+#[test]
+fn the_backend_follows_from_what_there_is() {
+    let redis = ("REDIS_URL", "redis://h");
+    let cluster = ("REDIS_CLUSTER_URLS", "redis://a:1,redis://b:2");
+    for (pairs, backend) in [
+        (&[][..], Backend::Memory),
+        (&[POSTGRES], Backend::Off),
+        (&[redis], Backend::Hybrid),
+        (&[POSTGRES, redis], Backend::Hybrid),
+        (&[("REDIS_HOST", "h")], Backend::Hybrid),
+        (&[POSTGRES, cluster], Backend::Redis),
+        (&[redis, ("CACHE_BACKEND", "redis")], Backend::Redis),
+        (&[POSTGRES, ("CACHE_BACKEND", "memory")], Backend::Memory),
+        (&[("CACHE_BACKEND", "off")], Backend::Off),
+    ] {
+        let settings = Settings::load(env(pairs), None).unwrap();
+        assert_eq!(settings.cache.backend, backend, "{pairs:?}");
+        let shown = settings.in_force().iter().map(ToString::to_string);
+        let expected = format!("CACHE_BACKEND={} ", backend.as_str());
+        assert!(shown.into_iter().any(|line| line.starts_with(&expected)));
+    }
+}
+
+#[test]
+fn what_is_not_said_is_the_default() {
+    let cache = load(&[]);
+    let seconds = |ttl: Duration| ttl.as_secs();
+    assert_eq!(
+        (
+            seconds(cache.ttls.message),
+            seconds(cache.ttls.conversation),
+            seconds(cache.ttls.messages)
+        ),
+        (300, 300, 3600)
+    );
+    assert_eq!(cache.max_entries, 100_000);
+    assert_eq!(cache.max_bytes, 256 * 1024 * 1024);
+    assert_eq!(cache.max_value, 64 * 1024);
+    assert_eq!(cache.max_staleness, Duration::ZERO);
+    assert_eq!(cache.warm_on_start, 0);
+    assert_eq!(cache.audit_interval, Some(Duration::from_secs(30)));
+    assert_eq!(load(&[("CACHE_AUDIT_INTERVAL", "0")]).audit_interval, None);
+
+    let ttls = load(&[("CACHE_DEFAULT_TTL", "7"), ("CACHE_TTL_MESSAGE", "9")]).ttls;
+    assert_eq!(
+        (
+            seconds(ttls.message),
+            seconds(ttls.conversation),
+            seconds(ttls.messages)
+        ),
+        (9, 7, 3600)
+    );
+}
+
+#[test]
+fn redis_may_be_said_in_parts() {
+    assert_eq!(single(&[("REDIS_HOST", "h")]), "redis://h:6379/0");
+    let all = [
+        ("REDIS_HOST", "::1"),
+        ("REDIS_PORT", "7000"),
+        ("REDIS_DB", "3"),
+        ("REDIS_USERNAME", "chat"),
+        ("REDIS_PASSWORD", "p@ss/w\u{f6}rd"),
+        ("REDIS_CA", "/ca.pem"),
+    ];
+    assert_eq!(
+        single(&all),
+        "rediss://chat:p%40ss%2Fw%C3%B6rd@[::1]:7000/3"
+    );
+    let password = ("REDIS_PASSWORD", "x");
+    assert_eq!(
+        single(&[("REDIS_URL", "rediss://h:1/2"), password]),
+        "rediss://:x@h:1/2"
+    );
+    let Node::Cluster(urls) = node(&[("REDIS_CLUSTER_URLS", "redis://a, redis://b"), password])
+    else {
+        panic!("a cluster")
+    };
+    assert_eq!(urls, ["redis://:x@a", "redis://:x@b"]);
+}
+
+#[test]
+fn one_redis_is_said_once() {
+    let url = ("REDIS_URL", "redis://u:s3cret@h");
+    for (pairs, expected) in [
+        (
+            &[url, ("REDIS_CLUSTER_URLS", "redis://h")][..],
+            "REDIS_URL and REDIS_CLUSTER_URLS are set: one of them says where Redis is",
+        ),
+        (
+            &[url, ("REDIS_HOST", "h")],
+            "REDIS_URL and REDIS_HOST are set: one of them says where Redis is",
+        ),
+        (
+            &[url, ("REDIS_DB", "1")],
+            "REDIS_DB goes with REDIS_HOST; REDIS_URL says it itself",
+        ),
+        (
+            &[url, ("REDIS_PASSWORD", "other")],
+            "REDIS_URL names a user or a password, and so does REDIS_USERNAME or REDIS_PASSWORD: say it once",
+        ),
+        (
+            &[("REDIS_PORT", "1")],
+            "REDIS_PORT is set, but no Redis is: set REDIS_HOST or REDIS_URL",
+        ),
+        (
+            &[("CACHE_BACKEND", "redis")],
+            "CACHE_BACKEND is redis, but no Redis is configured: set REDIS_URL, REDIS_HOST or REDIS_CLUSTER_URLS",
+        ),
+        (
+            &[("REDIS_URL", "localhost:6379")],
+            "REDIS_URL is (not shown) (environment): expected redis://user:password@host:port/0, or rediss://... over TLS",
+        ),
+    ] {
+        assert_eq!(problems(pairs, ""), [expected], "{pairs:?}");
+    }
+}
+
+#[test]
+fn a_redis_that_is_not_used_is_told() {
+    let pairs = [("REDIS_URL", "redis://h"), ("CACHE_BACKEND", "off")];
+    let settings = Settings::load(env(&pairs), None).unwrap();
+    assert_eq!(
+        settings.warnings(),
+        ["Redis is configured, but CACHE_BACKEND is off, which does not use it"]
+    );
+    let pairs = [("REDIS_URL", "redis://h")];
+    assert!(
+        Settings::load(env(&pairs), None)
+            .unwrap()
+            .warnings()
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_secret_of_redis_is_never_shown() {
+    for pairs in [
+        &[("REDIS_URL", "redis://u:s3cret@h:1/2?password=s3cret")][..],
+        &[("REDIS_CLUSTER_URLS", "redis://:s3cret@a,redis://b")],
+        &[("REDIS_HOST", "h"), ("REDIS_PASSWORD", "s3cret")],
+    ] {
+        let settings = Settings::load(env(pairs), None).unwrap();
+        let shown: Vec<_> = settings
+            .in_force()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let all = format!("{shown:?} {settings:?}");
+        assert!(!all.contains("s3cret"), "{all}");
+    }
+    let shown = |pairs: &[(&str, &str)], name| {
+        let settings = Settings::load(env(pairs), None).unwrap();
+        let found = settings.in_force().iter().find(|entry| entry.name == name);
+        found.unwrap().value.clone()
+    };
+    let url = "redis://u:s3cret@h:1/2?password=s3cret";
+    assert_eq!(
+        shown(&[("REDIS_URL", url)], "REDIS_URL"),
+        "redis://***@h:1/2"
+    );
+    let urls = "redis://:s3cret@a,redis://b";
+    assert_eq!(
+        shown(&[("REDIS_CLUSTER_URLS", urls)], "REDIS_CLUSTER_URLS"),
+        "redis://***@a,redis://b"
+    );
+}
