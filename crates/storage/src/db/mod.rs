@@ -9,6 +9,7 @@ pub mod idempotency;
 pub mod message;
 pub mod sender;
 pub mod story;
+pub mod whose;
 
 use parlance_domain::{EventType, Timestamp};
 

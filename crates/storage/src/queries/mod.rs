@@ -12,5 +12,6 @@ pub(crate) mod idempotency;
 pub(crate) mod message;
 pub(crate) mod message_event;
 pub(crate) mod sender;
+pub(crate) mod whose;
 
 use super::{Conn, Db};

@@ -28,3 +28,4 @@ mod plans;
 mod round_trips;
 mod sequence;
 mod uploads;
+mod whose;

@@ -1,0 +1,37 @@
+//! Whose something is. The only reads that do not name the owner, since they are asked for it.
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use super::Conn;
+use crate::fields::Id;
+use crate::schema::{conversations, feed, messages};
+
+pub(crate) async fn message(c: &mut Conn, id: Id) -> QueryResult<Option<String>> {
+    messages::table
+        .filter(messages::id.eq(id))
+        .select(messages::owner)
+        .get_result(c)
+        .await
+        .optional()
+}
+
+pub(crate) async fn conversation(c: &mut Conn, id: Id) -> QueryResult<Option<String>> {
+    conversations::table
+        .filter(conversations::id.eq(id))
+        .select(conversations::owner)
+        .get_result(c)
+        .await
+        .optional()
+}
+
+/// Of the latest events, newest first: whose conversation each is about. The feed is read in its own order, however many
+/// conversations there are.
+pub(crate) async fn latest(c: &mut Conn, events: i64) -> QueryResult<Vec<(String, Id)>> {
+    feed::table
+        .order((feed::xid.desc(), feed::id.desc()))
+        .limit(events)
+        .select((feed::owner, feed::conversation_id))
+        .load(c)
+        .await
+}
