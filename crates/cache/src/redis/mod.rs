@@ -18,7 +18,9 @@ mod scripts;
 mod settings;
 mod slot;
 mod tier;
+mod track;
 
 pub use breaker::BreakerState;
 pub use settings::{BadSettings, Node, Settings};
 pub use tier::Tier;
+pub use track::Track;

@@ -105,6 +105,9 @@ pub enum BadSettings {
         "authorities are given, but the URL of Redis begins with redis://, so nothing would be encrypted"
     )]
     Plain,
+    /// A cluster has no one connection that hears of every write.
+    #[error("a cluster of Redis cannot be listened to")]
+    Tracking,
 }
 
 fn authorities(path: &Path) -> Result<Vec<u8>, BadSettings> {

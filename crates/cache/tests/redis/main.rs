@@ -9,4 +9,5 @@
 mod failures;
 mod lists;
 mod support;
+mod tracking;
 mod values;
