@@ -1,5 +1,6 @@
 //! The testkit itself: servers start, die, come back and never stay behind.
 
+mod history;
 mod orphans;
 mod postgres;
 mod process;

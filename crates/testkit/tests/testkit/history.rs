@@ -1,0 +1,386 @@
+use std::time::Duration;
+
+use parlance_testkit::history::{
+    Change, Element, History, ListRead, ListWrite, Read, Recorder, Report, Rule, Span, Write,
+};
+use proptest::prelude::*;
+
+fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+fn span(began: u64, ended: u64) -> Span {
+    Span {
+        began: ms(began),
+        ended: ms(ended),
+    }
+}
+
+fn read(began: u64, ended: u64, version: u64) -> Read {
+    Read {
+        key: 0,
+        span: span(began, ended),
+        version,
+    }
+}
+
+fn write(began: u64, ended: u64, version: u64) -> Write {
+    Write {
+        key: 0,
+        began: ms(began),
+        acknowledged: Some((ms(ended), version)),
+    }
+}
+
+fn unknown(began: u64) -> Write {
+    Write {
+        key: 0,
+        began: ms(began),
+        acknowledged: None,
+    }
+}
+
+fn rows(writes: &[Write], reads: &[Read]) -> Report {
+    let history = History {
+        reads: reads.to_vec(),
+        writes: writes.to_vec(),
+        ..History::default()
+    };
+    history.check()
+}
+
+fn rules(report: &Report) -> Vec<Rule> {
+    report.violations.iter().map(|v| v.rule).collect()
+}
+
+#[test]
+fn a_read_sees_what_was_acknowledged_before_it_began() {
+    let writes = [write(0, 1, 1), write(10, 20, 2)];
+    assert!(rows(&writes, &[read(21, 30, 2)]).is_clean());
+    // While the write goes on, either.
+    assert!(rows(&writes, &[read(11, 19, 1), read(15, 40, 2)]).is_clean());
+    assert!(rows(&writes, &[read(20, 30, 1)]).is_clean());
+    let report = rows(&writes, &[read(24, 30, 1)]);
+    assert_eq!(rules(&report), [Rule::StaleAfterAck]);
+    let found = &report.violations[0];
+    assert_eq!(found.before, Some(span(10, 20)));
+    assert_eq!(found.stale_for, ms(4));
+    assert_eq!(
+        found.to_string(),
+        "StaleAfterAck, key 0: the read of 24.000 to 30.000 ms returns v1 after v2 was acknowledged, \
+         of 10.000 to 20.000 ms; stale for 4.000 ms"
+    );
+}
+
+#[test]
+fn staleness_counts_from_the_first_newer_version() {
+    let writes = [write(0, 1, 1), write(2, 3, 2), write(4, 5, 3)];
+    let report = rows(&writes, &[read(103, 104, 1)]);
+    assert_eq!(report.stalest(), ms(100));
+}
+
+#[test]
+fn what_a_finished_read_returned_is_not_taken_back() {
+    let writes = [write(0, 1, 1), unknown(10)];
+    let report = rows(&writes, &[read(11, 12, 2), read(13, 14, 1)]);
+    assert_eq!(rules(&report), [Rule::NewThenOld]);
+    assert_eq!(report.violations[0].before, Some(span(11, 12)));
+    // Of reads at one time neither comes first.
+    assert!(rows(&writes, &[read(11, 13, 2), read(12, 14, 1)]).is_clean());
+    assert!(rows(&writes, &[read(11, 12, 2), read(12, 14, 1)]).is_clean());
+}
+
+#[test]
+fn nothing_is_read_that_nobody_began_to_write() {
+    let writes = [write(0, 1, 1), unknown(10)];
+    assert!(rows(&writes, &[read(8, 10, 2)]).is_clean());
+    assert_eq!(rules(&rows(&writes, &[read(8, 9, 2)])), [Rule::Future]);
+    assert_eq!(rules(&rows(&writes, &[read(20, 21, 3)])), [Rule::Future]);
+}
+
+#[test]
+fn rows_are_checked_one_by_one() {
+    let other = Write {
+        key: 1,
+        ..write(0, 1, 1)
+    };
+    let writes = [write(0, 1, 1), write(2, 3, 2), other];
+    let read = Read {
+        key: 1,
+        ..read(4, 5, 1)
+    };
+    assert!(rows(&writes, &[read]).is_clean());
+}
+
+#[test]
+fn a_read_near_a_write_is_a_race() {
+    let writes = [write(0, 1, 1), write(100, 120, 2), unknown(300)];
+    let count = |began, ended, version| {
+        let report = rows(&writes, &[read(began, ended, version)]);
+        assert!(report.is_clean(), "{report}");
+        report.races
+    };
+    for (began, ended, version) in [
+        (106, 110, 1),
+        (90, 95, 1),
+        (125, 130, 2),
+        (50, 250, 1),
+        (304, 310, 2),
+        (6, 94, 1),
+    ] {
+        assert_eq!(count(began, ended, version), 1, "{began} to {ended}");
+    }
+    for (began, ended, version) in [(7, 94, 1), (126, 130, 2), (306, 310, 2)] {
+        assert_eq!(count(began, ended, version), 0, "{began} to {ended}");
+    }
+}
+
+#[test]
+fn a_report_says_what_it_is_worth() {
+    let reads: Vec<Read> = (0..300).map(|n| read(2 + n / 100, 5, 1)).collect();
+    let report = rows(&[write(0, 1, 1), unknown(9)], &reads);
+    assert_eq!(
+        report.to_string(),
+        "300 reads, 300 races, 1 writes and 1 unknown, 0 violations, 3/N 1.0e-2"
+    );
+}
+
+fn change(began: u64, ended: u64, change: Change, sequence: u64, version: u64) -> ListWrite {
+    ListWrite {
+        key: 0,
+        change,
+        began: ms(began),
+        acknowledged: Some((ms(ended), Element { sequence, version })),
+    }
+}
+
+fn list(began: u64, ended: u64, elements: &[(u64, u64)]) -> ListRead {
+    let element = |(sequence, version): &(u64, u64)| Element {
+        sequence: *sequence,
+        version: *version,
+    };
+    ListRead {
+        key: 0,
+        span: span(began, ended),
+        elements: elements.iter().map(element).collect(),
+        limit: 3,
+    }
+}
+
+/// Four sends, an edit of the third, a deletion of the fourth that goes on.
+fn lists(reads: &[ListRead]) -> Vec<Rule> {
+    let deletion = ListWrite {
+        key: 0,
+        change: Change::Delete(4),
+        began: ms(60),
+        acknowledged: None,
+    };
+    let mut list_writes: Vec<ListWrite> = (1..=4)
+        .map(|n| change(n * 10, n * 10 + 1, Change::Send, n, 1))
+        .collect();
+    list_writes.push(change(50, 51, Change::Edit(3), 3, 2));
+    list_writes.push(deletion);
+    let history = History {
+        list_writes,
+        list_reads: reads.to_vec(),
+        ..History::default()
+    };
+    rules(&history.check())
+}
+
+#[test]
+fn a_list_holds_what_was_acknowledged_or_is_full_of_newer() {
+    assert_eq!(lists(&[list(12, 13, &[(1, 1)])]), []);
+    assert_eq!(lists(&[list(12, 22, &[(2, 1), (1, 1)])]), []);
+    assert_eq!(lists(&[list(45, 46, &[(4, 1), (3, 1), (2, 1)])]), []);
+    assert_eq!(lists(&[list(52, 53, &[(4, 1), (3, 2), (2, 1)])]), []);
+    for stale in [
+        list(45, 46, &[(3, 1), (2, 1), (1, 1)]),
+        list(45, 46, &[(4, 1), (2, 1), (1, 1)]),
+        list(45, 46, &[(4, 1), (3, 1)]),
+        list(45, 46, &[]),
+        list(52, 53, &[(4, 1), (3, 1), (2, 1)]),
+    ] {
+        assert_eq!(
+            lists(std::slice::from_ref(&stale)),
+            [Rule::StaleAfterAck],
+            "{stale:?}"
+        );
+    }
+}
+
+#[test]
+fn a_list_does_not_take_back_what_was_read() {
+    let newer = list(41, 42, &[(4, 1), (3, 2), (2, 1)]);
+    let older = list(43, 44, &[(4, 1), (3, 1), (2, 1)]);
+    assert_eq!(lists(&[newer, older]), [Rule::NewThenOld]);
+}
+
+#[test]
+fn a_list_has_an_order_and_no_future() {
+    assert_eq!(lists(&[list(22, 23, &[(1, 1), (2, 1)])]), [Rule::Disorder]);
+    let twice = list(22, 23, &[(2, 1), (2, 1), (1, 1)]);
+    assert_eq!(lists(&[twice]), [Rule::Disorder]);
+    let early = list(12, 19, &[(2, 1), (1, 1)]);
+    assert_eq!(lists(&[early]), [Rule::Future]);
+}
+
+#[test]
+fn a_deleted_message_may_go_when_its_deletion_begins_and_must_when_it_ends() {
+    let without = [(3, 2), (2, 1), (1, 1)];
+    assert_eq!(lists(&[list(55, 61, &without)]), []);
+    assert_eq!(lists(&[list(55, 59, &without)]), [Rule::StaleAfterAck]);
+    let deleted = [
+        change(10, 11, Change::Send, 1, 1),
+        change(20, 21, Change::Delete(1), 1, 1),
+    ];
+    let history = |elements: &[(u64, u64)]| History {
+        list_writes: deleted.to_vec(),
+        list_reads: vec![list(22, 23, elements)],
+        ..History::default()
+    };
+    assert!(history(&[]).check().is_clean());
+    let report = history(&[(1, 1)]).check();
+    assert_eq!(rules(&report), [Rule::StaleAfterAck]);
+}
+
+#[test]
+fn logs_of_many_tasks_are_one_history() {
+    let recorder = Recorder::new();
+    let mut log = recorder.log();
+    let made = log.begin_write(7);
+    log.acknowledged(&made, 1);
+    let lost = log.begin_write(7);
+    drop((log, lost));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let mut log = recorder.log();
+            scope.spawn(move || {
+                for _ in 0..100 {
+                    let begun = log.begin_read();
+                    log.read(begun, 7, 1);
+                }
+            });
+        }
+    });
+    let mut log = recorder.log();
+    let sent = log.begin_change(1, Change::Send);
+    let element = Element {
+        sequence: 1,
+        version: 1,
+    };
+    log.changed(&sent, element);
+    let begun = log.begin_read();
+    log.read_list(begun, 1, vec![element], 50);
+    drop(log);
+    let report = recorder.finish().check();
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(
+        (report.reads, report.writes, report.unknown_writes),
+        (401, 2, 1)
+    );
+}
+
+#[test]
+#[should_panic(expected = "every log has been dropped")]
+fn a_log_in_use_is_missed() {
+    let recorder = Recorder::new();
+    let _log = recorder.log();
+    recorder.finish();
+}
+
+/// An operation: when it is asked for, how long until it takes effect and how long until it is answered; whether it writes,
+/// and then whether it has an effect and whether it is answered at all.
+#[derive(Debug, Clone)]
+struct Operation {
+    began: u64,
+    effect: u64,
+    ended: u64,
+    write: Option<(bool, bool)>,
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let write = prop::option::of((prop::bool::weighted(0.9), prop::bool::weighted(0.9)));
+    (0..2_000_u64, 0..40_u64, 0..40_u64, write).prop_map(|(began, effect, more, write)| Operation {
+        began,
+        effect: began + effect,
+        ended: began + effect + more,
+        write,
+    })
+}
+
+/// What a store would have answered that does one thing at a time.
+fn answered(mut operations: Vec<Operation>) -> History {
+    operations.sort_by_key(|operation| operation.effect);
+    let mut history = History::default();
+    history.writes.push(write(0, 0, 1));
+    let mut version = 1;
+    for Operation {
+        began,
+        ended,
+        write: kind,
+        ..
+    } in operations
+    {
+        let (began, ended) = (began + 1, ended + 1);
+        match kind {
+            None => history.reads.push(read(began, ended, version)),
+            Some((false, _)) => history.writes.push(unknown(began)),
+            Some((true, is_answered)) => {
+                version += 1;
+                history.writes.push(if is_answered {
+                    write(began, ended, version)
+                } else {
+                    unknown(began)
+                });
+            }
+        }
+    }
+    history
+}
+
+proptest! {
+    #[test]
+    fn what_one_store_answered_passes(operations in prop::collection::vec(operation(), 0..200)) {
+        let report = answered(operations).check();
+        prop_assert!(report.is_clean(), "{report}");
+    }
+
+    #[test]
+    fn a_planted_stale_read_is_found(
+        operations in prop::collection::vec(operation(), 10..200),
+        which in any::<prop::sample::Index>(),
+        older in any::<prop::sample::Index>(),
+        later in 1..50_u64,
+    ) {
+        let mut history = answered(operations);
+        let acknowledged: Vec<(Duration, u64)> =
+            history.writes.iter().filter_map(|write| write.acknowledged).collect();
+        let (at, version) = *which.get(&acknowledged);
+        let at = u64::try_from(at.as_millis()).unwrap();
+        let stale = older.index(usize::try_from(version).unwrap());
+        let planted = read(at + later, at + later + 1, u64::try_from(stale).unwrap());
+        history.reads.push(planted);
+        let report = history.check();
+        let found = report.violations.iter().any(|violation| {
+            violation.rule == Rule::StaleAfterAck && violation.read == planted.span
+        });
+        prop_assert!(found, "{report}");
+    }
+
+    #[test]
+    fn a_planted_step_back_is_found(
+        operations in prop::collection::vec(operation(), 10..200),
+        later in 1..50_u64,
+    ) {
+        let mut history = answered(operations);
+        let begun = u64::try_from(history.writes.len()).unwrap();
+        // What nobody was told of, but one read has seen.
+        history.writes.push(unknown(5_000));
+        let first = read(5_001, 5_002, begun + 1);
+        let second = read(5_002 + later, 5_100, begun);
+        history.reads.extend([first, second]);
+        let report = history.check();
+        prop_assert_eq!(rules(&report), [Rule::NewThenOld]);
+    }
+}
