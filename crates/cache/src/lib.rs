@@ -14,6 +14,7 @@
 
 mod admin;
 mod cache;
+mod fill;
 mod flights;
 mod gate;
 mod keeper;
@@ -22,6 +23,7 @@ mod ledger;
 mod near;
 mod raw;
 mod read;
+mod read_many;
 pub mod redis;
 mod remote;
 mod sample;
@@ -37,6 +39,7 @@ pub use key::{Key, Kind};
 pub use ledger::{Epoch, Ledger, LedgerError, Pending, Registered, RemoteId, Renewal};
 pub use near::{Held, HeldList, NearStatus};
 pub use raw::Raw;
+pub use read_many::AskedMany;
 pub use remote::{Acquired, Fault, Fence, Release, Remote, RemoteStats, Token};
 pub use settings::{Backend, Settings, Ttls};
 pub use stats::{Operation, Outcome, Sample, Tier};

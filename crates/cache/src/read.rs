@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::cache::{
-    ALONE, Answer, Asked, Cache, Codec, Copies, Found, MAX_LIST, Place, Source, name, title,
-};
+use crate::cache::{ALONE, Answer, Asked, Cache, Codec, Copies, Found, Place, Source, title};
 use crate::flights::{self, Boarding, Cargo};
 use crate::key::{Key, Kind};
 use crate::ledger::Epoch;
@@ -17,10 +15,10 @@ use crate::remote::{Acquired, Fault, Remote};
 use crate::stats::{Operation, Outcome, Tier};
 
 /// What the cache may cost a read in all, however many questions it asks.
-const BUDGET: Duration = Duration::from_millis(50);
+pub(crate) const BUDGET: Duration = Duration::from_millis(50);
 
 /// What a reader brings along on a flight.
-struct Errand {
+pub(crate) struct Errand {
     key: Key,
     owner: Arc<str>,
     /// What was found and cannot be used.
@@ -32,7 +30,7 @@ struct Errand {
 type Reply<C> = Result<Option<Found<<C as Codec>::Value>>, <C as Codec>::Error>;
 
 /// What a look into Redis came to.
-enum Look<V> {
+pub(crate) enum Look<V> {
     Hit(V),
     Miss(Option<Raw>),
     /// It is there, and another owner's.
@@ -143,29 +141,42 @@ impl Cache {
         }
         let began = Instant::now();
         copies.near.get(key, epoch.number)?;
-        let since = began
-            .checked_sub(self.settings.max_staleness)
-            .unwrap_or(began);
-        if !copies.tracking.barrier(since).await {
+        if !self.has_heard(copies, began).await {
             self.tell(key, Tier::Memory, Outcome::Error, began);
             return None;
         }
-        // Only what is still there after the barrier, and only if it was this connection that was asked.
-        let found = copies.near.get(key, epoch.number);
+        self.copy_after_barrier(copies, asked, epoch, began)
+    }
+
+    /// Whether everything has been heard that copies must not be older than.
+    pub(crate) async fn has_heard(&self, copies: &Copies, began: Instant) -> bool {
+        let since = began.checked_sub(self.settings.max_staleness);
+        copies.tracking.barrier(since.unwrap_or(began)).await
+    }
+
+    /// Only what is still there after the barrier, and only if it was this connection that was asked.
+    pub(crate) fn copy_after_barrier(
+        &self,
+        copies: &Copies,
+        asked: &Asked<'_>,
+        epoch: &Epoch,
+        began: Instant,
+    ) -> Option<Held> {
+        let found = copies.near.get(asked.key, epoch.number);
         let found = found.filter(|_| copies.hears(epoch));
         match found {
             Some(found) if *found.owner == *asked.owner => {
-                self.tell_hit(key, Tier::Memory, began);
+                self.tell_hit(asked.key, Tier::Memory, began);
                 Some(found.held)
             }
             Some(_) | None => {
-                self.tell(key, Tier::Memory, Outcome::Miss, began);
+                self.tell(asked.key, Tier::Memory, Outcome::Miss, began);
                 None
             }
         }
     }
 
-    fn keep_copy(
+    pub(crate) fn keep_copy(
         &self,
         copies: &Copies,
         at: (Key, u64),
@@ -190,7 +201,7 @@ impl Cache {
     }
 
     /// What Redis said, as far as it is of use.
-    fn look<C: Codec>(
+    pub(crate) fn look<C: Codec>(
         &self,
         asked: &Asked<'_>,
         codec: C,
@@ -221,7 +232,7 @@ impl Cache {
 
     /// The value in the text, if it is of this epoch, ours, and for this owner.
     #[expect(clippy::unused_self, reason = "a method reads better where it is used")]
-    fn open<C: Codec>(
+    pub(crate) fn open<C: Codec>(
         &self,
         codec: C,
         owner: &str,
@@ -300,29 +311,21 @@ impl Cache {
     {
         let key = errand.key;
         let token = self.settings.token();
-        let granted = match self
+        let lease = match self
             .memory_is_open()
             .then(|| near.acquire(key, ALONE, token))
         {
             Some(Leased::Value(found)) if *found.owner == *errand.owner => {
                 return Ok(Some(Found::new(Answer::Held(found.held), Source::Memory)));
             }
-            Some(Leased::Granted) => true,
-            Some(Leased::Value(_) | Leased::Busy) | None => false,
+            Some(Leased::Granted) => Some((key, token)),
+            Some(Leased::Value(_) | Leased::Busy) | None => None,
         };
-        let Some(value) = load().await? else {
-            near.fill((key, token), None, ALONE, Duration::ZERO);
-            return Ok(None);
-        };
-        if granted {
-            let held = codec.held(&value);
-            let fits = held.len() <= self.largest(key.kind());
-            let entry = codec.owner(&value).filter(|_| fits).map(|o| (o, held));
-            let began = Instant::now();
-            let filled = near.fill((key, token), entry, ALONE, self.settings.ttl(key.kind()));
-            self.tell_fill(key, Tier::Memory, &Ok(filled), began);
+        let value = load().await?;
+        if let Some(lease) = lease {
+            self.fill_near(near, lease, codec, value.as_ref());
         }
-        Ok(from_database(Some(value)))
+        Ok(from_database(value))
     }
 
     async fn fetch_shared<C, F, L>(
@@ -343,33 +346,21 @@ impl Cache {
             Some(epoch) => self.lease(remote, &errand, codec, epoch).await,
             None => Lease::None,
         };
-        let (epoch, token) = match lease {
+        let under = match lease {
             Lease::Value(value) => {
                 return Ok(Some(Found::new(Answer::Value(value), Source::Redis)));
             }
             Lease::None => return Ok(from_database(load().await?)),
             Lease::Granted(epoch, token) => (epoch, token),
         };
-        let Some(value) = load().await? else {
-            return Ok(None);
-        };
-        let raw = codec.raw(&value);
-        if codec.owner(&value).is_some() && raw.len() <= self.largest(key.kind()) {
-            let cache = Arc::clone(self);
-            let remote = Arc::clone(remote);
-            // Nobody has to wait for it: it is good only while its lease stands.
-            tokio::spawn(async move {
-                let began = Instant::now();
-                let raw = raw.stamped(epoch.number);
-                let ttl = cache.settings.ttl(key.kind());
-                let filled = remote.fill(key, &epoch, token, &raw, ttl).await;
-                cache.tell_fill(key, Tier::Redis, &filled, began);
-            });
+        let value = load().await?;
+        if let Some(value) = &value {
+            self.fill_shared(remote, (key, under), codec, value);
         }
-        Ok(from_database(Some(value)))
+        Ok(from_database(value))
     }
 
-    async fn lease<C: Codec>(
+    pub(crate) async fn lease<C: Codec>(
         &self,
         remote: &Arc<dyn Remote>,
         errand: &Errand,
@@ -401,7 +392,7 @@ impl Cache {
         L: Future<Output = Result<Option<C::Value>, C::Error>>,
     {
         let old = async || {
-            let (epoch, age) = self.allowed_age(&asked)?;
+            let (epoch, age) = self.allowed_age(asked.max_staleness)?;
             let raw = remote.get(asked.key, &epoch).await.ok()??;
             let value = self.open(codec, asked.owner, &epoch, &raw).ok()?;
             Some(Found {
@@ -430,7 +421,7 @@ impl Cache {
         L: Future<Output = Result<Option<C::Value>, C::Error>>,
     {
         let old = || {
-            let (_, age) = self.allowed_age(&asked)?;
+            let (_, age) = self.allowed_age(asked.max_staleness)?;
             let found = near.get(asked.key, ALONE)?;
             (*found.owner == *asked.owner).then_some(Found {
                 answer: Answer::Held(found.held),
@@ -449,16 +440,10 @@ impl Cache {
         }
     }
 
-    fn allowed_age(&self, asked: &Asked<'_>) -> Option<(Arc<Epoch>, Duration)> {
-        let limit = asked.max_staleness?;
+    /// The last epoch and its age, if that is allowed.
+    pub(crate) fn allowed_age(&self, limit: Option<Duration>) -> Option<(Arc<Epoch>, Duration)> {
+        let limit = limit?;
         self.gate.last().filter(|(_, age)| *age <= limit)
-    }
-
-    pub(crate) fn largest(&self, kind: Kind) -> usize {
-        match kind {
-            Kind::Message | Kind::Conversation => self.settings.max_value,
-            Kind::Messages => MAX_LIST,
-        }
     }
 
     pub(crate) fn tell_hit(&self, key: Key, tier: Tier, began: Instant) {
@@ -481,27 +466,15 @@ impl Cache {
             Id(key)
         );
     }
-
-    fn tell_fill(&self, key: Key, tier: Tier, filled: &Result<bool, Fault>, began: Instant) {
-        let outcome = match filled {
-            Ok(true) => {
-                tracing::debug!("Cached {}: {}", name(key.kind()), Id(key));
-                Outcome::Ok
-            }
-            Ok(false) => Outcome::Refused,
-            Err(_) => Outcome::Error,
-        };
-        self.count((key.kind(), tier), Operation::Set, outcome, began.elapsed());
-    }
 }
 
 /// Why a text in Redis is of no use.
-enum Unfit {
+pub(crate) enum Unfit {
     Spoiled,
     Foreign,
 }
 
-enum Lease<V> {
+pub(crate) enum Lease<V> {
     Value(V),
     Granted(Arc<Epoch>, crate::remote::Token),
     None,
@@ -518,7 +491,7 @@ impl std::fmt::Display for Id {
 }
 
 impl Errand {
-    fn new(asked: &Asked<'_>, spoiled: Option<Raw>, left: Duration) -> Self {
+    pub(crate) fn new(asked: &Asked<'_>, spoiled: Option<Raw>, left: Duration) -> Self {
         Self {
             key: asked.key,
             owner: asked.owner.into(),
@@ -530,11 +503,11 @@ impl Errand {
 
 impl Copies {
     /// Whether the connection that hears is live, and to the process of this epoch.
-    fn hears(&self, epoch: &Epoch) -> bool {
+    pub(crate) fn hears(&self, epoch: &Epoch) -> bool {
         self.near.is_live() && self.tracking.identity().as_ref() == Some(&epoch.remote)
     }
 
-    fn mark(&self, key: Key, epoch: &Epoch) -> Option<u64> {
+    pub(crate) fn mark(&self, key: Key, epoch: &Epoch) -> Option<u64> {
         if self.hears(epoch) {
             self.near.mark(key)
         } else {

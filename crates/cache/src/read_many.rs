@@ -1,0 +1,333 @@
+//! Several values at once: one question to Redis, one to the database for all that is missing, leases and fills side by side.
+//!
+//! No flights: who asks for many rarely misses the same ones as others at the same moment. The leases are taken before the rows
+//! are asked for and the fills come after, as for one value; what each key is promised holds for each key by itself.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+use crate::cache::{ALONE, Answer, Asked, Cache, Codec, Copies, Found, Place, Source};
+use crate::key::{Key, Kind};
+use crate::ledger::Epoch;
+use crate::near::{Leased, Near};
+use crate::raw::Raw;
+use crate::read::{BUDGET, Errand, Lease, Look};
+use crate::remote::{Remote, Token};
+use crate::stats::{Outcome, Tier};
+
+/// What is asked for together.
+#[derive(Debug, Clone, Copy)]
+pub struct AskedMany<'a> {
+    /// Each once, all of one kind, and no lists.
+    pub keys: &'a [Key],
+    /// By whom: what is another owner's does not exist.
+    pub owner: &'a str,
+    /// How old they may be while the database is away.
+    pub max_staleness: Option<Duration>,
+}
+
+impl<'a> AskedMany<'a> {
+    fn one(&self, key: Key) -> Asked<'a> {
+        Asked {
+            key,
+            owner: self.owner,
+            max_staleness: self.max_staleness,
+        }
+    }
+}
+
+/// What was found so far.
+type Finds<V> = HashMap<Key, Found<V>>;
+type Reply<C> = Result<Finds<<C as Codec>::Value>, <C as Codec>::Error>;
+
+impl Cache {
+    /// Reads values: each from the cache if that is sure to be what the database would say, the others by `load`, which is
+    /// called at most once. What there is not, is not among them.
+    pub async fn read_many<C, D, F, L>(
+        self: &Arc<Self>,
+        asked: AskedMany<'_>,
+        codec: D,
+        load: F,
+    ) -> Reply<C>
+    where
+        C: Codec,
+        D: Fn(Key) -> C + Sync,
+        F: FnOnce(Vec<Key>) -> L,
+        L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>>,
+    {
+        if asked.keys.is_empty() {
+            return Ok(Finds::new());
+        }
+        match &self.place {
+            Place::Off => Ok(from_database(load(asked.keys.to_vec()).await?)),
+            Place::Memory(near) if self.memory_is_open() => {
+                self.read_many_near(near, &asked, &codec, load).await
+            }
+            Place::Memory(near) => {
+                self.tell_gate(&asked, Tier::Memory);
+                let old = async || self.old_near(near, &asked);
+                self.read_many_shut::<C, _, _, _>(&asked, old, load).await
+            }
+            Place::Shared { remote, copies } => {
+                // Before anything is asked for: later is too late.
+                let Some(epoch) = self.gate.epoch() else {
+                    self.tell_gate(&asked, Tier::Redis);
+                    let old = async || self.old_shared(remote, &asked, &codec).await;
+                    return self.read_many_shut::<C, _, _, _>(&asked, old, load).await;
+                };
+                let tiers = (remote, copies.as_ref());
+                self.read_many_shared(tiers, &epoch, &asked, &codec, load)
+                    .await
+            }
+        }
+    }
+
+    async fn read_many_near<C, D, F, L>(
+        &self,
+        near: &Near,
+        asked: &AskedMany<'_>,
+        codec: &D,
+        load: F,
+    ) -> Reply<C>
+    where
+        C: Codec,
+        D: Fn(Key) -> C,
+        F: FnOnce(Vec<Key>) -> L,
+        L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>>,
+    {
+        let mut finds = Finds::new();
+        let mut leases = Vec::new();
+        for key in asked.keys {
+            let held = self.hit(*key, asked.owner).or_else(|| {
+                self.tell(*key, Tier::Memory, Outcome::Miss, Instant::now());
+                let token = self.settings.token();
+                match near.acquire(*key, ALONE, token) {
+                    Leased::Value(found) => (*found.owner == *asked.owner).then_some(found.held),
+                    Leased::Granted => {
+                        leases.push((*key, token));
+                        None
+                    }
+                    Leased::Busy => None,
+                }
+            });
+            finds.extend(held.map(|held| (*key, Found::new(Answer::Held(held), Source::Memory))));
+        }
+        let missing = missing(asked, &finds);
+        if missing.is_empty() {
+            return Ok(finds);
+        }
+        let rows = load(missing).await;
+        for lease in leases {
+            let row = rows.as_ref().ok().and_then(|rows| rows.get(&lease.0));
+            self.fill_near(near, lease, codec(lease.0), row);
+        }
+        finds.extend(from_database(rows?));
+        Ok(finds)
+    }
+
+    async fn read_many_shared<C, D, F, L>(
+        self: &Arc<Self>,
+        (remote, copies): (&Arc<dyn Remote>, Option<&Copies>),
+        epoch: &Arc<Epoch>,
+        asked: &AskedMany<'_>,
+        codec: &D,
+        load: F,
+    ) -> Reply<C>
+    where
+        C: Codec,
+        D: Fn(Key) -> C + Sync,
+        F: FnOnce(Vec<Key>) -> L,
+        L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>>,
+    {
+        let mut finds = match copies {
+            Some(copies) => self.copies(copies, asked, epoch).await,
+            None => Finds::new(),
+        };
+        let began = Instant::now();
+        let wanted = missing(asked, &finds);
+        if wanted.is_empty() {
+            return Ok(finds);
+        }
+        // Before the lookup: what is heard from now on forbids the copy.
+        let mark = |key: &Key| Some((*key, copies?.mark(*key, epoch)?));
+        let marks: HashMap<Key, u64> = wanted.iter().filter_map(mark).collect();
+        let answered = remote.get_many(&wanted, epoch).await;
+        let mut misses = Vec::new();
+        for (index, key) in wanted.into_iter().enumerate() {
+            let answer = match &answered {
+                Ok(raws) => Ok(raws.get(index).cloned().flatten()),
+                Err(fault) => Err(fault.clone()),
+            };
+            match self.look(&asked.one(key), codec(key), epoch, answer, began) {
+                Look::Hit(value) => {
+                    if let (Some(copies), Some(mark)) = (copies, marks.get(&key)) {
+                        let held = codec(key).held(&value);
+                        self.keep_copy(copies, (key, *mark), asked.owner, held, epoch);
+                    }
+                    finds.insert(key, Found::new(Answer::Value(value), Source::Redis));
+                }
+                Look::Miss(spoiled) => misses.push((key, spoiled)),
+                Look::Foreign | Look::Fault => {}
+            }
+        }
+        let left = BUDGET.saturating_sub(began.elapsed());
+        let leases = self
+            .leases(remote, asked, codec, (misses, left), &mut finds)
+            .await;
+        let missing = missing(asked, &finds);
+        if missing.is_empty() {
+            return Ok(finds);
+        }
+        let rows = load(missing).await?;
+        for lease in leases {
+            let key = lease.0;
+            if let Some(row) = rows.get(&key) {
+                self.fill_shared(remote, lease, codec(key), row);
+            }
+        }
+        finds.extend(from_database(rows));
+        Ok(finds)
+    }
+
+    /// Copies in this process, after one barrier for all of them.
+    async fn copies<V>(&self, copies: &Copies, asked: &AskedMany<'_>, epoch: &Epoch) -> Finds<V> {
+        let mut finds = Finds::new();
+        if !copies.hears(epoch) {
+            return finds;
+        }
+        let began = Instant::now();
+        let there = |key: &&Key| {
+            key.kind() != Kind::Messages && copies.near.get(**key, epoch.number).is_some()
+        };
+        let there: Vec<Key> = asked.keys.iter().filter(there).copied().collect();
+        if there.is_empty() {
+            return finds;
+        }
+        let heard = self.has_heard(copies, began).await;
+        for key in there {
+            if !heard {
+                self.tell(key, Tier::Memory, Outcome::Error, began);
+            } else if let Some(held) =
+                self.copy_after_barrier(copies, &asked.one(key), epoch, began)
+            {
+                finds.insert(key, Found::new(Answer::Held(held), Source::Memory));
+            }
+        }
+        finds
+    }
+
+    /// Asks for the leases of what was missed, side by side. What is there by now is found.
+    async fn leases<C, D>(
+        &self,
+        remote: &Arc<dyn Remote>,
+        asked: &AskedMany<'_>,
+        codec: &D,
+        (misses, left): (Vec<(Key, Option<Raw>)>, Duration),
+        finds: &mut Finds<C::Value>,
+    ) -> Vec<(Key, (Arc<Epoch>, Token))>
+    where
+        C: Codec,
+        D: Fn(Key) -> C + Sync,
+    {
+        // Again, since time has passed; what is filled carries the epoch of this moment.
+        let Some(epoch) = self.gate.epoch() else {
+            return Vec::new();
+        };
+        let ask = async |(key, spoiled)| {
+            let errand = Errand::new(&asked.one(key), spoiled, left);
+            let lease = self.lease(remote, &errand, codec(key), Arc::clone(&epoch));
+            (key, lease.await)
+        };
+        let mut leases = Vec::new();
+        for (key, lease) in join_all(misses.into_iter().map(ask)).await {
+            match lease {
+                Lease::Value(value) => {
+                    finds.insert(key, Found::new(Answer::Value(value), Source::Redis));
+                }
+                Lease::Granted(epoch, token) => leases.push((key, (epoch, token))),
+                Lease::None => {}
+            }
+        }
+        leases
+    }
+
+    /// With the gate shut: the database, or, while it is away, what is not older than the request allows, if all of it is there.
+    async fn read_many_shut<C, O, F, L>(&self, asked: &AskedMany<'_>, old: O, load: F) -> Reply<C>
+    where
+        C: Codec,
+        O: AsyncFn() -> Option<Finds<C::Value>>,
+        F: FnOnce(Vec<Key>) -> L,
+        L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>>,
+    {
+        if self.gate.database_is_away()
+            && let Some(finds) = old().await
+        {
+            return Ok(finds);
+        }
+        match load(asked.keys.to_vec()).await {
+            Err(error) if C::is_away(&error) => old().await.ok_or(error),
+            rows => Ok(from_database(rows?)),
+        }
+    }
+
+    fn old_near<V>(&self, near: &Near, asked: &AskedMany<'_>) -> Option<Finds<V>> {
+        let (_, age) = self.allowed_age(asked.max_staleness)?;
+        let old = |key: &Key| {
+            let found = near.get(*key, ALONE)?;
+            (*found.owner == *asked.owner).then(|| (*key, Answer::Held(found.held)))
+        };
+        let old: Option<Vec<_>> = asked.keys.iter().map(old).collect();
+        Some(aged(old?, Source::Memory, age))
+    }
+
+    async fn old_shared<C: Codec>(
+        &self,
+        remote: &Arc<dyn Remote>,
+        asked: &AskedMany<'_>,
+        codec: &impl Fn(Key) -> C,
+    ) -> Option<Finds<C::Value>> {
+        let (epoch, age) = self.allowed_age(asked.max_staleness)?;
+        let raws = remote.get_many(asked.keys, &epoch).await.ok()?;
+        let old = |(key, raw): (&Key, Option<Raw>)| {
+            let value = self.open(codec(*key), asked.owner, &epoch, &raw?).ok()?;
+            Some((*key, Answer::Value(value)))
+        };
+        let old: Option<Vec<_>> = asked.keys.iter().zip(raws).map(old).collect();
+        // A node that says less than it was asked for has said nothing of the rest.
+        let old = old.filter(|old| old.len() == asked.keys.len())?;
+        Some(aged(old, Source::Redis, age))
+    }
+
+    fn tell_gate(&self, asked: &AskedMany<'_>, tier: Tier) {
+        for key in asked.keys {
+            self.tell(*key, tier, Outcome::Gate, Instant::now());
+        }
+    }
+}
+
+fn aged<V>(old: Vec<(Key, Answer<V>)>, source: Source, age: Duration) -> Finds<V> {
+    let found = |(key, answer)| {
+        let stale = Some(age);
+        let found = Found {
+            answer,
+            source,
+            stale,
+        };
+        (key, found)
+    };
+    old.into_iter().map(found).collect()
+}
+
+fn missing<V>(asked: &AskedMany<'_>, finds: &Finds<V>) -> Vec<Key> {
+    let is_missing = |key: &&Key| !finds.contains_key(*key);
+    asked.keys.iter().filter(is_missing).copied().collect()
+}
+
+fn from_database<V>(rows: HashMap<Key, V>) -> Finds<V> {
+    let found = |(key, row)| (key, Found::new(Answer::Value(row), Source::Database));
+    rows.into_iter().map(found).collect()
+}
