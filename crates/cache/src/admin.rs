@@ -14,8 +14,8 @@ use crate::stats::Sample;
 pub enum Peek {
     /// In this process.
     Held(Held),
-    /// In Redis.
-    Raw(Raw),
+    /// In Redis, under this epoch.
+    Raw(Raw, i64),
 }
 
 impl Cache {
@@ -106,18 +106,8 @@ impl Cache {
                     return Some(Peek::Held(found.held));
                 }
                 let raw = remote.get(key, &epoch).await.ok()??;
-                raw.is_of(epoch.number).then_some(Peek::Raw(raw))
-            }
-        }
-    }
-
-    /// Whether what was seen is what this value would be kept as.
-    pub fn is_same<C: Codec>(&self, codec: C, seen: &Peek, value: &C::Value) -> bool {
-        match seen {
-            Peek::Held(held) => *held == codec.held(value),
-            Peek::Raw(raw) => {
-                let epoch = self.gate.epoch();
-                epoch.is_some_and(|epoch| *raw == codec.raw(value).stamped(epoch.number))
+                raw.is_of(epoch.number)
+                    .then_some(Peek::Raw(raw, epoch.number))
             }
         }
     }
@@ -127,6 +117,16 @@ impl Cache {
             Place::Memory(near) => Some(near),
             Place::Shared { copies, .. } => copies.as_ref().map(|copies| &*copies.near),
             Place::Off => None,
+        }
+    }
+}
+
+impl Peek {
+    /// Whether it is what this value would be kept as.
+    pub fn is<C: Codec>(&self, codec: C, value: &C::Value) -> bool {
+        match self {
+            Self::Held(held) => *held == codec.held(value),
+            Self::Raw(raw, epoch) => *raw == codec.raw(value).stamped(*epoch),
         }
     }
 }
