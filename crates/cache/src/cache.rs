@@ -232,6 +232,23 @@ impl Cache {
     }
 }
 
+#[cfg(test)]
+impl Cache {
+    /// From now on copies are kept whatever was heard meanwhile.
+    pub(crate) fn forget_the_fill_guard(&self) {
+        if let Place::Shared {
+            copies: Some(copies),
+            ..
+        } = &self.place
+        {
+            copies
+                .near
+                .unguarded
+                .store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+}
+
 /// Hears for the copies.
 struct Ear(Arc<Near>);
 

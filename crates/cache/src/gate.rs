@@ -14,6 +14,9 @@ use crate::ledger::Epoch;
 pub const G: Duration = Duration::from_secs(1);
 /// What clocks may differ by in that time.
 pub const MARGIN: Duration = Duration::from_millis(50);
+/// How long a commit may take that relies on nobody serving. One that takes longer is found out after it; but only if its process
+/// lives until then.
+pub(crate) const COMMIT: Duration = Duration::from_millis(400);
 /// How often a drain begins.
 pub(crate) const DRAIN_EVERY: Duration = Duration::from_millis(500);
 /// How long an instance that has told of itself counts as alive.
@@ -134,10 +137,10 @@ impl Gate {
         self.read(|inner| inner.registered.is_some_and(|until| now < until))
     }
 
-    /// Whether nobody can be serving from a shared tier.
-    pub(crate) fn is_free(&self) -> bool {
-        let now = Instant::now();
-        self.read(|inner| inner.free.is_some_and(|until| now < until))
+    /// Whether nobody can be serving from a shared tier, now and for a while.
+    pub(crate) fn is_free_for(&self, long: Duration) -> bool {
+        let then = Instant::now() + long;
+        self.read(|inner| inner.free.is_some_and(|until| then < until))
     }
 
     /// The last epoch, and how long ago nothing of it could be stale.

@@ -28,6 +28,8 @@ pub mod redis;
 mod remote;
 mod sample;
 mod settings;
+#[cfg(test)]
+mod sim;
 mod stats;
 mod tracking;
 mod write;

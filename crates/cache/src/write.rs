@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::cache::{ALONE, Cache, Place, Top, name};
+use crate::gate::COMMIT;
 use crate::key::Key;
 use crate::ledger::Epoch;
 use crate::near::Near;
@@ -124,8 +125,12 @@ impl Cache {
         }
     }
 
+    fn is_still_free(&self) -> bool {
+        self.gate.is_free_for(Duration::ZERO) && self.gate.is_registered()
+    }
+
     fn free_or_cut(&self) -> Way {
-        if self.gate.is_free() {
+        if self.gate.is_free_for(COMMIT) {
             Way::Free
         } else {
             Way::Cut
@@ -179,7 +184,7 @@ impl Cache {
         match way {
             Way::Nothing | Way::Near => {}
             Way::Shared(epoch) => self.release_shared(&epoch, writes, token, committed).await,
-            Way::Free if !committed || (self.gate.is_free() && self.gate.is_registered()) => {}
+            Way::Free if !committed || self.is_still_free() => {}
             // Somebody may have begun to serve since.
             Way::Free => self.tell_by_rows(&keys, token).await,
             Way::Cut if !committed => {}

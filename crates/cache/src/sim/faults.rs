@@ -1,0 +1,113 @@
+//! What goes wrong in the world.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::redis::Process;
+use super::world::World;
+
+/// Which kinds of faults a run has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Faults {
+    /// None: only the order of things is left to chance.
+    None,
+    /// Connections are cut, deaf or mute for a while; the database is away for a moment.
+    Cuts,
+    /// Besides, Redis loses leases or values, or another process takes its place.
+    Losses,
+}
+
+/// Makes something go wrong now and then, until it is dropped.
+pub(super) async fn trouble(world: World, faults: Faults, instances: usize) {
+    loop {
+        world.think(900).await;
+        let kinds = match faults {
+            Faults::None => return,
+            Faults::Cuts => 4,
+            Faults::Losses => 8,
+        };
+        let instance = usize::try_from(world.roll(instances as u64)).unwrap_or(0);
+        let lasts = Duration::from_millis(world.roll(2500));
+        match world.roll(kinds) {
+            0 => cut(&world, instance, (true, true), lasts),
+            1 => cut(&world, instance, (false, true), lasts),
+            2 => stop_hearing(&world, instance),
+            3 => world.lock().tables.away_until = Instant::now() + lasts / 3,
+            4 => lose_leases(&world),
+            5 => lose_values(&world),
+            6 => replace(&world, true),
+            _ => replace(&world, false),
+        }
+    }
+}
+
+fn cut(world: &World, instance: usize, (deaf, mute): (bool, bool), lasts: Duration) {
+    {
+        let mut parts = world.lock();
+        parts.links[instance].deaf = deaf;
+        parts.links[instance].mute = mute;
+    }
+    let world = world.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(lasts).await;
+        let mut parts = world.lock();
+        parts.links[instance].deaf = false;
+        parts.links[instance].mute = false;
+    });
+}
+
+fn stop_hearing(world: &World, instance: usize) {
+    if let Some(ear) = world.lock().ears.get_mut(&instance) {
+        ear.cut = true;
+    }
+}
+
+fn lose_leases(world: &World) {
+    let mut parts = world.lock();
+    let current = parts.current;
+    parts.processes[current].leases.clear();
+}
+
+fn lose_values(world: &World) {
+    let mut parts = world.lock();
+    let current = parts.current;
+    parts.processes[current].values.clear();
+}
+
+/// Another process takes the place, empty or with what there was some time ago; connections move one by one, and until then
+/// the old process goes on answering theirs.
+fn replace(world: &World, empty: bool) {
+    let (links, next) = {
+        let mut parts = world.lock();
+        let number = parts.processes.len();
+        let mut process = Process::new(number);
+        if !empty {
+            let old = parts.current;
+            process.values = parts.processes[old].values.clone();
+        }
+        parts.processes.push(process);
+        (parts.links.len(), number)
+    };
+    let world = world.clone();
+    tokio::spawn(async move {
+        // A copy that lags: writes go on in the old one for a while.
+        world.think(300).await;
+        world.lock().current = next;
+        for instance in 0..links {
+            let world = world.clone();
+            tokio::spawn(async move {
+                world.think(1500).await;
+                let connection = {
+                    let mut parts = world.lock();
+                    parts.links[instance].process = next;
+                    parts.ears.get(&instance).map(|ear| ear.connection)
+                };
+                world.think(300).await;
+                if let Some(connection) = connection {
+                    world.lose(instance, connection);
+                }
+            });
+        }
+    });
+}

@@ -1,0 +1,86 @@
+//! What was acknowledged and what was seen, and whether that fits the promise.
+
+use std::collections::BTreeMap;
+
+/// What is known at a moment: the versions that every later read must reach.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Floor {
+    version: u64,
+    messages: BTreeMap<usize, u64>,
+}
+
+/// What was acknowledged and what was seen so far.
+#[derive(Debug, Clone, Default)]
+pub(super) struct History {
+    acknowledged: Floor,
+    /// Where nothing is lost, what any finished read has seen is seen by all later ones.
+    seen: Floor,
+    pub(super) changes: u64,
+}
+
+impl Floor {
+    fn raise(&mut self, version: u64) {
+        self.version = self.version.max(version);
+    }
+
+    fn raise_message(&mut self, place: usize, version: u64) {
+        let known = self.messages.entry(place).or_default();
+        *known = version.max(*known);
+    }
+}
+
+impl History {
+    pub(super) fn acknowledge(&mut self, version: u64) {
+        self.acknowledged.raise(version);
+        self.changes += 1;
+    }
+
+    pub(super) fn acknowledge_message(&mut self, place: usize, version: u64) {
+        self.acknowledged.raise_message(place, version);
+        self.changes += 1;
+    }
+
+    /// What a read that begins now must see.
+    pub(super) fn floor(&self, lossless: bool) -> Floor {
+        let mut floor = self.acknowledged.clone();
+        if lossless {
+            floor.raise(self.seen.version);
+            for (place, version) in &self.seen.messages {
+                floor.raise_message(*place, *version);
+            }
+        }
+        floor
+    }
+
+    /// A read has ended; what is wrong with it.
+    pub(super) fn read(&mut self, floor: &Floor, version: u64) -> Result<(), String> {
+        self.seen.raise(version);
+        if version < floor.version {
+            return Err(format!(
+                "version {version} was read, at least {} was due",
+                floor.version
+            ));
+        }
+        Ok(())
+    }
+
+    /// The same for the list: places and versions, newest first.
+    pub(super) fn read_list(&mut self, floor: &Floor, list: &[(usize, u64)]) -> Result<(), String> {
+        for pair in list.windows(2) {
+            if pair[0].0 != pair[1].0 + 1 {
+                return Err(format!("{list:?} is out of order"));
+            }
+        }
+        let found: BTreeMap<usize, u64> = list.iter().copied().collect();
+        for (place, version) in &found {
+            self.seen.raise_message(*place, *version);
+        }
+        for (place, due) in &floor.messages {
+            let version = found.get(place).copied().unwrap_or_default();
+            if version < *due {
+                return Err(format!("{list:?} lacks version {due} of message {place}"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,486 @@
+//! One run: instances, writers and readers, and what they saw.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::database::Session;
+use super::faults::{Faults, trouble};
+use super::hearing::Hearing;
+use super::redis::{Connection, LIST, SINGLE};
+use super::weak::{WeakConnection, WeakHearing, WeakSession, Weakness};
+use super::world::World;
+use crate::cache::{Answer, Asked, Cache, Codec, Form, Shared, Source, Top};
+use crate::near::{Held, HeldList};
+use crate::raw::Raw;
+use crate::settings::{Backend, Settings};
+use crate::write::{Ended, Write};
+
+/// What a run is made of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plan {
+    pub(super) weakness: Weakness,
+    backends: [Backend; 3],
+    instances: usize,
+    faults: Faults,
+    slow: u32,
+    /// Writers die in the middle, or take a message back.
+    crashes: bool,
+    /// Writers take their time between the commit and the release.
+    linger: u64,
+}
+
+impl Plan {
+    pub(super) fn of_seed(seed: u64, weakness: Weakness) -> Self {
+        let mut dice = StdRng::seed_from_u64(seed ^ 0x5eed);
+        let faults = match dice.random_range(0..4) {
+            0 => Faults::None,
+            1 => Faults::Cuts,
+            _ => Faults::Losses,
+        };
+        let one = |dice: &mut StdRng| match dice.random_range(0..7) {
+            0 => Backend::Off,
+            1..4 => Backend::Redis,
+            _ => Backend::Hybrid,
+        };
+        let alone = weakness == Weakness::None && dice.random_range(0..6) == 0;
+        let (backends, instances) = if alone {
+            ([Backend::Memory; 3], 1)
+        } else {
+            let mut backends = [one(&mut dice), one(&mut dice), one(&mut dice)];
+            // One that keeps values in its own memory, and must notice that it is not alone.
+            if weakness == Weakness::None && dice.random_range(0..6) == 0 {
+                backends[0] = Backend::Memory;
+            }
+            (backends, dice.random_range(2..=3))
+        };
+        let mut plan = Self {
+            weakness,
+            backends,
+            instances,
+            faults,
+            slow: dice.random_range(0..6),
+            crashes: dice.random_range(0..2) == 0,
+            linger: if dice.random_range(0..2) == 0 { 1 } else { 40 },
+        };
+        // What a missing fence lets through is seen only where nothing is lost and everybody fences.
+        if weakness == Weakness::NoFence {
+            plan.faults = Faults::None;
+            plan.slow = 0;
+            plan.backends = [Backend::Redis; 3];
+        }
+        plan
+    }
+}
+
+impl Plan {
+    /// Whether every write can tell the cache. Only then is what one read has seen due to all later ones: a writer that is cut
+    /// off commits first, and others hear of it before its write is acknowledged, but some before others.
+    fn is_lossless(&self) -> bool {
+        let tells = |backend: &Backend| matches!(backend, Backend::Redis | Backend::Hybrid);
+        let all = self.backends[..self.instances].iter().all(tells) || self.instances == 1;
+        self.faults == Faults::None && self.slow == 0 && all
+    }
+}
+
+/// What was played.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Outcome {
+    runs: u64,
+    reads: u64,
+    near: u64,
+    remote: u64,
+    writes: u64,
+}
+
+impl Outcome {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.runs += other.runs;
+        self.reads += other.reads;
+        self.near += other.near;
+        self.remote += other.remote;
+        self.writes += other.writes;
+    }
+
+    /// A check that only ever saw the database proves nothing.
+    pub(super) fn is_worth_something(&self) -> bool {
+        self.near * 50 > self.reads && self.remote * 10 > self.reads && self.writes > self.runs
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            runs,
+            reads,
+            near,
+            remote,
+            writes,
+        } = self;
+        write!(
+            f,
+            "{runs} runs, {writes} writes acknowledged, {reads} reads checked, {near} from memory, {remote} from redis"
+        )
+    }
+}
+
+const OWNER: &str = "owner";
+
+/// A version as it is cached.
+#[derive(Debug, Clone, Copy)]
+struct Single;
+
+fn element(sequence: usize, version: u64) -> Bytes {
+    format!("{{\"sequence\":{sequence},\"version\":{version}}}").into()
+}
+
+fn parse(text: &[u8]) -> Option<(usize, u64)> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (_, rest) = text.split_once("\"sequence\":")?;
+    let (sequence, rest) = rest.split_once(",\"version\":")?;
+    let version = rest.strip_suffix('}')?;
+    Some((sequence.parse().ok()?, version.parse().ok()?))
+}
+
+impl Codec for Single {
+    type Value = u64;
+    type Error = String;
+
+    fn owner(self, _: &u64) -> Option<&str> {
+        Some(OWNER)
+    }
+
+    fn raw(self, value: &u64) -> Raw {
+        Raw::One(element(0, *value))
+    }
+
+    fn parse(self, raw: &Raw) -> Option<u64> {
+        match raw {
+            Raw::One(text) => parse(text).map(|(_, version)| version),
+            Raw::List(_) => None,
+        }
+    }
+
+    fn held(self, value: &u64) -> Held {
+        Held::One(element(0, *value))
+    }
+
+    fn is_away(_: &String) -> bool {
+        true
+    }
+}
+
+/// A list of messages, newest first: sequence and version.
+#[derive(Debug, Clone, Copy)]
+struct List;
+
+impl Codec for List {
+    type Value = Vec<(usize, u64)>;
+    type Error = String;
+
+    fn owner(self, value: &Self::Value) -> Option<&str> {
+        (!value.is_empty()).then_some(OWNER)
+    }
+
+    fn raw(self, value: &Self::Value) -> Raw {
+        Raw::List(value.iter().map(|(s, v)| element(*s, *v)).collect())
+    }
+
+    fn parse(self, raw: &Raw) -> Option<Self::Value> {
+        match raw {
+            Raw::List(items) => items.iter().map(|item| parse(item)).collect(),
+            Raw::One(_) => None,
+        }
+    }
+
+    fn held(self, value: &Self::Value) -> Held {
+        Held::List(Arc::new(HeldList {
+            newest: value.first().map_or(0, |(s, _)| i64::try_from(*s).unwrap()),
+            items: value.iter().map(|(s, v)| element(*s, *v)).collect(),
+        }))
+    }
+
+    fn is_away(_: &String) -> bool {
+        true
+    }
+}
+
+/// One server process.
+#[derive(Clone)]
+struct Instance {
+    world: World,
+    cache: Arc<Cache>,
+    session: Session,
+    lossless: bool,
+}
+
+impl Instance {
+    fn start(world: &World, number: usize, plan: &Plan, seed: u64) -> Self {
+        let dice = Mutex::const_new(StdRng::seed_from_u64(seed ^ (number as u64) << 32));
+        let random = Arc::new(move || dice.try_lock().map_or(0, |mut dice| dice.random()));
+        let mut settings = Settings::new(plan.backends[number], random);
+        settings.shared_database = plan.backends[number] != Backend::Memory || plan.instances > 1;
+        let connection = Connection {
+            world: world.clone(),
+            instance: number,
+        };
+        let hearing = Hearing {
+            world: world.clone(),
+            instance: number,
+        };
+        let shared = Shared {
+            remote: Arc::new(WeakConnection(connection, plan.weakness)),
+            tracking: Some(Arc::new(WeakHearing(hearing, plan.weakness))),
+        };
+        let session = Session {
+            world: world.clone(),
+            instance: number,
+        };
+        let ledger = Arc::new(WeakSession(session.clone(), plan.weakness));
+        let cache = Cache::new(settings, Some(shared), ledger);
+        if plan.weakness == Weakness::NoFillGuard {
+            cache.forget_the_fill_guard();
+        }
+        tokio::spawn(Arc::clone(&cache).keep());
+        Self {
+            world: world.clone(),
+            cache,
+            session,
+            lossless: plan.is_lossless(),
+        }
+    }
+
+    async fn read(&self, seen: &mut Outcome) -> Result<(), String> {
+        let asked = Asked {
+            key: SINGLE,
+            owner: OWNER,
+            max_staleness: None,
+        };
+        let floor = self.world.lock().history.floor(self.lossless);
+        let (version, source) = if let Some(held) = self.cache.hit(SINGLE, OWNER) {
+            (single(&held)?, Source::Memory)
+        } else {
+            let session = self.session.clone();
+            let load = move || async move {
+                let version = session.transact(|tables| tables.version).await;
+                version.map(Some).map_err(|error| error.to_string())
+            };
+            match self.cache.read(asked, Single, load).await {
+                Ok(Some(found)) => match found.answer {
+                    Answer::Held(held) => (single(&held)?, found.source),
+                    Answer::Value(version) => (version, found.source),
+                },
+                Ok(None) => return Err("it is gone".to_owned()),
+                Err(_) => return Ok(()),
+            }
+        };
+        seen.count(source);
+        let mut parts = self.world.lock();
+        parts
+            .history
+            .read(&floor, version)
+            .map_err(|e| format!("{e}, from {source:?}"))
+    }
+
+    async fn read_list(&self, seen: &mut Outcome) -> Result<(), String> {
+        let asked = Asked {
+            key: LIST,
+            owner: OWNER,
+            max_staleness: None,
+        };
+        let floor = self.world.lock().history.floor(self.lossless);
+        let (list, source) = if let Some(held) = self.cache.hit(LIST, OWNER) {
+            (list(&held)?, Source::Memory)
+        } else {
+            let session = self.session.clone();
+            let load = move || async move {
+                let rows = session.transact(|tables| tables.messages.clone()).await;
+                let rows = rows.map_err(|error| error.to_string())?;
+                let newest_first = rows.iter().enumerate().rev();
+                Ok(Some(newest_first.map(|(i, v)| (i + 1, *v)).collect()))
+            };
+            match self.cache.read(asked, List, load).await {
+                Ok(Some(found)) => match found.answer {
+                    Answer::Held(held) => (list(&held)?, found.source),
+                    Answer::Value(list) => (list, found.source),
+                },
+                Ok(None) => return Err("it is gone".to_owned()),
+                Err(_) => return Ok(()),
+            }
+        };
+        seen.count(source);
+        let mut parts = self.world.lock();
+        parts
+            .history
+            .read_list(&floor, &list)
+            .map_err(|e| format!("{e}, from {source:?}"))
+    }
+
+    /// Changes the single resource, or a message, or adds one; whether it was acknowledged.
+    async fn write(&self, rows: &Mutex<()>, plan: &Plan) -> bool {
+        let what = self.world.roll(3);
+        let fate = if plan.crashes {
+            self.world.roll(12)
+        } else {
+            99
+        };
+        // The lock of the row, until the commit.
+        let locked = rows.lock().await;
+        self.world.dawdle().await;
+        let sequence = self.world.lock().tables.messages.len() + 1;
+        let writes = match what {
+            0 => vec![Write::Changed(SINGLE)],
+            1 => vec![Write::Changed(LIST), Write::Changed(SINGLE)],
+            _ => {
+                let top = (self.cache.form() != Form::None).then(|| Top {
+                    sequence: i64::try_from(sequence).unwrap(),
+                    element: element(sequence, 1),
+                });
+                vec![Write::Appended(LIST, top)]
+            }
+        };
+        let fenced = self.cache.fence(writes).await;
+        match fate {
+            // The process dies, and with it its transaction.
+            0 => return false,
+            1 => {
+                drop(locked);
+                self.cache.release(fenced, Ended::Aborted).await;
+                return false;
+            }
+            _ => {}
+        }
+        let pending = fenced.pending().map(|(keys, token)| (keys.to_vec(), token));
+        let commit = self.session.transact(move |tables| {
+            if let Some((keys, token)) = pending {
+                tables.add_rows(&keys, token);
+            }
+            match what {
+                0 => tables.version += 1,
+                1 => {
+                    tables.version += 1;
+                    tables.messages[0] += 1;
+                }
+                _ => tables.messages.push(1),
+            }
+            (tables.version, tables.messages[0])
+        });
+        let Ok((version, first)) = commit.await else {
+            return false;
+        };
+        drop(locked);
+        // The process dies, and nobody releases.
+        if fate == 2 {
+            return false;
+        }
+        self.world.think(plan.linger).await;
+        self.cache.release(fenced, Ended::Committed).await;
+        let mut parts = self.world.lock();
+        match what {
+            0 => parts.history.acknowledge(version),
+            1 => {
+                parts.history.acknowledge(version);
+                parts.history.acknowledge_message(1, first);
+            }
+            _ => parts.history.acknowledge_message(sequence, 1),
+        }
+        true
+    }
+}
+
+impl Outcome {
+    fn count(&mut self, source: Source) {
+        self.reads += 1;
+        match source {
+            Source::Memory => self.near += 1,
+            Source::Redis => self.remote += 1,
+            Source::Database => {}
+        }
+    }
+}
+
+fn single(held: &Held) -> Result<u64, String> {
+    match held {
+        Held::One(text) => parse(text).map(|(_, v)| v).ok_or("bad text".to_owned()),
+        Held::List(_) => Err("a list".to_owned()),
+    }
+}
+
+fn list(held: &Held) -> Result<Vec<(usize, u64)>, String> {
+    match held {
+        Held::List(list) => {
+            let items = list.items.iter().map(|item| parse(item));
+            items.collect::<Option<_>>().ok_or("bad text".to_owned())
+        }
+        Held::One(_) => Err("no list".to_owned()),
+    }
+}
+
+/// How long a run lasts, by its own clock.
+const LENGTH: Duration = Duration::from_secs(3);
+
+/// Plays a seed.
+pub(super) fn play(seed: u64, plan: &Plan) -> Result<Outcome, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let result = runtime.block_on(run(seed, plan));
+    result.map_err(|wrong| format!("{wrong} ({plan:?})"))
+}
+
+async fn run(seed: u64, plan: &Plan) -> Result<Outcome, String> {
+    let world = World::new(seed, plan.instances, plan.slow);
+    let instances: Vec<Instance> = (0..plan.instances)
+        .map(|number| Instance::start(&world, number, plan, seed))
+        .collect();
+    for instance in &instances {
+        instance.cache.settled().await;
+    }
+    let trouble = tokio::spawn(trouble(world.clone(), plan.faults, plan.instances));
+    let end = Instant::now() + LENGTH;
+    let rows = Arc::new(Mutex::new(()));
+    let mut tasks: Vec<tokio::task::JoinHandle<Result<Outcome, String>>> = Vec::new();
+    for instance in &instances {
+        let (instance, rows, plan) = (instance.clone(), Arc::clone(&rows), *plan);
+        tasks.push(tokio::spawn(async move {
+            let mut outcome = Outcome::default();
+            while Instant::now() < end {
+                instance.world.think(700).await;
+                outcome.writes += u64::from(instance.write(&rows, &plan).await);
+            }
+            Ok(outcome)
+        }));
+    }
+    for reader in 0..2 * instances.len() {
+        let instance = instances[reader % instances.len()].clone();
+        tasks.push(tokio::spawn(async move {
+            let mut outcome = Outcome::default();
+            while Instant::now() < end {
+                instance.world.think(60).await;
+                if instance.world.roll(2) == 0 {
+                    instance.read(&mut outcome).await?;
+                } else {
+                    instance.read_list(&mut outcome).await?;
+                }
+            }
+            Ok(outcome)
+        }));
+    }
+    let mut total = Outcome {
+        runs: 1,
+        ..Outcome::default()
+    };
+    for task in tasks {
+        total.add(&task.await.map_err(|_| "a panic".to_owned())??);
+    }
+    trouble.abort();
+    Ok(total)
+}

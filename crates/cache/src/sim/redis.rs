@@ -1,0 +1,324 @@
+//! A Redis as far as the protocol uses it: one lease and one value a key, and scripts that happen at one moment.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::world::{Parts, World};
+use crate::key::{Key, Kind};
+use crate::ledger::{Epoch, RemoteId};
+use crate::raw::{Raw, stamp};
+use crate::remote::{Acquired, Fault, Fence, Release, Remote, RemoteStats, Token};
+
+const TIMEOUT: Duration = Duration::from_millis(50);
+const READ_LEASE: Duration = Duration::from_secs(2);
+const WRITE_FENCE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lease {
+    reader: Option<(Token, Instant)>,
+    writers: Vec<(Token, Instant)>,
+}
+
+impl Lease {
+    fn expire(&mut self) {
+        let now = Instant::now();
+        self.reader = self.reader.filter(|(_, until)| now < *until);
+        self.writers.retain(|(_, until)| now < *until);
+    }
+}
+
+/// One process and what it holds.
+#[derive(Debug, Clone)]
+pub(super) struct Process {
+    pub(super) id: String,
+    pub(super) values: BTreeMap<Key, (Raw, Instant)>,
+    pub(super) leases: BTreeMap<Key, Lease>,
+}
+
+impl Process {
+    pub(super) fn new(number: usize) -> Self {
+        Self {
+            id: format!("process {number}"),
+            values: BTreeMap::new(),
+            leases: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn value(&mut self, key: Key) -> Option<Raw> {
+        if self
+            .values
+            .get(&key)
+            .is_some_and(|(_, until)| *until <= Instant::now())
+        {
+            self.values.remove(&key);
+        }
+        self.values.get(&key).map(|(raw, _)| raw.clone())
+    }
+
+    fn lease(&mut self, key: Key) -> &mut Lease {
+        let lease = self.leases.entry(key).or_default();
+        lease.expire();
+        lease
+    }
+
+    fn acquire(&mut self, key: Key, token: Token, spoiled: Option<&Raw>) -> Acquired {
+        if let Some(value) = self.value(key) {
+            if spoiled != Some(&value) {
+                return Acquired::Value(value);
+            }
+            self.values.remove(&key);
+        }
+        let lease = self.lease(key);
+        if !lease.writers.is_empty() {
+            return Acquired::Busy;
+        }
+        lease.reader = Some((token, Instant::now() + READ_LEASE));
+        Acquired::Granted
+    }
+
+    fn fill(&mut self, key: Key, token: Token, value: Raw, ttl: Duration) -> bool {
+        let lease = self.lease(key);
+        if lease.reader.is_none_or(|(reader, _)| reader != token) {
+            return false;
+        }
+        lease.reader = None;
+        self.values.insert(key, (value, Instant::now() + ttl));
+        true
+    }
+
+    fn fence(&mut self, key: Key, how: Fence, token: Token) {
+        let lease = self.lease(key);
+        lease.reader = None;
+        lease.writers.push((token, Instant::now() + WRITE_FENCE));
+        match how {
+            Fence::Delete => {
+                self.values.remove(&key);
+            }
+            Fence::Mark => {
+                if let Some((Raw::List(items), _)) = self.values.get_mut(&key) {
+                    items.insert(0, mark(token));
+                }
+            }
+        }
+    }
+
+    fn release(&mut self, key: Key, how: &Release, token: Token, epoch: i64) {
+        let lease = self.lease(key);
+        lease.reader = None;
+        lease.writers.retain(|(writer, _)| *writer != token);
+        if let Release::Append {
+            sequence,
+            element,
+            ttl,
+        } = how
+            && let Some((Raw::List(items), until)) = self.values.get_mut(&key)
+        {
+            let before = format!("{}\"sequence\":{},", stamp(epoch), sequence - 1);
+            let fits = items.first() == Some(&mark(token))
+                && items
+                    .get(1)
+                    .is_some_and(|head| head.starts_with(before.as_bytes()));
+            if fits {
+                let Raw::One(element) = Raw::One(element.clone()).stamped(epoch) else {
+                    return;
+                };
+                items[0] = element;
+                items.truncate(50);
+                *until = Instant::now() + *ttl;
+                return;
+            }
+        }
+        self.values.remove(&key);
+    }
+}
+
+fn mark(token: Token) -> Bytes {
+    format!("{{\"fence\":\"{token}\"}}").into()
+}
+
+/// The connection of one instance.
+pub(super) struct Connection {
+    pub(super) world: World,
+    pub(super) instance: usize,
+}
+
+impl Connection {
+    /// Sends a command: it happens when it arrives, even if nobody waits for its answer any more.
+    async fn call<T: Send + 'static>(
+        &self,
+        epoch: Option<&Epoch>,
+        effect: impl FnOnce(&mut Parts, &World, usize) -> T + Send + 'static,
+    ) -> Result<T, Fault> {
+        let (arrival, process) = {
+            let mut parts = self.world.lock();
+            let delay = parts.delay();
+            let link = parts.links[self.instance];
+            let id = parts.id_of(link.process);
+            if epoch.is_some_and(|epoch| epoch.remote != id) {
+                return Err(Fault::Elsewhere);
+            }
+            let arrival = (Instant::now() + delay).max(link.last);
+            parts.links[self.instance].last = arrival;
+            (arrival, link.process)
+        };
+        let (answer, answered) = oneshot::channel();
+        let (world, instance) = (self.world.clone(), self.instance);
+        tokio::spawn(async move {
+            tokio::time::sleep_until(arrival).await;
+            let (result, back) = {
+                let mut parts = world.lock();
+                let link = parts.links[instance];
+                if link.deaf || link.process != process {
+                    return;
+                }
+                let result = effect(&mut parts, &world, process);
+                (result, parts.delay())
+            };
+            tokio::time::sleep(back).await;
+            let link = world.lock().links[instance];
+            if !link.mute && link.process == process {
+                let _ = answer.send(result);
+            }
+        });
+        match tokio::time::timeout(TIMEOUT, answered).await {
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(_)) => Err(Fault::Away("the connection broke".to_owned())),
+            Err(_) => Err(Fault::Slow),
+        }
+    }
+}
+
+impl Connection {
+    /// A plain SET, as those do who know no leases.
+    pub(super) async fn put(
+        &self,
+        key: Key,
+        epoch: &Epoch,
+        value: &Raw,
+        ttl: Duration,
+    ) -> Result<(), Fault> {
+        let value = value.clone();
+        self.call(Some(epoch), move |parts, world, p| {
+            parts.processes[p]
+                .values
+                .insert(key, (value, Instant::now() + ttl));
+            parts.broadcast(world, p, key);
+        })
+        .await
+    }
+
+    pub(super) fn connected_to(&self) -> RemoteId {
+        let parts = self.world.lock();
+        parts.id_of(parts.links[self.instance].process)
+    }
+}
+
+#[async_trait]
+impl Remote for Connection {
+    async fn identity(&self) -> Result<RemoteId, Fault> {
+        self.call(None, |parts, _, process| parts.id_of(process))
+            .await
+    }
+
+    async fn get(&self, key: Key, epoch: &Epoch) -> Result<Option<Raw>, Fault> {
+        self.call(Some(epoch), move |parts, _, p| {
+            parts.processes[p].value(key)
+        })
+        .await
+    }
+
+    async fn get_many(&self, keys: &[Key], epoch: &Epoch) -> Result<Vec<Option<Raw>>, Fault> {
+        let keys = keys.to_vec();
+        self.call(Some(epoch), move |parts, _, p| {
+            keys.iter()
+                .map(|key| parts.processes[p].value(*key))
+                .collect()
+        })
+        .await
+    }
+
+    async fn acquire(
+        &self,
+        key: Key,
+        epoch: &Epoch,
+        token: Token,
+        spoiled: Option<&Raw>,
+    ) -> Result<Acquired, Fault> {
+        let spoiled = spoiled.cloned();
+        self.call(Some(epoch), move |parts, world, p| {
+            let acquired = parts.processes[p].acquire(key, token, spoiled.as_ref());
+            if acquired == Acquired::Granted {
+                parts.broadcast(world, p, key);
+            }
+            acquired
+        })
+        .await
+    }
+
+    async fn fill(
+        &self,
+        key: Key,
+        epoch: &Epoch,
+        token: Token,
+        value: &Raw,
+        ttl: Duration,
+    ) -> Result<bool, Fault> {
+        let value = value.clone();
+        self.call(Some(epoch), move |parts, world, p| {
+            let filled = parts.processes[p].fill(key, token, value, ttl);
+            if filled {
+                parts.broadcast(world, p, key);
+            }
+            filled
+        })
+        .await
+    }
+
+    async fn fence(&self, keys: &[(Key, Fence)], epoch: &Epoch, token: Token) -> Result<(), Fault> {
+        for (key, how) in keys.iter().copied() {
+            self.call(Some(epoch), move |parts, world, p| {
+                parts.processes[p].fence(key, how, token);
+                parts.broadcast(world, p, key);
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn release(
+        &self,
+        keys: &[(Key, Release)],
+        epoch: &Epoch,
+        token: Token,
+    ) -> Result<(), Fault> {
+        let number = epoch.number;
+        for (key, how) in keys.iter().cloned() {
+            self.call(Some(epoch), move |parts, world, p| {
+                parts.processes[p].release(key, &how, token, number);
+                parts.broadcast(world, p, key);
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn scan(&self, _: &str) -> Result<Vec<Key>, Fault> {
+        self.call(None, |parts, _, p| {
+            parts.processes[p].values.keys().copied().collect()
+        })
+        .await
+    }
+
+    async fn stats(&self) -> Result<RemoteStats, Fault> {
+        Ok(RemoteStats::default())
+    }
+}
+
+/// The keys of this world.
+pub(super) const SINGLE: Key = Key::new(Kind::Message, 1);
+pub(super) const LIST: Key = Key::new(Kind::Messages, 2);

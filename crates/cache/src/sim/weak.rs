@@ -1,0 +1,219 @@
+//! The protocol without one of its guards, by what stands around it: nothing of this is in the product.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use super::database::Session;
+use super::hearing::Hearing;
+use super::redis::Connection;
+use crate::key::Key;
+use crate::ledger::{Epoch, Ledger, LedgerError, Pending, Registered, RemoteId, Renewal};
+use crate::raw::Raw;
+use crate::remote::{Acquired, Fault, Fence, Release, Remote, RemoteStats, Token};
+use crate::tracking::{Heard, Tracking};
+
+/// Which guard is off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weakness {
+    None,
+    /// What the seeds do: fill what was read, delete after the commit.
+    DeleteAfterCommit,
+    NoFence,
+    NoRelease,
+    /// A fill asks for no lease.
+    FillWithoutToken,
+    /// Who could not tell the cache acknowledges all the same.
+    NoWait,
+    NoBarrier,
+    NoFillGuard,
+    /// Values carry no epoch: whatever process answers is believed.
+    NoEpoch,
+}
+
+impl Weakness {
+    pub(super) const ALL: [Self; 8] = [
+        Self::DeleteAfterCommit,
+        Self::NoFence,
+        Self::NoRelease,
+        Self::FillWithoutToken,
+        Self::NoWait,
+        Self::NoBarrier,
+        Self::NoFillGuard,
+        Self::NoEpoch,
+    ];
+}
+
+/// A connection that leaves something out.
+pub(super) struct WeakConnection(pub(super) Connection, pub(super) Weakness);
+
+#[async_trait]
+impl Remote for WeakConnection {
+    async fn identity(&self) -> Result<RemoteId, Fault> {
+        let id = self.0.identity().await?;
+        Ok(if self.1 == Weakness::NoEpoch {
+            "always the same".into()
+        } else {
+            id
+        })
+    }
+
+    async fn get(&self, key: Key, epoch: &Epoch) -> Result<Option<Raw>, Fault> {
+        self.0.get(key, &self.epoch(epoch)).await
+    }
+
+    async fn get_many(&self, keys: &[Key], epoch: &Epoch) -> Result<Vec<Option<Raw>>, Fault> {
+        self.0.get_many(keys, &self.epoch(epoch)).await
+    }
+
+    async fn acquire(
+        &self,
+        key: Key,
+        epoch: &Epoch,
+        token: Token,
+        spoiled: Option<&Raw>,
+    ) -> Result<Acquired, Fault> {
+        if self.fills_blindly() {
+            return Ok(Acquired::Granted);
+        }
+        let epoch = self.epoch(epoch);
+        self.0.acquire(key, &epoch, token, spoiled).await
+    }
+
+    async fn fill(
+        &self,
+        key: Key,
+        epoch: &Epoch,
+        token: Token,
+        value: &Raw,
+        ttl: Duration,
+    ) -> Result<bool, Fault> {
+        let epoch = self.epoch(epoch);
+        if self.fills_blindly() {
+            return self.0.put(key, &epoch, value, ttl).await.map(|()| true);
+        }
+        self.0.fill(key, &epoch, token, value, ttl).await
+    }
+
+    async fn fence(&self, keys: &[(Key, Fence)], epoch: &Epoch, token: Token) -> Result<(), Fault> {
+        if matches!(self.1, Weakness::DeleteAfterCommit | Weakness::NoFence) {
+            return Ok(());
+        }
+        self.0.fence(keys, &self.epoch(epoch), token).await
+    }
+
+    async fn release(
+        &self,
+        keys: &[(Key, Release)],
+        epoch: &Epoch,
+        token: Token,
+    ) -> Result<(), Fault> {
+        // The fence is left to expire, and the value to whoever has filled it.
+        if self.1 == Weakness::NoRelease {
+            return Ok(());
+        }
+        self.0.release(keys, &self.epoch(epoch), token).await
+    }
+
+    async fn scan(&self, pattern: &str) -> Result<Vec<Key>, Fault> {
+        self.0.scan(pattern).await
+    }
+
+    async fn stats(&self) -> Result<RemoteStats, Fault> {
+        self.0.stats().await
+    }
+}
+
+impl WeakConnection {
+    fn fills_blindly(&self) -> bool {
+        matches!(
+            self.1,
+            Weakness::DeleteAfterCommit | Weakness::FillWithoutToken
+        )
+    }
+
+    fn epoch(&self, epoch: &Epoch) -> Epoch {
+        if self.1 == Weakness::NoEpoch {
+            let remote = self.0.connected_to();
+            return Epoch {
+                number: epoch.number,
+                remote,
+            };
+        }
+        epoch.clone()
+    }
+}
+
+/// A connection that hears, but not as it should.
+pub(super) struct WeakHearing(pub(super) Hearing, pub(super) Weakness);
+
+#[async_trait]
+impl Tracking for WeakHearing {
+    fn listen(&self, heard: Arc<dyn Heard>) {
+        self.0.listen(heard);
+    }
+
+    fn identity(&self) -> Option<RemoteId> {
+        let id = self.0.identity()?;
+        Some(if self.1 == Weakness::NoEpoch {
+            "always the same".into()
+        } else {
+            id
+        })
+    }
+
+    async fn barrier(&self, since: Instant) -> bool {
+        self.1 == Weakness::NoBarrier || self.0.barrier(since).await
+    }
+}
+
+/// A database that tells a writer that there is nobody to wait for.
+pub(super) struct WeakSession(pub(super) Session, pub(super) Weakness);
+
+#[async_trait]
+impl Ledger for WeakSession {
+    async fn register(&self, memory: bool) -> Result<Registered, LedgerError> {
+        self.0.register(memory).await
+    }
+
+    async fn renew(&self, answering: &RemoteId) -> Result<Renewal, LedgerError> {
+        self.0.renew(answering).await
+    }
+
+    async fn renew_memory(&self) -> Result<(), LedgerError> {
+        self.0.renew_memory().await
+    }
+
+    async fn pending(&self, limit: i64) -> Result<Vec<Pending>, LedgerError> {
+        self.0.pending(limit).await
+    }
+
+    async fn settle(&self, rows: &[i64], epoch: Option<i64>) -> Result<bool, LedgerError> {
+        self.0.settle(rows, epoch).await
+    }
+
+    async fn retire(&self, epoch: i64) -> Result<(), LedgerError> {
+        self.0.retire(epoch).await
+    }
+
+    async fn close(&self, at_least: i64) -> Result<(), LedgerError> {
+        self.0.close(at_least).await
+    }
+
+    async fn add(&self, keys: &[Key], token: Token) -> Result<(), LedgerError> {
+        self.0.add(keys, token).await
+    }
+
+    async fn served_for(&self) -> Result<Duration, LedgerError> {
+        if self.1 == Weakness::NoWait {
+            return Ok(Duration::ZERO);
+        }
+        self.0.served_for().await
+    }
+
+    async fn waits(&self, token: Token) -> Result<bool, LedgerError> {
+        self.0.waits(token).await
+    }
+}
