@@ -1,7 +1,8 @@
 //! A throw-away Redis.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, LazyLock};
 
 use crate::child::{Launch, Process};
@@ -58,10 +59,40 @@ impl Redis {
         A: IntoIterator,
         A::Item: Into<OsString>,
     {
-        let program = tools::redis_server();
         let extra: Vec<OsString> = extra.into_iter().map(Into::into).collect();
+        Self::launch("redis", "--port", |_| {}, &extra)
+    }
+
+    /// A server that speaks TLS alone, under a certificate for 127.0.0.1 of the authority in [`ca_file`](Self::ca_file).
+    pub fn start_tls() -> Self {
+        let names = [
+            ("--tls-cert-file", "server.pem"),
+            ("--tls-key-file", "server.key"),
+            ("--tls-ca-cert-file", "ca.pem"),
+        ];
+        // Relative to where it runs.
+        let mut extra: Vec<OsString> = names
+            .iter()
+            .flat_map(|(option, file)| [(*option).into(), (*file).into()])
+            .collect();
+        extra.extend(["--tls-auth-clients", "no", "--port", "0"].map(Into::into));
+        Self::launch("rediss", "--tls-port", certify, &extra)
+    }
+
+    /// The authority that vouches for a server of [`start_tls`](Self::start_tls).
+    pub fn ca_file(&self) -> PathBuf {
+        self.dir().join("ca.pem")
+    }
+
+    fn launch(
+        scheme: &str,
+        port_option: &str,
+        prepare: impl FnOnce(&Path),
+        extra: &[OsString],
+    ) -> Self {
+        let program = tools::redis_server();
         let launch = |dir: &Path, port: u16| {
-            let mut args: Vec<OsString> = vec!["--port".into(), port.to_string().into()];
+            let mut args: Vec<OsString> = vec![port_option.into(), port.to_string().into()];
             let options = [
                 "--bind",
                 "127.0.0.1",
@@ -83,8 +114,8 @@ impl Redis {
                 demote: true,
             }
         };
-        let server = Server::start(HABITS, |_| {}, launch);
-        let url = format!("redis://127.0.0.1:{}/", server.port);
+        let server = Server::start(HABITS, prepare, launch);
+        let url = format!("{scheme}://127.0.0.1:{}/", server.port);
         Self {
             url,
             server: Some(Arc::new(server)),
@@ -133,6 +164,29 @@ impl Redis {
             _ => panic!("other tests use this server too: take one from Redis::start"),
         }
     }
+}
+
+/// An authority and a certificate of it, which the server may read whoever it runs as.
+fn certify(dir: &Path) {
+    let script = r#"
+        new="-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+        openssl req -x509 $new -keyout ca.key -out ca.pem -subj "/CN=Authority of a test" -days 2 &&
+        openssl req $new -keyout server.key -out server.csr -subj "/CN=Server of a test" &&
+        echo "subjectAltName=IP:127.0.0.1" > server.ext &&
+        openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile server.ext \
+            -out server.pem -days 2 &&
+        chmod a+r server.key server.pem ca.pem
+    "#;
+    let made = Command::new("sh")
+        .args(["-c", script])
+        .current_dir(dir)
+        .output()
+        .expect("a shell to call openssl with");
+    let errors = String::from_utf8_lossy(&made.stderr);
+    assert!(
+        made.status.success(),
+        "no certificates, is there an openssl? {errors}"
+    );
 }
 
 fn is_ready(_: &Path, process: &Process) -> bool {

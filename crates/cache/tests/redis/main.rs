@@ -6,8 +6,11 @@
     reason = "a panic is how a test fails, in helpers too"
 )]
 
+mod cluster;
 mod failures;
 mod lists;
+mod moving;
 mod support;
+mod tls;
 mod tracking;
 mod values;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use parlance_testkit::Redis;
+use parlance_testkit::{Redis, RedisCluster};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -78,4 +78,36 @@ async fn a_paused_server_answers_when_it_goes_on() {
 #[should_panic(expected = "Redis::start")]
 fn the_shared_server_cannot_be_killed() {
     Redis::shared().kill9();
+}
+
+#[tokio::test]
+async fn a_cluster_shares_its_slots_and_takes_replicas() {
+    let mut cluster = RedisCluster::start().await;
+    let slots: String = (0..3).map(|node| cluster.ask(node, "GET k")).collect();
+    assert_eq!(slots.matches("MOVED").count(), 2, "{slots}");
+    let replica = cluster.add_replica(0).await;
+    assert_eq!((replica, cluster.nodes().len()), (3, 4));
+    let nodes = cluster.ask(replica, "CLUSTER NODES");
+    assert_eq!(nodes.matches("master").count(), 3, "{nodes}");
+    assert!(
+        nodes.contains(&format!("slave {}", cluster.id(0))),
+        "{nodes}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_of_tls_speaks_nothing_else() {
+    let redis = Redis::start_tls();
+    assert!(redis.url().starts_with("rediss://"));
+    assert!(redis.ca_file().is_file());
+    let address = redis.url().trim_start_matches("rediss://");
+    let stream = TcpStream::connect(address.trim_end_matches('/')).await;
+    let stream = stream.unwrap();
+    stream.try_write(b"PING\r\n").unwrap();
+    stream.readable().await.unwrap();
+    let mut reply = [0; 16];
+    let plain = stream
+        .try_read(&mut reply)
+        .is_ok_and(|_| reply.starts_with(b"+PONG"));
+    assert!(!plain);
 }

@@ -1,0 +1,65 @@
+//! An encrypted connection, and one to somebody else.
+
+use parlance_cache::redis::{BadSettings, Tier, Track};
+use parlance_cache::{Acquired, Fault, Heard, Key, Remote, Tracking};
+use parlance_testkit::{Redis, eventually};
+use tokio::time::Instant;
+
+use super::support::{A, LONG, MESSAGE, epoch, settings};
+
+struct Deaf;
+
+impl Heard for Deaf {
+    fn live(&self) {}
+    fn changed(&self, _: Key) {}
+    fn lost(&self) {}
+}
+
+#[tokio::test]
+async fn values_are_shared_under_an_authority_of_ours() {
+    let redis = Redis::start_tls();
+    let mut ours = settings(redis.url());
+    ours.ca_file = Some(redis.ca_file());
+    let tier = Tier::connect(&ours).unwrap();
+    let epoch = epoch(&tier, 1).await;
+    let acquired = tier.acquire(MESSAGE, &epoch, A, None).await;
+    assert_eq!(acquired, Ok(Acquired::Granted));
+    let track = Track::new(&ours).unwrap();
+    track.listen(std::sync::Arc::new(Deaf));
+    eventually(LONG, async || {
+        track.barrier(Instant::now()).await.then_some(())
+    })
+    .await;
+    assert_eq!(track.identity(), Some(epoch.remote));
+}
+
+#[tokio::test]
+async fn who_is_not_vouched_for_is_not_spoken_to() {
+    let (redis, other) = (Redis::start_tls(), Redis::start_tls());
+    // Those of the web, and another one of ours.
+    for ca_file in [None, Some(other.ca_file())] {
+        let mut theirs = settings(redis.url());
+        theirs.ca_file = ca_file;
+        let tier = Tier::connect(&theirs).unwrap();
+        let refused = tier.identity().await;
+        assert!(matches!(refused, Err(Fault::Away(_))), "{refused:?}");
+    }
+    // Its name is looked at as well.
+    let elsewhere = redis.url().replace("127.0.0.1", "localhost");
+    let mut ours = settings(&elsewhere);
+    ours.ca_file = Some(redis.ca_file());
+    let refused = Tier::connect(&ours).unwrap().identity().await;
+    assert!(matches!(refused, Err(Fault::Away(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn an_authority_that_nobody_would_ask_is_an_error() {
+    let redis = Redis::start_tls();
+    let mut plain = settings(&redis.url().replace("rediss", "redis"));
+    plain.ca_file = Some(redis.ca_file());
+    assert!(matches!(Tier::connect(&plain), Err(BadSettings::Plain)));
+    let mut empty = settings(redis.url());
+    empty.ca_file = Some(redis.dir().join("stdout"));
+    let empty = Tier::connect(&empty);
+    assert!(matches!(empty, Err(BadSettings::Authorities(..))));
+}
