@@ -67,17 +67,15 @@ impl Cache {
             Place::Memory(near) if self.memory_is_open() => {
                 self.read_many_near(near, &asked, &codec, load).await
             }
-            Place::Memory(near) => {
+            Place::Memory(_) => {
                 self.tell_gate(&asked, Tier::Memory);
-                let old = async || self.old_near(near, &asked);
-                self.read_many_shut::<C, _, _, _>(&asked, old, load).await
+                self.read_many_shut(&asked, &codec, load).await
             }
             Place::Shared { remote, copies } => {
                 // Before anything is asked for: later is too late.
                 let Some(epoch) = self.gate.epoch() else {
                     self.tell_gate(&asked, Tier::Redis);
-                    let old = async || self.old_shared(remote, &asked, &codec).await;
-                    return self.read_many_shut::<C, _, _, _>(&asked, old, load).await;
+                    return self.read_many_shut(&asked, &codec, load).await;
                 };
                 let tiers = (remote, copies.as_ref());
                 self.read_many_shared(tiers, &epoch, &asked, &codec, load)
@@ -237,10 +235,10 @@ impl Cache {
         let Some(epoch) = self.gate.epoch() else {
             return Vec::new();
         };
-        let ask = async |(key, spoiled)| {
+        let ask = |(key, spoiled)| {
             let errand = Errand::new(&asked.one(key), spoiled, left);
-            let lease = self.lease(remote, &errand, codec(key), Arc::clone(&epoch));
-            (key, lease.await)
+            let (codec, epoch) = (codec(key), Arc::clone(&epoch));
+            async move { (key, self.lease(remote, &errand, codec, epoch).await) }
         };
         let mut leases = Vec::new();
         for (key, lease) in join_all(misses.into_iter().map(ask)).await {
@@ -256,21 +254,38 @@ impl Cache {
     }
 
     /// With the gate shut: the database, or, while it is away, what is not older than the request allows, if all of it is there.
-    async fn read_many_shut<C, O, F, L>(&self, asked: &AskedMany<'_>, old: O, load: F) -> Reply<C>
+    async fn read_many_shut<C, D, F, L>(
+        &self,
+        asked: &AskedMany<'_>,
+        codec: &D,
+        load: F,
+    ) -> Reply<C>
     where
         C: Codec,
-        O: AsyncFn() -> Option<Finds<C::Value>>,
+        D: Fn(Key) -> C,
         F: FnOnce(Vec<Key>) -> L,
         L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>>,
     {
         if self.gate.database_is_away()
-            && let Some(finds) = old().await
+            && let Some(finds) = self.old(asked, codec).await
         {
             return Ok(finds);
         }
         match load(asked.keys.to_vec()).await {
-            Err(error) if C::is_away(&error) => old().await.ok_or(error),
+            Err(error) if C::is_away(&error) => self.old(asked, codec).await.ok_or(error),
             rows => Ok(from_database(rows?)),
+        }
+    }
+
+    async fn old<C: Codec>(
+        &self,
+        asked: &AskedMany<'_>,
+        codec: &impl Fn(Key) -> C,
+    ) -> Option<Finds<C::Value>> {
+        match &self.place {
+            Place::Off => None,
+            Place::Memory(near) => self.old_near(near, asked),
+            Place::Shared { remote, .. } => self.old_shared(remote, asked, codec).await,
         }
     }
 

@@ -8,7 +8,7 @@ mod conversation;
 mod message;
 mod spelling;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod time;
 
 use bytes::Bytes;

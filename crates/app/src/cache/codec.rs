@@ -1,0 +1,294 @@
+//! Messages, conversations and the newest messages of one, as the cache keeps them: as JSON in Redis, and in this process as the
+//! transport will answer, behind what the app has to know of it (see [`Item`] and [`conversation_of`]).
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use parlance_cache::{Codec, Form, Held, HeldList, Raw, Top};
+use parlance_domain::{Conversation, ConversationId, Message, MessageId};
+use parlance_storage::StorageError;
+
+use super::json;
+
+/// As many messages as the cache keeps of a conversation.
+pub(crate) const NEWEST: usize = 50;
+
+/// How the transport writes what it answers with. Kept in this process in that form, a hit need not be written again.
+#[derive(Debug, Clone, Copy)]
+pub struct Encoders {
+    /// A message.
+    pub message: fn(&Message) -> Bytes,
+    /// A conversation.
+    pub conversation: fn(&Conversation) -> Bytes,
+}
+
+impl Default for Encoders {
+    /// Without a transport: as it stands in Redis.
+    fn default() -> Self {
+        Self {
+            message: json::message,
+            conversation: json::conversation,
+        }
+    }
+}
+
+/// A message.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MessageCodec {
+    /// Which: another one under its key is none of ours.
+    pub(crate) id: MessageId,
+    pub(crate) encoders: Encoders,
+}
+
+impl Codec for MessageCodec {
+    type Value = Message;
+    type Error = Arc<StorageError>;
+
+    fn owner(self, message: &Message) -> Option<&str> {
+        Some(message.owner.as_str())
+    }
+
+    fn raw(self, message: &Message) -> Raw {
+        Raw::One(json::message(message))
+    }
+
+    fn parse(self, raw: &Raw) -> Option<Message> {
+        json::parse_message(one(raw)?).filter(|message| message.id == self.id)
+    }
+
+    fn held(self, message: &Message) -> Held {
+        Held::One((self.encoders.message)(message))
+    }
+
+    fn is_away(error: &Arc<StorageError>) -> bool {
+        is_away(error)
+    }
+}
+
+/// A conversation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ConversationCodec {
+    /// Which: another one under its key is none of ours.
+    pub(crate) id: ConversationId,
+    pub(crate) encoders: Encoders,
+}
+
+impl Codec for ConversationCodec {
+    type Value = Conversation;
+    type Error = Arc<StorageError>;
+
+    fn owner(self, conversation: &Conversation) -> Option<&str> {
+        Some(conversation.owner.as_str())
+    }
+
+    fn raw(self, conversation: &Conversation) -> Raw {
+        Raw::One(json::conversation(conversation))
+    }
+
+    fn parse(self, raw: &Raw) -> Option<Conversation> {
+        json::parse_conversation(one(raw)?).filter(|conversation| conversation.id == self.id)
+    }
+
+    fn held(self, conversation: &Conversation) -> Held {
+        let encoded = (self.encoders.conversation)(conversation);
+        let mut held = BytesMut::with_capacity(COUNT_BYTES + encoded.len());
+        held.put_i64(conversation.message_count);
+        held.put(encoded);
+        Held::One(held.freeze())
+    }
+
+    fn is_away(error: &Arc<StorageError>) -> bool {
+        is_away(error)
+    }
+}
+
+const COUNT_BYTES: usize = 8;
+
+/// A conversation that this process holds: how many messages it has, and itself as the transport answers.
+pub(crate) fn conversation_of(mut held: Bytes) -> (i64, Bytes) {
+    let message_count = held.try_get_i64().unwrap_or_default();
+    (message_count, held)
+}
+
+/// The newest messages of a conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Newest {
+    /// Newest first, up to [`NEWEST`].
+    pub(crate) messages: Vec<Message>,
+    /// Whether the conversation has no others.
+    pub(crate) is_all: bool,
+}
+
+impl Newest {
+    /// Of what there was when one more than [`NEWEST`] was asked for.
+    pub(crate) fn of(mut messages: Vec<Message>) -> Self {
+        let is_all = messages.len() <= NEWEST;
+        messages.truncate(NEWEST);
+        Self { messages, is_all }
+    }
+
+    /// Each, and whether it is the conversation's first: where there is such a one, nothing lies below. It stays true of it for as
+    /// long as the list lives, since a message that is deleted takes the list with it.
+    fn elements(&self) -> impl Iterator<Item = (&Message, bool)> {
+        let last = self.messages.len().wrapping_sub(1);
+        let is_first = move |index| self.is_all && index == last;
+        let messages = self.messages.iter().enumerate();
+        messages.map(move |(index, message)| (message, is_first(index)))
+    }
+}
+
+/// The newest messages of a conversation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MessagesCodec {
+    /// Of which: another's under its key are none of ours.
+    pub(crate) id: ConversationId,
+    pub(crate) encoders: Encoders,
+}
+
+impl Codec for MessagesCodec {
+    type Value = Newest;
+    type Error = Arc<StorageError>;
+
+    fn owner(self, newest: &Newest) -> Option<&str> {
+        newest.messages.first().map(|m| m.owner.as_str())
+    }
+
+    fn raw(self, newest: &Newest) -> Raw {
+        let elements = newest.elements();
+        Raw::List(
+            elements
+                .map(|(m, is_first)| json::element(m, is_first))
+                .collect(),
+        )
+    }
+
+    fn parse(self, raw: &Raw) -> Option<Newest> {
+        let Raw::List(elements) = raw else {
+            return None;
+        };
+        let elements: Option<Vec<(Message, bool)>> = elements
+            .iter()
+            .map(|text| json::parse_element(text))
+            .collect();
+        let elements = elements.filter(|elements| is_a_list(self.id, elements))?;
+        let is_all = elements.last()?.1;
+        let messages = elements.into_iter().map(|(message, _)| message).collect();
+        Some(Newest { messages, is_all })
+    }
+
+    fn held(self, newest: &Newest) -> Held {
+        let item = |(message, is_first)| Item::held(self.encoders, message, is_first);
+        Held::List(Arc::new(HeldList {
+            newest: newest.messages.first().map_or(0, |m| m.sequence),
+            items: newest.elements().map(item).collect(),
+        }))
+    }
+
+    fn is_away(error: &Arc<StorageError>) -> bool {
+        is_away(error)
+    }
+}
+
+/// Whether these are messages of one conversation and owner in their order, the first one of the conversation at the end if it is
+/// there; a shorter list has it.
+fn is_a_list(id: ConversationId, elements: &[(Message, bool)]) -> bool {
+    let Some(((newest, _), (_, ends))) = elements.first().zip(elements.last()) else {
+        return false;
+    };
+    let belongs = |m: &Message| m.conversation_id == id && m.owner == newest.owner;
+    let before_the_end = elements.len() - 1;
+    elements.len() <= NEWEST
+        && (*ends || elements.len() == NEWEST)
+        && elements.iter().all(|(message, _)| belongs(message))
+        && elements.is_sorted_by(|(a, _), (b, _)| a.sequence > b.sequence)
+        && elements
+            .iter()
+            .take(before_the_end)
+            .all(|(_, is_first)| !is_first)
+}
+
+/// A message in a list that this process holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Item {
+    pub(crate) sequence: i64,
+    /// What it takes of a page.
+    pub(crate) size: usize,
+    /// Whether it is the first of its conversation.
+    pub(crate) is_first: bool,
+    /// As the transport answers.
+    pub(crate) encoded: Bytes,
+}
+
+impl Item {
+    const HEAD: usize = 8 + 8 + 1;
+
+    fn held(encoders: Encoders, message: &Message, is_first: bool) -> Bytes {
+        let encoded = (encoders.message)(message);
+        let mut held = BytesMut::with_capacity(Self::HEAD + encoded.len());
+        held.put_i64(message.sequence);
+        held.put_u64(u64::try_from(page_size(message)).unwrap_or(u64::MAX));
+        held.put_u8(u8::from(is_first));
+        held.put(encoded);
+        held.freeze()
+    }
+
+    /// What `held` has put together; `None` for anything else.
+    pub(crate) fn of(mut held: Bytes) -> Option<Self> {
+        Some(Self {
+            sequence: held.try_get_i64().ok()?,
+            size: usize::try_from(held.try_get_u64().ok()?).ok()?,
+            is_first: held.try_get_u8().ok()? != 0,
+            encoded: held,
+        })
+    }
+}
+
+/// Roughly what a message takes in a reply: its texts, and a little for the rest.
+pub(crate) fn page_size(message: &Message) -> usize {
+    const REST: usize = 512;
+    message.body.len()
+        + message.html_body.len()
+        + message.subject.len()
+        + message.metadata.as_str().len()
+        + REST
+}
+
+/// A new message as it goes on top of its list; `None` where no list may keep it.
+pub(crate) fn top(
+    form: Form,
+    encoders: Encoders,
+    message: &Message,
+    max_bytes: usize,
+) -> Option<Top> {
+    // It lies on others, so it is not the first.
+    let element = match form {
+        Form::None => return None,
+        Form::Text => json::element(message, false),
+        Form::Held => Item::held(encoders, message, false),
+    };
+    (element.len() <= max_bytes).then_some(Top {
+        sequence: message.sequence,
+        element,
+    })
+}
+
+fn one(raw: &Raw) -> Option<&Bytes> {
+    match raw {
+        Raw::One(text) => Some(text),
+        Raw::List(_) => None,
+    }
+}
+
+/// A statement that took too long was answered by a database that is there.
+fn is_away(error: &StorageError) -> bool {
+    match error {
+        StorageError::Unavailable(_) => true,
+        StorageError::TimedOut
+        | StorageError::Conflict(_)
+        | StorageError::Inconsistent { .. }
+        | StorageError::Driver(_) => false,
+    }
+}

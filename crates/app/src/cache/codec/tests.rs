@@ -1,0 +1,169 @@
+//! What is kept comes back whole, and what is none of ours is none.
+
+use parlance_domain::Owner;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::super::json::tests::{a_conversation, a_message};
+use super::*;
+
+fn codec(id: ConversationId) -> MessagesCodec {
+    MessagesCodec {
+        id,
+        encoders: Encoders::default(),
+    }
+}
+
+/// Messages of one conversation, newest first, with gaps where some were deleted.
+fn newest() -> impl Strategy<Value = Newest> {
+    let gaps = vec((a_message(), 1_i64..4), 1..=NEWEST);
+    (gaps, any::<bool>()).prop_map(|(messages, older)| {
+        let (of, owner) = (messages[0].0.conversation_id, messages[0].0.owner.clone());
+        let is_all = messages.len() < NEWEST || !older;
+        let mut sequence = 0;
+        let mut messages: Vec<Message> = messages
+            .into_iter()
+            .map(|(mut message, gap)| {
+                sequence += gap;
+                message.sequence = sequence;
+                message.conversation_id = of;
+                message.owner = owner.clone();
+                message
+            })
+            .collect();
+        messages.reverse();
+        Newest { messages, is_all }
+    })
+}
+
+fn id(newest: &Newest) -> ConversationId {
+    newest.messages[0].conversation_id
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_list_comes_back_in_either_form(newest in newest()) {
+        let codec = codec(id(&newest));
+        prop_assert_eq!(codec.owner(&newest), Some(newest.messages[0].owner.as_str()));
+        prop_assert_eq!(codec.parse(&codec.raw(&newest)), Some(newest.clone()));
+        let Held::List(list) = codec.held(&newest) else {
+            return Err(TestCaseError::fail("a list is held as a list"));
+        };
+        prop_assert_eq!(list.newest, newest.messages[0].sequence);
+        prop_assert_eq!(list.items.len(), newest.messages.len());
+        let last = newest.messages.len() - 1;
+        for (index, (held, message)) in list.items.iter().zip(&newest.messages).enumerate() {
+            let expected = Item {
+                sequence: message.sequence,
+                size: page_size(message),
+                is_first: newest.is_all && index == last,
+                encoded: json::message(message),
+            };
+            prop_assert_eq!(Item::of(held.clone()), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_conversation_is_held_with_its_count(conversation in a_conversation()) {
+        let codec = ConversationCodec { id: conversation.id, encoders: Encoders::default() };
+        let Held::One(held) = codec.held(&conversation) else {
+            return Err(TestCaseError::fail("one is held as one"));
+        };
+        let expected = (conversation.message_count, json::conversation(&conversation));
+        prop_assert_eq!(conversation_of(held), expected);
+        prop_assert_eq!(codec.parse(&codec.raw(&conversation)), Some(conversation));
+    }
+
+    /// What was put on top of a list is what a list that is read afterwards has there.
+    #[test]
+    fn a_top_is_as_it_would_be_filled(newest in newest(), message in a_message()) {
+        let mut above = message;
+        above.conversation_id = id(&newest);
+        above.owner = newest.messages[0].owner.clone();
+        above.sequence = newest.messages[0].sequence + 1;
+        let codec = codec(id(&newest));
+        let mut all = vec![above.clone()];
+        all.extend(newest.messages);
+        let is_all = newest.is_all && all.len() <= NEWEST;
+        all.truncate(NEWEST);
+        let filled = Newest { messages: all, is_all };
+
+        let top = |form| top(form, Encoders::default(), &above, usize::MAX).map(|top| top.element);
+        let Raw::List(texts) = codec.raw(&filled) else {
+            return Err(TestCaseError::fail("a list is text in a list"));
+        };
+        prop_assert_eq!(top(Form::Text), texts.first().cloned());
+        let Held::List(list) = codec.held(&filled) else {
+            return Err(TestCaseError::fail("a list is held as a list"));
+        };
+        prop_assert_eq!(top(Form::Held), list.items.first().cloned());
+        prop_assert_eq!(top(Form::None), None);
+    }
+}
+
+fn some() -> (ConversationId, Vec<Bytes>) {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let tree = newest()
+        .prop_filter("three", |newest| newest.messages.len() > 2)
+        .new_tree(&mut runner)
+        .unwrap();
+    let newest = proptest::strategy::ValueTree::current(&tree);
+    let Raw::List(texts) = codec(id(&newest)).raw(&newest) else {
+        panic!("a list is text in a list")
+    };
+    (id(&newest), texts)
+}
+
+#[test]
+fn what_is_no_list_of_ours_is_none() {
+    let (id, good) = some();
+    let parse = |texts: &[Bytes]| codec(id).parse(&Raw::List(texts.to_vec()));
+    let count = good.len();
+    assert!(parse(&good).is_some());
+    assert_eq!(parse(&[]), None);
+    assert_eq!(parse(&good[..count - 1]), None, "its end is cut off");
+    let mut reversed = good.clone();
+    reversed.reverse();
+    assert_eq!(parse(&reversed), None);
+    let mut twice = good.clone();
+    twice.insert(0, good[0].clone());
+    assert_eq!(parse(&twice), None, "a place twice");
+    let mark = Bytes::from_static(b"{\"fence\":\"a\"}");
+    assert_eq!(parse(&[&[mark], &good[..]].concat()), None);
+    assert_eq!(codec(id).parse(&Raw::One(good[0].clone())), None);
+    let other = ConversationId::from_uuid(uuid::Uuid::from_u128(7));
+    assert_eq!(codec(other).parse(&Raw::List(good.clone())), None);
+
+    let mut stranger = json::parse_message(&good[0]).unwrap();
+    stranger.owner = Owner::parse("stranger").unwrap();
+    let mut of_two = good;
+    of_two[0] = json::message(&stranger);
+    assert_eq!(parse(&of_two), None, "of two owners");
+}
+
+#[test]
+fn another_message_under_the_key_is_none() {
+    let (_, texts) = some();
+    let message = json::parse_message(&texts[0]).unwrap();
+    let of = |id| MessageCodec {
+        id,
+        encoders: Encoders::default(),
+    };
+    let raw = of(message.id).raw(&message);
+    assert_eq!(of(message.id).parse(&raw), Some(message));
+    let other = MessageId::from_uuid(uuid::Uuid::from_u128(7));
+    assert_eq!(of(other).parse(&raw), None);
+    assert_eq!(of(other).parse(&Raw::List(texts)), None);
+}
+
+#[test]
+fn a_large_message_is_no_top() {
+    let (_, texts) = some();
+    let message = json::parse_message(&texts[0]).unwrap();
+    let size = json::element(&message, false).len();
+    let top = |most| top(Form::Text, Encoders::default(), &message, most);
+    assert!(top(size).is_some());
+    assert_eq!(top(size - 1), None);
+}
