@@ -40,5 +40,5 @@ pub use redis::Redis;
 pub use redis_cluster::RedisCluster;
 pub use scratch::sweep;
 pub use sqlite::SqliteFile;
-pub use torture::torture;
+pub use torture::{seed, torture};
 pub use wait::eventually;
