@@ -79,7 +79,7 @@ impl StorageError {
     /// and neither does a disk that failed: what it holds may count after a restart.
     pub(crate) const fn is_refusal(&self) -> bool {
         match self {
-            // Postgres looks for a cancel before it writes the commit down, and not after.
+            // Postgres takes a cancel before it writes the commit down, and not after.
             Self::Conflict(_) | Self::TimedOut | Self::Driver(DieselError::RollbackTransaction) => {
                 true
             }

@@ -16,6 +16,8 @@ const AT_ONCE: CacheTimes = times(Duration::ZERO);
 /// Nothing ends while a test runs.
 const LONG: CacheTimes = times(Duration::from_hours(1));
 
+const ALMOST_AS_LONG: Duration = Duration::from_mins(55);
+
 const fn times(serve: Duration) -> CacheTimes {
     CacheTimes {
         serve,
@@ -98,7 +100,7 @@ on_both! {
         aged(&db, 10).await;
         assert_eq!(renewed(d, "one", LONG).await, 1);
         let served = d.cache_served_for().await.unwrap();
-        assert!(served > LONG.serve - 2 * SOON && served <= LONG.serve, "{served:?}");
+        assert!(served > ALMOST_AS_LONG && served <= LONG.serve, "{served:?}");
         assert_eq!(epoch(&db).await, "1 one");
     }
 
@@ -238,10 +240,10 @@ on_both! {
         d.cache_renew_memory(A, LONG).await.unwrap();
         let seen = d.cache_register(B, false, LONG).await.unwrap();
         assert_eq!(seen.others, 1);
-        assert!(seen.memory_serves > LONG.serve - 2 * SOON, "{seen:?}");
+        assert!(seen.memory_serves > ALMOST_AS_LONG, "{seen:?}");
         assert_eq!(d.cache_register(A, true, LONG).await.unwrap().memory_serves, Duration::ZERO, "its own");
         // Telling of itself does not take back what it may serve.
-        assert!(d.cache_served_for().await.unwrap() > LONG.serve - 2 * SOON);
+        assert!(d.cache_served_for().await.unwrap() > ALMOST_AS_LONG);
         // Dead, and then long dead.
         d.cache_register(A, true, CacheTimes { alive: Duration::ZERO, ..LONG }).await.unwrap();
         assert_eq!(d.cache_register(B, false, LONG).await.unwrap().others, 0);
