@@ -16,6 +16,7 @@ mod commit;
 mod feed;
 mod feed_order;
 mod feed_prune;
+mod fence;
 mod guards;
 mod hidden;
 mod inconsistent;
