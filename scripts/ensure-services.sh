@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure that the tests find Postgres, Redis and a browser. They start throw-away ones themselves; only the binaries
+# Makes sure that the tests find Postgres, Redis, Prometheus and a browser. They start throw-away ones themselves; only the binaries
 # are needed, or TEST_DATABASE_URL and TEST_REDIS_URL of servers that may be filled with test data.
 set -euo pipefail
 
@@ -13,6 +13,10 @@ have_redis() {
   [[ -n ${TEST_REDIS_URL:-} ]] || command -v redis-server >/dev/null
 }
 
+have_prometheus() {
+  command -v prometheus >/dev/null
+}
+
 have_chromium() {
   command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null
 }
@@ -20,12 +24,13 @@ have_chromium() {
 missing=()
 have_postgres || missing+=(postgresql)
 have_redis || missing+=(redis-server)
+have_prometheus || missing+=(prometheus)
 have_chromium || missing+=(chromium)
 [[ ${#missing[@]} -eq 0 ]] && exit
 
 if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
   echo "The tests need ${missing[*]}, which is not here." >&2
-  echo "Install it (Debian, Ubuntu: sudo apt-get install ${missing[*]}; macOS: brew install postgresql redis, and a Chromium)," >&2
+  echo "Install it (Debian, Ubuntu: sudo apt-get install ${missing[*]}; macOS: brew install postgresql redis prometheus, and a Chromium)," >&2
   echo "or, for the servers, set TEST_DATABASE_URL and TEST_REDIS_URL to some that may be filled with test data." >&2
   exit 1
 fi
@@ -42,7 +47,7 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq </dev/null
 apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null >/dev/null
 
-have_postgres && have_redis && have_chromium || {
+have_postgres && have_redis && have_prometheus && have_chromium || {
   echo "${missing[*]} was installed but its binaries are not where they are looked for." >&2
   exit 1
 }

@@ -7,7 +7,7 @@
 //! - Failures panic with what to do about them, and with the end of the child's log.
 //!
 //! Linux only; needs `setpriv` and `ipcrm` (util-linux), a shell, and the servers themselves or
-//! `TEST_DATABASE_URL` and `TEST_REDIS_URL`; for pages a Chromium.
+//! `TEST_DATABASE_URL` and `TEST_REDIS_URL`; for pages a Chromium, for dashboards a Prometheus.
 //!
 //! To add a server: a module that says how to launch it, when it is ready and which signal stops it, around
 //! `server::Server`.
@@ -19,6 +19,7 @@ pub mod history;
 mod ports;
 mod postgres;
 mod process;
+mod prometheus;
 mod proxy;
 mod redis;
 mod redis_cluster;
@@ -35,6 +36,7 @@ pub use database::TestDatabase;
 pub use ports::free_port;
 pub use postgres::{Postgres, PostgresConfig};
 pub use process::{Builder, Finished, Parlance};
+pub use prometheus::Prometheus;
 pub use proxy::Proxy;
 pub use redis::Redis;
 pub use redis_cluster::RedisCluster;

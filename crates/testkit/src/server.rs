@@ -11,7 +11,7 @@ use crate::wait::poll;
 
 const START: Duration = Duration::from_mins(1);
 const STOP: Duration = Duration::from_secs(10);
-const PORT_TAKEN: &str = "Address already in use";
+const PORT_TAKEN: &str = "address already in use";
 
 /// How one kind of server lives.
 #[derive(Debug, Clone, Copy)]
@@ -122,7 +122,7 @@ fn run(habits: Habits, launch: &Launch) -> Option<Process> {
     });
     match settled {
         Some(Ok(())) => Some(process),
-        Some(Err(_)) if process.tail().contains(PORT_TAKEN) => None,
+        Some(Err(_)) if process.tail().to_lowercase().contains(PORT_TAKEN) => None,
         Some(Err(status)) => {
             panic!(
                 "{} ended at once ({status}):\n{}",

@@ -28,6 +28,10 @@ pub(crate) fn redis_server() -> PathBuf {
     })
 }
 
+pub(crate) fn prometheus() -> PathBuf {
+    on_path("prometheus").expect("prometheus on the PATH: `apt-get install prometheus`")
+}
+
 pub(crate) fn chromium() -> PathBuf {
     ["chromium", "chromium-browser", "google-chrome"]
         .iter()
