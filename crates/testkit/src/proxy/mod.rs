@@ -13,6 +13,8 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{mpsc, watch};
 use tokio::task;
 
+use pipe::Pipe;
+
 const BACKLOG: u32 = 128;
 
 /// What happens on the way.
@@ -32,8 +34,34 @@ enum Mode {
     SwallowRequests,
 }
 
-/// A switch, and who waits until it is thrown.
-type Command = (Mode, blocking::Sender<()>);
+/// What happens, and to which connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Order {
+    mode: Mode,
+    /// To those that have said the words; everything passes on the others.
+    marked_only: bool,
+}
+
+impl Order {
+    fn of(self, marked: bool) -> Mode {
+        if self.marked_only && !marked {
+            Mode::Pass
+        } else {
+            self.mode
+        }
+    }
+}
+
+/// What a proxy is told.
+#[derive(Debug, Clone, Copy)]
+enum Command {
+    Switch(Order),
+    /// New connections lead there.
+    LeadTo(SocketAddr),
+}
+
+/// With who waits until it is done.
+type Commands = mpsc::UnboundedSender<(Command, blocking::Sender<()>)>;
 
 /// A proxy on a port of 127.0.0.1, in a thread of its own: it goes on while the test's runtime is busy or its clock stands.
 ///
@@ -41,13 +69,22 @@ type Command = (Mode, blocking::Sender<()>);
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
-    commands: Option<mpsc::UnboundedSender<Command>>,
+    commands: Option<Commands>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Proxy {
     /// A proxy in front of this address; everything passes.
     pub fn start(upstream: SocketAddr) -> Self {
+        Self::launch(upstream, None)
+    }
+
+    /// The same, which marks the connections whose clients say these words.
+    pub fn start_marking(upstream: SocketAddr, words: &'static str) -> Self {
+        Self::launch(upstream, Some(words))
+    }
+
+    fn launch(upstream: SocketAddr, words: Option<&'static str>) -> Self {
         let (commands, received) = mpsc::unbounded_channel();
         let (started, starting) = blocking::channel();
         let thread = std::thread::Builder::new()
@@ -58,7 +95,7 @@ impl Proxy {
                     .build()
                     .expect("a runtime for the proxy");
                 runtime.block_on(async {
-                    let proxy = Running::new(upstream);
+                    let proxy = Running::new(upstream, words);
                     started
                         .send(proxy.address)
                         .expect("who started the proxy waits for it");
@@ -109,11 +146,45 @@ impl Proxy {
         self.switch(Mode::Pass);
     }
 
+    /// Resets the marked connections, and whoever says the words from now on.
+    pub fn cut_marked(&self) {
+        self.switch_marked(Mode::Cut);
+    }
+
+    /// [`black_hole`](Self::black_hole) for the marked connections.
+    pub fn black_hole_marked(&self) {
+        self.switch_marked(Mode::Swallow);
+    }
+
+    /// [`delay`](Self::delay) for the marked connections.
+    pub fn delay_marked(&self, delay: Duration) {
+        self.switch_marked(Mode::Delay(delay));
+    }
+
+    /// New connections lead to another address; those that are open stay where they are.
+    pub fn lead_to(&self, upstream: SocketAddr) {
+        self.tell(Command::LeadTo(upstream));
+    }
+
     fn switch(&self, mode: Mode) {
+        self.tell(Command::Switch(Order {
+            mode,
+            marked_only: false,
+        }));
+    }
+
+    fn switch_marked(&self, mode: Mode) {
+        self.tell(Command::Switch(Order {
+            mode,
+            marked_only: true,
+        }));
+    }
+
+    fn tell(&self, command: Command) {
         let (done, wait) = blocking::channel();
-        let sent = self.commands.as_ref().map(|c| c.send((mode, done)));
+        let sent = self.commands.as_ref().map(|c| c.send((command, done)));
         assert!(matches!(sent, Some(Ok(()))), "the proxy runs");
-        wait.recv().expect("the proxy throws its switch");
+        wait.recv().expect("the proxy does as it is told");
     }
 }
 
@@ -127,43 +198,61 @@ impl Drop for Proxy {
     }
 }
 
-/// A connection, and whether it has lost bytes.
+/// A connection through the proxy.
 struct Connection {
     task: task::JoinHandle<()>,
-    lossy: Arc<AtomicBool>,
+    flags: Arc<Flags>,
+}
+
+/// What became of a connection.
+#[derive(Debug, Default)]
+struct Flags {
+    /// It has lost bytes.
+    lossy: AtomicBool,
+    /// Its client has said the words.
+    marked: AtomicBool,
 }
 
 /// The proxy in its thread. Everything is on this one thread, so nothing passes between a switch and its acknowledgement.
 struct Running {
     upstream: SocketAddr,
+    words: Option<&'static str>,
     address: SocketAddr,
     /// Bound, and never listening: keeps the port while the listener is closed, so that new connections are refused.
     _port: TcpSocket,
     listener: Option<TcpListener>,
-    mode: watch::Sender<Mode>,
+    order: watch::Sender<Order>,
     connections: Vec<Connection>,
 }
 
 impl Running {
-    fn new(upstream: SocketAddr) -> Self {
+    fn new(upstream: SocketAddr, words: Option<&'static str>) -> Self {
         let port = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let address = port.local_addr().expect("a bound socket has an address");
+        let all_passes = Order {
+            mode: Mode::Pass,
+            marked_only: false,
+        };
         Self {
             upstream,
+            words,
             address,
             _port: port,
             listener: Some(listen(address)),
-            mode: watch::Sender::new(Mode::Pass),
+            order: watch::Sender::new(all_passes),
             connections: Vec::new(),
         }
     }
 
-    async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
+    async fn run(mut self, mut commands: mpsc::UnboundedReceiver<(Command, blocking::Sender<()>)>) {
         loop {
             tokio::select! {
                 command = commands.recv() => {
-                    let Some((mode, done)) = command else { return };
-                    self.switch(mode).await;
+                    let Some((command, done)) = command else { return };
+                    match command {
+                        Command::Switch(order) => self.switch(order).await,
+                        Command::LeadTo(upstream) => self.upstream = upstream,
+                    }
                     // The test may have ended meanwhile.
                     let _ = done.send(());
                 }
@@ -174,31 +263,31 @@ impl Running {
 
     fn connect(&mut self, client: tokio::net::TcpStream) {
         self.connections.retain(|c| !c.task.is_finished());
-        let lossy = Arc::new(AtomicBool::new(false));
-        let pipe = pipe::run(
-            client,
-            self.upstream,
-            self.mode.subscribe(),
-            Arc::clone(&lossy),
-        );
+        let flags = Arc::new(Flags::default());
+        let pipe = Pipe {
+            order: self.order.subscribe(),
+            words: self.words,
+            flags: Arc::clone(&flags),
+        };
         self.connections.push(Connection {
-            task: task::spawn(pipe),
-            lossy,
+            task: task::spawn(pipe.run(client, self.upstream)),
+            flags,
         });
     }
 
-    async fn switch(&mut self, mode: Mode) {
-        self.mode.send_replace(mode);
-        for Connection { task, lossy } in &mut self.connections {
+    async fn switch(&mut self, order: Order) {
+        self.order.send_replace(order);
+        for Connection { task, flags } in &mut self.connections {
+            let mode = order.of(flags.marked.load(Ordering::Relaxed));
             // Where everything is swallowed, it does not matter what was before.
-            let is_spoiled = mode != Mode::Swallow && lossy.load(Ordering::Relaxed);
+            let is_spoiled = mode != Mode::Swallow && flags.lossy.load(Ordering::Relaxed);
             if mode == Mode::Cut || is_spoiled {
                 task.abort();
                 let _ = task.await;
             }
         }
         self.connections.retain(|c| !c.task.is_finished());
-        if mode == Mode::Cut {
+        if order.of(false) == Mode::Cut {
             self.listener = None;
         } else if self.listener.is_none() {
             self.listener = Some(listen(self.address));

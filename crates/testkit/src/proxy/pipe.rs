@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -13,7 +13,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::Mode;
+use super::{Flags, Mode, Order};
 
 /// Nothing more is read while so many chunks wait.
 const WAITING: usize = 256;
@@ -73,36 +73,46 @@ impl Drop for Side {
     }
 }
 
-/// Carries both ways until both have ended, or one is reset.
-pub(super) async fn run(
-    client: TcpStream,
-    upstream: SocketAddr,
-    mode: watch::Receiver<Mode>,
-    lossy: Arc<AtomicBool>,
-) {
-    let mut client = Side::new(client);
-    let Ok(server) = TcpStream::connect(upstream).await else {
-        // That upstream refuses is a reply, too.
-        until_heard(mode).await;
-        return;
-    };
-    let mut server = Side::new(server);
-    let ended = {
-        let (from_client, to_client) = client.stream.split();
-        let (from_server, to_server) = server.stream.split();
-        let requests = Lane::new(Way::Requests, mode.clone(), &lossy);
-        let replies = Lane::new(Way::Replies, mode, &lossy);
-        tokio::try_join!(
-            requests.carry(from_client, to_server),
-            replies.carry(from_server, to_client),
-        )
-    };
-    client.ended = ended.is_ok();
-    server.ended = ended.is_ok();
+/// A connection from a client to upstream.
+pub(super) struct Pipe {
+    pub(super) order: watch::Receiver<Order>,
+    pub(super) words: Option<&'static str>,
+    pub(super) flags: Arc<Flags>,
 }
 
-async fn until_heard(mut mode: watch::Receiver<Mode>) {
-    let _ = mode.wait_for(|mode| !mode.swallows(Way::Replies)).await;
+impl Pipe {
+    /// Carries both ways until both have ended, or one is reset.
+    pub(super) async fn run(self, client: TcpStream, upstream: SocketAddr) {
+        let mut client = Side::new(client);
+        let Ok(server) = TcpStream::connect(upstream).await else {
+            // That upstream refuses is a reply, too.
+            until_heard(self.order).await;
+            return;
+        };
+        let mut server = Side::new(server);
+        let ended = {
+            let (from_client, to_client) = client.stream.split();
+            let (from_server, to_server) = server.stream.split();
+            tokio::try_join!(
+                Lane::new(Way::Requests, &self).carry(from_client, to_server),
+                Lane::new(Way::Replies, &self).carry(from_server, to_client),
+            )
+        };
+        client.ended = ended.is_ok();
+        server.ended = ended.is_ok();
+    }
+
+    fn note(&self, request: &[u8]) {
+        let says = |words: &str| request.windows(words.len()).any(|w| w == words.as_bytes());
+        if self.words.is_some_and(says) {
+            self.flags.marked.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+async fn until_heard(mut order: watch::Receiver<Order>) {
+    let heard = |order: &Order| !order.of(false).swallows(Way::Replies);
+    let _ = order.wait_for(heard).await;
 }
 
 /// What was read.
@@ -115,34 +125,42 @@ enum Read {
 /// One way of a connection.
 struct Lane<'a> {
     way: Way,
-    mode: watch::Receiver<Mode>,
-    lossy: &'a AtomicBool,
+    pipe: &'a Pipe,
+    order: watch::Receiver<Order>,
     waiting: VecDeque<(Instant, Read)>,
 }
 
 impl<'a> Lane<'a> {
-    fn new(way: Way, mode: watch::Receiver<Mode>, lossy: &'a AtomicBool) -> Self {
+    fn new(way: Way, pipe: &'a Pipe) -> Self {
         Self {
             way,
-            mode,
-            lossy,
+            pipe,
+            order: pipe.order.clone(),
             waiting: VecDeque::new(),
         }
+    }
+
+    fn mode(&mut self) -> Mode {
+        let marked = self.pipe.flags.marked.load(Ordering::Relaxed);
+        self.order.borrow_and_update().of(marked)
     }
 
     async fn carry(mut self, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>) -> io::Result<()> {
         let mut open = true;
         let mut buffer = vec![0; CHUNK];
         loop {
-            let mode = *self.mode.borrow_and_update();
+            let mode = self.mode();
+            if mode == Mode::Cut {
+                return Err(io::ErrorKind::ConnectionReset.into());
+            }
             if mode.swallows(self.way) && !self.waiting.is_empty() {
-                self.lossy.store(true, Ordering::Relaxed);
+                self.lose();
                 self.waiting.clear();
             }
             let due = self.waiting.front().map(|(at, _)| *at + mode.delay());
             tokio::select! {
                 biased;
-                changed = self.mode.changed() => {
+                changed = self.order.changed() => {
                     if changed.is_err() {
                         return Ok(());
                     }
@@ -162,23 +180,35 @@ impl<'a> Lane<'a> {
                         Err(error) => Read::Reset(error),
                     };
                     open = matches!(read, Read::Chunk(_));
+                    if let (Way::Requests, Read::Chunk(chunk)) = (self.way, &read) {
+                        self.pipe.note(chunk);
+                    }
                     self.waiting.push_back((Instant::now(), read));
                 }
             }
         }
     }
 
+    fn lose(&self) {
+        self.pipe.flags.lossy.store(true, Ordering::Relaxed);
+    }
+
     /// A chunk of which only a part has left when the switch is thrown has lost its rest.
     async fn write(&mut self, to: &mut WriteHalf<'_>, chunk: &[u8]) -> io::Result<()> {
-        let swallowing = self.mode.wait_for(|mode| mode.swallows(self.way));
-        tokio::select! {
-            biased;
-            _ = swallowing => {
-                self.lossy.store(true, Ordering::Relaxed);
-                Ok(())
+        let marked = self.pipe.flags.marked.load(Ordering::Relaxed);
+        let way = self.way;
+        let written = {
+            let swallowing = self.order.wait_for(|order| order.of(marked).swallows(way));
+            tokio::select! {
+                biased;
+                _ = swallowing => None,
+                written = to.write_all(chunk) => Some(written),
             }
-            written = to.write_all(chunk) => written,
-        }
+        };
+        written.unwrap_or_else(|| {
+            self.lose();
+            Ok(())
+        })
     }
 }
 

@@ -235,3 +235,47 @@ async fn it_ends_with_its_owner() {
     is_reset(&mut client).await;
     eventually(SOON, async || TcpStream::connect(address).await.err()).await;
 }
+
+#[tokio::test]
+async fn who_says_the_words_is_marked() {
+    let echo = Echo::start().await;
+    let proxy = Proxy::start_marking(echo.address, "please");
+    let connect = || TcpStream::connect(proxy.address());
+    let mut rude = connect().await.unwrap();
+    let mut polite = connect().await.unwrap();
+    talk(&mut rude, "give").await;
+    talk(&mut polite, "please give").await;
+    proxy.black_hole_marked();
+    say(&mut polite, "lost").await;
+    hears_nothing(&mut polite).await;
+    talk(&mut rude, "give").await;
+    proxy.cut_marked();
+    is_reset(&mut polite).await;
+    talk(&mut rude, "give").await;
+    let mut again = connect().await.unwrap();
+    talk(&mut again, "give").await;
+    say(&mut again, "please give").await;
+    is_reset(&mut again).await;
+    proxy.heal();
+    talk(&mut connect().await.unwrap(), "please give").await;
+    proxy.delay_marked(Duration::from_hours(1));
+    talk(&mut rude, "give").await;
+    let mut late = connect().await.unwrap();
+    say(&mut late, "please give").await;
+    hears_nothing(&mut late).await;
+}
+
+#[tokio::test]
+async fn new_connections_lead_elsewhere() {
+    let (mut echo, proxy, mut client) = setup().await;
+    let mut other = Echo::start().await;
+    proxy.lead_to(other.address);
+    talk(&mut client, "as before").await;
+    assert_eq!(echo.hears().await, "as before");
+    talk(
+        &mut TcpStream::connect(proxy.address()).await.unwrap(),
+        "elsewhere",
+    )
+    .await;
+    assert_eq!(other.hears().await, "elsewhere");
+}
