@@ -52,5 +52,7 @@ async fn app(url: &str, pace: Pace) -> Arc<App> {
         pace,
         ..Settings::default()
     };
-    App::new(database, settings, Environment::system())
+    let env = Environment::system();
+    let cache = parlance_app::cache::none(&database, &env);
+    App::new(database, cache, settings, env)
 }

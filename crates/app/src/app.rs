@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parlance_cache::Cache;
 use parlance_domain::message::Limits;
 use parlance_domain::{AttachmentId, ConversationId, MessageId, SenderId, Timestamp};
 use parlance_storage::Database;
 use tokio::sync::watch;
 
+use crate::cache::Encoders;
 use crate::delivery::Pace;
 use crate::env::Environment;
 use crate::events::hub::Hub;
@@ -32,6 +34,8 @@ pub struct Settings {
     pub request_id_retention: Duration,
     /// How long an upload waits for its send.
     pub upload_lifetime: Duration,
+    /// How the transport writes what is kept in this process.
+    pub encoders: Encoders,
 }
 
 impl Default for Settings {
@@ -46,6 +50,7 @@ impl Default for Settings {
             feed_poll: Duration::from_millis(25),
             request_id_retention: DAY * 2,
             upload_lifetime: DAY,
+            encoders: Encoders::default(),
         }
     }
 }
@@ -54,6 +59,7 @@ impl Default for Settings {
 pub struct App {
     pub(crate) db: Database,
     pub(crate) settings: Settings,
+    cache: Arc<Cache>,
     pub(crate) changes: Arc<Changes>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) going_down: watch::Sender<bool>,
@@ -61,9 +67,18 @@ pub struct App {
 }
 
 impl App {
-    /// The service over an open, migrated database.
-    pub fn new(database: Database, settings: Settings, env: Environment) -> Arc<Self> {
-        let changes = Arc::new(Changes::new(settings.pace.poll));
+    /// The service over an open, migrated database, and its cache (see [`crate::cache`]).
+    pub fn new(
+        database: Database,
+        cache: Arc<Cache>,
+        settings: Settings,
+        env: Environment,
+    ) -> Arc<Self> {
+        let changes = Arc::new(Changes::new(
+            Arc::clone(&cache),
+            settings.encoders,
+            settings.pace.poll,
+        ));
         let hub = Hub::new(
             database.clone(),
             Arc::clone(&changes),
@@ -74,6 +89,7 @@ impl App {
         Arc::new(Self {
             db: database,
             settings,
+            cache,
             changes,
             hub,
             going_down,
@@ -89,6 +105,11 @@ impl App {
     /// What time it is.
     pub fn now(&self) -> Timestamp {
         self.env.now()
+    }
+
+    /// What is kept near.
+    pub const fn cache(&self) -> &Arc<Cache> {
+        &self.cache
     }
 
     /// The database, for those who look after it.

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use parlance_domain::Timestamp;
 use rand::RngCore as _;
+use uuid::Uuid;
 
 /// What time it is.
 pub trait Clock: Send + Sync + 'static {
@@ -42,6 +43,19 @@ impl Environment {
     /// Now.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Random numbers, for as long as somebody asks.
+    pub fn random_numbers(&self) -> Arc<dyn Fn() -> u128 + Send + Sync> {
+        let env = self.clone();
+        Arc::new(move || env.random_uuid().as_u128())
+    }
+
+    /// A random id, of no time.
+    pub(crate) fn random_uuid(&self) -> Uuid {
+        let mut bytes = [0; 16];
+        self.random.fill(&mut bytes);
+        Uuid::from_bytes(bytes)
     }
 
     /// The random part of an id.

@@ -10,6 +10,7 @@
 
 mod app;
 pub mod attachments;
+pub mod cache;
 pub mod conversations;
 pub mod delivery;
 mod env;

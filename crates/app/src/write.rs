@@ -1,16 +1,22 @@
-//! The one way in for writes: begin, lock, check, write, commit, tell.
+//! The one way in for writes: begin, lock, check, write, fence, commit, release, tell.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use parlance_cache::{Cache, Ended, Fenced};
 use parlance_domain::Owner;
 use parlance_storage::{Guarded, PendingKeys, Sink, StorageError, Touched, Tx};
 use tokio::sync::Notify;
 
+use crate::cache::ledger::pending_keys;
+use crate::cache::{Encoders, codec, keys};
 use crate::error::{Error, Reason, Result};
 use crate::{App, etag};
 
-/// Who hears of every commit of this instance: the tail of the feed and the dispatcher.
+/// Who hears of every commit of this instance: the cache, the tail of the feed and the dispatcher.
 pub(crate) struct Changes {
+    cache: Arc<Cache>,
+    encoders: Encoders,
     news: Notify,
     jobs: Notify,
     /// How often the dispatcher looks for jobs by itself: what is due later need not wake it.
@@ -18,8 +24,10 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    pub(crate) fn new(poll: Duration) -> Self {
+    pub(crate) fn new(cache: Arc<Cache>, encoders: Encoders, poll: Duration) -> Self {
         Self {
+            cache,
+            encoders,
             news: Notify::new(),
             jobs: Notify::new(),
             poll,
@@ -38,20 +46,56 @@ impl Changes {
 }
 
 impl Sink for Changes {
-    type Fence = ();
+    /// Nothing, if nothing that is cached was touched.
+    type Fence = Option<Fenced>;
 
-    async fn fence(&self, _touched: &Touched) {}
-
-    fn pending((): &()) -> Option<PendingKeys> {
-        None
+    async fn fence(&self, touched: &Touched) -> Self::Fence {
+        let writes = keys::writes(touched);
+        let writes: Vec<_> = writes.iter().map(|write| self.told(write)).collect();
+        if writes.is_empty() {
+            return None;
+        }
+        Some(self.cache.fence(writes).await)
     }
 
-    async fn failed(&self, (): (), _certain: bool) {}
+    fn pending(fence: &Self::Fence) -> Option<PendingKeys> {
+        let (keys, token) = fence.as_ref()?.pending()?;
+        Some(pending_keys(keys, token))
+    }
 
-    async fn committed(&self, touched: &Touched, (): ()) {
-        self.news.notify_one();
+    async fn committed(&self, touched: &Touched, fence: Self::Fence) {
         if touched.next_job().is_some_and(|wait| wait < self.poll) {
             self.jobs.notify_one();
+        }
+        if let Some(fence) = fence {
+            self.cache.release(fence, Ended::Committed).await;
+        }
+        // After the release: whoever hears of a change and reads it at once is to find it.
+        self.news.notify_one();
+    }
+
+    async fn failed(&self, fence: Self::Fence, certain: bool) {
+        let ended = if certain {
+            Ended::Aborted
+        } else {
+            Ended::Unknown
+        };
+        if let Some(fence) = fence {
+            self.cache.release(fence, ended).await;
+        }
+    }
+}
+
+impl Changes {
+    /// A write as the cache is told of it.
+    fn told(&self, write: &keys::Write) -> parlance_cache::Write {
+        match write {
+            keys::Write::Changed(key) => parlance_cache::Write::Changed(*key),
+            keys::Write::Appended { key, message } => {
+                let most = self.cache.settings().max_value;
+                let top = codec::top(self.cache.form(), self.encoders, message, most);
+                parlance_cache::Write::Appended(*key, top)
+            }
         }
     }
 }

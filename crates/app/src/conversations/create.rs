@@ -3,7 +3,7 @@
 use parlance_domain::{
     Address, Channel, Conversation, ConversationId, ConversationStatus, Json, Owner,
 };
-use parlance_storage::Tx;
+use parlance_storage::{Touch, Tx};
 
 use crate::App;
 use crate::error::{Error, Reason, Result};
@@ -65,7 +65,9 @@ impl App {
                 .conversation(id)
                 .await?
                 .ok_or_else(|| conversation_not_found(id))?;
-            tx.rollback().await?;
+            // The first request may have been cut off before anybody was told.
+            tx.retouch(Touch::ConversationCreated(id, found.user.clone()));
+            self.commit(tx).await?;
             return Ok(Attempt::Done(Replayable::replayed(found)));
         }
         refuse_taken(&mut tx, request).await?;

@@ -2,6 +2,7 @@
 
 use parlance_domain::conversation::ConversationEvent;
 use parlance_domain::{Conversation, ConversationId, ConversationStatus, Json, Owner, Step};
+use parlance_storage::Touch;
 
 use crate::App;
 use crate::error::{Error, Reason, Result};
@@ -50,7 +51,9 @@ impl App {
         check_etag(edit.etag.as_deref(), found.edit_version)?;
         let mut conversation = edited(&found, edit)?;
         if conversation == found {
-            tx.rollback().await?;
+            // An edit that is repeated: the first may have been cut off before the cache was told.
+            tx.retouch(Touch::ConversationChanged(found.id, found.user.clone()));
+            self.commit(tx).await?;
             return Ok(Attempt::Done(found));
         }
         if let Some(name) = conversation

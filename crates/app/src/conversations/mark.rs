@@ -1,7 +1,7 @@
 //! The read cursor of a conversation. It touches no message: a message's `read_at` is the recipient's receipt.
 
 use parlance_domain::{Conversation, ConversationId, Owner};
-use parlance_storage::Tx;
+use parlance_storage::{Touch, Tx};
 
 use crate::App;
 use crate::error::Result;
@@ -26,8 +26,7 @@ impl App {
             .unwrap_or(found.last_sequence)
             .min(found.last_sequence);
         if cursor <= found.read_sequence {
-            tx.rollback().await?;
-            return Ok(found);
+            return self.marked_before(tx, found).await;
         }
         let unread = tx.unread_above(id, cursor).await?;
         self.set_cursor(tx, &found, cursor, unread).await
@@ -41,17 +40,22 @@ impl App {
             .await?
             .ok_or_else(|| conversation_not_found(id))?;
         let Some(last) = tx.last_inbound(id).await? else {
-            tx.rollback().await?;
-            return Ok(found);
+            return self.marked_before(tx, found).await;
         };
         let cursor = found.read_sequence.min(last - 1);
         // The last inbound message of a chat may be one that was sent, which alone would not count.
         let unread = tx.unread_above(id, cursor).await?.max(1);
         if cursor == found.read_sequence && unread == found.unread_count {
-            tx.rollback().await?;
-            return Ok(found);
+            return self.marked_before(tx, found).await;
         }
         self.set_cursor(tx, &found, cursor, unread).await
+    }
+
+    /// Nothing changes. But whoever marked it may have been cut off before the cache was told.
+    async fn marked_before(&self, mut tx: Tx, found: Conversation) -> Result<Conversation> {
+        tx.retouch(Touch::ConversationChanged(found.id, found.user.clone()));
+        self.commit(tx).await?;
+        Ok(found)
     }
 
     async fn set_cursor(

@@ -2,8 +2,8 @@
 
 use parlance_domain::message::ProgressEvent;
 use parlance_domain::{EventType, Message, MessageId, Owner, Step};
-use parlance_storage::Guarded;
 use parlance_storage::db::story::{StoryEvent, StoryKind};
+use parlance_storage::{Guarded, Touch};
 
 use crate::App;
 use crate::error::{Error, Reason, Result};
@@ -29,7 +29,9 @@ impl App {
         let progress = match found.progress.clone().apply(ProgressEvent::Cancel) {
             Step::Moved(progress) => progress,
             Step::Ignored => {
-                tx.rollback().await?;
+                // The first call may have been cut off before the cache was told.
+                tx.retouch(Touch::MessageChanged(id, found.conversation_id));
+                self.commit(tx).await?;
                 return Ok(found);
             }
             Step::Illegal => return Err(illegal(&found)),

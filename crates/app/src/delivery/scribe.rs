@@ -9,7 +9,7 @@ use parlance_domain::message::ReportStatus;
 use parlance_domain::{ConversationId, EventType, Message, Owner, Timestamp};
 use parlance_providers::Outcome;
 use parlance_storage::db::story::{StoryEvent, StoryKind};
-use parlance_storage::{Guarded, Tx};
+use parlance_storage::{Guarded, Touch, Tx};
 use tokio::sync::mpsc;
 
 use super::AttemptResult;
@@ -195,7 +195,8 @@ async fn superseded(
     let now = tx.now();
     let told = tx.told_attempts(found.id).await?;
     if told.contains(&(attempt, verdict.detail.clone())) {
-        // It was written, and only the answer to the commit was lost.
+        // It was written, and only the answer to the commit was lost: the cache may not have been told.
+        tx.retouch(Touch::MessageChanged(found.id, found.conversation_id));
         return Ok(verdict.result);
     }
     // The report has told of it, in the transaction that ended the job.

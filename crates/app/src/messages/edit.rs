@@ -4,7 +4,7 @@ use parlance_domain::message::{ContentView, ProgressEvent};
 use parlance_domain::{
     Channel, EventType, Json, Message, MessageId, MessageStatus, Owner, Step, Timestamp, Violation,
 };
-use parlance_storage::Guarded;
+use parlance_storage::{Guarded, Touch};
 
 use super::compose::segments;
 use super::delete::in_flight;
@@ -44,7 +44,9 @@ impl App {
             && (edit.body.is_some() || edit.send_at.is_some() || edit.expires_at.is_some());
         let mut message = self.edited(&found, edit, tx.now())?;
         if message == found {
-            tx.rollback().await?;
+            // An edit that is repeated: the first may have been cut off before the cache was told.
+            tx.retouch(Touch::MessageChanged(found.id, found.conversation_id));
+            self.commit(tx).await?;
             return Ok(found);
         }
         message.updated_at = tx.now();

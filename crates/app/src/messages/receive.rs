@@ -58,8 +58,7 @@ impl App {
             .message_by_provider_id(provider, provider_message_id)
             .await?
         {
-            tx.rollback().await?;
-            return Ok(Attempt::Done(Replayable::replayed(first)));
+            return self.replayed(tx, first).await;
         }
         if let Taken::Before(earlier) = take(&mut tx, RPC, request_id.as_ref(), id.uuid()).await? {
             return self.replayed_message(tx, earlier).await;

@@ -2,7 +2,7 @@
 
 use parlance_domain::message::{Progress, ProgressEvent, Report, ReportStatus, ReportedError};
 use parlance_domain::{EventType, Message, MessageStatus, Owner, Step, Timestamp};
-use parlance_storage::Tx;
+use parlance_storage::{Touch, Tx};
 use parlance_storage::db::story::{StoryEvent, StoryKind};
 
 use super::get::{MessageRef, message_not_found};
@@ -58,7 +58,8 @@ impl App {
         let mut progress = match known.apply(ProgressEvent::Report(report)) {
             Step::Moved(progress) => progress,
             Step::Ignored => {
-                // Nothing new, but it was said.
+                // Nothing new, but it was said. Whoever said it first may have been cut off before the cache was told.
+                tx.retouch(Touch::MessageChanged(id, found.conversation_id));
                 tx.tell_story(id, &story).await?;
                 self.commit(tx).await?;
                 return Ok(found);

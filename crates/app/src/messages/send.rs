@@ -4,7 +4,7 @@ use parlance_domain::message::Progress;
 use parlance_domain::{
     Channel, Conversation, DeliveryPolicy, Message, MessageId, Owner, Timestamp, Violation,
 };
-use parlance_storage::Tx;
+use parlance_storage::{Touch, Tx};
 use uuid::Uuid;
 
 use super::NewMessage;
@@ -123,7 +123,21 @@ impl App {
     ) -> Result<Attempt<Replayable<Message>>> {
         let id = MessageId::from_uuid(id);
         let message = tx.message(id).await?.ok_or_else(|| message_not_found(id))?;
-        tx.rollback().await?;
+        self.replayed(tx, message).await
+    }
+
+    /// The first request may have been cut off before the cache was told: it is told again.
+    pub(super) async fn replayed(
+        &self,
+        mut tx: Tx,
+        message: Message,
+    ) -> Result<Attempt<Replayable<Message>>> {
+        let id = message.conversation_id;
+        if let Some(conversation) = tx.conversation(id).await? {
+            tx.retouch(Touch::ConversationChanged(id, conversation.user));
+        }
+        tx.retouch(Touch::MessageChanged(message.id, id));
+        self.commit(tx).await?;
         Ok(Attempt::Done(Replayable::replayed(message)))
     }
 }

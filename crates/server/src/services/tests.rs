@@ -31,7 +31,9 @@ async fn service() -> Service {
     let settings = parlance_storage::Settings::new(DatabaseUrl::parse(&file.url()).unwrap());
     migrate(&settings).await.unwrap();
     let database = Database::open(&settings).await.unwrap();
-    let app: Arc<App> = App::new(database, Settings::default(), Environment::system());
+    let env = Environment::system();
+    let cache = parlance_app::cache::none(&database, &env);
+    let app: Arc<App> = App::new(database, cache, Settings::default(), env);
     let far_side = Simulator::new(
         Arc::clone(&app) as Arc<dyn Reports>,
         Arc::new(|| Timestamp::from_micros(0)),

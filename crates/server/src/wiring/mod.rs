@@ -104,11 +104,9 @@ pub async fn start(settings: &Settings) -> Result<Running, StartError> {
     let (grpc_address, http_address) = (grpc.address, http.address);
 
     let database = database::open(settings).await?;
-    let app = App::new(
-        database.clone(),
-        app_settings(settings),
-        Environment::system(),
-    );
+    let env = Environment::system();
+    let cache = parlance_app::cache::none(&database, &env);
+    let app = App::new(database.clone(), cache, app_settings(settings), env);
     tokio::spawn(Arc::clone(&app).run_janitor());
 
     let metrics = Arc::new(Metrics::new(&settings.service_name)?);

@@ -72,7 +72,9 @@ pub(crate) fn app(db: Database, pace: Pace, clock: &TestClock, random: impl Rand
         pace,
         ..Settings::default()
     };
-    App::new(db, settings, Environment::new(clock.clone(), random))
+    let env = Environment::new(clock.clone(), random);
+    let cache = parlance_app::cache::none(&db, &env);
+    App::new(db, cache, settings, env)
 }
 
 impl Dispatcher {

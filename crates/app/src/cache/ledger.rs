@@ -1,0 +1,201 @@
+//! The database's side of the cache's protocol.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parlance_cache::{
+    Epoch, Key, Ledger, LedgerError, Pending, Registered, RemoteId, Renewal, Token,
+};
+use parlance_storage::db::cache::{CacheRegistered, CacheRenewal, CacheTimes, PendingKey};
+use parlance_storage::{Database, PendingKeys, StorageError};
+use uuid::Uuid;
+
+/// After such a silence an instance is forgotten: long enough that an operator still finds it.
+const FORGET: Duration = Duration::from_hours(1);
+
+/// What this instance and the others tell one another, in their database.
+pub(crate) struct DatabaseLedger {
+    database: Database,
+    instance: Uuid,
+    times: CacheTimes,
+    /// Whether this instance serves from its own memory, and so under no epoch.
+    memory: AtomicBool,
+}
+
+impl DatabaseLedger {
+    /// Of this instance: how long a drain is good for, and what clocks may differ by in that time.
+    pub(crate) const fn new(
+        database: Database,
+        instance: Uuid,
+        g: Duration,
+        margin: Duration,
+    ) -> Self {
+        Self {
+            database,
+            instance,
+            times: CacheTimes {
+                serve: g.saturating_add(margin),
+                alive: g.saturating_mul(3),
+                forget: FORGET,
+            },
+            memory: AtomicBool::new(false),
+        }
+    }
+}
+
+#[async_trait]
+impl Ledger for DatabaseLedger {
+    async fn register(&self, memory: bool) -> Result<Registered, LedgerError> {
+        let seen = self
+            .database
+            .cache_register(self.instance, memory, self.times)
+            .await
+            .map_err(failed)?;
+        let CacheRegistered {
+            others,
+            free,
+            memory_serves,
+        } = seen;
+        Ok(Registered {
+            others,
+            free,
+            memory_serves,
+        })
+    }
+
+    async fn renew(&self, answering: &RemoteId) -> Result<Renewal, LedgerError> {
+        self.memory.store(false, Ordering::Relaxed);
+        let renewal = self
+            .database
+            .cache_renew(self.instance, answering, self.times)
+            .await
+            .map_err(failed)?;
+        Ok(match renewal {
+            CacheRenewal::Renewed { epoch } => Renewal::Renewed(Epoch {
+                number: epoch,
+                remote: RemoteId::clone(answering),
+            }),
+            CacheRenewal::Recorded => Renewal::Recorded,
+            CacheRenewal::TooYoung => Renewal::TooYoung,
+        })
+    }
+
+    async fn renew_memory(&self) -> Result<(), LedgerError> {
+        self.memory.store(true, Ordering::Relaxed);
+        self.database
+            .cache_renew_memory(self.instance, self.times)
+            .await
+            .map_err(failed)
+    }
+
+    async fn pending(&self, limit: i64) -> Result<Vec<Pending>, LedgerError> {
+        // An epoch that has ended says nothing of what is in our own memory.
+        let retired_too = self.memory.load(Ordering::Relaxed);
+        let rows = self
+            .database
+            .cache_pending(retired_too, limit)
+            .await
+            .map_err(failed)?;
+        Ok(rows.iter().filter_map(pending).collect())
+    }
+
+    async fn settle(&self, rows: &[i64], epoch: Option<i64>) -> Result<bool, LedgerError> {
+        self.database
+            .cache_settle(rows, epoch, self.times)
+            .await
+            .map_err(failed)
+    }
+
+    async fn retire(&self, epoch: i64) -> Result<(), LedgerError> {
+        let retired = self.database.cache_retire(epoch).await;
+        retired.map(|_| ()).map_err(failed)
+    }
+
+    async fn close(&self, at_least: i64) -> Result<(), LedgerError> {
+        let closed = self.database.cache_close(at_least).await;
+        closed.map(|_| ()).map_err(failed)
+    }
+
+    async fn add(&self, keys: &[Key], token: Token) -> Result<(), LedgerError> {
+        self.database
+            .cache_add_pending(&pending_keys(keys, token))
+            .await
+            .map_err(failed)
+    }
+
+    async fn served_for(&self) -> Result<Duration, LedgerError> {
+        self.database.cache_served_for().await.map_err(failed)
+    }
+
+    async fn waits(&self, token: Token) -> Result<bool, LedgerError> {
+        self.database
+            .cache_token_waits(&token.to_string())
+            .await
+            .map_err(failed)
+    }
+}
+
+/// Keys as the database keeps them.
+pub(crate) fn pending_keys(keys: &[Key], token: Token) -> PendingKeys {
+    PendingKeys {
+        keys: keys.iter().map(Key::to_string).collect(),
+        token: token.to_string(),
+    }
+}
+
+/// A row that waits; `None` for a key that a later version may know: we cannot be serving it.
+fn pending(row: &PendingKey) -> Option<Pending> {
+    let PendingKey { id, key, token } = row;
+    let Some(key) = Key::parse(key) else {
+        tracing::debug!(%key, "a key waits that this version does not know");
+        return None;
+    };
+    // A release drops the value whoever asks for it; a fence that nobody can name ends by itself.
+    let token = u128::from_str_radix(token, 16).unwrap_or_default();
+    Some(Pending {
+        id: *id,
+        key,
+        token: Token(token),
+    })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn failed(error: StorageError) -> LedgerError {
+    LedgerError(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::keys;
+    use parlance_domain::MessageId;
+
+    #[test]
+    fn what_waits_is_read_back() {
+        let key = keys::message(MessageId::from_uuid(Uuid::from_u128(7)));
+        let token = Token(u128::MAX - 5);
+        let PendingKeys { keys, token: text } = pending_keys(&[key], token);
+        let row = PendingKey {
+            id: 3,
+            key: keys[0].clone(),
+            token: text,
+        };
+        assert_eq!(pending(&row), Some(Pending { id: 3, key, token }));
+    }
+
+    #[test]
+    fn what_we_never_write_is_no_panic() {
+        let row = |key: &str, token: &str| PendingKey {
+            id: 1,
+            key: key.to_owned(),
+            token: token.to_owned(),
+        };
+        assert_eq!(pending(&row("thing:1", "0")), None);
+        let key = keys::message(MessageId::from_uuid(Uuid::nil())).to_string();
+        for bad in ["", "x", "+-", "fffffffffffffffffffffffffffffffff"] {
+            let found = pending(&row(&key, bad));
+            assert_eq!(found.map(|row| row.token), Some(Token(0)), "{bad}");
+        }
+    }
+}

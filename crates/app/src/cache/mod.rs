@@ -1,0 +1,36 @@
+//! What the app keeps in the cache: under which keys, and what the instances tell one another for it in their database.
+
+pub(crate) mod codec;
+pub(crate) mod json;
+pub(crate) mod keys;
+pub(crate) mod ledger;
+
+use std::sync::Arc;
+
+use parlance_cache::{Backend, Cache, G, MARGIN, Settings, Shared};
+use parlance_storage::Database;
+
+pub use codec::Encoders;
+
+use crate::env::Environment;
+use ledger::DatabaseLedger;
+
+/// The cache of this instance, whose ledger is the database. Somebody has to [`Cache::keep`] it, unless it is alone.
+pub fn open(
+    database: &Database,
+    settings: Settings,
+    shared: Option<Shared>,
+    env: &Environment,
+) -> Arc<Cache> {
+    let ledger = DatabaseLedger::new(database.clone(), env.random_uuid(), G, MARGIN);
+    Cache::new(settings, shared, Arc::new(ledger))
+}
+
+/// No cache, at an instance that is alone with its database: nobody has to be told of a write.
+pub fn none(database: &Database, env: &Environment) -> Arc<Cache> {
+    let settings = Settings {
+        shared_database: false,
+        ..Settings::new(Backend::Off, env.random_numbers())
+    };
+    open(database, settings, None, env)
+}
