@@ -91,11 +91,13 @@ impl RedisCluster {
 
     /// Waits until all nodes know one another and all slots are served.
     pub async fn formed(&self) {
-        let all = format!("cluster_known_nodes:{}\r\n", self.nodes.len());
+        let nodes = format!("cluster_known_nodes:{}\r\n", self.nodes.len());
+        // The state alone is good as soon as a node knows its own slots.
+        let slots = format!("cluster_slots_ok:{SLOTS}\r\n");
         eventually(FORMED, async || {
             let formed = |node| {
                 let info = ask(node, "CLUSTER INFO");
-                info.contains("cluster_state:ok") && info.contains(&all)
+                info.contains("cluster_state:ok") && info.contains(&nodes) && info.contains(&slots)
             };
             self.nodes.iter().all(formed).then_some(())
         })

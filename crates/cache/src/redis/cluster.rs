@@ -116,7 +116,9 @@ impl Cluster {
     }
 
     pub(super) async fn node(&self, key: Key) -> Result<Arc<Node>, Fault> {
-        self.map().await?.node(key)
+        let node = self.map().await?.node(key);
+        // A map that was read while the cluster was formed has gaps.
+        node.inspect_err(|_| self.is_stale())
     }
 
     /// Which processes answer, asked anew: who the masters are, and then each of them.

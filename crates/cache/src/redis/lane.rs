@@ -203,10 +203,18 @@ async fn drive(shared: Arc<Shared>, pool: Pool) {
             }
             Err(fault) => {
                 tracing::debug!(%fault, "no connection to redis");
-                shared.state.send_replace(State::Down(fault));
+                shared.state.send_replace(State::Down(unreached(fault)));
                 let _ = timeout(pause, shared.hurry.notified()).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
+    }
+}
+
+/// A server that refuses us is not reached, whatever it says: there is no connection.
+fn unreached(fault: Fault) -> Fault {
+    match fault {
+        Fault::Refused(why) => Fault::Away(why),
+        Fault::Slow | Fault::Away(_) | Fault::Elsewhere | Fault::Open => fault,
     }
 }
