@@ -1,0 +1,114 @@
+//! Which write fences what.
+
+use parlance_app::conversations::ConversationEdit;
+use parlance_app::delivery::CancelMessage;
+use parlance_app::messages::{DeleteMessage, MessageEdit, MessageRef, StatusReport};
+use parlance_domain::Json;
+use parlance_domain::message::ReportStatus;
+
+use crate::support::{World, conversation, message, newest, set};
+
+#[tokio::test]
+async fn messages_that_are_added() {
+    let world = World::new().await;
+    let first = world.send().await;
+    let talk = first.conversation_id;
+    assert_eq!(world.fenced().await, set([newest(talk)]), "all is new");
+    world.send_under("second", None).await;
+    let both = set([conversation(talk), newest(talk)]);
+    assert_eq!(world.fenced().await, both);
+    world.receive(None, "p1").await;
+    assert_eq!(world.fenced().await, both);
+}
+
+#[tokio::test]
+async fn messages_that_change() {
+    let world = World::new().await;
+    let later = world.app.now().plus(std::time::Duration::from_hours(1));
+    let sent = world.send_under("later", Some(later)).await;
+    let (id, talk) = (sent.id, sent.conversation_id);
+    let other = world.send().await;
+    world.forget().await;
+    let edit = MessageEdit {
+        id,
+        etag: None,
+        metadata: Some(Json::from_text("{\"a\":1}".to_owned())),
+        body: None,
+        send_at: None,
+        expires_at: None,
+    };
+    world.app.edit_message(&world.owner, edit).await.unwrap();
+    let expected = set([message(id), newest(talk)]);
+    assert_eq!(world.fenced().await, expected);
+    let call_back = CancelMessage { id };
+    world
+        .app
+        .cancel_message(&world.owner, call_back)
+        .await
+        .unwrap();
+    assert_eq!(world.fenced().await, expected);
+    let report = StatusReport {
+        which: MessageRef::Id(other.id),
+        status: ReportStatus::Delivered,
+        error: None,
+        occurred_at: None,
+    };
+    world.app.report_status(&world.owner, report).await.unwrap();
+    assert_eq!(world.fenced().await, set([message(other.id), newest(talk)]));
+    let delete = DeleteMessage { id, etag: None };
+    world
+        .app
+        .delete_message(&world.owner, delete)
+        .await
+        .unwrap();
+    let expected = set([message(id), conversation(talk), newest(talk)]);
+    assert_eq!(world.fenced().await, expected);
+}
+
+#[tokio::test]
+async fn conversations() {
+    let world = World::new().await;
+    world.create("chat").await;
+    assert_eq!(world.fenced().await, set([]), "it is new");
+    let received = world.receive(None, "p1").await;
+    let talk = received.conversation_id;
+    world.forget().await;
+    let alone = set([conversation(talk)]);
+    world
+        .app
+        .mark_as_read(&world.owner, talk, None)
+        .await
+        .unwrap();
+    assert_eq!(world.fenced().await, alone);
+    world.app.mark_as_unread(&world.owner, talk).await.unwrap();
+    assert_eq!(world.fenced().await, alone);
+    let edit = ConversationEdit {
+        id: talk,
+        etag: None,
+        user: Some("eve".to_owned()),
+        title: Some("new".to_owned()),
+        status: None,
+        metadata: None,
+        external_id: None,
+    };
+    world
+        .app
+        .edit_conversation(&world.owner, edit)
+        .await
+        .unwrap();
+    assert_eq!(world.fenced().await, alone);
+}
+
+#[tokio::test]
+async fn a_conversation_with_its_messages() {
+    let world = World::new().await;
+    let received = world.receive(None, "p1").await;
+    let talk = received.conversation_id;
+    world.forget().await;
+    let deleting = world.app.delete_conversation(&world.owner, talk, None);
+    deleting.await.unwrap();
+    // In several transactions, so some keys are named by each; what matters is that all are.
+    let fenced = world.fenced_by_any().await;
+    let expected = set([message(received.id), conversation(talk), newest(talk)]);
+    assert_eq!(fenced, expected);
+}
