@@ -29,7 +29,7 @@ test: ## run every test, with throw-away Postgres and Redis servers
 torture: ## run the tests that look for lost, doubled and stale data for as long as it takes
 	scripts/ensure-services.sh
 	cargo build --locked --bin parlance
-	PARLANCE_TORTURE=1 cargo test --locked --package parlance-tests --test models -- --nocapture
+	PARLANCE_TORTURE=1 cargo test --locked --package parlance-tests --test models --test coherence -- --nocapture
 
 lint: $(BUF) ## check format, clippy, docs and the contract; changes nothing
 	cargo fmt --all --check

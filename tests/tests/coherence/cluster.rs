@@ -13,6 +13,7 @@ const DEADLINE: Duration = Duration::from_mins(1);
 
 pub(crate) struct Cluster {
     pub(crate) services: Vec<Service>,
+    /// They mark the connections that hear of writes.
     pub(crate) proxies: Vec<Proxy>,
     pub(crate) redis: Redis,
     // Last: the services go first.
@@ -41,7 +42,7 @@ impl Cluster {
     pub(crate) async fn start_over(redis: Redis, settings: impl Fn(Builder) -> Builder) -> Self {
         let database = Postgres::shared().create_database().await;
         let proxies: Vec<Proxy> = (0..INSTANCES)
-            .map(|_| Proxy::start(address(&redis)))
+            .map(|_| Proxy::start_marking(address(&redis), "TRACKING"))
             .collect();
         let starting = proxies.iter().map(|proxy| {
             let url = format!("redis://{}/", proxy.address());
@@ -58,6 +59,15 @@ impl Cluster {
             proxies,
             redis,
             _database: database,
+        }
+    }
+
+    /// Puts every instance before another Redis: connections that are open break.
+    pub(crate) fn lead_to(&self, redis: &Redis) {
+        for proxy in &self.proxies {
+            proxy.lead_to(address(redis));
+            proxy.cut();
+            proxy.heal();
         }
     }
 

@@ -145,6 +145,12 @@ impl Load {
         .await;
     }
 
+    /// The newest message of every conversation.
+    pub(crate) fn hot_messages(&self) -> Vec<String> {
+        let hot = |chat: &Chat| lock(&chat.messages).front().map(|hot| hot.id.clone());
+        self.shared.chats.iter().filter_map(hot).collect()
+    }
+
     /// Everybody ends, and what they saw is checked.
     pub(crate) async fn end(self, name: &str) -> Outcome {
         self.shared.stop.store(true, Ordering::Relaxed);

@@ -5,8 +5,10 @@
 //! (not its order, which is the machine's).
 
 mod cluster;
+mod commands;
 mod dice;
 mod load;
 mod outcome;
 mod proof;
 mod rows;
+mod torture;

@@ -12,18 +12,18 @@ use crate::outcome::Outcome;
 const LONGER_THAN_A_FENCE: Duration = Duration::from_secs(12);
 
 /// A fault lasts for its time, whatever is done meanwhile: it is the clocks of the service that it is about.
-async fn lasts(time: Duration) {
+pub(crate) async fn lasts(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
 /// Some reads and writes at every instance.
-async fn some(load: &Load) {
+pub(crate) async fn some(load: &Load) {
     for instance in 0..INSTANCES {
         load.answers(instance, 200, 40).await;
     }
 }
 
-async fn run(cluster: &Cluster, name: &str, fault: impl AsyncFnOnce(&Load)) -> Outcome {
+pub(crate) async fn run(cluster: &Cluster, name: &str, fault: impl AsyncFnOnce(&Load)) -> Outcome {
     let callers = cluster.callers("acme");
     let load = Load::start(&callers, Readers::Ask).await;
     some(&load).await;
@@ -93,7 +93,7 @@ async fn redis_goes_and_comes(cluster: &Cluster) {
     outcome.await.assert_unnoticed();
 }
 
-fn settings(builder: Builder) -> Builder {
+pub(crate) fn settings(builder: Builder) -> Builder {
     builder
 }
 
