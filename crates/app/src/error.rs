@@ -2,6 +2,7 @@
 //! cause for the log.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parlance_domain::Violation;
@@ -225,8 +226,22 @@ impl std::error::Error for Error {
 }
 
 impl From<StorageError> for Error {
-    /// What the app did not expect from storage. Nothing of the driver's words reaches the caller.
+    /// What the app did not expect from storage.
     fn from(error: StorageError) -> Self {
+        Self::of_storage(&error).caused_by(error)
+    }
+}
+
+impl From<Arc<StorageError>> for Error {
+    /// The same of a statement that several waited for.
+    fn from(error: Arc<StorageError>) -> Self {
+        Self::of_storage(&error).caused_by(error)
+    }
+}
+
+impl Error {
+    /// Nothing of the driver's words reaches the caller.
+    fn of_storage(error: &StorageError) -> Self {
         match error {
             StorageError::Unavailable(_) => Self::new(
                 Reason::DatabaseUnavailable,
@@ -244,6 +259,5 @@ impl From<StorageError> for Error {
                 Self::new(Reason::Internal, "something went wrong on our side")
             }
         }
-        .caused_by(error)
     }
 }

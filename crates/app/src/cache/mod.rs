@@ -4,6 +4,7 @@ pub(crate) mod codec;
 pub(crate) mod json;
 pub(crate) mod keys;
 pub(crate) mod ledger;
+pub(crate) mod read;
 
 use std::sync::Arc;
 
@@ -11,6 +12,8 @@ use parlance_cache::{Backend, Cache, G, MARGIN, Settings, Shared};
 use parlance_storage::Database;
 
 pub use codec::Encoders;
+pub use parlance_cache::Source;
+pub use read::{Answer, Read};
 
 use crate::env::Environment;
 use ledger::DatabaseLedger;

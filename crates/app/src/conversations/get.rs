@@ -1,8 +1,12 @@
 //! Reading one conversation.
 
+use std::time::Duration;
+
+use parlance_cache::Source;
 use parlance_domain::{Conversation, ConversationId, Owner};
 
 use crate::App;
+use crate::cache::read::{Answer, Counted, Read};
 use crate::error::{Error, Reason, Result};
 use crate::messages::conversation_not_found;
 
@@ -16,27 +20,40 @@ pub enum ConversationRef {
 }
 
 impl App {
-    /// One conversation.
+    /// One conversation. While the database is away it may be as old as `max_staleness`.
     pub async fn conversation(
         &self,
         owner: &Owner,
         which: &ConversationRef,
-    ) -> Result<Conversation> {
+        max_staleness: Option<Duration>,
+    ) -> Result<Read<Answer<Conversation>>> {
         match which {
-            ConversationRef::Id(id) => self
-                .db
-                .conversation(owner, *id)
-                .await?
-                .ok_or_else(|| conversation_not_found(*id)),
+            ConversationRef::Id(id) => {
+                let found = self.counted(owner, *id, max_staleness).await?;
+                Ok(found.map(|found| found.conversation))
+            }
+            // No key of the cache: a name may move from one conversation to another.
             ConversationRef::ExternalId(name) => {
                 let found = self.db.conversation_by_external_id(owner, name).await?;
-                found.ok_or_else(|| {
+                let conversation = found.ok_or_else(|| {
                     Error::new(
                         Reason::ConversationNotFound,
                         "no conversation has this external_id",
                     )
-                })
+                })?;
+                Ok(Read::from(Source::Database, Answer::Value(conversation)))
             }
         }
+    }
+
+    /// A conversation by our id, and how many messages it has.
+    pub(crate) async fn counted(
+        &self,
+        owner: &Owner,
+        id: ConversationId,
+        max_staleness: Option<Duration>,
+    ) -> Result<Read<Counted>> {
+        let found = self.find_conversation(owner, id, max_staleness).await?;
+        found.ok_or_else(|| conversation_not_found(id))
     }
 }

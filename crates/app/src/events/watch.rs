@@ -13,7 +13,6 @@ use tokio::sync::watch;
 use super::cursor;
 use super::hub::{FeedStatus, Interest, Subscription};
 use crate::App;
-use crate::conversations::ConversationRef;
 use crate::error::{Error, Reason, Result};
 
 /// How often a quiet stream shows that it lives.
@@ -71,7 +70,7 @@ impl App {
             cursor,
         } = request;
         if let Some(id) = conversation_id {
-            self.conversation(owner, &ConversationRef::Id(id)).await?;
+            self.counted(owner, id, None).await?;
         }
         let interest = Interest {
             owner: owner.clone(),

@@ -1,10 +1,17 @@
 //! Reading messages by id.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
+use parlance_cache::{AskedMany, Key, Source};
 use parlance_domain::{Message, MessageId, Owner};
+use parlance_storage::StorageError;
 
 use crate::App;
+use crate::cache::codec::MessageCodec;
+use crate::cache::keys;
+use crate::cache::read::{Answer, Read, one, read, shared};
 use crate::error::{Error, Reason, Result};
 
 /// Which message is meant.
@@ -25,45 +32,111 @@ pub enum MessageRef {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MessageBatch {
     /// Those that there are, in the order of asking.
-    pub messages: Vec<Message>,
+    pub messages: Vec<Answer<Message>>,
     /// Those that there are not.
     pub missing: Vec<MessageId>,
 }
 
 impl App {
-    /// One message.
-    pub async fn message(&self, owner: &Owner, which: &MessageRef) -> Result<Message> {
+    /// One message. While the database is away it may be as old as `max_staleness`.
+    pub async fn message(
+        &self,
+        owner: &Owner,
+        which: &MessageRef,
+        max_staleness: Option<Duration>,
+    ) -> Result<Read<Answer<Message>>> {
         match which {
             MessageRef::Id(id) => self
-                .db
-                .message(owner, *id)
+                .find_message(owner, *id, max_staleness)
                 .await?
                 .ok_or_else(|| message_not_found(*id)),
             MessageRef::Provider {
                 provider,
                 provider_message_id,
-            } => self
-                .db
-                .message_by_provider_id(owner, provider, provider_message_id)
-                .await?
-                .ok_or_else(|| {
-                    Error::new(Reason::MessageNotFound, "no message has this provider id")
-                }),
+            } => {
+                let message = self
+                    .message_by_provider_id(owner, provider, provider_message_id)
+                    .await?;
+                Ok(Read::from(Source::Database, Answer::Value(message)))
+            }
         }
     }
 
-    /// Several messages at once.
-    pub async fn messages(&self, owner: &Owner, ids: Vec<MessageId>) -> Result<MessageBatch> {
-        let found = self.db.messages(owner, &ids).await?;
-        let by_id: HashMap<MessageId, Message> = found.into_iter().map(|m| (m.id, m)).collect();
-        let mut batch = MessageBatch::default();
+    /// One message by its provider's id, which is no key of the cache.
+    pub(crate) async fn message_by_provider_id(
+        &self,
+        owner: &Owner,
+        provider: &str,
+        provider_message_id: &str,
+    ) -> Result<Message> {
+        let found = self
+            .db
+            .message_by_provider_id(owner, provider, provider_message_id)
+            .await?;
+        found.ok_or_else(|| Error::new(Reason::MessageNotFound, "no message has this provider id"))
+    }
+
+    /// Several messages at once. While the database is away all of them may be as old as `max_staleness`.
+    pub async fn messages(
+        &self,
+        owner: &Owner,
+        ids: Vec<MessageId>,
+        max_staleness: Option<Duration>,
+    ) -> Result<Read<MessageBatch>> {
+        let mut by_key: HashMap<Key, MessageId> = HashMap::with_capacity(ids.len());
+        by_key.extend(ids.iter().map(|id| (keys::message(*id), *id)));
+        let keys: Vec<Key> = by_key.keys().copied().collect();
+        let asked = AskedMany {
+            keys: &keys,
+            owner: owner.as_str(),
+            max_staleness,
+        };
+        let encoders = self.settings.encoders;
+        let codec = |key: Key| MessageCodec {
+            id: MessageId::from_uuid(uuid::Uuid::from_u128(key.id())),
+            encoders,
+        };
+        let load = |missing: Vec<Key>| self.load_messages(owner, missing);
+        let mut found = self.cache().read_many(asked, codec, load).await?;
+
+        // What there is not was asked of the database.
+        let fastest = if found.len() < by_key.len() {
+            Source::Database
+        } else {
+            Source::Memory
+        };
+        let mut batch = Read::from(fastest, MessageBatch::default());
+        let mut answers = HashMap::with_capacity(found.len());
+        for (key, id) in by_key {
+            if let Some(found) = found.remove(&key) {
+                let answer = read(found).try_map(one)?;
+                batch = batch.and(answer, |batch, answer| {
+                    answers.insert(id, answer);
+                    batch
+                });
+            }
+        }
         for id in ids {
-            match by_id.get(&id) {
-                Some(message) => batch.messages.push(message.clone()),
-                None => batch.missing.push(id),
+            match answers.get(&id) {
+                Some(answer) => batch.value.messages.push(answer.clone()),
+                None => batch.value.missing.push(id),
             }
         }
         Ok(batch)
+    }
+
+    async fn load_messages(
+        &self,
+        owner: &Owner,
+        keys: Vec<Key>,
+    ) -> std::result::Result<HashMap<Key, Message>, Arc<StorageError>> {
+        let id = |key: &Key| MessageId::from_uuid(uuid::Uuid::from_u128(key.id()));
+        let ids: Vec<MessageId> = keys.iter().map(id).collect();
+        let messages = shared(self.db.messages(owner, &ids).await)?;
+        Ok(messages
+            .into_iter()
+            .map(|m| (keys::message(m.id), m))
+            .collect())
     }
 }
 

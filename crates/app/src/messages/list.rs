@@ -1,10 +1,14 @@
 //! The messages of a conversation, page by page.
 
+use std::time::Duration;
+
+use parlance_cache::{Form, HeldList, Source};
 use parlance_domain::{ConversationId, Message, Owner};
 use parlance_storage::db::message::MessageRange;
 
-use super::place::conversation_not_found;
 use crate::App;
+use crate::cache::codec::{Item, NEWEST, Newest, page_size};
+use crate::cache::read::{Answer, NewestOf, Read, misplaced};
 use crate::error::Result;
 use crate::paging::{ListIdentity, MAX_BYTES, Page, PageRequest};
 
@@ -26,13 +30,23 @@ pub struct ListMessages {
     pub with_total: bool,
 }
 
+/// Part of a conversation's messages.
+struct Part {
+    messages: Vec<Answer<Message>>,
+    /// The place of the last one.
+    last: i64,
+    /// Whether there are more behind it.
+    more: bool,
+}
+
 impl App {
-    /// A page of a conversation's messages.
+    /// A page of a conversation's messages. While the database is away it may be as old as `max_staleness`.
     pub async fn list_messages(
         &self,
         owner: &Owner,
         request: ListMessages,
-    ) -> Result<Page<Message>> {
+        max_staleness: Option<Duration>,
+    ) -> Result<Read<Page<Answer<Message>>>> {
         let ListMessages {
             conversation_id,
             page,
@@ -45,56 +59,88 @@ impl App {
             .with(&[u8::from(oldest_first)])
             .with(&after_sequence.to_be_bytes());
         let place = page.place::<8>(&list)?.map(i64::from_be_bytes);
-        let mut range = MessageRange {
-            above: after_sequence,
-            below: None,
-            oldest_first,
-        };
-        continue_after(&mut range, place);
+        let limit = page.limit();
+        let is_newest = !oldest_first && after_sequence == 0 && place.is_none() && limit <= NEWEST;
 
-        let (items, more) = self
-            .page_of_messages(owner, conversation_id, range, page.limit())
-            .await?;
-        let total_size = if with_total || items.is_empty() {
+        let part = if is_newest && self.cache().form() != Form::None {
+            self.newest_part(owner, conversation_id, limit, max_staleness)
+                .await?
+        } else {
+            let mut range = MessageRange {
+                above: after_sequence,
+                below: None,
+                oldest_first,
+            };
+            continue_after(&mut range, place);
+            let part = self.part(owner, conversation_id, range, limit).await?;
+            Read::from(Source::Database, part)
+        };
+        let (part, total_size) = if with_total || part.value.messages.is_empty() {
             // An empty page may be that of a conversation that does not exist.
-            let found = self.db.conversation(owner, conversation_id).await?;
-            let conversation = found.ok_or_else(|| conversation_not_found(conversation_id))?;
-            match (with_total, after_sequence) {
+            let of = self.counted(owner, conversation_id, max_staleness).await?;
+            let together = part.and(of, |part, of| (part, of.message_count));
+            let total = match (with_total, after_sequence) {
                 (false, _) => None,
                 // The conversation counts along; only a part of it has to be counted.
-                (true, 0) => Some(conversation.message_count),
+                (true, 0) => Some(together.value.1),
                 (true, above) => Some(
                     self.db
                         .messages_above(owner, conversation_id, above)
                         .await?,
                 ),
-            }
+            };
+            (together.map(|(part, _)| part), total)
         } else {
-            None
+            (part, None)
         };
-        let last = items.last().filter(|_| more);
-        let next_page_token =
-            last.map_or_else(String::new, |last| list.token(&last.sequence.to_be_bytes()));
-        Ok(Page {
-            items,
-            next_page_token,
-            total_size,
-        })
+        Ok(part.map(
+            |Part {
+                 messages,
+                 last,
+                 more,
+             }| Page {
+                items: messages,
+                next_page_token: if more {
+                    list.token(&last.to_be_bytes())
+                } else {
+                    String::new()
+                },
+                total_size,
+            },
+        ))
     }
 
-    /// Up to `limit` messages or 1 MiB, and whether there are more.
-    async fn page_of_messages(
+    /// The newest messages, cut to the page.
+    async fn newest_part(
+        &self,
+        owner: &Owner,
+        conversation: ConversationId,
+        limit: usize,
+        max_staleness: Option<Duration>,
+    ) -> Result<Read<Part>> {
+        let found = self.find_newest(owner, conversation, max_staleness).await?;
+        match found {
+            None => Ok(Read::from(Source::Database, Part::begun(0))),
+            Some(found) => found.try_map(|newest| match newest {
+                NewestOf::Messages(newest) => Ok(Part::of_messages(newest, limit)),
+                NewestOf::Held(list) => Part::of_held(&list, limit),
+            }),
+        }
+    }
+
+    /// Up to `limit` messages or 1 MiB, from the database.
+    async fn part(
         &self,
         owner: &Owner,
         conversation: ConversationId,
         mut range: MessageRange,
         limit: usize,
-    ) -> Result<(Vec<Message>, bool)> {
-        let mut items: Vec<Message> = Vec::with_capacity(limit.min(STEP));
-        let mut bytes = 0;
+    ) -> Result<Part> {
+        let mut part = Part::begun(limit.min(STEP));
+        let mut room = Room::of(limit);
         loop {
             // One more than is wanted tells whether there is a next page.
-            let wanted = (limit + 1 - items.len()).min(STEP);
+            let wanted = (limit + 1 - part.messages.len()).min(STEP);
             let found = self
                 .db
                 .message_page(
@@ -106,17 +152,88 @@ impl App {
                 .await?;
             let exhausted = found.len() < wanted;
             for message in found {
-                if items.len() == limit || bytes >= MAX_BYTES {
-                    return Ok((items, true));
+                if !room.take(page_size(&message)) {
+                    part.more = true;
+                    return Ok(part);
                 }
-                bytes += size(&message);
                 continue_after(&mut range, Some(message.sequence));
-                items.push(message);
+                part.push(message.sequence, Answer::Value(message));
             }
             if exhausted {
-                return Ok((items, false));
+                return Ok(part);
             }
         }
+    }
+}
+
+impl Part {
+    fn begun(capacity: usize) -> Self {
+        Self {
+            messages: Vec::with_capacity(capacity),
+            last: 0,
+            more: false,
+        }
+    }
+
+    fn push(&mut self, sequence: i64, message: Answer<Message>) {
+        self.last = sequence;
+        self.messages.push(message);
+    }
+
+    fn of_messages(newest: Newest, limit: usize) -> Self {
+        let Newest { messages, is_all } = newest;
+        let mut part = Self::begun(limit.min(messages.len()));
+        let mut room = Room::of(limit);
+        // Behind the newest there are others, or not; in front of the end of the page there are.
+        part.more = !is_all;
+        for message in messages {
+            if !room.take(page_size(&message)) {
+                part.more = true;
+                break;
+            }
+            part.push(message.sequence, Answer::Value(message));
+        }
+        part
+    }
+
+    fn of_held(list: &HeldList, limit: usize) -> Result<Self> {
+        let mut part = Self::begun(limit.min(list.items.len()));
+        let mut room = Room::of(limit);
+        for held in &list.items {
+            let item = Item::of(held.clone()).ok_or_else(misplaced)?;
+            if !room.take(item.size) {
+                part.more = true;
+                break;
+            }
+            part.more = !item.is_first;
+            part.push(item.sequence, Answer::Encoded(item.encoded));
+        }
+        Ok(part)
+    }
+}
+
+/// What a page still takes: so many messages, and it ends after the one that reaches its bytes.
+struct Room {
+    messages: usize,
+    bytes: usize,
+}
+
+impl Room {
+    const fn of(limit: usize) -> Self {
+        Self {
+            messages: limit,
+            bytes: MAX_BYTES,
+        }
+    }
+
+    /// Whether there is room for another one; if so it is taken.
+    const fn take(&mut self, size: usize) -> bool {
+        if self.messages == 0 || self.bytes == 0 {
+            return false;
+        }
+        self.messages -= 1;
+        self.bytes = self.bytes.saturating_sub(size);
+        true
     }
 }
 
@@ -126,14 +243,4 @@ fn continue_after(range: &mut MessageRange, place: Option<i64>) {
         (Some(place), true) => range.above = range.above.max(place),
         (Some(place), false) => range.below = Some(place),
     }
-}
-
-/// Roughly what a message takes in a reply: its texts, and a little for the rest.
-fn size(message: &Message) -> usize {
-    const REST: usize = 512;
-    message.body.len()
-        + message.html_body.len()
-        + message.subject.len()
-        + message.metadata.as_str().len()
-        + REST
 }

@@ -2,8 +2,8 @@
 
 use parlance_domain::message::{Progress, ProgressEvent, Report, ReportStatus, ReportedError};
 use parlance_domain::{EventType, Message, MessageStatus, Owner, Step, Timestamp};
-use parlance_storage::{Touch, Tx};
 use parlance_storage::db::story::{StoryEvent, StoryKind};
+use parlance_storage::{Touch, Tx};
 
 use super::get::{MessageRef, message_not_found};
 use crate::App;
@@ -35,7 +35,14 @@ impl App {
         } = report;
         let id = match which {
             MessageRef::Id(id) => id,
-            MessageRef::Provider { .. } => self.message(owner, &which).await?.id,
+            MessageRef::Provider {
+                provider,
+                provider_message_id,
+            } => {
+                self.message_by_provider_id(owner, &provider, &provider_message_id)
+                    .await?
+                    .id
+            }
         };
         let mut tx = self.begin(owner).await?;
         let found = tx

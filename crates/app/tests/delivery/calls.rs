@@ -89,7 +89,7 @@ on_both! {
         dispatcher.wire.hold(None);
         world.until_all_left().await;
         assert_eq!(world.far.calls(), 3);
-        let gone = world.front.message(&world.owner, &MessageRef::Id(ids[0])).await.unwrap_err();
+        let gone = world.front.message(&world.owner, &MessageRef::Id(ids[0]), None).await.unwrap_err();
         assert_eq!(gone.reason, Reason::MessageNotFound);
     }
 

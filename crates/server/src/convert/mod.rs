@@ -24,3 +24,11 @@ mod time;
 
 #[cfg(test)]
 mod testing;
+
+use parlance_app::cache::Encoders;
+
+/// How messages and conversations are written for clients: as the app keeps them near.
+pub(crate) const ENCODERS: Encoders = Encoders {
+    message: message::encode,
+    conversation: conversation::encode,
+};

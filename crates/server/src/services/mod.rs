@@ -3,7 +3,10 @@
 //! To add an RPC: one file with its handler in the folder of its service, and its line in that folder's `mod.rs`. To add a
 //! service: one folder, its name in [`NAMES`] and its line in [`add_to`].
 
+mod beside;
+mod cached;
 mod conversation;
+mod encoded;
 mod event;
 mod message;
 mod reply;
@@ -27,7 +30,7 @@ use tonic::codec::CompressionEncoding::Gzip;
 use tonic::server::NamedService;
 use tonic::service::Routes;
 
-use trailers::WithTrailers;
+use beside::Beside;
 
 /// The names of all services, as health and reflection know them.
 pub const NAMES: [&str; 5] = [
@@ -72,9 +75,9 @@ pub fn add_to(
     };
     let simulator = server!(SimulatorServiceServer, far_side);
     routes
-        .add_service(WithTrailers::new(conversations))
+        .add_service(Beside::new(conversations))
         .add_service(events)
-        .add_service(WithTrailers::new(messages))
+        .add_service(Beside::new(messages))
         .add_service(senders)
         .add_service(simulator)
 }

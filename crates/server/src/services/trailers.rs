@@ -2,54 +2,17 @@
 //! So a handler leaves its trailers beside the reply, and this puts them into the last frame. A reply without any passes
 //! untouched.
 
-use std::convert::Infallible;
-use std::task::{Context, Poll};
-
-use futures_util::TryFutureExt as _;
-use futures_util::future::MapOk;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Response};
 use http_body::Frame;
 use http_body_util::BodyExt as _;
 use tonic::body::Body;
-use tonic::server::NamedService;
-use tower_service::Service;
 
 /// What a handler wants to follow its reply, as an extension of the response.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Trailers(pub(super) HeaderMap);
 
-/// A service whose replies may have trailers.
-#[derive(Debug, Clone)]
-pub(super) struct WithTrailers<S>(S);
-
-impl<S> WithTrailers<S> {
-    pub(super) const fn new(inner: S) -> Self {
-        Self(inner)
-    }
-}
-
-impl<S: NamedService> NamedService for WithTrailers<S> {
-    const NAME: &'static str = S::NAME;
-}
-
-impl<S> Service<Request<Body>> for WithTrailers<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-{
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = MapOk<S::Future, fn(Response<Body>) -> Response<Body>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.0.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        self.0.call(request).map_ok(with_trailers)
-    }
-}
-
-fn with_trailers(mut response: Response<Body>) -> Response<Body> {
+/// Puts them there.
+pub(super) fn put(mut response: Response<Body>) -> Response<Body> {
     let Some(Trailers(more)) = response.extensions_mut().remove() else {
         return response;
     };
@@ -66,6 +29,8 @@ fn with_trailers(mut response: Response<Body>) -> Response<Body> {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use bytes::Bytes;
     use http::HeaderValue;
     use http_body_util::{Full, StreamBody};
@@ -103,7 +68,7 @@ mod tests {
         response
             .extensions_mut()
             .insert(Trailers(headers("x-more")));
-        let trailers = trailers_of(with_trailers(response)).await;
+        let trailers = trailers_of(put(response)).await;
         assert_eq!(trailers.len(), 2);
         assert!(trailers.contains_key("grpc-status") && trailers.contains_key("x-more"));
     }
@@ -111,10 +76,10 @@ mod tests {
     #[tokio::test]
     async fn without_any_nothing_changes() {
         assert_eq!(
-            trailers_of(with_trailers(reply())).await,
+            trailers_of(put(reply())).await,
             headers("grpc-status")
         );
         let plain = Response::new(Body::new(Full::new(Bytes::from_static(b"m"))));
-        assert!(trailers_of(with_trailers(plain)).await.is_empty());
+        assert!(trailers_of(put(plain)).await.is_empty());
     }
 }

@@ -20,6 +20,7 @@ use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
 
 use crate::config::{Migrate, Settings};
+use crate::convert;
 use crate::drain::{Ending, drain};
 use crate::http;
 use crate::http::json::{Calls, Json, Limits};
@@ -260,6 +261,7 @@ fn app_settings(settings: &Settings) -> parlance_app::Settings {
         feed_retention: settings.feed_retention,
         feed_poll: settings.feed_poll,
         request_id_retention: settings.request_id_retention,
+        encoders: convert::ENCODERS,
         pace: Pace {
             workers: settings.delivery_workers,
             lease: settings.delivery_lease,

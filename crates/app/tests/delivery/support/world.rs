@@ -170,7 +170,8 @@ impl World {
 
     pub(crate) async fn message(&self, id: MessageId) -> Message {
         let which = MessageRef::Id(id);
-        self.front.message(&self.owner, &which).await.unwrap()
+        let read = self.front.message(&self.owner, &which, None).await;
+        read.unwrap().value.value().unwrap()
     }
 
     pub(crate) async fn status(&self, id: MessageId) -> MessageStatus {

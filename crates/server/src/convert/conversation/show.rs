@@ -1,8 +1,10 @@
 //! Conversations as the contract shows them.
 
+use bytes::Bytes;
 use parlance_app::{Page, etag};
 use parlance_domain::Conversation;
 use parlance_proto::v1;
+use prost::Message as _;
 
 use crate::convert::enums;
 use crate::convert::metadata;
@@ -50,6 +52,11 @@ pub(crate) fn to_proto(conversation: Conversation) -> v1::Conversation {
         version,
         etag: etag(edit_version),
     }
+}
+
+/// A conversation as clients are told it.
+pub(crate) fn encode(conversation: &Conversation) -> Bytes {
+    to_proto(conversation.clone()).encode_to_vec().into()
 }
 
 /// A page of conversations.

@@ -15,7 +15,7 @@ pub(crate) use journey::{cancel, preview, preview_to_proto, story, story_to_prot
 pub(crate) use read::{attachment, batch, delete, get, list};
 pub(crate) use receive::receive;
 pub(crate) use send::send;
-pub(crate) use show::{batch_to_proto, list_to_proto, to_proto};
+pub(crate) use show::{encode, encode_batch, encode_page, to_proto};
 pub(crate) use update::{report, update};
 pub(crate) use upload::{Head, head, piece, upload_to_proto};
 

@@ -1,10 +1,14 @@
 //! Messages as the contract shows them.
 
+use bytes::Bytes;
+use parlance_app::cache::Answer;
 use parlance_app::messages::MessageBatch;
 use parlance_app::{Page, etag};
 use parlance_domain::message::{Fault, Progress};
 use parlance_domain::{Attachment, Message};
 use parlance_proto::v1;
+use prost::encoding::{WireType, encode_key, encode_varint, key_len};
+use prost::{Message as _, length_delimiter_len};
 
 use crate::convert::enums;
 use crate::convert::metadata;
@@ -117,27 +121,59 @@ fn fault(fault: Fault) -> v1::MessageError {
     }
 }
 
-/// What a batch found.
-pub(crate) fn batch_to_proto(batch: MessageBatch) -> v1::BatchGetMessagesResponse {
-    let MessageBatch { messages, missing } = batch;
-    v1::BatchGetMessagesResponse {
-        messages: messages.into_iter().map(to_proto).collect(),
-        missing_ids: missing.iter().map(ToString::to_string).collect(),
-    }
+/// A message as clients are told it.
+pub(crate) fn encode(message: &Message) -> Bytes {
+    to_proto(message.clone()).encode_to_vec().into()
 }
 
-/// A page of messages.
-pub(crate) fn list_to_proto(page: Page<Message>) -> v1::ListMessagesResponse {
+/// What a batch found, as clients are told it.
+pub(crate) fn encode_batch(batch: MessageBatch) -> Bytes {
+    let MessageBatch { messages, missing } = batch;
+    let rest = v1::BatchGetMessagesResponse {
+        messages: Vec::new(), // they come first
+        missing_ids: missing.iter().map(ToString::to_string).collect(),
+    };
+    joined(messages, &rest)
+}
+
+/// A page of messages, as clients are told it.
+pub(crate) fn encode_page(page: Page<Answer<Message>>) -> Bytes {
     let Page {
         items,
         next_page_token,
         total_size,
     } = page;
-    v1::ListMessagesResponse {
-        messages: items.into_iter().map(to_proto).collect(),
+    let rest = v1::ListMessagesResponse {
+        messages: Vec::new(), // they come first
         next_page_token,
         total_size: total_size.unwrap_or_default(),
+    };
+    joined(items, &rest)
+}
+
+/// The field `messages` of both replies.
+const MESSAGES: u32 = 1;
+
+/// Messages as the first field, and behind them the rest of their reply: encoded messages that are joined are the encoding of
+/// all their fields together.
+fn joined(messages: Vec<Answer<Message>>, rest: &impl prost::Message) -> Bytes {
+    let messages: Vec<Bytes> = messages
+        .into_iter()
+        .map(|message| match message {
+            Answer::Encoded(message) => message,
+            Answer::Value(message) => to_proto(message).encode_to_vec().into(),
+        })
+        .collect();
+    let head = |message: &Bytes| key_len(MESSAGES) + length_delimiter_len(message.len());
+    let bytes: usize = messages.iter().map(|m| head(m) + m.len()).sum();
+    let mut reply = Vec::with_capacity(bytes + rest.encoded_len());
+    for message in messages {
+        encode_key(MESSAGES, WireType::LengthDelimited, &mut reply);
+        encode_varint(message.len() as u64, &mut reply);
+        reply.extend_from_slice(&message);
     }
+    reply.extend_from_slice(&rest.encode_to_vec());
+    reply.into()
 }
 
 #[cfg(test)]
@@ -235,26 +271,59 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_list_without_a_total_shows_zero() {
-        let page = Page {
-            items: vec![message()],
-            next_page_token: "t".to_owned(),
-            total_size: None,
+    /// What prost makes of the same.
+    fn plain(messages: &[Message]) -> Vec<v1::Message> {
+        messages.iter().cloned().map(to_proto).collect()
+    }
+
+    /// Small ones, empty ones, and those whose length takes more bytes.
+    fn messages() -> Vec<Message> {
+        let of = |body: String| Message { body, ..message() };
+        vec![message(), of(String::new()), of("x".repeat(20_000))]
+    }
+
+    /// Some as this process keeps them, some as the app knows them.
+    fn mixed(messages: &[Message]) -> Vec<Answer<Message>> {
+        let answer = |(index, message): (usize, &Message)| match index % 2 {
+            0 => Answer::Encoded(encode(message)),
+            _ => Answer::Value(message.clone()),
         };
-        let shown = list_to_proto(page);
-        assert_eq!((shown.messages.len(), shown.total_size), (1, 0));
-        assert_eq!(shown.next_page_token, "t");
+        messages.iter().enumerate().map(answer).collect()
     }
 
     #[test]
-    fn a_batch_names_what_is_missing() {
+    fn a_page_is_joined_as_prost_encodes_it() {
+        for (messages, token, total_size) in [
+            (messages(), "t", Some(300)),
+            (messages(), "", None),
+            (Vec::new(), "", Some(0)),
+        ] {
+            let expected = v1::ListMessagesResponse {
+                messages: plain(&messages),
+                next_page_token: token.to_owned(),
+                total_size: total_size.unwrap_or_default(),
+            };
+            let page = Page {
+                items: mixed(&messages),
+                next_page_token: token.to_owned(),
+                total_size,
+            };
+            assert_eq!(encode_page(page), expected.encode_to_vec());
+        }
+    }
+
+    #[test]
+    fn a_batch_is_joined_as_prost_encodes_it_and_names_what_is_missing() {
         let missing = vec![MessageId::new(NOW, [7; 10])];
-        let id = missing[0].to_string();
-        let shown = batch_to_proto(MessageBatch {
-            messages: vec![message()],
+        let expected = v1::BatchGetMessagesResponse {
+            messages: plain(&messages()),
+            missing_ids: vec![missing[0].to_string()],
+        };
+        let batch = MessageBatch {
+            messages: mixed(&messages()),
             missing,
-        });
-        assert_eq!((shown.messages.len(), shown.missing_ids), (1, vec![id]));
+        };
+        assert_eq!(encode_batch(batch), expected.encode_to_vec());
+        assert!(encode_batch(MessageBatch::default()).is_empty());
     }
 }

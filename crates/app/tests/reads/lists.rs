@@ -1,0 +1,244 @@
+//! The newest messages of a conversation.
+
+use parlance_app::PageRequest;
+use parlance_app::cache::Source;
+use parlance_app::messages::{DeleteMessage, ListMessages, MessageEdit, MessageRef, StatusReport};
+use parlance_cache::Backend;
+use parlance_domain::message::ReportStatus;
+use parlance_domain::{Json, Message, Owner};
+
+use crate::db::Db;
+use crate::world::{World, list, shown};
+
+/// Everything that does something to a list that is there.
+async fn a_list_grows_and_goes(backend: Backend) {
+    let world = World::new(Db::sqlite().await, backend).await;
+    let first = world.text(1, "first").await;
+    let conversation = first.conversation_id;
+    let warm = async || {
+        let page = world.warm(async || world.newest(conversation).await).await;
+        page.value.items.len()
+    };
+    assert_eq!(warm().await, 1);
+
+    let second = world.text(1, "second").await;
+    let page = world.newest(conversation).await;
+    assert_ne!(page.source, Source::Database, "it was put on top");
+    assert_eq!(page.value.items.len(), 2);
+    assert!(shown(&page.value.items[0]).contains("second"));
+
+    let owner = &world.owner;
+    let dropped = async |what: &str, expected: usize| {
+        let page = world.newest(conversation).await;
+        assert_eq!(page.source, Source::Database, "after {what}");
+        assert_eq!(page.value.items.len(), expected, "after {what}");
+        assert_eq!(warm().await, expected);
+    };
+    let edit = MessageEdit {
+        id: first.id,
+        etag: None,
+        metadata: Some(Json::from_text("{\"a\":1}".to_owned())),
+        body: None,
+        send_at: None,
+        expires_at: None,
+    };
+    world.app.edit_message(owner, edit).await.unwrap();
+    dropped("an edit", 2).await;
+    let report = StatusReport {
+        which: MessageRef::Id(first.id),
+        status: ReportStatus::Delivered,
+        error: None,
+        occurred_at: None,
+    };
+    world.app.report_status(owner, report).await.unwrap();
+    dropped("a report", 2).await;
+    let (id, etag) = (second.id, None);
+    let delete = DeleteMessage { id, etag };
+    world.app.delete_message(owner, delete).await.unwrap();
+    dropped("a deletion", 1).await;
+
+    let third = world.text(1, "third").await;
+    assert_eq!(third.sequence, 3, "a gap below");
+    let page = world.newest(conversation).await;
+    // The list begins with 1, so 3 does not go on top of it.
+    assert_eq!(page.value.items.len(), 2);
+}
+
+#[tokio::test]
+async fn a_list_grows_and_goes_in_memory() {
+    a_list_grows_and_goes(Backend::Memory).await;
+}
+
+#[tokio::test]
+async fn a_list_grows_and_goes_in_redis() {
+    a_list_grows_and_goes(Backend::Redis).await;
+}
+
+#[tokio::test]
+async fn a_list_grows_and_goes_in_both() {
+    a_list_grows_and_goes(Backend::Hybrid).await;
+}
+
+/// Pages of every size, with a total and without, from either instance: the same messages and the same tokens.
+async fn check_pages(world: &World, messages: &[Message]) {
+    let conversation = messages[0].conversation_id;
+    for size in [0, 1, 2, 19, 49, 50, 51, 200] {
+        for with_total in [false, true] {
+            let mut token = String::new();
+            loop {
+                let request = ListMessages {
+                    page: PageRequest { size, token },
+                    with_total,
+                    ..list(conversation, size)
+                };
+                let cached = world.app.list_messages(&world.owner, request.clone(), None);
+                let plain = world.plain.list_messages(&world.owner, request, None);
+                let (cached, plain) = (cached.await.unwrap(), plain.await.unwrap());
+                assert_eq!(plain.source, Source::Database);
+                let texts = |page: &parlance_app::Page<_>| -> Vec<String> {
+                    page.items.iter().map(shown).collect()
+                };
+                assert_eq!(texts(&cached.value), texts(&plain.value));
+                assert_eq!(
+                    cached.value.next_page_token, plain.value.next_page_token,
+                    "{size}"
+                );
+                assert_eq!(cached.value.total_size, plain.value.total_size);
+                token = plain.value.next_page_token;
+                // Pages of one are alike from the second on.
+                if token.is_empty() || size == 1 {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+async fn pages_go_on_in_the_database(backend: Backend) {
+    let world = World::new(Db::sqlite().await, backend).await;
+    let mut messages = Vec::new();
+    for count in [1, 49, 50, 51, 60] {
+        while messages.len() < count {
+            let body = "x".repeat(messages.len());
+            messages.push(world.chat("c", &body).await);
+        }
+        world
+            .warm(async || world.newest(messages[0].conversation_id).await)
+            .await;
+        check_pages(&world, &messages).await;
+    }
+    // The oldest go: fifty are left, and there is nothing behind the last of them though its number is not 1.
+    for message in &messages[..10] {
+        let (id, etag) = (message.id, None);
+        let delete = DeleteMessage { id, etag };
+        world
+            .app
+            .delete_message(&world.owner, delete)
+            .await
+            .unwrap();
+    }
+    world
+        .warm(async || world.newest(messages[0].conversation_id).await)
+        .await;
+    check_pages(&world, &messages).await;
+    // And one more pushes one out, behind which there is something again.
+    messages.push(world.chat("c", "on top").await);
+    check_pages(&world, &messages).await;
+}
+
+#[tokio::test]
+async fn pages_go_on_from_memory_in_the_database() {
+    pages_go_on_in_the_database(Backend::Memory).await;
+}
+
+#[tokio::test]
+async fn pages_go_on_from_redis_in_the_database() {
+    pages_go_on_in_the_database(Backend::Redis).await;
+}
+
+/// A page ends after the message that reaches its bytes, wherever it comes from.
+#[tokio::test]
+async fn a_page_of_large_messages_is_cut_alike() {
+    let world = World::new(Db::sqlite().await, Backend::Memory).await;
+    let mut messages = Vec::new();
+    for _ in 0..24 {
+        messages.push(world.chat("c", &"x".repeat(50_000)).await);
+    }
+    world.newest(messages[0].conversation_id).await;
+    check_pages(&world, &messages).await;
+}
+
+#[tokio::test]
+async fn what_is_not_the_newest_page_is_asked_of_the_database() {
+    let world = World::new(Db::sqlite().await, Backend::Memory).await;
+    let conversation = world.chat("c", "one").await.conversation_id;
+    world.chat("c", "two").await;
+    world.warm(async || world.newest(conversation).await).await;
+    let first = list(conversation, 10);
+    for (request, expected) in [
+        (first.clone(), Source::Memory),
+        (
+            ListMessages {
+                oldest_first: true,
+                ..first.clone()
+            },
+            Source::Database,
+        ),
+        (
+            ListMessages {
+                after_sequence: 1,
+                ..first.clone()
+            },
+            Source::Database,
+        ),
+        (list(conversation, 51), Source::Database),
+    ] {
+        let page = world
+            .app
+            .list_messages(&world.owner, request.clone(), None)
+            .await;
+        assert_eq!(page.unwrap().source, expected, "{request:?}");
+    }
+    let with_total = ListMessages {
+        with_total: true,
+        ..first
+    };
+    let read = async || {
+        let page = world
+            .app
+            .list_messages(&world.owner, with_total.clone(), None)
+            .await;
+        page.unwrap()
+    };
+    let page = world.warm(read).await;
+    assert_eq!(
+        (page.source, page.value.total_size),
+        (Source::Memory, Some(2))
+    );
+}
+
+#[tokio::test]
+async fn an_empty_conversation_is_there_and_an_unknown_one_is_not() {
+    let world = World::new(Db::sqlite().await, Backend::Memory).await;
+    let sent = world.chat("c", "gone").await;
+    let (id, etag) = (sent.id, None);
+    let delete = DeleteMessage { id, etag };
+    world
+        .app
+        .delete_message(&world.owner, delete)
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        let page = world.newest(sent.conversation_id).await;
+        assert_eq!((page.source, page.value.items.len()), (Source::Database, 0));
+        assert_eq!(page.value.next_page_token, "");
+    }
+    let stranger = Owner::parse("stranger").unwrap();
+    let request = list(sent.conversation_id, 0);
+    let error = world
+        .app
+        .list_messages(&stranger, request, None)
+        .await
+        .unwrap_err();
+    assert_eq!(error.reason.as_str(), "CONVERSATION_NOT_FOUND");
+}

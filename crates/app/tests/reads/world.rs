@@ -1,0 +1,179 @@
+//! An instance with a cache and one without, over one database.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parlance_app::cache::{Answer, Encoders, Read, Source};
+use parlance_app::conversations::ConversationRef;
+use parlance_app::messages::{ListMessages, MessageRef, NewMessage, Place, SendMessage};
+use parlance_app::{App, Environment, Page, PageRequest, Settings};
+use parlance_cache::redis::{Node, Tier, Track};
+use parlance_cache::{Backend, Shared};
+use parlance_domain::{
+    Address, Channel, Conversation, ConversationId, DeliveryPolicy, Json, Message, MessageId, Owner,
+};
+use parlance_storage::Database;
+use parlance_testkit::{Redis, eventually};
+
+use crate::db::Db;
+
+/// How long a test waits for what must come.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+pub(crate) struct World {
+    pub(crate) app: Arc<App>,
+    /// Asks the database each time.
+    pub(crate) plain: Arc<App>,
+    pub(crate) owner: Owner,
+    pub(crate) db: Db,
+    _redis: Option<Redis>,
+}
+
+/// In tests the transport writes what Rust shows.
+const ENCODERS: Encoders = Encoders {
+    message: |message| format!("{message:?}").into(),
+    conversation: |conversation| format!("{conversation:?}").into(),
+};
+
+/// An answer in either form as one text.
+pub(crate) fn shown<T: Debug>(answer: &Answer<T>) -> String {
+    match answer {
+        Answer::Value(value) => format!("{value:?}"),
+        Answer::Encoded(text) => String::from_utf8(text.to_vec()).unwrap(),
+    }
+}
+
+impl World {
+    pub(crate) async fn new(db: Db, backend: Backend) -> Self {
+        let redis = match backend {
+            Backend::Redis | Backend::Hybrid => Some(Redis::start()),
+            Backend::Off | Backend::Memory => None,
+        };
+        let open = db.open().await;
+        let env = Environment::system();
+        let none = parlance_app::cache::none(&open, &env);
+        let plain = App::new(open.clone(), none, settings(), env);
+        Self {
+            app: instance(&open, backend, redis.as_ref()).await,
+            plain,
+            owner: Owner::default(),
+            db,
+            _redis: redis,
+        }
+    }
+
+    /// Sends into the chat of this name.
+    pub(crate) async fn chat(&self, name: &str, body: &str) -> Message {
+        let external_id = Some(name.to_owned());
+        let user = String::new();
+        self.send(Place::Chat { external_id, user }, body).await
+    }
+
+    /// Sends to the customer of this number.
+    pub(crate) async fn text(&self, customer: u32, body: &str) -> Message {
+        let place = Place::Pair {
+            channel: Channel::Sms,
+            ours: Address::ours(Channel::Sms, "+12125550000").unwrap(),
+            theirs: Address::recipient(Channel::Sms, &format!("+1646{customer:07}")).unwrap(),
+            user: String::new(),
+        };
+        self.send(place, body).await
+    }
+
+    async fn send(&self, place: Place, body: &str) -> Message {
+        let message = NewMessage {
+            place,
+            role: None,
+            cc_addresses: Vec::new(),
+            subject: String::new(),
+            body: body.to_owned(),
+            html_body: String::new(),
+            attachments: Vec::new(),
+            tokens_used: None,
+            latency_ms: None,
+            metadata: Json::default(),
+        };
+        let request = SendMessage {
+            request_id: None,
+            message,
+            send_at: None,
+            expires_at: None,
+            policy: DeliveryPolicy::AtLeastOnce,
+        };
+        let sent = self.app.send_message(&self.owner, request).await;
+        sent.unwrap().value
+    }
+
+    pub(crate) async fn message(&self, id: MessageId) -> Read<Answer<Message>> {
+        let which = MessageRef::Id(id);
+        self.app.message(&self.owner, &which, None).await.unwrap()
+    }
+
+    pub(crate) async fn conversation(&self, id: ConversationId) -> Read<Answer<Conversation>> {
+        let which = ConversationRef::Id(id);
+        let read = self.app.conversation(&self.owner, &which, None).await;
+        read.unwrap()
+    }
+
+    pub(crate) async fn newest(&self, id: ConversationId) -> Read<Page<Answer<Message>>> {
+        let page = self.app.list_messages(&self.owner, list(id, 0), None).await;
+        page.unwrap()
+    }
+
+    /// Reads until no statement is needed any more; fills need not be awaited by whoever read.
+    pub(crate) async fn warm<T>(&self, read: impl AsyncFn() -> Read<T>) -> Read<T> {
+        eventually(SOON, async || {
+            Some(read().await).filter(|read| read.source != Source::Database)
+        })
+        .await
+    }
+}
+
+/// The first page of a conversation.
+pub(crate) fn list(conversation_id: ConversationId, size: usize) -> ListMessages {
+    ListMessages {
+        conversation_id,
+        page: PageRequest {
+            size,
+            token: String::new(),
+        },
+        oldest_first: false,
+        after_sequence: 0,
+        with_total: false,
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        encoders: ENCODERS,
+        ..Settings::default()
+    }
+}
+
+/// One that keeps its cache, once that is in use.
+pub(crate) async fn instance(db: &Database, backend: Backend, redis: Option<&Redis>) -> Arc<App> {
+    let env = Environment::system();
+    let shared = redis.map(|redis| {
+        let settings = parlance_cache::redis::Settings {
+            // A machine that is busy with other tests is no Redis that is away.
+            timeout: Duration::from_secs(10),
+            ..parlance_cache::redis::Settings::new(Node::Single(redis.url().to_owned()))
+        };
+        Shared {
+            remote: Tier::connect(&settings).unwrap(),
+            tracking: Some(Track::new(&settings).unwrap()),
+        }
+    });
+    let set_up = parlance_cache::Settings {
+        shared_database: shared.is_some(),
+        ..parlance_cache::Settings::new(backend, env.random_numbers())
+    };
+    let cache = parlance_app::cache::open(db, set_up, shared, &env);
+    tokio::spawn(Arc::clone(&cache).keep());
+    eventually(SOON, async || {
+        cache.gate().is_none_or(|gate| gate.open).then_some(())
+    })
+    .await;
+    App::new(db.clone(), cache, settings(), env)
+}

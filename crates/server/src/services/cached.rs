@@ -1,0 +1,176 @@
+//! Reads that go by the cache: how old an answer the caller takes, and what the answer says of where it came from.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use parlance_app::cache::{Answer, Read, Source};
+use parlance_app::{Error, Result};
+use parlance_domain::Owner;
+use tonic::metadata::{MetadataMap, MetadataValue};
+use tonic::{Request, Response};
+
+use super::encoded::Encoded;
+use super::who;
+
+/// How old an answer may be while the database is away.
+const MAX_STALENESS: &str = "x-parlance-max-staleness";
+/// Where the answer came from.
+const CACHE: &str = "x-parlance-cache";
+/// How old it may be.
+const STALE: &str = "x-parlance-stale";
+/// Beyond this a number of its unit is no span of time that anybody means.
+const MOST_DIGITS: usize = 9;
+
+/// The caller, how old an answer he takes, and what is asked.
+pub(super) fn split<T>(request: Request<T>) -> Result<(Owner, Option<Duration>, T)> {
+    let max_staleness = max_staleness(request.metadata())?;
+    let (owner, request) = who::split(request)?;
+    Ok((owner, max_staleness, request))
+}
+
+fn max_staleness(metadata: &MetadataMap) -> Result<Option<Duration>> {
+    let mut given = metadata.get_all(MAX_STALENESS).iter();
+    let Some(text) = given.next() else {
+        return Ok(None);
+    };
+    let span = text.to_str().ok().and_then(span);
+    // Of two spans neither is the one that is meant.
+    match span.filter(|_| given.next().is_none()) {
+        Some(span) => Ok(Some(span)),
+        None => Err(Error::invalid_field(
+            MAX_STALENESS,
+            "not a span of time; give a whole number and the unit s or ms, as in 30s, or leave it out",
+        )),
+    }
+}
+
+fn span(text: &str) -> Option<Duration> {
+    let (digits, of): (&str, fn(u64) -> Duration) = match text.strip_suffix("ms") {
+        Some(digits) => (digits, Duration::from_millis),
+        None => (text.strip_suffix('s')?, Duration::from_secs),
+    };
+    let is_number = (1..=MOST_DIGITS).contains(&digits.len())
+        && digits.bytes().all(|digit| digit.is_ascii_digit());
+    digits.parse().ok().filter(|_| is_number).map(of)
+}
+
+/// One thing.
+pub(super) fn reply<T, P: Default>(
+    read: Read<Answer<T>>,
+    to_proto: impl FnOnce(T) -> P,
+) -> Response<P> {
+    let Read {
+        value,
+        source,
+        stale,
+    } = read;
+    let mut response = match value {
+        Answer::Value(value) => Response::new(to_proto(value)),
+        Answer::Encoded(message) => beside(message),
+    };
+    mark(response.metadata_mut(), source, stale);
+    response
+}
+
+/// Several, which are one message already.
+pub(super) fn encoded<P: Default>(read: Read<Bytes>) -> Response<P> {
+    let Read {
+        value,
+        source,
+        stale,
+    } = read;
+    let mut response = beside(value);
+    mark(response.metadata_mut(), source, stale);
+    response
+}
+
+fn beside<P: Default>(message: Bytes) -> Response<P> {
+    let mut response = Response::new(P::default());
+    response.extensions_mut().insert(Encoded(message));
+    response
+}
+
+fn mark(metadata: &mut MetadataMap, source: Source, stale: Option<Duration>) {
+    metadata.insert(CACHE, MetadataValue::from_static(source.as_str()));
+    let stale = stale.and_then(|age| {
+        // It may be that old, so never less.
+        let seconds = age.as_secs() + u64::from(age.subsec_nanos() > 0);
+        format!("{seconds}s").parse().ok()
+    });
+    if let Some(stale) = stale {
+        metadata.insert(STALE, stale);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(values: &[&str]) -> Result<Option<Duration>> {
+        let mut metadata = MetadataMap::new();
+        for value in values {
+            metadata.append(MAX_STALENESS, value.parse().unwrap());
+        }
+        max_staleness(&metadata)
+    }
+
+    #[test]
+    fn a_span_has_a_number_and_a_unit() {
+        assert_eq!(given(&[]).unwrap(), None);
+        for (text, millis) in [
+            ("30s", 30_000),
+            ("0s", 0),
+            ("1500ms", 1_500),
+            ("999999999s", 999_999_999_000),
+        ] {
+            let expected = Some(Duration::from_millis(millis));
+            assert_eq!(given(&[text]).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_span_is_told_with_its_remedy() {
+        for values in [
+            &[""][..],
+            &["30"],
+            &["s"],
+            &["ms"],
+            &["-1s"],
+            &["+1s"],
+            &["1.5s"],
+            &["1 s"],
+            &["1m"],
+            &["1h"],
+            &["1000000000s"],
+            &["99999999999999999999s"],
+            &["30s", "30s"],
+        ] {
+            let error = given(values).unwrap_err();
+            assert_eq!(error.violations[0].field, MAX_STALENESS, "{values:?}");
+            assert!(error.message.contains("30s"));
+        }
+    }
+
+    #[test]
+    fn an_answer_says_where_it_came_from_and_never_that_it_is_younger_than_it_may_be() {
+        let marks = |stale| {
+            let read = Read {
+                value: Bytes::new(),
+                source: Source::Redis,
+                stale,
+            };
+            let response: Response<()> = encoded(read);
+            let text = |name| {
+                let value = response.metadata().get(name);
+                value.map(|value| value.to_str().unwrap().to_owned())
+            };
+            (text(CACHE), text(STALE))
+        };
+        let redis = Some("redis".to_owned());
+        assert_eq!(marks(None), (redis.clone(), None));
+        for (millis, expected) in [(0, "0s"), (1, "1s"), (1_000, "1s"), (1_001, "2s")] {
+            let expected = (redis.clone(), Some(expected.to_owned()));
+            assert_eq!(marks(Some(Duration::from_millis(millis))), expected);
+        }
+    }
+}
