@@ -196,7 +196,11 @@ impl Database {
     /// and that many rows wait; whether it did.
     pub async fn cache_close(&self, at_least: i64) -> StorageResult<bool> {
         let (epoch, remote) = read!(self, |c, q| q::cache::epoch(c))?;
-        if remote.is_empty() || !read!(self, |c, q| q::cache::as_many_wait(c, at_least))? {
+        if remote.is_empty() {
+            self.forget_pending(epoch).await?;
+            return Ok(false);
+        }
+        if !read!(self, |c, q| q::cache::as_many_wait(c, at_least))? {
             return Ok(false);
         }
         let mut lease = self.writer().await?;
@@ -209,6 +213,20 @@ impl Database {
             return Ok(false);
         }
         end_epoch(lease, epoch, "").await
+    }
+
+    /// Under an epoch of nobody, and with nobody who serves, no value is good whose key waits: whoever serves next begins with none.
+    async fn forget_pending(&self, epoch: i64) -> StorageResult<()> {
+        if !read!(self, |c, q| q::cache::as_many_wait(c, 1))? {
+            return Ok(());
+        }
+        let mut lease = self.writer().await?;
+        let locked = on!(lease, |c, q| q::cache::lock_epoch(c, epoch))?;
+        let until = on!(lease, |c, q| q::cache::served_until(c))?;
+        if locked.is_some() && remaining(until).is_zero() {
+            on!(lease, |c, q| q::cache::forget_pending(c))?;
+        }
+        lease.commit().await
     }
 
     /// Adds keys after the fact.

@@ -218,6 +218,14 @@ pub(crate) async fn retire_pending(c: &mut Conn) -> QueryResult<()> {
         .map(|_| ())
 }
 
+/// Deletes all that waits.
+pub(crate) async fn forget_pending(c: &mut Conn) -> QueryResult<()> {
+    diesel::delete(cache_pending::table)
+        .execute(c)
+        .await
+        .map(|_| ())
+}
+
 /// Deletes exactly these rows.
 pub(crate) async fn delete_pending(c: &mut Conn, rows: Vec<i64>) -> QueryResult<()> {
     diesel::delete(cache_pending::table.filter(cache_pending::id.eq_any(rows)))

@@ -232,6 +232,19 @@ on_both! {
         assert_eq!(all(d).await, Vec::<String>::new());
     }
 
+    /// A writer who did not know better leaves rows where there never was a Redis: they must not gather.
+    async fn rows_under_no_epoch_go_once_nobody_serves(db: Db) {
+        let d = &db.open;
+        add(d, &["message:a"], "t1").await;
+        d.cache_register(B, true, LONG).await.unwrap();
+        d.cache_renew_memory(B, LONG).await.unwrap();
+        assert!(!d.cache_close(0).await.unwrap());
+        assert_eq!(waiting(d).await.len(), 1, "somebody serves from memory, and must hear of it");
+        d.cache_renew_memory(B, AT_ONCE).await.unwrap();
+        assert!(!d.cache_close(0).await.unwrap());
+        assert_eq!(all(d).await, Vec::<String>::new());
+    }
+
     async fn instances_learn_of_one_another(db: Db) {
         let d = &db.open;
         let seen = d.cache_register(A, true, LONG).await.unwrap();
