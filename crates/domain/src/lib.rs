@@ -17,6 +17,7 @@ pub mod id;
 pub mod json;
 pub mod message;
 pub mod owner;
+pub mod search;
 pub mod sender;
 pub mod sms;
 pub mod step;

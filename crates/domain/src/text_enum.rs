@@ -64,6 +64,7 @@ mod tests {
             crate::Role,
             crate::SenderStatus,
             crate::message::ReportStatus,
+            crate::search::Language,
             crate::sms::Encoding,
         ];
     }
