@@ -1,10 +1,13 @@
 //! The handlers over a real database, without a socket: what only shows between a request and its last frame.
 
+mod cached;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use parlance_app::{App, Environment, Settings};
+use parlance_cache::Cache;
 use parlance_domain::Timestamp;
 use parlance_proto::v1;
 use parlance_proto::v1::event_service_client::EventServiceClient;
@@ -27,13 +30,22 @@ struct Service {
 }
 
 async fn service() -> Service {
+    service_with(parlance_app::cache::none).await
+}
+
+/// With the cache that this makes.
+async fn service_with(cache: impl FnOnce(&Database, &Environment) -> Arc<Cache>) -> Service {
     let file = SqliteFile::new();
     let settings = parlance_storage::Settings::new(DatabaseUrl::parse(&file.url()).unwrap());
     migrate(&settings).await.unwrap();
     let database = Database::open(&settings).await.unwrap();
     let env = Environment::system();
-    let cache = parlance_app::cache::none(&database, &env);
-    let app: Arc<App> = App::new(database, cache, Settings::default(), env);
+    let cache = cache(&database, &env);
+    let settings = Settings {
+        encoders: crate::convert::ENCODERS,
+        ..Settings::default()
+    };
+    let app: Arc<App> = App::new(database, cache, settings, env);
     let far_side = Simulator::new(
         Arc::clone(&app) as Arc<dyn Reports>,
         Arc::new(|| Timestamp::from_micros(0)),
@@ -61,37 +73,61 @@ fn chat(request_id: &str) -> v1::SendMessageRequest {
     }
 }
 
-/// Headers and trailers, which a client does not tell apart.
+/// All of a reply: headers and trailers, which a client does not tell apart, and what is between them.
+#[derive(Debug, PartialEq, Eq)]
+struct Raw {
+    headers: http::HeaderMap,
+    frames: Vec<Bytes>,
+    trailers: http::HeaderMap,
+}
+
 async fn raw(
     service: &Service,
-    request: &v1::SendMessageRequest,
-) -> (http::HeaderMap, http::HeaderMap) {
+    method: &str,
+    headers: &[(&'static str, &str)],
+    request: &impl prost::Message,
+) -> Raw {
     let message = request.encode_to_vec();
     let mut frame = vec![0];
     frame.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
     frame.extend(message);
-    let request = http::Request::post("/parlance.v1.MessageService/SendMessage")
+    let mut request = http::Request::post(format!("/parlance.v1.{method}"))
         .header("content-type", "application/grpc")
         .body(Body::new(http_body_util::Full::new(Bytes::from(frame))))
         .unwrap();
+    for (name, value) in headers {
+        request.headers_mut().insert(*name, value.parse().unwrap());
+    }
     let reply = service.routes.clone().oneshot(request).await.unwrap();
     let headers = reply.headers().clone();
-    let collected = reply.into_body().collect().await.unwrap();
-    (headers, collected.trailers().cloned().unwrap_or_default())
+    let mut body = reply.into_body();
+    let (mut frames, mut trailers) = (Vec::new(), http::HeaderMap::new());
+    while let Some(frame) = body.frame().await {
+        match frame.unwrap().into_data() {
+            Ok(data) => frames.push(data),
+            Err(frame) => trailers = frame.into_trailers().unwrap(),
+        }
+    }
+    Raw {
+        headers,
+        frames,
+        trailers,
+    }
 }
 
 #[tokio::test]
 async fn a_replay_says_so_in_its_trailers() {
     let service = service().await;
-    let (headers, trailers) = raw(&service, &chat("r1")).await;
-    assert_eq!(trailers["grpc-status"], "0");
-    assert!(!headers.contains_key("idempotent-replayed"));
-    assert!(!trailers.contains_key("idempotent-replayed"));
+    let send = async || raw(&service, "MessageService/SendMessage", &[], &chat("r1")).await;
+    let first = send().await;
+    assert_eq!(first.trailers["grpc-status"], "0");
+    assert!(!first.headers.contains_key("idempotent-replayed"));
+    assert!(!first.trailers.contains_key("idempotent-replayed"));
 
-    let (headers, trailers) = raw(&service, &chat("r1")).await;
-    assert_eq!(headers["idempotent-replayed"], "true");
-    assert_eq!(trailers["idempotent-replayed"], "true");
-    assert_eq!(trailers["grpc-status"], "0");
+    let again = send().await;
+    assert_eq!(again.headers["idempotent-replayed"], "true");
+    assert_eq!(again.trailers["idempotent-replayed"], "true");
+    assert_eq!(again.trailers["grpc-status"], "0");
 
     let other = v1::SendMessageRequest {
         body: "another".to_owned(),

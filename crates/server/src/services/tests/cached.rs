@@ -1,0 +1,280 @@
+//! Answers from memory, byte by byte beside those that tonic has written.
+
+use parlance_cache::{Backend, Settings as CacheSettings};
+use parlance_proto::v1::conversation_service_client::ConversationServiceClient;
+use prost::bytes::Buf as _;
+use prost_types::value::Kind;
+use prost_types::{Struct, Timestamp as Time, Value};
+
+use super::*;
+
+async fn cached() -> Service {
+    service_with(|database, env| {
+        let settings = CacheSettings {
+            shared_database: false,
+            ..CacheSettings::new(Backend::Memory, env.random_numbers())
+        };
+        parlance_app::cache::open(database, settings, None, env)
+    })
+    .await
+}
+
+const GZIP: (&str, &str) = ("grpc-accept-encoding", "gzip");
+
+fn data() -> Struct {
+    let value = |kind| Value { kind: Some(kind) };
+    let fields = [
+        ("number".to_owned(), value(Kind::NumberValue(1.5))),
+        ("text".to_owned(), value(Kind::StringValue("é".to_owned()))),
+        ("nothing".to_owned(), value(Kind::NullValue(0))),
+    ];
+    Struct {
+        fields: fields.into(),
+    }
+}
+
+/// One of every kind that looks different to a client.
+async fn every_kind(service: &Service) -> Vec<v1::Message> {
+    let text = v1::SendMessageRequest {
+        channel: v1::Channel::Sms.into(),
+        from_address: "+12125550000".to_owned(),
+        to_address: "+16465550001".to_owned(),
+        body: "text".to_owned(),
+        ..Default::default()
+    };
+    let file = v1::NewAttachment {
+        filename: "f".to_owned(),
+        content_type: "a/b".to_owned(),
+        content: Bytes::from_static(b"content"),
+        ..Default::default()
+    };
+    let mail = v1::SendMessageRequest {
+        channel: v1::Channel::Email.into(),
+        from_address: "us@example.com".to_owned(),
+        to_address: "them@example.com".to_owned(),
+        cc_addresses: vec!["also@example.com".to_owned()],
+        subject: "s".to_owned(),
+        html_body: "<p>h</p>".to_owned(),
+        metadata: Some(data()),
+        ..Default::default()
+    };
+    let later = Time {
+        seconds: 4_000_000_000,
+        nanos: 5_000,
+    };
+    let requests = [
+        chat(""),
+        v1::SendMessageRequest {
+            role: v1::Role::System.into(),
+            tokens_used: Some(0),
+            latency_ms: Some(7),
+            metadata: Some(data()),
+            body: "x".repeat(40_000),
+            ..chat("")
+        },
+        text.clone(),
+        v1::SendMessageRequest {
+            attachments: vec![file],
+            ..text.clone()
+        },
+        mail,
+        v1::SendMessageRequest {
+            send_at: Some(later),
+            expires_at: Some(Time {
+                seconds: later.seconds + 1,
+                ..later
+            }),
+            ..text
+        },
+    ];
+    let mut made = Vec::new();
+    for request in requests {
+        let message = service.messages().send_message(request).await.unwrap();
+        made.push(message.into_inner());
+    }
+    let received = v1::ReceiveMessageRequest {
+        channel: v1::Channel::Sms.into(),
+        from_address: "+16465550001".to_owned(),
+        to_address: "+12125550000".to_owned(),
+        body: "answer".to_owned(),
+        provider: "simulator".to_owned(),
+        provider_message_id: "p1".to_owned(),
+        ..Default::default()
+    };
+    let received = service.messages().receive_message(received).await.unwrap();
+    made.push(received.into_inner());
+    let failed = v1::UpdateMessageStatusRequest {
+        id: made[2].id.clone(),
+        status: v1::MessageStatus::Failed.into(),
+        error: Some(v1::MessageError {
+            code: "SPAM".to_owned(),
+            message: "refused".to_owned(),
+            provider_code: "30007".to_owned(),
+        }),
+        ..Default::default()
+    };
+    let failed = service.messages().update_message_status(failed).await;
+    made[2] = failed.unwrap().into_inner();
+    made
+}
+
+/// Without where it came from, which is what differs.
+fn told(raw: &Raw) -> (&str, http::HeaderMap) {
+    let mut headers = raw.headers.clone();
+    headers.remove("x-parlance-cache");
+    (raw.headers["x-parlance-cache"].to_str().unwrap(), headers)
+}
+
+/// Asks twice: what tonic has written, and what was kept.
+async fn check(
+    service: &Service,
+    method: &str,
+    headers: &[(&'static str, &str)],
+    request: &impl prost::Message,
+) {
+    let written = raw(service, method, headers, request).await;
+    let kept = raw(service, method, headers, request).await;
+    assert_eq!((told(&written).0, told(&kept).0), ("database", "memory"));
+    assert_eq!(told(&kept).1, told(&written).1, "{method}");
+    assert_eq!(kept.frames, written.frames, "{method}");
+    assert_eq!(kept.trailers, written.trailers, "{method}");
+    assert_eq!(
+        (kept.frames.len(), &kept.trailers["grpc-status"]),
+        (1, &http::HeaderValue::from_static("0"))
+    );
+}
+
+#[tokio::test]
+async fn what_was_kept_is_what_tonic_writes() {
+    for headers in [&[][..], &[GZIP]] {
+        let service = cached().await;
+        for message in every_kind(&service).await {
+            let get = v1::GetMessageRequest {
+                id: message.id.clone(),
+                ..Default::default()
+            };
+            check(&service, "MessageService/GetMessage", headers, &get).await;
+            let read = service.messages().get_message(get).await.unwrap();
+            assert_eq!(read.into_inner(), message);
+        }
+        let conversations = every_conversation(&service).await;
+        assert_eq!(conversations.len(), 3);
+        for id in conversations {
+            let get = v1::GetConversationRequest {
+                id,
+                ..Default::default()
+            };
+            check(
+                &service,
+                "ConversationService/GetConversation",
+                headers,
+                &get,
+            )
+            .await;
+        }
+    }
+}
+
+async fn every_conversation(service: &Service) -> Vec<String> {
+    let mut client = ConversationServiceClient::new(service.routes.clone());
+    let listed = client.list_conversations(v1::ListConversationsRequest::default());
+    let listed = listed.await.unwrap().into_inner().conversations;
+    listed
+        .into_iter()
+        .map(|conversation| conversation.id)
+        .collect()
+}
+
+/// The message in a frame that is not compressed.
+fn message<M: prost::Message + Default>(raw: &Raw) -> M {
+    let mut frame = raw.frames[0].clone();
+    assert_eq!(frame.get_u8(), 0);
+    assert_eq!(usize::try_from(frame.get_u32()).unwrap(), frame.len());
+    M::decode(frame).unwrap()
+}
+
+#[tokio::test]
+async fn lists_and_batches_are_joined_as_they_would_be_written() {
+    let service = cached().await;
+    let made = every_kind(&service).await;
+    let batch = v1::BatchGetMessagesRequest {
+        ids: made.iter().map(|message| message.id.clone()).collect(),
+    };
+    let get = v1::GetMessageRequest {
+        id: made[1].id.clone(),
+        ..Default::default()
+    };
+    service.messages().get_message(get).await.unwrap();
+    // Some are kept, some are not, and then all of them are.
+    for source in ["database", "memory"] {
+        let reply = raw(&service, "MessageService/BatchGetMessages", &[], &batch).await;
+        assert_eq!(reply.headers["x-parlance-cache"], source);
+        let expected = v1::BatchGetMessagesResponse {
+            messages: made.clone(),
+            missing_ids: Vec::new(),
+        };
+        assert_eq!(message::<v1::BatchGetMessagesResponse>(&reply), expected);
+        assert_eq!(reply.frames[0][5..], expected.encode_to_vec());
+    }
+    let list = v1::ListMessagesRequest {
+        conversation_id: made[2].conversation_id.clone(),
+        page_size: 2,
+        with_total: true,
+        ..Default::default()
+    };
+    let mut pages = Vec::new();
+    for source in ["database", "memory"] {
+        let reply = raw(&service, "MessageService/ListMessages", &[], &list).await;
+        assert_eq!(reply.headers["x-parlance-cache"], source);
+        let page: v1::ListMessagesResponse = message(&reply);
+        assert_eq!(page.messages, [made[6].clone(), made[5].clone()]);
+        assert_eq!(
+            (page.total_size, page.next_page_token.is_empty()),
+            (4, false)
+        );
+        assert_eq!(reply.frames[0][5..], page.encode_to_vec());
+        pages.push(page);
+    }
+    assert_eq!(pages[0], pages[1]);
+}
+
+#[tokio::test]
+async fn a_batch_that_is_too_large_is_refused_wherever_it_comes_from() {
+    let service = cached().await;
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        let request = v1::SendMessageRequest {
+            body: "x".repeat(250_000),
+            ..chat("")
+        };
+        let message = service.messages().send_message(request).await.unwrap();
+        ids.push(message.into_inner().id);
+    }
+    let batch = v1::BatchGetMessagesRequest { ids };
+    for _ in 0..2 {
+        let refused = service.messages().batch_get_messages(batch.clone()).await;
+        assert_eq!(refused.unwrap_err().code(), Code::ResourceExhausted);
+    }
+}
+
+#[tokio::test]
+async fn a_span_that_is_none_is_told_by_its_name() {
+    let service = cached().await;
+    let get = v1::GetMessageRequest {
+        id: "01932b1c-0000-7000-8000-000000000001".to_owned(),
+        ..Default::default()
+    };
+    for (given, expected) in [("soon", Code::InvalidArgument), ("30s", Code::NotFound)] {
+        let mut request = tonic::Request::new(get.clone());
+        let value = tonic::metadata::MetadataValue::from_static(given);
+        request
+            .metadata_mut()
+            .insert("x-parlance-max-staleness", value);
+        let status = service.messages().get_message(request).await.unwrap_err();
+        assert_eq!(status.code(), expected, "{given}");
+        if expected == Code::InvalidArgument {
+            let wrong = status.get_details_bad_request().unwrap().field_violations;
+            assert_eq!(wrong[0].field, "x-parlance-max-staleness");
+        }
+    }
+}
