@@ -1,6 +1,7 @@
 //! Every unary call by the type of its request.
 
 use parlance_proto::v1;
+use parlance_proto::v1::cache_service_client::CacheServiceClient;
 use parlance_proto::v1::conversation_service_client::ConversationServiceClient;
 use parlance_proto::v1::message_service_client::MessageServiceClient;
 use parlance_proto::v1::sender_service_client::SenderServiceClient;
@@ -63,6 +64,13 @@ rpcs! {
         list_senders(ListSendersRequest) -> v1::ListSendersResponse;
         update_sender(UpdateSenderRequest) -> v1::Sender;
         delete_sender(DeleteSenderRequest) -> ();
+    }
+    CacheServiceClient {
+        get_cache_stats(GetCacheStatsRequest) -> v1::GetCacheStatsResponse;
+        get_cache_info(GetCacheInfoRequest) -> v1::GetCacheInfoResponse;
+        invalidate_cache(InvalidateCacheRequest) -> v1::InvalidateCacheResponse;
+        clear_cache(ClearCacheRequest) -> v1::ClearCacheResponse;
+        warm_cache(WarmCacheRequest) -> v1::WarmCacheResponse;
     }
     SimulatorServiceClient {
         reply_as(ReplyAsRequest) -> v1::Message;

@@ -106,6 +106,8 @@ reasons! {
     NoCredentials = "NO_CREDENTIALS", FailedPrecondition, "leave `credentials` empty or name some of the configuration";
     /// Messages still wait for the sender.
     SenderInUse = "SENDER_IN_USE", FailedPrecondition, "wait until they have left, or delete them";
+    /// Nothing is cached here.
+    CacheOff = "CACHE_OFF", FailedPrecondition, "set `CACHE_BACKEND`, or leave it be: reads work without";
     /// The address is another owner's sender.
     SenderOfAnother = "SENDER_OF_ANOTHER", PermissionDenied, "send from an address of your own";
     /// The pair of addresses has an open conversation; its id is in the metadata.
@@ -122,6 +124,8 @@ reasons! {
     CursorExpired = "CURSOR_EXPIRED", OutOfRange, "read the conversations anew, then watch without a cursor";
     /// The database cannot be reached.
     DatabaseUnavailable = "DATABASE_UNAVAILABLE", Unavailable, "retry after the delay of `RetryInfo`, with the same `request_id`";
+    /// The cache cannot be told now. Reads and writes go on without it.
+    CacheUnavailable = "CACHE_UNAVAILABLE", Unavailable, "retry after the delay of `RetryInfo`; GetCacheInfo says what is wrong";
     /// This instance is going down.
     ShuttingDown = "SHUTTING_DOWN", Unavailable, "connect anew: another instance will answer";
     /// The deadline passed, or the database took too long.

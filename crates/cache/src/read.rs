@@ -140,7 +140,12 @@ impl Cache {
             return None;
         }
         let began = Instant::now();
-        copies.near.get(key, epoch.number)?;
+        if copies.near.get(key, epoch.number).is_none() {
+            // Without a line in the log: Redis is asked next, and says what came of the read.
+            let of = (key.kind(), Tier::Memory);
+            self.count(of, Operation::Get, Outcome::Miss, began.elapsed());
+            return None;
+        }
         if !self.has_heard(copies, began).await {
             self.tell(key, Tier::Memory, Outcome::Error, began);
             return None;

@@ -17,7 +17,7 @@ use crate::near::{Leased, Near};
 use crate::raw::Raw;
 use crate::read::{BUDGET, Errand, Lease, Look};
 use crate::remote::{Remote, Token};
-use crate::stats::{Outcome, Tier};
+use crate::stats::{Operation, Outcome, Tier};
 
 /// What is asked for together.
 #[derive(Debug, Clone, Copy)]
@@ -198,10 +198,13 @@ impl Cache {
             return finds;
         }
         let began = Instant::now();
-        let there = |key: &&Key| {
-            key.kind() != Kind::Messages && copies.near.get(**key, epoch.number).is_some()
-        };
-        let there: Vec<Key> = asked.keys.iter().filter(there).copied().collect();
+        let single = asked.keys.iter().filter(|key| key.kind() != Kind::Messages);
+        let (there, absent): (Vec<Key>, Vec<Key>) =
+            single.partition(|key| copies.near.get(**key, epoch.number).is_some());
+        for key in absent {
+            let of = (key.kind(), Tier::Memory);
+            self.count(of, Operation::Get, Outcome::Miss, began.elapsed());
+        }
         if there.is_empty() {
             return finds;
         }

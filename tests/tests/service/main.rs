@@ -7,6 +7,7 @@
 extern crate parlance_tests;
 
 mod bad_input;
+mod cache_service;
 mod conversation_service;
 mod event_service;
 mod message_service;

@@ -1,19 +1,26 @@
 //! What the app keeps in the cache: under which keys, and what the instances tell one another for it in their database.
 
+mod admin;
+mod audit;
 pub(crate) mod codec;
+mod guarantee;
 pub(crate) mod json;
 pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod read;
+mod warm;
 
 use std::sync::Arc;
 
 use parlance_cache::{Backend, Cache, G, MARGIN, Settings, Shared};
 use parlance_storage::Database;
 
+pub use admin::{CacheDesk, CacheInfo, GateView, Invalidation, RedisState, TierStats};
+pub use audit::Audited;
 pub use codec::Encoders;
 pub use parlance_cache::Source;
 pub use read::{Answer, Read};
+pub use warm::{Warm, Warmed};
 
 use crate::env::Environment;
 use ledger::DatabaseLedger;

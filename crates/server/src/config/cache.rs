@@ -1,5 +1,6 @@
 //! Where values are cached, and how Redis is reached.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -60,7 +61,7 @@ pub(super) fn read(reader: &mut Reader, local: Option<bool>) -> Option<CacheSett
     let max_staleness = reader.get("CACHE_MAX_STALENESS_MS", parse::number(0..=60_000));
     let warm_on_start = reader.get("CACHE_WARM_ON_START", parse::number(0..=10_000));
     let audit_interval = reader.get("CACHE_AUDIT_INTERVAL", parse::seconds(0));
-    let (redis, asked) = (redis?, asked?);
+    let (Configured(redis), asked) = (redis?, asked?);
     if let Some(backend @ (Backend::Redis | Backend::Hybrid)) = asked
         && redis.is_none()
     {
@@ -139,8 +140,11 @@ impl Credentials {
     }
 }
 
-/// The outer `None`: something is wrong with it.
-fn read_redis(reader: &mut Reader) -> Option<Option<redis::Settings>> {
+/// The Redis that is configured, if one is.
+struct Configured(Option<redis::Settings>);
+
+/// `None`: something is wrong with it.
+fn read_redis(reader: &mut Reader) -> Option<Configured> {
     const PARTS: [&str; 5] = [
         "REDIS_PORT",
         "REDIS_DB",
@@ -184,11 +188,11 @@ fn read_redis(reader: &mut Reader) -> Option<Option<redis::Settings>> {
                 .collect();
             Node::Cluster(urls?)
         }
-        (None, None, None) => return Some(None),
+        (None, None, None) => return Some(Configured(None)),
     };
     let mut settings = redis::Settings::new(node);
     settings.ca_file = ca_file;
-    Some(Some(settings))
+    Some(Configured(Some(settings)))
 }
 
 fn with_credentials(
@@ -257,7 +261,7 @@ fn escaped(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             escaped.push(char::from(byte));
         } else {
-            escaped.push_str(&format!("%{byte:02X}"));
+            let _ = write!(escaped, "%{byte:02X}");
         }
     }
     escaped

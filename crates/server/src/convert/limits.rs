@@ -33,3 +33,9 @@ pub(super) const BATCH: usize = 100;
 /// How deep metadata may nest, the object itself counted. A level takes three levels of protobuf, and readers stop at 100 of
 /// those: a deeper object could be stored and then not be read by anybody, since replies wrap it once more.
 pub(super) const METADATA_DEPTH: usize = 30;
+/// `keys` of an invalidation, as the contract promises.
+pub(super) const CACHE_KEYS: usize = 1_000;
+/// `pattern` of an invalidation: the longest name has 58.
+pub(super) const CACHE_PATTERN: usize = 128;
+/// `conversation_ids` and `hottest` of a warming, as the contract promises.
+pub(super) const WARM: usize = 1_000;

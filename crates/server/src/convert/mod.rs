@@ -8,6 +8,7 @@
 //! To add a request: one function in the file of its entity, which takes the request apart, notes what is wrong in
 //! [`fields::Found`] and ends with `finish`.
 
+pub(crate) mod cache;
 pub(crate) mod conversation;
 mod enums;
 pub(crate) mod event;

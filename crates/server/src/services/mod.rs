@@ -4,6 +4,7 @@
 //! service: one folder, its name in [`NAMES`] and its line in [`add_to`].
 
 mod beside;
+mod cache;
 mod cached;
 mod conversation;
 mod encoded;
@@ -20,6 +21,8 @@ mod who;
 use std::sync::Arc;
 
 use parlance_app::App;
+use parlance_app::cache::CacheDesk;
+use parlance_proto::v1::cache_service_server::CacheServiceServer;
 use parlance_proto::v1::conversation_service_server::ConversationServiceServer;
 use parlance_proto::v1::event_service_server::EventServiceServer;
 use parlance_proto::v1::message_service_server::MessageServiceServer;
@@ -33,7 +36,8 @@ use tonic::service::Routes;
 use beside::Beside;
 
 /// The names of all services, as health and reflection know them.
-pub const NAMES: [&str; 5] = [
+pub const NAMES: [&str; 6] = [
+    CacheServiceServer::<cache::Caches>::NAME,
     ConversationServiceServer::<conversation::Conversations>::NAME,
     EventServiceServer::<event::Events>::NAME,
     MessageServiceServer::<message::Messages>::NAME,
@@ -49,6 +53,7 @@ pub fn add_to(
     routes: Routes,
     app: &Arc<App>,
     simulator: &Arc<Simulator>,
+    desk: &Arc<CacheDesk>,
     max_request_bytes: usize,
 ) -> Routes {
     // The generated servers have no trait in common that says this.
@@ -74,10 +79,12 @@ pub fn add_to(
         simulator: Arc::clone(simulator),
     };
     let simulator = server!(SimulatorServiceServer, far_side);
+    let caches = server!(CacheServiceServer, cache::Caches(Arc::clone(desk)));
     routes
         .add_service(Beside::new(conversations))
         .add_service(events)
         .add_service(Beside::new(messages))
         .add_service(senders)
         .add_service(simulator)
+        .add_service(caches)
 }

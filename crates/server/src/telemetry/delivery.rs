@@ -95,7 +95,7 @@ pub(crate) fn watch_queues(metrics: &Metrics, app: &Arc<App>) {
     metrics.seconds(
         "parlance_feed_lag",
         "how long the oldest event that is written has waited to be shown",
-        move || feed.feed_status().lag,
+        move || Some(feed.feed_status().lag),
     );
     let app = Arc::clone(app);
     tokio::spawn(async move {

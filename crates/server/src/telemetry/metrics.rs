@@ -79,18 +79,38 @@ impl Metrics {
             .build();
     }
 
-    /// A gauge of a span, in seconds, that is asked when metrics are read.
+    /// A count that somebody else keeps, asked when metrics are read.
+    pub fn counter(
+        &self,
+        name: &'static str,
+        description: &'static str,
+        read: impl Fn(&dyn Fn(u64, &[KeyValue])) + Send + Sync + 'static,
+    ) {
+        self.meter
+            .u64_observable_counter(name)
+            .with_description(description)
+            .with_callback(move |observer| {
+                read(&|value, labels| observer.observe(value, labels));
+            })
+            .build();
+    }
+
+    /// A gauge of a span, if there is one, in seconds, that is asked when metrics are read.
     pub fn seconds(
         &self,
         name: &'static str,
         description: &'static str,
-        read: impl Fn() -> Duration + Send + Sync + 'static,
+        read: impl Fn() -> Option<Duration> + Send + Sync + 'static,
     ) {
         self.meter
             .f64_observable_gauge(name)
             .with_unit("s")
             .with_description(description)
-            .with_callback(move |observer| observer.observe(read().as_secs_f64(), &[]))
+            .with_callback(move |observer| {
+                if let Some(span) = read() {
+                    observer.observe(span.as_secs_f64(), &[]);
+                }
+            })
             .build();
     }
 

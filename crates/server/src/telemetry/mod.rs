@@ -4,6 +4,7 @@
 //! * Neither logs nor traces hold a body, an address, metadata, or what a panic says: it may quote any of them.
 //! * Traces are made only where somebody collects them.
 
+pub(crate) mod cache;
 pub(crate) mod delivery;
 pub mod metrics;
 pub mod trace;

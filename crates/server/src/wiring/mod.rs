@@ -1,16 +1,19 @@
 //! Everything is put together here, and only here: database, app, services, ports, and the order of their start and end.
 
+mod cache;
 mod database;
 mod delivery;
 mod routes;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use hyper_util::service::TowerToHyperService;
+use parlance_app::cache::CacheDesk;
 use parlance_app::delivery::Pace;
 use parlance_app::{App, Environment};
 use parlance_storage::{Database, StorageError};
@@ -30,6 +33,8 @@ use crate::readiness::{Readiness, tell};
 use crate::services::NAMES;
 use crate::shutdown::{self, Shutdown, Trigger};
 use crate::telemetry::metrics::Metrics;
+
+use cache::Caching;
 
 pub use database::migrate;
 
@@ -60,6 +65,24 @@ pub enum StartError {
         .0.join(", ")
     )]
     Migrations(Vec<String>),
+    /// How Redis is reached.
+    #[error("Redis: {0}")]
+    Redis(#[source] parlance_cache::redis::BadSettings),
+    /// The lock beside the database.
+    #[error("DATABASE_URL: {}: cannot be locked: {source}", path.display())]
+    Lock {
+        /// Where it lies.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Another process serves from its memory what it has read from this database.
+    #[error(
+        "DATABASE_URL: sqlite://{}: another process uses it, and caches in its memory: it would not hear of what this one writes; \
+         stop it, or set CACHE_BACKEND=off for both",
+        .0.display()
+    )]
+    InUse(PathBuf),
     /// The contract that is compiled in cannot be served.
     #[error("the contract cannot be read: {0}")]
     Contract(String),
@@ -75,6 +98,7 @@ pub struct Running {
     /// Where health and metrics are served.
     pub http: SocketAddr,
     app: Arc<App>,
+    caching: Caching,
     health: HealthReporter,
     json_calls: Calls,
     grpc_trigger: Trigger,
@@ -96,6 +120,14 @@ impl std::fmt::Debug for Running {
 
 /// Starts everything; returns when both ports are served.
 pub async fn start(settings: &Settings) -> Result<Running, StartError> {
+    start_with(settings, |shared| shared).await
+}
+
+/// The same, with something put before what instances share: a test may look at it, or hurt it.
+pub async fn start_with(
+    settings: &Settings,
+    decorate: impl FnOnce(parlance_cache::Shared) -> parlance_cache::Shared,
+) -> Result<Running, StartError> {
     for warning in settings.warnings() {
         tracing::warn!("{warning}");
     }
@@ -104,16 +136,15 @@ pub async fn start(settings: &Settings) -> Result<Running, StartError> {
     let http = Port::reserve("HTTP_LISTEN", settings.http_listen)?;
     let (grpc_address, http_address) = (grpc.address, http.address);
 
-    let database = database::open(settings).await?;
-    let env = Environment::system();
-    let cache = parlance_app::cache::none(&database, &env);
-    let app = App::new(database.clone(), cache, app_settings(settings), env);
-    tokio::spawn(Arc::clone(&app).run_janitor());
-
-    let metrics = Arc::new(Metrics::new(&settings.service_name)?);
+    let Core {
+        database,
+        app,
+        caching,
+        desk,
+        metrics,
+    } = core(settings, decorate).await?;
     let (grpc_open, http_open) = (OpenConnections::default(), OpenConnections::default());
     metrics.count_connections(grpc_open.clone(), http_open.clone());
-    metrics.count_database(database.clone());
 
     let (grpc_trigger, grpc_shutdown) = shutdown::channel();
     let (http_trigger, http_shutdown) = shutdown::channel();
@@ -127,20 +158,13 @@ pub async fn start(settings: &Settings) -> Result<Running, StartError> {
     let routes = routes::all(
         &app,
         &deliveries.simulator,
+        &desk,
         health_service,
         settings,
         &grpc_shutdown,
     )
     .map_err(StartError::Contract)?;
-    let rpc = metrics.rpc();
-    let methods = routes::methods(&rpc).map_err(|error| StartError::Contract(error.to_string()))?;
-    let shared = Shared::new(
-        methods,
-        rpc,
-        grpc_shutdown.clone(),
-        settings.otlp_endpoint.is_some(),
-    );
-    let edge = Edge::new(routes, shared, settings.web_origins.clone());
+    let edge = edge(settings, routes, &metrics, &grpc_shutdown)?;
     let json = json(settings, edge.rpc())?;
     let json_calls = json.calls();
     let options = Options::grpc(
@@ -167,6 +191,7 @@ pub async fn start(settings: &Settings) -> Result<Running, StartError> {
         grpc: grpc_address,
         http: http_address,
         app,
+        caching,
         health,
         json_calls,
         grpc_trigger,
@@ -178,10 +203,64 @@ pub async fn start(settings: &Settings) -> Result<Running, StartError> {
     })
 }
 
+/// The service without its ports.
+struct Core {
+    database: Database,
+    app: Arc<App>,
+    caching: Caching,
+    desk: Arc<CacheDesk>,
+    metrics: Arc<Metrics>,
+}
+
+async fn core(
+    settings: &Settings,
+    decorate: impl FnOnce(parlance_cache::Shared) -> parlance_cache::Shared,
+) -> Result<Core, StartError> {
+    let database = database::open(settings).await?;
+    let env = Environment::system();
+    let caching = cache::open(settings, &database, &env, decorate)?;
+    let app = App::new(
+        database.clone(),
+        Arc::clone(&caching.cache),
+        app_settings(settings),
+        env,
+    );
+    tokio::spawn(Arc::clone(&app).run_janitor());
+    let metrics = Arc::new(Metrics::new(&settings.service_name)?);
+    metrics.count_database(database.clone());
+    // Before anybody is let in: from here on the others know that this instance writes.
+    let desk = caching.start(&app, settings, &metrics).await;
+    Ok(Core {
+        database,
+        app,
+        caching,
+        desk,
+        metrics,
+    })
+}
+
+fn edge(
+    settings: &Settings,
+    routes: Routes,
+    metrics: &Metrics,
+    shutdown: &Shutdown,
+) -> Result<Edge<Routes>, StartError> {
+    let rpc = metrics.rpc();
+    let methods = routes::methods(&rpc).map_err(|error| StartError::Contract(error.to_string()))?;
+    let traced = settings.otlp_endpoint.is_some();
+    let shared = Shared::new(methods, rpc, shutdown.clone(), traced);
+    Ok(Edge::new(routes, shared, settings.web_origins.clone()))
+}
+
 /// Health and metrics end after the calls, so that both can be watched to the end; they need not wait for anybody.
 const HTTP_DRAIN: Duration = Duration::from_millis(500);
 
 impl Running {
+    /// Where values are cached.
+    pub fn cache(&self) -> &'static str {
+        self.caching.cache.backend().as_str()
+    }
+
     /// Serves until a signal comes and everything has ended.
     pub async fn until_stopped(self, mut signals: mpsc::Receiver<()>) -> Ending {
         let before = async {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use parlance_app::App;
+use parlance_app::cache::CacheDesk;
 use parlance_providers::simulator::Simulator;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
@@ -35,6 +36,7 @@ pub(super) fn methods(metrics: &RpcMetrics) -> Result<Methods, prost::DecodeErro
 pub(super) fn all(
     app: &Arc<App>,
     simulator: &Arc<Simulator>,
+    desk: &Arc<CacheDesk>,
     health: HealthServer<impl Health>,
     settings: &Settings,
     shutdown: &Shutdown,
@@ -43,6 +45,7 @@ pub(super) fn all(
         Routes::new(health),
         app,
         simulator,
+        desk,
         settings.max_request_bytes,
     );
     let routes = if settings.reflection {

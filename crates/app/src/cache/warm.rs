@@ -1,0 +1,157 @@
+//! Reading what will be asked for, before it is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use parlance_domain::{ConversationId, MessageId, Owner};
+use parlance_storage::db::conversation::{ConversationFilter, place};
+use parlance_storage::db::message::MessageRange;
+
+use super::admin::CacheDesk;
+use super::codec::NEWEST;
+use super::read::NewestOf;
+use crate::App;
+use crate::error::{Error, Result};
+
+/// So many conversations are read side by side: others want the database, too.
+const AT_ONCE: usize = 4;
+/// Of a user.
+const MOST_OF_A_USER: usize = 100;
+/// Conversations are listed in steps of this.
+const PAGE: usize = 200;
+
+/// What is to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Warm {
+    /// The most recently active conversations of this user, up to 100.
+    User(String),
+    /// These.
+    Conversations(Vec<ConversationId>),
+    /// So many of the owner's, the most recently active.
+    Hottest(usize),
+}
+
+/// What was read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Warmed {
+    /// Conversations.
+    pub conversations: u64,
+    /// Their newest messages.
+    pub messages: u64,
+}
+
+impl CacheDesk {
+    /// Reads conversations of the owner as a client would, so that the next reads are hits.
+    pub async fn warm(&self, owner: &Owner, what: Warm) -> Result<Warmed> {
+        self.check_on()?;
+        let wanted = match what {
+            Warm::Conversations(ids) => ids,
+            Warm::User(user) => {
+                let filter = ConversationFilter {
+                    user: Some(user),
+                    ..ConversationFilter::default()
+                };
+                self.app.latest(owner, &filter, MOST_OF_A_USER).await?
+            }
+            Warm::Hottest(most) => {
+                let filter = ConversationFilter::default();
+                self.app.latest(owner, &filter, most).await?
+            }
+        };
+        let wanted = wanted.into_iter().map(|id| (owner.clone(), id));
+        self.app.warm(wanted.collect()).await
+    }
+
+    /// After the start: what was active lately, of whichever owner.
+    pub async fn warm_lately_active(self: Arc<Self>, most: usize) {
+        if most == 0 || self.check_on().is_err() {
+            return;
+        }
+        let warmed = match self.app.db.lately_active(most).await {
+            Ok(wanted) => self.app.warm(wanted).await,
+            Err(error) => Err(error.into()),
+        };
+        match warmed {
+            Ok(Warmed {
+                conversations,
+                messages,
+            }) => tracing::info!(conversations, messages, "the cache is warm"),
+            Err(error) => tracing::warn!(%error, "the cache could not be warmed"),
+        }
+    }
+}
+
+impl App {
+    /// The most recently active conversations of the owner.
+    async fn latest(
+        &self,
+        owner: &Owner,
+        filter: &ConversationFilter,
+        most: usize,
+    ) -> Result<Vec<ConversationId>> {
+        let mut ids = Vec::new();
+        let mut beyond = None;
+        while ids.len() < most {
+            let wanted = PAGE.min(most - ids.len());
+            let limit = i64::try_from(wanted).unwrap_or(i64::MAX);
+            let page = self.db.conversations(owner, filter, beyond, limit).await?;
+            ids.extend(page.iter().map(|conversation| conversation.id));
+            beyond = page.last().map(place);
+            if page.len() < wanted {
+                break;
+            }
+        }
+        Ok(ids)
+    }
+
+    async fn warm(&self, wanted: Vec<(Owner, ConversationId)>) -> Result<Warmed> {
+        let (conversations, messages) = (AtomicU64::new(0), AtomicU64::new(0));
+        stream::iter(wanted.into_iter().map(Ok::<_, Error>))
+            .try_for_each_concurrent(AT_ONCE, async |(owner, id)| {
+                if let Some(read) = self.warm_one(&owner, id).await? {
+                    conversations.fetch_add(1, Ordering::Relaxed);
+                    messages.fetch_add(read, Ordering::Relaxed);
+                }
+                Ok(())
+            })
+            .await?;
+        Ok(Warmed {
+            conversations: conversations.into_inner(),
+            messages: messages.into_inner(),
+        })
+    }
+
+    /// How many messages were read; nothing if there is no such conversation.
+    async fn warm_one(&self, owner: &Owner, id: ConversationId) -> Result<Option<u64>> {
+        if self.find_conversation(owner, id, None).await?.is_none() {
+            return Ok(None);
+        }
+        let ids = self.newest_ids(owner, id).await?;
+        let read = stream::iter(&ids)
+            .then(|id| self.find_message(owner, *id, None))
+            .try_fold(0, |read, found| {
+                std::future::ready(Ok(read + u64::from(found.is_some())))
+            });
+        read.await.map(Some)
+    }
+
+    async fn newest_ids(&self, owner: &Owner, id: ConversationId) -> Result<Vec<MessageId>> {
+        let newest = self.find_newest(owner, id, None).await?;
+        let messages = match newest.map(|read| read.value) {
+            None => Vec::new(),
+            Some(NewestOf::Messages(newest)) => newest.messages,
+            // As the transport answers, which only the transport can read.
+            Some(NewestOf::Held(_)) => {
+                let range = MessageRange {
+                    above: 0,
+                    below: None,
+                    oldest_first: false,
+                };
+                let limit = i64::try_from(NEWEST).unwrap_or(i64::MAX);
+                self.db.message_page(owner, id, range, limit).await?
+            }
+        };
+        Ok(messages.into_iter().map(|message| message.id).collect())
+    }
+}

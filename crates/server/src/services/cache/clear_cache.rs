@@ -1,0 +1,20 @@
+//! `ClearCache`.
+
+use parlance_app::Result;
+use parlance_app::cache::CacheDesk;
+use parlance_proto::v1;
+use tonic::{Request, Response};
+
+use crate::convert;
+use crate::services::who;
+
+pub(super) async fn handle(
+    desk: &CacheDesk,
+    request: Request<v1::ClearCacheRequest>,
+) -> Result<Response<v1::ClearCacheResponse>> {
+    let (_owner, v1::ClearCacheRequest {}) = who::split(request)?;
+    let gone = desk.clear().await?;
+    Ok(Response::new(v1::ClearCacheResponse {
+        cleared: convert::cache::count(gone),
+    }))
+}

@@ -1,0 +1,19 @@
+//! `GetCacheInfo`.
+
+use parlance_app::Result;
+use parlance_app::cache::CacheDesk;
+use parlance_proto::v1;
+use tonic::{Request, Response};
+
+use crate::convert;
+use crate::services::who;
+
+pub(super) async fn handle(
+    desk: &CacheDesk,
+    request: Request<v1::GetCacheInfoRequest>,
+) -> Result<Response<v1::GetCacheInfoResponse>> {
+    let (_owner, v1::GetCacheInfoRequest {}) = who::split(request)?;
+    Ok(Response::new(convert::cache::info_to_proto(
+        desk.info().await,
+    )))
+}

@@ -1,0 +1,17 @@
+//! `GetCacheStats`.
+
+use parlance_app::Result;
+use parlance_app::cache::CacheDesk;
+use parlance_proto::v1;
+use tonic::{Request, Response};
+
+use crate::convert;
+use crate::services::who;
+
+pub(super) fn handle(
+    desk: &CacheDesk,
+    request: Request<v1::GetCacheStatsRequest>,
+) -> Result<Response<v1::GetCacheStatsResponse>> {
+    let (_owner, v1::GetCacheStatsRequest {}) = who::split(request)?;
+    Ok(Response::new(convert::cache::stats_to_proto(desk.stats())))
+}

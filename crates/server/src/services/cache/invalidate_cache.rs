@@ -1,0 +1,21 @@
+//! `InvalidateCache`.
+
+use parlance_app::Result;
+use parlance_app::cache::CacheDesk;
+use parlance_proto::v1;
+use tonic::{Request, Response};
+
+use crate::convert;
+use crate::services::who;
+
+pub(super) async fn handle(
+    desk: &CacheDesk,
+    request: Request<v1::InvalidateCacheRequest>,
+) -> Result<Response<v1::InvalidateCacheResponse>> {
+    let (_owner, request) = who::split(request)?;
+    let what = convert::cache::invalidation(request)?;
+    let gone = desk.invalidate(what).await?;
+    Ok(Response::new(v1::InvalidateCacheResponse {
+        invalidated: convert::cache::count(gone),
+    }))
+}

@@ -1,0 +1,19 @@
+//! `WarmCache`.
+
+use parlance_app::Result;
+use parlance_app::cache::CacheDesk;
+use parlance_proto::v1;
+use tonic::{Request, Response};
+
+use crate::convert;
+use crate::services::who;
+
+pub(super) async fn handle(
+    desk: &CacheDesk,
+    request: Request<v1::WarmCacheRequest>,
+) -> Result<Response<v1::WarmCacheResponse>> {
+    let (owner, request) = who::split(request)?;
+    let what = convert::cache::warm(request)?;
+    let warmed = desk.warm(&owner, what).await?;
+    Ok(Response::new(convert::cache::warmed_to_proto(warmed)))
+}

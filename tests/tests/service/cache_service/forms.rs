@@ -1,0 +1,206 @@
+//! What is told of each form of the cache, and who may have which.
+
+use parlance_testkit::{Builder, Parlance, RedisCluster, SqliteFile};
+use parlance_tests::make;
+use parlance_tests::raw::get;
+use tonic::Code;
+
+use super::*;
+
+#[tokio::test]
+async fn in_memory_hits_and_misses_are_counted() {
+    let (_service, t) = in_memory().await;
+    let told = info(&t).await;
+    assert_eq!(
+        (
+            told.backend.as_str(),
+            told.gate.as_str(),
+            told.breaker.as_str()
+        ),
+        ("memory", "none", "")
+    );
+    assert!(
+        told.guarantee.contains("this instance alone"),
+        "{}",
+        told.guarantee
+    );
+    assert_eq!(told.drained_ago, None);
+
+    let (message, _) = talk(&t).await;
+    t.message(&message).await;
+    for _ in 0..3 {
+        t.message(&message).await;
+    }
+    let counted = stats(&t, "memory", "message").await;
+    assert_eq!((counted.hits, counted.misses, counted.errors), (3, 1, 0));
+    assert!(
+        (counted.hit_rate - 0.75).abs() < 1e-9,
+        "{}",
+        counted.hit_rate
+    );
+    assert_eq!(
+        (counted.entries, counted.fills, counted.evictions),
+        (1, 1, 0)
+    );
+    assert!(counted.bytes > 0);
+    t.ok(make::report(&message, v1::MessageStatus::Read)).await;
+    let counted = stats(&t, "memory", "message").await;
+    assert_eq!((counted.entries, counted.invalidations), (0, 1));
+
+    let metrics = get(&format!("{}/metrics", t.http_url())).await.text();
+    for line in [
+        r#"cache_operations_total{kind="message",operation="get",result="hit",tier="memory"} 3"#,
+        r#"cache_operations_total{kind="message",operation="get",result="miss",tier="memory"} 1"#,
+        r#"cache_operations_total{kind="message",operation="invalidate",result="ok",tier="memory"} 1"#,
+        r#"parlance_cache_get_seconds_count{kind="message",result="hit",tier="memory"} 3"#,
+        r#"parlance_cache_info{backend="memory"} 1"#,
+        "parlance_cache_audit_violations_total 0",
+    ] {
+        assert!(
+            metrics.lines().any(|found| found == line),
+            "no {line} in\n{metrics}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_redis_all_of_it_is_told() {
+    let Twins {
+        a,
+        redis: _redis,
+        services: _services,
+        ..
+    } = twins("hybrid").await;
+    let told = info(&a).await;
+    assert_eq!(
+        (told.backend.as_str(), told.backend_note.as_str()),
+        ("hybrid", "")
+    );
+    assert_eq!(
+        (told.gate.as_str(), told.breaker.as_str()),
+        ("open", "closed")
+    );
+    assert!(told.redis_reachable && told.epoch > 0);
+    assert!(told.redis.is_some_and(|redis| redis.used_bytes > 0));
+    assert!(told.drained_ago.is_some_and(|ago| ago.seconds == 0));
+    eventually(SOON, async || info(&a).await.tracking_live.then_some(())).await;
+
+    let (message, _) = talk(&a).await;
+    until_from(&a, make::get_message(&message), "memory").await;
+    let (near, far) = (
+        stats(&a, "memory", "message").await,
+        stats(&a, "redis", "message").await,
+    );
+    assert!(near.hits >= 1 && near.entries == 1, "{near:?}");
+    assert!(
+        far.hits >= 1 && far.misses >= 1 && far.fills == 1,
+        "{far:?}"
+    );
+    let tiers = a.ok(v1::GetCacheStatsRequest {}).await.tiers;
+    assert!(
+        !tiers
+            .iter()
+            .any(|s| s.tier == "memory" && s.kind == "messages"),
+        "lists are not copied"
+    );
+}
+
+#[tokio::test]
+async fn off_says_so() {
+    let service = Service::start_with(Kind::Sqlite, |b| b.env("CACHE_BACKEND", "off")).await;
+    let t = Caller::at(&service);
+    let told = info(&t).await;
+    assert_eq!((told.backend.as_str(), told.gate.as_str()), ("off", "none"));
+    assert!(
+        told.guarantee.contains("nothing is cached"),
+        "{}",
+        told.guarantee
+    );
+    assert!(t.ok(v1::GetCacheStatsRequest {}).await.tiers.is_empty());
+    let (message, _) = talk(&t).await;
+    for _ in 0..2 {
+        assert_eq!(source(&t, make::get_message(&message)).await, "database");
+    }
+    let why = (Code::FailedPrecondition, "CACHE_OFF");
+    assert_eq!(t.refused(of_pattern("*")).await.why(), why);
+    assert_eq!(t.refused(v1::ClearCacheRequest {}).await.why(), why);
+    let warm = v1::WarmCacheRequest {
+        hottest: 1,
+        ..Default::default()
+    };
+    assert_eq!(t.refused(warm).await.why(), why);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_cluster_nothing_is_copied() {
+    let cluster = RedisCluster::start().await;
+    let service = Service::start_with(Kind::Postgres, |builder| {
+        let builder = builder.env("REDIS_CLUSTER_URLS", cluster.urls().join(","));
+        builder.env("CACHE_BACKEND", "hybrid")
+    })
+    .await;
+    let t = Caller::at(&service);
+    let told = info(&t).await;
+    assert_eq!(told.backend, "redis");
+    assert!(
+        told.backend_note.contains("Redis Cluster"),
+        "{}",
+        told.backend_note
+    );
+    let (message, _) = talk(&t).await;
+    until_from(&t, make::get_message(&message), "redis").await;
+    assert_eq!(t.ok(v1::ClearCacheRequest {}).await.cleared, 1);
+    assert_eq!(source(&t, make::get_message(&message)).await, "database");
+}
+
+/// A service over this file, with this backend.
+fn over(file: &SqliteFile, backend: &str) -> Builder {
+    Parlance::builder()
+        .database_url(file.url())
+        .env("CACHE_BACKEND", backend)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beside_a_cache_in_memory_nobody_else_starts() {
+    let file = SqliteFile::new();
+    let first = over(&file, "memory").start().await;
+    for backend in ["memory", "off", ""] {
+        let second = over(&file, backend).run(["serve"], SOON).await;
+        assert_eq!(second.status.code(), Some(1), "{backend}: {second:?}");
+        assert!(
+            second
+                .stderr
+                .contains("would not hear of what this one writes"),
+            "{second:?}"
+        );
+    }
+    // However it ends, the next may begin.
+    first.kill9();
+    first.wait(SOON).await;
+    over(&file, "memory").start().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beside_others_a_cache_in_memory_is_off() {
+    let file = SqliteFile::new();
+    let _first = over(&file, "off").start().await;
+    let service = Service::over(&file.url(), |builder| {
+        builder.env("CACHE_BACKEND", "memory")
+    })
+    .await;
+    let t = Caller::at(&service);
+    let told = info(&t).await;
+    assert_eq!(told.backend, "off");
+    assert!(
+        told.backend_note.contains("another process"),
+        "{}",
+        told.backend_note
+    );
+    assert!(
+        service
+            .logs()
+            .contains("another process uses this database")
+    );
+    let (message, _) = talk(&t).await;
+    assert_eq!(source(&t, make::get_message(&message)).await, "database");
+}

@@ -1,0 +1,114 @@
+//! `CacheService`: what is told of the cache, and what it can be made to do, in each of its forms.
+
+mod audit;
+mod forms;
+mod making_go;
+mod warming;
+
+use std::process::Command;
+
+use parlance_proto::v1;
+use parlance_testkit::{Postgres, Redis, eventually};
+use parlance_tests::make;
+use parlance_tests::{Caller, Kind, Rpc, SOON, Service};
+use tonic::Request;
+
+/// Where the answer was found.
+async fn source<R: Rpc>(t: &Caller, request: R) -> String {
+    let response = t.ask_with(Request::new(request)).await.expect("an answer");
+    let source = response.metadata().get("x-parlance-cache");
+    source
+        .expect("a source")
+        .to_str()
+        .expect("a word")
+        .to_owned()
+}
+
+/// Reads until this tier answers: values are put there behind the answer that brought them.
+async fn until_from<R: Rpc>(t: &Caller, request: R, tier: &str) {
+    eventually(SOON, async || {
+        (source(t, request.clone()).await == tier).then_some(())
+    })
+    .await;
+}
+
+async fn info(t: &Caller) -> v1::GetCacheInfoResponse {
+    t.ok(v1::GetCacheInfoRequest {}).await
+}
+
+async fn stats(t: &Caller, tier: &str, kind: &str) -> v1::CacheTierStats {
+    let all = t.ok(v1::GetCacheStatsRequest {}).await.tiers;
+    let found: Vec<_> = all
+        .iter()
+        .filter(|s| s.tier == tier && s.kind == kind)
+        .collect();
+    let [one] = found[..] else {
+        panic!("{kind} in {tier} stands {} times in {all:?}", found.len())
+    };
+    one.clone()
+}
+
+fn of_keys(keys: &[String]) -> v1::InvalidateCacheRequest {
+    v1::InvalidateCacheRequest {
+        keys: keys.to_vec(),
+        ..Default::default()
+    }
+}
+
+fn of_pattern(pattern: &str) -> v1::InvalidateCacheRequest {
+    v1::InvalidateCacheRequest {
+        pattern: pattern.to_owned(),
+        ..Default::default()
+    }
+}
+
+/// With its cache in its memory, and nobody else who asks.
+async fn in_memory() -> (Service, Caller) {
+    let service = Service::start(Kind::Sqlite).await;
+    let caller = Caller::at(&service);
+    (service, caller)
+}
+
+/// Two over one Postgres and one Redis.
+struct Twins {
+    a: Caller,
+    b: Caller,
+    redis: Redis,
+    services: [Service; 2],
+}
+
+async fn twins(backend: &str) -> Twins {
+    let redis = Redis::start();
+    let database = Postgres::shared().create_database().await;
+    let start = async || {
+        Service::over(&database.url, |builder| {
+            let builder = builder.redis_url(redis.url()).env("CACHE_BACKEND", backend);
+            builder.env("CACHE_AUDIT_INTERVAL", "1")
+        })
+        .await
+    };
+    let (a, b) = tokio::join!(start(), start());
+    Twins {
+        a: Caller::as_owner(&a, "acme"),
+        b: Caller::as_owner(&b, "acme"),
+        redis,
+        services: [a, b],
+    }
+}
+
+/// A command of Redis.
+fn redis(redis: &Redis, words: &[&str]) -> String {
+    let done = Command::new("redis-cli")
+        .args(["-u", redis.url()])
+        .args(words)
+        .output()
+        .expect("redis-cli, which comes with Redis");
+    assert!(done.status.success(), "{words:?}: {done:?}");
+    String::from_utf8_lossy(&done.stdout).trim_end().to_owned()
+}
+
+/// A chat with one message: its id and that of its conversation.
+async fn talk(t: &Caller) -> (String, String) {
+    let message = t.ok(make::chat("", "hello")).await;
+    (message.id, message.conversation_id)
+}

@@ -1,0 +1,135 @@
+//! `WarmCache`, and `CACHE_WARM_ON_START`.
+
+use parlance_tests::make;
+
+use super::*;
+
+async fn is_warm(t: &Caller, (message, conversation): &(String, String), tier: &str) {
+    until_from(t, make::get_message(message), tier).await;
+    until_from(t, make::get_conversation(conversation), tier).await;
+    until_from(t, make::list(conversation), tier).await;
+}
+
+/// Of one message, in the name of a user.
+async fn talk_of(t: &Caller, user: &str) -> (String, String) {
+    let send = v1::SendMessageRequest {
+        user: user.to_owned(),
+        ..make::chat("", "hello")
+    };
+    let message = t.ok(send).await;
+    (message.id, message.conversation_id)
+}
+
+/// How often a database was asked.
+async fn misses(t: &Caller) -> i64 {
+    let mut all = 0;
+    for kind in ["message", "conversation", "messages"] {
+        all += stats(t, "memory", kind).await.misses;
+    }
+    all
+}
+
+#[tokio::test]
+async fn what_is_warm_is_a_hit_at_once() {
+    let (_service, t) = in_memory().await;
+    let talks = [
+        talk_of(&t, "ana").await,
+        talk_of(&t, "ben").await,
+        talk_of(&t, "ana").await,
+    ];
+    let cold = async || {
+        t.ok(v1::ClearCacheRequest {}).await;
+    };
+    let warmed = async |what: v1::WarmCacheRequest| {
+        let v1::WarmCacheResponse {
+            warmed,
+            warmed_messages,
+        } = t.ok(what).await;
+        (warmed, warmed_messages)
+    };
+    let user = v1::WarmCacheRequest {
+        user: "ana".to_owned(),
+        ..Default::default()
+    };
+    let hottest = v1::WarmCacheRequest {
+        hottest: 1,
+        ..Default::default()
+    };
+    let named = v1::WarmCacheRequest {
+        conversation_ids: vec![
+            talks[1].1.clone(),
+            "0190f5fe-7c00-7a00-b000-000000000000".to_owned(),
+        ],
+        ..Default::default()
+    };
+    for (what, expected, warm) in [
+        (user, (2, 2), &talks[0]),
+        (hottest, (1, 1), &talks[2]),
+        (named, (1, 1), &talks[1]),
+    ] {
+        cold().await;
+        assert_eq!(warmed(what.clone()).await, expected, "{what:?}");
+        let before = misses(&t).await;
+        assert_eq!(
+            source(&t, make::get_message(&warm.0)).await,
+            "memory",
+            "{what:?}"
+        );
+        assert_eq!(
+            source(&t, make::get_conversation(&warm.1)).await,
+            "memory",
+            "{what:?}"
+        );
+        assert_eq!(source(&t, make::list(&warm.1)).await, "memory", "{what:?}");
+        assert_eq!(misses(&t).await, before);
+        // Twice is as good as once.
+        assert_eq!(warmed(what).await, expected);
+    }
+    cold().await;
+    let everybody = v1::WarmCacheRequest {
+        hottest: 1_000,
+        ..Default::default()
+    };
+    let theirs = t.other().ok(everybody).await;
+    assert_eq!(
+        (theirs.warmed, theirs.warmed_messages),
+        (0, 0),
+        "another owner has none of it"
+    );
+}
+
+#[tokio::test]
+async fn a_start_may_warm_what_was_active_lately() {
+    let mut service =
+        Service::start_with(Kind::Sqlite, |b| b.env("CACHE_WARM_ON_START", "10")).await;
+    let t = Caller::as_owner(&service, "acme");
+    let talk = talk(&t).await;
+    service.terminate();
+    service.wait(SOON).await;
+    service.start_again().await;
+    let t = Caller::as_owner(&service, "acme");
+    eventually(SOON, async || {
+        let entries = stats(&t, "memory", "message").await.entries;
+        (entries == 1 && stats(&t, "memory", "messages").await.entries == 1).then_some(())
+    })
+    .await;
+    assert_eq!(source(&t, make::get_message(&talk.0)).await, "memory");
+    is_warm(&t, &talk, "memory").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_instance_warms_is_warm_for_all() {
+    let Twins {
+        a,
+        b,
+        redis: _redis,
+        services: _services,
+    } = twins("redis").await;
+    let talk = talk(&a).await;
+    let what = v1::WarmCacheRequest {
+        hottest: 7,
+        ..Default::default()
+    };
+    assert_eq!(a.ok(what).await.warmed, 1);
+    is_warm(&b, &talk, "redis").await;
+}
