@@ -10,7 +10,7 @@ BUF_VERSION := 1.75.0
 BUF_FOLDER := target/tools/buf-$(BUF_VERSION)
 BUF := $(BUF_FOLDER)/node_modules/.bin/buf
 
-.PHONY: help build run test torture lint fmt bench deny picture proto-baseline clean
+.PHONY: help build run demo test torture lint fmt bench deny picture proto-baseline clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -20,6 +20,9 @@ build: ## build the release binary, target/release/parlance
 
 run: ## start the service: a database in ./data, simulated providers, nothing leaves this machine
 	cargo run --locked --bin parlance -- serve
+
+demo: ## show the cache of a running service at work: misses, hits and how much faster they are (PARLANCE_SERVER=http://host:port)
+	cargo run --locked --bin parlance -- demo
 
 test: ## run every test, with throw-away Postgres and Redis servers
 	scripts/ensure-services.sh

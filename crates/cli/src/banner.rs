@@ -9,7 +9,7 @@ pub(crate) fn ports(grpc: SocketAddr, http: SocketAddr) -> String {
 }
 
 /// A few lines for people. `program` is what was typed to start this one.
-pub(crate) fn text(grpc: SocketAddr, http: SocketAddr, program: &str) -> String {
+pub(crate) fn text(grpc: SocketAddr, http: SocketAddr, cache: &str, program: &str) -> String {
     let program = quoted(program);
     let (near_grpc, near_http) = (reachable(grpc), reachable(http));
     format!(
@@ -17,6 +17,7 @@ pub(crate) fn text(grpc: SocketAddr, http: SocketAddr, program: &str) -> String 
   gRPC   {grpc}
   HTTP   {http}  (JSON, /healthz, /readyz, /metrics)
   page   http://{near_http}/
+  cache  {cache}
 Providers are simulated: no message leaves this machine.
 
 Try it:
@@ -83,7 +84,7 @@ mod tests {
     #[test]
     fn people_get_three_commands_for_the_ports_that_are_served() {
         let (grpc, http) = addresses("127.0.0.1");
-        let text = text(grpc, http, "parlance");
+        let text = text(grpc, http, "memory", "parlance");
         let [send, watch, curl] = commands(&text)[..] else {
             panic!("{text}")
         };
@@ -91,6 +92,7 @@ mod tests {
         assert!(watch.starts_with("  parlance watch --server http://127.0.0.1:50051 "));
         assert!(curl.starts_with("  curl -s http://127.0.0.1:8080/parlance.v1."));
         assert!(text.contains("no message leaves this machine"));
+        assert!(text.contains("  cache  memory\n"));
         assert!(text.contains("  http://127.0.0.1:8080/\n"));
     }
 
@@ -98,7 +100,7 @@ mod tests {
     fn commands_work_where_all_addresses_are_served() {
         for (all, one) in [("0.0.0.0", "127.0.0.1"), ("[::]", "[::1]")] {
             let (grpc, http) = addresses(all);
-            let text = text(grpc, http, "parlance");
+            let text = text(grpc, http, "memory", "parlance");
             assert!(text.contains(&format!("gRPC   {all}:50051")), "{text}");
             let near = format!("http://{one}:");
             assert!(

@@ -35,6 +35,16 @@ pub(crate) enum Failure {
     NotFound { id: String },
     #[error("{0}")]
     NotDelivered(String),
+    #[error(
+        "the cache of this service is off: every read asks the database{}; start it with CACHE_BACKEND=memory, or with \
+         REDIS_URL",
+        if .0.is_empty() { String::new() } else { format!(" ({})", .0) }
+    )]
+    CacheOff(String),
+    #[error(
+        "the cache did not answer once; `curl .../parlance.v1.CacheService/GetCacheInfo` says why"
+    )]
+    NotCached,
     #[error("a reply cannot be shown as JSON: {0}")]
     Json(String),
 }
@@ -51,6 +61,8 @@ impl Failure {
             | Self::Refused(_)
             | Self::NotFound { .. }
             | Self::NotDelivered(_)
+            | Self::CacheOff(_)
+            | Self::NotCached
             | Self::Json(_) => ExitCode::FAILURE,
         }
     }

@@ -77,7 +77,12 @@ async fn serve(
     } else {
         let exe = std::env::current_exe().ok();
         let program = banner::program(std::env::args_os().next(), exe.as_deref());
-        output.line(banner::text(running.grpc, running.http, &program));
+        output.line(banner::text(
+            running.grpc,
+            running.http,
+            running.cache(),
+            &program,
+        ));
     }
     let ending = running.until_stopped(signals).await;
     if ending != Ending::Forced {

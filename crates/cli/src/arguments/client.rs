@@ -136,3 +136,12 @@ pub(crate) struct Watch {
     #[command(flatten)]
     pub(crate) caller: Caller,
 }
+
+/// Show the cache at work: what a read costs before and after it, and after a change.
+///
+/// Makes a chat of one message, reads it and its conversation, changes both, and deletes them.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    #[command(flatten)]
+    pub(crate) caller: Caller,
+}

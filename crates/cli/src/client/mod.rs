@@ -2,6 +2,7 @@
 //!
 //! To add one: its arguments, a module with `run`, and its line here.
 
+mod demo;
 mod follow;
 mod get;
 mod list;
@@ -13,7 +14,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-use crate::arguments::{Caller, Get, List, Reply, Send, Watch};
+use crate::arguments::{Caller, Demo, Get, List, Reply, Send, Watch};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::show::Screen;
@@ -46,6 +47,12 @@ pub(crate) fn list(arguments: &List, output: &mut Output) -> Result<ExitCode, Fa
 pub(crate) fn watch(arguments: &Watch, output: &mut Output) -> Result<ExitCode, Failure> {
     ask(&arguments.caller, output, async |service, screen| {
         watch::run(arguments, service, screen).await
+    })
+}
+
+pub(crate) fn demo(arguments: &Demo, output: &mut Output) -> Result<ExitCode, Failure> {
+    ask(&arguments.caller, output, async |service, screen| {
+        demo::run(arguments, service, screen).await
     })
 }
 

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use parlance_proto::v1::cache_service_client::CacheServiceClient;
 use parlance_proto::v1::conversation_service_client::ConversationServiceClient;
 use parlance_proto::v1::event_service_client::EventServiceClient;
 use parlance_proto::v1::message_service_client::MessageServiceClient;
@@ -61,6 +62,10 @@ impl Service {
 
     pub(super) fn simulator(&self) -> SimulatorServiceClient<Channel> {
         SimulatorServiceClient::new(self.channel.clone())
+    }
+
+    pub(super) fn cache(&self) -> CacheServiceClient<Channel> {
+        CacheServiceClient::new(self.channel.clone())
     }
 
     /// A request that is answered soon or never.

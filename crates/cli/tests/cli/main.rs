@@ -6,6 +6,7 @@
     reason = "a panic with its place is how a test fails, also in what the tests share"
 )]
 
+mod demo;
 mod harness;
 mod listing;
 mod refusing;

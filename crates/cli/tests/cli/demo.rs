@@ -1,0 +1,55 @@
+//! `demo`.
+
+use crate::harness::{ephemeral, objects, program, text, typed, typed_at};
+
+#[tokio::test]
+async fn each_step_is_shown_with_where_its_answer_was() {
+    let service = ephemeral().await;
+    let printed = typed(&service, &["demo"]).await;
+    assert!(printed.starts_with("cache         memory\n"), "{printed}");
+    assert!(printed.contains("times as fast"), "{printed}");
+
+    let steps = objects(&service, &["demo"]).await;
+    assert_eq!(text(&steps[0], "backend"), "memory");
+    let told: Vec<(&str, &str)> = steps[1..]
+        .iter()
+        .map(|step| {
+            let of = |name: &str| step[name].as_str().unwrap_or_default();
+            (
+                of(if step["kind"].is_null() {
+                    "step"
+                } else {
+                    "kind"
+                }),
+                of("source"),
+            )
+        })
+        .collect();
+    let of = |subject, change| {
+        [
+            (subject, ""),
+            ("first read", "database"),
+            ("second read", "memory"),
+            (change, ""),
+            ("next read", "database"),
+            ("and again", "memory"),
+        ]
+    };
+    let message = of("message", "its status becomes READ");
+    let conversation = of("conversation", "it gets a title");
+    assert_eq!(told, [message, conversation].concat());
+    // Nothing stays of it.
+    assert!(objects(&service, &["list"]).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_cache_that_is_off_is_said_to_be_off() {
+    let service = program().arg("--ephemeral").env("CACHE_BACKEND", "off");
+    let service = service.start().await;
+    let finished = typed_at(&service.grpc_url(), &["demo"]).await;
+    assert_eq!(finished.status.code(), Some(1), "{finished:?}");
+    assert!(
+        finished.stderr.contains("the cache of this service is off"),
+        "{finished:?}"
+    );
+}
