@@ -19,6 +19,7 @@
 #[macro_use]
 mod conn;
 mod backend;
+mod counting;
 pub mod db;
 mod error;
 pub mod feed;

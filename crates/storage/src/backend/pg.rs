@@ -58,6 +58,27 @@ macro_rules! shared {
     };
 }
 
+/// Runs a statement that writes at most one row, and appends what that changes among what is counted; whether it wrote one.
+macro_rules! written {
+    ($c:expr, $statement:expr, $deltas:expr) => {{
+        if $deltas.is_empty() {
+            $crate::prepared::prepared($statement)
+                .execute($c)
+                .await
+                .map(|rows| rows == 1)
+        } else {
+            let written = $crate::counting::Written {
+                statement: $statement,
+                deltas: $deltas.clone(),
+            };
+            $crate::prepared::prepared(written)
+                .get_result::<i64>($c)
+                .await
+                .map(|rows| rows == 1)
+        }
+    }};
+}
+
 /// The database's clock, which is the same for all instances; a number of microseconds later.
 macro_rules! from_now {
     ($micros:expr) => {
@@ -127,6 +148,41 @@ pub(crate) async fn add_pending(c: &mut Conn, rows: &[NewPendingRow]) -> QueryRe
         .execute(c)
         .await
         .map(|_| ())
+}
+
+/// Changes that others are just folding are passed over. They are named by their place, since the table has no index. The
+/// totals are locked in one order, so that two who fold do not wait for each other.
+const FOLD: &str = "\
+    WITH gone AS ( \
+        DELETE FROM stat_deltas WHERE ctid = ANY (ARRAY( \
+            SELECT ctid FROM stat_deltas LIMIT $1 FOR UPDATE SKIP LOCKED)) \
+        RETURNING * \
+    ), both_levels AS ( \
+        SELECT owner, '' AS user_label, what, channel, status, items, unread_items, unread, tokens FROM gone \
+        UNION ALL \
+        SELECT owner, user_label, what, channel, status, items, unread_items, unread, tokens FROM gone \
+        WHERE user_label <> '' \
+    ), folded AS ( \
+        INSERT INTO stat_totals AS t (owner, user_label, what, channel, status, items, unread_items, unread, tokens) \
+        SELECT owner, user_label, what, channel, status, sum(items), sum(unread_items), sum(unread), sum(tokens) \
+        FROM both_levels GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5 \
+        ON CONFLICT (owner, user_label, what, channel, status) DO UPDATE SET items = t.items + excluded.items, \
+            unread_items = t.unread_items + excluded.unread_items, unread = t.unread + excluded.unread, \
+            tokens = t.tokens + excluded.tokens \
+    ) \
+    SELECT count(*) AS rows FROM gone";
+
+/// Adds up to a number of changes to the totals; how many.
+pub(crate) async fn fold_counters(c: &mut Conn, limit: i64) -> QueryResult<usize> {
+    use diesel::sql_types::BigInt;
+    #[derive(QueryableByName)]
+    struct Folded {
+        #[diesel(sql_type = BigInt)]
+        rows: i64,
+    }
+    let statement = diesel::sql_query(FOLD).bind::<BigInt, _>(limit);
+    let Folded { rows } = prepared(statement).get_result(c).await?;
+    Ok(usize::try_from(rows).unwrap_or_default())
 }
 
 /// Events after a position, and the oldest transaction that still ran when they were read, in one snapshot.

@@ -46,6 +46,17 @@ macro_rules! shared {
     };
 }
 
+/// Runs a statement that writes at most one row, and appends what that changes among what is counted; whether it wrote one.
+macro_rules! written {
+    ($c:expr, $statement:expr, $deltas:expr) => {{
+        let wrote = $crate::prepared::prepared($statement).execute($c).await? == 1;
+        if wrote && !$deltas.is_empty() {
+            super::stats::append($c, $deltas).await?;
+        }
+        Ok::<bool, diesel::result::Error>(wrote)
+    }};
+}
+
 /// The clock of the machine, which has only this one instance; a number of microseconds later.
 macro_rules! from_now {
     ($micros:expr) => {
@@ -112,6 +123,33 @@ async fn forget_retired(c: &mut Conn, limit: i64) -> QueryResult<()> {
         .select(cache_pending::id);
     let oldest: Vec<i64> = oldest.load(c).await?;
     queries::cache::delete_pending(c, oldest).await
+}
+
+const FOLD: &str = "\
+    INSERT INTO stat_totals (owner, user_label, what, channel, status, items, unread_items, unread, tokens) \
+    SELECT owner, CASE WHEN whole THEN '' ELSE user_label END, what, channel, status, sum(items), sum(unread_items), \
+        sum(unread), sum(tokens) \
+    FROM (SELECT * FROM stat_deltas ORDER BY rowid LIMIT ?1) CROSS JOIN (SELECT true AS whole UNION ALL SELECT false) \
+    WHERE whole OR user_label <> '' \
+    GROUP BY 1, 2, 3, 4, 5 \
+    ON CONFLICT (owner, user_label, what, channel, status) DO UPDATE SET items = items + excluded.items, \
+        unread_items = unread_items + excluded.unread_items, unread = unread + excluded.unread, \
+        tokens = tokens + excluded.tokens";
+
+const FORGET_FOLDED: &str = "\
+    DELETE FROM stat_deltas WHERE rowid IN (SELECT rowid FROM stat_deltas ORDER BY rowid LIMIT ?1)";
+
+/// Adds up to a number of changes to the totals; how many. Within a transaction.
+pub(crate) async fn fold_counters(c: &mut Conn, limit: i64) -> QueryResult<usize> {
+    use diesel::sql_types::BigInt;
+    diesel::sql_query(FOLD)
+        .bind::<BigInt, _>(limit)
+        .execute(c)
+        .await?;
+    diesel::sql_query(FORGET_FOLDED)
+        .bind::<BigInt, _>(limit)
+        .execute(c)
+        .await
 }
 
 /// Events after a position. One writer: whatever is visible is final, so there is no horizon.

@@ -6,6 +6,7 @@ use parlance_domain::{
 
 use super::news;
 use crate::conn::Database;
+use crate::counting::Deltas;
 use crate::error::StorageResult;
 use crate::fields::{Id, Instant};
 use crate::rows::conversation::{ConversationChange, ConversationRow};
@@ -204,7 +205,8 @@ impl Tx {
         conversation: &Conversation,
     ) -> StorageResult<bool> {
         let row = ConversationRow::from(conversation);
-        if !on!(self.lease, |c, q| q::conversation::insert(c, &row))? {
+        let deltas = Deltas::of_conversation(None, Some(conversation));
+        if !on!(self.lease, |c, q| q::conversation::insert(c, &row, &deltas))? {
             return Ok(false);
         }
         self.touch(Touch::ConversationCreated(
@@ -225,18 +227,27 @@ impl Tx {
     ) -> StorageResult<Guarded> {
         let row = ConversationRow::from(changed);
         let change = ConversationChange::from(row.clone());
+        let deltas = Deltas::of_conversation(Some(found), Some(changed));
         if !on!(self.lease, |c, q| q::conversation::update(
             c,
             self.owner.as_str(),
             row.id,
             found.version,
-            &change
+            &change,
+            &deltas
         ))? {
             return Ok(Guarded::Stale);
         }
         self.touch(Touch::ConversationChanged(changed.id, changed.user.clone()));
         if found.user != changed.user {
             self.touch(Touch::ConversationChanged(changed.id, found.user.clone()));
+            on!(self.lease, |c, q| q::stats::move_messages(
+                c,
+                self.owner.as_str(),
+                row.id,
+                &found.user,
+                Some(&changed.user)
+            ))?;
         }
         if announced {
             self.tell_of_conversation(EventType::ConversationUpdated, &row)
@@ -252,14 +263,25 @@ impl Tx {
     ) -> StorageResult<Guarded> {
         let id = Id(conversation.id.uuid());
         let (owner, now) = (self.owner.clone(), self.now);
-        if !on!(self.lease, |c, q| q::conversation::hide(
+        let hidden = on!(self.lease, |c, q| q::conversation::hide(
             c,
             owner.as_str(),
             id,
             now.into()
-        ))? {
+        ))?;
+        let Some(hidden) = hidden.map(Conversation::try_from).transpose()? else {
             return Ok(Guarded::Stale);
-        }
+        };
+        // From now on its messages do not count, though they are still there; whoever writes one of them knows.
+        let deltas = Deltas::of_conversation(Some(&hidden), None);
+        on!(self.lease, |c, q| q::stats::append(c, &deltas))?;
+        on!(self.lease, |c, q| q::stats::move_messages(
+            c,
+            owner.as_str(),
+            id,
+            &hidden.user,
+            None
+        ))?;
         self.touch(Touch::ConversationDeleted(
             conversation.id,
             conversation.user.clone(),

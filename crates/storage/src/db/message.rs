@@ -4,6 +4,7 @@ use parlance_domain::{Conversation, ConversationId, EventType, Message, MessageI
 
 use super::news;
 use crate::conn::Database;
+use crate::counting::Deltas;
 use crate::error::StorageResult;
 use crate::fields::Id;
 use crate::rows::feed::payload;
@@ -191,7 +192,8 @@ impl Tx {
         conversation: &Conversation,
     ) -> StorageResult<()> {
         let row = MessageRow::from(message);
-        on!(self.lease, |c, q| q::message::insert(c, &row))?;
+        let deltas = Deltas::of_message(None, Some(message));
+        on!(self.lease, |c, q| q::message::insert(c, &row, &deltas))?;
         self.touch(Touch::MessageCreated(Box::new(message.clone())));
         self.tell_of_message(EventType::MessageCreated, &row, &conversation.user)
             .await
@@ -207,12 +209,14 @@ impl Tx {
     ) -> StorageResult<Guarded> {
         let row = MessageRow::from(changed);
         let change = MessageChange::from(row.clone());
+        let deltas = Deltas::of_message(Some(found), Some(changed));
         if !on!(self.lease, |c, q| q::message::update(
             c,
             self.owner.as_str(),
             row.id,
             found.version,
-            &change
+            &change,
+            &deltas
         ))? {
             return Ok(Guarded::Stale);
         }
@@ -225,11 +229,13 @@ impl Tx {
     pub async fn delete_message(&mut self, found: &Message, user: &str) -> StorageResult<Guarded> {
         let (owner, now) = (self.owner.clone(), self.now);
         let (conversation, id) = (Id(found.conversation_id.uuid()), Id(found.id.uuid()));
+        let deltas = Deltas::of_message(Some(found), None);
         if !on!(self.lease, |c, q| q::message::delete(
             c,
             owner.as_str(),
             id,
-            found.version
+            found.version,
+            &deltas
         ))? {
             return Ok(Guarded::Stale);
         }

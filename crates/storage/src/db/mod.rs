@@ -8,6 +8,7 @@ pub mod delivery;
 pub mod idempotency;
 pub mod message;
 pub mod sender;
+pub mod stats;
 pub mod story;
 pub mod whose;
 

@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 use super::{Conn, Db};
+use crate::counting::Deltas;
 use crate::db::conversation::ConversationFilter;
 use crate::fields::sql::{Moment, Uid};
 use crate::fields::{Id, Instant};
@@ -191,15 +192,15 @@ pub(crate) async fn lock_external_id(
 }
 
 /// Whether it was inserted; `false` if its pair or its external id is taken.
-pub(crate) async fn insert(c: &mut Conn, row: &ConversationRow) -> QueryResult<bool> {
-    let inserted = prepared(
-        diesel::insert_into(conversations::table)
-            .values(row.clone())
-            .on_conflict_do_nothing(),
-    )
-    .execute(c)
-    .await?;
-    Ok(inserted == 1)
+pub(crate) async fn insert(
+    c: &mut Conn,
+    row: &ConversationRow,
+    deltas: &Deltas,
+) -> QueryResult<bool> {
+    let statement = diesel::insert_into(conversations::table)
+        .values(row.clone())
+        .on_conflict_do_nothing();
+    written!(c, statement, deltas)
 }
 
 /// Writes the row back if it still is the one that was read.
@@ -209,30 +210,35 @@ pub(crate) async fn update(
     id: Id,
     found_version: i64,
     change: &ConversationChange,
+    deltas: &Deltas,
 ) -> QueryResult<bool> {
     let target = conversations::table
         .filter(conversations::id.eq(id))
         .filter(conversations::owner.eq(owner))
         .filter(conversations::version.eq(found_version))
         .filter(conversations::deleted_at.is_null());
-    Ok(prepared(diesel::update(target).set(change.clone()))
-        .execute(c)
-        .await?
-        == 1)
+    written!(c, diesel::update(target).set(change.clone()), deltas)
 }
 
-/// Hides it: gone for every reader, before its messages are removed.
-pub(crate) async fn hide(c: &mut Conn, owner: &str, id: Id, now: Instant) -> QueryResult<bool> {
+/// Hides it: gone for every reader, before its messages are removed. The row as it then was.
+pub(crate) async fn hide(
+    c: &mut Conn,
+    owner: &str,
+    id: Id,
+    now: Instant,
+) -> QueryResult<Option<ConversationRow>> {
     let target = conversations::table
         .filter(conversations::id.eq(id))
         .filter(conversations::owner.eq(owner))
         .filter(conversations::deleted_at.is_null());
-    Ok(
-        prepared(diesel::update(target).set(conversations::deleted_at.eq(Some(now))))
-            .execute(c)
-            .await?
-            == 1,
+    prepared(
+        diesel::update(target)
+            .set(conversations::deleted_at.eq(Some(now)))
+            .returning(ConversationRow::as_select()),
     )
+    .get_result(c)
+    .await
+    .optional()
 }
 
 /// Those that were hidden before `since` and are still there, of the whole installation: a deletion that was cut off.

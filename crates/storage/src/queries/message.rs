@@ -4,9 +4,9 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 use super::{Conn, Db};
+use crate::counting::Deltas;
 use crate::db::message::MessageRange;
 use crate::fields::Id;
-use crate::prepared::prepared;
 use crate::rows::message::{MessageChange, MessageRow};
 use crate::schema::{conversations, messages};
 
@@ -199,12 +199,9 @@ pub(crate) async fn newest_time(
         .optional()
 }
 
-pub(crate) async fn insert(c: &mut Conn, row: &MessageRow) -> QueryResult<()> {
-    diesel::insert_into(messages::table)
-        .values(row.clone())
-        .execute(c)
-        .await
-        .map(|_| ())
+pub(crate) async fn insert(c: &mut Conn, row: &MessageRow, deltas: &Deltas) -> QueryResult<()> {
+    let statement = diesel::insert_into(messages::table).values(row.clone());
+    written!(c, statement, deltas).map(|_| ())
 }
 
 /// Writes the row back if it still is the one that was read.
@@ -214,15 +211,13 @@ pub(crate) async fn update(
     id: Id,
     found_version: i64,
     change: &MessageChange,
+    deltas: &Deltas,
 ) -> QueryResult<bool> {
     let target = messages::table
         .filter(messages::id.eq(id))
         .filter(messages::owner.eq(owner))
         .filter(messages::version.eq(found_version));
-    Ok(prepared(diesel::update(target).set(change.clone()))
-        .execute(c)
-        .await?
-        == 1)
+    written!(c, diesel::update(target).set(change.clone()), deltas)
 }
 
 /// Removes it unless it is just being handed over; its attachments and its job go with it.
@@ -231,13 +226,14 @@ pub(crate) async fn delete(
     owner: &str,
     id: Id,
     found_version: i64,
+    deltas: &Deltas,
 ) -> QueryResult<bool> {
     let target = messages::table
         .filter(messages::id.eq(id))
         .filter(messages::owner.eq(owner))
         .filter(messages::version.eq(found_version))
         .filter(messages::status.ne_all(["sending", "uncertain"]));
-    Ok(diesel::delete(target).execute(c).await? == 1)
+    written!(c, diesel::delete(target), deltas)
 }
 
 /// The ids of some messages of a conversation that is being deleted.

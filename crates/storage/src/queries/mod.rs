@@ -12,6 +12,7 @@ pub(crate) mod idempotency;
 pub(crate) mod message;
 pub(crate) mod message_event;
 pub(crate) mod sender;
+pub(crate) mod stats;
 pub(crate) mod whose;
 
 use super::{Conn, Db};

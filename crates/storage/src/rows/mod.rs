@@ -11,6 +11,7 @@ pub(crate) mod idempotency;
 pub(crate) mod message;
 pub(crate) mod message_event;
 pub(crate) mod sender;
+pub(crate) mod stats;
 
 use crate::error::StorageError;
 

@@ -13,6 +13,7 @@ mod support;
 mod cache;
 mod cancel;
 mod commit;
+mod counters;
 mod feed;
 mod feed_order;
 mod feed_prune;

@@ -1,0 +1,261 @@
+//! The statements about counters, which diesel cannot say. The text is the same for both databases.
+
+use diesel::backend::Backend;
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::result::QueryResult;
+use diesel::serialize::ToSql;
+use diesel::sql_types::{BigInt, HasSqlType, Text, Untyped};
+use parlance_domain::{Conversation, Message};
+
+use crate::fields::{Id, sql::Uid};
+use crate::rows::stats::{CountRow, between, of_conversation, of_message};
+
+const NUMBERS: &str = "what, channel, status, items, unread_items, unread, tokens";
+
+/// What one write adds to what is counted and takes away.
+#[derive(Debug, Clone)]
+pub(crate) struct Deltas {
+    owner: String,
+    /// The conversation whose user the rows are counted for: as it is when they are written, and not if it is being deleted
+    /// then, since all its messages were taken away together. Without one each row names its user.
+    of: Option<Id>,
+    rows: Vec<(String, CountRow)>,
+}
+
+impl Deltas {
+    /// Of a conversation that was written, made or hidden.
+    pub(crate) fn of_conversation(
+        before: Option<&Conversation>,
+        after: Option<&Conversation>,
+    ) -> Self {
+        let rows = between(before.map(of_conversation), after.map(of_conversation));
+        let owner = after.or(before).map(|one| one.owner.as_str());
+        Self {
+            owner: owner.unwrap_or_default().to_owned(),
+            of: None,
+            rows: owned(rows),
+        }
+    }
+
+    /// Of a message that was written, made or removed. Whoever writes it has its turn in its conversation.
+    pub(crate) fn of_message(before: Option<&Message>, after: Option<&Message>) -> Self {
+        let rows = between(before.map(of_message), after.map(of_message));
+        let one = after.or(before);
+        Self {
+            owner: one.map_or("", |one| one.owner.as_str()).to_owned(),
+            of: one.map(|one| Id(one.conversation_id.uuid())),
+            rows: owned(rows),
+        }
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Appends them; with a condition, only if `written` has a row.
+    fn walk<'b, DB>(&'b self, mut out: AstPass<'_, 'b, DB>, if_written: bool) -> QueryResult<()>
+    where
+        DB: Backend + HasSqlType<Uid>,
+        String: ToSql<Text, DB>,
+        i64: ToSql<BigInt, DB>,
+        Id: ToSql<Uid, DB>,
+    {
+        out.push_sql("INSERT INTO stat_deltas (owner, user_label, ");
+        out.push_sql(NUMBERS);
+        out.push_sql(if self.of.is_some() {
+            ") SELECT c.owner, c.user_label, d.column2, d.column3, d.column4, d.column5, d.column6, d.column7, d.column8 FROM ("
+        } else {
+            ") SELECT "
+        });
+        if self.of.is_none() {
+            out.push_bind_param::<Text, _>(&self.owner)?;
+            out.push_sql(", d.column1, d.column2, d.column3, d.column4, d.column5, d.column6, d.column7, d.column8 FROM (");
+        }
+        for (at, (user, row)) in self.rows.iter().enumerate() {
+            let CountRow {
+                what,
+                channel,
+                status,
+                items,
+                unread_items,
+                unread,
+                tokens,
+            } = row;
+            out.push_sql(if at == 0 { "VALUES (" } else { ", (" });
+            out.push_bind_param::<Text, _>(user)?;
+            for text in [what, channel, status] {
+                out.push_sql(", ");
+                out.push_bind_param::<Text, _>(text)?;
+            }
+            for number in [items, unread_items, unread, tokens] {
+                out.push_sql(", ");
+                out.push_bind_param::<BigInt, _>(number)?;
+            }
+            out.push_sql(")");
+        }
+        out.push_sql(") d");
+        if if_written {
+            out.push_sql(", written");
+        }
+        if let Some(conversation) = &self.of {
+            out.push_sql(", conversations c WHERE c.id = ");
+            out.push_bind_param::<Uid, _>(conversation)?;
+            out.push_sql(" AND c.owner = ");
+            out.push_bind_param::<Text, _>(&self.owner)?;
+            out.push_sql(" AND c.deleted_at IS NULL");
+        }
+        Ok(())
+    }
+}
+
+fn owned(rows: Vec<(Option<&str>, CountRow)>) -> Vec<(String, CountRow)> {
+    let owned = |(user, row): (Option<&str>, CountRow)| (user.unwrap_or_default().to_owned(), row);
+    rows.into_iter().map(owned).collect()
+}
+
+impl<DB> QueryFragment<DB> for Deltas
+where
+    DB: Backend + HasSqlType<Uid>,
+    String: ToSql<Text, DB>,
+    i64: ToSql<BigInt, DB>,
+    Id: ToSql<Uid, DB>,
+{
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        self.walk(out, false)
+    }
+}
+
+/// A statement that writes at most one row, and what that changes, in one round trip; how many rows it wrote. On Postgres
+/// alone: SQLite takes no writing statement into another, and nothing is far there.
+#[derive(Debug, Clone)]
+pub(crate) struct Written<Q> {
+    pub(crate) statement: Q,
+    pub(crate) deltas: Deltas,
+}
+
+impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Written<Q> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("WITH written AS (");
+        self.statement.walk_ast(out.reborrow())?;
+        out.push_sql(" RETURNING 1), counted AS (");
+        self.deltas.walk(out.reborrow(), true)?;
+        out.push_sql(") SELECT count(*) FROM written");
+        Ok(())
+    }
+}
+
+/// All messages of a conversation, taken from one user and given to another.
+#[derive(Debug, Clone)]
+pub(crate) struct MessagesOf {
+    owner: String,
+    conversation: Id,
+    from: String,
+    to: Option<String>,
+}
+
+impl MessagesOf {
+    pub(crate) fn moving(owner: &str, conversation: Id, from: &str, to: Option<&str>) -> Self {
+        Self {
+            owner: owner.to_owned(),
+            conversation,
+            from: from.to_owned(),
+            to: to.map(str::to_owned),
+        }
+    }
+}
+
+impl<DB> QueryFragment<DB> for MessagesOf
+where
+    DB: Backend + HasSqlType<Uid>,
+    String: ToSql<Text, DB>,
+    Id: ToSql<Uid, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        out.push_sql("INSERT INTO stat_deltas (owner, user_label, ");
+        out.push_sql(NUMBERS);
+        out.push_sql(
+            ") SELECT m.owner, u.column1, m.direction, m.channel, m.status, u.column2 * m.items, 0, 0, \
+             u.column2 * m.tokens FROM (SELECT owner, direction, channel, status, count(*) AS items, \
+             CAST(coalesce(sum(tokens_used), 0) AS bigint) AS tokens FROM messages WHERE conversation_id = ",
+        );
+        out.push_bind_param::<Uid, _>(&self.conversation)?;
+        out.push_sql(" AND owner = ");
+        out.push_bind_param::<Text, _>(&self.owner)?;
+        out.push_sql(" GROUP BY owner, direction, channel, status) m CROSS JOIN (VALUES (");
+        out.push_bind_param::<Text, _>(&self.from)?;
+        out.push_sql(", -1)");
+        if let Some(to) = &self.to {
+            out.push_sql(", (");
+            out.push_bind_param::<Text, _>(to)?;
+            out.push_sql(", 1)");
+        }
+        out.push_sql(") u");
+        Ok(())
+    }
+}
+
+/// All numbers of an owner or of one of its users: the totals and what is not folded into them yet, in one snapshot.
+#[derive(Debug, Clone)]
+pub(crate) struct Sums {
+    owner: String,
+    /// Empty for the whole owner.
+    user: String,
+}
+
+impl Sums {
+    pub(crate) fn of(owner: &str, user: Option<&str>) -> Self {
+        Self {
+            owner: owner.to_owned(),
+            user: user.unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+impl<DB> QueryFragment<DB> for Sums
+where
+    DB: Backend,
+    String: ToSql<Text, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        out.push_sql(
+            "SELECT what, channel, status, CAST(sum(items) AS bigint) AS items, \
+             CAST(sum(unread_items) AS bigint) AS unread_items, CAST(sum(unread) AS bigint) AS unread, \
+             CAST(sum(tokens) AS bigint) AS tokens FROM (SELECT ",
+        );
+        out.push_sql(NUMBERS);
+        out.push_sql(" FROM stat_totals WHERE owner = ");
+        out.push_bind_param::<Text, _>(&self.owner)?;
+        out.push_sql(" AND user_label = ");
+        out.push_bind_param::<Text, _>(&self.user)?;
+        out.push_sql(" UNION ALL SELECT ");
+        out.push_sql(NUMBERS);
+        out.push_sql(" FROM stat_deltas WHERE owner = ");
+        out.push_bind_param::<Text, _>(&self.owner)?;
+        if !self.user.is_empty() {
+            out.push_sql(" AND user_label = ");
+            out.push_bind_param::<Text, _>(&self.user)?;
+        }
+        out.push_sql(") n GROUP BY what, channel, status HAVING sum(items) <> 0");
+        Ok(())
+    }
+}
+
+macro_rules! statement {
+    ($($name:ident$(<$generic:ident>)? => $type:ty;)*) => {$(
+        impl$(<$generic>)? Query for $name$(<$generic>)? {
+            type SqlType = $type;
+        }
+
+        impl$(<$generic>)? QueryId for $name$(<$generic>)? {
+            type QueryId = ();
+
+            const HAS_STATIC_QUERY_ID: bool = false;
+        }
+    )*};
+}
+
+statement! {
+    Sums => Untyped;
+    Written<Q> => BigInt;
+}

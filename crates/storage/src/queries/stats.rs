@@ -1,0 +1,38 @@
+//! Counters.
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use super::Conn;
+use crate::counting::{Deltas, MessagesOf, Sums};
+use crate::fields::Id;
+use crate::prepared::prepared;
+use crate::rows::stats::CountRow;
+
+/// All numbers of an owner, or of one of its users: what was folded and what was not yet, in one snapshot.
+pub(crate) async fn sums(
+    c: &mut Conn,
+    owner: &str,
+    user: Option<&str>,
+) -> QueryResult<Vec<CountRow>> {
+    prepared(Sums::of(owner, user)).load(c).await
+}
+
+/// Appends what a write changed that has no statement to do so with.
+pub(crate) async fn append(c: &mut Conn, deltas: &Deltas) -> QueryResult<()> {
+    prepared(deltas.clone()).execute(c).await.map(|_| ())
+}
+
+/// Moves the messages of a conversation from one user to another, or to nobody.
+pub(crate) async fn move_messages(
+    c: &mut Conn,
+    owner: &str,
+    conversation: Id,
+    from: &str,
+    to: Option<&str>,
+) -> QueryResult<()> {
+    prepared(MessagesOf::moving(owner, conversation, from, to))
+        .execute(c)
+        .await
+        .map(|_| ())
+}

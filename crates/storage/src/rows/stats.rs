@@ -1,0 +1,203 @@
+//! What a conversation and a message count as, and what a write adds to that and takes away.
+
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Text};
+use parlance_domain::message::Progress;
+use parlance_domain::{
+    Channel, Conversation, ConversationStatus, Direction, Message, MessageStatus,
+};
+
+use crate::db::stats::{Counted, Counter};
+use crate::error::{StorageError, StorageResult};
+
+/// What a conversation is called among what is counted; a message is called by its direction.
+const CONVERSATION: &str = "conversation";
+
+/// Numbers under one name.
+#[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
+pub(crate) struct CountRow {
+    #[diesel(sql_type = Text)]
+    pub(crate) what: String,
+    #[diesel(sql_type = Text)]
+    pub(crate) channel: String,
+    #[diesel(sql_type = Text)]
+    pub(crate) status: String,
+    #[diesel(sql_type = BigInt)]
+    pub(crate) items: i64,
+    #[diesel(sql_type = BigInt)]
+    pub(crate) unread_items: i64,
+    #[diesel(sql_type = BigInt)]
+    pub(crate) unread: i64,
+    #[diesel(sql_type = BigInt)]
+    pub(crate) tokens: i64,
+}
+
+/// A row's place among what is counted: the user of a conversation (a message is counted for its conversation's), and the row
+/// as a number of one.
+pub(crate) type Place<'a> = (Option<&'a str>, CountRow);
+
+/// What a conversation counts as.
+pub(crate) fn of_conversation(conversation: &Conversation) -> Place<'_> {
+    let Conversation {
+        user,
+        channel,
+        status,
+        unread_count,
+        id: _,
+        owner: _,
+        participant_from: _,
+        participant_to: _,
+        title: _,
+        external_id: _,
+        last_sequence: _,
+        read_sequence: _,
+        // The messages are counted one by one.
+        message_count: _,
+        last_message_at: _,
+        metadata: _,
+        created_at: _,
+        updated_at: _,
+        version: _,
+        edit_version: _,
+    } = conversation;
+    let row = CountRow {
+        what: CONVERSATION.to_owned(),
+        channel: channel.as_str().to_owned(),
+        status: status.as_str().to_owned(),
+        items: 1,
+        unread_items: i64::from(*unread_count > 0),
+        unread: *unread_count,
+        tokens: 0,
+    };
+    (Some(user), row)
+}
+
+/// What a message counts as, for the user of its conversation.
+pub(crate) fn of_message(message: &Message) -> Place<'static> {
+    let Message {
+        channel,
+        direction,
+        progress,
+        tokens_used,
+        id: _,
+        owner: _,
+        conversation_id: _,
+        sequence: _,
+        role: _,
+        from_address: _,
+        to_address: _,
+        cc_addresses: _,
+        subject: _,
+        body: _,
+        html_body: _,
+        attachments: _,
+        provider: _,
+        provider_message_id: _,
+        segments: _,
+        latency_ms: _,
+        metadata: _,
+        policy: _,
+        // The conversation knows how many are unread.
+        counts_unread: _,
+        send_at: _,
+        expires_at: _,
+        created_at: _,
+        updated_at: _,
+        version: _,
+        edit_version: _,
+    } = message;
+    let Progress {
+        status,
+        attempt: _,
+        error: _,
+        sent_at: _,
+        delivered_at: _,
+        read_at: _,
+    } = progress;
+    let row = CountRow {
+        what: direction.as_str().to_owned(),
+        channel: channel.as_str().to_owned(),
+        status: status.as_str().to_owned(),
+        items: 1,
+        unread_items: 0,
+        unread: 0,
+        tokens: tokens_used.unwrap_or(0),
+    };
+    (None, row)
+}
+
+/// What a write changes that finds the one and leaves the other: nothing, one row or two.
+pub(crate) fn between<'a>(
+    before: Option<Place<'a>>,
+    after: Option<Place<'a>>,
+) -> Vec<(Option<&'a str>, CountRow)> {
+    let rows = match (before, after) {
+        (Some((user, before)), Some((new_user, after)))
+            if user == new_user && before.name() == after.name() =>
+        {
+            vec![(user, after.minus(&before))]
+        }
+        (before, after) => {
+            let taken = before.map(|(user, row)| (user, row.zero().minus(&row)));
+            taken.into_iter().chain(after).collect()
+        }
+    };
+    let is_news = |(_, row): &(Option<&str>, CountRow)| !row.is_zero();
+    rows.into_iter().filter(is_news).collect()
+}
+
+impl CountRow {
+    fn name(&self) -> (&str, &str, &str) {
+        (&self.what, &self.channel, &self.status)
+    }
+
+    fn zero(&self) -> Self {
+        Self {
+            items: 0,
+            unread_items: 0,
+            unread: 0,
+            tokens: 0,
+            ..self.clone()
+        }
+    }
+
+    const fn is_zero(&self) -> bool {
+        self.items == 0 && self.unread_items == 0 && self.unread == 0 && self.tokens == 0
+    }
+
+    fn minus(self, other: &Self) -> Self {
+        Self {
+            items: self.items.saturating_sub(other.items),
+            unread_items: self.unread_items.saturating_sub(other.unread_items),
+            unread: self.unread.saturating_sub(other.unread),
+            tokens: self.tokens.saturating_sub(other.tokens),
+            ..self
+        }
+    }
+}
+
+impl TryFrom<CountRow> for Counter {
+    type Error = StorageError;
+
+    fn try_from(row: CountRow) -> StorageResult<Self> {
+        let bad = |column| StorageError::inconsistent("stat_totals", column, &row.what);
+        let channel = Channel::parse(&row.channel).ok_or_else(|| bad("channel"))?;
+        let counted = if row.what == CONVERSATION {
+            let status = ConversationStatus::parse(&row.status).ok_or_else(|| bad("status"))?;
+            Counted::Conversations { channel, status }
+        } else {
+            Counted::Messages {
+                channel,
+                direction: Direction::parse(&row.what).ok_or_else(|| bad("what"))?,
+                status: MessageStatus::parse(&row.status).ok_or_else(|| bad("status"))?,
+            }
+        };
+        Ok(Self {
+            counted,
+            items: row.items,
+            unread_items: row.unread_items,
+            unread: row.unread,
+            tokens: row.tokens,
+        })
+    }
+}
