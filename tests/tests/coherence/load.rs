@@ -74,6 +74,7 @@ pub(crate) struct Load {
     recorder: Recorder,
     tasks: Vec<JoinHandle<()>>,
     seed: u64,
+    started: Instant,
 }
 
 /// An answer was a number that cannot be one.
@@ -109,6 +110,7 @@ impl Load {
             recorder,
             tasks: Vec::new(),
             seed,
+            started: Instant::now(),
         };
         for (instance, caller) in callers.iter().enumerate() {
             for number in 0..=READERS {
@@ -157,8 +159,9 @@ impl Load {
         for task in self.tasks {
             task.await.expect("a client that does not panic");
         }
+        let took = self.started.elapsed();
         let report = self.recorder.finish().check();
-        self.shared.counts.outcome(name, self.seed, report)
+        self.shared.counts.outcome(name, (self.seed, took), report)
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use parlance_testkit::history::Report;
+use parlance_testkit::history::{Report, Rule, Violation};
 use tonic::Status;
 
 /// What is counted while the load goes on.
@@ -44,10 +44,16 @@ impl Counts {
         *slowest = took.max(*slowest);
     }
 
-    pub(crate) fn outcome(&self, name: &str, seed: u64, report: Report) -> Outcome {
+    pub(crate) fn outcome(
+        &self,
+        name: &str,
+        (seed, took): (u64, Duration),
+        report: Report,
+    ) -> Outcome {
         Outcome {
             name: name.to_owned(),
             seed,
+            took,
             report,
             by_tier: copy(&self.by_tier),
             by_code: copy(&self.by_code),
@@ -60,6 +66,7 @@ impl Counts {
 pub(crate) struct Outcome {
     name: String,
     seed: u64,
+    took: Duration,
     pub(crate) report: Report,
     by_tier: BTreeMap<String, usize>,
     by_code: BTreeMap<String, usize>,
@@ -73,11 +80,27 @@ impl Outcome {
         println!("{self}");
     }
 
-    /// Nobody saw anything stale.
+    /// Nobody saw anything stale, not even before it was acknowledged.
     #[track_caller]
-    pub(crate) fn assert_coherent(&self) {
+    pub(crate) fn assert_never_stale(&self) {
+        self.assert_fresh();
         assert!(self.report.is_clean(), "{self}");
+    }
+
+    /// Nobody saw what was older than what was acknowledged. What one reader sees before that, while something fails, another
+    /// may not see yet.
+    #[track_caller]
+    pub(crate) fn assert_fresh(&self) {
+        assert!(self.broken().is_empty(), "{self}");
         assert!(self.report.races > 0, "nothing was tested: {self}");
+    }
+
+    /// What was older than what was acknowledged, or no answer at all.
+    pub(crate) fn broken(&self) -> Vec<&Violation> {
+        let violations = self.report.violations.iter();
+        violations
+            .filter(|violation| violation.rule != Rule::NewThenOld)
+            .collect()
     }
 
     /// And the fault was no client's affair.
@@ -91,8 +114,14 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}, seed {}: slowest write {:?}, answers from {:?}, errors {:?}, {}",
-            self.name, self.seed, self.slowest_write, self.by_tier, self.by_code, self.report
+            "{}, seed {}, {:.1?}: slowest write {:.0?}, answers from {:?}, errors {:?}, {}",
+            self.name,
+            self.seed,
+            self.took,
+            self.slowest_write,
+            self.by_tier,
+            self.by_code,
+            self.report
         )
     }
 }
