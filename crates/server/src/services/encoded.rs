@@ -8,7 +8,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use flate2::Compression;
 use flate2::bufread::GzEncoder;
 use http::{HeaderMap, HeaderValue, Response};
-use http_body::{Frame, SizeHint};
+use http_body::Frame;
 use tonic::Status;
 use tonic::body::Body;
 
@@ -55,7 +55,8 @@ fn zip(message: &[u8], frame: &mut BytesMut) -> bool {
     std::io::copy(&mut GzEncoder::new(message, LEVEL), &mut frame.writer()).is_ok()
 }
 
-/// One message and a good end.
+/// One message and a good end. It does not say how long it is: gRPC-Web has the end of a call behind the message as more bytes of
+/// the same body, and who was told a length would stop before them.
 struct Ready {
     frame: Option<Bytes>,
     ended: bool,
@@ -82,10 +83,5 @@ impl http_body::Body for Ready {
 
     fn is_end_stream(&self) -> bool {
         self.ended
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let left = self.frame.as_ref().map_or(0, Bytes::len);
-        SizeHint::with_exact(u64::try_from(left).unwrap_or(u64::MAX))
     }
 }
