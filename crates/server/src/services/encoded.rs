@@ -22,7 +22,10 @@ pub(super) fn put(mut response: Response<Body>) -> Response<Body> {
         return response;
     };
     // What tonic has agreed on with the client.
-    let gzip = response.headers().get(ENCODING).is_some_and(|e| e == "gzip");
+    let gzip = response
+        .headers()
+        .get(ENCODING)
+        .is_some_and(|e| e == "gzip");
     let ready = Ready {
         frame: Some(frame(&message, gzip)),
         ended: false,
