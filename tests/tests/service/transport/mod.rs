@@ -1,5 +1,6 @@
 //! What is the same for every call, and what is beside the calls.
 
+mod cached;
 mod calls;
 mod health;
 mod http;
