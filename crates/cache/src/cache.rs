@@ -272,6 +272,10 @@ pub(crate) const fn title(kind: Kind) -> &'static str {
         Kind::Message => "Message",
         Kind::Conversation => "Conversation",
         Kind::Messages => "Conversation messages",
+        Kind::List => "Conversation list",
+        Kind::Stats => "Statistics",
+        Kind::Search => "Search",
+        Kind::Generation => "Generation",
     }
 }
 
@@ -281,6 +285,10 @@ pub(crate) const fn name(kind: Kind) -> &'static str {
         Kind::Message => "message",
         Kind::Conversation => "conversation",
         Kind::Messages => "conversation messages",
+        Kind::List => "conversation list",
+        Kind::Stats => "statistics",
+        Kind::Search => "search",
+        Kind::Generation => "generation",
     }
 }
 

@@ -56,14 +56,20 @@ impl Cache {
     }
 
     /// A larger value is not cached.
-    fn largest(&self, kind: Kind) -> usize {
+    pub(crate) fn largest(&self, kind: Kind) -> usize {
         match kind {
-            Kind::Message | Kind::Conversation => self.settings.max_value,
-            Kind::Messages => MAX_LIST,
+            Kind::Message | Kind::Conversation | Kind::Generation => self.settings.max_value,
+            Kind::Messages | Kind::List | Kind::Stats | Kind::Search => MAX_LIST,
         }
     }
 
-    fn tell_fill(&self, key: Key, tier: Tier, filled: &Result<bool, Fault>, began: Instant) {
+    pub(crate) fn tell_fill(
+        &self,
+        key: Key,
+        tier: Tier,
+        filled: &Result<bool, Fault>,
+        began: Instant,
+    ) {
         let outcome = match filled {
             Ok(true) => {
                 tracing::debug!("Cached {}: {}", name(key.kind()), Id(key));

@@ -11,11 +11,27 @@ pub enum Kind {
     Conversation,
     /// The newest messages of a conversation.
     Messages,
+    /// The first page of a list of conversations.
+    List,
+    /// Statistics.
+    Stats,
+    /// The first page of a search.
+    Search,
+    /// The token of a scope: what was found under another one is no longer good.
+    Generation,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Message, Self::Conversation, Self::Messages];
+    pub const ALL: [Self; 7] = [
+        Self::Message,
+        Self::Conversation,
+        Self::Messages,
+        Self::List,
+        Self::Stats,
+        Self::Search,
+        Self::Generation,
+    ];
 
     /// Its word in metrics and statistics.
     pub const fn as_str(self) -> &'static str {
@@ -23,6 +39,10 @@ impl Kind {
             Self::Message => "message",
             Self::Conversation => "conversation",
             Self::Messages => "messages",
+            Self::List => "list",
+            Self::Stats => "stats",
+            Self::Search => "search",
+            Self::Generation => "generation",
         }
     }
 
@@ -30,19 +50,50 @@ impl Kind {
     pub(crate) const fn index(self) -> usize {
         self as usize
     }
+
+    /// Whether values of this kind are good as long as the generation of their scope, and have no leases.
+    pub const fn is_scoped(self) -> bool {
+        match self {
+            Self::List | Self::Stats | Self::Search => true,
+            Self::Message | Self::Conversation | Self::Messages | Self::Generation => false,
+        }
+    }
 }
 
 /// A key: its kind and the id of what it holds. Small and `Copy`, so that a hit makes no text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     kind: Kind,
-    id: u128,
+    limit: u16,
+    query: u64,
+    id: [u64; 2],
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the halves of a number")]
+const fn halves(id: u128) -> [u64; 2] {
+    [(id >> 64) as u64, id as u64]
 }
 
 impl Key {
-    /// Of the thing with that id.
+    /// Of the thing with that id; of a scope, for its generation and its statistics.
     pub const fn new(kind: Kind, id: u128) -> Self {
-        Self { kind, id }
+        Self {
+            kind,
+            limit: 0,
+            query: 0,
+            id: halves(id),
+        }
+    }
+
+    /// Of what a query finds in a scope: hashes of both, and how much of it at most. Only a search names its limit; that of a
+    /// list belongs into the query.
+    pub const fn of_query(kind: Kind, scope: u128, query: u64, limit: u16) -> Self {
+        Self {
+            kind,
+            limit,
+            query,
+            id: halves(scope),
+        }
     }
 
     /// What it holds.
@@ -52,7 +103,12 @@ impl Key {
 
     /// Whose.
     pub const fn id(self) -> u128 {
-        self.id
+        ((self.id[0] as u128) << 64) | self.id[1] as u128
+    }
+
+    /// The generation of its scope.
+    pub const fn generation(self) -> Self {
+        Self::new(Kind::Generation, self.id())
     }
 
     /// The name of its lease: the text in braces alone picks the slot of a cluster, so both are in one.
@@ -62,14 +118,28 @@ impl Key {
 
     /// The key of that name; `None` if it is not one of ours.
     pub fn parse(text: &str) -> Option<Self> {
-        let (kind, id) = if let Some(id) = text.strip_prefix("message:") {
-            (Kind::Message, id)
-        } else {
-            let rest = text.strip_prefix("conversation:")?;
-            rest.strip_suffix(":messages")
-                .map_or((Kind::Conversation, rest), |id| (Kind::Messages, id))
+        let (head, rest) = text.split_once(':')?;
+        let key = match head {
+            "message" => Self::new(Kind::Message, parse_id(rest)?),
+            "conversation" => match rest.strip_suffix(":messages") {
+                Some(id) => Self::new(Kind::Messages, parse_id(id)?),
+                None => Self::new(Kind::Conversation, parse_id(rest)?),
+            },
+            "conversations" => {
+                let (scope, query) = parse_scope(rest)?;
+                let query = u64::from_str_radix(query.strip_prefix(':')?, 16).ok()?;
+                Self::of_query(Kind::List, scope, query, 0)
+            }
+            "search" => {
+                let (scope, rest) = parse_scope(rest)?;
+                let (query, limit) = rest.strip_prefix(':')?.split_once(':')?;
+                let query = u64::from_str_radix(query, 16).ok()?;
+                Self::of_query(Kind::Search, scope, query, limit.parse().ok()?)
+            }
+            "stats" => Self::new(Kind::Stats, parse_scope(rest)?.0),
+            "generation" => Self::new(Kind::Generation, parse_scope(rest)?.0),
+            _ => return None,
         };
-        let key = Self::new(kind, parse_id(id)?);
         // Only as we write it: upper case, or hyphens elsewhere, would be another key.
         (key.to_string() == text).then_some(key)
     }
@@ -86,24 +156,43 @@ fn parse_id(text: &str) -> Option<u128> {
     u128::from_str_radix(&digits, 16).ok()
 }
 
-impl fmt::Display for Key {
-    /// The name in Redis.
+/// The scope in braces, and what follows.
+fn parse_scope(text: &str) -> Option<(u128, &str)> {
+    let (scope, rest) = text.strip_prefix('{')?.split_once('}')?;
+    Some((u128::from_str_radix(scope, 16).ok()?, rest))
+}
+
+/// An id as a UUID is written.
+struct Uuid(u128);
+
+impl fmt::Display for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (prefix, suffix) = match self.kind {
-            Kind::Message => ("message:", ""),
-            Kind::Conversation => ("conversation:", ""),
-            Kind::Messages => ("conversation:", ":messages"),
-        };
-        // As a UUID is written.
-        let id = format_args!(
+        write!(
+            f,
             "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-            self.id >> 96,
-            (self.id >> 80) & 0xffff,
-            (self.id >> 64) & 0xffff,
-            (self.id >> 48) & 0xffff,
-            self.id & 0xffff_ffff_ffff,
-        );
-        write!(f, "{prefix}{id}{suffix}")
+            self.0 >> 96,
+            (self.0 >> 80) & 0xffff,
+            (self.0 >> 64) & 0xffff,
+            (self.0 >> 48) & 0xffff,
+            self.0 & 0xffff_ffff_ffff,
+        )
+    }
+}
+
+impl fmt::Display for Key {
+    /// The name in Redis. The text in braces alone picks the slot of a cluster: what belongs to a scope lies beside its generation.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (id, uuid) = (self.id(), Uuid(self.id()));
+        let (query, limit) = (self.query, self.limit);
+        match self.kind {
+            Kind::Message => write!(f, "message:{uuid}"),
+            Kind::Conversation => write!(f, "conversation:{uuid}"),
+            Kind::Messages => write!(f, "conversation:{uuid}:messages"),
+            Kind::List => write!(f, "conversations:{{{id:032x}}}:{query:016x}"),
+            Kind::Stats => write!(f, "stats:{{{id:032x}}}"),
+            Kind::Search => write!(f, "search:{{{id:032x}}}:{query:016x}:{limit}"),
+            Kind::Generation => write!(f, "generation:{{{id:032x}}}"),
+        }
     }
 }
 
@@ -120,15 +209,34 @@ mod tests {
         assert_eq!(name(Kind::Message), format!("message:{id}"));
         assert_eq!(name(Kind::Conversation), format!("conversation:{id}"));
         assert_eq!(name(Kind::Messages), format!("conversation:{id}:messages"));
+        let scope = "0192f0c123457abc8def0123456789ab";
+        assert_eq!(name(Kind::Stats), format!("stats:{{{scope}}}"));
+        assert_eq!(name(Kind::Generation), format!("generation:{{{scope}}}"));
+        let list = Key::of_query(Kind::List, ID, 0xab, 0);
+        assert_eq!(
+            list.to_string(),
+            format!("conversations:{{{scope}}}:00000000000000ab")
+        );
+        let search = Key::of_query(Kind::Search, ID, 0xab, 20);
+        assert_eq!(
+            search.to_string(),
+            format!("search:{{{scope}}}:00000000000000ab:20")
+        );
+        assert_eq!(search.generation(), Key::new(Kind::Generation, ID));
         let lease = Key::new(Kind::Message, ID).lease();
         assert_eq!(lease, format!("lease:{{message:{id}}}"));
     }
 
     #[test]
     fn every_name_is_read_back() {
+        let of_query = |kind, id| match kind {
+            Kind::List => Key::of_query(kind, id, 7, 0),
+            Kind::Search => Key::of_query(kind, id, u64::MAX, 50),
+            _ => Key::new(kind, id),
+        };
         for kind in Kind::ALL {
             for id in [ID, 0, 1, u128::MAX] {
-                let key = Key::new(kind, id);
+                let key = of_query(kind, id);
                 assert_eq!(Key::parse(&key.to_string()), Some(key));
                 assert_eq!(Key::parse_lease(&key.lease()), Some(key));
             }
@@ -146,6 +254,11 @@ mod tests {
             "message:0192f0c1-2345-7abc-8def-0123456789ab:messages",
             "conversation:0192f0c1-2345-7abc-8def-0123456789ab:other",
             "session:1",
+            "stats:0192f0c123457abc8def0123456789ab",
+            "stats:{0192f0c123457abc8def0123456789ab}:1",
+            "search:{0192f0c123457abc8def0123456789ab}:00000000000000ab",
+            "search:{0192f0c123457abc8def0123456789ab}:00000000000000ab:-1",
+            "conversations:{0192f0c123457abc8def0123456789ab}",
         ] {
             assert_eq!(Key::parse(text), None, "{text}");
         }

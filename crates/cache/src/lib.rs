@@ -27,6 +27,7 @@ mod read_many;
 pub mod redis;
 mod remote;
 mod sample;
+mod scoped;
 mod settings;
 #[cfg(test)]
 mod sim;

@@ -19,6 +19,11 @@ pub(crate) fn stamp(epoch: i64) -> String {
     format!("{{\"epoch\":{epoch},")
 }
 
+/// A generation is a token of ours: it needs no escapes.
+fn stamp_in(epoch: i64, generation: &str) -> String {
+    format!("{{\"epoch\":{epoch},\"generation\":\"{generation}\",")
+}
+
 fn stamped(stamp: &str, object: &[u8]) -> Bytes {
     let rest = object.strip_prefix(b"{").unwrap_or(object);
     let mut text = Vec::with_capacity(stamp.len() + rest.len());
@@ -46,6 +51,25 @@ impl Raw {
             Self::List(objects) => {
                 !objects.is_empty() && objects.iter().all(|o| o.starts_with(stamp.as_bytes()))
             }
+        }
+    }
+
+    /// With the stamp of the epoch and of the generation of its scope.
+    #[must_use]
+    pub fn stamped_in(&self, epoch: i64, generation: &str) -> Self {
+        let stamp = stamp_in(epoch, generation);
+        match self {
+            Self::One(object) => Self::One(stamped(&stamp, object)),
+            Self::List(objects) => Self::List(objects.iter().map(|o| stamped(&stamp, o)).collect()),
+        }
+    }
+
+    /// Whether it carries the stamp of the epoch and of this generation.
+    pub fn is_in(&self, epoch: i64, generation: &str) -> bool {
+        let stamp = stamp_in(epoch, generation);
+        match self {
+            Self::One(object) => object.starts_with(stamp.as_bytes()),
+            Self::List(_) => false,
         }
     }
 

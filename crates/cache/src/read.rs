@@ -19,15 +19,15 @@ pub(crate) const BUDGET: Duration = Duration::from_millis(50);
 
 /// What a reader brings along on a flight.
 pub(crate) struct Errand {
-    key: Key,
+    pub(crate) key: Key,
     owner: Arc<str>,
     /// What was found and cannot be used.
     spoiled: Option<Raw>,
     /// What is left of the budget.
-    left: Duration,
+    pub(crate) left: Duration,
 }
 
-type Reply<C> = Result<Option<Found<<C as Codec>::Value>>, <C as Codec>::Error>;
+pub(crate) type Reply<C> = Result<Option<Found<<C as Codec>::Value>>, <C as Codec>::Error>;
 
 /// What a look into Redis came to.
 pub(crate) enum Look<V> {
@@ -49,7 +49,7 @@ impl Cache {
             return None;
         }
         let began = Instant::now();
-        let found = near.get(key, ALONE)?;
+        let found = near.get(key, Self::number_of(near, key))?;
         if *found.owner != *owner {
             return None;
         }
@@ -82,6 +82,9 @@ impl Cache {
                     self.tell(key, Tier::Redis, Outcome::Gate, Instant::now());
                     return self.shut(remote, asked, codec, load).await;
                 };
+                if key.kind().is_scoped() {
+                    return self.read_scoped(remote, &epoch, asked, codec, load).await;
+                }
                 if let Some(copies) = copies
                     && let Some(held) = self.copy(copies, &asked, &epoch).await
                 {
@@ -256,7 +259,12 @@ impl Cache {
     }
 
     /// Goes to the database, together with others who want the same if there are some.
-    async fn fly<C, F, L>(self: &Arc<Self>, errand: Errand, codec: C, load: F) -> Reply<C>
+    pub(crate) async fn fly<C, F, L>(
+        self: &Arc<Self>,
+        errand: Errand,
+        codec: C,
+        load: F,
+    ) -> Reply<C>
     where
         C: Codec,
         F: FnOnce() -> L + Send + 'static,
@@ -301,6 +309,9 @@ impl Cache {
         F: FnOnce() -> L,
         L: Future<Output = Result<Option<C::Value>, C::Error>>,
     {
+        if errand.key.kind().is_scoped() {
+            return self.fetch_scoped(errand, codec, load).await;
+        }
         match &self.place {
             Place::Off => Ok(from_database(load().await?)),
             Place::Memory(near) => self.fetch_near(near, &errand, codec, load).await,
@@ -398,6 +409,9 @@ impl Cache {
     {
         let old = async || {
             let (epoch, age) = self.allowed_age(asked.max_staleness)?;
+            if asked.key.kind().is_scoped() {
+                return self.old_scoped(remote, (epoch, age), &asked, codec).await;
+            }
             let raw = remote.get(asked.key, &epoch).await.ok()??;
             let value = self.open(codec, asked.owner, &epoch, &raw).ok()?;
             Some(Found {
@@ -427,7 +441,7 @@ impl Cache {
     {
         let old = || {
             let (_, age) = self.allowed_age(asked.max_staleness)?;
-            let found = near.get(asked.key, ALONE)?;
+            let found = near.get(asked.key, Self::number_of(near, asked.key))?;
             (*found.owner == *asked.owner).then_some(Found {
                 answer: Answer::Held(found.held),
                 source: Source::Memory,
@@ -521,6 +535,6 @@ impl Copies {
     }
 }
 
-fn from_database<V>(row: Option<V>) -> Option<Found<V>> {
+pub(crate) fn from_database<V>(row: Option<V>) -> Option<Found<V>> {
     row.map(|value| Found::new(Answer::Value(value), Source::Database))
 }

@@ -77,6 +77,9 @@ pub enum Release {
     },
 }
 
+/// How long a generation is kept; each write of its scope begins another.
+pub(crate) const GENERATION_TTL: Duration = Duration::from_hours(2);
+
 /// What the shared tier says of itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RemoteStats {
@@ -123,10 +126,23 @@ pub trait Remote: Send + Sync + 'static {
         ttl: Duration,
     ) -> Result<bool, Fault>;
 
-    /// Fences the keys, side by side: all or an error.
+    /// The generation of a value's scope, if there is one, and the value, at one moment.
+    async fn get_scoped(
+        &self,
+        key: Key,
+        epoch: &Epoch,
+    ) -> Result<(Option<String>, Option<Raw>), Fault>;
+
+    /// The generation of a value's scope; if there is none, this token from now on.
+    async fn generation(&self, key: Key, epoch: &Epoch, token: Token) -> Result<String, Fault>;
+
+    /// Puts a value there, whatever there was: it carries the generation that it is good for.
+    async fn put(&self, key: Key, epoch: &Epoch, value: &Raw, ttl: Duration) -> Result<(), Fault>;
+
+    /// Fences the keys, side by side: all or an error. A generation is replaced by one that never was.
     async fn fence(&self, keys: &[(Key, Fence)], epoch: &Epoch, token: Token) -> Result<(), Fault>;
 
-    /// Releases the keys, side by side: all or an error.
+    /// Releases the keys, side by side: all or an error. A generation is replaced by another one that never was.
     async fn release(
         &self,
         keys: &[(Key, Release)],

@@ -40,6 +40,12 @@ pub struct Ttls {
     pub conversation: Duration,
     /// The newest messages of a conversation.
     pub messages: Duration,
+    /// A list of conversations.
+    pub list: Duration,
+    /// Statistics.
+    pub stats: Duration,
+    /// A search.
+    pub search: Duration,
 }
 
 impl Default for Ttls {
@@ -48,6 +54,9 @@ impl Default for Ttls {
             message: Duration::from_mins(5),
             conversation: Duration::from_mins(5),
             messages: Duration::from_hours(1),
+            list: Duration::from_mins(5),
+            stats: Duration::from_mins(10),
+            search: Duration::from_mins(5),
         }
     }
 }
@@ -59,6 +68,10 @@ impl Ttls {
             Kind::Message => self.message,
             Kind::Conversation => self.conversation,
             Kind::Messages => self.messages,
+            Kind::List => self.list,
+            Kind::Stats => self.stats,
+            Kind::Search => self.search,
+            Kind::Generation => crate::remote::GENERATION_TTL,
         }
     }
 }

@@ -7,8 +7,8 @@ mod leases;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -130,6 +130,9 @@ pub(crate) struct Near {
     shards: [Mutex<Shard>; SHARDS],
     evictions: Evictions,
     owners: Mutex<HashSet<Arc<str>>>,
+    generations: Mutex<HashMap<u128, i64>>,
+    /// Counts generations: in one process a number never comes again.
+    next_generation: AtomicI64,
     /// Whether what others write is heard.
     live: AtomicBool,
     /// Tests show what happens without it.
@@ -172,6 +175,8 @@ impl Near {
             shards: std::array::from_fn(|_| Mutex::default()),
             evictions,
             owners: Mutex::default(),
+            generations: Mutex::default(),
+            next_generation: AtomicI64::new(1),
             live: AtomicBool::new(false),
             #[cfg(test)]
             unguarded: AtomicBool::new(false),
@@ -286,6 +291,9 @@ impl Near {
 
     /// From now on there is no value, and no lease but those of writers.
     pub(crate) fn fence(&self, key: Key, token: Token) {
+        if key.kind() == Kind::Generation {
+            return self.turn(key);
+        }
         let mut shard = self.shard(key);
         shard.leases.fence(key, token, Instant::now());
         self.values.remove(&key);
@@ -305,6 +313,9 @@ impl Near {
 
     /// The write is over: the value goes, in case somebody has filled it since the fence was lost.
     pub(crate) fn release(&self, key: Key, token: Token) {
+        if key.kind() == Kind::Generation {
+            return self.turn(key);
+        }
         let mut shard = self.shard(key);
         shard.leases.release(key, token);
         self.values.remove(&key);
@@ -350,6 +361,54 @@ impl Near {
     /// Whether a writer has it fenced.
     pub(crate) fn is_fenced(&self, key: Key) -> bool {
         self.shard(key).leases.is_fenced(key, Instant::now())
+    }
+}
+
+/// As many scopes have a generation; of more, all are forgotten, and what was found under them with them.
+const GENERATIONS: usize = 100_000;
+
+/// By generations: what belongs to a scope has no leases.
+impl Near {
+    /// Begins another generation.
+    fn turn(&self, key: Key) {
+        self.with_generations(|generations| {
+            generations.insert(key.id(), self.unused());
+        });
+    }
+
+    fn unused(&self) -> i64 {
+        self.next_generation.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn with_generations<T>(&self, look: impl FnOnce(&mut HashMap<u128, i64>) -> T) -> T {
+        let mut generations = self
+            .generations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if generations.len() >= GENERATIONS {
+            generations.clear();
+        }
+        look(&mut generations)
+    }
+
+    /// The generation of the scope that a key is of; one that never was if there is none.
+    pub(crate) fn generation(&self, key: Key) -> i64 {
+        self.with_generations(|generations| {
+            *generations.entry(key.id()).or_insert_with(|| self.unused())
+        })
+    }
+
+    /// Keeps what was found under a generation.
+    pub(crate) fn put_scoped(
+        &self,
+        key: Key,
+        owner: &str,
+        held: Held,
+        generation: i64,
+        ttl: Duration,
+    ) {
+        let _shard = self.shard(key);
+        self.put(key, owner, held, generation, ttl);
     }
 }
 

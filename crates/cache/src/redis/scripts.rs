@@ -11,7 +11,7 @@ use super::fault::is_unknown_script;
 use crate::key::{Key, Kind};
 use crate::ledger::Epoch;
 use crate::raw::{Raw, stamp};
-use crate::remote::{Fence, Release, Token};
+use crate::remote::{Fence, GENERATION_TTL, Release, Token};
 
 /// How long a reader may take from its lease to its fill.
 const READER: Duration = Duration::from_secs(2);
@@ -33,6 +33,7 @@ static ACQUIRE: LazyLock<Script> = script!("acquire");
 static FILL: LazyLock<Script> = script!("fill");
 static FENCE: LazyLock<Script> = script!("fence");
 static RELEASE: LazyLock<Script> = script!("release");
+static TURN: LazyLock<Script> = script!("turn");
 
 fn evalsha(script: &Script, key: Key, token: Token) -> Cmd {
     let mut command = cmd("EVALSHA");
@@ -43,14 +44,19 @@ fn evalsha(script: &Script, key: Key, token: Token) -> Cmd {
 }
 
 /// Of at least 1, for Redis takes no time of zero.
-fn millis(time: Duration) -> u64 {
+pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
 /// The shape that a kind has.
 fn shape(kind: Kind) -> &'static str {
     match kind {
-        Kind::Message | Kind::Conversation => "one",
+        Kind::Message
+        | Kind::Conversation
+        | Kind::List
+        | Kind::Stats
+        | Kind::Search
+        | Kind::Generation => "one",
         Kind::Messages => "list",
     }
 }
@@ -97,6 +103,9 @@ pub(super) fn fill(key: Key, token: Token, value: &Raw, ttl: Duration, max: usiz
 }
 
 pub(super) fn fence(key: Key, fence: Fence, token: Token) -> Cmd {
+    if key.kind() == Kind::Generation {
+        return turn(key, token);
+    }
     let mut command = evalsha(&FENCE, key, token);
     command.arg(millis(WRITER)).arg(match fence {
         Fence::Delete => "delete",
@@ -105,7 +114,23 @@ pub(super) fn fence(key: Key, fence: Fence, token: Token) -> Cmd {
     command
 }
 
+/// Begins another generation.
+fn turn(key: Key, token: Token) -> Cmd {
+    let mut command = cmd("EVALSHA");
+    command.arg(TURN.get_hash()).arg(1).arg(key.to_string());
+    command.arg(token.to_string()).arg(millis(GENERATION_TTL));
+    command
+}
+
 pub(super) fn release(key: Key, release: &Release, epoch: &Epoch, token: Token, max: usize) -> Cmd {
+    if key.kind() == Kind::Generation {
+        return turn(key, token);
+    }
+    if key.kind().is_scoped() {
+        let mut del = cmd("DEL");
+        del.arg(key.to_string());
+        return del;
+    }
     let mut command = evalsha(&RELEASE, key, token);
     command.arg(millis(WRITER));
     match release {
@@ -139,6 +164,7 @@ pub(super) async fn load(connection: &mut MultiplexedConnection) -> RedisResult<
         include_str!("lua/fill.lua"),
         include_str!("lua/fence.lua"),
         include_str!("lua/release.lua"),
+        include_str!("lua/turn.lua"),
     ] {
         let text = format!("{}{script}", include_str!("lua/lease.lua"));
         loading.cmd("SCRIPT").arg("LOAD").arg(text);

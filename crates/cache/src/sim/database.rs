@@ -42,6 +42,8 @@ pub(super) struct Tables {
     pub(super) version: u64,
     /// The versions of the messages in the list, by their sequence less one.
     pub(super) messages: Vec<u64>,
+    /// How often anything has changed.
+    pub(super) changes: u64,
     instances: BTreeMap<usize, Alive>,
     epoch: Option<Recorded>,
     rows: Vec<Row>,
@@ -55,6 +57,7 @@ impl Tables {
         Self {
             version: 1,
             messages: vec![1],
+            changes: 0,
             instances: BTreeMap::new(),
             epoch: None,
             rows: Vec::new(),

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 pub(super) struct Floor {
     version: u64,
     messages: BTreeMap<usize, u64>,
+    /// How often anything has changed.
+    changes: u64,
 }
 
 /// What was acknowledged and what was seen so far.
@@ -15,7 +17,6 @@ pub(super) struct History {
     acknowledged: Floor,
     /// Where nothing is lost, what any finished read has seen is seen by all later ones.
     seen: Floor,
-    pub(super) changes: u64,
 }
 
 impl Floor {
@@ -32,12 +33,26 @@ impl Floor {
 impl History {
     pub(super) fn acknowledge(&mut self, version: u64) {
         self.acknowledged.raise(version);
-        self.changes += 1;
     }
 
     pub(super) fn acknowledge_message(&mut self, place: usize, version: u64) {
         self.acknowledged.raise_message(place, version);
-        self.changes += 1;
+    }
+
+    /// At least so many changes were true when a write was acknowledged.
+    pub(super) fn acknowledge_changes(&mut self, changes: u64) {
+        self.acknowledged.changes = self.acknowledged.changes.max(changes);
+    }
+
+    /// Statistics were read: before an acknowledgement they may show a change or not, and again not.
+    pub(super) fn read_changes(floor: &Floor, changes: u64) -> Result<(), String> {
+        if changes < floor.changes {
+            return Err(format!(
+                "{changes} changes were read, at least {} were due",
+                floor.changes
+            ));
+        }
+        Ok(())
     }
 
     /// What a read that begins now must see.

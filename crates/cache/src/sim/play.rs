@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use super::database::Session;
 use super::faults::{Faults, trouble};
 use super::hearing::Hearing;
-use super::redis::{Connection, LIST, SINGLE};
+use super::history::History;
+use super::redis::{Connection, LIST, SCOPE, SINGLE, STATS};
 use super::weak::{WeakConnection, WeakHearing, WeakSession, Weakness};
 use super::world::World;
 use crate::cache::{Answer, Asked, Cache, Codec, Form, Shared, Source, Top};
@@ -288,6 +289,35 @@ impl Instance {
             .map_err(|e| format!("{e}, from {source:?}"))
     }
 
+    /// The same for what is kept by scope.
+    async fn read_stats(&self, seen: &mut Outcome) -> Result<(), String> {
+        let asked = Asked {
+            key: STATS,
+            owner: OWNER,
+            max_staleness: None,
+        };
+        let floor = self.world.lock().history.floor(false);
+        let (changes, source) = if let Some(held) = self.cache.hit(STATS, OWNER) {
+            (single(&held)?, Source::Memory)
+        } else {
+            let session = self.session.clone();
+            let load = move || async move {
+                let changes = session.transact(|tables| tables.changes).await;
+                changes.map(Some).map_err(|error| error.to_string())
+            };
+            match self.cache.read(asked, Single, load).await {
+                Ok(Some(found)) => match found.answer {
+                    Answer::Held(held) => (single(&held)?, found.source),
+                    Answer::Value(changes) => (changes, found.source),
+                },
+                Ok(None) => return Err("it is gone".to_owned()),
+                Err(_) => return Ok(()),
+            }
+        };
+        seen.count(source);
+        History::read_changes(&floor, changes).map_err(|e| format!("{e}, from {source:?}"))
+    }
+
     async fn read_list(&self, seen: &mut Outcome) -> Result<(), String> {
         let asked = Asked {
             key: LIST,
@@ -334,15 +364,16 @@ impl Instance {
         let locked = rows.lock().await;
         self.world.dawdle().await;
         let sequence = self.world.lock().tables.messages.len() + 1;
+        let scope = Write::Changed(SCOPE);
         let writes = match what {
-            0 => vec![Write::Changed(SINGLE)],
-            1 => vec![Write::Changed(LIST), Write::Changed(SINGLE)],
+            0 => vec![Write::Changed(SINGLE), scope],
+            1 => vec![Write::Changed(LIST), Write::Changed(SINGLE), scope],
             _ => {
                 let top = (self.cache.form() != Form::None).then(|| Top {
                     sequence: i64::try_from(sequence).unwrap(),
                     element: element(sequence, 1),
                 });
-                vec![Write::Appended(LIST, top)]
+                vec![Write::Appended(LIST, top), scope]
             }
         };
         let fenced = self.cache.fence(writes).await;
@@ -369,9 +400,10 @@ impl Instance {
                 }
                 _ => tables.messages.push(1),
             }
-            (tables.version, tables.messages[0])
+            tables.changes += 1;
+            (tables.version, tables.messages[0], tables.changes)
         });
-        let Ok((version, first)) = commit.await else {
+        let Ok((version, first, changes)) = commit.await else {
             return false;
         };
         drop(locked);
@@ -382,6 +414,7 @@ impl Instance {
         self.world.think(plan.linger).await;
         self.cache.release(fenced, Ended::Committed).await;
         let mut parts = self.world.lock();
+        parts.history.acknowledge_changes(changes);
         match what {
             0 => parts.history.acknowledge(version),
             1 => {
@@ -465,10 +498,10 @@ async fn run(seed: u64, plan: &Plan) -> Result<Outcome, String> {
             let mut outcome = Outcome::default();
             while Instant::now() < end {
                 instance.world.think(60).await;
-                if instance.world.roll(2) == 0 {
-                    instance.read(&mut outcome).await?;
-                } else {
-                    instance.read_list(&mut outcome).await?;
+                match instance.world.roll(3) {
+                    0 => instance.read(&mut outcome).await?,
+                    1 => instance.read_list(&mut outcome).await?,
+                    _ => instance.read_stats(&mut outcome).await?,
                 }
             }
             Ok(outcome)

@@ -12,7 +12,7 @@ use super::world::{Parts, World};
 use crate::key::{Key, Kind};
 use crate::ledger::{Epoch, RemoteId};
 use crate::raw::{Raw, stamp};
-use crate::remote::{Acquired, Fault, Fence, Release, Remote, RemoteStats, Token};
+use crate::remote::{Acquired, Fault, Fence, GENERATION_TTL, Release, Remote, RemoteStats, Token};
 
 const TIMEOUT: Duration = Duration::from_millis(50);
 const READ_LEASE: Duration = Duration::from_secs(2);
@@ -38,6 +38,7 @@ pub(super) struct Process {
     pub(super) id: String,
     pub(super) values: BTreeMap<Key, (Raw, Instant)>,
     pub(super) leases: BTreeMap<Key, Lease>,
+    turns: u64,
 }
 
 impl Process {
@@ -46,6 +47,7 @@ impl Process {
             id: format!("process {number}"),
             values: BTreeMap::new(),
             leases: BTreeMap::new(),
+            turns: 0,
         }
     }
 
@@ -91,7 +93,19 @@ impl Process {
         true
     }
 
+    fn turn(&mut self, key: Key, generation: String) -> String {
+        let value = Raw::One(generation.clone().into());
+        self.values
+            .insert(key, (value, Instant::now() + GENERATION_TTL));
+        generation
+    }
+
     fn fence(&mut self, key: Key, how: Fence, token: Token) {
+        if key.kind() == Kind::Generation {
+            self.turns += 1;
+            self.turn(key, format!("{token}-{}", self.turns));
+            return;
+        }
         let lease = self.lease(key);
         lease.reader = None;
         lease.writers.push((token, Instant::now() + WRITE_FENCE));
@@ -108,6 +122,11 @@ impl Process {
     }
 
     fn release(&mut self, key: Key, how: &Release, token: Token, epoch: i64) {
+        if key.kind() == Kind::Generation {
+            self.turns += 1;
+            self.turn(key, format!("{token}-{}", self.turns));
+            return;
+        }
         let lease = self.lease(key);
         lease.reader = None;
         lease.writers.retain(|(writer, _)| *writer != token);
@@ -134,6 +153,13 @@ impl Process {
             }
         }
         self.values.remove(&key);
+    }
+}
+
+fn text(raw: Raw) -> Option<String> {
+    match raw {
+        Raw::One(text) => String::from_utf8(text.into()).ok(),
+        Raw::List(_) => None,
     }
 }
 
@@ -195,7 +221,7 @@ impl Connection {
 
 impl Connection {
     /// A plain SET, as those do who know no leases.
-    pub(super) async fn put(
+    pub(super) async fn set(
         &self,
         key: Key,
         epoch: &Epoch,
@@ -279,6 +305,32 @@ impl Remote for Connection {
         .await
     }
 
+    async fn get_scoped(
+        &self,
+        key: Key,
+        epoch: &Epoch,
+    ) -> Result<(Option<String>, Option<Raw>), Fault> {
+        self.call(Some(epoch), move |parts, _, p| {
+            let process = &mut parts.processes[p];
+            let generation = process.value(key.generation()).and_then(text);
+            (generation, process.value(key))
+        })
+        .await
+    }
+
+    async fn generation(&self, key: Key, epoch: &Epoch, token: Token) -> Result<String, Fault> {
+        self.call(Some(epoch), move |parts, _, p| {
+            let process = &mut parts.processes[p];
+            let known = process.value(key.generation()).and_then(text);
+            known.unwrap_or_else(|| process.turn(key.generation(), token.to_string()))
+        })
+        .await
+    }
+
+    async fn put(&self, key: Key, epoch: &Epoch, value: &Raw, ttl: Duration) -> Result<(), Fault> {
+        self.set(key, epoch, value, ttl).await
+    }
+
     async fn fence(&self, keys: &[(Key, Fence)], epoch: &Epoch, token: Token) -> Result<(), Fault> {
         for (key, how) in keys.iter().copied() {
             self.call(Some(epoch), move |parts, world, p| {
@@ -322,3 +374,5 @@ impl Remote for Connection {
 /// The keys of this world.
 pub(super) const SINGLE: Key = Key::new(Kind::Message, 1);
 pub(super) const LIST: Key = Key::new(Kind::Messages, 2);
+pub(super) const STATS: Key = Key::new(Kind::Stats, 3);
+pub(super) const SCOPE: Key = STATS.generation();

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::database::Session;
 use super::hearing::Hearing;
 use super::redis::Connection;
-use crate::key::Key;
+use crate::key::{Key, Kind};
 use crate::ledger::{Epoch, Ledger, LedgerError, Pending, Registered, RemoteId, Renewal};
 use crate::raw::Raw;
 use crate::remote::{Acquired, Fault, Fence, Release, Remote, RemoteStats, Token};
@@ -29,12 +29,14 @@ pub(super) enum Weakness {
     NoWait,
     NoBarrier,
     NoFillGuard,
+    /// A scope's generation is replaced before the commit, but not after it.
+    OneGeneration,
     /// Values carry no epoch: whatever process answers is believed.
     NoEpoch,
 }
 
 impl Weakness {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::DeleteAfterCommit,
         Self::NoFence,
         Self::NoRelease,
@@ -42,6 +44,7 @@ impl Weakness {
         Self::NoWait,
         Self::NoBarrier,
         Self::NoFillGuard,
+        Self::OneGeneration,
         Self::NoEpoch,
     ];
 }
@@ -92,9 +95,25 @@ impl Remote for WeakConnection {
     ) -> Result<bool, Fault> {
         let epoch = self.epoch(epoch);
         if self.fills_blindly() {
-            return self.0.put(key, &epoch, value, ttl).await.map(|()| true);
+            return self.0.set(key, &epoch, value, ttl).await.map(|()| true);
         }
         self.0.fill(key, &epoch, token, value, ttl).await
+    }
+
+    async fn get_scoped(
+        &self,
+        key: Key,
+        epoch: &Epoch,
+    ) -> Result<(Option<String>, Option<Raw>), Fault> {
+        self.0.get_scoped(key, &self.epoch(epoch)).await
+    }
+
+    async fn generation(&self, key: Key, epoch: &Epoch, token: Token) -> Result<String, Fault> {
+        self.0.generation(key, &self.epoch(epoch), token).await
+    }
+
+    async fn put(&self, key: Key, epoch: &Epoch, value: &Raw, ttl: Duration) -> Result<(), Fault> {
+        self.0.put(key, &self.epoch(epoch), value, ttl).await
     }
 
     async fn fence(&self, keys: &[(Key, Fence)], epoch: &Epoch, token: Token) -> Result<(), Fault> {
@@ -113,6 +132,13 @@ impl Remote for WeakConnection {
         // The fence is left to expire, and the value to whoever has filled it.
         if self.1 == Weakness::NoRelease {
             return Ok(());
+        }
+        if self.1 == Weakness::OneGeneration {
+            let others = keys
+                .iter()
+                .filter(|(key, _)| key.kind() != Kind::Generation);
+            let others: Vec<(Key, Release)> = others.cloned().collect();
+            return self.0.release(&others, &self.epoch(epoch), token).await;
         }
         self.0.release(keys, &self.epoch(epoch), token).await
     }

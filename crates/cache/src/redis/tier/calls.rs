@@ -19,7 +19,7 @@ use crate::raw::Raw;
 use crate::redis::fault::is_wrong_type;
 use crate::redis::lane::Lane;
 use crate::redis::{info, scripts};
-use crate::remote::{Acquired, Fault, Fence, Release, Remote, RemoteStats, Token};
+use crate::remote::{Acquired, Fault, Fence, GENERATION_TTL, Release, Remote, RemoteStats, Token};
 
 /// A step of a scan looks at so many keys; a small server does that within a few milliseconds.
 const STEP: usize = 500;
@@ -105,6 +105,44 @@ impl Remote for Tier {
             let lane = self.lane(key).await?;
             self.over(&lane, Some(epoch), async move |mut c| {
                 Ok(from_redis_value(scripts::run(&mut c, &command).await?)?)
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn get_scoped(
+        &self,
+        key: Key,
+        epoch: &Epoch,
+    ) -> Result<(Option<String>, Option<Raw>), Fault> {
+        self.guarded(self.timeout, async {
+            let lane = self.lane(key).await?;
+            self.over(&lane, Some(epoch), |c| scoped(c, key)).await
+        })
+        .await
+    }
+
+    async fn generation(&self, key: Key, epoch: &Epoch, token: Token) -> Result<String, Fault> {
+        self.guarded(self.timeout, async {
+            let lane = self.lane(key).await?;
+            self.over(&lane, Some(epoch), |c| generation(c, key, token))
+                .await
+        })
+        .await
+    }
+
+    async fn put(&self, key: Key, epoch: &Epoch, value: &Raw, ttl: Duration) -> Result<(), Fault> {
+        let Raw::One(text) = value else {
+            return Err(Fault::Refused("a list has leases".to_owned()));
+        };
+        let mut set = cmd("SET");
+        set.arg(key.to_string()).arg(text.as_ref());
+        set.arg("PX").arg(scripts::millis(ttl));
+        self.guarded(self.timeout, async {
+            let lane = self.lane(key).await?;
+            self.over(&lane, Some(epoch), async move |mut c| {
+                set.exec_async(&mut c).await
             })
             .await
         })
@@ -245,7 +283,12 @@ impl Tier {
 
 fn reading(key: Key, max: usize) -> Cmd {
     match key.kind() {
-        Kind::Message | Kind::Conversation => {
+        Kind::Message
+        | Kind::Conversation
+        | Kind::List
+        | Kind::Stats
+        | Kind::Search
+        | Kind::Generation => {
             let mut get = cmd("GET");
             get.arg(key.to_string());
             get
@@ -271,6 +314,39 @@ async fn mget(
         return Err(unlike("as many values as keys"));
     }
     values.into_iter().map(raw).collect()
+}
+
+/// A value of the wrong type is none, and is overwritten.
+async fn scoped(
+    connection: MultiplexedConnection,
+    key: Key,
+) -> RedisResult<(Option<String>, Option<Raw>)> {
+    let mut both = mget(connection, &[key.generation(), key])
+        .await?
+        .into_iter();
+    let generation = both.next().flatten().and_then(word);
+    Ok((generation, both.next().flatten()))
+}
+
+async fn generation(
+    mut connection: MultiplexedConnection,
+    key: Key,
+    token: Token,
+) -> RedisResult<String> {
+    let name = key.generation().to_string();
+    let mut both = pipe();
+    let set = both.cmd("SET").arg(&name).arg(token.to_string()).arg("NX");
+    set.arg("PX").arg(scripts::millis(GENERATION_TTL)).ignore();
+    both.cmd("GET").arg(&name);
+    let (found,): (String,) = both.query_async(&mut connection).await?;
+    Ok(found)
+}
+
+fn word(raw: Raw) -> Option<String> {
+    match raw {
+        Raw::One(text) => String::from_utf8(text.into()).ok(),
+        Raw::List(_) => None,
+    }
 }
 
 async fn get_each(
