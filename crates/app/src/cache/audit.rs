@@ -96,6 +96,9 @@ enum Row {
 impl App {
     async fn audit(&self, key: Key) -> StorageResult<Found> {
         let cache = self.cache();
+        if key.kind().is_scoped() {
+            return Ok(Found::Nothing);
+        }
         let row = self.row(key).await?;
         let Some(seen) = cache.peek(key).await else {
             return Ok(Found::Nothing);
@@ -121,6 +124,8 @@ impl App {
                 let id = ConversationId::from_uuid(id);
                 self.db.owner_of_conversation(id).await?
             }
+            // They are good by their generation, which no row tells.
+            Kind::List | Kind::Stats | Kind::Search | Kind::Generation => None,
         };
         let Some(owner) = owner else {
             return Ok(Row::Nothing);
@@ -146,6 +151,7 @@ impl App {
                 let found = self.db.message_page(&owner, id, range, limit).await?;
                 (!found.is_empty()).then(|| Row::Newest(Newest::of(found)))
             }
+            Kind::List | Kind::Stats | Kind::Search | Kind::Generation => None,
         };
         Ok(row.unwrap_or(Row::Nothing))
     }

@@ -97,11 +97,17 @@ fn read_ttls(reader: &mut Reader) -> Option<Ttls> {
     let message = reader.get("CACHE_TTL_MESSAGE", parse::optional(parse::seconds(1)));
     let conversation = reader.get("CACHE_TTL_CONVERSATION", parse::optional(parse::seconds(1)));
     let messages = reader.get("CACHE_TTL_MESSAGES", parse::seconds(1));
+    let list = reader.get("CACHE_TTL_LIST", parse::seconds(1));
+    let stats = reader.get("CACHE_TTL_STATS", parse::seconds(1));
+    let search = reader.get("CACHE_TTL_SEARCH", parse::seconds(1));
     let default = default?;
     Some(Ttls {
         message: message?.unwrap_or(default),
         conversation: conversation?.unwrap_or(default),
         messages: messages?,
+        list: list?,
+        stats: stats?,
+        search: search?,
     })
 }
 

@@ -149,6 +149,24 @@ pub const TABLE: &[Setting] = &[
         "how long the newest messages of a conversation do",
     ),
     setting(
+        "CACHE_TTL_LIST",
+        "300",
+        "a whole number of seconds, at least 1",
+        "how long lists of conversations do",
+    ),
+    setting(
+        "CACHE_TTL_STATS",
+        "600",
+        "a whole number of seconds, at least 1",
+        "how long statistics do",
+    ),
+    setting(
+        "CACHE_TTL_SEARCH",
+        "300",
+        "a whole number of seconds, at least 1",
+        "how long searches do",
+    ),
+    setting(
         "CACHE_MAX_MEMORY_SIZE",
         "100000",
         "a whole number from 1 to 100000000",
@@ -338,14 +356,7 @@ pub const TABLE: &[Setting] = &[
 ];
 
 /// Names of settings that this version does not read. Somebody who sets one expects something of it, so it is named in a warning.
-const UNUSED_NAMES: &[&str] = &[
-    "SMTP_URL",
-    "WEBHOOK_LISTEN",
-    "PUBLIC_URL",
-    "CACHE_TTL_LIST",
-    "CACHE_TTL_STATS",
-    "CACHE_TTL_SEARCH",
-];
+const UNUSED_NAMES: &[&str] = &["SMTP_URL", "WEBHOOK_LISTEN", "PUBLIC_URL"];
 const UNUSED_PREFIXES: &[&str] = &["TWILIO_", "SENDGRID_", "TLS_", "JWT_"];
 
 /// The setting of that name.

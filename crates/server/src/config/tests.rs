@@ -175,13 +175,13 @@ fn it_does_not_open_itself_to_a_network_by_default() {
 #[test]
 fn what_this_version_does_not_use_is_named() {
     let settings = Settings::load(
-        env(&[("CACHE_TTL_SEARCH", "9"), ("HOME", "/root")]),
+        env(&[("PUBLIC_URL", "http://h"), ("HOME", "/root")]),
         Some(file("smtp_url = \"smtp://h\"")),
     );
     assert_eq!(
         settings.unwrap().warnings(),
         [
-            "CACHE_TTL_SEARCH is set but this version does not use it",
+            "PUBLIC_URL is set but this version does not use it",
             "SMTP_URL is set but this version does not use it"
         ]
     );
