@@ -10,6 +10,7 @@
 
 mod bare;
 mod bare_pg;
+mod bare_redis;
 mod child;
 mod database;
 mod deliver;
@@ -55,6 +56,9 @@ enum Part {
     /// Serves messages by one prepared SELECT
     #[command(hide = true)]
     BarePg(bare_pg::Args),
+    /// Serves messages by one GET
+    #[command(hide = true)]
+    BareRedis(bare_redis::Args),
     /// Sends a few messages and says how long each waited for its provider
     #[command(hide = true)]
     Wait(deliver::wait::Args),
@@ -72,6 +76,7 @@ fn main() {
         Some(Part::Load(args)) => load::run(&args),
         Some(Part::Bare(args)) => bare::run(&args),
         Some(Part::BarePg(args)) => bare_pg::run(&args),
+        Some(Part::BareRedis(args)) => bare_redis::run(&args),
         Some(Part::Wait(args)) => deliver::wait::run(&args),
         Some(Part::Drain(args)) => deliver::drain::run(&args),
         None => measure(cli.options),
@@ -84,6 +89,7 @@ fn measure(options: Options) {
     for row in lab.options.rows() {
         let sections = match row {
             Row::Reads => rows::reads::measure(&lab),
+            Row::Hits => rows::hits::measure(&lab),
             Row::Sends => rows::sends::measure(&lab),
             Row::Size => rows::size::measure(&lab),
             Row::Deliveries => rows::deliveries::measure(&lab),

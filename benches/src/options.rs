@@ -13,6 +13,8 @@ use crate::load::Shape;
 pub(crate) enum Row {
     /// `GetMessage` against a bare server and a bare SELECT
     Reads,
+    /// `GetMessage` as a hit of each tier
+    Hits,
     /// `SendMessage` against pgbench
     Sends,
     /// Many messages against few

@@ -1,6 +1,7 @@
 //! What is measured.
 
 pub(crate) mod deliveries;
+pub(crate) mod hits;
 pub(crate) mod reads;
 pub(crate) mod sends;
 pub(crate) mod size;
