@@ -371,8 +371,9 @@ impl Remote for Connection {
     }
 }
 
-/// The keys of this world.
+/// The keys of this world; under one of them there never is anything.
 pub(super) const SINGLE: Key = Key::new(Kind::Message, 1);
 pub(super) const LIST: Key = Key::new(Kind::Messages, 2);
+pub(super) const NOTHING: Key = Key::new(Kind::Message, 4);
 pub(super) const STATS: Key = Key::new(Kind::Stats, 3);
 pub(super) const SCOPE: Key = STATS.generation();
