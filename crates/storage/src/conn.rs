@@ -9,6 +9,7 @@ use diesel_async::pooled_connection::{
 };
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use futures_util::FutureExt as _;
+use parlance_domain::search::Language;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::backend::{pg, sqlite};
@@ -31,6 +32,8 @@ pub struct Settings {
     pub statement_timeout: Duration,
     /// A file of certificates (PEM) to trust for Postgres, besides the public ones.
     pub ca_file: Option<std::path::PathBuf>,
+    /// The language that messages are searched in.
+    pub search_language: Language,
 }
 
 impl Settings {
@@ -42,6 +45,7 @@ impl Settings {
             acquire_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(5),
             ca_file: None,
+            search_language: Language::Simple,
         }
     }
 }
@@ -59,6 +63,7 @@ pub struct PoolStatus {
 #[derive(Clone)]
 pub struct Database {
     pools: Pools,
+    pub(crate) search_language: Language,
 }
 
 #[derive(Clone)]
@@ -173,7 +178,10 @@ impl Database {
                 Pools::Sqlite { readers, writer }
             }
         };
-        Ok(Self { pools })
+        Ok(Self {
+            pools,
+            search_language: settings.search_language,
+        })
     }
 
     /// Whether it answers now.

@@ -27,6 +27,7 @@ mod fields;
 mod keyset;
 mod migrate;
 mod prepared;
+mod reindex;
 mod rows;
 mod schema;
 mod touched;

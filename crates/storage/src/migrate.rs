@@ -11,10 +11,11 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::conn::{Settings, full_message, tls};
 use crate::error::{StorageError, StorageResult};
+use crate::reindex;
 use crate::url::DatabaseUrl;
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
-const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
+pub(crate) const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
 /// The key of the advisory lock; any number that nothing else in the database uses.
 const LOCK_KEY: i64 = 7_245_011;
@@ -27,6 +28,15 @@ const TABLE: &str = "__diesel_schema_migrations";
 pub struct MigrationReport {
     /// The names of the migrations, in their order.
     pub migrations: Vec<String>,
+    /// How many messages were indexed anew for search, or would be, if the index was made for another language, or never.
+    pub indexed: Option<i64>,
+}
+
+impl MigrationReport {
+    /// Whether nothing was missing.
+    pub const fn is_empty(&self) -> bool {
+        self.migrations.is_empty() && self.indexed.is_none()
+    }
 }
 
 /// Applies what is missing; waits for another instance that is just doing so.
@@ -46,6 +56,10 @@ enum Mode {
 }
 
 async fn run(settings: &Settings, mode: Mode) -> StorageResult<MigrationReport> {
+    let held = match mode {
+        Mode::Apply => Some(hold(settings).await?),
+        Mode::List => None,
+    };
     let migrations = match &settings.url {
         DatabaseUrl::Postgres(url) => postgres(url, settings, mode).await?,
         DatabaseUrl::Sqlite(path) => {
@@ -53,26 +67,69 @@ async fn run(settings: &Settings, mode: Mode) -> StorageResult<MigrationReport> 
             blocking(move || sqlite(&path, mode)).await?
         }
     };
-    Ok(MigrationReport { migrations })
+    let indexed = match mode {
+        Mode::Apply => reindex::apply(settings).await?,
+        // Only then there is an index to look at.
+        Mode::List if migrations.is_empty() => reindex::missing(settings).await?,
+        Mode::List => None,
+    };
+    drop(held);
+    Ok(MigrationReport {
+        migrations,
+        indexed,
+    })
 }
 
-async fn postgres(url: &str, settings: &Settings, mode: Mode) -> StorageResult<Vec<String>> {
+/// Keeps others from migrating until it is dropped, or its process ends.
+#[expect(dead_code, reason = "what it holds is there to be dropped")]
+enum Held {
+    Pg(Box<AsyncPgConnection>),
+    Sqlite(File),
+}
+
+/// Waits for whoever else migrates.
+async fn hold(settings: &Settings) -> StorageResult<Held> {
+    match &settings.url {
+        DatabaseUrl::Postgres(url) => {
+            let mut conn = connect(url, settings).await?;
+            let statement =
+                format!("SET lock_timeout = '60s'; SELECT pg_advisory_lock({LOCK_KEY})");
+            conn.batch_execute(&statement).await?;
+            Ok(Held::Pg(Box::new(conn)))
+        }
+        DatabaseUrl::Sqlite(path) => {
+            let path = path.clone();
+            blocking(move || lock_file(&path)).await.map(Held::Sqlite)
+        }
+    }
+}
+
+/// A connection of one's own to Postgres.
+pub(crate) async fn connect(url: &str, settings: &Settings) -> StorageResult<AsyncPgConnection> {
     let unavailable = |e: tokio_postgres::Error| StorageError::Unavailable(full_message(&e));
-    // A connection of its own: the lock ends with it, whatever happens.
     let connecting = tokio_postgres::connect(url, tls(settings)?);
     let (client, connection) = tokio::time::timeout(settings.acquire_timeout, connecting)
         .await
         .map_err(|_| StorageError::Unavailable("no answer in time".to_owned()))?
         .map_err(unavailable)?;
-    let mut conn = AsyncPgConnection::try_from_client_and_connection(client, connection)
+    AsyncPgConnection::try_from_client_and_connection(client, connection)
         .await
-        .map_err(|e| StorageError::Unavailable(e.to_string()))?;
-    if matches!(mode, Mode::Apply) {
-        conn.batch_execute(&format!(
-            "SET lock_timeout = '60s'; SELECT pg_advisory_lock({LOCK_KEY})"
-        ))
-        .await?;
+        .map_err(|e| StorageError::Unavailable(e.to_string()))
+}
+
+/// SQLite's own locks do not cover "look what is missing, then apply it". Held as long as the file is open.
+fn lock_file(path: &Path) -> StorageResult<File> {
+    let io = |e: std::io::Error| StorageError::Unavailable(format!("{}: {e}", path.display()));
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(io)?;
     }
+    let lock = File::create(path.with_added_extension("migrate-lock")).map_err(io)?;
+    lock.lock().map_err(io)?;
+    Ok(lock)
+}
+
+async fn postgres(url: &str, settings: &Settings, mode: Mode) -> StorageResult<Vec<String>> {
+    let mut conn = connect(url, settings).await?;
     let listed = matches!(mode, Mode::List) && !exists(&mut conn).await?;
     blocking(move || {
         if listed {
@@ -106,7 +163,6 @@ where
 }
 
 fn sqlite(path: &Path, mode: Mode) -> StorageResult<Vec<String>> {
-    let io = |e: std::io::Error| StorageError::Unavailable(format!("{}: {e}", path.display()));
     let open = || {
         SqliteConnection::establish(&path.to_string_lossy())
             .map_err(|e| StorageError::Unavailable(e.to_string()))
@@ -117,12 +173,6 @@ fn sqlite(path: &Path, mode: Mode) -> StorageResult<Vec<String>> {
         }
         return apply(&mut open()?, SQLITE, mode);
     }
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(io)?;
-    }
-    // SQLite's own locks do not cover "look what is missing, then apply it".
-    let lock = File::create(path.with_added_extension("migrate-lock")).map_err(io)?;
-    lock.lock().map_err(io)?;
     apply(&mut open()?, SQLITE, mode)
 }
 
@@ -160,7 +210,7 @@ fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> StorageError {
 }
 
 /// Both harnesses block.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> StorageResult<T> + Send + 'static,
 ) -> StorageResult<T> {
     tokio::task::spawn_blocking(work)

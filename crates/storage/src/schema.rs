@@ -238,6 +238,26 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::{BigInt, Text};
+    use crate::fields::sql::Uid;
+
+    search_pending (conversation_id) {
+        conversation_id -> Uid,
+        owner -> Text,
+        below -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{Bool, Text};
+
+    search_state (only) {
+        only -> Bool,
+        made_by -> Text,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     conversations,
     messages,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use parlance_domain::search::Language;
 use parlance_domain::{Owner, Timestamp};
 
 use crate::conn::{Database, Lease};
@@ -58,6 +59,7 @@ pub struct Tx {
     pub(crate) lease: Lease,
     pub(crate) owner: Owner,
     pub(crate) now: Timestamp,
+    pub(crate) language: Language,
     touched: Touched,
 }
 
@@ -69,6 +71,7 @@ impl Database {
             lease,
             owner: owner.clone(),
             now,
+            language: self.search_language,
             touched: Touched::nothing(owner.clone()),
         })
     }

@@ -2,4 +2,6 @@
 //! of query files for itself.
 
 pub(crate) mod pg;
+mod pg_search;
 pub(crate) mod sqlite;
+mod sqlite_search;

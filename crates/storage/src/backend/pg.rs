@@ -88,6 +88,8 @@ macro_rules! from_now {
     };
 }
 
+pub(crate) use super::pg_search::{index, index_and_append, search};
+
 #[path = "../queries/mod.rs"]
 pub(crate) mod queries;
 

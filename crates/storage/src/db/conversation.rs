@@ -249,6 +249,9 @@ impl Tx {
                 Some(&changed.user)
             ))?;
         }
+        if found.user != changed.user || found.title != changed.title {
+            self.index_below(changed, i64::MAX).await?;
+        }
         if announced {
             self.tell_of_conversation(EventType::ConversationUpdated, &row)
                 .await?;

@@ -7,7 +7,7 @@ use crate::conn::Database;
 use crate::counting::Deltas;
 use crate::error::StorageResult;
 use crate::fields::Id;
-use crate::rows::feed::payload;
+use crate::rows::feed::{NewFeedRow, payload};
 use crate::rows::message::{MessageChange, MessageRow};
 use crate::touched::Touch;
 use crate::tx::{Guarded, Tx};
@@ -195,8 +195,9 @@ impl Tx {
         let deltas = Deltas::of_message(None, Some(message));
         on!(self.lease, |c, q| q::message::insert(c, &row, &deltas))?;
         self.touch(Touch::MessageCreated(Box::new(message.clone())));
-        self.tell_of_message(EventType::MessageCreated, &row, &conversation.user)
-            .await
+        let event = self.event_of_message(EventType::MessageCreated, &row, &conversation.user);
+        let found_by = self.index_row(message, &conversation.user, &conversation.title);
+        on_backend!(self.lease, index_and_append(&found_by, &event))
     }
 
     /// Writes a message back.
@@ -221,7 +222,14 @@ impl Tx {
             return Ok(Guarded::Stale);
         }
         self.touch(Touch::MessageChanged(changed.id, changed.conversation_id));
-        self.tell_of_message(kind, &row, user).await?;
+        if found.body != changed.body
+            && let Some(conversation) = self.conversation(changed.conversation_id).await?
+        {
+            let found_by = self.index_row(changed, &conversation.user, &conversation.title);
+            on_backend!(self.lease, index(std::slice::from_ref(&found_by)))?;
+        }
+        let event = self.event_of_message(kind, &row, user);
+        on!(self.lease, |c, q| q::feed::append(c, &event))?;
         Ok(Guarded::Updated)
     }
 
@@ -287,20 +295,14 @@ impl Tx {
         ))
     }
 
-    async fn tell_of_message(
-        &mut self,
-        kind: EventType,
-        row: &MessageRow,
-        user: &str,
-    ) -> StorageResult<()> {
-        let event = news(
+    fn event_of_message(&self, kind: EventType, row: &MessageRow, user: &str) -> NewFeedRow {
+        news(
             &self.owner,
             kind,
             (row.conversation_id, Some(row.id)),
             user,
             payload(row),
             self.now,
-        );
-        on!(self.lease, |c, q| q::feed::append(c, &event))
+        )
     }
 }

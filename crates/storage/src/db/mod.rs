@@ -7,6 +7,7 @@ pub mod conversation;
 pub mod delivery;
 pub mod idempotency;
 pub mod message;
+pub mod search;
 pub mod sender;
 pub mod stats;
 pub mod story;

@@ -11,6 +11,7 @@ pub(crate) mod feed;
 pub(crate) mod idempotency;
 pub(crate) mod message;
 pub(crate) mod message_event;
+pub(crate) mod search;
 pub(crate) mod sender;
 pub(crate) mod stats;
 pub(crate) mod whose;

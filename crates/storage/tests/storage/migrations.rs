@@ -98,17 +98,20 @@ fn both_databases_have_the_same_migrations() {
     assert_eq!(names(Kind::Sqlite), names(Kind::Postgres));
 }
 
-/// The names of columns and whether they may be NULL, by table.
+/// The names of columns and whether they may be NULL, by table; not those of the index of words, which each database has in its
+/// own way.
 async fn tables(db: &Db) -> BTreeMap<String, Vec<String>> {
     let sql = match db.kind {
         Kind::Sqlite => {
             "SELECT t.name || ' ' || c.name || CASE WHEN c.\"notnull\" OR c.pk THEN ' NOT NULL' ELSE '' END AS v \
              FROM sqlite_schema t, pragma_table_info(t.name) c \
-             WHERE t.type = 'table' AND t.name NOT LIKE '\\_\\_%' ESCAPE '\\' AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+             WHERE t.type = 'table' AND t.name NOT LIKE '\\_\\_%' ESCAPE '\\' AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+             AND t.name NOT LIKE 'message\\_search%' ESCAPE '\\' AND t.name NOT LIKE 'message\\_terms%' ESCAPE '\\'"
         }
         Kind::Postgres => {
             "SELECT table_name || ' ' || column_name || CASE WHEN is_nullable = 'NO' THEN ' NOT NULL' ELSE '' END AS v \
-             FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT LIKE '\\_\\_%'"
+             FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT LIKE '\\_\\_%' \
+             AND table_name NOT LIKE 'message\\_search'"
         }
     };
     let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -133,7 +136,7 @@ async fn indexes(db: &Db) -> Vec<String> {
         }
         Kind::Postgres => {
             "SELECT indexname AS v FROM pg_indexes WHERE schemaname = 'public' AND indexname NOT LIKE '%\\_pkey' \
-             AND indexname NOT LIKE '%\\_key' ORDER BY indexname COLLATE \"C\""
+             AND indexname NOT LIKE '%\\_key' AND indexname NOT LIKE 'message\\_search\\_%' ORDER BY indexname COLLATE \"C\""
         }
     };
     db.texts(sql).await

@@ -1,0 +1,399 @@
+//! What is found: on both databases the same, and what a reader would find by hand.
+
+use std::collections::BTreeSet;
+
+use parlance_domain::search::{Terms, query};
+use parlance_domain::{
+    Channel, Conversation, Direction, EventType, Message, MessageId, MessageStatus, Owner,
+};
+use parlance_storage::Guarded;
+use parlance_storage::db::search::{BATCH, Matches, SearchFilter, SearchStretch};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+
+use crate::support::{Db, at, committed, conversation, message, open, owner};
+
+fn words(text: &str) -> Terms {
+    query(text, parlance_domain::search::Language::Simple)
+}
+
+const ALL: SearchStretch = SearchStretch {
+    beyond: None,
+    up_to: None,
+    enough: 51,
+    limit: 1000,
+};
+
+async fn found(db: &Db, owner: &Owner, text: &str, filter: &SearchFilter) -> BTreeSet<MessageId> {
+    let (mut ids, mut stretch) = (BTreeSet::new(), ALL);
+    loop {
+        let found = db
+            .open
+            .search(owner, &words(text), filter, stretch)
+            .await
+            .unwrap();
+        ids.extend(found.matches.into_iter().map(|one| one.id));
+        stretch.beyond = found.ends.map(|(_, last)| last);
+        if found.is_last {
+            return ids;
+        }
+    }
+}
+
+async fn finds(db: &Db, owner: &Owner, text: &str) -> BTreeSet<MessageId> {
+    found(db, owner, text, &SearchFilter::default()).await
+}
+
+/// Writes a message that was made as wanted into a conversation.
+pub(crate) async fn put(
+    db: &Db,
+    of: &mut Conversation,
+    change: impl FnOnce(&mut Message),
+) -> Message {
+    let mut tx = db.open.begin(&of.owner, at(0)).await.unwrap();
+    let before = tx.lock_conversation(of.id).await.unwrap().unwrap();
+    *of = Conversation {
+        last_sequence: before.last_sequence + 1,
+        message_count: before.message_count + 1,
+        version: before.version + 1,
+        ..before.clone()
+    };
+    let done = tx.update_conversation(&before, of, false).await.unwrap();
+    assert_eq!(done, Guarded::Updated);
+    let mut new = message(of);
+    new.created_at = at(of.last_sequence);
+    change(&mut new);
+    tx.insert_message(&new, of).await.unwrap();
+    committed(tx).await;
+    new
+}
+
+async fn change(db: &Db, of: &mut Conversation, change: impl FnOnce(&mut Conversation)) {
+    let mut tx = db.open.begin(&of.owner, at(0)).await.unwrap();
+    let before = tx.lock_conversation(of.id).await.unwrap().unwrap();
+    *of = before.clone();
+    change(of);
+    of.version += 1;
+    let done = tx.update_conversation(&before, of, true).await.unwrap();
+    assert_eq!(done, Guarded::Updated);
+    committed(tx).await;
+}
+
+async fn delete(db: &Db, of: &Message) {
+    let mut tx = db.open.begin(&of.owner, at(0)).await.unwrap();
+    let found = tx.lock_message(of.id).await.unwrap().unwrap();
+    assert_eq!(
+        tx.delete_message(&found, "ada").await.unwrap(),
+        Guarded::Updated
+    );
+    committed(tx).await;
+}
+
+async fn edit(db: &Db, of: &Message, body: &str) {
+    let mut tx = db.open.begin(&of.owner, at(0)).await.unwrap();
+    let found = tx.lock_message(of.id).await.unwrap().unwrap();
+    let changed = Message {
+        body: body.to_owned(),
+        version: found.version + 1,
+        ..found.clone()
+    };
+    let done = tx
+        .update_message(&found, &changed, EventType::MessageUpdated, "ada")
+        .await
+        .unwrap();
+    assert_eq!(done, Guarded::Updated);
+    committed(tx).await;
+}
+
+/// A database of each kind, to write and ask the same.
+async fn both() -> [Db; 2] {
+    [Db::sqlite().await, Db::postgres().await]
+}
+
+/// How a word may be written, and what it is.
+const SPELLINGS: [(&str, &str); 14] = [
+    ("red", "red"),
+    ("RED", "red"),
+    ("car", "car"),
+    ("cars", "cars"),
+    ("Café", "cafe"),
+    ("cafe\u{301}", "cafe"),
+    ("日", "日"),
+    ("x1", "x1"),
+    ("1", "1"),
+    ("AND", "and"),
+    ("near", "near"),
+    ("שָׁלוֹם", "שלום"),
+    ("Ωmega", "ωmega"),
+    ("o", "o"),
+];
+const BETWEEN: [&str; 12] = [
+    " ",
+    ". ",
+    "🙂",
+    "\n",
+    " \" ",
+    "' ",
+    "-",
+    "*",
+    " <> ",
+    ":",
+    " & ",
+    "\u{202e} ",
+];
+
+/// A text of some of the words, with what stands between.
+fn text() -> impl Strategy<Value = Vec<(usize, usize)>> {
+    prop::collection::vec((0..SPELLINGS.len(), 0..BETWEEN.len()), 0..6)
+}
+
+fn written(text: &[(usize, usize)]) -> String {
+    text.iter()
+        .map(|(word, between)| SPELLINGS[*word].0.to_owned() + BETWEEN[*between])
+        .collect()
+}
+
+fn meant(text: &[(usize, usize)]) -> BTreeSet<&'static str> {
+    text.iter().map(|(word, _)| SPELLINGS[*word].1).collect()
+}
+
+/// Random messages in conversations of two owners; every query finds on both databases what has all of its words.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_databases_find_what_has_all_the_words() {
+    let both = both().await;
+    let mut runner = TestRunner::deterministic();
+    for round in 0..6 {
+        let owners = [
+            owner(&format!("acme{round}")),
+            owner(&format!("other{round}")),
+        ];
+        let mut corpus: Vec<(Message, BTreeSet<&str>)> = Vec::new();
+        for owner in owners.iter().cycle().take(4) {
+            let title = text().new_tree(&mut runner).unwrap().current();
+            let place = Conversation {
+                title: written(&title),
+                ..conversation(owner)
+            };
+            for db in &both {
+                let mut tx = db.open.begin(owner, at(0)).await.unwrap();
+                assert!(tx.insert_conversation(&place).await.unwrap());
+                committed(tx).await;
+            }
+            let texts = prop::collection::vec((text(), text()), 8);
+            for (subject, body) in texts.new_tree(&mut runner).unwrap().current() {
+                let mut one = None;
+                for db in &both {
+                    let make = |new: &mut Message| {
+                        new.subject = written(&subject);
+                        new.body = written(&body);
+                        new.id = one.unwrap_or(new.id);
+                    };
+                    let new = put(db, &mut place.clone(), make).await;
+                    one = Some(new.id);
+                    if db.kind == both[1].kind {
+                        let all = [&title, &subject, &body]
+                            .into_iter()
+                            .flat_map(|text| meant(text));
+                        corpus.push((new, all.collect()));
+                    }
+                }
+            }
+        }
+        for _ in 0..40 {
+            let asked = text().new_tree(&mut runner).unwrap().current();
+            let owner = &owners[0];
+            let expected: BTreeSet<MessageId> = corpus
+                .iter()
+                .filter(|(message, words)| {
+                    message.owner == *owner && meant(&asked).is_subset(words)
+                })
+                .map(|(message, _)| message.id)
+                .collect();
+            for db in &both {
+                let found = finds(db, owner, &written(&asked)).await;
+                let differ = corpus
+                    .iter()
+                    .filter(|(one, _)| found.contains(&one.id) != expected.contains(&one.id));
+                let differ: Vec<_> = differ.collect();
+                assert!(
+                    differ.is_empty(),
+                    "{:?} {:?} {differ:#?}",
+                    db.kind,
+                    written(&asked)
+                );
+            }
+        }
+    }
+}
+
+on_both! {
+    /// Whatever it says, a query is no syntax.
+    async fn any_query_is_answered(db: Db) {
+        let owner = owner("acme");
+        let mut place = open(&db.open, &owner).await;
+        let new = put(&db, &mut place, |new| "a needle".clone_into(&mut new.body)).await;
+        let many = (0..2_500).map(|n| format!("w{n}")).collect::<Vec<_>>().join(" ");
+        let long = "x".repeat(10_000);
+        for strange in [
+            "\"", "'", "\\", "a\"b'", "NEAR(", "needle*", "^needle", "body:needle", "{a b}:c", "a AND", "OR", "NOT", "-needle",
+            "(((", "a & | ! <-> b", "a:*", ":A", "🙂", "\0", "a\0b", "\u{202e}שלום", "%_", "=oacme", "--", ";DROP TABLE messages",
+            &many, &long,
+        ] {
+            let found = finds(&db, &owner, strange).await;
+            let expected = words(strange).is_empty() || words(strange).iter().all(|word| ["a", "needle"].contains(&word));
+            assert_eq!(found.contains(&new.id), expected, "{strange}");
+        }
+        let mut runner = TestRunner::deterministic();
+        for _ in 0..200 {
+            let strange = any::<String>().new_tree(&mut runner).unwrap().current();
+            finds(&db, &owner, &strange).await;
+        }
+    }
+
+    /// Whatever a message says, it is found by it.
+    async fn any_text_is_found_by_itself(db: Db) {
+        let owner = owner("acme");
+        let mut place = open(&db.open, &owner).await;
+        let mut runner = TestRunner::deterministic();
+        let text = proptest::string::string_regex("[^\u{0}]{0,60}").unwrap();
+        for _ in 0..60 {
+            let body = text.new_tree(&mut runner).unwrap().current();
+            let new = put(&db, &mut place, |new| new.body.clone_from(&body)).await;
+            assert!(finds(&db, &owner, &body).await.contains(&new.id), "{body:?}");
+        }
+        // The longest that there may be, of words that are all different.
+        let long = (0..40_000).map(|n| format!("{n:x}")).collect::<Vec<_>>().join(" ");
+        let new = put(&db, &mut place, |new| new.body.clone_from(&long)).await;
+        assert_eq!(finds(&db, &owner, "9c3f 1 conversation").await, [new.id].into());
+    }
+
+    async fn an_index_follows_what_changes(db: Db) {
+        let owner = owner("acme");
+        let mut place = open(&db.open, &owner).await;
+        change(&db, &mut place, |c| "Blue".clone_into(&mut c.title)).await;
+        let one = put(&db, &mut place, |new| "first car".clone_into(&mut new.body)).await;
+        let two = put(&db, &mut place, |new| "second car".clone_into(&mut new.body)).await;
+        assert_eq!(finds(&db, &owner, "car blue").await, [one.id, two.id].into());
+
+        edit(&db, &one, "first boat").await;
+        assert_eq!(finds(&db, &owner, "car").await, [two.id].into());
+        assert_eq!(finds(&db, &owner, "boat blue").await, [one.id].into());
+
+        change(&db, &mut place, |c| "Green".clone_into(&mut c.title)).await;
+        assert_eq!(finds(&db, &owner, "blue").await, [].into());
+        assert_eq!(finds(&db, &owner, "green").await, [one.id, two.id].into());
+
+        let of = |user: &str| SearchFilter { user: Some(user.to_owned()), ..SearchFilter::default() };
+        change(&db, &mut place, |c| "bob".clone_into(&mut c.user)).await;
+        assert_eq!(found(&db, &owner, "car", &of("ada")).await, [].into());
+        assert_eq!(found(&db, &owner, "car", &of("bob")).await, [two.id].into());
+
+        delete(&db, &one).await;
+        assert_eq!(finds(&db, &owner, "").await, [two.id].into());
+        assert_eq!(db.count("message_search").await, 1);
+
+        let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
+        assert_eq!(tx.hide_conversation(&place).await.unwrap(), Guarded::Updated);
+        committed(tx).await;
+        assert_eq!(finds(&db, &owner, "car").await, [].into(), "it is being deleted");
+        let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
+        assert_eq!(tx.delete_some_messages(place.id, 9).await.unwrap(), 1);
+        committed(tx).await;
+        assert_eq!(db.count("message_search").await, 0);
+    }
+
+    /// A repeated change of the title counts from the newest message on again.
+    async fn a_long_conversation_follows_bit_by_bit(db: Db) {
+        let owner = owner("acme");
+        let mut place = open(&db.open, &owner).await;
+        let mut ids = BTreeSet::new();
+        for _ in 0..=BATCH {
+            ids.insert(put(&db, &mut place, |_| {}).await.id);
+        }
+        change(&db, &mut place, |c| "blue".clone_into(&mut c.title)).await;
+        assert_eq!(finds(&db, &owner, "blue").await.len(), 200);
+        change(&db, &mut place, |c| "green".clone_into(&mut c.title)).await;
+        assert_eq!(finds(&db, &owner, "green").await.len(), 200);
+        let waiting = db.open.pending_for_search(9).await.unwrap();
+        assert_eq!(waiting, [(owner.clone(), place.id)]);
+
+        let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
+        let locked = tx.lock_conversation(place.id).await.unwrap().unwrap();
+        assert!(!tx.index_more(&locked).await.unwrap());
+        committed(tx).await;
+        assert_eq!(finds(&db, &owner, "green").await, ids);
+        assert_eq!(finds(&db, &owner, "blue").await, [].into());
+        assert_eq!(db.open.pending_for_search(9).await.unwrap(), []);
+    }
+
+    async fn every_filter_holds(db: Db) {
+        let owner = owner("acme");
+        let mut here = open(&db.open, &owner).await;
+        let mut there = open(&db.open, &owner).await;
+        change(&db, &mut there, |c| "bob".clone_into(&mut c.user)).await;
+        let one = put(&db, &mut here, |new| "car".clone_into(&mut new.body)).await;
+        let two = put(&db, &mut there, |new| {
+            "car".clone_into(&mut new.body);
+            new.direction = Direction::Inbound;
+            new.channel = Channel::Mms;
+            new.progress.status = MessageStatus::Failed;
+            new.created_at = at(100);
+        }).await;
+        let any = SearchFilter::default();
+        for (filter, expected) in [
+            (any.clone(), [one.id, two.id].into()),
+            (SearchFilter { user: Some("bob".to_owned()), ..any.clone() }, [two.id].into()),
+            (SearchFilter { conversation_id: Some(here.id), ..any.clone() }, [one.id].into()),
+            (SearchFilter { channel: Some(Channel::Mms), ..any.clone() }, [two.id].into()),
+            (SearchFilter { direction: Some(Direction::Outbound), ..any.clone() }, [one.id].into()),
+            (SearchFilter { status: Some(MessageStatus::Failed), ..any.clone() }, [two.id].into()),
+            (SearchFilter { status: Some(MessageStatus::Pending), ..any.clone() }, [one.id].into()),
+            (SearchFilter { status: Some(MessageStatus::Expired), ..any.clone() }, BTreeSet::new()),
+            (SearchFilter { created_after: Some(at(100)), ..any.clone() }, [two.id].into()),
+            (SearchFilter { created_before: Some(at(100)), ..any.clone() }, [one.id].into()),
+            (SearchFilter { created_after: Some(at(1)), created_before: Some(at(101)), ..any.clone() }, [one.id, two.id].into()),
+            (SearchFilter { user: Some("bob".to_owned()), conversation_id: Some(here.id), ..any.clone() }, BTreeSet::new()),
+        ] {
+            for text in ["car", ""] {
+                assert_eq!(found(&db, &owner, text, &filter).await, expected, "{text} {filter:?}");
+            }
+        }
+    }
+
+    /// Stretches that follow one another have every match once, newest first.
+    async fn stretches_follow_one_another(db: Db) {
+        let owner = owner("acme");
+        let mut place = open(&db.open, &owner).await;
+        let mut expected = Vec::new();
+        for n in 0..25 {
+            // Some at the same time, one far back.
+            let time = if n == 7 { at(-1_000_000) } else { at(n / 3) };
+            let new = put(&db, &mut place, |new| {
+                "car".clone_into(&mut new.body);
+                new.created_at = time;
+            }).await;
+            expected.push((time, new.id));
+        }
+        for status in [None, Some(MessageStatus::Pending)] {
+            let filter = SearchFilter { status, ..SearchFilter::default() };
+            let mut seen: Vec<MessageId> = Vec::new();
+            let mut stretch = SearchStretch { enough: 4, limit: 4, ..ALL };
+            loop {
+                let Matches { matches, ends, is_last } = db.open.search(&owner, &words("car"), &filter, stretch).await.unwrap();
+                let again = SearchStretch { up_to: ends.map(|(_, last)| last), limit: 9, ..stretch };
+                let again = db.open.search(&owner, &words("car"), &filter, again).await.unwrap();
+                assert_eq!(again.matches, matches, "the same stretch, by its ends");
+                seen.extend(matches.iter().map(|one| one.id));
+                stretch.beyond = ends.map(|(_, last)| last);
+                if is_last {
+                    break;
+                }
+            }
+            let times: Vec<_> = seen.iter().map(|id| expected.iter().find(|(_, other)| other == id).unwrap().0).collect();
+            assert!(times.is_sorted_by(|a, b| a >= b), "{times:?}");
+            let once: BTreeSet<MessageId> = seen.iter().copied().collect();
+            assert_eq!((once.len(), seen.len()), (25, 25));
+        }
+    }
+}
