@@ -238,7 +238,8 @@ impl CacheDesk {
         let cache = self.cache();
         let keys = cache.keys(pattern).await.map_err(unavailable)?;
         cache.invalidate(&keys).await.map_err(unavailable)?;
-        Ok(keys.len() as u64)
+        let values = keys.iter().filter(|key| is_value(key.kind()));
+        Ok(values.count() as u64)
     }
 
     pub(crate) fn check_on(&self) -> Result<()> {
@@ -254,17 +255,27 @@ impl CacheDesk {
     }
 }
 
+/// The generation of a scope is what values are good by, and none itself.
+fn is_value(kind: Kind) -> bool {
+    kind != Kind::Generation
+}
+
 /// The tiers of a backend, and what each keeps: copies are of single things.
 fn in_use(backend: Backend) -> Vec<(Tier, Kind)> {
-    let of = |tier, kinds: &[Kind]| kinds.iter().map(move |k| (tier, *k)).collect::<Vec<_>>();
+    let all = |tier| {
+        Kind::ALL
+            .into_iter()
+            .filter(|k| is_value(*k))
+            .map(move |k| (tier, k))
+    };
     match backend {
         Backend::Off => Vec::new(),
-        Backend::Memory => of(Tier::Memory, &Kind::ALL),
-        Backend::Redis => of(Tier::Redis, &Kind::ALL),
+        Backend::Memory => all(Tier::Memory).collect(),
+        Backend::Redis => all(Tier::Redis).collect(),
         Backend::Hybrid => {
-            let mut all = of(Tier::Memory, &[Kind::Message, Kind::Conversation]);
-            all.extend(of(Tier::Redis, &Kind::ALL));
-            all
+            let copied = [Kind::Message, Kind::Conversation];
+            let copied = copied.map(|kind| (Tier::Memory, kind));
+            copied.into_iter().chain(all(Tier::Redis)).collect()
         }
     }
 }

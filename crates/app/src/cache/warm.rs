@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{TryStreamExt as _, stream};
 use parlance_domain::{ConversationId, MessageId, Owner};
 use parlance_storage::db::conversation::{ConversationFilter, place};
 use parlance_storage::db::message::MessageRange;
@@ -128,12 +128,8 @@ impl App {
             return Ok(None);
         }
         let ids = self.newest_ids(owner, id).await?;
-        let read = stream::iter(&ids)
-            .then(|id| self.find_message(owner, *id, None))
-            .try_fold(0, |read, found| {
-                std::future::ready(Ok(read + u64::from(found.is_some())))
-            });
-        read.await.map(Some)
+        let read = self.messages(owner, ids, None).await?.value;
+        Ok(Some(read.messages.len() as u64))
     }
 
     async fn newest_ids(&self, owner: &Owner, id: ConversationId) -> Result<Vec<MessageId>> {

@@ -58,13 +58,13 @@ fn read_keys(found: &mut Found, keys: &[String]) -> Option<Vec<Key>> {
 
 /// What Redis would take for more than a plain character is in none of our names.
 fn read_pattern(found: &mut Found, pattern: String) -> Option<String> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ":-*?".contains(c);
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ":-{}*?".contains(c);
     if pattern.chars().all(plain) && pattern.len() <= limits::CACHE_PATTERN {
         return Some(pattern);
     }
     found.push(
         "pattern",
-        "not a pattern of names; give one of lower-case letters, digits, colons, hyphens, * and ?, such as message:*",
+        "not a pattern of names; give one of lower-case letters, digits, colons, hyphens, braces, * and ?, such as message:*",
     );
     None
 }
@@ -269,19 +269,18 @@ mod tests {
 
     #[test]
     fn a_pattern_means_the_same_everywhere() {
-        for good in ["*", "message:*", "conversation:*:messages", "message:?1-*"] {
+        for good in [
+            "*",
+            "message:*",
+            "conversation:*:messages",
+            "message:?1-*",
+            "conversations:{*}:*",
+        ] {
             let expected = Invalidation::Pattern(good.to_owned());
             assert_eq!(invalidate(&[], good).unwrap(), expected);
         }
         let long = "*".repeat(limits::CACHE_PATTERN + 1);
-        for bad in [
-            "message:[ab]*",
-            "a\\*",
-            "lease:{*}",
-            "MESSAGE:*",
-            "a b",
-            &long,
-        ] {
+        for bad in ["message:[ab]*", "a\\*", "MESSAGE:*", "a b", &long] {
             assert_eq!(wrong(invalidate(&[], bad)), ["pattern"], "{bad}");
         }
     }
