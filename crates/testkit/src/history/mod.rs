@@ -5,15 +5,18 @@
 //! write had begun to make before it ended. The newest messages of a conversation are checked by the same rules, message by
 //! message.
 //!
-//! A [`Recorder`] hands a [`Log`] to every task; when the logs are gone, [`Recorder::finish`] gives the [`History`].
+//! A [`Recorder`] hands a [`Log`] to every task; when the logs are gone, [`Recorder::finish`] gives the [`History`]. Until then
+//! [`Recorder::so_far`] counts.
 
 mod lists;
+mod live;
 mod record;
 mod report;
 mod versions;
 
 use std::time::Duration;
 
+pub use live::{Live, Tally};
 pub use record::{Begun, BegunChange, BegunWrite, Log, Recorder};
 pub use report::{Report, Rule, Violation};
 

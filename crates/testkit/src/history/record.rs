@@ -3,13 +3,16 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::{Change, Element, History, Key, ListRead, ListWrite, Moment, Read, Span, Write};
+use super::{
+    Change, Element, History, Key, ListRead, ListWrite, Live, Moment, Read, Span, Tally, Write,
+};
 
 /// Writes down what many tasks do.
 #[derive(Debug, Clone)]
 pub struct Recorder {
     start: Instant,
     history: Arc<Mutex<History>>,
+    live: Arc<Live>,
 }
 
 impl Default for Recorder {
@@ -24,6 +27,7 @@ impl Recorder {
         Self {
             start: Instant::now(),
             history: Arc::default(),
+            live: Arc::default(),
         }
     }
 
@@ -33,6 +37,11 @@ impl Recorder {
             recorder: self.clone(),
             history: History::default(),
         }
+    }
+
+    /// What can be said already: of rows, and without the reads that a write will make races of.
+    pub fn so_far(&self) -> Tally {
+        self.live.tally()
     }
 
     /// What was written down. Panics while a log is still in use: it would be missing.
@@ -77,6 +86,7 @@ impl Log {
     /// A read has returned this version.
     pub fn read(&mut self, begun: Begun, key: Key, version: u64) {
         let span = self.since(begun);
+        self.recorder.live.read(key, span, version);
         self.history.reads.push(Read { key, span, version });
     }
 
@@ -94,6 +104,7 @@ impl Log {
     /// Before a write is asked for. It counts from now on, also when this task is cancelled.
     pub fn begin_write(&mut self, key: Key) -> BegunWrite {
         let began = self.now();
+        self.recorder.live.begin_write(key, began);
         self.history.writes.push(Write {
             key,
             began,
@@ -104,8 +115,14 @@ impl Log {
 
     /// It was acknowledged, and made this version.
     pub fn acknowledged(&mut self, write: &BegunWrite, version: u64) {
-        let now = self.now();
-        self.history.writes[write.0].acknowledged = Some((now, version));
+        let ended = self.now();
+        let write = &mut self.history.writes[write.0];
+        write.acknowledged = Some((ended, version));
+        let span = Span {
+            began: write.began,
+            ended,
+        };
+        self.recorder.live.acknowledged(write.key, span, version);
     }
 
     /// Before a list is changed.

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use parlance_testkit::history::{
-    Change, Element, History, ListRead, ListWrite, Read, Recorder, Report, Rule, Span, Write,
+    Change, Element, History, ListRead, ListWrite, Live, Read, Recorder, Report, Rule, Span, Tally,
+    Write,
 };
 use proptest::prelude::*;
 
@@ -273,6 +274,9 @@ fn logs_of_many_tasks_are_one_history() {
     let begun = log.begin_read();
     log.read_list(begun, 1, vec![element], 50);
     drop(log);
+    // Lists are not counted before the end.
+    let so_far = recorder.so_far();
+    assert_eq!((so_far.reads, so_far.writes, so_far.stale), (400, 1, 0));
     let report = recorder.finish().check();
     assert!(report.is_clean(), "{report}");
     assert_eq!(
@@ -339,7 +343,62 @@ fn answered(mut operations: Vec<Operation>) -> History {
     history
 }
 
+/// Tells it in the order in which it happened; of one moment, in the order that accuses nobody.
+fn told_live(history: &History) -> Tally {
+    let mut steps: Vec<(Duration, u8, usize)> = Vec::new();
+    for (number, write) in history.writes.iter().enumerate() {
+        steps.push((write.began, 0, number));
+        steps.extend(write.acknowledged.map(|(at, _)| (at, 2, number)));
+    }
+    for (number, read) in history.reads.iter().enumerate() {
+        steps.push((read.span.ended, 1, number));
+    }
+    steps.sort_unstable();
+    let live = Live::default();
+    for (_, step, number) in steps {
+        match step {
+            0 => live.begin_write(history.writes[number].key, history.writes[number].began),
+            1 => {
+                let Read { key, span, version } = history.reads[number];
+                live.read(key, span, version);
+            }
+            _ => {
+                let Write { key, began, .. } = history.writes[number];
+                let (ended, version) = history.writes[number].acknowledged.unwrap();
+                live.acknowledged(key, Span { began, ended }, version);
+            }
+        }
+    }
+    live.tally()
+}
+
 proptest! {
+    #[test]
+    fn what_is_counted_live_is_what_the_check_finds(
+        operations in prop::collection::vec(operation(), 0..200),
+        olds in prop::collection::vec((any::<prop::sample::Index>(), 1..4_u64), 0..20),
+    ) {
+        let mut history = answered(operations);
+        for (which, by) in olds {
+            if !history.reads.is_empty() {
+                let read = which.index(history.reads.len());
+                let version = &mut history.reads[read].version;
+                *version = version.saturating_sub(by);
+            }
+        }
+        let (tally, report) = (told_live(&history), history.check());
+        let stale = report.violations.iter().filter(|v| v.rule == Rule::StaleAfterAck);
+        let stale: Vec<Duration> = stale.map(|v| v.stale_for).collect();
+        let checked = Tally {
+            reads: report.reads,
+            races: report.races,
+            writes: report.writes,
+            stale: stale.len(),
+            stalest: stale.into_iter().max().unwrap_or_default(),
+        };
+        prop_assert_eq!(tally, checked);
+    }
+
     #[test]
     fn what_one_store_answered_passes(operations in prop::collection::vec(operation(), 0..200)) {
         let report = answered(operations).check();
