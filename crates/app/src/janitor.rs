@@ -49,6 +49,9 @@ impl App {
         {
             self.remove_hidden(&hidden).await?;
         }
+        for (owner, id) in self.db.pending_for_search(BATCH).await? {
+            self.index_rest(&owner, id).await?;
+        }
         Ok(())
     }
 }

@@ -59,6 +59,7 @@ fn run(command: Command, output: &mut Output) -> Result<ExitCode, Failure> {
         Command::Reply(reply) => client::reply(&reply, output),
         Command::Get(get) => client::get(&get, output),
         Command::List(list) => client::list(&list, output),
+        Command::Search(search) => client::search(&search, output),
         Command::Watch(watch) => client::watch(&watch, output),
         Command::Demo(demo) => client::demo(&demo, output),
     }

@@ -22,12 +22,19 @@ pub(crate) fn run(
         telemetry.shutdown().await;
         Ok::<_, Failure>(report?)
     })?;
-    if report.migrations.is_empty() {
+    if report.is_empty() {
         output.line("the database is up to date");
     }
     let verb = if dry_run { "missing" } else { "applied" };
     for migration in report.migrations {
         output.line(format_args!("{verb} {migration}"));
+    }
+    if let Some(messages) = report.indexed {
+        let language = settings.database.search_language;
+        let verb = if dry_run { "missing" } else { "made" };
+        output.line(format_args!(
+            "{verb} the search index for {language}: {messages} messages"
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,7 @@
 //! Editing a conversation.
 
+use std::sync::Arc;
+
 use parlance_domain::conversation::ConversationEvent;
 use parlance_domain::{Conversation, ConversationId, ConversationStatus, Json, Owner, Step};
 use parlance_storage::Touch;
@@ -31,7 +33,7 @@ pub struct ConversationEdit {
 impl App {
     /// Edits a conversation.
     pub async fn edit_conversation(
-        &self,
+        self: &Arc<Self>,
         owner: &Owner,
         edit: ConversationEdit,
     ) -> Result<Conversation> {
@@ -39,7 +41,7 @@ impl App {
     }
 
     async fn try_edit(
-        &self,
+        self: &Arc<Self>,
         owner: &Owner,
         edit: &ConversationEdit,
     ) -> Result<Attempt<Conversation>> {
@@ -72,6 +74,7 @@ impl App {
             None => return Ok(Attempt::Overtaken),
         }
         self.commit(tx).await?;
+        self.index_behind(&found, &conversation);
         Ok(Attempt::Done(conversation))
     }
 }

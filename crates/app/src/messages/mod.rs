@@ -9,6 +9,7 @@ mod place;
 mod preview;
 mod receive;
 mod report;
+mod search;
 mod send;
 mod story;
 
@@ -16,10 +17,12 @@ pub use delete::DeleteMessage;
 pub use edit::MessageEdit;
 pub use get::{MessageBatch, MessageRef};
 pub use list::ListMessages;
+pub use parlance_storage::db::search::SearchFilter;
 pub use parlance_storage::db::story::{StoryEvent, StoryKind};
 pub use preview::Preview;
 pub use receive::ReceiveMessage;
 pub use report::StatusReport;
+pub use search::{SearchMessages, SearchResult};
 pub use send::SendMessage;
 
 pub(crate) use compose::PIECE;

@@ -3,7 +3,10 @@
 use clap::Args;
 use prost_types::Timestamp;
 
-use super::values::{self, ChannelName, DEFAULT_SERVER, RoleName, Server, StatusName};
+use super::values::{
+    self, ChannelName, DEFAULT_SERVER, DirectionName, MessageChannelName, MessageStatusName,
+    RoleName, Server, StatusName,
+};
 
 /// Which service, and as whom.
 #[derive(Debug, Args)]
@@ -117,6 +120,43 @@ pub(crate) struct List {
     /// The conversation whose messages to list
     #[arg(value_name = "CONVERSATION_ID", conflicts_with_all = ["user", "unread", "channel", "status"])]
     pub(crate) conversation: Option<String>,
+}
+
+/// Find messages by their words, the best first; without words the newest first.
+///
+/// All words must occur, in the body, the subject or the title of the conversation. Nothing in them has a meaning: quotes and
+/// signs only tell words apart.
+#[derive(Debug, Args)]
+pub(crate) struct Search {
+    /// Only messages of this user's conversations
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// Only messages of this conversation
+    #[arg(long, value_name = "ID")]
+    pub(crate) conversation: Option<String>,
+    /// Only messages of this channel
+    #[arg(long)]
+    pub(crate) channel: Option<MessageChannelName>,
+    /// Only messages that went this way
+    #[arg(long)]
+    pub(crate) direction: Option<DirectionName>,
+    /// Only messages with this status
+    #[arg(long)]
+    pub(crate) status: Option<MessageStatusName>,
+    /// Only messages of this time or later, such as 2026-01-31T09:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = values::time)]
+    pub(crate) after: Option<Timestamp>,
+    /// Only messages from before this time
+    #[arg(long, value_name = "TIME", value_parser = values::time)]
+    pub(crate) before: Option<Timestamp>,
+    /// How many at most
+    #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) caller: Caller,
+    /// The words
+    #[arg(value_name = "WORD")]
+    pub(crate) words: Vec<String>,
 }
 
 /// Show what happens, as it happens, until Ctrl-C.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use client::{Caller, Demo, Get, List, Reply, Send, Watch};
+pub(crate) use client::{Caller, Demo, Get, List, Reply, Search, Send, Watch};
 
 /// A messaging service: SMS, MMS, email and chat behind one gRPC interface.
 #[derive(Debug, Parser)]
@@ -54,6 +54,7 @@ pub(crate) enum Command {
     Reply(Reply),
     Get(Get),
     List(List),
+    Search(Search),
     Watch(Watch),
     Demo(Demo),
 }
@@ -99,6 +100,9 @@ mod tests {
             "parlance send --chat s1 --role assistant text",
             "parlance list --unread --status archived",
             "parlance list 7 --limit 3",
+            "parlance search",
+            "parlance search two words --channel mms --status failed --direction inbound",
+            "parlance search --after 2026-01-31T09:00:00Z -- --a-dash",
         ] {
             assert!(parsed(right), "{right}");
         }
@@ -111,6 +115,7 @@ mod tests {
             "parlance send --from +1 --to +2",
             "parlance list 7 --unread",
             "parlance list --limit 0",
+            "parlance search --status archived",
         ] {
             assert!(!parsed(wrong), "{wrong}");
         }

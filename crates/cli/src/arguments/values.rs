@@ -95,6 +95,75 @@ impl From<StatusName> for v1::ConversationStatus {
     }
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum MessageChannelName {
+    Sms,
+    Mms,
+    Email,
+    Chat,
+}
+
+impl From<MessageChannelName> for v1::Channel {
+    fn from(name: MessageChannelName) -> Self {
+        match name {
+            MessageChannelName::Sms => Self::Sms,
+            MessageChannelName::Mms => Self::Mms,
+            MessageChannelName::Email => Self::Email,
+            MessageChannelName::Chat => Self::Chat,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum DirectionName {
+    Inbound,
+    Outbound,
+}
+
+impl From<DirectionName> for v1::Direction {
+    fn from(name: DirectionName) -> Self {
+        match name {
+            DirectionName::Inbound => Self::Inbound,
+            DirectionName::Outbound => Self::Outbound,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum MessageStatusName {
+    Scheduled,
+    Pending,
+    Sending,
+    Uncertain,
+    Sent,
+    Delivered,
+    Read,
+    Undelivered,
+    Failed,
+    Expired,
+    Canceled,
+    Received,
+}
+
+impl From<MessageStatusName> for v1::MessageStatus {
+    fn from(name: MessageStatusName) -> Self {
+        match name {
+            MessageStatusName::Scheduled => Self::Scheduled,
+            MessageStatusName::Pending => Self::Pending,
+            MessageStatusName::Sending => Self::Sending,
+            MessageStatusName::Uncertain => Self::Uncertain,
+            MessageStatusName::Sent => Self::Sent,
+            MessageStatusName::Delivered => Self::Delivered,
+            MessageStatusName::Read => Self::Read,
+            MessageStatusName::Undelivered => Self::Undelivered,
+            MessageStatusName::Failed => Self::Failed,
+            MessageStatusName::Expired => Self::Expired,
+            MessageStatusName::Canceled => Self::Canceled,
+            MessageStatusName::Received => Self::Received,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -83,10 +83,10 @@ async fn messages(
 }
 
 /// What was found, and whether there is more.
-type Found<T> = (Vec<T>, bool);
+pub(super) type Found<T> = (Vec<T>, bool);
 
 /// Page after page, each by the token of the one before.
-async fn collect<T>(
+pub(super) async fn collect<T>(
     limit: usize,
     mut page: impl AsyncFnMut(String) -> Result<(Vec<T>, String), Failure>,
 ) -> Result<Found<T>, Failure> {
@@ -105,7 +105,7 @@ async fn collect<T>(
 }
 
 /// The same for every page: a token is bound to its request.
-fn page_size(limit: usize) -> i32 {
+pub(super) fn page_size(limit: usize) -> i32 {
     i32::try_from(limit.min(PAGE)).unwrap_or(i32::MAX)
 }
 

@@ -8,13 +8,14 @@ mod get;
 mod list;
 pub(crate) mod refusal;
 mod reply;
+mod search;
 mod send;
 mod service;
 mod watch;
 
 use std::process::ExitCode;
 
-use crate::arguments::{Caller, Demo, Get, List, Reply, Send, Watch};
+use crate::arguments::{Caller, Demo, Get, List, Reply, Search, Send, Watch};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::show::Screen;
@@ -41,6 +42,12 @@ pub(crate) fn get(arguments: &Get, output: &mut Output) -> Result<ExitCode, Fail
 pub(crate) fn list(arguments: &List, output: &mut Output) -> Result<ExitCode, Failure> {
     ask(&arguments.caller, output, async |service, screen| {
         list::run(arguments, service, screen).await
+    })
+}
+
+pub(crate) fn search(arguments: &Search, output: &mut Output) -> Result<ExitCode, Failure> {
+    ask(&arguments.caller, output, async |service, screen| {
+        search::run(arguments, service, screen).await
     })
 }
 

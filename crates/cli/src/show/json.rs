@@ -27,6 +27,10 @@ impl Resource for v1::ListMessageEventsResponse {
     const NAME: &'static str = "parlance.v1.ListMessageEventsResponse";
 }
 
+impl Resource for v1::SearchResult {
+    const NAME: &'static str = "parlance.v1.SearchResult";
+}
+
 /// The contract.
 pub(super) struct Json(DescriptorPool);
 
@@ -75,6 +79,7 @@ mod tests {
         assert_eq!((&json["id"], &json["sequence"]), (&"7".into(), &"3".into()));
         assert_eq!(shown(&v1::Conversation::default())["unreadCount"], "0");
         assert_eq!(shown(&v1::Event::default())["cursor"], "");
+        assert_eq!(shown(&v1::SearchResult::default())["snippet"], "");
         assert!(shown(&v1::ListMessageEventsResponse::default())["events"].is_array());
     }
 }

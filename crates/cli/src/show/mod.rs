@@ -4,6 +4,7 @@ pub(crate) mod conversation;
 pub(crate) mod event;
 mod json;
 pub(crate) mod message;
+pub(crate) mod search;
 pub(crate) mod story;
 mod table;
 mod time;

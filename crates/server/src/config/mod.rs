@@ -266,9 +266,11 @@ fn database(reader: &mut Reader) -> Option<parlance_storage::Settings> {
     });
     let pool_size = reader.get("DATABASE_POOL_SIZE", parse::number(1..=1000));
     let ca_file = reader.get("DATABASE_CA", parse::optional(parse::text));
+    let search_language = reader.get("SEARCH_LANGUAGE", parse::language);
     let mut database = parlance_storage::Settings::new(url?);
     database.pool_size = pool_size?;
     database.ca_file = ca_file?;
+    database.search_language = search_language?;
     Some(database)
 }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use parlance_cache::Backend;
+use parlance_domain::search::Language;
 
 use super::{LogFormat, Migrate, WebOrigins};
 
@@ -62,6 +63,10 @@ pub(super) fn migrate(text: &str) -> Parsed<Migrate> {
         "off" => Ok(Migrate::Off),
         _ => nothing_more(),
     }
+}
+
+pub(super) fn language(text: &str) -> Parsed<Language> {
+    Language::parse(text).map_or_else(nothing_more, Ok)
 }
 
 pub(super) fn backend(text: &str) -> Parsed<Backend> {

@@ -75,6 +75,14 @@ pub const TABLE: &[Setting] = &[
         "auto, check or off",
         "at start: apply missing migrations, refuse to start while some are missing, or do not look",
     ),
+    setting(
+        "SEARCH_LANGUAGE",
+        "simple",
+        "simple, arabic, danish, dutch, english, finnish, french, german, greek, hungarian, italian, norwegian, portuguese, \
+         romanian, russian, spanish, swedish, tamil or turkish",
+        "the language whose words are searched in all their forms; simple: as they are written; another one than before makes \
+         the index anew (docs/search.md)",
+    ),
     secret(setting(
         "REDIS_URL",
         "",

@@ -115,7 +115,11 @@ reads!(
         AtMostOnce
     }
 );
-shows!(direction_to_proto, Direction { Inbound, Outbound });
+both_ways!(
+    direction,
+    direction_to_proto,
+    Direction { Inbound, Outbound }
+);
 
 #[cfg(test)]
 mod tests {
@@ -143,6 +147,7 @@ mod tests {
             conversation_status, conversation_status_to_proto, ConversationStatus;
             sender_status, sender_status_to_proto, SenderStatus;
             message_status, message_status_to_proto, MessageStatus;
+            direction, direction_to_proto, Direction;
             event_type, event_type_to_proto, EventType;
         }
     }

@@ -28,6 +28,8 @@ pub(super) const CURSOR: usize = 255;
 
 /// `cc_addresses`: how many. Each is another recipient, and all of them travel in every list that shows the message.
 pub(super) const CC_ADDRESSES: usize = 100;
+/// `query` of a search, as the contract promises.
+pub(super) const QUERY: usize = 10_000;
 /// `ids` of a batch, as the contract promises.
 pub(super) const BATCH: usize = 100;
 /// How deep metadata may nest, the object itself counted. A level takes three levels of protobuf, and readers stop at 100 of

@@ -20,13 +20,28 @@ pub(super) async fn open(settings: &Settings) -> Result<Database, StartError> {
 async fn prepare(settings: &Settings) -> Result<(), StartError> {
     match settings.migrate {
         Migrate::Auto => {
-            for migration in migrate(settings, false).await?.migrations {
+            let MigrationReport {
+                migrations,
+                indexed,
+            } = migrate(settings, false).await?;
+            for migration in migrations {
                 tracing::info!(migration, "migrated");
+            }
+            if let Some(messages) = indexed.filter(|messages| *messages > 0) {
+                let language = settings.database.search_language;
+                tracing::info!(messages, %language, "indexed for search");
             }
             Ok(())
         }
         Migrate::Check => {
-            let missing = migrate(settings, true).await?.migrations;
+            let MigrationReport {
+                migrations: mut missing,
+                indexed,
+            } = migrate(settings, true).await?;
+            if indexed.is_some() {
+                let language = settings.database.search_language;
+                missing.push(format!("an index for SEARCH_LANGUAGE={language}"));
+            }
             if missing.is_empty() {
                 Ok(())
             } else {

@@ -384,7 +384,7 @@ fn readiness(settings: &Settings, database: Database, shutdown: Shutdown) -> Rea
         async move {
             if !migrated.load(Ordering::Relaxed) {
                 match parlance_storage::pending_migrations(&how).await {
-                    Ok(report) if report.migrations.is_empty() => {
+                    Ok(report) if report.is_empty() => {
                         migrated.store(true, Ordering::Relaxed);
                     }
                     Ok(_) => return Err("migrations are missing"),

@@ -243,6 +243,7 @@ fn within(builder: Builder, asked: &Asked) -> Builder {
         .time(" AND s.created_at >= ", asked.created_after)
         .time(" AND s.created_at < ", asked.created_before)
         .place(" AND (s.created_at, s.message_id) < ", asked.beyond)
+        .place(" AND (s.created_at, s.message_id) <= ", asked.from)
         .place(" AND (s.created_at, s.message_id) >= ", asked.up_to)
 }
 

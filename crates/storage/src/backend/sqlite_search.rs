@@ -242,6 +242,7 @@ fn stretch(
             .created_before
             .map(|at| of_time(at.0).saturating_add(AHEAD)),
         asked.beyond.map(place),
+        asked.from.map(|from| place(from).saturating_add(1)),
     ];
     from(query)
         .sql(format!("{number} >= ? AND {number} < ?"))
@@ -296,6 +297,7 @@ mod tests {
             created_after: Some(crate::fields::Instant(0)),
             created_before: Some(crate::fields::Instant(1)),
             beyond: None,
+            from: None,
             up_to: None,
             enough: 51,
             limit: 1000,

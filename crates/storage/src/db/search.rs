@@ -4,7 +4,7 @@
 //! two change, so are the conversation's newest messages; a conversation of more than [`BATCH`] waits for the rest, which
 //! [`Tx::index_more`] does, and until then its older messages are found as they were.
 
-use parlance_domain::search::{RANKED_CHARS, Scope, Terms};
+use parlance_domain::search::{Language, RANKED_CHARS, Scope, Terms};
 use parlance_domain::{
     Channel, Conversation, ConversationId, Direction, Message, MessageId, MessageStatus, Owner,
     Timestamp,
@@ -40,7 +40,7 @@ pub struct SearchFilter {
 }
 
 /// Where a match stands among all, by time; what it consists of is the database's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SearchPlace {
     at: i64,
     id: Uuid,
@@ -79,6 +79,8 @@ impl SearchPlace {
 pub struct SearchStretch {
     /// Only older ones than this.
     pub beyond: Option<SearchPlace>,
+    /// Only from this one on, with it.
+    pub from: Option<SearchPlace>,
     /// Only up to this one, with it.
     pub up_to: Option<SearchPlace>,
     /// How many are wanted.
@@ -114,6 +116,11 @@ pub struct Matches {
 }
 
 impl Database {
+    /// The language that messages are searched in.
+    pub const fn search_language(&self) -> Language {
+        self.search_language
+    }
+
     /// The owner's messages that have all the words, in a stretch of time.
     pub async fn search(
         &self,
@@ -283,6 +290,7 @@ fn asked(owner: &Owner, words: &Terms, filter: &SearchFilter, stretch: SearchStr
         created_after: created_after.map(Into::into),
         created_before: created_before.map(Into::into),
         beyond: stretch.beyond.map(SearchPlace::columns),
+        from: stretch.from.map(SearchPlace::columns),
         up_to: stretch.up_to.map(SearchPlace::columns),
         enough: stretch.enough,
         limit: stretch.limit,

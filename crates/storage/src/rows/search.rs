@@ -69,6 +69,8 @@ pub(crate) struct Asked {
     pub(crate) created_before: Option<Instant>,
     /// Only beyond this place.
     pub(crate) beyond: Option<(i64, Id)>,
+    /// Only from this place on, with it.
+    pub(crate) from: Option<(i64, Id)>,
     /// Only up to this place, with it.
     pub(crate) up_to: Option<(i64, Id)>,
     /// How many are wanted.

@@ -11,6 +11,7 @@ async fn count(settings: &Settings, text: &str) -> usize {
     let database = Database::open(settings).await.unwrap();
     let stretch = SearchStretch {
         beyond: None,
+        from: None,
         up_to: None,
         enough: 50,
         limit: 50,

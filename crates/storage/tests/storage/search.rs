@@ -20,6 +20,7 @@ fn words(text: &str) -> Terms {
 
 const ALL: SearchStretch = SearchStretch {
     beyond: None,
+    from: None,
     up_to: None,
     enough: 51,
     limit: 1000,
@@ -381,7 +382,9 @@ on_both! {
             let mut stretch = SearchStretch { enough: 4, limit: 4, ..ALL };
             loop {
                 let Matches { matches, ends, is_last } = db.open.search(&owner, &words("car"), &filter, stretch).await.unwrap();
-                let again = SearchStretch { up_to: ends.map(|(_, last)| last), limit: 9, ..stretch };
+                let again = SearchStretch {
+                    beyond: None, from: ends.map(|(first, _)| first), up_to: ends.map(|(_, last)| last), limit: 9, ..stretch
+                };
                 let again = db.open.search(&owner, &words("car"), &filter, again).await.unwrap();
                 assert_eq!(again.matches, matches, "the same stretch, by its ends");
                 seen.extend(matches.iter().map(|one| one.id));

@@ -74,6 +74,7 @@ const NEWEST: &str = "message_search_recent on";
 const WORDS: &str = "Bitmap Index Scan on message_search_terms";
 const STRETCH: SearchStretch = SearchStretch {
     beyond: None,
+    from: None,
     up_to: None,
     enough: 51,
     limit: 1000,

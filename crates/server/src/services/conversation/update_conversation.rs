@@ -1,5 +1,7 @@
 //! `UpdateConversation`.
 
+use std::sync::Arc;
+
 use parlance_app::{App, Result};
 use parlance_proto::v1;
 use tonic::{Request, Response};
@@ -8,7 +10,7 @@ use crate::convert;
 use crate::services::who;
 
 pub(super) async fn handle(
-    app: &App,
+    app: &Arc<App>,
     request: Request<v1::UpdateConversationRequest>,
 ) -> Result<Response<v1::Conversation>> {
     let (owner, request) = who::split(request)?;

@@ -9,6 +9,7 @@ mod list_message_events;
 mod list_messages;
 mod preview_message;
 mod receive_message;
+mod search_messages;
 mod send_message;
 mod update_message;
 mod update_message_status;
@@ -69,6 +70,15 @@ impl MessageService for Messages {
         request: Request<v1::ListMessagesRequest>,
     ) -> Result<Response<v1::ListMessagesResponse>, Status> {
         list_messages::handle(&self.0, request)
+            .await
+            .map_err(status::of)
+    }
+
+    async fn search_messages(
+        &self,
+        request: Request<v1::SearchMessagesRequest>,
+    ) -> Result<Response<v1::SearchMessagesResponse>, Status> {
+        search_messages::handle(&self.0, request)
             .await
             .map_err(status::of)
     }

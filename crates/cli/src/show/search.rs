@@ -1,0 +1,49 @@
+//! What was found.
+
+use parlance_proto::v1::SearchResult;
+
+use super::table::{Cell, Paint, Table};
+use super::{time, words};
+
+/// One line each.
+pub(crate) fn table(results: &[SearchResult]) -> Table {
+    let mut table = Table::with_head(["TIME (UTC)", "", "STATUS", "FROM", "ID", "TEXT"]);
+    for result in results {
+        let message = result.message.clone().unwrap_or_default();
+        table.row([
+            time::date(message.created_at),
+            Cell::new(words::arrow(message.direction())),
+            words::status(message.status),
+            Cell::new(words::speaker(&message)),
+            Cell::new(&message.id).paint(Paint::Faint),
+            Cell::new(plain(&result.snippet)),
+        ]);
+    }
+    table
+}
+
+/// A snippet is for a page of HTML.
+fn plain(snippet: &str) -> String {
+    let unmarked = snippet.replace("<mark>", "").replace("</mark>", "");
+    let unescaped = [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&#39;", "'"),
+    ]
+    .into_iter()
+    .fold(unmarked, |text, (escape, c)| text.replace(escape, c));
+    // Last, or it would make new ones.
+    unescaped.replace("&amp;", "&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_read_no_html() {
+        let snippet = "…&lt;b&gt; <mark>it</mark>&#39;s &amp;lt; &quot;here&quot;";
+        assert_eq!(plain(snippet), "…<b> it's &lt; \"here\"");
+    }
+}
