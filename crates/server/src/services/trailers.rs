@@ -75,10 +75,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_any_nothing_changes() {
-        assert_eq!(
-            trailers_of(put(reply())).await,
-            headers("grpc-status")
-        );
+        assert_eq!(trailers_of(put(reply())).await, headers("grpc-status"));
         let plain = Response::new(Body::new(Full::new(Bytes::from_static(b"m"))));
         assert!(trailers_of(put(plain)).await.is_empty());
     }
