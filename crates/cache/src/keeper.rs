@@ -78,7 +78,7 @@ impl Cache {
     }
 
     /// Tells the others that there is one more, and waits until none of them serves from its own memory.
-    async fn introduce(&self) {
+    pub(crate) async fn introduce(&self) {
         let memory = matches!(self.place, Place::Memory(_));
         loop {
             let began = Instant::now();
@@ -149,6 +149,10 @@ impl Cache {
                 .close("another instance uses this database, so everything is read from it");
             near.empty();
             return Ok(());
+        }
+        // While it was shut, another instance may have come, written, and gone with all its traces.
+        if self.gate.epoch().is_none() {
+            near.empty();
         }
         let rows = self.ledger.pending(MOST_ROWS).await?;
         self.gate.set_pending(rows.len() as u64);

@@ -81,6 +81,13 @@ impl Leases {
             .is_some_and(|lease| lease.writers.iter().any(|(_, until)| now < *until))
     }
 
+    /// No reader may fill any more.
+    pub(super) fn forget_readers(&mut self) {
+        for lease in self.0.values_mut() {
+            lease.reader = None;
+        }
+    }
+
     /// Leases of those who never came back.
     pub(super) fn forget_expired(&mut self, now: Instant) {
         self.0.retain(|_, lease| {

@@ -479,7 +479,9 @@ impl Near {
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             shard.heard = shard.heard.wrapping_add(1);
+            shard.leases.forget_readers();
         }
         self.values.clear();
+        self.with_generations(HashMap::clear);
     }
 }

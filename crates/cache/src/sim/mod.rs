@@ -7,6 +7,7 @@ mod database;
 mod faults;
 mod hearing;
 mod history;
+mod lapse;
 mod play;
 mod redis;
 mod weak;

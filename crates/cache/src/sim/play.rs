@@ -145,7 +145,7 @@ const OWNER: &str = "owner";
 
 /// A version as it is cached.
 #[derive(Debug, Clone, Copy)]
-struct Single;
+pub(super) struct Single;
 
 fn element(sequence: usize, version: u64) -> Bytes {
     format!("{{\"sequence\":{sequence},\"version\":{version}}}").into()
