@@ -238,6 +238,14 @@ pub fn list(conversation_id: &str) -> v1::ListMessagesRequest {
     }
 }
 
+/// The messages that have these words.
+pub fn search(query: &str) -> v1::SearchMessagesRequest {
+    v1::SearchMessagesRequest {
+        query: query.to_owned(),
+        ..Default::default()
+    }
+}
+
 /// A report about a message.
 pub fn report(id: &str, status: v1::MessageStatus) -> v1::UpdateMessageStatusRequest {
     v1::UpdateMessageStatusRequest {

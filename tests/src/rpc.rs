@@ -42,6 +42,7 @@ rpcs! {
         get_message(GetMessageRequest) -> v1::Message;
         batch_get_messages(BatchGetMessagesRequest) -> v1::BatchGetMessagesResponse;
         list_messages(ListMessagesRequest) -> v1::ListMessagesResponse;
+        search_messages(SearchMessagesRequest) -> v1::SearchMessagesResponse;
         update_message(UpdateMessageRequest) -> v1::Message;
         update_message_status(UpdateMessageStatusRequest) -> v1::Message;
         delete_message(DeleteMessageRequest) -> ();

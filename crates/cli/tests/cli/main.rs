@@ -10,6 +10,7 @@ mod demo;
 mod harness;
 mod listing;
 mod refusing;
+mod searching;
 mod sending;
 mod serving;
 mod watching;

@@ -293,6 +293,54 @@ on_both! {
         taken(&t, vec![of(&[NOTHING; 100])]).await;
     }
 
+    async fn search_messages(t: Caller) {
+        type Search = v1::SearchMessagesRequest;
+        let good = make::search("hi");
+        let mut table = vec![
+            (make::search(&long(10_001)), vec!["query"]),
+            (Search { user: long(256), ..good.clone() }, vec!["user"]),
+            (Search { user: "\0".to_owned(), ..good.clone() }, vec!["user"]),
+            (Search { channel: 99, ..good.clone() }, vec!["channel"]),
+            (Search { direction: 3, ..good.clone() }, vec!["direction"]),
+            (Search { status: -1, ..good.clone() }, vec!["status"]),
+            (Search { page_size: -1, ..good.clone() }, vec!["page_size"]),
+            (Search { page_token: long(1_025), ..good.clone() }, vec!["page_token"]),
+            (
+                Search {
+                    query: long(20_000),
+                    user: "\0".to_owned(),
+                    conversation_id: "x".to_owned(),
+                    channel: -1,
+                    direction: -1,
+                    status: 99,
+                    created_after: Some(NO_MOMENTS[0]),
+                    created_before: Some(NO_MOMENTS[3]),
+                    page_size: i32::MIN,
+                    page_token: "\0".to_owned(),
+                },
+                vec![
+                    "query", "user", "conversation_id", "channel", "direction", "status", "created_after", "created_before",
+                    "page_size", "page_token",
+                ],
+            ),
+        ];
+        table.extend(NO_IDS.map(|id| (Search { conversation_id: id.to_owned(), ..good.clone() }, vec!["conversation_id"])));
+        for moment in NO_MOMENTS {
+            table.push((Search { created_after: Some(moment), ..good.clone() }, vec!["created_after"]));
+            table.push((Search { created_before: Some(moment), ..good.clone() }, vec!["created_before"]));
+        }
+        table.extend(["x", "AAAA", "=", "ä", &"A".repeat(32)].map(|token| {
+            (Search { page_token: token.to_owned(), ..good.clone() }, vec!["page_token"])
+        }));
+        walk(&t, table).await;
+        taken(&t, vec![
+            make::search(&long(10_000)),
+            make::search("\0"),
+            Search { conversation_id: NOTHING.to_owned(), ..good.clone() },
+            Search { created_after: Some(far(1)), created_before: Some(far(0)), page_size: i32::MAX, ..good },
+        ]).await;
+    }
+
     async fn list_messages(t: Caller) {
         let id = t.ok(chat("", "hi")).await.conversation_id;
         let good = make::list(&id);

@@ -10,6 +10,7 @@ mod list_messages;
 mod preview_message;
 mod receive_message;
 mod replays;
+mod search_messages;
 mod send_message;
 mod update_message;
 mod update_message_status;
