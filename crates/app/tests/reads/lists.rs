@@ -161,11 +161,17 @@ async fn pages_go_on_from_redis_in_the_database() {
 async fn a_page_of_large_messages_is_cut_alike() {
     let world = World::new(Db::sqlite().await, Backend::Memory).await;
     let mut messages = Vec::new();
-    for _ in 0..24 {
-        messages.push(world.chat("c", &"x".repeat(50_000)).await);
+    for count in [18, 24] {
+        while messages.len() < count {
+            messages.push(world.chat("c", &"x".repeat(50_000)).await);
+        }
+        // The list was kept while it was small enough, and grew.
+        let conversation = messages[0].conversation_id;
+        world.warm(async || world.newest(conversation).await).await;
+        check_pages(&world, &messages).await;
     }
-    world.newest(messages[0].conversation_id).await;
-    check_pages(&world, &messages).await;
+    let page = world.newest(messages[0].conversation_id).await;
+    assert_eq!((page.source, page.value.items.len()), (Source::Memory, 21));
 }
 
 #[tokio::test]
