@@ -12,6 +12,7 @@ pub mod raw;
 mod refusal;
 mod rpc;
 mod service;
+mod stats;
 mod watching;
 
 pub use caller::Caller;

@@ -58,6 +58,7 @@ rpcs! {
         mark_as_read(MarkAsReadRequest) -> v1::Conversation;
         mark_as_unread(MarkAsUnreadRequest) -> v1::Conversation;
         delete_conversation(DeleteConversationRequest) -> ();
+        get_stats(GetStatsRequest) -> v1::Stats;
     }
     SenderServiceClient {
         create_sender(CreateSenderRequest) -> v1::Sender;

@@ -28,6 +28,8 @@ pub struct Settings {
     pub pace: Pace,
     /// How long the change feed is kept.
     pub feed_retention: Duration,
+    /// How long messages and conversations are kept; for ever without it.
+    pub retention: Option<Duration>,
     /// How often the feed is looked at for what other instances wrote, while somebody watches.
     pub feed_poll: Duration,
     /// How long a `request_id` is remembered; at least 24 hours are promised.
@@ -47,6 +49,7 @@ impl Default for Settings {
             open_senders: true,
             pace: Pace::default(),
             feed_retention: DAY,
+            retention: None,
             feed_poll: Duration::from_millis(25),
             request_id_retention: DAY * 2,
             upload_lifetime: DAY,

@@ -20,6 +20,7 @@ mod idempotency;
 mod janitor;
 pub mod messages;
 mod paging;
+mod retention;
 pub mod senders;
 pub mod simulator;
 mod write;

@@ -55,7 +55,9 @@ CREATE INDEX conversations_unread ON conversations (owner, active_at, id) WHERE 
 CREATE INDEX conversations_put_away ON conversations (owner, status, active_at, id)
     WHERE status <> 'active' AND deleted_at IS NULL;
 
--- Retention finds old messages by their primary key, which begins with the time; and conversations that are left empty so.
+-- Retention takes the oldest first. What is still under way has no entry: it stays, however old it is, and is not looked at.
+CREATE INDEX messages_age ON messages (created_at, id)
+    WHERE status NOT IN ('scheduled', 'pending', 'sending', 'uncertain');
 CREATE INDEX conversations_empty ON conversations (active_at, id) WHERE message_count = 0 AND deleted_at IS NULL;
 
 -- Postgres by default vacuums a table when a fifth of it is dead, and measures it anew when a tenth has changed: of ten

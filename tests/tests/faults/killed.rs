@@ -22,6 +22,12 @@ async fn in_the_middle_of_sends(kind: Kind) {
     load.verify_acknowledged(&caller).await;
     load.insist(std::slice::from_ref(&caller)).await;
     load.verify(&caller).await;
+    // Delivery goes on meanwhile: a count that was true before and after one has been read is that of nothing else.
+    parlance_testkit::eventually(parlance_tests::SOON, async || {
+        let (before, read) = (caller.stats("").await, caller.stats_by_reading("").await);
+        (before == read).then_some(())
+    })
+    .await;
     the_feed_tells_all(caller.watch_from("0").await, 1_000).await;
 }
 

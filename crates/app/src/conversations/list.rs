@@ -3,6 +3,7 @@
 use parlance_domain::{Conversation, ConversationId, Owner, Timestamp};
 use parlance_storage::db::conversation::{ConversationFilter, ListPlace, place};
 
+use super::stats;
 use crate::App;
 use crate::error::Result;
 use crate::paging::{ListIdentity, MAX_BYTES, Page, PageRequest};
@@ -46,7 +47,7 @@ impl App {
         let more = items.len() > fitting;
         items.truncate(fitting);
         let total_size = if with_total {
-            Some(self.db.count_conversations(owner, &filter).await?)
+            Some(self.total(owner, &filter).await?)
         } else {
             None
         };
@@ -58,6 +59,17 @@ impl App {
             next_page_token,
             total_size,
         })
+    }
+}
+
+impl App {
+    /// From the counters; those with one address are counted by their index.
+    async fn total(&self, owner: &Owner, filter: &ConversationFilter) -> Result<i64> {
+        if filter.participant.is_some() {
+            return Ok(self.db.count_conversations(owner, filter).await?);
+        }
+        let counters = self.db.counters(owner, filter.user.as_deref()).await?;
+        Ok(stats::total(filter, &counters))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Conversations: open, read, list, edit, mark, delete.
+//! Conversations: open, read, list, count, edit, mark, delete.
 
 mod create;
 mod delete;
@@ -6,9 +6,11 @@ mod edit;
 mod get;
 mod list;
 mod mark;
+mod stats;
 
 pub use create::CreateConversation;
 pub use edit::ConversationEdit;
 pub use get::ConversationRef;
 pub use list::ListConversations;
 pub use parlance_storage::db::conversation::ConversationFilter;
+pub use stats::Stats;

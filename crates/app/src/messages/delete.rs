@@ -1,6 +1,6 @@
 //! Deleting a message: gone from reads, search, caches and the feed's copies; a queued one is not sent.
 
-use parlance_domain::{Conversation, Message, MessageId, Owner};
+use parlance_domain::{Conversation, ConversationId, Message, MessageId, Owner, Timestamp};
 use parlance_storage::{Guarded, Tx};
 
 use super::get::message_not_found;
@@ -43,7 +43,7 @@ impl App {
         if tx.delete_message(&found, &conversation.user).await? == Guarded::Stale {
             return Err(in_flight(&found));
         }
-        let shorter = without(&mut tx, &conversation, &found).await?;
+        let shorter = without(&mut tx, &conversation, std::slice::from_ref(&found)).await?;
         held(
             tx.update_conversation(&conversation, &shorter, false)
                 .await?,
@@ -52,16 +52,80 @@ impl App {
     }
 }
 
-/// The conversation without a message that is gone already.
-async fn without(tx: &mut Tx, conversation: &Conversation, gone: &Message) -> Result<Conversation> {
+impl App {
+    /// Deletes those of a conversation's messages that are there, not under way, and were made before a moment, and the
+    /// conversation with them if it was not active since and none is left; how many messages, and whether the conversation.
+    pub(crate) async fn delete_aged(
+        &self,
+        owner: &Owner,
+        conversation: ConversationId,
+        ids: &[MessageId],
+        before: Timestamp,
+    ) -> Result<(usize, bool)> {
+        let mut tx = self.begin(owner).await?;
+        let Some(conversation) = tx.lock_conversation(conversation).await? else {
+            tx.rollback().await?;
+            return Ok((0, false));
+        };
+        let mut gone = Vec::with_capacity(ids.len());
+        for &id in ids {
+            // They were found without a lock: another instance may have been faster.
+            let Some(found) = tx.lock_message(id).await? else {
+                continue;
+            };
+            let stays = waits(found.progress.status) || found.created_at >= before;
+            if !stays && tx.delete_message(&found, &conversation.user).await? == Guarded::Updated {
+                gone.push(found);
+            }
+        }
+        if gone.is_empty() {
+            tx.rollback().await?;
+            return Ok((0, false));
+        }
+        let shorter = without(&mut tx, &conversation, &gone).await?;
+        if shorter.message_count == 0 && is_idle(&conversation, before) {
+            held(tx.hide_conversation(&conversation).await?)?;
+            self.commit(tx).await?;
+            self.remove_hidden(&conversation).await?;
+            return Ok((gone.len(), true));
+        }
+        held(
+            tx.update_conversation(&conversation, &shorter, false)
+                .await?,
+        )?;
+        self.commit(tx).await?;
+        Ok((gone.len(), false))
+    }
+}
+
+/// Whether a conversation was last active before a moment.
+pub(crate) fn is_idle(conversation: &Conversation, before: Timestamp) -> bool {
+    conversation
+        .last_message_at
+        .unwrap_or(conversation.created_at)
+        < before
+}
+
+/// The conversation without messages that are gone already.
+async fn without(
+    tx: &mut Tx,
+    conversation: &Conversation,
+    gone: &[Message],
+) -> Result<Conversation> {
     let mut shorter = conversation.clone();
-    shorter.message_count -= 1;
-    if gone.sequence > conversation.read_sequence {
+    shorter.message_count -= i64::try_from(gone.len()).unwrap_or(i64::MAX);
+    if gone
+        .iter()
+        .any(|gone| gone.sequence > conversation.read_sequence)
+    {
         shorter.unread_count = tx
             .unread_above(conversation.id, conversation.read_sequence)
             .await?;
     }
-    if conversation.last_message_at == Some(gone.created_at) {
+    if gone
+        .iter()
+        .any(|gone| conversation.last_message_at == Some(gone.created_at))
+    {
         shorter.last_message_at = tx.newest_message_time(conversation.id).await?;
     }
     shorter.updated_at = tx.now();

@@ -83,11 +83,7 @@ impl App {
                 (false, _) => None,
                 // The conversation counts along; only a part of it has to be counted.
                 (true, 0) => Some(together.value.1),
-                (true, above) => Some(
-                    self.db
-                        .messages_above(owner, conversation_id, above)
-                        .await?,
-                ),
+                (true, above) => Some(self.total_above(owner, conversation_id, above).await?),
             };
             (together.map(|(part, _)| part), total)
         } else {
@@ -108,6 +104,31 @@ impl App {
                 total_size,
             },
         ))
+    }
+
+    /// How many messages lie above a place, counted on the shorter side of it, or not at all where none was ever deleted.
+    async fn total_above(
+        &self,
+        owner: &Owner,
+        conversation: ConversationId,
+        above: i64,
+    ) -> Result<i64> {
+        let Some(of) = self.db.conversation(owner, conversation).await? else {
+            return Ok(0);
+        };
+        if above >= of.last_sequence {
+            return Ok(0);
+        }
+        if of.message_count == of.last_sequence {
+            return Ok(of.last_sequence - above);
+        }
+        if above < of.last_sequence / 2 {
+            let below = (1, above);
+            let below = self.db.messages_between(owner, conversation, below).await?;
+            return Ok(of.message_count - below);
+        }
+        let rest = (above + 1, i64::MAX);
+        Ok(self.db.messages_between(owner, conversation, rest).await?)
     }
 
     /// The newest messages, cut to the page.

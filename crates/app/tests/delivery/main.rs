@@ -15,6 +15,7 @@
 #[macro_use]
 mod support;
 
+mod aged;
 mod batches;
 mod calls;
 mod crash;

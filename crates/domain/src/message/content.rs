@@ -37,6 +37,8 @@ impl Default for Limits {
 
 /// The longest subject, in characters: RFC 5322 lets no line be longer.
 const SUBJECT_CHARS: usize = 998;
+/// Tokens of one message: billions of messages of so many have a sum.
+const TOKENS: i64 = 1_000_000_000;
 
 /// What a message says, borrowed from wherever it is. What a caller does not have stays at its default.
 #[derive(Debug, Clone, Copy, Default)]
@@ -78,6 +80,9 @@ impl ContentView<'_> {
         self.check_html_body(limits, &mut found);
         part::check(self.attachments, limits, &mut found);
         found.check_not_negative("tokens_used", self.tokens_used);
+        if self.tokens_used.is_some_and(|tokens| tokens > TOKENS) {
+            found.push("tokens_used", format!("at most {TOKENS}"));
+        }
         found.check_not_negative("latency_ms", self.latency_ms);
         self.check_metadata(limits, &mut found);
         found.0

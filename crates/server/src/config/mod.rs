@@ -55,6 +55,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How long events are kept.
     pub feed_retention: Duration,
+    /// How long messages and conversations are kept; for ever without.
+    pub retention: Option<Duration>,
     /// Messages that are handed to providers at once; 0 for none.
     pub delivery_workers: usize,
     /// How long a worker keeps a message.
@@ -218,6 +220,7 @@ fn build(reader: &mut Reader) -> Option<Settings> {
     let max_request_bytes = reader.get("MAX_REQUEST_BYTES", parse::number(1..=1 << 30));
     let limits = limits(reader);
     let feed_retention = reader.get("FEED_RETENTION", parse::seconds(0));
+    let retention = reader.get("RETENTION_DAYS", parse::days);
     let delivery_workers = reader.get("DELIVERY_WORKERS", parse::number(0..=10_000));
     let delivery_lease = reader.get("DELIVERY_LEASE", parse::number(11..=3_600));
     let delivery_max_attempts = reader.get("DELIVERY_MAX_ATTEMPTS", parse::number(1..=1_000));
@@ -248,6 +251,7 @@ fn build(reader: &mut Reader) -> Option<Settings> {
         max_request_bytes: max_request_bytes?,
         limits: limits?,
         feed_retention: feed_retention?,
+        retention: retention?,
         delivery_workers: delivery_workers?,
         delivery_lease: delivery_lease.map(Duration::from_secs)?,
         delivery_max_attempts: delivery_max_attempts?,

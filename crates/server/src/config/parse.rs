@@ -31,6 +31,12 @@ pub(super) fn seconds(least: u64) -> impl FnOnce(&str) -> Parsed<Duration> {
     move |text| number(least..=3_153_600_000)(text).map(Duration::from_secs)
 }
 
+/// At most a hundred years; `None` for 0, which is for ever.
+pub(super) fn days(text: &str) -> Parsed<Option<Duration>> {
+    let days: u64 = number(0..=36_500)(text)?;
+    Ok((days > 0).then(|| Duration::from_hours(24 * days)))
+}
+
 pub(super) fn address(text: &str) -> Parsed<SocketAddr> {
     text.parse().or_else(|_| nothing_more())
 }

@@ -302,6 +302,12 @@ pub const TABLE: &[Setting] = &[
         "how long events are kept for watchers who were away",
     ),
     setting(
+        "RETENTION_DAYS",
+        "0",
+        "a whole number of days; 0 for ever",
+        "how long messages are kept, and conversations after their last one; older ones are deleted, except what is still to leave",
+    ),
+    setting(
         "DELIVERY_WORKERS",
         "64",
         "a whole number from 0 to 10000",

@@ -21,6 +21,7 @@ mod page;
 mod request_id;
 pub(crate) mod sender;
 pub(crate) mod simulator;
+pub(crate) mod stats;
 mod time;
 
 #[cfg(test)]

@@ -338,6 +338,7 @@ fn app_settings(settings: &Settings) -> parlance_app::Settings {
     parlance_app::Settings {
         limits: settings.limits.clone(),
         feed_retention: settings.feed_retention,
+        retention: settings.retention,
         feed_poll: settings.feed_poll,
         request_id_retention: settings.request_id_retention,
         encoders: convert::ENCODERS,

@@ -106,6 +106,24 @@ impl Database {
         ))
     }
 
+    /// Conversations of the whole installation that have no messages and were last active before a moment: up to `limit`,
+    /// oldest first, after one of them.
+    pub async fn aged_conversations(
+        &self,
+        before: Timestamp,
+        after: Option<&Conversation>,
+        limit: i64,
+    ) -> StorageResult<Vec<Conversation>> {
+        let after = after.map(place).map(|(at, id)| (at.into(), Id(id.uuid())));
+        let rows = read!(self, |c, q| q::conversation::empty(
+            c,
+            before.into(),
+            after,
+            limit
+        ))?;
+        rows.into_iter().map(Conversation::try_from).collect()
+    }
+
     /// Conversations of the whole installation whose deletion was cut off before `since`.
     pub async fn unfinished_deletions(
         &self,

@@ -1,12 +1,14 @@
 //! Messages.
 
-use parlance_domain::{Conversation, ConversationId, EventType, Message, MessageId, Owner};
+use parlance_domain::{
+    Conversation, ConversationId, EventType, Message, MessageId, Owner, Timestamp,
+};
 
 use super::news;
 use crate::conn::Database;
 use crate::counting::Deltas;
 use crate::error::StorageResult;
-use crate::fields::Id;
+use crate::fields::{Id, Instant};
 use crate::rows::feed::{NewFeedRow, payload};
 use crate::rows::message::{MessageChange, MessageRow};
 use crate::touched::Touch;
@@ -21,6 +23,30 @@ pub struct MessageRange {
     pub below: Option<i64>,
     /// The order.
     pub oldest_first: bool,
+}
+
+/// A message whose time may be over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgedMessage {
+    /// Whose.
+    pub owner: Owner,
+    /// In which conversation.
+    pub conversation_id: ConversationId,
+    /// Which.
+    pub id: MessageId,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+fn aged(
+    (owner, conversation, id, created_at): (String, Id, Id, Instant),
+) -> StorageResult<AgedMessage> {
+    Ok(AgedMessage {
+        owner: crate::rows::owner("messages", &owner, id.0)?,
+        conversation_id: ConversationId::from_uuid(conversation.0),
+        id: MessageId::from_uuid(id.0),
+        created_at: created_at.into(),
+    })
 }
 
 impl Database {
@@ -92,19 +118,37 @@ impl Database {
         rows.into_iter().map(Message::try_from).collect()
     }
 
-    /// How many messages of a conversation lie above a place.
-    pub async fn messages_above(
+    /// Messages of the whole installation that are not under way and were made before a moment: up to `limit`, oldest first,
+    /// after one of them.
+    pub async fn aged_messages(
+        &self,
+        before: Timestamp,
+        after: Option<&AgedMessage>,
+        limit: i64,
+    ) -> StorageResult<Vec<AgedMessage>> {
+        let after = after.map(|one| (one.created_at.into(), Id(one.id.uuid())));
+        let rows = read!(self, |c, q| q::message::aged(
+            c,
+            before.into(),
+            after,
+            limit
+        ))?;
+        rows.into_iter().map(aged).collect()
+    }
+
+    /// How many messages of a conversation lie between two places, both included.
+    pub async fn messages_between(
         &self,
         owner: &Owner,
         conversation: ConversationId,
-        sequence: i64,
+        places: (i64, i64),
     ) -> StorageResult<i64> {
         let conversation = Id(conversation.uuid());
-        read!(self, |c, q| q::message::count_above(
+        read!(self, |c, q| q::message::count_between(
             c,
             owner.as_str(),
             conversation,
-            sequence
+            places
         ))
     }
 }
@@ -176,7 +220,7 @@ impl Tx {
     pub async fn newest_message_time(
         &mut self,
         conversation: ConversationId,
-    ) -> StorageResult<Option<parlance_domain::Timestamp>> {
+    ) -> StorageResult<Option<Timestamp>> {
         let at = on!(self.lease, |c, q| q::message::newest_time(
             c,
             self.owner.as_str(),

@@ -1,14 +1,17 @@
 //! Conversations. One that is being deleted is invisible to all but the last two statements.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;
+use parlance_domain::ConversationStatus;
 
 use super::{Conn, Db};
 use crate::counting::Deltas;
 use crate::db::conversation::ConversationFilter;
 use crate::fields::sql::{Moment, Uid};
 use crate::fields::{Id, Instant};
-use crate::keyset::before;
+use crate::keyset::{after as behind, before};
 use crate::prepared::prepared;
 use crate::rows::conversation::{ConversationChange, ConversationRow};
 use crate::schema::conversations;
@@ -92,6 +95,7 @@ pub(crate) async fn count(
     filtered(owner, filter).count().get_result(c).await
 }
 
+/// Two conditions are literal: a plan for any value finds no use for an index of some rows unless the statement says which.
 fn filtered(owner: &str, filter: &ConversationFilter) -> conversations::BoxedQuery<'static, Db> {
     let ConversationFilter {
         user,
@@ -113,9 +117,12 @@ fn filtered(owner: &str, filter: &ConversationFilter) -> conversations::BoxedQue
     }
     if let Some(status) = status {
         query = query.filter(conversations::status.eq(status.as_str()));
+        if *status != ConversationStatus::Active {
+            query = query.filter(sql::<Bool>("status <> 'active'"));
+        }
     }
     if *unread_only {
-        query = query.filter(conversations::unread_count.gt(0));
+        query = query.filter(sql::<Bool>("unread_count > 0"));
     }
     if let Some(participant) = participant {
         let theirs = conversations::participant_to.eq(participant.clone());
@@ -249,6 +256,33 @@ pub(crate) async fn hidden(
 ) -> QueryResult<Vec<ConversationRow>> {
     conversations::table
         .filter(conversations::deleted_at.lt(Some(since)))
+        .limit(limit)
+        .select(ConversationRow::as_select())
+        .load(c)
+        .await
+}
+
+/// Of the whole installation: those without messages that were last active before a moment, oldest first, after a place.
+pub(crate) async fn empty(
+    c: &mut Conn,
+    before: Instant,
+    after: Option<(Instant, Id)>,
+    limit: i64,
+) -> QueryResult<Vec<ConversationRow>> {
+    let mut query = conversations::table
+        .filter(sql::<Bool>("message_count = 0"))
+        .filter(conversations::deleted_at.is_null())
+        .filter(conversations::active_at.lt(before))
+        .into_boxed::<Db>();
+    if let Some((active_at, id)) = after {
+        let values = (active_at.into_sql::<Moment>(), id.into_sql::<Uid>());
+        query = query.filter(behind(
+            (conversations::active_at, conversations::id),
+            values,
+        ));
+    }
+    query
+        .order((conversations::active_at, conversations::id))
         .limit(limit)
         .select(ConversationRow::as_select())
         .load(c)

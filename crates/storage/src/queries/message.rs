@@ -1,12 +1,16 @@
 //! Messages.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;
 
 use super::{Conn, Db};
 use crate::counting::Deltas;
 use crate::db::message::MessageRange;
-use crate::fields::Id;
+use crate::fields::sql::{Moment, Uid};
+use crate::fields::{Id, Instant};
+use crate::keyset::after as behind;
 use crate::rows::message::{MessageChange, MessageRow};
 use crate::schema::{conversations, messages};
 
@@ -79,6 +83,37 @@ pub(crate) async fn open(
         .await
 }
 
+/// Of the whole installation: messages that are not under way and were made before a moment, oldest first, after a place.
+pub(crate) async fn aged(
+    c: &mut Conn,
+    before: Instant,
+    after: Option<(Instant, Id)>,
+    limit: i64,
+) -> QueryResult<Vec<(String, Id, Id, Instant)>> {
+    let mut query = messages::table
+        .filter(messages::created_at.lt(before))
+        // Literal, or a plan for any value finds no use for the index.
+        .filter(sql::<Bool>(
+            "status NOT IN ('scheduled', 'pending', 'sending', 'uncertain')",
+        ))
+        .into_boxed::<Db>();
+    if let Some((created_at, id)) = after {
+        let values = (created_at.into_sql::<Moment>(), id.into_sql::<Uid>());
+        query = query.filter(behind((messages::created_at, messages::id), values));
+    }
+    query
+        .order((messages::created_at, messages::id))
+        .limit(limit)
+        .select((
+            messages::owner,
+            messages::conversation_id,
+            messages::id,
+            messages::created_at,
+        ))
+        .load(c)
+        .await
+}
+
 /// A page of a conversation that is not being deleted; bounded by the index on (conversation, sequence).
 pub(crate) async fn page(
     c: &mut Conn,
@@ -131,17 +166,22 @@ pub(crate) async fn lock(c: &mut Conn, owner: &str, id: Id) -> QueryResult<Optio
     .optional()
 }
 
-/// How many messages of a conversation lie above a place.
-pub(crate) async fn count_above(
+/// How many messages of a conversation lie between two places, both included. Whose they are is asked of the conversation, so
+/// that the index alone can be counted.
+pub(crate) async fn count_between(
     c: &mut Conn,
     owner: &str,
     conversation: Id,
-    sequence: i64,
+    (first, last): (i64, i64),
 ) -> QueryResult<i64> {
+    let of_owner = conversations::table
+        .filter(conversations::id.eq(conversation))
+        .filter(conversations::owner.eq(owner));
     messages::table
         .filter(messages::conversation_id.eq(conversation))
-        .filter(messages::owner.eq(owner))
-        .filter(messages::sequence.gt(sequence))
+        .filter(messages::sequence.ge(first))
+        .filter(messages::sequence.le(last))
+        .filter(diesel::dsl::exists(of_owner))
         .count()
         .get_result(c)
         .await

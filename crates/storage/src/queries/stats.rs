@@ -18,6 +18,12 @@ pub(crate) async fn sums(
     prepared(Sums::of(owner, user)).load(c).await
 }
 
+/// Whether something is not folded yet, of the whole installation.
+pub(crate) async fn has_deltas(c: &mut Conn) -> QueryResult<bool> {
+    let exists = diesel::dsl::sql::<diesel::sql_types::Bool>("EXISTS (SELECT 1 FROM stat_deltas)");
+    prepared(diesel::select(exists)).get_result(c).await
+}
+
 /// Appends what a write changed that has no statement to do so with.
 pub(crate) async fn append(c: &mut Conn, deltas: &Deltas) -> QueryResult<()> {
     prepared(deltas.clone()).execute(c).await.map(|_| ())

@@ -2,9 +2,9 @@
 //!
 //! Postgres logs each statement with its plan (`auto_explain`); SQLite is asked for its plan of the same statement.
 
-use parlance_domain::{Channel, ConversationId, Owner};
+use parlance_domain::{Channel, ConversationId, ConversationStatus, MessageId, Owner, Timestamp};
 use parlance_storage::db::conversation::ConversationFilter;
-use parlance_storage::db::message::MessageRange;
+use parlance_storage::db::message::{AgedMessage, MessageRange};
 use parlance_storage::feed::Position;
 use parlance_testkit::{Postgres, PostgresConfig, eventually};
 use uuid::Uuid;
@@ -110,6 +110,25 @@ impl Ran {
     }
 }
 
+impl Ran {
+    /// The index gives the rows in their order between two places, and nothing is sorted.
+    async fn oldest_first(&self, index: &str, sqlite: &Db) {
+        let Self { sql, plan } = self;
+        assert!(
+            plan.contains(&format!("Index Scan using {index} on "))
+                && plan.contains("_at < ")
+                && !plan.contains("Sort"),
+            "{sql}\n{plan}"
+        );
+        let plan = sqlite_plan(sqlite, sql).await;
+        assert!(
+            plan.contains(&format!("{index} (")) && plan.contains("_at<?"),
+            "{sql}\n{plan}"
+        );
+        assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
+    }
+}
+
 /// The last statement in the log that begins as wanted.
 async fn last(server: &Postgres, table: &str) -> Ran {
     let wanted = format!("FROM \"{table}\"");
@@ -157,19 +176,24 @@ pub(crate) fn first_conversation(db: &Db) -> ConversationId {
     })
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lists_are_bounded_by_indexes() {
+/// A server that logs each statement with its plan.
+fn explaining() -> Postgres {
     let settings = [
         ("session_preload_libraries", "auto_explain"),
         ("auto_explain.log_min_duration", "0"),
         ("jit", "off"),
     ];
-    let server = Postgres::start(PostgresConfig {
+    Postgres::start(PostgresConfig {
         settings: settings
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .to_vec(),
         ..PostgresConfig::default()
-    });
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_are_bounded_by_indexes() {
+    let server = explaining();
     let (db, sqlite) = (Db::within(&server).await, Db::sqlite().await);
     fill(&db, 20_000).await;
     fill(&sqlite, 20_000).await;
@@ -218,6 +242,30 @@ async fn lists_are_bounded_by_indexes() {
     );
     run.says(&[conversations, r#""user_label" = $2"#, &keyset(3), newest]);
     run.bounded("conversations_recent_of_user", &sqlite).await;
+    for (filter, index) in [
+        (
+            ConversationFilter {
+                unread_only: true,
+                ..any.clone()
+            },
+            "conversations_unread",
+        ),
+        (
+            ConversationFilter {
+                status: Some(ConversationStatus::Archived),
+                ..any.clone()
+            },
+            "conversations_put_away",
+        ),
+    ] {
+        let run = ran!(
+            server,
+            "conversations",
+            one.conversations(&owner, &filter, middle, 50)
+        );
+        run.says(&[conversations, newest]);
+        run.bounded(index, &sqlite).await;
+    }
     let run = ran!(
         server,
         "messages",
@@ -243,6 +291,50 @@ async fn lists_are_bounded_by_indexes() {
     ]);
     run.bounded("messages_conversation_id_sequence_key", &sqlite)
         .await;
+}
+
+/// What is past its time is found by an index from the oldest on: neither what is younger is read nor what is still to leave.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn retention_reads_what_goes_and_nothing_else() {
+    let server = explaining();
+    let (db, sqlite) = (Db::within(&server).await, Db::sqlite().await);
+    for db in [&db, &sqlite] {
+        fill(db, 20_000).await;
+        // A quarter waits to leave, and half of the conversations have messages.
+        db.run(
+            "UPDATE messages SET status = 'pending' WHERE sequence % 4 = 0; \
+             UPDATE conversations SET message_count = 1 WHERE unread_count = 0; ANALYZE",
+        )
+        .await;
+    }
+    let one = db.opened(|settings| settings.pool_size = 1).await;
+    let (before, after): (Timestamp, _) = (at(2_000), at(1_000));
+    let after = AgedMessage {
+        owner: owner("acme"),
+        conversation_id: first_conversation(&db),
+        id: MessageId::from_uuid(Uuid::from_u128(7)),
+        created_at: after,
+    };
+    let run = ran!(
+        server,
+        "messages",
+        one.aged_messages(before, Some(&after), 500)
+    );
+    run.says(&["created_at\" < $1", "status NOT IN ("]);
+    run.oldest_first("messages_age", &sqlite).await;
+    let found = one.aged_conversations(at(1_000), None, 1).await.unwrap();
+    let run = ran!(
+        server,
+        "conversations",
+        one.aged_conversations(at(20_000), found.first(), 500)
+    );
+    run.says(&["message_count = 0", "active_at\" < $1"]);
+    run.oldest_first("conversations_empty", &sqlite).await;
+
+    for db in [&db, &sqlite] {
+        let all = db.open.aged_messages(before, None, 20_000).await.unwrap();
+        assert_eq!(all.len(), 1_500, "{:?}", db.kind);
+    }
 }
 
 /// The rest of what runs on every request: by a key, and by no other way.

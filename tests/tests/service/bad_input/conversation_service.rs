@@ -183,6 +183,12 @@ on_both! {
         walk(&t, table).await;
     }
 
+    async fn get_stats(t: Caller) {
+        let of = |user: String| v1::GetStatsRequest { user };
+        walk(&t, vec![(of(long(256)), vec!["user"]), (of("\0".to_owned()), vec!["user"])]).await;
+        taken(&t, vec![of(long(255)), of(String::new())]).await;
+    }
+
     async fn delete_conversation(t: Caller) {
         let mut table = vec![
             (make::delete_conversation(""), vec!["id"]),

@@ -232,7 +232,7 @@ on_both! {
             html_body: "x".repeat(256 * kib),
             cc_addresses: (0..100).map(|n| format!("c{n}@example.com")).collect(),
             attachments: vec![file(&"x".repeat(255), &format!("image/{}", "x".repeat(249)), "data"); 10],
-            tokens_used: Some(i64::MAX),
+            tokens_used: Some(1_000_000_000),
             latency_ms: Some(0),
             metadata: Some(metadata_of(16 * kib)),
             send_at: Some(far(0)),

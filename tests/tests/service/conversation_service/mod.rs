@@ -2,6 +2,8 @@
 
 mod create_conversation;
 mod delete_conversation;
+mod get_stats;
 mod list_conversations;
 mod mark_as_read;
+mod retention;
 mod update_conversation;

@@ -3,6 +3,7 @@
 mod create_conversation;
 mod delete_conversation;
 mod get_conversation;
+mod get_stats;
 mod list_conversations;
 mod mark_as_read;
 mod mark_as_unread;
@@ -72,6 +73,15 @@ impl ConversationService for Conversations {
         request: Request<v1::MarkAsUnreadRequest>,
     ) -> Result<Response<v1::Conversation>, Status> {
         mark_as_unread::handle(&self.0, request)
+            .await
+            .map_err(status::of)
+    }
+
+    async fn get_stats(
+        &self,
+        request: Request<v1::GetStatsRequest>,
+    ) -> Result<Response<v1::Stats>, Status> {
+        get_stats::handle(&self.0, request)
             .await
             .map_err(status::of)
     }

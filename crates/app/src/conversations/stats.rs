@@ -1,0 +1,99 @@
+//! How much an owner, or one of its users, has.
+
+use std::collections::BTreeMap;
+
+use parlance_domain::{Channel, ConversationStatus, Direction, MessageStatus, Owner};
+use parlance_storage::db::conversation::ConversationFilter;
+use parlance_storage::db::stats::{Counted, Counter};
+
+use crate::App;
+use crate::error::Result;
+
+/// What there is at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Conversations.
+    pub conversations: i64,
+    /// Of these, active ones.
+    pub active_conversations: i64,
+    /// Messages.
+    pub messages: i64,
+    /// Unread messages.
+    pub unread: i64,
+    /// Tokens that all messages used.
+    pub tokens_used: i64,
+    /// The messages by kind; none that there are none of.
+    pub messages_by: BTreeMap<(Channel, Direction, MessageStatus), i64>,
+}
+
+impl App {
+    /// How much a user of the owner has, or the whole owner without one.
+    pub async fn stats(&self, owner: &Owner, user: Option<&str>) -> Result<Stats> {
+        let counters = self.db.counters(owner, user).await?;
+        Ok(counters.iter().fold(Stats::default(), Stats::with))
+    }
+}
+
+impl Stats {
+    fn with(mut self, counter: &Counter) -> Self {
+        let Counter {
+            counted,
+            items,
+            unread_items: _,
+            unread,
+            tokens,
+        } = counter;
+        match *counted {
+            Counted::Conversations { channel: _, status } => {
+                self.conversations += items;
+                if status == ConversationStatus::Active {
+                    self.active_conversations += items;
+                }
+            }
+            Counted::Messages {
+                channel,
+                direction,
+                status,
+            } => {
+                self.messages += items;
+                *self
+                    .messages_by
+                    .entry((channel, direction, status))
+                    .or_default() += items;
+            }
+        }
+        self.unread += unread;
+        self.tokens_used += tokens;
+        self
+    }
+}
+
+/// How many conversations a list has, by the counters of its user. They know nothing of addresses.
+pub(super) fn total(filter: &ConversationFilter, counters: &[Counter]) -> i64 {
+    let ConversationFilter {
+        // Whose the counters are.
+        user: _,
+        channel,
+        status,
+        unread_only,
+        participant: _,
+        participant_is_ours: _,
+    } = filter;
+    let wanted = counters.iter().filter(|counter| match counter.counted {
+        Counted::Conversations {
+            channel: on,
+            status: is,
+        } => {
+            channel.is_none_or(|channel| channel == on) && status.is_none_or(|status| status == is)
+        }
+        Counted::Messages { .. } => false,
+    });
+    let number = |counter: &Counter| {
+        if *unread_only {
+            counter.unread_items
+        } else {
+            counter.items
+        }
+    };
+    wanted.map(number).sum()
+}

@@ -1,0 +1,118 @@
+//! What is older than the installation wants to keep goes: messages by when they were made, and conversations that were last
+//! active before and are left empty. By the same writes as if somebody deleted them, in batches that are found by an index, so
+//! the time it takes is that of what goes. Instances that do so at once begin at different places, and pass over what is gone.
+
+use std::collections::BTreeMap;
+
+use parlance_domain::{Conversation, ConversationId, MessageId, Owner, Timestamp};
+use parlance_storage::Guarded;
+use parlance_storage::db::message::AgedMessage;
+
+use crate::App;
+use crate::error::Result;
+use crate::messages::is_idle;
+
+/// Messages and conversations that are looked for at once.
+const FOUND: i64 = 500;
+/// Messages that one write removes: it holds up their conversation meanwhile.
+const BATCH: usize = 50;
+
+impl App {
+    /// Drops everything that is older than the installation wants to keep; how many messages and conversations.
+    pub async fn drop_aged(&self) -> Result<(usize, usize)> {
+        let Some(retention) = self.settings.retention else {
+            return Ok((0, 0));
+        };
+        let before = self.now().minus(retention);
+        let (messages, with_them) = self.drop_messages(before).await?;
+        let conversations = with_them + self.drop_conversations(before).await?;
+        if messages + conversations > 0 {
+            tracing::info!(messages, conversations, "dropped what is past its time");
+        }
+        Ok((messages, conversations))
+    }
+
+    async fn drop_messages(&self, before: Timestamp) -> Result<(usize, usize)> {
+        let (mut messages, mut conversations) = (0, 0);
+        let mut last: Option<AgedMessage> = None;
+        while !self.is_going_down() {
+            let found = self.db.aged_messages(before, last.as_ref(), FOUND).await?;
+            let Some(newest) = found.last() else { break };
+            last = Some(newest.clone());
+            for (owner, conversation, ids) in self.rotated(batches(found)) {
+                let gone = self.delete_aged(&owner, conversation, &ids, before).await?;
+                messages += gone.0;
+                conversations += usize::from(gone.1);
+            }
+        }
+        Ok((messages, conversations))
+    }
+
+    /// Those that never had a message, or lost them otherwise.
+    async fn drop_conversations(&self, before: Timestamp) -> Result<usize> {
+        let mut dropped = 0;
+        let mut last: Option<Conversation> = None;
+        while !self.is_going_down() {
+            let found = self
+                .db
+                .aged_conversations(before, last.as_ref(), FOUND)
+                .await?;
+            let Some(newest) = found.last() else { break };
+            last = Some(newest.clone());
+            for conversation in self.rotated(found) {
+                dropped += usize::from(self.drop_conversation(&conversation, before).await?);
+            }
+        }
+        Ok(dropped)
+    }
+
+    /// Unless it is in use again.
+    async fn drop_conversation(&self, aged: &Conversation, before: Timestamp) -> Result<bool> {
+        let mut tx = self.begin(&aged.owner).await?;
+        let found = tx.lock_conversation(aged.id).await?;
+        let Some(found) = found.filter(|it| it.message_count == 0 && is_idle(it, before)) else {
+            tx.rollback().await?;
+            return Ok(false);
+        };
+        if tx.hide_conversation(&found).await? == Guarded::Stale {
+            tx.rollback().await?;
+            return Ok(false);
+        }
+        self.commit(tx).await?;
+        self.remove_hidden(&found).await?;
+        Ok(true)
+    }
+
+    fn is_going_down(&self) -> bool {
+        *self.going_down.borrow()
+    }
+
+    /// The same things, from a random one on and round to it.
+    fn rotated<T>(&self, mut things: Vec<T>) -> Vec<T> {
+        let length = u64::try_from(things.len()).unwrap_or(u64::MAX).max(1);
+        let first = usize::try_from(self.random_number() % length).unwrap_or_default();
+        things.rotate_left(first);
+        things
+    }
+}
+
+/// What one write removes.
+type Batch = (Owner, ConversationId, Vec<MessageId>);
+
+fn batches(found: Vec<AgedMessage>) -> Vec<Batch> {
+    let mut of: BTreeMap<(Owner, ConversationId), Vec<MessageId>> = BTreeMap::new();
+    for AgedMessage {
+        owner,
+        conversation_id,
+        id,
+        created_at: _,
+    } in found
+    {
+        of.entry((owner, conversation_id)).or_default().push(id);
+    }
+    let batches = of.into_iter().flat_map(|((owner, conversation), ids)| {
+        let batch = |ids: &[MessageId]| (owner.clone(), conversation, ids.to_vec());
+        ids.chunks(BATCH).map(batch).collect::<Vec<_>>()
+    });
+    batches.collect()
+}

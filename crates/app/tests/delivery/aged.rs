@@ -1,0 +1,120 @@
+//! Retention: what is past its time goes, and what is still to leave stays, however old it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parlance_app::{App, Environment, Settings, SystemRandom};
+use parlance_domain::{EventType, Message, MessageStatus};
+
+use crate::support::{HOUR, Outgoing, World, pace};
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// An instance that keeps things for a month.
+async fn forgetful(world: &World) -> Arc<App> {
+    let env = Environment::new(world.clock.another(), SystemRandom);
+    let db = world.database_for_another().await;
+    let cache = parlance_app::cache::none(&db, &env);
+    let settings = Settings {
+        retention: Some(DAY * 30),
+        ..Settings::default()
+    };
+    App::new(db, cache, settings, env)
+}
+
+/// Whatever its state is, in the row alone.
+async fn set(world: &World, message: &Message, status: MessageStatus) {
+    let id = world.db.id(message.id);
+    world
+        .db
+        .run(&format!(
+            "UPDATE messages SET status = '{}' WHERE id = {id}",
+            status.as_str()
+        ))
+        .await;
+}
+
+on_both! {
+    async fn what_is_under_way_stays(world: World) {
+        let app = forgetful(&world).await;
+        let mut stay = Vec::new();
+        for (n, &status) in MessageStatus::ALL.iter().enumerate() {
+            let message = world.send(Outgoing::to(n)).await;
+            set(&world, &message, status).await;
+            let under_way = [
+                MessageStatus::Scheduled, MessageStatus::Pending, MessageStatus::Sending, MessageStatus::Uncertain,
+            ];
+            if under_way.contains(&status) {
+                stay.push(message.id);
+            }
+        }
+        world.clock.advance(DAY * 30);
+        assert_eq!(app.drop_aged().await.unwrap(), (0, 0), "none is older than a month");
+        world.clock.advance(HOUR);
+        let young = world.send(Outgoing::to(100)).await;
+        let gone = MessageStatus::ALL.len() - stay.len();
+        assert_eq!(app.drop_aged().await.unwrap(), (gone, gone), "each with its conversation");
+        assert_eq!(app.drop_aged().await.unwrap(), (0, 0));
+        stay.push(young.id);
+        for id in &stay {
+            world.message(*id).await;
+        }
+        assert_eq!(world.db.count("messages").await, stay.len());
+        assert_eq!(world.db.count("conversations").await, stay.len());
+    }
+
+    /// Of a conversation that is in use the old part goes; an empty one goes when it was last active before.
+    async fn a_conversation_that_is_in_use_stays(world: World) {
+        let app = forgetful(&world).await;
+        let dispatcher = world.dispatcher(pace()).await;
+        for _ in 0..120 {
+            world.send(Outgoing::to(1)).await;
+        }
+        world.send(Outgoing::to(2)).await;
+        world.until_all_left().await;
+        world.clock.advance(DAY * 31);
+        let last = world.send(Outgoing::to(1)).await;
+        world.until_all_left().await;
+        drop(dispatcher);
+        assert_eq!(app.drop_aged().await.unwrap(), (121, 1));
+        let stats = app.stats(&world.owner, None).await.unwrap();
+        assert_eq!((stats.conversations, stats.messages), (1, 1));
+        assert_eq!(world.message(last.id).await.sequence, 121);
+        let count = world.db.texts("SELECT CAST(message_count AS text) AS v FROM conversations").await;
+        assert_eq!(count, ["1"]);
+        assert_eq!(told(&world, EventType::MessageDeleted).await, 121);
+        assert_eq!(told(&world, EventType::ConversationDeleted).await, 1);
+    }
+
+    /// Three instances at once drop each message once, and the counters are right.
+    async fn several_share_it(world: World) {
+        let dispatcher = world.dispatcher(pace()).await;
+        for n in 0..200 {
+            world.send(Outgoing::to(n % 20)).await;
+        }
+        world.until_all_left().await;
+        drop(dispatcher);
+        world.clock.advance(DAY * 31);
+        let mut running = Vec::new();
+        for _ in 0..3 {
+            let app = forgetful(&world).await;
+            running.push(tokio::spawn(async move { app.drop_aged().await.unwrap() }));
+        }
+        let mut dropped = (0, 0);
+        for one in running {
+            let (messages, conversations) = one.await.unwrap();
+            dropped = (dropped.0 + messages, dropped.1 + conversations);
+        }
+        assert_eq!(dropped, (200, 20));
+        assert_eq!(world.db.count("messages").await + world.db.count("conversations").await, 0);
+        assert_eq!(told(&world, EventType::MessageDeleted).await, 200);
+        assert_eq!(world.front.stats(&world.owner, None).await.unwrap(), parlance_app::conversations::Stats::default());
+    }
+}
+
+async fn told(world: &World, kind: EventType) -> usize {
+    world
+        .db
+        .count(&format!("feed WHERE kind = '{}'", kind.as_str()))
+        .await
+}

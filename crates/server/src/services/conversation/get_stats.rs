@@ -1,0 +1,18 @@
+//! `GetStats`.
+
+use parlance_app::{App, Result};
+use parlance_proto::v1;
+use tonic::{Request, Response};
+
+use crate::convert;
+use crate::services::who;
+
+pub(super) async fn handle(
+    app: &App,
+    request: Request<v1::GetStatsRequest>,
+) -> Result<Response<v1::Stats>> {
+    let (owner, request) = who::split(request)?;
+    let user = convert::stats::get(request)?;
+    let stats = app.stats(&owner, user.as_deref()).await?;
+    Ok(Response::new(convert::stats::to_proto(stats)))
+}
