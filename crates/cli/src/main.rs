@@ -60,6 +60,7 @@ fn run(command: Command, output: &mut Output) -> Result<ExitCode, Failure> {
         Command::Get(get) => client::get(&get, output),
         Command::List(list) => client::list(&list, output),
         Command::Search(search) => client::search(&search, output),
+        Command::Stats(stats) => client::stats(&stats, output),
         Command::Watch(watch) => client::watch(&watch, output),
         Command::Demo(demo) => client::demo(&demo, output),
     }

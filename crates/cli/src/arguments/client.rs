@@ -159,6 +159,16 @@ pub(crate) struct Search {
     pub(crate) words: Vec<String>,
 }
 
+/// Count conversations and messages.
+#[derive(Debug, Args)]
+pub(crate) struct Stats {
+    /// Only those of this user
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+    #[command(flatten)]
+    pub(crate) caller: Caller,
+}
+
 /// Show what happens, as it happens, until Ctrl-C.
 ///
 /// When the connection is lost it goes on by itself where it was.

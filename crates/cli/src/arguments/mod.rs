@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use client::{Caller, Demo, Get, List, Reply, Search, Send, Watch};
+pub(crate) use client::{Caller, Demo, Get, List, Reply, Search, Send, Stats, Watch};
 
 /// A messaging service: SMS, MMS, email and chat behind one gRPC interface.
 #[derive(Debug, Parser)]
@@ -55,6 +55,7 @@ pub(crate) enum Command {
     Get(Get),
     List(List),
     Search(Search),
+    Stats(Stats),
     Watch(Watch),
     Demo(Demo),
 }

@@ -11,11 +11,12 @@ mod reply;
 mod search;
 mod send;
 mod service;
+mod stats;
 mod watch;
 
 use std::process::ExitCode;
 
-use crate::arguments::{Caller, Demo, Get, List, Reply, Search, Send, Watch};
+use crate::arguments::{Caller, Demo, Get, List, Reply, Search, Send, Stats, Watch};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::show::Screen;
@@ -48,6 +49,12 @@ pub(crate) fn list(arguments: &List, output: &mut Output) -> Result<ExitCode, Fa
 pub(crate) fn search(arguments: &Search, output: &mut Output) -> Result<ExitCode, Failure> {
     ask(&arguments.caller, output, async |service, screen| {
         search::run(arguments, service, screen).await
+    })
+}
+
+pub(crate) fn stats(arguments: &Stats, output: &mut Output) -> Result<ExitCode, Failure> {
+    ask(&arguments.caller, output, async |service, screen| {
+        stats::run(arguments, service, screen).await
     })
 }
 

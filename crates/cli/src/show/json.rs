@@ -23,6 +23,10 @@ impl Resource for v1::Event {
     const NAME: &'static str = "parlance.v1.Event";
 }
 
+impl Resource for v1::Stats {
+    const NAME: &'static str = "parlance.v1.Stats";
+}
+
 impl Resource for v1::ListMessageEventsResponse {
     const NAME: &'static str = "parlance.v1.ListMessageEventsResponse";
 }
@@ -80,6 +84,7 @@ mod tests {
         assert_eq!(shown(&v1::Conversation::default())["unreadCount"], "0");
         assert_eq!(shown(&v1::Event::default())["cursor"], "");
         assert_eq!(shown(&v1::SearchResult::default())["snippet"], "");
+        assert_eq!(shown(&v1::Stats::default())["messageCount"], "0");
         assert!(shown(&v1::ListMessageEventsResponse::default())["events"].is_array());
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod event;
 mod json;
 pub(crate) mod message;
 pub(crate) mod search;
+pub(crate) mod stats;
 pub(crate) mod story;
 mod table;
 mod time;

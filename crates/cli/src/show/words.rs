@@ -27,6 +27,11 @@ pub(super) fn channel(number: i32) -> String {
     word(name.ok(), "CHANNEL_", number)
 }
 
+pub(super) fn direction(number: i32) -> String {
+    let name = Direction::try_from(number).map(|direction| direction.as_str_name());
+    word(name.ok(), "DIRECTION_", number).to_lowercase()
+}
+
 /// `message status changed`.
 pub(super) fn event_type(number: i32) -> String {
     let name = EventType::try_from(number).map(|kind| kind.as_str_name());

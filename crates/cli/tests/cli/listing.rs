@@ -44,6 +44,27 @@ async fn conversations_are_a_table_or_objects() {
 }
 
 #[tokio::test]
+async fn what_there_is_is_counted() {
+    let service = ephemeral().await;
+    for user in ["ana", "bob"] {
+        typed(&service, &["send", "--chat", user, "--user", user, "Hi"]).await;
+    }
+    let printed = typed(&service, &["stats"]).await;
+    assert!(printed.starts_with("conversations  2\n"), "{printed}");
+    assert!(
+        printed.ends_with("               2  CHAT  inbound  DELIVERED\n"),
+        "{printed}"
+    );
+    let stats = &objects(&service, &["stats", "--user", "ana"]).await[0];
+    assert_eq!(text(stats, "messageCount"), "1");
+    assert_eq!(text(&stats["messagesBy"][0], "count"), "1");
+    assert_eq!(
+        objects(&service, &["stats", "--user", "eve"]).await[0]["messagesBy"],
+        serde_json::json!([])
+    );
+}
+
+#[tokio::test]
 async fn messages_are_listed_downwards_and_the_last_ones_count() {
     let service = ephemeral().await;
     let mut last = send(&service, "one").await;

@@ -1,0 +1,36 @@
+//! How much there is.
+
+use parlance_proto::v1::Stats;
+
+use super::table::{Cell, Paint, Table};
+use super::words;
+
+/// The sums, and below them the messages by kind.
+pub(crate) fn lines(all: &[Stats]) -> Table {
+    let mut table = Table::default();
+    for stats in all {
+        let sums = [
+            ("conversations", stats.conversation_count),
+            ("active", stats.active_conversation_count),
+            ("messages", stats.message_count),
+            ("unread", stats.unread_count),
+            ("tokens used", stats.tokens_used),
+        ];
+        for (name, number) in sums {
+            table.row([
+                Cell::new(name).paint(Paint::Faint),
+                Cell::new(number.to_string()),
+            ]);
+        }
+        for by in &stats.messages_by {
+            table.row([
+                Cell::new(""),
+                Cell::new(by.count.to_string()),
+                Cell::new(words::channel(by.channel)),
+                Cell::new(words::direction(by.direction)),
+                words::status(by.status),
+            ]);
+        }
+    }
+    table
+}
