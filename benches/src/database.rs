@@ -72,6 +72,16 @@ impl Database {
     }
 }
 
+/// The statement by which a database that is there already is counted.
+pub(crate) fn count(kind: &str) -> String {
+    let migrations = migrations(kind);
+    let begin = migrations.find("INSERT INTO stat_totals");
+    let statement = begin.and_then(|begin| migrations[begin..].split(';').next());
+    statement
+        .expect("a migration counts what is there")
+        .to_owned()
+}
+
 /// All migrations of one kind, one after another.
 pub(crate) fn migrations(kind: &str) -> String {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR"))

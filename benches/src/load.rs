@@ -54,6 +54,12 @@ pub(crate) enum Call {
     Send,
     /// A message that leaves at once, in any conversation
     SendNow,
+    /// How much there is of the owner
+    Stats,
+    /// One conversation of the owner, and how many there are
+    Total,
+    /// The last page of any conversation, and how many messages it has
+    LastPage,
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -285,7 +291,9 @@ impl Call {
     fn path(self) -> PathAndQuery {
         PathAndQuery::from_static(match self {
             Self::Get => "/parlance.v1.MessageService/GetMessage",
-            Self::List => "/parlance.v1.MessageService/ListMessages",
+            Self::List | Self::LastPage => "/parlance.v1.MessageService/ListMessages",
+            Self::Stats => "/parlance.v1.ConversationService/GetStats",
+            Self::Total => "/parlance.v1.ConversationService/ListConversations",
             Self::Send | Self::SendNow => "/parlance.v1.MessageService/SendMessage",
         })
     }
@@ -301,6 +309,19 @@ impl Call {
             Self::List => {
                 let page = v1::ListMessagesResponse::decode(bytes.clone()).map_err(malformed)?;
                 page.messages.len() == 50
+            }
+            Self::LastPage => {
+                let page = v1::ListMessagesResponse::decode(bytes.clone()).map_err(malformed)?;
+                page.messages.len() == 10 && page.total_size > 0
+            }
+            Self::Stats => {
+                let stats = v1::Stats::decode(bytes.clone()).map_err(malformed)?;
+                stats.message_count > 0
+            }
+            Self::Total => {
+                let page =
+                    v1::ListConversationsResponse::decode(bytes.clone()).map_err(malformed)?;
+                page.conversations.len() == 1 && page.total_size > 1
             }
         };
         let wrong = || Status::data_loss("an answer without what was asked for");
@@ -351,6 +372,21 @@ impl Requests {
             Call::List => v1::ListMessagesRequest {
                 conversation_id: conversation(),
                 ..v1::ListMessagesRequest::default()
+            }
+            .encode_to_vec(),
+            Call::LastPage => v1::ListMessagesRequest {
+                conversation_id: conversation(),
+                after_sequence: message::PER_CONVERSATION as i64 - 10,
+                oldest_first: true,
+                with_total: true,
+                ..v1::ListMessagesRequest::default()
+            }
+            .encode_to_vec(),
+            Call::Stats => v1::GetStatsRequest::default().encode_to_vec(),
+            Call::Total => v1::ListConversationsRequest {
+                page_size: 1,
+                with_total: true,
+                ..v1::ListConversationsRequest::default()
             }
             .encode_to_vec(),
             Call::Send | Call::SendNow => {

@@ -92,6 +92,7 @@ fn measure(options: Options) {
             Row::Hits => rows::hits::measure(&lab),
             Row::Sends => rows::sends::measure(&lab),
             Row::Size => rows::size::measure(&lab),
+            Row::Stats => rows::stats::measure(&lab),
             Row::Deliveries => rows::deliveries::measure(&lab),
             Row::Start => rows::start::measure(&lab),
         };

@@ -19,6 +19,8 @@ pub(crate) enum Row {
     Sends,
     /// Many messages against few
     Size,
+    /// `GetStats` and totals, of many messages against few
+    Stats,
     /// From acceptance to hand-over, the dispatcher against pgbench, and what it costs a send
     Deliveries,
     /// Memory when idle, and the time to the first answer

@@ -6,3 +6,4 @@ pub(crate) mod reads;
 pub(crate) mod sends;
 pub(crate) mod size;
 pub(crate) mod start;
+pub(crate) mod stats;

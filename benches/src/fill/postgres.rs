@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::SinkExt as _;
 use tokio_postgres::{Client, NoTls};
 
+use crate::database::count;
 use crate::message::{
     CONVERSATION_EPOCH_MS, DELIVERED_AFTER_MS, EPOCH_MS, OWNER, PER_CONVERSATION, SENDER,
     SENDER_ID, SENT_AFTER_MS, body, conversation_id, message_id, order, provider_message_id,
@@ -51,7 +52,7 @@ pub(crate) async fn fill(url: &str, messages: u64) {
         FROM generate_series(0, {conversations}::bigint - 1) AS n,
             to_timestamp({EPOCH_MS}::float8 / 1000 + n * {PER_CONVERSATION} / 1000) AS at"
     );
-    let after = "VACUUM ANALYZE; CHECKPOINT";
+    let after = count("postgres") + "; VACUUM ANALYZE; CHECKPOINT";
     client
         .batch_execute(&before)
         .await

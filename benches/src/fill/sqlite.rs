@@ -6,6 +6,7 @@ use diesel::Connection as _;
 use diesel::connection::SimpleConnection as _;
 use diesel::sqlite::SqliteConnection;
 
+use crate::database::count;
 use crate::message::{
     CONVERSATION_EPOCH_MS, DELIVERED_AFTER_MS, EPOCH_MS, OWNER, PER_CONVERSATION, SENDER,
     SENDER_ID, SENT_AFTER_MS,
@@ -30,6 +31,7 @@ pub(crate) fn fill(path: &Path, messages: u64) {
     let conversation_of_message = id(CONVERSATION_EPOCH_MS, &format!("n / {PER_CONVERSATION}"));
     let message_id = id(EPOCH_MS, "n");
     let (sent, delivered) = (SENT_AFTER_MS * 1000, DELIVERED_AFTER_MS * 1000);
+    let counting = count("sqlite");
     let statements = format!(
         "PRAGMA synchronous = OFF;
         BEGIN;
@@ -55,6 +57,7 @@ more of it. Thank you for buying from us!', n), '', '[]', 'simulator', printf('S
             printf('{{\"campaign\":\"autumn\",\"order\":\"A-%08d\"}}', n), 'at_least_once', 0, at + {sent}, at + {delivered},
             at, at + {delivered}, 4, 1
         FROM (SELECT n, ({EPOCH_MS} + n) * 1000 AS at FROM numbers);
+        {counting};
         COMMIT;
         PRAGMA wal_checkpoint(TRUNCATE);"
     );

@@ -13,9 +13,24 @@ const ABOUT: &str = "GetMessage and ListMessages (a page of 50) of any message o
     The claims are rates of the small database against those of the large one: 1 is no difference.";
 
 pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
+    compared(
+        lab,
+        ("size", ABOUT),
+        SHAPE,
+        &[(Call::Get, "GetMessage"), (Call::List, "ListMessages")],
+    )
+}
+
+/// These calls of a small database and of a large one.
+pub(super) fn compared(
+    lab: &Lab,
+    (name, about): (&str, &str),
+    shape: Shape,
+    calls: &[(Call, &str)],
+) -> Vec<Section> {
     let mut section = Section {
-        name: "size".to_owned(),
-        about: ABOUT.to_owned(),
+        name: name.to_owned(),
+        about: about.to_owned(),
         subjects: Vec::new(),
         claims: Vec::new(),
     };
@@ -24,12 +39,12 @@ pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
         return vec![section];
     }
     for kind in [Kind::Sqlite, Kind::Postgres] {
-        compare(lab, kind, &mut section);
+        compare(lab, kind, shape, calls, &mut section);
     }
     vec![section]
 }
 
-fn compare(lab: &Lab, kind: Kind, section: &mut Section) {
+fn compare(lab: &Lab, kind: Kind, shape: Shape, calls: &[(Call, &str)], section: &mut Section) {
     let (few, many) = lab.options.sizes();
     let served = [few, many].map(|messages| {
         let database = Database::filled(lab, kind, messages);
@@ -37,12 +52,12 @@ fn compare(lab: &Lab, kind: Kind, section: &mut Section) {
         let service = lab.serve(binary, &database.url(), &[("CACHE_BACKEND", "off")]);
         (messages, service, database)
     });
-    for (call, name) in [(Call::Get, "GetMessage"), (Call::List, "ListMessages")] {
+    for &(call, name) in calls {
         let arms: Vec<Arm<'_>> = served
             .iter()
             .map(|(messages, service, database)| {
                 let target = Target::service(service, database.pid(lab));
-                let load = lab.load(&target, call, *messages).shaped(SHAPE);
+                let load = lab.load(&target, call, *messages).shaped(shape);
                 Arm::new(format!("{messages} messages"), move || load.measure())
             })
             .collect();
