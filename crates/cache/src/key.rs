@@ -107,6 +107,7 @@ impl Key {
     }
 
     /// The generation of its scope.
+    #[must_use]
     pub const fn generation(self) -> Self {
         Self::new(Kind::Generation, self.id())
     }
