@@ -9,13 +9,15 @@ use parlance_testkit::{Parlance, Postgres, PostgresConfig};
 
 use crate::bare::one_thread;
 use crate::child::Server;
+use crate::find::Find;
 use crate::load::{self, Call};
 use crate::options::Options;
 use crate::report::target;
 
 /// How many connections the service's pool has.
 pub(crate) const POOL: usize = 16;
-const MIGRATION: Duration = Duration::from_mins(1);
+/// With a million messages to index.
+const MIGRATION: Duration = Duration::from_mins(30);
 
 pub(crate) struct Lab {
     pub(crate) options: Options,
@@ -104,6 +106,7 @@ impl Lab {
             pid: target.pid,
             database_pid: target.database_pid,
             call,
+            find: Find::Newest,
             messages,
             connections: 1,
             streams: 1,

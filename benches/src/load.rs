@@ -17,6 +17,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
 use crate::bare::one_thread;
+use crate::find::Find;
 use crate::raw::Raw;
 use crate::report::{Sample, quantile};
 use crate::{child, message, proc};
@@ -54,6 +55,8 @@ pub(crate) enum Call {
     Send,
     /// A message that leaves at once, in any conversation
     SendNow,
+    /// Messages by their words
+    Find,
     /// How much there is of the owner
     Stats,
     /// One conversation of the owner, and how many there are
@@ -74,6 +77,9 @@ pub(crate) struct Args {
     pub(crate) database_pid: Option<u32>,
     #[arg(long, value_enum)]
     pub(crate) call: Call,
+    /// What is looked for.
+    #[arg(long, value_enum, default_value_t = Find::Newest)]
+    pub(crate) find: Find,
     /// How many messages there are to choose from.
     #[arg(long)]
     pub(crate) messages: u64,
@@ -94,11 +100,16 @@ impl Args {
             .call
             .to_possible_value()
             .map(|value| value.get_name().to_owned());
+        let find = self
+            .find
+            .to_possible_value()
+            .map(|value| value.get_name().to_owned());
         let mut args = vec!["load".to_owned()];
         let mut option = |name: &str, value: String| args.extend([format!("--{name}"), value]);
         option("url", self.url.clone());
         option("pid", self.pid.to_string());
         option("call", call.unwrap_or_default());
+        option("find", find.unwrap_or_default());
         option("messages", self.messages.to_string());
         option("connections", self.connections.to_string());
         option("streams", self.streams.to_string());
@@ -295,6 +306,7 @@ impl Call {
             Self::Stats => "/parlance.v1.ConversationService/GetStats",
             Self::Total => "/parlance.v1.ConversationService/ListConversations",
             Self::Send | Self::SendNow => "/parlance.v1.MessageService/SendMessage",
+            Self::Find => "/parlance.v1.MessageService/SearchMessages",
         })
     }
 
@@ -309,6 +321,10 @@ impl Call {
             Self::List => {
                 let page = v1::ListMessagesResponse::decode(bytes.clone()).map_err(malformed)?;
                 page.messages.len() == 50
+            }
+            Self::Find => {
+                v1::SearchMessagesResponse::decode(bytes.clone()).map_err(malformed)?;
+                true
             }
             Self::LastPage => {
                 let page = v1::ListMessagesResponse::decode(bytes.clone()).map_err(malformed)?;
@@ -332,6 +348,7 @@ impl Call {
 /// The requests of one stream of calls.
 struct Requests {
     call: Call,
+    find: Find,
     messages: u64,
     random: u64,
     /// Distinct for every stream of every run.
@@ -348,6 +365,7 @@ impl Requests {
             .unwrap_or_default();
         Self {
             call: args.call,
+            find: args.find,
             messages: args.messages,
             // Odd, hence never the zero that xorshift cannot leave.
             random: (stream as u64 * 2 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
@@ -376,7 +394,7 @@ impl Requests {
             .encode_to_vec(),
             Call::LastPage => v1::ListMessagesRequest {
                 conversation_id: conversation(),
-                after_sequence: message::PER_CONVERSATION as i64 - 10,
+                after_sequence: message::PER_CONVERSATION.cast_signed() - 10,
                 oldest_first: true,
                 with_total: true,
                 ..v1::ListMessagesRequest::default()
@@ -400,6 +418,7 @@ impl Requests {
                 }
                 .encode_to_vec()
             }
+            Call::Find => self.find.request(n).encode_to_vec(),
         };
         bytes.into()
     }

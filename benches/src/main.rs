@@ -15,6 +15,7 @@ mod child;
 mod database;
 mod deliver;
 mod fill;
+mod find;
 mod lab;
 mod load;
 mod message;
@@ -94,6 +95,7 @@ fn measure(options: Options) {
             Row::Size => rows::size::measure(&lab),
             Row::Stats => rows::stats::measure(&lab),
             Row::Deliveries => rows::deliveries::measure(&lab),
+            Row::Search => rows::search::measure(&lab),
             Row::Start => rows::start::measure(&lab),
         };
         for section in sections {

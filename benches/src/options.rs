@@ -23,6 +23,8 @@ pub(crate) enum Row {
     Stats,
     /// From acceptance to hand-over, the dispatcher against pgbench, and what it costs a send
     Deliveries,
+    /// `SearchMessages` of every kind among a million messages
+    Search,
     /// Memory when idle, and the time to the first answer
     Start,
 }

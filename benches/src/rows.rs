@@ -3,6 +3,7 @@
 pub(crate) mod deliveries;
 pub(crate) mod hits;
 pub(crate) mod reads;
+pub(crate) mod search;
 pub(crate) mod sends;
 pub(crate) mod size;
 pub(crate) mod start;

@@ -1,3 +1,5 @@
+//! What is a word, what is found by it, and what is shown of it.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,0 +1,67 @@
+//! `SearchMessages` of every kind, without a cache.
+
+use clap::ValueEnum as _;
+
+use crate::database::{Database, Kind};
+use crate::fill;
+use crate::find::{CHANGES, Find};
+use crate::lab::{Lab, Target};
+use crate::load::{Call, Shape};
+use crate::report::{Aim, Claim, Section, Subject};
+use crate::turns::{Arm, in_turn};
+
+const AIM: Aim = Aim::AtMost(50.0);
+/// One at a time: how long somebody waits.
+const SHAPE: Shape = Shape::new(1, 1);
+
+const ABOUT: &str = "SearchMessages (a page of 50) among many messages of one owner, one at a time, without a cache.\n\
+    The claims are 99th percentiles in milliseconds.";
+
+pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
+    let mut section = Section {
+        name: "search".to_owned(),
+        about: ABOUT.to_owned(),
+        subjects: Vec::new(),
+        claims: Vec::new(),
+    };
+    let Some(binary) = lab.binary.as_deref() else {
+        "not measured: it is about the service alone".clone_into(&mut section.about);
+        return vec![section];
+    };
+    let (_, messages) = lab.options.sizes();
+    for kind in [Kind::Sqlite, Kind::Postgres] {
+        let database = Database::filled(lab, kind, messages);
+        match &database {
+            Database::Sqlite(file) => fill::sqlite::run(file.path(), CHANGES),
+            Database::Postgres(pg) => lab.wait(fill::postgres::run(&pg.url, CHANGES)),
+        }
+        // Makes the index.
+        lab.migrate(binary, &database.url());
+        if let Database::Postgres(pg) = &database {
+            lab.wait(fill::postgres::run(&pg.url, "VACUUM ANALYZE"));
+        }
+        let service = lab.serve(binary, &database.url(), &[("CACHE_BACKEND", "off")]);
+        let target = Target::service(&service, database.pid(lab));
+        let arms: Vec<Arm<'_>> = Find::value_variants()
+            .iter()
+            .map(|find| {
+                let mut load = lab.load(&target, Call::Find, messages).shaped(SHAPE);
+                load.find = *find;
+                Arm::new(format!("{find:?}"), move || load.measure())
+            })
+            .collect();
+        let subjects = in_turn(&kind.to_string(), lab.options.rounds(), &arms);
+        section.claims.extend(subjects.iter().map(claim));
+        section.subjects.extend(subjects);
+    }
+    vec![section]
+}
+
+fn claim(subject: &Subject) -> Claim {
+    let waits = subject.rounds.iter();
+    let waits: Vec<f64> = waits
+        .map(|sample| sample.p99_us.map_or(f64::NAN, |micros| micros / 1e3))
+        .collect();
+    let what = format!("{}: {}, p99", subject.case, subject.name);
+    Claim::new(what, "ms", &waits, Some(AIM))
+}
