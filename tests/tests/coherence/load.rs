@@ -16,7 +16,7 @@ use crate::dice::Dice;
 use crate::outcome::{Counts, Outcome};
 
 /// Each is a conversation, the number of its messages, its list, and its newest messages: 200 hot keys.
-const CHATS: usize = 33;
+pub(crate) const CHATS: usize = 33;
 const MESSAGES: usize = 3;
 /// At each instance. One more writes.
 const READERS: usize = 4;
@@ -24,6 +24,8 @@ const READERS: usize = 4;
 const THINK: u64 = 8;
 /// How many messages the cached list holds, and a page.
 const NEWEST: usize = 50;
+/// So many hits at an instance, and its cache is in use.
+const WARM: usize = 50;
 /// What a scenario waits for has come by then.
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -65,6 +67,8 @@ struct Shared {
     /// Answered at each instance.
     reads: Vec<AtomicUsize>,
     writes: Vec<AtomicUsize>,
+    /// Reads that the cache answered.
+    hits: Vec<AtomicUsize>,
     counts: Counts,
 }
 
@@ -84,12 +88,12 @@ fn number(value: i64) -> u64 {
 
 impl Load {
     /// New conversations, and everybody at work on them.
-    pub(crate) async fn start(callers: &[Caller], readers: Readers) -> Self {
+    pub(crate) async fn start(callers: &[Caller], readers: Readers, count: usize) -> Self {
         let recorder = Recorder::new();
         let mut log = recorder.log();
         let next_key = AtomicU32::new(0);
         let mut chats = Vec::new();
-        for number in 0..CHATS {
+        for number in 0..count {
             let caller = &callers[number % callers.len()];
             chats.push(Chat::make(caller, &next_key, &mut log).await);
         }
@@ -102,6 +106,7 @@ impl Load {
             latest: AtomicUsize::new(0),
             reads: counters(),
             writes: counters(),
+            hits: counters(),
             counts: Counts::default(),
         });
         let seed = parlance_testkit::seed();
@@ -143,6 +148,20 @@ impl Load {
         let writes = now(&self.shared.writes) + writes;
         eventually(PATIENCE, async || {
             (now(&self.shared.reads) >= reads && now(&self.shared.writes) >= writes).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the cache has answered some more reads at every instance: it is in use, and there is something in it.
+    pub(crate) async fn is_warm(&self) {
+        let now = || {
+            let hits = self.shared.hits.iter();
+            hits.map(|hits| hits.load(Ordering::Relaxed))
+        };
+        let before: Vec<usize> = now().collect();
+        eventually(PATIENCE, async || {
+            let mut both = before.iter().zip(now());
+            both.all(|(before, now)| now >= before + WARM).then_some(())
         })
         .await;
     }
@@ -263,6 +282,8 @@ impl Client {
             Ok(response) => {
                 let tier = response.metadata().get("x-parlance-cache");
                 let tier = tier.and_then(|tier| tier.to_str().ok()).unwrap_or("none");
+                let is_hit = usize::from(["memory", "redis"].contains(&tier));
+                self.shared.hits[self.instance].fetch_add(is_hit, Ordering::Relaxed);
                 self.shared.counts.answered(tier);
                 Some(response.into_inner())
             }

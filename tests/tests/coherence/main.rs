@@ -7,7 +7,9 @@
 mod cluster;
 mod commands;
 mod dice;
+mod guards;
 mod load;
+mod metrics;
 mod outcome;
 mod proof;
 mod rows;

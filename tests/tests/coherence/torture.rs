@@ -6,7 +6,7 @@ use parlance_testkit::{Builder, Proxy, Redis, torture};
 
 use crate::cluster::{Cluster, INSTANCES, address};
 use crate::commands::tell;
-use crate::load::Load;
+use crate::load::{CHATS, Load, Readers};
 use crate::rows::{lasts, run, some};
 
 /// Values that end before a pause does.
@@ -43,7 +43,7 @@ async fn writers_are_killed() {
     }
     let mut cluster = Cluster::start(|builder| builder).await;
     let callers = cluster.callers("acme");
-    let load = Load::start(&callers, crate::load::Readers::Ask).await;
+    let load = Load::start(&callers, Readers::Ask, CHATS).await;
     for round in 0..60 {
         let instance = round % INSTANCES;
         load.answers((instance + 1) % INSTANCES, 100, 10).await;
@@ -70,7 +70,7 @@ async fn one_way_and_one_connection_are_lost() {
                 proxy.lose_replies();
                 some(load).await;
                 proxy.heal();
-                some(load).await;
+                load.is_warm().await;
             }
         }
     });
@@ -86,7 +86,7 @@ async fn one_way_and_one_connection_are_lost() {
                 fault(proxy);
                 some(load).await;
                 proxy.heal();
-                some(load).await;
+                load.is_warm().await;
             }
         }
     });
@@ -137,10 +137,10 @@ async fn a_replica_that_missed_deletions_is_promoted() {
         some(load).await;
         tell(address(&replica), &["REPLICAOF", "NO", "ONE"]).await;
         cluster.lead_to(&replica);
-        some(load).await;
+        load.is_warm().await;
         // And back, to data that are older still.
         cluster.lead_to(&cluster.redis);
-        some(load).await;
+        load.is_warm().await;
     });
     outcome.await.assert_unnoticed();
 }

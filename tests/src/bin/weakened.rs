@@ -1,0 +1,239 @@
+//! The service with one guard of its cache taken away, for tests that must then fail:
+//! `weakened serve --ports-json <guard>`.
+//!
+//! With or without it, fences, fills and releases take a while longer: what may happen in between does happen then.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parlance_cache::{
+    Acquired, Epoch, Fault, Fence, Heard, Key, Raw, Release, Remote, RemoteId, RemoteStats, Shared,
+    Token, Tracking,
+};
+use parlance_server::config::Settings;
+use parlance_server::{drain, wiring};
+use tokio::time::Instant;
+
+/// What is taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Guard {
+    /// Nothing: what the others are compared with.
+    Nothing,
+    /// A write does not fence.
+    Fence,
+    /// A fill needs no lease.
+    Fill,
+    /// A write does not release.
+    Release,
+    /// A copy is used whether or not all writes have been heard.
+    Barrier,
+    /// What could not be fenced or released counts as done.
+    Faults,
+}
+
+impl Guard {
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "nothing" => Self::Nothing,
+            "fence" => Self::Fence,
+            "fill" => Self::Fill,
+            "release" => Self::Release,
+            "barrier" => Self::Barrier,
+            "faults" => Self::Faults,
+            _ => return None,
+        })
+    }
+}
+
+/// Milliseconds that a step takes longer, at most: together still less than a time-out.
+const PAUSE: u128 = 16;
+
+/// Between a row's SELECT and its fill, a fence and its commit, a commit and its release. Tokens are random.
+async fn pause(token: Token) {
+    let pause = u64::try_from(token.0 % PAUSE).unwrap_or_default();
+    tokio::time::sleep(Duration::from_millis(pause)).await;
+}
+
+/// The shared tier without a guard.
+struct Weak {
+    inner: Arc<dyn Remote>,
+    without: Guard,
+}
+
+impl Weak {
+    fn passed(&self, done: Result<(), Fault>) -> Result<(), Fault> {
+        if self.without == Guard::Faults {
+            Ok(())
+        } else {
+            done
+        }
+    }
+}
+
+#[async_trait]
+impl Remote for Weak {
+    async fn identity(&self) -> Result<RemoteId, Fault> {
+        self.inner.identity().await
+    }
+
+    async fn get(&self, key: Key, epoch: &Epoch) -> Result<Option<Raw>, Fault> {
+        self.inner.get(key, epoch).await
+    }
+
+    async fn get_many(&self, keys: &[Key], epoch: &Epoch) -> Result<Vec<Option<Raw>>, Fault> {
+        self.inner.get_many(keys, epoch).await
+    }
+
+    async fn acquire(
+        &self,
+        key: Key,
+        epoch: &Epoch,
+        token: Token,
+        spoiled: Option<&Raw>,
+    ) -> Result<Acquired, Fault> {
+        let acquired = self.inner.acquire(key, epoch, token, spoiled).await?;
+        Ok(match acquired {
+            // Reads all the same, and fills what it has read.
+            Acquired::Busy if self.without == Guard::Fill => Acquired::Granted,
+            Acquired::Busy | Acquired::Granted | Acquired::Value(_) => acquired,
+        })
+    }
+
+    async fn fill(
+        &self,
+        key: Key,
+        epoch: &Epoch,
+        token: Token,
+        value: &Raw,
+        ttl: Duration,
+    ) -> Result<bool, Fault> {
+        pause(token).await;
+        let filled = self.inner.fill(key, epoch, token, value, ttl).await?;
+        if filled || self.without != Guard::Fill {
+            return Ok(filled);
+        }
+        // With a lease that is younger than what was read, which comes to the same as without one.
+        let mut late = token;
+        for _ in 0..1_000 {
+            late = Token(late.0.wrapping_add(1));
+            match self.inner.acquire(key, epoch, late, None).await? {
+                Acquired::Granted => return self.inner.fill(key, epoch, late, value, ttl).await,
+                Acquired::Busy => tokio::time::sleep(Duration::from_millis(1)).await,
+                Acquired::Value(_) => return Ok(false),
+            }
+        }
+        Ok(false)
+    }
+
+    async fn get_scoped(
+        &self,
+        key: Key,
+        epoch: &Epoch,
+    ) -> Result<(Option<String>, Option<Raw>), Fault> {
+        self.inner.get_scoped(key, epoch).await
+    }
+
+    async fn generation(&self, key: Key, epoch: &Epoch, token: Token) -> Result<String, Fault> {
+        self.inner.generation(key, epoch, token).await
+    }
+
+    async fn put(&self, key: Key, epoch: &Epoch, value: &Raw, ttl: Duration) -> Result<(), Fault> {
+        self.inner.put(key, epoch, value, ttl).await
+    }
+
+    async fn fence(&self, keys: &[(Key, Fence)], epoch: &Epoch, token: Token) -> Result<(), Fault> {
+        if self.without == Guard::Fence {
+            return Ok(());
+        }
+        let fenced = self.inner.fence(keys, epoch, token).await;
+        pause(token).await;
+        self.passed(fenced)
+    }
+
+    async fn release(
+        &self,
+        keys: &[(Key, Release)],
+        epoch: &Epoch,
+        token: Token,
+    ) -> Result<(), Fault> {
+        if self.without == Guard::Release {
+            return Ok(());
+        }
+        pause(token).await;
+        self.passed(self.inner.release(keys, epoch, token).await)
+    }
+
+    async fn scan(&self, pattern: &str) -> Result<Vec<Key>, Fault> {
+        self.inner.scan(pattern).await
+    }
+
+    async fn stats(&self) -> Result<RemoteStats, Fault> {
+        self.inner.stats().await
+    }
+}
+
+/// The connection that hears of writes, whom nobody waits for.
+struct Hasty(Arc<dyn Tracking>);
+
+#[async_trait]
+impl Tracking for Hasty {
+    fn listen(&self, heard: Arc<dyn Heard>) {
+        self.0.listen(heard);
+    }
+
+    fn identity(&self) -> Option<RemoteId> {
+        self.0.identity()
+    }
+
+    async fn barrier(&self, _: Instant) -> bool {
+        true
+    }
+}
+
+fn weaken(Shared { remote, tracking }: Shared, without: Guard) -> Shared {
+    let hasty = |tracking| Arc::new(Hasty(tracking)) as Arc<dyn Tracking>;
+    Shared {
+        remote: Arc::new(Weak {
+            inner: remote,
+            without,
+        }),
+        tracking: if without == Guard::Barrier {
+            tracking.map(hasty)
+        } else {
+            tracking
+        },
+    }
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "the ports are told there, as by the real program"
+)]
+async fn serve(without: Guard) {
+    let settings = Settings::load(std::env::vars_os().filter_map(text), None);
+    let settings = settings.expect("settings of a test");
+    let signals = drain::signals().expect("signals");
+    let running = wiring::start_with(&settings, |shared| weaken(shared, without))
+        .await
+        .expect("the service starts");
+    println!(r#"{{"grpc":"{}","http":"{}"}}"#, running.grpc, running.http);
+    running.until_stopped(signals).await;
+}
+
+fn text((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(String, String)> {
+    Some((name.into_string().ok()?, value.into_string().ok()?))
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let guard = std::env::args().next_back();
+    match guard.and_then(|guard| Guard::parse(&guard)) {
+        Some(without) => {
+            serve(without).await;
+            ExitCode::SUCCESS
+        }
+        None => ExitCode::FAILURE,
+    }
+}
