@@ -233,7 +233,11 @@ mod tests {
         let of_query = |kind, id| match kind {
             Kind::List => Key::of_query(kind, id, 7, 0),
             Kind::Search => Key::of_query(kind, id, u64::MAX, 50),
-            _ => Key::new(kind, id),
+            Kind::Message
+            | Kind::Conversation
+            | Kind::Messages
+            | Kind::Stats
+            | Kind::Generation => Key::new(kind, id),
         };
         for kind in Kind::ALL {
             for id in [ID, 0, 1, u128::MAX] {

@@ -76,7 +76,8 @@ fn a_long_word_is_told_by_its_beginning() {
 
 #[test]
 fn the_terms_of_a_message_fit_into_a_row() {
-    let long: String = (0..300_000).map(|n| format!("{n} ")).collect();
+    let numbers: Vec<String> = (0..300_000).map(|n: u32| n.to_string()).collect();
+    let long = numbers.join(" ");
     let owner = Owner::default();
     let id = ConversationId::new(Timestamp::from_micros(0), [0; 10]);
     let scopes = [
