@@ -7,6 +7,8 @@
 //! - A sender made by [`Caller::pair`] is paused, so that a message stays as its test left it.
 
 mod caller;
+pub mod cluster;
+mod dice;
 pub mod make;
 pub mod raw;
 mod refusal;
@@ -16,6 +18,7 @@ mod stats;
 mod watching;
 
 pub use caller::Caller;
+pub use dice::Dice;
 pub use refusal::Refusal;
 pub use rpc::Rpc;
 pub use service::{Kind, Service};
