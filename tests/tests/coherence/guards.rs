@@ -92,8 +92,8 @@ async fn without_a_guard_something_is_stale_though_nothing_fails() {
 }
 
 /// Two rows are not here. Row 4: who stops with a fence of its own loses its transaction before its fence, and releases besides,
-/// so no one guard is all there is. Row 9: without `faults` the cache was not in use again two minutes after Redis was lost, so
-/// the row said nothing.
+/// so no one guard is all there is. Row 9: hits must come back for it to say anything, and without `faults` they were not back
+/// after two minutes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_guard_a_fault_makes_something_stale() {
     if !torture() {
