@@ -43,7 +43,7 @@ pub(crate) fn fill(path: &Path, messages: u64) {
         INSERT INTO conversations (id, owner, user_label, channel, participant_from, participant_to, title, status,
             last_sequence, read_sequence, message_count, unread_count, last_message_at, active_at, metadata, created_at,
             updated_at, version, edit_version)
-        SELECT {conversation_id}, '{OWNER}', 'user-' || n % 1000, 'sms', '{SENDER}', printf('+1212%07d', n), '', 'active',
+        SELECT {conversation_id}, '{OWNER}', 'user-' || (n % 1000), 'sms', '{SENDER}', printf('+1212%07d', n), '', 'active',
             {PER_CONVERSATION}, 0, {PER_CONVERSATION}, 0, at, at, '{{}}', at, at, {PER_CONVERSATION} + 1, 1
         FROM (SELECT n, ({EPOCH_MS} + n * {PER_CONVERSATION}) * 1000 AS at FROM numbers);
         WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {messages})

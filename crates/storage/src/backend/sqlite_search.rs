@@ -1,5 +1,7 @@
 //! Search on SQLite: FTS5, which gives matches in the order of their numbers as fast as they are taken.
 
+use std::ops::Range;
+
 use diesel::prelude::*;
 use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
 use diesel::sql_types::{BigInt, Text};
@@ -7,16 +9,14 @@ use diesel::sqlite::SqliteConnection;
 use parlance_domain::search::Terms;
 
 use super::sqlite::{Conn, Db};
-use crate::fields::Id;
 use crate::fields::sql::{Moment, Uid};
+use crate::fields::{Id, Instant};
 use crate::rows::feed::NewFeedRow;
 use crate::rows::search::{Asked, Found, FoundRow, IndexRow};
 use crate::schema::feed;
 
 /// Numbers of one millisecond; when they are taken the next one's are.
 const PER_MILLI: i64 = 1024;
-/// How far numbers may have run ahead of their time: over a minute's worth at once, 61 million messages of one millisecond.
-const AHEAD: i64 = 60_000 * PER_MILLI;
 /// How many matches are looked at for one in a certain state, before that state is looked at for matches.
 const SCANNED: i64 = 8000;
 /// How many messages of a state are looked at one by one. Each costs about ten times what one in their order does.
@@ -101,25 +101,74 @@ pub(crate) async fn search(c: &mut Conn, asked: &Asked) -> QueryResult<Found> {
     c.spawn_blocking(move |c| find(c, &asked)).await
 }
 
+/// Those of the messages that are asked about, and of some others of the same milliseconds.
+fn numbers(c: &mut SqliteConnection, asked: &Asked) -> QueryResult<Range<i64>> {
+    let place = |(number, _): (i64, Id)| number;
+    let starts = [
+        asked.created_after.map(|at| of_time(at.0)),
+        asked.up_to.map(place),
+    ];
+    let before = asked.created_before.map(|before| end_of(c, before));
+    let ends = [
+        before.transpose()?,
+        asked.beyond.map(place),
+        asked.from.map(|from| place(from).saturating_add(1)),
+    ];
+    let start = starts.into_iter().flatten().max().unwrap_or(i64::MIN);
+    let end = ends.into_iter().flatten().min().unwrap_or(i64::MAX);
+    Ok(start..end)
+}
+
+/// The end of the numbers that messages from before a moment have: that of its millisecond, or of a later one that they ran
+/// into because theirs was full.
+fn end_of(c: &mut SqliteConnection, before: Instant) -> QueryResult<i64> {
+    #[derive(QueryableByName)]
+    struct Block {
+        #[diesel(sql_type = BigInt)]
+        numbers: i64,
+        #[diesel(sql_type = BigInt)]
+        early: i64,
+    }
+    let mut end = of_time(before.0);
+    loop {
+        let block = diesel::sql_query(
+            "SELECT count(*) AS numbers, count(*) FILTER (WHERE m.created_at < ?) AS early \
+             FROM message_search n CROSS JOIN messages m ON m.id = n.message_id WHERE n.number >= ? AND n.number < ?",
+        );
+        let next = end.saturating_add(PER_MILLI);
+        let Block { numbers, early } = block
+            .bind::<Moment, _>(before)
+            .bind::<BigInt, _>(end)
+            .bind::<BigInt, _>(next)
+            .get_result(c)?;
+        if early == 0 && numbers < PER_MILLI {
+            return Ok(end);
+        }
+        end = next;
+    }
+}
+
 fn find(c: &mut SqliteConnection, asked: &Asked) -> QueryResult<Found> {
     let limit = i64::try_from(asked.limit).unwrap_or(i64::MAX);
+    let numbers = numbers(c, asked)?;
     let Some(status) = asked.status else {
-        let found: Vec<FoundRow> = by_terms(asked, None, limit, limit).load(c)?;
+        let found: Vec<FoundRow> = by_terms(asked, numbers, None, limit, limit).load(c)?;
         let is_last = found.len() < asked.limit;
         return Ok((found, is_last));
     };
-    let found: Vec<FoundRow> = by_terms(asked, Some(status), SCANNED, limit).load(c)?;
+    let found: Vec<FoundRow> =
+        by_terms(asked, numbers.clone(), Some(status), SCANNED, limit).load(c)?;
     if found.len() >= asked.enough {
         return Ok((found, false));
     }
     if is_rare(c, asked, status)? {
-        let found: Vec<FoundRow> = by_status(asked, status, limit).load(c)?;
+        let found: Vec<FoundRow> = by_status(asked, numbers, status, limit).load(c)?;
         let is_last = found.len() < asked.limit;
         return Ok((found, is_last));
     }
     // However far it is to enough of them, and no further.
     let enough = i64::try_from(asked.enough).unwrap_or(i64::MAX);
-    let found: Vec<FoundRow> = by_terms(asked, Some(status), i64::MAX, enough).load(c)?;
+    let found: Vec<FoundRow> = by_terms(asked, numbers, Some(status), i64::MAX, enough).load(c)?;
     let is_last = found.len() < asked.enough;
     Ok((found, is_last))
 }
@@ -153,8 +202,14 @@ const RESTING: [&str; 6] = [
 type Statement = BoxedSqlQuery<'static, Db, SqlQuery>;
 
 /// In the order of numbers: so many matches, and of those so many in that state.
-fn by_terms(asked: &Asked, status: Option<&str>, matches: i64, limit: i64) -> Statement {
-    let query = stretch(shown(asked), asked, "rowid", |query| {
+fn by_terms(
+    asked: &Asked,
+    numbers: Range<i64>,
+    status: Option<&str>,
+    matches: i64,
+    limit: i64,
+) -> Statement {
+    let query = stretch(shown(asked), numbers, "rowid", |query| {
         query
             .sql("(SELECT rowid AS number FROM message_terms WHERE message_terms MATCH ? AND ")
             .bind::<Text, _>(fts(&asked.terms))
@@ -175,8 +230,8 @@ fn by_terms(asked: &Asked, status: Option<&str>, matches: i64, limit: i64) -> St
 }
 
 /// By the state: whether each is a match.
-fn by_status(asked: &Asked, status: &str, limit: i64) -> Statement {
-    let query = stretch(shown(asked), asked, "n.number", |query| {
+fn by_status(asked: &Asked, numbers: Range<i64>, status: &str, limit: i64) -> Statement {
+    let query = stretch(shown(asked), numbers, "n.number", |query| {
         query
             .sql(format!(
                 "messages m INDEXED BY messages_resting CROSS JOIN message_search n ON n.message_id = m.id \
@@ -228,26 +283,14 @@ fn shown(asked: &Asked) -> Statement {
 /// From where and up to where.
 fn stretch(
     query: Statement,
-    asked: &Asked,
+    numbers: Range<i64>,
     number: &str,
     from: impl FnOnce(Statement) -> Statement,
 ) -> Statement {
-    let place = |(number, _): (i64, Id)| number;
-    let above = [
-        asked.created_after.map(|at| of_time(at.0)),
-        asked.up_to.map(place),
-    ];
-    let below = [
-        asked
-            .created_before
-            .map(|at| of_time(at.0).saturating_add(AHEAD)),
-        asked.beyond.map(place),
-        asked.from.map(|from| place(from).saturating_add(1)),
-    ];
     from(query)
         .sql(format!("{number} >= ? AND {number} < ?"))
-        .bind::<BigInt, _>(above.into_iter().flatten().max().unwrap_or(i64::MIN))
-        .bind::<BigInt, _>(below.into_iter().flatten().min().unwrap_or(i64::MAX))
+        .bind::<BigInt, _>(numbers.start)
+        .bind::<BigInt, _>(numbers.end)
 }
 
 /// Each in quotes; there are none in a term. All must occur.
@@ -294,8 +337,8 @@ mod tests {
             channel: Some("sms"),
             direction: Some("inbound"),
             status: None,
-            created_after: Some(crate::fields::Instant(0)),
-            created_before: Some(crate::fields::Instant(1)),
+            created_after: Some(Instant(0)),
+            created_before: Some(Instant(1)),
             beyond: None,
             from: None,
             up_to: None,
@@ -309,7 +352,7 @@ mod tests {
     #[test]
     fn matches_are_taken_in_their_order() {
         for status in [None, Some("delivered")] {
-            let plan = plan(&by_terms(&asked(), status, 10, 10));
+            let plan = plan(&by_terms(&asked(), 0..9, status, 10, 10));
             assert!(
                 plan[1].starts_with("SCAN message_terms VIRTUAL TABLE INDEX"),
                 "{plan:#?}"
@@ -329,7 +372,7 @@ mod tests {
     #[test]
     fn rare_states_are_found_by_their_index() {
         for status in RESTING {
-            let plan = plan(&by_status(&asked(), status, 10));
+            let plan = plan(&by_status(&asked(), 0..9, status, 10));
             assert!(
                 plan[0].contains("m USING INDEX messages_resting (owner=? AND status=?)"),
                 "{plan:#?}"
@@ -347,7 +390,7 @@ mod tests {
     fn every_time_of_the_contract_has_numbers() {
         let (first, last) = (-62_135_596_800_000_000, 253_402_300_799_999_999);
         assert!(of_time(first) < of_time(0) && of_time(0) == 0 && of_time(0) < of_time(last));
-        assert!(of_time(last).checked_add(2 * AHEAD).is_some());
+        assert!(of_time(last).checked_add(1 << 40).is_some());
         assert_eq!(of_time(-1), -PER_MILLI);
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use parlance_domain::search::{Terms, query};
 use parlance_domain::{
     Channel, Conversation, Direction, EventType, Message, MessageId, MessageStatus, Owner,
+    Timestamp,
 };
 use parlance_storage::Guarded;
 use parlance_storage::db::search::{BATCH, Matches, SearchFilter, SearchStretch};
@@ -358,6 +359,35 @@ on_both! {
         ] {
             for text in ["car", ""] {
                 assert_eq!(found(&db, &owner, text, &filter).await, expected, "{text} {filter:?}");
+            }
+        }
+    }
+
+    /// On SQLite more than fit the numbers of their millisecond.
+    async fn many_of_one_moment(db: Db) {
+        let owner = owner("acme");
+        let mut place = open(&db.open, &owner).await;
+        let late = Timestamp::from_micros(at(5).as_micros() + 1_000);
+        let end = Timestamp::from_micros(at(5).as_micros() + 2_000);
+        let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
+        let locked = tx.lock_conversation(place.id).await.unwrap().unwrap();
+        for (many, time) in [(1, at(4)), (1_100, at(5)), (1, late)] {
+            for _ in 0..many {
+                place.last_sequence += 1;
+                let new = Message { created_at: time, ..message(&place) };
+                tx.insert_message(&new, &place).await.unwrap();
+            }
+        }
+        place.version += 1;
+        assert_eq!(tx.update_conversation(&locked, &place, false).await.unwrap(), Guarded::Updated);
+        committed(tx).await;
+        for (after, before, expected) in [
+            (None, Some(end), 1_102), (None, Some(late), 1_101), (None, Some(at(5)), 1), (Some(late), None, 1),
+            (Some(at(5)), None, 1_101), (Some(at(5)), Some(late), 1_100), (Some(at(6)), None, 0),
+        ] {
+            let filter = SearchFilter { created_after: after, created_before: before, ..SearchFilter::default() };
+            for text in ["", "message"] {
+                assert_eq!(found(&db, &owner, text, &filter).await.len(), expected, "{text} {filter:?}");
             }
         }
     }
