@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use crate::cache::{ALONE, Cache, Place};
@@ -19,6 +20,8 @@ use crate::write::release_all;
 
 /// More rows than this are not drained one by one: a new epoch makes all of them moot.
 const MOST_ROWS: i64 = 10_000;
+/// So many rows are released side by side.
+const PORTION: usize = 256;
 /// How long a start waits for the first drain; with Redis away it goes on without.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How often what has expired is swept out of this process.
@@ -192,10 +195,18 @@ impl Cache {
             self.ledger.retire(epoch.number).await?;
             return Err(Trouble::Wait("too many writes waited: a new epoch begins"));
         }
-        for (token, keys) in by_token(&rows) {
-            release_all(remote, &epoch, &keys, token).await?;
+        // In portions, each settled by itself: what is done need not be done again by a drain that does not come to its end.
+        for portion in rows.chunks(PORTION) {
+            let writes = by_token(portion);
+            let releases = writes
+                .iter()
+                .map(|(token, keys)| release_all(remote, &epoch, keys, *token));
+            join_all(releases)
+                .await
+                .into_iter()
+                .collect::<Result<(), Fault>>()?;
+            self.settle(portion, Some(epoch.number)).await?;
         }
-        self.settle(&rows, Some(epoch.number)).await?;
         if self.gate.open(epoch, began) {
             tracing::info!("the cache is open");
         }

@@ -109,7 +109,12 @@ async fn a_row_lock_takes_its_transaction_id_after_the_wait() {
             }
         };
         let looking = async {
-            let found = eventually(SOON, async || waiting(&watch, "conversations").await).await;
+            let looked = async || {
+                waiting(&watch, "conversations")
+                    .await
+                    .filter(|found| *found == has_xid)
+            };
+            let found = eventually(SOON, looked).await;
             assert_eq!(found, has_xid, "lock first: {with_lock}");
             holder.rollback().await.unwrap();
         };
