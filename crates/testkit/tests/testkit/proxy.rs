@@ -269,6 +269,9 @@ async fn who_says_the_words_is_marked() {
 async fn new_connections_lead_elsewhere() {
     let (mut echo, proxy, mut client) = setup().await;
     let mut other = Echo::start().await;
+    // The kernel connects before the proxy accepts: an answer proves that this one was led.
+    talk(&mut client, "before").await;
+    assert_eq!(echo.hears().await, "before");
     proxy.lead_to(other.address);
     talk(&mut client, "as before").await;
     assert_eq!(echo.hears().await, "as before");
