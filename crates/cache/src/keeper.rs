@@ -4,7 +4,7 @@
 //! the cache commits its row and then reads who may still serve: either it sees the renewal and waits for it, or the renewal
 //! came later, and then the rows that are read here have that row among them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -20,8 +20,8 @@ use crate::write::release_all;
 
 /// More rows than this are not drained one by one: a new epoch makes all of them moot.
 const MOST_ROWS: i64 = 10_000;
-/// So many rows are released side by side.
-const PORTION: usize = 256;
+/// So many rows are released side by side: few enough that Redis answers all of them within the time of one call.
+const PORTION: usize = 64;
 /// How long a start waits for the first drain; with Redis away it goes on without.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How often what has expired is swept out of this process.
@@ -44,6 +44,32 @@ impl From<LedgerError> for Trouble {
 impl From<Fault> for Trouble {
     fn from(fault: Fault) -> Self {
         Self::Cache(fault)
+    }
+}
+
+/// Whom a drain asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Database,
+    Remote,
+}
+
+/// Whom a drain asks now, and since when: for the words, if it takes too long.
+struct Asking(Mutex<(Side, Instant)>);
+
+impl Asking {
+    fn new(began: Instant) -> Self {
+        Self(Mutex::new((Side::Database, began)))
+    }
+
+    fn now(&self, side: Side) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (side, Instant::now());
+    }
+
+    /// Who is to blame for a drain that took too long; nobody, if it was no one answer that it waited for.
+    fn culprit(&self) -> Option<Side> {
+        let (side, since) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (since.elapsed() >= G / 2).then_some(side)
     }
 }
 
@@ -107,11 +133,12 @@ impl Cache {
 
     /// One drain; at its end the gate is open.
     pub(crate) async fn drain(&self, began: Instant) {
+        let asking = Asking::new(Instant::now());
         let work = async {
             match &self.place {
                 Place::Off => self.drain_nothing(began).await,
                 Place::Memory(near) => self.drain_near(near, began).await,
-                Place::Shared { remote, .. } => self.drain_shared(remote, began).await,
+                Place::Shared { remote, .. } => self.drain_shared(remote, began, &asking).await,
             }
         };
         let ended = tokio::time::timeout(G, work).await;
@@ -123,12 +150,26 @@ impl Cache {
             Ok(Err(Trouble::Cache(fault))) => {
                 // Nobody will drain soon, so nobody waits for it either.
                 self.settled.send_replace(true);
-                self.gate.trouble(fault.to_string(), false);
+                self.gate.trouble(format!("redis: {fault}"), false);
             }
             Ok(Err(Trouble::Database(error))) => self.gate.trouble(error.to_string(), true),
-            Err(_) => self
+            Err(_) => self.drain_took_too_long(&asking),
+        }
+    }
+
+    fn drain_took_too_long(&self, asking: &Asking) {
+        match asking.culprit() {
+            Some(Side::Database) => self
                 .gate
                 .trouble("the database did not answer in time", true),
+            Some(Side::Remote) => {
+                self.settled.send_replace(true);
+                self.gate.trouble("redis did not answer in time", false);
+            }
+            None => self.gate.trouble(
+                "too many writes waited for one drain: the next goes on",
+                false,
+            ),
         }
     }
 
@@ -163,6 +204,7 @@ impl Cache {
             near.release(row.key, row.token);
         }
         self.settle(&rows, None).await?;
+        self.gate.set_pending(0);
         self.ledger.close(0).await?;
         let alone = Epoch {
             number: ALONE,
@@ -172,9 +214,17 @@ impl Cache {
         Ok(())
     }
 
-    async fn drain_shared(&self, remote: &Arc<dyn Remote>, began: Instant) -> Result<(), Trouble> {
+    async fn drain_shared(
+        &self,
+        remote: &Arc<dyn Remote>,
+        began: Instant,
+        asking: &Asking,
+    ) -> Result<(), Trouble> {
         self.register(began, false).await?;
-        let answering = match remote.identity().await {
+        asking.now(Side::Remote);
+        let answering = remote.identity().await;
+        asking.now(Side::Database);
+        let answering = match answering {
             Ok(answering) => answering,
             Err(fault) => {
                 // With Redis away for long, rows would gather for ever.
@@ -195,43 +245,57 @@ impl Cache {
             self.ledger.retire(epoch.number).await?;
             return Err(Trouble::Wait("too many writes waited: a new epoch begins"));
         }
-        // In portions, each settled by itself: what is done need not be done again by a drain that does not come to its end.
-        for portion in rows.chunks(PORTION) {
-            let writes = by_token(portion);
-            let releases = writes
-                .iter()
-                .map(|(token, keys)| release_all(remote, &epoch, keys, *token));
-            join_all(releases)
-                .await
-                .into_iter()
-                .collect::<Result<(), Fault>>()?;
-            self.settle(portion, Some(epoch.number)).await?;
-        }
+        self.release_rows(remote, &epoch, &rows, asking).await?;
         if self.gate.open(epoch, began) {
             tracing::info!("the cache is open");
         }
         Ok(())
     }
 
+    /// In portions, and what is released is settled whatever came of the rest: it need not be done again by the next drain, and
+    /// its writers wait no longer.
+    async fn release_rows(
+        &self,
+        remote: &Arc<dyn Remote>,
+        epoch: &Epoch,
+        rows: &[Pending],
+        asking: &Asking,
+    ) -> Result<(), Trouble> {
+        let (mut left, mut fault) = (rows.len(), None);
+        for portion in rows.chunks(PORTION) {
+            asking.now(Side::Remote);
+            let writes = portion.chunk_by(|one, next| one.token == next.token);
+            let releases = writes.map(|write| async move {
+                let keys: Vec<Key> = write.iter().map(|row| row.key).collect();
+                let token = write.first().map_or(Token(0), |row| row.token);
+                release_all(remote, epoch, &keys, token)
+                    .await
+                    .map(|()| write)
+            });
+            let mut released = Vec::new();
+            for done in join_all(releases).await {
+                match done {
+                    Ok(write) => released.extend_from_slice(write),
+                    Err(failed) => fault = Some(failed),
+                }
+            }
+            if released.is_empty() {
+                break;
+            }
+            asking.now(Side::Database);
+            self.settle(&released, Some(epoch.number)).await?;
+            left -= released.len();
+            self.gate.set_pending(left as u64);
+        }
+        fault.map_or(Ok(()), |fault| Err(fault.into()))
+    }
+
     async fn settle(&self, rows: &[Pending], epoch: Option<i64>) -> Result<(), Trouble> {
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
         if self.ledger.settle(&ids, epoch).await? {
-            self.gate.set_pending(0);
             Ok(())
         } else {
             Err(Trouble::Wait("another epoch began meanwhile"))
         }
     }
-}
-
-/// The keys of each write, since they carry its fence.
-fn by_token(rows: &[Pending]) -> Vec<(Token, Vec<Key>)> {
-    let mut writes: Vec<(Token, Vec<Key>)> = Vec::new();
-    for row in rows {
-        match writes.last_mut() {
-            Some((token, keys)) if *token == row.token => keys.push(row.key),
-            Some(_) | None => writes.push((row.token, vec![row.key])),
-        }
-    }
-    writes
 }
