@@ -19,6 +19,13 @@ pub(crate) fn stamp(epoch: i64) -> String {
     format!("{{\"epoch\":{epoch},")
 }
 
+/// The epoch of the stamp. Every hit asks for it.
+fn epoch_of(object: &[u8]) -> Option<i64> {
+    let rest = object.strip_prefix(b"{\"epoch\":")?;
+    let end = rest.iter().position(|byte| *byte == b',')?;
+    std::str::from_utf8(rest.get(..end)?).ok()?.parse().ok()
+}
+
 /// A generation is a token of ours: it needs no escapes.
 fn stamp_in(epoch: i64, generation: &str) -> String {
     format!("{{\"epoch\":{epoch},\"generation\":\"{generation}\",")
@@ -45,12 +52,10 @@ impl Raw {
 
     /// Whether all of it carries the stamp of the epoch; a mark of a writer has none.
     pub fn is_of(&self, epoch: i64) -> bool {
-        let stamp = stamp(epoch);
+        let is_of = |object: &Bytes| epoch_of(object) == Some(epoch);
         match self {
-            Self::One(object) => object.starts_with(stamp.as_bytes()),
-            Self::List(objects) => {
-                !objects.is_empty() && objects.iter().all(|o| o.starts_with(stamp.as_bytes()))
-            }
+            Self::One(object) => is_of(object),
+            Self::List(objects) => !objects.is_empty() && objects.iter().all(is_of),
         }
     }
 

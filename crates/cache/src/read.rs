@@ -58,6 +58,9 @@ impl Cache {
     }
 
     /// Reads a value: from the cache if that is sure to be what the database would say, else by `load`.
+    ///
+    /// What does not end in a hit is boxed, here and below: a future is moved several times before it is polled, and one with
+    /// room for all of that costs a hit more than its lookup.
     pub async fn read<C, F, L>(self: &Arc<Self>, asked: Asked<'_>, codec: C, load: F) -> Reply<C>
     where
         C: Codec,
@@ -70,17 +73,17 @@ impl Cache {
             Place::Memory(near) => {
                 if !self.memory_is_open() {
                     self.tell(key, Tier::Memory, Outcome::Gate, Instant::now());
-                    return self.shut_memory(near, asked, codec, load).await;
+                    return Box::pin(self.shut_memory(near, asked, codec, load)).await;
                 }
                 self.tell(key, Tier::Memory, Outcome::Miss, Instant::now());
                 let errand = Errand::new(&asked, None, BUDGET);
-                self.fly(errand, codec, load).await
+                Box::pin(self.fly(errand, codec, load)).await
             }
             Place::Shared { remote, copies } => {
                 // Before anything is asked for: later is too late.
                 let Some(epoch) = self.gate.epoch() else {
                     self.tell(key, Tier::Redis, Outcome::Gate, Instant::now());
-                    return self.shut(remote, asked, codec, load).await;
+                    return Box::pin(self.shut(remote, asked, codec, load)).await;
                 };
                 if key.kind().is_scoped() {
                     return self.read_scoped(remote, &epoch, asked, codec, load).await;
@@ -125,7 +128,7 @@ impl Cache {
             Look::Miss(spoiled) => {
                 let left = BUDGET.saturating_sub(began.elapsed());
                 let errand = Errand::new(&asked, spoiled, left);
-                self.fly(errand, codec, load).await
+                Box::pin(self.fly(errand, codec, load)).await
             }
             Look::Foreign | Look::Fault => Ok(from_database(load().await?)),
         }

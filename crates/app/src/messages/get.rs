@@ -54,9 +54,9 @@ impl App {
                 provider,
                 provider_message_id,
             } => {
-                let message = self
-                    .message_by_provider_id(owner, provider, provider_message_id)
-                    .await?;
+                // Boxed, so that a hit by our id carries no room for it.
+                let found = self.message_by_provider_id(owner, provider, provider_message_id);
+                let message = Box::pin(found).await?;
                 Ok(Read::from(Source::Database, Answer::Value(message)))
             }
         }
