@@ -42,5 +42,5 @@ pub use redis::Redis;
 pub use redis_cluster::RedisCluster;
 pub use scratch::sweep;
 pub use sqlite::SqliteFile;
-pub use torture::{seed, torture};
+pub use torture::{seed, torture, torture_time};
 pub use wait::eventually;

@@ -16,7 +16,7 @@ const HABITS: Habits = Habits {
     ready: is_ready,
 };
 
-/// A Redis server without persistence: a restarted one is empty.
+/// A Redis server that saves nothing by itself: a restarted one is empty.
 #[derive(Debug)]
 pub struct Redis {
     url: String,
@@ -133,7 +133,8 @@ impl Redis {
         self.own().kill9();
     }
 
-    /// Starts the server again on the same port, after a clean shutdown if it still runs. It is empty then.
+    /// Starts the server again on the same port, after a clean shutdown if it still runs. It is empty then, or as it was when it
+    /// was last told to SAVE.
     pub async fn restart(&self) {
         Arc::clone(self.own()).restart().await;
     }

@@ -3,14 +3,15 @@
 //!
 //! With or without it, fences, fills and releases take a while longer: what may happen in between does happen then.
 
+use std::collections::HashSet;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use parlance_cache::{
-    Acquired, Epoch, Fault, Fence, Heard, Key, Raw, Release, Remote, RemoteId, RemoteStats, Shared,
-    Token, Tracking,
+    Acquired, Epoch, Fault, Fence, Heard, Key, Kind, Raw, Release, Remote, RemoteId, RemoteStats,
+    Shared, Token, Tracking,
 };
 use parlance_server::config::Settings;
 use parlance_server::{drain, wiring};
@@ -31,6 +32,14 @@ enum Guard {
     Barrier,
     /// What could not be fenced or released counts as done.
     Faults,
+    /// Where there is no value in Redis, a write fences and releases nothing: so nobody hears of it.
+    Absent,
+    /// Copies stay when the connection that hears of writes is lost.
+    Lost,
+    /// All processes of Redis are one.
+    Epoch,
+    /// Whose a value is, is not looked at.
+    Owner,
 }
 
 impl Guard {
@@ -42,6 +51,10 @@ impl Guard {
             "release" => Self::Release,
             "barrier" => Self::Barrier,
             "faults" => Self::Faults,
+            "absent" => Self::Absent,
+            "lost" => Self::Lost,
+            "epoch" => Self::Epoch,
+            "owner" => Self::Owner,
             _ => return None,
         })
     }
@@ -56,13 +69,67 @@ async fn pause(token: Token) {
     tokio::time::sleep(Duration::from_millis(pause)).await;
 }
 
+/// What every process of Redis is called where all are one.
+const ALWAYS_THE_SAME: &str = "always the same";
+
 /// The shared tier without a guard.
 struct Weak {
     inner: Arc<dyn Remote>,
     without: Guard,
+    /// The processes that have answered.
+    processes: Mutex<Vec<RemoteId>>,
+    /// What has been fenced, and by whom.
+    fenced: Mutex<HashSet<(Key, Token)>>,
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Weak {
+    /// As the tier knows it.
+    fn epoch(&self, epoch: &Epoch) -> Epoch {
+        if self.without != Guard::Epoch {
+            return epoch.clone();
+        }
+        Epoch {
+            number: epoch.number,
+            remote: lock(&self.processes).join(",").into(),
+        }
+    }
+
+    /// As if it were of whoever asks: the tests have one owner who asks.
+    fn of_whoever_asks(&self, value: Option<Raw>) -> Option<Raw> {
+        match value {
+            Some(Raw::One(text)) if self.without == Guard::Owner => {
+                let text = String::from_utf8_lossy(&text);
+                let ours = text.replace(r#""owner":"globex""#, r#""owner":"acme""#);
+                Some(Raw::One(ours.into()))
+            }
+            value => value,
+        }
+    }
+
+    /// The keys that a fence is made for.
+    async fn to_fence(
+        &self,
+        keys: &[(Key, Fence)],
+        epoch: &Epoch,
+        token: Token,
+    ) -> Result<Vec<(Key, Fence)>, Fault> {
+        let mut there = Vec::new();
+        for (key, fence) in keys {
+            let is_absent = self.without == Guard::Absent
+                && key.kind() != Kind::Generation
+                && self.inner.get(*key, epoch).await?.is_none();
+            if !is_absent {
+                lock(&self.fenced).insert((*key, token));
+                there.push((*key, *fence));
+            }
+        }
+        Ok(there)
+    }
+
     fn passed(&self, done: Result<(), Fault>) -> Result<(), Fault> {
         if self.without == Guard::Faults {
             Ok(())
@@ -75,15 +142,26 @@ impl Weak {
 #[async_trait]
 impl Remote for Weak {
     async fn identity(&self) -> Result<RemoteId, Fault> {
-        self.inner.identity().await
+        let process = self.inner.identity().await?;
+        if self.without != Guard::Epoch {
+            return Ok(process);
+        }
+        let mut processes = lock(&self.processes);
+        if !processes.contains(&process) {
+            processes.push(process);
+        }
+        Ok(ALWAYS_THE_SAME.into())
     }
 
     async fn get(&self, key: Key, epoch: &Epoch) -> Result<Option<Raw>, Fault> {
-        self.inner.get(key, epoch).await
+        let value = self.inner.get(key, &self.epoch(epoch)).await?;
+        Ok(self.of_whoever_asks(value))
     }
 
     async fn get_many(&self, keys: &[Key], epoch: &Epoch) -> Result<Vec<Option<Raw>>, Fault> {
-        self.inner.get_many(keys, epoch).await
+        let values = self.inner.get_many(keys, &self.epoch(epoch)).await?;
+        let of_whoever_asks = |value| self.of_whoever_asks(value);
+        Ok(values.into_iter().map(of_whoever_asks).collect())
     }
 
     async fn acquire(
@@ -93,6 +171,7 @@ impl Remote for Weak {
         token: Token,
         spoiled: Option<&Raw>,
     ) -> Result<Acquired, Fault> {
+        let epoch = &self.epoch(epoch);
         let acquired = self.inner.acquire(key, epoch, token, spoiled).await?;
         Ok(match acquired {
             // Reads all the same, and fills what it has read.
@@ -110,6 +189,7 @@ impl Remote for Weak {
         ttl: Duration,
     ) -> Result<bool, Fault> {
         pause(token).await;
+        let epoch = &self.epoch(epoch);
         let filled = self.inner.fill(key, epoch, token, value, ttl).await?;
         if filled || self.without != Guard::Fill {
             return Ok(filled);
@@ -132,14 +212,16 @@ impl Remote for Weak {
         key: Key,
         epoch: &Epoch,
     ) -> Result<(Option<String>, Option<Raw>), Fault> {
-        self.inner.get_scoped(key, epoch).await
+        self.inner.get_scoped(key, &self.epoch(epoch)).await
     }
 
     async fn generation(&self, key: Key, epoch: &Epoch, token: Token) -> Result<String, Fault> {
+        let epoch = &self.epoch(epoch);
         self.inner.generation(key, epoch, token).await
     }
 
     async fn put(&self, key: Key, epoch: &Epoch, value: &Raw, ttl: Duration) -> Result<(), Fault> {
+        let epoch = &self.epoch(epoch);
         self.inner.put(key, epoch, value, ttl).await
     }
 
@@ -147,7 +229,9 @@ impl Remote for Weak {
         if self.without == Guard::Fence {
             return Ok(());
         }
-        let fenced = self.inner.fence(keys, epoch, token).await;
+        let epoch = &self.epoch(epoch);
+        let keys = self.to_fence(keys, epoch, token).await?;
+        let fenced = self.inner.fence(&keys, epoch, token).await;
         pause(token).await;
         self.passed(fenced)
     }
@@ -162,7 +246,12 @@ impl Remote for Weak {
             return Ok(());
         }
         pause(token).await;
-        self.passed(self.inner.release(keys, epoch, token).await)
+        let epoch = &self.epoch(epoch);
+        let was_fenced = |(key, _): &&(Key, Release)| {
+            lock(&self.fenced).remove(&(*key, token)) || self.without != Guard::Absent
+        };
+        let keys: Vec<(Key, Release)> = keys.iter().filter(was_fenced).cloned().collect();
+        self.passed(self.inner.release(&keys, epoch, token).await)
     }
 
     async fn scan(&self, pattern: &str) -> Result<Vec<Key>, Fault> {
@@ -174,36 +263,60 @@ impl Remote for Weak {
     }
 }
 
-/// The connection that hears of writes, whom nobody waits for.
-struct Hasty(Arc<dyn Tracking>);
+/// The connection that hears of writes without a guard.
+struct Hasty {
+    inner: Arc<dyn Tracking>,
+    without: Guard,
+}
 
 #[async_trait]
 impl Tracking for Hasty {
     fn listen(&self, heard: Arc<dyn Heard>) {
-        self.0.listen(heard);
+        self.inner.listen(if self.without == Guard::Lost {
+            heard.live();
+            Arc::new(Trusting(heard))
+        } else {
+            heard
+        });
     }
 
     fn identity(&self) -> Option<RemoteId> {
-        self.0.identity()
+        let process = self.inner.identity()?;
+        Some(if self.without == Guard::Epoch {
+            ALWAYS_THE_SAME.into()
+        } else {
+            process
+        })
     }
 
-    async fn barrier(&self, _: Instant) -> bool {
-        true
+    async fn barrier(&self, since: Instant) -> bool {
+        self.without == Guard::Barrier || self.inner.barrier(since).await
     }
 }
 
+/// Does not mind what it may have missed.
+struct Trusting(Arc<dyn Heard>);
+
+impl Heard for Trusting {
+    fn live(&self) {}
+
+    fn changed(&self, key: Key) {
+        self.0.changed(key);
+    }
+
+    fn lost(&self) {}
+}
+
 fn weaken(Shared { remote, tracking }: Shared, without: Guard) -> Shared {
-    let hasty = |tracking| Arc::new(Hasty(tracking)) as Arc<dyn Tracking>;
+    let hasty = |inner| Arc::new(Hasty { inner, without }) as Arc<dyn Tracking>;
     Shared {
         remote: Arc::new(Weak {
             inner: remote,
             without,
+            processes: Mutex::default(),
+            fenced: Mutex::default(),
         }),
-        tracking: if without == Guard::Barrier {
-            tracking.map(hasty)
-        } else {
-            tracking
-        },
+        tracking: tracking.map(hasty),
     }
 }
 

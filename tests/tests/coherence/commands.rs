@@ -2,11 +2,25 @@
 
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
 /// The first line of the reply to a command. The arguments may hold anything but line breaks.
 pub(crate) async fn tell(redis: SocketAddr, arguments: &[&str]) -> String {
+    asked(redis, arguments).await.0
+}
+
+/// The value under a key, if there is one.
+pub(crate) async fn get(redis: SocketAddr, key: &str) -> Option<String> {
+    let (line, mut rest) = asked(redis, &["GET", key]).await;
+    let length = line.strip_prefix('$')?.parse().ok()?;
+    let mut value = vec![0; length];
+    let read = rest.read_exact(&mut value).await;
+    read.expect("a Redis that answers to the end");
+    String::from_utf8(value).ok()
+}
+
+async fn asked(redis: SocketAddr, arguments: &[&str]) -> (String, BufReader<TcpStream>) {
     let mut stream = TcpStream::connect(redis).await.expect("a Redis");
     let mut command = format!("*{}\r\n", arguments.len());
     for argument in arguments {
@@ -16,12 +30,10 @@ pub(crate) async fn tell(redis: SocketAddr, arguments: &[&str]) -> String {
         .write_all(command.as_bytes())
         .await
         .expect("a Redis that listens");
-    let mut line = String::new();
-    BufReader::new(stream)
-        .read_line(&mut line)
-        .await
-        .expect("a Redis that answers");
-    line.trim_end().to_owned()
+    let (mut line, mut stream) = (String::new(), BufReader::new(stream));
+    let read = stream.read_line(&mut line).await;
+    read.expect("a Redis that answers");
+    (line.trim_end().to_owned(), stream)
 }
 
 fn bulk(argument: &str) -> String {

@@ -26,6 +26,8 @@ const THINK: u64 = 8;
 const NEWEST: usize = 50;
 /// So many hits at an instance, and its cache is in use.
 const WARM: usize = 50;
+/// In nothing that anybody of ours has written.
+pub(crate) const CANARY: &str = "of another owner";
 /// What a scenario waits for has come by then.
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -164,6 +166,16 @@ impl Load {
             both.all(|(before, now)| now >= before + WARM).then_some(())
         })
         .await;
+    }
+
+    /// Whether something stale was read: of rows, which can be said at once.
+    pub(crate) fn was_stale(&self) -> bool {
+        self.recorder.so_far().stale > 0 || self.shared.counts.leaks() > 0
+    }
+
+    /// The conversations.
+    pub(crate) fn chats(&self) -> Vec<String> {
+        self.shared.chats.iter().map(|c| c.id.clone()).collect()
     }
 
     /// The newest message of every conversation.
@@ -322,9 +334,16 @@ impl Client {
         let hot = self.hot(chat)?;
         let begun = self.log.begin_read();
         let message = self.ask(make::get_message(&hot.id)).await?;
+        self.look_at(&message);
         let version = number(message.version);
         self.log.read(begun, hot.key, version);
         Some((hot.key, version))
+    }
+
+    fn look_at(&self, message: &v1::Message) {
+        if message.body.contains(CANARY) {
+            self.shared.counts.leaked();
+        }
     }
 
     async fn read_hoarded(&mut self, chat: usize, hoard: &mut HashMap<Key, u64>) -> Option<()> {
@@ -360,6 +379,9 @@ impl Client {
         };
         let begun = self.log.begin_read();
         let page = self.ask(request).await?;
+        for message in &page.messages {
+            self.look_at(message);
+        }
         let elements = page.messages.iter().map(element).collect();
         self.log.read_list(begun, *list, elements, NEWEST);
         Some(())

@@ -1,12 +1,15 @@
 //! Three processes over one Postgres and one Redis, and what their clients see while things fail. Nobody may read what is
 //! older than what was acknowledged, or than what somebody has read.
 //!
-//! Row 1 of the faults is tested always, the others by `make torture`. `PARLANCE_SEED` repeats the load of a run
-//! (not its order, which is the machine's).
+//! Rows 1, 4, 5 and 9 of the faults are tested always (`rows`, and `guards` without what guards 1, 5 and 9), the others by
+//! `make torture`, each for as long as `PARLANCE_TORTURE_SECONDS` says. `PARLANCE_SEED` repeats the load of a run (not its order,
+//! which is the machine's).
 
+mod agreement;
 mod cluster;
 mod commands;
 mod dice;
+mod faults;
 mod guards;
 mod load;
 mod metrics;

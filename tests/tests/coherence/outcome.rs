@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ pub(crate) struct Counts {
     by_tier: Mutex<BTreeMap<String, usize>>,
     by_code: Mutex<BTreeMap<String, usize>>,
     slowest_write: Mutex<Duration>,
+    leaks: AtomicUsize,
 }
 
 fn add(counts: &Mutex<BTreeMap<String, usize>>, key: String) {
@@ -44,6 +46,15 @@ impl Counts {
         *slowest = took.max(*slowest);
     }
 
+    /// Somebody was shown what is another owner's.
+    pub(crate) fn leaked(&self) {
+        self.leaks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn leaks(&self) -> usize {
+        self.leaks.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn outcome(
         &self,
         name: &str,
@@ -58,8 +69,15 @@ impl Counts {
             by_tier: copy(&self.by_tier),
             by_code: copy(&self.by_code),
             slowest_write: copy(&self.slowest_write),
+            leaks: self.leaks(),
         }
     }
+}
+
+/// What a run was worth.
+#[expect(clippy::print_stdout, reason = "for whoever runs it")]
+pub(crate) fn tell(figures: impl fmt::Display) {
+    println!("{figures}");
 }
 
 #[derive(Debug)]
@@ -71,13 +89,14 @@ pub(crate) struct Outcome {
     by_tier: BTreeMap<String, usize>,
     by_code: BTreeMap<String, usize>,
     slowest_write: Duration,
+    /// Answers that were another owner's.
+    pub(crate) leaks: usize,
 }
 
 impl Outcome {
     /// Its figures, which are worth knowing when all is well, too.
-    #[expect(clippy::print_stdout, reason = "what a run was worth")]
     pub(crate) fn tell(&self) {
-        println!("{self}");
+        tell(self);
     }
 
     /// Nobody saw anything stale, not even before it was acknowledged.
@@ -92,6 +111,7 @@ impl Outcome {
     #[track_caller]
     pub(crate) fn assert_fresh(&self) {
         assert!(self.broken().is_empty(), "{self}");
+        assert_eq!(self.leaks, 0, "{self}");
         assert!(self.report.races > 0, "nothing was tested: {self}");
     }
 
@@ -114,13 +134,14 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}, seed {}, {:.1?}: slowest write {:.0?}, answers from {:?}, errors {:?}, {}",
+            "{}, seed {}, {:.1?}: slowest write {:.0?}, answers from {:?}, errors {:?}, leaks {}, {}",
             self.name,
             self.seed,
             self.took,
             self.slowest_write,
             self.by_tier,
             self.by_code,
+            self.leaks,
             self.report
         )
     }

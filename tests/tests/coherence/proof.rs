@@ -2,12 +2,13 @@
 
 use parlance_testkit::history::Rule;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, turn};
 use crate::load::{CHATS, Load, Readers};
 
 /// A client that believes in what it was told once is found out, and by nothing but what it believes in.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cache_that_nobody_tells_of_writes_is_found_out() {
+    let _turn = turn().await;
     let cluster = Cluster::start(|builder| builder).await;
     let callers = cluster.callers("acme");
     let load = Load::start(&callers, Readers::Hoard, CHATS).await;
