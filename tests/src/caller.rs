@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parlance_proto::v1;
+use parlance_proto::v1::conversation_service_client::ConversationServiceClient;
 use parlance_proto::v1::event_service_client::EventServiceClient;
 use parlance_proto::v1::message_service_client::MessageServiceClient;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -219,6 +220,38 @@ impl Caller {
             .upload_attachment(pieces)
             .await
             .map(Response::into_inner)
+    }
+
+    /// Brings old conversations.
+    pub async fn import(
+        &self,
+        old: Vec<v1::ImportConversationsRequest>,
+    ) -> Result<v1::ImportConversationsResponse, Status> {
+        let mut client = ConversationServiceClient::with_interceptor(self.channel(), self.who());
+        client
+            .import_conversations(tokio_stream::iter(old))
+            .await
+            .map(Response::into_inner)
+    }
+
+    /// Brings old conversations of which none may be refused: how many were made, how many messages added and passed over.
+    pub async fn imported(&self, old: Vec<v1::ImportConversationsRequest>) -> (i64, i64, i64) {
+        let reply = self.import(old).await.expect("they are imported");
+        assert_eq!((reply.errors, reply.error_count), (vec![], 0));
+        (
+            reply.imported_conversations,
+            reply.imported_messages,
+            reply.skipped,
+        )
+    }
+
+    /// A conversation by its external id.
+    pub async fn named(&self, external_id: &str) -> v1::Conversation {
+        self.ok(v1::GetConversationRequest {
+            external_id: external_id.to_owned(),
+            ..Default::default()
+        })
+        .await
     }
 
     /// Reads an attachment to its end.

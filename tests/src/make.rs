@@ -67,6 +67,48 @@ pub fn mail(pair: &Pair, body: &str) -> v1::SendMessageRequest {
     }
 }
 
+/// An old chat in which these were said in turn, a minute apart, by the user first.
+pub fn old_chat(external_id: &str, said: &[&str]) -> v1::ImportConversationsRequest {
+    let start = 1_600_000_000;
+    let message = |(turn, body): (i64, &&str)| v1::Message {
+        role: (if turn % 2 == 0 {
+            v1::Role::User
+        } else {
+            v1::Role::Assistant
+        })
+        .into(),
+        body: (*body).to_owned(),
+        created_at: Some(at(start + 60 * turn)),
+        ..Default::default()
+    };
+    v1::ImportConversationsRequest {
+        conversation: Some(v1::Conversation {
+            external_id: external_id.to_owned(),
+            channel: v1::Channel::Chat.into(),
+            created_at: Some(at(start)),
+            ..Default::default()
+        }),
+        messages: (0..).zip(said).map(message).collect(),
+        offset: None,
+    }
+}
+
+/// An old conversation of two numbers, with this message from them.
+pub fn old_sms(external_id: &str, pair: &Pair, body: &str) -> v1::ImportConversationsRequest {
+    let mut old = old_chat(external_id, &[body]);
+    old.conversation = Some(v1::Conversation {
+        channel: v1::Channel::Sms.into(),
+        participant_from: pair.ours.clone(),
+        participant_to: pair.theirs.clone(),
+        ..old.conversation.unwrap_or_default()
+    });
+    for message in &mut old.messages {
+        message.role = 0;
+        message.direction = v1::Direction::Inbound.into();
+    }
+    old
+}
+
 /// What a user says in a chat.
 pub fn chat(external_id: &str, body: &str) -> v1::SendMessageRequest {
     v1::SendMessageRequest {

@@ -106,6 +106,8 @@ reasons! {
     NoCredentials = "NO_CREDENTIALS", FailedPrecondition, "leave `credentials` empty or name some of the configuration";
     /// Messages still wait for the sender.
     SenderInUse = "SENDER_IN_USE", FailedPrecondition, "wait until they have left, or delete them";
+    /// The old messages before these were not imported.
+    ImportIncomplete = "IMPORT_INCOMPLETE", FailedPrecondition, "import the messages before these first, and these once more";
     /// Nothing is cached here.
     CacheOff = "CACHE_OFF", FailedPrecondition, "set `CACHE_BACKEND`, or leave it be: reads work without";
     /// The address is another owner's sender.
@@ -114,6 +116,8 @@ reasons! {
     ConversationExists = "CONVERSATION_EXISTS", AlreadyExists, "use the conversation that `conversation_id` names";
     /// The external id is taken; the conversation's id is in the metadata.
     ExternalIdTaken = "EXTERNAL_ID_TAKEN", AlreadyExists, "use the conversation that `conversation_id` names, or another external id";
+    /// The provider's id of a message is that of another.
+    ProviderMessageIdTaken = "PROVIDER_MESSAGE_ID_TAKEN", AlreadyExists, "leave `provider_message_id` out, or bring the message once";
     /// The address is a sender already.
     SenderExists = "SENDER_EXISTS", AlreadyExists, "use the sender that has the address";
     /// The request or the reply is larger than a message may be.

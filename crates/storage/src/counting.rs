@@ -9,7 +9,8 @@ use diesel::sql_types::{BigInt, HasSqlType, Text, Untyped};
 use parlance_domain::{Conversation, Message};
 
 use crate::fields::{Id, sql::Uid};
-use crate::rows::stats::{CountRow, between, of_conversation, of_message};
+use crate::prepared::portions;
+use crate::rows::stats::{CountRow, between, of_conversation, of_message, sums};
 
 const NUMBERS: &str = "what, channel, status, items, unread_items, unread, tokens";
 
@@ -47,6 +48,24 @@ impl Deltas {
             of: one.map(|one| Id(one.conversation_id.uuid())),
             rows: owned(rows),
         }
+    }
+
+    /// Of many things that were made together, each for the user that is named: nobody else can change whose they are before
+    /// the transaction ends.
+    pub(crate) fn of_all<'a>(
+        owner: &str,
+        rows: impl IntoIterator<Item = (&'a str, CountRow)>,
+    ) -> Vec<Self> {
+        let rows: Vec<_> = sums(rows)
+            .into_iter()
+            .map(|(user, row)| (user.to_owned(), row))
+            .collect();
+        let deltas = portions(&rows).map(|rows| Self {
+            owner: owner.to_owned(),
+            of: None,
+            rows: rows.to_vec(),
+        });
+        deltas.collect()
     }
 
     pub(crate) const fn is_empty(&self) -> bool {

@@ -258,11 +258,23 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::{BigInt, Text};
+    use crate::fields::sql::Uid;
+
+    imports (conversation_id) {
+        conversation_id -> Uid,
+        owner -> Text,
+        messages -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     conversations,
     messages,
     deliveries,
     senders,
     attachments,
-    attachment_chunks
+    attachment_chunks,
+    imports
 );

@@ -11,6 +11,8 @@ pub enum Touch {
     ConversationCreated(ConversationId, String),
     /// A conversation changed; it belongs to this user now (a change of the user touches both).
     ConversationChanged(ConversationId, String),
+    /// Old messages were added to a conversation that was there, of this user.
+    ConversationImported(ConversationId, String),
     /// A conversation was hidden, to be removed.
     ConversationDeleted(ConversationId, String),
     /// This message was added at the end of its conversation.

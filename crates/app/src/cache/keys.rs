@@ -55,7 +55,7 @@ fn of(touch: &Touch) -> Vec<Write> {
         // Nobody has asked for what was not there: a miss is not cached. Senders are not cached either.
         Touch::ConversationCreated(..) | Touch::Sender(_) => Vec::new(),
         Touch::ConversationChanged(id, _) => vec![Write::Changed(conversation(*id))],
-        Touch::ConversationDeleted(id, _) => vec![
+        Touch::ConversationDeleted(id, _) | Touch::ConversationImported(id, _) => vec![
             Write::Changed(conversation(*id)),
             Write::Changed(newest(*id)),
         ],

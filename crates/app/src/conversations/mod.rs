@@ -1,9 +1,10 @@
-//! Conversations: open, read, list, count, edit, mark, delete.
+//! Conversations: open, import, read, list, count, edit, mark, delete.
 
 mod create;
 mod delete;
 mod edit;
 mod get;
+pub mod import;
 mod list;
 mod mark;
 mod stats;

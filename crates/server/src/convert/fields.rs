@@ -27,6 +27,14 @@ impl Found {
         self.0.extend(violations);
     }
 
+    /// Notes what was found wrong with a part of the request, under the part's name.
+    pub(super) fn nest(&mut self, part: &str, found: Self) {
+        let named = |Violation { field, description }| {
+            Violation::new(format!("{part}.{field}"), description)
+        };
+        self.0.extend(found.0.into_iter().map(named));
+    }
+
     /// The value, or a note of what is wrong with it.
     pub(super) fn keep<T, E: Display>(
         &mut self,

@@ -30,6 +30,8 @@ pub(super) const CURSOR: usize = 255;
 pub(super) const CC_ADDRESSES: usize = 100;
 /// `query` of a search, as the contract promises.
 pub(super) const QUERY: usize = 10_000;
+/// `messages` of one request of an import, as the contract promises: they are written together.
+pub(super) const IMPORT_MESSAGES: usize = 1_000;
 /// `ids` of a batch, as the contract promises.
 pub(super) const BATCH: usize = 100;
 /// How deep metadata may nest, the object itself counted. A level takes three levels of protobuf, and readers stop at 100 of

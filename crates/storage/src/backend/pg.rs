@@ -79,6 +79,18 @@ macro_rules! written {
     }};
 }
 
+/// Inserts many rows, so many by each statement; how many it wrote.
+macro_rules! insert_all {
+    ($c:expr, $rows:expr, |$some:ident| $statement:expr) => {{
+        let mut written = 0;
+        for $some in $crate::prepared::portions($rows) {
+            let $some = $some.to_vec();
+            written += $crate::prepared::prepared($statement).execute($c).await?;
+        }
+        Ok::<usize, diesel::result::Error>(written)
+    }};
+}
+
 /// The database's clock, which is the same for all instances; a number of microseconds later.
 macro_rules! from_now {
     ($micros:expr) => {

@@ -6,6 +6,7 @@ pub mod cache;
 pub mod conversation;
 pub mod delivery;
 pub mod idempotency;
+pub mod import;
 pub mod message;
 pub mod search;
 pub mod sender;

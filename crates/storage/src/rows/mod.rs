@@ -8,6 +8,7 @@ pub(crate) mod conversation;
 pub(crate) mod delivery;
 pub(crate) mod feed;
 pub(crate) mod idempotency;
+pub(crate) mod import;
 pub(crate) mod message;
 pub(crate) mod message_event;
 pub(crate) mod search;

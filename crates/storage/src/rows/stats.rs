@@ -1,5 +1,8 @@
 //! What a conversation and a message count as, and what a write adds to that and takes away.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Text};
 use parlance_domain::message::Progress;
@@ -146,6 +149,23 @@ pub(crate) fn between<'a>(
     rows.into_iter().filter(is_news).collect()
 }
 
+/// The sum of what belongs together: one row for each user and kind.
+pub(crate) fn sums<'a>(
+    rows: impl IntoIterator<Item = (&'a str, CountRow)>,
+) -> Vec<(&'a str, CountRow)> {
+    let mut sums: BTreeMap<(&str, (String, String, String)), CountRow> = BTreeMap::new();
+    for (user, row) in rows {
+        let (what, channel, status) = row.name();
+        let kind = (what.to_owned(), channel.to_owned(), status.to_owned());
+        match sums.entry((user, kind)) {
+            Entry::Vacant(first) => _ = first.insert(row),
+            Entry::Occupied(mut sum) => sum.get_mut().add(&row),
+        }
+    }
+    let sums = sums.into_iter().map(|((user, _), row)| (user, row));
+    sums.filter(|(_, row)| !row.is_zero()).collect()
+}
+
 impl CountRow {
     fn name(&self) -> (&str, &str, &str) {
         (&self.what, &self.channel, &self.status)
@@ -163,6 +183,13 @@ impl CountRow {
 
     const fn is_zero(&self) -> bool {
         self.items == 0 && self.unread_items == 0 && self.unread == 0 && self.tokens == 0
+    }
+
+    const fn add(&mut self, other: &Self) {
+        self.items = self.items.saturating_add(other.items);
+        self.unread_items = self.unread_items.saturating_add(other.unread_items);
+        self.unread = self.unread.saturating_add(other.unread);
+        self.tokens = self.tokens.saturating_add(other.tokens);
     }
 
     fn minus(self, other: &Self) -> Self {

@@ -74,7 +74,7 @@ pub(crate) fn create(
     })
 }
 
-fn conversation_channel(found: &mut Found, number: i32) -> Option<Channel> {
+pub(super) fn conversation_channel(found: &mut Found, number: i32) -> Option<Channel> {
     const FIELD: &str = "conversation.channel";
     if number == 0 {
         found.push(FIELD, "required; give SMS, EMAIL or CHAT");
@@ -92,7 +92,7 @@ fn conversation_channel(found: &mut Found, number: i32) -> Option<Channel> {
 }
 
 /// Both addresses, or none for a chat. Theirs may be a name that only writes: what it wrote needs a conversation as well.
-fn addresses(
+pub(super) fn addresses(
     found: &mut Found,
     channel: Option<Channel>,
     from: &str,

@@ -4,6 +4,7 @@ mod create_conversation;
 mod delete_conversation;
 mod get_conversation;
 mod get_stats;
+mod import_conversations;
 mod list_conversations;
 mod mark_as_read;
 mod mark_as_unread;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use parlance_app::App;
 use parlance_proto::v1;
 use parlance_proto::v1::conversation_service_server::ConversationService;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::status;
 
@@ -93,5 +94,12 @@ impl ConversationService for Conversations {
         delete_conversation::handle(&self.0, request)
             .await
             .map_err(status::of)
+    }
+
+    async fn import_conversations(
+        &self,
+        request: Request<Streaming<v1::ImportConversationsRequest>>,
+    ) -> Result<Response<v1::ImportConversationsResponse>, Status> {
+        import_conversations::handle(&self.0, request).await
     }
 }

@@ -1,0 +1,249 @@
+//! What is brought of one conversation, and what of that is missing.
+
+use parlance_domain::{
+    Conversation, ConversationStatus, DeliveryPolicy, Direction, Message, MessageId, MessageStatus,
+    Owner, Timestamp,
+};
+use parlance_storage::db::import::{Import, Likeness};
+
+use super::batch::Part;
+use super::{OldConversation, OldMessage};
+use crate::error::{Error, Reason, Result};
+use crate::messages::segments;
+
+/// A conversation as an import leaves it.
+#[derive(Debug)]
+pub(super) struct Group {
+    found: Option<Conversation>,
+    conversation: Conversation,
+    messages: Vec<Message>,
+    /// So many places are filled.
+    filled: i64,
+    /// Whether its inbound messages can count as unread: if the read cursor can go past them.
+    read_on: bool,
+}
+
+impl Group {
+    /// One that is there, locked unless it is complete.
+    pub(super) fn found(found: Conversation, filled: i64) -> Self {
+        Self {
+            conversation: found.clone(),
+            read_on: found.unread_count == 0,
+            found: Some(found),
+            messages: Vec::new(),
+            filled,
+        }
+    }
+
+    /// One that is not.
+    pub(super) fn new(conversation: Conversation) -> Self {
+        Self {
+            found: None,
+            conversation,
+            messages: Vec::new(),
+            filled: 0,
+            read_on: true,
+        }
+    }
+
+    pub(super) const fn conversation(&self) -> &Conversation {
+        &self.conversation
+    }
+
+    pub(super) const fn is_new(&self) -> bool {
+        self.found.is_none()
+    }
+
+    /// How many messages of a part are there already, or why it cannot be added.
+    pub(super) fn there(&self, part: &Part) -> Result<usize> {
+        if part.old.conversation.channel != self.conversation.channel {
+            return Err(crate::messages::external_id_taken(&self.conversation));
+        }
+        if part.offset > self.filled {
+            return Err(incomplete(self.filled, part.offset));
+        }
+        let there = self.filled.saturating_sub(part.offset);
+        let there = usize::try_from(there).unwrap_or(usize::MAX);
+        Ok(there.min(part.old.messages.len()))
+    }
+
+    /// Adds a message at the end.
+    pub(super) fn push(&mut self, id: MessageId, old: &OldMessage, now: Timestamp) {
+        let conversation = &mut self.conversation;
+        let before = self.messages.last().map(|message| message.created_at);
+        let created_at = old.created_at.or(before).unwrap_or(conversation.created_at);
+        conversation.last_sequence += 1;
+        conversation.message_count += 1;
+        conversation.last_message_at = conversation.last_message_at.max(Some(created_at));
+        let message = message(id, conversation, old, (created_at, now), self.read_on);
+        if self.read_on {
+            conversation.read_sequence = conversation.last_sequence;
+        }
+        self.filled += 1;
+        self.messages.push(message);
+    }
+
+    /// What is to be written; nothing if all was there.
+    pub(super) fn import(mut self, now: Timestamp) -> Option<Import> {
+        if self.found.is_some() {
+            if self.messages.is_empty() {
+                return None;
+            }
+            self.conversation.version += 1;
+            self.conversation.updated_at = now;
+        }
+        Some(Import {
+            found: self.found,
+            conversation: self.conversation,
+            messages: self.messages,
+            imported: self.filled,
+        })
+    }
+}
+
+/// A conversation that is not there yet, without messages.
+pub(super) fn conversation(
+    old: &OldConversation,
+    first: Option<&OldMessage>,
+    (id, owner, now): (parlance_domain::ConversationId, &Owner, Timestamp),
+) -> Conversation {
+    let OldConversation {
+        external_id,
+        channel,
+        addresses,
+        user,
+        title,
+        status,
+        metadata,
+        created_at,
+    } = old;
+    let (participant_from, participant_to) = addresses
+        .as_ref()
+        .map(|(ours, theirs)| (ours.to_string(), theirs.to_string()))
+        .unwrap_or_default();
+    Conversation {
+        id,
+        owner: owner.clone(),
+        user: user.clone(),
+        channel: *channel,
+        participant_from,
+        participant_to,
+        title: title.clone(),
+        status: *status,
+        external_id: Some(external_id.clone()),
+        last_sequence: 0,
+        read_sequence: 0,
+        message_count: 0,
+        unread_count: 0,
+        last_message_at: None,
+        metadata: metadata.clone(),
+        created_at: created_at
+            .or_else(|| first.and_then(|first| first.created_at))
+            .unwrap_or(now),
+        updated_at: now,
+        version: 1,
+        edit_version: 1,
+    }
+}
+
+/// The two addresses that no other open conversation may have.
+pub(super) fn open_pair(conversation: &Conversation) -> Option<(String, String)> {
+    let is_open = conversation.status != ConversationStatus::Closed;
+    let ours = &conversation.participant_from;
+    (is_open && !ours.is_empty()).then(|| (ours.clone(), conversation.participant_to.clone()))
+}
+
+fn message(
+    id: MessageId,
+    conversation: &Conversation,
+    old: &OldMessage,
+    (created_at, now): (Timestamp, Timestamp),
+    can_be_unread: bool,
+) -> Message {
+    let OldMessage {
+        channel,
+        direction,
+        role,
+        cc_addresses,
+        subject,
+        body,
+        html_body,
+        attachments: _,
+        carried,
+        progress,
+        tokens_used,
+        latency_ms,
+        metadata,
+        created_at: _,
+    } = old;
+    let (ours, theirs) = (
+        conversation.participant_from.clone(),
+        conversation.participant_to.clone(),
+    );
+    let (from_address, to_address) = match direction {
+        Direction::Outbound => (ours, theirs),
+        Direction::Inbound => (theirs, ours),
+    };
+    let mut progress = progress.clone();
+    if progress.status == MessageStatus::Delivered && progress.delivered_at.is_none() {
+        progress.delivered_at = Some(created_at);
+    }
+    let (provider, provider_message_id) = carried.clone().unzip();
+    Message {
+        id,
+        owner: conversation.owner.clone(),
+        conversation_id: conversation.id,
+        sequence: conversation.last_sequence,
+        channel: *channel,
+        direction: *direction,
+        role: *role,
+        from_address,
+        to_address,
+        cc_addresses: cc_addresses.clone(),
+        subject: subject.clone(),
+        body: body.clone(),
+        html_body: html_body.clone(),
+        attachments: Vec::new(),
+        provider: provider.filter(|name| !name.is_empty()),
+        provider_message_id: provider_message_id.filter(|id| !id.is_empty()),
+        progress,
+        segments: segments(*channel, body),
+        tokens_used: *tokens_used,
+        latency_ms: *latency_ms,
+        metadata: metadata.clone(),
+        policy: DeliveryPolicy::AtLeastOnce,
+        // As with any that came: once it is read, somebody may mark it as unread again.
+        counts_unread: can_be_unread && role.is_none() && *direction == Direction::Inbound,
+        send_at: None,
+        expires_at: None,
+        created_at,
+        updated_at: now,
+        version: 1,
+        edit_version: 1,
+    }
+}
+
+/// Whether it is one of these; a message is like one other.
+pub(super) fn is_among(likenesses: &mut Vec<Likeness>, old: &OldMessage) -> bool {
+    let is_like = |one: &Likeness| {
+        Some(one.created_at) == old.created_at
+            && one.direction == old.direction
+            && one.role == old.role
+            && one.body == old.body
+            && one.metadata == old.metadata
+    };
+    let Some(at) = likenesses.iter().position(is_like) else {
+        return false;
+    };
+    likenesses.swap_remove(at);
+    true
+}
+
+fn incomplete(filled: i64, offset: i64) -> Error {
+    let missing = offset.saturating_sub(filled);
+    Error::new(
+        Reason::ImportIncomplete,
+        format!("the {missing} messages before these are missing; bring them first"),
+    )
+    .with("imported", filled)
+}

@@ -1,0 +1,28 @@
+//! `ImportConversations`.
+
+use futures_util::TryStreamExt as _;
+use parlance_app::App;
+use parlance_app::conversations::import::Ended;
+use parlance_proto::v1;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::services::who;
+use crate::{convert, status};
+
+/// Whatever ends this before the stream does, the caller's leaving too, leaves there what was written.
+pub(super) async fn handle(
+    app: &App,
+    request: Request<Streaming<v1::ImportConversationsRequest>>,
+) -> Result<Response<v1::ImportConversationsResponse>, Status> {
+    let (owner, parts) = who::split(request).map_err(status::of)?;
+    let limits = app.limits();
+    let parts = parts.map_ok(|part| convert::conversation::brought(part, limits));
+    let imported = app.import_conversations(&owner, parts).await;
+    match imported {
+        Ok(imported) => Ok(Response::new(convert::conversation::imported_to_proto(
+            imported,
+        ))),
+        Err(Ended::Broken(status)) => Err(status),
+        Err(Ended::Failed(error)) => Err(status::of(error)),
+    }
+}

@@ -1,0 +1,218 @@
+//! Imports of old conversations.
+//!
+//! Old messages are written as all others are, at the end of their conversation and in its turn, with their counters and their
+//! place in the index, but many at a time and without a job. Of each conversation it is kept how many of its old messages were
+//! imported, so that whoever brings them again adds only what is missing.
+
+use parlance_domain::{
+    Conversation, ConversationId, Direction, EventType, Json, Message, Role, Timestamp,
+};
+
+use super::news;
+use crate::counting::Deltas;
+use crate::error::{StorageError, StorageResult};
+use crate::fields::{Id, Instant};
+use crate::prepared::portions;
+use crate::rows::conversation::ConversationRow;
+use crate::rows::feed::payload;
+use crate::rows::import::{ImportRow, LikenessRow};
+use crate::rows::message::MessageRow;
+use crate::rows::stats::{of_conversation, of_message};
+use crate::touched::Touch;
+use crate::tx::{Guarded, Tx};
+
+/// A conversation that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// As it is.
+    pub conversation: Conversation,
+    /// How many of its first messages were imported; `None` if it was made otherwise.
+    pub imported: Option<i64>,
+}
+
+/// Old messages of one conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// The conversation as it was found, locked; `None` for a new one.
+    pub found: Option<Conversation>,
+    /// The conversation as it is with them.
+    pub conversation: Conversation,
+    /// The messages.
+    pub messages: Vec<Message>,
+    /// How many of its messages are imported with these.
+    pub imported: i64,
+}
+
+/// As much of a message as tells whether an old one is the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Likeness {
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Which way it went.
+    pub direction: Direction,
+    /// Who spoke.
+    pub role: Option<Role>,
+    /// What was said.
+    pub body: String,
+    /// The owner's own data.
+    pub metadata: Json,
+}
+
+impl Tx {
+    /// The conversations of these external ids that are there, unlocked, in no order.
+    pub async fn known(&mut self, external_ids: &[String]) -> StorageResult<Vec<Known>> {
+        let rows = on!(self.lease, |c, q| q::import::known(
+            c,
+            self.owner.as_str(),
+            external_ids.to_vec()
+        ))?;
+        let known = |(row, imported): (ConversationRow, Option<i64>)| {
+            Ok(Known {
+                conversation: row.try_into()?,
+                imported,
+            })
+        };
+        rows.into_iter().map(known).collect()
+    }
+
+    /// How many messages of a conversation were imported, if any import had to do with it.
+    pub async fn imported(&mut self, id: ConversationId) -> StorageResult<Option<i64>> {
+        on!(self.lease, |c, q| q::import::progress(
+            c,
+            self.owner.as_str(),
+            Id(id.uuid())
+        ))
+    }
+
+    /// Messages of a conversation that were made at one of these moments.
+    pub async fn alike(
+        &mut self,
+        id: ConversationId,
+        times: &[Timestamp],
+    ) -> StorageResult<Vec<Likeness>> {
+        let times: Vec<Instant> = times.iter().copied().map(Into::into).collect();
+        let rows = on!(self.lease, |c, q| q::import::alike(
+            c,
+            self.owner.as_str(),
+            Id(id.uuid()),
+            times.clone()
+        ))?;
+        rows.into_iter()
+            .map(|row| likeness(row, Id(id.uuid())))
+            .collect()
+    }
+
+    /// Writes old conversations and their messages; `Stale` if the pair or the external id of one is taken, or it has moved on,
+    /// and then the transaction is to be forgotten. New ones are to come in the order of their external ids: two who bring the
+    /// same then wait for one another, not each for the other.
+    ///
+    /// A new conversation is one event, and so is an old one that is completed; the messages are none.
+    pub async fn import(&mut self, imports: &[Import]) -> StorageResult<Guarded> {
+        for import in imports {
+            if let Some(found) = &import.found
+                && self.complete(found, &import.conversation).await? == Guarded::Stale
+            {
+                return Ok(Guarded::Stale);
+            }
+        }
+        if self.make_all(imports).await? == Guarded::Stale {
+            return Ok(Guarded::Stale);
+        }
+        let progress: Vec<ImportRow> = imports
+            .iter()
+            .map(|import| ImportRow {
+                conversation_id: Id(import.conversation.id.uuid()),
+                owner: self.owner.as_str().to_owned(),
+                messages: import.imported,
+            })
+            .collect();
+        on!(self.lease, |c, q| q::import::set_progress(c, &progress))?;
+        self.insert_messages(imports).await?;
+        Ok(Guarded::Updated)
+    }
+
+    async fn complete(
+        &mut self,
+        found: &Conversation,
+        with: &Conversation,
+    ) -> StorageResult<Guarded> {
+        let updated = self.update_conversation(found, with, true).await?;
+        self.touch(Touch::ConversationImported(with.id, with.user.clone()));
+        Ok(updated)
+    }
+
+    async fn make_all(&mut self, imports: &[Import]) -> StorageResult<Guarded> {
+        let is_new = |import: &&Import| import.found.is_none();
+        let new: Vec<&Conversation> = imports
+            .iter()
+            .filter(is_new)
+            .map(|import| &import.conversation)
+            .collect();
+        let rows: Vec<ConversationRow> = new.iter().copied().map(Into::into).collect();
+        let made = on!(self.lease, |c, q| q::import::insert_conversations(c, &rows))?;
+        if made < rows.len() {
+            return Ok(Guarded::Stale);
+        }
+        for conversation in new {
+            self.touch(Touch::ConversationCreated(
+                conversation.id,
+                conversation.user.clone(),
+            ));
+        }
+        let event = |row: &ConversationRow| {
+            news(
+                &self.owner,
+                EventType::ConversationCreated,
+                (row.id, None),
+                &row.user_label,
+                payload(row),
+                self.now,
+            )
+        };
+        let events: Vec<_> = rows.iter().map(event).collect();
+        on!(self.lease, |c, q| q::import::append(c, &events))?;
+        Ok(Guarded::Updated)
+    }
+
+    /// With their places in the index, and all that counts.
+    async fn insert_messages(&mut self, imports: &[Import]) -> StorageResult<()> {
+        let messages = || {
+            imports.iter().flat_map(|import| {
+                let of = &import.conversation;
+                import.messages.iter().map(move |message| (of, message))
+            })
+        };
+        let rows: Vec<MessageRow> = messages().map(|(_, message)| message.into()).collect();
+        on!(self.lease, |c, q| q::import::insert_messages(c, &rows))?;
+        let found_by: Vec<_> = messages()
+            .map(|(of, message)| self.index_row(message, &of.user, &of.title))
+            .collect();
+        for some in portions(&found_by) {
+            on_backend!(self.lease, index(some))?;
+        }
+        let made = imports.iter().filter(|import| import.found.is_none());
+        let conversations = made.map(|import| {
+            let (user, row) = of_conversation(&import.conversation);
+            (user.unwrap_or_default(), row)
+        });
+        let counted = messages().map(|(of, message)| (of.user.as_str(), of_message(message).1));
+        for deltas in Deltas::of_all(self.owner.as_str(), conversations.chain(counted)) {
+            on!(self.lease, |c, q| q::stats::append(c, &deltas))?;
+        }
+        Ok(())
+    }
+}
+
+fn likeness(row: LikenessRow, conversation: Id) -> StorageResult<Likeness> {
+    let bad = |column| StorageError::inconsistent("messages", column, conversation.0);
+    let role = row.role.as_deref();
+    Ok(Likeness {
+        created_at: row.created_at.into(),
+        direction: Direction::parse(&row.direction).ok_or_else(|| bad("direction"))?,
+        role: role
+            .map(|word| Role::parse(word).ok_or_else(|| bad("role")))
+            .transpose()?,
+        body: row.body,
+        metadata: Json::from_text(row.metadata.into_canonical()),
+    })
+}
