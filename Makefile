@@ -10,7 +10,7 @@ BUF_VERSION := 1.75.0
 BUF_FOLDER := target/tools/buf-$(BUF_VERSION)
 BUF := $(BUF_FOLDER)/node_modules/.bin/buf
 
-.PHONY: help build run demo test torture lint fmt bench deny picture proto-baseline clean
+.PHONY: help build run demo prove test torture lint fmt bench deny picture proto-baseline clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -23,6 +23,11 @@ run: ## start the service: a database in ./data, simulated providers, nothing le
 
 demo: ## show the cache of a running service at work: misses, hits and how much faster they are (PARLANCE_SERVER=http://host:port)
 	cargo run --locked --bin parlance -- demo
+
+prove: ## count stale reads under two common cache protocols and ours, while Redis and instances are killed, stopped and cut off (SEED=n)
+	scripts/ensure-services.sh
+	cargo build --locked --bin parlance
+	cargo run --locked --package parlance-tests --bin prove -- $(if $(SEED),--seed $(SEED))
 
 test: ## run every test, with throw-away Postgres and Redis servers
 	scripts/ensure-services.sh

@@ -1,0 +1,239 @@
+//! The protocols that ours is compared with, as decorators around the shared tier: they are here and nowhere else.
+//!
+//! They know no epochs: whichever Redis answers is theirs, and what fails is forgotten. What is left of ours, the gate by the
+//! clock of the database after a long stop, makes them no weaker.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parlance_cache::{
+    Acquired, Epoch, Fault, Fence, Heard, Key, Raw, Release, Remote, RemoteId, RemoteStats, Shared,
+    Token, Tracking,
+};
+use parlance_server::config::Settings;
+use parlance_server::{drain, wiring};
+use tokio::time::Instant;
+
+/// Another protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rival {
+    /// What was read is set without asking; a write deletes after its commit.
+    CacheAside,
+    /// What was read is set only under a lease, which a write takes away with the value after its commit; as in rockscache.
+    Rockscache,
+}
+
+impl Rival {
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 2] = [Self::CacheAside, Self::Rockscache];
+
+    /// Its word on the command line.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::CacheAside => "cache-aside",
+            Self::Rockscache => "rockscache",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let both = [Self::CacheAside, Self::Rockscache];
+        both.into_iter().find(|rival| rival.as_str() == text)
+    }
+}
+
+/// What every Redis is called.
+fn any() -> RemoteId {
+    RemoteId::from("any")
+}
+
+/// The shared tier under another protocol.
+struct Tier {
+    inner: Arc<dyn Remote>,
+    rival: Rival,
+    /// The one that answered last.
+    answering: RwLock<RemoteId>,
+}
+
+impl Tier {
+    /// The epoch as the tier below knows it.
+    fn here(&self, epoch: &Epoch) -> Epoch {
+        let answering = self.answering.read();
+        Epoch {
+            number: epoch.number,
+            remote: Arc::clone(&answering.unwrap_or_else(PoisonError::into_inner)),
+        }
+    }
+
+    async fn look(&self) {
+        if let Ok(found) = self.inner.identity().await {
+            *self
+                .answering
+                .write()
+                .unwrap_or_else(PoisonError::into_inner) = found;
+        }
+    }
+
+    /// Whether another Redis answers than was known of; now it is.
+    async fn has_moved<T>(&self, answer: &Result<T, Fault>) -> bool {
+        let moved = matches!(answer, Err(Fault::Elsewhere));
+        if moved {
+            self.look().await;
+        }
+        moved
+    }
+}
+
+/// Asks, and asks again where another Redis answers than before.
+macro_rules! wherever {
+    ($self:ident, $epoch:ident => $asking:expr) => {{
+        let $epoch = &$self.here($epoch);
+        let answer = $asking.await;
+        if $self.has_moved(&answer).await {
+            let $epoch = &$self.here($epoch);
+            $asking.await
+        } else {
+            answer
+        }
+    }};
+}
+
+#[async_trait]
+impl Remote for Tier {
+    async fn identity(&self) -> Result<RemoteId, Fault> {
+        self.look().await;
+        Ok(any())
+    }
+
+    async fn get(&self, key: Key, epoch: &Epoch) -> Result<Option<Raw>, Fault> {
+        wherever!(self, epoch => self.inner.get(key, epoch))
+    }
+
+    async fn get_many(&self, keys: &[Key], epoch: &Epoch) -> Result<Vec<Option<Raw>>, Fault> {
+        wherever!(self, epoch => self.inner.get_many(keys, epoch))
+    }
+
+    async fn acquire(
+        &self,
+        key: Key,
+        epoch: &Epoch,
+        token: Token,
+        spoiled: Option<&Raw>,
+    ) -> Result<Acquired, Fault> {
+        match self.rival {
+            Rival::CacheAside => Ok(Acquired::Granted),
+            Rival::Rockscache => {
+                wherever!(self, epoch => self.inner.acquire(key, epoch, token, spoiled))
+            }
+        }
+    }
+
+    async fn fill(
+        &self,
+        key: Key,
+        epoch: &Epoch,
+        token: Token,
+        value: &Raw,
+        ttl: Duration,
+    ) -> Result<bool, Fault> {
+        match (self.rival, value) {
+            (Rival::CacheAside, Raw::One(_)) => {
+                wherever!(self, epoch => self.inner.put(key, epoch, value, ttl))?;
+                Ok(true)
+            }
+            // A list cannot be put: it is not kept.
+            (Rival::CacheAside, Raw::List(_)) => Ok(false),
+            (Rival::Rockscache, _) => {
+                wherever!(self, epoch => self.inner.fill(key, epoch, token, value, ttl))
+            }
+        }
+    }
+
+    async fn get_scoped(
+        &self,
+        key: Key,
+        epoch: &Epoch,
+    ) -> Result<(Option<String>, Option<Raw>), Fault> {
+        wherever!(self, epoch => self.inner.get_scoped(key, epoch))
+    }
+
+    async fn generation(&self, key: Key, epoch: &Epoch, token: Token) -> Result<String, Fault> {
+        wherever!(self, epoch => self.inner.generation(key, epoch, token))
+    }
+
+    async fn put(&self, key: Key, epoch: &Epoch, value: &Raw, ttl: Duration) -> Result<(), Fault> {
+        wherever!(self, epoch => self.inner.put(key, epoch, value, ttl))
+    }
+
+    /// Nothing happens before the commit.
+    async fn fence(&self, _: &[(Key, Fence)], _: &Epoch, _: Token) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// After it the value goes, with its lease; if that fails, nobody cares.
+    async fn release(
+        &self,
+        keys: &[(Key, Release)],
+        epoch: &Epoch,
+        token: Token,
+    ) -> Result<(), Fault> {
+        let _ = wherever!(self, epoch => self.inner.release(keys, epoch, token));
+        Ok(())
+    }
+
+    async fn scan(&self, pattern: &str) -> Result<Vec<Key>, Fault> {
+        self.inner.scan(pattern).await
+    }
+
+    async fn stats(&self) -> Result<RemoteStats, Fault> {
+        self.inner.stats().await
+    }
+}
+
+/// The connection that hears of writes, to whichever Redis.
+struct Ear(Arc<dyn Tracking>);
+
+#[async_trait]
+impl Tracking for Ear {
+    fn listen(&self, heard: Arc<dyn Heard>) {
+        self.0.listen(heard);
+    }
+
+    fn identity(&self) -> Option<RemoteId> {
+        self.0.identity().map(|_| any())
+    }
+
+    async fn barrier(&self, since: Instant) -> bool {
+        self.0.barrier(since).await
+    }
+}
+
+fn decorate(Shared { remote, tracking }: Shared, rival: Rival) -> Shared {
+    Shared {
+        remote: Arc::new(Tier {
+            inner: remote,
+            rival,
+            answering: RwLock::new(any()),
+        }),
+        tracking: tracking.map(|tracking| Arc::new(Ear(tracking)) as Arc<dyn Tracking>),
+    }
+}
+
+/// The service under another protocol, until it is told to end.
+#[expect(
+    clippy::print_stdout,
+    reason = "the ports are told there, as by the real program"
+)]
+pub(crate) async fn serve(rival: Rival) {
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    let settings = Settings::load(std::env::vars_os().filter_map(text), None);
+    let settings = settings.expect("settings of a test");
+    let signals = drain::signals().expect("signals");
+    let running = wiring::start_with(&settings, |shared| decorate(shared, rival))
+        .await
+        .expect("the service starts");
+    println!(r#"{{"grpc":"{}","http":"{}"}}"#, running.grpc, running.http);
+    running.until_stopped(signals).await;
+}

@@ -1,0 +1,196 @@
+//! A table, drawn in place on a terminal; elsewhere a line whenever something else is broken, and the table at the end.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
+
+use parlance_testkit::history::Tally;
+use tokio::task::JoinHandle;
+
+use crate::faults::Stage;
+use crate::load::{Load, Seen};
+use crate::rig::{Ended, Protocol, Rig};
+use crate::verdict::stale;
+
+/// How often it is drawn.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// A line on the standard output. Nobody may be there to read it.
+pub(crate) fn tell(text: &str) {
+    let _ = writeln!(io::stdout().lock(), "{text}");
+}
+
+/// What is shown of a protocol.
+type Line = (Protocol, Tally, Seen);
+
+fn percent(Seen { answers, hits }: Seen) -> usize {
+    hits * 100 / answers.max(1)
+}
+
+fn table(lines: &[Line]) -> String {
+    let mut text = format!(
+        "{:<22}{:>8}{:>9}{:>9}{:>8}{:>12}{:>7}",
+        "protocol", "writes", "reads", "races", "stale", "stalest", "hits"
+    );
+    for (protocol, tally, seen) in lines {
+        let Tally {
+            reads,
+            races,
+            writes,
+            stale,
+            stalest,
+        } = tally;
+        let _ = write!(
+            text,
+            "\n{:<22}{writes:>8}{reads:>9}{races:>9}{stale:>8}{:>9} ms{:>5} %",
+            protocol.title(),
+            stalest.as_millis(),
+            percent(*seen)
+        );
+    }
+    text
+}
+
+/// The same from what was checked.
+fn checked(ended: &Ended) -> Line {
+    let Ended {
+        protocol,
+        report,
+        seen,
+    } = ended;
+    let tally = Tally {
+        reads: report.reads,
+        races: report.races,
+        writes: report.writes,
+        stale: stale(report),
+        stalest: report.stalest(),
+    };
+    (*protocol, tally, *seen)
+}
+
+/// Where it is shown.
+pub(crate) struct Screen {
+    began: Instant,
+    terminal: bool,
+    /// So many lines are there that are drawn over.
+    drawn: usize,
+    lines: Vec<Line>,
+}
+
+impl Screen {
+    pub(crate) fn new(seed: u64) -> Self {
+        tell(&format!(
+            "Three protocols, three instances each, the same load and the same faults; seed {seed}"
+        ));
+        Self {
+            began: Instant::now(),
+            terminal: io::stdout().is_terminal(),
+            drawn: 0,
+            lines: Protocol::ALL
+                .map(|protocol| (protocol, Tally::default(), Seen::default()))
+                .to_vec(),
+        }
+    }
+
+    /// Says what goes on.
+    pub(crate) fn say(&mut self, what: &str) {
+        let passed = self.began.elapsed().as_secs_f64();
+        if self.terminal {
+            let table = table(&self.lines);
+            self.draw(&format!("{table}\n{passed:4.0} s: {what}"));
+        } else {
+            let stale = self
+                .lines
+                .iter()
+                .map(|(_, tally, _)| tally.stale.to_string());
+            let stale = stale.collect::<Vec<_>>().join(", ");
+            tell(&format!("{passed:4.0} s, stale so far {stale}: {what}"));
+        }
+    }
+
+    /// Over what was drawn before.
+    fn draw(&mut self, text: &str) {
+        let mut all = String::new();
+        if self.drawn > 0 {
+            let _ = write!(all, "\x1b[{}F", self.drawn);
+        }
+        for line in text.lines() {
+            let _ = writeln!(all, "{line}\x1b[K");
+        }
+        self.drawn = text.lines().count();
+        let mut out = io::stdout().lock();
+        let _ = out.write_all(all.as_bytes());
+        let _ = out.flush();
+    }
+
+    /// Shows what can be said already, until the stage is empty.
+    pub(crate) fn watch(mut self, rigs: &[Rig], stage: &Stage) -> JoinHandle<Self> {
+        let loads: Vec<(Protocol, Load)> =
+            rigs.iter().map(|rig| (rig.protocol, rig.load())).collect();
+        let mut stage = stage.subscribe();
+        tokio::spawn(async move {
+            let mut tick = tokio::time::interval(EVERY);
+            let mut told = None;
+            loop {
+                tokio::select! {
+                    _ = stage.changed() => {}
+                    _ = tick.tick() => {}
+                }
+                let Some(what) = *stage.borrow_and_update() else {
+                    return self;
+                };
+                let line =
+                    |(protocol, load): &(Protocol, Load)| (*protocol, load.tally(), load.seen());
+                self.lines = loads.iter().map(line).collect();
+                if self.terminal || told != Some(what) {
+                    self.say(what);
+                    told = Some(what);
+                }
+            }
+        })
+    }
+
+    /// What the check has found.
+    pub(crate) fn end(&mut self, ended: &[Ended]) {
+        self.lines = ended.iter().map(checked).collect();
+        let table = table(&self.lines);
+        if self.terminal {
+            self.draw(&table);
+            // What else was there goes.
+            let _ = write!(io::stdout().lock(), "\x1b[J");
+        } else {
+            tell(&table);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_columns_are_below_their_names() {
+        let tally = Tally {
+            reads: 12_345,
+            races: 6_789,
+            writes: 1_234,
+            stale: 56,
+            stalest: Duration::from_millis(7_890),
+        };
+        let seen = Seen {
+            answers: 200,
+            hits: 101,
+        };
+        let lines = Protocol::ALL.map(|protocol| (protocol, tally, seen));
+        let table = table(&lines);
+        let lines: Vec<&str> = table.lines().collect();
+        assert_eq!(
+            lines[..2],
+            [
+                "protocol                writes    reads    races   stale     stalest   hits",
+                "cache aside, delete       1234    12345     6789      56     7890 ms   50 %",
+            ]
+        );
+        assert!(lines.iter().all(|line| line.len() == lines[0].len()));
+    }
+}
