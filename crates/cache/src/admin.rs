@@ -6,6 +6,7 @@ use crate::key::{Key, Kind};
 use crate::near::{Held, NearStatus};
 use crate::raw::Raw;
 use crate::remote::{Fault, RemoteStats};
+use crate::scoped::in_force;
 use crate::settings::Backend;
 use crate::stats::Sample;
 
@@ -93,7 +94,7 @@ impl Cache {
                 if !self.memory_is_open() || near.is_fenced(key) {
                     return None;
                 }
-                near.get(key, crate::cache::ALONE)
+                near.get(key, Self::number_of(near, key))
                     .map(|found| Peek::Held(found.held))
             }
             Place::Shared { remote, copies } => {
@@ -104,6 +105,10 @@ impl Cache {
                     && copies.near.get(key, epoch.number).is_some()
                 {
                     return Some(Peek::Held(found.held));
+                }
+                if key.kind().is_scoped() {
+                    let raw = in_force(remote, key, &epoch).await.ok()??;
+                    return Some(Peek::Raw(raw, epoch.number));
                 }
                 let raw = remote.get(key, &epoch).await.ok()??;
                 raw.is_of(epoch.number)

@@ -15,7 +15,7 @@ use crate::ledger::Epoch;
 use crate::near::Near;
 use crate::raw::Raw;
 use crate::read::{BUDGET, Errand, Reply, from_database};
-use crate::remote::Remote;
+use crate::remote::{Fault, Remote};
 use crate::stats::{Outcome, Tier};
 
 impl Cache {
@@ -44,7 +44,7 @@ impl Cache {
     {
         let key = asked.key;
         let began = Instant::now();
-        let (generation, raw) = match remote.get_scoped(key, epoch).await {
+        let found = match in_force(remote, key, epoch).await {
             Ok(found) => found,
             Err(fault) => {
                 tracing::debug!(%key, %fault, "the cache was no help");
@@ -52,9 +52,7 @@ impl Cache {
                 return Ok(from_database(load().await?));
             }
         };
-        let found = raw.as_ref().zip(generation.as_deref());
-        let found = found.filter(|(raw, generation)| raw.is_in(epoch.number, generation));
-        let value = found.and_then(|(raw, _)| of_owner(codec, asked.owner, raw));
+        let value = found.and_then(|raw| of_owner(codec, asked.owner, &raw));
         if let Some(value) = value {
             self.tell_hit(key, Tier::Redis, began);
             return Ok(Some(Found::new(Answer::Value(value), Source::Redis)));
@@ -164,16 +162,24 @@ impl Cache {
         asked: &Asked<'_>,
         codec: C,
     ) -> Option<Found<C::Value>> {
-        let (generation, raw) = remote.get_scoped(asked.key, &epoch).await.ok()?;
-        let raw = raw.filter(|raw| {
-            generation.is_some_and(|generation| raw.is_in(epoch.number, &generation))
-        })?;
+        let raw = in_force(remote, asked.key, &epoch).await.ok()??;
         Some(Found {
             answer: Answer::Value(of_owner(codec, asked.owner, &raw)?),
             source: Source::Redis,
             stale: Some(age),
         })
     }
+}
+
+/// The value, if it is of this epoch and of the generation in force.
+pub(crate) async fn in_force(
+    remote: &Arc<dyn Remote>,
+    key: Key,
+    epoch: &Epoch,
+) -> Result<Option<Raw>, Fault> {
+    let (generation, raw) = remote.get_scoped(key, epoch).await?;
+    let in_force = |raw: &Raw| generation.is_some_and(|g| raw.is_in(epoch.number, &g));
+    Ok(raw.filter(in_force))
 }
 
 fn of_owner<C: Codec>(codec: C, owner: &str, raw: &Raw) -> Option<C::Value> {
