@@ -213,6 +213,20 @@ impl Error {
     }
 }
 
+impl Error {
+    /// The same for another who was told of it, too.
+    pub(crate) fn again(error: Arc<Self>) -> Self {
+        Self(Box::new(Details {
+            reason: error.reason,
+            message: error.message.clone(),
+            violations: error.violations.clone(),
+            metadata: error.metadata.clone(),
+            retry_after: error.retry_after,
+            source: Some(Box::new(error)),
+        }))
+    }
+}
+
 impl std::ops::Deref for Error {
     type Target = Details;
 

@@ -71,7 +71,19 @@ impl PageRequest {
 }
 
 /// What makes one list different from another: the RPC, the owner and every filter.
+#[derive(Debug, Clone)]
 pub(crate) struct ListIdentity(Sha256);
+
+/// A fingerprint of all that an answer depends on, but for what there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Question(pub(crate) u128);
+
+impl Question {
+    /// As much of it as a key of the cache holds.
+    pub(crate) const fn short(self) -> u64 {
+        (self.0 >> 64) as u64
+    }
+}
 
 impl ListIdentity {
     pub(crate) fn new(rpc: &str, owner: &Owner) -> Self {
@@ -90,6 +102,11 @@ impl ListIdentity {
     /// The token that asks for what comes after a place.
     pub(crate) fn token(&self, place: &[u8]) -> String {
         URL_SAFE_NO_PAD.encode([self.fingerprint(place).as_slice(), place].concat())
+    }
+
+    /// The question that it asks.
+    pub(crate) fn question(&self) -> Question {
+        Question(u128::from_be_bytes(self.fingerprint(&[])))
     }
 
     fn fingerprint(&self, place: &[u8]) -> [u8; FINGERPRINT] {

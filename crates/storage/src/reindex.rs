@@ -26,6 +26,13 @@ fn maker(language: Language) -> String {
     format!("{language} {EDITION}")
 }
 
+impl Database {
+    /// What the terms are made by that this process writes and asks for: an index that was made by another finds other messages.
+    pub fn search_edition(&self) -> String {
+        maker(self.search_language)
+    }
+}
+
 /// How many messages would be indexed, if the index is not what it should be. Changes nothing: it does not even open a pool.
 pub(crate) async fn missing(settings: &Settings) -> StorageResult<Option<i64>> {
     let (made_by, messages) = match &settings.url {

@@ -15,12 +15,14 @@ pub enum Touch {
     ConversationImported(ConversationId, String),
     /// A conversation was hidden, to be removed.
     ConversationDeleted(ConversationId, String),
-    /// This message was added at the end of its conversation.
-    MessageCreated(Box<Message>),
-    /// A message changed in its place.
-    MessageChanged(MessageId, ConversationId),
-    /// A message was removed.
-    MessageDeleted(MessageId, ConversationId),
+    /// This message was added at the end of its conversation, which belongs to this user.
+    MessageCreated(Box<Message>, String),
+    /// A message changed in its place, in a conversation of this user.
+    MessageChanged(MessageId, ConversationId, String),
+    /// A message was removed from a conversation of this user.
+    MessageDeleted(MessageId, ConversationId, String),
+    /// Older messages of a conversation, of this user now, are found by its title and user of now from here on.
+    ConversationIndexed(ConversationId, String),
     /// A sender was made, changed or removed.
     Sender(SenderId),
 }

@@ -1,6 +1,7 @@
 //! Messages, conversations and the newest messages of one, as the cache keeps them: as JSON in Redis, and in this process as the
 //! transport will answer, behind what the app has to know of it (see [`Item`] and [`conversation_of`]).
 
+mod answer;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,11 @@ use parlance_domain::{Conversation, ConversationId, Message, MessageId};
 use parlance_storage::StorageError;
 
 use super::json;
+use crate::conversations::Stats;
+use crate::messages::SearchResult;
+use crate::paging::Page;
+
+pub(crate) use answer::{AnswerCodec, NoAnswer};
 
 /// As many messages as the cache keeps of a conversation.
 pub(crate) const NEWEST: usize = 50;
@@ -23,6 +29,12 @@ pub struct Encoders {
     pub message: fn(&Message) -> Bytes,
     /// A conversation.
     pub conversation: fn(&Conversation) -> Bytes,
+    /// A page of conversations.
+    pub list: fn(&Page<Conversation>) -> Bytes,
+    /// Statistics.
+    pub stats: fn(&Stats) -> Bytes,
+    /// A page of what was found.
+    pub search: fn(&Page<SearchResult>) -> Bytes,
 }
 
 impl Default for Encoders {
@@ -31,6 +43,9 @@ impl Default for Encoders {
         Self {
             message: json::message,
             conversation: json::conversation,
+            list: json::told,
+            stats: json::told,
+            search: json::told,
         }
     }
 }

@@ -1,11 +1,14 @@
 //! What each change means for the cache: the one place that knows. A change that is not here does not compile.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 
 use parlance_cache::{Key, Kind};
-use parlance_domain::{ConversationId, Message, MessageId};
+use parlance_domain::{ConversationId, Message, MessageId, Owner};
 use parlance_storage::{Touch, Touched};
+use sha2::{Digest as _, Sha256};
+
+use crate::paging::Question;
 
 /// What a write does to a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +37,9 @@ impl Write {
 pub(crate) fn writes(touched: &Touched) -> Vec<Write> {
     let mut writes: Vec<Write> = Vec::new();
     let mut places = HashMap::new();
-    for write in touched.touches().iter().flat_map(of) {
+    let changes: Vec<_> = touched.touches().iter().map(of).collect();
+    let users = changes.iter().map(|(_, user)| *user).collect();
+    for write in changes.into_iter().flat_map(|(things, _)| things) {
         match places.entry(write.key()) {
             Entry::Vacant(place) => {
                 place.insert(writes.len());
@@ -47,26 +52,87 @@ pub(crate) fn writes(touched: &Touched) -> Vec<Write> {
             }
         }
     }
+    writes.extend(scopes(touched, &users).map(|scope| Write::Changed(scope.generation())));
     writes
 }
 
-fn of(touch: &Touch) -> Vec<Write> {
+/// Whatever was touched, the owner's lists, statistics and searches may show it, and those of the users it belongs to.
+fn scopes(touched: &Touched, users: &BTreeSet<Option<&str>>) -> impl Iterator<Item = Scope> {
+    let owner = touched.owner();
+    let whole = (!users.is_empty()).then(|| Scope::of(owner, None));
+    // What belongs to nobody is asked for by no user's name.
+    let named = users.iter().flatten().filter(|user| !user.is_empty());
+    whole
+        .into_iter()
+        .chain(named.map(|user| Scope::of(owner, Some(user))))
+}
+
+/// The things that a change is of, and the user whose lists, statistics and searches may show it, besides those of the owner.
+fn of(touch: &Touch) -> (Vec<Write>, Option<&str>) {
     match touch {
-        // Nobody has asked for what was not there: a miss is not cached. Senders are not cached either.
-        Touch::ConversationCreated(..) | Touch::Sender(_) => Vec::new(),
-        Touch::ConversationChanged(id, _) => vec![Write::Changed(conversation(*id))],
-        Touch::ConversationDeleted(id, _) | Touch::ConversationImported(id, _) => vec![
-            Write::Changed(conversation(*id)),
-            Write::Changed(newest(*id)),
-        ],
-        Touch::MessageCreated(message) => vec![Write::Appended {
-            key: newest(message.conversation_id),
-            message: message.clone(),
-        }],
-        Touch::MessageChanged(id, of) | Touch::MessageDeleted(id, of) => vec![
-            Write::Changed(self::message(*id)),
-            Write::Changed(newest(*of)),
-        ],
+        // Nobody has asked for what was not there: a miss is not cached.
+        Touch::ConversationCreated(_, user) | Touch::ConversationIndexed(_, user) => {
+            (Vec::new(), Some(user))
+        }
+        Touch::ConversationChanged(id, user) => {
+            (vec![Write::Changed(conversation(*id))], Some(user))
+        }
+        Touch::ConversationDeleted(id, user) | Touch::ConversationImported(id, user) => {
+            let things = [conversation(*id), newest(*id)];
+            (things.map(Write::Changed).into(), Some(user))
+        }
+        Touch::MessageCreated(message, user) => {
+            let write = Write::Appended {
+                key: newest(message.conversation_id),
+                message: message.clone(),
+            };
+            (vec![write], Some(user))
+        }
+        Touch::MessageChanged(id, of, user) | Touch::MessageDeleted(id, of, user) => {
+            let things = [message(*id), newest(*of)];
+            (things.map(Write::Changed).into(), Some(user))
+        }
+        // Not cached; but a list of one address depends on whether a sender has it, and is the owner's (see `list`).
+        Touch::Sender(_) => (Vec::new(), None),
+    }
+}
+
+/// Whose lists, statistics and searches go together: an owner's, or those of one of its users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Scope(u128);
+
+impl Scope {
+    /// The first half of a SHA-256 over the owner, or over the owner, a space and the user: there is no space in an owner.
+    pub(crate) fn of(owner: &Owner, user: Option<&str>) -> Self {
+        let mut hash = Sha256::new_with_prefix(owner.as_str());
+        if let Some(user) = user {
+            hash.update(" ");
+            hash.update(user);
+        }
+        let mut half = [0; 16];
+        half.copy_from_slice(&hash.finalize()[..16]);
+        Self(u128::from_be_bytes(half))
+    }
+
+    /// What ends when something of it changes.
+    pub(crate) const fn generation(self) -> Key {
+        Key::new(Kind::Generation, self.0)
+    }
+
+    /// The first page of a list.
+    pub(crate) fn list(self, question: Question) -> Key {
+        Key::of_query(Kind::List, self.0, question.short(), 0)
+    }
+
+    /// Its statistics.
+    pub(crate) const fn stats(self) -> Key {
+        Key::new(Kind::Stats, self.0)
+    }
+
+    /// The first page of a search, of so many results.
+    pub(crate) fn search(self, question: Question, limit: usize) -> Key {
+        let limit = u16::try_from(limit).unwrap_or(u16::MAX);
+        Key::of_query(Kind::Search, self.0, question.short(), limit)
     }
 }
 
@@ -163,8 +229,81 @@ mod tests {
         writes(tx.touched())
     }
 
+    /// The same without generations.
+    async fn things(touches: impl IntoIterator<Item = Touch>) -> Vec<Write> {
+        let mut writes = written(touches).await;
+        writes.retain(|write| write.key().kind() != Kind::Generation);
+        writes
+    }
+
+    /// The scopes whose generations end, that of the owner first.
+    async fn ended(touches: impl IntoIterator<Item = Touch>) -> Vec<Write> {
+        let mut writes = written(touches).await;
+        writes.retain(|write| write.key().kind() == Kind::Generation);
+        writes
+    }
+
+    fn generations(users: &[&str]) -> Vec<Write> {
+        let owner = Owner::parse("acme").unwrap();
+        let named = users.iter().map(|user| Scope::of(&owner, Some(user)));
+        let scopes = std::iter::once(Scope::of(&owner, None)).chain(named);
+        changed(scopes.map(Scope::generation))
+    }
+
     fn user() -> String {
         "ada".to_owned()
+    }
+
+    #[tokio::test]
+    async fn whatever_is_touched_ends_the_generations_of_whom_it_belongs_to() {
+        let message = created(1, talk(1));
+        for touch in [
+            Touch::ConversationCreated(talk(1), user()),
+            Touch::ConversationChanged(talk(1), user()),
+            Touch::ConversationDeleted(talk(1), user()),
+            Touch::ConversationIndexed(talk(1), user()),
+            Touch::MessageCreated(message, user()),
+            Touch::MessageChanged(id(1), talk(1), user()),
+            Touch::MessageDeleted(id(1), talk(1), user()),
+        ] {
+            let told = format!("{touch:?}");
+            assert_eq!(ended([touch]).await, generations(&["ada"]), "{told}");
+        }
+        let sender = Touch::Sender(SenderId::new(AT, [1; 10]));
+        assert_eq!(ended([sender]).await, generations(&[]));
+        let nobodys = Touch::ConversationChanged(talk(1), String::new());
+        assert_eq!(ended([nobodys]).await, generations(&[]));
+        assert_eq!(ended([]).await, []);
+    }
+
+    #[tokio::test]
+    async fn many_messages_of_several_users_end_each_generation_once() {
+        let of = |n: u8, user: &str| {
+            [
+                Touch::ConversationChanged(talk(n), user.to_owned()),
+                Touch::MessageCreated(created(n, talk(n)), user.to_owned()),
+                Touch::MessageChanged(id(n + 100), talk(n), user.to_owned()),
+            ]
+        };
+        let many = (0..20).flat_map(|n| of(n, ["eve", "", "ada"][usize::from(n % 3)]));
+        assert_eq!(ended(many).await, generations(&["ada", "eve"]));
+    }
+
+    #[test]
+    fn a_scope_is_what_the_shell_says() {
+        let owner = Owner::parse("acme").unwrap();
+        for (scope, expected) in [
+            (Scope::of(&owner, None), "822b33ad87c148a0a20a5ba7cd5ebcaa"),
+            (
+                Scope::of(&owner, Some("ada ä")),
+                "ec2a9d0984f19fad65a5dc14984767d3",
+            ),
+        ] {
+            assert_eq!(
+                scope.generation().to_string(),
+                format!("generation:{{{expected}}}")
+            );
+        }
     }
 
     #[tokio::test]
@@ -172,10 +311,10 @@ mod tests {
         let message = created(1, talk(1));
         let send = [
             Touch::ConversationChanged(talk(1), user()),
-            Touch::MessageCreated(message.clone()),
+            Touch::MessageCreated(message.clone(), user()),
         ];
         let expected = [Write::Changed(conversation(talk(1))), appended(&message)];
-        assert_eq!(written(send).await, expected);
+        assert_eq!(things(send).await, expected);
     }
 
     #[tokio::test]
@@ -183,23 +322,24 @@ mod tests {
         let message = created(1, talk(1));
         let first = [
             Touch::ConversationCreated(talk(1), user()),
-            Touch::MessageCreated(message.clone()),
+            Touch::MessageCreated(message.clone(), user()),
             Touch::Sender(SenderId::new(AT, [1; 10])),
+            Touch::ConversationIndexed(talk(1), user()),
         ];
-        assert_eq!(written(first).await, [appended(&message)]);
+        assert_eq!(things(first).await, [appended(&message)]);
     }
 
     #[tokio::test]
     async fn a_changed_message_changes_its_list() {
         let expected = changed([message(id(1)), newest(talk(1))]);
-        let touch = Touch::MessageChanged(id(1), talk(1));
-        assert_eq!(written([touch]).await, expected);
+        let touch = Touch::MessageChanged(id(1), talk(1), user());
+        assert_eq!(things([touch]).await, expected);
         let delete = [
-            Touch::MessageDeleted(id(1), talk(1)),
+            Touch::MessageDeleted(id(1), talk(1), user()),
             Touch::ConversationChanged(talk(1), user()),
         ];
         let expected = changed([message(id(1)), newest(talk(1)), conversation(talk(1))]);
-        assert_eq!(written(delete).await, expected);
+        assert_eq!(things(delete).await, expected);
     }
 
     #[tokio::test]
@@ -209,11 +349,11 @@ mod tests {
             Touch::ConversationChanged(talk(1), user()),
             Touch::ConversationChanged(talk(1), "eve".to_owned()),
         ];
-        assert_eq!(written(moved).await, changed([conversation(talk(1))]));
+        assert_eq!(things(moved).await, changed([conversation(talk(1))]));
         let deleted = [
             Touch::ConversationDeleted(talk(1), user()),
-            Touch::MessageDeleted(id(1), talk(1)),
-            Touch::MessageDeleted(id(2), talk(1)),
+            Touch::MessageDeleted(id(1), talk(1), user()),
+            Touch::MessageDeleted(id(2), talk(1), user()),
         ];
         let expected = [
             conversation(talk(1)),
@@ -221,7 +361,7 @@ mod tests {
             message(id(1)),
             message(id(2)),
         ];
-        assert_eq!(written(deleted).await, changed(expected));
+        assert_eq!(things(deleted).await, changed(expected));
     }
 
     #[tokio::test]
@@ -232,20 +372,20 @@ mod tests {
             created(3, talk(2)),
         );
         let two = [
-            Touch::MessageCreated(first.clone()),
-            Touch::MessageCreated(other.clone()),
-            Touch::MessageCreated(second),
+            Touch::MessageCreated(first.clone(), user()),
+            Touch::MessageCreated(other.clone(), user()),
+            Touch::MessageCreated(second, user()),
         ];
         let expected = [Write::Changed(newest(talk(1))), appended(&other)];
-        assert_eq!(written(two).await, expected);
+        assert_eq!(things(two).await, expected);
         for touch in [
-            Touch::MessageChanged(id(1), talk(1)),
-            Touch::MessageDeleted(id(9), talk(1)),
+            Touch::MessageChanged(id(1), talk(1), user()),
+            Touch::MessageDeleted(id(9), talk(1), user()),
             Touch::ConversationDeleted(talk(1), user()),
         ] {
-            let created = Touch::MessageCreated(first.clone());
+            let created = Touch::MessageCreated(first.clone(), user());
             for both in [[created.clone(), touch.clone()], [touch, created]] {
-                let writes = written(both).await;
+                let writes = things(both).await;
                 assert!(writes.contains(&Write::Changed(newest(talk(1)))));
                 assert!(!writes.contains(&appended(&first)));
             }

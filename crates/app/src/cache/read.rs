@@ -10,8 +10,10 @@ use parlance_storage::db::message::MessageRange;
 use parlance_storage::{StorageError, StorageResult};
 
 use super::codec::{
-    ConversationCodec, MessageCodec, MessagesCodec, NEWEST, Newest, conversation_of,
+    AnswerCodec, ConversationCodec, MessageCodec, MessagesCodec, NEWEST, Newest, NoAnswer,
+    conversation_of,
 };
+use super::json::{Kept, Told};
 use super::keys;
 use crate::App;
 use crate::error::{Error, Reason, Result};
@@ -88,6 +90,14 @@ impl<T> Read<T> {
 pub(crate) struct Counted {
     pub(crate) conversation: Answer<Conversation>,
     pub(crate) message_count: i64,
+}
+
+/// About whose things a question is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Whose<'a> {
+    pub(crate) owner: &'a Owner,
+    /// The one of its users that it names.
+    pub(crate) user: Option<&'a str>,
 }
 
 /// The newest messages in either form.
@@ -168,6 +178,42 @@ impl App {
         found.map(|found| found.try_map(newest)).transpose()
     }
 
+    /// The answer to a question about a scope. `load` makes what asks the database, all of it: what it reads before it begins may
+    /// be older than the generation under which the answer is kept.
+    pub(crate) async fn find_answer<T, F, L>(
+        &self,
+        (key, whose, max_staleness): (Key, Whose<'_>, Option<Duration>),
+        codec: AnswerCodec<T>,
+        load: impl FnOnce() -> F,
+    ) -> Result<Read<Answer<T>>>
+    where
+        T: Told + Clone + Send + Sync + 'static,
+        F: FnOnce() -> L + Send + 'static,
+        L: Future<Output = std::result::Result<T, NoAnswer>> + Send + 'static,
+    {
+        let Whose { owner, user } = whose;
+        let load = || {
+            let (owner, user, load) = (owner.clone(), user.map(str::to_owned), load());
+            move || async move {
+                let answer = load().await?;
+                Ok(Some(Kept {
+                    owner,
+                    user,
+                    answer,
+                }))
+            }
+        };
+        let found = self.find((key, owner, max_staleness), codec, load).await?;
+        // The database has an answer to every question.
+        let found = found.ok_or_else(misplaced)?;
+        found.try_map(|kept| {
+            Ok(match one(kept)? {
+                Answer::Value(kept) => Answer::Value(kept.answer),
+                Answer::Encoded(reply) => Answer::Encoded(reply),
+            })
+        })
+    }
+
     /// `load` makes what asks the database; a hit in this process has no need of it.
     async fn find<C, F, L>(
         &self,
@@ -176,7 +222,8 @@ impl App {
         load: impl FnOnce() -> F,
     ) -> Result<Option<Read<parlance_cache::Answer<C::Value>>>>
     where
-        C: Codec<Error = Arc<StorageError>>,
+        C: Codec,
+        Error: From<C::Error>,
         F: FnOnce() -> L + Send + 'static,
         L: Future<Output = std::result::Result<Option<C::Value>, C::Error>> + Send + 'static,
     {

@@ -41,7 +41,7 @@ impl App {
     pub(crate) async fn remove_hidden(&self, hidden: &Conversation) -> Result<()> {
         loop {
             let mut tx = self.begin(&hidden.owner).await?;
-            let removed = tx.delete_some_messages(hidden.id, BATCH).await?;
+            let removed = tx.delete_some_messages(hidden, BATCH).await?;
             if removed == 0 {
                 // Stale: another instance has just removed it.
                 let _ = tx.remove_hidden_conversation(hidden).await?;

@@ -1,12 +1,19 @@
 //! An owner's conversations, page by page.
 
+use std::time::Duration;
+
+use parlance_cache::Source;
 use parlance_domain::{Conversation, ConversationId, Owner, Timestamp};
 use parlance_storage::db::conversation::{ConversationFilter, ListPlace, place};
+use parlance_storage::{Database, StorageResult};
 
 use super::stats;
 use crate::App;
+use crate::cache::codec::AnswerCodec;
+use crate::cache::keys::Scope;
+use crate::cache::read::{Answer, Read, Whose};
 use crate::error::Result;
-use crate::paging::{ListIdentity, MAX_BYTES, Page, PageRequest};
+use crate::paging::{ListIdentity, MAX_BYTES, Page, PageRequest, Question};
 
 /// What `list_conversations` takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,40 +27,104 @@ pub struct ListConversations {
 }
 
 impl App {
-    /// A page of the owner's conversations, newest first.
+    /// A page of the owner's conversations, newest first. While the database is away the first page may be as old as
+    /// `max_staleness`.
     pub async fn list_conversations(
         &self,
         owner: &Owner,
         request: ListConversations,
-    ) -> Result<Page<Conversation>> {
+        max_staleness: Option<Duration>,
+    ) -> Result<Read<Answer<Page<Conversation>>>> {
         let ListConversations {
-            mut filter,
+            filter,
             page,
             with_total,
         } = request;
-        if let Some(address) = &filter.participant {
-            filter.participant_is_ours = self.db.owns_address(owner, address).await?;
-        }
         let list = identity(owner, &filter);
         let beyond = page.place::<24>(&list)?.map(|bytes| decode(&bytes));
-        let limit = page.limit();
+        let listing = Listing {
+            limit: page.limit(),
+            beyond,
+            with_total,
+            list,
+            filter,
+        };
+        if beyond.is_some() {
+            let page = listing.read(&self.db, owner).await?;
+            return Ok(Read::from(Source::Database, Answer::Value(page)));
+        }
+        self.first_page(owner, listing, max_staleness).await
+    }
+
+    async fn first_page(
+        &self,
+        owner: &Owner,
+        listing: Listing,
+        max_staleness: Option<Duration>,
+    ) -> Result<Read<Answer<Page<Conversation>>>> {
+        let question = listing.question();
+        // Whether an address is a sender's is the owner's affair, whoever's conversations are asked for.
+        let user = listing.filter.user.as_deref();
+        let user = user.filter(|_| listing.filter.participant.is_none());
+        let key = Scope::of(owner, user).list(question);
+        let codec = AnswerCodec {
+            question,
+            encode: self.settings.encoders.list,
+        };
+        let whose = Whose { owner, user };
+        let load = || {
+            let (db, whose, listing) = (self.db.clone(), owner.clone(), listing.clone());
+            move || async move { Ok(listing.read(&db, &whose).await?) }
+        };
+        self.find_answer((key, whose, max_staleness), codec, load)
+            .await
+    }
+}
+
+/// A page that is wanted.
+#[derive(Debug, Clone)]
+struct Listing {
+    filter: ConversationFilter,
+    limit: usize,
+    beyond: Option<ListPlace>,
+    with_total: bool,
+    list: ListIdentity,
+}
+
+impl Listing {
+    /// All that the first page depends on.
+    fn question(&self) -> Question {
+        let Self {
+            filter: _, // in the identity of the list
+            limit,
+            beyond: _, // nothing, for the first page
+            with_total,
+            list,
+        } = self;
+        let list = list.clone().with(&limit.to_be_bytes());
+        list.with(&[u8::from(*with_total)]).question()
+    }
+
+    async fn read(mut self, db: &Database, owner: &Owner) -> StorageResult<Page<Conversation>> {
+        if let Some(address) = &self.filter.participant {
+            self.filter.participant_is_ours = db.owns_address(owner, address).await?;
+        }
         // One more than is wanted tells whether there is a next page.
-        let wanted = i64::try_from(limit + 1).unwrap_or(i64::MAX);
-        let mut items = self
-            .db
-            .conversations(owner, &filter, beyond, wanted)
+        let wanted = i64::try_from(self.limit + 1).unwrap_or(i64::MAX);
+        let mut items = db
+            .conversations(owner, &self.filter, self.beyond, wanted)
             .await?;
-        let fitting = fitting(&items).min(limit);
+        let fitting = fitting(&items).min(self.limit);
         let more = items.len() > fitting;
         items.truncate(fitting);
-        let total_size = if with_total {
-            Some(self.total(owner, &filter).await?)
+        let total_size = if self.with_total {
+            Some(total(db, owner, &self.filter).await?)
         } else {
             None
         };
         let last = items.last().filter(|_| more);
         let next_page_token =
-            last.map_or_else(String::new, |last| list.token(&encode(place(last))));
+            last.map_or_else(String::new, |last| self.list.token(&encode(place(last))));
         Ok(Page {
             items,
             next_page_token,
@@ -62,15 +133,13 @@ impl App {
     }
 }
 
-impl App {
-    /// From the counters; those with one address are counted by their index.
-    async fn total(&self, owner: &Owner, filter: &ConversationFilter) -> Result<i64> {
-        if filter.participant.is_some() {
-            return Ok(self.db.count_conversations(owner, filter).await?);
-        }
-        let counters = self.db.counters(owner, filter.user.as_deref()).await?;
-        Ok(stats::total(filter, &counters))
+/// From the counters; those with one address are counted by their index.
+async fn total(db: &Database, owner: &Owner, filter: &ConversationFilter) -> StorageResult<i64> {
+    if filter.participant.is_some() {
+        return db.count_conversations(owner, filter).await;
     }
+    let counters = db.counters(owner, filter.user.as_deref()).await?;
+    Ok(stats::total(filter, &counters))
 }
 
 /// How many of the first items make up 1 MiB; at least one.
@@ -92,7 +161,7 @@ fn identity(owner: &Owner, filter: &ConversationFilter) -> ListIdentity {
         status,
         unread_only,
         participant,
-        // Found out anew for each page.
+        // Found out anew for each page; its change is one of a sender, which ends what is kept.
         participant_is_ours: _,
     } = filter;
     let text =

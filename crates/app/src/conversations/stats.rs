@@ -1,13 +1,18 @@
 //! How much an owner, or one of its users, has.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use parlance_domain::{Channel, ConversationStatus, Direction, MessageStatus, Owner};
 use parlance_storage::db::conversation::ConversationFilter;
 use parlance_storage::db::stats::{Counted, Counter};
 
 use crate::App;
+use crate::cache::codec::AnswerCodec;
+use crate::cache::keys::Scope;
+use crate::cache::read::{Answer, Read, Whose};
 use crate::error::Result;
+use crate::paging::ListIdentity;
 
 /// What there is at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,10 +32,32 @@ pub struct Stats {
 }
 
 impl App {
-    /// How much a user of the owner has, or the whole owner without one.
-    pub async fn stats(&self, owner: &Owner, user: Option<&str>) -> Result<Stats> {
-        let counters = self.db.counters(owner, user).await?;
-        Ok(counters.iter().fold(Stats::default(), Stats::with))
+    /// How much a user of the owner has, or the whole owner without one. While the database is away it may be as old as
+    /// `max_staleness`.
+    pub async fn stats(
+        &self,
+        owner: &Owner,
+        user: Option<&str>,
+        max_staleness: Option<Duration>,
+    ) -> Result<Read<Answer<Stats>>> {
+        let question = ListIdentity::new("GetStats", owner);
+        let codec = AnswerCodec {
+            question: question
+                .with(user.unwrap_or_default().as_bytes())
+                .question(),
+            encode: self.settings.encoders.stats,
+        };
+        let key = Scope::of(owner, user).stats();
+        let whose = Whose { owner, user };
+        let load = || {
+            let (db, whose, user) = (self.db.clone(), owner.clone(), user.map(str::to_owned));
+            move || async move {
+                let counters = db.counters(&whose, user.as_deref()).await?;
+                Ok(counters.iter().fold(Stats::default(), Stats::with))
+            }
+        };
+        self.find_answer((key, whose, max_staleness), codec, load)
+            .await
     }
 }
 

@@ -2,8 +2,8 @@
 
 use parlance_domain::message::ProgressEvent;
 use parlance_domain::{EventType, Message, MessageId, Owner, Step};
+use parlance_storage::Guarded;
 use parlance_storage::db::story::{StoryEvent, StoryKind};
-use parlance_storage::{Guarded, Touch};
 
 use crate::App;
 use crate::error::{Error, Reason, Result};
@@ -30,7 +30,7 @@ impl App {
             Step::Moved(progress) => progress,
             Step::Ignored => {
                 // The first call may have been cut off before the cache was told.
-                tx.retouch(Touch::MessageChanged(id, found.conversation_id));
+                tx.retouch_message(&found).await?;
                 self.commit(tx).await?;
                 return Ok(found);
             }
@@ -55,11 +55,7 @@ impl App {
             version: found.version + 1,
             ..found.clone()
         };
-        let user = tx
-            .conversation(found.conversation_id)
-            .await?
-            .map(|c| c.user)
-            .unwrap_or_default();
+        let user = tx.user_of(found.conversation_id).await?;
         held(
             tx.update_message(&found, &message, EventType::MessageStatusChanged, &user)
                 .await?,

@@ -113,11 +113,7 @@ async fn show_sending(works: &Works, claim: &Claim) -> Result<()> {
         version: found.version + 1,
         ..found.clone()
     };
-    let user = tx
-        .conversation(found.conversation_id)
-        .await?
-        .map(|c| c.user)
-        .unwrap_or_default();
+    let user = tx.user_of(found.conversation_id).await?;
     held(
         tx.update_message(&found, &message, EventType::MessageStatusChanged, &user)
             .await?,

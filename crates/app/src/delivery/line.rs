@@ -56,8 +56,7 @@ async fn show_pending(tx: &mut Tx, found: &Message) -> Result<()> {
         version: found.version + 1,
         ..found.clone()
     };
-    let conversation = tx.conversation(found.conversation_id).await?;
-    let user = conversation.map(|c| c.user).unwrap_or_default();
+    let user = tx.user_of(found.conversation_id).await?;
     held(
         tx.update_message(found, &message, EventType::MessageStatusChanged, &user)
             .await?,

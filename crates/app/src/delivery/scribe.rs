@@ -9,7 +9,7 @@ use parlance_domain::message::ReportStatus;
 use parlance_domain::{ConversationId, EventType, Message, Owner, Timestamp};
 use parlance_providers::Outcome;
 use parlance_storage::db::story::{StoryEvent, StoryKind};
-use parlance_storage::{Guarded, Touch, Tx};
+use parlance_storage::{Guarded, Tx};
 use tokio::sync::mpsc;
 
 use super::AttemptResult;
@@ -196,7 +196,7 @@ async fn superseded(
     let told = tx.told_attempts(found.id).await?;
     if told.contains(&(attempt, verdict.detail.clone())) {
         // It was written, and only the answer to the commit was lost: the cache may not have been told.
-        tx.retouch(Touch::MessageChanged(found.id, found.conversation_id));
+        tx.retouch_message(found).await?;
         return Ok(verdict.result);
     }
     // The report has told of it, in the transaction that ended the job.
@@ -258,10 +258,7 @@ async fn write_message(
     };
     let user = match users.entry(found.conversation_id) {
         Entry::Occupied(known) => known.into_mut(),
-        Entry::Vacant(unknown) => {
-            let conversation = tx.conversation(found.conversation_id).await?;
-            unknown.insert(conversation.map(|c| c.user).unwrap_or_default())
-        }
+        Entry::Vacant(unknown) => unknown.insert(tx.user_of(found.conversation_id).await?),
     };
     held(tx.update_message(found, &message, kind, user).await?)
 }

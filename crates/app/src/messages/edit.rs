@@ -4,7 +4,7 @@ use parlance_domain::message::{ContentView, ProgressEvent};
 use parlance_domain::{
     Channel, EventType, Json, Message, MessageId, MessageStatus, Owner, Step, Timestamp, Violation,
 };
-use parlance_storage::{Guarded, Touch};
+use parlance_storage::Guarded;
 
 use super::compose::segments;
 use super::delete::in_flight;
@@ -45,18 +45,14 @@ impl App {
         let mut message = self.edited(&found, edit, tx.now())?;
         if message == found {
             // An edit that is repeated: the first may have been cut off before the cache was told.
-            tx.retouch(Touch::MessageChanged(found.id, found.conversation_id));
+            tx.retouch_message(&found).await?;
             self.commit(tx).await?;
             return Ok(found);
         }
         message.updated_at = tx.now();
         message.version += 1;
         message.edit_version += 1;
-        let user = tx
-            .conversation(message.conversation_id)
-            .await?
-            .map(|c| c.user)
-            .unwrap_or_default();
+        let user = tx.user_of(message.conversation_id).await?;
         let kind = if message.progress.status == found.progress.status {
             EventType::MessageUpdated
         } else {

@@ -2,8 +2,8 @@
 
 use parlance_domain::message::{Progress, ProgressEvent, Report, ReportStatus, ReportedError};
 use parlance_domain::{EventType, Message, MessageStatus, Owner, Step, Timestamp};
+use parlance_storage::Tx;
 use parlance_storage::db::story::{StoryEvent, StoryKind};
-use parlance_storage::{Touch, Tx};
 
 use super::get::{MessageRef, message_not_found};
 use crate::App;
@@ -66,7 +66,7 @@ impl App {
             Step::Moved(progress) => progress,
             Step::Ignored => {
                 // Nothing new, but it was said. Whoever said it first may have been cut off before the cache was told.
-                tx.retouch(Touch::MessageChanged(id, found.conversation_id));
+                tx.retouch_message(&found).await?;
                 tx.tell_story(id, &story).await?;
                 self.commit(tx).await?;
                 return Ok(found);
@@ -86,11 +86,7 @@ impl App {
             version: found.version + 1,
             ..found.clone()
         };
-        let user = tx
-            .conversation(found.conversation_id)
-            .await?
-            .map(|c| c.user)
-            .unwrap_or_default();
+        let user = tx.user_of(found.conversation_id).await?;
         let kind = if moved {
             EventType::MessageStatusChanged
         } else {

@@ -132,11 +132,10 @@ impl App {
         mut tx: Tx,
         message: Message,
     ) -> Result<Attempt<Replayable<Message>>> {
-        let id = message.conversation_id;
-        if let Some(conversation) = tx.conversation(id).await? {
-            tx.retouch(Touch::ConversationChanged(id, conversation.user));
-        }
-        tx.retouch(Touch::MessageChanged(message.id, id));
+        let of = message.conversation_id;
+        let user = tx.user_of(of).await?;
+        tx.retouch(Touch::ConversationChanged(of, user.clone()));
+        tx.retouch(Touch::MessageChanged(message.id, of, user));
         self.commit(tx).await?;
         Ok(Attempt::Done(Replayable::replayed(message)))
     }

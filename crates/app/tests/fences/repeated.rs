@@ -7,7 +7,7 @@ use parlance_app::messages::{MessageEdit, MessageRef, StatusReport};
 use parlance_domain::Json;
 use parlance_domain::message::ReportStatus;
 
-use crate::support::{World, conversation, message, newest, set};
+use crate::support::{World, conversation, message, newest, shown};
 
 #[tokio::test]
 async fn a_send_under_its_request_id() {
@@ -16,7 +16,7 @@ async fn a_send_under_its_request_id() {
     world.forget().await;
     assert_eq!(world.send().await, sent);
     let talk = sent.conversation_id;
-    let expected = set([message(sent.id), conversation(talk), newest(talk)]);
+    let expected = shown([message(sent.id), conversation(talk), newest(talk)]);
     assert_eq!(world.fenced().await, expected);
 }
 
@@ -26,7 +26,7 @@ async fn what_a_provider_brings_twice() {
     let received = world.receive(Some("request"), "p1").await;
     world.forget().await;
     let talk = received.conversation_id;
-    let expected = set([message(received.id), conversation(talk), newest(talk)]);
+    let expected = shown([message(received.id), conversation(talk), newest(talk)]);
     assert_eq!(world.receive(None, "p1").await, received);
     assert_eq!(world.fenced().await, expected);
     assert_eq!(world.receive(Some("request"), "p2").await, received);
@@ -59,7 +59,7 @@ async fn a_report_and_an_edit_and_a_call_back() {
     app.edit_message(owner, edit.clone()).await.unwrap();
     world.forget().await;
     app.edit_message(owner, edit).await.unwrap();
-    let expected = set([message(canceled.id), newest(talk)]);
+    let expected = shown([message(canceled.id), newest(talk)]);
     assert_eq!(world.fenced().await, expected);
     app.cancel_message(owner, call_back).await.unwrap();
     world.forget().await;
@@ -68,7 +68,10 @@ async fn a_report_and_an_edit_and_a_call_back() {
     app.report_status(owner, report.clone()).await.unwrap();
     world.forget().await;
     app.report_status(owner, report).await.unwrap();
-    assert_eq!(world.fenced().await, set([message(sent.id), newest(talk)]));
+    assert_eq!(
+        world.fenced().await,
+        shown([message(sent.id), newest(talk)])
+    );
 }
 
 #[tokio::test]
@@ -85,7 +88,7 @@ async fn marks_and_edits_of_a_conversation() {
         metadata: None,
         external_id: None,
     };
-    let alone = set([conversation(talk)]);
+    let alone = shown([conversation(talk)]);
     for again in [false, true] {
         world.forget().await;
         app.mark_as_read(owner, talk, None).await.unwrap();
@@ -105,9 +108,9 @@ async fn marks_and_edits_of_a_conversation() {
     assert_eq!(world.create("chat").await, chat);
     assert_eq!(
         world.fenced().await,
-        set([]),
+        shown([]),
         "what is new was asked for by nobody"
     );
     app.mark_as_unread(owner, chat.id).await.unwrap();
-    assert_eq!(world.fenced().await, set([conversation(chat.id)]));
+    assert_eq!(world.fenced().await, shown([conversation(chat.id)]));
 }

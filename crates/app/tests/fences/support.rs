@@ -15,6 +15,7 @@ use parlance_domain::{
 use parlance_storage::db::cache::CacheTimes;
 use parlance_storage::{Database, DatabaseUrl, migrate};
 use parlance_testkit::SqliteFile;
+use sha2::{Digest as _, Sha256};
 
 const OURS: &str = "+12125550000";
 
@@ -168,6 +169,16 @@ pub(crate) fn newest(id: ConversationId) -> String {
     format!("conversation:{id}:messages")
 }
 
-pub(crate) fn set(keys: impl IntoIterator<Item = String>) -> BTreeSet<String> {
-    keys.into_iter().collect()
+/// What ends when something of the owner changes, or of one of its users.
+pub(crate) fn generation(user: Option<&str>) -> String {
+    let of = user.map_or_else(|| "acme".to_owned(), |user| format!("acme {user}"));
+    let mut half = [0; 16];
+    half.copy_from_slice(&Sha256::digest(of)[..16]);
+    format!("generation:{{{:032x}}}", u128::from_be_bytes(half))
+}
+
+/// These, and what ends because they are shown to the owner and to ada.
+pub(crate) fn shown(keys: impl IntoIterator<Item = String>) -> BTreeSet<String> {
+    let scopes = [generation(None), generation(Some("ada"))];
+    keys.into_iter().chain(scopes).collect()
 }

@@ -6,16 +6,16 @@ use parlance_app::messages::{DeleteMessage, MessageEdit, MessageRef, StatusRepor
 use parlance_domain::Json;
 use parlance_domain::message::ReportStatus;
 
-use crate::support::{World, conversation, message, newest, set};
+use crate::support::{World, conversation, generation, message, newest, shown};
 
 #[tokio::test]
 async fn messages_that_are_added() {
     let world = World::new().await;
     let first = world.send().await;
     let talk = first.conversation_id;
-    assert_eq!(world.fenced().await, set([newest(talk)]), "all is new");
+    assert_eq!(world.fenced().await, shown([newest(talk)]), "all is new");
     world.send_under("second", None).await;
-    let both = set([conversation(talk), newest(talk)]);
+    let both = shown([conversation(talk), newest(talk)]);
     assert_eq!(world.fenced().await, both);
     world.receive(None, "p1").await;
     assert_eq!(world.fenced().await, both);
@@ -38,7 +38,7 @@ async fn messages_that_change() {
         expires_at: None,
     };
     world.app.edit_message(&world.owner, edit).await.unwrap();
-    let expected = set([message(id), newest(talk)]);
+    let expected = shown([message(id), newest(talk)]);
     assert_eq!(world.fenced().await, expected);
     let call_back = CancelMessage { id };
     world
@@ -54,14 +54,17 @@ async fn messages_that_change() {
         occurred_at: None,
     };
     world.app.report_status(&world.owner, report).await.unwrap();
-    assert_eq!(world.fenced().await, set([message(other.id), newest(talk)]));
+    assert_eq!(
+        world.fenced().await,
+        shown([message(other.id), newest(talk)])
+    );
     let delete = DeleteMessage { id, etag: None };
     world
         .app
         .delete_message(&world.owner, delete)
         .await
         .unwrap();
-    let expected = set([message(id), conversation(talk), newest(talk)]);
+    let expected = shown([message(id), conversation(talk), newest(talk)]);
     assert_eq!(world.fenced().await, expected);
 }
 
@@ -69,11 +72,11 @@ async fn messages_that_change() {
 async fn conversations() {
     let world = World::new().await;
     world.create("chat").await;
-    assert_eq!(world.fenced().await, set([]), "it is new");
+    assert_eq!(world.fenced().await, shown([]), "it is new");
     let received = world.receive(None, "p1").await;
     let talk = received.conversation_id;
     world.forget().await;
-    let alone = set([conversation(talk)]);
+    let alone = shown([conversation(talk)]);
     world
         .app
         .mark_as_read(&world.owner, talk, None)
@@ -96,7 +99,12 @@ async fn conversations() {
         .edit_conversation(&world.owner, edit)
         .await
         .unwrap();
-    assert_eq!(world.fenced().await, alone);
+    let both = shown([conversation(talk), generation(Some("eve"))]);
+    assert_eq!(
+        world.fenced().await,
+        both,
+        "theirs that had it and that has it"
+    );
 }
 
 #[tokio::test]
@@ -109,6 +117,6 @@ async fn a_conversation_with_its_messages() {
     deleting.await.unwrap();
     // In several transactions, so some keys are named by each; what matters is that all are.
     let fenced = world.fenced_by_any().await;
-    let expected = set([message(received.id), conversation(talk), newest(talk)]);
+    let expected = shown([message(received.id), conversation(talk), newest(talk)]);
     assert_eq!(fenced, expected);
 }

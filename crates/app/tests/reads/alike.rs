@@ -1,19 +1,20 @@
 //! Whatever happens, a read through the cache says what a read of the database says.
 
 use parlance_app::cache::{Answer, Read};
-use parlance_app::conversations::ConversationRef;
+use parlance_app::conversations::{ConversationFilter, ConversationRef, ListConversations};
 use parlance_app::messages::{
-    DeleteMessage, ListMessages, MessageBatch, MessageEdit, MessageRef, StatusReport,
+    DeleteMessage, ListMessages, MessageBatch, MessageEdit, MessageRef, SearchFilter,
+    SearchMessages, StatusReport,
 };
-use parlance_app::{App, Page};
+use parlance_app::{App, Page, PageRequest};
 use parlance_cache::Backend;
 use parlance_domain::message::ReportStatus;
-use parlance_domain::{Json, Message, MessageId};
+use parlance_domain::{ConversationStatus, Json, Message, MessageId, Owner};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::db::Db;
-use crate::world::{World, list, shown};
+use crate::world::{World, list, shown, unchanged};
 
 /// What somebody does.
 #[derive(Debug, Clone)]
@@ -25,6 +26,10 @@ enum Act {
     Delete(Index),
     Read(Index),
     Unread(Index),
+    /// A conversation is ada's from now on, or nobody's, and has another title.
+    Give(Index, bool),
+    Archive(Index),
+    Drop(Index),
     /// Several messages at once, since lists are cut at fifty.
     Many,
 }
@@ -39,6 +44,9 @@ fn act() -> impl Strategy<Value = Act> {
         2 => any::<Index>().prop_map(Act::Delete),
         1 => any::<Index>().prop_map(Act::Read),
         1 => any::<Index>().prop_map(Act::Unread),
+        2 => (any::<Index>(), any::<bool>()).prop_map(|(of, to_ada)| Act::Give(of, to_ada)),
+        1 => any::<Index>().prop_map(Act::Archive),
+        1 => any::<Index>().prop_map(Act::Drop),
         1 => Just(Act::Many),
     ]
 }
@@ -89,22 +97,98 @@ async fn play(world: &World, act: &Act, sent: &mut Vec<Message>) {
         Act::Read(of) => {
             if let Some(message) = one(of) {
                 let (id, up_to) = (message.conversation_id, Some(message.sequence));
-                world.app.mark_as_read(owner, id, up_to).await.unwrap();
+                let _ = world.app.mark_as_read(owner, id, up_to).await;
             }
         }
         Act::Unread(of) => {
             if let Some(message) = one(of) {
                 let id = message.conversation_id;
-                world.app.mark_as_unread(owner, id).await.unwrap();
+                let _ = world.app.mark_as_unread(owner, id).await;
+            }
+        }
+        Act::Give(of, to_ada) => {
+            if let Some(message) = one(of) {
+                let user = if *to_ada { "ada" } else { "" };
+                let mut edit = unchanged(message.conversation_id);
+                edit.user = Some(user.to_owned());
+                edit.title = Some(format!("chat of {user}"));
+                let _ = world.app.edit_conversation(owner, edit).await;
+            }
+        }
+        Act::Archive(of) => {
+            if let Some(message) = one(of) {
+                let mut edit = unchanged(message.conversation_id);
+                edit.status = Some(ConversationStatus::Archived);
+                let _ = world.app.edit_conversation(owner, edit).await;
+            }
+        }
+        Act::Drop(of) => {
+            if let Some(message) = one(of) {
+                let id = message.conversation_id;
+                let _ = world.app.delete_conversation(owner, id, None).await;
             }
         }
     }
 }
 
+/// What an instance says of an owner and of one of its users.
+async fn of_scopes(owner: &Owner, app: &App) -> Vec<String> {
+    let mut said = Vec::new();
+    for user in [None, Some("ada")] {
+        let stats = app.stats(owner, user, None).await.unwrap();
+        said.push(shown(&stats.value));
+        let filter = ConversationFilter {
+            user: user.map(str::to_owned),
+            ..ConversationFilter::default()
+        };
+        let unread = ConversationFilter {
+            unread_only: true,
+            ..filter.clone()
+        };
+        let theirs = ConversationFilter {
+            participant: Some("+16460000001".to_owned()),
+            ..filter.clone()
+        };
+        let ours = ConversationFilter {
+            participant: Some("+12125550000".to_owned()),
+            ..filter.clone()
+        };
+        for (filter, size) in [(filter, 0), (unread, 0), (theirs, 1), (ours, 2)] {
+            let page = PageRequest {
+                size,
+                token: String::new(),
+            };
+            let list = ListConversations {
+                filter,
+                page,
+                with_total: size < 2,
+            };
+            let page = app.list_conversations(owner, list, None).await.unwrap();
+            said.push(shown(&page.value));
+        }
+        for (query, size) in [("chat", 0), ("", 1), ("text", 2)] {
+            let search = SearchMessages {
+                query: query.to_owned(),
+                filter: SearchFilter {
+                    user: user.map(str::to_owned),
+                    ..SearchFilter::default()
+                },
+                page: PageRequest {
+                    size,
+                    token: String::new(),
+                },
+            };
+            let page = app.search_messages(owner, search, None).await.unwrap();
+            said.push(shown(&page.value));
+        }
+    }
+    said
+}
+
 /// All that an instance says of what was sent.
 async fn all(world: &World, app: &App, sent: &[Message]) -> Vec<String> {
     let owner = &world.owner;
-    let mut said = Vec::new();
+    let mut said = of_scopes(owner, app).await;
     let mut conversations: Vec<_> = sent.iter().map(|m| m.conversation_id).collect();
     conversations.sort();
     conversations.dedup();
@@ -112,7 +196,11 @@ async fn all(world: &World, app: &App, sent: &[Message]) -> Vec<String> {
         let of = app
             .conversation(owner, &ConversationRef::Id(id), None)
             .await;
-        said.push(shown(&of.unwrap().value));
+        let Ok(of) = of else {
+            // It has been deleted.
+            continue;
+        };
+        said.push(shown(&of.value));
         for size in [3, 50] {
             let request = ListMessages {
                 with_total: true,

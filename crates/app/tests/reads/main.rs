@@ -7,6 +7,7 @@
 )]
 
 mod alike;
+mod answers;
 mod away;
 #[path = "../delivery/support/db.rs"]
 #[expect(dead_code, reason = "other tests use the rest of it")]

@@ -5,8 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parlance_app::cache::{Answer, Encoders, Read, Source};
-use parlance_app::conversations::ConversationRef;
-use parlance_app::messages::{ListMessages, MessageRef, NewMessage, Place, SendMessage};
+use parlance_app::conversations::{
+    ConversationEdit, ConversationFilter, ConversationRef, ListConversations, Stats,
+};
+use parlance_app::messages::{
+    ListMessages, MessageRef, NewMessage, Place, SearchFilter, SearchMessages, SearchResult,
+    SendMessage,
+};
 use parlance_app::{App, Environment, Page, PageRequest, Settings};
 use parlance_cache::redis::{Node, Tier, Track};
 use parlance_cache::{Backend, Shared};
@@ -27,13 +32,16 @@ pub(crate) struct World {
     pub(crate) plain: Arc<App>,
     pub(crate) owner: Owner,
     pub(crate) db: Db,
-    _redis: Option<Redis>,
+    pub(crate) redis: Option<Redis>,
 }
 
 /// In tests the transport writes what Rust shows.
 const ENCODERS: Encoders = Encoders {
     message: |message| format!("{message:?}").into(),
     conversation: |conversation| format!("{conversation:?}").into(),
+    list: |page| format!("{page:?}").into(),
+    stats: |stats| format!("{stats:?}").into(),
+    search: |page| format!("{page:?}").into(),
 };
 
 /// An answer in either form as one text.
@@ -59,7 +67,7 @@ impl World {
             plain,
             owner: Owner::default(),
             db,
-            _redis: redis,
+            redis,
         }
     }
 
@@ -121,12 +129,74 @@ impl World {
         page.unwrap()
     }
 
+    /// The first page of all conversations, or of a user's.
+    pub(crate) async fn listed(&self, user: Option<&str>) -> Read<Answer<Page<Conversation>>> {
+        let list = ListConversations {
+            filter: ConversationFilter {
+                user: user.map(str::to_owned),
+                ..ConversationFilter::default()
+            },
+            with_total: true,
+            ..ListConversations::default()
+        };
+        let page = self.app.list_conversations(&self.owner, list, None).await;
+        page.unwrap()
+    }
+
+    /// How much there is, or a user has.
+    pub(crate) async fn counted(&self, user: Option<&str>) -> Read<Answer<Stats>> {
+        self.app.stats(&self.owner, user, None).await.unwrap()
+    }
+
+    /// The first page of all messages with these words, or of a user's.
+    pub(crate) async fn searched(
+        &self,
+        query: &str,
+        user: Option<&str>,
+    ) -> Read<Answer<Page<SearchResult>>> {
+        let search = SearchMessages {
+            query: query.to_owned(),
+            filter: SearchFilter {
+                user: user.map(str::to_owned),
+                ..SearchFilter::default()
+            },
+            ..SearchMessages::default()
+        };
+        let page = self.app.search_messages(&self.owner, search, None).await;
+        page.unwrap()
+    }
+
+    /// Changes a conversation.
+    pub(crate) async fn edit(
+        &self,
+        id: ConversationId,
+        change: impl FnOnce(&mut ConversationEdit),
+    ) {
+        let mut edit = unchanged(id);
+        change(&mut edit);
+        let edited = self.app.edit_conversation(&self.owner, edit).await;
+        edited.unwrap();
+    }
+
     /// Reads until no statement is needed any more; fills need not be awaited by whoever read.
     pub(crate) async fn warm<T>(&self, read: impl AsyncFn() -> Read<T>) -> Read<T> {
         eventually(SOON, async || {
             Some(read().await).filter(|read| read.source != Source::Database)
         })
         .await
+    }
+}
+
+/// An edit that is none yet.
+pub(crate) const fn unchanged(id: ConversationId) -> ConversationEdit {
+    ConversationEdit {
+        id,
+        etag: None,
+        user: None,
+        title: None,
+        status: None,
+        metadata: None,
+        external_id: None,
     }
 }
 

@@ -29,8 +29,11 @@ mod testing;
 
 use parlance_app::cache::Encoders;
 
-/// How messages and conversations are written for clients: as the app keeps them near.
+/// How answers are written for clients: as the app keeps them near.
 pub(crate) const ENCODERS: Encoders = Encoders {
     message: message::encode,
     conversation: conversation::encode,
+    list: conversation::encode_list,
+    stats: stats::encode,
+    search: message::encode_search,
 };

@@ -1,9 +1,11 @@
 //! Statistics.
 
+use bytes::Bytes;
 use parlance_app::Result;
 use parlance_app::conversations::Stats;
 use parlance_domain::{Channel, Direction, MessageStatus};
 use parlance_proto::v1;
+use prost::Message as _;
 
 use crate::convert::fields::{Found, set};
 use crate::convert::{enums, limits};
@@ -14,6 +16,11 @@ pub(crate) fn get(request: v1::GetStatsRequest) -> Result<Option<String>> {
     let v1::GetStatsRequest { user } = request;
     found.text("user", &user, limits::USER);
     found.finish(|| Some(set(user)))
+}
+
+/// What there is, as clients are told it.
+pub(crate) fn encode(stats: &Stats) -> Bytes {
+    to_proto(stats.clone()).encode_to_vec().into()
 }
 
 /// What there is.

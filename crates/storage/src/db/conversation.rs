@@ -189,6 +189,12 @@ impl Tx {
         row.map(Conversation::try_from).transpose()
     }
 
+    /// Whose a conversation is; nobody's if it is not there. It stays so for whoever has locked it or one of its messages.
+    pub async fn user_of(&mut self, id: ConversationId) -> StorageResult<String> {
+        let found = self.conversation(id).await?;
+        Ok(found.map(|found| found.user).unwrap_or_default())
+    }
+
     /// The conversation of a pair of addresses that is not closed, unlocked.
     pub async fn conversation_of_pair(
         &mut self,

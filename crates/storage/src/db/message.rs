@@ -238,7 +238,10 @@ impl Tx {
         let row = MessageRow::from(message);
         let deltas = Deltas::of_message(None, Some(message));
         on!(self.lease, |c, q| q::message::insert(c, &row, &deltas))?;
-        self.touch(Touch::MessageCreated(Box::new(message.clone())));
+        self.touch(Touch::MessageCreated(
+            Box::new(message.clone()),
+            conversation.user.clone(),
+        ));
         let event = self.event_of_message(EventType::MessageCreated, &row, &conversation.user);
         let found_by = self.index_row(message, &conversation.user, &conversation.title);
         on_backend!(self.lease, index_and_append(&found_by, &event))
@@ -265,7 +268,11 @@ impl Tx {
         ))? {
             return Ok(Guarded::Stale);
         }
-        self.touch(Touch::MessageChanged(changed.id, changed.conversation_id));
+        self.touch(Touch::MessageChanged(
+            changed.id,
+            changed.conversation_id,
+            user.to_owned(),
+        ));
         if found.body != changed.body
             && let Some(conversation) = self.conversation(changed.conversation_id).await?
         {
@@ -275,6 +282,18 @@ impl Tx {
         let event = self.event_of_message(kind, &row, user);
         on!(self.lease, |c, q| q::feed::append(c, &event))?;
         Ok(Guarded::Updated)
+    }
+
+    /// The same as [`Tx::retouch`] for a write that changed this message. Should its conversation be given to another user just
+    /// now, that write fences for both of them.
+    pub async fn retouch_message(&mut self, message: &Message) -> StorageResult<()> {
+        let user = self.user_of(message.conversation_id).await?;
+        self.retouch(Touch::MessageChanged(
+            message.id,
+            message.conversation_id,
+            user,
+        ));
+        Ok(())
     }
 
     /// Removes a message, its attachments, its job and the feed's copies, unless it is just being handed over.
@@ -291,7 +310,11 @@ impl Tx {
         ))? {
             return Ok(Guarded::Stale);
         }
-        self.touch(Touch::MessageDeleted(found.id, found.conversation_id));
+        self.touch(Touch::MessageDeleted(
+            found.id,
+            found.conversation_id,
+            user.to_owned(),
+        ));
         on!(self.lease, |c, q| q::feed::scrub_message(
             c,
             owner.as_str(),
@@ -313,10 +336,10 @@ impl Tx {
     /// Removes up to `limit` messages of a hidden conversation; how many went.
     pub async fn delete_some_messages(
         &mut self,
-        conversation: ConversationId,
+        hidden: &Conversation,
         limit: i64,
     ) -> StorageResult<usize> {
-        let (owner, id) = (self.owner.clone(), Id(conversation.uuid()));
+        let (owner, id) = (self.owner.clone(), Id(hidden.id.uuid()));
         let ids = on!(self.lease, |c, q| q::message::some_of(
             c,
             owner.as_str(),
@@ -329,7 +352,8 @@ impl Tx {
         for id in &ids {
             self.touch(Touch::MessageDeleted(
                 MessageId::from_uuid(id.0),
-                conversation,
+                hidden.id,
+                hidden.user.clone(),
             ));
         }
         on!(self.lease, |c, q| q::message::delete_all(

@@ -15,6 +15,7 @@ use crate::conn::{Database, Lease};
 use crate::error::StorageResult;
 use crate::fields::Id;
 use crate::rows::search::{Around, Asked, FoundRow, IndexRow, SearchPendingRow};
+use crate::touched::Touch;
 use crate::tx::Tx;
 
 /// Messages that one write indexes anew.
@@ -169,7 +170,14 @@ impl Tx {
             id
         ))?;
         match below {
-            Some(below) => self.index_below(conversation, below).await,
+            Some(below) => {
+                // Nothing is written that a client sees, but what a search finds is another.
+                self.touch(Touch::ConversationIndexed(
+                    conversation.id,
+                    conversation.user.clone(),
+                ));
+                self.index_below(conversation, below).await
+            }
             None => Ok(false),
         }
     }

@@ -277,7 +277,7 @@ on_both! {
         hide(&db.open, &owner, first.id).await.unwrap();
         assert_eq!(db.open.counters(&owner, None).await.unwrap(), [], "hidden is gone");
         let mut tx = db.open.begin(&owner, at(4)).await.unwrap();
-        while tx.delete_some_messages(first.id, 5).await.unwrap() > 0 {}
+        while tx.delete_some_messages(&first, 5).await.unwrap() > 0 {}
         assert_eq!(tx.remove_hidden_conversation(&first).await.unwrap(), Guarded::Updated);
         committed(tx).await;
         assert_eq!(db.open.counters(&owner, None).await.unwrap(), []);

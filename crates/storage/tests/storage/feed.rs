@@ -161,10 +161,10 @@ on_both! {
         assert_eq!(heard[0].touches(), [
             Touch::ConversationCreated(new.id, "ada".to_owned()),
             Touch::ConversationChanged(new.id, "ada".to_owned()),
-            Touch::MessageCreated(Box::new(first.clone())),
+            Touch::MessageCreated(Box::new(first.clone()), "ada".to_owned()),
             Touch::ConversationChanged(new.id, "eve".to_owned()),
-            Touch::MessageChanged(first.id, new.id),
-            Touch::MessageDeleted(first.id, new.id),
+            Touch::MessageChanged(first.id, new.id, "eve".to_owned()),
+            Touch::MessageDeleted(first.id, new.id, "eve".to_owned()),
             Touch::ConversationDeleted(new.id, "eve".to_owned()),
         ]);
     }

@@ -19,7 +19,7 @@ async fn hide(db: &Database, owner: &Owner, conversation: &Conversation) {
 async fn remove(db: &Database, conversation: &Conversation) {
     loop {
         let mut tx = db.begin(&conversation.owner, at(60)).await.unwrap();
-        let gone = tx.delete_some_messages(conversation.id, 2).await.unwrap();
+        let gone = tx.delete_some_messages(conversation, 2).await.unwrap();
         assert_eq!(tx.touched().touches().len(), gone);
         if gone == 0 {
             let done = tx.remove_hidden_conversation(conversation).await.unwrap();
@@ -83,7 +83,7 @@ on_both! {
             append(d, &owner, place.id).await.unwrap();
         }
         let mut tx = d.begin(&owner, at(0)).await.unwrap();
-        assert_eq!(tx.delete_some_messages(place.id, 9).await.unwrap(), 0);
+        assert_eq!(tx.delete_some_messages(&place, 9).await.unwrap(), 0);
         assert_eq!(tx.remove_hidden_conversation(&place).await.unwrap(), Guarded::Stale);
         committed(tx).await;
         assert_eq!(db.count("messages").await, 3);
@@ -91,9 +91,9 @@ on_both! {
         hide(d, &owner, &place).await;
         let sink = heard();
         let mut tx = d.begin(&owner, at(0)).await.unwrap();
-        assert_eq!(tx.delete_some_messages(place.id, 2).await.unwrap(), 2);
+        assert_eq!(tx.delete_some_messages(&place, 2).await.unwrap(), 2);
         tx.commit(&sink).await.unwrap();
-        let deleted = |touch: &Touch| matches!(touch, Touch::MessageDeleted(_, of) if *of == place.id);
+        let deleted = |touch: &Touch| matches!(touch, Touch::MessageDeleted(_, of, user) if *of == place.id && *user == place.user);
         assert_eq!(sink.all()[0].touches().iter().filter(|touch| deleted(touch)).count(), 2);
         assert_eq!(db.count("messages").await, 1);
     }

@@ -133,7 +133,7 @@ on_both! {
         assert_eq!(tx.hide_conversation(&named).await.unwrap(), Guarded::Stale);
         assert_eq!(tx.remove_hidden_conversation(&hidden).await.unwrap(), Guarded::Stale);
         assert_eq!(tx.delete_message(&new, "").await.unwrap(), Guarded::Stale);
-        assert_eq!(tx.delete_some_messages(hidden.id, 10).await.unwrap(), 0);
+        assert_eq!(tx.delete_some_messages(&hidden, 10).await.unwrap(), 0);
         assert_eq!(tx.delete_sender(from.id).await.unwrap(), Guarded::Stale);
         assert_eq!(tx.claim_upload(finished.id, new.id).await.unwrap(), Guarded::Stale);
         assert_eq!(tx.reschedule_delivery(new.id, at(1_000)).await.unwrap(), Guarded::Stale);

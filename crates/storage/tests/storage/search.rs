@@ -300,7 +300,7 @@ on_both! {
         committed(tx).await;
         assert_eq!(finds(&db, &owner, "car").await, [].into(), "it is being deleted");
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-        assert_eq!(tx.delete_some_messages(place.id, 9).await.unwrap(), 1);
+        assert_eq!(tx.delete_some_messages(&place, 9).await.unwrap(), 1);
         committed(tx).await;
         assert_eq!(db.count("message_search").await, 0);
     }

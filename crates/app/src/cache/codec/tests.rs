@@ -1,11 +1,17 @@
 //! What is kept comes back whole, and what is none of ours is none.
 
-use parlance_domain::Owner;
-use proptest::collection::vec;
+use parlance_domain::{Channel, Direction, MessageStatus, Owner};
+use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
+use proptest::sample;
+use proptest::test_runner::TestCaseResult;
 
 use super::super::json::tests::{a_conversation, a_message};
+use super::super::json::{Kept, Told};
 use super::*;
+use crate::conversations::Stats;
+use crate::messages::SearchResult;
+use crate::paging::{Page, Question};
 
 fn codec(id: ConversationId) -> MessagesCodec {
     MessagesCodec {
@@ -166,4 +172,141 @@ fn a_large_message_is_no_top() {
     let top = |most| top(Form::Text, Encoders::default(), &message, most);
     assert!(top(size).is_some());
     assert_eq!(top(size - 1), None);
+}
+
+fn a_list() -> impl Strategy<Value = Page<Conversation>> {
+    let page = (
+        vec(a_conversation(), 0..4),
+        any::<String>(),
+        any::<Option<i64>>(),
+    );
+    page.prop_map(|(items, next_page_token, total_size)| Page {
+        items,
+        next_page_token,
+        total_size,
+    })
+}
+
+fn some_stats() -> impl Strategy<Value = Stats> {
+    let kinds = (
+        sample::select(Channel::ALL),
+        sample::select(Direction::ALL),
+        sample::select(MessageStatus::ALL),
+    );
+    let by = btree_map(kinds, any::<i64>(), 0..5);
+    (any::<[i64; 5]>(), by).prop_map(|(numbers, messages_by)| Stats {
+        conversations: numbers[0],
+        active_conversations: numbers[1],
+        messages: numbers[2],
+        unread: numbers[3],
+        tokens_used: numbers[4],
+        messages_by,
+    })
+}
+
+fn a_search() -> impl Strategy<Value = Page<SearchResult>> {
+    let result = (a_message(), any::<String>(), 0.0..1e9_f64);
+    let result = result.prop_map(|(message, snippet, score)| SearchResult {
+        message,
+        snippet,
+        score,
+    });
+    (vec(result, 0..4), any::<String>()).prop_map(|(items, next_page_token)| Page {
+        items,
+        next_page_token,
+        total_size: None,
+    })
+}
+
+/// It comes back as the answer to its question alone, and cut off nowhere.
+fn check<T>(
+    answer: &T,
+    encode: fn(&T) -> Bytes,
+    question: u128,
+    cut: sample::Index,
+) -> TestCaseResult
+where
+    T: Told + Clone + PartialEq + std::fmt::Debug + Send + Sync + 'static,
+{
+    let codec = |question| AnswerCodec {
+        question: Question(question),
+        encode,
+    };
+    for user in [None, Some(String::new()), Some("ada \"ä\"".to_owned())] {
+        let kept = Kept {
+            owner: Owner::parse("acme").unwrap(),
+            user,
+            answer: answer.clone(),
+        };
+        let raw = codec(question).raw(&kept).stamped_in(7, "0a");
+        prop_assert_eq!(codec(question).owner(&kept), Some("acme"));
+        prop_assert_eq!(codec(question).held(&kept), Held::One(encode(answer)));
+        prop_assert_eq!(codec(question).parse(&raw), Some(kept));
+        prop_assert_eq!(codec(question ^ 1).parse(&raw), None);
+        let Raw::One(text) = raw else {
+            return Err(TestCaseError::fail("one is text in one"));
+        };
+        let part = text.slice(..cut.index(text.len()));
+        prop_assert_eq!(codec(question).parse(&Raw::One(part)), None);
+        prop_assert_eq!(codec(question).parse(&Raw::List(vec![text])), None);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_page_of_conversations_comes_back(page in a_list(), question: u128, cut: sample::Index) {
+        check(&page, Encoders::default().list, question, cut)?;
+    }
+
+    #[test]
+    fn statistics_come_back(stats in some_stats(), question: u128, cut: sample::Index) {
+        check(&stats, Encoders::default().stats, question, cut)?;
+    }
+
+    #[test]
+    fn a_page_of_results_comes_back(page in a_search(), question: u128, cut: sample::Index) {
+        check(&page, Encoders::default().search, question, cut)?;
+    }
+}
+
+#[test]
+fn statistics_read_as_everybody_reads_them() {
+    let stats = Stats {
+        messages: 3,
+        messages_by: [((Channel::Sms, Direction::Outbound, MessageStatus::Sent), 3)].into(),
+        ..Stats::default()
+    };
+    let codec = AnswerCodec {
+        question: Question(0xab),
+        encode: Encoders::default().stats,
+    };
+    let kept = |user: Option<&str>| Kept {
+        owner: Owner::parse("acme").unwrap(),
+        user: user.map(str::to_owned),
+        answer: stats.clone(),
+    };
+    let expected = r#"{"owner":"acme","user":"ada","question":"000000000000000000000000000000ab","answer":{"conversations":0,"active_conversations":0,"messages":3,"unread":0,"tokens_used":0,"messages_by":[{"message_type":"sms","direction":"outbound","status":"sent","count":3}]}}"#;
+    let text = |user| match codec.raw(&kept(user)) {
+        Raw::One(text) => String::from_utf8(text.to_vec()).unwrap(),
+        Raw::List(_) => panic!("one is text in one"),
+    };
+    assert_eq!(text(Some("ada")), expected);
+    assert_eq!(text(None), expected.replace("\"ada\"", "null"));
+    // What an older or a stranger's version would write is a miss.
+    for name in [
+        "owner",
+        "user",
+        "question",
+        "answer",
+        "messages_by",
+        "status",
+        "unread",
+    ] {
+        let other = expected.replace(&format!("\"{name}\""), "\"other\"");
+        assert_ne!(other, expected);
+        assert_eq!(codec.parse(&Raw::One(other.into())), None, "{name}");
+    }
 }

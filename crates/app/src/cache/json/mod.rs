@@ -4,6 +4,7 @@
 //! both directions: a new one breaks the build here. A text that lacks a field is none of ours (an older version wrote it, and
 //! what it did not know cannot be guessed); fields that we do not know are passed over, since a newer version writes them.
 
+mod answer;
 mod conversation;
 mod message;
 mod spelling;
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use parlance_domain::{Conversation, Message};
 use serde::Serialize;
 
+pub(crate) use answer::{Kept, Told, answer, parse_answer, told};
 use conversation::ConversationText;
 use message::MessageText;
 

@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::time;
+use crate::paging::Question;
 
 /// What is spelled as a word.
 pub(super) trait Spelled: Copy {
@@ -68,6 +69,17 @@ impl Spelled for Timestamp {
 
     fn read(word: &str) -> Option<Self> {
         time::read(word)
+    }
+}
+
+impl Spelled for Question {
+    fn spell(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+
+    fn read(word: &str) -> Option<Self> {
+        let number = u128::from_str_radix(word, 16).ok()?;
+        Some(Self(number)).filter(|question| Word(*question).to_string() == word)
     }
 }
 

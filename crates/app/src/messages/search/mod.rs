@@ -9,13 +9,18 @@ mod index;
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::time::Duration;
 
+use parlance_cache::Source;
 use parlance_domain::search::{Language, Score, Terms, query, score, snippet};
 use parlance_domain::{Message, MessageId, Owner};
-use parlance_storage::db::search::{Match, SearchFilter, SearchPlace, SearchStretch};
+use parlance_storage::Database;
+use parlance_storage::db::search::{Match, Matches, SearchFilter, SearchPlace, SearchStretch};
 
 use crate::App;
-use crate::cache::codec::page_size;
+use crate::cache::codec::{AnswerCodec, page_size};
+use crate::cache::keys::Scope;
+use crate::cache::read::{Answer, Read, Whose};
 use crate::error::{Error, Reason, Result};
 use crate::paging::{ListIdentity, MAX_BYTES, Page, PageRequest};
 use cursor::{Cursor, Window};
@@ -62,8 +67,9 @@ struct Found {
 }
 
 /// The search of one request.
-struct Search<'a> {
-    owner: &'a Owner,
+struct Search {
+    db: Database,
+    owner: Owner,
     words: Terms,
     language: Language,
     filter: SearchFilter,
@@ -71,29 +77,68 @@ struct Search<'a> {
 
 impl App {
     /// A page of the owner's messages that have all the words: the best first among the newest thousand that have them, then
-    /// the next thousand.
+    /// the next thousand. While the database is away the first page may be as old as `max_staleness`.
     pub async fn search_messages(
         &self,
         owner: &Owner,
         request: SearchMessages,
-    ) -> Result<Page<SearchResult>> {
-        let language = self.db.search_language();
-        let list = identity(owner, &request, language);
+        max_staleness: Option<Duration>,
+    ) -> Result<Read<Answer<Page<SearchResult>>>> {
+        let list = identity(owner, &request, self.db.search_language());
+        let limit = request.page.limit();
+        let cursor = request.page.place(&list)?;
+        let cursor = cursor.map(|bytes| Cursor::from_bytes(&bytes));
+        if cursor.is_some() {
+            let search = Search::new(&self.db, owner, &request);
+            let page = search.page(&list, cursor, limit).await?;
+            return Ok(Read::from(Source::Database, Answer::Value(page)));
+        }
+        // What makes the terms is part of the question: an index that is made anew for another language, or by a later version,
+        // touches nothing, and answers other questions. The limit is named by the key.
+        let edition = list.clone().with(self.db.search_edition().as_bytes());
+        let question = edition.question();
+        let user = request.filter.user.as_deref();
+        let key = Scope::of(owner, user).search(question, limit);
+        let codec = AnswerCodec {
+            question,
+            encode: self.settings.encoders.search,
+        };
+        let whose = Whose { owner, user };
+        let load = || {
+            let search = Search::new(&self.db, owner, &request);
+            move || async move { Ok(search.page(&list, None, limit).await?) }
+        };
+        self.find_answer((key, whose, max_staleness), codec, load)
+            .await
+    }
+}
+
+impl Search {
+    fn new(db: &Database, owner: &Owner, request: &SearchMessages) -> Self {
         let SearchMessages {
             query: text,
             filter,
-            page,
+            page: _,
         } = request;
-        let cursor = page.place(&list)?.map(|bytes| Cursor::from_bytes(&bytes));
-        let search = Search {
-            owner,
-            words: query(&text, language),
+        let language = db.search_language();
+        Self {
+            db: db.clone(),
+            owner: owner.clone(),
+            words: query(text, language),
             language,
-            filter,
-        };
-        let Found { taken, more } = self.find_matches(&search, cursor, page.limit()).await?;
+            filter: filter.clone(),
+        }
+    }
+
+    async fn page(
+        &self,
+        list: &ListIdentity,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<SearchResult>> {
+        let Found { taken, more } = self.find_matches(cursor, limit).await?;
         let places: Vec<Cursor> = taken.iter().map(Taken::cursor).collect();
-        let (items, shown) = self.read(&search, taken).await?;
+        let (items, shown) = self.read(taken).await?;
         let more = more || shown < places.len();
         let last = shown.checked_sub(1).and_then(|last| places.get(last));
         let last = last.filter(|_| more);
@@ -105,23 +150,18 @@ impl App {
     }
 
     /// Window after window until there are enough.
-    async fn find_matches(
-        &self,
-        search: &Search<'_>,
-        cursor: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Found> {
+    async fn find_matches(&self, cursor: Option<Cursor>, limit: usize) -> Result<Found> {
         let mut taken = Vec::with_capacity(limit);
         let mut beyond = None;
         if let Some(cursor) = cursor {
             let window = cursor.window;
             beyond = Some(window.last);
-            if search.words.is_empty() {
+            if self.words.is_empty() {
                 // Nothing was ranked, so nothing behind the place has been left out.
                 beyond = Some(cursor.place);
             } else {
-                let found = self.matches(search, window.stretch(WINDOW)).await?;
-                let ranked = rank(search, found.matches).await?;
+                let found = self.matches(window.stretch(WINDOW)).await?;
+                let ranked = rank(self, found.matches).await?;
                 let left = ranked
                     .into_iter()
                     .skip_while(|(score, found)| !is_after(&cursor, *score, found.place));
@@ -141,13 +181,13 @@ impl App {
                 from: None,
                 up_to: None,
                 enough: wanted,
-                limit: if search.words.is_empty() {
+                limit: if self.words.is_empty() {
                     wanted
                 } else {
                     WINDOW
                 },
             };
-            let found = self.matches(search, stretch).await?;
+            let found = self.matches(stretch).await?;
             let Some((first, last)) = found.ends else {
                 return Ok(Found { taken, more: false });
             };
@@ -157,7 +197,7 @@ impl App {
                 matches: found.matches.len(),
                 is_last: found.is_last,
             };
-            let ranked = rank(search, found.matches).await?;
+            let ranked = rank(self, found.matches).await?;
             if take(&mut taken, ranked.into_iter(), window, limit) {
                 return Ok(Found { taken, more: true });
             }
@@ -168,31 +208,24 @@ impl App {
         }
     }
 
-    async fn matches(
-        &self,
-        search: &Search<'_>,
-        stretch: SearchStretch,
-    ) -> Result<parlance_storage::db::search::Matches> {
-        let Search {
+    async fn matches(&self, stretch: SearchStretch) -> Result<Matches> {
+        let Self {
+            db,
             owner,
             words,
             language: _,
             filter,
-        } = search;
-        Ok(self.db.search(owner, words, filter, stretch).await?)
+        } = self;
+        Ok(db.search(owner, words, filter, stretch).await?)
     }
 
     /// The messages of a page, as far as they fit, and how many of the matches that is.
-    async fn read(
-        &self,
-        search: &Search<'_>,
-        taken: Vec<Taken>,
-    ) -> Result<(Vec<SearchResult>, usize)> {
+    async fn read(&self, taken: Vec<Taken>) -> Result<(Vec<SearchResult>, usize)> {
         let mut items = Vec::with_capacity(taken.len());
         let (mut bytes, mut shown) = (0, 0);
         for step in taken.chunks(STEP) {
             let ids: Vec<MessageId> = step.iter().map(|one| one.found.id).collect();
-            let found = self.db.messages(search.owner, &ids).await?;
+            let found = self.db.messages(&self.owner, &ids).await?;
             let mut found: HashMap<MessageId, Message> =
                 found.into_iter().map(|m| (m.id, m)).collect();
             for one in step {
@@ -203,15 +236,13 @@ impl App {
                 // It may have been deleted just now.
                 if let Some(message) = found.remove(&one.found.id) {
                     bytes += page_size(&message);
-                    items.push(search.result(message, one));
+                    items.push(self.result(message, one));
                 }
             }
         }
         Ok((items, shown))
     }
-}
 
-impl Search<'_> {
     fn result(&self, message: Message, taken: &Taken) -> SearchResult {
         let texts = [
             message.body.as_str(),
@@ -253,7 +284,7 @@ fn take(
 }
 
 /// The best first, of equals the newest. In a task of its own: a thousand texts take some milliseconds.
-async fn rank(search: &Search<'_>, matches: Vec<Match>) -> Result<Vec<(Score, Match)>> {
+async fn rank(search: &Search, matches: Vec<Match>) -> Result<Vec<(Score, Match)>> {
     if search.words.is_empty() {
         return Ok(matches.into_iter().map(|found| (0.0, found)).collect());
     }

@@ -59,6 +59,11 @@ pub(crate) fn encode(conversation: &Conversation) -> Bytes {
     to_proto(conversation.clone()).encode_to_vec().into()
 }
 
+/// A page of conversations as clients are told it.
+pub(crate) fn encode_list(page: &Page<Conversation>) -> Bytes {
+    list_to_proto(page.clone()).encode_to_vec().into()
+}
+
 /// A page of conversations.
 pub(crate) fn list_to_proto(page: Page<Conversation>) -> v1::ListConversationsResponse {
     let Page {

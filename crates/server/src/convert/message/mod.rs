@@ -15,7 +15,7 @@ mod upload;
 pub(crate) use journey::{cancel, preview, preview_to_proto, story, story_to_proto};
 pub(crate) use read::{attachment, batch, delete, get, list};
 pub(crate) use receive::receive;
-pub(crate) use search::{search, search_to_proto};
+pub(crate) use search::{encode_search, search, search_to_proto};
 pub(crate) use send::send;
 pub(crate) use show::{encode, encode_batch, encode_page, to_proto};
 pub(crate) use update::{report, update};

@@ -1,9 +1,11 @@
 //! `SearchMessages`.
 
+use bytes::Bytes;
 use parlance_app::messages::{SearchFilter, SearchMessages, SearchResult};
 use parlance_app::{Page, Result};
 use parlance_domain::ConversationId;
 use parlance_proto::v1;
+use prost::Message as _;
 
 use super::to_proto;
 use crate::convert::fields::{Found, set};
@@ -49,6 +51,11 @@ pub(crate) fn search(request: v1::SearchMessagesRequest) -> Result<SearchMessage
             page,
         })
     })
+}
+
+/// A page of results as clients are told it.
+pub(crate) fn encode_search(page: &Page<SearchResult>) -> Bytes {
+    search_to_proto(page.clone()).encode_to_vec().into()
 }
 
 /// A page of results.

@@ -5,14 +5,16 @@ use parlance_proto::v1;
 use tonic::{Request, Response};
 
 use crate::convert;
-use crate::services::who;
+use crate::services::cached;
 
 pub(super) async fn handle(
     app: &App,
     request: Request<v1::ListConversationsRequest>,
 ) -> Result<Response<v1::ListConversationsResponse>> {
-    let (owner, request) = who::split(request)?;
+    let (owner, max_staleness, request) = cached::split(request)?;
     let request = convert::conversation::list(request)?;
-    let page = app.list_conversations(&owner, request).await?;
-    Ok(Response::new(convert::conversation::list_to_proto(page)))
+    let page = app
+        .list_conversations(&owner, request, max_staleness)
+        .await?;
+    Ok(cached::reply(page, convert::conversation::list_to_proto))
 }

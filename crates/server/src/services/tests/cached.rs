@@ -172,6 +172,24 @@ async fn what_was_kept_is_what_tonic_writes() {
             )
             .await;
         }
+        for with_total in [false, true] {
+            let list = v1::ListConversationsRequest {
+                page_size: 2,
+                with_total,
+                ..Default::default()
+            };
+            let method = "ConversationService/ListConversations";
+            check(&service, method, headers, &list).await;
+        }
+        let stats = v1::GetStatsRequest::default();
+        check(&service, "ConversationService/GetStats", headers, &stats).await;
+        for query in ["text", "nothing", ""] {
+            let search = v1::SearchMessagesRequest {
+                query: query.to_owned(),
+                ..Default::default()
+            };
+            check(&service, "MessageService/SearchMessages", headers, &search).await;
+        }
     }
 }
 
