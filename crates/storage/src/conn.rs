@@ -70,6 +70,8 @@ pub struct Database {
 enum Pools {
     Pg {
         pool: Pool<PgManager>,
+        /// For whoever must not wait for the others.
+        apart: Pool<PgManager>,
         tls: MakeRustlsConnect,
     },
     Sqlite {
@@ -166,8 +168,9 @@ impl Database {
         let pools = match &settings.url {
             DatabaseUrl::Postgres(url) => {
                 let tls = tls(settings)?;
-                let pool = pg_pool(url, settings, &tls).await?;
-                Pools::Pg { pool, tls }
+                let pool = pg_pool(url, settings, settings.pool_size, &tls).await?;
+                let apart = pg_pool(url, settings, APART, &tls).await?;
+                Pools::Pg { pool, apart, tls }
             }
             DatabaseUrl::Sqlite(path) => {
                 let path = path.to_string_lossy().into_owned();
@@ -189,7 +192,25 @@ impl Database {
         self.feed_state().await.map(|_| ())
     }
 
-    /// How busy the connections are, all pools together.
+    /// The same database on connections apart: with all others in use, nobody waits for one of these. On SQLite there is one
+    /// writer, and so there are no others.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        let pools = match &self.pools {
+            Pools::Pg { apart, tls, .. } => Pools::Pg {
+                pool: apart.clone(),
+                apart: apart.clone(),
+                tls: tls.clone(),
+            },
+            Pools::Sqlite { .. } => self.pools.clone(),
+        };
+        Self {
+            pools,
+            search_language: self.search_language,
+        }
+    }
+
+    /// How busy the connections are, all pools together but for those apart.
     pub fn pool_status(&self) -> PoolStatus {
         let states = match &self.pools {
             Pools::Pg { pool, .. } => vec![pool.state()],
@@ -209,7 +230,7 @@ impl Database {
     /// A connection for one read.
     pub(crate) async fn reader(&self) -> StorageResult<Lease> {
         let conn = match &self.pools {
-            Pools::Pg { pool, tls } => Conn::Pg {
+            Pools::Pg { pool, tls, .. } => Conn::Pg {
                 conn: checked_out(pool).await?,
                 tls: tls.clone(),
             },
@@ -229,7 +250,7 @@ impl Database {
         loop {
             attempt += 1;
             let conn = match &self.pools {
-                Pools::Pg { pool, tls } => Conn::Pg {
+                Pools::Pg { pool, tls, .. } => Conn::Pg {
                     conn: checked_out(pool).await?,
                     tls: tls.clone(),
                 },
@@ -366,9 +387,13 @@ async fn clean_up_pg(
     }
 }
 
+/// How many connections are apart: one, and another while the one is being cleaned up.
+const APART: u32 = 2;
+
 async fn pg_pool(
     url: &str,
     settings: &Settings,
+    size: u32,
     tls: &MakeRustlsConnect,
 ) -> StorageResult<Pool<PgManager>> {
     let mut config = ManagerConfig::default();
@@ -389,7 +414,7 @@ async fn pg_pool(
     });
     config.recycling_method = RecyclingMethod::Fast;
     let manager = PgManager::new_with_config(url, config);
-    builder(settings, settings.pool_size)
+    builder(settings, size)
         .build(manager)
         .await
         .map_err(|e| StorageError::Unavailable(e.to_string()))

@@ -16,7 +16,10 @@ const FORGET: Duration = Duration::from_hours(1);
 
 /// What this instance and the others tell one another, in their database.
 pub(crate) struct DatabaseLedger {
+    /// For writers.
     database: Database,
+    /// For the keeper: a gate must not shut because requests have all the connections.
+    apart: Database,
     instance: Uuid,
     times: CacheTimes,
     /// Whether this instance serves from its own memory, and so under no epoch.
@@ -25,13 +28,14 @@ pub(crate) struct DatabaseLedger {
 
 impl DatabaseLedger {
     /// Of this instance: how long a drain is good for, and what clocks may differ by in that time.
-    pub(crate) const fn new(
+    pub(crate) fn new(
         database: Database,
         instance: Uuid,
         g: Duration,
         margin: Duration,
     ) -> Self {
         Self {
+            apart: database.apart(),
             database,
             instance,
             times: CacheTimes {
@@ -48,7 +52,7 @@ impl DatabaseLedger {
 impl Ledger for DatabaseLedger {
     async fn register(&self, memory: bool) -> Result<Registered, LedgerError> {
         let seen = self
-            .database
+            .apart
             .cache_register(self.instance, memory, self.times)
             .await
             .map_err(failed)?;
@@ -67,7 +71,7 @@ impl Ledger for DatabaseLedger {
     async fn renew(&self, answering: &RemoteId) -> Result<Renewal, LedgerError> {
         self.memory.store(false, Ordering::Relaxed);
         let renewal = self
-            .database
+            .apart
             .cache_renew(self.instance, answering, self.times)
             .await
             .map_err(failed)?;
@@ -83,7 +87,7 @@ impl Ledger for DatabaseLedger {
 
     async fn renew_memory(&self) -> Result<(), LedgerError> {
         self.memory.store(true, Ordering::Relaxed);
-        self.database
+        self.apart
             .cache_renew_memory(self.instance, self.times)
             .await
             .map_err(failed)
@@ -93,7 +97,7 @@ impl Ledger for DatabaseLedger {
         // An epoch that has ended says nothing of what is in our own memory.
         let retired_too = self.memory.load(Ordering::Relaxed);
         let rows = self
-            .database
+            .apart
             .cache_pending(retired_too, limit)
             .await
             .map_err(failed)?;
@@ -101,19 +105,19 @@ impl Ledger for DatabaseLedger {
     }
 
     async fn settle(&self, rows: &[i64], epoch: Option<i64>) -> Result<bool, LedgerError> {
-        self.database
+        self.apart
             .cache_settle(rows, epoch, self.times)
             .await
             .map_err(failed)
     }
 
     async fn retire(&self, epoch: i64) -> Result<(), LedgerError> {
-        let retired = self.database.cache_retire(epoch).await;
+        let retired = self.apart.cache_retire(epoch).await;
         retired.map(|_| ()).map_err(failed)
     }
 
     async fn close(&self, at_least: i64) -> Result<(), LedgerError> {
-        let closed = self.database.cache_close(at_least).await;
+        let closed = self.apart.cache_close(at_least).await;
         closed.map(|_| ()).map_err(failed)
     }
 

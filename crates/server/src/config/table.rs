@@ -55,7 +55,7 @@ pub const TABLE: &[Setting] = &[
         "DATABASE_POOL_SIZE",
         "16",
         "a whole number from 1 to 1000",
-        "most connections to the database; on SQLite the readers",
+        "most connections to the database besides two for the cache's gate; on SQLite the readers",
     ),
     setting(
         "DATABASE_CA",

@@ -8,7 +8,7 @@ use parlance_storage::{Database, PendingKeys};
 use parlance_testkit::eventually;
 use uuid::Uuid;
 
-use crate::support::{Db, Kind, SOON};
+use crate::support::{Db, Kind, SOON, at, owner};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// An epoch is in force at once.
@@ -416,4 +416,22 @@ async fn a_renewal_is_one_statement() {
         "{found:?}"
     );
     assert_eq!(found.len(), 1, "{found:?}");
+}
+
+/// Or a gate would shut because there is much to do, which is when it is needed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_keeper_waits_for_no_request() {
+    let db = Db::postgres().await;
+    let busy = db
+        .opened(|settings| {
+            settings.pool_size = 1;
+            settings.acquire_timeout = SECOND / 5;
+        })
+        .await;
+    let writing = busy.begin(&owner("acme"), at(0)).await.unwrap();
+    busy.cache_register(A, false, AT_ONCE).await.unwrap_err();
+    let apart = busy.apart();
+    assert!(apart.cache_register(A, false, AT_ONCE).await.unwrap().free);
+    recorded(&apart, "one").await;
+    drop(writing);
 }
