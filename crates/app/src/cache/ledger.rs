@@ -28,12 +28,7 @@ pub(crate) struct DatabaseLedger {
 
 impl DatabaseLedger {
     /// Of this instance: how long a drain is good for, and what clocks may differ by in that time.
-    pub(crate) fn new(
-        database: Database,
-        instance: Uuid,
-        g: Duration,
-        margin: Duration,
-    ) -> Self {
+    pub(crate) fn new(database: Database, instance: Uuid, g: Duration, margin: Duration) -> Self {
         Self {
             apart: database.apart(),
             database,
