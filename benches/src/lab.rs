@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use parlance_testkit::{Parlance, Postgres, PostgresConfig};
+use parlance_testkit::{Builder, Parlance, Postgres, PostgresConfig};
 
 use crate::bare::one_thread;
 use crate::child::Server;
@@ -43,7 +43,7 @@ impl Lab {
             Some(given) => Some(given.canonicalize().unwrap_or_else(|e| {
                 panic!("there is no {}: {e}", given.display());
             })),
-            None => Some(build()),
+            None => Some(build("parlance-cli", "parlance")),
         };
         if cfg!(debug_assertions) {
             eprintln!("this is a debug build: its numbers say nothing");
@@ -89,10 +89,22 @@ impl Lab {
 
     /// Starts the service on a database that is ready.
     pub(crate) fn serve(&self, binary: &Path, url: &str, env: &[(&str, &str)]) -> Parlance {
+        self.serve_as(binary, url, env, None)
+    }
+
+    /// Starts the service, or a program that serves under another protocol.
+    pub(crate) fn serve_as(
+        &self,
+        binary: &Path,
+        url: &str,
+        env: &[(&str, &str)],
+        protocol: Option<&str>,
+    ) -> Parlance {
         let builder = Parlance::builder()
             .binary(binary)
             .database_url(url)
             .env("RUST_LOG", "warn");
+        let builder = protocol.into_iter().fold(builder, Builder::arg);
         let builder = env
             .iter()
             .fold(builder, |builder, (name, value)| builder.env(*name, *value));
@@ -134,8 +146,8 @@ impl Target {
     }
 }
 
-/// Has cargo build the service in the profile of this program, whose directory has its name.
-fn build() -> PathBuf {
+/// Has cargo build a program in the profile of this one, whose directory has its name.
+pub(crate) fn build(package: &str, program: &str) -> PathBuf {
     let exe = std::env::current_exe().expect("the path of this program");
     let dir = exe.parent().expect("a program lies in a directory");
     let name = dir.file_name().unwrap_or_default().to_string_lossy();
@@ -154,7 +166,9 @@ fn build() -> PathBuf {
             "build",
             "--locked",
             "--package",
-            "parlance-cli",
+            package,
+            "--bin",
+            program,
             "--profile",
             profile,
         ])
@@ -165,7 +179,7 @@ fn build() -> PathBuf {
     let built = status.is_ok_and(|status| status.success());
     assert!(
         built,
-        "the service was not built; --baselines measures without it"
+        "{program} was not built; --baselines measures without it"
     );
-    dir.join("parlance")
+    dir.join(program)
 }

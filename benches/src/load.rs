@@ -238,7 +238,7 @@ async fn streams(
     seen
 }
 
-async fn connect(url: &str) -> Channel {
+pub(crate) async fn connect(url: &str) -> Channel {
     let endpoint = Endpoint::from_shared(url.to_owned()).expect("the server's URL is one");
     // Wide enough for a page of messages on every stream; else the windows would be what is measured.
     let endpoint = endpoint

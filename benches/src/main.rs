@@ -19,6 +19,7 @@ mod find;
 mod lab;
 mod load;
 mod message;
+mod open;
 mod options;
 mod pgbench;
 mod probe;
@@ -51,6 +52,9 @@ enum Part {
     /// Generates load
     #[command(hide = true)]
     Load(load::Args),
+    /// Begins calls when they are due
+    #[command(hide = true)]
+    Open(open::Args),
     /// Serves one fixed message
     #[command(hide = true)]
     Bare(bare::Args),
@@ -75,6 +79,7 @@ fn main() {
     let cli = Cli::parse_from(std::env::args_os().chain(more));
     match cli.part {
         Some(Part::Load(args)) => load::run(&args),
+        Some(Part::Open(args)) => open::run(&args),
         Some(Part::Bare(args)) => bare::run(&args),
         Some(Part::BarePg(args)) => bare_pg::run(&args),
         Some(Part::BareRedis(args)) => bare_redis::run(&args),
@@ -91,6 +96,9 @@ fn measure(options: Options) {
         let sections = match row {
             Row::Reads => rows::reads::measure(&lab),
             Row::Hits => rows::hits::measure(&lab),
+            Row::Price => rows::price::measure(&lab),
+            Row::Open => rows::open::measure(&lab),
+            Row::Memory => rows::memory::measure(&lab),
             Row::Sends => rows::sends::measure(&lab),
             Row::Size => rows::size::measure(&lab),
             Row::Stats => rows::stats::measure(&lab),

@@ -15,6 +15,12 @@ pub(crate) enum Row {
     Reads,
     /// `GetMessage` as a hit of each tier
     Hits,
+    /// What coherence costs a write
+    Price,
+    /// 10,000 calls a second, and Redis goes
+    Open,
+    /// What a cached message takes
+    Memory,
     /// `SendMessage` against pgbench
     Sends,
     /// Many messages against few

@@ -3,20 +3,28 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use parlance_proto::v1;
 use prost::Message as _;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
-use tonic::transport::Endpoint;
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 
 use crate::message;
 use crate::raw::Raw;
 
+/// Calls under way at a time, where all messages are asked for.
+const AT_ONCE: usize = 64;
+
 /// Asks for one message over a connection of its own.
 pub(crate) async fn get(url: &str, n: u64) -> Result<Response<Bytes>, Status> {
     let endpoint = Endpoint::from_shared(url.to_owned()).expect("the server's URL is one");
     let channel = endpoint.connect().await.expect("who says a port listens");
+    get_over(channel, n).await
+}
+
+async fn get_over(channel: Channel, n: u64) -> Result<Response<Bytes>, Status> {
     let mut grpc = Grpc::new(channel);
     grpc.ready().await.expect("a connection takes a call");
     let request = v1::GetMessageRequest {
@@ -45,4 +53,20 @@ pub(crate) async fn answers_from(url: &str, tier: &str) -> bool {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     false
+}
+
+/// Asks for each message once.
+pub(crate) async fn get_all(url: &str, messages: u64) {
+    let channel = crate::load::connect(url).await;
+    let ask = |n: u64| {
+        let channel = channel.clone();
+        async move {
+            get_over(channel, n).await.expect("each message is there");
+        }
+    };
+    futures_util::stream::iter(0..messages)
+        .map(ask)
+        .buffer_unordered(AT_ONCE)
+        .collect::<()>()
+        .await;
 }

@@ -2,6 +2,9 @@
 
 pub(crate) mod deliveries;
 pub(crate) mod hits;
+pub(crate) mod memory;
+pub(crate) mod open;
+pub(crate) mod price;
 pub(crate) mod reads;
 pub(crate) mod search;
 pub(crate) mod sends;

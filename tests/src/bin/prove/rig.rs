@@ -33,6 +33,7 @@ impl Protocol {
         match self {
             Self::Rival(Rival::CacheAside) => "cache aside, delete",
             Self::Rival(Rival::Rockscache) => "lease, delete",
+            Self::Rival(Rival::Delete) => "one delete",
             Self::Ours => "fence, release (ours)",
         }
     }

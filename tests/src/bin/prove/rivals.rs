@@ -13,6 +13,7 @@ use parlance_cache::{
 };
 use parlance_server::config::Settings;
 use parlance_server::{drain, wiring};
+use redis::aio::MultiplexedConnection;
 use tokio::time::Instant;
 
 /// Another protocol.
@@ -22,23 +23,25 @@ pub(crate) enum Rival {
     CacheAside,
     /// What was read is set only under a lease, which a write takes away with the value after its commit; as in rockscache.
     Rockscache,
+    /// The same as the first by one plain `DEL` of all keys, which copies in a process do not hear of: what coherence costs is
+    /// measured against it, with values in Redis alone.
+    Delete,
 }
 
 impl Rival {
-    #[cfg(test)]
-    pub(crate) const ALL: [Self; 2] = [Self::CacheAside, Self::Rockscache];
+    pub(crate) const ALL: [Self; 3] = [Self::CacheAside, Self::Rockscache, Self::Delete];
 
     /// Its word on the command line.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::CacheAside => "cache-aside",
             Self::Rockscache => "rockscache",
+            Self::Delete => "delete",
         }
     }
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let both = [Self::CacheAside, Self::Rockscache];
-        both.into_iter().find(|rival| rival.as_str() == text)
+        Self::ALL.into_iter().find(|rival| rival.as_str() == text)
     }
 }
 
@@ -53,6 +56,8 @@ struct Tier {
     rival: Rival,
     /// The one that answered last.
     answering: RwLock<RemoteId>,
+    /// Of [`Rival::Delete`], which has no scripts.
+    plain: Option<MultiplexedConnection>,
 }
 
 impl Tier {
@@ -121,7 +126,7 @@ impl Remote for Tier {
         spoiled: Option<&Raw>,
     ) -> Result<Acquired, Fault> {
         match self.rival {
-            Rival::CacheAside => Ok(Acquired::Granted),
+            Rival::CacheAside | Rival::Delete => Ok(Acquired::Granted),
             Rival::Rockscache => {
                 wherever!(self, epoch => self.inner.acquire(key, epoch, token, spoiled))
             }
@@ -137,12 +142,12 @@ impl Remote for Tier {
         ttl: Duration,
     ) -> Result<bool, Fault> {
         match (self.rival, value) {
-            (Rival::CacheAside, Raw::One(_)) => {
+            (Rival::CacheAside | Rival::Delete, Raw::One(_)) => {
                 wherever!(self, epoch => self.inner.put(key, epoch, value, ttl))?;
                 Ok(true)
             }
             // A list cannot be put: it is not kept.
-            (Rival::CacheAside, Raw::List(_)) => Ok(false),
+            (Rival::CacheAside | Rival::Delete, Raw::List(_)) => Ok(false),
             (Rival::Rockscache, _) => {
                 wherever!(self, epoch => self.inner.fill(key, epoch, token, value, ttl))
             }
@@ -177,7 +182,17 @@ impl Remote for Tier {
         epoch: &Epoch,
         token: Token,
     ) -> Result<(), Fault> {
-        let _ = wherever!(self, epoch => self.inner.release(keys, epoch, token));
+        if let Some(plain) = &self.plain {
+            let mut del = redis::cmd("DEL");
+            del.arg(
+                keys.iter()
+                    .map(|(key, _)| key.to_string())
+                    .collect::<Vec<_>>(),
+            );
+            let _ = del.exec_async(&mut plain.clone()).await;
+        } else {
+            let _ = wherever!(self, epoch => self.inner.release(keys, epoch, token));
+        }
         Ok(())
     }
 
@@ -208,15 +223,31 @@ impl Tracking for Ear {
     }
 }
 
-fn decorate(Shared { remote, tracking }: Shared, rival: Rival) -> Shared {
+fn decorate(
+    Shared { remote, tracking }: Shared,
+    rival: Rival,
+    plain: Option<MultiplexedConnection>,
+) -> Shared {
     Shared {
         remote: Arc::new(Tier {
             inner: remote,
             rival,
             answering: RwLock::new(any()),
+            plain,
         }),
         tracking: tracking.map(|tracking| Arc::new(Ear(tracking)) as Arc<dyn Tracking>),
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a connection beside those of the settings"
+)]
+async fn connect() -> MultiplexedConnection {
+    let url = std::env::var("REDIS_URL").expect("a Redis");
+    let client = redis::Client::open(url).expect("the URL of a Redis");
+    let connection = client.get_multiplexed_async_connection().await;
+    connection.expect("a Redis that answers")
 }
 
 /// The service under another protocol, until it is told to end.
@@ -231,7 +262,11 @@ pub(crate) async fn serve(rival: Rival) {
     let settings = Settings::load(std::env::vars_os().filter_map(text), None);
     let settings = settings.expect("settings of a test");
     let signals = drain::signals().expect("signals");
-    let running = wiring::start_with(&settings, |shared| decorate(shared, rival))
+    let plain = match rival {
+        Rival::Delete => Some(connect().await),
+        Rival::CacheAside | Rival::Rockscache => None,
+    };
+    let running = wiring::start_with(&settings, |shared| decorate(shared, rival, plain))
         .await
         .expect("the service starts");
     println!(r#"{{"grpc":"{}","http":"{}"}}"#, running.grpc, running.http);
