@@ -1,5 +1,6 @@
 //! `CacheService`: what is told of the cache, and what it can be made to do, in each of its forms.
 
+mod answers;
 mod audit;
 mod forms;
 mod making_go;
