@@ -40,6 +40,8 @@ enum Guard {
     Epoch,
     /// Whose a value is, is not looked at.
     Owner,
+    /// A write ends no generation.
+    Generation,
 }
 
 impl Guard {
@@ -55,6 +57,7 @@ impl Guard {
             "lost" => Self::Lost,
             "epoch" => Self::Epoch,
             "owner" => Self::Owner,
+            "generation" => Self::Generation,
             _ => return None,
         })
     }
@@ -122,12 +125,17 @@ impl Weak {
             let is_absent = self.without == Guard::Absent
                 && key.kind() != Kind::Generation
                 && self.inner.get(*key, epoch).await?.is_none();
-            if !is_absent {
+            if !is_absent && self.writes(*key) {
                 lock(&self.fenced).insert((*key, token));
                 there.push((*key, *fence));
             }
         }
         Ok(there)
+    }
+
+    /// Whether a write does anything to this key.
+    fn writes(&self, key: Key) -> bool {
+        self.without != Guard::Generation || key.kind() != Kind::Generation
     }
 
     fn passed(&self, done: Result<(), Fault>) -> Result<(), Fault> {
@@ -250,7 +258,8 @@ impl Remote for Weak {
         let was_fenced = |(key, _): &&(Key, Release)| {
             lock(&self.fenced).remove(&(*key, token)) || self.without != Guard::Absent
         };
-        let keys: Vec<(Key, Release)> = keys.iter().filter(was_fenced).cloned().collect();
+        let keys = keys.iter().filter(|(key, _)| self.writes(*key));
+        let keys: Vec<(Key, Release)> = keys.filter(was_fenced).cloned().collect();
         self.passed(self.inner.release(&keys, epoch, token).await)
     }
 

@@ -16,4 +16,5 @@ mod metrics;
 mod outcome;
 mod proof;
 mod rows;
+mod scoped;
 mod torture;
