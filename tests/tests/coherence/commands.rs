@@ -12,7 +12,20 @@ pub(crate) async fn tell(redis: SocketAddr, arguments: &[&str]) -> String {
 
 /// The value under a key, if there is one.
 pub(crate) async fn get(redis: SocketAddr, key: &str) -> Option<String> {
-    let (line, mut rest) = asked(redis, &["GET", key]).await;
+    text(redis, &["GET", key]).await
+}
+
+/// How many keys it has thrown out.
+pub(crate) async fn evicted(redis: SocketAddr) -> u64 {
+    let stats = text(redis, &["INFO", "stats"]).await.unwrap_or_default();
+    let count = stats
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("evicted_keys:")?.parse().ok());
+    count.expect("a Redis that counts")
+}
+
+async fn text(redis: SocketAddr, command: &[&str]) -> Option<String> {
+    let (line, mut rest) = asked(redis, command).await;
     let length = line.strip_prefix('$')?.parse().ok()?;
     let mut value = vec![0; length];
     let read = rest.read_exact(&mut value).await;

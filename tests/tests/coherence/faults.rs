@@ -162,6 +162,18 @@ pub(crate) async fn kick(cluster: &Cluster, load: &Load) {
     tell(address(&cluster.redis), &kill).await;
 }
 
+/// Row 12 so slowly that something can be missed: the connections that hear of writes are killed, and stay away for a moment.
+pub(crate) async fn kick_ears(cluster: &Cluster, load: &Load) {
+    for proxy in &cluster.proxies {
+        proxy.cut_marked();
+    }
+    load.answers(0, 30, 6).await;
+    for proxy in &cluster.proxies {
+        proxy.heal();
+    }
+    load.is_warm().await;
+}
+
 /// Row 9: Redis is killed and comes back empty, comes back with what it held some time ago, and stands still.
 pub(crate) async fn lose_redis(cluster: &Cluster, load: &Load) {
     let redis = &cluster.redis;

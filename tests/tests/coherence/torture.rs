@@ -5,7 +5,8 @@ use parlance_tests::{Caller, make};
 use tonic::Code;
 
 use crate::agreement::all_agree;
-use crate::cluster::{Cluster, turn};
+use crate::cluster::{Cluster, address, turn};
+use crate::commands::evicted;
 use crate::faults::{
     cramped, flush, hear_nothing, kick, kill_all, kill_one, lose_replies, pause_readers, poison,
     promote, rounds, rounds_for, short_lived, some,
@@ -107,11 +108,14 @@ async fn redis_has_no_room() {
     for policy in POLICIES {
         let cluster = Cluster::start_over(cramped(policy), short_lived).await;
         let name = format!("rows 8 and 12: {policy}");
-        let outcome = run(&cluster, &name, async |load: &Load| {
+        let running = run(&cluster, &name, async |load: &Load| {
             let each = torture_time() / u32::try_from(POLICIES.len()).unwrap_or(1);
             rounds_for(each, async |_| kick(&cluster, load).await).await;
         });
-        outcome.await.assert_unnoticed();
+        running.await.assert_unnoticed();
+        let evicted = evicted(address(&cluster.redis)).await;
+        tell(format!("{name}: {evicted} keys thrown out"));
+        assert!(evicted > 0 || policy == "noeviction");
     }
 }
 
