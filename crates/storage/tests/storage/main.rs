@@ -20,6 +20,7 @@ mod feed_prune;
 mod fence;
 mod guards;
 mod hidden;
+mod imports;
 mod inconsistent;
 mod keys;
 mod migrations;
