@@ -9,6 +9,7 @@ use parlance_server::wiring::StartError;
 use tonic::Status;
 
 use crate::client::refusal;
+use crate::sessions::Place;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -17,6 +18,20 @@ pub(crate) enum Failure {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error("{}: cannot be written: {source}", path.display())]
+    Unwritable {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error(
+        "{place}: {why}\nnothing after it was imported; correct it, or go on without it by --on-error skip"
+    )]
+    Stopped { place: Place, why: String },
+    #[error(
+        "{}\nwhat was imported until then stays; the same command once more brings the rest",
+        refusal::text(.0)
+    )]
+    BrokenOff(Box<Status>),
     #[error(transparent)]
     Configuration(#[from] Wrong),
     #[error(transparent)]
@@ -53,7 +68,10 @@ impl Failure {
     pub(crate) fn code(&self) -> ExitCode {
         match self {
             Self::Unreadable { .. } | Self::Configuration(_) => ExitCode::from(2),
-            Self::Telemetry(_)
+            Self::Unwritable { .. }
+            | Self::Stopped { .. }
+            | Self::BrokenOff(_)
+            | Self::Telemetry(_)
             | Self::Start(_)
             | Self::System(_)
             | Self::NoService { .. }

@@ -14,6 +14,7 @@ mod failure;
 mod migrate;
 mod output;
 mod serve;
+mod sessions;
 mod show;
 
 use std::process::ExitCode;
@@ -62,6 +63,9 @@ fn run(command: Command, output: &mut Output) -> Result<ExitCode, Failure> {
         Command::Search(search) => client::search(&search, output),
         Command::Stats(stats) => client::stats(&stats, output),
         Command::Watch(watch) => client::watch(&watch, output),
+        Command::Import(import) => client::import(&import, output),
+        Command::Export(export) => client::export(&export, output),
+        Command::Seed(seed) => client::seed(&seed, output),
         Command::Demo(demo) => client::demo(&demo, output),
     }
 }

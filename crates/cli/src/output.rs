@@ -9,6 +9,7 @@ pub(crate) struct Output {
     out: Box<dyn Write>,
     err: Box<dyn Write>,
     colours: bool,
+    watched: bool,
     closed: bool,
 }
 
@@ -20,6 +21,7 @@ impl Output {
             out: Box::new(io::stdout()),
             err: Box::new(io::stderr()),
             colours: wanted && io::stdout().is_terminal(),
+            watched: io::stderr().is_terminal(),
             closed: false,
         }
     }
@@ -43,6 +45,16 @@ impl Output {
     /// Beside the lines, for people only.
     pub(crate) fn note(&mut self, line: &str) {
         let _ = writeln!(self.err, "parlance: {line}");
+    }
+
+    /// Whether somebody sees what is overwritten.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watched
+    }
+
+    /// In the place of what was written so before, and without an end.
+    pub(crate) fn overwrite(&mut self, line: &str) {
+        let _ = write!(self.err, "\r\x1b[2K{line}").and_then(|()| self.err.flush());
     }
 
     pub(crate) fn warning(&mut self, line: &str) {

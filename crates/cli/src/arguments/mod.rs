@@ -1,6 +1,7 @@
 //! What may be typed.
 
 mod client;
+mod transfer;
 mod values;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use client::{Caller, Demo, Get, List, Reply, Search, Send, Stats, Watch};
+pub(crate) use transfer::{Export, Import, OnError, Seed};
 
 /// A messaging service: SMS, MMS, email and chat behind one gRPC interface.
 #[derive(Debug, Parser)]
@@ -57,6 +59,9 @@ pub(crate) enum Command {
     Search(Search),
     Stats(Stats),
     Watch(Watch),
+    Import(Import),
+    Export(Export),
+    Seed(Seed),
     Demo(Demo),
 }
 
@@ -103,6 +108,10 @@ mod tests {
             "parlance list 7 --limit 3",
             "parlance search",
             "parlance search two words --channel mms --status failed --direction inbound",
+            "parlance import sessions.json --owner acme --on-error skip",
+            "parlance import - --format lines",
+            "parlance export --user ana -o all.jsonl",
+            "parlance seed --messages 1000 --seed 7",
             "parlance search --after 2026-01-31T09:00:00Z -- --a-dash",
         ] {
             assert!(parsed(right), "{right}");
@@ -117,6 +126,8 @@ mod tests {
             "parlance list 7 --unread",
             "parlance list --limit 0",
             "parlance search --status archived",
+            "parlance import",
+            "parlance seed --messages 0",
         ] {
             assert!(!parsed(wrong), "{wrong}");
         }

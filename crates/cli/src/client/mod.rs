@@ -2,13 +2,18 @@
 //!
 //! To add one: its arguments, a module with `run`, and its line here.
 
+mod bring;
 mod demo;
+mod export;
 mod follow;
 mod get;
+mod import;
 mod list;
+mod progress;
 pub(crate) mod refusal;
 mod reply;
 mod search;
+mod seed;
 mod send;
 mod service;
 mod stats;
@@ -16,7 +21,9 @@ mod watch;
 
 use std::process::ExitCode;
 
-use crate::arguments::{Caller, Demo, Get, List, Reply, Search, Send, Stats, Watch};
+use crate::arguments::{
+    Caller, Demo, Export, Get, Import, List, Reply, Search, Seed, Send, Stats, Watch,
+};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::show::Screen;
@@ -67,6 +74,24 @@ pub(crate) fn watch(arguments: &Watch, output: &mut Output) -> Result<ExitCode, 
 pub(crate) fn demo(arguments: &Demo, output: &mut Output) -> Result<ExitCode, Failure> {
     ask(&arguments.caller, output, async |service, screen| {
         demo::run(arguments, service, screen).await
+    })
+}
+
+pub(crate) fn import(arguments: &Import, output: &mut Output) -> Result<ExitCode, Failure> {
+    ask(&arguments.caller, output, async |service, screen| {
+        import::run(arguments, service, screen).await
+    })
+}
+
+pub(crate) fn export(arguments: &Export, output: &mut Output) -> Result<ExitCode, Failure> {
+    ask(&arguments.caller, output, async |service, screen| {
+        export::run(arguments, service, screen).await
+    })
+}
+
+pub(crate) fn seed(arguments: &Seed, output: &mut Output) -> Result<ExitCode, Failure> {
+    ask(&arguments.caller, output, async |service, screen| {
+        seed::run(arguments, service, screen).await
     })
 }
 

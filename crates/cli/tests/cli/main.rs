@@ -13,4 +13,5 @@ mod refusing;
 mod searching;
 mod sending;
 mod serving;
+mod transferring;
 mod watching;

@@ -1,0 +1,40 @@
+//! Numbers that look random and follow from two others.
+
+/// `SplitMix64`.
+#[derive(Debug, Clone)]
+pub(super) struct Dice(u64);
+
+impl Dice {
+    pub(super) fn new(seed: u64, stream: u64) -> Self {
+        let mut dice = Self(seed);
+        let first = dice.next();
+        Self(first ^ stream.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    pub(super) const fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// From the first on and below the end.
+    pub(super) fn within(&mut self, range: std::ops::Range<i64>) -> i64 {
+        let width = range.end.saturating_sub(range.start).max(1);
+        let width = u64::try_from(width).unwrap_or(1);
+        let step = i64::try_from(self.next() % width).unwrap_or_default();
+        range.start.saturating_add(step)
+    }
+
+    /// So many times of a hundred.
+    pub(super) fn percent(&mut self, share: i64) -> bool {
+        self.within(0..100) < share
+    }
+
+    pub(super) fn pick<'a, T: ?Sized>(&mut self, of: &[&'a T], none: &'a T) -> &'a T {
+        let length = i64::try_from(of.len()).unwrap_or(i64::MAX);
+        let at = usize::try_from(self.within(0..length)).unwrap_or_default();
+        of.get(at).copied().unwrap_or(none)
+    }
+}

@@ -1,0 +1,280 @@
+//! From a session to what the contract calls a conversation and its messages.
+
+use parlance_proto::v1;
+use prost::Message as _;
+use serde_json::value::RawValue;
+
+use super::form::{Fault, File, Said, Session};
+use super::{Old, object};
+
+/// What fits a request together with its conversation.
+const LARGEST: usize = 3 * 1_024 * 1_024;
+
+/// Reads the text of a session; of a name, where it stands under one.
+pub(super) fn old(name: Option<&str>, text: &RawValue) -> Result<Old, String> {
+    let text = text.get();
+    let session = if name.is_some() && text.starts_with('[') {
+        Session {
+            messages: Some(parsed(text)?),
+            ..Session::default()
+        }
+    } else if text.starts_with('{') {
+        parsed(text)?
+    } else {
+        return Err("not a JSON object".to_owned());
+    };
+    conversation(name, session)
+}
+
+fn parsed<'de, T: serde::Deserialize<'de>>(text: &'de str) -> Result<T, String> {
+    let mut text = serde_json::Deserializer::from_str(text);
+    serde_path_to_error::deserialize(&mut text).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner().to_string();
+        // Where in the line it stands says nothing to people; the name of the field does.
+        let inner = inner.split(" at line ").next().unwrap_or_default();
+        if path == "." {
+            inner.to_owned()
+        } else {
+            format!("{path}: {inner}")
+        }
+    })
+}
+
+fn conversation(name: Option<&str>, session: Session) -> Result<Old, String> {
+    let Session {
+        name: own_name,
+        id,
+        user,
+        title,
+        channel,
+        participant_from,
+        participant_to,
+        status,
+        created_at,
+        context,
+        messages,
+    } = session;
+    let external_id = name.map(str::to_owned).or(own_name).or(id);
+    let external_id = external_id
+        .filter(|id| !id.is_empty())
+        .ok_or("session_id: required")?;
+    let messages = messages.ok_or("messages: required")?;
+    let channel = channel.as_deref().unwrap_or("chat");
+    let status = status.as_deref().unwrap_or("active");
+    let conversation = v1::Conversation {
+        external_id,
+        user: user.unwrap_or_default(),
+        title: title.unwrap_or_default(),
+        channel: known("channel", "CHANNEL_", channel, v1::Channel::from_str_name)?.into(),
+        participant_from: participant_from.unwrap_or_default(),
+        participant_to: participant_to.unwrap_or_default(),
+        status: known(
+            "status",
+            "CONVERSATION_STATUS_",
+            status,
+            v1::ConversationStatus::from_str_name,
+        )?
+        .into(),
+        created_at: created_at.map(|at| at.0),
+        metadata: context.map(object::to_contract),
+        ..v1::Conversation::default()
+    };
+    let is_chat = conversation.channel() == v1::Channel::Chat;
+    let mut read = Vec::with_capacity(messages.len());
+    for (index, said) in messages.into_iter().enumerate() {
+        let message = message(said, is_chat);
+        read.push(message.map_err(|wrong| format!("messages[{index}].{wrong}"))?);
+    }
+    Ok(Old {
+        conversation,
+        messages: read,
+    })
+}
+
+fn message(said: Said, is_chat: bool) -> Result<v1::Message, String> {
+    let Said {
+        role,
+        direction,
+        content,
+        created_at,
+        tokens_used,
+        latency_ms,
+        metadata,
+        channel,
+        status,
+        subject,
+        html_body,
+        cc_addresses,
+        attachments,
+        provider,
+        provider_message_id,
+        error,
+        sent_at,
+        delivered_at,
+        read_at,
+    } = said;
+    if is_chat && role.is_none() {
+        return Err("role: required".to_owned());
+    }
+    let message = v1::Message {
+        role: perhaps("role", "ROLE_", role, v1::Role::from_str_name)?.map_or(0, i32::from),
+        direction: perhaps(
+            "direction",
+            "DIRECTION_",
+            direction,
+            v1::Direction::from_str_name,
+        )?
+        .map_or(0, i32::from),
+        body: content.unwrap_or_default(),
+        created_at: created_at.map(|at| at.0),
+        tokens_used,
+        latency_ms,
+        metadata: metadata.map(object::to_contract),
+        channel: perhaps("channel", "CHANNEL_", channel, v1::Channel::from_str_name)?
+            .map_or(0, i32::from),
+        status: perhaps(
+            "status",
+            "MESSAGE_STATUS_",
+            status,
+            v1::MessageStatus::from_str_name,
+        )?
+        .map_or(0, i32::from),
+        subject: subject.unwrap_or_default(),
+        html_body: html_body.unwrap_or_default(),
+        cc_addresses,
+        attachments: attachments.into_iter().map(file).collect(),
+        provider: provider.unwrap_or_default(),
+        provider_message_id: provider_message_id.unwrap_or_default(),
+        error: error.map(fault),
+        sent_at: sent_at.map(|at| at.0),
+        delivered_at: delivered_at.map(|at| at.0),
+        read_at: read_at.map(|at| at.0),
+        ..v1::Message::default()
+    };
+    if message.encoded_len() > LARGEST {
+        return Err("content: too large for a message".to_owned());
+    }
+    Ok(message)
+}
+
+fn file(file: File) -> v1::Attachment {
+    let File {
+        filename,
+        content_type,
+        size_bytes,
+        url,
+    } = file;
+    v1::Attachment {
+        id: String::new(),
+        filename,
+        content_type,
+        size_bytes,
+        url,
+    }
+}
+
+fn fault(fault: Fault) -> v1::MessageError {
+    let Fault {
+        code,
+        message,
+        provider_code,
+    } = fault;
+    v1::MessageError {
+        code,
+        message,
+        provider_code,
+    }
+}
+
+/// The value of a word: the contract's name of it without what all names of its kind begin with.
+fn known<T>(
+    field: &str,
+    kind: &str,
+    word: &str,
+    named: impl Fn(&str) -> Option<T>,
+) -> Result<T, String> {
+    let name = format!("{kind}{}", word.to_ascii_uppercase());
+    named(&name).ok_or_else(|| format!("{field}: \"{word}\" is not known"))
+}
+
+fn perhaps<T>(
+    field: &str,
+    kind: &str,
+    word: Option<String>,
+    named: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, String> {
+    word.map(|word| known(field, kind, &word, named))
+        .transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(name: Option<&str>, text: &str) -> Result<Old, String> {
+        old(name, &RawValue::from_string(text.to_owned()).unwrap())
+    }
+
+    #[test]
+    fn a_session_of_old_is_a_chat() {
+        let text = r#"{"messages":[{"role":"user","content":"hi","timestamp":1600000000},
+            {"role":"assistant","content":"hello","tokens":7,"latency":12.6,"tool":null}],
+            "context":{"page":"cart"},"created_at":"2020-09-13 12:26:40","user_email":"ana@example.com"}"#;
+        let old = read(Some("s1"), text).unwrap();
+        let (conversation, messages) = (old.conversation, old.messages);
+        assert_eq!(
+            (conversation.external_id.as_str(), conversation.channel()),
+            ("s1", v1::Channel::Chat)
+        );
+        assert_eq!(conversation.user, "ana@example.com");
+        assert_eq!(conversation.created_at, messages[0].created_at);
+        assert_eq!(messages[1].role(), v1::Role::Assistant);
+        assert_eq!(
+            (messages[1].tokens_used, messages[1].latency_ms),
+            (Some(7), Some(13))
+        );
+        let bare = read(Some("s1"), r#"[{"role":"user","content":"hi"}]"#).unwrap();
+        assert_eq!(bare.messages[0].body, "hi");
+        let numbered = read(None, r#"{"id":7,"messages":[],"title":null}"#).unwrap();
+        assert_eq!(numbered.conversation.external_id, "7");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, wrong) in [
+            ("[]", "not a JSON object"),
+            ("7", "not a JSON object"),
+            (r#"{"messages":[]}"#, "session_id: required"),
+            (r#"{"session_id":"","messages":[]}"#, "session_id: required"),
+            (r#"{"session_id":"s"}"#, "messages: required"),
+            (
+                r#"{"session_id":"s","messages":{}}"#,
+                "messages: invalid type",
+            ),
+            (
+                r#"{"session_id":"s","messages":[{"role":"user","content":[]}]}"#,
+                "messages[0].content: invalid type",
+            ),
+            (
+                r#"{"session_id":"s","messages":[{"content":"x"}]}"#,
+                "messages[0].role: required",
+            ),
+            (
+                r#"{"session_id":"s","messages":[{"role":"tool","content":"x"}]}"#,
+                "messages[0].role: \"tool\" is not known",
+            ),
+            (
+                r#"{"session_id":"s","messages":[{"role":"user","time":"noon"}]}"#,
+                "messages[0].time: give a moment",
+            ),
+            (
+                r#"{"session_id":"s","messages":[],"channel":"fax"}"#,
+                "channel: \"fax\" is not known",
+            ),
+        ] {
+            let told = read(None, text).unwrap_err();
+            assert!(told.starts_with(wrong), "{text}: {told}");
+        }
+    }
+}

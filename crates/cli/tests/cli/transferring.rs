@@ -1,0 +1,228 @@
+//! `import`, `export` and `seed`.
+
+use std::path::{Path, PathBuf};
+
+use parlance_testkit::{Parlance, SqliteFile, eventually};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::harness::{LONG, ephemeral, object, objects, program, text, typed, typed_at};
+
+/// The sessions of old, as a program of old would have dumped them.
+const SESSIONS: &str = r#"{
+  "s1": {
+    "messages": [
+      {"role": "user", "content": "Where is my parcel?", "timestamp": "2024-05-01T10:00:00.250000"},
+      {"role": "assistant", "content": "At the depot.", "timestamp": "2024-05-01T10:00:02", "tokens": 42}
+    ],
+    "context": {"page": "cart", "visits": 3},
+    "created_at": "2024-05-01 10:00:00"
+  },
+  "s2": {"messages": [], "context": {}}
+}"#;
+
+struct Files(TempDir);
+
+impl Files {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: &str) -> String {
+        std::fs::write(self.path(name), content).unwrap();
+        shown(&self.path(name))
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
+
+fn counts(done: &Value) -> [i64; 4] {
+    [
+        "importedConversations",
+        "importedMessages",
+        "skipped",
+        "refused",
+    ]
+    .map(|name| done[name].as_i64().unwrap())
+}
+
+/// Line by line, since what differs is then seen.
+fn assert_same(left: &str, right: &str) {
+    for (number, (left, right)) in (1..).zip(left.lines().zip(right.lines())) {
+        assert_eq!(left, right, "line {number}");
+    }
+    assert_eq!(left.len(), right.len());
+}
+
+#[tokio::test]
+async fn sessions_of_old_become_chats() {
+    let (service, files) = (ephemeral().await, Files::new());
+    let file = files.write("sessions.json", SESSIONS);
+    let line = ["import", "--owner", "acme", "--user", "ana", file.as_str()];
+    let told = typed(&service, &line).await;
+    assert_eq!(
+        told,
+        "imported 2 conversations and 2 messages; 0 messages were there already; 0 sessions were refused\n"
+    );
+    let again = object(&service, &line).await;
+    assert_eq!(counts(&again), [0, 0, 2, 0]);
+
+    let list = objects(&service, &["list", "--owner", "acme"]).await;
+    let found = list.iter().find(|one| text(one, "externalId") == "s1");
+    let found = found.unwrap();
+    assert_eq!(text(found, "user"), "ana");
+    assert_eq!(text(found, "createdAt"), "2024-05-01T10:00:00Z");
+    assert_eq!(found["metadata"]["visits"], 3.0);
+    let messages = objects(&service, &["list", "--owner", "acme", text(found, "id")]).await;
+    assert_eq!(text(&messages[0], "createdAt"), "2024-05-01T10:00:00.250Z");
+    assert_eq!(text(&messages[1], "role"), "ROLE_ASSISTANT");
+    assert_eq!(text(&messages[1], "tokensUsed"), "42");
+    let found = objects(&service, &["search", "--owner", "acme", "depot"]).await;
+    assert_eq!(found.len(), 1);
+
+    let exported = typed(&service, &["export", "--owner", "acme"]).await;
+    let expected = concat!(
+        r#"{"session_id":"s1","user":"ana","created_at":"2024-05-01T10:00:00Z","context":{"page":"cart","visits":3},"#,
+        r#""messages":[{"role":"user","content":"Where is my parcel?","created_at":"2024-05-01T10:00:00.250Z"},"#,
+        r#"{"role":"assistant","content":"At the depot.","created_at":"2024-05-01T10:00:02Z","tokens_used":42}]}"#,
+    );
+    assert!(exported.lines().any(|line| line == expected), "{exported}");
+    assert_eq!(typed(&service, &["export"]).await, "", "of another owner");
+}
+
+#[tokio::test]
+async fn a_wrong_line_is_named_and_ends_it_or_is_passed_over() {
+    let (service, files) = (ephemeral().await, Files::new());
+    let lines = concat!(
+        "{\"session_id\":\"a\",\"messages\":[{\"role\":\"user\",\"content\":\"1\"}]}\n",
+        "\n",
+        "{\"session_id\":\"b\",\"mess\n",
+        "{\"session_id\":\"c\",\"messages\":[{\"role\":\"robot\",\"content\":\"1\"}]}\n",
+        "{\"session_id\":\"d\",\"messages\":[{\"role\":\"user\",\"content\":\"1\",\"tokens\":-1}]}\n",
+        "{\"session_id\":\"e\",\"messages\":[{\"role\":\"user\",\"content\":\"1\"}]}\n",
+    );
+    let file = files.write("sessions.jsonl", lines);
+    let stopped = typed_at(&service.grpc_url(), &["import", &file]).await;
+    assert_eq!(stopped.status.code(), Some(1));
+    assert!(stopped.stderr.contains("line 3: not JSON"), "{stopped:?}");
+    assert!(stopped.stderr.contains("--on-error skip"), "{stopped:?}");
+    let there = typed(&service, &["export"]).await;
+    assert_eq!(there.lines().count(), 1, "what came before it: {there}");
+
+    let line = ["import", "--on-error", "skip", "--json", &file];
+    let skipped = typed_at(&service.grpc_url(), &line).await;
+    assert!(skipped.status.success(), "{skipped:?}");
+    let done: Value = serde_json::from_str(&skipped.stdout).unwrap();
+    assert_eq!(counts(&done), [1, 1, 1, 3]);
+    for told in [
+        "line 3: not JSON",
+        "line 4: messages[0].role: \"robot\" is not known",
+        "line 5: d: messages[0].tokens_used: must not be negative (INVALID_REQUEST)",
+    ] {
+        assert!(skipped.stderr.contains(told), "{told}: {skipped:?}");
+    }
+
+    let cut_off = files.write("cut.json", r#"[{"session_id":"f","messages":[]},{"#);
+    let failed = typed_at(&service.grpc_url(), &["import", &cut_off]).await;
+    assert!(failed.stderr.contains("cannot be read: EOF"), "{failed:?}");
+    let none = typed_at(&service.grpc_url(), &["import", "/no/such/file"]).await;
+    assert_eq!(none.status.code(), Some(2));
+    let refused = typed_at("127.0.0.1:1", &["import", &file]).await;
+    assert!(refused.stderr.contains("parlance serve"), "{refused:?}");
+}
+
+/// Of every channel: what is exported, imported into nothing and exported again is the same to the byte.
+#[tokio::test]
+async fn what_is_exported_and_imported_is_exported_the_same() {
+    let (service, empty, files) = (ephemeral().await, ephemeral().await, Files::new());
+    let line = ["seed", "--messages", "700", "--seed", "7"];
+    let seeded = object(&service, &line).await;
+    let [conversations, messages, skipped, refused] = counts(&seeded);
+    assert_eq!((messages, skipped, refused), (700, 0, 0));
+    assert_eq!(
+        counts(&object(&service, &line).await),
+        [0, 0, 700, 0],
+        "once however often"
+    );
+    typed(&service, &["send", "--chat", "live", "said just now"]).await;
+    typed(
+        &service,
+        &["send", "--chat", "", "--role", "assistant", "nameless"],
+    )
+    .await;
+    // Half a year of messages, of which none is to be sent.
+    let stats = object(&service, &["stats"]).await;
+    for by in stats["messagesBy"].as_array().unwrap() {
+        let status = text(by, "status");
+        assert!(
+            !["PENDING", "SENDING", "SCHEDULED"]
+                .iter()
+                .any(|open| status.ends_with(open))
+        );
+    }
+    assert_eq!(text(&stats, "unreadCount"), "0");
+
+    let file = shown(&files.path("all.jsonl"));
+    typed(&service, &["export", "-o", &file]).await;
+    let exported = std::fs::read_to_string(&file).unwrap();
+    let lines = i64::try_from(exported.lines().count()).unwrap();
+    assert_eq!(lines, conversations + 2);
+    let done = object(&empty, &["import", &file]).await;
+    assert_eq!(counts(&done), [lines, 702, 0, 0]);
+    let again = typed(&empty, &["export"]).await;
+    assert_same(&exported, &again);
+
+    let done = object(&empty, &["import", &file]).await;
+    assert_eq!(counts(&done), [0, 0, 702, 0]);
+    let users = object(&empty, &["stats", "--user", "dana@harborpine.example"]).await;
+    assert_ne!(text(&users, "messageCount"), "0");
+    let found = objects(&empty, &["search", "refund", "--limit", "3"]).await;
+    assert_eq!(found.len(), 3);
+}
+
+async fn on(file: &SqliteFile) -> Parlance {
+    program().database_url(file.url()).start().await
+}
+
+/// The service is killed while the command runs; the same command completes it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_import_is_completed_by_the_same_command() {
+    let (origin, files) = (ephemeral().await, Files::new());
+    typed(&origin, &["seed", "--messages", "3000"]).await;
+    let file = shown(&files.path("all.jsonl"));
+    typed(&origin, &["export", "-o", &file]).await;
+    let exported = std::fs::read_to_string(&file).unwrap();
+
+    let database = SqliteFile::new();
+    let mut service = on(&database).await;
+    let url = service.grpc_url();
+    let line = ["import", file.as_str()];
+    let importing = typed_at(&url, &line);
+    let killing = async {
+        eventually(LONG, async || {
+            let stats = object(&service, &["stats"]).await;
+            (text(&stats, "messageCount").parse::<i64>().unwrap() > 300).then_some(())
+        })
+        .await;
+        service.kill9();
+    };
+    let (broken, ()) = tokio::join!(importing, killing);
+    assert_eq!(broken.status.code(), Some(1), "killed too late: {broken:?}");
+    assert!(
+        broken
+            .stderr
+            .contains("the same command once more brings the rest"),
+        "{broken:?}"
+    );
+    service = on(&database).await;
+    let [_, added, skipped, refused] = counts(&object(&service, &line).await);
+    assert!(skipped > 0, "nothing was there");
+    assert_eq!((added + skipped, refused), (3_000, 0));
+    assert_same(&exported, &typed(&service, &["export"]).await);
+}
