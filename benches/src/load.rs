@@ -63,6 +63,14 @@ pub(crate) enum Call {
     Total,
     /// The last page of any conversation, and how many messages it has
     LastPage,
+    /// The first page of a user's conversations
+    UserList,
+    /// How much a user has
+    UserStats,
+    /// A word in a user's messages
+    UserSearch,
+    /// Of a hundred calls five sends, and the rest what users read; some users more than others
+    Mix,
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -227,7 +235,7 @@ async fn streams(
         let channel = connect(&args.url).await;
         for stream in 0..args.streams {
             let requests = Requests::new(&args, connection * args.streams + stream);
-            let calls = calls(channel.clone(), requests, args.call, Arc::clone(&phase));
+            let calls = calls(channel.clone(), requests, Arc::clone(&phase));
             streams.push(tokio::spawn(calls));
         }
     }
@@ -249,18 +257,18 @@ pub(crate) async fn connect(url: &str) -> Channel {
 }
 
 /// The time of a call counts only when all of it lies in the measured time.
-async fn calls(channel: Channel, mut requests: Requests, call: Call, phase: Arc<AtomicU8>) -> Seen {
+async fn calls(channel: Channel, mut requests: Requests, phase: Arc<AtomicU8>) -> Seen {
     let mut grpc = Grpc::new(channel);
-    let path = call.path();
     let mut seen = Seen::default();
     loop {
         let phase_before = phase.load(Ordering::Relaxed);
         if phase_before == DONE {
             return seen;
         }
-        let request = requests.next();
+        let (call, request) = requests.next();
+        let path = call.path();
         let begin = Instant::now();
-        let answer = unary(&mut grpc, request, path.clone()).await;
+        let answer = unary(&mut grpc, request, path).await;
         let micros = begin.elapsed().as_micros();
         let checked = answer.and_then(|bytes| {
             // Only while warming up: decoding is work that the server then does not get.
@@ -303,10 +311,13 @@ impl Call {
         PathAndQuery::from_static(match self {
             Self::Get => "/parlance.v1.MessageService/GetMessage",
             Self::List | Self::LastPage => "/parlance.v1.MessageService/ListMessages",
-            Self::Stats => "/parlance.v1.ConversationService/GetStats",
-            Self::Total => "/parlance.v1.ConversationService/ListConversations",
+            Self::Stats | Self::UserStats => "/parlance.v1.ConversationService/GetStats",
+            Self::Total | Self::UserList => "/parlance.v1.ConversationService/ListConversations",
             Self::Send | Self::SendNow => "/parlance.v1.MessageService/SendMessage",
-            Self::Find => "/parlance.v1.MessageService/SearchMessages",
+            // A mix is its parts.
+            Self::Find | Self::UserSearch | Self::Mix => {
+                "/parlance.v1.MessageService/SearchMessages"
+            }
         })
     }
 
@@ -322,7 +333,7 @@ impl Call {
                 let page = v1::ListMessagesResponse::decode(bytes.clone()).map_err(malformed)?;
                 page.messages.len() == 50
             }
-            Self::Find => {
+            Self::Find | Self::UserSearch | Self::Mix => {
                 v1::SearchMessagesResponse::decode(bytes.clone()).map_err(malformed)?;
                 true
             }
@@ -330,7 +341,7 @@ impl Call {
                 let page = v1::ListMessagesResponse::decode(bytes.clone()).map_err(malformed)?;
                 page.messages.len() == 10 && page.total_size > 0
             }
-            Self::Stats => {
+            Self::Stats | Self::UserStats => {
                 let stats = v1::Stats::decode(bytes.clone()).map_err(malformed)?;
                 stats.message_count > 0
             }
@@ -338,6 +349,11 @@ impl Call {
                 let page =
                     v1::ListConversationsResponse::decode(bytes.clone()).map_err(malformed)?;
                 page.conversations.len() == 1 && page.total_size > 1
+            }
+            Self::UserList => {
+                let page =
+                    v1::ListConversationsResponse::decode(bytes.clone()).map_err(malformed)?;
+                !page.conversations.is_empty()
             }
         };
         let wrong = || Status::data_loss("an answer without what was asked for");
@@ -375,13 +391,43 @@ impl Requests {
         }
     }
 
-    fn next(&mut self) -> Bytes {
+    fn random(&mut self) -> u64 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
-        let n = self.random % self.messages;
+        self.random
+    }
+
+    /// One of the calls of a mix, about a conversation: a hundredth of them has a fifth of all calls.
+    fn of_mix(&mut self) -> (Call, u64) {
+        let call = match self.random() % 100 {
+            0..5 => Call::Send,
+            5..37 => Call::UserList,
+            37..69 => Call::UserStats,
+            _ => Call::UserSearch,
+        };
+        let whole = 1_u64 << 16;
+        let cubed = (self.random() % whole).pow(3);
+        let share = cubed / whole.pow(2);
+        (
+            call,
+            self.messages / whole * share + self.messages % whole * share / whole,
+        )
+    }
+
+    fn next(&mut self) -> (Call, Bytes) {
+        let (call, n) = if self.call == Call::Mix {
+            self.of_mix()
+        } else {
+            (self.call, self.random() % self.messages)
+        };
+        (call, self.about(call, n))
+    }
+
+    fn about(&mut self, call: Call, n: u64) -> Bytes {
+        let user = || format!("user-{}", n / message::PER_CONVERSATION);
         let conversation = || message::conversation_id(n / message::PER_CONVERSATION).to_string();
-        let bytes = match self.call {
+        let bytes = match call {
             Call::Get => v1::GetMessageRequest {
                 id: message::message_id(n).to_string(),
                 ..v1::GetMessageRequest::default()
@@ -413,12 +459,25 @@ impl Requests {
                     request_id: format!("{}-{}", self.name, self.count),
                     conversation_id: conversation(),
                     body: message::body(n),
-                    send_at: (self.call == Call::Send).then_some(self.send_at),
+                    send_at: (call == Call::Send).then_some(self.send_at),
                     ..v1::SendMessageRequest::default()
                 }
                 .encode_to_vec()
             }
-            Call::Find => self.find.request(n).encode_to_vec(),
+            Call::Find | Call::Mix => self.find.request(n).encode_to_vec(),
+            Call::UserList => v1::ListConversationsRequest {
+                user: user(),
+                ..v1::ListConversationsRequest::default()
+            }
+            .encode_to_vec(),
+            Call::UserStats => v1::GetStatsRequest { user: user() }.encode_to_vec(),
+            Call::UserSearch => v1::SearchMessagesRequest {
+                user: user(),
+                query: "warehouse".to_owned(),
+                page_size: 10,
+                ..v1::SearchMessagesRequest::default()
+            }
+            .encode_to_vec(),
         };
         bytes.into()
     }

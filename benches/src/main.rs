@@ -96,6 +96,7 @@ fn measure(options: Options) {
         let sections = match row {
             Row::Reads => rows::reads::measure(&lab),
             Row::Hits => rows::hits::measure(&lab),
+            Row::Answers => rows::answers::measure(&lab),
             Row::Price => rows::price::measure(&lab),
             Row::Open => rows::open::measure(&lab),
             Row::Memory => rows::memory::measure(&lab),

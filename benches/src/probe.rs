@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use parlance_proto::v1;
+use parlance_proto::v1::cache_service_client::CacheServiceClient;
 use prost::Message as _;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -53,6 +54,20 @@ pub(crate) async fn answers_from(url: &str, tier: &str) -> bool {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     false
+}
+
+/// Hits and misses of lists, statistics and searches, of all tiers.
+pub(crate) async fn looked_up(url: &str) -> (i64, i64) {
+    let channel = crate::load::connect(url).await;
+    let stats = CacheServiceClient::new(channel)
+        .get_cache_stats(v1::GetCacheStatsRequest {})
+        .await;
+    let tiers = stats.expect("the service counts").into_inner().tiers;
+    let kinds = ["list", "stats", "search"];
+    let tiers = tiers.iter().filter(|tier| kinds.contains(&&*tier.kind));
+    tiers.fold((0, 0), |(hits, misses), tier| {
+        (hits + tier.hits, misses + tier.misses)
+    })
 }
 
 /// Asks for each message once.

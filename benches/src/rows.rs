@@ -1,5 +1,6 @@
 //! What is measured.
 
+pub(crate) mod answers;
 pub(crate) mod deliveries;
 pub(crate) mod hits;
 pub(crate) mod memory;

@@ -28,6 +28,11 @@ impl Statements {
         )
     }
 
+    /// How many each request took.
+    pub(crate) fn per(&self, requests: u64) -> f64 {
+        self.run as f64 / requests.max(1) as f64
+    }
+
     fn of(log: &str, path: PathBuf) -> Self {
         let mut run = 0;
         let mut names: HashMap<&str, usize> = HashMap::new();
