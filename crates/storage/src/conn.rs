@@ -223,7 +223,7 @@ impl Database {
     }
 
     /// Whether every write takes its turn.
-    pub(crate) const fn has_one_writer(&self) -> bool {
+    pub const fn has_one_writer(&self) -> bool {
         matches!(self.pools, Pools::Sqlite { .. })
     }
 

@@ -31,6 +31,8 @@ pub(crate) const fn prepared<Q>(statement: Q) -> Prepared<Q> {
     Prepared(statement)
 }
 
+impl<Q, Conn> diesel::RunQueryDsl<Conn> for Prepared<Q> {}
+
 impl<Q: Query> Query for Prepared<Q> {
     type SqlType = Q::SqlType;
 }

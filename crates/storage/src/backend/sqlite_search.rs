@@ -11,6 +11,7 @@ use parlance_domain::search::Terms;
 use super::sqlite::{Conn, Db};
 use crate::fields::sql::{Moment, Uid};
 use crate::fields::{Id, Instant};
+use crate::prepared::prepared;
 use crate::rows::feed::NewFeedRow;
 use crate::rows::search::{Asked, Found, FoundRow, IndexRow};
 use crate::schema::feed;
@@ -52,19 +53,18 @@ struct Number {
 
 fn index_one(c: &mut SqliteConnection, row: &IndexRow) -> QueryResult<()> {
     let known = diesel::sql_query("SELECT number FROM message_search WHERE message_id = ?")
-        .bind::<Uid, _>(row.message_id)
-        .get_result::<Number>(c)
-        .optional()?;
+        .bind::<Uid, _>(row.message_id);
+    let known = prepared(known).get_result::<Number>(c).optional()?;
     let number = match known {
         Some(Number { number }) => number,
         None => take_number(c, row)?,
     };
     let terms: Vec<&str> = row.terms.iter().collect();
-    diesel::sql_query("INSERT OR REPLACE INTO message_terms (rowid, terms) VALUES (?, ?)")
-        .bind::<BigInt, _>(number)
-        .bind::<Text, _>(terms.join(" "))
-        .execute(c)
-        .map(|_| ())
+    let insert =
+        diesel::sql_query("INSERT OR REPLACE INTO message_terms (rowid, terms) VALUES (?, ?)")
+            .bind::<BigInt, _>(number)
+            .bind::<Text, _>(terms.join(" "));
+    prepared(insert).execute(c).map(|_| ())
 }
 
 /// The next number of the message's millisecond that is free.
@@ -72,21 +72,21 @@ fn take_number(c: &mut SqliteConnection, row: &IndexRow) -> QueryResult<i64> {
     let mut first = of_time(row.created_at.0);
     let number = loop {
         let last = first + PER_MILLI - 1;
-        let Number { number } = diesel::sql_query(
+        let free = diesel::sql_query(
             "SELECT coalesce(max(number) + 1, ?1) AS number FROM message_search WHERE number BETWEEN ?1 AND ?2",
         )
         .bind::<BigInt, _>(first)
-        .bind::<BigInt, _>(last)
-        .get_result(c)?;
+        .bind::<BigInt, _>(last);
+        let Number { number } = prepared(free).get_result(c)?;
         if number <= last {
             break number;
         }
         first += PER_MILLI;
     };
-    diesel::sql_query("INSERT INTO message_search (number, message_id) VALUES (?, ?)")
+    let insert = diesel::sql_query("INSERT INTO message_search (number, message_id) VALUES (?, ?)")
         .bind::<BigInt, _>(number)
-        .bind::<Uid, _>(row.message_id)
-        .execute(c)?;
+        .bind::<Uid, _>(row.message_id);
+    prepared(insert).execute(c)?;
     Ok(number)
 }
 

@@ -161,6 +161,19 @@ on_both! {
         check_stats(&t).await;
     }
 
+    /// More than is written together, and on Postgres in more than one transaction at once.
+    async fn the_parts_of_a_long_one_wait_for_one_another(t: Caller) {
+        let part = |part: usize| {
+            let said: Vec<String> = (part * 700..(part + 1) * 700).map(|n| n.to_string()).collect();
+            old_chat("s", &said.iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        assert_eq!(t.imported((0..6).map(part).collect()).await, (1, 4_200, 0));
+        let found = said(&t, "s").await;
+        let numbers: Vec<String> = (0..4_200).map(|n| n.to_string()).collect();
+        assert_eq!(bodies(&found), numbers);
+        assert!(found.iter().zip(1..).all(|(message, place)| message.sequence == place));
+    }
+
     async fn what_is_wrong_is_named_and_the_rest_is_written(t: Caller) {
         let pair = make::phones();
         t.ok(make::create(&pair)).await;

@@ -94,3 +94,31 @@ async fn is_dropped_sqlite() {
 async fn is_dropped_postgres() {
     is_dropped(Kind::Postgres).await;
 }
+
+/// The times of old count, not that of the import.
+async fn is_dropped_after_an_import(kind: Kind) {
+    let mut service =
+        Service::start_with(kind, |builder| builder.env("RETENTION_DAYS", "30")).await;
+    let t = Caller::at(&service);
+    assert_eq!(
+        t.imported(vec![make::old_chat("s", &["1", "2"])]).await,
+        (1, 2, 0)
+    );
+    service.kill9();
+    service.start_again().await;
+    let t = Caller::as_owner(&service, t.owner());
+    eventually(SOON, async || {
+        (t.stats("").await == v1::Stats::default()).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn is_dropped_after_an_import_sqlite() {
+    is_dropped_after_an_import(Kind::Sqlite).await;
+}
+
+#[tokio::test]
+async fn is_dropped_after_an_import_postgres() {
+    is_dropped_after_an_import(Kind::Postgres).await;
+}

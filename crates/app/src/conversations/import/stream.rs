@@ -1,15 +1,19 @@
-//! Parts as they come: while one batch is written, the next is gathered, and no more than that is held.
+//! Parts as they come: while some batches are written, the next is gathered, and no more than these are held.
 
+use std::collections::HashSet;
 use std::pin::pin;
 
-use futures_util::future::{Fuse, FutureExt as _};
+use futures_util::stream::FuturesUnordered;
 use futures_util::{Stream, StreamExt as _};
 use parlance_domain::Owner;
 
-use super::batch::{Batch, Places};
+use super::batch::{Batch, Part, Places};
 use super::{Brought, Imported};
 use crate::App;
-use crate::error::Error;
+use crate::error::{Error, Result};
+
+/// Batches that are written at once. Most of one is the database's work, and much of that of one of its processes.
+const WRITING: usize = 3;
 
 /// Why an import did not come to its end. What was written until then is there.
 #[derive(Debug)]
@@ -25,23 +29,23 @@ impl App {
     pub async fn import_conversations<E>(
         &self,
         owner: &Owner,
-        parts: impl Stream<Item = Result<Brought, E>> + Send,
-    ) -> Result<Imported, Ended<E>> {
+        parts: impl Stream<Item = std::result::Result<Brought, E>> + Send,
+    ) -> std::result::Result<Imported, Ended<E>> {
+        let most = if self.db.has_one_writer() { 1 } else { WRITING };
         let mut parts = pin!(parts.fuse());
         let (mut imported, mut places) = (Imported::default(), Places::default());
         let mut gathered = Batch::default();
-        let mut writing = pin!(Fuse::terminated());
-        let mut idle = true;
+        let mut writing = FuturesUnordered::new();
+        let mut names = Names::default();
         loop {
-            if idle && !gathered.is_empty() {
+            if writing.len() < most && !gathered.is_empty() && names.take(&gathered) {
                 let batch = std::mem::take(&mut gathered);
-                writing.set(self.import_batch(owner, batch).fuse());
-                idle = false;
+                writing.push(self.named_batch(owner, batch));
             }
             tokio::select! {
-                written = &mut writing, if !idle => {
+                Some((batch, written)) = writing.next() => {
                     imported.add(written.map_err(Ended::Failed)?);
-                    idle = true;
+                    names.give_back(batch);
                 }
                 part = parts.next(), if !gathered.is_full() && !parts.is_done() => match part {
                     Some(Ok(brought)) => {
@@ -54,6 +58,35 @@ impl App {
                 },
                 else => return Ok(imported),
             }
+        }
+    }
+
+    /// Writes a batch, and says whose it was.
+    async fn named_batch(&self, owner: &Owner, batch: Batch) -> (Vec<String>, Result<Imported>) {
+        let names = batch.parts.iter().map(Part::external_id);
+        let names = names.map(str::to_owned).collect();
+        (names, self.import_batch(owner, batch).await)
+    }
+}
+
+/// The conversations that are being written: a part must not come before another of the same conversation is there.
+#[derive(Default)]
+struct Names(HashSet<String>);
+
+impl Names {
+    /// Unless one of them is being written.
+    fn take(&mut self, batch: &Batch) -> bool {
+        let names = || batch.parts.iter().map(Part::external_id);
+        if names().any(|name| self.0.contains(name)) {
+            return false;
+        }
+        self.0.extend(names().map(str::to_owned));
+        true
+    }
+
+    fn give_back(&mut self, names: Vec<String>) {
+        for name in names {
+            self.0.remove(&name);
         }
     }
 }
