@@ -11,6 +11,7 @@
 mod bare;
 mod bare_pg;
 mod bare_redis;
+mod bring;
 mod child;
 mod database;
 mod deliver;
@@ -67,6 +68,9 @@ enum Part {
     /// Sends a few messages and says how long each waited for its provider
     #[command(hide = true)]
     Wait(deliver::wait::Args),
+    /// Imports conversations
+    #[command(hide = true)]
+    Bring(bring::Args),
     /// Delivers the jobs that are there
     #[command(hide = true)]
     Drain(deliver::drain::Args),
@@ -84,6 +88,7 @@ fn main() {
         Some(Part::BarePg(args)) => bare_pg::run(&args),
         Some(Part::BareRedis(args)) => bare_redis::run(&args),
         Some(Part::Wait(args)) => deliver::wait::run(&args),
+        Some(Part::Bring(args)) => bring::run(&args),
         Some(Part::Drain(args)) => deliver::drain::run(&args),
         None => measure(cli.options),
     }
@@ -105,6 +110,7 @@ fn measure(options: Options) {
             Row::Stats => rows::stats::measure(&lab),
             Row::Deliveries => rows::deliveries::measure(&lab),
             Row::Search => rows::search::measure(&lab),
+            Row::Import => rows::import::measure(&lab),
             Row::Start => rows::start::measure(&lab),
         };
         for section in sections {

@@ -33,6 +33,8 @@ pub(crate) enum Row {
     Deliveries,
     /// `SearchMessages` of every kind among a million messages
     Search,
+    /// `ImportConversations`, new and once more
+    Import,
     /// Memory when idle, and the time to the first answer
     Start,
 }

@@ -3,6 +3,7 @@
 pub(crate) mod answers;
 pub(crate) mod deliveries;
 pub(crate) mod hits;
+pub(crate) mod import;
 pub(crate) mod memory;
 pub(crate) mod open;
 pub(crate) mod price;

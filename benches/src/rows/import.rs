@@ -1,0 +1,67 @@
+//! `ImportConversations`, new and once more.
+
+use std::cell::Cell;
+
+use crate::bring;
+use crate::database::{Database, Kind};
+use crate::lab::{Lab, Target};
+use crate::message::PER_CONVERSATION;
+use crate::report::{Aim, Claim, Section, Subject};
+use crate::turns::{Arm, in_turn};
+
+const MESSAGES: u64 = 100_000;
+
+const ABOUT: &str = "ImportConversations of conversations of 20 messages on one stream, every commit durable (fsync); then the same \
+    once more,\nof which everything is there. A request is a message here.";
+
+pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
+    let mut section = Section {
+        name: "import".to_owned(),
+        about: ABOUT.to_owned(),
+        subjects: Vec::new(),
+        claims: Vec::new(),
+    };
+    let Some(binary) = lab.binary.as_deref() else {
+        "not measured: it is about the service alone".clone_into(&mut section.about);
+        return vec![section];
+    };
+    for (kind, aim) in [(Kind::Sqlite, 10_000.0), (Kind::Postgres, 20_000.0)] {
+        let database = Database::filled(lab, kind, PER_CONVERSATION);
+        let service = lab.serve(binary, &database.url(), &[]);
+        let target = Target::service(&service, database.pid(lab));
+        let round = Cell::new(0);
+        let bring = |name: u32| {
+            let Target {
+                url,
+                pid,
+                database_pid,
+            } = target.clone();
+            bring::Args {
+                url,
+                pid,
+                database_pid,
+                messages: lab.options.jobs(MESSAGES),
+                name: format!("round {name}"),
+            }
+            .measure()
+        };
+        let arms = [
+            Arm::new("new", || {
+                round.set(round.get() + 1);
+                bring(round.get())
+            }),
+            Arm::new("once more", || bring(round.get())),
+        ];
+        let subjects = in_turn(&kind.to_string(), lab.options.rounds(), &arms);
+        let new = subjects.iter().take(1);
+        section.claims.extend(new.map(|new| claim(new, aim)));
+        section.subjects.extend(subjects);
+    }
+    vec![section]
+}
+
+fn claim(subject: &Subject, aim: f64) -> Claim {
+    let rates: Vec<f64> = subject.rounds.iter().map(|sample| sample.rate).collect();
+    let what = format!("{}: {} messages", subject.case, subject.name);
+    Claim::new(what, "/s", &rates, Some(Aim::AtLeast(aim)))
+}
