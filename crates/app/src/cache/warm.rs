@@ -1,5 +1,6 @@
 //! Reading what will be asked for, before it is.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,6 +13,7 @@ use super::admin::CacheDesk;
 use super::codec::NEWEST;
 use super::read::NewestOf;
 use crate::App;
+use crate::conversations::ListConversations;
 use crate::error::{Error, Result};
 
 /// So many conversations are read side by side: others want the database, too.
@@ -24,11 +26,11 @@ const PAGE: usize = 200;
 /// What is to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warm {
-    /// The most recently active conversations of this user, up to 100.
+    /// The most recently active conversations of this user, up to 100, and the user's list and statistics.
     User(String),
     /// These.
     Conversations(Vec<ConversationId>),
-    /// So many of the owner's, the most recently active.
+    /// So many of the owner's, the most recently active, and the owner's list and statistics.
     Hottest(usize),
 }
 
@@ -48,6 +50,7 @@ impl CacheDesk {
         let wanted = match what {
             Warm::Conversations(ids) => ids,
             Warm::User(user) => {
+                self.app.warm_scope(owner, Some(&user)).await?;
                 let filter = ConversationFilter {
                     user: Some(user),
                     ..ConversationFilter::default()
@@ -55,6 +58,7 @@ impl CacheDesk {
                 self.app.latest(owner, &filter, MOST_OF_A_USER).await?
             }
             Warm::Hottest(most) => {
+                self.app.warm_scope(owner, None).await?;
                 let filter = ConversationFilter::default();
                 self.app.latest(owner, &filter, most).await?
             }
@@ -69,7 +73,7 @@ impl CacheDesk {
             return;
         }
         let warmed = match self.app.db.lately_active(most).await {
-            Ok(wanted) => self.app.warm(wanted).await,
+            Ok(wanted) => self.app.warm_with_scopes(wanted).await,
             Err(error) => Err(error.into()),
         };
         match warmed {
@@ -103,6 +107,29 @@ impl App {
             }
         }
         Ok(ids)
+    }
+
+    /// With what their owners ask for first.
+    async fn warm_with_scopes(&self, wanted: Vec<(Owner, ConversationId)>) -> Result<Warmed> {
+        let owners: BTreeSet<Owner> = wanted.iter().map(|(owner, _)| owner.clone()).collect();
+        for owner in owners {
+            self.warm_scope(&owner, None).await?;
+        }
+        self.warm(wanted).await
+    }
+
+    /// The list and the statistics of an owner, or of one of its users, as whoever opens an overview asks for them.
+    async fn warm_scope(&self, owner: &Owner, user: Option<&str>) -> Result<()> {
+        let list = ListConversations {
+            filter: ConversationFilter {
+                user: user.map(str::to_owned),
+                ..ConversationFilter::default()
+            },
+            ..ListConversations::default()
+        };
+        self.list_conversations(owner, list, None).await?;
+        self.stats(owner, user, None).await?;
+        Ok(())
     }
 
     async fn warm(&self, wanted: Vec<(Owner, ConversationId)>) -> Result<Warmed> {

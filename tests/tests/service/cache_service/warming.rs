@@ -81,6 +81,16 @@ async fn what_is_warm_is_a_hit_at_once() {
             "{what:?}"
         );
         assert_eq!(source(&t, make::list(&warm.1)).await, "memory", "{what:?}");
+        if what.conversation_ids.is_empty() {
+            let user = what.user.clone();
+            let list = v1::ListConversationsRequest {
+                user: user.clone(),
+                ..Default::default()
+            };
+            assert_eq!(source(&t, list).await, "memory", "{what:?}");
+            let stats = v1::GetStatsRequest { user };
+            assert_eq!(source(&t, stats).await, "memory", "{what:?}");
+        }
         assert_eq!(misses(&t).await, before);
         // Twice is as good as once.
         assert_eq!(warmed(what).await, expected);
@@ -114,6 +124,8 @@ async fn a_start_may_warm_what_was_active_lately() {
     })
     .await;
     assert_eq!(source(&t, make::get_message(&talk.0)).await, "memory");
+    let all = v1::ListConversationsRequest::default();
+    assert_eq!(source(&t, all).await, "memory");
     is_warm(&t, &talk, "memory").await;
 }
 
