@@ -15,13 +15,14 @@ pub(crate) async fn get(redis: SocketAddr, key: &str) -> Option<String> {
     text(redis, &["GET", key]).await
 }
 
-/// How many keys it has thrown out.
-pub(crate) async fn evicted(redis: SocketAddr) -> u64 {
-    let stats = text(redis, &["INFO", "stats"]).await.unwrap_or_default();
-    let count = stats
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("evicted_keys:")?.parse().ok());
-    count.expect("a Redis that counts")
+/// A number that it tells of itself.
+pub(crate) async fn figure(redis: SocketAddr, section: &str, name: &str) -> u64 {
+    let info = text(redis, &["INFO", section]).await.unwrap_or_default();
+    let number = info.lines().find_map(|line| {
+        let number = line.strip_prefix(name)?.strip_prefix(':')?;
+        number.trim().parse().ok()
+    });
+    number.expect("a Redis that counts")
 }
 
 async fn text(redis: SocketAddr, command: &[&str]) -> Option<String> {

@@ -1,11 +1,12 @@
 //! What fails, by the numbers of the faults: each is one round of it, amid a load.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use parlance_testkit::{Builder, Proxy, Redis, eventually, torture, torture_time};
 
 use crate::cluster::{Cluster, INSTANCES, address};
-use crate::commands::{get, tell};
+use crate::commands::{figure, get, tell};
 use crate::load::{CANARY, Load};
 
 /// Longer than a fence stands in Redis.
@@ -59,6 +60,14 @@ pub(crate) fn short_lived(builder: Builder) -> Builder {
     builder
         .env("CACHE_DEFAULT_TTL", "1")
         .env("CACHE_TTL_MESSAGES", "1")
+}
+
+/// How old copies may be: less than the second in which a connection is found out that hears nothing.
+pub(crate) const ALLOWED: Duration = Duration::from_millis(300);
+
+/// Copies that may be that old.
+pub(crate) fn a_little_old(builder: Builder) -> Builder {
+    builder.env("CACHE_MAX_STALENESS_MS", ALLOWED.as_millis().to_string())
 }
 
 /// Row 2: whoever had read a row and not filled it yet does so when it is much older than any lease, or than any value.
@@ -148,18 +157,47 @@ pub(crate) async fn hear_late(cluster: &Cluster, load: &Load) {
     for proxy in &cluster.proxies {
         proxy.heal();
     }
+    // There are copies again.
+    some(load).await;
 }
 
-/// A Redis that throws things out all the time.
+/// A Redis that throws out what this policy says, once it is full.
 pub(crate) fn cramped(policy: &str) -> Redis {
-    Redis::start_with(["--maxmemory", "2500kb", "--maxmemory-policy", policy])
+    Redis::start_with(["--maxmemory-policy", policy])
 }
 
-/// Rows 8 and 12: connections are killed, the one that hears of writes, too.
-pub(crate) async fn kick(cluster: &Cluster, load: &Load) {
-    load.answers(0, 60, 6).await;
-    let kill = ["CLIENT", "KILL", "TYPE", "normal"];
-    tell(address(&cluster.redis), &kill).await;
+/// What nobody asks for, each of 1 KiB.
+const FILLERS: usize = 256;
+/// Less room than what is there takes.
+const LESS: u64 = 64 * 1024;
+
+/// Rows 8 and 12: something has to go at once, and whenever something comes; and connections are killed, the one that hears of
+/// writes, too.
+pub(crate) async fn kick(cluster: &Cluster, load: &Load, number: usize) {
+    let redis = address(&cluster.redis);
+    if number.is_multiple_of(4) {
+        tell(redis, &["CLIENT", "KILL", "TYPE", "normal"]).await;
+    } else {
+        cramp(redis).await;
+    }
+    load.answers(0, 150, 10).await;
+}
+
+/// Without what can go besides, there would be no room for a lease.
+async fn cramp(redis: SocketAddr) {
+    tell(redis, &["CONFIG", "SET", "maxmemory", "0"]).await;
+    let (names, filling): (Vec<String>, String) = (
+        (0..FILLERS)
+            .map(|number| format!("filler:{number}"))
+            .collect(),
+        "x".repeat(1024),
+    );
+    let fill = names.iter().flat_map(|name| [name.as_str(), &filling]);
+    let fill: Vec<&str> = std::iter::once("MSET").chain(fill).collect();
+    tell(redis, &fill).await;
+    let used = figure(redis, "memory", "used_memory").await;
+    let room = used.saturating_sub(LESS).to_string();
+    tell(redis, &["CONFIG", "SET", "maxmemory", &room]).await;
 }
 
 /// Row 12 so slowly that something can be missed: the connections that hear of writes are killed, and stay away for a moment.

@@ -8,8 +8,8 @@ use parlance_testkit::{Builder, torture};
 use crate::agreement::all_agree;
 use crate::cluster::{Cluster, turn};
 use crate::faults::{
-    cramped, flush, hear_late, kick_ears, kill_all, lose_replies, much, pause_readers, poison,
-    promote, restart_from_dump, short_lived, some, stay_cut_off,
+    ALLOWED, a_little_old, cramped, flush, hear_late, kick_ears, kill_all, lose_replies, much,
+    pause_readers, poison, promote, restart_from_dump, short_lived, some, stay_cut_off,
 };
 use crate::load::{CHATS, Load, Readers};
 use crate::metrics::unfenced;
@@ -147,6 +147,30 @@ async fn with_all_guards_nothing_is_stale() {
     if unfenced(&cluster).await == before {
         outcome.assert_never_stale();
     }
+}
+
+/// What may be a little old is older.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_barrier_what_is_old_is_older_than_allowed() {
+    if !torture() {
+        return;
+    }
+    let _turn = turn().await;
+    let cluster = Cluster::start(|builder| without("barrier")(a_little_old(builder))).await;
+    let callers = cluster.callers("acme");
+    let load = Load::start(&callers, Readers::Ask, HOT).await;
+    load.is_warm().await;
+    for _ in 0..ROUNDS {
+        hear_late(&cluster, &load).await;
+        if load.stalest() > ALLOWED {
+            break;
+        }
+    }
+    let outcome = load
+        .end("row 7, a little old, without the guard barrier")
+        .await;
+    outcome.tell();
+    assert!(outcome.report.stalest() > ALLOWED, "{outcome}");
 }
 
 /// New, and then old: before the acknowledgement not even that may be.

@@ -173,6 +173,11 @@ impl Load {
         self.recorder.so_far().stale > 0 || self.shared.counts.leaks() > 0
     }
 
+    /// How old the oldest was, of rows.
+    pub(crate) fn stalest(&self) -> Duration {
+        self.recorder.so_far().stalest
+    }
+
     /// The conversations.
     pub(crate) fn chats(&self) -> Vec<String> {
         self.shared.chats.iter().map(|c| c.id.clone()).collect()

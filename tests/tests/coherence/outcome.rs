@@ -115,6 +115,16 @@ impl Outcome {
         assert!(self.report.races > 0, "nothing was tested: {self}");
     }
 
+    /// What somebody saw may be old, but not older than that.
+    #[track_caller]
+    pub(crate) fn assert_no_staler_than(&self, limit: Duration) {
+        let is_stale = |v: &&Violation| v.rule == Rule::StaleAfterAck;
+        assert!(self.broken().iter().all(is_stale), "{self}");
+        assert!(self.report.stalest() <= limit, "{self}");
+        assert_eq!(self.leaks, 0, "{self}");
+        assert!(self.report.races > 0, "nothing was tested: {self}");
+    }
+
     /// What was older than what was acknowledged, or no answer at all.
     pub(crate) fn broken(&self) -> Vec<&Violation> {
         let violations = self.report.violations.iter();

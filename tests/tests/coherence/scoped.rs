@@ -13,7 +13,7 @@ use parlance_testkit::{Builder, eventually};
 use parlance_tests::{Caller, Rpc, make};
 use tonic::Request;
 
-use crate::cluster::{Cluster, INSTANCES};
+use crate::cluster::{Cluster, INSTANCES, turn};
 use crate::dice::Dice;
 use crate::outcome::{Counts, Outcome};
 
@@ -254,6 +254,7 @@ impl Shared {
 /// Also while one of three is cut off from Redis: its writes end generations by way of the database.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn counts_never_lag_behind_what_was_acknowledged() {
+    let _turn = turn().await;
     let cluster = Cluster::start(|builder| builder).await;
     let name = "lists, statistics and searches";
     let outcome = load(&cluster, name, async |load| {
@@ -270,6 +271,7 @@ async fn counts_never_lag_behind_what_was_acknowledged() {
 /// It is the generations that hold it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_generations_they_do() {
+    let _turn = turn().await;
     let weak = |builder: Builder| {
         let weakened = env!("CARGO_BIN_EXE_weakened");
         builder.binary(weakened).arg("generation")

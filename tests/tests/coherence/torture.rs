@@ -6,10 +6,10 @@ use tonic::Code;
 
 use crate::agreement::all_agree;
 use crate::cluster::{Cluster, address, turn};
-use crate::commands::evicted;
+use crate::commands::figure;
 use crate::faults::{
-    cramped, flush, hear_nothing, kick, kill_all, kill_one, lose_replies, pause_readers, poison,
-    promote, rounds, rounds_for, short_lived, some,
+    ALLOWED, a_little_old, cramped, cut_off, flush, hear_nothing, kick, kill_all, kill_one,
+    lose_replies, pause_readers, poison, promote, rounds, rounds_for, short_lived, some,
 };
 use crate::load::{CHATS, Load, Readers};
 use crate::outcome::tell;
@@ -98,6 +98,30 @@ async fn nobody_hears_of_writes() {
     outcome.await.assert_unnoticed();
 }
 
+/// Where copies may be a little old, they are no older, whoever is cut off from what.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_reads_what_is_older_than_allowed() {
+    if !torture() {
+        return;
+    }
+    let _turn = turn().await;
+    let cluster = Cluster::start(a_little_old).await;
+    let callers = cluster.callers("acme");
+    let load = Load::start(&callers, Readers::Ask, CHATS).await;
+    load.is_warm().await;
+    rounds(async |_| {
+        hear_nothing(&cluster, &load).await;
+        cut_off(&cluster, &load).await;
+    })
+    .await;
+    let outcome = load.end("rows 5 and 7: copies a little old").await;
+    outcome.tell();
+    let stalest = outcome.report.stalest();
+    tell(format!("rows 5 and 7: {stalest:.0?} old at most"));
+    outcome.assert_no_staler_than(ALLOWED);
+    outcome.assert_unnoticed();
+}
+
 /// Values end, and are thrown out, while copies of them live; and connections are killed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_has_no_room() {
@@ -110,10 +134,10 @@ async fn redis_has_no_room() {
         let name = format!("rows 8 and 12: {policy}");
         let running = run(&cluster, &name, async |load: &Load| {
             let each = torture_time() / u32::try_from(POLICIES.len()).unwrap_or(1);
-            rounds_for(each, async |_| kick(&cluster, load).await).await;
+            rounds_for(each, async |number| kick(&cluster, load, number).await).await;
         });
         running.await.assert_unnoticed();
-        let evicted = evicted(address(&cluster.redis)).await;
+        let evicted = figure(address(&cluster.redis), "stats", "evicted_keys").await;
         tell(format!("{name}: {evicted} keys thrown out"));
         assert!(evicted > 0 || policy == "noeviction");
     }
