@@ -261,6 +261,7 @@ mod tests {
             Touch::ConversationCreated(talk(1), user()),
             Touch::ConversationChanged(talk(1), user()),
             Touch::ConversationDeleted(talk(1), user()),
+            Touch::ConversationImported(talk(1), user()),
             Touch::ConversationIndexed(talk(1), user()),
             Touch::MessageCreated(message, user()),
             Touch::MessageChanged(id(1), talk(1), user()),

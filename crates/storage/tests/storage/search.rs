@@ -7,8 +7,8 @@ use parlance_domain::{
     Channel, Conversation, Direction, EventType, Message, MessageId, MessageStatus, Owner,
     Timestamp,
 };
-use parlance_storage::Guarded;
 use parlance_storage::db::search::{BATCH, Matches, SearchFilter, SearchStretch};
+use parlance_storage::{Guarded, Touch};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
@@ -323,6 +323,10 @@ on_both! {
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
         let locked = tx.lock_conversation(place.id).await.unwrap().unwrap();
         assert!(!tx.index_more(&locked).await.unwrap());
+        // Searches are another from now on, though nobody is told of a change.
+        assert_eq!(tx.touched().touches(), [Touch::ConversationIndexed(place.id, place.user.clone())]);
+        assert!(!tx.index_more(&locked).await.unwrap());
+        assert_eq!(tx.touched().touches().len(), 1, "there is nothing left to do");
         committed(tx).await;
         assert_eq!(finds(&db, &owner, "green").await, ids);
         assert_eq!(finds(&db, &owner, "blue").await, [].into());
