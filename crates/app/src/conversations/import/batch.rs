@@ -26,6 +26,19 @@ impl Part {
         self.offset.saturating_add(count(self.old.messages.len()))
     }
 
+    /// What no two parts may have that are written at once: or which of them has it would be chance.
+    pub(super) fn keys(&self) -> impl Iterator<Item = String> {
+        let conversation = &self.old.conversation;
+        let name = format!("name {}", conversation.external_id);
+        let pair = conversation.addresses.as_ref();
+        let pair = pair.map(|(ours, theirs)| format!("pair {ours} {theirs}"));
+        let carried = self.old.messages.iter().filter_map(|message| {
+            let (provider, id) = message.carried.as_ref()?;
+            (!id.is_empty()).then(|| format!("carried {provider} {id}"))
+        });
+        std::iter::once(name).chain(pair).chain(carried)
+    }
+
     pub(super) fn external_id(&self) -> &str {
         &self.old.conversation.external_id
     }

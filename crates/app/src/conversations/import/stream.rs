@@ -36,16 +36,16 @@ impl App {
         let (mut imported, mut places) = (Imported::default(), Places::default());
         let mut gathered = Batch::default();
         let mut writing = FuturesUnordered::new();
-        let mut names = Names::default();
+        let mut taken = Taken::default();
         loop {
-            if writing.len() < most && !gathered.is_empty() && names.take(&gathered) {
+            if writing.len() < most && !gathered.is_empty() && taken.take(&gathered) {
                 let batch = std::mem::take(&mut gathered);
-                writing.push(self.named_batch(owner, batch));
+                writing.push(self.keyed_batch(owner, batch));
             }
             tokio::select! {
-                Some((batch, written)) = writing.next() => {
+                Some((keys, written)) = writing.next() => {
                     imported.add(written.map_err(Ended::Failed)?);
-                    names.give_back(batch);
+                    taken.give_back(keys);
                 }
                 part = parts.next(), if !gathered.is_full() && !parts.is_done() => match part {
                     Some(Ok(brought)) => {
@@ -61,32 +61,31 @@ impl App {
         }
     }
 
-    /// Writes a batch, and says whose it was.
-    async fn named_batch(&self, owner: &Owner, batch: Batch) -> (Vec<String>, Result<Imported>) {
-        let names = batch.parts.iter().map(Part::external_id);
-        let names = names.map(str::to_owned).collect();
-        (names, self.import_batch(owner, batch).await)
+    /// Writes a batch, and says what it had.
+    async fn keyed_batch(&self, owner: &Owner, batch: Batch) -> (Vec<String>, Result<Imported>) {
+        let keys = batch.parts.iter().flat_map(Part::keys).collect();
+        (keys, self.import_batch(owner, batch).await)
     }
 }
 
-/// The conversations that are being written: a part must not come before another of the same conversation is there.
+/// What is being written: a part must not come before another of the same conversation is there.
 #[derive(Default)]
-struct Names(HashSet<String>);
+struct Taken(HashSet<String>);
 
-impl Names {
-    /// Unless one of them is being written.
+impl Taken {
+    /// Unless something of it is being written.
     fn take(&mut self, batch: &Batch) -> bool {
-        let names = || batch.parts.iter().map(Part::external_id);
-        if names().any(|name| self.0.contains(name)) {
+        let keys = || batch.parts.iter().flat_map(Part::keys);
+        if keys().any(|key| self.0.contains(&key)) {
             return false;
         }
-        self.0.extend(names().map(str::to_owned));
+        self.0.extend(keys());
         true
     }
 
-    fn give_back(&mut self, names: Vec<String>) {
-        for name in names {
-            self.0.remove(&name);
+    fn give_back(&mut self, keys: Vec<String>) {
+        for key in keys {
+            self.0.remove(&key);
         }
     }
 }

@@ -159,12 +159,13 @@ impl App {
         if !taken_any {
             return Ok(());
         }
-        if group.is_new() {
-            attempted.done.conversations += 1;
-        } else {
-            told_again(tx, group.conversation());
+        let conversation = group.conversation().clone();
+        attempted.done.conversations += i64::from(group.is_new());
+        match group.import(now) {
+            Some(import) => attempted.imports.push(import),
+            // Somebody else has just brought the rest.
+            None => told_again(tx, &conversation),
         }
-        attempted.imports.extend(group.import(now));
         Ok(())
     }
 
