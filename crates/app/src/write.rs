@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parlance_cache::{Cache, Ended, Fenced};
+use parlance_cache::{Cache, Ended, Fenced, Form};
 use parlance_domain::Owner;
-use parlance_storage::{Guarded, PendingKeys, Sink, StorageError, Touched, Tx};
+use parlance_storage::{Ahead, Guarded, PendingKeys, Sink, StorageError, Touched, Tx};
 use tokio::sync::Notify;
 
 use crate::cache::ledger::pending_keys;
@@ -120,6 +120,20 @@ impl App {
     /// Makes the writes of a transaction true.
     pub(crate) async fn commit(&self, tx: Tx) -> Result<()> {
         Ok(tx.commit(&self.changes).await?)
+    }
+
+    /// Fences what was touched so far, if that takes longer than beginning it.
+    pub(crate) fn fence_ahead(&self, tx: &Tx) -> Option<Ahead<Changes>> {
+        let shared = self.cache().form() == Form::Text;
+        shared.then(|| tx.fence_ahead(&self.changes))
+    }
+
+    /// Makes the writes of a transaction true, under a fence that was begun before if there is one.
+    pub(crate) async fn commit_fenced(&self, tx: Tx, ahead: Option<Ahead<Changes>>) -> Result<()> {
+        match ahead {
+            Some(ahead) => Ok(tx.commit_fenced(ahead).await?),
+            None => self.commit(tx).await,
+        }
     }
 }
 

@@ -1,9 +1,12 @@
 //! The one way in for writes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parlance_domain::search::Language;
 use parlance_domain::{Owner, Timestamp};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::conn::{Database, Lease};
 use crate::db::cache::add_pending;
@@ -81,8 +84,29 @@ impl Tx {
     /// Makes the writes true: fences, commits and releases. From here on it is finished even if the caller leaves: all of it
     /// runs in a task of its own.
     pub async fn commit<S: Sink>(self, sink: &Arc<S>) -> StorageResult<()> {
+        self.finish(sink, None).await
+    }
+
+    /// Has what was touched so far fenced while the last statements run, so that a write does not wait for one after the other.
+    pub fn fence_ahead<S: Sink>(&self, sink: &Arc<S>) -> Ahead<S> {
+        let (touched, fencing) = (self.touched.clone(), Arc::clone(sink));
+        Ahead {
+            sink: Arc::clone(sink),
+            touched: touched.clone(),
+            begun: Instant::now(),
+            fence: Some(tokio::spawn(async move { fencing.fence(&touched).await })),
+        }
+    }
+
+    /// The same as [`commit`](Self::commit), under a fence that was begun before.
+    pub async fn commit_fenced<S: Sink>(self, ahead: Ahead<S>) -> StorageResult<()> {
+        let sink = Arc::clone(&ahead.sink);
+        self.finish(&sink, Some(ahead)).await
+    }
+
+    async fn finish<S: Sink>(self, sink: &Arc<S>, ahead: Option<Ahead<S>>) -> StorageResult<()> {
         let Self { lease, touched, .. } = self;
-        tokio::spawn(finish(lease, touched, Arc::clone(sink)))
+        tokio::spawn(finish(lease, touched, Arc::clone(sink), ahead))
             .await
             .map_err(|error| StorageError::Unavailable(error.to_string()))?
     }
@@ -118,12 +142,60 @@ impl Tx {
     }
 }
 
-async fn finish<S: Sink>(mut lease: Lease, touched: Touched, sink: Arc<S>) -> StorageResult<()> {
+/// A fence that was begun while statements still ran. Dropped without a commit it is handed back.
+#[must_use = "it stands until the transaction is committed with it"]
+pub struct Ahead<S: Sink> {
+    sink: Arc<S>,
+    touched: Touched,
+    begun: Instant,
+    fence: Option<JoinHandle<S::Fence>>,
+}
+
+/// An older fence is not relied on: each statement after it may have taken seconds, and it has to outlive the commit.
+const FRESH: Duration = Duration::from_secs(1);
+
+impl<S: Sink> Ahead<S> {
+    /// The fence, if it is one of all that was touched.
+    async fn take(mut self, touched: &Touched) -> Option<S::Fence> {
+        if self.touched.touches() != touched.touches() || self.begun.elapsed() > FRESH {
+            return None;
+        }
+        self.fence.take()?.await.ok()
+    }
+}
+
+impl<S: Sink> Drop for Ahead<S> {
+    fn drop(&mut self) {
+        if let Some(fence) = self.fence.take() {
+            let sink = Arc::clone(&self.sink);
+            // No COMMIT was sent under it.
+            tokio::spawn(async move {
+                if let Ok(fence) = fence.await {
+                    sink.failed(fence, true).await;
+                }
+            });
+        }
+    }
+}
+
+async fn finish<S: Sink>(
+    mut lease: Lease,
+    touched: Touched,
+    sink: Arc<S>,
+    ahead: Option<Ahead<S>>,
+) -> StorageResult<()> {
     if lease.has_failed() {
         // It can only be rolled back: there is nothing to fence.
         return lease.commit().await;
     }
-    let fence = sink.fence(&touched).await;
+    let ahead = match ahead {
+        Some(ahead) => ahead.take(&touched).await,
+        None => None,
+    };
+    let fence = match ahead {
+        Some(fence) => fence,
+        None => sink.fence(&touched).await,
+    };
     if let Some(pending) = S::pending(&fence)
         && let Err(error) = add_pending(&mut lease, &pending).await
     {

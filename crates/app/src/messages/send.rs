@@ -107,11 +107,13 @@ impl App {
         });
         message.provider = sender.as_ref().map(|sender| sender.provider.clone());
         tx.insert_message(&message, &conversation).await?;
+        // What follows touches nothing more.
+        let fence = self.fence_ahead(&tx);
         compose::store_attachments(&mut tx, id, attachments).await?;
         if let Some(sender) = sender {
             tx.insert_delivery(&message, &sender).await?;
         }
-        self.commit(tx).await?;
+        self.commit_fenced(tx, fence).await?;
         Ok(Attempt::Done(Replayable::fresh(message)))
     }
 

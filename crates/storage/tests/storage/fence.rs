@@ -176,6 +176,55 @@ on_both! {
         again.begin(&owner, at(0)).await.unwrap().rollback().await.unwrap();
     }
 
+    /// A fence that was begun before the last statements is that of the commit.
+    async fn a_fence_ahead_is_taken_once(db: Db) {
+        let owner = owner("acme");
+        let place = open(&db.open, &owner).await;
+        let sink = Witness::new(&db.open, &owner, place.id, false);
+        let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
+        placed(&mut tx, place.id).await.unwrap();
+        let ahead = tx.fence_ahead(&sink);
+        eventually(SOON, async || (sink.calls().len() == 1).then_some(())).await;
+        tx.commit_fenced(ahead).await.unwrap();
+        let expected = [Call::Fence { touches: 2, seen: true }, Call::Committed { seen: true, pending: 0 }];
+        assert_eq!(sink.calls(), expected);
+    }
+
+    /// If more was touched since, all of it is fenced, and the first fence is handed back.
+    async fn a_fence_ahead_of_other_writes_is_not_relied_on(db: Db) {
+        let owner = owner("acme");
+        let place = open(&db.open, &owner).await;
+        let sink = Witness::new(&db.open, &owner, place.id, false);
+        let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
+        let ahead = tx.fence_ahead(&sink);
+        placed(&mut tx, place.id).await.unwrap();
+        tx.commit_fenced(ahead).await.unwrap();
+        let calls = eventually(SOON, async || Some(sink.calls()).filter(|calls| calls.len() == 4)).await;
+        for expected in [
+            Call::Fence { touches: 0, seen: true },
+            Call::Failed { certain: true },
+            Call::Fence { touches: 2, seen: true },
+            Call::Committed { seen: true, pending: 0 },
+        ] {
+            assert!(calls.contains(&expected), "{calls:?}");
+        }
+        assert_eq!(db.count("messages").await, 1);
+    }
+
+    /// Without a commit nothing stays fenced.
+    async fn a_fence_ahead_of_nothing_is_handed_back(db: Db) {
+        let owner = owner("acme");
+        let place = open(&db.open, &owner).await;
+        let sink = Witness::new(&db.open, &owner, place.id, false);
+        let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
+        placed(&mut tx, place.id).await.unwrap();
+        drop(tx.fence_ahead(&sink));
+        tx.rollback().await.unwrap();
+        let calls = eventually(SOON, async || Some(sink.calls()).filter(|calls| calls.len() == 2)).await;
+        let expected = [Call::Fence { touches: 2, seen: true }, Call::Failed { certain: true }];
+        assert_eq!(calls, expected);
+    }
+
     /// What was committed before is fenced and released again, though nothing changes.
     async fn a_write_that_is_repeated_is_fenced_again(db: Db) {
         let owner = owner("acme");
