@@ -88,7 +88,7 @@ async fn bring(args: &Args) -> Sample {
 fn conversation(name: &str, number: u64) -> v1::ImportConversationsRequest {
     let first = number * EACH;
     let message = |n: u64| v1::Message {
-        role: (if n % 2 == 0 {
+        role: (if n.is_multiple_of(2) {
             v1::Role::User
         } else {
             v1::Role::Assistant

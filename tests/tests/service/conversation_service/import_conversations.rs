@@ -70,6 +70,7 @@ on_both! {
     }
 
     async fn an_sms_is_not_sent(t: Caller) {
+        use v1::MessageStatus::{Delivered, Failed, Received};
         let pair = make::phones();
         let mut old = old_sms("ticket 7", &pair, "are you there?");
         old.messages.extend([v1::MessageStatus::Failed, v1::MessageStatus::Unspecified].map(|status| v1::Message {
@@ -86,7 +87,6 @@ on_both! {
         assert_eq!(t.imported(vec![old]).await, (1, 3, 0));
         let messages = said(&t, "ticket 7").await;
         let statuses: Vec<_> = messages.iter().map(v1::Message::status).collect();
-        use v1::MessageStatus::{Delivered, Failed, Received};
         assert_eq!(statuses, [Received, Failed, Delivered]);
         assert_eq!(messages[1].error.as_ref().unwrap().code, "SPAM");
         assert_eq!(messages[1].created_at, messages[0].created_at, "that of the message before");
@@ -297,6 +297,7 @@ on_both! {
     }
 
     async fn watchers_hear_of_conversations_not_of_messages(t: Caller) {
+        use EventType::{ConversationCreated, ConversationUpdated, MessageCreated};
         let mut events = t.watch_from("").await;
         t.imported(many(2, 50)).await;
         t.imported(many(2, 51)).await;
@@ -304,7 +305,6 @@ on_both! {
         t.ok(chat("", "the last")).await;
         let heard = events.until(|event| event.r#type() == EventType::MessageCreated).await;
         let kinds: Vec<_> = heard.iter().map(v1::Event::r#type).collect();
-        use EventType::{ConversationCreated, ConversationUpdated, MessageCreated};
         assert_eq!(kinds, [
             ConversationCreated, ConversationCreated, ConversationUpdated, ConversationUpdated, ConversationCreated,
             MessageCreated,

@@ -111,7 +111,7 @@ fn own_channel(
     let conversation = conversation?;
     if given.is_some_and(|given| given.of_conversation() != conversation) {
         found.push("channel", "not that of the conversation; leave it out");
-        return None;
+        return Some(conversation);
     }
     let carries = conversation == Channel::Sms && has_attachments;
     Some(match given {

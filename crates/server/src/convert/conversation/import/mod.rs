@@ -5,8 +5,8 @@ mod show;
 
 use parlance_app::Result;
 use parlance_app::conversations::import::{Brought, OldConversation, OldPart};
-use parlance_domain::ConversationStatus;
 use parlance_domain::message::Limits;
+use parlance_domain::{Channel, ConversationStatus};
 use parlance_proto::v1;
 use prost::Message as _;
 
@@ -50,8 +50,7 @@ fn part(request: v1::ImportConversationsRequest, limits: &Limits) -> Result<OldP
         found.push("conversation", "required; give its external_id and channel");
         return found.finish(|| None);
     };
-    let conversation = old_conversation(&mut found, conversation, limits);
-    let channel = conversation.as_ref().map(|old| old.channel);
+    let (channel, conversation) = old_conversation(&mut found, conversation, limits);
     let mut read = Vec::with_capacity(messages.len());
     for (index, message) in messages.into_iter().enumerate() {
         let mut of_message = Found::new();
@@ -67,11 +66,12 @@ fn part(request: v1::ImportConversationsRequest, limits: &Limits) -> Result<OldP
     })
 }
 
+/// The conversation, and its channel even where something else is wrong: its messages are read by it.
 fn old_conversation(
     found: &mut Found,
     conversation: v1::Conversation,
     limits: &Limits,
-) -> Option<OldConversation> {
+) -> (Option<Channel>, Option<OldConversation>) {
     let v1::Conversation {
         id: _,
         owner: _,
@@ -104,16 +104,18 @@ fn old_conversation(
     let metadata = metadata::json(found, "conversation.metadata", metadata);
     check_metadata(found, metadata.as_ref(), limits);
     let created_at = time::timestamp(found, "conversation.created_at", created_at);
-    Some(OldConversation {
-        external_id: set(external_id)?,
-        channel: channel?,
+    let named = set(external_id).zip(channel).zip(metadata);
+    let read = named.map(|((external_id, channel), metadata)| OldConversation {
+        external_id,
+        channel,
         addresses,
         user,
         title,
         status: status.unwrap_or(ConversationStatus::Active),
-        metadata: metadata?,
+        metadata,
         created_at,
-    })
+    });
+    (channel, read)
 }
 
 #[cfg(test)]
@@ -218,6 +220,8 @@ mod tests {
         let expected = [
             "conversation.external_id",
             "conversation.title",
+            "messages[1].direction",
+            "messages[1].subject",
             "messages[1].attachments[0].url",
             "messages[1].provider",
             "messages[1].created_at",
