@@ -28,6 +28,18 @@ pub(super) async fn run(
     service: &Service,
     screen: &mut Screen<'_>,
 ) -> Result<(), Failure> {
+    match write(arguments, service, screen).await {
+        // Whoever read along has seen enough.
+        Err(Failure::System(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+async fn write(
+    arguments: &Export,
+    service: &Service,
+    screen: &mut Screen<'_>,
+) -> Result<(), Failure> {
     let mut writer = Writer {
         to: Target::open(arguments.output.as_deref())?,
         seen: HashSet::new(),
