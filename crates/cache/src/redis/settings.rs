@@ -64,7 +64,7 @@ impl Settings {
             node,
             ca_file: None,
             timeout: Duration::from_millis(50),
-            connections: 2,
+            connections: 1,
             max_list: 50,
         }
     }
