@@ -79,7 +79,11 @@ pub(super) fn message(
 }
 
 /// Further recipients in canonical form. Where the channel has none, the domain has said so already.
-fn recipients(found: &mut Found, channel: Option<Channel>, texts: &[String]) -> Vec<String> {
+pub(crate) fn recipients(
+    found: &mut Found,
+    channel: Option<Channel>,
+    texts: &[String],
+) -> Vec<String> {
     match channel {
         Some(Channel::Sms | Channel::Mms | Channel::Chat) => return Vec::new(),
         Some(Channel::Email) | None => {}

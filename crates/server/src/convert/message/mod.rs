@@ -12,6 +12,7 @@ mod show;
 mod update;
 mod upload;
 
+pub(crate) use content::recipients;
 pub(crate) use journey::{cancel, preview, preview_to_proto, story, story_to_proto};
 pub(crate) use read::{attachment, batch, delete, get, list};
 pub(crate) use receive::receive;

@@ -4,10 +4,11 @@ use parlance_app::conversations::import::{OldAttachment, OldMessage};
 use parlance_domain::message::{
     AttachmentView, ContentView, Fault, Limits, Progress, ReportStatus,
 };
-use parlance_domain::{Address, Channel, Direction, MessageStatus, Role, Timestamp};
+use parlance_domain::{Channel, Direction, MessageStatus, Role, Timestamp};
 use parlance_proto::v1;
 
 use crate::convert::fields::Found;
+use crate::convert::message::recipients;
 use crate::convert::{enums, limits, metadata, time};
 
 /// Reads a message of a conversation on this channel, if that is known.
@@ -262,26 +263,4 @@ fn fault(
         from: from.unwrap_or(ReportStatus::Failed),
         occurred_at: created_at.unwrap_or(Timestamp::from_micros(0)),
     })
-}
-
-/// Further recipients in canonical form. Where the channel has none, the domain has said so already.
-fn recipients(found: &mut Found, channel: Option<Channel>, texts: &[String]) -> Vec<String> {
-    if channel != Some(Channel::Email) {
-        return Vec::new();
-    }
-    if texts.len() > limits::CC_ADDRESSES {
-        let most = limits::CC_ADDRESSES;
-        found.push(
-            "cc_addresses",
-            format!("at most {most} addresses; leave some out"),
-        );
-        return Vec::new();
-    }
-    let read = |(index, text): (usize, &String)| {
-        let address = Address::recipient(Channel::Email, text);
-        found
-            .keep(format!("cc_addresses[{index}]"), address)
-            .map(String::from)
-    };
-    texts.iter().enumerate().filter_map(read).collect()
 }
