@@ -18,7 +18,7 @@ pub(crate) async fn fill(url: &str, jobs: u64, conversations: u64) {
     let message = id(EPOCH_MS, "n");
     let statements = [
         "SET synchronous_commit = off".to_owned(),
-        "TRUNCATE conversations, messages, message_search, deliveries, message_events, attachments, attachment_chunks, idempotency_keys, feed"
+        "TRUNCATE conversations, messages, message_search, deliveries, message_events, attachments, attachment_chunks, idempotency_keys, imports, feed"
             .to_owned(),
         format!(
             "INSERT INTO conversations (id, owner, user_label, channel, participant_from, participant_to, title, status,
