@@ -13,10 +13,10 @@ use crate::stats::Sample;
 /// What is there, in either form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Peek {
-    /// In this process.
-    Held(Held),
-    /// In Redis, under this epoch.
-    Raw(Raw, i64),
+    /// In this process, under this number: of its generation, if it belongs to a scope.
+    Held(Held, i64),
+    /// In Redis, under this epoch, and this generation if it belongs to a scope.
+    Raw(Raw, i64, Option<String>),
 }
 
 impl Cache {
@@ -94,8 +94,9 @@ impl Cache {
                 if !self.memory_is_open() || near.is_fenced(key) {
                     return None;
                 }
-                near.get(key, Self::number_of(near, key))
-                    .map(|found| Peek::Held(found.held))
+                let number = Self::number_of(near, key);
+                near.get(key, number)
+                    .map(|found| Peek::Held(found.held, number))
             }
             Place::Shared { remote, copies } => {
                 let epoch = self.gate.epoch()?;
@@ -104,15 +105,15 @@ impl Cache {
                     && copies.tracking.barrier(tokio::time::Instant::now()).await
                     && copies.near.get(key, epoch.number).is_some()
                 {
-                    return Some(Peek::Held(found.held));
+                    return Some(Peek::Held(found.held, epoch.number));
                 }
                 if key.kind().is_scoped() {
-                    let raw = in_force(remote, key, &epoch).await.ok()??;
-                    return Some(Peek::Raw(raw, epoch.number));
+                    let (raw, generation) = in_force(remote, key, &epoch).await.ok()??;
+                    return Some(Peek::Raw(raw, epoch.number, Some(generation)));
                 }
                 let raw = remote.get(key, &epoch).await.ok()??;
                 raw.is_of(epoch.number)
-                    .then_some(Peek::Raw(raw, epoch.number))
+                    .then_some(Peek::Raw(raw, epoch.number, None))
             }
         }
     }
@@ -130,8 +131,11 @@ impl Peek {
     /// Whether it is what this value would be kept as.
     pub fn is<C: Codec>(&self, codec: C, value: &C::Value) -> bool {
         match self {
-            Self::Held(held) => *held == codec.held(value),
-            Self::Raw(raw, epoch) => *raw == codec.raw(value).stamped(*epoch),
+            Self::Held(held, _) => *held == codec.held(value),
+            Self::Raw(raw, epoch, None) => *raw == codec.raw(value).stamped(*epoch),
+            Self::Raw(raw, epoch, Some(generation)) => {
+                *raw == codec.raw(value).stamped_in(*epoch, generation)
+            }
         }
     }
 }

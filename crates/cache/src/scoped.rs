@@ -52,7 +52,7 @@ impl Cache {
                 return Ok(from_database(load().await?));
             }
         };
-        let value = found.and_then(|raw| of_owner(codec, asked.owner, &raw));
+        let value = found.and_then(|(raw, _)| of_owner(codec, asked.owner, &raw));
         if let Some(value) = value {
             self.tell_hit(key, Tier::Redis, began);
             return Ok(Some(Found::new(Answer::Value(value), Source::Redis)));
@@ -162,7 +162,7 @@ impl Cache {
         asked: &Asked<'_>,
         codec: C,
     ) -> Option<Found<C::Value>> {
-        let raw = in_force(remote, asked.key, &epoch).await.ok()??;
+        let (raw, _) = in_force(remote, asked.key, &epoch).await.ok()??;
         Some(Found {
             answer: Answer::Value(of_owner(codec, asked.owner, &raw)?),
             source: Source::Redis,
@@ -171,15 +171,15 @@ impl Cache {
     }
 }
 
-/// The value, if it is of this epoch and of the generation in force.
+/// The value, if it is of this epoch and of the generation in force, and that generation.
 pub(crate) async fn in_force(
     remote: &Arc<dyn Remote>,
     key: Key,
     epoch: &Epoch,
-) -> Result<Option<Raw>, Fault> {
+) -> Result<Option<(Raw, String)>, Fault> {
     let (generation, raw) = remote.get_scoped(key, epoch).await?;
-    let in_force = |raw: &Raw| generation.is_some_and(|g| raw.is_in(epoch.number, &g));
-    Ok(raw.filter(in_force))
+    let in_force = |(raw, generation): &(Raw, String)| raw.is_in(epoch.number, generation);
+    Ok(raw.zip(generation).filter(in_force))
 }
 
 fn of_owner<C: Codec>(codec: C, owner: &str, raw: &Raw) -> Option<C::Value> {

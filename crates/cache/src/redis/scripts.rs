@@ -1,4 +1,4 @@
-//! The scripts, each of one value and its lease, so of one slot.
+//! The scripts: of readers, each of one value and its lease; of writers, of all that a write touches in one slot or on one node.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -33,7 +33,6 @@ static ACQUIRE: LazyLock<Script> = script!("acquire");
 static FILL: LazyLock<Script> = script!("fill");
 static FENCE: LazyLock<Script> = script!("fence");
 static RELEASE: LazyLock<Script> = script!("release");
-static TURN: LazyLock<Script> = script!("turn");
 
 fn evalsha(script: &Script, key: Key, token: Token) -> Cmd {
     let mut command = cmd("EVALSHA");
@@ -102,50 +101,68 @@ pub(super) fn fill(key: Key, token: Token, value: &Raw, ttl: Duration, max: usiz
     })
 }
 
-pub(super) fn fence(key: Key, fence: Fence, token: Token) -> Cmd {
-    if key.kind() == Kind::Generation {
-        return turn(key, token);
+pub(super) fn fence(keys: &[(Key, Fence)], token: Token) -> Cmd {
+    let mut names = Vec::with_capacity(2 * keys.len());
+    let mut hows = Vec::with_capacity(keys.len());
+    for (key, fence) in keys {
+        names.push(key.to_string());
+        if key.kind() == Kind::Generation {
+            hows.push("turn");
+            continue;
+        }
+        names.push(key.lease());
+        hows.push(match fence {
+            Fence::Delete => "delete",
+            Fence::Mark => "mark",
+        });
     }
-    let mut command = evalsha(&FENCE, key, token);
-    command.arg(millis(WRITER)).arg(match fence {
-        Fence::Delete => "delete",
-        Fence::Mark => "mark",
-    });
+    let mut command = writing(&FENCE, &names, token);
+    command.arg(hows);
     command
 }
 
-/// Begins another generation.
-fn turn(key: Key, token: Token) -> Cmd {
-    let mut command = cmd("EVALSHA");
-    command.arg(TURN.get_hash()).arg(1).arg(key.to_string());
-    command.arg(token.to_string()).arg(millis(GENERATION_TTL));
-    command
-}
-
-pub(super) fn release(key: Key, release: &Release, epoch: &Epoch, token: Token, max: usize) -> Cmd {
-    if key.kind() == Kind::Generation {
-        return turn(key, token);
-    }
-    if key.kind().is_scoped() {
-        let mut del = cmd("DEL");
-        del.arg(key.to_string());
-        return del;
-    }
-    let mut command = evalsha(&RELEASE, key, token);
-    command.arg(millis(WRITER));
-    match release {
-        Release::Delete => {}
-        Release::Append {
-            sequence,
-            element,
-            ttl,
-        } => {
-            let before = sequence.saturating_sub(1);
-            command.arg(format!("{}\"sequence\":{before},", stamp(epoch.number)));
-            command.arg(stamped(element, epoch).as_ref());
-            command.arg(max).arg(millis(*ttl));
+pub(super) fn release(
+    keys: &[(Key, Release)],
+    epoch: &Epoch,
+    token: Token,
+    max: usize,
+) -> Cmd {
+    let mut names = Vec::with_capacity(2 * keys.len());
+    for (key, _) in keys {
+        names.push(key.to_string());
+        if !(key.kind() == Kind::Generation || key.kind().is_scoped()) {
+            names.push(key.lease());
         }
     }
+    let mut command = writing(&RELEASE, &names, token);
+    command.arg(max);
+    for (key, release) in keys {
+        match release {
+            _ if key.kind() == Kind::Generation => command.arg("turn"),
+            _ if key.kind().is_scoped() => command.arg("drop"),
+            Release::Delete => command.arg("delete"),
+            Release::Append {
+                sequence,
+                element,
+                ttl,
+            } => {
+                let before = sequence.saturating_sub(1);
+                command.arg("append");
+                command.arg(format!("{}\"sequence\":{before},", stamp(epoch.number)));
+                command.arg(stamped(element, epoch).as_ref());
+                command.arg(millis(*ttl))
+            }
+        };
+    }
+    command
+}
+
+/// What the scripts of a write begin with.
+fn writing(script: &Script, names: &[String], token: Token) -> Cmd {
+    let mut command = cmd("EVALSHA");
+    command.arg(script.get_hash()).arg(names.len()).arg(names);
+    command.arg(token.to_string());
+    command.arg(millis(WRITER)).arg(millis(GENERATION_TTL));
     command
 }
 
@@ -164,7 +181,6 @@ pub(super) async fn load(connection: &mut MultiplexedConnection) -> RedisResult<
         include_str!("lua/fill.lua"),
         include_str!("lua/fence.lua"),
         include_str!("lua/release.lua"),
-        include_str!("lua/turn.lua"),
     ] {
         let text = format!("{}{script}", include_str!("lua/lease.lua"));
         loading.cmd("SCRIPT").arg("LOAD").arg(text);

@@ -1,3 +1,4 @@
+-- KEYS: the value, its lease.
 -- ARGV: token, its life in ms, 'one' or 'list', the longest list, what the caller found spoiled ('none', 'one' or 'list'), and
 -- that, element by element. Answers {1, value}, {0} if a write is under way, or {2} if the lease is taken.
 local list = ARGV[3] == 'list'
@@ -20,8 +21,8 @@ local function same(value)
   return true
 end
 
-sweep()
-local busy = has('w:')
+sweep(KEYS[2])
+local busy = has(KEYS[2], 'w:')
 local value
 if list then
   value = redis.pcall('LRANGE', KEYS[1], 0, ARGV[4] - 1)
@@ -42,6 +43,6 @@ end
 if busy then
   return {0}
 end
-drop_readers()
-add('r:' .. ARGV[1], ARGV[2])
+drop_readers(KEYS[2])
+add(KEYS[2], 'r:' .. ARGV[1], ARGV[2])
 return {2}

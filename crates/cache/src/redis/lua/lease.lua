@@ -1,18 +1,21 @@
--- Stands before each script. KEYS[1] is the value, KEYS[2] its lease: a ZSET of one `r:` or any number of `w:` tokens, scored
--- by when they expire in ms on this server's clock.
+-- Stands before each script. A lease is a ZSET of one `r:` or any number of `w:` tokens, scored by when they expire in ms on this
+-- server's clock.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
--- Without what has expired; what is no ZSET is none of ours and would fail every write of the key.
-local function sweep()
-  local swept = redis.pcall('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
-  if type(swept) == 'table' and swept.err then
-    redis.call('DEL', KEYS[2])
+local function is_error(answer)
+  return type(answer) == 'table' and answer.err
+end
+
+-- Without what has expired. What is no ZSET is none of ours and would fail every write of the key: here and below it goes.
+local function sweep(lease)
+  if is_error(redis.pcall('ZREMRANGEBYSCORE', lease, '-inf', now)) then
+    redis.call('DEL', lease)
   end
 end
 
-local function has(kind)
-  for _, member in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+local function has(lease, kind)
+  for _, member in ipairs(redis.call('ZRANGE', lease, 0, -1)) do
     if string.sub(member, 1, 2) == kind then
       return true
     end
@@ -20,17 +23,31 @@ local function has(kind)
   return false
 end
 
-local function drop_readers()
-  for _, member in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+-- Beside others what has expired goes, too, so that it cannot heap up where nobody reads.
+local function drop_readers(lease)
+  local members = redis.call('ZRANGE', lease, 0, -1)
+  if #members > 1 then
+    sweep(lease)
+  end
+  for _, member in ipairs(members) do
     if string.sub(member, 1, 2) == 'r:' then
-      redis.call('ZREM', KEYS[2], member)
+      redis.call('ZREM', lease, member)
     end
   end
 end
 
 -- The newest member always expires last, so the key lives as long as it does.
-local function add(member, life)
-  redis.call('ZADD', KEYS[2], now + life, member)
-  redis.call('PEXPIRE', KEYS[2], life)
+local function add(lease, member, life)
+  if is_error(redis.pcall('ZADD', lease, now + life, member)) then
+    redis.call('DEL', lease)
+    redis.call('ZADD', lease, now + life, member)
+  end
+  redis.call('PEXPIRE', lease, life)
+end
+
+-- Begins another generation of a scope: one that never was, even if the same write asks twice. A late repetition that brought
+-- an earlier one back would bring back what was found under it.
+local function turn(generation, token, life)
+  redis.call('SET', generation, token .. '-' .. time[1] .. '-' .. time[2], 'PX', life)
 end
 

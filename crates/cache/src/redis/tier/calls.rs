@@ -1,6 +1,6 @@
 //! What the protocol asks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use crate::ledger::{Epoch, RemoteId};
 use crate::raw::Raw;
 use crate::redis::fault::is_wrong_type;
 use crate::redis::lane::Lane;
+use crate::redis::slot::slot;
 use crate::redis::{info, scripts};
 use crate::remote::{Acquired, Fault, Fence, GENERATION_TTL, Release, Remote, RemoteStats, Token};
 
@@ -150,10 +151,8 @@ impl Remote for Tier {
     }
 
     async fn fence(&self, keys: &[(Key, Fence)], epoch: &Epoch, token: Token) -> Result<(), Fault> {
-        let commands = keys
-            .iter()
-            .map(|(key, fence)| (*key, scripts::fence(*key, *fence, token)));
-        self.write(commands.collect(), epoch).await
+        self.write(keys, epoch, |keys| scripts::fence(keys, token))
+            .await
     }
 
     async fn release(
@@ -162,11 +161,11 @@ impl Remote for Tier {
         epoch: &Epoch,
         token: Token,
     ) -> Result<(), Fault> {
-        let commands = keys.iter().map(|(key, release)| {
-            let command = scripts::release(*key, release, epoch, token, self.max_list);
-            (*key, command)
-        });
-        self.write(commands.collect(), epoch).await
+        let max = self.max_list;
+        self.write(keys, epoch, |keys| {
+            scripts::release(keys, epoch, token, max)
+        })
+        .await
     }
 
     async fn scan(&self, pattern: &str) -> Result<Vec<Key>, Fault> {
@@ -200,24 +199,43 @@ impl Remote for Tier {
 }
 
 impl Tier {
-    /// Runs scripts side by side, those of one lane in one go.
-    async fn write(&self, commands: Vec<(Key, Cmd)>, epoch: &Epoch) -> Result<(), Fault> {
+    /// Runs a script of keys that lie together; those of one lane go in one go.
+    async fn write<T: Clone + Send + Sync>(
+        &self,
+        keys: &[(Key, T)],
+        epoch: &Epoch,
+        script: impl Fn(&[(Key, T)]) -> Cmd + Send + Sync,
+    ) -> Result<(), Fault> {
         self.guarded(self.timeout, async {
-            let asked =
-                self.by_lane(commands)
-                    .await?
-                    .into_iter()
-                    .map(|(lane, commands)| async move {
-                        let commands = commands.into_iter().map(|(_, command)| command).collect();
-                        self.over(&lane, Some(epoch), async move |mut c| {
-                            scripts::run_all(&mut c, commands).await
-                        })
-                        .await
-                    });
+            let groups = self.by_lane(keys.to_vec()).await?;
+            let asked = groups.into_iter().map(|(lane, keys)| {
+                let scripts: Vec<Cmd> = self.together(keys).iter().map(|k| script(k)).collect();
+                async move {
+                    self.over(&lane, Some(epoch), async move |mut c| {
+                        scripts::run_all(&mut c, scripts).await
+                    })
+                    .await
+                }
+            });
             // All of them, even if one has failed: the others' keys are the better for it.
             join_all(asked).await.into_iter().collect()
         })
         .await
+    }
+
+    /// Those of one node that a script may have: in a cluster of one slot.
+    fn together<T>(&self, keys: Vec<(Key, T)>) -> Vec<Vec<(Key, T)>> {
+        match &self.route {
+            Route::Single(_) => vec![keys],
+            Route::Cluster(_) => {
+                let mut slots: BTreeMap<u16, Vec<(Key, T)>> = BTreeMap::new();
+                for (key, of) in keys {
+                    let slot = slot(key.to_string().as_bytes());
+                    slots.entry(slot).or_default().push((key, of));
+                }
+                slots.into_values().collect()
+            }
+        }
     }
 
     async fn get_apart(&self, keys: &[Key], epoch: &Epoch) -> Result<Vec<Option<Raw>>, Fault> {
