@@ -269,6 +269,36 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::{BigInt, Nullable, Text};
+    use crate::fields::sql::{Moment, Uid};
+
+    popular_searches (question) {
+        question -> Uid,
+        owner -> Text,
+        query -> Text,
+        page_size -> BigInt,
+        user_label -> Nullable<Text>,
+        conversation_id -> Nullable<Uid>,
+        channel -> Nullable<Text>,
+        direction -> Nullable<Text>,
+        status -> Nullable<Text>,
+        created_after -> Nullable<Moment>,
+        created_before -> Nullable<Moment>,
+        weight -> BigInt,
+        asked_at -> Moment,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Bool};
+
+    popular_state (only) {
+        only -> Bool,
+        day -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     conversations,
     messages,
@@ -276,5 +306,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     senders,
     attachments,
     attachment_chunks,
-    imports
+    imports,
+    popular_searches
 );

@@ -11,6 +11,7 @@ pub(crate) mod idempotency;
 pub(crate) mod import;
 pub(crate) mod message;
 pub(crate) mod message_event;
+pub(crate) mod popular;
 pub(crate) mod search;
 pub(crate) mod sender;
 pub(crate) mod stats;

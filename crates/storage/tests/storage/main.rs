@@ -28,6 +28,7 @@ mod outage;
 mod owners;
 mod pairs;
 mod plans;
+mod popular;
 mod reindex;
 mod round_trips;
 mod search;
