@@ -420,6 +420,12 @@ async fn pg_pool(
         .map_err(|e| StorageError::Unavailable(e.to_string()))
 }
 
+/// Every large table has an index for whatever is asked of it. Left alone the planner reads a small one whole instead, and keeps
+/// that plan, ours and that of a foreign key, until somebody measures the table again: an import into an installation with a few
+/// conversations would read, for each message, all that it has brought so far. Where there is no index nothing changes but
+/// the estimated cost, which would have plans compiled.
+const PLANS: &str = "SET enable_seqscan = off; SET jit = off";
+
 async fn establish_pg(
     url: String,
     tls: MakeRustlsConnect,
@@ -431,7 +437,8 @@ async fn establish_pg(
     let millis = timeout.as_millis();
     // Once per connection, never per request. The idle limit ends a transaction whose process was stopped in the middle.
     let setup = format!(
-        "SET statement_timeout = {millis}; SET idle_in_transaction_session_timeout = {millis}; SET timezone = 'UTC'"
+        "SET statement_timeout = {millis}; SET idle_in_transaction_session_timeout = {millis}; SET timezone = 'UTC'; \
+         {PLANS}"
     );
     conn.batch_execute(&setup)
         .await

@@ -26,6 +26,7 @@ pub mod feed;
 mod fields;
 mod keyset;
 mod migrate;
+mod paged;
 mod prepared;
 mod reindex;
 mod rows;

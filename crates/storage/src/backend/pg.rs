@@ -79,6 +79,13 @@ macro_rules! written {
     }};
 }
 
+/// The first rows of an ordered list, so many.
+macro_rules! first {
+    ($limit:expr, of $list:expr) => {
+        $crate::prepared::prepared($crate::paged::Paged::new($list, $limit))
+    };
+}
+
 /// Inserts many rows, so many by each statement; how many it wrote.
 macro_rules! insert_all {
     ($c:expr, $rows:expr, |$some:ident| $statement:expr) => {{
@@ -208,12 +215,11 @@ pub(crate) async fn feed_page(
     let page = feed::table
         .filter(after((feed::xid, feed::id), position_sql(from)))
         .order((feed::xid, feed::id))
-        .limit(limit)
         .select((
             FeedRow::as_select(),
             sql::<TransactionId>("pg_snapshot_xmin(pg_current_snapshot())"),
         ));
-    let rows: Vec<(FeedRow, Xid)> = prepared(page).load(c).await?;
+    let rows: Vec<(FeedRow, Xid)> = first!(limit, of page).load(c).await?;
     let horizon = rows.as_slice().first().map(|(_, xmin)| *xmin);
     Ok((rows.into_iter().map(|(row, _)| row).collect(), horizon))
 }

@@ -57,6 +57,13 @@ macro_rules! written {
     }};
 }
 
+/// The first rows of an ordered list, so many: no plan here is made for a number.
+macro_rules! first {
+    ($limit:expr, of $list:expr) => {
+        $list.limit($limit)
+    };
+}
+
 /// Inserts many rows, one by each statement, on one visit to the connection's thread: nothing is far there. How many it wrote.
 macro_rules! insert_all {
     ($c:expr, $rows:expr, |$some:ident| $statement:expr) => {{

@@ -79,12 +79,10 @@ pub(crate) async fn page(
             values,
         ));
     }
-    query
+    let list = query
         .order((conversations::active_at.desc(), conversations::id.desc()))
-        .limit(limit)
-        .select(ConversationRow::as_select())
-        .load(c)
-        .await
+        .select(ConversationRow::as_select());
+    first!(limit, of list).load(c).await
 }
 
 pub(crate) async fn count(

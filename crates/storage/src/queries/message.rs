@@ -144,11 +144,8 @@ pub(crate) async fn page(
     } else {
         query.order(messages::sequence.desc())
     };
-    query
-        .limit(limit)
-        .select(MessageRow::as_select())
-        .load(c)
-        .await
+    let list = query.select(MessageRow::as_select());
+    first!(limit, of list).load(c).await
 }
 
 /// Locks by id, in turn with all other writes to its conversation.

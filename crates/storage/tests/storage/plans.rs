@@ -9,7 +9,8 @@ use parlance_storage::feed::Position;
 use parlance_testkit::{Postgres, PostgresConfig, eventually};
 use uuid::Uuid;
 
-use crate::support::{Db, Kind, SOON, at, owner};
+use crate::support::write::placed;
+use crate::support::{Db, Kind, SOON, at, committed, open, owner};
 
 /// Conversations of `acme` (half of them unread) and of another, and as many messages in one of them.
 pub(crate) async fn fill(db: &Db, rows: i64) {
@@ -129,14 +130,13 @@ impl Ran {
     }
 }
 
-/// The last statement in the log that begins as wanted.
-async fn last(server: &Postgres, table: &str) -> Ran {
-    let wanted = format!("FROM \"{table}\"");
+/// The last statement in the log whose first line has what is wanted.
+async fn last(server: &Postgres, wanted: &str) -> Ran {
     eventually(SOON, async || {
         let log = std::fs::read_to_string(server.dir().join("stderr")).unwrap();
         let entry = log
             .rsplit("Query Text: ")
-            .find(|entry| entry.lines().next().unwrap_or("").contains(&wanted))?;
+            .find(|entry| entry.lines().next().unwrap_or("").contains(wanted))?;
         let (sql, rest) = entry.split_once('\n')?;
         let plan: Vec<&str> = rest
             .lines()
@@ -156,7 +156,7 @@ macro_rules! ran {
         for _ in 0..7 {
             $call.await.unwrap();
         }
-        last(&$server, $table).await
+        last(&$server, concat!("FROM \"", $table, "\"")).await
     }};
 }
 
@@ -181,6 +181,7 @@ fn explaining() -> Postgres {
     let settings = [
         ("session_preload_libraries", "auto_explain"),
         ("auto_explain.log_min_duration", "0"),
+        ("auto_explain.log_nested_statements", "on"),
         ("jit", "off"),
     ];
     Postgres::start(PostgresConfig {
@@ -225,7 +226,7 @@ async fn lists_are_bounded_by_indexes() {
             n + 1
         )
     };
-    let newest = r#"ORDER BY "conversations"."active_at" DESC, "conversations"."id" DESC LIMIT $"#;
+    let newest = r#"ORDER BY "conversations"."active_at" DESC, "conversations"."id" DESC LIMIT 64) page LIMIT $"#;
     let messages = r#"((("messages"."conversation_id" = $1) AND ("messages"."owner" = $2)) AND ("messages"."sequence" > $3))"#;
 
     let run = ran!(
@@ -291,6 +292,56 @@ async fn lists_are_bounded_by_indexes() {
     ]);
     run.bounded("messages_conversation_id_sequence_key", &sqlite)
         .await;
+}
+
+/// Whatever a list has, a page of it is read by one plan for any value: to plan costs more than to read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_are_not_planned_anew() {
+    let server = explaining();
+    let db = Db::within(&server).await;
+    fill(&db, 20_000).await;
+    let one = db.opened(|settings| settings.pool_size = 1).await;
+    let (owner, first): (Owner, _) = (owner("acme"), first_conversation(&db));
+    let any = ConversationFilter::default();
+    let all = MessageRange {
+        above: 0,
+        below: None,
+        oldest_first: false,
+    };
+    for limit in [2, 51, 1000] {
+        let run = ran!(
+            server,
+            "conversations",
+            one.conversations(&owner, &any, None, limit)
+        );
+        assert!(run.plan.contains("(owner = $1)"), "{}", run.plan);
+        let run = ran!(
+            server,
+            "messages",
+            one.message_page(&owner, first, all, limit)
+        );
+        assert!(run.plan.contains("(conversation_id = $1)"), "{}", run.plan);
+    }
+}
+
+/// A foreign key is looked up by its index though its table was small when that was planned.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_small_is_not_read_whole() {
+    let server = explaining();
+    let db = Db::within(&server).await;
+    let owner: Owner = owner("acme");
+    let place = open(&db.open, &owner).await;
+    db.run("ANALYZE").await;
+    let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
+    placed(&mut tx, place.id).await.unwrap();
+    committed(tx).await;
+    let run = last(&server, "FOR KEY SHARE OF x").await;
+    assert!(
+        run.plan.contains("Index Scan using conversations_pkey"),
+        "{}\n{}",
+        run.sql,
+        run.plan
+    );
 }
 
 /// What is past its time is found by an index from the oldest on: neither what is younger is read nor what is still to leave.
