@@ -22,6 +22,8 @@ const PER_MILLI: i64 = 1024;
 const SCANNED: i64 = 8000;
 /// How many messages of a state are looked at one by one. Each costs about ten times what one in their order does.
 const FEW: i64 = 2500;
+/// And how many before any match is looked at: what those would cost.
+const SOONER: i64 = SCANNED / 10;
 
 /// Writes rows of the index, over older ones of the same messages. On one visit to the connection's thread.
 pub(crate) async fn index(c: &mut Conn, rows: &[IndexRow]) -> QueryResult<()> {
@@ -156,12 +158,15 @@ fn find(c: &mut SqliteConnection, asked: &Asked) -> QueryResult<Found> {
         let is_last = found.len() < asked.limit;
         return Ok((found, is_last));
     };
-    let found: Vec<FoundRow> =
-        by_terms(asked, numbers.clone(), Some(status), SCANNED, limit).load(c)?;
-    if found.len() >= asked.enough {
-        return Ok((found, false));
+    let in_state = count_in_state(c, asked, status)?;
+    if in_state > SOONER {
+        let found: Vec<FoundRow> =
+            by_terms(asked, numbers.clone(), Some(status), SCANNED, limit).load(c)?;
+        if found.len() >= asked.enough {
+            return Ok((found, false));
+        }
     }
-    if is_rare(c, asked, status)? {
+    if in_state <= FEW {
         let found: Vec<FoundRow> = by_status(asked, numbers, status, limit).load(c)?;
         let is_last = found.len() < asked.limit;
         return Ok((found, is_last));
@@ -173,10 +178,10 @@ fn find(c: &mut SqliteConnection, asked: &Asked) -> QueryResult<Found> {
     Ok((found, is_last))
 }
 
-/// Whether few messages are in that state; only of those states that have an index.
-fn is_rare(c: &mut SqliteConnection, asked: &Asked, status: &str) -> QueryResult<bool> {
+/// How many messages are in that state, if few; only of those states that have an index.
+fn count_in_state(c: &mut SqliteConnection, asked: &Asked, status: &str) -> QueryResult<i64> {
     if !RESTING.contains(&status) {
-        return Ok(false);
+        return Ok(i64::MAX);
     }
     let counted = diesel::sql_query(format!(
         "SELECT count(*) AS number FROM (SELECT 1 FROM messages INDEXED BY messages_resting \
@@ -186,7 +191,7 @@ fn is_rare(c: &mut SqliteConnection, asked: &Asked, status: &str) -> QueryResult
         .bind::<Text, _>(&asked.owner)
         .bind::<BigInt, _>(FEW + 1)
         .get_result(c)?;
-    Ok(number <= FEW)
+    Ok(number)
 }
 
 /// The states that the index has; a statement with the word in it is seen to imply the index's condition.
