@@ -21,8 +21,8 @@ const TEMPLATE: &str = include_str!("../../deliver.pgbench.sql");
 
 const ABOUT: &str = "Jobs in as many conversations, made beforehand, over a provider that takes everything at once; durable commits.\n\
     pgbench runs the same statements, prepared: a batch is claimed in one transaction (one SELECT FOR UPDATE SKIP LOCKED,\n\
-    one UPDATE), its messages are read by one SELECT, and a second transaction writes its outcomes, one message after\n\
-    another. `2 x W`: on two connections, as the service's claimer and scribe have, in batches as large as there are\n\
+    one UPDATE), its messages are read by one SELECT, and a second transaction writes its outcomes: each statement of it is\n\
+    one for all of the batch, but for the UPDATE of each message. `2 x W`: on two connections, as the service's claimer and scribe have, in batches as large as there are\n\
     workers. `W x 1`: on a connection per worker, one message at a time; more parallel than the service, with more commits.";
 
 pub(crate) fn measure(lab: &Lab) -> Section {
@@ -109,25 +109,34 @@ fn statements(lab: &Lab, url: &str) -> String {
 
 /// What is run for a batch of so many.
 fn script(batch: u64) -> String {
-    let names: Vec<String> = (1..=batch).map(|n| format!("m_{n}")).collect();
-    let ids: Vec<String> = names.iter().map(|name| format!(":{name}")).collect();
-    let firsts: Vec<String> = (1..)
-        .zip(&names)
-        .map(|(n, name)| format!("(array_agg(message_id))[{n}] AS {name}"))
-        .collect();
+    let each = |text: &str, between: &str| {
+        let one = |n| {
+            let (id, line) = (format!("m_{n}"), format!("c_{n}"));
+            text.replace("{id}", &id).replace("{line}", &line)
+        };
+        (1..=batch).map(one).collect::<Vec<_>>().join(between)
+    };
+    let first = |n| {
+        format!("(array_agg(message_id))[{n}] AS m_{n}, (array_agg(conversation_id))[{n}] AS c_{n}")
+    };
+    let firsts: Vec<String> = (1..=batch).map(first).collect();
     let filled = TEMPLATE
         .replace("{batch}", &batch.to_string())
-        .replace("{ids}", &ids.join(", "))
+        .replace("{ids}", &each(":{id}", ", "))
+        .replace("{lines}", &each(":{line}", ", "))
         .replace("{firsts}", &firsts.join(", "));
-    let parts = filled
-        .split_once("-- each\n")
-        .and_then(|(before, rest)| Some((before, rest.split_once("-- last\n")?)));
-    let (before, (each, after)) = parts.expect("the template has its marks");
-    let each: String = names
-        .iter()
-        .map(|name| each.replace("{id}", name))
-        .collect();
-    [before, &each, after].concat()
+    let rows = within(&filled, "[[", "]]", |row| each(row, ", "));
+    within(&rows, "-- each\n", "-- last\n", |lines| each(lines, ""))
+}
+
+/// What stands between these marks is replaced, and the marks go.
+fn within(text: &str, begin: &str, end: &str, replace: impl Fn(&str) -> String) -> String {
+    let mut parts = text.split(begin);
+    let before = parts.next().unwrap_or_default().to_owned();
+    parts.fold(before, |done, part| {
+        let (inner, after) = part.split_once(end).expect("the template has its marks");
+        done + &replace(inner) + after
+    })
 }
 
 #[cfg(test)]
@@ -135,12 +144,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_batch_claims_together_and_writes_one_after_another() {
+    fn a_batch_is_written_together_but_for_its_messages() {
         let script = script(3);
         assert_eq!(script.matches("BEGIN;").count(), 2);
         assert_eq!(script.matches("FOR UPDATE SKIP LOCKED").count(), 1);
-        assert_eq!(script.matches("DELETE FROM deliveries").count(), 3);
+        assert_eq!(script.matches("DELETE FROM deliveries").count(), 1);
+        assert_eq!(script.matches("UPDATE messages").count(), 3);
+        assert_eq!(script.matches("'simulator', NULL, 'sent'").count(), 3);
         assert!(script.contains("ARRAY[:m_1, :m_2, :m_3]") && script.contains("id = :m_2 AND"));
-        assert!(!script.contains('{') || script.contains("{\"id\""));
+        assert!(!script.contains("{i") && !script.contains("[[") && !script.contains("--"));
     }
 }

@@ -1,13 +1,13 @@
 //! The scribe: writes down what came of attempts, in batches, each outcome guarded by its attempt.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parlance_domain::message::ReportStatus;
-use parlance_domain::{ConversationId, EventType, Message, Owner, Timestamp};
+use parlance_domain::message::{Progress, ReportStatus};
+use parlance_domain::{EventType, Message, MessageId, MessageStatus, Owner, Timestamp};
 use parlance_providers::Outcome;
+use parlance_storage::db::outcomes::{Locked, Rewrite};
 use parlance_storage::db::story::{StoryEvent, StoryKind};
 use parlance_storage::{Guarded, Tx};
 use tokio::sync::mpsc;
@@ -40,7 +40,7 @@ pub(super) async fn run(works: Arc<Works>, mut outcomes: mpsc::Receiver<Ended>) 
                 .push(ended);
         }
         for (owner, mut ended) in by_owner {
-            // One order of locks for all scribes: each message is locked in turn with its conversation.
+            // Of one conversation in the order in which the feed is to tell of them.
             ended.sort_by_key(|ended| (ended.conversation_id, ended.claim.message_id));
             write_all(&works, &owner, ended).await;
         }
@@ -116,14 +116,32 @@ fn is_away(error: &Error) -> bool {
 
 async fn write(works: &Works, owner: &Owner, ended: &[Ended]) -> Result<()> {
     let mut tx = works.app.begin(owner).await?;
-    let mut users = HashMap::new();
+    let wanted: Vec<_> = ended
+        .iter()
+        .map(|one| (one.conversation_id, one.claim.message_id))
+        .collect();
+    let locked = tx.lock_messages(&wanted).await?;
+    let mut judged = Vec::with_capacity(ended.len());
     let mut results = Vec::with_capacity(ended.len());
     for one in ended {
-        results.push((
-            one.channel,
-            write_one(works, &mut tx, one, &mut users).await?,
-        ));
+        match locked.get(&one.claim.message_id) {
+            Some(found) => judged.push((one, found, judge_one(works, &mut tx, one, found).await?)),
+            // Deleted meanwhile, its job with it.
+            None => results.push((one.channel, AttemptResult::Superseded)),
+        }
     }
+    let still_ours = settle(&mut tx, &judged).await?;
+    let mut sheet = Sheet::default();
+    for (one, found, verdict) in judged {
+        let result = if still_ours.contains(&found.message.id) {
+            sheet.write(found, one, verdict, tx.now())
+        } else {
+            superseded(&mut tx, &mut sheet, found, one, &verdict).await?
+        };
+        results.push((one.channel, result));
+    }
+    tx.tell_stories(&sheet.lines).await?;
+    held(tx.rewrite_messages(&sheet.rewrites).await?)?;
     works.app.commit(tx).await?;
     for (channel, result) in results {
         works.observer.attempted(channel, result);
@@ -131,67 +149,132 @@ async fn write(works: &Works, owner: &Owner, ended: &[Ended]) -> Result<()> {
     Ok(())
 }
 
-async fn write_one(
-    works: &Works,
-    tx: &mut Tx,
-    ended: &Ended,
-    users: &mut HashMap<ConversationId, String>,
-) -> Result<AttemptResult> {
-    let claim = &ended.claim;
-    let Some(found) = tx.lock_message(claim.message_id).await? else {
-        // Deleted meanwhile, its job with it.
-        return Ok(AttemptResult::Superseded);
-    };
-    let now = tx.now();
-    if claim.answer_lost {
-        tell_of_the_lost(tx, &found, claim.attempt).await?;
+async fn judge_one(works: &Works, tx: &mut Tx, ended: &Ended, found: &Locked) -> Result<Verdict> {
+    if ended.claim.answer_lost {
+        tell_of_the_lost(tx, &found.message, ended.claim.attempt).await?;
     }
-    let verdict = judge(
-        &found,
-        ended,
-        &works.app.settings.pace,
-        now,
-        works.app.random_number(),
-    );
-    let guarded = match verdict.job {
-        Job::Finish => tx.finish_delivery(&found, claim.attempt).await?,
-        Job::GiveBack(after) => {
-            // Who has expired by then need not wait any longer.
-            let due = now.plus(after);
-            let due = found.expires_at.map_or(due, |expires| due.min(expires));
-            tx.give_delivery_back(found.id, claim.attempt, due).await?
+    let app = &works.app;
+    let (pace, random) = (&app.settings.pace, app.random_number());
+    Ok(judge(&found.message, ended, pace, tx.now(), random))
+}
+
+/// Ends the jobs, or gives them back; those that still were this worker's.
+async fn settle(tx: &mut Tx, judged: &[(&Ended, &Locked, Verdict)]) -> Result<HashSet<MessageId>> {
+    let mut done = Vec::with_capacity(judged.len());
+    let mut ours = HashSet::new();
+    for (ended, found, verdict) in judged {
+        let (message, attempt) = (&found.message, ended.claim.attempt);
+        match verdict.job {
+            Job::Finish => done.push((message.id, attempt)),
+            Job::GiveBack(after) => {
+                // Who has expired by then need not wait any longer.
+                let due = tx.now().plus(after);
+                let due = message.expires_at.map_or(due, |expires| due.min(expires));
+                if tx.give_delivery_back(message.id, attempt, due).await? == Guarded::Updated {
+                    ours.insert(message.id);
+                }
+            }
         }
-    };
-    if guarded == Guarded::Stale {
-        return superseded(tx, &found, ended, &verdict, users).await;
     }
-    let Verdict {
-        progress,
-        provider_message_id,
-        job: _,
-        detail,
-        result,
-    } = verdict;
-    tell(tx, &found, ended, &detail, now, Some(progress.status)).await?;
-    let message = Message {
-        progress,
-        provider_message_id: provider_message_id.or_else(|| found.provider_message_id.clone()),
-        ..found.clone()
-    };
-    write_message(tx, &found, message, users).await?;
-    Ok(result)
+    ours.extend(tx.finish_deliveries(&done).await?);
+    Ok(ours)
+}
+
+/// What is still to be written.
+#[derive(Default)]
+struct Sheet {
+    lines: Vec<(MessageId, StoryEvent)>,
+    rewrites: Vec<Rewrite>,
+}
+
+impl Sheet {
+    /// The outcome of an attempt whose job was this worker's until now.
+    fn write(
+        &mut self,
+        found: &Locked,
+        ended: &Ended,
+        verdict: Verdict,
+        now: Timestamp,
+    ) -> AttemptResult {
+        let Verdict {
+            progress,
+            provider_message_id,
+            job: _,
+            detail,
+            result,
+        } = verdict;
+        self.tell(&found.message, ended, detail, now, Some(progress.status));
+        self.rewrite(found, progress, provider_message_id, now);
+        result
+    }
+
+    fn rewrite(
+        &mut self,
+        found: &Locked,
+        progress: Progress,
+        provider_message_id: Option<String>,
+        now: Timestamp,
+    ) {
+        let before = &found.message;
+        let mut changed = Message {
+            progress,
+            provider_message_id: provider_message_id.or_else(|| before.provider_message_id.clone()),
+            ..before.clone()
+        };
+        if changed == *before {
+            return;
+        }
+        changed.updated_at = now;
+        changed.version = before.version + 1;
+        let kind = if changed.progress.status == before.progress.status {
+            EventType::MessageUpdated
+        } else {
+            EventType::MessageStatusChanged
+        };
+        self.rewrites.push(Rewrite {
+            found: found.clone(),
+            changed,
+            kind,
+        });
+    }
+
+    fn tell(
+        &mut self,
+        found: &Message,
+        ended: &Ended,
+        detail: String,
+        time: Timestamp,
+        status: Option<MessageStatus>,
+    ) {
+        let kind = match ended.ending {
+            Ending::NotHandedOver(WhyNot::Expired) => StoryKind::Expired,
+            Ending::Answered(_) | Ending::AcceptedUnder(_) | Ending::NotHandedOver(_) => {
+                StoryKind::Attempt
+            }
+        };
+        let event = StoryEvent {
+            time,
+            kind,
+            attempt: Some(ended.claim.attempt),
+            provider: found.provider.clone(),
+            provider_time: None,
+            status,
+            detail,
+        };
+        self.lines.push((found.id, event));
+    }
 }
 
 /// The job is not this worker's any more. Either its lease ended and somebody else has it: then nothing but the story is
 /// written. Or a report has come before the outcome and ended it: then the provider's id is still news.
 async fn superseded(
     tx: &mut Tx,
-    found: &Message,
+    sheet: &mut Sheet,
+    locked: &Locked,
     ended: &Ended,
     verdict: &Verdict,
-    users: &mut HashMap<ConversationId, String>,
 ) -> Result<AttemptResult> {
-    let attempt = ended.claim.attempt;
+    let (found, attempt) = (&locked.message, ended.claim.attempt);
     let now = tx.now();
     let told = tx.told_attempts(found.id).await?;
     if told.contains(&(attempt, verdict.detail.clone())) {
@@ -220,7 +303,7 @@ async fn superseded(
             Some(_) => "accepted, after somebody else had taken over",
             None => "ended after somebody else had taken over",
         };
-        tell(tx, found, ended, detail, now, None).await?;
+        sheet.tell(found, ended, detail.to_owned(), now, None);
         return Ok(AttemptResult::Superseded);
     };
     tell_of_the_overtaken(tx, found, attempt, found.progress.status).await?;
@@ -231,60 +314,6 @@ async fn superseded(
         None,
         now,
     );
-    let message = Message {
-        progress,
-        provider_message_id: Some(provider_message_id.clone()),
-        ..found.clone()
-    };
-    write_message(tx, found, message, users).await?;
+    sheet.rewrite(locked, progress, Some(provider_message_id.clone()), now);
     Ok(AttemptResult::Accepted)
-}
-
-async fn write_message(
-    tx: &mut Tx,
-    found: &Message,
-    mut message: Message,
-    users: &mut HashMap<ConversationId, String>,
-) -> Result<()> {
-    if message == *found {
-        return Ok(());
-    }
-    message.updated_at = tx.now();
-    message.version = found.version + 1;
-    let kind = if message.progress.status == found.progress.status {
-        EventType::MessageUpdated
-    } else {
-        EventType::MessageStatusChanged
-    };
-    let user = match users.entry(found.conversation_id) {
-        Entry::Occupied(known) => known.into_mut(),
-        Entry::Vacant(unknown) => unknown.insert(tx.user_of(found.conversation_id).await?),
-    };
-    held(tx.update_message(found, &message, kind, user).await?)
-}
-
-async fn tell(
-    tx: &mut Tx,
-    found: &Message,
-    ended: &Ended,
-    detail: &str,
-    time: Timestamp,
-    status: Option<parlance_domain::MessageStatus>,
-) -> Result<()> {
-    let kind = match ended.ending {
-        Ending::NotHandedOver(WhyNot::Expired) => StoryKind::Expired,
-        Ending::Answered(_) | Ending::AcceptedUnder(_) | Ending::NotHandedOver(_) => {
-            StoryKind::Attempt
-        }
-    };
-    let event = StoryEvent {
-        time,
-        kind,
-        attempt: Some(ended.claim.attempt),
-        provider: found.provider.clone(),
-        provider_time: None,
-        status,
-        detail: detail.to_owned(),
-    };
-    Ok(tx.tell_story(found.id, &event).await?)
 }

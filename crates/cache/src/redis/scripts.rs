@@ -121,12 +121,7 @@ pub(super) fn fence(keys: &[(Key, Fence)], token: Token) -> Cmd {
     command
 }
 
-pub(super) fn release(
-    keys: &[(Key, Release)],
-    epoch: &Epoch,
-    token: Token,
-    max: usize,
-) -> Cmd {
+pub(super) fn release(keys: &[(Key, Release)], epoch: &Epoch, token: Token, max: usize) -> Cmd {
     let mut names = Vec::with_capacity(2 * keys.len());
     for (key, _) in keys {
         names.push(key.to_string());

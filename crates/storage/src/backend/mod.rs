@@ -2,6 +2,7 @@
 //! of query files for itself.
 
 pub(crate) mod pg;
+mod pg_lines;
 mod pg_search;
 pub(crate) mod sqlite;
 mod sqlite_search;

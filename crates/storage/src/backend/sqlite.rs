@@ -6,6 +6,7 @@ use diesel_async::sync_connection_wrapper::{SyncConnectionWrapper, SyncTransacti
 use diesel_async::{RunQueryDsl, TransactionManager};
 
 use crate::feed::{Position, Start};
+use crate::fields::Id;
 use crate::fields::Xid;
 use crate::rows::cache::{NewPendingRow, RenewalRow, RenewedRow};
 use crate::rows::feed::FeedRow;
@@ -95,6 +96,24 @@ pub(crate) use super::sqlite_search::{index, index_and_append, search};
 
 #[path = "../queries/mod.rs"]
 pub(crate) mod queries;
+
+/// There is one writer: it always is its turn.
+pub(crate) async fn take_turns(_: &mut Conn, _: &[Id]) -> QueryResult<()> {
+    Ok(())
+}
+
+/// Frees the first of each conversation's line; whether one was blocked.
+pub(crate) async fn free_lines(
+    c: &mut Conn,
+    owner: &str,
+    conversations: &[Id],
+) -> QueryResult<bool> {
+    let mut freed = false;
+    for conversation in conversations {
+        freed |= queries::delivery::unblock_next(c, owner, *conversation).await?;
+    }
+    Ok(freed)
+}
 
 /// `IMMEDIATE`: a transaction that reads first and writes later would fail with "database is locked" under another writer,
 /// and no waiting helps it then.

@@ -189,23 +189,6 @@ impl Tx {
         Ok(last.is_some())
     }
 
-    /// Ends the claimed job of a message that has been handed over or given up; `Stale` if its worker has lost it.
-    pub async fn finish_delivery(
-        &mut self,
-        message: &Message,
-        attempt: i32,
-    ) -> StorageResult<Guarded> {
-        let (owner, id) = (self.owner.clone(), Id(message.id.uuid()));
-        let finished = on!(self.lease, |c, q| q::delivery::finish(
-            c,
-            owner.as_str(),
-            id,
-            attempt
-        ))?;
-        // Whoever is claimed is the first of the line.
-        self.unblock_after(finished.then_some(true), message).await
-    }
-
     /// The last attempt of a message's job, if it has one.
     pub async fn delivery_attempt(&mut self, message: MessageId) -> StorageResult<Option<i32>> {
         on!(self.lease, |c, q| q::delivery::attempt(

@@ -170,7 +170,7 @@ impl Tx {
             )
         };
         let events: Vec<_> = rows.iter().map(event).collect();
-        on!(self.lease, |c, q| q::import::append(c, &events))?;
+        on!(self.lease, |c, q| q::feed::append_all(c, &events))?;
         Ok(Guarded::Updated)
     }
 

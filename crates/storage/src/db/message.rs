@@ -363,7 +363,12 @@ impl Tx {
         ))
     }
 
-    fn event_of_message(&self, kind: EventType, row: &MessageRow, user: &str) -> NewFeedRow {
+    pub(crate) fn event_of_message(
+        &self,
+        kind: EventType,
+        row: &MessageRow,
+        user: &str,
+    ) -> NewFeedRow {
         news(
             &self.owner,
             kind,

@@ -8,6 +8,7 @@ pub mod delivery;
 pub mod idempotency;
 pub mod import;
 pub mod message;
+pub mod outcomes;
 pub mod popular;
 pub mod search;
 pub mod sender;

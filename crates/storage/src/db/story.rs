@@ -94,26 +94,31 @@ impl Tx {
         message: MessageId,
         event: &StoryEvent,
     ) -> StorageResult<()> {
-        let StoryEvent {
-            time,
-            kind,
-            attempt,
-            provider,
-            provider_time,
-            status,
-            detail,
-        } = event;
-        let row = NewStoryRow {
-            owner: self.owner.as_str().to_owned(),
-            message_id: Id(message.uuid()),
-            time: (*time).into(),
-            kind: kind.as_str().to_owned(),
-            attempt: *attempt,
-            provider: provider.clone(),
-            provider_time: provider_time.map(Into::into),
-            status: status.map(|status| status.as_str().to_owned()),
-            detail: detail.clone(),
-        };
+        let row = story_row(self.owner.as_str(), message, event);
         on!(self.lease, |c, q| q::message_event::append(c, &row))
+    }
+}
+
+/// The row of a line.
+pub(crate) fn story_row(owner: &str, message: MessageId, event: &StoryEvent) -> NewStoryRow {
+    let StoryEvent {
+        time,
+        kind,
+        attempt,
+        provider,
+        provider_time,
+        status,
+        detail,
+    } = event;
+    NewStoryRow {
+        owner: owner.to_owned(),
+        message_id: Id(message.uuid()),
+        time: (*time).into(),
+        kind: kind.as_str().to_owned(),
+        attempt: *attempt,
+        provider: provider.clone(),
+        provider_time: provider_time.map(Into::into),
+        status: status.map(|status| status.as_str().to_owned()),
+        detail: detail.clone(),
     }
 }

@@ -133,21 +133,6 @@ pub(crate) async fn claim(c: &mut Conn, ids: Vec<Id>, lease_until: Instant) -> Q
     .await
 }
 
-/// Ends a claimed job; `false` if its worker has lost it.
-pub(crate) async fn finish(
-    c: &mut Conn,
-    owner: &str,
-    message: Id,
-    attempt: i32,
-) -> QueryResult<bool> {
-    let target = deliveries::table
-        .filter(deliveries::message_id.eq(message))
-        .filter(deliveries::owner.eq(owner))
-        .filter(deliveries::attempt.eq(attempt))
-        .filter(deliveries::state.eq("claimed"));
-    Ok(diesel::delete(target).execute(c).await? == 1)
-}
-
 /// Gives a claimed job back, to be claimed again later; `false` if its worker has lost it.
 pub(crate) async fn give_back(
     c: &mut Conn,

@@ -31,6 +31,13 @@ pub(crate) async fn append(c: &mut Conn, row: &NewFeedRow) -> QueryResult<()> {
         .map(|_| ())
 }
 
+pub(crate) async fn append_all(c: &mut Conn, rows: &[NewFeedRow]) -> QueryResult<()> {
+    insert_all!(c, rows, |some| {
+        diesel::insert_into(feed::table).values(some)
+    })
+    .map(|_| ())
+}
+
 /// A deleted message leaves the feed's copies too.
 pub(crate) async fn scrub_message(
     c: &mut Conn,

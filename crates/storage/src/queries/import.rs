@@ -7,10 +7,9 @@ use diesel_async::RunQueryDsl;
 use super::Conn;
 use crate::fields::{Id, Instant};
 use crate::rows::conversation::ConversationRow;
-use crate::rows::feed::NewFeedRow;
 use crate::rows::import::{ImportRow, LikenessRow};
 use crate::rows::message::MessageRow;
-use crate::schema::{conversations, feed, imports, messages};
+use crate::schema::{conversations, imports, messages};
 
 /// The conversations of these names, each with how many of its messages were imported, if any import had to do with it.
 pub(crate) async fn known(
@@ -86,13 +85,6 @@ pub(crate) async fn set_progress(c: &mut Conn, rows: &[ImportRow]) -> QueryResul
             .on_conflict(imports::conversation_id)
             .do_update()
             .set(imports::messages.eq(excluded(imports::messages)))
-    })
-    .map(|_| ())
-}
-
-pub(crate) async fn append(c: &mut Conn, rows: &[NewFeedRow]) -> QueryResult<()> {
-    insert_all!(c, rows, |some| {
-        diesel::insert_into(feed::table).values(some)
     })
     .map(|_| ())
 }

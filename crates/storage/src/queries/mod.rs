@@ -12,6 +12,7 @@ pub(crate) mod idempotency;
 pub(crate) mod import;
 pub(crate) mod message;
 pub(crate) mod message_event;
+pub(crate) mod outcomes;
 pub(crate) mod popular;
 pub(crate) mod search;
 pub(crate) mod sender;

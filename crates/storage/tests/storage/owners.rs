@@ -137,7 +137,10 @@ on_both! {
         assert_eq!(tx.delete_sender(from.id).await.unwrap(), Guarded::Stale);
         assert_eq!(tx.claim_upload(finished.id, new.id).await.unwrap(), Guarded::Stale);
         assert_eq!(tx.reschedule_delivery(new.id, at(1_000)).await.unwrap(), Guarded::Stale);
-        assert_eq!(tx.finish_delivery(&new, 0).await.unwrap(), Guarded::Stale);
+        let locked = tx.lock_messages(&[(new.conversation_id, new.id)]).await;
+        assert!(locked.unwrap().is_empty());
+        let finished = tx.finish_deliveries(&[(new.id, 0)]).await;
+        assert!(finished.unwrap().is_empty());
         assert_eq!(tx.give_delivery_back(new.id, 0, at(1_000)).await.unwrap(), Guarded::Stale);
         assert_eq!(tx.withdraw_delivery(&new).await.unwrap(), Guarded::Stale);
         assert_eq!(tx.delete_delivery(&new).await.unwrap(), None);

@@ -1,0 +1,41 @@
+//! Postgres: turns of many conversations, and their lines of jobs.
+
+use diesel::sql_types::{Array, Text};
+use diesel_async::RunQueryDsl;
+
+use super::pg::Conn;
+use crate::fields::Id;
+use crate::fields::sql::Uid;
+use crate::prepared::prepared;
+
+/// Takes the turn of each conversation, one after the other as they are given: whoever takes several does so in one order.
+pub(crate) async fn take_turns(c: &mut Conn, conversations: &[Id]) -> diesel::QueryResult<()> {
+    let turns = diesel::sql_query(
+        "SELECT pg_advisory_xact_lock(hashtextextended(turn::text, 0)) FROM unnest($1) AS turn",
+    );
+    prepared(turns.bind::<Array<Uid>, _>(conversations))
+        .execute(c)
+        .await
+        .map(|_| ())
+}
+
+/// Frees the first of each conversation's line; whether one was blocked. However long a line is, only its first is looked at.
+pub(crate) async fn free_lines(
+    c: &mut Conn,
+    owner: &str,
+    conversations: &[Id],
+) -> diesel::QueryResult<bool> {
+    let free = diesel::sql_query(
+        "UPDATE deliveries SET blocked = false FROM (
+            SELECT first.message_id FROM unnest($1) AS line, LATERAL (
+                SELECT message_id, blocked FROM deliveries
+                WHERE conversation_id = line AND owner = $2 AND state <> 'scheduled'
+                ORDER BY sequence LIMIT 1
+            ) AS first WHERE first.blocked
+        ) AS first WHERE deliveries.message_id = first.message_id",
+    );
+    let free = free
+        .bind::<Array<Uid>, _>(conversations)
+        .bind::<Text, _>(owner);
+    prepared(free).execute(c).await.map(|freed| freed > 0)
+}

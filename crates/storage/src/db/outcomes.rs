@@ -1,0 +1,141 @@
+//! What came of hand-overs, many at once: a few statements serve them all, however many they are.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use parlance_domain::{ConversationId, EventType, Message, MessageId};
+
+use super::story::{StoryEvent, story_row};
+use crate::counting::Deltas;
+use crate::error::StorageResult;
+use crate::fields::Id;
+use crate::rows::feed::NewFeedRow;
+use crate::rows::message::{MessageChange, MessageRow};
+use crate::touched::Touch;
+use crate::tx::{Guarded, Tx};
+
+/// A message that is locked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Locked {
+    /// It.
+    pub message: Message,
+    /// Whose its conversation is.
+    pub user: String,
+}
+
+/// A message that is written back: all of it but its body has changed, for the index of words is not told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rewrite {
+    /// As it was locked.
+    pub found: Locked,
+    /// As it becomes.
+    pub changed: Message,
+    /// What that is.
+    pub kind: EventType,
+}
+
+impl Tx {
+    /// Locks messages, each after its conversation, always in one order; those that there are.
+    pub async fn lock_messages(
+        &mut self,
+        wanted: &[(ConversationId, MessageId)],
+    ) -> StorageResult<HashMap<MessageId, Locked>> {
+        let turns: BTreeSet<_> = wanted.iter().map(|(turn, _)| turn.uuid()).collect();
+        let turns: Vec<Id> = turns.into_iter().map(Id).collect();
+        on_backend!(self.lease, take_turns(&turns))?;
+        let owner = self.owner.as_str();
+        let users = on!(self.lease, |c, q| q::outcomes::users(
+            c,
+            owner,
+            turns.clone()
+        ))?;
+        let users: HashMap<Id, String> = users.into_iter().collect();
+        let ids: Vec<Id> = wanted.iter().map(|(_, id)| Id(id.uuid())).collect();
+        let rows = on!(self.lease, |c, q| q::outcomes::lock(c, owner, ids))?;
+        let mut locked = HashMap::with_capacity(rows.len());
+        for row in rows {
+            // Somebody is deleting its conversation.
+            let Some(user) = users.get(&row.conversation_id) else {
+                continue;
+            };
+            let message = Message::try_from(row)?;
+            let user = user.clone();
+            locked.insert(message.id, Locked { message, user });
+        }
+        Ok(locked)
+    }
+
+    /// Ends claimed jobs, each of this attempt, and frees the next of their lines; those whose workers still had them.
+    pub async fn finish_deliveries(
+        &mut self,
+        jobs: &[(MessageId, i32)],
+    ) -> StorageResult<HashSet<MessageId>> {
+        let mut by_attempt: BTreeMap<i32, Vec<Id>> = BTreeMap::new();
+        for (message, attempt) in jobs {
+            let of_attempt = by_attempt.entry(*attempt).or_default();
+            of_attempt.push(Id(message.uuid()));
+        }
+        let owner = self.owner.clone();
+        let mut finished = HashSet::with_capacity(jobs.len());
+        let mut lines = BTreeSet::new();
+        for (attempt, ids) in by_attempt {
+            let gone = on!(self.lease, |c, q| q::outcomes::finish(
+                c,
+                owner.as_str(),
+                ids,
+                attempt
+            ))?;
+            for (message, conversation) in gone {
+                finished.insert(MessageId::from_uuid(message.0));
+                lines.insert(conversation.0);
+            }
+        }
+        // Whoever is claimed is the first of the line.
+        let lines: Vec<Id> = lines.into_iter().map(Id).collect();
+        if !lines.is_empty() && on_backend!(self.lease, free_lines(owner.as_str(), &lines))? {
+            self.note_job(self.now);
+        }
+        Ok(finished)
+    }
+
+    /// Adds lines to messages' stories.
+    pub async fn tell_stories(&mut self, lines: &[(MessageId, StoryEvent)]) -> StorageResult<()> {
+        let row = |(message, event): &(MessageId, StoryEvent)| {
+            story_row(self.owner.as_str(), *message, event)
+        };
+        let rows: Vec<_> = lines.iter().map(row).collect();
+        on!(self.lease, |c, q| q::outcomes::tell(c, &rows)).map(|_| ())
+    }
+
+    /// Writes messages back; `Stale` if one of them has moved on since.
+    pub async fn rewrite_messages(&mut self, rewrites: &[Rewrite]) -> StorageResult<Guarded> {
+        let mut events: Vec<NewFeedRow> = Vec::with_capacity(rewrites.len());
+        for Rewrite {
+            found: Locked { message, user },
+            changed,
+            kind,
+        } in rewrites
+        {
+            let row = MessageRow::from(changed);
+            let change = MessageChange::from(row.clone());
+            let deltas = Deltas::of_message(Some(message), Some(changed));
+            if !on!(self.lease, |c, q| q::message::update(
+                c,
+                self.owner.as_str(),
+                row.id,
+                message.version,
+                &change,
+                &deltas
+            ))? {
+                return Ok(Guarded::Stale);
+            }
+            self.touch(Touch::MessageChanged(
+                changed.id,
+                changed.conversation_id,
+                user.clone(),
+            ));
+            events.push(self.event_of_message(*kind, &row, user));
+        }
+        on!(self.lease, |c, q| q::feed::append_all(c, &events))?;
+        Ok(Guarded::Updated)
+    }
+}

@@ -1,0 +1,60 @@
+//! What came of hand-overs, many at once.
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use super::Conn;
+use crate::fields::Id;
+use crate::rows::message::MessageRow;
+use crate::rows::message_event::NewStoryRow;
+use crate::schema::{conversations, deliveries, message_events, messages};
+
+/// Whose conversations are that nobody is deleting.
+pub(crate) async fn users(
+    c: &mut Conn,
+    owner: &str,
+    ids: Vec<Id>,
+) -> QueryResult<Vec<(Id, String)>> {
+    conversations::table
+        .filter(conversations::id.eq_any(ids))
+        .filter(conversations::owner.eq(owner.to_owned()))
+        .filter(conversations::deleted_at.is_null())
+        .select((conversations::id, conversations::user_label))
+        .load(c)
+        .await
+}
+
+/// Locks by id whoever has taken the turns of their conversations.
+pub(crate) async fn lock(c: &mut Conn, owner: &str, ids: Vec<Id>) -> QueryResult<Vec<MessageRow>> {
+    locked!(
+        messages::table
+            .filter(messages::id.eq_any(ids))
+            .filter(messages::owner.eq(owner.to_owned()))
+            .select(MessageRow::as_select())
+    )
+    .load(c)
+    .await
+}
+
+/// Ends claimed jobs of this attempt; which, and of which conversations.
+pub(crate) async fn finish(
+    c: &mut Conn,
+    owner: &str,
+    ids: Vec<Id>,
+    attempt: i32,
+) -> QueryResult<Vec<(Id, Id)>> {
+    let target = deliveries::table
+        .filter(deliveries::message_id.eq_any(ids))
+        .filter(deliveries::owner.eq(owner.to_owned()))
+        .filter(deliveries::attempt.eq(attempt))
+        .filter(deliveries::state.eq("claimed"));
+    diesel::delete(target)
+        .returning((deliveries::message_id, deliveries::conversation_id))
+        .get_results(c)
+        .await
+}
+
+pub(crate) async fn tell(c: &mut Conn, rows: &[NewStoryRow]) -> QueryResult<usize> {
+    insert_all!(c, rows, |some| diesel::insert_into(message_events::table)
+        .values(some))
+}
