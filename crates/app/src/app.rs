@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parlance_cache::Cache;
+use parlance_cache::{Backend, Cache};
 use parlance_domain::message::Limits;
 use parlance_domain::{AttachmentId, ConversationId, MessageId, SenderId, Timestamp};
 use parlance_storage::Database;
 use tokio::sync::watch;
 
-use crate::cache::Encoders;
+use crate::cache::audit_answers::AnswerAudits;
+use crate::cache::popular::Popular;
+use crate::cache::{Audited, Encoders};
 use crate::delivery::Pace;
 use crate::env::Environment;
 use crate::events::hub::Hub;
@@ -36,6 +38,8 @@ pub struct Settings {
     pub request_id_retention: Duration,
     /// How long an upload waits for its send.
     pub upload_lifetime: Duration,
+    /// Whether it is noted which searches are asked often.
+    pub note_searches: bool,
     /// How the transport writes what is kept in this process.
     pub encoders: Encoders,
 }
@@ -53,6 +57,7 @@ impl Default for Settings {
             feed_poll: Duration::from_millis(25),
             request_id_retention: DAY * 2,
             upload_lifetime: DAY,
+            note_searches: false,
             encoders: Encoders::default(),
         }
     }
@@ -66,6 +71,9 @@ pub struct App {
     pub(crate) changes: Arc<Changes>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) going_down: watch::Sender<bool>,
+    pub(crate) popular: Popular,
+    pub(crate) audited: Arc<Audited>,
+    pub(crate) answer_audits: AnswerAudits,
     env: Environment,
 }
 
@@ -89,6 +97,8 @@ impl App {
             settings.feed_poll,
         );
         let (going_down, _) = watch::channel(false);
+        // Where nothing is cached, nothing is warmed.
+        let popular = Popular::new(settings.note_searches && cache.backend() != Backend::Off);
         Arc::new(Self {
             db: database,
             settings,
@@ -96,6 +106,9 @@ impl App {
             changes,
             hub,
             going_down,
+            popular,
+            audited: Arc::default(),
+            answer_audits: AnswerAudits::default(),
             env,
         })
     }

@@ -16,8 +16,8 @@ const BATCH: i64 = 1_000;
 const ABANDONED: Duration = Duration::from_mins(1);
 
 impl App {
-    /// Cleans up and drops what is past its time once a minute, and folds counters once a second, until the service goes
-    /// down.
+    /// Cleans up, drops what is past its time and writes down what is searched for once a minute, and folds counters once a
+    /// second, until the service goes down.
     pub async fn run_janitor(self: Arc<Self>) {
         let cleaning = self.each(INTERVAL, "cleaning up", |app| async move {
             app.clean_up().await
@@ -31,7 +31,10 @@ impl App {
             "dropping what is past its time",
             |app| async move { app.drop_aged().await.map(|_| ()) },
         );
-        tokio::join!(cleaning, folding, dropping);
+        let noting = self.each(INTERVAL, "noting popular searches", |app| async move {
+            app.keep_popular().await
+        });
+        tokio::join!(cleaning, folding, dropping, noting);
     }
 
     /// Does it again and again until the service goes down.

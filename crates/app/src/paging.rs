@@ -83,6 +83,11 @@ impl Question {
     pub(crate) const fn short(self) -> u64 {
         (self.0 >> 64) as u64
     }
+
+    /// The same question for so many answers, where it does not say how many.
+    pub(crate) const fn of_size(self, limit: usize) -> Self {
+        Self(self.0.wrapping_add(limit as u128))
+    }
 }
 
 impl ListIdentity {

@@ -1,7 +1,6 @@
 //! What an operator asks of the cache, and has it do.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
@@ -10,7 +9,6 @@ use parlance_cache::{
     Backend, Cache, Fault, GateState, Key, Kind, NearStatus, Operation, Outcome, RemoteStats, Tier,
 };
 
-use super::audit::Audited;
 use super::guarantee::guarantee;
 use crate::App;
 use crate::error::{Error, Reason, Result};
@@ -27,7 +25,6 @@ pub struct CacheDesk {
     pub(crate) tier: Option<Arc<RedisTier>>,
     /// Why what is in force is not what was asked for.
     pub(crate) note: String,
-    pub(crate) audited: Arc<Audited>,
 }
 
 /// What one tier has done for one kind of value.
@@ -132,12 +129,7 @@ pub enum Invalidation {
 impl CacheDesk {
     /// Of this app's cache.
     pub fn new(app: Arc<App>, tier: Option<Arc<RedisTier>>, note: String) -> Arc<Self> {
-        Arc::new(Self {
-            app,
-            tier,
-            note,
-            audited: Arc::default(),
-        })
+        Arc::new(Self { app, tier, note })
     }
 
     pub(crate) fn cache(&self) -> &Arc<Cache> {
@@ -184,6 +176,7 @@ impl CacheDesk {
         let stats = cache.remote_stats().await.and_then(std::result::Result::ok);
         let backend = cache.backend();
         let gate = cache.gate().filter(|_| backend != Backend::Off);
+        let (audit_checked, audit_violations) = self.app.audited.in_all();
         let redis = self.tier.as_ref().map(|tier| RedisState {
             reachable: tier.reachable(),
             breaker: tier.breaker(),
@@ -201,8 +194,8 @@ impl CacheDesk {
             drained_ago: gate.as_ref().and_then(|gate| gate.drained),
             gate_reason: gate.map(|gate| gate.trouble).unwrap_or_default(),
             tracking_live: cache.hears().unwrap_or(false),
-            audit_checked: self.audited.checked.load(Ordering::Relaxed),
-            audit_violations: self.audited.violations.load(Ordering::Relaxed),
+            audit_checked,
+            audit_violations,
         }
     }
 
@@ -256,7 +249,7 @@ impl CacheDesk {
 }
 
 /// The generation of a scope is what values are good by, and none itself.
-fn is_value(kind: Kind) -> bool {
+pub(crate) fn is_value(kind: Kind) -> bool {
     kind != Kind::Generation
 }
 

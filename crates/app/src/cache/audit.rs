@@ -14,7 +14,7 @@ use parlance_storage::db::message::MessageRange;
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
-use super::admin::CacheDesk;
+use super::admin::{CacheDesk, is_value};
 use super::codec::{ConversationCodec, MessageCodec, MessagesCodec, NEWEST, Newest};
 use crate::App;
 
@@ -23,16 +23,58 @@ const MOST: usize = 32;
 
 /// What the auditor has counted.
 #[derive(Debug, Default)]
-pub struct Audited {
+pub struct Audited([Counts; Kind::ALL.len()]);
+
+/// Of one kind.
+#[derive(Debug, Default)]
+struct Counts {
     /// Values that were compared.
-    pub checked: AtomicU64,
+    checked: AtomicU64,
     /// Values that were wrong.
-    pub violations: AtomicU64,
+    violations: AtomicU64,
+}
+
+impl Audited {
+    /// Each kind, how many of its values were compared, and how many of these were wrong.
+    pub fn by_kind(&self) -> impl Iterator<Item = (Kind, u64, u64)> {
+        let kinds = Kind::ALL.into_iter().zip(&self.0);
+        kinds
+            .filter(|(kind, _)| is_value(*kind))
+            .map(|(kind, counts)| {
+                let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
+                (kind, count(&counts.checked), count(&counts.violations))
+            })
+    }
+
+    /// How many values were compared, and how many of these were wrong.
+    pub(crate) fn in_all(&self) -> (u64, u64) {
+        self.by_kind().fold((0, 0), |(checked, wrong), (_, c, w)| {
+            (checked + c, wrong + w)
+        })
+    }
+
+    /// A value was compared.
+    pub(crate) fn note(&self, key: Key, found: Found) {
+        let mut kinds = Kind::ALL.into_iter().zip(&self.0);
+        let Some((_, counts)) = kinds.find(|(kind, _)| *kind == key.kind()) else {
+            return;
+        };
+        let (checked, violations) = match found {
+            Found::Nothing => (0, 0),
+            Found::Right => (1, 0),
+            Found::Wrong => (1, 1),
+        };
+        counts.checked.fetch_add(checked, Ordering::Relaxed);
+        counts.violations.fetch_add(violations, Ordering::Relaxed);
+        if found == Found::Wrong {
+            tracing::error!(%key, "a cached value is not what the database says");
+        }
+    }
 }
 
 /// What came of comparing one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Found {
+pub(crate) enum Found {
     /// There is none any more.
     Nothing,
     /// It is what the database says.
@@ -44,7 +86,7 @@ enum Found {
 impl CacheDesk {
     /// What the auditor has counted.
     pub fn audited(&self) -> &Arc<Audited> {
-        &self.audited
+        &self.app.audited
     }
 
     /// Audits now and then, as long as the process lives.
@@ -53,32 +95,23 @@ impl CacheDesk {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
+            self.app.answer_audits.begin_round();
             self.audit().await;
         }
     }
 
     /// Looks at some of what was hit of late.
     async fn audit(&self) {
-        for key in self.cache().hit_of_late().into_iter().take(MOST) {
-            let found = match self.app.audit(key).await {
-                Ok(found) => found,
+        let hit = self.cache().hit_of_late().into_iter();
+        // A key of a scope does not tell its question: see `audit_answers`.
+        for key in hit.filter(|key| !key.kind().is_scoped()).take(MOST) {
+            match self.app.audit(key).await {
+                Ok(found) => self.app.audited.note(key, found),
                 // With the database away nothing can be compared.
                 Err(error) => {
                     tracing::debug!(%error, "the auditor could not compare");
                     return;
                 }
-            };
-            let (checked, violations) = match found {
-                Found::Nothing => (0, 0),
-                Found::Right => (1, 0),
-                Found::Wrong => (1, 1),
-            };
-            self.audited.checked.fetch_add(checked, Ordering::Relaxed);
-            self.audited
-                .violations
-                .fetch_add(violations, Ordering::Relaxed);
-            if found == Found::Wrong {
-                tracing::error!(%key, "a cached value is not what the database says");
             }
         }
     }
@@ -96,9 +129,6 @@ enum Row {
 impl App {
     async fn audit(&self, key: Key) -> StorageResult<Found> {
         let cache = self.cache();
-        if key.kind().is_scoped() {
-            return Ok(Found::Nothing);
-        }
         let row = self.row(key).await?;
         let Some(seen) = cache.peek(key).await else {
             return Ok(Found::Nothing);
@@ -124,7 +154,7 @@ impl App {
                 let id = ConversationId::from_uuid(id);
                 self.db.owner_of_conversation(id).await?
             }
-            // They are good by their generation, which no row tells.
+            // They are good by their generation, which no row tells: see `audit_answers`.
             Kind::List | Kind::Stats | Kind::Search | Kind::Generation => None,
         };
         let Some(owner) = owner else {

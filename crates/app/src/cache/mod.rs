@@ -2,11 +2,13 @@
 
 mod admin;
 mod audit;
+pub(crate) mod audit_answers;
 pub(crate) mod codec;
 mod guarantee;
 pub(crate) mod json;
 pub(crate) mod keys;
 pub(crate) mod ledger;
+pub(crate) mod popular;
 pub(crate) mod read;
 mod warm;
 

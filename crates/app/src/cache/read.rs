@@ -9,6 +9,7 @@ use parlance_domain::{Conversation, ConversationId, Message, MessageId, Owner};
 use parlance_storage::db::message::MessageRange;
 use parlance_storage::{StorageError, StorageResult};
 
+use super::audit_answers::Given;
 use super::codec::{
     AnswerCodec, ConversationCodec, MessageCodec, MessagesCodec, NEWEST, Newest, NoAnswer,
     conversation_of,
@@ -184,11 +185,11 @@ impl App {
         &self,
         (key, whose, max_staleness): (Key, Whose<'_>, Option<Duration>),
         codec: AnswerCodec<T>,
-        load: impl FnOnce() -> F,
+        load: impl Fn() -> F,
     ) -> Result<Read<Answer<T>>>
     where
-        T: Told + Clone + Send + Sync + 'static,
-        F: FnOnce() -> L + Send + 'static,
+        T: Told + Clone + PartialEq + Send + Sync + 'static,
+        F: FnOnce() -> L + Clone + Send + 'static,
         L: Future<Output = std::result::Result<T, NoAnswer>> + Send + 'static,
     {
         let Whose { owner, user } = whose;
@@ -203,9 +204,14 @@ impl App {
                 }))
             }
         };
-        let found = self.find((key, owner, max_staleness), codec, load).await?;
+        let found = self.find((key, owner, max_staleness), codec, &load).await?;
         // The database has an answer to every question.
         let found = found.ok_or_else(misplaced)?;
+        let is_hit = found.source != Source::Database && found.stale.is_none();
+        if let Some(turn) = is_hit.then(|| self.answer_audits.turn()).flatten() {
+            let cache = Arc::clone(self.cache());
+            Given { cache, key, codec }.audit(load(), Arc::clone(&self.audited), turn);
+        }
         found.try_map(|kept| {
             Ok(match one(kept)? {
                 Answer::Value(kept) => Answer::Value(kept.answer),

@@ -11,10 +11,11 @@ use parlance_storage::db::message::MessageRange;
 
 use super::admin::CacheDesk;
 use super::codec::NEWEST;
+use super::popular::asked_again;
 use super::read::NewestOf;
 use crate::App;
 use crate::conversations::ListConversations;
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
 
 /// So many conversations are read side by side: others want the database, too.
 const AT_ONCE: usize = 4;
@@ -67,21 +68,26 @@ impl CacheDesk {
         self.app.warm(wanted.collect()).await
     }
 
-    /// After the start: what was active lately, of whichever owner.
-    pub async fn warm_lately_active(self: Arc<Self>, most: usize) {
-        if most == 0 || self.check_on().is_err() {
+    /// After the start: so many conversations that were active lately, and so many searches that are asked often, of whichever
+    /// owner.
+    pub async fn warm_on_start(self: Arc<Self>, conversations: usize, searches: usize) {
+        if self.check_on().is_err() {
             return;
         }
-        let warmed = match self.app.db.lately_active(most).await {
-            Ok(wanted) => self.app.warm_with_scopes(wanted).await,
-            Err(error) => Err(error.into()),
-        };
-        match warmed {
-            Ok(Warmed {
-                conversations,
-                messages,
-            }) => tracing::info!(conversations, messages, "the cache is warm"),
-            Err(error) => tracing::warn!(%error, "the cache could not be warmed"),
+        if conversations > 0 {
+            match self.app.warm_lately_active(conversations).await {
+                Ok(Warmed {
+                    conversations,
+                    messages,
+                }) => tracing::info!(conversations, messages, "the cache is warm"),
+                Err(error) => tracing::warn!(%error, "the cache could not be warmed"),
+            }
+        }
+        if searches > 0 {
+            match self.app.warm_searches(searches).await {
+                Ok(searches) => tracing::info!(searches, "popular searches are warm"),
+                Err(error) => tracing::warn!(%error, "popular searches could not be warmed"),
+            }
         }
     }
 }
@@ -107,6 +113,32 @@ impl App {
             }
         }
         Ok(ids)
+    }
+
+    async fn warm_lately_active(&self, most: usize) -> Result<Warmed> {
+        let wanted = self.db.lately_active(most).await?;
+        self.warm_with_scopes(wanted).await
+    }
+
+    /// Asks the most popular searches again; how many were answered. One that takes too long keeps no other from its turn.
+    async fn warm_searches(&self, most: usize) -> Result<u64> {
+        let searches = self.db.popular_searches(most).await?;
+        let answered = AtomicU64::new(0);
+        stream::iter(searches.into_iter().map(Ok::<_, Error>))
+            .try_for_each_concurrent(AT_ONCE, async |search| {
+                let (owner, request) = asked_again(search);
+                match self.search_again(&owner, &request).await {
+                    Ok(()) => answered.fetch_add(1, Ordering::Relaxed),
+                    Err(error) if error.reason == Reason::DatabaseUnavailable => return Err(error),
+                    Err(error) => {
+                        tracing::debug!(%error, "a popular search was not answered");
+                        0
+                    }
+                };
+                Ok(())
+            })
+            .await?;
+        Ok(answered.into_inner())
     }
 
     /// With what their owners ask for first.

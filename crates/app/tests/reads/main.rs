@@ -14,4 +14,5 @@ mod away;
 mod db;
 mod hits;
 mod lists;
+mod popular;
 mod world;

@@ -30,6 +30,8 @@ pub struct CacheSettings {
     pub max_staleness: Duration,
     /// So many conversations are read after the start.
     pub warm_on_start: usize,
+    /// So many searches are asked again after the start; without any it is not noted what is searched for.
+    pub warm_searches: usize,
     /// How often the auditor looks; `None` for never.
     pub audit_interval: Option<Duration>,
 }
@@ -60,6 +62,7 @@ pub(super) fn read(reader: &mut Reader, local: Option<bool>) -> Option<CacheSett
     let max_value = reader.get("CACHE_MAX_VALUE", parse::number(1..));
     let max_staleness = reader.get("CACHE_MAX_STALENESS_MS", parse::number(0..=60_000));
     let warm_on_start = reader.get("CACHE_WARM_ON_START", parse::number(0..=10_000));
+    let warm_searches = reader.get("CACHE_WARM_SEARCHES", parse::number(0..=1_000));
     let audit_interval = reader.get("CACHE_AUDIT_INTERVAL", parse::seconds(0));
     let (Configured(redis), asked) = (redis?, asked?);
     if let Some(backend @ (Backend::Redis | Backend::Hybrid)) = asked
@@ -88,6 +91,7 @@ pub(super) fn read(reader: &mut Reader, local: Option<bool>) -> Option<CacheSett
         max_value: max_value?,
         max_staleness: max_staleness.map(Duration::from_millis)?,
         warm_on_start: warm_on_start?,
+        warm_searches: warm_searches?,
         audit_interval: (!audit_interval.is_zero()).then_some(audit_interval),
     })
 }

@@ -205,6 +205,12 @@ pub const TABLE: &[Setting] = &[
         "so many of the most recently active conversations are read into the cache after the start",
     ),
     setting(
+        "CACHE_WARM_SEARCHES",
+        "0",
+        "a whole number from 0 to 1000",
+        "so many of the searches that are asked most are asked again after the start; 0 also notes none, and forgets those that were noted",
+    ),
+    setting(
         "CACHE_AUDIT_INTERVAL",
         "30",
         "a whole number of seconds; 0 for never",

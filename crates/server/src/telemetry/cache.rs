@@ -1,7 +1,6 @@
 //! What an operator sees of the cache: what it was asked and what came of it, how long that took, what it holds, whether it is
 //! used, and whether the auditor has found anything.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -262,13 +261,21 @@ fn show_audit(metrics: &Metrics, desk: &Arc<CacheDesk>) {
     metrics.counter(
         "parlance_cache_audit_checked",
         "cached values that were compared with the database",
-        move |observe| observe(audited.checked.load(Ordering::Relaxed), &[]),
+        move |observe| {
+            for (kind, checked, _) in audited.by_kind() {
+                observe(checked, &[of(kind)]);
+            }
+        },
     );
     let audited = Arc::clone(desk.audited());
     metrics.counter(
         "parlance_cache_audit_violations",
         "cached values that were not what the database said; must be 0",
-        move |observe| observe(audited.violations.load(Ordering::Relaxed), &[]),
+        move |observe| {
+            for (kind, _, violations) in audited.by_kind() {
+                observe(violations, &[of(kind)]);
+            }
+        },
     );
 }
 

@@ -56,7 +56,9 @@ impl Caching {
             if let Some(every) = settings.cache.audit_interval {
                 tokio::spawn(Arc::clone(&desk).run_auditor(every));
             }
-            tokio::spawn(Arc::clone(&desk).warm_lately_active(settings.cache.warm_on_start));
+            let (conversations, searches) =
+                (settings.cache.warm_on_start, settings.cache.warm_searches);
+            tokio::spawn(Arc::clone(&desk).warm_on_start(conversations, searches));
         }
         desk
     }
@@ -94,6 +96,7 @@ pub(super) fn open(
         max_value,
         max_staleness,
         warm_on_start: _,
+        warm_searches: _,
         audit_interval: _,
     } = &settings.cache;
     let set_up = parlance_cache::Settings {

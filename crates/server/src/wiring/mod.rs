@@ -278,6 +278,10 @@ impl Running {
             }
             // These came by the other port, which stays open for health and metrics.
             self.json_calls.ended().await;
+            // What was asked since the janitor last did it.
+            if let Err(error) = self.app.keep_popular().await {
+                tracing::debug!(%error, "popular searches were not noted");
+            }
         };
         let ending = drain(
             &mut signals,
@@ -341,6 +345,7 @@ fn app_settings(settings: &Settings) -> parlance_app::Settings {
         retention: settings.retention,
         feed_poll: settings.feed_poll,
         request_id_retention: settings.request_id_retention,
+        note_searches: settings.cache.warm_searches > 0,
         encoders: convert::ENCODERS,
         pace: Pace {
             workers: settings.delivery_workers,

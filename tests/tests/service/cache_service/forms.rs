@@ -54,7 +54,7 @@ async fn in_memory_hits_and_misses_are_counted() {
         r#"cache_operations_total{kind="message",operation="invalidate",result="ok",tier="memory"} 1"#,
         r#"parlance_cache_get_seconds_count{kind="message",result="hit",tier="memory"} 3"#,
         r#"parlance_cache_info{backend="memory"} 1"#,
-        "parlance_cache_audit_violations_total 0",
+        r#"parlance_cache_audit_violations_total{kind="message"} 0"#,
     ] {
         assert!(
             metrics.lines().any(|found| found == line),

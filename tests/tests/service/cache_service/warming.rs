@@ -1,4 +1,4 @@
-//! `WarmCache`, and `CACHE_WARM_ON_START`.
+//! `WarmCache`, `CACHE_WARM_ON_START` and `CACHE_WARM_SEARCHES`.
 
 use parlance_tests::make;
 
@@ -127,6 +127,75 @@ async fn a_start_may_warm_what_was_active_lately() {
     let all = v1::ListConversationsRequest::default();
     assert_eq!(source(&t, all).await, "memory");
     is_warm(&t, &talk, "memory").await;
+}
+
+/// As somebody asks it all day.
+fn habit() -> v1::SearchMessagesRequest {
+    v1::SearchMessagesRequest {
+        user: "ana".to_owned(),
+        page_size: 7,
+        ..make::search("hello")
+    }
+}
+
+/// Ends what searches of that habit, and begins it anew.
+async fn searched_and_begun_anew(service: &mut Service, between: impl FnOnce()) -> Caller {
+    let t = Caller::as_owner(service, "acme");
+    talk_of(&t, "ana").await;
+    for _ in 0..2 {
+        assert_eq!(t.ok(habit()).await.results.len(), 1);
+    }
+    t.ok(make::search("hello")).await;
+    service.terminate();
+    service.wait(SOON).await;
+    between();
+    service.start_again().await;
+    Caller::as_owner(service, "acme")
+}
+
+#[tokio::test]
+async fn a_start_asks_again_what_is_searched_for_often() {
+    let mut service =
+        Service::start_with(Kind::Sqlite, |b| b.env("CACHE_WARM_SEARCHES", "10")).await;
+    let t = searched_and_begun_anew(&mut service, || {}).await;
+    eventually(SOON, async || {
+        (stats(&t, "memory", "search").await.entries > 0).then_some(())
+    })
+    .await;
+    assert_eq!(source(&t, habit()).await, "memory");
+    assert_eq!(
+        source(&t, make::search("hello")).await,
+        "database",
+        "asked once"
+    );
+    let logs = service.logs();
+    assert!(logs.contains("popular searches are warm"), "{logs}");
+    assert!(!logs.contains("hello"), "{logs}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_asks_into_redis_what_is_searched_for_often() {
+    let server = Redis::start();
+    let mut service = Service::start_with(Kind::Postgres, |b| {
+        let b = b.redis_url(server.url()).env("CACHE_BACKEND", "redis");
+        b.env("CACHE_WARM_SEARCHES", "10")
+    })
+    .await;
+    let flush = || {
+        redis(&server, &["FLUSHALL"]);
+    };
+    let t = searched_and_begun_anew(&mut service, flush).await;
+    eventually(SOON, async || {
+        let keys = redis(&server, &["--scan", "--pattern", "search:*"]);
+        (keys.lines().count() == 1).then_some(())
+    })
+    .await;
+    assert_eq!(source(&t, habit()).await, "redis");
+    assert_eq!(
+        source(&t, make::search("hello")).await,
+        "database",
+        "asked once"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -22,7 +22,7 @@ use crate::cache::codec::{AnswerCodec, page_size};
 use crate::cache::keys::Scope;
 use crate::cache::read::{Answer, Read, Whose};
 use crate::error::{Error, Reason, Result};
-use crate::paging::{ListIdentity, MAX_BYTES, Page, PageRequest};
+use crate::paging::{ListIdentity, MAX_BYTES, Page, PageRequest, Question};
 use cursor::{Cursor, Window};
 
 /// The most matches that are ranked together.
@@ -67,6 +67,7 @@ struct Found {
 }
 
 /// The search of one request.
+#[derive(Clone)]
 struct Search {
     db: Database,
     owner: Owner,
@@ -85,18 +86,40 @@ impl App {
         max_staleness: Option<Duration>,
     ) -> Result<Read<Answer<Page<SearchResult>>>> {
         let list = identity(owner, &request, self.db.search_language());
-        let limit = request.page.limit();
         let cursor = request.page.place(&list)?;
         let cursor = cursor.map(|bytes| Cursor::from_bytes(&bytes));
         if cursor.is_some() {
             let search = Search::new(&self.db, owner, &request);
-            let page = search.page(&list, cursor, limit).await?;
+            let page = search.page(&list, cursor, request.page.limit()).await?;
             return Ok(Read::from(Source::Database, Answer::Value(page)));
         }
-        // What makes the terms is part of the question: an index that is made anew for another language, or by a later version,
-        // touches nothing, and answers other questions. The limit is named by the key.
-        let edition = list.clone().with(self.db.search_edition().as_bytes());
-        let question = edition.question();
+        let first = FirstPage::new(&self.db, list, &request);
+        self.popular
+            .note(owner, first.question.of_size(first.limit), &request);
+        self.first_results(owner, &request, first, max_staleness)
+            .await
+    }
+
+    /// Asks for a first page as a client would, and is not counted as one.
+    pub(crate) async fn search_again(&self, owner: &Owner, request: &SearchMessages) -> Result<()> {
+        let list = identity(owner, request, self.db.search_language());
+        let first = FirstPage::new(&self.db, list, request);
+        self.first_results(owner, request, first, None).await?;
+        Ok(())
+    }
+
+    async fn first_results(
+        &self,
+        owner: &Owner,
+        request: &SearchMessages,
+        first: FirstPage,
+        max_staleness: Option<Duration>,
+    ) -> Result<Read<Answer<Page<SearchResult>>>> {
+        let FirstPage {
+            list,
+            question,
+            limit,
+        } = first;
         let user = request.filter.user.as_deref();
         let key = Scope::of(owner, user).search(question, limit);
         let codec = AnswerCodec {
@@ -105,11 +128,32 @@ impl App {
         };
         let whose = Whose { owner, user };
         let load = || {
-            let search = Search::new(&self.db, owner, &request);
+            let (search, list) = (Search::new(&self.db, owner, request), list.clone());
             move || async move { Ok(search.page(&list, None, limit).await?) }
         };
         self.find_answer((key, whose, max_staleness), codec, load)
             .await
+    }
+}
+
+/// The first page of a search.
+struct FirstPage {
+    list: ListIdentity,
+    /// All that it depends on but for its size, which the key of the cache names.
+    question: Question,
+    limit: usize,
+}
+
+impl FirstPage {
+    /// What makes the terms is part of the question: an index that is made anew for another language, or by a later version,
+    /// touches nothing, and answers other questions.
+    fn new(db: &Database, list: ListIdentity, request: &SearchMessages) -> Self {
+        let edition = list.clone().with(db.search_edition().as_bytes());
+        Self {
+            question: edition.question(),
+            limit: request.page.limit(),
+            list,
+        }
     }
 }
 
