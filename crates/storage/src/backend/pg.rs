@@ -108,7 +108,7 @@ macro_rules! from_now {
 }
 
 pub(crate) use super::pg_lines::{free_lines, take_turns};
-pub(crate) use super::pg_search::{index, index_and_append, search};
+pub(crate) use super::pg_search::{index, index_and_append, index_new, search};
 
 #[path = "../queries/mod.rs"]
 pub(crate) mod queries;

@@ -7,8 +7,8 @@ use diesel_async::RunQueryDsl;
 use parlance_domain::search::Terms;
 
 use super::pg::{Conn, Db};
-use crate::fields::sql::{Moment, Uid};
-use crate::fields::{Id, Instant};
+use crate::fields::sql::{Moment, TermSet, Uid};
+use crate::fields::{Id, Instant, Lexemes};
 use crate::prepared::prepared;
 use crate::rows::feed::NewFeedRow;
 use crate::rows::search::{Asked, Found, FoundRow, IndexRow};
@@ -21,31 +21,43 @@ const SCANNED: usize = 4000;
 /// Rows of the index, as one statement writes them; with another statement after it, in one round trip.
 struct Indexed<Q> {
     rows: Vec<Written>,
+    over_older: bool,
     then: Option<Q>,
 }
 
 struct Written {
-    row: IndexRow,
-    terms: String,
+    message_id: Id,
+    owner: String,
+    conversation_id: Id,
+    created_at: Instant,
+    terms: Lexemes,
+}
+
+impl From<&IndexRow> for Written {
+    fn from(row: &IndexRow) -> Self {
+        let IndexRow {
+            message_id,
+            owner,
+            conversation_id,
+            created_at,
+            terms,
+        } = row.clone();
+        Self {
+            message_id,
+            owner,
+            conversation_id,
+            created_at,
+            terms: Lexemes(terms),
+        }
+    }
 }
 
 impl<Q> Indexed<Q> {
-    fn new(rows: &[IndexRow], then: Option<Q>) -> Self {
-        let written = |row: &IndexRow| Written {
-            terms: joined(&row.terms, " "),
-            row: row.clone(),
-        };
-        Self {
-            rows: rows.iter().map(written).collect(),
-            then,
-        }
-    }
-
     fn walk<'b>(&'b self, mut out: AstPass<'_, 'b, Db>) -> QueryResult<()> {
         out.push_sql(
             "INSERT INTO message_search (message_id, owner, conversation_id, created_at, terms) VALUES ",
         );
-        for (at, Written { row, terms }) in self.rows.iter().enumerate() {
+        for (at, row) in self.rows.iter().enumerate() {
             out.push_sql(if at == 0 { "(" } else { ", (" });
             out.push_bind_param::<Uid, _>(&row.message_id)?;
             out.push_sql(", ");
@@ -55,10 +67,12 @@ impl<Q> Indexed<Q> {
             out.push_sql(", ");
             out.push_bind_param::<Moment, _>(&row.created_at)?;
             out.push_sql(", ");
-            out.push_bind_param::<Text, _>(terms)?;
-            out.push_sql("::tsvector)");
+            out.push_bind_param::<TermSet, _>(&row.terms)?;
+            out.push_sql(")");
         }
-        out.push_sql(" ON CONFLICT (message_id) DO UPDATE SET terms = excluded.terms");
+        if self.over_older {
+            out.push_sql(" ON CONFLICT (message_id) DO UPDATE SET terms = excluded.terms");
+        }
         Ok(())
     }
 }
@@ -87,11 +101,23 @@ impl<Q> QueryId for Indexed<Q> {
 
 /// Writes rows of the index, over older ones of the same messages.
 pub(crate) async fn index(c: &mut Conn, rows: &[IndexRow]) -> QueryResult<()> {
+    write(c, rows, true).await
+}
+
+/// The same for new messages: nothing is looked for that may have to give way.
+pub(crate) async fn index_new(c: &mut Conn, rows: &[IndexRow]) -> QueryResult<()> {
+    write(c, rows, false).await
+}
+
+async fn write(c: &mut Conn, rows: &[IndexRow], over_older: bool) -> QueryResult<()> {
     if rows.is_empty() {
         return Ok(());
     }
-    // Their number is in the text of the statement, so only that of one row is worth keeping.
-    let statement = Indexed::<SqlQuery>::new(rows, None);
+    let statement = Indexed::<SqlQuery> {
+        rows: rows.iter().map(Into::into).collect(),
+        over_older,
+        then: None,
+    };
     prepared(statement).execute(c).await.map(|_| ())
 }
 
@@ -101,8 +127,11 @@ pub(crate) async fn index_and_append(
     row: &IndexRow,
     event: &NewFeedRow,
 ) -> QueryResult<()> {
-    let append = diesel::insert_into(feed::table).values(event.clone());
-    let statement = Indexed::new(std::slice::from_ref(row), Some(append));
+    let statement = Indexed {
+        rows: vec![row.into()],
+        over_older: false,
+        then: Some(diesel::insert_into(feed::table).values(event.clone())),
+    };
     prepared(statement).execute(c).await.map(|_| ())
 }
 

@@ -92,7 +92,7 @@ macro_rules! from_now {
     };
 }
 
-pub(crate) use super::sqlite_search::{index, index_and_append, search};
+pub(crate) use super::sqlite_search::{index, index_and_append, index_new, search};
 
 #[path = "../queries/mod.rs"]
 pub(crate) mod queries;

@@ -32,6 +32,13 @@ pub(crate) async fn index(c: &mut Conn, rows: &[IndexRow]) -> QueryResult<()> {
         .await
 }
 
+/// The same for new messages: nothing is looked for that may have to give way.
+pub(crate) async fn index_new(c: &mut Conn, rows: &[IndexRow]) -> QueryResult<()> {
+    let rows = rows.to_vec();
+    c.spawn_blocking(move |c| rows.iter().try_for_each(|row| index_new_one(c, row)))
+        .await
+}
+
 /// The same for one new message together with its event.
 pub(crate) async fn index_and_append(
     c: &mut Conn,
@@ -40,7 +47,7 @@ pub(crate) async fn index_and_append(
 ) -> QueryResult<()> {
     let (row, event) = (row.clone(), event.clone());
     c.spawn_blocking(move |c| {
-        index_one(c, &row)?;
+        index_new_one(c, &row)?;
         let append = diesel::insert_into(feed::table).values(event);
         append.execute(c).map(|_| ())
     })
@@ -57,10 +64,18 @@ fn index_one(c: &mut SqliteConnection, row: &IndexRow) -> QueryResult<()> {
     let known = diesel::sql_query("SELECT number FROM message_search WHERE message_id = ?")
         .bind::<Uid, _>(row.message_id);
     let known = prepared(known).get_result::<Number>(c).optional()?;
-    let number = match known {
-        Some(Number { number }) => number,
-        None => take_number(c, row)?,
-    };
+    match known {
+        Some(Number { number }) => write(c, number, row),
+        None => index_new_one(c, row),
+    }
+}
+
+fn index_new_one(c: &mut SqliteConnection, row: &IndexRow) -> QueryResult<()> {
+    let number = take_number(c, row)?;
+    write(c, number, row)
+}
+
+fn write(c: &mut SqliteConnection, number: i64, row: &IndexRow) -> QueryResult<()> {
     let terms: Vec<&str> = row.terms.iter().collect();
     let insert =
         diesel::sql_query("INSERT OR REPLACE INTO message_terms (rowid, terms) VALUES (?, ?)")

@@ -188,7 +188,7 @@ impl Tx {
             .map(|(of, message)| self.index_row(message, &of.user, &of.title))
             .collect();
         for some in portions(&found_by) {
-            on_backend!(self.lease, index(some))?;
+            on_backend!(self.lease, index_new(some))?;
         }
         let made = imports.iter().filter(|import| import.found.is_none());
         let conversations = made.map(|import| {

@@ -5,11 +5,13 @@
 mod doc;
 mod id;
 mod instant;
+mod lexemes;
 mod xid;
 
 pub(crate) use doc::Doc;
 pub(crate) use id::Id;
 pub(crate) use instant::Instant;
+pub(crate) use lexemes::Lexemes;
 pub(crate) use xid::Xid;
 
 /// The SQL side of the types.
@@ -40,6 +42,11 @@ pub(crate) mod sql {
         sqlite_type(name = "Text")
     )]
     pub struct Document;
+
+    /// `tsvector`, on Postgres alone.
+    #[derive(Clone, Copy, Debug, QueryId, SqlType)]
+    #[diesel(postgres_type(oid = 3614, array_oid = 3643))]
+    pub struct TermSet;
 
     /// `xid8` / integer, always 0.
     #[derive(Clone, Copy, Debug, QueryId, SqlType)]
