@@ -146,7 +146,7 @@ pub(crate) async fn search(c: &mut Conn, asked: &Asked) -> QueryResult<Found> {
     if found.len() >= asked.enough {
         return Ok((found, false));
     }
-    let everything = !asked.narrow && asked.status.is_none();
+    let everything = asked.narrower.is_empty() && asked.status.is_none();
     let found = if everything {
         found
     } else {
@@ -290,11 +290,11 @@ fn matches(builder: Builder, asked: &Asked, clause: &str) -> Builder {
             .push("'"),
         None => builder.push(clause).push("true"),
     };
-    if asked.narrow {
+    if asked.narrower.is_empty() {
+        builder
+    } else {
         let terms = joined(&asked.terms, " & ");
         builder.text(" AND s.terms @@ ", &terms).push("::tsquery")
-    } else {
-        builder
     }
 }
 

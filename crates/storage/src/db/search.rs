@@ -289,8 +289,8 @@ fn asked(owner: &Owner, words: &Terms, filter: &SearchFilter, stretch: SearchStr
     let terms = scopes.fold(words.clone(), Terms::within);
     Asked {
         owner: owner.as_str().to_owned(),
-        narrow: !terms.is_empty(),
-        terms: terms.within(Scope::Owner(owner)),
+        terms: terms.clone().within(Scope::Owner(owner)),
+        narrower: terms,
         user: user.clone(),
         channel: channel.map(Channel::as_str),
         direction: direction.map(Direction::as_str),

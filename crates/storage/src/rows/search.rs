@@ -59,8 +59,8 @@ pub(crate) struct Asked {
     pub(crate) owner: String,
     /// Words and scopes; the owner's is always among them.
     pub(crate) terms: Terms,
-    /// Whether there is more among them than the owner's.
-    pub(crate) narrow: bool,
+    /// The same without the owner's.
+    pub(crate) narrower: Terms,
     pub(crate) user: Option<String>,
     pub(crate) channel: Option<&'static str>,
     pub(crate) direction: Option<&'static str>,
