@@ -39,7 +39,8 @@ struct Entry {
     count: u64,
     /// What its predecessor had.
     inherited: u64,
-    search: PopularSearch,
+    /// Apart: whoever looks for a question passes over many.
+    search: Box<PopularSearch>,
 }
 
 /// What is asked at this instance.
@@ -83,7 +84,7 @@ impl Popular {
             question,
             count: 1,
             inherited: 0,
-            search,
+            search: Box::new(search),
         };
         if table.len() < EACH {
             table.push(entry);
@@ -100,7 +101,7 @@ impl Popular {
         for table in &self.tables {
             let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
             let taken = table.extract_if(.., |entry| entry.count - entry.inherited >= OFTEN);
-            often.extend(taken.map(|entry| (entry.search, entry.count - entry.inherited)));
+            often.extend(taken.map(|entry| (*entry.search, entry.count - entry.inherited)));
         }
         often
     }
