@@ -106,7 +106,11 @@ on_both! {
         let marked = t.ok(v1::MarkAsUnreadRequest { id: found.id }).await;
         assert_eq!(marked.unread_count, 1, "it came to us, as any other");
         assert_eq!(t.ok(make::story(&messages[1].id)).await.events, []);
-        check_stats(&t).await;
+        // What was sent may still move between the two.
+        parlance_testkit::eventually(parlance_tests::SOON, async || {
+            (t.stats("").await == t.stats_by_reading("").await).then_some(())
+        })
+        .await;
     }
 
     async fn what_is_there_is_passed_over_and_what_is_missing_is_added(t: Caller) {
