@@ -6,7 +6,6 @@
 //! counted as asked. What is asked more often than a table can overlook stays in it, however many others come and go.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use parlance_domain::Owner;
 use parlance_storage::db::popular::{PopularBounds, PopularSearch};
@@ -28,9 +27,9 @@ const OFTEN: u64 = 2;
 const LONGEST: usize = 256;
 
 /// Searches of an owner that are kept.
-pub(crate) const OF_OWNER: usize = 100;
+const OF_OWNER: usize = 100;
 /// Searches of all owners that are kept.
-pub(crate) const IN_ALL: usize = 1000;
+const IN_ALL: usize = 1000;
 
 /// A search in its table.
 struct Entry {
@@ -153,16 +152,26 @@ impl App {
         if !self.settings.note_searches {
             return Ok(self.db.forget_searches().await?);
         }
+        self.write_down(self.popular.take()).await
+    }
+
+    /// Writes down what was asked often since the janitor did, for a service that ends: whoever waits for that waits for nothing
+    /// where there is nothing.
+    pub async fn keep_last_popular(&self) -> Result<()> {
+        let asked = self.popular.take();
+        if asked.is_empty() {
+            return Ok(());
+        }
+        self.write_down(asked).await
+    }
+
+    async fn write_down(&self, asked: Vec<(PopularSearch, u64)>) -> Result<()> {
         let now = self.now();
         let bounds = PopularBounds {
             of_owner: OF_OWNER,
             in_all: IN_ALL,
-            since: self
-                .settings
-                .retention
-                .map(|kept: Duration| now.minus(kept)),
+            since: self.settings.retention.map(|kept| now.minus(kept)),
         };
-        let asked = self.popular.take();
         Ok(self.db.note_searches(&asked, bounds, now).await?)
     }
 }

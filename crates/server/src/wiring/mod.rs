@@ -278,8 +278,8 @@ impl Running {
             }
             // These came by the other port, which stays open for health and metrics.
             self.json_calls.ended().await;
-            // What was asked since the janitor last did it.
-            if let Err(error) = self.app.keep_popular().await {
+            // The janitor has ended, and they had better not be lost with each release.
+            if let Err(error) = self.app.keep_last_popular().await {
                 tracing::debug!(%error, "popular searches were not noted");
             }
         };
