@@ -98,6 +98,19 @@ macro_rules! insert_all {
     }};
 }
 
+/// Does the same for each of many rows, one statement sent behind the other without waiting for what came of it.
+macro_rules! for_each {
+    ($c:expr, $rows:expr, |$one:ident, $row:ident| $statement:expr) => {{
+        let shared: &Conn = $c;
+        let each = $rows.iter().map(async |$row| {
+            let mut connection = shared;
+            let $one = &mut connection;
+            $statement
+        });
+        futures_util::future::try_join_all(each).await
+    }};
+}
+
 /// The database's clock, which is the same for all instances; a number of microseconds later.
 macro_rules! from_now {
     ($micros:expr) => {

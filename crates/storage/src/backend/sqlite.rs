@@ -81,6 +81,18 @@ macro_rules! insert_all {
     }};
 }
 
+/// Does the same for each of many rows.
+macro_rules! for_each {
+    ($c:expr, $rows:expr, |$one:ident, $row:ident| $statement:expr) => {{
+        let mut each = Vec::with_capacity($rows.len());
+        for $row in $rows {
+            let $one = &mut *$c;
+            each.push($statement?);
+        }
+        Ok::<_, diesel::result::Error>(each)
+    }};
+}
+
 /// The clock of the machine, which has only this one instance; a number of microseconds later.
 macro_rules! from_now {
     ($micros:expr) => {

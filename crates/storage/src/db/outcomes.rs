@@ -33,6 +33,14 @@ pub struct Rewrite {
     pub kind: EventType,
 }
 
+/// The same as a row.
+pub(crate) struct RewriteRow {
+    pub(crate) id: Id,
+    pub(crate) found_version: i64,
+    pub(crate) change: MessageChange,
+    pub(crate) deltas: Deltas,
+}
+
 impl Tx {
     /// Locks messages, each after its conversation, always in one order; those that there are.
     pub async fn lock_messages(
@@ -108,6 +116,7 @@ impl Tx {
 
     /// Writes messages back; `Stale` if one of them has moved on since.
     pub async fn rewrite_messages(&mut self, rewrites: &[Rewrite]) -> StorageResult<Guarded> {
+        let mut rows = Vec::with_capacity(rewrites.len());
         let mut events: Vec<NewFeedRow> = Vec::with_capacity(rewrites.len());
         for Rewrite {
             found: Locked { message, user },
@@ -116,24 +125,24 @@ impl Tx {
         } in rewrites
         {
             let row = MessageRow::from(changed);
-            let change = MessageChange::from(row.clone());
-            let deltas = Deltas::of_message(Some(message), Some(changed));
-            if !on!(self.lease, |c, q| q::message::update(
-                c,
-                self.owner.as_str(),
-                row.id,
-                message.version,
-                &change,
-                &deltas
-            ))? {
-                return Ok(Guarded::Stale);
-            }
+            events.push(self.event_of_message(*kind, &row, user));
+            rows.push(RewriteRow {
+                id: row.id,
+                found_version: message.version,
+                change: MessageChange::from(row),
+                deltas: Deltas::of_message(Some(message), Some(changed)),
+            });
+        }
+        let owner = self.owner.as_str();
+        if !on!(self.lease, |c, q| q::outcomes::rewrite(c, owner, &rows))? {
+            return Ok(Guarded::Stale);
+        }
+        for Rewrite { found, changed, .. } in rewrites {
             self.touch(Touch::MessageChanged(
                 changed.id,
                 changed.conversation_id,
-                user.clone(),
+                found.user.clone(),
             ));
-            events.push(self.event_of_message(*kind, &row, user));
         }
         on!(self.lease, |c, q| q::feed::append_all(c, &events))?;
         Ok(Guarded::Updated)

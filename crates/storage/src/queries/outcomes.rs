@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 use super::Conn;
+use crate::db::outcomes::RewriteRow;
 use crate::fields::Id;
 use crate::rows::message::MessageRow;
 use crate::rows::message_event::NewStoryRow;
@@ -52,6 +53,22 @@ pub(crate) async fn finish(
         .returning((deliveries::message_id, deliveries::conversation_id))
         .get_results(c)
         .await
+}
+
+/// Writes messages back, each of the version that was found; whether all of them still had it.
+pub(crate) async fn rewrite(c: &mut Conn, owner: &str, rows: &[RewriteRow]) -> QueryResult<bool> {
+    let written = for_each!(c, rows, |c, row| {
+        let target = messages::table
+            .filter(messages::id.eq(row.id))
+            .filter(messages::owner.eq(owner))
+            .filter(messages::version.eq(row.found_version));
+        written!(
+            c,
+            diesel::update(target).set(row.change.clone()),
+            &row.deltas
+        )
+    })?;
+    Ok(written.into_iter().all(|written| written))
 }
 
 pub(crate) async fn tell(c: &mut Conn, rows: &[NewStoryRow]) -> QueryResult<usize> {
