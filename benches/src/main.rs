@@ -76,6 +76,10 @@ enum Part {
     Drain(deliver::drain::Args),
 }
 
+/// The same as the service's, so that it makes no difference.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     // `make bench BENCH="--quick"` puts its argument into the environment.
     let more = std::env::var("BENCH").unwrap_or_default();

@@ -25,6 +25,10 @@ use arguments::{Arguments, Command, ConfigCommand};
 use failure::Failure;
 use output::Output;
 
+/// An answer from the cache is little more than small allocations: see ADR 16.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut output = Output::standard();
