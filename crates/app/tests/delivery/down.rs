@@ -36,7 +36,7 @@ on_both! {
 
     /// What takes long is shown to be on its way, and what takes too long counts as lost.
     async fn shows_what_takes_long(world: World) {
-        let dispatcher = world.dispatcher(Pace { provider_timeout: std::time::Duration::from_secs(4), ..pace() }).await;
+        let dispatcher = world.dispatcher(Pace { provider_timeout: std::time::Duration::from_secs(10), ..pace() }).await;
         dispatcher.wire.hold(Some(Step::Accepted));
         let id = world.send(crate::support::Outgoing::to(1)).await.id;
         let sending = world.until_status(id, MessageStatus::Sending).await;

@@ -34,7 +34,7 @@ async fn admit(world: &World, admit: bool) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn longer_than_the_lease() {
     let mut db = Db::postgres().await;
-    db.settings.acquire_timeout = SECOND;
+    db.settings.acquire_timeout = SECOND * 5;
     let world = World::new(db).await;
     let sent = world.send_to_each(0..20, |outgoing| outgoing).await;
     let dispatcher = world.dispatcher(pace()).await;

@@ -146,8 +146,8 @@ on_both! {
         let sent = world.send_to_each(0..5, |outgoing| outgoing).await;
         // Nothing is to be looked for while nobody may send, or the dispatcher would look all the time.
         assert_eq!(world.front.database().next_delivery_due().await.unwrap(), None);
-        set_status(&world, paused.id, SenderStatus::Active).await;
         assert!(world.far.accepts().is_empty());
+        set_status(&world, paused.id, SenderStatus::Active).await;
         world.until_all_left().await;
         let wrong = world.wrongs(&sent).await;
         assert!(wrong.is_empty(), "{wrong:#?}");

@@ -214,7 +214,7 @@ async fn what_is_indexed_behind_an_edit_is_found_at_once() {
 async fn old_answers_are_marked() {
     let server = Postgres::start(PostgresConfig::default());
     let mut db = Db::within(&server).await;
-    db.settings.acquire_timeout = Duration::from_secs(1);
+    db.settings.acquire_timeout = Duration::from_secs(5);
     let world = World::new(db, Backend::Redis).await;
     world.chat("c", "hello").await;
     hits(&world).await;

@@ -15,7 +15,7 @@ async fn old_answers_are_marked(backend: Backend) {
     let server = Postgres::start(PostgresConfig::default());
     let mut db = Db::within(&server).await;
     // Nobody comes back here.
-    db.settings.acquire_timeout = Duration::from_secs(1);
+    db.settings.acquire_timeout = Duration::from_secs(5);
     let world = World::new(db, backend).await;
     let sent = world.chat("c", "hello").await;
     let conversation = sent.conversation_id;

@@ -83,8 +83,12 @@ async fn a_value_and_its_lease_apart_are_an_error() {
     let (from, to) = (slot.at, (slot.at + 1) % 3);
     // A reader holds the lease when the slot begins to move.
     tier.acquire(MESSAGE, &epoch, A, None).await.unwrap();
+    // For as long as this takes, however busy the machine.
+    let lease = MESSAGE.lease();
+    cluster.ask(slot.at, &format!("ZADD {lease} XX 9999999999999 r:{A}"));
+    cluster.ask(slot.at, &format!("PERSIST {lease}"));
     slot.begin(to);
-    slot.carry(to, &MESSAGE.lease());
+    slot.carry(to, &lease);
     assert!(refused(
         &tier.fill(MESSAGE, &epoch, A, &one("{v}"), TTL).await
     ));

@@ -108,7 +108,7 @@ async fn an_id_finds_a_message_with_its_story_or_a_conversation() {
     for part in [
         id,
         conversation,
-        "attempt 1  SENT",
+        "attempt 1  ",
         "DELIVERED",
         "Hello",
         "simulator",

@@ -14,7 +14,11 @@ async fn a_message_is_followed_until_it_is_delivered() {
     };
     assert!(printed.starts_with("message       "), "{printed}");
     assert!(position("\nconversation  ") < position("\nstatus        PENDING"));
-    assert!(position("PENDING") < position("SENT") && position("SENT") < position("DELIVERED"));
+    assert!(position("PENDING") < position("DELIVERED"));
+    // Unless a report was faster than the outcome.
+    if let Some(sent) = printed.find("SENT") {
+        assert!(position("PENDING") < sent && sent < position("DELIVERED"));
+    }
 
     let steps = objects(&service, &words).await;
     let statuses: Vec<_> = steps.iter().map(|step| text(step, "status")).collect();

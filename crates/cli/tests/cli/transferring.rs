@@ -194,7 +194,7 @@ async fn on(file: &SqliteFile) -> Parlance {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_import_is_completed_by_the_same_command() {
     let (origin, files) = (ephemeral().await, Files::new());
-    typed(&origin, &["seed", "--messages", "3000"]).await;
+    typed(&origin, &["seed", "--messages", "6000"]).await;
     let file = shown(&files.path("all.jsonl"));
     typed(&origin, &["export", "-o", &file]).await;
     let exported = std::fs::read_to_string(&file).unwrap();
@@ -223,6 +223,6 @@ async fn a_broken_import_is_completed_by_the_same_command() {
     service = on(&database).await;
     let [_, added, skipped, refused] = counts(&object(&service, &line).await);
     assert!(skipped > 0, "nothing was there");
-    assert_eq!((added + skipped, refused), (3_000, 0));
+    assert_eq!((added + skipped, refused), (6_000, 0));
     assert_same(&exported, &typed(&service, &["export"]).await);
 }

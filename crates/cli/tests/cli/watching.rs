@@ -90,7 +90,12 @@ async fn a_message_is_seen_on_its_way() {
             .position(|it| it.contains(id) && it.contains(status));
         found.unwrap_or_else(|| panic!("{status}: {lines:?}"))
     };
-    assert!(place("PENDING") < place("SENT") && place("SENT") < place("DELIVERED"));
+    assert!(place("PENDING") < place("DELIVERED"));
+    // Unless a report was faster than the outcome.
+    let is_sent = |line: &String| line.contains(id) && line.contains("SENT");
+    if let Some(sent) = lines.iter().position(is_sent) {
+        assert!(place("PENDING") < sent && sent < place("DELIVERED"));
+    }
     assert!(lines[0].contains("conversation created"), "{lines:?}");
     assert_eq!(watching.interrupt().await.code(), Some(0));
     assert!(watching.wrote("stderr").contains("to go on here: --since "));

@@ -59,7 +59,7 @@ async fn a_reply_over_the_limit_is_refused_in_our_words() {
 async fn a_deadline_ends_the_call_and_drops_its_handler() {
     let port = start();
     let answer = port
-        .raw(GET, &[("grpc-timeout", "100m")], framed(&get("wait")))
+        .raw(GET, &[("grpc-timeout", "1S")], framed(&get("wait")))
         .await;
     assert_fault(
         &answer.trailers_only(),
@@ -87,7 +87,7 @@ async fn a_deadline_of_nothing_reaches_no_handler() {
 async fn a_deadline_ends_a_stream_that_has_begun() {
     let port = start();
     let watch = framed(&WatchEventsRequest::default());
-    let answer = port.raw(WATCH, &[("grpc-timeout", "100m")], watch).await;
+    let answer = port.raw(WATCH, &[("grpc-timeout", "1S")], watch).await;
     assert!(!answer.body.is_empty(), "the event before the deadline");
     assert_fault(
         &answer.trailing(),

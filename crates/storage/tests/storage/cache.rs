@@ -425,7 +425,7 @@ async fn the_keeper_waits_for_no_request() {
     let busy = db
         .opened(|settings| {
             settings.pool_size = 1;
-            settings.acquire_timeout = SECOND / 5;
+            settings.acquire_timeout = 2 * SECOND;
         })
         .await;
     let writing = busy.begin(&owner("acme"), at(0)).await.unwrap();

@@ -160,7 +160,7 @@ async fn a_statement_over_its_limit_has_timed_out() {
     let hasty = db
         .opened(|settings| {
             settings.pool_size = 1;
-            settings.statement_timeout = Duration::from_millis(50);
+            settings.statement_timeout = Duration::from_secs(1);
         })
         .await;
     let holder = db.client().await;
@@ -188,7 +188,7 @@ async fn a_transaction_that_idles_too_long_is_ended() {
     let hasty = db
         .opened(|settings| {
             settings.pool_size = 1;
-            settings.statement_timeout = Duration::from_millis(50);
+            settings.statement_timeout = Duration::from_secs(1);
         })
         .await;
     let watch = db.client().await;

@@ -80,7 +80,7 @@ async fn a_paused_server_is_unavailable_in_time_and_good_afterwards() {
     let db = Db::within(&server).await;
     let owner = owner("acme");
     let place = open(&db.open, &owner).await.id;
-    let patience = Duration::from_millis(300);
+    let patience = Duration::from_secs(1);
     let one = db
         .opened(|settings| {
             settings.pool_size = 1;
@@ -124,7 +124,7 @@ async fn a_server_that_was_killed_is_found_again() {
     let owner = owner("acme");
     let place = open(&db.open, &owner).await.id;
     let hasty = db
-        .opened(|settings| settings.acquire_timeout = Duration::from_millis(300))
+        .opened(|settings| settings.acquire_timeout = Duration::from_secs(5))
         .await;
     append(&hasty, &owner, place).await.unwrap();
     warmed(&hasty, 4).await;

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::SOON;
 
 /// Long enough for a chunk that may pass, on a loopback.
-const MOMENT: Duration = Duration::from_millis(100);
+const MOMENT: Duration = Duration::from_millis(500);
 
 /// Says each line again, and tells of what it heard.
 struct Echo {

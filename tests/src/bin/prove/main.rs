@@ -24,6 +24,10 @@ use crate::rivals::Rival;
 use crate::screen::Screen;
 use crate::verdict::Verdict;
 
+/// The service's own: the same protocol, and nothing else, makes the difference.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What it was started for.
 #[derive(Debug, PartialEq, Eq)]
 enum Task {

@@ -10,8 +10,8 @@ use std::process::Command;
 
 use parlance_proto::v1;
 use parlance_testkit::{Postgres, Redis, eventually};
-use parlance_tests::make;
-use parlance_tests::{Caller, Kind, Rpc, SOON, Service};
+use parlance_tests::{Caller, Kind, Refusal, Rpc, SOON, Service};
+use parlance_tests::{make, raw};
 use tonic::Request;
 
 /// Where the answer was found.
@@ -47,6 +47,31 @@ async fn stats(t: &Caller, tier: &str, kind: &str) -> v1::CacheTierStats {
         panic!("{kind} in {tier} stands {} times in {all:?}", found.len())
     };
     one.clone()
+}
+
+/// How many looks into a tier came to this, of three kinds: whoever is told `miss` found nothing, and `gate`, that he must not look.
+async fn looks(t: &Caller, tier: &str, kinds: [&str; 3], result: &str) -> u64 {
+    let metrics = raw::get(&format!("{}/metrics", t.http_url())).await.text();
+    let count = |kind: &str| {
+        let labels = format!(r#"kind="{kind}",operation="get",result="{result}",tier="{tier}""#);
+        let series = format!("cache_operations_total{{{labels}}} ");
+        let found = metrics.lines().find_map(|line| line.strip_prefix(&series));
+        found.map_or(0, |number| number.parse::<u64>().expect("a number"))
+    };
+    kinds.into_iter().map(count).sum()
+}
+
+/// Has it done. Redis may be late on a busy machine, and then it is to be told again.
+async fn done<R: Rpc>(t: &Caller, request: R) -> R::Reply {
+    eventually(SOON, async || match t.ask(request.clone()).await {
+        Ok(reply) => Some(reply),
+        Err(status) => {
+            let refusal = Refusal::of(&status);
+            assert_eq!(refusal.reason, "CACHE_UNAVAILABLE", "{request:?}");
+            None
+        }
+    })
+    .await
 }
 
 fn of_keys(keys: &[String]) -> v1::InvalidateCacheRequest {

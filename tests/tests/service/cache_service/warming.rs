@@ -168,8 +168,11 @@ async fn a_start_asks_again_what_is_searched_for_often() {
         "database",
         "asked once"
     );
-    let logs = service.logs();
-    assert!(logs.contains("popular searches are warm"), "{logs}");
+    let logs = eventually(SOON, async || {
+        let logs = service.logs();
+        logs.contains("popular searches are warm").then_some(logs)
+    })
+    .await;
     assert!(!logs.contains("hello"), "{logs}");
 }
 
@@ -190,7 +193,10 @@ async fn a_start_asks_into_redis_what_is_searched_for_often() {
         (keys.lines().count() == 1).then_some(())
     })
     .await;
-    assert_eq!(source(&t, habit()).await, "redis");
+    let kinds = ["search"; 3];
+    let misses = looks(&t, "redis", kinds, "miss").await;
+    until_from(&t, habit(), "redis").await;
+    assert_eq!(looks(&t, "redis", kinds, "miss").await, misses);
     assert_eq!(
         source(&t, make::search("hello")).await,
         "database",

@@ -15,9 +15,8 @@ async fn now(t: &Caller) -> prost_types::Timestamp {
 }
 
 async fn is_dropped(kind: Kind) {
-    let mut service =
-        Service::start_with(kind, |builder| builder.env("RETENTION_DAYS", "30")).await;
-    let t = Caller::at(&service);
+    let first = Service::start(kind).await;
+    let t = Caller::at(&first);
     let (old, mixed) = (make::phones(), make::phones());
     let now = now(&t).await;
     let came = |pair, days| {
@@ -45,8 +44,9 @@ async fn is_dropped(kind: Kind) {
     );
 
     // The janitor looks around at each start.
-    service.kill9();
-    service.start_again().await;
+    first.kill9();
+    let url = first.database_url();
+    let service = Service::over(url, |builder| builder.env("RETENTION_DAYS", "30")).await;
     let t = Caller::as_owner(&service, t.owner());
     eventually(SOON, async || {
         (t.stats("").await.message_count == 1).then_some(())

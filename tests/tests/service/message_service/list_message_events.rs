@@ -116,7 +116,7 @@ on_both! {
     /// Due for one microsecond, which is over before anybody can hand it over.
     async fn of_what_expires(t: Caller) {
         let now = t.ok(chat("", "what is the time?")).await.created_at.unwrap();
-        let due = at(now.seconds + 3);
+        let due = at(now.seconds + 12);
         let over = prost_types::Timestamp { nanos: 1_000, ..due };
         let id = t.ok(Send { send_at: Some(due), expires_at: Some(over), ..sms(&make::phones(), "hi") }).await.id;
         until(&t, &id, MessageStatus::Expired).await;
