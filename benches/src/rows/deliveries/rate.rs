@@ -147,7 +147,7 @@ mod tests {
     fn a_batch_is_written_together_but_for_its_messages() {
         let script = script(3);
         assert_eq!(script.matches("BEGIN;").count(), 2);
-        assert_eq!(script.matches("FOR UPDATE SKIP LOCKED").count(), 1);
+        assert_eq!(script.matches("FOR UPDATE SKIP LOCKED").count(), 2);
         assert_eq!(script.matches("DELETE FROM deliveries").count(), 1);
         assert_eq!(script.matches("UPDATE messages").count(), 3);
         assert_eq!(script.matches("'simulator', NULL, 'sent'").count(), 3);

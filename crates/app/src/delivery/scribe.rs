@@ -50,13 +50,16 @@ pub(super) async fn run(works: Arc<Works>, mut outcomes: mpsc::Receiver<Ended>) 
     }
 }
 
-/// Writes them together, or each alone if one of them cannot be written.
+/// Writes them together, and each alone that somebody else has locked just now; or all of them alone, if they cannot be written
+/// together.
 async fn write_all(works: &Works, owner: &Owner, mut ended: Vec<Ended>) {
-    let Err(error) = write_while_away(works, owner, &ended).await else {
-        return;
-    };
     if ended.len() > 1 {
-        tracing::warn!(%error, outcomes = ended.len(), "outcomes could not be written together; writing each alone");
+        match write_while_away(works, owner, &ended, write_free).await {
+            Ok(written) => ended.retain(|one| !written.contains(&one.claim.message_id)),
+            Err(error) => {
+                tracing::warn!(%error, outcomes = ended.len(), "outcomes could not be written together; writing each alone");
+            }
+        }
     }
     for one in &mut ended {
         write_alone(works, owner, one).await;
@@ -66,7 +69,12 @@ async fn write_all(works: &Works, owner: &Owner, mut ended: Vec<Ended>) {
 /// However long the database is away, what the provider said must not be forgotten: the message would be handed over again.
 /// A lease that ends meanwhile is no reason to give up. Its attempt still guards the outcome, and others have no database
 /// either.
-async fn write_while_away(works: &Works, owner: &Owner, ended: &[Ended]) -> Result<()> {
+async fn write_while_away<T>(
+    works: &Works,
+    owner: &Owner,
+    ended: &[Ended],
+    write: impl AsyncFn(&Works, &Owner, &[Ended]) -> Result<T>,
+) -> Result<T> {
     loop {
         match write(works, owner, ended).await {
             Err(error) if is_away(&error) => {
@@ -81,7 +89,8 @@ async fn write_while_away(works: &Works, owner: &Owner, ended: &[Ended]) -> Resu
 
 async fn write_alone(works: &Works, owner: &Owner, ended: &mut Ended) {
     for attempt in 1..=TRIES {
-        let Err(error) = write_while_away(works, owner, std::slice::from_ref(ended)).await else {
+        let one = std::slice::from_ref(&*ended);
+        let Err(error) = write_while_away(works, owner, one, write_in_turn).await else {
             return;
         };
         let message_id = ended.claim.message_id;
@@ -114,24 +123,51 @@ fn is_away(error: &Error) -> bool {
     )
 }
 
-async fn write(works: &Works, owner: &Owner, ended: &[Ended]) -> Result<()> {
+/// Writes what can be written without waiting for anybody; of which messages it was.
+async fn write_free(works: &Works, owner: &Owner, ended: &[Ended]) -> Result<HashSet<MessageId>> {
     let mut tx = works.app.begin(owner).await?;
     let wanted: Vec<_> = ended
         .iter()
         .map(|one| (one.conversation_id, one.claim.message_id))
         .collect();
-    let locked = tx.lock_messages(&wanted).await?;
-    let mut judged = Vec::with_capacity(ended.len());
-    let mut results = Vec::with_capacity(ended.len());
+    let locked = tx.lock_free_messages(&wanted).await?;
+    let found: Vec<(&Ended, &Locked)> = ended
+        .iter()
+        .filter_map(|one| Some((one, locked.get(&one.claim.message_id)?)))
+        .collect();
+    write(works, tx, &found).await?;
+    Ok(locked.into_keys().collect())
+}
+
+/// Waits until nobody else writes to these conversations.
+async fn write_in_turn(works: &Works, owner: &Owner, ended: &[Ended]) -> Result<()> {
+    let mut tx = works.app.begin(owner).await?;
+    let mut locked = Vec::with_capacity(ended.len());
     for one in ended {
-        match locked.get(&one.claim.message_id) {
-            Some(found) => judged.push((one, found, judge_one(works, &mut tx, one, found).await?)),
+        match tx.lock_message(one.claim.message_id).await? {
+            Some(message) => {
+                let user = tx.user_of(message.conversation_id).await?;
+                locked.push((one, Locked { message, user }));
+            }
             // Deleted meanwhile, its job with it.
-            None => results.push((one.channel, AttemptResult::Superseded)),
+            None => works
+                .observer
+                .attempted(one.channel, AttemptResult::Superseded),
         }
+    }
+    let found: Vec<(&Ended, &Locked)> = locked.iter().map(|(one, found)| (*one, found)).collect();
+    write(works, tx, &found).await
+}
+
+async fn write(works: &Works, mut tx: Tx, ended: &[(&Ended, &Locked)]) -> Result<()> {
+    let mut judged = Vec::with_capacity(ended.len());
+    for (one, found) in ended {
+        let verdict = judge_one(works, &mut tx, one, found).await?;
+        judged.push((*one, *found, verdict));
     }
     let still_ours = settle(&mut tx, &judged).await?;
     let mut sheet = Sheet::default();
+    let mut results = Vec::with_capacity(ended.len());
     for (one, found, verdict) in judged {
         let result = if still_ours.contains(&found.message.id) {
             sheet.write(found, one, verdict, tx.now())

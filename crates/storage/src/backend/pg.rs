@@ -120,7 +120,7 @@ macro_rules! from_now {
     };
 }
 
-pub(crate) use super::pg_lines::{free_lines, take_turns};
+pub(crate) use super::pg_lines::{free_lines, try_turns};
 pub(crate) use super::pg_search::{index, index_and_append, index_new, search};
 
 #[path = "../queries/mod.rs"]

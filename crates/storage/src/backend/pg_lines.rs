@@ -8,15 +8,21 @@ use crate::fields::Id;
 use crate::fields::sql::Uid;
 use crate::prepared::prepared;
 
-/// Takes the turn of each conversation, one after the other as they are given: whoever takes several does so in one order.
-pub(crate) async fn take_turns(c: &mut Conn, conversations: &[Id]) -> diesel::QueryResult<()> {
+/// Takes the turns of conversations that nobody else has just now; whose it took.
+pub(crate) async fn try_turns(c: &mut Conn, conversations: &[Id]) -> diesel::QueryResult<Vec<Id>> {
+    #[derive(diesel::QueryableByName)]
+    struct Taken {
+        #[diesel(sql_type = Uid)]
+        turn: Id,
+    }
     let turns = diesel::sql_query(
-        "SELECT pg_advisory_xact_lock(hashtextextended(turn::text, 0)) FROM unnest($1) AS turn",
+        "SELECT turn FROM unnest($1) AS turn
+        WHERE pg_try_advisory_xact_lock(hashtextextended(turn::text, 0))",
     );
-    prepared(turns.bind::<Array<Uid>, _>(conversations))
-        .execute(c)
-        .await
-        .map(|_| ())
+    let taken: Vec<Taken> = prepared(turns.bind::<Array<Uid>, _>(conversations))
+        .load(c)
+        .await?;
+    Ok(taken.into_iter().map(|taken| taken.turn).collect())
 }
 
 /// Frees the first of each conversation's line; whether one was blocked. However long a line is, only its first is looked at.

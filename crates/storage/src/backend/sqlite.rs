@@ -110,8 +110,8 @@ pub(crate) use super::sqlite_search::{index, index_and_append, index_new, search
 pub(crate) mod queries;
 
 /// There is one writer: it always is its turn.
-pub(crate) async fn take_turns(_: &mut Conn, _: &[Id]) -> QueryResult<()> {
-    Ok(())
+pub(crate) async fn try_turns(_: &mut Conn, conversations: &[Id]) -> QueryResult<Vec<Id>> {
+    Ok(conversations.to_vec())
 }
 
 /// Frees the first of each conversation's line; whether one was blocked.

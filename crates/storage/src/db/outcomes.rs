@@ -42,22 +42,22 @@ pub(crate) struct RewriteRow {
 }
 
 impl Tx {
-    /// Locks messages, each after its conversation, always in one order; those that there are.
-    pub async fn lock_messages(
+    /// Locks messages, each after its conversation, as far as nobody else has either just now: whoever locks many must wait for
+    /// none, or all that they hold would wait with him.
+    pub async fn lock_free_messages(
         &mut self,
         wanted: &[(ConversationId, MessageId)],
     ) -> StorageResult<HashMap<MessageId, Locked>> {
         let turns: BTreeSet<_> = wanted.iter().map(|(turn, _)| turn.uuid()).collect();
         let turns: Vec<Id> = turns.into_iter().map(Id).collect();
-        on_backend!(self.lease, take_turns(&turns))?;
+        let turns = on_backend!(self.lease, try_turns(&turns))?;
         let owner = self.owner.as_str();
-        let users = on!(self.lease, |c, q| q::outcomes::users(
-            c,
-            owner,
-            turns.clone()
-        ))?;
+        let taken: HashSet<_> = turns.iter().map(|turn| turn.0).collect();
+        let users = on!(self.lease, |c, q| q::outcomes::users(c, owner, turns))?;
         let users: HashMap<Id, String> = users.into_iter().collect();
-        let ids: Vec<Id> = wanted.iter().map(|(_, id)| Id(id.uuid())).collect();
+        let in_turn = |(turn, _): &&(ConversationId, MessageId)| taken.contains(&turn.uuid());
+        let ids = wanted.iter().filter(in_turn);
+        let ids: Vec<Id> = ids.map(|(_, id)| Id(id.uuid())).collect();
         let rows = on!(self.lease, |c, q| q::outcomes::lock(c, owner, ids))?;
         let mut locked = HashMap::with_capacity(rows.len());
         for row in rows {

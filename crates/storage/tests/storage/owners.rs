@@ -137,7 +137,7 @@ on_both! {
         assert_eq!(tx.delete_sender(from.id).await.unwrap(), Guarded::Stale);
         assert_eq!(tx.claim_upload(finished.id, new.id).await.unwrap(), Guarded::Stale);
         assert_eq!(tx.reschedule_delivery(new.id, at(1_000)).await.unwrap(), Guarded::Stale);
-        let locked = tx.lock_messages(&[(new.conversation_id, new.id)]).await;
+        let locked = tx.lock_free_messages(&[(new.conversation_id, new.id)]).await;
         assert!(locked.unwrap().is_empty());
         let finished = tx.finish_deliveries(&[(new.id, 0)]).await;
         assert!(finished.unwrap().is_empty());
