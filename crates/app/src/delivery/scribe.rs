@@ -142,7 +142,7 @@ async fn write_free(works: &Works, owner: &Owner, ended: &[Ended]) -> Result<Has
 /// Waits until nobody else writes to these conversations.
 async fn write_in_turn(works: &Works, owner: &Owner, ended: &[Ended]) -> Result<()> {
     let mut tx = works.app.begin(owner).await?;
-    let mut locked = Vec::with_capacity(ended.len());
+    let (mut locked, mut gone) = (Vec::with_capacity(ended.len()), Vec::new());
     for one in ended {
         match tx.lock_message(one.claim.message_id).await? {
             Some(message) => {
@@ -150,13 +150,15 @@ async fn write_in_turn(works: &Works, owner: &Owner, ended: &[Ended]) -> Result<
                 locked.push((one, Locked { message, user }));
             }
             // Deleted meanwhile, its job with it.
-            None => works
-                .observer
-                .attempted(one.channel, AttemptResult::Superseded),
+            None => gone.push(one.channel),
         }
     }
     let found: Vec<(&Ended, &Locked)> = locked.iter().map(|(one, found)| (*one, found)).collect();
-    write(works, tx, &found).await
+    write(works, tx, &found).await?;
+    for channel in gone {
+        works.observer.attempted(channel, AttemptResult::Superseded);
+    }
+    Ok(())
 }
 
 async fn write(works: &Works, mut tx: Tx, ended: &[(&Ended, &Locked)]) -> Result<()> {
@@ -169,7 +171,8 @@ async fn write(works: &Works, mut tx: Tx, ended: &[(&Ended, &Locked)]) -> Result
     let mut sheet = Sheet::default();
     let mut results = Vec::with_capacity(ended.len());
     for (one, found, verdict) in judged {
-        let result = if still_ours.contains(&found.message.id) {
+        let attempt = (found.message.id, one.claim.attempt);
+        let result = if still_ours.contains(&attempt) {
             sheet.write(found, one, verdict, tx.now())
         } else {
             superseded(&mut tx, &mut sheet, found, one, &verdict).await?
@@ -195,7 +198,10 @@ async fn judge_one(works: &Works, tx: &mut Tx, ended: &Ended, found: &Locked) ->
 }
 
 /// Ends the jobs, or gives them back; those that still were this worker's.
-async fn settle(tx: &mut Tx, judged: &[(&Ended, &Locked, Verdict)]) -> Result<HashSet<MessageId>> {
+async fn settle(
+    tx: &mut Tx,
+    judged: &[(&Ended, &Locked, Verdict)],
+) -> Result<HashSet<(MessageId, i32)>> {
     let mut done = Vec::with_capacity(judged.len());
     let mut ours = HashSet::new();
     for (ended, found, verdict) in judged {
@@ -207,7 +213,7 @@ async fn settle(tx: &mut Tx, judged: &[(&Ended, &Locked, Verdict)]) -> Result<Ha
                 let due = tx.now().plus(after);
                 let due = message.expires_at.map_or(due, |expires| due.min(expires));
                 if tx.give_delivery_back(message.id, attempt, due).await? == Guarded::Updated {
-                    ours.insert(message.id);
+                    ours.insert((message.id, attempt));
                 }
             }
         }

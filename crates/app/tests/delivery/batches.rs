@@ -2,7 +2,7 @@
 
 use parlance_domain::MessageStatus;
 
-use crate::support::{Answer, Kind, SOON, Step, World, pace};
+use crate::support::{Answer, Kind, Outgoing, SOON, Step, World, pace};
 
 on_both! {
     /// A provider that gives one id to two messages.
@@ -33,6 +33,22 @@ on_both! {
             }
         }
         assert_eq!(with_it, 1);
+    }
+
+    /// One that lost its lease, and the one that took over, told of together.
+    async fn of_two_attempts_only_the_one_that_holds_the_job_ends_it(world: World) {
+        let id = world.send(Outgoing::to(1)).await.id;
+        let database = world.front.database();
+        for attempt in 1..=2 {
+            let now = world.now();
+            let claimed = database.claim_deliveries(now, now.plus(SOON), 10).await.unwrap();
+            assert_eq!(claimed.claims[0].attempt, attempt);
+            world.clock.advance(crate::support::HOUR);
+        }
+        let mut tx = database.begin(&world.owner, world.now()).await.unwrap();
+        let finished = tx.finish_deliveries(&[(id, 1), (id, 2)]).await.unwrap();
+        assert_eq!(Vec::from_iter(finished), [(id, 2)]);
+        tx.rollback().await.unwrap();
     }
 
     async fn a_row_that_cannot_be_read_does_not_hold_up_the_others(world: World) {

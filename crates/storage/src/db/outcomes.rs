@@ -72,11 +72,12 @@ impl Tx {
         Ok(locked)
     }
 
-    /// Ends claimed jobs, each of this attempt, and frees the next of their lines; those whose workers still had them.
+    /// Ends claimed jobs, each of this attempt, and frees the next of their lines; those whose workers still had them, for of two
+    /// attempts at one message one at most has.
     pub async fn finish_deliveries(
         &mut self,
         jobs: &[(MessageId, i32)],
-    ) -> StorageResult<HashSet<MessageId>> {
+    ) -> StorageResult<HashSet<(MessageId, i32)>> {
         let mut by_attempt: BTreeMap<i32, Vec<Id>> = BTreeMap::new();
         for (message, attempt) in jobs {
             let of_attempt = by_attempt.entry(*attempt).or_default();
@@ -93,7 +94,7 @@ impl Tx {
                 attempt
             ))?;
             for (message, conversation) in gone {
-                finished.insert(MessageId::from_uuid(message.0));
+                finished.insert((MessageId::from_uuid(message.0), attempt));
                 lines.insert(conversation.0);
             }
         }
