@@ -5,6 +5,9 @@ use std::ops::Deref;
 use parlance_testkit::{Builder, Parlance, Postgres, SqliteFile, TestDatabase};
 use tokio::sync::OnceCell;
 
+/// How long nothing may come from a Redis: on a machine that is busy with other tests that says little.
+const UNHURRIED: &str = "50";
+
 /// Which database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -70,7 +73,10 @@ impl Service {
     }
 
     async fn launch(url: String, data: Data, settings: impl FnOnce(Builder) -> Builder) -> Self {
-        let builder = settings(Parlance::builder().database_url(&url));
+        let builder = Parlance::builder()
+            .database_url(&url)
+            .env("CACHE_PATIENCE_MS", UNHURRIED);
+        let builder = settings(builder);
         Self {
             parlance: builder.clone().start().await,
             builder,

@@ -11,6 +11,7 @@ use crate::gate::Gate;
 use crate::key::{Key, Kind};
 use crate::ledger::Ledger;
 use crate::near::{Held, Near};
+use crate::patience::Patience;
 use crate::raw::Raw;
 use crate::remote::Remote;
 use crate::settings::{Backend, Settings};
@@ -144,6 +145,7 @@ pub struct Cache {
     pub(crate) gate: Gate,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) flights: Arc<Flights>,
+    pub(crate) patience: Arc<Patience>,
     pub(crate) stats: Stats,
     pub(crate) settled: watch::Sender<bool>,
     /// Keys that were hit of late: what the auditor looks at.
@@ -172,6 +174,7 @@ impl Cache {
         };
         let (settled, _) = watch::channel(false);
         Arc::new(Self {
+            patience: Patience::new(settings.patience),
             settings,
             place,
             gate: Gate::shut(),

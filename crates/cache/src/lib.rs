@@ -21,6 +21,7 @@ mod keeper;
 mod key;
 mod ledger;
 mod near;
+mod patience;
 mod raw;
 mod read;
 mod read_many;

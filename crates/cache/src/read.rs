@@ -14,8 +14,8 @@ use crate::raw::Raw;
 use crate::remote::{Acquired, Fault, Remote};
 use crate::stats::{Operation, Outcome, Tier};
 
-/// What the cache may cost a read in all, however many questions it asks.
-pub(crate) const BUDGET: Duration = Duration::from_millis(50);
+/// What instances share, and the copies of this one if it keeps any.
+pub(crate) type Tiers<'a> = (&'a Arc<dyn Remote>, Option<&'a Copies>);
 
 /// What a reader brings along on a flight.
 pub(crate) struct Errand {
@@ -23,8 +23,8 @@ pub(crate) struct Errand {
     owner: Arc<str>,
     /// What was found and cannot be used.
     spoiled: Option<Raw>,
-    /// What is left of the budget.
-    pub(crate) left: Duration,
+    /// When the budget is spent.
+    pub(crate) until: Instant,
 }
 
 pub(crate) type Reply<C> = Result<Option<Found<<C as Codec>::Value>>, <C as Codec>::Error>;
@@ -76,7 +76,7 @@ impl Cache {
                     return Box::pin(self.shut_memory(near, asked, codec, load)).await;
                 }
                 self.tell(key, Tier::Memory, Outcome::Miss, Instant::now());
-                let errand = Errand::new(&asked, None, BUDGET);
+                let errand = Errand::new(&asked, None, Instant::now() + self.settings.budget);
                 Box::pin(self.fly(errand, codec, load)).await
             }
             Place::Shared { remote, copies } => {
@@ -88,12 +88,12 @@ impl Cache {
                 if key.kind().is_scoped() {
                     return self.read_scoped(remote, &epoch, asked, codec, load).await;
                 }
-                if let Some(copies) = copies
-                    && let Some(held) = self.copy(copies, &asked, &epoch).await
-                {
+                let until = Instant::now() + self.settings.budget;
+                let tiers = (remote, copies.as_ref());
+                if let Some(held) = self.copy(tiers, until, &asked, &epoch).await {
                     return Ok(Some(Found::new(Answer::Held(held), Source::Memory)));
                 }
-                self.read_shared(remote, copies.as_ref(), &epoch, asked, codec, load)
+                self.read_shared(tiers, until, &epoch, asked, codec, load)
                     .await
             }
         }
@@ -101,8 +101,8 @@ impl Cache {
 
     async fn read_shared<C, F, L>(
         self: &Arc<Self>,
-        remote: &Arc<dyn Remote>,
-        copies: Option<&Copies>,
+        (remote, copies): Tiers<'_>,
+        until: Instant,
         epoch: &Arc<Epoch>,
         asked: Asked<'_>,
         codec: C,
@@ -117,7 +117,8 @@ impl Cache {
         let began = Instant::now();
         // Before the lookup: what is heard from now on forbids the copy.
         let mark = copies.and_then(|copies| copies.mark(key, epoch));
-        let answered = remote.get(key, epoch).await;
+        let asking = remote.get(key, epoch);
+        let answered = self.patience.wait(remote, until, asking).await;
         match self.look(&asked, codec, epoch, answered, began) {
             Look::Hit(value) => {
                 if let (Some(copies), Some(mark)) = (copies, mark) {
@@ -126,8 +127,7 @@ impl Cache {
                 Ok(Some(Found::new(Answer::Value(value), Source::Redis)))
             }
             Look::Miss(spoiled) => {
-                let left = BUDGET.saturating_sub(began.elapsed());
-                let errand = Errand::new(&asked, spoiled, left);
+                let errand = Errand::new(&asked, spoiled, until);
                 Box::pin(self.fly(errand, codec, load)).await
             }
             Look::Foreign | Look::Fault => Ok(from_database(load().await?)),
@@ -137,11 +137,12 @@ impl Cache {
     /// A copy in this process, if everything that was written before now has been heard.
     async fn copy(
         &self,
-        copies: &Copies,
+        (remote, copies): Tiers<'_>,
+        until: Instant,
         asked: &Asked<'_>,
         epoch: &Epoch,
     ) -> Option<crate::near::Held> {
-        let key = asked.key;
+        let (key, copies) = (asked.key, copies?);
         if key.kind() == Kind::Messages || !copies.hears(epoch) {
             return None;
         }
@@ -152,7 +153,7 @@ impl Cache {
             self.count(of, Operation::Get, Outcome::Miss, began.elapsed());
             return None;
         }
-        if !self.has_heard(copies, began).await {
+        if !self.has_heard((remote, copies), (began, until)).await {
             self.tell(key, Tier::Memory, Outcome::Error, began);
             return None;
         }
@@ -160,9 +161,15 @@ impl Cache {
     }
 
     /// Whether everything has been heard that copies must not be older than.
-    pub(crate) async fn has_heard(&self, copies: &Copies, began: Instant) -> bool {
+    pub(crate) async fn has_heard(
+        &self,
+        (remote, copies): (&Arc<dyn Remote>, &Copies),
+        (began, until): (Instant, Instant),
+    ) -> bool {
         let since = began.checked_sub(self.settings.max_staleness);
-        copies.tracking.barrier(since.unwrap_or(began)).await
+        let barrier = copies.tracking.barrier(since.unwrap_or(began));
+        let asking = async { barrier.await.then_some(()).ok_or(Fault::Slow) };
+        self.patience.wait(remote, until, asking).await.is_ok()
     }
 
     /// Only what is still there after the barrier, and only if it was this connection that was asked.
@@ -388,12 +395,12 @@ impl Cache {
     ) -> Lease<C::Value> {
         let token = self.settings.token();
         let asking = remote.acquire(errand.key, &epoch, token, errand.spoiled.as_ref());
-        match tokio::time::timeout(errand.left, asking).await {
-            Ok(Ok(Acquired::Granted)) => Lease::Granted(epoch, token),
-            Ok(Ok(Acquired::Value(raw))) => self
+        match self.patience.wait(remote, errand.until, asking).await {
+            Ok(Acquired::Granted) => Lease::Granted(epoch, token),
+            Ok(Acquired::Value(raw)) => self
                 .open(codec, &errand.owner, &epoch, &raw)
                 .map_or(Lease::None, Lease::Value),
-            Ok(Ok(Acquired::Busy) | Err(_)) | Err(_) => Lease::None,
+            Ok(Acquired::Busy) | Err(_) => Lease::None,
         }
     }
 
@@ -513,12 +520,12 @@ impl std::fmt::Display for Id {
 }
 
 impl Errand {
-    pub(crate) fn new(asked: &Asked<'_>, spoiled: Option<Raw>, left: Duration) -> Self {
+    pub(crate) fn new(asked: &Asked<'_>, spoiled: Option<Raw>, until: Instant) -> Self {
         Self {
             key: asked.key,
             owner: asked.owner.into(),
             spoiled,
-            left,
+            until,
         }
     }
 }

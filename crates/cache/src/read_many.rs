@@ -15,7 +15,7 @@ use crate::key::{Key, Kind};
 use crate::ledger::Epoch;
 use crate::near::{Leased, Near};
 use crate::raw::Raw;
-use crate::read::{BUDGET, Errand, Lease, Look};
+use crate::read::{Errand, Lease, Look, Tiers};
 use crate::remote::{Remote, Token};
 use crate::stats::{Operation, Outcome, Tier};
 
@@ -129,7 +129,7 @@ impl Cache {
 
     async fn read_many_shared<C, D, F, L>(
         self: &Arc<Self>,
-        (remote, copies): (&Arc<dyn Remote>, Option<&Copies>),
+        (remote, copies): Tiers<'_>,
         epoch: &Arc<Epoch>,
         asked: &AskedMany<'_>,
         codec: &D,
@@ -141,8 +141,9 @@ impl Cache {
         F: FnOnce(Vec<Key>) -> L,
         L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>>,
     {
+        let until = Instant::now() + self.settings.budget;
         let mut finds = match copies {
-            Some(copies) => self.copies(copies, asked, epoch).await,
+            Some(copies) => self.copies((remote, copies), until, asked, epoch).await,
             None => Finds::new(),
         };
         let began = Instant::now();
@@ -153,7 +154,8 @@ impl Cache {
         // Before the lookup: what is heard from now on forbids the copy.
         let mark = |key: &Key| Some((*key, copies?.mark(*key, epoch)?));
         let marks: HashMap<Key, u64> = wanted.iter().filter_map(mark).collect();
-        let answered = remote.get_many(&wanted, epoch).await;
+        let asking = remote.get_many(&wanted, epoch);
+        let answered = self.patience.wait(remote, until, asking).await;
         let mut misses = Vec::new();
         for (index, key) in wanted.into_iter().enumerate() {
             let answer = match &answered {
@@ -172,9 +174,8 @@ impl Cache {
                 Look::Foreign | Look::Fault => {}
             }
         }
-        let left = BUDGET.saturating_sub(began.elapsed());
         let leases = self
-            .leases(remote, asked, codec, (misses, left), &mut finds)
+            .leases(remote, asked, codec, (misses, until), &mut finds)
             .await;
         let missing = missing(asked, &finds);
         if missing.is_empty() {
@@ -192,7 +193,13 @@ impl Cache {
     }
 
     /// Copies in this process, after one barrier for all of them.
-    async fn copies<V>(&self, copies: &Copies, asked: &AskedMany<'_>, epoch: &Epoch) -> Finds<V> {
+    async fn copies<V>(
+        &self,
+        (remote, copies): (&Arc<dyn Remote>, &Copies),
+        until: Instant,
+        asked: &AskedMany<'_>,
+        epoch: &Epoch,
+    ) -> Finds<V> {
         let mut finds = Finds::new();
         if !copies.hears(epoch) {
             return finds;
@@ -208,7 +215,7 @@ impl Cache {
         if there.is_empty() {
             return finds;
         }
-        let heard = self.has_heard(copies, began).await;
+        let heard = self.has_heard((remote, copies), (began, until)).await;
         for key in there {
             if !heard {
                 self.tell(key, Tier::Memory, Outcome::Error, began);
@@ -227,7 +234,7 @@ impl Cache {
         remote: &Arc<dyn Remote>,
         asked: &AskedMany<'_>,
         codec: &D,
-        (misses, left): (Vec<(Key, Option<Raw>)>, Duration),
+        (misses, until): (Vec<(Key, Option<Raw>)>, Instant),
         finds: &mut Finds<C::Value>,
     ) -> Vec<(Key, (Arc<Epoch>, Token))>
     where
@@ -239,7 +246,7 @@ impl Cache {
             return Vec::new();
         };
         let ask = |(key, spoiled)| {
-            let errand = Errand::new(&asked.one(key), spoiled, left);
+            let errand = Errand::new(&asked.one(key), spoiled, until);
             let (codec, epoch) = (codec(key), Arc::clone(&epoch));
             async move { (key, self.lease(remote, &errand, codec, epoch).await) }
         };

@@ -14,7 +14,7 @@ use crate::key::Key;
 use crate::ledger::Epoch;
 use crate::near::Near;
 use crate::raw::Raw;
-use crate::read::{BUDGET, Errand, Reply, from_database};
+use crate::read::{Errand, Reply, from_database};
 use crate::remote::{Fault, Remote};
 use crate::stats::{Outcome, Tier};
 
@@ -44,7 +44,9 @@ impl Cache {
     {
         let key = asked.key;
         let began = Instant::now();
-        let found = match in_force(remote, key, epoch).await {
+        let until = began + self.settings.budget;
+        let asking = in_force(remote, key, epoch);
+        let found = match self.patience.wait(remote, until, asking).await {
             Ok(found) => found,
             Err(fault) => {
                 tracing::debug!(%key, %fault, "the cache was no help");
@@ -58,8 +60,7 @@ impl Cache {
             return Ok(Some(Found::new(Answer::Value(value), Source::Redis)));
         }
         self.tell(key, Tier::Redis, Outcome::Miss, began);
-        let left = BUDGET.saturating_sub(began.elapsed());
-        let errand = Errand::new(&asked, None, left);
+        let errand = Errand::new(&asked, None, until);
         self.fly(errand, codec, load).await
     }
 
@@ -107,9 +108,8 @@ impl Cache {
     ) -> Option<(Arc<Epoch>, String)> {
         let epoch = self.gate.epoch()?;
         let asking = remote.generation(errand.key, &epoch, self.settings.token());
-        let asked = tokio::time::timeout(errand.left, asking).await;
-        let generation = asked.ok()?.ok()?;
-        Some((epoch, generation))
+        let asked = self.patience.wait(remote, errand.until, asking).await;
+        Some((epoch, asked.ok()?))
     }
 
     fn keep_near<C: Codec>(

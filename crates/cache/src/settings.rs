@@ -91,6 +91,10 @@ pub struct Settings {
     pub max_value: usize,
     /// How old a copy in this process may be; zero asks Redis each time whether it still holds.
     pub max_staleness: Duration,
+    /// How long a read may wait for Redis in all, however many questions it asks.
+    pub budget: Duration,
+    /// How long nothing at all may come from Redis before reads go on without it.
+    pub patience: Duration,
     /// Whether other instances may write to the same database: then the gate is kept.
     pub shared_database: bool,
     /// Random numbers, for tokens and for spreading times to live.
@@ -116,6 +120,8 @@ impl Settings {
             max_bytes: 256 * 1024 * 1024,
             max_value: 64 * 1024,
             max_staleness: Duration::ZERO,
+            budget: Duration::from_millis(50),
+            patience: Duration::from_millis(10),
             shared_database: true,
             random,
         }

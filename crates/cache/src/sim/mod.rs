@@ -11,6 +11,7 @@ mod history;
 mod lapse;
 mod play;
 mod redis;
+mod silence;
 mod weak;
 mod world;
 

@@ -28,6 +28,8 @@ pub struct CacheSettings {
     pub max_value: usize,
     /// How old a copy in this process may be.
     pub max_staleness: Duration,
+    /// How long nothing may come from Redis before reads go on without it.
+    pub patience: Duration,
     /// So many conversations are read after the start.
     pub warm_on_start: usize,
     /// So many searches are asked again after the start; without any it is not noted what is searched for.
@@ -61,6 +63,7 @@ pub(super) fn read(reader: &mut Reader, local: Option<bool>) -> Option<CacheSett
     let max_bytes = reader.get("CACHE_MAX_MEMORY_BYTES", parse::number(1..));
     let max_value = reader.get("CACHE_MAX_VALUE", parse::number(1..));
     let max_staleness = reader.get("CACHE_MAX_STALENESS_MS", parse::number(0..=60_000));
+    let patience = reader.get("CACHE_PATIENCE_MS", parse::number(1..=50));
     let warm_on_start = reader.get("CACHE_WARM_ON_START", parse::number(0..=10_000));
     let warm_searches = reader.get("CACHE_WARM_SEARCHES", parse::number(0..=1_000));
     let audit_interval = reader.get("CACHE_AUDIT_INTERVAL", parse::seconds(0));
@@ -90,6 +93,7 @@ pub(super) fn read(reader: &mut Reader, local: Option<bool>) -> Option<CacheSett
         max_bytes: max_bytes?,
         max_value: max_value?,
         max_staleness: max_staleness.map(Duration::from_millis)?,
+        patience: patience.map(Duration::from_millis)?,
         warm_on_start: warm_on_start?,
         warm_searches: warm_searches?,
         audit_interval: (!audit_interval.is_zero()).then_some(audit_interval),

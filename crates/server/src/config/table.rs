@@ -199,6 +199,12 @@ pub const TABLE: &[Setting] = &[
         "hybrid: how old a value in this process may be; 0 asks Redis each time whether it still holds",
     ),
     setting(
+        "CACHE_PATIENCE_MS",
+        "10",
+        "a whole number of milliseconds from 1 to 50",
+        "how long nothing at all may come from Redis before reads go on without it; while it answers others, each waits for up to 50 ms",
+    ),
+    setting(
         "CACHE_WARM_ON_START",
         "0",
         "a whole number from 0 to 10000",

@@ -95,6 +95,7 @@ pub(super) fn open(
         max_bytes,
         max_value,
         max_staleness,
+        patience,
         warm_on_start: _,
         warm_searches: _,
         audit_interval: _,
@@ -105,6 +106,7 @@ pub(super) fn open(
         max_bytes: *max_bytes,
         max_value: *max_value,
         max_staleness: *max_staleness,
+        patience: *patience,
         shared_database,
         ..parlance_cache::Settings::new(backend, env.random_numbers())
     };
