@@ -87,8 +87,13 @@ impl Service {
 
     /// Starts it again over the same database. It must have ended.
     pub async fn start_again(&mut self) {
+        self.start_again_with(|builder| builder).await;
+    }
+
+    /// The same with other settings, this time alone.
+    pub async fn start_again_with(&mut self, settings: impl FnOnce(Builder) -> Builder) {
         assert!(self.parlance.exited().is_some(), "it still runs");
-        self.parlance = self.builder.clone().start().await;
+        self.parlance = settings(self.builder.clone()).start().await;
     }
 
     /// Where its database is.

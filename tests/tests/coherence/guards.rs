@@ -5,11 +5,10 @@
 
 use parlance_testkit::{Builder, torture};
 
-use crate::agreement::all_agree;
 use crate::cluster::{Cluster, turn};
 use crate::faults::{
-    ALLOWED, a_little_old, cramped, flush, hear_late, kick_ears, kill_all, lose_replies, much,
-    pause_readers, poison, promote, restart_from_dump, short_lived, some, stay_cut_off,
+    ALLOWED, a_little_old, cramped, flush, hear_late, kick_ears, lose_replies, much, pause_readers,
+    poison, promote, restart_from_dump, short_lived, some, stay_cut_off,
 };
 use crate::load::{CHATS, Load, Readers};
 use crate::metrics::unfenced;
@@ -80,7 +79,7 @@ impl Row {
 }
 
 /// A service without this guard.
-fn without(guard: &str) -> impl Fn(Builder) -> Builder {
+pub(crate) fn without(guard: &str) -> impl Fn(Builder) -> Builder {
     move |builder| builder.binary(env!("CARGO_BIN_EXE_weakened")).arg(guard)
 }
 
@@ -194,26 +193,4 @@ async fn without_fences_what_was_new_is_old_again() {
         }
     }
     panic!("what was new was never old again");
-}
-
-/// Row 3: whoever dies between its commit and its release leaves the old value behind.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_fences_the_dead_leave_what_is_old() {
-    if !torture() {
-        return;
-    }
-    let _turn = turn().await;
-    let mut cluster = Cluster::start(without("fence")).await;
-    let callers = cluster.callers("acme");
-    for _ in 0..ROUNDS {
-        let load = Load::start(&callers, Readers::Ask, CHATS).await;
-        load.is_warm().await;
-        kill_all(&mut cluster).await;
-        let chats = load.chats();
-        load.end("row 3 without the guard fence").await.tell();
-        if all_agree(&callers, &chats).await.is_none() {
-            return;
-        }
-    }
-    panic!("the cache always agreed with the database");
 }

@@ -1,7 +1,10 @@
 //! The service with one guard of its cache taken away, for tests that must then fail:
-//! `weakened serve --ports-json <guard>`.
+//! `weakened serve --ports-json <guard>`, or `<guard>@<trouble>` with what happens to edits besides (see [`trouble`]).
 //!
 //! With or without it, fences, fills and releases take a while longer: what may happen in between does happen then.
+
+mod guard;
+mod trouble;
 
 use std::collections::HashSet;
 use std::process::ExitCode;
@@ -17,51 +20,8 @@ use parlance_server::config::Settings;
 use parlance_server::{drain, wiring};
 use tokio::time::Instant;
 
-/// What is taken away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Guard {
-    /// Nothing: what the others are compared with.
-    Nothing,
-    /// A write does not fence.
-    Fence,
-    /// A fill needs no lease.
-    Fill,
-    /// A write does not release.
-    Release,
-    /// A copy is used whether or not all writes have been heard.
-    Barrier,
-    /// What could not be fenced or released counts as done.
-    Faults,
-    /// Where there is no value in Redis, a write fences and releases nothing: so nobody hears of it.
-    Absent,
-    /// Copies stay when the connection that hears of writes is lost.
-    Lost,
-    /// All processes of Redis are one.
-    Epoch,
-    /// Whose a value is, is not looked at.
-    Owner,
-    /// A write ends no generation.
-    Generation,
-}
-
-impl Guard {
-    fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "nothing" => Self::Nothing,
-            "fence" => Self::Fence,
-            "fill" => Self::Fill,
-            "release" => Self::Release,
-            "barrier" => Self::Barrier,
-            "faults" => Self::Faults,
-            "absent" => Self::Absent,
-            "lost" => Self::Lost,
-            "epoch" => Self::Epoch,
-            "owner" => Self::Owner,
-            "generation" => Self::Generation,
-            _ => return None,
-        })
-    }
-}
+use guard::Guard;
+use trouble::{Point, Trouble};
 
 /// Milliseconds that a step takes longer, at most: together still less than a time-out.
 const PAUSE: u128 = 16;
@@ -83,6 +43,9 @@ struct Weak {
     processes: Mutex<Vec<RemoteId>>,
     /// What has been fenced, and by whom.
     fenced: Mutex<HashSet<(Key, Token)>>,
+    /// Whose writes begin here.
+    ours: Mutex<HashSet<Token>>,
+    trouble: Trouble,
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -136,6 +99,41 @@ impl Weak {
     /// Whether a write does anything to this key.
     fn writes(&self, key: Key) -> bool {
         self.without != Guard::Generation || key.kind() != Kind::Generation
+    }
+
+    async fn try_fence(
+        &self,
+        keys: &[(Key, Fence)],
+        epoch: &Epoch,
+        token: Token,
+    ) -> Result<(), Fault> {
+        if self.without == Guard::Fence {
+            return Ok(());
+        }
+        let epoch = &self.epoch(epoch);
+        let keys = self.to_fence(keys, epoch, token).await?;
+        let fenced = self.inner.fence(&keys, epoch, token).await;
+        pause(token).await;
+        self.passed(fenced)
+    }
+
+    async fn try_release(
+        &self,
+        keys: &[(Key, Release)],
+        epoch: &Epoch,
+        token: Token,
+    ) -> Result<(), Fault> {
+        if self.without == Guard::Release {
+            return Ok(());
+        }
+        pause(token).await;
+        let epoch = &self.epoch(epoch);
+        let was_fenced = |(key, _): &&(Key, Release)| {
+            lock(&self.fenced).remove(&(*key, token)) || self.without != Guard::Absent
+        };
+        let keys = keys.iter().filter(|(key, _)| self.writes(*key));
+        let keys: Vec<(Key, Release)> = keys.filter(was_fenced).cloned().collect();
+        self.passed(self.inner.release(&keys, epoch, token).await)
     }
 
     fn passed(&self, done: Result<(), Fault>) -> Result<(), Fault> {
@@ -234,14 +232,12 @@ impl Remote for Weak {
     }
 
     async fn fence(&self, keys: &[(Key, Fence)], epoch: &Epoch, token: Token) -> Result<(), Fault> {
-        if self.without == Guard::Fence {
-            return Ok(());
-        }
-        let epoch = &self.epoch(epoch);
-        let keys = self.to_fence(keys, epoch, token).await?;
-        let fenced = self.inner.fence(&keys, epoch, token).await;
-        pause(token).await;
-        self.passed(fenced)
+        lock(&self.ours).insert(token);
+        self.trouble.begins(keys, token);
+        self.trouble.at(Point::Locked, token).await;
+        let fenced = self.try_fence(keys, epoch, token).await;
+        self.trouble.at(Point::Fenced, token).await;
+        fenced
     }
 
     async fn release(
@@ -250,17 +246,16 @@ impl Remote for Weak {
         epoch: &Epoch,
         token: Token,
     ) -> Result<(), Fault> {
-        if self.without == Guard::Release {
+        let is_ours = lock(&self.ours).remove(&token);
+        if !is_ours && self.without == Guard::Drain {
             return Ok(());
         }
-        pause(token).await;
-        let epoch = &self.epoch(epoch);
-        let was_fenced = |(key, _): &&(Key, Release)| {
-            lock(&self.fenced).remove(&(*key, token)) || self.without != Guard::Absent
-        };
-        let keys = keys.iter().filter(|(key, _)| self.writes(*key));
-        let keys: Vec<(Key, Release)> = keys.filter(was_fenced).cloned().collect();
-        self.passed(self.inner.release(&keys, epoch, token).await)
+        self.trouble.at(Point::Committed, token).await;
+        let released = self.try_release(keys, epoch, token).await;
+        self.trouble.at(Point::Released, token).await;
+        self.trouble.at(Point::Unacknowledged, token).await;
+        self.trouble.ends(token);
+        released
     }
 
     async fn scan(&self, pattern: &str) -> Result<Vec<Key>, Fault> {
@@ -316,7 +311,7 @@ impl Heard for Trusting {
     fn lost(&self) {}
 }
 
-fn weaken(Shared { remote, tracking }: Shared, without: Guard) -> Shared {
+fn weaken(Shared { remote, tracking }: Shared, without: Guard, trouble: Trouble) -> Shared {
     let hasty = |inner| Arc::new(Hasty { inner, without }) as Arc<dyn Tracking>;
     Shared {
         remote: Arc::new(Weak {
@@ -324,6 +319,8 @@ fn weaken(Shared { remote, tracking }: Shared, without: Guard) -> Shared {
             without,
             processes: Mutex::default(),
             fenced: Mutex::default(),
+            ours: Mutex::default(),
+            trouble,
         }),
         tracking: tracking.map(hasty),
     }
@@ -333,11 +330,11 @@ fn weaken(Shared { remote, tracking }: Shared, without: Guard) -> Shared {
     clippy::print_stdout,
     reason = "the ports are told there, as by the real program"
 )]
-async fn serve(without: Guard) {
+async fn serve(without: Guard, trouble: Trouble) {
     let settings = Settings::load(std::env::vars_os().filter_map(text), None);
     let settings = settings.expect("settings of a test");
     let signals = drain::signals().expect("signals");
-    let running = wiring::start_with(&settings, |shared| weaken(shared, without))
+    let running = wiring::start_with(&settings, |shared| weaken(shared, without, trouble))
         .await
         .expect("the service starts");
     println!(r#"{{"grpc":"{}","http":"{}"}}"#, running.grpc, running.http);
@@ -348,12 +345,20 @@ fn text((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(Stri
     Some((name.into_string().ok()?, value.into_string().ok()?))
 }
 
+/// Without which guard, and with what trouble.
+fn asked(argument: &str) -> Option<(Guard, Trouble)> {
+    match argument.split_once('@') {
+        Some((guard, trouble)) => Some((Guard::parse(guard)?, Trouble::parse(trouble)?)),
+        None => Some((Guard::parse(argument)?, Trouble::none())),
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let guard = std::env::args().next_back();
-    match guard.and_then(|guard| Guard::parse(&guard)) {
-        Some(without) => {
-            serve(without).await;
+    let argument = std::env::args().next_back();
+    match argument.as_deref().and_then(asked) {
+        Some((without, trouble)) => {
+            serve(without, trouble).await;
             ExitCode::SUCCESS
         }
         None => ExitCode::FAILURE,
