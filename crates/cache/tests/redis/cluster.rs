@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parlance_cache::redis::{BreakerState, Node, Settings, Tier};
 use parlance_cache::{Acquired, Epoch, Fault, Fence, Key, Kind, Raw, Release, Remote};
-use parlance_testkit::{RedisCluster, eventually};
+use parlance_testkit::{Nobody, RedisCluster, eventually};
 
 use super::support::{A, B, LONG, TTL, epoch, settings};
 
@@ -84,7 +84,8 @@ async fn all_is_done_at_the_node_in_charge() {
 #[tokio::test]
 async fn one_seed_is_enough_and_a_dead_one_does_no_harm() {
     let cluster = RedisCluster::start().await;
-    let dead = format!("redis://127.0.0.1:{}", parlance_testkit::free_port());
+    let nobody = Nobody::is_there();
+    let dead = format!("redis://{}", nobody.address());
     let mut settings = settings("");
     settings.node = Node::Cluster(vec![dead, cluster.urls()[1].clone()]);
     let tier = Tier::connect(&settings).unwrap();

@@ -4,12 +4,12 @@ use crate::harness::{OURS, ephemeral, typed_at};
 
 #[tokio::test]
 async fn without_a_service_it_says_how_to_start_one() {
-    let port = parlance_testkit::free_port();
-    let finished = typed_at(&format!("127.0.0.1:{port}"), &["list"]).await;
+    let nobody = parlance_testkit::Nobody::is_there();
+    let at = nobody.address();
+    let finished = typed_at(&at.to_string(), &["list"]).await;
     assert_eq!(finished.status.code(), Some(1));
-    let expected = format!(
-        "parlance: no service at http://127.0.0.1:{port}: start one with `parlance serve`\n"
-    );
+    let expected =
+        format!("parlance: no service at http://{at}: start one with `parlance serve`\n");
     assert_eq!(finished.stderr, expected);
 }
 
