@@ -24,8 +24,8 @@ pub use rpc::Rpc;
 pub use service::{Kind, Service};
 pub use watching::Watching;
 
-/// How long a test waits for what must come.
-pub const SOON: std::time::Duration = std::time::Duration::from_secs(30);
+/// How long a test waits for what must come: longer than anything takes on a busy machine, for nobody waits for it in vain.
+pub const SOON: std::time::Duration = std::time::Duration::from_mins(2);
 
 /// One test body, run on SQLite and on Postgres, by a caller of its own at the shared service.
 #[macro_export]

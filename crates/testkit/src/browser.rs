@@ -7,7 +7,7 @@ use crate::scratch::Scratch;
 use crate::tools;
 
 /// The first start of a large program on a busy machine.
-const START: Duration = Duration::from_mins(1);
+const START: Duration = Duration::from_mins(3);
 const ANNOUNCEMENT: &str = "DevTools listening on ";
 
 /// A Chromium with a profile of its own; killed on drop. What it is to do it hears by its debugging protocol.

@@ -10,7 +10,7 @@ use crate::database::TestDatabase;
 use crate::server::{Habits, Server};
 use crate::tools;
 
-const INITDB: Duration = Duration::from_mins(1);
+const INITDB: Duration = Duration::from_mins(3);
 /// The longest path of a Unix socket that the kernel takes, without its final zero.
 const LONGEST_SOCKET: usize = 107;
 

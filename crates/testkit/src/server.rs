@@ -9,7 +9,7 @@ use crate::ports::free_port;
 use crate::scratch::{Scratch, uid};
 use crate::wait::poll;
 
-const START: Duration = Duration::from_mins(1);
+const START: Duration = Duration::from_mins(3);
 const STOP: Duration = Duration::from_secs(10);
 const PORT_TAKEN: &str = "address already in use";
 

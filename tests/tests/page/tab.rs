@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use crate::devtools::DevTools;
 
 /// Longer than anything takes on a busy machine.
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_mins(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 pub(crate) struct Tab {

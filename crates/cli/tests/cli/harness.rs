@@ -8,7 +8,7 @@ use serde_json::Value;
 pub(crate) const OURS: &str = "+15550001111";
 pub(crate) const THEIRS: &str = "+15552223333";
 /// A debug build on a busy machine.
-pub(crate) const LONG: Duration = Duration::from_mins(1);
+pub(crate) const LONG: Duration = Duration::from_mins(2);
 
 /// The program that was just built, wherever the test runs.
 pub(crate) fn program() -> Builder {

@@ -29,7 +29,7 @@ use tonic::transport::Channel;
 use crate::services::{Actor, Stage};
 
 /// Longer than anything takes on a busy machine.
-pub(crate) const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_mins(2);
 /// Of one message in either direction.
 pub(crate) const LIMIT: usize = 4 * 1024;
 const AGELESS: Duration = Duration::from_hours(1);

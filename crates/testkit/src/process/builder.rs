@@ -9,7 +9,7 @@ use crate::child::Launch;
 use crate::scratch::Scratch;
 
 /// A debug build with migrations to run, on a busy machine.
-const START: Duration = Duration::from_mins(1);
+const START: Duration = Duration::from_mins(3);
 
 /// Starts `parlance` in an environment of its own: of ours it sees PATH, HOME and `RUST_LOG`. Cloned, it starts the
 /// same service again.

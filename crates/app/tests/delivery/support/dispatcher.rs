@@ -153,7 +153,7 @@ impl Pen {
         let (state, _) = self
             .state
             .1
-            .wait_timeout_while(state, Duration::from_mins(2), |state| !state.broken)
+            .wait_timeout_while(state, Duration::from_mins(10), |state| !state.broken)
             .unwrap();
         drop(state);
         // Without words on the console: it is meant.
