@@ -80,7 +80,7 @@ async fn a_paused_server_is_unavailable_in_time_and_good_afterwards() {
     let db = Db::within(&server).await;
     let owner = owner("acme");
     let place = open(&db.open, &owner).await.id;
-    let patience = Duration::from_secs(1);
+    let patience = Duration::from_secs(2);
     let one = db
         .opened(|settings| {
             settings.pool_size = 1;
@@ -91,12 +91,14 @@ async fn a_paused_server_is_unavailable_in_time_and_good_afterwards() {
     server.pause();
     // The one connection is taken, so nobody gets one.
     let began = Instant::now();
-    let read = one.conversation(&owner, place).await;
+    let read = tokio::time::timeout(SOON, one.conversation(&owner, place))
+        .await
+        .expect("in time");
     assert!(
         matches!(read, Err(StorageError::Unavailable(_))),
         "{read:?}"
     );
-    assert!(began.elapsed() >= patience && began.elapsed() < patience * 10);
+    assert!(began.elapsed() >= patience, "it was not waited for");
 
     // A caller who holds one hangs until it leaves; then its connection is not trusted any more.
     drop(tx);
@@ -160,7 +162,7 @@ async fn a_server_without_a_free_slot_is_unavailable() {
     let db = Db::within(&server).await;
     let mut taken = Vec::new();
     let mut settings = db.settings.clone();
-    settings.acquire_timeout = Duration::from_millis(300);
+    settings.acquire_timeout = Duration::from_secs(2);
     loop {
         let url = match &settings.url {
             parlance_storage::DatabaseUrl::Postgres(url) => url.clone(),
