@@ -1,5 +1,7 @@
 //! How connections and the port come to their end.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parlance_proto::v1::WatchEventsRequest;
@@ -16,7 +18,7 @@ use tonic_types::StatusExt as _;
 
 use crate::harness::{SOON, get, start, start_with};
 
-const SHORT: Duration = Duration::from_millis(50);
+const SHORT: Duration = Duration::from_millis(100);
 const LONG: Duration = Duration::from_hours(1);
 
 #[tokio::test]
@@ -101,24 +103,33 @@ async fn an_idle_connection_ends_with_its_age() {
     let port = start_with(SHORT, LONG);
     let _stream = TcpStream::connect(port.address).await.unwrap();
     let mut client = port.client().await;
-    client.get_sender(get("a")).await.unwrap();
+    // A call that is just being written when its connection is told to go may fail; a client repeats it.
+    let mut call = async || client.get_sender(get("a")).await.ok();
+    eventually(SOON, &mut call).await;
     port.until_connections_are(0).await;
     // The client knows how to come again.
-    eventually(SOON, async || client.get_sender(get("a")).await.ok()).await;
+    eventually(SOON, &mut call).await;
 }
 
 #[tokio::test]
 async fn a_call_outlives_the_age_of_its_connection() {
     let port = start_with(SHORT, LONG);
     let mut first = port.client().await;
+    // A call that is just being written when its connection is told to go may fail; a client repeats it.
     let call = tokio::spawn({
-        let mut client = first.clone();
-        async move { client.get_sender(get("wait")).await }
+        let (mut client, stage) = (first.clone(), Arc::clone(&port.stage));
+        async move {
+            loop {
+                let ended = client.get_sender(get("wait")).await;
+                if stage.waiting.load(Ordering::SeqCst) > 0 {
+                    return ended;
+                }
+            }
+        }
     });
     port.until_handlers_wait(1).await;
     // A second connection for new calls means that the first was told to go.
     eventually(SOON, async || {
-        // A call that was just being written when its connection was told to go may fail; a client repeats it.
         first.get_sender(get("a")).await.ok()?;
         (port.open.count() == 2).then_some(())
     })

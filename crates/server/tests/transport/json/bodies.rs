@@ -1,6 +1,6 @@
 //! Bodies that are too large or too slow, and calls that are open at the end.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use http::Method;
@@ -36,13 +36,11 @@ async fn trickle(rehearsal: &Rehearsal, pieces: usize) -> String {
 
 #[tokio::test]
 async fn a_body_that_stops_or_never_ends_is_cut() {
-    let rehearsal = Rehearsal::start();
+    let rehearsal = Rehearsal::hurried();
     for pieces in [0, 1_000] {
-        let begun = Instant::now();
         let told = trickle(&rehearsal, pieces).await;
         assert!(told.starts_with("HTTP/1.1 408 "), "{told}");
         assert!(told.contains("REQUEST_TOO_SLOW"), "{told}");
-        assert!(begun.elapsed() < SOON);
     }
 }
 

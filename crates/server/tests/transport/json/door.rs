@@ -77,12 +77,20 @@ pub(crate) struct Rehearsal {
 
 impl Rehearsal {
     pub(crate) fn start() -> Self {
-        let port = start();
-        let limits = Limits {
+        Self::start_with(Limits::of(LIMIT))
+    }
+
+    /// One that waits for a slow body for a moment.
+    pub(crate) fn hurried() -> Self {
+        Self::start_with(Limits {
             pause: Duration::from_millis(300),
             whole: Duration::from_millis(900),
             ..Limits::of(LIMIT)
-        };
+        })
+    }
+
+    fn start_with(limits: Limits) -> Self {
+        let port = start();
         let contracts = [parlance_proto::FILE_DESCRIPTOR_SET];
         let json = Json::new(port.rpc.clone(), &contracts, WebOrigins::Loopback, limits).unwrap();
         let calls = json.calls();
