@@ -1,6 +1,11 @@
 //! `import`, `export` and `seed`.
 
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
 
 use parlance_testkit::{Parlance, SqliteFile, eventually};
 use serde_json::Value;
@@ -33,7 +38,7 @@ impl Files {
     }
 
     fn write(&self, name: &str, content: &str) -> String {
-        std::fs::write(self.path(name), content).unwrap();
+        fs::write(self.path(name), content).unwrap();
         shown(&self.path(name))
     }
 }
@@ -170,7 +175,7 @@ async fn what_is_exported_and_imported_is_exported_the_same() {
 
     let file = shown(&files.path("all.jsonl"));
     typed(&service, &["export", "-o", &file]).await;
-    let exported = std::fs::read_to_string(&file).unwrap();
+    let exported = fs::read_to_string(&file).unwrap();
     let lines = i64::try_from(exported.lines().count()).unwrap();
     assert_eq!(lines, conversations + 2);
     let done = object(&empty, &["import", &file]).await;
@@ -190,14 +195,45 @@ async fn on(file: &SqliteFile) -> Parlance {
     program().database_url(file.url()).start().await
 }
 
+/// A file whose end is still to come: whoever reads it waits for that, and is at it until it is let go.
+struct Endless {
+    writing: JoinHandle<()>,
+    _end: mpsc::Sender<()>,
+}
+
+impl Endless {
+    fn at(path: &Path, lines: &str) -> Self {
+        let made = Command::new("mkfifo").arg(path).status();
+        assert!(made.unwrap().success());
+        let all = lines.lines().count();
+        let lines: Vec<&str> = lines.split_inclusive('\n').take(all / 10 * 9).collect();
+        let (path, lines) = (path.to_owned(), lines.concat());
+        let (end, ended) = mpsc::channel();
+        let writing = std::thread::spawn(move || {
+            let mut file = File::options().write(true).open(path).unwrap();
+            // Nobody reads on once the service is gone.
+            let _ = file.write_all(lines.as_bytes());
+            let _ = ended.recv();
+        });
+        Self { writing, _end: end }
+    }
+
+    fn let_go(self) {
+        let Self { writing, _end: end } = self;
+        drop(end);
+        writing.join().unwrap();
+    }
+}
+
 /// The service is killed while the command runs; the same command completes it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_import_is_completed_by_the_same_command() {
     let (origin, files) = (ephemeral().await, Files::new());
-    typed(&origin, &["seed", "--messages", "6000"]).await;
-    let file = shown(&files.path("all.jsonl"));
-    typed(&origin, &["export", "-o", &file]).await;
-    let exported = std::fs::read_to_string(&file).unwrap();
+    typed(&origin, &["seed", "--messages", "3000"]).await;
+    let exported = typed(&origin, &["export"]).await;
+    let path = files.path("all.jsonl");
+    let endless = Endless::at(&path, &exported);
+    let file = shown(&path);
 
     let database = SqliteFile::new();
     let mut service = on(&database).await;
@@ -211,18 +247,21 @@ async fn a_broken_import_is_completed_by_the_same_command() {
         })
         .await;
         service.kill9();
+        endless.let_go();
     };
     let (broken, ()) = tokio::join!(importing, killing);
-    assert_eq!(broken.status.code(), Some(1), "killed too late: {broken:?}");
+    assert_eq!(broken.status.code(), Some(1), "{broken:?}");
     assert!(
         broken
             .stderr
             .contains("the same command once more brings the rest"),
         "{broken:?}"
     );
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, &exported).unwrap();
     service = on(&database).await;
     let [_, added, skipped, refused] = counts(&object(&service, &line).await);
     assert!(skipped > 0, "nothing was there");
-    assert_eq!((added + skipped, refused), (6_000, 0));
+    assert_eq!((added + skipped, refused), (3_000, 0));
     assert_same(&exported, &typed(&service, &["export"]).await);
 }
