@@ -11,7 +11,7 @@ use super::{Key, Moment, NEAR, Span};
 pub struct Tally {
     /// Reads that have returned.
     pub reads: usize,
-    /// Of these, reads that began or ended within 5 ms of a write of their key.
+    /// Of these, reads within 5 ms of the beginning or the end of a write of their key.
     pub races: usize,
     /// Writes that were acknowledged.
     pub writes: usize,
@@ -35,19 +35,19 @@ struct State {
 struct Row {
     /// When each version was first acknowledged.
     acknowledged: BTreeMap<u64, Moment>,
-    /// The last moment of any write: its end, or the beginning of one of which nothing was heard yet.
+    /// The last moment when a write began or was acknowledged.
     written: Option<Moment>,
     /// The ends of reads that are no races as yet, in the order in which they were told.
     quiet: VecDeque<Moment>,
 }
 
 impl Row {
-    /// A write goes on from here to there: how many reads are found to be races by that.
-    fn write(&mut self, began: Moment, ended: Moment) -> usize {
-        self.written = self.written.max(Some(ended));
+    /// A write begins or is acknowledged: how many reads are found to be races by that.
+    fn write(&mut self, at: Moment) -> usize {
+        self.written = self.written.max(Some(at));
         let mut races = 0;
         while let Some(read) = self.quiet.pop_back() {
-            if read + NEAR < began {
+            if read + NEAR < at {
                 self.quiet.push_back(read);
                 break;
             }
@@ -73,7 +73,7 @@ impl Live {
     /// A write begins.
     pub fn begin_write(&self, key: Key, at: Moment) {
         self.with(|State { rows, tally }| {
-            tally.races += rows.entry(key).or_default().write(at, at);
+            tally.races += rows.entry(key).or_default().write(at);
         });
     }
 
@@ -82,7 +82,7 @@ impl Live {
         self.with(|State { rows, tally }| {
             let row = rows.entry(key).or_default();
             tally.writes += 1;
-            tally.races += row.write(span.began, span.ended);
+            tally.races += row.write(span.ended);
             let first = row.acknowledged.entry(version).or_insert(span.ended);
             *first = span.ended.min(*first);
         });

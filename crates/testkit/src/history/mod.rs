@@ -153,33 +153,22 @@ fn timeline(
     steps
 }
 
-/// A read this near to a write of its key is a race.
+/// A read this near to the beginning or the end of a write of its key is a race.
 const NEAR: Duration = Duration::from_millis(5);
 
-/// How many reads began or ended within 5 ms of a write of their key, or while it went on.
+/// How many reads were under way within 5 ms of the moment when a write of their key began or was acknowledged. What lies in the
+/// middle of a long write proves little: nothing happens to the row then.
 fn races(
     reads: impl Iterator<Item = Span>,
     writes: impl Iterator<Item = (Moment, Option<Moment>)>,
 ) -> usize {
-    // Of a write that nobody heard of again only the beginning is known.
-    let mut writes: Vec<Span> = writes
-        .map(|(began, ended)| Span {
-            began,
-            ended: ended.unwrap_or(began),
-        })
-        .collect();
-    writes.sort_unstable_by_key(|write| write.began);
-    let mut latest = Moment::ZERO;
-    for write in &mut writes {
-        // From here on: the latest end of those that began so early.
-        latest = latest.max(write.ended);
-        write.ended = latest;
-    }
+    let ends = writes.flat_map(|(began, ended)| std::iter::once(began).chain(ended));
+    let mut ends: Vec<Moment> = ends.collect();
+    ends.sort_unstable();
     reads
         .filter(|read| {
-            let begun = writes.partition_point(|write| write.began <= read.ended + NEAR);
-            let last = begun.checked_sub(1).and_then(|last| writes.get(last));
-            last.is_some_and(|write| write.ended + NEAR >= read.began)
+            let next = ends.partition_point(|end| *end + NEAR < read.began);
+            ends.get(next).is_some_and(|end| *end <= read.ended + NEAR)
         })
         .count()
 }

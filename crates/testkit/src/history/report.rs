@@ -40,7 +40,7 @@ pub struct Violation {
 pub struct Report {
     /// Reads that were checked.
     pub reads: usize,
-    /// Of these, reads that began or ended within 5 ms of a write of their key: the others prove little.
+    /// Of these, reads within 5 ms of the beginning or the end of a write of their key: the others prove little.
     pub races: usize,
     /// Writes that were acknowledged.
     pub writes: usize,
