@@ -6,6 +6,7 @@ use parlance_testkit::{SqliteFile, TestDatabase};
 
 use crate::fill;
 use crate::lab::Lab;
+use crate::message::Talks;
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,11 @@ pub(crate) enum Database {
 
 impl Database {
     pub(crate) fn filled(lab: &Lab, kind: Kind, messages: u64) -> Self {
+        Self::with(lab, kind, &[Talks::short(messages)])
+    }
+
+    pub(crate) fn with(lab: &Lab, kind: Kind, talks: &[Talks]) -> Self {
+        let messages: u64 = talks.iter().map(|talks| talks.messages).sum();
         eprintln!("filling {kind} with {messages} messages");
         let database = match kind {
             Kind::Sqlite => Self::Sqlite(SqliteFile::new()),
@@ -42,10 +48,41 @@ impl Database {
             None => database.make_tables(lab),
         }
         match &database {
-            Self::Sqlite(file) => fill::sqlite::fill(file.path(), messages),
-            Self::Postgres(pg) => lab.wait(fill::postgres::fill(&pg.url, messages)),
+            Self::Sqlite(file) => fill::sqlite::fill(file.path(), talks),
+            Self::Postgres(pg) => lab.wait(fill::postgres::fill(&pg.url, talks)),
         }
         database
+    }
+
+    /// Changed by these statements, counted and indexed anew.
+    pub(crate) fn indexed(lab: &Lab, kind: Kind, messages: u64, change: &str) -> Self {
+        let database = Self::filled(lab, kind, messages);
+        let recount = match kind {
+            Kind::Sqlite => count("sqlite"),
+            Kind::Postgres => count("postgres"),
+        };
+        database.run(
+            lab,
+            &format!(
+                "{change}; DELETE FROM stat_totals; DELETE FROM stat_deltas; {recount}; UPDATE search_state SET made_by = ''"
+            ),
+        );
+        // Makes the index.
+        if let Some(binary) = &lab.binary {
+            lab.migrate(binary, &database.url());
+        }
+        if kind == Kind::Postgres {
+            database.run(lab, "VACUUM ANALYZE");
+        }
+        database
+    }
+
+    /// Runs statements past the service.
+    pub(crate) fn run(&self, lab: &Lab, statements: &str) {
+        match self {
+            Self::Sqlite(file) => fill::sqlite::run(file.path(), statements),
+            Self::Postgres(pg) => lab.wait(fill::postgres::run(&pg.url, statements)),
+        }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -65,10 +102,11 @@ impl Database {
 
     /// The tables alone, for a baseline that needs nothing else.
     fn make_tables(&self, lab: &Lab) {
-        match self {
-            Self::Sqlite(file) => fill::sqlite::run(file.path(), &migrations("sqlite")),
-            Self::Postgres(pg) => lab.wait(fill::postgres::run(&pg.url, &migrations("postgres"))),
-        }
+        let kind = match self {
+            Self::Sqlite(_) => "sqlite",
+            Self::Postgres(_) => "postgres",
+        };
+        self.run(lab, &migrations(kind));
     }
 }
 

@@ -11,6 +11,7 @@ use crate::bare::one_thread;
 use crate::child::Server;
 use crate::find::Find;
 use crate::load::{self, Call};
+use crate::message;
 use crate::options::Options;
 use crate::report::target;
 
@@ -120,6 +121,7 @@ impl Lab {
             call,
             find: Find::Newest,
             messages,
+            users: message::USERS,
             connections: 1,
             streams: 1,
             warmup: self.options.warmup(),

@@ -2,15 +2,16 @@
 //!
 //! It reads the server's CPU time itself, at the moments when measuring begins and ends.
 
+mod call;
+mod last;
+mod requests;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use clap::ValueEnum;
-use parlance_proto::v1;
-use prost::Message as _;
-use serde::Serialize;
+use clap::ValueEnum as _;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Channel, Endpoint};
@@ -20,7 +21,10 @@ use crate::bare::one_thread;
 use crate::find::Find;
 use crate::raw::Raw;
 use crate::report::{Sample, quantile};
-use crate::{child, message, proc};
+use crate::{child, proc};
+
+pub(crate) use call::Call;
+use requests::Requests;
 
 /// How many connections, and how many calls at a time on each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,35 +48,6 @@ impl std::fmt::Display for Shape {
     }
 }
 
-/// What is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
-pub(crate) enum Call {
-    /// Any message
-    Get,
-    /// The newest page of any conversation
-    List,
-    /// A message that leaves in an hour, in any conversation
-    Send,
-    /// A message that leaves at once, in any conversation
-    SendNow,
-    /// Messages by their words
-    Find,
-    /// How much there is of the owner
-    Stats,
-    /// One conversation of the owner, and how many there are
-    Total,
-    /// The last page of any conversation, and how many messages it has
-    LastPage,
-    /// The first page of a user's conversations
-    UserList,
-    /// How much a user has
-    UserStats,
-    /// A word in a user's messages
-    UserSearch,
-    /// Of a hundred calls five sends, and the rest what users read; some users more than others
-    Mix,
-}
-
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Args {
     #[arg(long)]
@@ -91,6 +66,9 @@ pub(crate) struct Args {
     /// How many messages there are to choose from.
     #[arg(long)]
     pub(crate) messages: u64,
+    /// How many users their conversations belong to, in turn.
+    #[arg(long)]
+    pub(crate) users: u64,
     #[arg(long)]
     pub(crate) connections: usize,
     #[arg(long)]
@@ -119,6 +97,7 @@ impl Args {
         option("call", call.unwrap_or_default());
         option("find", find.unwrap_or_default());
         option("messages", self.messages.to_string());
+        option("users", self.users.to_string());
         option("connections", self.connections.to_string());
         option("streams", self.streams.to_string());
         option("warmup", self.warmup.to_string());
@@ -154,12 +133,14 @@ pub(crate) fn run(args: &Args) {
     let phase = Arc::new(AtomicU8::new(WARMING));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = cores.min(args.connections);
+    let token = one_thread().block_on(last::token(args));
     let workers: Vec<_> = (0..threads)
         .map(|thread| {
             // A thread has its own connections and runtime: waking other threads would cost more than it gains.
             let connections = (thread..args.connections).step_by(threads);
-            let (args, phase) = (args.clone(), Arc::clone(&phase));
-            std::thread::spawn(move || one_thread().block_on(streams(args, connections, phase)))
+            let (args, token, phase) = (args.clone(), token.clone(), Arc::clone(&phase));
+            let streams = move || one_thread().block_on(streams(args, token, connections, phase));
+            std::thread::spawn(streams)
         })
         .collect();
 
@@ -227,6 +208,7 @@ fn sample(seen: Vec<Seen>, elapsed: Duration, used: (Duration, Duration)) -> Sam
 
 async fn streams(
     args: Args,
+    token: String,
     connections: impl Iterator<Item = usize>,
     phase: Arc<AtomicU8>,
 ) -> Vec<Seen> {
@@ -234,7 +216,7 @@ async fn streams(
     for connection in connections {
         let channel = connect(&args.url).await;
         for stream in 0..args.streams {
-            let requests = Requests::new(&args, connection * args.streams + stream);
+            let requests = Requests::new(&args, &token, connection * args.streams + stream);
             let calls = calls(channel.clone(), requests, Arc::clone(&phase));
             streams.push(tokio::spawn(calls));
         }
@@ -304,181 +286,4 @@ async fn unary(
     ready.map_err(|e| Status::unavailable(e.to_string()))?;
     let answer = grpc.unary(Request::new(request), path, Raw).await?;
     Ok(answer.into_inner())
-}
-
-impl Call {
-    fn path(self) -> PathAndQuery {
-        PathAndQuery::from_static(match self {
-            Self::Get => "/parlance.v1.MessageService/GetMessage",
-            Self::List | Self::LastPage => "/parlance.v1.MessageService/ListMessages",
-            Self::Stats | Self::UserStats => "/parlance.v1.ConversationService/GetStats",
-            Self::Total | Self::UserList => "/parlance.v1.ConversationService/ListConversations",
-            Self::Send | Self::SendNow => "/parlance.v1.MessageService/SendMessage",
-            // A mix is its parts.
-            Self::Find | Self::UserSearch | Self::Mix => {
-                "/parlance.v1.MessageService/SearchMessages"
-            }
-        })
-    }
-
-    /// Whether an answer is one.
-    fn check(self, bytes: &Bytes) -> Result<(), Status> {
-        let malformed = |e: prost::DecodeError| Status::data_loss(e.to_string());
-        let full = match self {
-            Self::Get | Self::Send | Self::SendNow => {
-                let message = v1::Message::decode(bytes.clone()).map_err(malformed)?;
-                !message.id.is_empty() && message.body.starts_with("Your order")
-            }
-            Self::List => {
-                let page = v1::ListMessagesResponse::decode(bytes.clone()).map_err(malformed)?;
-                page.messages.len() == 50
-            }
-            Self::Find | Self::UserSearch | Self::Mix => {
-                v1::SearchMessagesResponse::decode(bytes.clone()).map_err(malformed)?;
-                true
-            }
-            Self::LastPage => {
-                let page = v1::ListMessagesResponse::decode(bytes.clone()).map_err(malformed)?;
-                page.messages.len() == 10 && page.total_size > 0
-            }
-            Self::Stats | Self::UserStats => {
-                let stats = v1::Stats::decode(bytes.clone()).map_err(malformed)?;
-                stats.message_count > 0
-            }
-            Self::Total => {
-                let page =
-                    v1::ListConversationsResponse::decode(bytes.clone()).map_err(malformed)?;
-                page.conversations.len() == 1 && page.total_size > 1
-            }
-            Self::UserList => {
-                let page =
-                    v1::ListConversationsResponse::decode(bytes.clone()).map_err(malformed)?;
-                !page.conversations.is_empty()
-            }
-        };
-        let wrong = || Status::data_loss("an answer without what was asked for");
-        full.then_some(()).ok_or_else(wrong)
-    }
-}
-
-/// The requests of one stream of calls.
-struct Requests {
-    call: Call,
-    find: Find,
-    messages: u64,
-    random: u64,
-    /// Distinct for every stream of every run.
-    name: String,
-    count: u64,
-    send_at: prost_types::Timestamp,
-}
-
-impl Requests {
-    fn new(args: &Args, stream: usize) -> Self {
-        let now = std::time::SystemTime::now();
-        let since_1970 = now
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
-        Self {
-            call: args.call,
-            find: args.find,
-            messages: args.messages,
-            // Odd, hence never the zero that xorshift cannot leave.
-            random: (stream as u64 * 2 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
-            name: format!("{:x}-{stream}", since_1970.as_micros()),
-            count: 0,
-            send_at: (now + Duration::from_hours(1)).into(),
-        }
-    }
-
-    fn random(&mut self) -> u64 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        self.random
-    }
-
-    /// One of the calls of a mix, about a conversation: a hundredth of them has a fifth of all calls.
-    fn of_mix(&mut self) -> (Call, u64) {
-        let call = match self.random() % 100 {
-            0..5 => Call::Send,
-            5..37 => Call::UserList,
-            37..69 => Call::UserStats,
-            _ => Call::UserSearch,
-        };
-        let whole = 1_u64 << 16;
-        let cubed = (self.random() % whole).pow(3);
-        let share = cubed / whole.pow(2);
-        (
-            call,
-            self.messages / whole * share + self.messages % whole * share / whole,
-        )
-    }
-
-    fn next(&mut self) -> (Call, Bytes) {
-        let (call, n) = if self.call == Call::Mix {
-            self.of_mix()
-        } else {
-            (self.call, self.random() % self.messages)
-        };
-        (call, self.about(call, n))
-    }
-
-    fn about(&mut self, call: Call, n: u64) -> Bytes {
-        let user = || format!("user-{}", n / message::PER_CONVERSATION);
-        let conversation = || message::conversation_id(n / message::PER_CONVERSATION).to_string();
-        let bytes = match call {
-            Call::Get => v1::GetMessageRequest {
-                id: message::message_id(n).to_string(),
-                ..v1::GetMessageRequest::default()
-            }
-            .encode_to_vec(),
-            Call::List => v1::ListMessagesRequest {
-                conversation_id: conversation(),
-                ..v1::ListMessagesRequest::default()
-            }
-            .encode_to_vec(),
-            Call::LastPage => v1::ListMessagesRequest {
-                conversation_id: conversation(),
-                after_sequence: message::PER_CONVERSATION.cast_signed() - 10,
-                oldest_first: true,
-                with_total: true,
-                ..v1::ListMessagesRequest::default()
-            }
-            .encode_to_vec(),
-            Call::Stats => v1::GetStatsRequest::default().encode_to_vec(),
-            Call::Total => v1::ListConversationsRequest {
-                page_size: 1,
-                with_total: true,
-                ..v1::ListConversationsRequest::default()
-            }
-            .encode_to_vec(),
-            Call::Send | Call::SendNow => {
-                self.count += 1;
-                v1::SendMessageRequest {
-                    request_id: format!("{}-{}", self.name, self.count),
-                    conversation_id: conversation(),
-                    body: message::body(n),
-                    send_at: (call == Call::Send).then_some(self.send_at),
-                    ..v1::SendMessageRequest::default()
-                }
-                .encode_to_vec()
-            }
-            Call::Find | Call::Mix => self.find.request(n).encode_to_vec(),
-            Call::UserList => v1::ListConversationsRequest {
-                user: user(),
-                ..v1::ListConversationsRequest::default()
-            }
-            .encode_to_vec(),
-            Call::UserStats => v1::GetStatsRequest { user: user() }.encode_to_vec(),
-            Call::UserSearch => v1::SearchMessagesRequest {
-                user: user(),
-                query: "warehouse".to_owned(),
-                page_size: 10,
-                ..v1::SearchMessagesRequest::default()
-            }
-            .encode_to_vec(),
-        };
-        bytes.into()
-    }
 }

@@ -16,6 +16,8 @@ pub(crate) const SENDER: &str = "+15550001111";
 pub(crate) const SENDER_ID: Uuid = Uuid::from_u128(0x0199_c000_0000_7000_8000_0000_0000_0001);
 /// Conversations are equally long in small and large databases.
 pub(crate) const PER_CONVERSATION: u64 = 100;
+/// Users that conversations belong to, in turn.
+pub(crate) const USERS: u64 = 1_000;
 /// When message 0 was made; each other a millisecond after the one before, as its id says too.
 pub(crate) const EPOCH_MS: u64 = 1_760_000_000_000;
 /// The same for conversations, earlier than every message.
@@ -23,6 +25,51 @@ pub(crate) const CONVERSATION_EPOCH_MS: u64 = 1_750_000_000_000;
 /// Hand-over and receipt, after the making.
 pub(crate) const SENT_AFTER_MS: u64 = 1_000;
 pub(crate) const DELIVERED_AFTER_MS: u64 = 3_000;
+
+/// Conversations that a database is filled with, equally long. Their numbers follow one another, and so do those of their
+/// messages.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Talks {
+    /// The number of the first one.
+    pub(crate) first: u64,
+    /// The number of its first message.
+    pub(crate) first_message: u64,
+    /// How many there are of all of them.
+    pub(crate) messages: u64,
+    /// Of each.
+    pub(crate) length: u64,
+}
+
+impl Talks {
+    /// So many messages in conversations of a hundred.
+    pub(crate) const fn short(messages: u64) -> Self {
+        Self {
+            first: 0,
+            first_message: 0,
+            messages,
+            length: PER_CONVERSATION,
+        }
+    }
+
+    /// One that has as many messages as the short ones together, and is behind them.
+    pub(crate) const fn long(messages: u64) -> Self {
+        Self {
+            first: long_one(messages),
+            first_message: messages,
+            messages,
+            length: messages,
+        }
+    }
+
+    pub(crate) const fn count(&self) -> u64 {
+        self.messages.div_ceil(self.length)
+    }
+}
+
+/// The number of the conversation that has as many messages as all before it.
+pub(crate) const fn long_one(messages: u64) -> u64 {
+    messages.div_ceil(PER_CONVERSATION)
+}
 
 /// Of version 7 in form; see `fill::sqlite` for the same in SQL.
 const fn id(epoch_ms: u64, n: u64) -> Uuid {

@@ -27,7 +27,7 @@ pub(crate) enum Row {
     Sends,
     /// Many messages against few
     Size,
-    /// `GetStats` and totals, of many messages against few
+    /// `GetStats`, totals and last pages, of many messages against few
     Stats,
     /// From acceptance to hand-over, the dispatcher against pgbench, and what it costs a send
     Deliveries,
@@ -72,7 +72,13 @@ impl Options {
     }
 
     pub(crate) fn seconds(&self) -> f64 {
-        self.seconds.unwrap_or(if self.quick { 1.0 } else { 5.0 })
+        self.seconds_or(5.0)
+    }
+
+    /// As long as is said; else so long.
+    pub(crate) fn seconds_or(&self, else_so_long: f64) -> f64 {
+        self.seconds
+            .unwrap_or(if self.quick { 1.0 } else { else_so_long })
     }
 
     pub(crate) fn rounds(&self) -> usize {

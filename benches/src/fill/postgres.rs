@@ -9,9 +9,8 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::database::count;
 use crate::message::{
-    CONVERSATION_EPOCH_MS, DELIVERED_AFTER_MS, EPOCH_MS, OWNER, PER_CONVERSATION, SENDER,
-    SENDER_ID, SENT_AFTER_MS, body, conversation_id, message_id, order, provider_message_id,
-    recipient, time,
+    CONVERSATION_EPOCH_MS, DELIVERED_AFTER_MS, EPOCH_MS, OWNER, SENDER, SENDER_ID, SENT_AFTER_MS,
+    Talks, USERS, body, conversation_id, message_id, order, provider_message_id, recipient, time,
 };
 
 /// How much text goes to the server at a time.
@@ -34,44 +33,63 @@ pub(crate) async fn connect(url: &str) -> Client {
     client
 }
 
-pub(crate) async fn fill(url: &str, messages: u64) {
+pub(crate) async fn fill(url: &str, talks: &[Talks]) {
     let client = connect(url).await;
-    let conversations = messages.div_ceil(PER_CONVERSATION);
-    let before = format!(
+    let sender = format!(
         "SET synchronous_commit = off;
         INSERT INTO senders (id, owner, channel, address, provider, credentials, status, segments_per_second, reply_domain,
             created_at, updated_at, version)
-        VALUES ('{SENDER_ID}', '{OWNER}', 'sms', '{SENDER}', 'simulator', '', 'active', 0, '', now(), now(), 1);
-        INSERT INTO conversations (id, owner, user_label, channel, participant_from, participant_to, title, status,
+        VALUES ('{SENDER_ID}', '{OWNER}', 'sms', '{SENDER}', 'simulator', '', 'active', 0, '', now(), now(), 1)"
+    );
+    let run = async |statement: &str| {
+        let done = client.batch_execute(statement).await;
+        done.unwrap_or_else(|e| panic!("{statement}: {e:?}"));
+    };
+    run(&sender).await;
+    for talks in talks {
+        run(&conversations(*talks)).await;
+        let copied = copy(&client, *talks).await;
+        copied.unwrap_or_else(|e| panic!("{e:?}"));
+    }
+    // One after another: neither runs in the transaction that several at once would share.
+    for statement in [&*count("postgres"), "VACUUM ANALYZE", "CHECKPOINT"] {
+        run(statement).await;
+    }
+}
+
+fn conversations(talks: Talks) -> String {
+    let Talks {
+        first,
+        first_message,
+        messages: _,
+        length,
+    } = talks;
+    let count = talks.count();
+    format!(
+        "INSERT INTO conversations (id, owner, user_label, channel, participant_from, participant_to, title, status,
             last_sequence, read_sequence, message_count, unread_count, last_message_at, active_at, metadata, created_at,
             updated_at, version, edit_version)
         SELECT (lpad(to_hex({CONVERSATION_EPOCH_MS} + n), 12, '0') || '7' || lpad(to_hex(n % 4096), 3, '0') || '8' ||
                 lpad(to_hex(n), 15, '0'))::uuid,
-            '{OWNER}', 'user-' || n % 1000, 'sms', '{SENDER}', '+1212' || lpad(n::text, 7, '0'), '', 'active',
-            {PER_CONVERSATION}, 0, {PER_CONVERSATION}, 0, at, at, '{{}}', at, at, {PER_CONVERSATION} + 1, 1
-        FROM generate_series(0, {conversations}::bigint - 1) AS n,
-            to_timestamp({EPOCH_MS}::float8 / 1000 + n * {PER_CONVERSATION} / 1000) AS at"
-    );
-    let after = count("postgres") + "; VACUUM ANALYZE; CHECKPOINT";
-    client
-        .batch_execute(&before)
-        .await
-        .unwrap_or_else(|e| panic!("{e:?}"));
-    copy(&client, messages)
-        .await
-        .unwrap_or_else(|e| panic!("{e:?}"));
-    // One after another: neither runs in the transaction that several at once would share.
-    for statement in after.split("; ") {
-        let done = client.batch_execute(statement).await;
-        done.unwrap_or_else(|e| panic!("{statement}: {e:?}"));
-    }
+            '{OWNER}', 'user-' || n % {USERS}, 'sms', '{SENDER}', '+1212' || lpad(n::text, 7, '0'), '', 'active',
+            {length}, 0, {length}, 0, at, at, '{{}}', at, at, {length} + 1, 1
+        FROM generate_series({first}::bigint, {first}::bigint + {count} - 1) AS n, to_timestamp(
+            {EPOCH_MS}::float8 / 1000 + ({first_message} + (n - {first}) * {length})::float8 / 1000) AS at"
+    )
 }
 
-async fn copy(client: &Client, messages: u64) -> Result<(), tokio_postgres::Error> {
+async fn copy(client: &Client, talks: Talks) -> Result<(), tokio_postgres::Error> {
     let mut sink = pin!(client.copy_in::<_, Bytes>(COPY).await?);
     let mut text = String::with_capacity(CHUNK + 1024);
-    for n in 0..messages {
-        row(&mut text, n);
+    for place in 0..talks.messages {
+        let conversation = talks.first + place / talks.length;
+        let sequence = place % talks.length + 1;
+        row(
+            &mut text,
+            talks.first_message + place,
+            conversation,
+            sequence,
+        );
         if text.len() >= CHUNK {
             sink.feed(std::mem::take(&mut text).into()).await?;
         }
@@ -82,10 +100,8 @@ async fn copy(client: &Client, messages: u64) -> Result<(), tokio_postgres::Erro
 }
 
 /// In the order of the columns of `COPY`.
-fn row(text: &mut String, n: u64) {
-    let conversation = n / PER_CONVERSATION;
+fn row(text: &mut String, n: u64, conversation: u64, sequence: u64) {
     let (id, conversation_id) = (message_id(n), conversation_id(conversation));
-    let sequence = n % PER_CONVERSATION + 1;
     let (to, body, provider_id) = (recipient(conversation), body(n), provider_message_id(n));
     let metadata = format!(r#"{{"campaign": "autumn", "order": "{}"}}"#, order(n));
     let (created, sent) = (time(n, 0), time(n, SENT_AFTER_MS));

@@ -8,8 +8,8 @@ use diesel::sqlite::SqliteConnection;
 
 use crate::database::count;
 use crate::message::{
-    CONVERSATION_EPOCH_MS, DELIVERED_AFTER_MS, EPOCH_MS, OWNER, PER_CONVERSATION, SENDER,
-    SENDER_ID, SENT_AFTER_MS,
+    CONVERSATION_EPOCH_MS, DELIVERED_AFTER_MS, EPOCH_MS, OWNER, SENDER, SENDER_ID, SENT_AFTER_MS,
+    Talks, USERS,
 };
 
 /// Runs statements.
@@ -24,13 +24,9 @@ fn id(epoch_ms: u64, n: &str) -> String {
     format!("unhex(printf('%012x7%03x8%015x', {epoch_ms} + {n}, ({n}) % 4096, {n}))")
 }
 
-pub(crate) fn fill(path: &Path, messages: u64) {
-    let conversations = messages.div_ceil(PER_CONVERSATION);
+pub(crate) fn fill(path: &Path, talks: &[Talks]) {
     let sender_id = SENDER_ID.simple();
-    let conversation_id = id(CONVERSATION_EPOCH_MS, "n");
-    let conversation_of_message = id(CONVERSATION_EPOCH_MS, &format!("n / {PER_CONVERSATION}"));
-    let message_id = id(EPOCH_MS, "n");
-    let (sent, delivered) = (SENT_AFTER_MS * 1000, DELIVERED_AFTER_MS * 1000);
+    let talks: String = talks.iter().map(|talks| rows(*talks)).collect();
     let counting = count("sqlite");
     let statements = format!(
         "PRAGMA synchronous = OFF;
@@ -39,24 +35,7 @@ pub(crate) fn fill(path: &Path, messages: u64) {
             created_at, updated_at, version)
         VALUES (x'{sender_id}', '{OWNER}', 'sms', '{SENDER}', 'simulator', '', 'active', 0, '', {EPOCH_MS}000,
             {EPOCH_MS}000, 1);
-        WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {conversations})
-        INSERT INTO conversations (id, owner, user_label, channel, participant_from, participant_to, title, status,
-            last_sequence, read_sequence, message_count, unread_count, last_message_at, active_at, metadata, created_at,
-            updated_at, version, edit_version)
-        SELECT {conversation_id}, '{OWNER}', 'user-' || (n % 1000), 'sms', '{SENDER}', printf('+1212%07d', n), '', 'active',
-            {PER_CONVERSATION}, 0, {PER_CONVERSATION}, 0, at, at, '{{}}', at, at, {PER_CONVERSATION} + 1, 1
-        FROM (SELECT n, ({EPOCH_MS} + n * {PER_CONVERSATION}) * 1000 AS at FROM numbers);
-        WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {messages})
-        INSERT INTO messages (id, owner, conversation_id, sequence, channel, direction, status, from_address, to_address,
-            cc_addresses, subject, body, html_body, attachments, provider, provider_message_id, attempt, segments, metadata,
-            policy, counts_unread, sent_at, delivered_at, created_at, updated_at, version, edit_version)
-        SELECT {message_id}, '{OWNER}', {conversation_of_message}, n % {PER_CONVERSATION} + 1, 'sms', 'outbound',
-            'delivered', '{SENDER}', printf('+1212%07d', n / {PER_CONVERSATION}), '[]', '',
-            printf('Your order A-%08d left our warehouse today and arrives tomorrow between 9 and 12. Reply STOP to hear no \
-more of it. Thank you for buying from us!', n), '', '[]', 'simulator', printf('SM%032x', n), 1, 1,
-            printf('{{\"campaign\":\"autumn\",\"order\":\"A-%08d\"}}', n), 'at_least_once', 0, at + {sent}, at + {delivered},
-            at, at + {delivered}, 4, 1
-        FROM (SELECT n, ({EPOCH_MS} + n) * 1000 AS at FROM numbers);
+        {talks}
         {counting};
         COMMIT;
         PRAGMA wal_checkpoint(TRUNCATE);"
@@ -65,6 +44,43 @@ more of it. Thank you for buying from us!', n), '', '[]', 'simulator', printf('S
     // What was not synchronised so far is now, lest the kernel writes it back under a measurement.
     let file = std::fs::File::open(path).expect("the database is a file");
     file.sync_all().expect("the database goes to disk");
+}
+
+/// The statements that make them.
+fn rows(talks: Talks) -> String {
+    let Talks {
+        first,
+        first_message,
+        messages,
+        length,
+    } = talks;
+    let (conversations, behind) = (first + talks.count(), first_message + messages);
+    let conversation_id = id(CONVERSATION_EPOCH_MS, "n");
+    let number = format!("{first} + (n - {first_message}) / {length}");
+    let conversation_of_message = id(CONVERSATION_EPOCH_MS, &format!("({number})"));
+    let message_id = id(EPOCH_MS, "n");
+    let (sent, delivered) = (SENT_AFTER_MS * 1000, DELIVERED_AFTER_MS * 1000);
+    format!(
+        "WITH RECURSIVE numbers (n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {conversations})
+        INSERT INTO conversations (id, owner, user_label, channel, participant_from, participant_to, title, status,
+            last_sequence, read_sequence, message_count, unread_count, last_message_at, active_at, metadata, created_at,
+            updated_at, version, edit_version)
+        SELECT {conversation_id}, '{OWNER}', 'user-' || (n % {USERS}), 'sms', '{SENDER}', printf('+1212%07d', n), '', 'active',
+            {length}, 0, {length}, 0, at, at, '{{}}', at, at, {length} + 1, 1
+        FROM (SELECT n, ({EPOCH_MS} + {first_message} + (n - {first}) * {length}) * 1000 AS at FROM numbers);
+        WITH RECURSIVE numbers (n) AS (SELECT {first_message} UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {behind})
+        INSERT INTO messages (id, owner, conversation_id, sequence, channel, direction, status, from_address, to_address,
+            cc_addresses, subject, body, html_body, attachments, provider, provider_message_id, attempt, segments, metadata,
+            policy, counts_unread, sent_at, delivered_at, created_at, updated_at, version, edit_version)
+        SELECT {message_id}, '{OWNER}', {conversation_of_message}, (n - {first_message}) % {length} + 1, 'sms', 'outbound',
+            'delivered', '{SENDER}', printf('+1212%07d', {number}), '[]', '',
+            printf('Your order A-%08d left our warehouse today and arrives tomorrow between 9 and 12. Reply STOP to hear no \
+more of it. Thank you for buying from us!', n), '', '[]', 'simulator', printf('SM%032x', n), 1, 1,
+            printf('{{\"campaign\":\"autumn\",\"order\":\"A-%08d\"}}', n), 'at_least_once', 0, at + {sent}, at + {delivered},
+            at, at + {delivered}, 4, 1
+        FROM (SELECT n, ({EPOCH_MS} + n) * 1000 AS at FROM numbers);
+        "
+    )
 }
 
 #[cfg(test)]
@@ -82,23 +98,31 @@ mod tests {
     fn the_rows_are_those_that_the_load_generator_asks_for() {
         let file = SqliteFile::new();
         run(file.path(), &migrations("sqlite"));
-        fill(file.path(), 4_300);
+        // The second is longer than a conversation's hundred, and its numbers are beyond the twelve bits of an id.
+        fill(file.path(), &[Talks::short(4_300), Talks::long(4_300)]);
         let mut connection = SqliteConnection::establish(&file.path().to_string_lossy()).unwrap();
-        let query = "(SELECT lower(hex(m.id)) || lower(hex(c.id)) || m.body || m.provider_message_id || m.to_address \
-            FROM messages m JOIN conversations c ON c.id = m.conversation_id ORDER BY m.id DESC LIMIT 1)";
-        let row: String = select(sql::<Text>(query))
-            .get_result(&mut connection)
-            .unwrap();
-        let n = 4_299;
-        let expected = [
-            message::message_id(n).simple().to_string(),
-            message::conversation_id(n / PER_CONVERSATION)
-                .simple()
-                .to_string(),
-            message::body(n),
-            message::provider_message_id(n),
-            message::recipient(n / PER_CONVERSATION),
-        ];
-        assert_eq!(row, expected.concat());
+        let mut row = |n: u64| -> String {
+            let id = message::message_id(n).simple();
+            let query = format!(
+                "(SELECT lower(hex(m.id)) || lower(hex(c.id)) || m.sequence || m.body || m.provider_message_id || m.to_address \
+                FROM messages m JOIN conversations c ON c.id = m.conversation_id WHERE m.id = x'{id}')"
+            );
+            let row = select(sql::<Text>(&query)).get_result(&mut connection);
+            row.unwrap()
+        };
+        let expected = |n: u64, conversation: u64, sequence: u64| {
+            let parts = [
+                message::message_id(n).simple().to_string(),
+                message::conversation_id(conversation).simple().to_string(),
+                sequence.to_string(),
+                message::body(n),
+                message::provider_message_id(n),
+                message::recipient(conversation),
+            ];
+            parts.concat()
+        };
+        assert_eq!(row(4_299), expected(4_299, 42, 100));
+        assert_eq!(row(4_300), expected(4_300, 43, 1));
+        assert_eq!(row(8_599), expected(8_599, 43, 4_300));
     }
 }
