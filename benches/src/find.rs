@@ -4,10 +4,7 @@ use clap::ValueEnum;
 use parlance_proto::v1;
 use serde::Serialize;
 
-use crate::message::{self, PER_CONVERSATION};
-
-/// Users that conversations belong to, in turn.
-const USERS: u64 = 1_000;
+use crate::message::{self, PER_CONVERSATION, USERS};
 
 /// A kind of search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
@@ -30,8 +27,18 @@ pub(crate) enum Find {
     InConversation,
     /// A word in the few messages of a status
     OfStatus,
+    /// A word in the few messages of another status
+    OfSent,
+    /// A word in the messages of a status, of which there are none
+    OfPending,
+    /// A word in the few messages of a channel
+    OfChannel,
+    /// A word in the few messages that came in
+    OfDirection,
     /// A word before a time
     Before,
+    /// A word after a time
+    After,
     /// No word
     Newest,
 }
@@ -63,8 +70,28 @@ impl Find {
                 status: v1::MessageStatus::Failed.into(),
                 ..of("half")
             },
+            Self::OfSent => v1::SearchMessagesRequest {
+                status: v1::MessageStatus::Sent.into(),
+                ..of("half")
+            },
+            Self::OfPending => v1::SearchMessagesRequest {
+                status: v1::MessageStatus::Pending.into(),
+                ..of("half")
+            },
+            Self::OfChannel => v1::SearchMessagesRequest {
+                channel: v1::Channel::Mms.into(),
+                ..of("half")
+            },
+            Self::OfDirection => v1::SearchMessagesRequest {
+                direction: v1::Direction::Inbound.into(),
+                ..of("half")
+            },
             Self::Before => v1::SearchMessagesRequest {
                 created_before: Some(message::time(n, 0)),
+                ..of("half")
+            },
+            Self::After => v1::SearchMessagesRequest {
+                created_after: Some(message::time(n, 0)),
                 ..of("half")
             },
             Self::Newest => of(""),
@@ -72,12 +99,16 @@ impl Find {
     }
 }
 
-/// Titles that every second and every hundredth conversation has, a message in ten thousand that has failed, and an index
-/// that is yet to be made.
+/// Titles that every second and every hundredth conversation has; of five thousand messages one that has failed, one that has
+/// not arrived yet, one that came in, and one of another channel.
 pub(crate) const CHANGES: &str = "\
     UPDATE conversations SET title = CASE \
         WHEN CAST(substr(participant_to, 6) AS integer) % 100 = 0 THEN 'half hundredth' \
         WHEN CAST(substr(participant_to, 6) AS integer) % 2 = 0 THEN 'half' ELSE 'other' END; \
-    UPDATE messages SET status = 'failed' WHERE sequence = 7 AND conversation_id IN ( \
-        SELECT id FROM conversations WHERE CAST(substr(participant_to, 6) AS integer) % 100 IN (0, 50)); \
-    UPDATE search_state SET made_by = ''";
+    UPDATE messages SET \
+        status = CASE sequence WHEN 7 THEN 'failed' WHEN 8 THEN 'sent' WHEN 9 THEN 'received' ELSE status END, \
+        delivered_at = CASE WHEN sequence IN (7, 8, 9) THEN NULL ELSE delivered_at END, \
+        direction = CASE sequence WHEN 9 THEN 'inbound' ELSE direction END, \
+        channel = CASE sequence WHEN 10 THEN 'mms' ELSE channel END \
+        WHERE sequence IN (7, 8, 9, 10) AND conversation_id IN ( \
+            SELECT id FROM conversations WHERE CAST(substr(participant_to, 6) AS integer) % 100 IN (0, 50))";
