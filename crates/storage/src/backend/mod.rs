@@ -6,3 +6,4 @@ mod pg_lines;
 mod pg_search;
 pub(crate) mod sqlite;
 mod sqlite_search;
+mod sqlite_states;

@@ -9,6 +9,7 @@ use diesel::sqlite::SqliteConnection;
 use parlance_domain::search::Terms;
 
 use super::sqlite::{Conn, Db};
+use super::sqlite_states::Few;
 use crate::fields::sql::{Moment, Uid};
 use crate::fields::{Id, Instant};
 use crate::prepared::prepared;
@@ -18,12 +19,26 @@ use crate::schema::feed;
 
 /// Numbers of one millisecond; when they are taken the next one's are.
 const PER_MILLI: i64 = 1024;
-/// How many matches are looked at for one in a certain state, before that state is looked at for matches.
-const SCANNED: i64 = 8000;
-/// How many messages of a state are looked at one by one.
-const FEW: i64 = 2500;
-/// And how many before any match is looked at: each costs about 25 times what a match does.
-const SOONER: i64 = SCANNED / 25;
+/// How far a search for messages in a certain state goes before it takes another way.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// Matches that are looked at before no more are than are wanted.
+    scanned: i64,
+    /// The same where their numbers are enough: it costs a fortieth.
+    listed: i64,
+    /// How many messages of a state are few: their numbers are found in the time in which so many matches are read that
+    /// there would be enough for a page among them, were they more.
+    few: i64,
+    /// Of so many each is looked at by itself, beyond what was listed; it costs about a thousand times what a number does.
+    one_by_one: i64,
+}
+
+const BOUNDS: Bounds = Bounds {
+    scanned: 8000,
+    listed: 30_000,
+    few: 6000,
+    one_by_one: 200,
+};
 
 /// Writes rows of the index, over older ones of the same messages. On one visit to the connection's thread.
 pub(crate) async fn index(c: &mut Conn, rows: &[IndexRow]) -> QueryResult<()> {
@@ -55,9 +70,9 @@ pub(crate) async fn index_and_append(
 }
 
 #[derive(QueryableByName)]
-struct Number {
+pub(super) struct Number {
     #[diesel(sql_type = BigInt)]
-    number: i64,
+    pub(super) number: i64,
 }
 
 fn index_one(c: &mut SqliteConnection, row: &IndexRow) -> QueryResult<()> {
@@ -115,7 +130,7 @@ const fn of_time(micros: i64) -> i64 {
 /// Matches in the order of their numbers, highest first.
 pub(crate) async fn search(c: &mut Conn, asked: &Asked) -> QueryResult<Found> {
     let asked = asked.clone();
-    c.spawn_blocking(move |c| find(c, &asked)).await
+    c.spawn_blocking(move |c| find(c, &asked, BOUNDS)).await
 }
 
 /// Those of the messages that are asked about, and of some others of the same milliseconds.
@@ -165,117 +180,177 @@ fn end_of(c: &mut SqliteConnection, before: Instant) -> QueryResult<i64> {
     }
 }
 
-fn find(c: &mut SqliteConnection, asked: &Asked) -> QueryResult<Found> {
-    let limit = i64::try_from(asked.limit).unwrap_or(i64::MAX);
+fn find(c: &mut SqliteConnection, asked: &Asked, bounds: Bounds) -> QueryResult<Found> {
     let numbers = numbers(c, asked)?;
+    let sought = Sought {
+        asked,
+        terms: sought_terms(c, asked)?,
+    };
     let Some(status) = asked.status else {
-        let found: Vec<FoundRow> = by_terms(asked, numbers, None, limit, limit).load(c)?;
+        let limit = limit(asked.limit);
+        let found: Vec<FoundRow> = sought.by_terms(numbers, None, limit, limit).load(c)?;
         let is_last = found.len() < asked.limit;
         return Ok((found, is_last));
     };
-    let in_state = count_in_state(c, asked, status)?;
-    if in_state > SOONER {
-        let found: Vec<FoundRow> =
-            by_terms(asked, numbers.clone(), Some(status), SCANNED, limit).load(c)?;
-        if found.len() >= asked.enough {
-            return Ok((found, false));
-        }
-    }
-    if in_state <= FEW {
-        let found: Vec<FoundRow> = by_status(asked, numbers, status, limit).load(c)?;
+    let Some(few) = Few::of(c, asked, status, bounds.few)? else {
+        let by_terms =
+            |numbers, matches, limit| sought.by_terms(numbers, Some(status), matches, limit);
+        let beyond = |rest, wanted| by_terms(rest, i64::MAX, wanted);
+        return go_on(c, &sought, numbers, bounds.scanned, (by_terms, beyond));
+    };
+    if asked.narrower.is_empty() {
+        let found: Vec<FoundRow> = sought.all_of(&few, numbers, limit(asked.limit)).load(c)?;
         let is_last = found.len() < asked.limit;
         return Ok((found, is_last));
     }
-    // However far it is to enough of them, and no further.
-    let enough = i64::try_from(asked.enough).unwrap_or(i64::MAX);
-    let found: Vec<FoundRow> = by_terms(asked, numbers, Some(status), i64::MAX, enough).load(c)?;
-    let is_last = found.len() < asked.enough;
+    let among = |numbers, matches, limit| sought.among(&few, numbers, matches, limit);
+    let beyond = |rest, wanted| {
+        if few.most <= bounds.one_by_one {
+            sought.one_by_one(&few, rest, wanted)
+        } else {
+            among(rest, i64::MAX, wanted)
+        }
+    };
+    go_on(c, &sought, numbers, bounds.listed, (among, beyond))
+}
+
+/// First those among so many matches of the terms. If they are not enough, also those beyond, however far it is to enough of
+/// them, and no further.
+fn go_on(
+    c: &mut SqliteConnection,
+    sought: &Sought<'_>,
+    numbers: Range<i64>,
+    matches: i64,
+    (near, beyond): (
+        impl Fn(Range<i64>, i64, i64) -> Statement,
+        impl Fn(Range<i64>, i64) -> Statement,
+    ),
+) -> QueryResult<Found> {
+    let asked = sought.asked;
+    // Of a window that is asked for again all is wanted: what may not be seen was not counted.
+    let enough = asked.up_to.map_or(asked.enough, |_| asked.limit);
+    let mut found: Vec<FoundRow> = near(numbers.clone(), matches, limit(asked.limit)).load(c)?;
+    if found.len() >= enough {
+        return Ok((found, false));
+    }
+    let next = sought.after(numbers.clone(), matches).get_result(c);
+    let Some(Number { number: next }) = next.optional()? else {
+        return Ok((found, true));
+    };
+    let wanted = enough - found.len();
+    let further: Vec<FoundRow> =
+        beyond(numbers.start..next.saturating_add(1), limit(wanted)).load(c)?;
+    let is_last = further.len() < wanted;
+    found.extend(further);
     Ok((found, is_last))
 }
 
-/// How many messages are in that state, if few; only of those states that have an index.
-fn count_in_state(c: &mut SqliteConnection, asked: &Asked, status: &str) -> QueryResult<i64> {
-    if !RESTING.contains(&status) {
-        return Ok(i64::MAX);
-    }
-    let counted = diesel::sql_query(format!(
-        "SELECT count(*) AS number FROM (SELECT 1 FROM messages INDEXED BY messages_resting \
-         WHERE owner = ? AND status = '{status}' LIMIT ?)"
-    ));
-    let Number { number } = counted
-        .bind::<Text, _>(&asked.owner)
-        .bind::<BigInt, _>(FEW + 1)
-        .get_result(c)?;
-    Ok(number)
+fn limit(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// The states that the index has; a statement with the word in it is seen to imply the index's condition.
-const RESTING: [&str; 6] = [
-    "scheduled",
-    "uncertain",
-    "undelivered",
-    "failed",
-    "expired",
-    "canceled",
-];
-
-type Statement = BoxedSqlQuery<'static, Db, SqlQuery>;
-
-/// In the order of numbers: so many matches, and of those so many in that state.
-fn by_terms(
-    asked: &Asked,
-    numbers: Range<i64>,
-    status: Option<&str>,
-    matches: i64,
-    limit: i64,
-) -> Statement {
-    let query = stretch(shown(asked), numbers, "rowid", |query| {
-        query
-            .sql("(SELECT rowid AS number FROM message_terms WHERE message_terms MATCH ? AND ")
-            .bind::<Text, _>(fts(&asked.terms))
-    });
-    let query = query
-        .sql(
-            " ORDER BY rowid DESC LIMIT ?) w CROSS JOIN message_search n ON n.number = w.number \
-              CROSS JOIN messages m ON m.id = n.message_id CROSS JOIN conversations c ON c.id = m.conversation_id",
-        )
-        .bind::<BigInt, _>(matches);
-    let query = match status {
-        Some(status) => query.sql(format!(" WHERE m.status = '{status}'")),
-        None => query,
+/// The terms as FTS5 takes them. Where nobody else has anything, that of the owner says nothing, and to look it up for each
+/// match costs as much as all else here; whose a match is, is looked at in any case.
+fn sought_terms(c: &mut SqliteConnection, asked: &Asked) -> QueryResult<String> {
+    if asked.narrower.is_empty() {
+        return Ok(fts(&asked.terms));
+    }
+    let others = diesel::sql_query(
+        "SELECT EXISTS (SELECT 1 FROM stat_totals WHERE owner < ?1) \
+         OR EXISTS (SELECT 1 FROM stat_totals WHERE owner > ?1) AS number",
+    );
+    let Number { number: others } = prepared(others.bind::<Text, _>(&asked.owner)).get_result(c)?;
+    let terms = if others == 0 {
+        &asked.narrower
+    } else {
+        &asked.terms
     };
+    Ok(fts(terms))
+}
+
+pub(super) type Statement = BoxedSqlQuery<'static, Db, SqlQuery>;
+
+/// What is looked for, and the terms that it is looked for by.
+struct Sought<'a> {
+    asked: &'a Asked,
+    terms: String,
+}
+
+/// The rows of matches by their numbers, `w`.
+const ROWS: &str = " CROSS JOIN message_search n ON n.number = w.number CROSS JOIN messages m ON m.id = n.message_id \
+     CROSS JOIN conversations c ON c.id = m.conversation_id";
+
+impl Sought<'_> {
+    /// In the order of numbers: so many matches, and of those so many in that state.
+    fn by_terms(
+        &self,
+        numbers: Range<i64>,
+        status: Option<&str>,
+        matches: i64,
+        limit: i64,
+    ) -> Statement {
+        let query = self
+            .matches(shown(self.asked).sql("("), numbers, matches)
+            .sql(format!(") w{ROWS}"));
+        let query = match status {
+            Some(status) => query.sql(format!(" WHERE m.status = '{status}'")),
+            None => query,
+        };
+        newest(query, limit)
+    }
+
+    /// In the order of numbers: so many matches, and of those so many that are among the few. What a match is like is not
+    /// read: only its number is compared with theirs.
+    fn among(&self, few: &Few, numbers: Range<i64>, matches: i64, limit: i64) -> Statement {
+        let query = shown(self.asked).sql("(SELECT l.number FROM (");
+        let query = self
+            .matches(query, numbers, matches)
+            .sql(") l WHERE l.number IN (");
+        let query = few.numbers(query, self.asked).sql("))");
+        newest(query.sql(format!(" w{ROWS}")), limit)
+    }
+
+    /// Of the few: whether each is a match. To look up a term for one costs what a thousand matches cost that follow one another.
+    fn one_by_one(&self, few: &Few, numbers: Range<i64>, limit: i64) -> Statement {
+        let query = shown(self.asked).sql("(SELECT l.number FROM (");
+        let query = few.numbers(query, self.asked);
+        let query = stretch(query.sql(" AND "), numbers, "n.number").sql(
+            ") l CROSS JOIN message_terms t ON t.rowid = l.number WHERE t.message_terms MATCH ",
+        );
+        let query = query.sql("?").bind::<Text, _>(fts(&self.asked.narrower));
+        newest(query.sql(format!(") w{ROWS}")), limit)
+    }
+
+    /// All of the few.
+    fn all_of(&self, few: &Few, numbers: Range<i64>, limit: i64) -> Statement {
+        let query = few.numbers(shown(self.asked).sql("("), self.asked);
+        let query = stretch(query.sql(" AND "), numbers, "n.number")
+            .sql(" ORDER BY n.number DESC LIMIT ?")
+            .bind::<BigInt, _>(limit);
+        newest(query.sql(format!(") w{ROWS}")), limit)
+    }
+
+    /// The number of the match after so many.
+    fn after(&self, numbers: Range<i64>, matches: i64) -> Statement {
+        let query = diesel::sql_query("").into_boxed::<Db>();
+        self.matches(query, numbers, 1)
+            .sql(" OFFSET ?")
+            .bind::<BigInt, _>(matches)
+    }
+
+    fn matches(&self, query: Statement, numbers: Range<i64>, limit: i64) -> Statement {
+        let query = query
+            .sql("SELECT rowid AS number FROM message_terms WHERE message_terms MATCH ? AND ")
+            .bind::<Text, _>(self.terms.clone());
+        stretch(query, numbers, "rowid")
+            .sql(" ORDER BY rowid DESC LIMIT ?")
+            .bind::<BigInt, _>(limit)
+    }
+}
+
+fn newest(query: Statement, limit: i64) -> Statement {
     query
         .sql(" ORDER BY w.number DESC LIMIT ?")
-        .bind::<BigInt, _>(limit)
-}
-
-/// By the state: whether each is a match. To look up a term costs more than all else here, and that of the owner says nothing.
-fn by_status(asked: &Asked, numbers: Range<i64>, status: &str, limit: i64) -> Statement {
-    let terms = fts(&asked.narrower);
-    let (each, matching) = if terms.is_empty() {
-        ("", "")
-    } else {
-        (
-            " CROSS JOIN message_terms w ON w.rowid = n.number",
-            " AND w.message_terms MATCH ?",
-        )
-    };
-    let query = stretch(shown(asked), numbers, "n.number", |query| {
-        let query = query
-            .sql(format!(
-                "messages m INDEXED BY messages_resting CROSS JOIN message_search n ON n.message_id = m.id{each} \
-                 CROSS JOIN conversations c ON c.id = m.conversation_id WHERE m.status = '{status}' AND m.owner = ?{matching}"
-            ))
-            .bind::<Text, _>(asked.owner.clone());
-        let query = if terms.is_empty() {
-            query
-        } else {
-            query.bind::<Text, _>(terms)
-        };
-        query.sql(" AND ")
-    });
-    query
-        .sql(" ORDER BY n.number DESC LIMIT ?")
         .bind::<BigInt, _>(limit)
 }
 
@@ -286,19 +361,7 @@ fn shown(asked: &Asked) -> Statement {
     )
     .into_boxed::<Db>()
     .bind::<BigInt, _>(asked.head);
-    let query = query
-        .sql(" AND m.owner = ?")
-        .bind::<Text, _>(asked.owner.clone());
-    let texts = [
-        (" AND c.user_label = ?", asked.user.clone()),
-        (" AND m.channel = ?", asked.channel.map(str::to_owned)),
-        (" AND m.direction = ?", asked.direction.map(str::to_owned)),
-    ];
-    let add = |query: Statement, (condition, value): (&str, Option<String>)| match value {
-        Some(value) => query.sql(condition).bind::<Text, _>(value),
-        None => query,
-    };
-    let query = texts.into_iter().fold(query, add);
+    let query = narrowed(query.sql(" AND "), asked);
     let times = [
         (" AND m.created_at >= ?", asked.created_after),
         (" AND m.created_at < ?", asked.created_before),
@@ -312,14 +375,26 @@ fn shown(asked: &Asked) -> Statement {
     query.sql(" AS shown FROM ")
 }
 
+/// What is asked of a message but its time, its state and its words.
+pub(super) fn narrowed(query: Statement, asked: &Asked) -> Statement {
+    let query = query
+        .sql("m.owner = ?")
+        .bind::<Text, _>(asked.owner.clone());
+    let texts = [
+        (" AND c.user_label = ?", asked.user.clone()),
+        (" AND m.channel = ?", asked.channel.map(str::to_owned)),
+        (" AND m.direction = ?", asked.direction.map(str::to_owned)),
+    ];
+    let add = |query: Statement, (condition, value): (&str, Option<String>)| match value {
+        Some(value) => query.sql(condition).bind::<Text, _>(value),
+        None => query,
+    };
+    texts.into_iter().fold(query, add)
+}
+
 /// From where and up to where.
-fn stretch(
-    query: Statement,
-    numbers: Range<i64>,
-    number: &str,
-    from: impl FnOnce(Statement) -> Statement,
-) -> Statement {
-    from(query)
+fn stretch(query: Statement, numbers: Range<i64>, number: &str) -> Statement {
+    query
         .sql(format!("{number} >= ? AND {number} < ?"))
         .bind::<BigInt, _>(numbers.start)
         .bind::<BigInt, _>(numbers.end)
@@ -337,6 +412,9 @@ fn fts(terms: &Terms) -> String {
 }
 
 #[cfg(test)]
+mod model;
+
+#[cfg(test)]
 mod tests {
     use diesel_migrations::MigrationHarness as _;
     use parlance_domain::search::{Language, query};
@@ -349,9 +427,21 @@ mod tests {
         detail: String,
     }
 
-    fn plan(statement: &Statement) -> Vec<String> {
+    fn database() -> SqliteConnection {
         let mut c = SqliteConnection::establish(":memory:").unwrap();
         c.run_pending_migrations(crate::migrate::SQLITE).unwrap();
+        c
+    }
+
+    fn sought(asked: &Asked) -> Sought<'_> {
+        Sought {
+            asked,
+            terms: fts(&asked.terms),
+        }
+    }
+
+    fn plan(statement: &Statement) -> Vec<String> {
+        let mut c = database();
         let text = diesel::debug_query::<Db, _>(statement).to_string();
         let (text, _) = text.split_once(" -- binds").unwrap();
         let details: Vec<Detail> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {text}"))
@@ -369,6 +459,7 @@ mod tests {
             channel: Some("sms"),
             direction: Some("inbound"),
             status: None,
+            counted: Some(0),
             created_after: Some(Instant(0)),
             created_before: Some(Instant(1)),
             beyond: None,
@@ -383,8 +474,9 @@ mod tests {
     /// The matches come in the order that is wanted, so that no more are taken than are; all else is found by its key.
     #[test]
     fn matches_are_taken_in_their_order() {
+        let asked = asked();
         for status in [None, Some("delivered")] {
-            let plan = plan(&by_terms(&asked(), 0..9, status, 10, 10));
+            let plan = plan(&sought(&asked).by_terms(0..9, status, 10, 10));
             assert!(
                 plan[1].starts_with("SCAN message_terms VIRTUAL TABLE INDEX"),
                 "{plan:#?}"
@@ -401,29 +493,35 @@ mod tests {
         }
     }
 
+    /// The messages of a state are read once, and of a match nothing but its number before it is known to be one of them.
     #[test]
-    fn rare_states_are_found_by_their_index() {
-        for status in RESTING {
-            let plan = plan(&by_status(&asked(), 0..9, status, 10));
-            assert!(
-                plan[0].contains("m USING INDEX messages_resting (owner=? AND status=?)"),
-                "{plan:#?}"
-            );
-            assert!(
-                plan.iter().any(
-                    |line| line.starts_with("SCAN w VIRTUAL TABLE INDEX") && line.contains('=')
-                ),
-                "{plan:#?}"
-            );
+    fn the_few_of_a_state_are_found_by_themselves() {
+        let (asked, mut c) = (asked(), database());
+        for (status, place) in [
+            ("failed", "messages_resting (owner=? AND status=?)"),
+            ("canceled", "messages_resting (owner=? AND status=?)"),
+            ("sent", "INDEX messages_open"),
+            ("sending", "SCAN d"),
+        ] {
+            let few = Few::of(&mut c, &asked, status, 10).unwrap().unwrap();
+            let sought = sought(&asked);
+            for statement in [
+                sought.among(&few, 0..9, 10, 10),
+                sought.one_by_one(&few, 0..9, 10),
+                sought.all_of(&few, 0..9, 10),
+            ] {
+                let plan = plan(&statement);
+                let first = |what: &str| plan.iter().position(|line| line.contains(what));
+                let (place, rows) = (first(place), first("SEARCH c USING"));
+                assert!(place.is_some() && place < rows, "{plan:#?}");
+                let full = plan.iter().filter(|line| {
+                    line.starts_with("SCAN m") && !line.contains("INDEX")
+                        || *line == "SCAN n"
+                        || *line == "SCAN c"
+                });
+                assert_eq!(full.count(), 0, "{plan:#?}");
+            }
         }
-        // Without words they all are matches.
-        let mut any = asked();
-        any.narrower = query("", Language::Simple);
-        let plan = plan(&by_status(&any, 0..9, "failed", 10));
-        assert!(
-            !plan.iter().any(|line| line.contains("VIRTUAL TABLE")),
-            "{plan:#?}"
-        );
     }
 
     #[test]

@@ -12,6 +12,7 @@ use parlance_domain::{
 use uuid::Uuid;
 
 use crate::conn::{Database, Lease};
+use crate::db::stats::Counted;
 use crate::error::StorageResult;
 use crate::fields::Id;
 use crate::rows::search::{Around, Asked, FoundRow, IndexRow, SearchPendingRow};
@@ -130,7 +131,15 @@ impl Database {
         filter: &SearchFilter,
         stretch: SearchStretch,
     ) -> StorageResult<Matches> {
-        let asked = asked(owner, words, filter, stretch);
+        let counted = self.count_for_search(owner, filter).await?;
+        if counted == Some(0) {
+            return Ok(Matches {
+                matches: Vec::new(),
+                ends: None,
+                is_last: true,
+            });
+        }
+        let asked = asked(owner, words, filter, stretch, counted);
         let (rows, is_last) = read!(self, search(&asked))?;
         let ends = match (rows.first(), rows.last()) {
             (Some(first), Some(last)) => Some((first.place(), last.place())),
@@ -142,6 +151,33 @@ impl Database {
             ends,
             is_last,
         })
+    }
+
+    /// How many of the owner's messages are in the state that is asked for, by counters that are exact. Where there are none,
+    /// all that have the words would be looked through for them.
+    async fn count_for_search(
+        &self,
+        owner: &Owner,
+        filter: &SearchFilter,
+    ) -> StorageResult<Option<i64>> {
+        let Some(wanted) = filter.status else {
+            return Ok(None);
+        };
+        let counters = self.counters(owner, filter.user.as_deref()).await?;
+        let items = counters.iter().filter_map(|counter| match counter.counted {
+            Counted::Messages {
+                channel,
+                direction,
+                status,
+            } => {
+                let fits = status == wanted
+                    && filter.channel.is_none_or(|one| one == channel)
+                    && filter.direction.is_none_or(|one| one == direction);
+                fits.then_some(counter.items)
+            }
+            Counted::Conversations { .. } => None,
+        });
+        Ok(Some(items.sum()))
     }
 
     /// Some conversations of the whole installation whose messages are not yet all found by their title and user.
@@ -269,7 +305,13 @@ pub(crate) async fn index_batch(
     })
 }
 
-fn asked(owner: &Owner, words: &Terms, filter: &SearchFilter, stretch: SearchStretch) -> Asked {
+pub(crate) fn asked(
+    owner: &Owner,
+    words: &Terms,
+    filter: &SearchFilter,
+    stretch: SearchStretch,
+    counted: Option<i64>,
+) -> Asked {
     let SearchFilter {
         user,
         conversation_id,
@@ -295,6 +337,7 @@ fn asked(owner: &Owner, words: &Terms, filter: &SearchFilter, stretch: SearchStr
         channel: channel.map(Channel::as_str),
         direction: direction.map(Direction::as_str),
         status: status.map(MessageStatus::as_str),
+        counted,
         created_after: created_after.map(Into::into),
         created_before: created_before.map(Into::into),
         beyond: stretch.beyond.map(SearchPlace::columns),
@@ -307,7 +350,7 @@ fn asked(owner: &Owner, words: &Terms, filter: &SearchFilter, stretch: SearchStr
 }
 
 impl FoundRow {
-    const fn place(&self) -> SearchPlace {
+    pub(crate) const fn place(&self) -> SearchPlace {
         SearchPlace {
             at: self.place,
             id: self.message_id.0,

@@ -65,6 +65,8 @@ pub(crate) struct Asked {
     pub(crate) channel: Option<&'static str>,
     pub(crate) direction: Option<&'static str>,
     pub(crate) status: Option<&'static str>,
+    /// How many messages of that state there are that may be seen, of the user, the channel and the direction.
+    pub(crate) counted: Option<i64>,
     pub(crate) created_after: Option<Instant>,
     pub(crate) created_before: Option<Instant>,
     /// Only beyond this place.

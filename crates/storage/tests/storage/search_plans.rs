@@ -35,6 +35,8 @@ async fn fill(db: &Db, owner: &Owner) {
            || CASE WHEN n % 20000 = 1 THEN ' rare' ELSE '' END || CASE WHEN n < 50000 THEN ' before' ELSE '' END \
            || CASE WHEN n % 100 = 7 THEN ' ''{of_user}''' ELSE '' END)::tsvector \
          FROM generate_series(1, 100000) n; \
+         INSERT INTO stat_totals (owner, user_label, what, channel, status, items, unread_items, unread, tokens) \
+         SELECT '{owner}', '', 'outbound', 'sms', status, count(*), 0, 0, 0 FROM messages GROUP BY status; \
          VACUUM ANALYZE",
         conversation = id("n"),
         message = id("n + 1000"),
