@@ -1,7 +1,5 @@
 //! A dispatcher dies at each step of a hand-over: nothing of it runs on. Whoever comes after finds every message.
 
-use std::sync::Arc;
-
 use parlance_app::delivery::Pace;
 use parlance_domain::{MessageId, MessageStatus};
 
@@ -188,7 +186,7 @@ on_both! {
     /// Guard off: the provider's key changes with the attempt.
     async fn without_a_stable_key_an_idempotent_provider_sees_it_twice(world: World) {
         let World { db, clock, .. } = world;
-        let mut world = World::with(db, clock, false).await;
+        let world = World::with(db, clock, false).await;
         let sent = die(&world, Death::Accepted, 0..8, &mut Dice(1)).await;
         world.clock.advance(HOUR + SECOND);
         let successor = world.dispatcher(pace()).await;
@@ -196,7 +194,7 @@ on_both! {
         drop(successor);
         assert!(world.wrongs(&sent).await.is_empty());
         // The same, of a provider that is said to be idempotent.
-        Arc::get_mut(&mut world.far).unwrap().idempotent = true;
+        world.far.call_idempotent();
         let wrong = world.wrongs(&sent).await;
         assert!(wrong.iter().any(|w| w.contains("was seen 2 times")), "{wrong:#?}");
     }

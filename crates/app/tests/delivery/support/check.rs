@@ -36,7 +36,7 @@ impl World {
                     }
                 }
             }
-            if self.far.idempotent && seen > 1 {
+            if self.far.is_idempotent() && seen > 1 {
                 wrong.push(format!("{id} was seen {seen} times"));
             }
             wrong.extend(self.wrong_story(id).await);

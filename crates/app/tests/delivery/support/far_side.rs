@@ -1,6 +1,7 @@
 //! A provider that logs all it is asked and all it takes, and the wires that lead to it.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ type Script = dyn Fn(&Text, usize) -> Answer + Send + Sync;
 
 pub(crate) struct FarSide {
     /// Whether a message that comes twice is one.
-    pub(crate) idempotent: bool,
+    idempotent: AtomicBool,
     clock: TestClock,
     script: Mutex<Arc<Script>>,
     log: Mutex<Log>,
@@ -64,12 +65,22 @@ struct Log {
 impl FarSide {
     pub(crate) fn new(clock: TestClock, idempotent: bool) -> Arc<Self> {
         Arc::new(Self {
-            idempotent,
+            idempotent: AtomicBool::new(idempotent),
             clock,
             script: Mutex::new(Arc::new(|_, _| Answer::Accept)),
             log: Mutex::default(),
             rations: Semaphore::new(Semaphore::MAX_PERMITS),
         })
+    }
+
+    /// Whether a message that comes twice is one.
+    pub(crate) fn is_idempotent(&self) -> bool {
+        self.idempotent.load(Ordering::Relaxed)
+    }
+
+    /// From now on it is said to be one.
+    pub(crate) fn call_idempotent(&self) {
+        self.idempotent.store(true, Ordering::Relaxed);
     }
 
     /// Changes what it answers.
@@ -155,10 +166,10 @@ impl FarSide {
             at: self.clock.now(),
         });
         let first = log.known.insert(text.message_id);
-        if first || !self.idempotent {
+        if first || !self.is_idempotent() {
             log.seen.push(text.message_id);
         }
-        if self.idempotent {
+        if self.is_idempotent() {
             format!("fake-{}", text.message_id)
         } else {
             format!("fake-{}-{}", text.message_id, log.seen.len())
