@@ -6,6 +6,8 @@ use parlance_proto::v1;
 use parlance_proto::v1::conversation_service_client::ConversationServiceClient;
 use parlance_proto::v1::event_service_client::EventServiceClient;
 use parlance_proto::v1::message_service_client::MessageServiceClient;
+use parlance_testkit::eventually;
+use tokio_stream::Stream;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -13,7 +15,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 
 use crate::make::{self, Pair};
-use crate::{Kind, Refusal, Rpc, Service, Watching};
+use crate::{Kind, Refusal, Rpc, SOON, Service, Watching};
 
 /// Adds the owner to every call.
 #[derive(Debug, Clone)]
@@ -26,6 +28,13 @@ impl Interceptor for Who {
             .insert("x-parlance-owner", self.0.clone());
         Ok(request)
     }
+}
+
+fn made<T>(response: Response<T>) -> (T, bool) {
+    let mark = response.metadata().get("idempotent-replayed");
+    let replayed = mark.is_some_and(|mark| mark == "true");
+    assert_eq!(mark.is_some(), replayed);
+    (response.into_inner(), replayed)
 }
 
 /// An owner at a service.
@@ -128,6 +137,26 @@ impl Caller {
         }
     }
 
+    /// Asks amid many who ask at once. On a busy machine some wait for a connection to the database for longer than the service lets
+    /// them: they are told so, nothing has been done, and they come again.
+    pub async fn ask_in_a_crowd<R: Rpc>(&self, request: R) -> Result<Response<R::Reply>, Status> {
+        eventually(SOON, async || {
+            let answer = self.ask_with(Request::new(request.clone())).await;
+            let refusal = answer.as_ref().err().map(Refusal::of);
+            let came_late = refusal.is_some_and(|refusal| refusal.reason == "DATABASE_UNAVAILABLE");
+            (!came_late).then_some(answer)
+        })
+        .await
+    }
+
+    /// Asks for what must work, amid many who ask at once.
+    pub async fn ok_in_a_crowd<R: Rpc>(&self, request: R) -> R::Reply {
+        match self.ask_in_a_crowd(request.clone()).await {
+            Ok(response) => response.into_inner(),
+            Err(status) => panic!("{status:?}\nanswers {request:?}"),
+        }
+    }
+
     /// Asks for what must be refused.
     pub async fn refused<R: Rpc>(&self, request: R) -> Refusal {
         match self.ask(request.clone()).await {
@@ -138,14 +167,13 @@ impl Caller {
 
     /// A replay's reply, or a first one's, and whether it says that it is a replay.
     pub async fn made<R: Rpc>(&self, request: R) -> (R::Reply, bool) {
-        let response = self
-            .ask_with(Request::new(request))
-            .await
-            .expect("it is made");
-        let mark = response.metadata().get("idempotent-replayed");
-        let replayed = mark.is_some_and(|mark| mark == "true");
-        assert_eq!(mark.is_some(), replayed);
-        (response.into_inner(), replayed)
+        let response = self.ask_with(Request::new(request)).await;
+        made(response.expect("it is made"))
+    }
+
+    /// The same, amid many who ask at once.
+    pub async fn made_in_a_crowd<R: Rpc>(&self, request: R) -> (R::Reply, bool) {
+        made(self.ask_in_a_crowd(request).await.expect("it is made"))
     }
 
     /// Two new addresses. Ours is a paused sender: what is sent from it stays PENDING.
@@ -227,9 +255,17 @@ impl Caller {
         &self,
         old: Vec<v1::ImportConversationsRequest>,
     ) -> Result<v1::ImportConversationsResponse, Status> {
+        self.import_as_it_comes(tokio_stream::iter(old)).await
+    }
+
+    /// Brings old conversations while there are some.
+    pub async fn import_as_it_comes(
+        &self,
+        old: impl Stream<Item = v1::ImportConversationsRequest> + Send + 'static,
+    ) -> Result<v1::ImportConversationsResponse, Status> {
         let mut client = ConversationServiceClient::with_interceptor(self.channel(), self.who());
         client
-            .import_conversations(tokio_stream::iter(old))
+            .import_conversations(old)
             .await
             .map(Response::into_inner)
     }

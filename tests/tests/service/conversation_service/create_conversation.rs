@@ -138,8 +138,8 @@ on_both! {
 
     async fn many_at_once_make_one(t: Caller) {
         let pair = t.pair().await;
-        let answers = join_all((0..16).map(|_| t.ask(create(&pair)))).await;
-        let made: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().ok()).collect();
+        let answers = join_all((0..16).map(|_| t.ask_in_a_crowd(create(&pair)))).await;
+        let made: Vec<_> = answers.iter().filter_map(|answer| Some(answer.as_ref().ok()?.get_ref())).collect();
         assert_eq!(made.len(), 1);
         for status in answers.iter().filter_map(|answer| answer.as_ref().err()) {
             let refusal = parlance_tests::Refusal::of(status);
@@ -147,7 +147,7 @@ on_both! {
             assert_eq!(refusal.about("conversation_id"), made[0].id);
         }
         let request = Create { request_id: "r".to_owned(), ..create(&t.pair().await) };
-        let answers = join_all((0..16).map(|_| t.made(request.clone()))).await;
+        let answers = join_all((0..16).map(|_| t.made_in_a_crowd(request.clone()))).await;
         assert_eq!(answers.iter().filter(|(_, replayed)| !replayed).count(), 1);
         assert!(answers.iter().all(|(made, _)| *made == answers[0].0));
     }

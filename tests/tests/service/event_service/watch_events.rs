@@ -195,7 +195,7 @@ on_both! {
             let t = t.clone();
             async move {
                 for _ in 0..COUNT / 8 {
-                    t.ok(chat(&format!("talk {writer}"), "hi")).await;
+                    t.ok_in_a_crowd(chat(&format!("talk {writer}"), "hi")).await;
                 }
             }
         });

@@ -102,7 +102,7 @@ on_both! {
             Send { request_id: "chat".to_owned(), ..chat("", "hi") },
             Send { request_id: "named".to_owned(), ..chat("session", "hi") },
         ] {
-            let answers = join_all((0..32).map(|_| t.made(request.clone()))).await;
+            let answers = join_all((0..32).map(|_| t.made_in_a_crowd(request.clone()))).await;
             let fresh = answers.iter().filter(|(_, replayed)| !replayed).count();
             assert_eq!(fresh, 1, "{request:?}");
             assert!(answers.iter().all(|(message, _)| *message == answers[0].0), "{answers:?}");

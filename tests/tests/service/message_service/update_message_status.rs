@@ -160,7 +160,7 @@ on_both! {
             let occurred_at = Some(at(100 - i64::try_from(n).unwrap()));
             let request = Report { occurred_at, ..report(&id, status) };
             let t = t.clone();
-            async move { t.ok(request).await }
+            async move { t.ok_in_a_crowd(request).await }
         });
         futures_util::future::join_all(reports).await;
         let message = t.message(&id).await;
