@@ -10,6 +10,8 @@ use parlance_tests::{Caller, Kind, Refusal, SOON, Service};
 use tokio_postgres::{Client, NoTls};
 use tonic::Code;
 
+use crate::load::check_passing;
+
 /// A row that somebody else has locked.
 pub(crate) struct Holding {
     holder: Client,
@@ -192,9 +194,15 @@ async fn a_thousand_watchers_leave_nothing() {
     let service = Service::start(Kind::Sqlite).await;
     let caller = Caller::at(&service);
     for _ in 0..5 {
-        let watches = (0..200).map(|_| caller.watch(v1::WatchEventsRequest::default()));
+        let watches = (0..200).map(|_| {
+            // Whoever waits for the database for too long amid so many is told so, and comes again.
+            eventually(SOON, async || {
+                let watch = caller.watch(v1::WatchEventsRequest::default()).await;
+                watch.inspect_err(check_passing).ok()
+            })
+        });
         let watching = futures_util::future::join_all(watches).await;
-        assert!(watching.iter().all(Result::is_ok));
+        assert_eq!(watching.len(), 200);
     }
     let url = format!("{}/metrics", service.http_url());
     eventually(SOON, async || {

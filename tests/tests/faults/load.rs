@@ -1,6 +1,7 @@
 //! Many sends, each with a `request_id`, and what must be true of them afterwards.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_util::stream::{self, StreamExt as _};
@@ -14,6 +15,8 @@ use tonic_types::StatusExt as _;
 /// Some sends into some conversations, chats and texts alike.
 #[derive(Debug, Clone)]
 pub(crate) struct Load {
+    /// One for each conversation.
+    places: Vec<Send>,
     requests: Vec<Send>,
     acknowledged: Arc<Mutex<HashMap<String, v1::Message>>>,
 }
@@ -30,15 +33,24 @@ impl Load {
                 sms(&pair, "")
             });
         }
-        // In turns, so that every conversation is in the middle when something happens.
-        let requests = (0..each * conversations).map(|number| Send {
-            request_id: format!("request-{number}"),
-            body: format!("body {number}"),
-            ..places[number % conversations].clone()
-        });
+        let load = Self {
+            places,
+            requests: Vec::new(),
+            acknowledged: Arc::default(),
+        };
+        let requests = (0..each * conversations).map(|number| load.request(number));
         Self {
             requests: requests.collect(),
-            acknowledged: Arc::default(),
+            ..load
+        }
+    }
+
+    /// In turns, so that every conversation is in the middle when something happens.
+    fn request(&self, number: usize) -> Send {
+        Send {
+            request_id: format!("request-{number}"),
+            body: format!("body {number}"),
+            ..self.places[number % self.places.len()].clone()
         }
     }
 
@@ -49,7 +61,38 @@ impl Load {
 
     /// Waits until as many have been answered.
     pub(crate) async fn until_acknowledged(&self, count: usize) {
-        eventually(SOON, async || (self.acknowledged() >= count).then_some(())).await;
+        let enough = async || (self.acknowledged() >= count).then_some(());
+        eventually(SOON, enough).await;
+    }
+
+    /// Sends on and on, so many at a time, until there is nobody to send to: as long as there is a service, it is in the middle of
+    /// them. How many were sent, and how many of these were refused.
+    pub(crate) async fn send_to_the_end(
+        &mut self,
+        caller: &Caller,
+        at_a_time: usize,
+    ) -> (usize, usize) {
+        let next = AtomicUsize::new(self.requests.len());
+        let sends = (0..at_a_time).map(|_| async {
+            let mut refused = 0;
+            loop {
+                let request = self.request(next.fetch_add(1, Ordering::Relaxed));
+                match caller.ask(request.clone()).await {
+                    Ok(message) => self.note(&request, &message),
+                    Err(status) => {
+                        check_passing(&status);
+                        refused += 1;
+                        if status.get_details_error_info().is_none() {
+                            return refused;
+                        }
+                    }
+                }
+            }
+        });
+        let refused = futures_util::future::join_all(sends).await;
+        let sent = next.into_inner();
+        self.requests = (0..sent).map(|number| self.request(number)).collect();
+        (sent, refused.into_iter().sum())
     }
 
     /// Sends each once, all at the same time. Whoever is refused is refused for a while only.

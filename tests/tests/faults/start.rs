@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use parlance_testkit::{
-    Finished, Parlance, Postgres, PostgresConfig, SqliteFile, eventually, free_port,
+    Finished, Nobody, Parlance, Postgres, PostgresConfig, SqliteFile, eventually,
 };
 use parlance_tests::make::chat;
 use parlance_tests::raw::get;
@@ -17,13 +17,11 @@ async fn run(builder: parlance_testkit::Builder, command: &[&str]) -> (Option<i3
 
 #[tokio::test]
 async fn a_database_that_is_away_is_tried_for_a_while() {
-    let url = format!(
-        "postgres://postgres:secret@127.0.0.1:{}/nothing",
-        free_port()
-    );
+    let nobody = Nobody::is_there();
+    let url = format!("postgres://postgres:secret@{}/nothing", nobody.address());
     let builder = Parlance::builder()
         .database_url(url)
-        .env("DATABASE_CONNECT_TIMEOUT", "2");
+        .env("DATABASE_CONNECT_TIMEOUT", "5");
     let (code, finished) = run(builder, &["serve"]).await;
     assert_eq!(code, Some(1), "{finished:?}");
     let tries = finished
@@ -192,11 +190,13 @@ async fn migrations(kind: Kind) {
     assert!(finished.stderr.contains("parlance migrate"), "{finished:?}");
     {
         let service = Service::over(&url, |b| b.env("MIGRATE", "off")).await;
-        let answer = get(&format!("{}/readyz", service.http_url())).await;
-        assert_eq!(
-            (answer.code.as_u16(), answer.text().as_str()),
-            (503, "migrations are missing\n")
-        );
+        let url = format!("{}/readyz", service.http_url());
+        eventually(SOON, async || {
+            let answer = get(&url).await;
+            assert_eq!(answer.code.as_u16(), 503);
+            (answer.text() == "migrations are missing\n").then_some(())
+        })
+        .await;
         service.kill9();
     }
     let (code, finished) = run(builder(), &["migrate"]).await;

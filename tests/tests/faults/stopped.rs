@@ -139,7 +139,7 @@ async fn a_second_signal_ends_it_at_once() {
     assert_eq!(service.exited(), None, "a call is open");
     service.terminate();
     assert_eq!(
-        service.wait(Duration::from_secs(5)).await.code(),
+        service.wait(SOON).await.code(),
         Some(3),
         "{}",
         service.logs()

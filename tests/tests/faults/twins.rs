@@ -70,7 +70,7 @@ async fn sends_to_both_make_one_sequence() {
     let mut events = a.watch_from("0").await;
     let sends = (0..100).map(|n| {
         let (caller, pair) = (if n % 2 == 0 { &a } else { &b }, pair.clone());
-        async move { caller.ok(sms(&pair, &n.to_string())).await }
+        async move { caller.ok_in_a_crowd(sms(&pair, &n.to_string())).await }
     });
     let messages = join_all(sends).await;
     let mut sequences: Vec<i64> = messages.iter().map(|message| message.sequence).collect();
@@ -101,13 +101,12 @@ async fn one_request_at_both_is_one_message() {
             }
         };
         let answers =
-            join_all((0..32).map(|n| if n % 2 == 0 { &a } else { &b }.made(request.clone()))).await;
+            join_all((0..32).map(|n| [&a, &b][n % 2].made_in_a_crowd(request.clone()))).await;
         assert_eq!(answers.iter().filter(|(_, replayed)| !replayed).count(), 1);
         assert!(answers.iter().all(|(message, _)| *message == answers[0].0));
     }
     let received = from_them(&pair, "hi");
-    let answers =
-        join_all((0..32).map(|n| if n % 2 == 0 { &a } else { &b }.ok(received.clone()))).await;
+    let answers = join_all((0..32).map(|n| [&a, &b][n % 2].ok_in_a_crowd(received.clone()))).await;
     assert!(answers.iter().all(|message| *message == answers[0]));
     let all = v1::ListConversationsRequest {
         with_total: true,

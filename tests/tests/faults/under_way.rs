@@ -14,11 +14,13 @@ use crate::leaving::Holding;
 const CONVERSATIONS: usize = 50;
 const EACH: usize = 20;
 /// What the killed process had in its hands waits for the end of its lease.
-const LEASES: Duration = Duration::from_mins(1);
+const LEASES: Duration = Duration::from_mins(3);
 
 /// Asks many things at once; the answers in the order of the requests.
 async fn ask_all<R: Rpc>(caller: &Caller, requests: Vec<R>) -> Vec<R::Reply> {
-    let asking = requests.into_iter().map(|request| caller.ok(request));
+    let asking = requests
+        .into_iter()
+        .map(|request| caller.ok_in_a_crowd(request));
     stream::iter(asking).buffered(64).collect().await
 }
 
