@@ -12,7 +12,7 @@ use crate::load::{CANARY, Load};
 /// Longer than a fence stands in Redis.
 const LONGER_THAN_A_FENCE: Duration = Duration::from_secs(12);
 /// Longer than a replica waits before it copies.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A fault lasts for its time, whatever is done meanwhile: it is the clocks of the service that it is about.
 pub(crate) async fn lasts(time: Duration) {
