@@ -6,7 +6,7 @@ pub(crate) mod wait;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use parlance_app::delivery::{Carriers, Pace};
+use parlance_app::delivery::Carriers;
 use parlance_app::{App, Clock as _, Environment, Settings, SystemClock};
 use parlance_domain::{MessageId, Timestamp};
 use parlance_providers::{Outcome, Text, TextProvider};
@@ -43,15 +43,10 @@ fn carriers() -> (Carriers, mpsc::UnboundedReceiver<HandedOver>) {
 }
 
 /// The service without its transport, as it opens a database that is there.
-async fn app(url: &str, pace: Pace) -> Arc<App> {
+pub(crate) async fn app(url: &str, settings: Settings) -> Arc<App> {
     let url = DatabaseUrl::parse(url).expect("the harness passes a URL");
-    let settings = parlance_storage::Settings::new(url);
-    let database = Database::open(&settings).await;
+    let database = Database::open(&parlance_storage::Settings::new(url)).await;
     let database = database.unwrap_or_else(|e| panic!("{e:?}"));
-    let settings = Settings {
-        pace,
-        ..Settings::default()
-    };
     let env = Environment::system();
     let cache = parlance_app::cache::none(&database, &env);
     App::new(database, cache, settings, env)

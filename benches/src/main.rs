@@ -17,6 +17,7 @@ mod database;
 mod deliver;
 mod fill;
 mod find;
+mod forget;
 mod lab;
 mod load;
 mod message;
@@ -71,6 +72,9 @@ enum Part {
     /// Imports conversations
     #[command(hide = true)]
     Bring(bring::Args),
+    /// Drops what is past its time
+    #[command(hide = true)]
+    Forget(forget::Args),
     /// Delivers the jobs that are there
     #[command(hide = true)]
     Drain(deliver::drain::Args),
@@ -93,6 +97,7 @@ fn main() {
         Some(Part::BareRedis(args)) => bare_redis::run(&args),
         Some(Part::Wait(args)) => deliver::wait::run(&args),
         Some(Part::Bring(args)) => bring::run(&args),
+        Some(Part::Forget(args)) => forget::run(&args),
         Some(Part::Drain(args)) => deliver::drain::run(&args),
         None => measure(cli.options),
     }
@@ -112,6 +117,7 @@ fn measure(options: Options) {
             Row::Sends => rows::sends::measure(&lab),
             Row::Size => rows::size::measure(&lab),
             Row::Stats => rows::stats::measure(&lab),
+            Row::Retention => rows::retention::measure(&lab),
             Row::Deliveries => rows::deliveries::measure(&lab),
             Row::Search => rows::search::measure(&lab),
             Row::Import => rows::import::measure(&lab),

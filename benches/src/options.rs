@@ -29,6 +29,8 @@ pub(crate) enum Row {
     Size,
     /// `GetStats`, totals and last pages, of many messages against few
     Stats,
+    /// What is past its time goes, from many messages and from few
+    Retention,
     /// From acceptance to hand-over, the dispatcher against pgbench, and what it costs a send
     Deliveries,
     /// `SearchMessages` of every kind among a million messages

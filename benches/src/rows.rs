@@ -8,6 +8,7 @@ pub(crate) mod memory;
 pub(crate) mod open;
 pub(crate) mod price;
 pub(crate) mod reads;
+pub(crate) mod retention;
 pub(crate) mod search;
 pub(crate) mod sends;
 pub(crate) mod size;

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parlance_app::Settings;
 use parlance_app::delivery::{AttemptResult, DeliveryObserver, Pace};
 use parlance_domain::Channel;
 use serde::{Deserialize, Serialize};
@@ -99,7 +100,11 @@ async fn drain(args: &Args) -> Drained {
         workers: args.workers,
         ..Pace::default()
     };
-    let app = app(&args.url, pace).await;
+    let settings = Settings {
+        pace,
+        ..Settings::default()
+    };
+    let app = app(&args.url, settings).await;
     let (carriers, _) = carriers();
     let jobs = usize::try_from(args.jobs).expect("so many fit into memory");
     let times = Arc::new(Times {

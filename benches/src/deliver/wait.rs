@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parlance_app::delivery::{AttemptResult, DeliveryObserver, Pace};
+use parlance_app::delivery::{AttemptResult, DeliveryObserver};
 use parlance_app::messages::{NewMessage, Place, SendMessage};
-use parlance_app::{App, Clock as _, SystemClock};
+use parlance_app::{App, Clock as _, Settings, SystemClock};
 use parlance_domain::{Channel, ConversationId, DeliveryPolicy, Json, MessageId, Owner, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::time::MissedTickBehavior;
@@ -80,7 +80,7 @@ pub(crate) fn run(args: &Args) {
 }
 
 async fn waits(args: &Args) -> Waits {
-    let app = app(&args.url, Pace::default()).await;
+    let app = app(&args.url, Settings::default()).await;
     let (carriers, mut taken) = carriers();
     let dispatcher = tokio::spawn(Arc::clone(&app).run_dispatcher(carriers, Arc::new(Nobody)));
     let total = WARMUP + args.sends;

@@ -1,0 +1,91 @@
+//! The product's retention, in a process of its own that holds the service without its transport.
+
+use std::time::{Duration, Instant};
+
+use parlance_app::{Clock as _, Settings, SystemClock};
+use parlance_domain::Timestamp;
+
+use crate::bare::multi_thread;
+use crate::deliver::app;
+use crate::report::Sample;
+use crate::{child, message, proc};
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Args {
+    #[arg(long)]
+    pub(crate) url: String,
+    /// The database server, if there is one.
+    #[arg(long)]
+    pub(crate) database_pid: Option<u32>,
+    /// The number of the first message that stays.
+    #[arg(long)]
+    pub(crate) first: u64,
+    /// How many there are before it.
+    #[arg(long)]
+    pub(crate) messages: u64,
+}
+
+impl Args {
+    /// Drops them, in a process of its own.
+    pub(crate) fn measure(&self) -> Sample {
+        let mut args = vec!["forget".to_owned()];
+        let mut option = |name: &str, value: String| args.extend([format!("--{name}"), value]);
+        option("url", self.url.clone());
+        option("first", self.first.to_string());
+        option("messages", self.messages.to_string());
+        if let Some(pid) = self.database_pid {
+            option("database-pid", pid.to_string());
+        }
+        let printed = child::run(&args);
+        serde_json::from_str(&printed).expect("it prints a sample")
+    }
+
+    /// How long messages are kept, if this one is now the oldest that is.
+    fn kept(&self) -> Duration {
+        let millis = i64::try_from(message::EPOCH_MS + self.first).unwrap_or(i64::MAX);
+        SystemClock
+            .now()
+            .since(Timestamp::from_micros(millis.saturating_mul(1000)))
+    }
+}
+
+pub(crate) fn run(args: &Args) {
+    let sample = multi_thread().block_on(forget(args));
+    let json = serde_json::to_string(&sample).expect("a sample becomes JSON");
+    println!("{json}");
+}
+
+async fn forget(args: &Args) -> Sample {
+    let settings = Settings {
+        retention: Some(args.kept()),
+        ..Settings::default()
+    };
+    let app = app(&args.url, settings).await;
+    let cpu = || {
+        let database = args.database_pid.map(proc::cpu_with_children);
+        [proc::cpu(std::process::id()), database.unwrap_or_default()]
+    };
+    let (begin, before) = (Instant::now(), cpu());
+    let dropped = app.drop_aged().await;
+    let (seconds, after) = (begin.elapsed().as_secs_f64(), cpu());
+    let (messages, conversations) = dropped.unwrap_or_else(|e| panic!("{e:?}"));
+    let requests = messages as u64;
+    let each = |part: usize| {
+        let used = after[part].saturating_sub(before[part]);
+        Some(used.as_secs_f64() * 1e6 / requests.max(1) as f64)
+    };
+    // A message is a millisecond: some more are past their time by the time that the service is ready.
+    let missing = args.messages.saturating_sub(requests);
+    Sample {
+        requests,
+        rate: requests as f64 / seconds,
+        mean_us: seconds * 1e6 / requests.max(1) as f64,
+        server_cpu_us: each(0),
+        database_cpu_us: args.database_pid.and_then(|_| each(1)),
+        errors: missing,
+        first_error: (missing > 0).then(|| {
+            format!("only {messages} messages and {conversations} conversations were dropped")
+        }),
+        ..Sample::default()
+    }
+}
