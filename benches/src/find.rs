@@ -100,13 +100,14 @@ impl Find {
 }
 
 /// Titles that every second and every hundredth conversation has; of five thousand messages one that has failed, one that has
-/// not arrived yet, one that came in, and one of another channel.
+/// not arrived yet, one that came in, and one of another channel. The simulator would go on with its own that have not arrived.
 pub(crate) const CHANGES: &str = "\
     UPDATE conversations SET title = CASE \
         WHEN CAST(substr(participant_to, 6) AS integer) % 100 = 0 THEN 'half hundredth' \
         WHEN CAST(substr(participant_to, 6) AS integer) % 2 = 0 THEN 'half' ELSE 'other' END; \
     UPDATE messages SET \
         status = CASE sequence WHEN 7 THEN 'failed' WHEN 8 THEN 'sent' WHEN 9 THEN 'received' ELSE status END, \
+        provider = CASE sequence WHEN 8 THEN 'twilio' ELSE provider END, \
         delivered_at = CASE WHEN sequence IN (7, 8, 9) THEN NULL ELSE delivered_at END, \
         direction = CASE sequence WHEN 9 THEN 'inbound' ELSE direction END, \
         channel = CASE sequence WHEN 10 THEN 'mms' ELSE channel END \
