@@ -58,9 +58,9 @@ pub(crate) struct Args {
     /// Calls a second.
     #[arg(long)]
     pub(crate) rate: u32,
-    /// One call of so many is a write.
+    /// One call of so many is a write; none without it.
     #[arg(long)]
-    pub(crate) writes: u64,
+    pub(crate) writes: Option<u64>,
     /// How long it takes until all is warm.
     #[arg(long)]
     pub(crate) warmup: u32,
@@ -85,6 +85,7 @@ pub(crate) struct Span {
     pub(crate) hit_p50_us: Option<f64>,
     pub(crate) hit_p99_us: Option<f64>,
     /// Of all reads.
+    pub(crate) read_p50_us: Option<f64>,
     pub(crate) read_p99_us: Option<f64>,
     /// Of the second half of the span's reads: when what had happened was known.
     pub(crate) late_read_p99_us: Option<f64>,
@@ -122,7 +123,9 @@ impl Args {
         option("url", self.url.clone());
         option("messages", self.messages.to_string());
         option("rate", self.rate.to_string());
-        option("writes", self.writes.to_string());
+        if let Some(writes) = self.writes {
+            option("writes", writes.to_string());
+        }
         option("warmup", self.warmup.to_string());
         option("calm", self.calm.to_string());
         if let Some(redis) = self.redis {
@@ -185,7 +188,7 @@ fn all(args: &Args) -> Vec<Call> {
             random ^= random >> 7;
             random ^= random << 17;
             let n = random % args.messages;
-            let writes = count.is_multiple_of(args.writes);
+            let writes = args.writes.is_some_and(|each| count.is_multiple_of(each));
             let channel =
                 channels[usize::try_from(count).unwrap_or_default() % CONNECTIONS].clone();
             let calls = Arc::clone(&calls);
@@ -294,7 +297,7 @@ fn span(calls: &[Call], from: Duration, to: Duration) -> Span {
     let is_hit = |call: &Call| matches!(call.kind, Called::Hit);
     let is_read = |call: &Call| matches!(call.kind, Called::Hit | Called::Read);
     let middle = (from + to) / 2;
-    let hits = micros(&is_hit);
+    let (hits, reads) = (micros(&is_hit), micros(&is_read));
     let errors = calls.iter().filter_map(|call| match &call.kind {
         Called::Failed(error) => Some(error.clone()),
         Called::Hit | Called::Read | Called::Write => None,
@@ -307,7 +310,8 @@ fn span(calls: &[Call], from: Duration, to: Duration) -> Span {
         first_error: errors.into_iter().next(),
         hit_p50_us: quantile(&hits, 500),
         hit_p99_us: quantile(&hits, 990),
-        read_p99_us: quantile(&micros(&is_read), 990),
+        read_p50_us: quantile(&reads, 500),
+        read_p99_us: quantile(&reads, 990),
         late_read_p99_us: quantile(&micros(&|call| is_read(call) && call.due >= middle), 990),
     }
 }

@@ -3,6 +3,7 @@
 
 use parlance_testkit::Redis;
 
+use crate::child::Server;
 use crate::database::{Database, Kind};
 use crate::lab::Lab;
 use crate::open::{Args, Fate, Seen, Span};
@@ -15,7 +16,8 @@ const WRITES: u64 = 100;
 
 const ABOUT: &str = "10,000 calls a second in an open loop over 8 connections: GetMessage of 2,000 messages, and one UpdateMessage\n\
     among a hundred calls. hybrid, on Postgres. Times are from when a call was due. Then Redis is killed (its port refuses), or\n\
-    stopped (SIGSTOP: connections stay, nothing answers); no hit can be had then, and every read goes to the database.";
+    stopped (SIGSTOP: connections stay, nothing answers); no hit can be had then, and every read goes to the database.\n\
+    bare tonic is asked for messages alone in the same loop, and answers one of the same size: what the machine does by itself.";
 
 pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
     let mut section = Section {
@@ -28,9 +30,13 @@ pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
         "not measured: it is about the service alone".clone_into(&mut section.about);
         return vec![section];
     };
+    let server = Server::start(&["bare", "--runtime", "multi-thread"].map(str::to_owned));
+    let mut bare = Vec::new();
     for fate in [Fate::Killed, Fate::Stopped] {
         let mut seen = Vec::new();
         for _ in 0..lab.options.rounds() {
+            // Beside each other, since a machine is not the same all the time.
+            bare.push(alone(lab, &server).measure());
             let redis = Redis::start();
             let database = Database::filled(lab, Kind::Postgres, MESSAGES);
             let env = [("CACHE_BACKEND", "hybrid"), ("REDIS_URL", redis.url())];
@@ -41,20 +47,48 @@ pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
             }
             let args = Args {
                 url: service.grpc_url(),
-                messages: MESSAGES,
-                rate: RATE,
-                writes: WRITES,
-                warmup: 2,
-                calm: if lab.options.quick { 2 } else { 5 },
+                writes: Some(WRITES),
                 redis: Some(redis.pid()),
                 fate,
+                ..alone(lab, &server)
             };
             seen.push(args.measure());
         }
         section.claims.extend(claims(fate, &seen));
         section.about += &told(fate, &seen);
     }
+    let waits = |of: fn(&Span) -> Option<f64>| {
+        let waits = bare.iter().filter_map(|seen| of(&seen.calm));
+        waits.map(|us| us / 1000.0).collect::<Vec<f64>>()
+    };
+    let waits = [
+        ("median", waits(|span| span.read_p50_us)),
+        ("p99", waits(|span| span.read_p99_us)),
+    ];
+    let claims = waits.map(|(which, waits)| {
+        Claim::new(
+            format!("bare tonic in the same loop, {which}"),
+            " ms",
+            &waits,
+            None,
+        )
+    });
+    section.claims.extend(claims);
     vec![section]
+}
+
+/// The loop on a bare server: reads alone, and nothing happens to anybody.
+fn alone(lab: &Lab, server: &Server) -> Args {
+    Args {
+        url: server.url.clone(),
+        messages: MESSAGES,
+        rate: RATE,
+        writes: None,
+        warmup: 2,
+        calm: if lab.options.quick { 2 } else { 5 },
+        redis: None,
+        fate: Fate::Killed,
+    }
 }
 
 fn claims(fate: Fate, seen: &[Seen]) -> Vec<Claim> {
@@ -72,6 +106,11 @@ fn claims(fate: Fate, seen: &[Seen]) -> Vec<Claim> {
             format!("before Redis is {redis}: hit, p99"),
             &|seen| seen.calm.hit_p99_us,
             Some(Aim::AtMost(1.0)),
+        ),
+        claim(
+            format!("before Redis is {redis}: hit, median"),
+            &|seen| seen.calm.hit_p50_us,
+            None,
         ),
         claim(
             format!("second in which Redis is {redis}: read, p99"),
