@@ -15,10 +15,20 @@ const DELETE: &str = "delete after commit";
 const OFF: &str = "parlance, off";
 /// At most a tenth of the rate.
 const AIM: Aim = Aim::AtLeast(0.9);
-const CLIENTS: [(usize, Shape); 2] = [(1, Shape::new(1, 1)), (32, Shape::new(4, 8))];
+const ONE: Shape = Shape::new(1, 1);
+const MANY: Shape = Shape::new(4, 8);
+const CASES: [(&str, Call, Shape); 4] = [
+    ("SendMessage, 1 at once", Call::Send, ONE),
+    ("SendMessage, 32 at once", Call::Send, MANY),
+    ("UpdateMessageStatus, 32 at once", Call::Report, MANY),
+    ("MarkAsRead, 32 at once", Call::Mark, MANY),
+];
+/// Conversations that no reader comes to the end of, so that each that is marked as read changes.
+const ENDLESS: &str = "UPDATE conversations SET last_sequence = 4000000000000000";
 
 const ABOUT: &str = "SendMessage into 1,000 conversations on Postgres, every commit durable. Delete after commit is the same service\n\
-    whose writes do nothing before the commit and one DEL of all their keys after it, as cache-aside is mostly done.";
+    whose writes do nothing before the commit and one DEL of all their keys after it, as cache-aside is mostly done.\n\
+    UpdateMessageStatus of 100,000 messages, and MarkAsRead of the conversations: each changes its row.";
 
 struct Subject {
     name: &'static str,
@@ -47,6 +57,7 @@ pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
     ];
     let subjects = subjects.map(|(name, backend, binary, rival)| {
         let database = Database::filled(lab, Kind::Postgres, MESSAGES);
+        database.run(lab, ENDLESS);
         let redis = Redis::start();
         let env = [("CACHE_BACKEND", backend), ("REDIS_URL", redis.url())];
         let service = lab.serve_as(binary, &database.url(), &env, rival);
@@ -63,15 +74,13 @@ pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
         let load = lab.load(&target(subject), Call::Send, MESSAGES);
         section.about += &commands(subject, &load);
     }
-    for (clients, shape) in CLIENTS {
+    for (case, call, shape) in CASES {
         let arms = subjects.iter().map(|subject| {
-            let load = lab
-                .load(&target(subject), Call::Send, MESSAGES)
-                .shaped(shape);
+            let load = lab.load(&target(subject), call, MESSAGES).shaped(shape);
             Arm::new(subject.name, move || load.measure())
         });
         let arms: Vec<Arm<'_>> = arms.collect();
-        let measured = in_turn(&format!("{clients} at once"), lab.options.rounds(), &arms);
+        let measured = in_turn(case, lab.options.rounds(), &arms);
         if let [delete, ours, hybrid, off] = measured.as_slice() {
             section.claims.extend([
                 Claim::ratio(ours, delete, Some(AIM)),
