@@ -6,6 +6,7 @@
 
 mod drain;
 mod fence;
+mod generation;
 mod list;
 mod near;
 mod search;
