@@ -35,7 +35,7 @@ struct Bounds {
 
 const BOUNDS: Bounds = Bounds {
     scanned: 8000,
-    listed: 30_000,
+    listed: 10_000,
     few: 6000,
     one_by_one: 200,
 };
