@@ -1,7 +1,8 @@
 //! The auditor: whether what the cache would answer is what the database says. It must find nothing.
 //!
-//! The row is read first, then the value, so that a value which differs is an older one, unless a write came between. So it
-//! counts only if the row still is the same at a second look, and the value still is there, and still differs.
+//! The row is read first, then the value, so that a value which differs is an older one, unless a write came between. One that
+//! differs is suspected, no more: a write may have been committed that is still to be released, and is acknowledged to nobody. So
+//! it counts only if, when any such write has long ended, the row still is the same, and so is the value.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +16,7 @@ use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
 use super::admin::{CacheDesk, is_value};
+use super::audit_answers::PATIENCE;
 use super::codec::{ConversationCodec, MessageCodec, MessagesCodec, NEWEST, Newest};
 use crate::App;
 
@@ -104,15 +106,11 @@ impl CacheDesk {
     async fn audit(&self) {
         let hit = self.cache().hit_of_late().into_iter();
         // A key of a scope does not tell its question: see `audit_answers`.
-        for key in hit.filter(|key| !key.kind().is_scoped()).take(MOST) {
-            match self.app.audit(key).await {
-                Ok(found) => self.app.audited.note(key, found),
-                // With the database away nothing can be compared.
-                Err(error) => {
-                    tracing::debug!(%error, "the auditor could not compare");
-                    return;
-                }
-            }
+        let keys = hit.filter(|key| !key.kind().is_scoped()).take(MOST);
+        let looked = self.app.look_at(keys, tokio::time::sleep(PATIENCE));
+        // With the database away nothing can be compared.
+        if let Err(error) = looked.await {
+            tracing::debug!(%error, "the auditor could not compare");
         }
     }
 }
@@ -127,23 +125,30 @@ enum Row {
 }
 
 impl App {
-    async fn audit(&self, key: Key) -> StorageResult<Found> {
-        let cache = self.cache();
-        let row = self.row(key).await?;
-        let Some(seen) = cache.peek(key).await else {
-            return Ok(Found::Nothing);
-        };
-        if self.is_right(&seen, &row) {
-            return Ok(Found::Right);
+    /// `patience` is over when whatever write was under way has ended.
+    async fn look_at(
+        &self,
+        keys: impl Iterator<Item = Key>,
+        patience: impl Future<Output = ()>,
+    ) -> StorageResult<()> {
+        let mut suspects = Vec::new();
+        for key in keys {
+            let row = self.row(key).await?;
+            match self.cache().peek(key).await {
+                None => self.audited.note(key, Found::Nothing),
+                Some(seen) if self.is_right(&seen, &row) => self.audited.note(key, Found::Right),
+                Some(seen) => suspects.push((key, row, seen)),
+            }
         }
-        if self.row(key).await? != row {
-            return Ok(Found::Nothing);
+        if !suspects.is_empty() {
+            patience.await;
         }
-        Ok(match cache.peek(key).await {
-            Some(seen) if !self.is_right(&seen, &row) => Found::Wrong,
-            Some(_) => Found::Right,
-            None => Found::Nothing,
-        })
+        for (key, row, seen) in suspects {
+            let stays = self.row(key).await? == row && self.cache().peek(key).await == Some(seen);
+            let found = if stays { Found::Wrong } else { Found::Nothing };
+            self.audited.note(key, found);
+        }
+        Ok(())
     }
 
     async fn row(&self, key: Key) -> StorageResult<Row> {

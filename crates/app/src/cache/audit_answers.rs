@@ -20,7 +20,7 @@ const EVERY: u64 = 64;
 const MOST: u64 = 32;
 /// A write is released, or waited for, within little more than a second of its commit. One that takes longer died or was stopped
 /// in between, and is acknowledged to nobody.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Which answers are looked at.
 #[derive(Debug)]

@@ -156,3 +156,33 @@ async fn races_with_writes_are_no_findings() {
     }
     assert_eq!(info(a).await.audit_violations, 0);
 }
+
+/// An instance without a cache commits, and waits until the others have heard of it: until then the old value is in force.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_acknowledged_yet_is_no_finding() {
+    let twins = twins("redis").await;
+    let a = &twins.a;
+    let uncached = Service::over(twins.services[0].database_url(), |builder| {
+        builder.env("CACHE_BACKEND", "off")
+    })
+    .await;
+    let uncached = Caller::as_owner(&uncached, "acme");
+    let (message, _) = talk(a).await;
+    let mut edits = 0;
+    eventually(SOON * 2, async || {
+        edits += 1;
+        let metadata = make::json("edit", &edits.to_string());
+        let edit = uncached.ok(make::edit_message(&message, &["metadata"], |message| {
+            message.metadata = Some(metadata);
+        }));
+        let read = async {
+            for _ in 0..20 {
+                a.message(&message).await;
+            }
+        };
+        tokio::join!(edit, read);
+        (edits > 10 && counted(a, "checked", "message").await > 2).then_some(())
+    })
+    .await;
+    assert_eq!(info(a).await.audit_violations, 0);
+}
