@@ -146,7 +146,7 @@ pub struct Cache {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) flights: Arc<Flights>,
     pub(crate) patience: Arc<Patience>,
-    pub(crate) stats: Stats,
+    pub(crate) stats: Arc<Stats>,
     pub(crate) settled: watch::Sender<bool>,
     /// Keys that were hit of late: what the auditor looks at.
     pub(crate) seen: crate::sample::Seen,
@@ -155,6 +155,7 @@ pub struct Cache {
 impl Cache {
     /// Of a backend. `Memory` and `Off` need no shared tier; without one, `Redis` and `Hybrid` are `Off`.
     pub fn new(settings: Settings, shared: Option<Shared>, ledger: Arc<dyn Ledger>) -> Arc<Self> {
+        let stats = Arc::new(Stats::new());
         let near = || Arc::new(Near::new(settings.max_entries, settings.max_bytes));
         let place = match (settings.backend, shared) {
             (Backend::Memory, _) => Place::Memory(near()),
@@ -165,7 +166,10 @@ impl Cache {
             (Backend::Hybrid, Some(Shared { remote, tracking })) => {
                 let copies = tracking.map(|tracking| {
                     let near = near();
-                    tracking.listen(Arc::new(Ear(Arc::clone(&near))));
+                    tracking.listen(Arc::new(Ear {
+                        near: Arc::clone(&near),
+                        stats: Arc::clone(&stats),
+                    }));
                     Copies { near, tracking }
                 });
                 Place::Shared { remote, copies }
@@ -180,7 +184,7 @@ impl Cache {
             gate: Gate::shut(),
             ledger,
             flights: Flights::new(),
-            stats: Stats::new(),
+            stats,
             settled,
             seen: crate::sample::Seen::new(),
         })
@@ -253,19 +257,32 @@ impl Cache {
 }
 
 /// Hears for the copies.
-struct Ear(Arc<Near>);
+struct Ear {
+    near: Arc<Near>,
+    stats: Arc<Stats>,
+}
 
 impl Heard for Ear {
     fn live(&self) {
-        self.0.hear();
+        self.near.hear();
     }
 
     fn changed(&self, key: Key) {
-        self.0.changed(key);
+        if key == Key::EVERYTHING {
+            self.near.empty();
+        } else if self.near.changed(key) {
+            let sample = Sample {
+                kind: key.kind(),
+                tier: Tier::Memory,
+                operation: Operation::Invalidate,
+                outcome: Outcome::Ok,
+            };
+            self.stats.count(sample, Duration::ZERO);
+        }
     }
 
     fn lost(&self) {
-        self.0.lose();
+        self.near.lose();
     }
 }
 

@@ -16,6 +16,7 @@ use crate::key::Key;
 use crate::ledger::{Epoch, LedgerError, Pending, RemoteId, Renewal};
 use crate::near::Near;
 use crate::remote::{Fault, Remote, Token};
+use crate::stats::{Outcome, Tier};
 use crate::write::release_all;
 
 /// More rows than this are not drained one by one: a new epoch makes all of them moot.
@@ -182,7 +183,15 @@ impl Cache {
     /// Without a cache there is nothing to open; but others must know that somebody writes.
     async fn drain_nothing(&self, began: Instant) -> Result<(), Trouble> {
         self.register(began, false).await?;
-        Ok(self.ledger.close(0).await?)
+        self.ledger.close(0).await?;
+        self.count_pending().await
+    }
+
+    /// Where nobody drains, somebody must see what gathers.
+    async fn count_pending(&self) -> Result<(), Trouble> {
+        let waiting = self.ledger.waiting().await?;
+        self.gate.set_pending(waiting);
+        Ok(())
     }
 
     /// Alone with what is in this process: it may be used only while no other instance lives.
@@ -229,6 +238,7 @@ impl Cache {
             Err(fault) => {
                 // With Redis away for long, rows would gather for ever.
                 self.ledger.close(MOST_ROWS).await?;
+                self.count_pending().await?;
                 return Err(fault.into());
             }
         };
@@ -268,9 +278,11 @@ impl Cache {
             let releases = writes.map(|write| async move {
                 let keys: Vec<Key> = write.iter().map(|row| row.key).collect();
                 let token = write.first().map_or(Token(0), |row| row.token);
-                release_all(remote, epoch, &keys, token)
-                    .await
-                    .map(|()| write)
+                let began = Instant::now();
+                let released = release_all(remote, epoch, &keys, token).await;
+                let outcome = released.as_ref().map_or(Outcome::Error, |()| Outcome::Ok);
+                self.tell_invalidated(keys.into_iter(), Tier::Redis, outcome, began.elapsed());
+                released.map(|()| write)
             });
             let mut released = Vec::new();
             for done in join_all(releases).await {

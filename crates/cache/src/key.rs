@@ -75,6 +75,9 @@ const fn halves(id: u128) -> [u64; 2] {
 }
 
 impl Key {
+    /// No message has it: whoever hears that it changed forgets all copies.
+    pub(crate) const EVERYTHING: Self = Self::new(Kind::Message, 0);
+
     /// Of the thing with that id; of a scope, for its generation and its statistics.
     pub const fn new(kind: Kind, id: u128) -> Self {
         Self {

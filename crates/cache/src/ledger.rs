@@ -76,6 +76,9 @@ pub trait Ledger: Send + Sync + 'static {
     /// The rows that wait, oldest first, up to `limit`.
     async fn pending(&self, limit: i64) -> Result<Vec<Pending>, LedgerError>;
 
+    /// How many rows wait.
+    async fn waiting(&self) -> Result<u64, LedgerError>;
+
     /// Deletes exactly these rows, if the epoch still is this one (or none is named); whether it is.
     async fn settle(&self, rows: &[i64], epoch: Option<i64>) -> Result<bool, LedgerError>;
 

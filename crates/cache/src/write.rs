@@ -285,8 +285,18 @@ impl Cache {
     }
 
     fn tell_invalidation(&self, writes: &[Write], tier: Tier, outcome: Outcome, took: Duration) {
-        for write in writes {
-            let key = write.key();
+        let keys = writes.iter().map(Write::key);
+        self.tell_invalidated(keys, tier, outcome, took);
+    }
+
+    pub(crate) fn tell_invalidated(
+        &self,
+        keys: impl Iterator<Item = Key>,
+        tier: Tier,
+        outcome: Outcome,
+        took: Duration,
+    ) {
+        for key in keys {
             self.count((key.kind(), tier), Operation::Invalidate, outcome, took);
             if outcome == Outcome::Ok {
                 tracing::debug!("Invalidated {} cache: {}", name(key.kind()), Id(key));
@@ -294,23 +304,42 @@ impl Cache {
         }
     }
 
-    /// Makes these keys go, though nothing was written: for an operator. How many are gone for sure.
+    /// Makes these keys go, though nothing was written: for an operator.
     pub async fn invalidate(&self, keys: &[Key]) -> Result<(), Fault> {
-        let token = self.settings.token();
-        match &self.place {
-            Place::Off => Ok(()),
+        let (began, token) = (Instant::now(), self.settings.token());
+        let (tier, done) = match &self.place {
+            Place::Off => return Ok(()),
             Place::Memory(near) => {
                 for key in keys {
                     near.release(*key, token);
                 }
-                Ok(())
+                (Tier::Memory, Ok(()))
             }
             Place::Shared { remote, .. } => {
-                let shut = || Fault::Away("the gate is shut, nothing is served".to_owned());
-                let epoch = self.gate.epoch().ok_or_else(shut)?;
-                release_all(remote, &epoch, keys, token).await
+                let epoch = self.served()?;
+                let released = release_all(remote, &epoch, keys, token).await;
+                (Tier::Redis, released)
+            }
+        };
+        let outcome = done.as_ref().map_or(Outcome::Error, |()| Outcome::Ok);
+        self.tell_invalidated(keys.iter().copied(), tier, outcome, began.elapsed());
+        done
+    }
+
+    /// Makes all copies go, in every instance, also those of what has expired in Redis.
+    pub async fn forget_copies(&self) -> Result<(), Fault> {
+        match &self.place {
+            Place::Off | Place::Memory(_) => Ok(()),
+            Place::Shared { remote, .. } => {
+                let (epoch, token) = (self.served()?, self.settings.token());
+                release_all(remote, &epoch, &[Key::EVERYTHING], token).await
             }
         }
+    }
+
+    fn served(&self) -> Result<Arc<Epoch>, Fault> {
+        let shut = || Fault::Away("the gate is shut, nothing is served".to_owned());
+        self.gate.epoch().ok_or_else(shut)
     }
 }
 

@@ -231,6 +231,7 @@ impl CacheDesk {
         let cache = self.cache();
         let keys = cache.keys(pattern).await.map_err(unavailable)?;
         cache.invalidate(&keys).await.map_err(unavailable)?;
+        cache.forget_copies().await.map_err(unavailable)?;
         let values = keys.iter().filter(|key| is_value(key.kind()));
         Ok(values.count() as u64)
     }

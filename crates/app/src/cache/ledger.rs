@@ -99,6 +99,11 @@ impl Ledger for DatabaseLedger {
         Ok(rows.iter().filter_map(pending).collect())
     }
 
+    async fn waiting(&self) -> Result<u64, LedgerError> {
+        let waiting = self.apart.cache_waiting().await.map_err(failed)?;
+        Ok(waiting.unsigned_abs())
+    }
+
     async fn settle(&self, rows: &[i64], epoch: Option<i64>) -> Result<bool, LedgerError> {
         self.apart
             .cache_settle(rows, epoch, self.times)

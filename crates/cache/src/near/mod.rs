@@ -455,11 +455,11 @@ impl Near {
         unheard
     }
 
-    /// Somebody has written to it.
-    pub(crate) fn changed(&self, key: Key) {
+    /// Somebody has written to it; whether there was something to forget.
+    pub(crate) fn changed(&self, key: Key) -> bool {
         let mut shard = self.shard(key);
         shard.heard = shard.heard.wrapping_add(1);
-        self.values.remove(&key);
+        self.values.remove(&key).is_some()
     }
 
     /// From now on everything is heard.

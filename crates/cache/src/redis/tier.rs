@@ -135,7 +135,7 @@ impl Tier {
         }
         let result = timeout(within, work).await.unwrap_or(Err(Fault::Slow));
         match &result {
-            Err(Fault::Slow | Fault::Away(_)) => self.breaker.failed(),
+            Err(fault @ (Fault::Slow | Fault::Away(_))) => self.breaker.failed(fault),
             Ok(_) | Err(Fault::Elsewhere | Fault::Open | Fault::Refused(_)) => {
                 self.breaker.answered();
             }
@@ -211,8 +211,8 @@ impl Drop for Tier {
 
 async fn probe(tier: Weak<Tier>, breaker: Arc<Breaker>) {
     loop {
-        breaker.opened().await;
-        tracing::warn!("redis does not answer: it is not asked until it does");
+        let why = breaker.opened().await;
+        tracing::warn!(%why, "redis does not answer: it is not asked until it does");
         loop {
             sleep(PROBE).await;
             let Some(tier) = tier.upgrade() else { return };

@@ -53,6 +53,21 @@ async fn waiting(session: &Session) -> usize {
     session.pending(i64::MAX).await.unwrap().len()
 }
 
+/// Nobody drains, and it is seen what gathers.
+#[tokio::test(start_paused = true)]
+async fn what_gathers_in_an_outage_is_counted() {
+    let world = World::new(1, 1, 0);
+    let (cache, session) = instance(&world).await;
+    world.lock().links[0].deaf = true;
+    for writes in [3, 4] {
+        cut_off(&session, writes).await;
+        cache.drain(Instant::now()).await;
+        let gate = cache.gate().unwrap();
+        assert_eq!(gate.pending, waiting(&session).await as u64, "{gate:?}");
+    }
+    assert_eq!(waiting(&session).await, 7);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_gathered_in_an_outage_goes_with_one_drain() {
     let world = World::new(1, 1, 0);

@@ -211,6 +211,14 @@ impl Ledger for Session {
         .await
     }
 
+    async fn waiting(&self) -> Result<u64, LedgerError> {
+        self.transact(|tables| {
+            let waiting = tables.rows.iter().filter(|row| !row.moot);
+            waiting.count() as u64
+        })
+        .await
+    }
+
     async fn settle(&self, rows: &[i64], epoch: Option<i64>) -> Result<bool, LedgerError> {
         let rows = rows.to_vec();
         self.transact(move |tables| {

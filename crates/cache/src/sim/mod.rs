@@ -4,6 +4,7 @@
 //! Time is tokio's paused clock: it jumps to the next timer when nobody can go on, so a run of seconds takes a millisecond.
 
 mod backlog;
+mod crowd;
 mod database;
 mod faults;
 mod hearing;

@@ -216,6 +216,10 @@ impl Ledger for WeakSession {
         self.0.pending(limit).await
     }
 
+    async fn waiting(&self) -> Result<u64, LedgerError> {
+        self.0.waiting().await
+    }
+
     async fn settle(&self, rows: &[i64], epoch: Option<i64>) -> Result<bool, LedgerError> {
         self.0.settle(rows, epoch).await
     }

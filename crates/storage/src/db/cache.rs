@@ -229,6 +229,11 @@ impl Database {
         lease.commit().await
     }
 
+    /// How many rows wait.
+    pub async fn cache_waiting(&self) -> StorageResult<i64> {
+        read!(self, |c, q| q::cache::waiting(c))
+    }
+
     /// Adds keys after the fact.
     pub async fn cache_add_pending(&self, pending: &PendingKeys) -> StorageResult<()> {
         let mut lease = self.writer().await?;

@@ -110,6 +110,12 @@ pub(crate) async fn pending(
     }
 }
 
+/// How many rows wait.
+pub(crate) async fn waiting(c: &mut Conn) -> QueryResult<i64> {
+    let waiting = cache_pending::table.filter(not(cache_pending::retired));
+    waiting.count().get_result(c).await
+}
+
 /// Whether that many rows wait.
 pub(crate) async fn as_many_wait(c: &mut Conn, at_least: i64) -> QueryResult<bool> {
     if at_least <= 0 {

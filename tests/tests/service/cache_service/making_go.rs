@@ -123,6 +123,33 @@ async fn every_instance_hears_it() {
     assert_eq!(redis(&server, &["GET", "message:not-an-id"]), "theirs");
 }
 
+/// A copy outlives what it was copied from.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn copies_go_of_what_redis_holds_no_more() {
+    let Twins {
+        a,
+        b,
+        redis: server,
+        services: _services,
+    } = twins("hybrid").await;
+    let (message, _) = talk(&a).await;
+    let read = make::get_message(&message);
+    let key = format!("message:{message}");
+    eventually(SOON, async || {
+        until_from(&b, read.clone(), "memory").await;
+        redis(&server, &["DEL", &key]);
+        // Unless it has just been told to forget everything.
+        (source(&b, read.clone()).await == "memory").then_some(())
+    })
+    .await;
+    for request in ["*", "message:*"] {
+        done(&a, of_pattern(request)).await;
+        assert_eq!(source(&b, read.clone()).await, "database", "{request}");
+        until_from(&b, read.clone(), "memory").await;
+        redis(&server, &["DEL", &key]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_value_goes_and_does_not_count() {
     let Twins {

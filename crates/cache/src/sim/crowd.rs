@@ -1,0 +1,73 @@
+//! Many who want the same at once, of which there is nothing in the cache.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::sleep;
+
+use super::database::Session;
+use super::play::Single;
+use super::redis::{Connection, SINGLE, STATS};
+use super::world::World;
+use crate::cache::{Asked, Cache, Shared};
+use crate::key::Key;
+use crate::settings::{Backend, Settings};
+
+const CROWD: usize = 200;
+
+/// How often the database was asked for all of them.
+async fn asked(backend: Backend, key: Key) -> usize {
+    let (world, instance) = (World::new(1, 1, 0), 0);
+    let session = Session {
+        world: world.clone(),
+        instance,
+    };
+    let shared = Shared {
+        remote: Arc::new(Connection { world, instance }),
+        tracking: None,
+    };
+    let settings = Settings {
+        shared_database: backend != Backend::Memory,
+        ..Settings::new(backend, Arc::new(|| 7))
+    };
+    let cache = Cache::new(settings, Some(shared), Arc::new(session));
+    tokio::spawn(Arc::clone(&cache).keep());
+    cache.settled().await;
+    while cache.gate().is_some_and(|gate| !gate.open) {
+        sleep(Duration::from_millis(10)).await;
+    }
+    let loads = Arc::new(AtomicUsize::new(0));
+    let readers = (0..CROWD).map(|number| {
+        let (cache, loads) = (Arc::clone(&cache), Arc::clone(&loads));
+        async move {
+            // They come while the first still waits for the database.
+            sleep(Duration::from_micros(number as u64 * 20)).await;
+            let asked = Asked {
+                key,
+                owner: "owner",
+                max_staleness: None,
+            };
+            let load = move || async move {
+                loads.fetch_add(1, Ordering::Relaxed);
+                sleep(Duration::from_millis(50)).await;
+                Ok::<_, String>(Some(1))
+            };
+            assert!(cache.read(asked, Single, load).await.unwrap().is_some());
+        }
+    });
+    join_all(readers).await;
+    loads.load(Ordering::Relaxed)
+}
+
+/// The first asks for himself. What he finds may be older than the others' questions, so they are asked for together once more.
+#[tokio::test(start_paused = true)]
+async fn the_database_is_asked_once_for_all_who_wait() {
+    for backend in [Backend::Memory, Backend::Redis, Backend::Hybrid] {
+        for key in [SINGLE, STATS] {
+            let loads = asked(backend, key).await;
+            assert!(loads <= 2, "{backend:?} {key}: {loads}");
+        }
+    }
+}
