@@ -357,7 +357,7 @@ fn is_after(cursor: &Cursor, score: Score, place: SearchPlace) -> bool {
 
 fn identity(owner: &Owner, request: &SearchMessages, language: Language) -> ListIdentity {
     let SearchMessages {
-        query,
+        query: asked,
         filter,
         page: _,
     } = request;
@@ -380,8 +380,10 @@ fn identity(owner: &Owner, request: &SearchMessages, language: Language) -> List
         text(created_after.map(|at| at.as_micros().to_string())),
         text(created_before.map(|at| at.as_micros().to_string())),
     ];
+    // However it is written: what is asked for is its words.
+    let words: Vec<String> = query(asked, language).iter().map(str::to_owned).collect();
     let list = ListIdentity::new("SearchMessages", owner)
-        .with(query.as_bytes())
+        .with(words.join(" ").as_bytes())
         .with(language.as_str().as_bytes());
     filters
         .iter()
