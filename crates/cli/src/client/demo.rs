@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use parlance_proto::v1::{
     Channel, Conversation, DeleteConversationRequest, GetCacheInfoRequest, GetCacheInfoResponse,
-    GetConversationRequest, GetMessageRequest, MessageStatus, Role, SendMessageRequest,
-    UpdateConversationRequest, UpdateMessageStatusRequest,
+    GetConversationRequest, GetMessageRequest, GetStatsRequest, MessageStatus, Role,
+    SearchMessagesRequest, SendMessageRequest, UpdateConversationRequest,
+    UpdateMessageStatusRequest,
 };
 use tokio::time::{Instant, sleep};
 use tonic::Response;
@@ -125,7 +126,47 @@ async fn play(
         Ok(())
     };
     show.subject("conversation", conversation);
-    act(read, ("it gets a title", change), show).await
+    act(read, ("it gets a title", change), show).await?;
+    play_scoped(conversation, service, show).await
+}
+
+/// What any write of the owner ends.
+async fn play_scoped(
+    conversation: &str,
+    service: &Service,
+    show: &mut Show<'_>,
+) -> Result<(), Failure> {
+    let send = async || {
+        let request = service.call(SendMessageRequest {
+            conversation_id: conversation.to_owned(),
+            role: Role::Assistant.into(),
+            body: "One more from the demo.".to_owned(),
+            ..SendMessageRequest::default()
+        });
+        service.messages().send_message(request).await?;
+        Ok(())
+    };
+    let read = async || {
+        let request = service.call(GetStatsRequest::default());
+        let began = Instant::now();
+        let reply = service.conversations().get_stats(request).await?;
+        Ok(Look::of(&reply, began))
+    };
+    show.subject("statistics", "");
+    act(read, ("a message is sent", send), show).await?;
+
+    let read = async || {
+        let request = service.call(SearchMessagesRequest {
+            query: "demo".to_owned(),
+            conversation_id: conversation.to_owned(),
+            ..SearchMessagesRequest::default()
+        });
+        let began = Instant::now();
+        let reply = service.messages().search_messages(request).await?;
+        Ok(Look::of(&reply, began))
+    };
+    show.subject("search", "demo");
+    act(read, ("a message is sent", send), show).await
 }
 
 /// Miss, hit, change, miss, hit.
