@@ -1,6 +1,7 @@
 //! Processes that are killed, stopped and started, and databases that go away. Every test has services of its own; a test
 //! that hurts Postgres has a server of its own, too.
 
+mod cached;
 mod import;
 mod killed;
 mod leaving;

@@ -209,3 +209,32 @@ async fn beside_others_a_cache_in_memory_is_off() {
     let (message, _) = talk(&t).await;
     assert_eq!(source(&t, make::get_message(&message)).await, "database");
 }
+
+/// The words that operators search for.
+#[tokio::test]
+async fn each_operation_leaves_a_line_in_the_log() {
+    let service = Service::start_with(Kind::Sqlite, |builder| {
+        builder.env("RUST_LOG", "info,parlance_cache=debug")
+    })
+    .await;
+    let t = Caller::at(&service);
+    let (message, conversation) = talk(&t).await;
+    until_from(&t, make::get_message(&message), "memory").await;
+    until_from(&t, make::get_conversation(&conversation), "memory").await;
+    t.ok(make::report(&message, v1::MessageStatus::Read)).await;
+    let lines = [
+        format!("Message cache miss: {message}"),
+        format!("Message cache hit: {message}"),
+        format!("Cached message: {message}"),
+        format!("Invalidated message cache: {message}"),
+        format!("Conversation cache miss: {conversation}"),
+        format!("Conversation cache hit: {conversation}"),
+        format!("Cached conversation: {conversation}"),
+        format!("Invalidated conversation cache: {conversation}"),
+    ];
+    eventually(SOON, async || {
+        let logs = service.logs();
+        lines.iter().all(|line| logs.contains(line)).then_some(())
+    })
+    .await;
+}
