@@ -36,6 +36,7 @@ test: ## run every test, with throw-away Postgres and Redis servers
 
 torture: ## run the tests that look for lost, doubled and stale data for as long as it takes (PARLANCE_TORTURE_SECONDS=n for each fault)
 	scripts/ensure-services.sh
+	PARLANCE_TORTURE=1 cargo test --release --locked --package parlance-cache --lib sim -- --nocapture
 	cargo build --locked --bin parlance
 	PARLANCE_TORTURE=1 cargo test --locked --package parlance-tests --test models --test coherence -- --nocapture
 
