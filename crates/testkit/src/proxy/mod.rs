@@ -34,6 +34,31 @@ enum Mode {
     SwallowRequests,
 }
 
+/// What a proxy looks for in what clients say.
+#[derive(Debug, Clone, Copy, Default)]
+struct Habits {
+    /// Who says this is marked.
+    marks: Option<&'static str>,
+    /// This becomes that.
+    rewrites: Option<(&'static str, &'static str)>,
+}
+
+impl Habits {
+    fn marking(words: &'static str) -> Self {
+        Self {
+            marks: Some(words),
+            rewrites: None,
+        }
+    }
+
+    fn rewriting(these: &'static str, others: &'static str) -> Self {
+        Self {
+            marks: None,
+            rewrites: Some((these, others)),
+        }
+    }
+}
+
 /// What happens, and to which connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Order {
@@ -76,15 +101,26 @@ pub struct Proxy {
 impl Proxy {
     /// A proxy in front of this address; everything passes.
     pub fn start(upstream: SocketAddr) -> Self {
-        Self::launch(upstream, None)
+        Self::launch(upstream, Habits::default())
     }
 
     /// The same, which marks the connections whose clients say these words.
     pub fn start_marking(upstream: SocketAddr, words: &'static str) -> Self {
-        Self::launch(upstream, Some(words))
+        Self::launch(upstream, Habits::marking(words))
     }
 
-    fn launch(upstream: SocketAddr, words: Option<&'static str>) -> Self {
+    /// The same, which has clients say other words than those. The others must be as long, and only a chunk that holds them whole
+    /// is changed.
+    pub fn start_rewriting(
+        upstream: SocketAddr,
+        these: &'static str,
+        others: &'static str,
+    ) -> Self {
+        assert_eq!(these.len(), others.len(), "what follows would move");
+        Self::launch(upstream, Habits::rewriting(these, others))
+    }
+
+    fn launch(upstream: SocketAddr, habits: Habits) -> Self {
         let (commands, received) = mpsc::unbounded_channel();
         let (started, starting) = blocking::channel();
         let thread = std::thread::Builder::new()
@@ -95,7 +131,7 @@ impl Proxy {
                     .build()
                     .expect("a runtime for the proxy");
                 runtime.block_on(async {
-                    let proxy = Running::new(upstream, words);
+                    let proxy = Running::new(upstream, habits);
                     started
                         .send(proxy.address)
                         .expect("who started the proxy waits for it");
@@ -216,7 +252,7 @@ struct Flags {
 /// The proxy in its thread. Everything is on this one thread, so nothing passes between a switch and its acknowledgement.
 struct Running {
     upstream: SocketAddr,
-    words: Option<&'static str>,
+    habits: Habits,
     address: SocketAddr,
     /// Bound, and never listening: keeps the port while the listener is closed, so that new connections are refused.
     _port: TcpSocket,
@@ -226,7 +262,7 @@ struct Running {
 }
 
 impl Running {
-    fn new(upstream: SocketAddr, words: Option<&'static str>) -> Self {
+    fn new(upstream: SocketAddr, habits: Habits) -> Self {
         let port = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let address = port.local_addr().expect("a bound socket has an address");
         let all_passes = Order {
@@ -235,7 +271,7 @@ impl Running {
         };
         Self {
             upstream,
-            words,
+            habits,
             address,
             _port: port,
             listener: Some(listen(address)),
@@ -266,7 +302,7 @@ impl Running {
         let flags = Arc::new(Flags::default());
         let pipe = Pipe {
             order: self.order.subscribe(),
-            words: self.words,
+            habits: self.habits,
             flags: Arc::clone(&flags),
         };
         self.connections.push(Connection {

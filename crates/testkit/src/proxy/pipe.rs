@@ -13,7 +13,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Flags, Mode, Order};
+use super::{Flags, Habits, Mode, Order};
 
 /// Nothing more is read while so many chunks wait.
 const WAITING: usize = 256;
@@ -76,7 +76,7 @@ impl Drop for Side {
 /// A connection from a client to upstream.
 pub(super) struct Pipe {
     pub(super) order: watch::Receiver<Order>,
-    pub(super) words: Option<&'static str>,
+    pub(super) habits: Habits,
     pub(super) flags: Arc<Flags>,
 }
 
@@ -102,12 +102,26 @@ impl Pipe {
         server.ended = ended.is_ok();
     }
 
-    fn note(&self, request: &[u8]) {
-        let says = |words: &str| request.windows(words.len()).any(|w| w == words.as_bytes());
-        if self.words.is_some_and(says) {
+    /// Marks the connection, or changes the request, if there is reason to.
+    fn note(&self, request: &mut [u8]) {
+        if self
+            .habits
+            .marks
+            .is_some_and(|words| place(request, words).is_some())
+        {
             self.flags.marked.store(true, Ordering::Relaxed);
         }
+        if let Some((these, others)) = self.habits.rewrites {
+            while let Some(at) = place(request, these) {
+                request[at..at + these.len()].copy_from_slice(others.as_bytes());
+            }
+        }
     }
+}
+
+fn place(text: &[u8], words: &str) -> Option<usize> {
+    text.windows(words.len())
+        .position(|window| window == words.as_bytes())
 }
 
 async fn until_heard(mut order: watch::Receiver<Order>) {
@@ -174,13 +188,13 @@ impl<'a> Lane<'a> {
                     }
                 }
                 read = from.read(&mut buffer), if open && self.waiting.len() < WAITING => {
-                    let read = match read {
+                    let mut read = match read {
                         Ok(0) => Read::End,
                         Ok(length) => Read::Chunk(buffer[..length].to_vec()),
                         Err(error) => Read::Reset(error),
                     };
                     open = matches!(read, Read::Chunk(_));
-                    if let (Way::Requests, Read::Chunk(chunk)) = (self.way, &read) {
+                    if let (Way::Requests, Read::Chunk(chunk)) = (self.way, &mut read) {
                         self.pipe.note(chunk);
                     }
                     self.waiting.push_back((Instant::now(), read));

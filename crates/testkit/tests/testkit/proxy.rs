@@ -270,6 +270,21 @@ async fn who_says_the_words_is_marked() {
 }
 
 #[tokio::test]
+async fn words_become_others_on_the_way() {
+    let mut echo = Echo::start().await;
+    let proxy = Proxy::start_rewriting(echo.address, "in 5 s", "in 9 h");
+    let mut client = TcpStream::connect(proxy.address()).await.unwrap();
+    say(&mut client, "end in 5 s, or in 5 s").await;
+    assert_eq!(
+        hear(&mut client, 21).await.unwrap(),
+        "end in 9 h, or in 9 h"
+    );
+    assert_eq!(echo.hears().await, "end in 9 h, or in 9 h");
+    // What upstream says is its own.
+    talk(&mut client, "in 6 s").await;
+}
+
+#[tokio::test]
 async fn new_connections_lead_elsewhere() {
     let (mut echo, proxy, mut client) = setup().await;
     let mut other = Echo::start().await;
