@@ -25,6 +25,7 @@ mod error;
 pub mod feed;
 mod fields;
 mod keyset;
+mod merged;
 mod migrate;
 mod paged;
 mod prepared;

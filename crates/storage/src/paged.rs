@@ -24,10 +24,18 @@ pub(crate) struct Paged<Q> {
 impl<Q> Paged<Q> {
     /// An ordered list without a limit of its own.
     pub(crate) fn new(list: Q, limit: i64) -> Self {
-        let most = limit.unsigned_abs().checked_next_power_of_two();
-        let most = most.map_or(LARGEST, |most| most.min(LARGEST));
-        Self { list, most, limit }
+        Self {
+            list,
+            most: most(limit),
+            limit,
+        }
     }
+}
+
+/// The next power of two.
+pub(crate) fn most(limit: i64) -> u64 {
+    let most = limit.unsigned_abs().checked_next_power_of_two();
+    most.map_or(LARGEST, |most| most.min(LARGEST))
 }
 
 impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Paged<Q> {

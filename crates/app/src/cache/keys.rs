@@ -92,7 +92,7 @@ fn of(touch: &Touch) -> (Vec<Write>, Option<&str>) {
             let things = [message(*id), newest(*of)];
             (things.map(Write::Changed).into(), Some(user))
         }
-        // Not cached; but a list of one address depends on whether a sender has it, and is the owner's (see `list`).
+        // Not cached, and nothing that is shows it.
         Touch::Sender(_) => (Vec::new(), None),
     }
 }

@@ -63,9 +63,7 @@ impl App {
         max_staleness: Option<Duration>,
     ) -> Result<Read<Answer<Page<Conversation>>>> {
         let question = listing.question();
-        // Whether an address is a sender's is the owner's affair, whoever's conversations are asked for.
         let user = listing.filter.user.as_deref();
-        let user = user.filter(|_| listing.filter.participant.is_none());
         let key = Scope::of(owner, user).list(question);
         let codec = AnswerCodec {
             question,
@@ -105,10 +103,7 @@ impl Listing {
         list.with(&[u8::from(*with_total)]).question()
     }
 
-    async fn read(mut self, db: &Database, owner: &Owner) -> StorageResult<Page<Conversation>> {
-        if let Some(address) = &self.filter.participant {
-            self.filter.participant_is_ours = db.owns_address(owner, address).await?;
-        }
+    async fn read(self, db: &Database, owner: &Owner) -> StorageResult<Page<Conversation>> {
         // One more than is wanted tells whether there is a next page.
         let wanted = i64::try_from(self.limit + 1).unwrap_or(i64::MAX);
         let mut items = db
@@ -161,8 +156,6 @@ fn identity(owner: &Owner, filter: &ConversationFilter) -> ListIdentity {
         status,
         unread_only,
         participant,
-        // Found out anew for each page; its change is one of a sender, which ends what is kept.
-        participant_is_ours: _,
     } = filter;
     let text =
         |value: Option<&str>| value.map_or_else(|| "-".to_owned(), |value| format!("+{value}"));

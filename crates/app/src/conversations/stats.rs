@@ -104,7 +104,6 @@ pub(super) fn total(filter: &ConversationFilter, counters: &[Counter]) -> i64 {
         status,
         unread_only,
         participant: _,
-        participant_is_ours: _,
     } = filter;
     let wanted = counters.iter().filter(|counter| match counter.counted {
         Counted::Conversations {

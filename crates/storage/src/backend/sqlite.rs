@@ -245,3 +245,101 @@ pub(crate) async fn feed_delete_up_to(c: &mut Conn, last: Position) -> QueryResu
         .execute(c)
         .await
 }
+
+#[cfg(test)]
+mod tests {
+    use diesel::prelude::*;
+    use diesel::sql_types::Text;
+    use diesel::sqlite::SqliteConnection;
+    use diesel_migrations::MigrationHarness as _;
+    use parlance_domain::{Channel, ConversationStatus};
+    use uuid::Uuid;
+
+    use super::Db;
+    use super::queries::conversation_lists::first;
+    use crate::db::conversation::ConversationFilter;
+    use crate::fields::{Id, Instant};
+
+    #[derive(QueryableByName)]
+    struct Detail {
+        #[diesel(sql_type = Text)]
+        detail: String,
+    }
+
+    /// The lines of the plan that are about tables and sorting.
+    fn plan(filter: &ConversationFilter) -> Vec<String> {
+        let mut c = SqliteConnection::establish(":memory:").unwrap();
+        c.run_pending_migrations(crate::migrate::SQLITE).unwrap();
+        let statement = first("acme", filter, Some((Instant(0), Id(Uuid::nil()))), 50);
+        let text = diesel::debug_query::<Db, _>(&statement).to_string();
+        let (text, _) = text.split_once(" -- binds").unwrap();
+        let plan: Vec<Detail> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {text}"))
+            .load(&mut c)
+            .unwrap();
+        let lines = plan.into_iter().map(|row| row.detail);
+        lines
+            .filter(|line| line.contains("conversations") || line.contains("B-TREE"))
+            .collect()
+    }
+
+    /// Each index gives the rows in their order and begins at the place, and nothing is sorted.
+    #[test]
+    fn lists_are_bounded_whatever_they_are_narrowed_by() {
+        const KIND: [&str; 2] = ["of_kind", "of_kind_and_user"];
+        let any = ConversationFilter::default;
+        let status = Some(ConversationStatus::Active);
+        let channel = Some(Channel::Email);
+        let participant = Some("+1".to_owned());
+        let theirs = |ours| vec![ours, "theirs"];
+        for (filter, indexes) in [
+            (any(), [vec!["recent"], vec!["of_user"]]),
+            (
+                ConversationFilter { status, ..any() },
+                KIND.map(|kind| vec![kind; 3]),
+            ),
+            (
+                ConversationFilter { channel, ..any() },
+                KIND.map(|kind| vec![kind; 3]),
+            ),
+            (
+                ConversationFilter {
+                    channel,
+                    status,
+                    ..any()
+                },
+                KIND.map(|kind| vec![kind]),
+            ),
+            (
+                ConversationFilter {
+                    unread_only: true,
+                    ..any()
+                },
+                [vec!["unread"], vec!["unread_of_user"]],
+            ),
+            (
+                ConversationFilter {
+                    participant,
+                    ..any()
+                },
+                ["ours", "ours_of_user"].map(theirs),
+            ),
+        ] {
+            let user = Some("ana".to_owned());
+            let of_user = ConversationFilter {
+                user,
+                ..filter.clone()
+            };
+            for (filter, indexes) in [filter, of_user].iter().zip(&indexes) {
+                let plan = plan(filter);
+                assert_eq!(plan.len(), indexes.len(), "{filter:?} {plan:#?}");
+                for (line, index) in plan.iter().zip(indexes) {
+                    let found = format!("USING INDEX conversations_{index} (");
+                    assert!(
+                        line.contains(&found) && line.ends_with("=? AND (active_at,id)<(?,?))"),
+                        "{filter:?} {plan:#?}"
+                    );
+                }
+            }
+        }
+    }
+}

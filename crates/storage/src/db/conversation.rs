@@ -17,7 +17,7 @@ use crate::tx::{Guarded, Tx};
 /// Which conversations a list shows; `None` is any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConversationFilter {
-    /// Whose.
+    /// Whose. What is nobody's cannot be asked for.
     pub user: Option<String>,
     /// On which channel.
     pub channel: Option<Channel>,
@@ -27,9 +27,6 @@ pub struct ConversationFilter {
     pub unread_only: bool,
     /// With this address, ours or theirs, in canonical form.
     pub participant: Option<String>,
-    /// Whether that address is a sender of the owner. Theirs are few conversations and have an index; ours is in so many that
-    /// the order of the list finds them at once. One condition for both would have neither.
-    pub participant_is_ours: bool,
 }
 
 /// The place of a conversation in a list: when it was last active, and which it is.
@@ -83,7 +80,7 @@ impl Database {
         limit: i64,
     ) -> StorageResult<Vec<Conversation>> {
         let beyond = beyond.map(|(at, id)| (Instant::from(at), Id(id.uuid())));
-        let rows = read!(self, |c, q| q::conversation::page(
+        let rows = read!(self, |c, q| q::conversation_lists::page(
             c,
             owner.as_str(),
             filter,
@@ -99,7 +96,7 @@ impl Database {
         owner: &Owner,
         filter: &ConversationFilter,
     ) -> StorageResult<i64> {
-        read!(self, |c, q| q::conversation::count(
+        read!(self, |c, q| q::conversation_lists::count(
             c,
             owner.as_str(),
             filter

@@ -31,11 +31,6 @@ impl Database {
         row.map(Sender::try_from).transpose()
     }
 
-    /// Whether an address is a sender of the owner.
-    pub async fn owns_address(&self, owner: &Owner, address: &str) -> StorageResult<bool> {
-        read!(self, |c, q| q::sender::owns(c, owner.as_str(), address))
-    }
-
     /// The owner's senders after one of them, in the order of their making.
     pub async fn senders(
         &self,

@@ -4,14 +4,12 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;
-use parlance_domain::ConversationStatus;
 
 use super::{Conn, Db};
 use crate::counting::Deltas;
-use crate::db::conversation::ConversationFilter;
 use crate::fields::sql::{Moment, Uid};
 use crate::fields::{Id, Instant};
-use crate::keyset::{after as behind, before};
+use crate::keyset::after as behind;
 use crate::prepared::prepared;
 use crate::rows::conversation::{ConversationChange, ConversationRow};
 use crate::schema::conversations;
@@ -62,75 +60,6 @@ pub(crate) async fn by_pair(
         .get_result(c)
         .await
         .optional()
-}
-
-pub(crate) async fn page(
-    c: &mut Conn,
-    owner: &str,
-    filter: &ConversationFilter,
-    from: Option<(Instant, Id)>,
-    limit: i64,
-) -> QueryResult<Vec<ConversationRow>> {
-    let mut query = filtered(owner, filter);
-    if let Some((active_at, id)) = from {
-        let values = (active_at.into_sql::<Moment>(), id.into_sql::<Uid>());
-        query = query.filter(before(
-            (conversations::active_at, conversations::id),
-            values,
-        ));
-    }
-    let list = query
-        .order((conversations::active_at.desc(), conversations::id.desc()))
-        .select(ConversationRow::as_select());
-    first!(limit, of list).load(c).await
-}
-
-pub(crate) async fn count(
-    c: &mut Conn,
-    owner: &str,
-    filter: &ConversationFilter,
-) -> QueryResult<i64> {
-    filtered(owner, filter).count().get_result(c).await
-}
-
-/// Two conditions are literal: a plan for any value finds no use for an index of some rows unless the statement says which.
-fn filtered(owner: &str, filter: &ConversationFilter) -> conversations::BoxedQuery<'static, Db> {
-    let ConversationFilter {
-        user,
-        channel,
-        status,
-        unread_only,
-        participant,
-        participant_is_ours,
-    } = filter;
-    let mut query = conversations::table
-        .filter(conversations::owner.eq(owner.to_owned()))
-        .filter(conversations::deleted_at.is_null())
-        .into_boxed::<Db>();
-    if let Some(user) = user {
-        query = query.filter(conversations::user_label.eq(user.clone()));
-    }
-    if let Some(channel) = channel {
-        query = query.filter(conversations::channel.eq(channel.as_str()));
-    }
-    if let Some(status) = status {
-        query = query.filter(conversations::status.eq(status.as_str()));
-        if *status != ConversationStatus::Active {
-            query = query.filter(sql::<Bool>("status <> 'active'"));
-        }
-    }
-    if *unread_only {
-        query = query.filter(sql::<Bool>("unread_count > 0"));
-    }
-    if let Some(participant) = participant {
-        let theirs = conversations::participant_to.eq(participant.clone());
-        query = if *participant_is_ours {
-            query.filter(theirs.or(conversations::participant_from.eq(participant.clone())))
-        } else {
-            query.filter(theirs)
-        };
-    }
-    query
 }
 
 /// Locks by id: the first lock of every write that has to do with the conversation or a place in it.

@@ -1,7 +1,8 @@
 //! Searches that are asked often, of the whole installation.
 
-use diesel::dsl::{exists, not};
+use diesel::dsl::{exists, not, sql};
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
 
@@ -84,15 +85,19 @@ pub(crate) async fn pointless(c: &mut Conn) -> QueryResult<Vec<Id>> {
             .filter(conversations::owner.eq(popular_searches::owner))
             .filter(conversations::deleted_at.is_null())
     };
-    let of_user = conversations::user_label
-        .nullable()
-        .eq(popular_searches::user_label);
+    // As the index has it: see `conversation_lists`.
+    let of_user = conversations::table
+        .filter(conversations::deleted_at.is_null())
+        .filter(sql::<Bool>(
+            "conversations.user_label <> '' AND conversations.owner || ' ' || conversations.user_label \
+             = popular_searches.owner || ' ' || popular_searches.user_label",
+        ));
     let named = conversations::id
         .nullable()
         .eq(popular_searches::conversation_id);
     let no_user = popular_searches::user_label
         .is_not_null()
-        .and(not(exists(theirs().filter(of_user))));
+        .and(not(exists(of_user)));
     let no_conversation = popular_searches::conversation_id
         .is_not_null()
         .and(not(exists(theirs().filter(named))));

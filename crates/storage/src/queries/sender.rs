@@ -34,15 +34,6 @@ pub(crate) async fn by_address(
         .optional()
 }
 
-/// Whether an address is one of the owner's.
-pub(crate) async fn owns(c: &mut Conn, owner: &str, address: &str) -> QueryResult<bool> {
-    let own = senders::table
-        .filter(senders::channel.eq_any(["sms", "email"]))
-        .filter(senders::address.eq(address))
-        .filter(senders::owner.eq(owner));
-    diesel::select(diesel::dsl::exists(own)).get_result(c).await
-}
-
 pub(crate) async fn page(
     c: &mut Conn,
     owner: &str,

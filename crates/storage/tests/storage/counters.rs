@@ -373,7 +373,7 @@ on_both! {
             Kind::Sqlite => include_str!("../../../../migrations/sqlite/2026-01-03-000001_stats/up.sql"),
         };
         let indexes = up.lines().filter_map(|line| line.strip_prefix("CREATE INDEX ")?.split(' ').next());
-        let drop: Vec<_> = indexes.map(|index| format!("DROP INDEX {index};")).collect();
+        let drop: Vec<_> = indexes.map(|index| format!("DROP INDEX IF EXISTS {index};")).collect();
         db.run(&format!("DROP TABLE stat_deltas; DROP TABLE stat_totals; {} {up}", drop.concat())).await;
         assert_eq!(db.count("stat_deltas").await, 0);
         assert!(!db.open.counters(&owner, None).await.unwrap().is_empty());

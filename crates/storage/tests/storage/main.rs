@@ -23,6 +23,7 @@ mod hidden;
 mod imports;
 mod inconsistent;
 mod keys;
+mod lists;
 mod migrations;
 mod outage;
 mod owners;

@@ -308,28 +308,44 @@ impl World {
     }
 }
 
-/// A list of one address depends on whether a sender has it.
-async fn senders(world: &World, pair: &Pair) {
+/// A list of one address is its user's as any other, whether a sender has the address or not.
+async fn addresses(world: &World, pair: &Pair) {
     let t = &world.t;
-    let list = v1::ListConversationsRequest {
+    let list = |user: &str| v1::ListConversationsRequest {
         participant: pair.ours.clone(),
-        user: "ana".to_owned(),
+        user: user.to_owned(),
         ..Default::default()
     };
-    let came = v1::ReceiveMessageRequest {
-        user: "ana".to_owned(),
-        ..make::from_them(pair, "hello")
+    let came = async |user: &str, from: &str| {
+        let pair = Pair {
+            theirs: from.to_owned(),
+            ..pair.clone()
+        };
+        let came = v1::ReceiveMessageRequest {
+            user: user.to_owned(),
+            ..make::from_them(&pair, "hello")
+        };
+        t.ok(came).await
     };
-    t.ok(came).await;
-    until_from(t, list.clone(), world.tier).await;
-    assert_eq!(t.ok(list.clone()).await.conversations.len(), 1);
+    came("ana", &pair.theirs).await;
+    came("bob", &make::phone()).await;
+    until_from(t, list("ana"), world.tier).await;
+    came("ana", &make::phone()).await;
+    assert_eq!(t.ok(list("ana")).await.conversations.len(), 2);
+    done(t, v1::ClearCacheRequest {}).await;
+    until_from(t, list("bob"), world.tier).await;
+    let his = scope(&format!("{} bob", t.owner()));
+    let his = of_pattern(&format!("conversations:{{{his}}}:*"));
+    assert_eq!(done(t, his).await.invalidated, 1, "it is of his scope");
     let senders = t.ok(v1::ListSendersRequest::default()).await.senders;
     let ours = senders
         .into_iter()
         .find(|sender| sender.address == pair.ours);
     let id = ours.expect("a sender").id;
     t.ok(v1::DeleteSenderRequest { id }).await;
-    assert_eq!(t.ok(list).await.conversations.len(), 0);
+    for (user, expected) in [("ana", 2), ("bob", 1), ("", 3)] {
+        assert_eq!(t.ok(list(user)).await.conversations.len(), expected);
+    }
 }
 
 async fn each_action_changes_what_it_should(kind: Kind, backend: &'static str) {
@@ -353,7 +369,7 @@ async fn each_action_changes_what_it_should(kind: Kind, backend: &'static str) {
     world.t.ok(bobs).await;
     conversations(&world, &world.t.pair().await).await;
     messages(&world, &world.t.pair().await).await;
-    senders(&world, &world.t.pair().await).await;
+    addresses(&world, &world.t.pair().await).await;
 }
 
 #[tokio::test]

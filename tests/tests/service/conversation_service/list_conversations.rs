@@ -101,6 +101,44 @@ on_both! {
         assert_eq!(ids(&t, List { unread_only: true, ..none() }).await, sorted(&[]));
     }
 
+    async fn an_address_finds_what_has_it_whether_a_sender_has_it_or_not(t: Caller) {
+        let (old, live) = (make::phones(), t.pair().await);
+        let us = old.ours.clone();
+        let of_ana = |mut old: v1::ImportConversationsRequest| {
+            old.conversation.as_mut().unwrap().user = "ana".to_owned();
+            old
+        };
+        // Two of ours, and one in which the same number is theirs.
+        t.imported(vec![
+            make::old_sms("first", &old, "hi"),
+            of_ana(make::old_sms("second", &make::Pair { ours: us.clone(), theirs: make::phone() }, "hi")),
+            of_ana(make::old_sms("other side", &make::Pair { ours: make::phone(), theirs: us.clone() }, "hi")),
+        ]).await;
+        let mut create = make::create(&live);
+        let conversation = create.conversation.as_mut().unwrap();
+        (conversation.external_id, conversation.user) = ("live".to_owned(), "ana".to_owned());
+        t.ok(create).await;
+        let senders = t.ok(v1::ListSendersRequest::default()).await.senders;
+        assert_eq!(senders.len(), 1, "an import needs none");
+        let check = async |address: &str, user: &str, expected: &[&str]| {
+            let list = List { participant: address.to_owned(), user: user.to_owned(), page_size: 1, ..Default::default() };
+            let counted = t.ok(List { with_total: true, ..list.clone() }).await;
+            assert_eq!(usize::try_from(counted.total_size).unwrap(), expected.len(), "{expected:?}");
+            let mut found = titles(&t, list).await.concat();
+            found.sort();
+            assert_eq!(found, expected);
+        };
+        check(&us, "", &["first", "other side", "second"]).await;
+        check(&us, "ana", &["other side", "second"]).await;
+        check(&us, "bob", &[]).await;
+        check(&old.theirs, "", &["first"]).await;
+        check(&live.ours, "", &["live"]).await;
+        t.ok(v1::DeleteSenderRequest { id: senders[0].id.clone() }).await;
+        check(&live.ours, "", &["live"]).await;
+        check(&live.ours, "ana", &["live"]).await;
+        check(&live.theirs, "ana", &["live"]).await;
+    }
+
     async fn a_page_has_50_and_at_most_200(t: Caller) {
         for n in 0..202 {
             t.ok(create_chat(&format!("{n:03}"))).await;

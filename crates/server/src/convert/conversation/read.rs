@@ -66,7 +66,6 @@ pub(crate) fn list(request: v1::ListConversationsRequest) -> Result<ListConversa
         status,
         unread_only,
         participant,
-        participant_is_ours: false, // the app finds out
     };
     found.finish(|| {
         Some(ListConversations {
