@@ -222,6 +222,7 @@ async fn each_operation_leaves_a_line_in_the_log() {
     until_from(&t, make::get_message(&message), "memory").await;
     until_from(&t, make::get_conversation(&conversation), "memory").await;
     t.ok(make::report(&message, v1::MessageStatus::Read)).await;
+    t.ok(make::reply(&conversation, "and on")).await;
     let lines = [
         format!("Message cache miss: {message}"),
         format!("Message cache hit: {message}"),
