@@ -17,16 +17,17 @@ impl Watching {
 
     /// The next event; heartbeats are passed over.
     pub async fn next(&mut self) -> Result<v1::Event, Status> {
-        loop {
-            let next = timeout(SOON, self.0.message())
-                .await
-                .expect("an event, an error or the end");
-            match next? {
-                Some(event) if event.r#type() == v1::EventType::Unspecified => {}
-                Some(event) => return Ok(event),
-                None => panic!("the stream ended without a status"),
+        // However many heartbeats come meanwhile.
+        let next = timeout(SOON, async {
+            loop {
+                match self.0.message().await? {
+                    Some(event) if event.r#type() == v1::EventType::Unspecified => {}
+                    Some(event) => return Ok(event),
+                    None => panic!("the stream ended without a status"),
+                }
             }
-        }
+        });
+        next.await.expect("an event, an error or the end")
     }
 
     /// As many events.
