@@ -1,8 +1,7 @@
-//! Three services, one database, one Redis, and a proxy before Redis for each service.
+//! Three services, one database, one Redis, and before each of these a proxy for each service.
 
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use parlance_testkit::{Builder, Postgres, Proxy, Redis, TestDatabase, free_port};
@@ -12,20 +11,165 @@ use crate::{Caller, Service};
 /// How many services.
 pub const INSTANCES: usize = 3;
 
+/// What it is where nobody says otherwise: here it is about what comes of it.
+const AS_A_RULE: &str = "10";
+
 /// Longer than any answer takes that comes at all.
-const DEADLINE: Duration = Duration::from_mins(1);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Services that share what they keep.
 #[derive(Debug)]
 pub struct Cluster {
     /// They keep their ports when they start again.
     pub services: Vec<Service>,
-    /// They mark the connections that hear of writes.
+    /// Before Redis. They mark the connections that hear of writes.
     pub proxies: Vec<Proxy>,
+    /// Before the database.
+    pub databases: Vec<Proxy>,
     /// What they share.
     pub redis: Redis,
     // Last: the services go first.
     _database: TestDatabase,
+}
+
+/// What they stand before, and how.
+#[derive(Debug)]
+pub struct Plan {
+    /// Theirs alone.
+    pub redis: Redis,
+    /// What stands before the database.
+    pub to_database: fn(SocketAddr) -> Proxy,
+    /// Who does not reach Redis from the beginning.
+    pub without_redis: Option<usize>,
+}
+
+impl Plan {
+    /// Nothing is out of the ordinary.
+    pub fn over(redis: Redis) -> Self {
+        Self {
+            redis,
+            to_database: Proxy::start,
+            without_redis: None,
+        }
+    }
+
+    /// All of them serve, each with settings of its own.
+    pub async fn start(self, settings: impl Fn(usize, Builder) -> Builder) -> Cluster {
+        let Self {
+            redis,
+            to_database,
+            without_redis,
+        } = self;
+        let database = Postgres::shared().create_database().await;
+        learn_versions(&redis, &database).await;
+        let (base, upstream) = Base::of(&database.url);
+        let proxies: Vec<Proxy> = (0..INSTANCES)
+            .map(|_| Proxy::start_marking(address(&redis), "TRACKING"))
+            .collect();
+        if let Some(instance) = without_redis {
+            proxies[instance].cut();
+        }
+        let databases: Vec<Proxy> = (0..INSTANCES).map(|_| to_database(upstream)).collect();
+        let starting = proxies.iter().zip(&databases).enumerate();
+        let starting = starting.map(|(number, (to_redis, to_database))| {
+            let redis_url = format!("redis://{}/", to_redis.address());
+            let database_url = base.through(to_database.address());
+            let builder = &settings;
+            async move {
+                let change = move |given: Builder| {
+                    let given = given
+                        .env("CACHE_PATIENCE_MS", AS_A_RULE)
+                        .redis_url(redis_url)
+                        .env("GRPC_LISTEN", port())
+                        .env("HTTP_LISTEN", port());
+                    builder(number, given)
+                };
+                Service::over(&database_url, change).await
+            }
+        });
+        Cluster {
+            services: futures_util::future::join_all(starting).await,
+            proxies,
+            databases,
+            redis,
+            _database: database,
+        }
+    }
+}
+
+/// The URL of a database without its address.
+struct Base {
+    before: String,
+    after: String,
+}
+
+impl Base {
+    /// And the address.
+    fn of(url: &str) -> (Self, SocketAddr) {
+        let authority = url.find("://").map_or(0, |at| at + "://".len());
+        let end = url[authority..]
+            .find('/')
+            .map_or(url.len(), |at| authority + at);
+        let host = url[authority..end]
+            .rfind('@')
+            .map_or(authority, |at| authority + at + 1);
+        let address = url[host..end].to_socket_addrs();
+        let address = address.or_else(|_| (&url[host..end], 5432).to_socket_addrs());
+        let address = address.ok().and_then(|mut all| all.next());
+        let base = Self {
+            before: url[..host].to_owned(),
+            after: url[end..].to_owned(),
+        };
+        (base, address.expect("a database has an address"))
+    }
+
+    fn through(&self, proxy: SocketAddr) -> String {
+        format!("{}{proxy}{}", self.before, self.after)
+    }
+}
+
+static VERSIONS: OnceLock<String> = OnceLock::new();
+
+/// Of what a cluster of this process has run on: figures mean little without.
+pub fn versions() -> &'static str {
+    VERSIONS.get().map_or("", String::as_str)
+}
+
+/// Asks for them, once.
+pub async fn learn_versions(redis: &Redis, database: &TestDatabase) {
+    if VERSIONS.get().is_some() {
+        return;
+    }
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let versions = format!(
+        "Redis {}, Postgres {}, Linux {}",
+        redis_version(redis).await.unwrap_or_default(),
+        postgres_version(database).await.unwrap_or_default(),
+        kernel.trim()
+    );
+    // Whoever was faster has found the same.
+    let _ = VERSIONS.set(versions);
+}
+
+async fn redis_version(redis: &Redis) -> redis::RedisResult<String> {
+    let client = redis::Client::open(redis.url())?;
+    let mut connection = client.get_multiplexed_async_connection().await?;
+    let info: String = redis::cmd("INFO")
+        .arg("server")
+        .query_async(&mut connection)
+        .await?;
+    let version = info
+        .lines()
+        .find_map(|line| line.strip_prefix("redis_version:"));
+    Ok(version.unwrap_or_default().to_owned())
+}
+
+async fn postgres_version(database: &TestDatabase) -> Result<String, tokio_postgres::Error> {
+    let (client, connection) =
+        tokio_postgres::connect(&database.url, tokio_postgres::NoTls).await?;
+    tokio::spawn(connection);
+    let row = client.query_one("SHOW server_version", &[]).await?;
+    row.try_get(0)
 }
 
 /// Where a Redis listens.
@@ -35,17 +179,9 @@ pub fn address(redis: &Redis) -> SocketAddr {
     address.expect("a throw-away Redis has an address")
 }
 
-/// One that a service keeps when it starts again, so that callers find it. Nobody listens there before the service does, so those
-/// that start side by side must not be told the same.
+/// One that a service keeps when it starts again, so that callers find it.
 fn port() -> String {
-    static TOLD: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    loop {
-        let port = free_port();
-        let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.insert(port) {
-            return format!("127.0.0.1:{port}");
-        }
-    }
+    format!("127.0.0.1:{}", free_port())
 }
 
 impl Cluster {
@@ -56,26 +192,8 @@ impl Cluster {
 
     /// The same with this Redis.
     pub async fn start_over(redis: Redis, settings: impl Fn(Builder) -> Builder) -> Self {
-        let database = Postgres::shared().create_database().await;
-        let proxies: Vec<Proxy> = (0..INSTANCES)
-            .map(|_| Proxy::start_marking(address(&redis), "TRACKING"))
-            .collect();
-        let starting = proxies.iter().map(|proxy| {
-            let url = format!("redis://{}/", proxy.address());
-            let builder = &settings;
-            Service::over(&database.url, move |given| {
-                builder(given)
-                    .redis_url(url)
-                    .env("GRPC_LISTEN", port())
-                    .env("HTTP_LISTEN", port())
-            })
-        });
-        Self {
-            services: futures_util::future::join_all(starting).await,
-            proxies,
-            redis,
-            _database: database,
-        }
+        let plan = Plan::over(redis);
+        plan.start(|_, builder| settings(builder)).await
     }
 
     /// Puts every instance before another Redis: connections that are open break.

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use parlance_testkit::history::{Report, Rule, Violation};
+use parlance_tests::cluster::versions;
 use tonic::Status;
 
 /// What is counted while the load goes on.
@@ -144,10 +145,11 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}, seed {}, {:.1?}: slowest write {:.0?}, answers from {:?}, errors {:?}, leaks {}, {}",
+            "{}, seed {}, {:.1?}, {}: slowest write {:.0?}, answers from {:?}, errors {:?}, leaks {}, {}",
             self.name,
             self.seed,
             self.took,
+            versions(),
             self.slowest_write,
             self.by_tier,
             self.by_code,
