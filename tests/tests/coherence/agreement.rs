@@ -11,6 +11,13 @@ const LONGER_THAN_A_FENCE: Duration = Duration::from_secs(15);
 /// So many of the newest are read one by one.
 const ONE_BY_ONE: usize = 3;
 
+/// A conversation, by both of its names: what is asked for by an external id comes from the database.
+#[derive(Debug, Clone)]
+pub(crate) struct Named {
+    pub(crate) id: String,
+    pub(crate) external_id: String,
+}
+
 /// The versions of the newest messages, by their sequence. More than 50 are not cached.
 async fn versions(caller: &Caller, chat: &str, page_size: i32) -> BTreeMap<i64, (String, i64)> {
     let request = v1::ListMessagesRequest {
@@ -24,11 +31,9 @@ async fn versions(caller: &Caller, chat: &str, page_size: i32) -> BTreeMap<i64, 
         .collect()
 }
 
-async fn agrees(caller: &Caller, chat: &str) -> bool {
-    let mut rows = versions(caller, chat, 51).await;
-    let conversation = caller.conversation(chat).await;
-    let newest = rows.last_key_value().map_or(0, |(sequence, _)| *sequence);
-    if conversation.message_count != newest {
+async fn agrees(caller: &Caller, chat: &Named) -> bool {
+    let mut rows = versions(caller, &chat.id, 51).await;
+    if caller.conversation(&chat.id).await != caller.named(&chat.external_id).await {
         return false;
     }
     for (id, version) in rows.values().rev().take(ONE_BY_ONE) {
@@ -39,12 +44,12 @@ async fn agrees(caller: &Caller, chat: &str) -> bool {
     if rows.len() > 50 {
         rows.pop_first();
     }
-    versions(caller, chat, 50).await == rows
+    versions(caller, &chat.id, 50).await == rows
 }
 
 /// How long it takes until every instance says of these conversations what the database says; `None` if it takes longer than the
 /// fence of somebody who died stands.
-pub(crate) async fn all_agree(callers: &[Caller], chats: &[String]) -> Option<Duration> {
+pub(crate) async fn all_agree(callers: &[Caller], chats: &[Named]) -> Option<Duration> {
     let began = Instant::now();
     for chat in chats {
         for caller in callers {

@@ -11,6 +11,8 @@ use crate::load::{CANARY, Load};
 
 /// Longer than a fence stands in Redis.
 const LONGER_THAN_A_FENCE: Duration = Duration::from_secs(12);
+/// Longer than one serves who does not reach the database.
+const LONGER_THAN_A_RIGHT_TO_SERVE: Duration = Duration::from_secs(2);
 /// Longer than a replica waits before it copies.
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -127,6 +129,48 @@ async fn hurt(load: &Load, proxy: &Proxy, fault: impl Fn(&Proxy)) {
     some(load).await;
     proxy.heal();
     load.is_warm().await;
+}
+
+/// The third writes past the cache of the others, or has no Redis: these are two.
+pub(crate) const SERVING: [usize; 2] = [0, 1];
+
+/// Each its own way, and the third none.
+pub(crate) fn its_own_way(instance: usize, builder: Builder) -> Builder {
+    let backends = ["hybrid", "redis", "off"];
+    builder.env("CACHE_BACKEND", backends[instance])
+}
+
+/// The third has no Redis from the beginning.
+pub(crate) fn two_ways(instance: usize, builder: Builder) -> Builder {
+    let backends = ["hybrid", "redis", "hybrid"];
+    builder.env("CACHE_BACKEND", backends[instance])
+}
+
+/// Whoever is cut from the database does not know what came of the writes that it had under way.
+pub(crate) async fn cut_from_database(cluster: &Cluster, load: &Load) {
+    let faults: [fn(&Proxy); 4] = [
+        Proxy::cut,
+        Proxy::black_hole,
+        Proxy::lose_replies,
+        |proxy| {
+            proxy.delay(Duration::from_secs(2));
+        },
+    ];
+    for fault in faults {
+        leave_without_database(cluster, load, fault).await;
+    }
+}
+
+/// One such fault; the others go on.
+pub(crate) async fn leave_without_database(cluster: &Cluster, load: &Load, fault: impl Fn(&Proxy)) {
+    let proxy = &cluster.databases[1];
+    fault(proxy);
+    lasts(LONGER_THAN_A_RIGHT_TO_SERVE).await;
+    for instance in [0, 2] {
+        load.answers(instance, 100, 4).await;
+    }
+    proxy.heal();
+    load.answers(1, 50, 4).await;
 }
 
 /// Row 6: what is done is done, though nobody hears of it.

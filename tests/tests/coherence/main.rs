@@ -14,6 +14,7 @@ mod guards;
 mod kills;
 mod load;
 mod metrics;
+mod moving;
 mod outcome;
 mod proof;
 mod rows;

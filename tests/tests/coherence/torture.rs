@@ -8,9 +8,11 @@ use crate::agreement::all_agree;
 use crate::cluster::{Cluster, address, turn};
 use crate::commands::figure;
 use crate::faults::{
-    ALLOWED, a_little_old, cramped, cut_off, flush, hear_nothing, kick, kill_all, kill_one,
-    lose_replies, pause_readers, poison, promote, rounds, rounds_for, short_lived, some,
+    ALLOWED, a_little_old, cramped, cut_from_database, cut_off, flush, hear_nothing, kick,
+    kill_all, kill_one, lose_replies, pause_readers, poison, promote, rounds, rounds_for,
+    short_lived, some,
 };
+use crate::guards::without;
 use crate::load::{CHATS, Load, Readers};
 use crate::outcome::tell;
 use crate::rows::run;
@@ -70,6 +72,21 @@ async fn writers_are_killed() {
         ));
         assert!(clean.is_some());
     }
+}
+
+/// An edit waits for a moment between its fence and its commit, so whoever is cut off mostly has one there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_is_cut_from_the_database() {
+    if !torture() {
+        return;
+    }
+    let _turn = turn().await;
+    let cluster = Cluster::start(without("nothing@fenced+300")).await;
+    let name = "an instance is cut from Postgres";
+    run(&cluster, name, async |load: &Load| {
+        rounds(async |_| cut_from_database(&cluster, load).await).await;
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,8 +9,10 @@ pub(crate) enum Guard {
     Fence,
     /// A fill needs no lease.
     Fill,
-    /// A write does not release.
+    /// Nobody releases, neither a write itself nor those who do it for others.
     Release,
+    /// The same of what was fenced; what was not is released for it.
+    Fenced,
     /// A copy is used whether or not all writes have been heard.
     Barrier,
     /// What could not be fenced or released counts as done.
@@ -36,6 +38,7 @@ impl Guard {
             "fence" => Self::Fence,
             "fill" => Self::Fill,
             "release" => Self::Release,
+            "fenced" => Self::Fenced,
             "barrier" => Self::Barrier,
             "faults" => Self::Faults,
             "absent" => Self::Absent,

@@ -32,6 +32,14 @@ async fn pause(token: Token) {
     tokio::time::sleep(Duration::from_millis(pause)).await;
 }
 
+/// Longer than a write goes on, even one that stops.
+const MARKED: Duration = Duration::from_mins(10);
+
+/// Under this key all processes find that somebody has fenced under this token: statistics of a scope that there is not.
+fn mark(token: Token) -> Key {
+    Key::parse(&format!("stats:{{{token}}}")).expect("a token is as long as a scope")
+}
+
 /// What every process of Redis is called where all are one.
 const ALWAYS_THE_SAME: &str = "always the same";
 
@@ -113,6 +121,10 @@ impl Weak {
         let epoch = &self.epoch(epoch);
         let keys = self.to_fence(keys, epoch, token).await?;
         let fenced = self.inner.fence(&keys, epoch, token).await;
+        if fenced.is_ok() && self.without == Guard::Fenced {
+            let told = Raw::One("fenced".into());
+            self.inner.put(mark(token), epoch, &told, MARKED).await?;
+        }
         pause(token).await;
         self.passed(fenced)
     }
@@ -247,7 +259,12 @@ impl Remote for Weak {
         token: Token,
     ) -> Result<(), Fault> {
         let is_ours = lock(&self.ours).remove(&token);
-        if !is_ours && self.without == Guard::Drain {
+        let is_dropped = if self.without == Guard::Fenced {
+            self.inner.get(mark(token), epoch).await?.is_some()
+        } else {
+            self.without == Guard::Drain && !is_ours
+        };
+        if is_dropped {
             return Ok(());
         }
         self.trouble.at(Point::Committed, token).await;
