@@ -1,6 +1,6 @@
 //! The faults that are tested always.
 
-use parlance_testkit::{Redis, torture};
+use parlance_testkit::{Builder, Redis, torture};
 
 use crate::agreement::all_agree;
 use crate::cluster::{Cluster, INSTANCES, Plan, turn};
@@ -8,8 +8,8 @@ use crate::faults::{
     SERVING, cut_off, its_own_way, lose_redis, much, rounds, some, stop, two_ways,
 };
 use crate::load::{CHATS, Load, Readers};
-use crate::metrics::unfenced;
-use crate::outcome::Outcome;
+use crate::metrics::{audited, unfenced};
+use crate::outcome::{Outcome, tell};
 
 /// A load, and a fault in the middle of it: whatever fails, what was acknowledged is seen.
 pub(crate) async fn run(cluster: &Cluster, name: &str, fault: impl AsyncFnOnce(&Load)) -> Outcome {
@@ -52,7 +52,9 @@ async fn nothing_fails(cluster: &Cluster) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_reads_what_is_stale() {
     let _turn = turn().await;
-    let cluster = Cluster::start(|builder| builder).await;
+    // Its auditors look all the time.
+    let watched = |builder: Builder| builder.env("CACHE_AUDIT_INTERVAL", "1");
+    let cluster = Cluster::start(watched).await;
     nothing_fails(&cluster).await;
     // Somebody waits for the row that a stopped instance holds, and may give up.
     let stopping = async |load: &Load| rounds(async |_| stop(&cluster, load).await).await;
@@ -60,6 +62,12 @@ async fn nobody_reads_what_is_stale() {
     let cutting = async |load: &Load| rounds(async |_| cut_off(&cluster, load).await).await;
     let outcome = run(&cluster, "row 5: an instance is cut from Redis", cutting).await;
     outcome.assert_unnoticed();
+    let (checked, wrong) = audited(&cluster).await;
+    tell(format!("{checked} values audited, {wrong} wrong"));
+    assert!(
+        checked > 0 && wrong == 0,
+        "{checked} audited, {wrong} wrong"
+    );
     let losing = async |load: &Load| rounds(async |_| lose_redis(&cluster, load).await).await;
     let outcome = run(&cluster, "row 9: Redis goes and comes", losing).await;
     outcome.assert_unnoticed();
