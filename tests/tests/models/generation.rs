@@ -99,7 +99,7 @@ struct State {
 
 impl Rules {
     /// Another generation begins.
-    fn renew(&self, state: &mut State) -> u8 {
+    fn renew(self, state: &mut State) -> u8 {
         let next = match self.renewal {
             Renewal::Random => state.fresh,
             Renewal::Counter => state.generation.unwrap_or(0) + 1,
@@ -109,7 +109,7 @@ impl Rules {
         next
     }
 
-    fn write(&self, state: &State, me: usize, steps: &mut Steps<State>) {
+    fn write(self, state: &State, me: usize, steps: &mut Steps<State>) {
         match state.writers[me] {
             Writer::Idle => steps.step(
                 || format!("W{me} fences"),
@@ -165,11 +165,11 @@ impl Rules {
         }
     }
 
-    fn is_hit(&self, state: &State) -> bool {
+    fn is_hit(self, state: &State) -> bool {
         !self.compared || state.generation == Some(state.value.generation)
     }
 
-    fn read(&self, state: &State, me: usize, steps: &mut Steps<State>) {
+    fn read(self, state: &State, me: usize, steps: &mut Steps<State>) {
         let Some((at, floor)) = state.readers[me].at else {
             begin(state, me, steps);
             return;
@@ -222,7 +222,7 @@ impl Rules {
     }
 
     /// The generation there is, or a new one.
-    fn in_force(&self, state: &mut State) -> u8 {
+    fn in_force(self, state: &mut State) -> u8 {
         match state.generation {
             Some(generation) => generation,
             None => self.renew(state),
