@@ -367,7 +367,7 @@ impl Ran {
             if let Some((_, rest)) = lines[0].split_once("Index Scan Backward using ") {
                 found.push(rest.split(' ').next().unwrap());
                 assert!(
-                    lines[1].contains("$") && lines[1].contains("ROW(active_at, id) < ROW("),
+                    lines[1].contains('$') && lines[1].contains("ROW(active_at, id) < ROW("),
                     "{sql}\n{plan}"
                 );
             }
