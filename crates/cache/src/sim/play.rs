@@ -38,6 +38,8 @@ pub(super) struct Plan {
     crashes: bool,
     /// Writers take their time between the commit and the release.
     linger: u64,
+    /// How long nothing may come from Redis before reads go on without it: as a rule, or until their time is over.
+    patience: u64,
 }
 
 impl Plan {
@@ -72,6 +74,7 @@ impl Plan {
             slow: dice.random_range(0..6),
             crashes: dice.random_range(0..2) == 0,
             linger: if dice.random_range(0..2) == 0 { 1 } else { 40 },
+            patience: if dice.random_range(0..2) == 0 { 10 } else { 50 },
         };
         // What a missing fence lets through is seen only where nothing is lost and everybody fences.
         if weakness == Weakness::NoFence {
@@ -84,6 +87,7 @@ impl Plan {
             plan.faults = Faults::None;
             plan.slow = 5;
             plan.linger = 1;
+            plan.patience = 50;
             plan.backends = [Backend::Hybrid; 3];
         }
         plan
@@ -236,6 +240,7 @@ impl Instance {
         let dice = Mutex::const_new(StdRng::seed_from_u64(seed ^ (number as u64) << 32));
         let random = Arc::new(move || dice.try_lock().map_or(0, |mut dice| dice.random()));
         let mut settings = Settings::new(plan.backends[number], random);
+        settings.patience = Duration::from_millis(plan.patience);
         settings.shared_database = plan.backends[number] != Backend::Memory || plan.instances > 1;
         let connection = Connection {
             world: world.clone(),
