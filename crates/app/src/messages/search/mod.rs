@@ -355,6 +355,19 @@ fn is_after(cursor: &Cursor, score: Score, place: SearchPlace) -> bool {
     in_order((cursor.score, cursor.place), (score, place)) == Ordering::Less
 }
 
+/// The same for what finds the same: words have no spaces and no capitals.
+fn plain(asked: &str) -> String {
+    let mut plain = String::with_capacity(asked.len());
+    for word in asked.split_ascii_whitespace() {
+        if !plain.is_empty() {
+            plain.push(' ');
+        }
+        plain.push_str(word);
+    }
+    plain.make_ascii_lowercase();
+    plain
+}
+
 fn identity(owner: &Owner, request: &SearchMessages, language: Language) -> ListIdentity {
     let SearchMessages {
         query: asked,
@@ -380,12 +393,39 @@ fn identity(owner: &Owner, request: &SearchMessages, language: Language) -> List
         text(created_after.map(|at| at.as_micros().to_string())),
         text(created_before.map(|at| at.as_micros().to_string())),
     ];
-    // However it is written: what is asked for is its words.
-    let words: Vec<String> = query(asked, language).iter().map(str::to_owned).collect();
     let list = ListIdentity::new("SearchMessages", owner)
-        .with(words.join(" ").as_bytes())
+        .with(plain(asked).as_bytes())
         .with(language.as_str().as_bytes());
     filters
         .iter()
         .fold(list, |list, filter| list.with(filter.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_the_same_key_finds_the_same() {
+        assert_eq!(plain(" Refund\t now "), plain("refund NOW"));
+        assert_ne!(plain("re fund"), plain("refund"));
+        for asked in [
+            "",
+            " ",
+            "A.B  c",
+            "İSTANBUL ok",
+            "ΟΔΟΣ Σ",
+            "Naïve\u{a0}CAFÉ",
+            "ẞ SS ﬁ",
+            "it's  O'Neil",
+        ] {
+            for language in [Language::Simple, Language::English] {
+                assert_eq!(
+                    query(&plain(asked), language),
+                    query(asked, language),
+                    "{asked}"
+                );
+            }
+        }
+    }
 }
