@@ -85,10 +85,18 @@ pub(crate) struct Lease {
     conn: Option<Conn>,
     /// A statement was sent and not yet answered.
     busy: bool,
-    /// A transaction was begun and not yet ended.
-    open: bool,
+    transaction: Transaction,
     /// A statement failed. Postgres answers a later COMMIT with a rollback and no error, so it must not be sent.
     failed: bool,
+}
+
+/// Where a connection stands between BEGIN and its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transaction {
+    Closed,
+    /// BEGIN, COMMIT or ROLLBACK was sent and not yet answered.
+    Turning,
+    Open,
 }
 
 /// Either connection.
@@ -239,7 +247,7 @@ impl Database {
         Ok(Lease {
             conn: Some(conn),
             busy: false,
-            open: false,
+            transaction: Transaction::Closed,
             failed: false,
         })
     }
@@ -259,15 +267,16 @@ impl Database {
             let mut lease = Lease {
                 conn: Some(conn),
                 busy: false,
-                open: false,
+                transaction: Transaction::Turning,
                 failed: false,
             };
-            // Before the statement: if the caller leaves while it runs, the transaction may be open.
-            lease.open = true;
             match on_backend!(lease, begin()) {
                 Err(StorageError::Unavailable(_)) if attempt == 1 => {}
                 Err(error) => return Err(error),
-                Ok(()) => return Ok(lease),
+                Ok(()) => {
+                    lease.transaction = Transaction::Open;
+                    return Ok(lease);
+                }
             }
         }
     }
@@ -322,15 +331,17 @@ impl Lease {
                 diesel::result::Error::RollbackTransaction,
             ));
         }
+        self.transaction = Transaction::Turning;
         let result = on_backend!(self, commit());
-        self.open = false;
+        self.transaction = Transaction::Closed;
         result
     }
 
     /// Forgets the transaction's writes.
     pub(crate) async fn rollback(mut self) -> StorageResult<()> {
+        self.transaction = Transaction::Turning;
         let result = on_backend!(self, rollback());
-        self.open = false;
+        self.transaction = Transaction::Closed;
         result
     }
 }
@@ -340,9 +351,10 @@ impl Drop for Lease {
     /// idle connection goes straight back to its pool.
     fn drop(&mut self) {
         let Some(conn) = self.conn.take() else { return };
-        let (busy, open) = (self.busy, self.open);
-        if (busy || open) && tokio::runtime::Handle::try_current().is_ok() {
-            tokio::spawn(clean_up(conn, busy, open));
+        let (busy, transaction) = (self.busy, self.transaction);
+        let clean = !busy && transaction == Transaction::Closed;
+        if !clean && tokio::runtime::Handle::try_current().is_ok() {
+            tokio::spawn(clean_up(conn, busy, transaction));
         }
     }
 }
@@ -350,10 +362,10 @@ impl Drop for Lease {
 /// How long an abandoned connection may take to become usable again, before it is thrown away.
 const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(2);
 
-async fn clean_up(conn: Conn, busy: bool, open: bool) {
+async fn clean_up(conn: Conn, busy: bool, transaction: Transaction) {
     let result = match conn {
         Conn::Pg { mut conn, tls } => {
-            let work = clean_up_pg(&mut conn, tls, busy, open);
+            let work = clean_up_pg(&mut conn, tls, busy, transaction);
             let in_time = tokio::time::timeout(CLEAN_UP_TIMEOUT, work).await;
             let result = in_time.unwrap_or(Err(diesel::result::Error::RollbackTransaction));
             if result.is_err() {
@@ -362,8 +374,8 @@ async fn clean_up(conn: Conn, busy: bool, open: bool) {
             result
         }
         // A statement of SQLite cannot be called off; its future has waited for it when it was dropped.
-        Conn::Sqlite(mut conn) if open => sqlite::rollback(&mut conn).await,
-        Conn::Sqlite(_) => Ok(()),
+        Conn::Sqlite(_) if transaction == Transaction::Closed => Ok(()),
+        Conn::Sqlite(mut conn) => sqlite::rollback(&mut conn).await,
     };
     if let Err(error) = result {
         tracing::debug!(%error, "an abandoned connection could not be cleaned up");
@@ -374,16 +386,17 @@ async fn clean_up_pg(
     conn: &mut pg::Conn,
     tls: MakeRustlsConnect,
     busy: bool,
-    open: bool,
+    transaction: Transaction,
 ) -> diesel::QueryResult<()> {
     if busy {
         // The answer says only that the request was sent on; the next statement waits for its effect.
         let _ = conn.cancel_token().cancel_query(tls).await;
     }
-    if open {
-        pg::rollback(conn).await
-    } else {
-        conn.batch_execute("SELECT 1").await
+    match transaction {
+        Transaction::Closed => conn.batch_execute("SELECT 1").await,
+        Transaction::Open => pg::rollback(conn).await,
+        // The driver does not know whether there is one, and refuses to go on.
+        Transaction::Turning => Err(diesel::result::Error::BrokenTransactionManager),
     }
 }
 

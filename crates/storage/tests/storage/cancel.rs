@@ -1,6 +1,9 @@
 //! Callers who leave in the middle: what runs for them is ended, and their connection is good again.
 
+use std::panic;
 use std::pin::pin;
+use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -39,6 +42,25 @@ fn begin_and_leave<T>(future: impl Future<Output = T>) {
     let _ = future
         .as_mut()
         .poll(&mut Context::from_waker(Waker::noop()));
+}
+
+/// How many there have been since the first call.
+fn panics_of_the_driver() -> &'static AtomicUsize {
+    static SEEN: AtomicUsize = AtomicUsize::new(0);
+    static LISTEN: Once = Once::new();
+    LISTEN.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if panic
+                .location()
+                .is_some_and(|at| at.file().contains("diesel-async"))
+            {
+                SEEN.fetch_add(1, Ordering::Relaxed);
+            }
+            before(panic);
+        }));
+    });
+    &SEEN
 }
 
 async fn works(db: &Database, owner: &Owner) {
@@ -132,6 +154,19 @@ on_both! {
         works(&one, &owner).await;
         assert_eq!(db.count("conversations").await, 1);
         assert!(one.pool_status().open <= if db.kind == Kind::Sqlite { 2 } else { 1 });
+    }
+
+    /// A driver that is asked to go on with what it knows nothing of panics where nobody sees it.
+    async fn leaving_a_rollback_panics_nowhere(db: Db) {
+        let owner = owner("acme");
+        let one = single(&db).await;
+        let panics = panics_of_the_driver();
+        for _ in 0..3 {
+            let tx = one.begin(&owner, at(0)).await.unwrap();
+            begin_and_leave(tx.rollback());
+        }
+        works(&one, &owner).await;
+        assert_eq!(panics.load(Ordering::Relaxed), 0);
     }
 
     /// A statement of SQLite cannot be called off: the driver waits for it where it is dropped. Would it not, the connection
