@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parlance_cache::{Cache, Ended, Fenced, Form};
-use parlance_domain::Owner;
-use parlance_storage::{Ahead, Guarded, PendingKeys, Sink, StorageError, Touched, Tx};
+use parlance_domain::{Message, Owner};
+use parlance_storage::{Ahead, Guarded, PendingKeys, Sink, StorageError, Touch, Touched, Tx};
 use tokio::sync::Notify;
 
 use crate::cache::ledger::pending_keys;
@@ -126,6 +126,18 @@ impl App {
     pub(crate) fn fence_ahead(&self, tx: &Tx) -> Option<Ahead<Changes>> {
         let shared = self.cache().form() == Form::Text;
         shared.then(|| tx.fence_ahead(&self.changes))
+    }
+
+    /// Fences a message that is about to change, the row being locked.
+    pub(crate) fn fence_of_change(
+        &self,
+        tx: &mut Tx,
+        message: &Message,
+        user: &str,
+    ) -> Option<Ahead<Changes>> {
+        let of = message.conversation_id;
+        tx.touch(Touch::MessageChanged(message.id, of, user.to_owned()));
+        self.fence_ahead(tx)
     }
 
     /// Makes the writes of a transaction true, under a fence that was begun before if there is one.

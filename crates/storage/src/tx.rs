@@ -111,12 +111,6 @@ impl Tx {
             .map_err(|error| StorageError::Unavailable(error.to_string()))?
     }
 
-    /// The write that touched this was committed before, perhaps without being released: it is fenced and released again,
-    /// though no row changes.
-    pub fn retouch(&mut self, touch: Touch) {
-        self.touched.add(touch);
-    }
-
     /// Forgets the writes.
     pub async fn rollback(self) -> StorageResult<()> {
         self.lease.rollback().await
@@ -137,7 +131,10 @@ impl Tx {
         self.touched.note_job(due.since(self.now));
     }
 
-    pub(crate) fn touch(&mut self, touch: Touch) {
+    /// Has this fenced before the commit and released after it. Every write says so of what it changes. A caller says so of a
+    /// write to come, to have it [fenced ahead](Self::fence_ahead), and of one that was committed before, perhaps without being
+    /// released.
+    pub fn touch(&mut self, touch: Touch) {
         self.touched.add(touch);
     }
 }

@@ -224,7 +224,7 @@ mod tests {
         let owner = Owner::parse("acme").unwrap();
         let mut tx = database.begin(&owner, AT).await.unwrap();
         for touch in touches {
-            tx.retouch(touch);
+            tx.touch(touch);
         }
         writes(tx.touched())
     }

@@ -66,7 +66,7 @@ impl App {
                 .await?
                 .ok_or_else(|| conversation_not_found(id))?;
             // The first request may have been cut off before anybody was told.
-            tx.retouch(Touch::ConversationCreated(id, found.user.clone()));
+            tx.touch(Touch::ConversationCreated(id, found.user.clone()));
             self.commit(tx).await?;
             return Ok(Attempt::Done(Replayable::replayed(found)));
         }

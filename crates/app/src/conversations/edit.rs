@@ -54,7 +54,7 @@ impl App {
         let mut conversation = edited(&found, edit)?;
         if conversation == found {
             // An edit that is repeated: the first may have been cut off before the cache was told.
-            tx.retouch(Touch::ConversationChanged(found.id, found.user.clone()));
+            tx.touch(Touch::ConversationChanged(found.id, found.user.clone()));
             self.commit(tx).await?;
             return Ok(Attempt::Done(found));
         }

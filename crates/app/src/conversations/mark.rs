@@ -1,12 +1,12 @@
 //! The read cursor of a conversation. It touches no message: a message's `read_at` is the recipient's receipt.
 
 use parlance_domain::{Conversation, ConversationId, Owner};
-use parlance_storage::{Touch, Tx};
+use parlance_storage::{Ahead, Touch, Tx};
 
 use crate::App;
 use crate::error::Result;
 use crate::messages::conversation_not_found;
-use crate::write::held;
+use crate::write::{Changes, held};
 
 impl App {
     /// Moves the read cursor forward, to the end without a place.
@@ -28,8 +28,9 @@ impl App {
         if cursor <= found.read_sequence {
             return self.marked_before(tx, found).await;
         }
+        let fence = self.fence_of_cursor(&mut tx, &found);
         let unread = tx.unread_above(id, cursor).await?;
-        self.set_cursor(tx, &found, cursor, unread).await
+        self.set_cursor(tx, &found, (cursor, unread), fence).await
     }
 
     /// Moves the read cursor back to before the last inbound message.
@@ -48,12 +49,19 @@ impl App {
         if cursor == found.read_sequence && unread == found.unread_count {
             return self.marked_before(tx, found).await;
         }
-        self.set_cursor(tx, &found, cursor, unread).await
+        let fence = self.fence_of_cursor(&mut tx, &found);
+        self.set_cursor(tx, &found, (cursor, unread), fence).await
+    }
+
+    /// Fences the conversation, whose row is locked.
+    fn fence_of_cursor(&self, tx: &mut Tx, found: &Conversation) -> Option<Ahead<Changes>> {
+        tx.touch(Touch::ConversationChanged(found.id, found.user.clone()));
+        self.fence_ahead(tx)
     }
 
     /// Nothing changes. But whoever marked it may have been cut off before the cache was told.
     async fn marked_before(&self, mut tx: Tx, found: Conversation) -> Result<Conversation> {
-        tx.retouch(Touch::ConversationChanged(found.id, found.user.clone()));
+        tx.touch(Touch::ConversationChanged(found.id, found.user.clone()));
         self.commit(tx).await?;
         Ok(found)
     }
@@ -62,8 +70,8 @@ impl App {
         &self,
         mut tx: Tx,
         found: &Conversation,
-        cursor: i64,
-        unread: i64,
+        (cursor, unread): (i64, i64),
+        fence: Option<Ahead<Changes>>,
     ) -> Result<Conversation> {
         let conversation = Conversation {
             read_sequence: cursor,
@@ -73,7 +81,7 @@ impl App {
             ..found.clone()
         };
         held(tx.update_conversation(found, &conversation, true).await?)?;
-        self.commit(tx).await?;
+        self.commit_fenced(tx, fence).await?;
         Ok(conversation)
     }
 }

@@ -30,7 +30,7 @@ impl App {
             Step::Moved(progress) => progress,
             Step::Ignored => {
                 // The first call may have been cut off before the cache was told.
-                tx.retouch_message(&found).await?;
+                tx.touch_message(&found).await?;
                 self.commit(tx).await?;
                 return Ok(found);
             }

@@ -321,7 +321,7 @@ async fn superseded(
     let told = tx.told_attempts(found.id).await?;
     if told.contains(&(attempt, verdict.detail.clone())) {
         // It was written, and only the answer to the commit was lost: the cache may not have been told.
-        tx.retouch_message(found).await?;
+        tx.touch_message(found).await?;
         return Ok(verdict.result);
     }
     // The report has told of it, in the transaction that ended the job.

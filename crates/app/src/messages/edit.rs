@@ -45,7 +45,7 @@ impl App {
         let mut message = self.edited(&found, edit, tx.now())?;
         if message == found {
             // An edit that is repeated: the first may have been cut off before the cache was told.
-            tx.retouch_message(&found).await?;
+            tx.touch_message(&found).await?;
             self.commit(tx).await?;
             return Ok(found);
         }
@@ -53,6 +53,7 @@ impl App {
         message.version += 1;
         message.edit_version += 1;
         let user = tx.user_of(message.conversation_id).await?;
+        let fence = self.fence_of_change(&mut tx, &found, &user);
         let kind = if message.progress.status == found.progress.status {
             EventType::MessageUpdated
         } else {
@@ -69,7 +70,7 @@ impl App {
                 tx.enter_line(&message).await?;
             }
         }
-        self.commit(tx).await?;
+        self.commit_fenced(tx, fence).await?;
         Ok(message)
     }
 

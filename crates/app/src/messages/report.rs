@@ -66,7 +66,7 @@ impl App {
             Step::Moved(progress) => progress,
             Step::Ignored => {
                 // Nothing new, but it was said. Whoever said it first may have been cut off before the cache was told.
-                tx.retouch_message(&found).await?;
+                tx.touch_message(&found).await?;
                 tx.tell_story(id, &story).await?;
                 self.commit(tx).await?;
                 return Ok(found);
@@ -78,6 +78,8 @@ impl App {
             // Its outcome finds no job any more: this is where it sees whether it is the latest.
             progress.attempt = progress.attempt.max(last);
         }
+        let user = tx.user_of(found.conversation_id).await?;
+        let fence = self.fence_of_change(&mut tx, &found, &user);
         tx.tell_story(id, &story).await?;
         let moved = progress.status != found.progress.status;
         let message = Message {
@@ -86,14 +88,13 @@ impl App {
             version: found.version + 1,
             ..found.clone()
         };
-        let user = tx.user_of(found.conversation_id).await?;
         let kind = if moved {
             EventType::MessageStatusChanged
         } else {
             EventType::MessageUpdated
         };
         held(tx.update_message(&found, &message, kind, &user).await?)?;
-        self.commit(tx).await?;
+        self.commit_fenced(tx, fence).await?;
         Ok(message)
     }
 }

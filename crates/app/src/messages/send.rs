@@ -136,8 +136,8 @@ impl App {
     ) -> Result<Attempt<Replayable<Message>>> {
         let of = message.conversation_id;
         let user = tx.user_of(of).await?;
-        tx.retouch(Touch::ConversationChanged(of, user.clone()));
-        tx.retouch(Touch::MessageChanged(message.id, of, user));
+        tx.touch(Touch::ConversationChanged(of, user.clone()));
+        tx.touch(Touch::MessageChanged(message.id, of, user));
         self.commit(tx).await?;
         Ok(Attempt::Done(Replayable::replayed(message)))
     }

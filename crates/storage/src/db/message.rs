@@ -284,11 +284,11 @@ impl Tx {
         Ok(Guarded::Updated)
     }
 
-    /// The same as [`Tx::retouch`] for a write that changed this message. Should its conversation be given to another user just
+    /// The same as [`Tx::touch`] for a write that changed this message. Should its conversation be given to another user just
     /// now, that write fences for both of them.
-    pub async fn retouch_message(&mut self, message: &Message) -> StorageResult<()> {
+    pub async fn touch_message(&mut self, message: &Message) -> StorageResult<()> {
         let user = self.user_of(message.conversation_id).await?;
-        self.retouch(Touch::MessageChanged(
+        self.touch(Touch::MessageChanged(
             message.id,
             message.conversation_id,
             user,

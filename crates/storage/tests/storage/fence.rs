@@ -231,8 +231,8 @@ on_both! {
         let place = open(&db.open, &owner).await;
         let sink = Witness::new(&db.open, &owner, place.id, true);
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-        tx.retouch(Touch::ConversationChanged(place.id, "ada".to_owned()));
-        tx.retouch(Touch::ConversationChanged(place.id, "ada".to_owned()));
+        tx.touch(Touch::ConversationChanged(place.id, "ada".to_owned()));
+        tx.touch(Touch::ConversationChanged(place.id, "ada".to_owned()));
         tx.commit(&sink).await.unwrap();
         let expected = [Call::Fence { touches: 1, seen: true }, Call::Committed { seen: true, pending: 2 }];
         assert_eq!(sink.calls(), expected);

@@ -231,7 +231,7 @@ impl App {
 
 /// Whoever imported it before may have been cut off before the cache was told.
 fn told_again(tx: &mut Tx, conversation: &Conversation) {
-    tx.retouch(Touch::ConversationImported(
+    tx.touch(Touch::ConversationImported(
         conversation.id,
         conversation.user.clone(),
     ));
