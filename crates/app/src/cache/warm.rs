@@ -8,6 +8,7 @@ use futures_util::{TryStreamExt as _, stream};
 use parlance_domain::{ConversationId, MessageId, Owner};
 use parlance_storage::db::conversation::{ConversationFilter, place};
 use parlance_storage::db::message::MessageRange;
+use parlance_storage::db::whose::Active;
 
 use super::admin::CacheDesk;
 use super::codec::NEWEST;
@@ -116,8 +117,11 @@ impl App {
     }
 
     async fn warm_lately_active(&self, most: usize) -> Result<Warmed> {
-        let wanted = self.db.lately_active(most).await?;
-        self.warm_with_scopes(wanted).await
+        let active = self.db.lately_active(most).await?;
+        self.warm_scopes_of(&active).await?;
+        let wanted = active.into_iter();
+        self.warm(wanted.map(|one| (one.owner, one.conversation)).collect())
+            .await
     }
 
     /// Asks the most popular searches again; how many were answered. One that takes too long keeps no other from its turn.
@@ -141,13 +145,18 @@ impl App {
         Ok(answered.into_inner())
     }
 
-    /// With what their owners ask for first.
-    async fn warm_with_scopes(&self, wanted: Vec<(Owner, ConversationId)>) -> Result<Warmed> {
-        let owners: BTreeSet<Owner> = wanted.iter().map(|(owner, _)| owner.clone()).collect();
-        for owner in owners {
-            self.warm_scope(&owner, None).await?;
-        }
-        self.warm(wanted).await
+    /// What owners and users ask for first, of whom these conversations are.
+    async fn warm_scopes_of(&self, active: &[Active]) -> Result<()> {
+        let scopes = active.iter().flat_map(|one| {
+            let user = Some(&*one.user).filter(|user| !user.is_empty());
+            [(&one.owner, None), (&one.owner, user)]
+        });
+        let scopes: BTreeSet<(&Owner, Option<&str>)> = scopes.collect();
+        stream::iter(scopes.into_iter().map(Ok::<_, Error>))
+            .try_for_each_concurrent(AT_ONCE, async |(owner, user)| {
+                self.warm_scope(owner, user).await
+            })
+            .await
     }
 
     /// The list and the statistics of an owner, or of one of its users, as whoever opens an overview asks for them.

@@ -12,6 +12,17 @@ use crate::rows;
 /// So many events are looked at for each conversation that is wanted.
 const EVENTS_EACH: i64 = 20;
 
+/// A conversation in which something happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Active {
+    /// Whose it is.
+    pub owner: Owner,
+    /// Which of the owner's users it belonged to then; empty for none.
+    pub user: String,
+    /// The conversation.
+    pub conversation: ConversationId,
+}
+
 impl Database {
     /// Whose message it is.
     pub async fn owner_of_message(&self, id: MessageId) -> StorageResult<Option<Owner>> {
@@ -31,19 +42,20 @@ impl Database {
 
     /// Conversations of the whole installation in which something happened lately, the latest first, up to `limit`: as far back
     /// as the feed is kept, and fewer where a few have nearly all of the news.
-    pub async fn lately_active(&self, limit: usize) -> StorageResult<Vec<(Owner, ConversationId)>> {
+    pub async fn lately_active(&self, limit: usize) -> StorageResult<Vec<Active>> {
         let events = i64::try_from(limit).unwrap_or(i64::MAX);
         let events = events.saturating_mul(EVENTS_EACH);
         let rows = read!(self, |c, q| q::whose::latest(c, events))?;
         let mut seen = HashSet::new();
-        let latest = rows.into_iter().filter(|(_, id)| seen.insert(id.0));
+        let latest = rows.into_iter().filter(|(_, id, _)| seen.insert(id.0));
         latest
             .take(limit)
-            .map(|(owner, id)| {
-                Ok((
-                    rows::owner("feed", &owner, id.0)?,
-                    ConversationId::from_uuid(id.0),
-                ))
+            .map(|(owner, id, user)| {
+                Ok(Active {
+                    owner: rows::owner("feed", &owner, id.0)?,
+                    user,
+                    conversation: ConversationId::from_uuid(id.0),
+                })
             })
             .collect()
     }

@@ -113,7 +113,7 @@ async fn a_start_may_warm_what_was_active_lately() {
     let mut service =
         Service::start_with(Kind::Sqlite, |b| b.env("CACHE_WARM_ON_START", "10")).await;
     let t = Caller::as_owner(&service, "acme");
-    let talk = talk(&t).await;
+    let talk = talk_of(&t, "ana").await;
     service.terminate();
     service.wait(SOON).await;
     service.start_again().await;
@@ -124,8 +124,15 @@ async fn a_start_may_warm_what_was_active_lately() {
     })
     .await;
     assert_eq!(source(&t, make::get_message(&talk.0)).await, "memory");
-    let all = v1::ListConversationsRequest::default();
-    assert_eq!(source(&t, all).await, "memory");
+    for user in ["", "ana"] {
+        let user = user.to_owned();
+        let list = v1::ListConversationsRequest {
+            user: user.clone(),
+            ..Default::default()
+        };
+        assert_eq!(source(&t, list).await, "memory", "{user}");
+        assert_eq!(source(&t, v1::GetStatsRequest { user }).await, "memory");
+    }
     is_warm(&t, &talk, "memory").await;
 }
 
