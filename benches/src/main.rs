@@ -111,6 +111,7 @@ fn measure(options: Options) {
             Row::Reads => rows::reads::measure(&lab),
             Row::Hits => rows::hits::measure(&lab),
             Row::Answers => rows::answers::measure(&lab),
+            Row::Mix => rows::mix::measure(&lab),
             Row::Price => rows::price::measure(&lab),
             Row::Open => rows::open::measure(&lab),
             Row::Memory => rows::memory::measure(&lab),

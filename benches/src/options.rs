@@ -15,8 +15,10 @@ pub(crate) enum Row {
     Reads,
     /// `GetMessage` as a hit of each tier
     Hits,
-    /// Lists, statistics and searches as hits, and what users do all day with and without a cache
+    /// Lists, statistics and searches as hits
     Answers,
+    /// What users do all day, with a cache and without
+    Mix,
     /// What coherence costs a write
     Price,
     /// 10,000 calls a second, and Redis goes

@@ -1,5 +1,6 @@
 //! One call, to see how the service answers.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -56,18 +57,27 @@ pub(crate) async fn answers_from(url: &str, tier: &str) -> bool {
     false
 }
 
-/// Hits and misses of lists, statistics and searches, of all tiers.
-pub(crate) async fn looked_up(url: &str) -> (i64, i64) {
+/// Hits and misses of each kind, of all tiers.
+pub(crate) type Looked = BTreeMap<String, (i64, i64)>;
+
+/// What is kept of users.
+pub(crate) const OF_USERS: [&str; 3] = ["list", "stats", "search"];
+
+/// Hits and misses of what is kept of users.
+pub(crate) async fn looked_up(url: &str) -> Looked {
     let channel = crate::load::connect(url).await;
     let stats = CacheServiceClient::new(channel)
         .get_cache_stats(v1::GetCacheStatsRequest {})
         .await;
-    let tiers = stats.expect("the service counts").into_inner().tiers;
-    let kinds = ["list", "stats", "search"];
-    let tiers = tiers.iter().filter(|tier| kinds.contains(&&*tier.kind));
-    tiers.fold((0, 0), |(hits, misses), tier| {
-        (hits + tier.hits, misses + tier.misses)
-    })
+    let mut looked = Looked::new();
+    for tier in stats.expect("the service counts").into_inner().tiers {
+        if OF_USERS.contains(&&*tier.kind) {
+            let (hits, misses) = looked.entry(tier.kind).or_default();
+            *hits += tier.hits;
+            *misses += tier.misses;
+        }
+    }
+    looked
 }
 
 /// Asks for each message once.

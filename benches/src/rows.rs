@@ -5,6 +5,7 @@ pub(crate) mod deliveries;
 pub(crate) mod hits;
 pub(crate) mod import;
 pub(crate) mod memory;
+pub(crate) mod mix;
 pub(crate) mod open;
 pub(crate) mod price;
 pub(crate) mod reads;
