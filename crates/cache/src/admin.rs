@@ -118,7 +118,7 @@ impl Cache {
         }
     }
 
-    fn near(&self) -> Option<&crate::near::Near> {
+    pub(crate) fn near(&self) -> Option<&crate::near::Near> {
         match &self.place {
             Place::Memory(near) => Some(near),
             Place::Shared { copies, .. } => copies.as_ref().map(|copies| &*copies.near),

@@ -140,3 +140,34 @@ impl Settings {
         ttl.saturating_sub(Duration::from_millis(less))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn what_was_filled_together_ends_within_the_last_tenth_of_its_time() {
+        let count = AtomicU64::new(0);
+        let random = move || u128::from(count.fetch_add(7, Ordering::Relaxed));
+        let settings = Settings::new(Backend::Memory, Arc::new(random));
+        for kind in Kind::ALL {
+            let most = settings.ttls.of(kind);
+            let times: Vec<Duration> = (0..100_000).map(|_| settings.ttl(kind)).collect();
+            let (shortest, longest) = (times.iter().min(), times.iter().max());
+            assert!(
+                shortest.is_some_and(|ttl| *ttl >= most * 9 / 10),
+                "{kind:?}"
+            );
+            assert!(
+                shortest.is_some_and(|ttl| *ttl < most * 91 / 100),
+                "{kind:?}"
+            );
+            assert!(
+                longest.is_some_and(|ttl| *ttl <= most && *ttl > most * 99 / 100),
+                "{kind:?}"
+            );
+        }
+    }
+}

@@ -6,6 +6,7 @@
 mod backlog;
 mod crowd;
 mod database;
+mod expiry;
 mod faults;
 mod hearing;
 mod history;

@@ -4,6 +4,7 @@ mod answers;
 mod audit;
 mod forms;
 mod making_go;
+mod times;
 mod warming;
 
 use std::process::Command;
