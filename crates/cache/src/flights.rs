@@ -3,9 +3,12 @@
 //! A flight is shared only by those who came before its row was asked for: one who came later could have seen an acknowledged
 //! write that the row does not show. So a flight that has begun takes nobody on; those who come meanwhile wait together for
 //! the next one, which begins when it has ended.
+//!
+//! Who asks for many boards once for all that is missing, under a name that all such questions of an owner have, and the next
+//! flight brings what any of them wanted.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{oneshot, watch};
@@ -21,8 +24,13 @@ type Route = (Key, Arc<str>);
 
 struct Next {
     home: Home,
-    turn: oneshot::Sender<()>,
+    /// What all who board want, if that is not the one key of the route.
+    wanted: HashSet<Key>,
+    turn: oneshot::Sender<HashSet<Key>>,
 }
+
+/// Larger flights would make all wait who want a little.
+const MOST_WANTED: usize = 1_000;
 
 const SHARDS: usize = 16;
 
@@ -37,13 +45,16 @@ pub(crate) enum Boarding {
     Now(Flight),
     /// Somebody is: this is the next flight, which begins with its turn.
     Next {
-        turn: oneshot::Receiver<()>,
+        /// With what all want who have boarded by then.
+        turn: oneshot::Receiver<HashSet<Key>>,
         flight: Flight,
         landing: watch::Sender<Option<Cargo>>,
         home: Home,
     },
     /// Others wait for the next flight already: go with them.
     With(Home),
+    /// The next flight is full.
+    Full,
 }
 
 /// A flight that is under way, or will be. Ends when it is dropped, whatever happens.
@@ -67,24 +78,41 @@ impl Flights {
     }
 
     pub(crate) fn board(self: &Arc<Self>, key: Key, owner: &str) -> Boarding {
-        let route: Route = (key, owner.into());
+        self.board_for((key, owner.into()), &[])
+    }
+
+    /// For several keys of one kind.
+    pub(crate) fn board_for_many(self: &Arc<Self>, keys: &[Key], owner: &Arc<str>) -> Boarding {
+        match keys.first() {
+            // No value has this key.
+            Some(key) => self.board_for((Key::new(key.kind(), 0), Arc::clone(owner)), keys),
+            None => Boarding::Full,
+        }
+    }
+
+    fn board_for(self: &Arc<Self>, route: Route, wanted: &[Key]) -> Boarding {
         let flight = || Flight {
             flights: Arc::clone(self),
             route: route.clone(),
         };
-        let mut shard = self.shard(key);
+        let mut shard = self.shard(route.0);
         match shard.get_mut(&route) {
             None => {
                 let flight = flight();
                 shard.insert(route, None);
                 Boarding::Now(flight)
             }
-            Some(Some(next)) => Boarding::With(next.home.clone()),
+            Some(Some(next)) if next.wanted.len() + wanted.len() > MOST_WANTED => Boarding::Full,
+            Some(Some(next)) => {
+                next.wanted.extend(wanted);
+                Boarding::With(next.home.clone())
+            }
             Some(empty) => {
                 let (landing, home) = watch::channel(None);
                 let (turn_sender, turn) = oneshot::channel();
                 *empty = Some(Next {
                     home: home.clone(),
+                    wanted: wanted.iter().copied().collect(),
                     turn: turn_sender,
                 });
                 Boarding::Next {
@@ -104,7 +132,7 @@ impl Drop for Flight {
         // The next flight has the place from now on, and is full.
         match shard.get_mut(&self.route).and_then(Option::take) {
             Some(next) => {
-                let _ = next.turn.send(());
+                let _ = next.turn.send(next.wanted);
             }
             None => {
                 shard.remove(&self.route);

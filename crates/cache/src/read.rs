@@ -20,9 +20,9 @@ pub(crate) type Tiers<'a> = (&'a Arc<dyn Remote>, Option<&'a Copies>);
 /// What a reader brings along on a flight.
 pub(crate) struct Errand {
     pub(crate) key: Key,
-    owner: Arc<str>,
+    pub(crate) owner: Arc<str>,
     /// What was found and cannot be used.
-    spoiled: Option<Raw>,
+    pub(crate) spoiled: Option<Raw>,
     /// When the budget is spent.
     pub(crate) until: Instant,
 }
@@ -307,6 +307,7 @@ impl Cache {
                 None => return load().await.map(from_database),
                 cargo => cargo,
             },
+            Boarding::Full => return self.fetch(errand, codec, load).await,
         };
         let cargo = home.and_then(|cargo| cargo.downcast_ref::<Reply<C>>().cloned());
         cargo.unwrap_or(Ok(None))

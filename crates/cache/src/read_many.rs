@@ -1,9 +1,10 @@
 //! Several values at once: one question to Redis, one to the database for all that is missing, leases and fills side by side.
 //!
-//! No flights: who asks for many rarely misses the same ones as others at the same moment. The leases are taken before the rows
-//! are asked for and the fills come after, as for one value; what each key is promised holds for each key by itself.
+//! Those of an owner who miss something at the same time go to the database together, whatever each of them misses. The leases are
+//! taken before the rows are asked for and the fills come after, as for one value; what each key is promised holds for each key
+//! by itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use crate::cache::{ALONE, Answer, Asked, Cache, Codec, Copies, Found, Place, Source};
+use crate::flights::{self, Boarding, Cargo};
 use crate::key::{Key, Kind};
 use crate::ledger::Epoch;
 use crate::near::{Leased, Near};
@@ -44,6 +46,39 @@ impl<'a> AskedMany<'a> {
 type Finds<V> = HashMap<Key, Found<V>>;
 type Reply<C> = Result<Finds<<C as Codec>::Value>, <C as Codec>::Error>;
 
+/// What was found of what somebody asked for, and what has to be asked of the database.
+struct Rest {
+    owner: Arc<str>,
+    missing: Vec<Key>,
+    /// Of those, what may be filled; with what was found and cannot be used.
+    fillable: HashMap<Key, Option<Raw>>,
+    /// When the budget is spent.
+    until: Instant,
+}
+
+impl Rest {
+    /// All of it may be filled.
+    fn of(owner: &str, missing: Vec<Key>, until: Instant) -> Self {
+        let fillable = missing.iter().map(|key| (*key, None)).collect();
+        Self {
+            owner: owner.into(),
+            missing,
+            fillable,
+            until,
+        }
+    }
+
+    /// What others miss, too.
+    fn take_along(&mut self, wanted: HashSet<Key>) {
+        let known: HashSet<Key> = self.missing.iter().copied().collect();
+        let others = wanted.into_iter().filter(|key| !known.contains(key));
+        for key in others {
+            self.missing.push(key);
+            self.fillable.insert(key, None);
+        }
+    }
+}
+
 impl Cache {
     /// Reads values: each from the cache if that is sure to be what the database would say, the others by `load`, which is
     /// called at most once. What there is not, is not among them.
@@ -55,17 +90,17 @@ impl Cache {
     ) -> Reply<C>
     where
         C: Codec,
-        D: Fn(Key) -> C + Sync,
-        F: FnOnce(Vec<Key>) -> L,
-        L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>>,
+        D: Fn(Key) -> C + Send + Sync + 'static,
+        F: FnOnce(Vec<Key>) -> L + Send + 'static,
+        L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>> + Send + 'static,
     {
         if asked.keys.is_empty() {
             return Ok(Finds::new());
         }
         match &self.place {
             Place::Off => Ok(from_database(load(asked.keys.to_vec()).await?)),
-            Place::Memory(near) if self.memory_is_open() => {
-                self.read_many_near(near, &asked, &codec, load).await
+            Place::Memory(_) if self.memory_is_open() => {
+                self.read_many_near(&asked, codec, load).await
             }
             Place::Memory(_) => {
                 self.tell_gate(&asked, Tier::Memory);
@@ -78,52 +113,35 @@ impl Cache {
                     return self.read_many_shut(&asked, &codec, load).await;
                 };
                 let tiers = (remote, copies.as_ref());
-                self.read_many_shared(tiers, &epoch, &asked, &codec, load)
+                self.read_many_shared(tiers, &epoch, &asked, codec, load)
                     .await
             }
         }
     }
 
     async fn read_many_near<C, D, F, L>(
-        &self,
-        near: &Near,
+        self: &Arc<Self>,
         asked: &AskedMany<'_>,
-        codec: &D,
+        codec: D,
         load: F,
     ) -> Reply<C>
     where
         C: Codec,
-        D: Fn(Key) -> C,
-        F: FnOnce(Vec<Key>) -> L,
-        L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>>,
+        D: Fn(Key) -> C + Send + Sync + 'static,
+        F: FnOnce(Vec<Key>) -> L + Send + 'static,
+        L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>> + Send + 'static,
     {
         let mut finds = Finds::new();
-        let mut leases = Vec::new();
         for key in asked.keys {
-            let held = self.hit(*key, asked.owner).or_else(|| {
+            if let Some(held) = self.hit(*key, asked.owner) {
+                finds.insert(*key, Found::new(Answer::Held(held), Source::Memory));
+            } else {
                 self.tell(*key, Tier::Memory, Outcome::Miss, Instant::now());
-                let token = self.settings.token();
-                match near.acquire(*key, ALONE, token) {
-                    Leased::Value(found) => (*found.owner == *asked.owner).then_some(found.held),
-                    Leased::Granted => {
-                        leases.push((*key, token));
-                        None
-                    }
-                    Leased::Busy => None,
-                }
-            });
-            finds.extend(held.map(|held| (*key, Found::new(Answer::Held(held), Source::Memory))));
+            }
         }
-        let missing = missing(asked, &finds);
-        if missing.is_empty() {
-            return Ok(finds);
-        }
-        let rows = load(missing).await;
-        for lease in leases {
-            let row = rows.as_ref().ok().and_then(|rows| rows.get(&lease.0));
-            self.fill_near(near, lease, codec(lease.0), row);
-        }
-        finds.extend(from_database(rows?));
+        let missing = missing(asked.keys, &finds);
+        let rest = Rest::of(asked.owner, missing, Instant::now() + self.settings.budget);
+        finds.extend(self.fly_for_many(rest, codec, load).await?);
         Ok(finds)
     }
 
@@ -132,14 +150,14 @@ impl Cache {
         (remote, copies): Tiers<'_>,
         epoch: &Arc<Epoch>,
         asked: &AskedMany<'_>,
-        codec: &D,
+        codec: D,
         load: F,
     ) -> Reply<C>
     where
         C: Codec,
-        D: Fn(Key) -> C + Sync,
-        F: FnOnce(Vec<Key>) -> L,
-        L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>>,
+        D: Fn(Key) -> C + Send + Sync + 'static,
+        F: FnOnce(Vec<Key>) -> L + Send + 'static,
+        L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>> + Send + 'static,
     {
         let until = Instant::now() + self.settings.budget;
         let mut finds = match copies {
@@ -147,7 +165,7 @@ impl Cache {
             None => Finds::new(),
         };
         let began = Instant::now();
-        let wanted = missing(asked, &finds);
+        let wanted = missing(asked.keys, &finds);
         if wanted.is_empty() {
             return Ok(finds);
         }
@@ -156,7 +174,7 @@ impl Cache {
         let marks: HashMap<Key, u64> = wanted.iter().filter_map(mark).collect();
         let asking = remote.get_many(&wanted, epoch);
         let answered = self.patience.wait(remote, until, asking).await;
-        let mut misses = Vec::new();
+        let mut fillable = HashMap::new();
         for (index, key) in wanted.into_iter().enumerate() {
             let answer = match &answered {
                 Ok(raws) => Ok(raws.get(index).cloned().flatten()),
@@ -170,14 +188,158 @@ impl Cache {
                     }
                     finds.insert(key, Found::new(Answer::Value(value), Source::Redis));
                 }
-                Look::Miss(spoiled) => misses.push((key, spoiled)),
+                Look::Miss(spoiled) => {
+                    fillable.insert(key, spoiled);
+                }
                 Look::Foreign | Look::Fault => {}
             }
         }
-        let leases = self
-            .leases(remote, asked, codec, (misses, until), &mut finds)
-            .await;
-        let missing = missing(asked, &finds);
+        let rest = Rest {
+            owner: asked.owner.into(),
+            missing: missing(asked.keys, &finds),
+            fillable,
+            until,
+        };
+        let others = if rest.fillable.is_empty() {
+            // Nothing to be shared: Redis is no help now.
+            from_database(load(rest.missing).await?)
+        } else {
+            self.fly_for_many(rest, codec, load).await?
+        };
+        finds.extend(others);
+        Ok(finds)
+    }
+
+    /// Goes to the database, together with others of the owner if there are some.
+    async fn fly_for_many<C, D, F, L>(
+        self: &Arc<Self>,
+        mut rest: Rest,
+        codec: D,
+        load: F,
+    ) -> Reply<C>
+    where
+        C: Codec,
+        D: Fn(Key) -> C + Send + Sync + 'static,
+        F: FnOnce(Vec<Key>) -> L + Send + 'static,
+        L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>> + Send + 'static,
+    {
+        if rest.missing.is_empty() {
+            return Ok(Finds::new());
+        }
+        let wanted = rest.missing.clone();
+        let home = match self.flights.board_for_many(&wanted, &rest.owner) {
+            Boarding::Full => return self.fetch_many(rest, &codec, load).await,
+            Boarding::Now(flight) => {
+                let rows = self.fetch_many(rest, &codec, load).await;
+                drop(flight);
+                return rows;
+            }
+            Boarding::Next {
+                turn,
+                flight,
+                landing,
+                home,
+            } => {
+                // In a task: others depend on it, and this caller may leave.
+                let cache = Arc::clone(self);
+                tokio::spawn(async move {
+                    rest.take_along(turn.await.unwrap_or_default());
+                    let cargo: Cargo = Arc::new(cache.fetch_many(rest, &codec, load).await);
+                    let _ = landing.send(Some(cargo));
+                    drop(flight);
+                });
+                flights::home(home).await
+            }
+            Boarding::With(home) => match flights::home(home).await {
+                // It was lost: everybody for himself.
+                None => return load(wanted).await.map(from_database),
+                cargo => cargo,
+            },
+        };
+        let cargo = home
+            .as_ref()
+            .and_then(|cargo| cargo.downcast_ref::<Reply<C>>());
+        let Some(cargo) = cargo else {
+            return Ok(Finds::new());
+        };
+        let brought = cargo.as_ref().map_err(Clone::clone)?;
+        let mine = wanted.into_iter();
+        Ok(mine
+            .filter_map(|key| Some((key, brought.get(&key)?.clone())))
+            .collect())
+    }
+
+    /// Takes the leases, asks the database, fills.
+    async fn fetch_many<C, D, F, L>(self: &Arc<Self>, rest: Rest, codec: &D, load: F) -> Reply<C>
+    where
+        C: Codec,
+        D: Fn(Key) -> C + Sync,
+        F: FnOnce(Vec<Key>) -> L,
+        L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>>,
+    {
+        match &self.place {
+            Place::Off => Ok(from_database(load(rest.missing).await?)),
+            Place::Memory(near) => self.fetch_many_near(near, &rest, codec, load).await,
+            Place::Shared { remote, .. } => self.fetch_many_shared(remote, rest, codec, load).await,
+        }
+    }
+
+    async fn fetch_many_near<C, D, F, L>(
+        &self,
+        near: &Near,
+        rest: &Rest,
+        codec: &D,
+        load: F,
+    ) -> Reply<C>
+    where
+        C: Codec,
+        D: Fn(Key) -> C,
+        F: FnOnce(Vec<Key>) -> L,
+        L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>>,
+    {
+        let (mut finds, mut leases) = (Finds::new(), Vec::new());
+        // Again, since time has passed.
+        let keys = rest.missing.iter().filter(|_| self.memory_is_open());
+        for key in keys {
+            let token = self.settings.token();
+            match near.acquire(*key, ALONE, token) {
+                Leased::Value(found) if *found.owner == *rest.owner => {
+                    let answer = Answer::Held(found.held);
+                    finds.insert(*key, Found::new(answer, Source::Memory));
+                }
+                Leased::Granted => leases.push((*key, token)),
+                Leased::Value(_) | Leased::Busy => {}
+            }
+        }
+        let missing = missing(&rest.missing, &finds);
+        if missing.is_empty() {
+            return Ok(finds);
+        }
+        let rows = load(missing).await;
+        for lease in leases {
+            let row = rows.as_ref().ok().and_then(|rows| rows.get(&lease.0));
+            self.fill_near(near, lease, codec(lease.0), row);
+        }
+        finds.extend(from_database(rows?));
+        Ok(finds)
+    }
+
+    async fn fetch_many_shared<C, D, F, L>(
+        self: &Arc<Self>,
+        remote: &Arc<dyn Remote>,
+        mut rest: Rest,
+        codec: &D,
+        load: F,
+    ) -> Reply<C>
+    where
+        C: Codec,
+        D: Fn(Key) -> C + Sync,
+        F: FnOnce(Vec<Key>) -> L,
+        L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>>,
+    {
+        let mut finds = Finds::new();
+        let leases = self.leases(remote, &mut rest, codec, &mut finds).await;
+        let missing = missing(&rest.missing, &finds);
         if missing.is_empty() {
             return Ok(finds);
         }
@@ -232,9 +394,8 @@ impl Cache {
     async fn leases<C, D>(
         &self,
         remote: &Arc<dyn Remote>,
-        asked: &AskedMany<'_>,
+        rest: &mut Rest,
         codec: &D,
-        (misses, until): (Vec<(Key, Option<Raw>)>, Instant),
         finds: &mut Finds<C::Value>,
     ) -> Vec<(Key, (Arc<Epoch>, Token))>
     where
@@ -245,13 +406,19 @@ impl Cache {
         let Some(epoch) = self.gate.epoch() else {
             return Vec::new();
         };
+        let (owner, until) = (Arc::clone(&rest.owner), rest.until);
         let ask = |(key, spoiled)| {
-            let errand = Errand::new(&asked.one(key), spoiled, until);
+            let errand = Errand {
+                key,
+                owner: Arc::clone(&owner),
+                spoiled,
+                until,
+            };
             let (codec, epoch) = (codec(key), Arc::clone(&epoch));
             async move { (key, self.lease(remote, &errand, codec, epoch).await) }
         };
         let mut leases = Vec::new();
-        for (key, lease) in join_all(misses.into_iter().map(ask)).await {
+        for (key, lease) in join_all(rest.fillable.drain().map(ask)).await {
             match lease {
                 Lease::Value(value) => {
                     finds.insert(key, Found::new(Answer::Value(value), Source::Redis));
@@ -347,9 +514,9 @@ fn aged<V>(old: Vec<(Key, Answer<V>)>, source: Source, age: Duration) -> Finds<V
     old.into_iter().map(found).collect()
 }
 
-fn missing<V>(asked: &AskedMany<'_>, finds: &Finds<V>) -> Vec<Key> {
+fn missing<V>(keys: &[Key], finds: &Finds<V>) -> Vec<Key> {
     let is_missing = |key: &&Key| !finds.contains_key(*key);
-    asked.keys.iter().filter(is_missing).copied().collect()
+    keys.iter().filter(is_missing).copied().collect()
 }
 
 fn from_database<V>(rows: HashMap<Key, V>) -> Finds<V> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parlance_cache::{AskedMany, Key, Source};
 use parlance_domain::{Message, MessageId, Owner};
-use parlance_storage::StorageError;
+use parlance_storage::{Database, StorageError};
 
 use crate::App;
 use crate::cache::codec::MessageCodec;
@@ -92,11 +92,12 @@ impl App {
             max_staleness,
         };
         let encoders = self.settings.encoders;
-        let codec = |key: Key| MessageCodec {
+        let codec = move |key: Key| MessageCodec {
             id: MessageId::from_uuid(uuid::Uuid::from_u128(key.id())),
             encoders,
         };
-        let load = |missing: Vec<Key>| self.load_messages(owner, missing);
+        let (db, whose) = (self.db.clone(), owner.clone());
+        let load = |missing| load_messages(db, whose, missing);
         let mut found = self.cache().read_many(asked, codec, load).await?;
 
         // What there is not was asked of the database.
@@ -124,20 +125,20 @@ impl App {
         }
         Ok(batch)
     }
+}
 
-    async fn load_messages(
-        &self,
-        owner: &Owner,
-        keys: Vec<Key>,
-    ) -> std::result::Result<HashMap<Key, Message>, Arc<StorageError>> {
-        let id = |key: &Key| MessageId::from_uuid(uuid::Uuid::from_u128(key.id()));
-        let ids: Vec<MessageId> = keys.iter().map(id).collect();
-        let messages = shared(self.db.messages(owner, &ids).await)?;
-        Ok(messages
-            .into_iter()
-            .map(|m| (keys::message(m.id), m))
-            .collect())
-    }
+async fn load_messages(
+    db: Database,
+    owner: Owner,
+    keys: Vec<Key>,
+) -> std::result::Result<HashMap<Key, Message>, Arc<StorageError>> {
+    let id = |key: &Key| MessageId::from_uuid(uuid::Uuid::from_u128(key.id()));
+    let ids: Vec<MessageId> = keys.iter().map(id).collect();
+    let messages = shared(db.messages(&owner, &ids).await)?;
+    Ok(messages
+        .into_iter()
+        .map(|m| (keys::message(m.id), m))
+        .collect())
 }
 
 pub(crate) fn message_not_found(id: MessageId) -> Error {

@@ -12,13 +12,14 @@ use super::play::Single;
 use super::redis::{Connection, SINGLE, STATS};
 use super::world::World;
 use crate::cache::{Asked, Cache, Shared};
-use crate::key::Key;
+use crate::key::{Key, Kind};
+use crate::read_many::AskedMany;
 use crate::settings::{Backend, Settings};
 
 const CROWD: usize = 200;
 
-/// How often the database was asked for all of them.
-async fn asked(backend: Backend, key: Key) -> usize {
+/// Of one instance, its gate open.
+pub(super) async fn serving(backend: Backend) -> Arc<Cache> {
     let (world, instance) = (World::new(1, 1, 0), 0);
     let session = Session {
         world: world.clone(),
@@ -38,6 +39,12 @@ async fn asked(backend: Backend, key: Key) -> usize {
     while cache.gate().is_some_and(|gate| !gate.open) {
         sleep(Duration::from_millis(10)).await;
     }
+    cache
+}
+
+/// How often the database was asked for all of them.
+async fn asked(backend: Backend, key: Key) -> usize {
+    let cache = serving(backend).await;
     let loads = Arc::new(AtomicUsize::new(0));
     let readers = (0..CROWD).map(|number| {
         let (cache, loads) = (Arc::clone(&cache), Arc::clone(&loads));
@@ -59,6 +66,42 @@ async fn asked(backend: Backend, key: Key) -> usize {
     });
     join_all(readers).await;
     loads.load(Ordering::Relaxed)
+}
+
+/// The same of those who ask for many: each for one that all want, and one that nobody else does.
+async fn asked_for_many(backend: Backend) -> usize {
+    let cache = serving(backend).await;
+    let loads = Arc::new(AtomicUsize::new(0));
+    let readers = (0..CROWD).map(|number| {
+        let (cache, loads) = (Arc::clone(&cache), Arc::clone(&loads));
+        async move {
+            sleep(Duration::from_micros(number as u64 * 20)).await;
+            let own = Key::new(Kind::Message, 1_000 + number as u128);
+            let asked = AskedMany {
+                keys: &[SINGLE, own],
+                owner: "owner",
+                max_staleness: None,
+            };
+            let load = move |missing: Vec<Key>| async move {
+                loads.fetch_add(1, Ordering::Relaxed);
+                sleep(Duration::from_millis(50)).await;
+                Ok::<_, String>(missing.into_iter().map(|key| (key, 1)).collect())
+            };
+            let found = cache.read_many(asked, |_| Single, load).await.unwrap();
+            assert_eq!(found.len(), 2);
+            assert!(found.contains_key(&SINGLE) && found.contains_key(&own));
+        }
+    });
+    join_all(readers).await;
+    loads.load(Ordering::Relaxed)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_database_is_asked_once_for_all_that_is_missing() {
+    for backend in [Backend::Memory, Backend::Redis, Backend::Hybrid] {
+        let loads = asked_for_many(backend).await;
+        assert!(loads <= 2, "{backend:?}: {loads}");
+    }
 }
 
 /// The first asks for himself. What he finds may be older than the others' questions, so they are asked for together once more.

@@ -321,9 +321,10 @@ impl Instance {
             owner: OWNER,
             max_staleness: None,
         };
-        let load = async |missing: Vec<Key>| {
+        let session = self.session.clone();
+        let load = move |missing: Vec<Key>| async move {
             if missing.contains(&SINGLE) {
-                let version = self.session.transact(|tables| tables.version).await;
+                let version = session.transact(|tables| tables.version).await;
                 let version = version.map_err(|error| error.to_string())?;
                 Ok([(SINGLE, version)].into())
             } else {
