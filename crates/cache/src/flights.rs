@@ -30,7 +30,7 @@ struct Next {
 }
 
 /// Larger flights would make all wait who want a little.
-const MOST_WANTED: usize = 1_000;
+const MOST_WANTED: usize = 400;
 
 const SHARDS: usize = 16;
 
