@@ -7,7 +7,7 @@ use parlance_testkit::{Builder, Proxy, Redis, eventually, torture, torture_time}
 
 use crate::cluster::{Cluster, INSTANCES, address};
 use crate::commands::{figure, get, tell};
-use crate::load::{CANARY, Load};
+use crate::load::{Busy, CANARY, Load};
 
 /// Longer than a fence stands in Redis.
 const LONGER_THAN_A_FENCE: Duration = Duration::from_secs(12);
@@ -43,7 +43,7 @@ pub(crate) async fn rounds_for(time: Duration, mut round: impl AsyncFnMut(usize)
 }
 
 /// Some reads and writes at every instance.
-pub(crate) async fn some(load: &Load) {
+pub(crate) async fn some(load: &impl Busy) {
     for instance in 0..INSTANCES {
         // A writer that is cut off waits for the others each time.
         load.answers(instance, 150, 4).await;
@@ -51,7 +51,7 @@ pub(crate) async fn some(load: &Load) {
 }
 
 /// More reads and writes at every instance.
-pub(crate) async fn much(load: &Load) {
+pub(crate) async fn much(load: &impl Busy) {
     for instance in 0..INSTANCES {
         load.answers(instance, 800, 60).await;
     }
@@ -73,7 +73,7 @@ pub(crate) fn a_little_old(builder: Builder) -> Builder {
 }
 
 /// Row 2: whoever had read a row and not filled it yet does so when it is much older than any lease, or than any value.
-pub(crate) async fn pause_readers(cluster: &Cluster, load: &Load, number: usize) {
+pub(crate) async fn pause_readers(cluster: &Cluster, load: &impl Busy, number: usize) {
     let pauses = [1, 3, 1, 5, 1, 15];
     let service = &cluster.services[number % INSTANCES];
     service.stop();
@@ -83,7 +83,7 @@ pub(crate) async fn pause_readers(cluster: &Cluster, load: &Load, number: usize)
 }
 
 /// Row 3: wherever it was.
-pub(crate) async fn kill_one(cluster: &mut Cluster, load: &Load, number: usize) {
+pub(crate) async fn kill_one(cluster: &mut Cluster, load: &impl Busy, number: usize) {
     let instance = number % INSTANCES;
     load.answers((instance + 1) % INSTANCES, 100, 10).await;
     cluster.services[instance].kill9();
@@ -102,7 +102,7 @@ pub(crate) async fn kill_all(cluster: &mut Cluster) {
 }
 
 /// Row 4: whoever had fenced finds its fence gone when it goes on.
-pub(crate) async fn stop(cluster: &Cluster, load: &Load) {
+pub(crate) async fn stop(cluster: &Cluster, load: &impl Busy) {
     cluster.services[0].stop();
     lasts(LONGER_THAN_A_FENCE).await;
     cluster.services[0].cont();
@@ -110,7 +110,7 @@ pub(crate) async fn stop(cluster: &Cluster, load: &Load) {
 }
 
 /// Row 5: while the others go on and hit.
-pub(crate) async fn cut_off(cluster: &Cluster, load: &Load) {
+pub(crate) async fn cut_off(cluster: &Cluster, load: &impl Busy) {
     let faults: [fn(&Proxy); 3] = [Proxy::cut, Proxy::black_hole, |proxy| {
         proxy.delay(Duration::from_secs(2));
     }];
@@ -120,11 +120,11 @@ pub(crate) async fn cut_off(cluster: &Cluster, load: &Load) {
 }
 
 /// The same with nothing but silence, again and again.
-pub(crate) async fn stay_cut_off(cluster: &Cluster, load: &Load) {
+pub(crate) async fn stay_cut_off(cluster: &Cluster, load: &impl Busy) {
     hurt(load, &cluster.proxies[1], Proxy::black_hole).await;
 }
 
-async fn hurt(load: &Load, proxy: &Proxy, fault: impl Fn(&Proxy)) {
+async fn hurt(load: &impl Busy, proxy: &Proxy, fault: impl Fn(&Proxy)) {
     fault(proxy);
     some(load).await;
     proxy.heal();
@@ -147,7 +147,7 @@ pub(crate) fn two_ways(instance: usize, builder: Builder) -> Builder {
 }
 
 /// Whoever is cut from the database does not know what came of the writes that it had under way.
-pub(crate) async fn cut_from_database(cluster: &Cluster, load: &Load) {
+pub(crate) async fn cut_from_database(cluster: &Cluster, load: &impl Busy) {
     let faults: [fn(&Proxy); 4] = [
         Proxy::cut,
         Proxy::black_hole,
@@ -162,7 +162,11 @@ pub(crate) async fn cut_from_database(cluster: &Cluster, load: &Load) {
 }
 
 /// One such fault; the others go on.
-pub(crate) async fn leave_without_database(cluster: &Cluster, load: &Load, fault: impl Fn(&Proxy)) {
+pub(crate) async fn leave_without_database(
+    cluster: &Cluster,
+    load: &impl Busy,
+    fault: impl Fn(&Proxy),
+) {
     let proxy = &cluster.databases[1];
     fault(proxy);
     lasts(LONGER_THAN_A_RIGHT_TO_SERVE).await;
@@ -174,14 +178,14 @@ pub(crate) async fn leave_without_database(cluster: &Cluster, load: &Load, fault
 }
 
 /// Row 6: what is done is done, though nobody hears of it.
-pub(crate) async fn lose_replies(cluster: &Cluster, load: &Load) {
+pub(crate) async fn lose_replies(cluster: &Cluster, load: &impl Busy) {
     for proxy in &cluster.proxies {
         hurt(load, proxy, Proxy::lose_replies).await;
     }
 }
 
 /// Row 7: the connection that hears of writes alone is lost, or late.
-pub(crate) async fn hear_nothing(cluster: &Cluster, load: &Load) {
+pub(crate) async fn hear_nothing(cluster: &Cluster, load: &impl Busy) {
     let faults: [fn(&Proxy); 3] = [Proxy::cut_marked, Proxy::black_hole_marked, |proxy| {
         proxy.delay_marked(Duration::from_secs(3));
     }];
@@ -193,7 +197,7 @@ pub(crate) async fn hear_nothing(cluster: &Cluster, load: &Load) {
 }
 
 /// The same at all instances, and late alone.
-pub(crate) async fn hear_late(cluster: &Cluster, load: &Load) {
+pub(crate) async fn hear_late(cluster: &Cluster, load: &impl Busy) {
     for proxy in &cluster.proxies {
         proxy.delay_marked(Duration::from_secs(3));
     }
@@ -217,7 +221,7 @@ const LESS: u64 = 64 * 1024;
 
 /// Rows 8 and 12: something has to go at once, and whenever something comes; and connections are killed, the one that hears of
 /// writes, too.
-pub(crate) async fn kick(cluster: &Cluster, load: &Load, number: usize) {
+pub(crate) async fn kick(cluster: &Cluster, load: &impl Busy, number: usize) {
     let redis = address(&cluster.redis);
     if number.is_multiple_of(4) {
         tell(redis, &["CLIENT", "KILL", "TYPE", "normal"]).await;
@@ -245,7 +249,7 @@ async fn cramp(redis: SocketAddr) {
 }
 
 /// Row 12 so slowly that something can be missed: the connections that hear of writes are killed, and stay away for a moment.
-pub(crate) async fn kick_ears(cluster: &Cluster, load: &Load) {
+pub(crate) async fn kick_ears(cluster: &Cluster, load: &impl Busy) {
     for proxy in &cluster.proxies {
         proxy.cut_marked();
     }
@@ -257,7 +261,7 @@ pub(crate) async fn kick_ears(cluster: &Cluster, load: &Load) {
 }
 
 /// Row 9: Redis is killed and comes back empty, comes back with what it held some time ago, and stands still.
-pub(crate) async fn lose_redis(cluster: &Cluster, load: &Load) {
+pub(crate) async fn lose_redis(cluster: &Cluster, load: &impl Busy) {
     let redis = &cluster.redis;
     // What it saved in an earlier round.
     let _ = std::fs::remove_file(redis.dir().join("dump.rdb"));
@@ -276,7 +280,7 @@ pub(crate) async fn lose_redis(cluster: &Cluster, load: &Load) {
 }
 
 /// Row 9: it does not know what was written since.
-pub(crate) async fn restart_from_dump(cluster: &Cluster, load: &Load) {
+pub(crate) async fn restart_from_dump(cluster: &Cluster, load: &impl Busy) {
     assert_eq!(tell(address(&cluster.redis), &["SAVE"]).await, "+OK");
     some(load).await;
     cluster.redis.kill9();
@@ -285,7 +289,7 @@ pub(crate) async fn restart_from_dump(cluster: &Cluster, load: &Load) {
 }
 
 /// Row 10: a replica that has missed deletions becomes the primary.
-pub(crate) async fn promote(cluster: &Cluster, load: &Load) {
+pub(crate) async fn promote(cluster: &Cluster, load: &impl Busy) {
     let replica = Redis::start();
     let replication = Proxy::start(address(&cluster.redis));
     let (host, port) = (replication.address().ip(), replication.address().port());
@@ -308,7 +312,7 @@ pub(crate) async fn promote(cluster: &Cluster, load: &Load) {
 }
 
 /// Row 11: all of it goes.
-pub(crate) async fn flush(cluster: &Cluster, load: &Load) {
+pub(crate) async fn flush(cluster: &Cluster, load: &impl Busy) {
     tell(address(&cluster.redis), &["FLUSHALL"]).await;
     load.answers(0, 50, 5).await;
 }

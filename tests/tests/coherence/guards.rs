@@ -14,7 +14,7 @@ use crate::faults::{
     leave_without_database, lose_replies, much, pause_readers, poison, promote, restart_from_dump,
     rounds, short_lived, some, stay_cut_off, stop,
 };
-use crate::load::{CHATS, Load, Readers};
+use crate::load::{Busy, CHATS, Load, Readers};
 use crate::metrics::unfenced;
 
 /// Few conversations, so that everybody is after the same.

@@ -8,7 +8,7 @@ use crate::agreement::all_agree;
 use crate::cluster::{DEADLINE, INSTANCES, learn_versions, turn};
 use crate::faults::{rounds, some};
 use crate::guards::{HOT, ROUNDS, without};
-use crate::load::{CHATS, Load, Readers};
+use crate::load::{Busy, CHATS, Load, Readers};
 
 const MASTERS: usize = 3;
 

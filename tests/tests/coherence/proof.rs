@@ -3,7 +3,7 @@
 use parlance_testkit::history::Rule;
 
 use crate::cluster::{Cluster, turn};
-use crate::load::{CHATS, Load, Readers};
+use crate::load::{Busy, CHATS, Load, Readers};
 
 /// A client that believes in what it was told once is found out, and by nothing but what it believes in.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

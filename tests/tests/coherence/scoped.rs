@@ -9,12 +9,16 @@ use std::time::{Duration, Instant};
 
 use parlance_proto::v1;
 use parlance_testkit::history::{Key, Log, Recorder};
-use parlance_testkit::{Builder, eventually};
+use parlance_testkit::{Builder, eventually, torture};
 use parlance_tests::{Caller, Rpc, make};
 use tonic::Request;
 
 use crate::cluster::{Cluster, INSTANCES, turn};
 use crate::dice::Dice;
+use crate::faults::{
+    cut_from_database, cut_off, flush, lose_redis, lose_replies, promote, rounds, stop,
+};
+use crate::load::Busy;
 use crate::outcome::{Counts, Outcome};
 
 const USERS: u32 = 6;
@@ -35,7 +39,8 @@ struct Talk {
 struct Shared {
     talks: Vec<Talk>,
     stop: AtomicBool,
-    /// At each instance: what the cache answered, and what was written.
+    /// At each instance: what was read, what of it the cache answered, and what was written.
+    reads: [AtomicUsize; INSTANCES],
     hits: [AtomicUsize; INSTANCES],
     writes: [AtomicUsize; INSTANCES],
     counts: Counts,
@@ -77,6 +82,7 @@ impl Client {
                 if let Some(tier) = response.metadata().get("x-parlance-cache") {
                     let tier = tier.to_str().unwrap_or("none");
                     let is_hit = usize::from(tier == "redis");
+                    self.shared.reads[self.instance].fetch_add(1, Ordering::Relaxed);
                     self.shared.hits[self.instance].fetch_add(is_hit, Ordering::Relaxed);
                     self.shared.counts.answered(tier);
                 }
@@ -185,6 +191,7 @@ async fn load(cluster: &Cluster, name: &str, during: impl AsyncFnOnce(&Shared)) 
     let shared = Arc::new(Shared {
         talks: begin(&callers[0], &mut recorder.log()).await,
         stop: AtomicBool::new(false),
+        reads: Default::default(),
         hits: Default::default(),
         writes: Default::default(),
         counts: Counts::default(),
@@ -239,15 +246,24 @@ impl Shared {
         })
         .await;
     }
+}
 
-    /// Waits for some more writes at this one.
-    async fn writes_at(&self, instance: usize, writes: usize) {
-        let count = &self.writes[instance..=instance];
-        let before = now(count);
+impl Busy for Shared {
+    async fn answers(&self, instance: usize, reads: usize, writes: usize) {
+        let (read, written) = (
+            &self.reads[instance..=instance],
+            &self.writes[instance..=instance],
+        );
+        let before = (now(read), now(written));
         eventually(PATIENCE, async || {
-            grew(&before, count, writes).then_some(())
+            let both = grew(&before.0, read, reads) && grew(&before.1, written, writes);
+            both.then_some(())
         })
         .await;
+    }
+
+    async fn is_warm(&self) {
+        self.goes_on(30, 0).await;
     }
 }
 
@@ -260,9 +276,34 @@ async fn counts_never_lag_behind_what_was_acknowledged() {
     let outcome = load(&cluster, name, async |load| {
         load.goes_on(100, 20).await;
         cluster.proxies[1].cut();
-        load.writes_at(1, 3).await;
+        load.answers(1, 0, 3).await;
         cluster.proxies[1].heal();
         load.goes_on(100, 20).await;
+    })
+    .await;
+    outcome.assert_fresh();
+}
+
+/// Nor while anything else fails.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counts_never_lag_whatever_fails() {
+    if !torture() {
+        return;
+    }
+    let _turn = turn().await;
+    let cluster = Cluster::start(|builder| builder).await;
+    let name = "lists, statistics and searches, all faults";
+    let outcome = load(&cluster, name, async |load| {
+        rounds(async |_| {
+            cut_off(&cluster, load).await;
+            lose_replies(&cluster, load).await;
+            flush(&cluster, load).await;
+            lose_redis(&cluster, load).await;
+            promote(&cluster, load).await;
+            stop(&cluster, load).await;
+            cut_from_database(&cluster, load).await;
+        })
+        .await;
     })
     .await;
     outcome.assert_fresh();

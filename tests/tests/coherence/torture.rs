@@ -13,7 +13,7 @@ use crate::faults::{
     short_lived, some,
 };
 use crate::guards::without;
-use crate::load::{CHATS, Load, Readers};
+use crate::load::{Busy, CHATS, Load, Readers};
 use crate::outcome::tell;
 use crate::rows::run;
 

@@ -77,6 +77,32 @@ fn number(value: i64) -> u64 {
     u64::try_from(value).expect("versions and sequences count from 1")
 }
 
+/// Clients at work, as faults see them.
+pub(crate) trait Busy {
+    /// Waits until an instance has answered as many more reads, and so many more writes.
+    async fn answers(&self, instance: usize, reads: usize, writes: usize);
+
+    /// Waits until the cache has answered some more reads at every instance: it is in use, and there is something in it.
+    async fn is_warm(&self);
+}
+
+impl Busy for Load {
+    async fn answers(&self, instance: usize, reads: usize, writes: usize) {
+        let now = |counts: &[AtomicUsize]| counts[instance].load(Ordering::Relaxed);
+        let reads = now(&self.shared.reads) + reads;
+        let writes = now(&self.shared.writes) + writes;
+        eventually(PATIENCE, async || {
+            (now(&self.shared.reads) >= reads && now(&self.shared.writes) >= writes).then_some(())
+        })
+        .await;
+    }
+
+    async fn is_warm(&self) {
+        let all: Vec<usize> = (0..self.shared.hits.len()).collect();
+        self.is_warm_at(&all).await;
+    }
+}
+
 impl Load {
     /// New conversations, and everybody at work on them.
     pub(crate) async fn start(callers: &[Caller], readers: Readers, count: usize) -> Self {
@@ -133,24 +159,7 @@ impl Load {
         }
     }
 
-    /// Waits until an instance has answered as many more reads, and so many more writes.
-    pub(crate) async fn answers(&self, instance: usize, reads: usize, writes: usize) {
-        let now = |counts: &[AtomicUsize]| counts[instance].load(Ordering::Relaxed);
-        let reads = now(&self.shared.reads) + reads;
-        let writes = now(&self.shared.writes) + writes;
-        eventually(PATIENCE, async || {
-            (now(&self.shared.reads) >= reads && now(&self.shared.writes) >= writes).then_some(())
-        })
-        .await;
-    }
-
-    /// Waits until the cache has answered some more reads at every instance: it is in use, and there is something in it.
-    pub(crate) async fn is_warm(&self) {
-        let all: Vec<usize> = (0..self.shared.hits.len()).collect();
-        self.is_warm_at(&all).await;
-    }
-
-    /// The same at these.
+    /// Waits until the cache of these is warm.
     pub(crate) async fn is_warm_at(&self, instances: &[usize]) {
         let now = || {
             let hits = instances
