@@ -88,9 +88,9 @@ pub trait Ledger: Send + Sync + 'static {
     async fn retire(&self, epoch: i64) -> Result<(), LedgerError>;
 
     /// If no instance may serve from a shared tier any more by the database's clock (those that serve from their own memory do not
-    /// count): as `retire`, but for no process at all, so that nobody serves
-    /// before a process is recorded anew. Unless `at_least` rows wait, nothing is done. Nothing is done either where no epoch is
-    /// recorded or it is closed already.
+    /// count): as `retire`, but for no process at all, so that nobody serves before a process is recorded anew. Unless `at_least`
+    /// rows wait, nothing is done. Nothing is done either where no epoch is recorded, where it is closed already, and while it is so
+    /// young that somebody may be about to serve under it.
     async fn close(&self, at_least: i64) -> Result<(), LedgerError>;
 
     /// Adds rows after the fact, in a transaction of their own.

@@ -117,7 +117,7 @@ impl Ledger for DatabaseLedger {
     }
 
     async fn close(&self, at_least: i64) -> Result<(), LedgerError> {
-        let closed = self.apart.cache_close(at_least).await;
+        let closed = self.apart.cache_close(at_least, self.times).await;
         closed.map(|_| ()).map_err(failed)
     }
 

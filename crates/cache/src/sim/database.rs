@@ -14,6 +14,9 @@ use crate::key::Key;
 use crate::ledger::{Epoch, Ledger, LedgerError, Pending, Registered, RemoteId, Renewal};
 use crate::remote::Token;
 
+/// Less than outside, so that epochs are closed within a run.
+const LEFT_ALONE: Duration = Duration::from_secs(2);
+
 #[derive(Debug, Clone)]
 struct Recorded {
     number: i64,
@@ -252,7 +255,7 @@ impl Ledger for Session {
             let open = tables
                 .epoch
                 .as_ref()
-                .is_some_and(|epoch| !epoch.remote.is_empty());
+                .is_some_and(|epoch| !epoch.remote.is_empty() && now >= epoch.at + LEFT_ALONE);
             if open && !served && i64::try_from(tables.rows.len()).unwrap() >= at_least {
                 tables.record(String::new());
                 tables.rows.iter_mut().for_each(|row| row.moot = true);

@@ -17,6 +17,9 @@ use crate::tx::PendingKeys;
 
 /// How many retired rows go with one renewal: few enough that it stays quick.
 const FORGET: i64 = 1000;
+/// An epoch is left to whoever recorded it for so many times as long as an instance may serve: nobody serves under it before it is
+/// once as old, and whoever is busy renews late. Were it closed before, it would be recorded again, and closed again.
+const LEFT_ALONE: i64 = 10;
 /// How many rows one statement deletes.
 const CHUNK: usize = 1000;
 
@@ -192,9 +195,9 @@ impl Database {
         end_epoch(lease, epoch, &remote).await
     }
 
-    /// Ends the epoch and records that nobody holds values, if no instance may serve under it any more, somebody is recorded,
-    /// and that many rows wait; whether it did.
-    pub async fn cache_close(&self, at_least: i64) -> StorageResult<bool> {
+    /// Ends the epoch and records that nobody holds values, if no instance may serve under it any more, somebody is recorded and
+    /// has had the time to serve, and that many rows wait; whether it did.
+    pub async fn cache_close(&self, at_least: i64, times: CacheTimes) -> StorageResult<bool> {
         let (epoch, remote) = read!(self, |c, q| q::cache::epoch(c))?;
         if remote.is_empty() {
             self.forget_pending(epoch).await?;
@@ -207,7 +210,9 @@ impl Database {
         let locked = on!(lease, |c, q| q::cache::lock_epoch(c, epoch))?;
         // After the lock: whoever was renewing under the epoch has committed.
         let until = on!(lease, |c, q| q::cache::shared_served_until(c))?;
-        let ended = locked.is_some() && remaining(until).is_zero();
+        let age = micros(times.serve).saturating_mul(LEFT_ALONE);
+        let old = on!(lease, |c, q| q::cache::epoch_in_force(c, age))?;
+        let ended = locked.is_some() && old == Some(epoch) && remaining(until).is_zero();
         if !ended {
             lease.rollback().await?;
             return Ok(false);

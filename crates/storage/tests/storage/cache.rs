@@ -212,24 +212,35 @@ on_both! {
     /// Nobody serves any more and nobody comes back: an epoch of nobody lets the rows go without a release.
     async fn an_epoch_is_closed_when_nobody_may_serve_under_it(db: Db) {
         let d = &db.open;
-        assert!(!d.cache_close(0).await.unwrap(), "nothing is recorded");
+        assert!(!d.cache_close(0, AT_ONCE).await.unwrap(), "nothing is recorded");
         recorded(d, "one").await;
         add(d, &["message:a"], "t1").await;
         renewed(d, "one", AT_ONCE).await;
-        assert!(!d.cache_close(2).await.unwrap(), "few rows");
+        assert!(!d.cache_close(2, AT_ONCE).await.unwrap(), "few rows");
         aged(&db, 3600).await;
         renewed(d, "one", LONG).await;
-        assert!(!d.cache_close(1).await.unwrap(), "somebody may serve");
+        assert!(!d.cache_close(1, AT_ONCE).await.unwrap(), "somebody may serve");
         d.cache_renew(A, "one", AT_ONCE).await.unwrap();
         // Somebody who serves from its own memory does not count.
         d.cache_register(B, true, LONG).await.unwrap();
         d.cache_renew_memory(B, LONG).await.unwrap();
-        assert!(d.cache_close(1).await.unwrap());
+        assert!(d.cache_close(1, AT_ONCE).await.unwrap());
         assert_eq!(epoch(&db).await, "2 ");
-        assert!(!d.cache_close(0).await.unwrap(), "it is closed");
+        assert!(!d.cache_close(0, AT_ONCE).await.unwrap(), "it is closed");
         assert_eq!(waiting(d).await, Vec::<String>::new());
         assert_eq!(recorded(d, "one").await, 3);
         assert_eq!(all(d).await, Vec::<String>::new());
+    }
+
+    /// Whoever recorded it is about to serve under it: closed each time before that, it would never be in force.
+    async fn an_epoch_is_not_closed_before_it_can_be_served_under(db: Db) {
+        let d = &db.open;
+        assert_eq!(d.cache_renew(A, "one", LONG).await.unwrap(), CacheRenewal::Recorded);
+        assert!(!d.cache_close(0, LONG).await.unwrap(), "young");
+        aged(&db, 9 * 3600).await;
+        assert!(!d.cache_close(0, LONG).await.unwrap(), "somebody may be late");
+        aged(&db, 3600).await;
+        assert!(d.cache_close(0, LONG).await.unwrap());
     }
 
     /// A writer who did not know better leaves rows where there never was a Redis: they must not gather.
@@ -238,10 +249,10 @@ on_both! {
         add(d, &["message:a"], "t1").await;
         d.cache_register(B, true, LONG).await.unwrap();
         d.cache_renew_memory(B, LONG).await.unwrap();
-        assert!(!d.cache_close(0).await.unwrap());
+        assert!(!d.cache_close(0, AT_ONCE).await.unwrap());
         assert_eq!(waiting(d).await.len(), 1, "somebody serves from memory, and must hear of it");
         d.cache_renew_memory(B, AT_ONCE).await.unwrap();
-        assert!(!d.cache_close(0).await.unwrap());
+        assert!(!d.cache_close(0, AT_ONCE).await.unwrap());
         assert_eq!(all(d).await, Vec::<String>::new());
     }
 
@@ -278,7 +289,7 @@ on_both! {
         assert!(d.cache_register(A, false, LONG).await.unwrap().free);
         recorded(d, "one").await;
         assert!(!d.cache_register(A, false, AT_ONCE).await.unwrap().free);
-        assert!(d.cache_close(0).await.unwrap());
+        assert!(d.cache_close(0, AT_ONCE).await.unwrap());
         assert!(!d.cache_register(A, false, LONG).await.unwrap().free, "closed just now");
         aged(&db, 3600).await;
         assert!(d.cache_register(A, false, LONG).await.unwrap().free);

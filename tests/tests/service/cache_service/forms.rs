@@ -53,6 +53,8 @@ async fn in_memory_hits_and_misses_are_counted() {
         r#"cache_operations_total{kind="message",operation="get",result="miss",tier="memory"} 1"#,
         r#"cache_operations_total{kind="message",operation="invalidate",result="ok",tier="memory"} 1"#,
         r#"parlance_cache_get_seconds_count{kind="message",result="hit",tier="memory"} 3"#,
+        r#"parlance_cache_set_seconds_count{kind="message",result="ok",tier="memory"} 1"#,
+        r#"parlance_cache_invalidate_seconds_count{kind="message",result="ok",tier="memory"} 1"#,
         r#"parlance_cache_info{backend="memory"} 1"#,
         r#"parlance_cache_audit_violations_total{kind="message"} 0"#,
     ] {
@@ -208,6 +210,34 @@ async fn beside_others_a_cache_in_memory_is_off() {
     );
     let (message, _) = talk(&t).await;
     assert_eq!(source(&t, make::get_message(&message)).await, "database");
+}
+
+/// Whoever has no cache ends what nobody serves under any more, and not what somebody is about to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beside_one_without_a_cache_others_have_theirs() {
+    let database = Postgres::shared().create_database().await;
+    let server = Redis::start();
+    let with = async |backend: &str| {
+        Service::over(&database.url, |builder| {
+            let builder = builder.redis_url(server.url());
+            builder.env("CACHE_BACKEND", backend)
+        })
+        .await
+    };
+    let off = with("off").await;
+    let redis = with("redis").await;
+    let (writer, t) = (Caller::at(&off), Caller::at(&redis));
+    for _ in 0..2 {
+        let (message, _) = talk(&writer).await;
+        until_from(&t, make::get_message(&message), "redis").await;
+        writer
+            .ok(make::report(&message, v1::MessageStatus::Read))
+            .await;
+        assert_eq!(t.message(&message).await.status(), v1::MessageStatus::Read);
+        // Another process, and so another epoch.
+        server.kill9();
+        server.restart().await;
+    }
 }
 
 /// The words that operators search for.
