@@ -4,32 +4,42 @@
 //! write that the row does not show. So a flight that has begun takes nobody on; those who come meanwhile wait together for
 //! the next one, which begins when it has ended.
 //!
-//! Who asks for many boards once for all that is missing, under a name that all such questions of an owner have, and the next
-//! flight brings what any of them wanted.
+//! Who asks for many boards once for all that is missing, on a route that all such questions of an owner share, and the next flight
+//! brings what any of them wants.
 
 use std::any::Any;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{oneshot, watch};
 
-use crate::key::Key;
+use crate::key::{Key, Kind};
+use crate::raw::Raw;
 
 /// What a flight brings home, for all who share it.
 pub(crate) type Cargo = Arc<dyn Any + Send + Sync>;
 type Home = watch::Receiver<Option<Cargo>>;
 
-/// The key and whose value is asked for: an answer for one owner is none for another.
-type Route = (Key, Arc<str>);
+/// What many miss, each with what was found of it and cannot be used.
+pub(crate) type Wanted = HashMap<Key, Option<Raw>>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum What {
+    One(Key),
+    Many(Kind),
+}
+
+/// What is asked for, and whose: an answer for one owner is none for another.
+type Route = (What, Arc<str>);
 
 struct Next {
     home: Home,
-    /// What all who board want, if that is not the one key of the route.
-    wanted: HashSet<Key>,
-    turn: oneshot::Sender<HashSet<Key>>,
+    /// By those who share a flight for many.
+    wanted: Wanted,
+    turn: oneshot::Sender<Wanted>,
 }
 
-/// Larger flights would make all wait who want a little.
+/// As many leases can be taken in the time that a read has for Redis.
 const MOST_WANTED: usize = 400;
 
 const SHARDS: usize = 16;
@@ -46,14 +56,14 @@ pub(crate) enum Boarding {
     /// Somebody is: this is the next flight, which begins with its turn.
     Next {
         /// With what all want who have boarded by then.
-        turn: oneshot::Receiver<HashSet<Key>>,
+        turn: oneshot::Receiver<Wanted>,
         flight: Flight,
         landing: watch::Sender<Option<Cargo>>,
         home: Home,
     },
     /// Others wait for the next flight already: go with them.
     With(Home),
-    /// The next flight is full.
+    /// The next flight has no room for so much more: fly alone.
     Full,
 }
 
@@ -70,27 +80,31 @@ impl Flights {
         })
     }
 
-    fn shard(&self, key: Key) -> MutexGuard<'_, HashMap<Route, Option<Next>>> {
-        let index = usize::try_from(key.id() % (SHARDS as u128)).unwrap_or(0);
+    fn shard(&self, what: What) -> MutexGuard<'_, HashMap<Route, Option<Next>>> {
+        let index = match what {
+            What::One(key) => usize::try_from(key.id() % (SHARDS as u128)).unwrap_or(0),
+            What::Many(_) => 0,
+        };
         self.shards[index]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn board(self: &Arc<Self>, key: Key, owner: &str) -> Boarding {
-        self.board_for((key, owner.into()), &[])
+        self.board_for((What::One(key), owner.into()), &Wanted::new())
     }
 
-    /// For several keys of one kind.
-    pub(crate) fn board_for_many(self: &Arc<Self>, keys: &[Key], owner: &Arc<str>) -> Boarding {
-        match keys.first() {
-            // No value has this key.
-            Some(key) => self.board_for((Key::new(key.kind(), 0), Arc::clone(owner)), keys),
-            None => Boarding::Full,
-        }
+    /// For several keys of that kind.
+    pub(crate) fn board_for_many(
+        self: &Arc<Self>,
+        kind: Kind,
+        owner: &Arc<str>,
+        wanted: &Wanted,
+    ) -> Boarding {
+        self.board_for((What::Many(kind), Arc::clone(owner)), wanted)
     }
 
-    fn board_for(self: &Arc<Self>, route: Route, wanted: &[Key]) -> Boarding {
+    fn board_for(self: &Arc<Self>, route: Route, wanted: &Wanted) -> Boarding {
         let flight = || Flight {
             flights: Arc::clone(self),
             route: route.clone(),
@@ -104,7 +118,10 @@ impl Flights {
             }
             Some(Some(next)) if next.wanted.len() + wanted.len() > MOST_WANTED => Boarding::Full,
             Some(Some(next)) => {
-                next.wanted.extend(wanted);
+                for (key, spoiled) in wanted {
+                    let noted = next.wanted.entry(*key).or_default();
+                    *noted = noted.take().or_else(|| spoiled.clone());
+                }
                 Boarding::With(next.home.clone())
             }
             Some(empty) => {
@@ -112,7 +129,7 @@ impl Flights {
                 let (turn_sender, turn) = oneshot::channel();
                 *empty = Some(Next {
                     home: home.clone(),
-                    wanted: wanted.iter().copied().collect(),
+                    wanted: wanted.clone(),
                     turn: turn_sender,
                 });
                 Boarding::Next {
@@ -129,7 +146,7 @@ impl Flights {
 impl Drop for Flight {
     fn drop(&mut self) {
         let mut shard = self.flights.shard(self.route.0);
-        // The next flight has the place from now on, and is full.
+        // The next flight has the place from now on, and takes nobody on any more.
         match shard.get_mut(&self.route).and_then(Option::take) {
             Some(next) => {
                 let _ = next.turn.send(next.wanted);
@@ -142,9 +159,7 @@ impl Drop for Flight {
 }
 
 /// Waits for what a flight brings home; `None` if it never arrived.
-pub(crate) async fn home(mut home: Home) -> Option<Cargo> {
-    home.wait_for(Option::is_some)
-        .await
-        .ok()
-        .and_then(|cargo| cargo.clone())
+pub(crate) async fn home<C: Send + Sync + 'static>(mut home: Home) -> Option<Arc<C>> {
+    let cargo = home.wait_for(Option::is_some).await.ok()?.clone()?;
+    cargo.downcast().ok()
 }

@@ -64,7 +64,7 @@ impl Cache {
     pub async fn read<C, F, L>(self: &Arc<Self>, asked: Asked<'_>, codec: C, load: F) -> Reply<C>
     where
         C: Codec,
-        F: FnOnce() -> L + Send + 'static,
+        F: FnOnce() -> L + Clone + Send + 'static,
         L: Future<Output = Result<Option<C::Value>, C::Error>> + Send + 'static,
     {
         let key = asked.key;
@@ -110,7 +110,7 @@ impl Cache {
     ) -> Reply<C>
     where
         C: Codec,
-        F: FnOnce() -> L + Send + 'static,
+        F: FnOnce() -> L + Clone + Send + 'static,
         L: Future<Output = Result<Option<C::Value>, C::Error>> + Send + 'static,
     {
         let key = asked.key;
@@ -271,16 +271,17 @@ impl Cache {
     /// Goes to the database, together with others who want the same if there are some.
     pub(crate) async fn fly<C, F, L>(
         self: &Arc<Self>,
-        errand: Errand,
+        mut errand: Errand,
         codec: C,
         load: F,
     ) -> Reply<C>
     where
         C: Codec,
-        F: FnOnce() -> L + Send + 'static,
+        F: FnOnce() -> L + Clone + Send + 'static,
         L: Future<Output = Result<Option<C::Value>, C::Error>> + Send + 'static,
     {
-        let home = match self.flights.board(errand.key, &errand.owner) {
+        let (home, alone) = match self.flights.board(errand.key, &errand.owner) {
+            Boarding::Full => return self.fetch(errand, codec, load).await,
             Boarding::Now(flight) => {
                 let row = self.fetch(errand, codec, load).await;
                 drop(flight);
@@ -293,24 +294,25 @@ impl Cache {
                 home,
             } => {
                 // In a task: others depend on it, and this caller may leave.
-                let cache = Arc::clone(self);
+                let (cache, alone) = (Arc::clone(self), load.clone());
                 tokio::spawn(async move {
+                    let boarded = Instant::now();
                     let _ = turn.await;
+                    // It was the database that took this time.
+                    errand.until += boarded.elapsed();
                     let cargo: Cargo = Arc::new(cache.fetch(errand, codec, load).await);
                     let _ = landing.send(Some(cargo));
                     drop(flight);
                 });
-                flights::home(home).await
+                (home, alone)
             }
-            Boarding::With(home) => match flights::home(home).await {
-                // It was lost: everybody for himself.
-                None => return load().await.map(from_database),
-                cargo => cargo,
-            },
-            Boarding::Full => return self.fetch(errand, codec, load).await,
+            Boarding::With(home) => (home, load),
         };
-        let cargo = home.and_then(|cargo| cargo.downcast_ref::<Reply<C>>().cloned());
-        cargo.unwrap_or(Ok(None))
+        match flights::home::<Reply<C>>(home).await {
+            Some(cargo) => (*cargo).clone(),
+            // It was lost: everybody for himself.
+            None => alone().await.map(from_database),
+        }
     }
 
     /// Takes the lease, asks the database, fills.

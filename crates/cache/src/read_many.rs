@@ -1,10 +1,10 @@
 //! Several values at once: one question to Redis, one to the database for all that is missing, leases and fills side by side.
 //!
-//! Those of an owner who miss something at the same time go to the database together, whatever each of them misses. The leases are
-//! taken before the rows are asked for and the fills come after, as for one value; what each key is promised holds for each key
-//! by itself.
+//! Those of an owner who miss something at the same time go to the database together, whatever each of them misses. The leases
+//! are taken before the rows are asked for and the fills come after, as for one value; what each key is promised holds for each
+//! key by itself.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use crate::cache::{ALONE, Answer, Asked, Cache, Codec, Copies, Found, Place, Source};
-use crate::flights::{self, Boarding, Cargo};
+use crate::flights::{self, Boarding, Cargo, Wanted};
 use crate::key::{Key, Kind};
 use crate::ledger::Epoch;
 use crate::near::{Leased, Near};
@@ -46,37 +46,12 @@ impl<'a> AskedMany<'a> {
 type Finds<V> = HashMap<Key, Found<V>>;
 type Reply<C> = Result<Finds<<C as Codec>::Value>, <C as Codec>::Error>;
 
-/// What was found of what somebody asked for, and what has to be asked of the database.
+/// What has to be asked of the database.
 struct Rest {
     owner: Arc<str>,
-    missing: Vec<Key>,
-    /// Of those, what may be filled; with what was found and cannot be used.
-    fillable: HashMap<Key, Option<Raw>>,
+    missing: Wanted,
     /// When the budget is spent.
     until: Instant,
-}
-
-impl Rest {
-    /// All of it may be filled.
-    fn of(owner: &str, missing: Vec<Key>, until: Instant) -> Self {
-        let fillable = missing.iter().map(|key| (*key, None)).collect();
-        Self {
-            owner: owner.into(),
-            missing,
-            fillable,
-            until,
-        }
-    }
-
-    /// What others miss, too.
-    fn take_along(&mut self, wanted: HashSet<Key>) {
-        let known: HashSet<Key> = self.missing.iter().copied().collect();
-        let others = wanted.into_iter().filter(|key| !known.contains(key));
-        for key in others {
-            self.missing.push(key);
-            self.fillable.insert(key, None);
-        }
-    }
 }
 
 impl Cache {
@@ -91,7 +66,7 @@ impl Cache {
     where
         C: Codec,
         D: Fn(Key) -> C + Send + Sync + 'static,
-        F: FnOnce(Vec<Key>) -> L + Send + 'static,
+        F: FnOnce(Vec<Key>) -> L + Clone + Send + 'static,
         L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>> + Send + 'static,
     {
         if asked.keys.is_empty() {
@@ -128,7 +103,7 @@ impl Cache {
     where
         C: Codec,
         D: Fn(Key) -> C + Send + Sync + 'static,
-        F: FnOnce(Vec<Key>) -> L + Send + 'static,
+        F: FnOnce(Vec<Key>) -> L + Clone + Send + 'static,
         L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>> + Send + 'static,
     {
         let mut finds = Finds::new();
@@ -139,9 +114,16 @@ impl Cache {
                 self.tell(*key, Tier::Memory, Outcome::Miss, Instant::now());
             }
         }
-        let missing = missing(asked.keys, &finds);
-        let rest = Rest::of(asked.owner, missing, Instant::now() + self.settings.budget);
-        finds.extend(self.fly_for_many(rest, codec, load).await?);
+        let missing: Wanted = missing(asked.keys, &finds).map(|key| (key, None)).collect();
+        if missing.is_empty() {
+            return Ok(finds);
+        }
+        let rest = Rest {
+            owner: asked.owner.into(),
+            missing,
+            until: Instant::now() + self.settings.budget,
+        };
+        finds.extend(Box::pin(self.fly_for_many(rest, codec, load)).await?);
         Ok(finds)
     }
 
@@ -156,7 +138,7 @@ impl Cache {
     where
         C: Codec,
         D: Fn(Key) -> C + Send + Sync + 'static,
-        F: FnOnce(Vec<Key>) -> L + Send + 'static,
+        F: FnOnce(Vec<Key>) -> L + Clone + Send + 'static,
         L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>> + Send + 'static,
     {
         let until = Instant::now() + self.settings.budget;
@@ -165,7 +147,7 @@ impl Cache {
             None => Finds::new(),
         };
         let began = Instant::now();
-        let wanted = missing(asked.keys, &finds);
+        let wanted: Vec<Key> = missing(asked.keys, &finds).collect();
         if wanted.is_empty() {
             return Ok(finds);
         }
@@ -174,7 +156,8 @@ impl Cache {
         let marks: HashMap<Key, u64> = wanted.iter().filter_map(mark).collect();
         let asking = remote.get_many(&wanted, epoch);
         let answered = self.patience.wait(remote, until, asking).await;
-        let mut fillable = HashMap::new();
+        let is_of_use = answered.is_ok();
+        let mut missing = Wanted::new();
         for (index, key) in wanted.into_iter().enumerate() {
             let answer = match &answered {
                 Ok(raws) => Ok(raws.get(index).cloned().flatten()),
@@ -189,24 +172,27 @@ impl Cache {
                     finds.insert(key, Found::new(Answer::Value(value), Source::Redis));
                 }
                 Look::Miss(spoiled) => {
-                    fillable.insert(key, spoiled);
+                    missing.insert(key, spoiled);
                 }
-                Look::Foreign | Look::Fault => {}
+                Look::Foreign | Look::Fault => {
+                    missing.insert(key, None);
+                }
             }
+        }
+        if missing.is_empty() {
+            return Ok(finds);
+        }
+        if !is_of_use {
+            let rows = load(missing.into_keys().collect()).await?;
+            finds.extend(from_database(rows));
+            return Ok(finds);
         }
         let rest = Rest {
             owner: asked.owner.into(),
-            missing: missing(asked.keys, &finds),
-            fillable,
+            missing,
             until,
         };
-        let others = if rest.fillable.is_empty() {
-            // Nothing to be shared: Redis is no help now.
-            from_database(load(rest.missing).await?)
-        } else {
-            self.fly_for_many(rest, codec, load).await?
-        };
-        finds.extend(others);
+        finds.extend(Box::pin(self.fly_for_many(rest, codec, load)).await?);
         Ok(finds)
     }
 
@@ -220,14 +206,17 @@ impl Cache {
     where
         C: Codec,
         D: Fn(Key) -> C + Send + Sync + 'static,
-        F: FnOnce(Vec<Key>) -> L + Send + 'static,
+        F: FnOnce(Vec<Key>) -> L + Clone + Send + 'static,
         L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>> + Send + 'static,
     {
-        if rest.missing.is_empty() {
+        let wanted: Vec<Key> = rest.missing.keys().copied().collect();
+        let Some(kind) = wanted.first().map(|key| key.kind()) else {
             return Ok(Finds::new());
-        }
-        let wanted = rest.missing.clone();
-        let home = match self.flights.board_for_many(&wanted, &rest.owner) {
+        };
+        let boarding = self
+            .flights
+            .board_for_many(kind, &rest.owner, &rest.missing);
+        let (home, alone) = match boarding {
             Boarding::Full => return self.fetch_many(rest, &codec, load).await,
             Boarding::Now(flight) => {
                 let rows = self.fetch_many(rest, &codec, load).await;
@@ -241,28 +230,27 @@ impl Cache {
                 home,
             } => {
                 // In a task: others depend on it, and this caller may leave.
-                let cache = Arc::clone(self);
+                let (cache, alone) = (Arc::clone(self), load.clone());
                 tokio::spawn(async move {
-                    rest.take_along(turn.await.unwrap_or_default());
+                    let boarded = Instant::now();
+                    if let Ok(wanted) = turn.await {
+                        rest.missing = wanted;
+                    }
+                    // It was the database that took this time.
+                    rest.until += boarded.elapsed();
                     let cargo: Cargo = Arc::new(cache.fetch_many(rest, &codec, load).await);
                     let _ = landing.send(Some(cargo));
                     drop(flight);
                 });
-                flights::home(home).await
+                (home, alone)
             }
-            Boarding::With(home) => match flights::home(home).await {
-                // It was lost: everybody for himself.
-                None => return load(wanted).await.map(from_database),
-                cargo => cargo,
-            },
+            Boarding::With(home) => (home, load),
         };
-        let cargo = home
-            .as_ref()
-            .and_then(|cargo| cargo.downcast_ref::<Reply<C>>());
-        let Some(cargo) = cargo else {
-            return Ok(Finds::new());
+        let Some(cargo) = flights::home::<Reply<C>>(home).await else {
+            // It was lost: everybody for himself.
+            return alone(wanted).await.map(from_database);
         };
-        let brought = cargo.as_ref().map_err(Clone::clone)?;
+        let brought = cargo.as_ref().as_ref().map_err(Clone::clone)?;
         let mine = wanted.into_iter();
         Ok(mine
             .filter_map(|key| Some((key, brought.get(&key)?.clone())))
@@ -278,7 +266,10 @@ impl Cache {
         L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>>,
     {
         match &self.place {
-            Place::Off => Ok(from_database(load(rest.missing).await?)),
+            Place::Off => {
+                let rows = load(rest.missing.into_keys().collect()).await?;
+                Ok(from_database(rows))
+            }
             Place::Memory(near) => self.fetch_many_near(near, &rest, codec, load).await,
             Place::Shared { remote, .. } => self.fetch_many_shared(remote, rest, codec, load).await,
         }
@@ -299,7 +290,7 @@ impl Cache {
     {
         let (mut finds, mut leases) = (Finds::new(), Vec::new());
         // Again, since time has passed.
-        let keys = rest.missing.iter().filter(|_| self.memory_is_open());
+        let keys = rest.missing.keys().filter(|_| self.memory_is_open());
         for key in keys {
             let token = self.settings.token();
             match near.acquire(*key, ALONE, token) {
@@ -311,7 +302,7 @@ impl Cache {
                 Leased::Value(_) | Leased::Busy => {}
             }
         }
-        let missing = missing(&rest.missing, &finds);
+        let missing: Vec<Key> = missing(rest.missing.keys(), &finds).collect();
         if missing.is_empty() {
             return Ok(finds);
         }
@@ -327,7 +318,7 @@ impl Cache {
     async fn fetch_many_shared<C, D, F, L>(
         self: &Arc<Self>,
         remote: &Arc<dyn Remote>,
-        mut rest: Rest,
+        rest: Rest,
         codec: &D,
         load: F,
     ) -> Reply<C>
@@ -338,8 +329,9 @@ impl Cache {
         L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>>,
     {
         let mut finds = Finds::new();
-        let leases = self.leases(remote, &mut rest, codec, &mut finds).await;
-        let missing = missing(&rest.missing, &finds);
+        let keys: Vec<Key> = rest.missing.keys().copied().collect();
+        let leases = self.leases(remote, rest, codec, &mut finds).await;
+        let missing: Vec<Key> = missing(&keys, &finds).collect();
         if missing.is_empty() {
             return Ok(finds);
         }
@@ -394,7 +386,7 @@ impl Cache {
     async fn leases<C, D>(
         &self,
         remote: &Arc<dyn Remote>,
-        rest: &mut Rest,
+        rest: Rest,
         codec: &D,
         finds: &mut Finds<C::Value>,
     ) -> Vec<(Key, (Arc<Epoch>, Token))>
@@ -406,7 +398,11 @@ impl Cache {
         let Some(epoch) = self.gate.epoch() else {
             return Vec::new();
         };
-        let (owner, until) = (Arc::clone(&rest.owner), rest.until);
+        let Rest {
+            owner,
+            missing,
+            until,
+        } = rest;
         let ask = |(key, spoiled)| {
             let errand = Errand {
                 key,
@@ -418,7 +414,7 @@ impl Cache {
             async move { (key, self.lease(remote, &errand, codec, epoch).await) }
         };
         let mut leases = Vec::new();
-        for (key, lease) in join_all(rest.fillable.drain().map(ask)).await {
+        for (key, lease) in join_all(missing.into_iter().map(ask)).await {
             match lease {
                 Lease::Value(value) => {
                     finds.insert(key, Found::new(Answer::Value(value), Source::Redis));
@@ -514,9 +510,12 @@ fn aged<V>(old: Vec<(Key, Answer<V>)>, source: Source, age: Duration) -> Finds<V
     old.into_iter().map(found).collect()
 }
 
-fn missing<V>(keys: &[Key], finds: &Finds<V>) -> Vec<Key> {
+fn missing<'a, V>(
+    keys: impl IntoIterator<Item = &'a Key>,
+    finds: &Finds<V>,
+) -> impl Iterator<Item = Key> {
     let is_missing = |key: &&Key| !finds.contains_key(*key);
-    keys.iter().filter(is_missing).copied().collect()
+    keys.into_iter().filter(is_missing).copied()
 }
 
 fn from_database<V>(rows: HashMap<Key, V>) -> Finds<V> {

@@ -39,7 +39,7 @@ impl Cache {
     ) -> Reply<C>
     where
         C: Codec,
-        F: FnOnce() -> L + Send + 'static,
+        F: FnOnce() -> L + Clone + Send + 'static,
         L: Future<Output = Result<Option<C::Value>, C::Error>> + Send + 'static,
     {
         let key = asked.key;

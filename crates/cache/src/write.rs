@@ -151,11 +151,12 @@ impl Cache {
                 Write::Appended(key, Some(_)) => (*key, Fence::Mark),
             })
             .collect();
+        let began = Instant::now();
         match remote.fence(&fences, &epoch, token).await {
             Ok(()) => Way::Shared(epoch),
             Err(fault) => {
                 tracing::debug!(%fault, "a write could not be fenced");
-                self.tell_invalidation(writes, Tier::Redis, Outcome::Error, Duration::ZERO);
+                self.tell_invalidation(writes, Tier::Redis, Outcome::Error, began.elapsed());
                 Way::Cut
             }
         }

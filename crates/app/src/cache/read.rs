@@ -230,7 +230,7 @@ impl App {
     where
         C: Codec,
         Error: From<C::Error>,
-        F: FnOnce() -> L + Send + 'static,
+        F: FnOnce() -> L + Clone + Send + 'static,
         L: Future<Output = std::result::Result<Option<C::Value>, C::Error>> + Send + 'static,
     {
         let owner = owner.as_str();

@@ -17,6 +17,7 @@ use crate::read_many::AskedMany;
 use crate::settings::{Backend, Settings};
 
 const CROWD: usize = 200;
+const OWNER: &str = "owner";
 
 /// Of one instance, its gate open.
 pub(super) async fn serving(backend: Backend) -> Arc<Cache> {
@@ -53,7 +54,7 @@ async fn asked(backend: Backend, key: Key) -> usize {
             sleep(Duration::from_micros(number as u64 * 20)).await;
             let asked = Asked {
                 key,
-                owner: "owner",
+                owner: OWNER,
                 max_staleness: None,
             };
             let load = move || async move {
@@ -68,23 +69,25 @@ async fn asked(backend: Backend, key: Key) -> usize {
     loads.load(Ordering::Relaxed)
 }
 
+/// Longer than a read has for Redis.
+const SLOW: Duration = Duration::from_millis(100);
+
 /// The same of those who ask for many: each for one that all want, and one that nobody else does.
-async fn asked_for_many(backend: Backend) -> usize {
-    let cache = serving(backend).await;
+async fn asked_for_many(cache: &Arc<Cache>, owner: &'static str, crowd: usize) -> usize {
     let loads = Arc::new(AtomicUsize::new(0));
-    let readers = (0..CROWD).map(|number| {
-        let (cache, loads) = (Arc::clone(&cache), Arc::clone(&loads));
+    let readers = (0..crowd).map(|number| {
+        let (cache, loads) = (Arc::clone(cache), Arc::clone(&loads));
         async move {
             sleep(Duration::from_micros(number as u64 * 20)).await;
             let own = Key::new(Kind::Message, 1_000 + number as u128);
             let asked = AskedMany {
                 keys: &[SINGLE, own],
-                owner: "owner",
+                owner,
                 max_staleness: None,
             };
             let load = move |missing: Vec<Key>| async move {
                 loads.fetch_add(1, Ordering::Relaxed);
-                sleep(Duration::from_millis(50)).await;
+                sleep(SLOW).await;
                 Ok::<_, String>(missing.into_iter().map(|key| (key, 1)).collect())
             };
             let found = cache.read_many(asked, |_| Single, load).await.unwrap();
@@ -93,15 +96,81 @@ async fn asked_for_many(backend: Backend) -> usize {
         }
     });
     join_all(readers).await;
+    // What is put into Redis is put there behind the answers.
+    sleep(SLOW).await;
     loads.load(Ordering::Relaxed)
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_database_is_asked_once_for_all_that_is_missing() {
+async fn the_database_is_asked_once_for_all_that_is_missing_and_never_for_nothing() {
     for backend in [Backend::Memory, Backend::Redis, Backend::Hybrid] {
-        let loads = asked_for_many(backend).await;
+        let cache = serving(backend).await;
+        let loads = asked_for_many(&cache, OWNER, CROWD).await;
         assert!(loads <= 2, "{backend:?}: {loads}");
+        let loads = asked_for_many(&cache, OWNER, CROWD).await;
+        assert_eq!(loads, 0, "{backend:?}");
     }
+}
+
+/// More than one flight holds: some go alone, and nobody goes without.
+#[tokio::test(start_paused = true)]
+async fn a_larger_crowd_is_answered_as_well() {
+    for backend in [Backend::Memory, Backend::Redis] {
+        let cache = serving(backend).await;
+        let loads = asked_for_many(&cache, OWNER, 3 * CROWD).await;
+        assert!((3..=3 * CROWD).contains(&loads), "{backend:?}: {loads}");
+        assert_eq!(asked_for_many(&cache, OWNER, 3 * CROWD).await, 0);
+    }
+}
+
+/// Whose question has failed in the middle asks again, and so do those who waited for its answer.
+#[tokio::test(start_paused = true)]
+async fn a_flight_that_is_lost_is_no_answer() {
+    let cache = serving(Backend::Memory).await;
+    let loads = Arc::new(AtomicUsize::new(0));
+    let ask = || {
+        let (cache, loads) = (Arc::clone(&cache), Arc::clone(&loads));
+        async move {
+            let load = move || async move {
+                let number = loads.fetch_add(1, Ordering::Relaxed);
+                sleep(SLOW).await;
+                // The second is asked for those who came while the first was under way.
+                assert_ne!(number, 1, "lost on purpose");
+                Ok::<_, String>(Some(1))
+            };
+            let asked = Asked {
+                key: STATS,
+                owner: OWNER,
+                max_staleness: None,
+            };
+            cache.read(asked, Single, load).await.unwrap().is_some()
+        }
+    };
+    assert_eq!(join_all((0..5).map(|_| ask())).await, [true; 5]);
+
+    let loads = Arc::new(AtomicUsize::new(0));
+    let ask = || {
+        let (cache, loads) = (Arc::clone(&cache), Arc::clone(&loads));
+        async move {
+            let load = move |missing: Vec<Key>| async move {
+                let number = loads.fetch_add(1, Ordering::Relaxed);
+                sleep(SLOW).await;
+                assert_ne!(number, 1, "lost on purpose");
+                Ok::<_, String>(missing.into_iter().map(|key| (key, 1)).collect())
+            };
+            let asked = AskedMany {
+                keys: &[SINGLE],
+                owner: OWNER,
+                max_staleness: None,
+            };
+            cache
+                .read_many(asked, |_| Single, load)
+                .await
+                .unwrap()
+                .len()
+        }
+    };
+    assert_eq!(join_all((0..5).map(|_| ask())).await, [1; 5]);
 }
 
 /// The first asks for himself. What he finds may be older than the others' questions, so they are asked for together once more.
