@@ -388,15 +388,18 @@ async fn clean_up_pg(
     busy: bool,
     transaction: Transaction,
 ) -> diesel::QueryResult<()> {
+    if transaction == Transaction::Turning {
+        // The driver does not know whether there is one, and refuses to go on.
+        return Err(diesel::result::Error::BrokenTransactionManager);
+    }
     if busy {
         // The answer says only that the request was sent on; the next statement waits for its effect.
         let _ = conn.cancel_token().cancel_query(tls).await;
     }
-    match transaction {
-        Transaction::Closed => conn.batch_execute("SELECT 1").await,
-        Transaction::Open => pg::rollback(conn).await,
-        // The driver does not know whether there is one, and refuses to go on.
-        Transaction::Turning => Err(diesel::result::Error::BrokenTransactionManager),
+    if transaction == Transaction::Open {
+        pg::rollback(conn).await
+    } else {
+        conn.batch_execute("SELECT 1").await
     }
 }
 

@@ -157,16 +157,18 @@ on_both! {
     }
 
     /// A driver that is asked to go on with what it knows nothing of panics where nobody sees it.
-    async fn leaving_a_rollback_panics_nowhere(db: Db) {
+    async fn leaving_between_transactions_panics_nowhere(db: Db) {
         let owner = owner("acme");
         let one = single(&db).await;
         let panics = panics_of_the_driver();
         for _ in 0..3 {
             let tx = one.begin(&owner, at(0)).await.unwrap();
             begin_and_leave(tx.rollback());
+            works(&one, &owner).await;
+            begin_and_leave(one.begin(&owner, at(0)));
+            works(&one, &owner).await;
         }
-        works(&one, &owner).await;
-        assert_eq!(panics.load(Ordering::Relaxed), 0);
+        assert_eq!(panics.load(Ordering::Relaxed), 0, "in this test, or in one beside it");
     }
 
     /// A statement of SQLite cannot be called off: the driver waits for it where it is dropped. Would it not, the connection
