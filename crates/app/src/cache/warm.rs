@@ -18,7 +18,7 @@ use crate::App;
 use crate::conversations::ListConversations;
 use crate::error::{Error, Reason, Result};
 
-/// So many conversations are read side by side: others want the database, too.
+/// So many are read side by side, of whatever is warmed: others want the database, too.
 const AT_ONCE: usize = 4;
 /// Of a user.
 const MOST_OF_A_USER: usize = 100;
@@ -69,8 +69,8 @@ impl CacheDesk {
         self.app.warm(wanted.collect()).await
     }
 
-    /// After the start: so many conversations that were active lately, and so many searches that are asked often, of whichever
-    /// owner.
+    /// After the start: so many conversations that were active lately, the lists and statistics of whom they belong to, and so
+    /// many searches that are asked often, of whichever owner.
     pub async fn warm_on_start(self: Arc<Self>, conversations: usize, searches: usize) {
         if self.check_on().is_err() {
             return;
@@ -145,7 +145,7 @@ impl App {
         Ok(answered.into_inner())
     }
 
-    /// What owners and users ask for first, of whom these conversations are.
+    /// What owners and users ask for first, of whom these conversations are. One that takes too long keeps no other from its turn.
     async fn warm_scopes_of(&self, active: &[Active]) -> Result<()> {
         let scopes = active.iter().flat_map(|one| {
             let user = Some(&*one.user).filter(|user| !user.is_empty());
@@ -154,7 +154,12 @@ impl App {
         let scopes: BTreeSet<(&Owner, Option<&str>)> = scopes.collect();
         stream::iter(scopes.into_iter().map(Ok::<_, Error>))
             .try_for_each_concurrent(AT_ONCE, async |(owner, user)| {
-                self.warm_scope(owner, user).await
+                match self.warm_scope(owner, user).await {
+                    Err(error) if error.reason == Reason::DatabaseUnavailable => return Err(error),
+                    Err(error) => tracing::debug!(%error, "a list or statistics were not answered"),
+                    Ok(()) => {}
+                }
+                Ok(())
             })
             .await
     }
