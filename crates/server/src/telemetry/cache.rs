@@ -36,7 +36,7 @@ pub(crate) fn watch(
     desk: &Arc<CacheDesk>,
 ) {
     count_operations(metrics, cache);
-    time_lookups(metrics, cache);
+    time_operations(metrics, cache);
     let polled: Arc<Mutex<Polled>> = Arc::default();
     show_held(metrics, &polled);
     show_gate(metrics, cache);
@@ -96,23 +96,30 @@ fn count_operations(metrics: &Metrics, cache: &Arc<Cache>) {
 
 const SERIES: usize = Kind::ALL.len() * Tier::ALL.len() * Outcome::ALL.len();
 
-/// A series is looked up by its labels once, when it first counts: a hit in this process takes less than that does.
-struct Lookups {
+/// How long operations of one kind took. A series is looked up by its labels once, when it first counts: a hit in this process
+/// takes less than that does.
+struct Times {
     seconds: Histogram<f64>,
     series: [OnceLock<BoundHistogram<f64>>; SERIES],
 }
 
-impl Lookups {
+impl Times {
+    fn new(metrics: &Metrics, name: &'static str, description: &'static str) -> Self {
+        let histogram = metrics.meter().f64_histogram(name);
+        let histogram = histogram.with_unit("s").with_description(description);
+        Self {
+            seconds: histogram.with_boundaries(BUCKETS.into()).build(),
+            series: [const { OnceLock::new() }; SERIES],
+        }
+    }
+
     fn record(&self, sample: Sample, took: Duration) {
         let Sample {
             kind,
             tier,
-            operation,
+            operation: _,
             outcome,
         } = sample;
-        if operation != Operation::Get {
-            return;
-        }
         let index = (kind as usize * Tier::ALL.len() + tier as usize) * Outcome::ALL.len();
         let Some(series) = self.series.get(index + outcome as usize) else {
             return;
@@ -129,18 +136,24 @@ impl Lookups {
     }
 }
 
-fn time_lookups(metrics: &Metrics, cache: &Arc<Cache>) {
-    let lookups = Lookups {
-        seconds: metrics
-            .meter()
-            .f64_histogram("parlance_cache_get")
-            .with_unit("s")
-            .with_description("how long a tier took to answer a read, or to have nothing")
-            .with_boundaries(BUCKETS.into())
-            .build(),
-        series: [const { OnceLock::new() }; SERIES],
-    };
-    cache.watch(move |sample, took| lookups.record(sample, took));
+fn time_operations(metrics: &Metrics, cache: &Arc<Cache>) {
+    let times = |name, description| Times::new(metrics, name, description);
+    let get = times(
+        "parlance_cache_get",
+        "how long a tier took to answer a read, or to have nothing",
+    );
+    let set = times("parlance_cache_set", "how long a tier took to take a value");
+    let invalidate = times(
+        "parlance_cache_invalidate",
+        "how long it took after a commit until the values that it ended were gone",
+    );
+    cache.watch(move |sample, took| match sample.operation {
+        Operation::Get => get.record(sample, took),
+        Operation::Set => set.record(sample, took),
+        // What another instance has written is heard of, and nobody waits for that.
+        Operation::Invalidate if took.is_zero() => {}
+        Operation::Invalidate => invalidate.record(sample, took),
+    });
 }
 
 /// What this process holds.
