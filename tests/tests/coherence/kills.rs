@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use parlance_proto::v1;
 use parlance_testkit::{eventually, torture, torture_time};
 use parlance_tests::Caller;
 
@@ -57,13 +58,22 @@ impl Graves {
     /// One instance after the other dies at this point, amid a load; how long it took from then until everybody said what the
     /// rows say, or `None` if that took longer than a fence stands.
     async fn kill_at(&mut self, point: &str) -> (Outcome, Option<Duration>) {
-        let victim = self.number % INSTANCES;
+        // Not the first, at which the load's conversations are made.
+        let victim = 1 + self.number % (INSTANCES - 1);
         self.number += 1;
         let (guard, nth) = (self.guard, 1 + self.dice.below(LATEST));
         let service = &mut self.cluster.services[victim];
         service.kill9();
         let dying = format!("{guard}@{point}:{nth}");
         service.start_again_with(|builder| builder.arg(dying)).await;
+        // Until the connection to the one before is found dead.
+        let asked = async || {
+            self.callers[victim]
+                .ask(v1::GetStatsRequest::default())
+                .await
+                .ok()
+        };
+        eventually(PATIENCE, asked).await;
         let load = Load::start(&self.callers, Readers::Ask, HOT).await;
         let service = &mut self.cluster.services[victim];
         eventually(PATIENCE, async || service.exited()).await;

@@ -126,6 +126,13 @@ impl Outcome {
         assert!(self.report.races > 0, "nothing was tested: {self}");
     }
 
+    /// Of the answers that may come from the cache, how many of a hundred did.
+    fn hit_rate(&self) -> usize {
+        let from = |tier: &str| self.by_tier.get(tier).copied().unwrap_or(0);
+        let hits = from("memory") + from("redis");
+        100 * hits / (hits + from("database")).max(1)
+    }
+
     /// What was older than what was acknowledged, or no answer at all.
     pub(crate) fn broken(&self) -> Vec<&Violation> {
         let violations = self.report.violations.iter();
@@ -145,13 +152,14 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}, seed {}, {:.1?}, {}: slowest write {:.0?}, answers from {:?}, errors {:?}, leaks {}, {}",
+            "{}, seed {}, {:.1?}, {}: slowest write {:.0?}, answers from {:?}, {} % hits, errors {:?}, leaks {}, {}",
             self.name,
             self.seed,
             self.took,
             versions(),
             self.slowest_write,
             self.by_tier,
+            self.hit_rate(),
             self.by_code,
             self.leaks,
             self.report
