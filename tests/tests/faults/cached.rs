@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use parlance_proto::v1;
 use parlance_testkit::{Builder, Postgres, PostgresConfig, Redis, eventually};
 use parlance_tests::{Caller, Rpc, SOON, Service, make};
 use tokio_postgres::NoTls;
@@ -31,7 +32,7 @@ async fn read<R: Rpc>(t: &Caller, what: R, staleness: Option<&str>) -> Result<Se
     Ok((source.expect("a source").to_owned(), is_old))
 }
 
-/// A message, its conversation, and what is newest in that.
+/// A message, its conversation, what is newest in that, and what lists, statistics and searches say of it.
 struct Talk {
     message: String,
     conversation: String,
@@ -47,11 +48,15 @@ impl Talk {
     }
 
     /// Reads all of it.
-    async fn read(&self, t: &Caller, staleness: Option<&str>) -> Result<[Seen; 3], Status> {
+    async fn read(&self, t: &Caller, staleness: Option<&str>) -> Result<[Seen; 6], Status> {
+        let all = v1::ListConversationsRequest::default();
         Ok([
             read(t, make::get_message(&self.message), staleness).await?,
             read(t, make::get_conversation(&self.conversation), staleness).await?,
             read(t, make::list(&self.conversation), staleness).await?,
+            read(t, all, staleness).await?,
+            read(t, v1::GetStatsRequest::default(), staleness).await?,
+            read(t, make::search("hello"), staleness).await?,
         ])
     }
 

@@ -255,6 +255,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_import_changes_its_conversation_and_all_of_its_list() {
+        let imported = Touch::ConversationImported(talk(1), user());
+        let expected = changed([conversation(talk(1)), newest(talk(1))]);
+        assert_eq!(things([imported]).await, expected);
+    }
+
+    #[tokio::test]
     async fn whatever_is_touched_ends_the_generations_of_whom_it_belongs_to() {
         let message = created(1, talk(1));
         for touch in [
