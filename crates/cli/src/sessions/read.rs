@@ -269,6 +269,10 @@ mod tests {
                 "messages[0].time: give a moment",
             ),
             (
+                r#"{"session_id":"s","messages":[{"role":"user","content":"x","body":"y"}]}"#,
+                "messages[0].body: duplicate field `content`",
+            ),
+            (
                 r#"{"session_id":"s","messages":[],"channel":"fax"}"#,
                 "channel: \"fax\" is not known",
             ),
