@@ -270,7 +270,7 @@ mod tests {
             ),
             (
                 r#"{"session_id":"s","messages":[{"role":"user","content":"x","body":"y"}]}"#,
-                "messages[0].body: duplicate field `content`",
+                "messages[0]: duplicate field `content`",
             ),
             (
                 r#"{"session_id":"s","messages":[],"channel":"fax"}"#,

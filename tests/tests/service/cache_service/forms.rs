@@ -226,7 +226,8 @@ async fn beside_one_without_a_cache_others_have_theirs() {
     };
     let off = with("off").await;
     let redis = with("redis").await;
-    let (writer, t) = (Caller::at(&off), Caller::at(&redis));
+    let writer = Caller::as_owner(&off, "acme");
+    let t = Caller::as_owner(&redis, "acme");
     for _ in 0..2 {
         let (message, _) = talk(&writer).await;
         until_from(&t, make::get_message(&message), "redis").await;
