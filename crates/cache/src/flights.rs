@@ -10,14 +10,16 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 
 use crate::key::{Key, Kind};
 use crate::raw::Raw;
 
 /// What a flight brings home, for all who share it.
-pub(crate) type Cargo = Arc<dyn Any + Send + Sync>;
+type Cargo = Arc<dyn Any + Send + Sync>;
 type Home = watch::Receiver<Option<Cargo>>;
 
 /// What many miss, each with what was found of it and cannot be used.
@@ -54,17 +56,38 @@ pub(crate) enum Boarding {
     /// Nobody is under way: fly at once, alone.
     Now(Flight),
     /// Somebody is: this is the next flight, which begins with its turn.
-    Next {
-        /// With what all want who have boarded by then.
-        turn: oneshot::Receiver<Wanted>,
-        flight: Flight,
-        landing: watch::Sender<Option<Cargo>>,
-        home: Home,
-    },
+    Next(NextFlight, Home),
     /// Others wait for the next flight already: go with them.
     With(Home),
     /// The next flight has no room for so much more: fly alone.
     Full,
+}
+
+/// A flight that waits for its turn.
+pub(crate) struct NextFlight {
+    /// With what all want who have boarded by then.
+    turn: oneshot::Receiver<Wanted>,
+    flight: Flight,
+    landing: watch::Sender<Option<Cargo>>,
+}
+
+impl NextFlight {
+    /// Fetches when its turn has come, knowing what is wanted and how long that took. In a task: others depend on it, and whoever
+    /// boarded first may leave.
+    pub(crate) fn fetch<F, L>(self, fetch: F)
+    where
+        F: FnOnce(Wanted, Duration) -> L + Send + 'static,
+        L: Future<Output: Send + Sync + 'static> + Send,
+    {
+        tokio::spawn(async move {
+            let boarded = Instant::now();
+            // Whoever flies tells at its end, whatever happens.
+            let Ok(wanted) = self.turn.await else { return };
+            let cargo: Cargo = Arc::new(fetch(wanted, boarded.elapsed()).await);
+            let _ = self.landing.send(Some(cargo));
+            drop(self.flight);
+        });
+    }
 }
 
 /// A flight that is under way, or will be. Ends when it is dropped, whatever happens.
@@ -132,12 +155,12 @@ impl Flights {
                     wanted: wanted.clone(),
                     turn: turn_sender,
                 });
-                Boarding::Next {
+                let next = NextFlight {
                     turn,
                     flight: flight(),
                     landing,
-                    home,
-                }
+                };
+                Boarding::Next(next, home)
             }
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::cache::{ALONE, Answer, Asked, Cache, Codec, Copies, Found, Place, Source, title};
-use crate::flights::{self, Boarding, Cargo};
+use crate::flights::{self, Boarding};
 use crate::key::{Key, Kind};
 use crate::ledger::Epoch;
 use crate::near::{Held, Leased, Near};
@@ -287,22 +287,12 @@ impl Cache {
                 drop(flight);
                 return row;
             }
-            Boarding::Next {
-                turn,
-                flight,
-                landing,
-                home,
-            } => {
-                // In a task: others depend on it, and this caller may leave.
+            Boarding::Next(next, home) => {
                 let (cache, alone) = (Arc::clone(self), load.clone());
-                tokio::spawn(async move {
-                    let boarded = Instant::now();
-                    let _ = turn.await;
+                next.fetch(move |_, waited| async move {
                     // It was the database that took this time.
-                    errand.until += boarded.elapsed();
-                    let cargo: Cargo = Arc::new(cache.fetch(errand, codec, load).await);
-                    let _ = landing.send(Some(cargo));
-                    drop(flight);
+                    errand.until += waited;
+                    cache.fetch(errand, codec, load).await
                 });
                 (home, alone)
             }

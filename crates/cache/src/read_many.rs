@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use crate::cache::{ALONE, Answer, Asked, Cache, Codec, Copies, Found, Place, Source};
-use crate::flights::{self, Boarding, Cargo, Wanted};
+use crate::flights::{self, Boarding, Wanted};
 use crate::key::{Key, Kind};
 use crate::ledger::Epoch;
 use crate::near::{Leased, Near};
@@ -223,24 +223,13 @@ impl Cache {
                 drop(flight);
                 return rows;
             }
-            Boarding::Next {
-                turn,
-                flight,
-                landing,
-                home,
-            } => {
-                // In a task: others depend on it, and this caller may leave.
+            Boarding::Next(next, home) => {
                 let (cache, alone) = (Arc::clone(self), load.clone());
-                tokio::spawn(async move {
-                    let boarded = Instant::now();
-                    if let Ok(wanted) = turn.await {
-                        rest.missing = wanted;
-                    }
+                next.fetch(move |wanted, waited| async move {
+                    rest.missing = wanted;
                     // It was the database that took this time.
-                    rest.until += boarded.elapsed();
-                    let cargo: Cargo = Arc::new(cache.fetch_many(rest, &codec, load).await);
-                    let _ = landing.send(Some(cargo));
-                    drop(flight);
+                    rest.until += waited;
+                    cache.fetch_many(rest, &codec, load).await
                 });
                 (home, alone)
             }
