@@ -1,4 +1,5 @@
--- The core: senders, conversations, messages, what waits for delivery, attachments, idempotency keys and the change feed.
+-- The whole schema: senders, conversations, messages, deliveries, attachments, idempotency keys, the change feed, the cache protocol,
+-- counters, search and imports.
 -- Twin of the Postgres migration of the same name. Enums are text with a CHECK; times are parameters, never defaults.
 
 CREATE TABLE senders (
@@ -50,9 +51,37 @@ CREATE UNIQUE INDEX conversations_pair ON conversations (owner, channel, partici
 CREATE UNIQUE INDEX conversations_external ON conversations (owner, external_id)
     WHERE external_id IS NOT NULL AND deleted_at IS NULL;
 CREATE INDEX conversations_recent ON conversations (owner, active_at, id) WHERE deleted_at IS NULL;
-CREATE INDEX conversations_recent_of_user ON conversations (owner, user_label, active_at, id) WHERE deleted_at IS NULL;
-CREATE INDEX conversations_participant ON conversations (owner, participant_to, active_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX conversations_deleted ON conversations (deleted_at) WHERE deleted_at IS NOT NULL;
+
+-- Conversation lists: one index for each filter, or a few that are merged, so that the price of a list depends neither on the
+-- owner's other conversations nor on other owners.
+-- All that a list is narrowed by is one key with its owner. Apart, Postgres knows how common each value is in the whole
+-- installation, and not with this owner: where nearly all conversations are closed, it takes those that are not for as easily
+-- found among all of the owner's, newest first, and walks through a million of them. No other index has an order for a key.
+-- There is no space in an owner, and no key but its last part may have one.
+CREATE INDEX conversations_of_user ON conversations ((owner || ' ' || user_label), active_at, id)
+    WHERE user_label <> '' AND deleted_at IS NULL;
+
+-- By status and channel: a list of one status is merged from those of its channels, and that of a channel from its statuses.
+CREATE INDEX conversations_of_kind ON conversations ((owner || ' ' || status || ' ' || channel), active_at, id)
+    WHERE deleted_at IS NULL;
+CREATE INDEX conversations_of_kind_and_user
+    ON conversations ((owner || ' ' || status || ' ' || channel || ' ' || user_label), active_at, id)
+    WHERE user_label <> '' AND deleted_at IS NULL;
+
+CREATE INDEX conversations_unread ON conversations ((owner || ' unread'), active_at, id)
+    WHERE unread_count > 0 AND deleted_at IS NULL;
+CREATE INDEX conversations_unread_of_user ON conversations ((owner || ' unread ' || user_label), active_at, id)
+    WHERE user_label <> '' AND unread_count > 0 AND deleted_at IS NULL;
+
+-- By an address, theirs or ours. Theirs has few conversations, whoever of us has them; ours may have all that a user has. Both
+-- an address and a user may have spaces, so these two are not one key.
+CREATE INDEX conversations_theirs ON conversations ((owner || ' ' || participant_to), active_at, id)
+    WHERE participant_to <> '' AND deleted_at IS NULL;
+CREATE INDEX conversations_ours ON conversations ((owner || ' ' || participant_from), active_at, id)
+    WHERE participant_from <> '' AND deleted_at IS NULL;
+CREATE INDEX conversations_ours_of_user ON conversations ((owner || ' ours ' || user_label), participant_from, active_at, id)
+    WHERE user_label <> '' AND participant_from <> '' AND deleted_at IS NULL;
 
 CREATE TABLE messages (
     id blob PRIMARY KEY,
@@ -230,3 +259,119 @@ CREATE TABLE cache_pending (
 CREATE INDEX cache_pending_of_token ON cache_pending (token);
 CREATE INDEX cache_pending_retired ON cache_pending (id) WHERE retired;
 CREATE INDEX cache_pending_waiting ON cache_pending (id) WHERE NOT retired;
+
+-- Counters of conversations and messages, exact at any moment (docs/adr/0010-counters.md).
+
+-- What each write added and took away, in its own transaction; folded into the totals soon after. Read whole, so it has no
+-- index, and nothing but its place to name a row by.
+CREATE TABLE stat_deltas (
+    owner text NOT NULL,
+    user_label text NOT NULL,
+    -- A conversation, or a message by its direction.
+    what text NOT NULL CHECK (what IN ('conversation', 'inbound', 'outbound')),
+    channel text NOT NULL,
+    status text NOT NULL,
+    items integer NOT NULL,
+    -- Conversations that have unread messages, and how many these are.
+    unread_items integer NOT NULL,
+    unread integer NOT NULL,
+    tokens integer NOT NULL
+);
+
+-- The sums of what was folded. An empty user_label is the whole owner.
+CREATE TABLE stat_totals (
+    owner text NOT NULL,
+    user_label text NOT NULL,
+    what text NOT NULL CHECK (what IN ('conversation', 'inbound', 'outbound')),
+    channel text NOT NULL,
+    status text NOT NULL,
+    items integer NOT NULL,
+    unread_items integer NOT NULL,
+    unread integer NOT NULL,
+    tokens integer NOT NULL,
+    PRIMARY KEY (owner, user_label, what, channel, status)
+);
+
+
+-- Retention takes the oldest first. What is still under way has no entry: it stays, however old it is, and is not looked at.
+CREATE INDEX messages_age ON messages (created_at, id)
+    WHERE status NOT IN ('scheduled', 'pending', 'sending', 'uncertain');
+CREATE INDEX conversations_empty ON conversations (active_at, id) WHERE message_count = 0 AND deleted_at IS NULL;
+
+-- Search (docs/search.md). Filled by the service alone, since its code defines what a word is (docs/adr/0011-words-are-ours.md).
+
+-- The number by which the index names a message. It begins with the milliseconds of its time, since matches come in its order.
+CREATE TABLE message_search (
+    number integer PRIMARY KEY,
+    message_id blob NOT NULL UNIQUE
+);
+
+-- Words, and one term for each of owner, user, conversation, channel and direction; without places. No text is kept here. The
+-- tokenizer has nothing left to do: terms are of letters and digits in lower case, and are told apart by blanks.
+CREATE VIRTUAL TABLE message_terms USING fts5 (
+    terms, content = '', contentless_delete = 1, detail = none, tokenize = "ascii tokenchars '='"
+);
+
+-- However a message goes.
+CREATE TRIGGER message_search_forget AFTER DELETE ON messages BEGIN
+    DELETE FROM message_terms WHERE rowid = (SELECT number FROM message_search WHERE message_id = OLD.id);
+    DELETE FROM message_search WHERE message_id = OLD.id;
+END;
+
+-- A search for a status that messages seldom come to rest in. OR, not IN: SQLite sees that it holds only so.
+CREATE INDEX messages_resting ON messages (owner, status, created_at, id)
+    WHERE status = 'scheduled' OR status = 'uncertain' OR status = 'undelivered' OR status = 'failed' OR status = 'expired'
+        OR status = 'canceled';
+
+-- Conversations whose title or user has changed, and whose messages are not yet all found by it: those below the sequence.
+CREATE TABLE search_pending (
+    conversation_id blob PRIMARY KEY,
+    owner text NOT NULL,
+    below integer NOT NULL
+);
+
+-- One row: what the terms were made by; nothing until they are.
+CREATE TABLE search_state (
+    "only" integer PRIMARY KEY CHECK ("only"),
+    made_by text NOT NULL
+);
+INSERT INTO search_state ("only", made_by) VALUES (true, '');
+
+-- Progress of imports (docs/importing.md).
+
+-- Beside the conversations: few have one, and only imports ask for it.
+CREATE TABLE imports (
+    conversation_id blob PRIMARY KEY REFERENCES conversations (id) ON DELETE CASCADE,
+    owner text NOT NULL,
+    -- So many of its first messages have been imported, whatever became of them since: what is deleted does not come back.
+    messages integer NOT NULL CHECK (messages >= 0)
+);
+
+-- Searches that are asked often, for warming the cache (docs/caching.md).
+
+-- Of the whole installation: a thousand rows at most, read whole, so nothing but the question has an index. It refers to
+-- nothing: who searches may name a conversation or a user that is not there.
+CREATE TABLE popular_searches (
+    -- A fingerprint of all of it, the owner too.
+    question blob PRIMARY KEY,
+    owner text NOT NULL,
+    query text NOT NULL,
+    page_size integer NOT NULL,
+    user_label text,
+    conversation_id blob,
+    channel text,
+    direction text,
+    status text,
+    created_after integer,
+    created_before integer,
+    -- How often it was asked, halved every day.
+    weight integer NOT NULL CHECK (weight >= 0),
+    asked_at integer NOT NULL
+);
+
+-- One row, which whoever changes the others holds meanwhile: the day, since 1970, for which the weights hold.
+CREATE TABLE popular_state (
+    "only" integer PRIMARY KEY CHECK ("only"),
+    day integer NOT NULL
+);
+INSERT INTO popular_state ("only", day) VALUES (1, 0);

@@ -363,24 +363,6 @@ on_both! {
     }
 }
 
-on_both! {
-    /// A database that was there before its counters.
-    async fn what_was_there_before_is_counted(db: Db) {
-        let owner = owner("acme");
-        work(db.open.clone(), owner.clone(), 77, 120).await;
-        let up = match db.kind {
-            Kind::Postgres => include_str!("../../../../migrations/postgres/2026-01-03-000001_stats/up.sql"),
-            Kind::Sqlite => include_str!("../../../../migrations/sqlite/2026-01-03-000001_stats/up.sql"),
-        };
-        let indexes = up.lines().filter_map(|line| line.strip_prefix("CREATE INDEX ")?.split(' ').next());
-        let drop: Vec<_> = indexes.map(|index| format!("DROP INDEX IF EXISTS {index};")).collect();
-        db.run(&format!("DROP TABLE stat_deltas; DROP TABLE stat_totals; {} {up}", drop.concat())).await;
-        assert_eq!(db.count("stat_deltas").await, 0);
-        assert!(!db.open.counters(&owner, None).await.unwrap().is_empty());
-        check(&db, &owner, &USERS[1..]).await;
-    }
-}
-
 /// Whoever waited for their turn behind a change of the user, or behind a deletion, counts for who has it then. Without the
 /// look at the conversation in the same statement a status would move under the old user, or under nobody.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
