@@ -232,8 +232,8 @@ impl Draft<'_> {
             direction,
             role,
             from_address,
+            cc_addresses: further_recipients(&new.cc_addresses, &to_address),
             to_address,
-            cc_addresses: new.cc_addresses.clone(),
             subject: new.subject.clone(),
             body: new.body.clone(),
             html_body: new.html_body.clone(),
@@ -255,6 +255,17 @@ impl Draft<'_> {
             edit_version: 1,
         }
     }
+}
+
+/// The recipients beside the first, each once. Addresses are in canonical form, so that equal ones are the same text.
+pub(crate) fn further_recipients(given: &[String], first: &str) -> Vec<String> {
+    let mut further: Vec<String> = Vec::with_capacity(given.len());
+    for address in given {
+        if address != first && !further.contains(address) {
+            further.push(address.clone());
+        }
+    }
+    further
 }
 
 /// How many SMS a text takes; 0 on the other channels.

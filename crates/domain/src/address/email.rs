@@ -1,6 +1,9 @@
-//! Mail addresses: the domain in lower case, the local part as it is, since only its own server knows whether case matters.
+//! Mail addresses: the domain in lower case and ASCII, the local part as it is, since only its own server knows whether case
+//! matters. An internationalised domain and its punycode are one domain (UTS 46), and punycode is what mail servers are asked for.
 
 use email_address::{EmailAddress, Error, Options};
+use idna::AsciiDenyList;
+use idna::uts46::{DnsLength, Hyphens, Uts46};
 
 use super::{AddressError, canonical};
 
@@ -19,8 +22,13 @@ impl Email {
             return Err(AddressError::ControlCharacter);
         }
         let (local, domain) = text.rsplit_once('@').ok_or(AddressError::NotEmail)?;
-        // Checked after the change of case, so that a canonical address is always one that passes.
-        let canonical = format!("{local}@{}", domain.to_lowercase());
+        // Checked after the change, so that a canonical address is always one that passes. What is no domain is checked as it is,
+        // which finds the better reason.
+        let ascii = ascii_domain(domain);
+        let canonical = match &ascii {
+            Some(ascii) => format!("{local}@{ascii}"),
+            None => format!("{local}@{}", domain.to_lowercase()),
+        };
         if canonical.len() > MAX_BYTES {
             return Err(AddressError::EmailLength);
         }
@@ -41,7 +49,7 @@ impl Email {
         if parsed.email() != canonical {
             return Err(AddressError::DisplayName);
         }
-        if !is_host_name(parsed.domain()) {
+        if ascii.is_none() || !is_host_name(parsed.domain()) {
             return Err(AddressError::Domain);
         }
         Ok(Self(canonical))
@@ -53,11 +61,22 @@ impl Email {
         self.0.rsplit_once('@').map_or("", |(local, _)| local)
     }
 
-    /// What stands after the `@`, in lower case.
+    /// What stands after the `@`, in lower case and ASCII.
     #[must_use]
     pub fn domain(&self) -> &str {
         self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
     }
+}
+
+/// The domain as mail servers know it. How long it may be is checked with the address.
+fn ascii_domain(domain: &str) -> Option<String> {
+    let ascii = Uts46::new().to_ascii(
+        domain.as_bytes(),
+        AsciiDenyList::STD3,
+        Hyphens::CheckFirstLast,
+        DnsLength::Ignore,
+    );
+    ascii.ok().map(std::borrow::Cow::into_owned)
 }
 
 /// The library lets a domain hold every sign that a local part may, and an IP address pass for a name.

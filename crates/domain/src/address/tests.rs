@@ -133,8 +133,15 @@ fn mail_addresses_and_their_canonical_form() {
         ("\"a@b\"@example.com", "\"a@b\"@example.com"),
         (
             "jos\u{e9}@B\u{dc}CHER.example",
-            "jos\u{e9}@b\u{fc}cher.example",
+            "jos\u{e9}@xn--bcher-kva.example",
         ),
+        (
+            "ana@bu\u{308}cher\u{3002}example",
+            "ana@xn--bcher-kva.example",
+        ),
+        ("ana@XN--BCHER-KVA.example", "ana@xn--bcher-kva.example"),
+        ("ana@fa\u{df}.example", "ana@xn--fa-hia.example"),
+        ("ana@\u{ff45}xample.com", "ana@example.com"),
         (
             "o'hara@xn--bcher-kva.example",
             "o'hara@xn--bcher-kva.example",

@@ -9,7 +9,7 @@ use parlance_storage::db::import::{Import, Likeness};
 use super::batch::Part;
 use super::{OldConversation, OldMessage};
 use crate::error::{Error, Reason, Result};
-use crate::messages::segments;
+use crate::messages::{further_recipients, segments};
 
 /// A conversation as an import leaves it.
 #[derive(Debug)]
@@ -198,8 +198,8 @@ fn message(
         direction: *direction,
         role: *role,
         from_address,
+        cc_addresses: further_recipients(cc_addresses, &to_address),
         to_address,
-        cc_addresses: cc_addresses.clone(),
         subject: subject.clone(),
         body: body.clone(),
         html_body: html_body.clone(),
