@@ -157,6 +157,10 @@ impl App {
             }
         }
         if !taken_any {
+            // A conversation that is not made leaves its addresses to another.
+            if let Some(pair) = open_pair(group.conversation()).filter(|_| group.is_new()) {
+                attempted.pairs.remove(&pair);
+            }
             return Ok(());
         }
         let conversation = group.conversation().clone();
@@ -281,12 +285,13 @@ async fn has_all(tx: &mut Tx, found: &Conversation, old: &[OldMessage]) -> Resul
     Ok(old.iter().all(|old| is_among(&mut likenesses, old)))
 }
 
-/// A provider has one message under one id.
+/// A provider has one message under one id. The ids count as taken once the whole part is accepted.
 async fn carried_twice(
     tx: &mut Tx,
     messages: &[OldMessage],
     carried: &mut HashSet<(String, String)>,
 ) -> Result<Option<Error>> {
+    let mut own = HashSet::new();
     for (provider, id) in messages
         .iter()
         .filter_map(|message| message.carried.as_ref())
@@ -294,7 +299,8 @@ async fn carried_twice(
         if id.is_empty() {
             continue;
         }
-        let is_new = carried.insert((provider.clone(), id.clone()));
+        let name = (provider.clone(), id.clone());
+        let is_new = !carried.contains(&name) && own.insert(name);
         if !is_new || tx.message_by_provider_id(provider, id).await?.is_some() {
             let taken = Error::new(
                 Reason::ProviderMessageIdTaken,
@@ -303,6 +309,7 @@ async fn carried_twice(
             return Ok(Some(taken.with("provider_message_id", id)));
         }
     }
+    carried.extend(own);
     Ok(None)
 }
 
