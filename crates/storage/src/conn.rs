@@ -1,5 +1,6 @@
 //! Connections: two kinds of pool behind one type, and the macros that run a query on either.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bb8::{Pool, PooledConnection, RunError};
@@ -77,6 +78,8 @@ enum Pools {
     Sqlite {
         readers: Pool<SqliteManager>,
         writer: Pool<SqliteManager>,
+        /// The file of the write-ahead log.
+        log: PathBuf,
     },
 }
 
@@ -186,7 +189,12 @@ impl Database {
                 let writer = sqlite_pool(&path, 1, SQLITE_WRITER, settings).await?;
                 let readers =
                     sqlite_pool(&path, settings.pool_size, SQLITE_READER, settings).await?;
-                Pools::Sqlite { readers, writer }
+                let log = PathBuf::from(format!("{path}-wal"));
+                Pools::Sqlite {
+                    readers,
+                    writer,
+                    log,
+                }
             }
         };
         Ok(Self {
@@ -222,12 +230,30 @@ impl Database {
     pub fn pool_status(&self) -> PoolStatus {
         let states = match &self.pools {
             Pools::Pg { pool, .. } => vec![pool.state()],
-            Pools::Sqlite { readers, writer } => vec![readers.state(), writer.state()],
+            Pools::Sqlite {
+                readers, writer, ..
+            } => vec![readers.state(), writer.state()],
         };
         PoolStatus {
             open: states.iter().map(|s| s.connections).sum(),
             idle: states.iter().map(|s| s.idle_connections).sum(),
         }
+    }
+
+    /// Empties the write-ahead log of SQLite if its file is larger; whether it was. SQLite itself moves the log into the database
+    /// after every thousand pages, but begins the file anew only in a moment without readers, so that it grows without end where
+    /// there always is one. This waits for the readers of that moment, while others begin to read the database itself.
+    pub async fn limit_log(&self, bytes: u64) -> StorageResult<bool> {
+        let Pools::Sqlite { writer, log, .. } = &self.pools else {
+            return Ok(false);
+        };
+        let is_larger = std::fs::metadata(log).is_ok_and(|log| log.len() > bytes);
+        if !is_larger {
+            return Ok(false);
+        }
+        let mut conn = checked_out(writer).await?;
+        sqlite::empty_log(&mut conn).await?;
+        Ok(true)
     }
 
     /// Whether every write takes its turn.
@@ -250,6 +276,15 @@ impl Database {
             transaction: Transaction::Closed,
             failed: false,
         })
+    }
+
+    /// A connection in a transaction whose statements all read one snapshot. It is to be rolled back.
+    pub(crate) async fn snapshot(&self) -> StorageResult<Lease> {
+        let mut lease = self.reader().await?;
+        lease.transaction = Transaction::Turning;
+        on_backend!(lease, begin_snapshot())?;
+        lease.transaction = Transaction::Open;
+        Ok(lease)
     }
 
     /// A connection in a new transaction.

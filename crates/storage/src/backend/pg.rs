@@ -130,6 +130,15 @@ pub(crate) async fn begin(c: &mut Conn) -> QueryResult<()> {
     <AnsiTransactionManager as TransactionManager<Conn>>::begin_transaction(c).await
 }
 
+/// All statements read what the first one saw.
+pub(crate) async fn begin_snapshot(c: &mut Conn) -> QueryResult<()> {
+    AnsiTransactionManager::begin_transaction_sql(
+        c,
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    )
+    .await
+}
+
 pub(crate) async fn commit(c: &mut Conn) -> QueryResult<()> {
     <AnsiTransactionManager as TransactionManager<Conn>>::commit_transaction(c).await
 }

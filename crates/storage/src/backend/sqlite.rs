@@ -136,12 +136,30 @@ pub(crate) async fn begin(c: &mut Conn) -> QueryResult<()> {
     .await
 }
 
+/// All statements read what the first one saw.
+pub(crate) async fn begin_snapshot(c: &mut Conn) -> QueryResult<()> {
+    <Manager as TransactionManager<Conn>>::begin_transaction(c).await
+}
+
 pub(crate) async fn commit(c: &mut Conn) -> QueryResult<()> {
     <Manager as TransactionManager<Conn>>::commit_transaction(c).await
 }
 
 pub(crate) async fn rollback(c: &mut Conn) -> QueryResult<()> {
     <Manager as TransactionManager<Conn>>::rollback_transaction(c).await
+}
+
+/// Moves the whole write-ahead log into the database and truncates its file. Gives up soon where a reader takes long, since the
+/// next write waits meanwhile; a later call does it then.
+pub(crate) async fn empty_log(c: &mut Conn) -> QueryResult<()> {
+    use diesel::connection::SimpleConnection as _;
+    c.spawn_blocking(|c| {
+        c.batch_execute("PRAGMA busy_timeout = 100")?;
+        let emptied = c.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)");
+        c.batch_execute("PRAGMA busy_timeout = 5000")?;
+        emptied
+    })
+    .await
 }
 
 /// Renews what an instance may serve, if the epoch allows it: the twin of the one statement of Postgres. Within a transaction.

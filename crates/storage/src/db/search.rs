@@ -12,10 +12,10 @@ use parlance_domain::{
 use uuid::Uuid;
 
 use crate::conn::{Database, Lease};
-use crate::db::stats::Counted;
-use crate::error::StorageResult;
+use crate::db::stats::{Counted, Counter};
+use crate::error::{StorageError, StorageResult};
 use crate::fields::Id;
-use crate::rows::search::{Around, Asked, FoundRow, IndexRow, SearchPendingRow};
+use crate::rows::search::{Around, Asked, Found, FoundRow, IndexRow, SearchPendingRow};
 use crate::touched::Touch;
 use crate::tx::Tx;
 
@@ -131,16 +131,24 @@ impl Database {
         filter: &SearchFilter,
         stretch: SearchStretch,
     ) -> StorageResult<Matches> {
-        let counted = self.count_for_search(owner, filter).await?;
-        if counted == Some(0) {
-            return Ok(Matches {
-                matches: Vec::new(),
-                ends: None,
-                is_last: true,
-            });
-        }
-        let asked = asked(owner, words, filter, stretch, counted);
-        let (rows, is_last) = read!(self, search(&asked))?;
+        let found = match filter.status {
+            None => {
+                let asked = asked(owner, words, filter, stretch, None);
+                read!(self, search(&asked))
+            }
+            Some(status) => match self
+                .search_in_state(owner, words, filter, stretch, status)
+                .await
+            {
+                // As by `read!`: the connection may have died while it was idle.
+                Err(StorageError::Unavailable(_)) => {
+                    self.search_in_state(owner, words, filter, stretch, status)
+                        .await
+                }
+                found => found,
+            },
+        };
+        let (rows, is_last) = found?;
         let ends = match (rows.first(), rows.last()) {
             (Some(first), Some(last)) => Some((first.place(), last.place())),
             (_, _) => None,
@@ -153,17 +161,26 @@ impl Database {
         })
     }
 
-    /// How many of the owner's messages are in the state that is asked for, by counters that are exact. Where there are none,
-    /// all that have the words would be looked through for them.
-    async fn count_for_search(
+    /// The matches in a state, and how many messages are in it, in one snapshot. The counters are exact: where there are none, all
+    /// that have the words would be looked through for them, and where there are few, a search ends when it has found as many.
+    async fn search_in_state(
         &self,
         owner: &Owner,
+        words: &Terms,
         filter: &SearchFilter,
-    ) -> StorageResult<Option<i64>> {
-        let Some(wanted) = filter.status else {
-            return Ok(None);
-        };
-        let counters = self.counters(owner, filter.user.as_deref()).await?;
+        stretch: SearchStretch,
+        wanted: MessageStatus,
+    ) -> StorageResult<Found> {
+        let mut lease = self.snapshot().await?;
+        let rows = on!(lease, |c, q| q::stats::sums(
+            c,
+            owner.as_str(),
+            filter.user.as_deref()
+        ))?;
+        let counters: Vec<Counter> = rows
+            .into_iter()
+            .map(Counter::try_from)
+            .collect::<StorageResult<_>>()?;
         let items = counters.iter().filter_map(|counter| match counter.counted {
             Counted::Messages {
                 channel,
@@ -177,7 +194,15 @@ impl Database {
             }
             Counted::Conversations { .. } => None,
         });
-        Ok(Some(items.sum()))
+        let counted: i64 = items.sum();
+        let found = if counted == 0 {
+            (Vec::new(), true)
+        } else {
+            let asked = asked(owner, words, filter, stretch, Some(counted));
+            on_backend!(lease, search(&asked))?
+        };
+        lease.rollback().await?;
+        Ok(found)
     }
 
     /// Some conversations of the whole installation whose messages are not yet all found by their title and user.

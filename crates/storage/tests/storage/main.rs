@@ -37,3 +37,4 @@ mod search_plans;
 mod sequence;
 mod uploads;
 mod whose;
+mod write_ahead_log;

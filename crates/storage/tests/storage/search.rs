@@ -434,3 +434,44 @@ on_both! {
         }
     }
 }
+
+/// The counters and the matches are of one moment: a message that changes its state in between is found as it was counted. The
+/// search is held between the two by a lock on what it reads last.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_by_status_reads_one_snapshot() {
+    let db = Db::postgres().await;
+    let owner = owner("acme");
+    let mut place = open(&db.open, &owner).await;
+    let sent = put(&db, &mut place, |message| {
+        message.body = "parcel".to_owned();
+        message.progress.status = MessageStatus::Failed;
+    })
+    .await;
+    let lock = db.client().await;
+    lock.batch_execute("BEGIN; LOCK TABLE message_search IN ACCESS EXCLUSIVE MODE")
+        .await
+        .unwrap();
+    let searching = {
+        let (open, owner) = (db.open.clone(), owner.clone());
+        let filter = SearchFilter {
+            status: Some(MessageStatus::Failed),
+            ..SearchFilter::default()
+        };
+        tokio::spawn(async move { open.search(&owner, &words("parcel"), &filter, ALL).await })
+    };
+    parlance_testkit::eventually(crate::support::SOON, async || {
+        let waiting = "pg_locks WHERE NOT granted AND relation = 'message_search'::regclass AND database = \
+            (SELECT oid FROM pg_database WHERE datname = current_database())";
+        (db.count(waiting).await > 0).then_some(())
+    })
+    .await;
+    db.run(&format!(
+        "UPDATE messages SET status = 'delivered' WHERE id = {}",
+        db.id(sent.id)
+    ))
+    .await;
+    lock.batch_execute("COMMIT").await.unwrap();
+    let found = searching.await.unwrap().unwrap();
+    let ids: Vec<_> = found.matches.iter().map(|one| one.id).collect();
+    assert_eq!(ids, [sent.id]);
+}
