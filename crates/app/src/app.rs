@@ -15,6 +15,7 @@ use crate::cache::{Audited, Encoders};
 use crate::delivery::Pace;
 use crate::env::Environment;
 use crate::events::hub::Hub;
+use crate::janitor::JanitorFailures;
 use crate::write::Changes;
 
 /// What an installation decides.
@@ -34,6 +35,8 @@ pub struct Settings {
     pub retention: Option<Duration>,
     /// How often the feed is looked at for what other instances wrote, while somebody watches.
     pub feed_poll: Duration,
+    /// The bytes of events that may wait in this process for watchers that are slow.
+    pub watch_bytes: u64,
     /// How long a `request_id` is remembered; at least 24 hours are promised.
     pub request_id_retention: Duration,
     /// How long an upload waits for its send.
@@ -55,6 +58,7 @@ impl Default for Settings {
             feed_retention: DAY,
             retention: None,
             feed_poll: Duration::from_millis(25),
+            watch_bytes: 64 * 1024 * 1024,
             request_id_retention: DAY * 2,
             upload_lifetime: DAY,
             note_searches: false,
@@ -74,6 +78,7 @@ pub struct App {
     pub(crate) popular: Popular,
     pub(crate) audited: Arc<Audited>,
     pub(crate) answer_audits: AnswerAudits,
+    pub(crate) janitor_failures: JanitorFailures,
     env: Environment,
 }
 
@@ -95,6 +100,7 @@ impl App {
             Arc::clone(&changes),
             env.clone(),
             settings.feed_poll,
+            settings.watch_bytes,
         );
         let (going_down, _) = watch::channel(false);
         // Where nothing is cached, nothing is warmed.
@@ -109,6 +115,7 @@ impl App {
             popular,
             audited: Arc::default(),
             answer_audits: AnswerAudits::default(),
+            janitor_failures: JanitorFailures::default(),
             env,
         })
     }

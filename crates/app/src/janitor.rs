@@ -1,100 +1,236 @@
-//! What grows old is removed, and what was cut off is finished: in the background, by every instance.
+//! Background upkeep: every instance removes what has grown old and finishes what was interrupted. Each part runs by itself, so
+//! that none waits for another or stops with it, and an item that fails is counted and skipped.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::App;
-use crate::error::Result;
+use futures_util::future::join_all;
 
-/// How often.
-const INTERVAL: Duration = Duration::from_mins(1);
-/// How often counters are folded: a read sums what is left.
-const FOLDING: Duration = Duration::from_secs(1);
+use crate::App;
+use crate::error::{Reason, Result};
+
 /// Rows that one statement removes.
 const BATCH: i64 = 1_000;
-/// A deletion that is this old has lost whoever began it.
+/// A deletion that is this old has lost its caller.
 const ABANDONED: Duration = Duration::from_mins(1);
 
-impl App {
-    /// Cleans up, drops what is past its time and writes down what is searched for once a minute, and folds counters once a
-    /// second, until the service goes down.
-    pub async fn run_janitor(self: Arc<Self>) {
-        let cleaning = self.each(INTERVAL, "cleaning up", |app| async move {
-            app.clean_up().await
-        });
-        let folding = self.each(FOLDING, "folding counters", |app| async move {
-            app.fold().await
-        });
-        // Apart, since the first time it may take hours.
-        let dropping = self.each(
-            INTERVAL,
-            "dropping what is past its time",
-            |app| async move { app.drop_aged().await.map(|_| ()) },
-        );
-        let noting = self.each(INTERVAL, "noting popular searches", |app| async move {
-            app.keep_popular().await
-        });
-        tokio::join!(cleaning, folding, dropping, noting);
+/// The size above which the write-ahead log of SQLite is emptied.
+const LOG_BYTES: u64 = 64 * 1024 * 1024;
+/// Providers deliver a message again for this long at most.
+const REDELIVERED: Duration = Duration::from_hours(30 * 24);
+
+/// A part of the upkeep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JanitorPart {
+    /// Removes old events.
+    Feed,
+    /// Removes old request ids.
+    RequestIds,
+    /// Forgets which received messages were deleted long ago.
+    DeletedMessages,
+    /// Removes the content of expired uploads and of deleted messages.
+    Uploads,
+    /// Finishes deletions of conversations that were interrupted.
+    Deletions,
+    /// Indexes the rest of long conversations that were edited.
+    SearchIndex,
+    /// Removes messages and conversations that are older than the installation keeps.
+    Retention,
+    /// Folds the changes of counters into their totals.
+    Counters,
+    /// Stores which searches are frequent.
+    PopularSearches,
+    /// Bounds the write-ahead log of SQLite.
+    Log,
+}
+
+impl JanitorPart {
+    /// All parts.
+    pub const ALL: [Self; 10] = [
+        Self::Feed,
+        Self::RequestIds,
+        Self::DeletedMessages,
+        Self::Uploads,
+        Self::Deletions,
+        Self::SearchIndex,
+        Self::Retention,
+        Self::Counters,
+        Self::PopularSearches,
+        Self::Log,
+    ];
+
+    /// The name in logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Feed => "feed",
+            Self::RequestIds => "request_ids",
+            Self::DeletedMessages => "deleted_messages",
+            Self::Uploads => "uploads",
+            Self::Deletions => "deletions",
+            Self::SearchIndex => "search_index",
+            Self::Retention => "retention",
+            Self::Counters => "counters",
+            Self::PopularSearches => "popular_searches",
+            Self::Log => "log",
+        }
     }
 
-    /// Does it again and again until the service goes down.
-    async fn each<F>(
-        self: &Arc<Self>,
-        interval: Duration,
-        what: &'static str,
-        work: impl Fn(Arc<Self>) -> F,
-    ) where
-        F: Future<Output = Result<()>>,
-    {
+    const fn interval(self) -> Duration {
+        match self {
+            // A read sums what is not folded yet.
+            Self::Counters | Self::Log => Duration::from_secs(1),
+            _ => Duration::from_mins(1),
+        }
+    }
+}
+
+/// How often each part, or an item of it, has failed.
+#[derive(Debug, Default)]
+pub(crate) struct JanitorFailures([AtomicU64; JanitorPart::ALL.len()]);
+
+impl JanitorFailures {
+    fn of(&self, part: JanitorPart) -> Option<&AtomicU64> {
+        let mut parts = JanitorPart::ALL.iter().zip(&self.0);
+        parts.find_map(|(one, failures)| (*one == part).then_some(failures))
+    }
+
+    fn add(&self, part: JanitorPart) {
+        if let Some(failures) = self.of(part) {
+            failures.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl App {
+    /// Runs all parts of the upkeep until the service goes down.
+    pub async fn run_janitor(self: Arc<Self>) {
+        join_all(JanitorPart::ALL.map(|part| self.repeat(part))).await;
+    }
+
+    async fn repeat(&self, part: JanitorPart) {
         let mut going_down = self.going_down.subscribe();
         let mut failed = false;
         loop {
-            let result = work(Arc::clone(self)).await;
+            let result = self.maintain(part).await;
             // Once, however long the database is away.
             if let Err(error) = &result
                 && !failed
             {
-                tracing::warn!(%error, cause = error.source.as_ref().map(tracing::field::display), "{what} failed; the next round tries again");
+                let cause = error.source.as_ref().map(tracing::field::display);
+                tracing::warn!(part = part.as_str(), %error, cause, "background upkeep failed; the next round tries again");
             }
             failed = result.is_err();
             tokio::select! {
-                () = tokio::time::sleep(interval) => {}
+                () = tokio::time::sleep(part.interval()) => {}
                 _ = going_down.wait_for(|down| *down) => return,
             }
         }
     }
 
-    /// Folds the counters' changes into their totals.
-    pub async fn fold(&self) -> Result<()> {
-        let limit = usize::try_from(BATCH).unwrap_or(usize::MAX);
-        while self.db.fold_counters(BATCH).await? == limit {}
+    /// Runs one part of the upkeep once.
+    pub async fn maintain(&self, part: JanitorPart) -> Result<()> {
+        let result = match part {
+            JanitorPart::Feed => self.prune_feed().await,
+            JanitorPart::RequestIds => self.prune_request_ids().await,
+            JanitorPart::DeletedMessages => self.prune_deleted_messages().await,
+            JanitorPart::Uploads => self.prune_uploads().await,
+            JanitorPart::Deletions => self.finish_deletions().await,
+            JanitorPart::SearchIndex => self.finish_index().await,
+            JanitorPart::Retention => self.drop_aged().await.map(|_| ()),
+            JanitorPart::Counters => self.fold().await,
+            JanitorPart::PopularSearches => self.keep_popular().await,
+            JanitorPart::Log => self.limit_log().await,
+        };
+        if result.is_err() {
+            self.janitor_failures.add(part);
+        }
+        result
+    }
+
+    /// How often a part of the upkeep, or an item of it, has failed since the start.
+    pub fn janitor_failures(&self, part: JanitorPart) -> u64 {
+        let failures = self.janitor_failures.of(part);
+        failures.map_or(0, |failures| failures.load(Ordering::Relaxed))
+    }
+
+    /// Counts and logs an item that failed, so that its part goes on with the next; `None` for such an item. Without a database
+    /// every item would fail, so that error ends the part.
+    pub(crate) fn skip_failed<T>(
+        &self,
+        part: JanitorPart,
+        item: impl std::fmt::Display,
+        result: Result<T>,
+    ) -> Result<Option<T>> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.reason == Reason::DatabaseUnavailable => Err(error),
+            Err(error) => {
+                self.janitor_failures.add(part);
+                let cause = error.source.as_ref().map(tracing::field::display);
+                tracing::warn!(part = part.as_str(), %item, %error, cause, "background upkeep skipped an item that failed");
+                Ok(None)
+            }
+        }
+    }
+
+    pub(crate) fn is_going_down(&self) -> bool {
+        *self.going_down.borrow()
+    }
+
+    /// Whether a statement removed as many rows as it may, so that there may be more.
+    fn goes_on(&self, removed: usize) -> bool {
+        i64::try_from(removed).is_ok_and(|removed| removed >= BATCH) && !self.is_going_down()
+    }
+
+    async fn prune_feed(&self) -> Result<()> {
+        let before = self.now().minus(self.settings.feed_retention);
+        while self.goes_on(self.db.prune_feed(before, BATCH).await?) {}
         Ok(())
     }
 
-    /// Cleans up once.
-    pub async fn clean_up(&self) -> Result<()> {
-        let now = self.now();
-        let limit = usize::try_from(BATCH).unwrap_or(usize::MAX);
-        while self
-            .db
-            .prune_feed(now.minus(self.settings.feed_retention), BATCH)
-            .await?
-            == limit
-        {}
-        self.db
-            .prune_keys(now.minus(self.settings.request_id_retention))
-            .await?;
-        self.db.prune_uploads(now).await?;
-        for hidden in self
-            .db
-            .unfinished_deletions(now.minus(ABANDONED), BATCH)
-            .await?
-        {
-            self.remove_hidden(&hidden).await?;
+    async fn prune_request_ids(&self) -> Result<()> {
+        let before = self.now().minus(self.settings.request_id_retention);
+        while self.goes_on(self.db.prune_keys(before, BATCH).await?) {}
+        Ok(())
+    }
+
+    async fn prune_deleted_messages(&self) -> Result<()> {
+        let before = self.now().minus(REDELIVERED);
+        while self.goes_on(self.db.prune_deleted_messages(before, BATCH).await?) {}
+        Ok(())
+    }
+
+    async fn prune_uploads(&self) -> Result<()> {
+        while self.db.prune_uploads(self.now()).await?.more && !self.is_going_down() {}
+        Ok(())
+    }
+
+    async fn finish_deletions(&self) -> Result<()> {
+        let since = self.now().minus(ABANDONED);
+        for hidden in self.db.unfinished_deletions(since, BATCH).await? {
+            let removed = self.remove_hidden(&hidden).await;
+            self.skip_failed(JanitorPart::Deletions, hidden.id, removed)?;
         }
+        Ok(())
+    }
+
+    async fn finish_index(&self) -> Result<()> {
         for (owner, id) in self.db.pending_for_search(BATCH).await? {
-            self.index_rest(&owner, id).await?;
+            let indexed = self.index_rest(&owner, id).await;
+            self.skip_failed(JanitorPart::SearchIndex, id, indexed)?;
         }
+        Ok(())
+    }
+
+    async fn limit_log(&self) -> Result<()> {
+        self.db.limit_log(LOG_BYTES).await?;
+        Ok(())
+    }
+
+    /// Folds the counters' changes into their totals.
+    pub async fn fold(&self) -> Result<()> {
+        while self.goes_on(self.db.fold_counters(BATCH).await?) {}
         Ok(())
     }
 }

@@ -29,4 +29,5 @@ pub use app::{App, Settings, etag};
 pub use env::{Clock, Environment, Random, SystemClock, SystemRandom};
 pub use error::{Error, Kind, Reason, Result};
 pub use idempotency::{Replayable, RequestId};
+pub use janitor::JanitorPart;
 pub use paging::{Page, PageRequest};

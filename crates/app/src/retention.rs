@@ -10,6 +10,7 @@ use parlance_storage::db::message::AgedMessage;
 
 use crate::App;
 use crate::error::Result;
+use crate::janitor::JanitorPart;
 use crate::messages::is_idle;
 
 /// Messages and conversations that are looked for at once.
@@ -40,9 +41,11 @@ impl App {
             let Some(newest) = found.last() else { break };
             last = Some(newest.clone());
             for (owner, conversation, ids) in self.rotated(batches(found)) {
-                let gone = self.delete_aged(&owner, conversation, &ids, before).await?;
-                messages += gone.0;
-                conversations += usize::from(gone.1);
+                let gone = self.delete_aged(&owner, conversation, &ids, before).await;
+                let gone = self.skip_failed(JanitorPart::Retention, conversation, gone)?;
+                let (gone, with_them) = gone.unwrap_or_default();
+                messages += gone;
+                conversations += usize::from(with_them);
             }
         }
         Ok((messages, conversations))
@@ -60,7 +63,9 @@ impl App {
             let Some(newest) = found.last() else { break };
             last = Some(newest.clone());
             for conversation in self.rotated(found) {
-                dropped += usize::from(self.drop_conversation(&conversation, before).await?);
+                let gone = self.drop_conversation(&conversation, before).await;
+                let gone = self.skip_failed(JanitorPart::Retention, conversation.id, gone)?;
+                dropped += usize::from(gone.unwrap_or_default());
             }
         }
         Ok(dropped)
@@ -81,10 +86,6 @@ impl App {
         self.commit(tx).await?;
         self.remove_hidden(&found).await?;
         Ok(true)
-    }
-
-    fn is_going_down(&self) -> bool {
-        *self.going_down.borrow()
     }
 
     /// The same things, from a random one on and round to it.

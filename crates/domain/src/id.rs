@@ -18,6 +18,13 @@ macro_rules! id {
                 Self(v7(now, random))
             }
 
+            /// When it was made, in whole milliseconds.
+            #[must_use]
+            pub fn time(self) -> Timestamp {
+                let millis = self.0.as_u128() >> 80;
+                Timestamp::from_micros(i64::try_from(millis).unwrap_or(i64::MAX).saturating_mul(1_000))
+            }
+
             /// The id that a row or a request holds.
             #[must_use]
             pub const fn from_uuid(uuid: Uuid) -> Self {

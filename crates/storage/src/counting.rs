@@ -164,21 +164,29 @@ impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Written<Q> {
     }
 }
 
-/// All messages of a conversation, taken from one user and given to another.
+/// Messages of a conversation in a stretch of its sequence, taken from one user and given to another.
 #[derive(Debug, Clone)]
 pub(crate) struct MessagesOf {
     owner: String,
     conversation: Id,
+    above: i64,
+    up_to: i64,
     from: String,
     to: Option<String>,
 }
 
 impl MessagesOf {
-    pub(crate) fn moving(owner: &str, conversation: Id, from: &str, to: Option<&str>) -> Self {
+    pub(crate) fn moving(
+        found: &Conversation,
+        (above, up_to): (i64, i64),
+        to: Option<&str>,
+    ) -> Self {
         Self {
-            owner: owner.to_owned(),
-            conversation,
-            from: from.to_owned(),
+            owner: found.owner.as_str().to_owned(),
+            conversation: Id(found.id.uuid()),
+            above,
+            up_to,
+            from: found.user.clone(),
             to: to.map(str::to_owned),
         }
     }
@@ -188,6 +196,7 @@ impl<DB> QueryFragment<DB> for MessagesOf
 where
     DB: Backend + HasSqlType<Uid>,
     String: ToSql<Text, DB>,
+    i64: ToSql<BigInt, DB>,
     Id: ToSql<Uid, DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
@@ -201,6 +210,10 @@ where
         out.push_bind_param::<Uid, _>(&self.conversation)?;
         out.push_sql(" AND owner = ");
         out.push_bind_param::<Text, _>(&self.owner)?;
+        out.push_sql(" AND sequence > ");
+        out.push_bind_param::<BigInt, _>(&self.above)?;
+        out.push_sql(" AND sequence <= ");
+        out.push_bind_param::<BigInt, _>(&self.up_to)?;
         out.push_sql(" GROUP BY owner, direction, channel, status) m CROSS JOIN (VALUES (");
         out.push_bind_param::<Text, _>(&self.from)?;
         out.push_sql(", -1)");

@@ -13,6 +13,9 @@ use crate::error::StorageResult;
 use crate::fields::Instant;
 use crate::rows::feed::FeedRow;
 
+/// Bytes of events that one page has, of which the last event may have more.
+pub const PAGE_BYTES: u64 = 1024 * 1024;
+
 /// A place in the feed: everything up to and including it has been seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Position {
@@ -31,6 +34,8 @@ pub struct FeedEvent {
     pub owner: Owner,
     /// What happened.
     pub event: Event,
+    /// The bytes of its copy of the row.
+    pub bytes: u64,
 }
 
 /// Some events after a position.
@@ -38,7 +43,9 @@ pub struct FeedEvent {
 pub struct FeedPage {
     /// The events, in order.
     pub events: Vec<FeedEvent>,
-    /// Whether there may be more right after them.
+    /// All events up to here have been looked at.
+    pub up_to: Position,
+    /// Whether there may be more right after that.
     pub more: bool,
     /// The time of the oldest event that is written and cannot be shown yet, because an older transaction still runs.
     pub held_since: Option<Timestamp>,
@@ -103,19 +110,62 @@ impl Snapshot {
 }
 
 impl Database {
-    /// Events of all owners after a position, up to `limit` rows.
+    /// Events of all owners after a position, up to `limit` rows and [`PAGE_BYTES`].
     pub async fn feed_page(&self, from: Position, limit: i64) -> StorageResult<FeedPage> {
-        let (rows, horizon) = read!(self, feed_page(from, limit))?;
-        let full = i64::try_from(rows.len()).unwrap_or(i64::MAX) >= limit;
-        let mut page = FeedPage::default();
-        for row in rows {
-            if horizon.is_some_and(|horizon| row.xid >= horizon) {
-                page.held_since = Some(row.time.into());
-                return Ok(page);
+        self.page(None, from, limit, PAGE_BYTES).await
+    }
+
+    /// Events of an owner after a position, up to so many bytes, of which the last event may have more. `limit` is the number of
+    /// events of all owners that are looked through for them; of the others no copy is read.
+    pub async fn feed_page_of(
+        &self,
+        owner: &Owner,
+        from: Position,
+        limit: i64,
+        bytes: u64,
+    ) -> StorageResult<FeedPage> {
+        self.page(Some(owner), from, limit, bytes).await
+    }
+
+    async fn page(
+        &self,
+        owner: Option<&Owner>,
+        from: Position,
+        limit: i64,
+        bytes: u64,
+    ) -> StorageResult<FeedPage> {
+        let (heads, horizon) = read!(self, feed_heads(from, limit))?;
+        let mut page = FeedPage {
+            more: i64::try_from(heads.len()).unwrap_or(i64::MAX) >= limit,
+            up_to: from,
+            ..FeedPage::default()
+        };
+        let mut taken = None;
+        for head in heads {
+            if horizon.is_some_and(|horizon| head.xid >= horizon) {
+                page.held_since = Some(head.time.into());
+                page.more = false;
+                break;
             }
-            page.events.push(event(row)?);
+            if owner.is_none_or(|owner| owner.as_str() == head.owner) {
+                if taken.is_some_and(|taken| taken >= bytes) {
+                    page.more = true;
+                    break;
+                }
+                let size = u64::try_from(head.bytes).unwrap_or_default();
+                taken = Some(taken.unwrap_or(0).saturating_add(size));
+            }
+            page.up_to = Position {
+                xid: head.xid.0,
+                id: head.id,
+            };
         }
-        page.more = full;
+        if taken.is_some() {
+            // All that stands before the horizon is final, so these are the events that were just counted.
+            let (stretch, owner) = ((from, page.up_to), owner.map(Owner::as_str));
+            let rows = read!(self, feed_between(stretch, owner))?;
+            page.events = rows.into_iter().map(event).collect::<StorageResult<_>>()?;
+        }
         Ok(page)
     }
 
@@ -145,7 +195,7 @@ impl Database {
             xid: pruned.pruned_xid.0,
             id: pruned.pruned_id,
         };
-        let (rows, horizon) = on_backend!(lease, feed_page(from, limit))?;
+        let (rows, horizon) = on_backend!(lease, feed_heads(from, limit))?;
         let before = Instant::from(before);
         let old = rows
             .iter()
@@ -175,6 +225,7 @@ fn event(row: FeedRow) -> StorageResult<FeedEvent> {
             id: row.id,
         },
         owner: crate::rows::owner("feed", &row.owner, row.id)?,
+        bytes: row.payload.as_ref().map_or(0, |doc| doc.0.len() as u64),
         event: row.try_into()?,
     })
 }

@@ -150,6 +150,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::Text;
+    use crate::fields::sql::Moment;
+
+    deleted_messages (owner, provider, provider_message_id) {
+        owner -> Text,
+        provider -> Text,
+        provider_message_id -> Text,
+        deleted_at -> Moment,
+    }
+}
+
+diesel::table! {
     use diesel::sql_types::{Binary, Integer};
     use crate::fields::sql::Uid;
 
@@ -175,7 +187,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::{BigInt, Nullable, Text};
+    use diesel::sql_types::{BigInt, Integer, Nullable, Text};
     use crate::fields::sql::{Document, Moment, TransactionId, Uid};
 
     feed (xid, id) {
@@ -187,6 +199,7 @@ diesel::table! {
         message_id -> Nullable<Uid>,
         user_label -> Text,
         payload -> Nullable<Document>,
+        bytes -> Integer,
         time -> Moment,
     }
 }

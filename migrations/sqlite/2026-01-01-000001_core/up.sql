@@ -190,6 +190,17 @@ CREATE TABLE attachment_chunks (
     PRIMARY KEY (attachment_id, position)
 );
 
+-- Received messages that were deleted: a provider that delivers one again must not bring it back. Kept for as long as providers
+-- retry.
+CREATE TABLE deleted_messages (
+    owner text NOT NULL,
+    provider text NOT NULL,
+    provider_message_id text NOT NULL,
+    deleted_at integer NOT NULL,
+    PRIMARY KEY (owner, provider, provider_message_id)
+);
+CREATE INDEX deleted_messages_age ON deleted_messages (deleted_at);
+
 -- Apart from the messages: a deleted message must not be sent again by a retry.
 CREATE TABLE idempotency_keys (
     owner text NOT NULL,
@@ -215,9 +226,13 @@ CREATE TABLE feed (
     user_label text NOT NULL,
     -- The row as it then was; null once it is deleted.
     payload text,
+    -- How large that was: readers cut their pages by it without reading it.
+    bytes integer NOT NULL,
     time integer NOT NULL
 );
-CREATE INDEX feed_of_conversation ON feed (conversation_id);
+-- What a deletion clears. An event is in one of the two or, once it is cleared, in neither: a write pays for one entry.
+CREATE INDEX feed_of_message ON feed (message_id) WHERE message_id IS NOT NULL AND payload IS NOT NULL;
+CREATE INDEX feed_of_conversation ON feed (conversation_id) WHERE message_id IS NULL AND payload IS NOT NULL;
 
 -- One row: which feed this is, and up to where it has been pruned.
 CREATE TABLE feed_state (

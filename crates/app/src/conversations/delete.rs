@@ -37,8 +37,16 @@ impl App {
             .map_err(|e| Error::new(Reason::Internal, "the deletion broke off").caused_by(e))?
     }
 
-    /// Removes what is left of a hidden conversation.
+    /// Removes what is left of a hidden conversation, a batch by each transaction.
     pub(crate) async fn remove_hidden(&self, hidden: &Conversation) -> Result<()> {
+        loop {
+            let mut tx = self.begin(&hidden.owner).await?;
+            let more = tx.scrub_hidden_conversation(hidden).await?;
+            self.commit(tx).await?;
+            if !more {
+                break;
+            }
+        }
         loop {
             let mut tx = self.begin(&hidden.owner).await?;
             let removed = tx.delete_some_messages(hidden, BATCH).await?;

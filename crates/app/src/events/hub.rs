@@ -8,15 +8,12 @@ use std::time::Duration;
 use parlance_domain::{ConversationId, EventType, Owner};
 use parlance_storage::Database;
 use parlance_storage::feed::{FeedEvent, Position};
-use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 
+use super::queue::{Budget, Queue};
 use crate::env::Environment;
 use crate::error::Result;
 use crate::write::Changes;
 
-/// Events that wait for one watcher before it counts as too slow.
-const BUFFER: usize = 1_024;
 /// Events that one read of the feed brings.
 const PAGE: i64 = 500;
 /// How long the tail waits after a failed read.
@@ -37,6 +34,7 @@ impl Interest {
             position: _,
             owner,
             event,
+            bytes: _,
         } = event;
         *owner == self.owner
             && self
@@ -54,6 +52,8 @@ pub struct FeedStatus {
     pub watchers: usize,
     /// How long the oldest event that is written has waited to be shown.
     pub lag: Duration,
+    /// Bytes of events that wait for watchers.
+    pub buffered_bytes: u64,
 }
 
 /// One per instance.
@@ -62,6 +62,7 @@ pub(crate) struct Hub {
     changes: Arc<Changes>,
     env: Environment,
     poll: Duration,
+    budget: Arc<Budget>,
     tail: Mutex<Option<Tail>>,
     next_id: AtomicU64,
     lag_micros: AtomicI64,
@@ -76,7 +77,7 @@ struct Tail {
 
 struct Subscriber {
     interest: Interest,
-    events: mpsc::Sender<Arc<FeedEvent>>,
+    queue: Arc<Queue>,
 }
 
 /// A watcher's end: gone when it is dropped.
@@ -84,7 +85,7 @@ pub(crate) struct Subscription {
     hub: Arc<Hub>,
     id: u64,
     /// What comes after [`Self::joined`].
-    pub(crate) events: mpsc::Receiver<Arc<FeedEvent>>,
+    pub(crate) queue: Arc<Queue>,
     /// Everything at or before this place is in the database for whoever wants it.
     pub(crate) joined: Position,
 }
@@ -95,12 +96,14 @@ impl Hub {
         changes: Arc<Changes>,
         env: Environment,
         poll: Duration,
+        budget: u64,
     ) -> Arc<Self> {
         Arc::new(Self {
             db,
             changes,
             env,
             poll,
+            budget: Budget::new(budget),
             tail: Mutex::new(None),
             next_id: AtomicU64::new(0),
             lag_micros: AtomicI64::new(0),
@@ -133,19 +136,19 @@ impl Hub {
             tokio::spawn(Arc::clone(self).run());
         }
         let tail = tail.as_mut()?;
-        let (sender, events) = mpsc::channel(BUFFER);
+        let queue = self.budget.queue();
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         tail.subscribers.insert(
             id,
             Subscriber {
                 interest,
-                events: sender,
+                queue: Arc::clone(&queue),
             },
         );
         Some(Subscription {
             hub: Arc::clone(self),
             id,
-            events,
+            queue,
             joined: tail.position,
         })
     }
@@ -163,6 +166,7 @@ impl Hub {
         FeedStatus {
             watchers,
             lag: Duration::from_micros(u64::try_from(micros).unwrap_or(0)),
+            buffered_bytes: self.budget.used(),
         }
     }
 
@@ -207,17 +211,14 @@ impl Hub {
         let Some(tail) = tail.as_mut() else { return };
         for event in events {
             tail.position = event.position;
-            let event = Arc::new(event);
+            let event = self.budget.count(event);
+            // A watcher that finds its queue closed, after what it still has, knows why.
             tail.subscribers.retain(|_, subscriber| {
-                if !subscriber.interest.covers(&event) {
-                    return true;
-                }
-                // Full: the watcher finds its channel closed after what it still has, and knows why.
-                !matches!(
-                    subscriber.events.try_send(Arc::clone(&event)),
-                    Err(TrySendError::Full(_) | TrySendError::Closed(_))
-                )
+                !subscriber.interest.covers(event.event())
+                    || subscriber.queue.push(Arc::clone(&event))
             });
+            drop(event);
+            self.budget.make_room();
         }
     }
 
@@ -237,6 +238,11 @@ impl Subscription {
     /// watcher has seen all up to here.
     pub(crate) fn position(&self) -> Option<Position> {
         self.hub.position()
+    }
+
+    /// The budget of this process.
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        &self.hub.budget
     }
 
     /// Joins the tail once more, further on.

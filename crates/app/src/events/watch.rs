@@ -1,24 +1,23 @@
 //! One watcher.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parlance_domain::{ConversationId, Event, EventType, Owner};
 use parlance_storage::Database;
 use parlance_storage::feed::{FeedEvent, Position, Snapshot};
-use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::watch;
 
 use super::cursor;
 use super::hub::{FeedStatus, Interest, Subscription};
+use super::queue::{Buffered, Next, Queue};
 use crate::App;
 use crate::error::{Error, Reason, Result};
 
 /// How often a quiet stream shows that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// Events that one read of the past brings.
-const PAGE: i64 = 500;
+/// Events of all owners that one read of the past looks through.
+const PAGE: i64 = 1_000;
 
 /// What `watch` takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,8 +49,10 @@ pub struct Watcher {
     epoch: i64,
     /// Everything that concerns the watcher up to here has been shown.
     shown: Position,
+    /// Everything that concerns the watcher up to here has been read from the past.
+    read: Position,
     /// Read from the past and not shown yet.
-    backlog: VecDeque<FeedEvent>,
+    backlog: Arc<Queue>,
     /// Whether the past has more, before the place where the tail was joined.
     behind: bool,
     /// What was there already when somebody began to watch "from now".
@@ -92,13 +93,15 @@ impl App {
             (start.position, start.seen)
         };
         let behind = from.is_some() && shown < subscription.joined;
+        let backlog = subscription.budget().queue();
         Ok(Watcher {
             db: self.db.clone(),
             subscription,
             interest,
             epoch: state.epoch,
             shown,
-            backlog: VecDeque::new(),
+            read: shown,
+            backlog,
             behind,
             old_news,
             going_down: self.going_down.subscribe(),
@@ -125,13 +128,22 @@ impl Watcher {
 
     async fn advance(&mut self) -> Result<Watched> {
         loop {
-            if let Some(event) = self.backlog.pop_front() {
-                return Ok(self.show(event));
+            match self.backlog.pop() {
+                Next::Event(event) => return Ok(self.show(Buffered::take(event))),
+                // It gave way to other watchers: its events are read once more.
+                Next::Closed => {
+                    self.backlog = self.subscription.budget().queue();
+                    self.read = self.shown;
+                    self.behind = true;
+                }
+                Next::Empty => self.shown = self.shown.max(self.read),
             }
             if !self.behind {
                 break;
             }
-            self.read_past().await?;
+            if let Some(event) = self.read_past().await? {
+                return Ok(self.show(event));
+            }
         }
         let heartbeat = tokio::time::sleep(HEARTBEAT);
         tokio::pin!(heartbeat);
@@ -140,9 +152,9 @@ impl Watcher {
             tokio::select! {
                 biased;
                 _ = going_down.wait_for(|down| *down) => return Err(self.shutting_down()),
-                event = self.subscription.events.recv() => match event {
+                event = self.subscription.queue.next() => match event {
                     None => return Err(self.too_slow()),
-                    Some(event) if self.is_news(&event) => return Ok(self.show(Arc::unwrap_or_clone(event))),
+                    Some(event) if self.is_news(event.event()) => return Ok(self.show(Buffered::take(event))),
                     Some(_) => {}
                 },
                 () = &mut heartbeat => {
@@ -155,32 +167,36 @@ impl Watcher {
         }
     }
 
-    /// Reads what lies before the place where the tail was joined. Whoever is so far behind that the tail's buffer
-    /// overflows meanwhile joins it anew at the end.
-    async fn read_past(&mut self) -> Result<()> {
-        let page = self.db.feed_page(self.shown, PAGE).await?;
-        if self.shown < self.db.feed_state().await?.pruned {
+    /// Reads what lies before the place where the tail was joined, and returns the first of it. A watcher that is so far behind
+    /// that its queue of the tail overflows meanwhile joins the tail anew at the end.
+    async fn read_past(&mut self) -> Result<Option<FeedEvent>> {
+        let budget = Arc::clone(self.subscription.budget());
+        let (owner, bytes) = (&self.interest.owner, budget.page_bytes());
+        let page = self.db.feed_page_of(owner, self.read, PAGE, bytes);
+        let page = page.await?;
+        if self.read < self.db.feed_state().await?.pruned {
             // Removed while it was being read.
             return Err(cursor::expired());
         }
         let joined = self.subscription.joined;
-        let Some(last) = page.events.last().map(|event| event.position) else {
-            self.behind = false;
-            return Ok(());
-        };
-        self.behind = page.more && last < joined;
+        self.behind = page.more && page.up_to < joined;
+        self.read = self.read.max(page.up_to.min(joined));
         let interest = &self.interest;
-        let past = page
+        let mut past = page
             .events
             .into_iter()
             .filter(|event| event.position <= joined && interest.covers(event));
-        self.backlog.extend(past);
-        self.shown = self.shown.max(last.min(joined));
-        if !self.behind && self.subscription.events.is_closed() {
-            self.subscription = self.subscription.rejoin(self.interest.clone()).await?;
-            self.behind = self.shown < self.subscription.joined;
+        // The first is not put where it may have to give way, so that every read gets on.
+        let first = past.next();
+        for event in past {
+            self.backlog.push(budget.count(event));
         }
-        Ok(())
+        budget.make_room();
+        if !self.behind && self.subscription.queue.is_closed() {
+            self.subscription = self.subscription.rejoin(self.interest.clone()).await?;
+            self.behind = self.read < self.subscription.joined;
+        }
+        Ok(first)
     }
 
     fn is_news(&self, event: &FeedEvent) -> bool {
@@ -202,10 +218,12 @@ impl Watcher {
     /// `None` if an event waits after all.
     fn heartbeat(&mut self) -> Option<Watched> {
         let position = self.subscription.position();
-        match self.subscription.events.try_recv() {
-            Ok(event) if self.is_news(&event) => Some(self.show(Arc::unwrap_or_clone(event))),
-            Ok(_) | Err(TryRecvError::Disconnected) => None,
-            Err(TryRecvError::Empty) => {
+        match self.subscription.queue.pop() {
+            Next::Event(event) if self.is_news(event.event()) => {
+                Some(self.show(Buffered::take(event)))
+            }
+            Next::Event(_) | Next::Closed => None,
+            Next::Empty => {
                 self.shown = self.shown.max(position.unwrap_or(self.shown));
                 Some(Watched {
                     cursor: cursor::write(self.epoch, self.shown),

@@ -7,7 +7,7 @@ use super::NewMessage;
 use super::compose::{self, Draft};
 use super::send::move_on;
 use crate::App;
-use crate::error::Result;
+use crate::error::{Error, Reason, Result};
 use crate::idempotency::{Replayable, RequestId, Taken, take};
 use crate::write::{Attempt, overtaken_by_conflict, until_done};
 
@@ -29,7 +29,8 @@ pub struct ReceiveMessage {
 }
 
 impl App {
-    /// Writes a message that has come; one that the provider has brought before is returned as it is.
+    /// Writes a message that has come; one that the provider has brought before is returned as it is. If that one was deleted, it
+    /// is not there, as it is for a `request_id` whose message was deleted: it does not come back.
     pub async fn receive_message(
         &self,
         owner: &Owner,
@@ -59,6 +60,9 @@ impl App {
             .await?
         {
             return self.replayed(tx, first).await;
+        }
+        if tx.was_deleted(provider, provider_message_id).await? {
+            return Err(deleted());
         }
         if let Taken::Before(earlier) = take(&mut tx, RPC, request_id.as_ref(), id.uuid()).await? {
             return self.replayed_message(tx, earlier).await;
@@ -100,4 +104,11 @@ impl App {
         self.commit(tx).await?;
         Ok(Attempt::Done(Replayable::fresh(message)))
     }
+}
+
+fn deleted() -> Error {
+    Error::new(
+        Reason::MessageNotFound,
+        "the provider brought this message before and it was deleted; do not deliver it again",
+    )
 }

@@ -26,6 +26,7 @@ mod overload;
 mod reports;
 mod retries;
 mod scheduled;
+mod size;
 mod times;
 mod told;
 mod zombie;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter};
-use parlance_app::App;
 use parlance_app::delivery::{AttemptResult, DeliveryObserver, QueueStatus};
+use parlance_app::{App, JanitorPart};
 use parlance_domain::Channel;
 
 use super::metrics::Metrics;
@@ -92,10 +92,30 @@ pub(crate) fn watch_queues(metrics: &Metrics, app: &Arc<App>) {
         },
     );
     let feed = Arc::clone(app);
+    metrics.gauge(
+        "parlance_feed_buffered_bytes",
+        "events that wait in memory for watchers",
+        move |observe| {
+            let bytes = feed.feed_status().buffered_bytes;
+            observe(i64::try_from(bytes).unwrap_or(i64::MAX), &[]);
+        },
+    );
+    let feed = Arc::clone(app);
     metrics.seconds(
         "parlance_feed_lag",
         "how long the oldest event that is written has waited to be shown",
         move || Some(feed.feed_status().lag),
+    );
+    let upkeep = Arc::clone(app);
+    metrics.counter(
+        "parlance_janitor_failures",
+        "parts of the background upkeep, or items of them, that failed",
+        move |observe| {
+            for part in JanitorPart::ALL {
+                let labels = [KeyValue::new("part", part.as_str())];
+                observe(upkeep.janitor_failures(part), &labels);
+            }
+        },
     );
     let app = Arc::clone(app);
     tokio::spawn(async move {

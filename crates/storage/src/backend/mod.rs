@@ -2,8 +2,10 @@
 //! of query files for itself.
 
 pub(crate) mod pg;
+mod pg_feed;
 mod pg_lines;
 mod pg_search;
 pub(crate) mod sqlite;
+mod sqlite_feed;
 mod sqlite_search;
 mod sqlite_states;

@@ -1,18 +1,15 @@
 //! Postgres.
 
-use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, TransactionManager};
 
-use crate::feed::{Position, Snapshot, Start};
-use crate::fields::Xid;
-use crate::fields::sql::{TransactionId, Uid};
-use crate::keyset::{after, up_to};
+use crate::db::Aging;
+use crate::fields::Instant;
+use crate::fields::sql::{Moment, Uid};
 use crate::prepared::prepared;
 use crate::rows::cache::{NewPendingRow, RenewalRow, RenewedRow};
-use crate::rows::feed::FeedRow;
-use crate::schema::{cache_pending, feed};
+use crate::schema::cache_pending;
 
 pub(crate) type Conn = AsyncPgConnection;
 pub(crate) type Db = diesel::pg::Pg;
@@ -120,6 +117,9 @@ macro_rules! from_now {
     };
 }
 
+pub(crate) use super::pg_feed::{
+    feed_between, feed_delete_up_to, feed_heads, feed_now, scrub_conversation, scrub_messages,
+};
 pub(crate) use super::pg_lines::{free_lines, try_turns};
 pub(crate) use super::pg_search::{index, index_and_append, index_new, search};
 
@@ -229,55 +229,19 @@ pub(crate) async fn fold_counters(c: &mut Conn, limit: i64) -> QueryResult<usize
     Ok(usize::try_from(rows).unwrap_or_default())
 }
 
-/// Events after a position, and the oldest transaction that still ran when they were read, in one snapshot.
-pub(crate) async fn feed_page(
+/// Removes up to `limit` rows that are older; how many. Rows are named by their place, since the key has several columns.
+pub(crate) async fn delete_aged(
     c: &mut Conn,
-    from: Position,
+    Aging { table, time }: Aging,
+    before: Instant,
     limit: i64,
-) -> QueryResult<(Vec<FeedRow>, Option<Xid>)> {
-    let page = feed::table
-        .filter(after((feed::xid, feed::id), position_sql(from)))
-        .order((feed::xid, feed::id))
-        .select((
-            FeedRow::as_select(),
-            sql::<TransactionId>("pg_snapshot_xmin(pg_current_snapshot())"),
-        ));
-    let rows: Vec<(FeedRow, Xid)> = first!(limit, of page).load(c).await?;
-    let horizon = rows.as_slice().first().map(|(_, xmin)| *xmin);
-    Ok((rows.into_iter().map(|(row, _)| row).collect(), horizon))
-}
-
-/// Where a reader starts who wants what is committed from now on.
-pub(crate) async fn feed_now(c: &mut Conn) -> QueryResult<Start> {
-    let text: String = diesel::select(sql::<Text>("pg_current_snapshot()::text"))
-        .get_result(c)
-        .await?;
-    let snapshot = Snapshot::parse(&text).ok_or_else(|| {
-        diesel::result::Error::DeserializationError(format!("snapshot {text}").into())
-    })?;
-    Ok(Start {
-        position: Position {
-            xid: snapshot.xmin(),
-            id: 0,
-        },
-        seen: Some(snapshot),
-    })
-}
-
-pub(crate) async fn feed_delete_up_to(c: &mut Conn, last: Position) -> QueryResult<usize> {
-    diesel::delete(feed::table.filter(up_to((feed::xid, feed::id), position_sql(last))))
-        .execute(c)
-        .await
-}
-
-fn position_sql(
-    position: Position,
-) -> (
-    diesel::dsl::AsExprOf<Xid, TransactionId>,
-    diesel::dsl::AsExprOf<i64, diesel::sql_types::BigInt>,
-) {
-    (
-        Xid(position.xid).into_sql::<TransactionId>(),
-        position.id.into_sql::<diesel::sql_types::BigInt>(),
-    )
+) -> QueryResult<usize> {
+    let delete = diesel::sql_query(format!(
+        "DELETE FROM {table} WHERE ctid = ANY (ARRAY( \
+            SELECT ctid FROM {table} WHERE {time} < $1 ORDER BY {time} LIMIT $2 FOR UPDATE SKIP LOCKED))"
+    ));
+    let delete = delete
+        .bind::<Moment, _>(before)
+        .bind::<diesel::sql_types::BigInt, _>(limit);
+    prepared(delete).execute(c).await
 }

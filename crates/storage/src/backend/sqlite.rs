@@ -5,12 +5,11 @@ use diesel::sqlite::SqliteConnection;
 use diesel_async::sync_connection_wrapper::{SyncConnectionWrapper, SyncTransactionManagerWrapper};
 use diesel_async::{RunQueryDsl, TransactionManager};
 
-use crate::feed::{Position, Start};
-use crate::fields::Id;
-use crate::fields::Xid;
+use crate::db::Aging;
+use crate::fields::sql::Moment;
+use crate::fields::{Id, Instant};
 use crate::rows::cache::{NewPendingRow, RenewalRow, RenewedRow};
-use crate::rows::feed::FeedRow;
-use crate::schema::{cache_pending, feed};
+use crate::schema::cache_pending;
 
 pub(crate) type Conn = SyncConnectionWrapper<SqliteConnection>;
 pub(crate) type Db = diesel::sqlite::Sqlite;
@@ -104,6 +103,9 @@ macro_rules! from_now {
     };
 }
 
+pub(crate) use super::sqlite_feed::{
+    feed_between, feed_delete_up_to, feed_heads, feed_now, scrub_conversation, scrub_messages,
+};
 pub(crate) use super::sqlite_search::{index, index_and_append, index_new, search};
 
 #[path = "../queries/mod.rs"]
@@ -226,42 +228,21 @@ pub(crate) async fn fold_counters(c: &mut Conn, limit: i64) -> QueryResult<usize
         .await
 }
 
-/// Events after a position. One writer: whatever is visible is final, so there is no horizon.
-pub(crate) async fn feed_page(
+/// Removes up to `limit` rows that are older; how many.
+pub(crate) async fn delete_aged(
     c: &mut Conn,
-    from: Position,
+    Aging { table, time }: Aging,
+    before: Instant,
     limit: i64,
-) -> QueryResult<(Vec<FeedRow>, Option<Xid>)> {
-    let rows = feed::table
-        .filter(feed::id.gt(from.id))
-        .order(feed::id)
-        .limit(limit)
-        .select(FeedRow::as_select())
-        .load(c)
-        .await?;
-    Ok((rows, None))
-}
-
-/// Where a reader starts who wants what is committed from now on.
-pub(crate) async fn feed_now(c: &mut Conn) -> QueryResult<Start> {
-    let newest: Option<i64> = feed::table
-        .select(diesel::dsl::max(feed::id))
-        .get_result(c)
-        .await?;
-    let pruned = queries::feed::state(c).await?.pruned_id;
-    Ok(Start {
-        position: Position {
-            xid: 0,
-            id: newest.unwrap_or(0).max(pruned),
-        },
-        seen: None,
-    })
-}
-
-pub(crate) async fn feed_delete_up_to(c: &mut Conn, last: Position) -> QueryResult<usize> {
-    diesel::delete(feed::table.filter(feed::id.le(last.id)))
-        .execute(c)
-        .await
+) -> QueryResult<usize> {
+    let delete = diesel::sql_query(format!(
+        "DELETE FROM {table} WHERE rowid IN ( \
+            SELECT rowid FROM {table} WHERE {time} < ? ORDER BY {time} LIMIT ?)"
+    ));
+    let delete = delete
+        .bind::<Moment, _>(before)
+        .bind::<diesel::sql_types::BigInt, _>(limit);
+    crate::prepared::prepared(delete).execute(c).await
 }
 
 #[cfg(test)]

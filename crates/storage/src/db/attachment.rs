@@ -8,6 +8,20 @@ use crate::fields::Id;
 use crate::rows::attachment::{AttachmentRow, ChunkRow};
 use crate::tx::{Guarded, Tx};
 
+/// Pieces of content that one transaction removes: 16 MiB.
+pub const PIECES: i64 = 64;
+/// Uploads that one transaction removes.
+const UPLOADS: i64 = 500;
+
+/// What one step of pruning did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pruned {
+    /// Rows that it removed.
+    pub removed: usize,
+    /// Whether there may be more to remove.
+    pub more: bool,
+}
+
 impl Database {
     /// An attachment of a message.
     pub async fn attachment(
@@ -111,12 +125,30 @@ impl Database {
         lease.commit().await
     }
 
-    /// Forgets uploads of the whole installation that nobody used in time.
-    pub async fn prune_uploads(&self, now: Timestamp) -> StorageResult<usize> {
+    /// Removes uploads of the whole installation that no message took in time, and the attachments of deleted messages, which
+    /// become such uploads. The content goes first, [`PIECES`] by each call.
+    pub async fn prune_uploads(&self, now: Timestamp) -> StorageResult<Pruned> {
         let mut lease = self.writer().await?;
-        let removed = on!(lease, |c, q| q::attachment::prune(c, now.into()))?;
+        let ids = on!(lease, |c, q| q::attachment::expired(c, now.into(), UPLOADS))?;
+        on!(lease, |c, q| q::attachment::expire(c, ids.clone()))?;
+        let (mut left, mut empty) = (PIECES, Vec::new());
+        for &id in &ids {
+            let last = on!(lease, |c, q| q::attachment::last_chunks(c, id, left))?;
+            if let Some(first) = last.last() {
+                on!(lease, |c, q| q::attachment::delete_chunks(c, id, *first))?;
+            }
+            left -= i64::try_from(last.len()).unwrap_or(i64::MAX);
+            if left <= 0 {
+                break;
+            }
+            empty.push(id);
+        }
+        let removed = on!(lease, |c, q| q::attachment::delete_all(c, empty.clone()))?;
         lease.commit().await?;
-        Ok(removed)
+        Ok(Pruned {
+            removed,
+            more: left <= 0 || i64::try_from(ids.len()).is_ok_and(|found| found >= UPLOADS),
+        })
     }
 }
 

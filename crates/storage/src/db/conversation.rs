@@ -6,7 +6,7 @@ use parlance_domain::{
 
 use super::news;
 use crate::conn::Database;
-use crate::counting::Deltas;
+use crate::counting::{Deltas, MessagesOf};
 use crate::error::StorageResult;
 use crate::fields::{Id, Instant};
 use crate::rows::conversation::{ConversationChange, ConversationRow};
@@ -27,6 +27,16 @@ pub struct ConversationFilter {
     pub unread_only: bool,
     /// With this address, ours or theirs, in canonical form.
     pub participant: Option<String>,
+}
+
+/// Events that one statement clears.
+const SCRUBBED: i64 = 1_000;
+/// Places in a conversation's sequence that one statement counts anew.
+const MOVED: i64 = 5_000;
+
+/// Whether a statement cleared as many events as it may, so that there may be more.
+fn is_full(scrubbed: usize) -> bool {
+    i64::try_from(scrubbed).is_ok_and(|scrubbed| scrubbed >= SCRUBBED)
 }
 
 /// The place of a conversation in a list: when it was last active, and which it is.
@@ -262,13 +272,7 @@ impl Tx {
         self.touch(Touch::ConversationChanged(changed.id, changed.user.clone()));
         if found.user != changed.user {
             self.touch(Touch::ConversationChanged(changed.id, found.user.clone()));
-            on!(self.lease, |c, q| q::stats::move_messages(
-                c,
-                self.owner.as_str(),
-                row.id,
-                &found.user,
-                Some(&changed.user)
-            ))?;
+            self.move_messages(found, Some(&changed.user)).await?;
         }
         if found.user != changed.user || found.title != changed.title {
             self.index_below(changed, i64::MAX).await?;
@@ -280,7 +284,8 @@ impl Tx {
         Ok(Guarded::Updated)
     }
 
-    /// Hides a conversation and takes back what still waits to leave; its messages are removed afterwards.
+    /// Hides a conversation and takes back what still waits to leave. Its messages, and the feed's copies of it and of them, are
+    /// removed afterwards in batches.
     pub async fn hide_conversation(
         &mut self,
         conversation: &Conversation,
@@ -299,23 +304,12 @@ impl Tx {
         // From now on its messages do not count, though they are still there; whoever writes one of them knows.
         let deltas = Deltas::of_conversation(Some(&hidden), None);
         on!(self.lease, |c, q| q::stats::append(c, &deltas))?;
-        on!(self.lease, |c, q| q::stats::move_messages(
-            c,
-            owner.as_str(),
-            id,
-            &hidden.user,
-            None
-        ))?;
+        self.move_messages(&hidden, None).await?;
         self.touch(Touch::ConversationDeleted(
             conversation.id,
             conversation.user.clone(),
         ));
         on!(self.lease, |c, q| q::delivery::delete_of_conversation(
-            c,
-            owner.as_str(),
-            id
-        ))?;
-        on!(self.lease, |c, q| q::feed::scrub_conversation(
             c,
             owner.as_str(),
             id
@@ -349,13 +343,43 @@ impl Tx {
         ))? {
             return Ok(Guarded::Stale);
         }
-        // Once more: what was under way when it was hidden has told of itself since.
-        on!(self.lease, |c, q| q::feed::scrub_conversation(
-            c,
-            self.owner.as_str(),
-            id
-        ))?;
+        // What was under way when it was hidden may have appended an event since.
+        while self.scrub_hidden_conversation(conversation).await? {}
         Ok(Guarded::Updated)
+    }
+
+    /// Clears a batch of the feed's copies of a hidden conversation itself; whether there may be more.
+    pub async fn scrub_hidden_conversation(
+        &mut self,
+        conversation: &Conversation,
+    ) -> StorageResult<bool> {
+        let (owner, id) = (self.owner.clone(), Id(conversation.id.uuid()));
+        let scrubbed = on_backend!(self.lease, scrub_conversation(owner.as_str(), id, SCRUBBED))?;
+        Ok(is_full(scrubbed))
+    }
+
+    /// Clears the feed's copies of messages that are gone, some by each statement.
+    pub(crate) async fn scrub_messages(&mut self, messages: &[Id]) -> StorageResult<()> {
+        let owner = self.owner.clone();
+        while is_full(on_backend!(
+            self.lease,
+            scrub_messages(owner.as_str(), messages, SCRUBBED)
+        )?) {}
+        Ok(())
+    }
+
+    /// Counts the messages of a conversation for another user, or for no user any more, some by each statement.
+    async fn move_messages(&mut self, found: &Conversation, to: Option<&str>) -> StorageResult<()> {
+        let mut above = 0;
+        while above < found.last_sequence {
+            let up_to = above.saturating_add(MOVED);
+            on!(self.lease, |c, q| q::stats::move_messages(
+                c,
+                MessagesOf::moving(found, (above, up_to), to)
+            ))?;
+            above = up_to;
+        }
+        Ok(())
     }
 
     async fn tell_of_conversation(

@@ -3,11 +3,17 @@
 use parlance_domain::Timestamp;
 use uuid::Uuid;
 
+use super::Aging;
 use crate::conn::Database;
 use crate::error::StorageResult;
 use crate::fields::Id;
 use crate::rows::idempotency::KeyRow;
 use crate::tx::Tx;
+
+const REQUEST_IDS: Aging = Aging {
+    table: "idempotency_keys",
+    time: "created_at",
+};
 
 /// A key, and what the request under it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,10 +69,10 @@ impl Tx {
 }
 
 impl Database {
-    /// Forgets keys of the whole installation that are older than the promise.
-    pub async fn prune_keys(&self, before: Timestamp) -> StorageResult<usize> {
+    /// Removes up to `limit` keys of the whole installation that are older than the promise; how many.
+    pub async fn prune_keys(&self, before: Timestamp, limit: i64) -> StorageResult<usize> {
         let mut lease = self.writer().await?;
-        let removed = on!(lease, |c, q| q::idempotency::prune(c, before.into()))?;
+        let removed = on_backend!(lease, delete_aged(REQUEST_IDS, before.into(), limit))?;
         lease.commit().await?;
         Ok(removed)
     }

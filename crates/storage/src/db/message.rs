@@ -1,7 +1,9 @@
 //! Messages.
 
+use std::time::Duration;
+
 use parlance_domain::{
-    Conversation, ConversationId, EventType, Message, MessageId, Owner, Timestamp,
+    Conversation, ConversationId, Direction, EventType, Message, MessageId, Owner, Timestamp,
 };
 
 use super::news;
@@ -10,9 +12,32 @@ use crate::counting::Deltas;
 use crate::error::StorageResult;
 use crate::fields::{Id, Instant};
 use crate::rows::feed::{NewFeedRow, payload};
-use crate::rows::message::{MessageChange, MessageRow};
+use crate::rows::message::{DoomedRow, MessageChange, MessageRow};
 use crate::touched::Touch;
 use crate::tx::{Guarded, Tx};
+
+/// Unread messages that one statement counts.
+const COUNTED: i64 = 5_000;
+
+/// Messages whose times one statement reads.
+const TIMES: i64 = 1_000;
+/// Messages of one conversation may have been written in another order than their ids were made, within this time: instances have
+/// different clocks, and a writer waits for its turn.
+const APART: Duration = Duration::from_mins(10);
+
+/// Bytes of text that one transaction removes with messages, or a little more.
+const BYTES: i64 = 8 * 1024 * 1024;
+
+/// The first of these until they have so many bytes; at least one.
+fn within(bytes: i64, found: Vec<DoomedRow>) -> Vec<DoomedRow> {
+    let mut left = bytes;
+    let fitting = found.into_iter().take_while(|one| {
+        let fits = left > 0;
+        left = left.saturating_sub(one.bytes);
+        fits
+    });
+    fitting.collect()
+}
 
 /// A stretch of a conversation's sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,19 +214,29 @@ impl Tx {
         row.map(Message::try_from).transpose()
     }
 
-    /// How many messages count as unread above a place.
+    /// How many messages count as unread above a place; some are counted by each statement.
     pub async fn unread_above(
         &mut self,
         conversation: ConversationId,
-        sequence: i64,
+        mut sequence: i64,
     ) -> StorageResult<i64> {
         let id = Id(conversation.uuid());
-        on!(self.lease, |c, q| q::message::unread_above(
-            c,
-            self.owner.as_str(),
-            id,
-            sequence
-        ))
+        let mut unread = 0;
+        loop {
+            let places = on!(self.lease, |c, q| q::message::unread_above(
+                c,
+                self.owner.as_str(),
+                id,
+                sequence,
+                COUNTED
+            ))?;
+            let count = i64::try_from(places.len()).unwrap_or(i64::MAX);
+            unread += count;
+            match places.last() {
+                Some(last) if count >= COUNTED => sequence = *last,
+                _ => return Ok(unread),
+            }
+        }
     }
 
     /// The place of the last inbound message.
@@ -216,17 +251,40 @@ impl Tx {
         ))
     }
 
-    /// When the newest message that is left was made.
+    /// The newest time at which a message that is left was made. A provider may bring a message late, so that it need not be the
+    /// one with the highest sequence. It is among the last that were written, but for imports, which say themselves when a message
+    /// was made: there all are looked through, some by each statement.
     pub async fn newest_message_time(
         &mut self,
         conversation: ConversationId,
     ) -> StorageResult<Option<Timestamp>> {
-        let at = on!(self.lease, |c, q| q::message::newest_time(
-            c,
-            self.owner.as_str(),
-            Id(conversation.uuid())
-        ))?;
-        Ok(at.map(Into::into))
+        let any_time = self.imported(conversation).await?.is_some();
+        let id = Id(conversation.uuid());
+        let (mut newest, mut below) = (None, i64::MAX);
+        loop {
+            let times = on!(self.lease, |c, q| q::message::times_below(
+                c,
+                self.owner.as_str(),
+                id,
+                below,
+                TIMES
+            ))?;
+            newest = newest.max(
+                times
+                    .iter()
+                    .map(|(_, _, made)| Timestamp::from(*made))
+                    .max(),
+            );
+            let full = i64::try_from(times.len()).is_ok_and(|found| found >= TIMES);
+            let Some((sequence, last, _)) = times.last().filter(|_| full) else {
+                return Ok(newest);
+            };
+            let written = MessageId::from_uuid(last.0).time();
+            if !any_time && newest >= Some(written.plus(APART)) {
+                return Ok(newest);
+            }
+            below = *sequence;
+        }
     }
 
     /// Inserts a message at the end of its conversation, which the caller has locked and moved on.
@@ -296,11 +354,20 @@ impl Tx {
         Ok(())
     }
 
-    /// Removes a message, its attachments, its job and the feed's copies, unless it is just being handed over.
+    /// Removes a message, its job and the feed's copies, unless it is just being handed over. Its attachments are detached from it,
+    /// and their content is pruned in the background: it may be more than one transaction should remove.
     pub async fn delete_message(&mut self, found: &Message, user: &str) -> StorageResult<Guarded> {
         let (owner, now) = (self.owner.clone(), self.now);
         let (conversation, id) = (Id(found.conversation_id.uuid()), Id(found.id.uuid()));
         let deltas = Deltas::of_message(Some(found), None);
+        if !found.attachments.is_empty() {
+            on!(self.lease, |c, q| q::attachment::detach(
+                c,
+                owner.as_str(),
+                id,
+                found.version
+            ))?;
+        }
         if !on!(self.lease, |c, q| q::message::delete(
             c,
             owner.as_str(),
@@ -310,17 +377,13 @@ impl Tx {
         ))? {
             return Ok(Guarded::Stale);
         }
+        self.record_deletion(found).await?;
         self.touch(Touch::MessageDeleted(
             found.id,
             found.conversation_id,
             user.to_owned(),
         ));
-        on!(self.lease, |c, q| q::feed::scrub_message(
-            c,
-            owner.as_str(),
-            conversation,
-            id
-        ))?;
+        self.scrub_messages(&[id]).await?;
         let gone = news(
             &owner,
             EventType::MessageDeleted,
@@ -333,22 +396,30 @@ impl Tx {
         Ok(Guarded::Updated)
     }
 
-    /// Removes up to `limit` messages of a hidden conversation; how many went.
+    /// Removes up to `limit` messages of a hidden conversation, and fewer where they are large; how many went. Their attachments
+    /// are detached, as by [`Self::delete_message`].
     pub async fn delete_some_messages(
         &mut self,
         hidden: &Conversation,
         limit: i64,
     ) -> StorageResult<usize> {
         let (owner, id) = (self.owner.clone(), Id(hidden.id.uuid()));
-        let ids = on!(self.lease, |c, q| q::message::some_of(
+        let found = on!(self.lease, |c, q| q::message::some_of(
             c,
             owner.as_str(),
             id,
             limit
         ))?;
-        if ids.is_empty() {
+        let doomed = within(BYTES, found);
+        if doomed.is_empty() {
             return Ok(0);
         }
+        let ids: Vec<Id> = doomed.iter().map(|one| one.id).collect();
+        let received = doomed
+            .into_iter()
+            .filter(|one| one.direction == Direction::Inbound.as_str());
+        let names = received.filter_map(|one| one.provider.zip(one.provider_message_id));
+        self.record_deletions(names.collect()).await?;
         for id in &ids {
             self.touch(Touch::MessageDeleted(
                 MessageId::from_uuid(id.0),
@@ -356,11 +427,18 @@ impl Tx {
                 hidden.user.clone(),
             ));
         }
-        on!(self.lease, |c, q| q::message::delete_all(
+        on!(self.lease, |c, q| q::attachment::detach_all(
+            c,
+            owner.as_str(),
+            ids.iter().copied().map(Some).collect()
+        ))?;
+        let removed = on!(self.lease, |c, q| q::message::delete_all(
             c,
             owner.as_str(),
             ids.clone()
-        ))
+        ))?;
+        self.scrub_messages(&ids).await?;
+        Ok(removed)
     }
 
     pub(crate) fn event_of_message(

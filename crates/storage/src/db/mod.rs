@@ -4,6 +4,7 @@
 pub mod attachment;
 pub mod cache;
 pub mod conversation;
+pub mod deleted_message;
 pub mod delivery;
 pub mod idempotency;
 pub mod import;
@@ -21,6 +22,13 @@ use parlance_domain::{EventType, Timestamp};
 use crate::fields::{Doc, Id};
 use crate::rows::feed::NewFeedRow;
 
+/// A table whose rows are removed when they are old, with an index on their time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Aging {
+    pub(crate) table: &'static str,
+    pub(crate) time: &'static str,
+}
+
 /// An event of the feed, as a write appends it.
 pub(crate) fn news(
     owner: &parlance_domain::Owner,
@@ -36,6 +44,9 @@ pub(crate) fn news(
         conversation_id: conversation,
         message_id: message,
         user_label: user.to_owned(),
+        bytes: payload
+            .as_ref()
+            .map_or(0, |doc| i32::try_from(doc.0.len()).unwrap_or(i32::MAX)),
         payload,
         time: now.into(),
     }

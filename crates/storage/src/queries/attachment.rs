@@ -9,6 +9,9 @@ use crate::prepared::prepared;
 use crate::rows::attachment::{AttachmentRow, ChunkRow};
 use crate::schema::{attachment_chunks, attachments, conversations, messages};
 
+/// When an upload expired whose content may be incomplete: in 1970, before any instance's time.
+const LONG_EXPIRED: Instant = Instant(0);
+
 /// The message of an attachment, unless its conversation is being deleted.
 macro_rules! visible {
     () => {
@@ -153,10 +156,95 @@ pub(crate) async fn discard(c: &mut Conn, owner: &str, id: Id) -> QueryResult<()
     diesel::delete(target).execute(c).await.map(|_| ())
 }
 
-/// Removes uploads of the whole installation that nobody used in time.
-pub(crate) async fn prune(c: &mut Conn, now: Instant) -> QueryResult<usize> {
+/// Makes the attachments of a message, which the caller deletes next under the same conditions, expired uploads.
+pub(crate) async fn detach(
+    c: &mut Conn,
+    owner: &str,
+    message: Id,
+    found_version: i64,
+) -> QueryResult<()> {
+    let deletable = messages::table
+        .filter(messages::id.eq(message))
+        .filter(messages::version.eq(found_version))
+        .filter(messages::status.ne_all(["sending", "uncertain"]));
     let target = attachments::table
-        .filter(attachments::message_id.is_null())
-        .filter(attachments::expires_at.le(Some(now)));
+        .filter(attachments::message_id.eq(Some(message)))
+        .filter(attachments::owner.eq(owner))
+        .filter(diesel::dsl::exists(deletable));
+    let set = (
+        attachments::message_id.eq(None::<Id>),
+        attachments::expires_at.eq(Some(LONG_EXPIRED)),
+    );
+    prepared(diesel::update(target).set(set))
+        .execute(c)
+        .await
+        .map(|_| ())
+}
+
+/// The same for messages of a conversation that is being deleted.
+pub(crate) async fn detach_all(
+    c: &mut Conn,
+    owner: &str,
+    messages: Vec<Option<Id>>,
+) -> QueryResult<()> {
+    let target = attachments::table
+        .filter(attachments::message_id.eq_any(messages))
+        .filter(attachments::owner.eq(owner.to_owned()));
+    let set = (
+        attachments::message_id.eq(None::<Id>),
+        attachments::expires_at.eq(Some(LONG_EXPIRED)),
+    );
+    diesel::update(target).set(set).execute(c).await.map(|_| ())
+}
+
+/// Uploads of the whole installation that expired before any message took them. Locked; those that another instance has locked
+/// are left to it.
+pub(crate) async fn expired(c: &mut Conn, now: Instant, limit: i64) -> QueryResult<Vec<Id>> {
+    skipping_locked!(
+        attachments::table
+            .filter(attachments::message_id.is_null())
+            .filter(attachments::expires_at.le(Some(now)))
+            .order(attachments::expires_at)
+            .limit(limit)
+            .select(attachments::id)
+    )
+    .load(c)
+    .await
+}
+
+/// Makes sure that no message takes uploads whose content is about to be removed, whatever time its instance has.
+pub(crate) async fn expire(c: &mut Conn, ids: Vec<Id>) -> QueryResult<()> {
+    let target = attachments::table.filter(attachments::id.eq_any(ids));
+    diesel::update(target)
+        .set(attachments::expires_at.eq(Some(LONG_EXPIRED)))
+        .execute(c)
+        .await
+        .map(|_| ())
+}
+
+/// The positions of the last pieces of a content.
+pub(crate) async fn last_chunks(c: &mut Conn, id: Id, limit: i64) -> QueryResult<Vec<i32>> {
+    attachment_chunks::table
+        .filter(attachment_chunks::attachment_id.eq(id))
+        .order(attachment_chunks::position.desc())
+        .limit(limit)
+        .select(attachment_chunks::position)
+        .load(c)
+        .await
+}
+
+/// Removes the pieces of a content from a position on.
+pub(crate) async fn delete_chunks(c: &mut Conn, id: Id, from: i32) -> QueryResult<usize> {
+    let target = attachment_chunks::table
+        .filter(attachment_chunks::attachment_id.eq(id))
+        .filter(attachment_chunks::position.ge(from));
+    diesel::delete(target).execute(c).await
+}
+
+/// Removes uploads whose content is gone.
+pub(crate) async fn delete_all(c: &mut Conn, ids: Vec<Id>) -> QueryResult<usize> {
+    let target = attachments::table
+        .filter(attachments::id.eq_any(ids))
+        .filter(attachments::message_id.is_null());
     diesel::delete(target).execute(c).await
 }

@@ -183,6 +183,7 @@ pub(crate) async fn hidden(
 ) -> QueryResult<Vec<ConversationRow>> {
     conversations::table
         .filter(conversations::deleted_at.lt(Some(since)))
+        .order(conversations::deleted_at)
         .limit(limit)
         .select(ConversationRow::as_select())
         .load(c)

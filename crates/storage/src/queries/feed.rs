@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 use super::Conn;
-use crate::fields::{Doc, Id, Xid};
+use crate::fields::Xid;
 use crate::prepared::prepared;
 use crate::rows::feed::{NewFeedRow, StateRow};
 use crate::schema::{feed, feed_state};
@@ -36,39 +36,6 @@ pub(crate) async fn append_all(c: &mut Conn, rows: &[NewFeedRow]) -> QueryResult
         diesel::insert_into(feed::table).values(some)
     })
     .map(|_| ())
-}
-
-/// A deleted message leaves the feed's copies too.
-pub(crate) async fn scrub_message(
-    c: &mut Conn,
-    owner: &str,
-    conversation: Id,
-    message: Id,
-) -> QueryResult<()> {
-    let target = feed::table
-        .filter(feed::conversation_id.eq(conversation))
-        .filter(feed::owner.eq(owner))
-        .filter(feed::message_id.eq(Some(message)));
-    prepared(diesel::update(target).set(feed::payload.eq(None::<Doc>)))
-        .execute(c)
-        .await
-        .map(|_| ())
-}
-
-/// A deleted conversation leaves the feed's copies too, its messages with it.
-pub(crate) async fn scrub_conversation(
-    c: &mut Conn,
-    owner: &str,
-    conversation: Id,
-) -> QueryResult<()> {
-    let target = feed::table
-        .filter(feed::conversation_id.eq(conversation))
-        .filter(feed::owner.eq(owner))
-        .filter(feed::payload.is_not_null());
-    prepared(diesel::update(target).set(feed::payload.eq(None::<Doc>)))
-        .execute(c)
-        .await
-        .map(|_| ())
 }
 
 /// Remembers up to where the feed has been pruned.

@@ -4,7 +4,6 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 use super::Conn;
-use crate::fields::Instant;
 use crate::prepared::prepared;
 use crate::rows::idempotency::KeyRow;
 use crate::schema::idempotency_keys;
@@ -35,11 +34,4 @@ pub(crate) async fn take(c: &mut Conn, row: &KeyRow) -> QueryResult<bool> {
     .execute(c)
     .await?;
     Ok(inserted == 1)
-}
-
-/// Removes keys of the whole installation that are older than the promise.
-pub(crate) async fn prune(c: &mut Conn, before: Instant) -> QueryResult<usize> {
-    diesel::delete(idempotency_keys::table.filter(idempotency_keys::created_at.lt(before)))
-        .execute(c)
-        .await
 }

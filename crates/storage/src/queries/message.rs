@@ -2,7 +2,7 @@
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
+use diesel::sql_types::{BigInt, Bool};
 use diesel_async::RunQueryDsl;
 
 use super::{Conn, Db};
@@ -11,7 +11,7 @@ use crate::db::message::MessageRange;
 use crate::fields::sql::{Moment, Uid};
 use crate::fields::{Id, Instant};
 use crate::keyset::after as behind;
-use crate::rows::message::{MessageChange, MessageRow};
+use crate::rows::message::{DoomedRow, MessageChange, MessageRow};
 use crate::schema::{conversations, messages};
 
 /// The conversation of a message, unless it is being deleted: its messages are gone for every reader, before they are removed.
@@ -184,20 +184,27 @@ pub(crate) async fn count_between(
         .await
 }
 
-/// How many messages count as unread above a place.
+/// The first places of messages that count as unread above a place. The owner is checked on the conversation, so that the index
+/// alone is read.
 pub(crate) async fn unread_above(
     c: &mut Conn,
     owner: &str,
     conversation: Id,
     sequence: i64,
-) -> QueryResult<i64> {
+    limit: i64,
+) -> QueryResult<Vec<i64>> {
+    let of_owner = conversations::table
+        .filter(conversations::id.eq(conversation))
+        .filter(conversations::owner.eq(owner));
     messages::table
         .filter(messages::conversation_id.eq(conversation))
-        .filter(messages::owner.eq(owner))
         .filter(messages::sequence.gt(sequence))
         .filter(messages::counts_unread)
-        .count()
-        .get_result(c)
+        .filter(diesel::dsl::exists(of_owner))
+        .order(messages::sequence)
+        .limit(limit)
+        .select(messages::sequence)
+        .load(c)
         .await
 }
 
@@ -219,21 +226,23 @@ pub(crate) async fn last_inbound(
         .optional()
 }
 
-/// When the newest message that is left was made.
-pub(crate) async fn newest_time(
+/// The messages with the highest sequences below a place: their sequences, ids and the times at which they were made.
+pub(crate) async fn times_below(
     c: &mut Conn,
     owner: &str,
     conversation: Id,
-) -> QueryResult<Option<crate::fields::Instant>> {
+    below: i64,
+    limit: i64,
+) -> QueryResult<Vec<(i64, Id, Instant)>> {
     messages::table
         .filter(messages::conversation_id.eq(conversation))
         .filter(messages::owner.eq(owner))
+        .filter(messages::sequence.lt(below))
         .order(messages::sequence.desc())
-        .limit(1)
-        .select(messages::created_at)
-        .get_result(c)
+        .limit(limit)
+        .select((messages::sequence, messages::id, messages::created_at))
+        .load(c)
         .await
-        .optional()
 }
 
 pub(crate) async fn insert(c: &mut Conn, row: &MessageRow, deltas: &Deltas) -> QueryResult<()> {
@@ -273,13 +282,13 @@ pub(crate) async fn delete(
     written!(c, diesel::delete(target), deltas)
 }
 
-/// The ids of some messages of a conversation that is being deleted.
+/// Some messages of a conversation that is being deleted.
 pub(crate) async fn some_of(
     c: &mut Conn,
     owner: &str,
     conversation: Id,
     limit: i64,
-) -> QueryResult<Vec<Id>> {
+) -> QueryResult<Vec<DoomedRow>> {
     let hidden = conversations::table
         .filter(conversations::id.eq(conversation))
         .filter(conversations::deleted_at.is_not_null());
@@ -289,7 +298,14 @@ pub(crate) async fn some_of(
         .filter(diesel::dsl::exists(hidden))
         .order(messages::sequence)
         .limit(limit)
-        .select(messages::id)
+        .select((
+            messages::id,
+            messages::direction,
+            messages::provider,
+            messages::provider_message_id,
+            // Neither database reads a long text to tell how long it is.
+            sql::<BigInt>("CAST(octet_length(body) + octet_length(html_body) AS bigint)"),
+        ))
         .load(c)
         .await
 }

@@ -7,6 +7,7 @@ pub(crate) mod attachment;
 pub(crate) mod cache;
 pub(crate) mod conversation;
 pub(crate) mod conversation_lists;
+pub(crate) mod deleted_message;
 pub(crate) mod delivery;
 pub(crate) mod feed;
 pub(crate) mod idempotency;

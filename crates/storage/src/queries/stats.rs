@@ -5,7 +5,6 @@ use diesel_async::RunQueryDsl;
 
 use super::Conn;
 use crate::counting::{Deltas, MessagesOf, Sums};
-use crate::fields::Id;
 use crate::prepared::prepared;
 use crate::rows::stats::CountRow;
 
@@ -29,16 +28,7 @@ pub(crate) async fn append(c: &mut Conn, deltas: &Deltas) -> QueryResult<()> {
     prepared(deltas.clone()).execute(c).await.map(|_| ())
 }
 
-/// Moves the messages of a conversation from one user to another, or to nobody.
-pub(crate) async fn move_messages(
-    c: &mut Conn,
-    owner: &str,
-    conversation: Id,
-    from: &str,
-    to: Option<&str>,
-) -> QueryResult<()> {
-    prepared(MessagesOf::moving(owner, conversation, from, to))
-        .execute(c)
-        .await
-        .map(|_| ())
+/// Moves some messages of a conversation from one user to another, or to no user.
+pub(crate) async fn move_messages(c: &mut Conn, moved: MessagesOf) -> QueryResult<()> {
+    prepared(moved).execute(c).await.map(|_| ())
 }

@@ -25,6 +25,17 @@ pub(crate) struct FeedRow {
     pub(crate) time: Instant,
 }
 
+/// An event without its copy of the row.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = feed, check_for_backend(Pg, Sqlite))]
+pub(crate) struct FeedHeadRow {
+    pub(crate) xid: Xid,
+    pub(crate) id: i64,
+    pub(crate) owner: String,
+    pub(crate) bytes: i32,
+    pub(crate) time: Instant,
+}
+
 /// An event as it is written: its place is the database's to give.
 #[derive(Clone, Debug, Insertable)]
 #[diesel(table_name = feed, check_for_backend(Pg, Sqlite), treat_none_as_default_value = false)]
@@ -35,6 +46,7 @@ pub(crate) struct NewFeedRow {
     pub(crate) message_id: Option<Id>,
     pub(crate) user_label: String,
     pub(crate) payload: Option<Doc>,
+    pub(crate) bytes: i32,
     pub(crate) time: Instant,
 }
 

@@ -14,6 +14,17 @@ use crate::error::{StorageError, StorageResult};
 use crate::fields::{Doc, Id, Instant};
 use crate::schema::messages;
 
+/// As much of a message as its removal needs.
+#[derive(Clone, Debug, Queryable)]
+pub(crate) struct DoomedRow {
+    pub(crate) id: Id,
+    pub(crate) direction: String,
+    pub(crate) provider: Option<String>,
+    pub(crate) provider_message_id: Option<String>,
+    /// Bytes of its texts.
+    pub(crate) bytes: i64,
+}
+
 /// A message; its serialised form is what the feed keeps, so fields may be added but not renamed.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, Serialize, Deserialize)]
 #[diesel(table_name = messages, check_for_backend(Pg, Sqlite), treat_none_as_default_value = false)]

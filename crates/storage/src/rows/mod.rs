@@ -5,6 +5,7 @@
 pub(crate) mod attachment;
 pub(crate) mod cache;
 pub(crate) mod conversation;
+pub(crate) mod deleted_message;
 pub(crate) mod delivery;
 pub(crate) mod feed;
 pub(crate) mod idempotency;

@@ -132,6 +132,8 @@ on_both! {
         let place = d.conversation(&owner, place.id).await.unwrap().unwrap();
         let mut tx = d.begin(&owner, at(5)).await.unwrap();
         assert_eq!(tx.hide_conversation(&place).await.unwrap(), Guarded::Updated);
+        assert_eq!(tx.delete_some_messages(&place, 9).await.unwrap(), 1);
+        assert_eq!(tx.remove_hidden_conversation(&place).await.unwrap(), Guarded::Updated);
         committed(tx).await;
         let events = all(d).await;
         assert_eq!(kinds(&events).last(), Some(&EventType::ConversationDeleted));

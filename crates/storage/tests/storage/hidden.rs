@@ -70,6 +70,7 @@ on_both! {
         assert_eq!(d.unfinished_deletions(at(50), 9).await.unwrap(), []);
         assert_eq!(d.unfinished_deletions(at(51), 9).await.unwrap(), std::slice::from_ref(&place));
         remove(d, &place).await;
+        assert_eq!(d.prune_uploads(at(0)).await.unwrap().removed, 1);
         for table in ["conversations", "messages", "attachments", "attachment_chunks"] {
             assert_eq!(db.count(table).await, 0, "{table}");
         }

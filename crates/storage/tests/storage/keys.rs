@@ -85,11 +85,26 @@ on_both! {
         assert!(tx.take_key(&other, Uuid::nil()).await.unwrap(), "another RPC has its own");
         tx.rollback().await.unwrap();
 
-        assert_eq!(db.open.prune_keys(at(10)).await.unwrap(), 0);
-        assert_eq!(db.open.prune_keys(at(11)).await.unwrap(), 1);
+        assert_eq!(db.open.prune_keys(at(10), 9).await.unwrap(), 0);
+        assert_eq!(db.open.prune_keys(at(11), 9).await.unwrap(), 1);
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
         assert_eq!(tx.remembered(&key("new", 0)).await.unwrap(), Some(remembered(1, made.id.uuid().as_u128())));
         assert!(tx.take_key(&key("old", 2), Uuid::nil()).await.unwrap());
         tx.rollback().await.unwrap();
+    }
+
+    /// As many as one statement may remove, the oldest first.
+    async fn old_keys_are_removed_in_batches(db: Db) {
+        let (owner, d) = (owner("acme"), &db.open);
+        for n in 0..7 {
+            let mut tx = d.begin(&owner, at(n)).await.unwrap();
+            assert!(tx.take_key(&key(&format!("k{n}"), 1), Uuid::from_u128(1)).await.unwrap());
+            committed(tx).await;
+        }
+        for removed in [2, 2, 1, 0] {
+            assert_eq!(d.prune_keys(at(5), 2).await.unwrap(), removed);
+        }
+        let left = db.texts("SELECT key AS v FROM idempotency_keys ORDER BY key").await;
+        assert_eq!(left, ["k5", "k6"]);
     }
 }

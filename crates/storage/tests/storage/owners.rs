@@ -14,13 +14,14 @@ use crate::support::{
     Db, Kind, append, at, attachment, committed, conversation, heard, message, open, owner, sender,
 };
 
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "senders",
     "conversations",
     "messages",
     "deliveries",
     "attachments",
     "attachment_chunks",
+    "deleted_messages",
     "idempotency_keys",
     "feed",
     "feed_state",

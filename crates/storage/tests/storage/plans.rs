@@ -55,9 +55,9 @@ pub(crate) async fn fill(db: &Db, rows: i64) {
 }
 
 /// A statement and how Postgres ran it.
-struct Ran {
-    sql: String,
-    plan: String,
+pub(crate) struct Ran {
+    pub(crate) sql: String,
+    pub(crate) plan: String,
 }
 
 impl Ran {
@@ -131,7 +131,7 @@ impl Ran {
 }
 
 /// The last statement in the log whose first line has what is wanted.
-async fn last(server: &Postgres, wanted: &str) -> Ran {
+pub(crate) async fn last(server: &Postgres, wanted: &str) -> Ran {
     eventually(SOON, async || {
         let log = std::fs::read_to_string(server.dir().join("stderr")).unwrap();
         let entry = log
@@ -177,7 +177,7 @@ pub(crate) fn first_conversation(db: &Db) -> ConversationId {
 }
 
 /// A server that logs each statement with its plan.
-fn explaining() -> Postgres {
+pub(crate) fn explaining(more: &[(&str, &str)]) -> Postgres {
     let settings = [
         ("session_preload_libraries", "auto_explain"),
         ("auto_explain.log_min_duration", "0"),
@@ -186,15 +186,17 @@ fn explaining() -> Postgres {
     ];
     Postgres::start(PostgresConfig {
         settings: settings
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .to_vec(),
+            .iter()
+            .chain(more)
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
         ..PostgresConfig::default()
     })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lists_are_bounded_by_indexes() {
-    let server = explaining();
+    let server = explaining(&[]);
     let (db, sqlite) = (Db::within(&server).await, Db::sqlite().await);
     fill(&db, 20_000).await;
     fill(&sqlite, 20_000).await;
@@ -263,7 +265,7 @@ async fn lists_are_bounded_by_indexes() {
 /// plan for any value: to plan costs more than to read. The statements of SQLite are looked at in `backend/sqlite.rs`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lists_are_bounded_whatever_they_are_narrowed_by() {
-    let server = explaining();
+    let server = explaining(&[]);
     let db = Db::within(&server).await;
     fill(&db, 20_000).await;
     let few = "owner = 'acme' AND active_at < to_timestamp(1700000010)";
@@ -385,7 +387,7 @@ impl Ran {
 /// Whatever a list has, a page of it is read by one plan for any value: to plan costs more than to read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_are_not_planned_anew() {
-    let server = explaining();
+    let server = explaining(&[]);
     let db = Db::within(&server).await;
     fill(&db, 20_000).await;
     let one = db.opened(|settings| settings.pool_size = 1).await;
@@ -415,7 +417,7 @@ async fn pages_are_not_planned_anew() {
 /// A foreign key is looked up by its index though its table was small when that was planned.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_small_is_not_read_whole() {
-    let server = explaining();
+    let server = explaining(&[]);
     let db = Db::within(&server).await;
     let owner: Owner = owner("acme");
     let place = open(&db.open, &owner).await;
@@ -435,7 +437,7 @@ async fn what_was_small_is_not_read_whole() {
 /// What is past its time is found by an index from the oldest on: neither what is younger is read nor what is still to leave.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn retention_reads_what_goes_and_nothing_else() {
-    let server = explaining();
+    let server = explaining(&[]);
     let (db, sqlite) = (Db::within(&server).await, Db::sqlite().await);
     for db in [&db, &sqlite] {
         fill(db, 20_000).await;

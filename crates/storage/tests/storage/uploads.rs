@@ -1,6 +1,7 @@
 //! An upload is for one message, of its owner, for a while.
 
 use parlance_domain::{Attachment, AttachmentId, Owner};
+use parlance_storage::db::attachment::{PIECES, Pruned};
 use parlance_storage::{Database, Guarded};
 
 use crate::support::{Db, append, at, attachment, committed, open, owner};
@@ -49,7 +50,7 @@ on_both! {
 
         // It belongs to the message now: nothing of an upload's life applies to it any more.
         db.open.discard_upload(&owner, id).await.unwrap();
-        assert_eq!(db.open.prune_uploads(at(1_000_000)).await.unwrap(), 0);
+        assert_eq!(db.open.prune_uploads(at(1_000_000)).await.unwrap().removed, 0);
         assert_eq!(db.open.complete_upload(&owner, id, 9).await.unwrap(), Guarded::Stale);
         assert_eq!(db.open.append_upload(&owner, id, 2, vec![0]).await.unwrap(), Guarded::Stale);
         assert_eq!(db.open.attachment(&owner, winners[0], id).await.unwrap(), Some(found));
@@ -73,11 +74,37 @@ on_both! {
         assert_eq!(db.open.append_upload(&owner, finished, 2, vec![0]).await.unwrap(), Guarded::Stale);
         assert_eq!(db.open.complete_upload(&owner, finished, 9).await.unwrap(), Guarded::Stale);
 
-        assert_eq!(db.open.prune_uploads(at(99)).await.unwrap(), 0);
-        assert_eq!(db.open.prune_uploads(at(100)).await.unwrap(), 2);
+        assert_eq!(db.open.prune_uploads(at(99)).await.unwrap().removed, 0);
+        assert_eq!(db.open.prune_uploads(at(100)).await.unwrap(), Pruned { removed: 2, more: false });
         assert_eq!(db.count("attachments").await, 0);
         assert_eq!(db.count("attachment_chunks").await, 0, "the content goes too");
         assert_eq!(db.open.complete_upload(&owner, unfinished.id, 1).await.unwrap(), Guarded::Stale);
         assert_eq!(db.open.append_upload(&owner, unfinished.id, 0, vec![0]).await.unwrap(), Guarded::Stale);
+    }
+
+    /// A content that is larger than one transaction should remove goes piece by piece, and no message takes what is left of it.
+    async fn content_is_removed_in_bounded_steps(db: Db) {
+        let (owner, d) = (owner("acme"), &db.open);
+        let place = open(d, &owner).await;
+        let message = append(d, &owner, place.id).await.unwrap();
+        let large = attachment();
+        d.begin_upload(&owner, &large, at(0), at(100)).await.unwrap();
+        let pieces = 2 * PIECES + 10;
+        for position in 0..i32::try_from(pieces).unwrap() {
+            assert_eq!(d.append_upload(&owner, large.id, position, vec![7]).await.unwrap(), Guarded::Updated);
+        }
+        assert_eq!(d.complete_upload(&owner, large.id, pieces).await.unwrap(), Guarded::Updated);
+        for left in [PIECES + 10, 10] {
+            let step = d.prune_uploads(at(100)).await.unwrap();
+            assert_eq!(step, Pruned { removed: 0, more: true });
+            assert_eq!(db.count("attachment_chunks").await, left);
+            // By a clock that is behind it has not expired.
+            let mut tx = d.begin(&owner, at(99)).await.unwrap();
+            assert_eq!(tx.upload(large.id).await.unwrap(), None);
+            assert_eq!(tx.claim_upload(large.id, message.id).await.unwrap(), Guarded::Stale);
+            tx.rollback().await.unwrap();
+        }
+        assert_eq!(d.prune_uploads(at(100)).await.unwrap(), Pruned { removed: 1, more: false });
+        assert_eq!(db.count("attachment_chunks").await + db.count("attachments").await, 0);
     }
 }

@@ -1,0 +1,127 @@
+//! Postgres: the change feed.
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Text};
+use diesel_async::RunQueryDsl;
+
+use super::pg::{Conn, Db};
+use crate::feed::{Position, Snapshot, Start};
+use crate::fields::sql::{TransactionId, Uid};
+use crate::fields::{Id, Xid};
+use crate::keyset::{after, up_to};
+use crate::paged::Paged;
+use crate::prepared::prepared;
+use crate::rows::feed::{FeedHeadRow, FeedRow};
+use crate::schema::feed;
+
+/// What stands after a position, and the oldest transaction that still ran when it was read, in one snapshot.
+pub(crate) async fn feed_heads(
+    c: &mut Conn,
+    from: Position,
+    limit: i64,
+) -> QueryResult<(Vec<FeedHeadRow>, Option<Xid>)> {
+    let heads = feed::table
+        .filter(after((feed::xid, feed::id), position_sql(from)))
+        .order((feed::xid, feed::id))
+        .select((
+            FeedHeadRow::as_select(),
+            sql::<TransactionId>("pg_snapshot_xmin(pg_current_snapshot())"),
+        ));
+    let rows: Vec<(FeedHeadRow, Xid)> = prepared(Paged::new(heads, limit)).load(c).await?;
+    let horizon = rows.as_slice().first().map(|(_, xmin)| *xmin);
+    Ok((rows.into_iter().map(|(row, _)| row).collect(), horizon))
+}
+
+/// The events between two positions, of one owner or of all.
+pub(crate) async fn feed_between(
+    c: &mut Conn,
+    (from, last): (Position, Position),
+    owner: Option<&str>,
+) -> QueryResult<Vec<FeedRow>> {
+    let mut events = feed::table
+        .filter(after((feed::xid, feed::id), position_sql(from)))
+        .filter(up_to((feed::xid, feed::id), position_sql(last)))
+        .into_boxed::<Db>();
+    if let Some(owner) = owner {
+        events = events.filter(feed::owner.eq(owner.to_owned()));
+    }
+    events
+        .order((feed::xid, feed::id))
+        .select(FeedRow::as_select())
+        .load(c)
+        .await
+}
+
+/// Where a reader starts who wants what is committed from now on.
+pub(crate) async fn feed_now(c: &mut Conn) -> QueryResult<Start> {
+    let text: String = diesel::select(sql::<Text>("pg_current_snapshot()::text"))
+        .get_result(c)
+        .await?;
+    let snapshot = Snapshot::parse(&text).ok_or_else(|| {
+        diesel::result::Error::DeserializationError(format!("snapshot {text}").into())
+    })?;
+    Ok(Start {
+        position: Position {
+            xid: snapshot.xmin(),
+            id: 0,
+        },
+        seen: Some(snapshot),
+    })
+}
+
+pub(crate) async fn feed_delete_up_to(c: &mut Conn, last: Position) -> QueryResult<usize> {
+    diesel::delete(feed::table.filter(up_to((feed::xid, feed::id), position_sql(last))))
+        .execute(c)
+        .await
+}
+
+fn position_sql(
+    position: Position,
+) -> (
+    diesel::dsl::AsExprOf<Xid, TransactionId>,
+    diesel::dsl::AsExprOf<i64, BigInt>,
+) {
+    (
+        Xid(position.xid).into_sql::<TransactionId>(),
+        position.id.into_sql::<BigInt>(),
+    )
+}
+
+/// Clears up to `limit` copies of these messages; how many.
+pub(crate) async fn scrub_messages(
+    c: &mut Conn,
+    owner: &str,
+    messages: &[Id],
+    limit: i64,
+) -> QueryResult<usize> {
+    let scrub = diesel::sql_query(
+        "UPDATE feed SET payload = NULL WHERE ctid = ANY (ARRAY( \
+            SELECT ctid FROM feed WHERE message_id = ANY ($1) AND owner = $2 \
+            AND payload IS NOT NULL LIMIT $3))",
+    );
+    let scrub = scrub
+        .bind::<Array<Uid>, _>(messages)
+        .bind::<Text, _>(owner)
+        .bind::<BigInt, _>(limit);
+    prepared(scrub).execute(c).await
+}
+
+/// Clears up to `limit` copies of a conversation itself; how many.
+pub(crate) async fn scrub_conversation(
+    c: &mut Conn,
+    owner: &str,
+    conversation: Id,
+    limit: i64,
+) -> QueryResult<usize> {
+    let scrub = diesel::sql_query(
+        "UPDATE feed SET payload = NULL WHERE ctid = ANY (ARRAY( \
+            SELECT ctid FROM feed WHERE conversation_id = $1 AND message_id IS NULL AND owner = $2 \
+            AND payload IS NOT NULL LIMIT $3))",
+    );
+    let scrub = scrub
+        .bind::<Uid, _>(conversation)
+        .bind::<Text, _>(owner)
+        .bind::<BigInt, _>(limit);
+    prepared(scrub).execute(c).await
+}

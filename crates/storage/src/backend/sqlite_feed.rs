@@ -1,0 +1,151 @@
+//! SQLite: the change feed.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+use diesel_async::RunQueryDsl;
+
+use super::sqlite::{Conn, Db, queries};
+use crate::feed::{Position, Start};
+use crate::fields::sql::Uid;
+use crate::fields::{Id, Xid};
+use crate::prepared::prepared;
+use crate::rows::feed::{FeedHeadRow, FeedRow};
+use crate::schema::feed;
+
+/// What stands after a position. One writer: what is visible is final, so there is no horizon.
+pub(crate) async fn feed_heads(
+    c: &mut Conn,
+    from: Position,
+    limit: i64,
+) -> QueryResult<(Vec<FeedHeadRow>, Option<Xid>)> {
+    let rows = feed::table
+        .filter(feed::id.gt(from.id))
+        .order(feed::id)
+        .limit(limit)
+        .select(FeedHeadRow::as_select())
+        .load(c)
+        .await?;
+    Ok((rows, None))
+}
+
+/// The events between two positions, of one owner or of all.
+pub(crate) async fn feed_between(
+    c: &mut Conn,
+    (from, last): (Position, Position),
+    owner: Option<&str>,
+) -> QueryResult<Vec<FeedRow>> {
+    let mut events = feed::table
+        .filter(feed::id.gt(from.id))
+        .filter(feed::id.le(last.id))
+        .into_boxed::<Db>();
+    if let Some(owner) = owner {
+        events = events.filter(feed::owner.eq(owner.to_owned()));
+    }
+    events
+        .order(feed::id)
+        .select(FeedRow::as_select())
+        .load(c)
+        .await
+}
+
+/// Where a reader starts who wants what is committed from now on.
+pub(crate) async fn feed_now(c: &mut Conn) -> QueryResult<Start> {
+    let newest: Option<i64> = feed::table
+        .select(diesel::dsl::max(feed::id))
+        .get_result(c)
+        .await?;
+    let pruned = queries::feed::state(c).await?.pruned_id;
+    Ok(Start {
+        position: Position {
+            xid: 0,
+            id: newest.unwrap_or(0).max(pruned),
+        },
+        seen: None,
+    })
+}
+
+pub(crate) async fn feed_delete_up_to(c: &mut Conn, last: Position) -> QueryResult<usize> {
+    diesel::delete(feed::table.filter(feed::id.le(last.id)))
+        .execute(c)
+        .await
+}
+
+const SCRUB_MESSAGE: &str = "\
+    UPDATE feed SET payload = NULL WHERE id IN ( \
+        SELECT id FROM feed WHERE message_id = ? AND owner = ? AND payload IS NOT NULL LIMIT ?)";
+
+const SCRUB_CONVERSATION: &str = "\
+    UPDATE feed SET payload = NULL WHERE id IN ( \
+        SELECT id FROM feed WHERE conversation_id = ? AND message_id IS NULL AND owner = ? \
+        AND payload IS NOT NULL LIMIT ?)";
+
+/// Clears up to `limit` copies of these messages; how many. One statement for each message, since nothing is far here.
+pub(crate) async fn scrub_messages(
+    c: &mut Conn,
+    owner: &str,
+    messages: &[Id],
+    limit: i64,
+) -> QueryResult<usize> {
+    let mut scrubbed = 0;
+    for message in messages {
+        let left = limit.saturating_sub(i64::try_from(scrubbed).unwrap_or(i64::MAX));
+        let scrub = diesel::sql_query(SCRUB_MESSAGE)
+            .bind::<Uid, _>(*message)
+            .bind::<Text, _>(owner)
+            .bind::<BigInt, _>(left);
+        scrubbed += prepared(scrub).execute(c).await?;
+    }
+    Ok(scrubbed)
+}
+
+/// Clears up to `limit` copies of a conversation itself; how many.
+pub(crate) async fn scrub_conversation(
+    c: &mut Conn,
+    owner: &str,
+    conversation: Id,
+    limit: i64,
+) -> QueryResult<usize> {
+    let scrub = diesel::sql_query(SCRUB_CONVERSATION)
+        .bind::<Uid, _>(conversation)
+        .bind::<Text, _>(owner)
+        .bind::<BigInt, _>(limit);
+    prepared(scrub).execute(c).await
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::prelude::*;
+    use diesel::sql_types::Text;
+    use diesel::sqlite::SqliteConnection;
+    use diesel_migrations::MigrationHarness as _;
+
+    use super::{SCRUB_CONVERSATION, SCRUB_MESSAGE};
+
+    #[derive(QueryableByName)]
+    struct Detail {
+        #[diesel(sql_type = Text)]
+        detail: String,
+    }
+
+    #[test]
+    fn scrubbing_reads_only_what_it_clears() {
+        let mut c = SqliteConnection::establish(":memory:").unwrap();
+        c.run_pending_migrations(crate::migrate::SQLITE).unwrap();
+        for (statement, index) in [
+            (SCRUB_MESSAGE, "feed_of_message (message_id=?)"),
+            (
+                SCRUB_CONVERSATION,
+                "feed_of_conversation (conversation_id=?)",
+            ),
+        ] {
+            let plan: Vec<Detail> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {statement}"))
+                .load(&mut c)
+                .unwrap();
+            let plan: Vec<&str> = plan.iter().map(|line| line.detail.as_str()).collect();
+            assert!(
+                plan.iter().any(|line| line.ends_with(index)),
+                "{statement}\n{plan:#?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Large conversations: what a write does to them is bounded by each statement, however many messages and events there are.
+
+use parlance_domain::{Attachment, Conversation, Message};
+use parlance_storage::Guarded;
+use parlance_storage::feed::Position;
+
+use crate::plans::{explaining, fill, first_conversation, last};
+use crate::support::write::placed;
+use crate::support::{Db, Kind, append, at, attachment, committed, open, owner};
+
+/// Events of other messages of a conversation.
+async fn add_events(db: &Db, of: &Conversation, count: i64) {
+    let (id, time, numbers) = match db.kind {
+        Kind::Postgres => (
+            "lpad(to_hex(n), 32, '0')::uuid",
+            "now()",
+            format!("SELECT n FROM generate_series(1, {count}) n"),
+        ),
+        Kind::Sqlite => (
+            "CAST(printf('%016d', n) AS blob)",
+            "0",
+            format!(
+                "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {count}) SELECT n FROM s"
+            ),
+        ),
+    };
+    db.run(&format!(
+        "INSERT INTO feed (owner, kind, conversation_id, message_id, user_label, payload, bytes, time) \
+         SELECT 'acme', 'message_updated', {of}, {id}, '', '{{}}', 2, {time} FROM ({numbers}) s",
+        of = db.id(of.id),
+    ))
+    .await;
+}
+
+async fn delete(db: &Db, message: &Message) {
+    let mut tx = db.open.begin(&message.owner, at(9)).await.unwrap();
+    let done = tx.delete_message(message, "ada").await.unwrap();
+    assert_eq!(done, Guarded::Updated);
+    committed(tx).await;
+}
+
+/// Deleting a message reads its own events, by their index, and none of the 20,000 others of its conversation.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deletion_reads_only_the_events_of_its_message() {
+    let server = explaining(&[("auto_explain.log_analyze", "on")]);
+    let db = Db::within(&server).await;
+    let owner = owner("acme");
+    let place = open(&db.open, &owner).await;
+    let message = append(&db.open, &owner, place.id).await.unwrap();
+    add_events(&db, &place, 20_000).await;
+    db.run("ANALYZE").await;
+    delete(&db, &message).await;
+    let run = last(&server, "UPDATE feed SET payload = NULL").await;
+    assert!(
+        run.plan
+            .contains("Index Scan using feed_of_message on feed")
+            && run.plan.contains("Index Cond: (message_id = ANY ("),
+        "{}\n{}",
+        run.sql,
+        run.plan
+    );
+    assert!(!run.plan.contains("Rows Removed"), "{}", run.plan);
+}
+
+on_both! {
+    /// Copies are cleared a thousand by each statement; all of them are, and no others.
+    async fn a_message_with_many_events_can_be_deleted(db: Db) {
+        let owner = owner("acme");
+        let place = open(&db.open, &owner).await;
+        let message = append(&db.open, &owner, place.id).await.unwrap();
+        add_events(&db, &place, 2_500).await;
+        let id = db.id(message.id);
+        db.run(&format!("UPDATE feed SET message_id = {id} WHERE kind = 'message_updated'")).await;
+        add_events(&db, &place, 10).await;
+        delete(&db, &message).await;
+        assert_eq!(db.count(&format!("feed WHERE payload IS NOT NULL AND message_id = {id}")).await, 0);
+        assert_eq!(db.count("feed WHERE payload IS NOT NULL AND kind = 'message_updated'").await, 10);
+    }
+
+    /// The copies of a hidden conversation are cleared in batches, each of which can be its own transaction.
+    async fn a_hidden_conversation_is_scrubbed_in_batches(db: Db) {
+        let (owner, d) = (owner("acme"), &db.open);
+        let place = open(d, &owner).await;
+        add_events(&db, &place, 2_500).await;
+        db.run("UPDATE feed SET message_id = NULL WHERE kind = 'message_updated'").await;
+        let mut tx = d.begin(&owner, at(9)).await.unwrap();
+        assert_eq!(tx.hide_conversation(&place).await.unwrap(), Guarded::Updated);
+        committed(tx).await;
+        for (more, left) in [(true, 1_501), (true, 501), (false, 0)] {
+            let mut tx = d.begin(&owner, at(9)).await.unwrap();
+            assert_eq!(tx.scrub_hidden_conversation(&place).await.unwrap(), more);
+            committed(tx).await;
+            assert_eq!(db.count("feed WHERE payload IS NOT NULL").await, left);
+        }
+    }
+
+    /// A statement counts 5,000 places of the sequence for another user, or for none.
+    async fn counters_of_a_long_conversation_move_in_batches(db: Db) {
+        fill(&db, 12_000).await;
+        let (owner, id) = (owner("acme"), first_conversation(&db));
+        db.run(&format!("UPDATE conversations SET last_sequence = 12000 WHERE id = {}", db.id(id))).await;
+        let moved = "SELECT CAST(items AS text) AS v FROM stat_deltas WHERE what = 'outbound' AND user_label = 'user 1' ORDER BY items";
+        for hides in [false, true] {
+            let mut tx = db.open.begin(&owner, at(9)).await.unwrap();
+            let found = tx.lock_conversation(id).await.unwrap().unwrap();
+            let done = if hides {
+                tx.hide_conversation(&found).await
+            } else {
+                let to_eve = Conversation { user: "eve".to_owned(), version: found.version + 1, ..found.clone() };
+                tx.update_conversation(&found, &to_eve, true).await
+            };
+            assert_eq!(done.unwrap(), Guarded::Updated);
+            // What follows looks at the transaction's own rows.
+            committed(tx).await;
+            assert_eq!(db.texts(moved).await, ["-5000", "-5000", "-2000"]);
+            db.run(&format!("UPDATE conversations SET user_label = 'user 1' WHERE id = {}; DELETE FROM stat_deltas", db.id(id))).await;
+        }
+    }
+
+    /// So many that one statement does not count them all.
+    async fn many_unread_messages_are_counted_in_batches(db: Db) {
+        fill(&db, 12_000).await;
+        let counts = match db.kind { Kind::Postgres => "true", Kind::Sqlite => "1" };
+        db.run(&format!("UPDATE messages SET counts_unread = {counts} WHERE sequence <> 7")).await;
+        let (owner, id) = (owner("acme"), first_conversation(&db));
+        let mut tx = db.open.begin(&owner, at(9)).await.unwrap();
+        for (above, unread) in [(0, 11_999), (6, 11_993), (7, 11_993), (11_990, 10), (12_000, 0)] {
+            assert_eq!(tx.unread_above(id, above).await.unwrap(), unread, "above {above}");
+        }
+        tx.rollback().await.unwrap();
+    }
+
+    /// Large texts are removed with fewer messages at a time, and attachments are left to the pruning of uploads.
+    async fn messages_are_removed_by_bytes_and_without_their_content(db: Db) {
+        let (owner, d) = (owner("acme"), &db.open);
+        let place = open(d, &owner).await;
+        for _ in 0..5 {
+            let mut tx = d.begin(&owner, at(0)).await.unwrap();
+            let message = placed(&mut tx, place.id).await.unwrap();
+            let held: Attachment = attachment();
+            tx.insert_attachment(&held, message.id, vec![b"abc".to_vec()]).await.unwrap();
+            committed(tx).await;
+        }
+        db.run(&format!("UPDATE messages SET html_body = '{}'", "x".repeat(5 * 1024 * 1024))).await;
+        let place = d.conversation(&owner, place.id).await.unwrap().unwrap();
+        let mut tx = d.begin(&owner, at(9)).await.unwrap();
+        assert_eq!(tx.hide_conversation(&place).await.unwrap(), Guarded::Updated);
+        committed(tx).await;
+        for removed in [2, 2, 1, 0] {
+            let mut tx = d.begin(&owner, at(9)).await.unwrap();
+            assert_eq!(tx.delete_some_messages(&place, 500).await.unwrap(), removed);
+            committed(tx).await;
+        }
+        assert_eq!(db.count("attachment_chunks").await, 5, "a statement of its own removes them");
+        assert_eq!(d.prune_uploads(at(0)).await.unwrap().removed, 5);
+        assert_eq!(db.count("attachment_chunks").await, 0);
+    }
+
+    /// A page has one owner's events, as many as its bytes allow, and says up to where it looked.
+    async fn a_page_of_the_feed_is_cut_by_bytes(db: Db) {
+        let (acme, other) = (owner("acme"), owner("other"));
+        let d = &db.open;
+        let (place, foreign) = (open(d, &acme).await, open(d, &other).await);
+        for _ in 0..4 {
+            append(d, &acme, place.id).await.unwrap();
+            append(d, &other, foreign.id).await.unwrap();
+        }
+        let all = crate::feed::all(d).await;
+        let size = all.iter().find(|one| one.event.message_id.is_some()).unwrap().bytes;
+        assert!(size > 100);
+        let mine: Vec<_> = all.iter().filter(|one| one.owner == acme).cloned().collect();
+        let mut found = Vec::new();
+        let (mut from, mut pages) = (Position::default(), 0);
+        loop {
+            let page = d.feed_page_of(&acme, from, 100, size).await.unwrap();
+            assert!(page.events.len() <= 2, "{} events of {size} bytes", page.events.len());
+            found.extend(page.events);
+            pages += 1;
+            if !page.more {
+                assert_eq!(page.up_to, all.last().unwrap().position);
+                break;
+            }
+            from = page.up_to;
+        }
+        assert_eq!(found, mine);
+        assert!(pages > 2);
+        // Events of others are looked through some at a time.
+        let page = d.feed_page_of(&owner("nobody"), Position::default(), 3, size).await.unwrap();
+        assert_eq!((page.events.len(), page.more, page.up_to), (0, true, all[2].position));
+    }
+}
