@@ -80,7 +80,14 @@ impl JanitorPart {
         match self {
             // A read sums what is not folded yet.
             Self::Counters | Self::Log => Duration::from_secs(1),
-            _ => Duration::from_mins(1),
+            Self::Feed
+            | Self::RequestIds
+            | Self::DeletedMessages
+            | Self::Uploads
+            | Self::Deletions
+            | Self::SearchIndex
+            | Self::Retention
+            | Self::PopularSearches => Duration::from_mins(1),
         }
     }
 }

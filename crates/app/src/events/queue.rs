@@ -18,7 +18,7 @@ const SMALLEST_PAGE: u64 = 16 * 1024;
 #[derive(Debug)]
 pub(crate) struct Buffered {
     event: FeedEvent,
-    _counted: Counted,
+    counted: Counted,
 }
 
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Buffered {
     }
 
     fn bytes(&self) -> u64 {
-        self._counted.bytes
+        self.counted.bytes
     }
 }
 
@@ -94,7 +94,7 @@ impl Budget {
         let used = Arc::clone(&self.used);
         Arc::new(Buffered {
             event,
-            _counted: Counted { bytes, used },
+            counted: Counted { bytes, used },
         })
     }
 

@@ -234,7 +234,7 @@ impl Tx {
             unread += count;
             match places.last() {
                 Some(last) if count >= COUNTED => sequence = *last,
-                _ => return Ok(unread),
+                Some(_) | None => return Ok(unread),
             }
         }
     }
