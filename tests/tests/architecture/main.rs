@@ -1,6 +1,7 @@
 //! The house's rules that a compiler does not know: which crate may see which, what may enter the tree, what a file may be.
 
 mod arrows;
+mod migrations;
 mod sources;
 mod tree;
 
@@ -17,7 +18,13 @@ fn root() -> PathBuf {
 /// The manifests of the workspace's own crates. Without the dependencies, which cargo would have to fetch for every platform.
 fn metadata() -> Value {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--no-deps",
+            "--offline",
+        ])
         .current_dir(root())
         .output()
         .unwrap_or_else(|e| unreachable!("cargo started this test and does not start: {e}"));

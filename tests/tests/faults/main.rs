@@ -6,6 +6,7 @@ mod import;
 mod killed;
 mod leaving;
 mod load;
+mod migrating;
 mod outage;
 mod start;
 mod stopped;
