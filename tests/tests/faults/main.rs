@@ -8,6 +8,7 @@ mod leaving;
 mod load;
 mod migrating;
 mod outage;
+mod silent;
 mod start;
 mod stopped;
 mod twins;
