@@ -3,6 +3,13 @@
 //! rustc checks each program against the crates as they were built for this test. A checker that builds its own copies would
 //! build the whole dependency tree a second time.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails, in helpers too"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
@@ -111,10 +118,11 @@ impl Crates {
 
 /// The builds of a crate, the newest first.
 fn builds(folder: &Path, name: &str) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap());
+    let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
     let of_crate = entries.filter(|entry| {
         let file = entry.file_name().to_string_lossy().into_owned();
-        file.starts_with(&format!("lib{name}-")) && file.ends_with(".rlib")
+        let is_library = entry.path().extension().is_some_and(|it| it == "rlib");
+        file.starts_with(&format!("lib{name}-")) && is_library
     });
     let dated = of_crate.map(|entry| {
         let modified = entry.metadata().and_then(|data| data.modified());
