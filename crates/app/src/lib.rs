@@ -18,6 +18,7 @@ mod error;
 pub mod events;
 mod idempotency;
 mod janitor;
+mod limit;
 pub mod messages;
 mod paging;
 mod retention;

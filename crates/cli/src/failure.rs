@@ -11,6 +11,9 @@ use tonic::Status;
 use crate::client::refusal;
 use crate::sessions::Place;
 
+/// What shells report of a command that SIGINT ended.
+const INTERRUPTED: u8 = 130;
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error("{}: cannot be read: {source}", path.display())]
@@ -38,6 +41,10 @@ pub(crate) enum Failure {
     Telemetry(#[from] TelemetryError),
     #[error(transparent)]
     Start(#[from] StartError),
+    #[error("standard output cannot be written: {0}")]
+    Output(#[source] std::io::Error),
+    #[error("interrupted; {} was not written", path.display())]
+    Interrupted { path: PathBuf },
     #[error("the system refuses what is needed to run: {0}")]
     System(#[from] std::io::Error),
     #[error("no service at {server}: start one with `parlance serve`")]
@@ -68,12 +75,14 @@ impl Failure {
     pub(crate) fn code(&self) -> ExitCode {
         match self {
             Self::Unreadable { .. } | Self::Configuration(_) => ExitCode::from(2),
+            Self::Interrupted { .. } => ExitCode::from(INTERRUPTED),
             Self::Unwritable { .. }
             | Self::Stopped { .. }
             | Self::BrokenOff(_)
             | Self::Telemetry(_)
             | Self::Start(_)
             | Self::System(_)
+            | Self::Output(_)
             | Self::NoService { .. }
             | Self::Unreachable { .. }
             | Self::Refused(_)

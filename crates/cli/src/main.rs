@@ -1,6 +1,7 @@
 //! The `parlance` binary: reads the real environment, prints to the real terminal, and ends with a code that scripts can use.
 //!
-//! Codes: 0 done; 1 it did not work; 2 the command or the configuration is wrong; 3 ended by a second signal.
+//! Codes: 0 done; 1 it did not work; 2 the command or the configuration is wrong; 3 ended by a second signal; 130 interrupted
+//! before the output file was whole.
 //!
 //! Only `serve` and `migrate` open the database; the other commands ask a running service, as every client does.
 //!
@@ -32,7 +33,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut output = Output::standard();
-    match run(arguments.command, &mut output) {
+    // What a service does matters more than its banner.
+    let serves = matches!(arguments.command, Command::Serve { .. });
+    let ended = run(arguments.command, &mut output);
+    let lost = output.take_failure().filter(|_| !serves);
+    match ended.and_then(|code| lost.map_or(Ok(code), |error| Err(Failure::Output(error)))) {
         Ok(code) => code,
         Err(failure) => {
             output.error(&failure.to_string());

@@ -4,13 +4,14 @@ use std::io::{self, IsTerminal as _, Write};
 
 use crate::config;
 
-/// Two streams; a closed one is no reason to fail, since what the service does matters more than who reads along.
+/// Two streams. That the reader of a pipe has ended is no failure; that lines cannot be written is one.
 pub(crate) struct Output {
     out: Box<dyn Write>,
     err: Box<dyn Write>,
     colours: bool,
     watched: bool,
     closed: bool,
+    failed: Option<io::Error>,
 }
 
 impl Output {
@@ -23,16 +24,28 @@ impl Output {
             colours: wanted && io::stdout().is_terminal(),
             watched: io::stderr().is_terminal(),
             closed: false,
+            failed: None,
         }
     }
 
     /// One line, seen at once: whoever started us may wait for it.
     pub(crate) fn line(&mut self, line: impl std::fmt::Display) {
+        if self.closed {
+            return;
+        }
         let written = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
-        self.closed |= written.is_err();
+        if let Err(error) = written {
+            self.closed = true;
+            self.failed = (error.kind() != io::ErrorKind::BrokenPipe).then_some(error);
+        }
     }
 
-    /// Whether nobody reads the lines any more: a command that does nothing else can end.
+    /// Why lines were lost, if some were: a full disk, for example.
+    pub(crate) fn take_failure(&mut self) -> Option<io::Error> {
+        self.failed.take()
+    }
+
+    /// Whether no line can be written any more: a command that does nothing else can end.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
     }

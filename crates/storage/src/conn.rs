@@ -15,9 +15,10 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::backend::{pg, sqlite};
 use crate::error::{StorageError, StorageResult};
+use crate::liveness::{self, Dated};
 use crate::url::DatabaseUrl;
 
-type PgManager = AsyncDieselConnectionManager<pg::Conn>;
+type PgManager = liveness::DatedManager;
 type SqliteManager = AsyncDieselConnectionManager<sqlite::Conn>;
 
 /// How a database is opened.
@@ -64,6 +65,8 @@ pub struct PoolStatus {
 #[derive(Clone)]
 pub struct Database {
     pools: Pools,
+    /// How long a statement on Postgres may take, as the client sees it.
+    answer_limit: Duration,
     pub(crate) search_language: Language,
 }
 
@@ -91,6 +94,10 @@ pub(crate) struct Lease {
     transaction: Transaction,
     /// A statement failed. Postgres answers a later COMMIT with a rollback and no error, so it must not be sent.
     failed: bool,
+    /// The connection has ended, or gave no answer in time.
+    closed: bool,
+    /// How long a statement may take.
+    pub(crate) answer_limit: Duration,
 }
 
 /// Where a connection stands between BEGIN and its end.
@@ -120,11 +127,12 @@ macro_rules! on {
     ($lease:expr, |$c:ident, $q:ident| $query:expr) => {{
         let lease: &mut $crate::conn::Lease = &mut $lease;
         lease.set_busy(true);
+        let limit = lease.answer_limit;
         let result = match lease.conn()? {
             $crate::conn::Conn::Pg { conn, .. } => {
                 use $crate::backend::pg::queries as $q;
                 let $c: &mut $crate::backend::pg::Conn = &mut *conn;
-                $query.await
+                $crate::liveness::answer(limit, $query).await
             }
             $crate::conn::Conn::Sqlite(conn) => {
                 use $crate::backend::sqlite::queries as $q;
@@ -132,7 +140,7 @@ macro_rules! on {
                 $query.await
             }
         };
-        lease.answered(result.is_ok());
+        lease.answered(&result);
         result.map_err($crate::error::StorageError::from)
     }};
 }
@@ -142,11 +150,15 @@ macro_rules! on_backend {
     ($lease:expr, $function:ident($($arg:expr),*)) => {{
         let lease: &mut $crate::conn::Lease = &mut $lease;
         lease.set_busy(true);
+        let limit = lease.answer_limit;
         let result = match lease.conn()? {
-            $crate::conn::Conn::Pg { conn, .. } => $crate::backend::pg::$function(&mut *conn $(, $arg)*).await,
+            $crate::conn::Conn::Pg { conn, .. } => {
+                let statement = $crate::backend::pg::$function(&mut *conn $(, $arg)*);
+                $crate::liveness::answer(limit, statement).await
+            }
             $crate::conn::Conn::Sqlite(conn) => $crate::backend::sqlite::$function(&mut *conn $(, $arg)*).await,
         };
-        lease.answered(result.is_ok());
+        lease.answered(&result);
         result.map_err($crate::error::StorageError::from)
     }};
 }
@@ -179,8 +191,9 @@ impl Database {
         let pools = match &settings.url {
             DatabaseUrl::Postgres(url) => {
                 let tls = tls(settings)?;
-                let pool = pg_pool(url, settings, settings.pool_size, &tls).await?;
-                let apart = pg_pool(url, settings, APART, &tls).await?;
+                let losses = liveness::Losses::default();
+                let pool = pg_pool(url, settings, settings.pool_size, &tls, &losses).await?;
+                let apart = pg_pool(url, settings, APART, &tls, &losses).await?;
                 Pools::Pg { pool, apart, tls }
             }
             DatabaseUrl::Sqlite(path) => {
@@ -199,6 +212,7 @@ impl Database {
         };
         Ok(Self {
             pools,
+            answer_limit: liveness::answer_limit(settings.statement_timeout),
             search_language: settings.search_language,
         })
     }
@@ -222,6 +236,7 @@ impl Database {
         };
         Self {
             pools,
+            answer_limit: self.answer_limit,
             search_language: self.search_language,
         }
     }
@@ -261,21 +276,29 @@ impl Database {
         matches!(self.pools, Pools::Sqlite { .. })
     }
 
+    const fn lease(&self, conn: Conn, transaction: Transaction) -> Lease {
+        Lease {
+            conn: Some(conn),
+            busy: false,
+            transaction,
+            failed: false,
+            closed: false,
+            answer_limit: self.answer_limit,
+        }
+    }
+
     /// A connection for one read.
     pub(crate) async fn reader(&self) -> StorageResult<Lease> {
         let conn = match &self.pools {
             Pools::Pg { pool, tls, .. } => Conn::Pg {
-                conn: checked_out(pool).await?,
+                conn: checked_out(pool, Dated::is_usable).await?,
                 tls: tls.clone(),
             },
-            Pools::Sqlite { readers, .. } => Conn::Sqlite(checked_out(readers).await?),
+            Pools::Sqlite { readers, .. } => {
+                Conn::Sqlite(checked_out(readers, |conn| !conn.is_broken()).await?)
+            }
         };
-        Ok(Lease {
-            conn: Some(conn),
-            busy: false,
-            transaction: Transaction::Closed,
-            failed: false,
-        })
+        Ok(self.lease(conn, Transaction::Closed))
     }
 
     /// A connection in a transaction whose statements all read one snapshot. It is to be rolled back.
@@ -294,17 +317,14 @@ impl Database {
             attempt += 1;
             let conn = match &self.pools {
                 Pools::Pg { pool, tls, .. } => Conn::Pg {
-                    conn: checked_out(pool).await?,
+                    conn: checked_out(pool, Dated::is_usable).await?,
                     tls: tls.clone(),
                 },
-                Pools::Sqlite { writer, .. } => Conn::Sqlite(checked_out(writer).await?),
+                Pools::Sqlite { writer, .. } => {
+                    Conn::Sqlite(checked_out(writer, |conn| !conn.is_broken()).await?)
+                }
             };
-            let mut lease = Lease {
-                conn: Some(conn),
-                busy: false,
-                transaction: Transaction::Turning,
-                failed: false,
-            };
+            let mut lease = self.lease(conn, Transaction::Turning);
             match on_backend!(lease, begin()) {
                 Err(StorageError::Unavailable(_)) if attempt == 1 => {}
                 Err(error) => return Err(error),
@@ -317,10 +337,12 @@ impl Database {
     }
 }
 
-async fn checked_out<M>(pool: &Pool<M>) -> StorageResult<PooledConnection<'static, M>>
+async fn checked_out<M>(
+    pool: &Pool<M>,
+    is_usable: impl Fn(&mut M::Connection) -> bool,
+) -> StorageResult<PooledConnection<'static, M>>
 where
     M: bb8::ManageConnection<Error = PoolError>,
-    M::Connection: PoolableConnection,
 {
     loop {
         let mut conn = pool.get_owned().await.map_err(|error| match error {
@@ -331,7 +353,7 @@ where
         })?;
         // After a restart of the server all idle ones are dead. Those whose end has been noticed are known without asking;
         // the pool closes them when they come back.
-        if !conn.is_broken() {
+        if is_usable(&mut conn) {
             return Ok(conn);
         }
     }
@@ -348,9 +370,10 @@ impl Lease {
         self.busy = busy;
     }
 
-    pub(crate) const fn answered(&mut self, well: bool) {
+    pub(crate) const fn answered<T>(&mut self, result: &diesel::QueryResult<T>) {
         self.busy = false;
-        self.failed |= !well;
+        self.failed |= result.is_err();
+        self.closed |= liveness::is_closed(result);
     }
 
     /// Whether a statement failed, so that the transaction can only be rolled back.
@@ -385,7 +408,15 @@ impl Drop for Lease {
     /// A caller who left in the middle: what still runs is cancelled, what is open is rolled back, in a task of its own. An
     /// idle connection goes straight back to its pool.
     fn drop(&mut self) {
-        let Some(conn) = self.conn.take() else { return };
+        let Some(mut conn) = self.conn.take() else {
+            return;
+        };
+        if self.closed
+            && let Conn::Pg { conn, .. } = &mut conn
+        {
+            conn.lose();
+            return;
+        }
         let (busy, transaction) = (self.busy, self.transaction);
         let clean = !busy && transaction == Transaction::Closed;
         if !clean && tokio::runtime::Handle::try_current().is_ok() {
@@ -446,6 +477,7 @@ async fn pg_pool(
     settings: &Settings,
     size: u32,
     tls: &MakeRustlsConnect,
+    losses: &liveness::Losses,
 ) -> StorageResult<Pool<PgManager>> {
     let mut config = ManagerConfig::default();
     let (tls, patience) = (tls.clone(), settings.acquire_timeout);
@@ -464,7 +496,8 @@ async fn pg_pool(
         .boxed()
     });
     config.recycling_method = RecyclingMethod::Fast;
-    let manager = PgManager::new_with_config(url, config);
+    let manager = AsyncDieselConnectionManager::new_with_config(url, config);
+    let manager = PgManager::new(manager, losses.clone());
     builder(settings, size)
         .build(manager)
         .await
@@ -483,7 +516,9 @@ async fn establish_pg(
     timeout: Duration,
 ) -> ConnectionResult<AsyncPgConnection> {
     let bad = |e: tokio_postgres::Error| ConnectionError::BadConnection(full_message(&e));
-    let (client, connection) = tokio_postgres::connect(&url, tls).await.map_err(bad)?;
+    let config = liveness::config(&url, timeout)
+        .map_err(|e| ConnectionError::InvalidConnectionUrl(e.to_string()))?;
+    let (client, connection) = config.connect(tls).await.map_err(bad)?;
     let mut conn = AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
     let millis = timeout.as_millis();
     // Once per connection, never per request. The idle limit ends a transaction whose process was stopped in the middle.

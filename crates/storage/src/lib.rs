@@ -25,6 +25,7 @@ mod error;
 pub mod feed;
 mod fields;
 mod keyset;
+mod liveness;
 mod merged;
 mod migrate;
 mod paged;

@@ -11,6 +11,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::conn::{Settings, full_message, tls};
 use crate::error::{StorageError, StorageResult};
+use crate::liveness;
 use crate::reindex;
 use crate::url::DatabaseUrl;
 
@@ -61,7 +62,7 @@ async fn run(settings: &Settings, mode: Mode) -> StorageResult<MigrationReport> 
         Mode::List => None,
     };
     let migrations = match &settings.url {
-        DatabaseUrl::Postgres(url) => postgres(url, settings, mode).await?,
+        DatabaseUrl::Postgres(url) => postgres(url, settings, mode, POSTGRES).await?,
         DatabaseUrl::Sqlite(path) => {
             let path = path.clone();
             blocking(move || sqlite(&path, mode)).await?
@@ -107,7 +108,8 @@ async fn hold(settings: &Settings) -> StorageResult<Held> {
 /// A connection of one's own to Postgres.
 pub(crate) async fn connect(url: &str, settings: &Settings) -> StorageResult<AsyncPgConnection> {
     let unavailable = |e: tokio_postgres::Error| StorageError::Unavailable(full_message(&e));
-    let connecting = tokio_postgres::connect(url, tls(settings)?);
+    let config = liveness::config(url, settings.statement_timeout)?;
+    let connecting = config.connect(tls(settings)?);
     let (client, connection) = tokio::time::timeout(settings.acquire_timeout, connecting)
         .await
         .map_err(|_| StorageError::Unavailable("no answer in time".to_owned()))?
@@ -128,14 +130,19 @@ fn lock_file(path: &Path) -> StorageResult<File> {
     Ok(lock)
 }
 
-async fn postgres(url: &str, settings: &Settings, mode: Mode) -> StorageResult<Vec<String>> {
+async fn postgres(
+    url: &str,
+    settings: &Settings,
+    mode: Mode,
+    source: impl MigrationSource<diesel::pg::Pg> + Send + 'static,
+) -> StorageResult<Vec<String>> {
     let mut conn = connect(url, settings).await?;
     let listed = matches!(mode, Mode::List) && !exists(&mut conn).await?;
     blocking(move || {
         if listed {
-            return all::<diesel::pg::Pg>(&POSTGRES);
+            return all(&source);
         }
-        apply(&mut AsyncMigrationHarness::new(conn), POSTGRES, mode)
+        apply(&mut AsyncMigrationHarness::new(conn), source, mode)
     })
     .await
 }
@@ -155,10 +162,9 @@ fn exists_in_file(conn: &mut SqliteConnection) -> StorageResult<bool> {
     Ok(query.get_result(conn)?)
 }
 
-fn all<DB: diesel::backend::Backend>(source: &EmbeddedMigrations) -> StorageResult<Vec<String>>
-where
-    EmbeddedMigrations: MigrationSource<DB>,
-{
+fn all<DB: diesel::backend::Backend>(
+    source: &impl MigrationSource<DB>,
+) -> StorageResult<Vec<String>> {
     names::<DB>(&source.migrations().map_err(failed)?)
 }
 
@@ -178,13 +184,12 @@ fn sqlite(path: &Path, mode: Mode) -> StorageResult<Vec<String>> {
 
 fn apply<DB, H>(
     harness: &mut H,
-    source: EmbeddedMigrations,
+    source: impl MigrationSource<DB>,
     mode: Mode,
 ) -> StorageResult<Vec<String>>
 where
     DB: diesel::backend::Backend,
     H: MigrationHarness<DB>,
-    EmbeddedMigrations: MigrationSource<DB>,
 {
     match mode {
         Mode::Apply => {
@@ -206,6 +211,13 @@ fn names<DB: diesel::backend::Backend>(
 }
 
 fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> StorageError {
+    let text = error.to_string();
+    if text.contains("lock timeout") {
+        // The start tries again; meanwhile callers that queued behind the migration go on.
+        return StorageError::Unavailable(format!(
+            "{text}: a transaction that runs for long holds a table that a migration changes; pg_stat_activity shows it"
+        ));
+    }
     StorageError::Driver(diesel::result::Error::QueryBuilderError(error))
 }
 
@@ -216,4 +228,55 @@ pub(crate) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|e| StorageError::Unavailable(e.to_string()))?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use diesel_migrations::FileBasedMigrations;
+    use parlance_testkit::Postgres;
+
+    use super::*;
+
+    fn migration(folder: &Path, name: &str, sql: &str, metadata: &str) {
+        let folder = folder.join(name);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("up.sql"), sql).unwrap();
+        std::fs::write(folder.join("down.sql"), "").unwrap();
+        std::fs::write(folder.join("metadata.toml"), metadata).unwrap();
+    }
+
+    /// Both forms that the rules for migrations allow, as the service runs them.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_migration_gives_up_a_lock_that_it_does_not_get_and_is_repeated() {
+        let database = Postgres::shared().create_database().await;
+        let mut settings = Settings::new(DatabaseUrl::parse(&database.url).unwrap());
+        settings.acquire_timeout = Duration::from_mins(1);
+        migrate(&settings).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let add = "SET LOCAL lock_timeout = '200ms';\nALTER TABLE messages ADD COLUMN note text;";
+        migration(folder.path(), "2026-02-01-000001_note", add, "");
+        let index = "CREATE INDEX CONCURRENTLY messages_note ON messages (note);";
+        let apart = "run_in_transaction = false";
+        migration(folder.path(), "2026-02-01-000002_index", index, apart);
+        let apply = async || {
+            let source = FileBasedMigrations::from_path(folder.path()).unwrap();
+            postgres(&database.url, &settings, Mode::Apply, source).await
+        };
+
+        let mut report = connect(&database.url, &settings).await.unwrap();
+        report
+            .batch_execute("BEGIN; SELECT count(*) FROM messages")
+            .await
+            .unwrap();
+        let refused = apply().await.unwrap_err();
+        assert!(
+            matches!(&refused, StorageError::Unavailable(why) if why.contains("pg_stat_activity")),
+            "{refused:?}"
+        );
+        report.batch_execute("COMMIT").await.unwrap();
+        assert_eq!(apply().await.unwrap().len(), 2);
+        assert_eq!(apply().await.unwrap(), Vec::<String>::new());
+    }
 }

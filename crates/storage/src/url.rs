@@ -1,9 +1,13 @@
 //! Which database a URL names.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
-/// A database that can be opened. Its `Display` shows no password.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use tokio_postgres::Config;
+use tokio_postgres::config::Host;
+
+/// A database that can be opened. Neither `Display` nor `Debug` shows a password.
+#[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
     /// A file.
     Sqlite(PathBuf),
@@ -35,8 +39,8 @@ impl DatabaseUrl {
             return Ok(Self::Sqlite(PathBuf::from(path)));
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            url.parse::<tokio_postgres::Config>()
-                .map_err(|e| DatabaseUrlError::Postgres(e.to_string()))?;
+            url.parse::<Config>()
+                .map_err(|e| DatabaseUrlError::Postgres(reason(&e)))?;
             return Ok(Self::Postgres(url.to_owned()));
         }
         Err(DatabaseUrlError::Scheme)
@@ -47,36 +51,80 @@ impl std::fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
-            Self::Postgres(url) => f.write_str(&masked(url)),
+            Self::Postgres(url) => f.write_str(&shown(url)),
         }
     }
 }
 
-/// The URL without its password, wherever it stands.
-fn masked(url: &str) -> String {
-    let (base, query) = url
-        .split_once('?')
-        .map_or((url, None), |(base, query)| (base, Some(query)));
-    let base = match (base.split_once("://"), base.rsplit_once('@')) {
-        (Some((scheme, _)), Some((before, host))) => {
-            let user = before.split_once("://").map_or("", |(_, login)| login);
-            let user = user.split_once(':').map_or(user, |(name, _)| name);
-            format!("{scheme}://{user}:***@{host}")
-        }
-        _ => base.to_owned(),
+impl std::fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "DatabaseUrl({self})")
+    }
+}
+
+/// What the driver says, without the name of an unknown option: in a URL that is cut in the wrong place it is part of a password.
+fn reason(error: &tokio_postgres::Error) -> String {
+    let text = error.to_string();
+    match text.split_once("unknown option") {
+        Some((before, _)) => format!("{before}unknown option after `?`"),
+        None => text,
+    }
+}
+
+/// The URL without what may be secret, made from its parts as the driver reads them.
+fn shown(url: &str) -> String {
+    const MASK: &str = "***";
+    let scheme = url.split("://").next().unwrap_or_default();
+    let rest = url.get(scheme.len()..).unwrap_or_default();
+    let rest = rest.trim_start_matches("://");
+    let mut login = rest.split('@');
+    let user = login.next().filter(|_| login.next().is_some());
+    // Where a password holds such characters as they are, readers disagree about where it ends.
+    let unclear = login.next().is_some() || user.is_some_and(|user| user.contains(['/', '?', '#']));
+    let Some(config) = url.parse::<Config>().ok().filter(|_| !unclear) else {
+        return format!("{scheme}://{MASK}");
     };
-    let Some(query) = query else { return base };
-    let hide = |pair: &str| {
-        if pair.starts_with("password=") {
-            "password=***".to_owned()
+    let mut shown = format!("{scheme}://");
+    if let Some(user) = config.get_user() {
+        shown.push_str(&escaped(user));
+    }
+    if config.get_password().is_some() {
+        let _ = write!(shown, ":{MASK}");
+    }
+    if config.get_user().is_some() || config.get_password().is_some() {
+        shown.push('@');
+    }
+    let hosts = config.get_hosts().iter().enumerate();
+    let hosts: Vec<String> = hosts
+        .map(|(number, host)| {
+            let port = config.get_ports().get(number).filter(|port| **port != 5432);
+            let port = port.map_or_else(String::new, |port| format!(":{port}"));
+            match host {
+                Host::Tcp(name) if name.contains(':') => format!("[{name}]{port}"),
+                Host::Tcp(name) => format!("{}{port}", escaped(name)),
+                #[cfg(unix)]
+                Host::Unix(path) => format!("{}{port}", escaped(&path.to_string_lossy())),
+            }
+        })
+        .collect();
+    shown.push_str(&hosts.join(","));
+    if let Some(name) = config.get_dbname() {
+        let _ = write!(shown, "/{}", escaped(name));
+    }
+    shown
+}
+
+/// As it stands in a URL.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
         } else {
-            pair.to_owned()
+            let _ = write!(escaped, "%{byte:02X}");
         }
-    };
-    format!(
-        "{base}?{}",
-        query.split('&').map(hide).collect::<Vec<_>>().join("&")
-    )
+    }
+    escaped
 }
 
 #[cfg(test)]
@@ -112,17 +160,44 @@ mod tests {
     }
 
     #[test]
-    fn shows_no_password() {
-        for url in [
-            "postgres://u:se:cret@h:5/db",
-            "postgres://h/db?password=secret&user=u",
-            "postgres://u:secret@h/d?application_name=x",
+    fn shows_where_it_leads() {
+        for (url, expected) in [
+            (
+                "postgres://u:p@h:5/db?sslmode=require",
+                "postgres://u:***@h:5/db",
+            ),
+            (
+                "postgresql://h/db?password=p&user=u",
+                "postgresql://u:***@h/db",
+            ),
+            ("postgres://u@a,b:6543/db", "postgres://u@a,b:6543/db"),
+            (
+                "postgres://u:p%40%3F@%2Ftmp/db",
+                "postgres://u:***@%2Ftmp/db",
+            ),
+            ("postgres://[::1]/db", "postgres://[::1]/db"),
         ] {
-            let shown = DatabaseUrl::parse(url).unwrap().to_string();
-            assert!(
-                !shown.contains("secret") && !shown.contains("se:cret"),
-                "{shown}"
-            );
+            let url = DatabaseUrl::parse(url).unwrap();
+            assert_eq!(url.to_string(), expected);
+        }
+    }
+
+    proptest::proptest! {
+        /// No character of a password is shown, whether the URL is taken or refused.
+        #[test]
+        fn no_password_is_shown(password in "[QXZ7@/?#:%&=,]{1,12}") {
+            for url in [
+                format!("postgres://chat:{password}@db/chat"),
+                format!("postgres://chat@db/chat?password={password}"),
+                format!("postgres://db/chat?user=chat&password={password}"),
+                format!("postgres://chat:{password}@db/chat?application_name=a@b"),
+            ] {
+                let shown = match DatabaseUrl::parse(&url) {
+                    Ok(url) => format!("{url} {url:?}"),
+                    Err(error) => format!("{error} {error:?}"),
+                };
+                proptest::prop_assert!(!shown.contains(['Q', 'X', 'Z', '7']), "{url}: {shown}");
+            }
         }
     }
 }

@@ -55,18 +55,15 @@ const NAMES_STORAGE: [(&str, &str); 4] = [
 
 /// The dependencies of each crate of ours: kind (`normal`, `build`, `dev`) and name.
 fn dependencies() -> BTreeMap<String, BTreeSet<(String, String)>> {
-    let members: BTreeSet<&str> = list(metadata(), "workspace_members")
-        .filter_map(|id| id.as_str())
-        .collect();
-    let ours = list(metadata(), "packages").filter(|p| members.contains(text(p, "id")));
-    ours.map(|package| {
-        let found = list(package, "dependencies").map(|dependency| {
-            let kind = dependency["kind"].as_str().unwrap_or("normal");
-            (kind.to_owned(), text(dependency, "name").to_owned())
-        });
-        (short(text(package, "name")).to_owned(), found.collect())
-    })
-    .collect()
+    list(&metadata(), "packages")
+        .map(|package| {
+            let found = list(package, "dependencies").map(|dependency| {
+                let kind = dependency["kind"].as_str().unwrap_or("normal");
+                (kind.to_owned(), text(dependency, "name").to_owned())
+            });
+            (short(text(package, "name")).to_owned(), found.collect())
+        })
+        .collect()
 }
 
 fn short(name: &str) -> &str {

@@ -25,7 +25,7 @@ async fn pair() -> (Postgres, Service) {
     (postgres, service)
 }
 
-async fn until_ready(service: &Service, ready: bool) -> String {
+pub(crate) async fn until_ready(service: &Service, ready: bool) -> String {
     let url = format!("{}/readyz", service.http_url());
     eventually(SOON, async || {
         let answer = get(&url).await;

@@ -311,3 +311,19 @@ async fn a_restart_forgets_nothing() {
         eventually(SOON, async || caller.ask(chat("talk", "again")).await.ok()).await;
     }
 }
+
+/// They take a second in this build: the first message to a phone number must not wait for them.
+#[tokio::test]
+async fn numbering_plans_are_loaded_before_calls_are_served() {
+    let service = Service::start_with(Kind::Sqlite, |b| b.env("RUST_LOG", "debug")).await;
+    let (loaded, serving) = eventually(SOON, async || {
+        let logs = service.logs();
+        let place = |words: &str| logs.find(words);
+        Some((
+            place("phone numbering plans are loaded")?,
+            place("serving grpc=")?,
+        ))
+    })
+    .await;
+    assert!(loaded < serving, "{}", service.logs());
+}

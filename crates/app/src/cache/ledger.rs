@@ -11,6 +11,8 @@ use parlance_storage::db::cache::{CacheRegistered, CacheRenewal, CacheTimes, Pen
 use parlance_storage::{Database, PendingKeys, StorageError};
 use uuid::Uuid;
 
+use crate::limit::within;
+
 /// After such a silence an instance is forgotten: long enough that an operator still finds it.
 const FORGET: Duration = Duration::from_hours(1);
 
@@ -46,9 +48,9 @@ impl DatabaseLedger {
 #[async_trait]
 impl Ledger for DatabaseLedger {
     async fn register(&self, memory: bool) -> Result<Registered, LedgerError> {
-        let seen = self
-            .apart
-            .cache_register(self.instance, memory, self.times)
+        let registering = self.apart.cache_register(self.instance, memory, self.times);
+        // One that takes longer than it is good for is void.
+        let seen = within(self.times.alive, registering)
             .await
             .map_err(failed)?;
         let CacheRegistered {

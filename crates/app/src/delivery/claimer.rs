@@ -15,6 +15,7 @@ use super::outcome::Ended;
 use super::{Carriers, DeliveryObserver, scribe};
 use crate::App;
 use crate::error::Result;
+use crate::limit::in_time;
 
 /// How long the claimer waits after the database failed it.
 const RETRY: Duration = Duration::from_millis(500);
@@ -74,7 +75,7 @@ impl App {
     /// Waits until there may be something to claim: a send of this instance, or the next job's time.
     async fn idle(&self, going_down: &mut watch::Receiver<bool>) {
         let poll = self.settings.pace.poll;
-        let wait = match self.db.next_delivery_due().await {
+        let wait = match in_time(self.db.next_delivery_due()).await {
             Ok(Some(due)) => due
                 .since(self.now())
                 .min(poll)
@@ -116,10 +117,8 @@ async fn claim(
     let (app, pace) = (&works.app, &works.app.settings.pace);
     let now = app.now();
     let limit = i64::try_from(free.len()).unwrap_or(i64::MAX);
-    let Claimed { claims, come_due } = app
-        .db
-        .claim_deliveries(now, now.plus(pace.lease), limit)
-        .await?;
+    let claiming = app.db.claim_deliveries(now, now.plus(pace.lease), limit);
+    let Claimed { claims, come_due } = in_time(claiming).await?;
     let left = if claims.len() < free.len() && come_due.is_empty() {
         Queue::Empty
     } else {
@@ -145,7 +144,7 @@ async fn claim(
             drop(permit);
         });
     }
-    line_up(app, come_due).await?;
+    in_time(line_up(app, come_due)).await?;
     Ok(left)
 }
 
@@ -176,7 +175,7 @@ async fn messages_until_lease_ends(
     claims: &[Claim],
 ) -> Result<HashMap<MessageId, Message>> {
     loop {
-        match messages_of(app, claims).await {
+        match in_time(messages_of(app, claims)).await {
             Err(error)
                 if !*app.going_down.borrow()
                     && claims.iter().any(|claim| app.now() < claim.lease_until) =>

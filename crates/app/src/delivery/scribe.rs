@@ -17,6 +17,7 @@ use super::claimer::Works;
 use super::outcome::{self, Ended, Ending, Job, Verdict, WhyNot, judge};
 use super::told::{A_REPORT_WAS_FASTER, tell_of_the_lost, tell_of_the_overtaken};
 use crate::error::{Error, Kind, Reason, Result};
+use crate::limit::in_time;
 use crate::write::held;
 
 /// Outcomes that one transaction writes.
@@ -76,7 +77,7 @@ async fn write_while_away<T>(
     write: impl AsyncFn(&Works, &Owner, &[Ended]) -> Result<T>,
 ) -> Result<T> {
     loop {
-        match write(works, owner, ended).await {
+        match in_time(write(works, owner, ended)).await {
             Err(error) if is_away(&error) => {
                 works.scribe_waits.send_replace(true);
                 tracing::warn!(%error, outcomes = ended.len(), "outcomes could not be written; trying again");

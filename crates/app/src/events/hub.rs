@@ -12,10 +12,13 @@ use parlance_storage::feed::{FeedEvent, Position};
 use super::queue::{Budget, Queue};
 use crate::env::Environment;
 use crate::error::Result;
+use crate::limit::in_time;
 use crate::write::Changes;
 
 /// Events that one read of the feed brings.
 const PAGE: i64 = 500;
+/// The lag after a read that failed.
+const UNKNOWN: i64 = -1;
 /// How long the tail waits after a failed read.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -50,8 +53,8 @@ impl Interest {
 pub struct FeedStatus {
     /// Streams that are open.
     pub watchers: usize,
-    /// How long the oldest event that is written has waited to be shown.
-    pub lag: Duration,
+    /// How long the oldest event that is written has waited to be shown; `None` if the feed could not be read.
+    pub lag: Option<Duration>,
     /// Bytes of events that wait for watchers.
     pub buffered_bytes: u64,
 }
@@ -165,7 +168,7 @@ impl Hub {
         };
         FeedStatus {
             watchers,
-            lag: Duration::from_micros(u64::try_from(micros).unwrap_or(0)),
+            lag: u64::try_from(micros).ok().map(Duration::from_micros),
             buffered_bytes: self.budget.used(),
         }
     }
@@ -173,7 +176,8 @@ impl Hub {
     /// Reads the feed until nobody watches.
     async fn run(self: Arc<Self>) {
         while let Some(position) = self.position_if_watched() {
-            match self.db.feed_page(position, PAGE).await {
+            let page = in_time(self.db.feed_page(position, PAGE)).await;
+            match page {
                 Ok(page) => {
                     let now = self.env.now();
                     let lag = page
@@ -189,6 +193,7 @@ impl Hub {
                     }
                 }
                 Err(error) => {
+                    self.lag_micros.store(UNKNOWN, Ordering::Relaxed);
                     tracing::warn!(%error, "the change feed could not be read; watchers wait");
                     tokio::time::sleep(RETRY).await;
                 }

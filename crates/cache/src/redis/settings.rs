@@ -21,25 +21,45 @@ pub enum Node {
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Single(url) => f.debug_tuple("Single").field(&masked(url)).finish(),
+            Self::Single(url) => f.debug_tuple("Single").field(&shown(url)).finish(),
             Self::Cluster(urls) => {
-                let urls: Vec<String> = urls.iter().map(|url| masked(url)).collect();
+                let urls: Vec<String> = urls.iter().map(|url| shown(url)).collect();
                 f.debug_tuple("Cluster").field(&urls).finish()
             }
         }
     }
 }
 
-/// Scheme and address alone: what else a URL holds may be a secret.
-fn masked(url: &str) -> String {
-    parse_redis_url(url).map_or_else(
-        || "no URL of Redis".to_owned(),
-        |url| {
-            let host = url.host_str().unwrap_or_default();
-            let port = url.port().map(|port| format!(":{port}"));
-            format!("{}://{host}{}", url.scheme(), port.unwrap_or_default())
-        },
+/// Where a URL of Redis leads, without what may be secret: made from its parts as the driver reads them.
+pub fn shown(url: &str) -> String {
+    const MASK: &str = "***";
+    let Some(url) = parse_redis_url(url).filter(|_| is_clear(url)) else {
+        return MASK.to_owned();
+    };
+    let login = if url.username().is_empty() && url.password().is_none() {
+        String::new()
+    } else {
+        format!("{MASK}@")
+    };
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port().map(|port| format!(":{port}"));
+    // The number of a database, and nothing else.
+    let database = url.path().trim_start_matches('/').parse::<u16>();
+    let database = database.map(|number| format!("/{number}"));
+    format!(
+        "{}://{login}{host}{}{}",
+        url.scheme(),
+        port.unwrap_or_default(),
+        database.unwrap_or_default()
     )
+}
+
+/// Whether it is clear where user and password end: one of `/`, `?` and `#` that a password holds as it is ends them too early.
+pub fn is_clear(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let mut parts = rest.splitn(2, ['/', '?', '#']);
+    parts.next();
+    parts.next().is_none_or(|after| !after.contains('@'))
 }
 
 /// How Redis is spoken to.

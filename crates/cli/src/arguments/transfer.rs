@@ -51,7 +51,7 @@ pub(crate) struct Export {
     /// Only conversations of this channel
     #[arg(long)]
     pub(crate) channel: Option<ChannelName>,
-    /// The file to write, which is there when it is whole; the standard output without it
+    /// The file to write, which is there when it is whole and which you alone may read; the standard output without it
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     #[command(flatten)]

@@ -1,7 +1,10 @@
 //! Old conversations on their way to the service: for `import` and `seed`.
 //!
 //! One call carries many conversations, and its reply says what became of them; then the next call begins. So a refusal is
-//! known soon, and by its place, and whoever is cut off has lost the counts of one call.
+//! known soon, and by its place, and whoever is cut off has lost the counts of one call. A call ends early when no conversation
+//! comes for a moment: a slow pipe must not delay the reply about what has come.
+
+use std::time::Duration;
 
 use parlance_proto::v1::{ImportConversationsRequest, ImportConversationsResponse};
 use prost::Message as _;
@@ -18,6 +21,8 @@ use crate::sessions::{Found, Old, Place};
 
 /// Requests of one call: the service names so many that it refuses.
 const CALL: usize = 1_000;
+/// How long a call waits for the next conversation.
+const PAUSE: Duration = Duration::from_millis(200);
 /// Messages and bytes of one request; half and a quarter of what the service takes.
 const MESSAGES: usize = 500;
 const BYTES: usize = 1_024 * 1_024;
@@ -107,7 +112,9 @@ async fn feed(
         if places.len() + wrong.len() >= CALL {
             break;
         }
-        next = found.recv().await;
+        next = tokio::time::timeout(PAUSE, found.recv())
+            .await
+            .unwrap_or_default();
     }
     (places, wrong)
 }

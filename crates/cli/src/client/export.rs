@@ -1,9 +1,7 @@
 //! `parlance export`: every conversation as `parlance import` reads it, those last active first.
 
 use std::collections::HashSet;
-use std::fs::Permissions;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use futures_util::stream::{self, StreamExt as _};
@@ -11,6 +9,7 @@ use parlance_proto::v1::{
     Channel, Conversation, ListConversationsRequest, ListMessagesRequest, Message,
 };
 use tempfile::NamedTempFile;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::service::Service;
 use crate::arguments::Export;
@@ -28,11 +27,32 @@ pub(super) async fn run(
     service: &Service,
     screen: &mut Screen<'_>,
 ) -> Result<(), Failure> {
-    match write(arguments, service, screen).await {
-        // Whoever read along has seen enough.
-        Err(Failure::System(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written,
-    }
+    let written = async {
+        let written = write(arguments, service, screen).await;
+        match (written, &arguments.output) {
+            (Err(Failure::System(source)), Some(path)) => Err(unwritable(path, source)),
+            // The reader of the pipe has ended.
+            (Err(Failure::System(error)), None) if error.kind() == io::ErrorKind::BrokenPipe => {
+                Ok(())
+            }
+            (Err(Failure::System(error)), None) => Err(Failure::Output(error)),
+            (written, _) => written,
+        }
+    };
+    let Some(path) = &arguments.output else {
+        return written.await;
+    };
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    // Dropped in the middle, the writer removes its temporary file.
+    let interrupted = tokio::select! {
+        written = written => return written,
+        _ = interrupt.recv() => path,
+        _ = terminate.recv() => path,
+    };
+    Err(Failure::Interrupted {
+        path: interrupted.clone(),
+    })
 }
 
 async fn write(
@@ -183,9 +203,8 @@ impl Target {
             return Ok(Self::Standard(BufWriter::new(io::stdout())));
         };
         let folder = path.parent().filter(|folder| *folder != Path::new(""));
-        let file = tempfile::Builder::new()
-            .permissions(Permissions::from_mode(0o666)) // less what the umask says, as for any file
-            .tempfile_in(folder.unwrap_or(Path::new(".")));
+        // Beside its final name, and readable by its owner alone: it holds what customers wrote.
+        let file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")));
         let file = file.map_err(|source| unwritable(path, source))?;
         Ok(Self::File(BufWriter::new(file)))
     }

@@ -105,9 +105,11 @@ fn ask(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let service = Service::connect(caller).await?;
         command(&service, &mut screen).await
-    })?;
-    Ok(ExitCode::SUCCESS)
+    });
+    // Without waiting for a thread that still reads from a pipe.
+    runtime.shutdown_background();
+    ended.map(|()| ExitCode::SUCCESS)
 }

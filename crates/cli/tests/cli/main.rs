@@ -9,6 +9,7 @@
 mod demo;
 mod harness;
 mod listing;
+mod outputs;
 mod refusing;
 mod searching;
 mod sending;

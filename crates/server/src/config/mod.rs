@@ -74,7 +74,7 @@ pub struct Settings {
     /// Threads that serve; `None` for one per core.
     pub worker_threads: Option<usize>,
     in_force: Vec<InForce>,
-    unused: Vec<String>,
+    read_warnings: Vec<String>,
 }
 
 /// What is done about missing migrations at start.
@@ -170,10 +170,6 @@ impl Settings {
 
     /// One line for each thing that works but is likely not what was meant.
     pub fn warnings(&self) -> Vec<String> {
-        let unused = self
-            .unused
-            .iter()
-            .map(|name| format!("{name} is set but this version does not use it"));
         let open = [
             ("GRPC_LISTEN", self.grpc_listen),
             ("HTTP_LISTEN", self.http_listen),
@@ -183,7 +179,8 @@ impl Settings {
         .map(|(name, address)| {
             format!("AUTH is off and {name} is {address}: whoever reaches it may read and write everything")
         });
-        unused.chain(open).chain(self.cache.warnings()).collect()
+        let read = self.read_warnings.iter().cloned();
+        read.chain(open).chain(self.cache.warnings()).collect()
     }
 }
 
@@ -260,7 +257,7 @@ fn build(reader: &mut Reader) -> Option<Settings> {
         connections: connections?,
         drain_timeout: drain_timeout?,
         worker_threads: worker_threads.map(|threads| (threads > 0).then_some(threads))?,
-        unused: reader.unused.clone(),
+        read_warnings: reader.warnings.clone(),
     })
 }
 

@@ -90,8 +90,11 @@ pub(super) fn redis_url(text: &str) -> Parsed<String> {
     let rest = text
         .strip_prefix("redis://")
         .or_else(|| text.strip_prefix("rediss://"));
+    if !parlance_cache::redis::is_clear(text) {
+        return Err("an `@` stands after the host: in a user name or a password write `/` as %2F, `?` as %3F, `#` as %23".to_owned());
+    }
     let has_host = rest.is_some_and(|rest| {
-        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let host = authority.rsplit('@').next().unwrap_or_default();
         !host.is_empty() && !host.starts_with(':')
     });

@@ -50,7 +50,8 @@ pub(super) struct Found {
 pub(super) struct Reader {
     found: HashMap<&'static str, Found>,
     pub(super) problems: Vec<String>,
-    pub(super) unused: Vec<String>,
+    /// One line for each thing that is set and has no effect.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Reader {
@@ -60,8 +61,8 @@ impl Reader {
             reader.add_file(&file);
         }
         reader.add_env(env);
-        reader.unused.sort();
-        reader.unused.dedup();
+        reader.warnings.sort();
+        reader.warnings.dedup();
         reader
     }
 
@@ -103,7 +104,7 @@ impl Reader {
 
     fn refuse_key(&mut self, path: &str, key: &str, name: &str) {
         if table::is_unused(name) {
-            self.unused.push(name.to_owned());
+            self.warn_unused(name);
             return;
         }
         let hint = table::nearest(name)
@@ -115,14 +116,24 @@ impl Reader {
 
     /// An empty variable is as none: that is how compose files and unit files pass what is not set.
     fn add_env(&mut self, env: impl Iterator<Item = (String, String)>) {
-        for (name, text) in env.filter(|(_, text)| !text.is_empty()) {
+        for (name, text) in env.filter(|(name, text)| !text.is_empty() && !is_injected(name, text))
+        {
             if let Some(setting) = table::find(&name) {
                 let origin = Origin::Environment;
                 self.found.insert(setting.name, Found { text, origin });
             } else if table::is_unused(&name) {
-                self.unused.push(name);
+                self.warn_unused(&name);
+            } else if let Some(meant) = table::misspelt(&name) {
+                self.warnings.push(format!(
+                    "{name} is set but is not a setting; did you mean {meant}?"
+                ));
             }
         }
+    }
+
+    fn warn_unused(&mut self, name: &str) {
+        self.warnings
+            .push(format!("{name} is set but this version does not use it"));
     }
 
     /// Whether somebody set it.
@@ -175,6 +186,24 @@ impl Reader {
             }
         }
     }
+}
+
+/// Whether Kubernetes sets it for a service of the cluster: one named `redis` brings `REDIS_PORT=tcp://10.0.0.1:6379` and more.
+fn is_injected(name: &str, text: &str) -> bool {
+    let protocols = ["TCP", "UDP", "SCTP"];
+    let of_service = name.ends_with("_SERVICE_HOST")
+        || name.ends_with("_SERVICE_PORT")
+        || name.contains("_SERVICE_PORT_");
+    let of_port = name.split_once("_PORT_").is_some_and(|(_, rest)| {
+        let (number, rest) = rest.split_once('_').unwrap_or((rest, ""));
+        let protocol = rest.split('_').next().unwrap_or_default();
+        number.parse::<u16>().is_ok() && protocols.contains(&protocol)
+    });
+    let is_link = name.ends_with("_PORT")
+        && text
+            .split_once("://")
+            .is_some_and(|(scheme, _)| protocols.contains(&scheme.to_ascii_uppercase().as_str()));
+    of_service || of_port || is_link
 }
 
 /// Scalars only; `reflection = true` is as good as `"on"`.

@@ -60,21 +60,12 @@ fn shown(setting: &Setting, text: String, cache: Option<&CacheSettings>) -> Stri
             DatabaseUrl::parse(&text).map_or_else(|_| MASK.to_owned(), |url| url.to_string())
         }
         "REDIS_URL" | "REDIS_CLUSTER_URLS" => {
-            let urls: Vec<String> = text.split(',').map(|url| redis(url.trim())).collect();
+            let urls: Vec<String> = text
+                .split(',')
+                .map(|url| parlance_cache::redis::shown(url.trim()))
+                .collect();
             urls.join(",")
         }
         _ => MASK.to_owned(),
-    }
-}
-
-/// Where it leads, and nothing of what proves who we are; a parameter may be a password, too.
-fn redis(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return MASK.to_owned();
-    };
-    let rest = rest.split('?').next().unwrap_or_default();
-    match rest.rsplit_once('@') {
-        Some((_, place)) => format!("{scheme}://{MASK}@{place}"),
-        None => format!("{scheme}://{rest}"),
     }
 }

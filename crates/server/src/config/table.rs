@@ -400,12 +400,34 @@ pub(super) fn is_unused(name: &str) -> bool {
 
 /// The known name that is most like this one, if any is like it at all.
 pub(super) fn nearest(name: &str) -> Option<&'static str> {
+    most_like(name).filter(|near| strsim::jaro_winkler(name, near) > 0.8)
+}
+
+fn most_like(name: &str) -> Option<&'static str> {
+    let likeness = |other: &str| strsim::jaro_winkler(name, other);
     TABLE
         .iter()
-        .map(|setting| (strsim::jaro_winkler(name, setting.name), setting.name))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
+        .map(|setting| setting.name)
+        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+}
+
+/// Prefixes that other programs do not use for variables of theirs. `HTTP_`, `GRPC_`, `LOG_` and `OTEL_` are not among them.
+const PREFIXES: &[&str] = &["CACHE_", "REDIS_", "DATABASE_", "DELIVERY_", "FEED_"];
+
+/// The setting that a variable of another name likely means, if it means one at all.
+pub(super) fn misspelt(name: &str) -> Option<&'static str> {
+    let upper = name.to_ascii_uppercase();
+    let close = TABLE
+        .iter()
+        .map(|setting| (strsim::osa_distance(&upper, setting.name), setting.name))
+        // Of a short name two letters are half: PATH is not a misspelt AUTH.
+        .filter(|(distance, setting)| {
+            *distance <= setting.len().saturating_sub(4).div_ceil(3).min(2)
+        })
+        .min()
+        .map(|(_, setting)| setting);
+    let has_prefix = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    close.or_else(|| has_prefix.then(|| most_like(name)).flatten())
 }
 
 /// The table as Markdown: what `docs/configuration.md` holds.

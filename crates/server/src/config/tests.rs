@@ -188,6 +188,38 @@ fn what_this_version_does_not_use_is_named() {
 }
 
 #[test]
+fn a_misspelt_variable_is_a_warning_that_names_the_nearest_setting() {
+    for (name, expected) in [
+        ("GRPC_LISTNE", Some("GRPC_LISTEN")),
+        ("CACHE_BACKED", Some("CACHE_BACKEND")),
+        ("CACHE_TTL_MESAGE", Some("CACHE_TTL_MESSAGE")),
+        ("DATABASE_POOLSIZE", Some("DATABASE_POOL_SIZE")),
+        ("REDIS_HOSTNAME", Some("REDIS_HOST")),
+        ("DELIVERY_WORKER_COUNT", Some("DELIVERY_WORKERS")),
+        ("DRAIN_TIME_OUT", Some("DRAIN_TIMEOUT")),
+        ("migrate", Some("MIGRATE")),
+        ("PATH", None),
+        ("HOME", None),
+        ("HTTP_PROXY", None),
+        ("RUST_BACKTRACE", None),
+        ("RUSTFLAGS", None),
+        ("LOG_LEVEL", None),
+        ("LOGNAME", None),
+        ("GRPC_VERBOSITY", None),
+        ("OTEL_RESOURCE_ATTRIBUTES", None),
+        ("PGHOST", None),
+        ("KUBERNETES_SERVICE_HOST", None),
+        ("KUBERNETES_PORT_443_TCP_ADDR", None),
+        ("PARLANCE_SERVER", None),
+    ] {
+        let settings = Settings::load(env(&[(name, "x")]), None).unwrap();
+        let expected = expected
+            .map(|meant| format!("{name} is set but is not a setting; did you mean {meant}?"));
+        assert_eq!(settings.warnings(), Vec::from_iter(expected), "{name}");
+    }
+}
+
+#[test]
 fn origins_are_loopback_all_or_a_list() {
     let load = |text: &str| Settings::load(env(&[("GRPC_WEB_ORIGINS", text)]), None);
     let list = load("https://A.example, https://b.example:8443/").unwrap();

@@ -8,7 +8,9 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundHistogram, Histogram};
 use parlance_app::cache::CacheDesk;
 use parlance_cache::redis::{BreakerState, Tier as RedisTier};
-use parlance_cache::{Cache, Kind, NearStatus, Operation, Outcome, RemoteStats, Sample, Tier};
+use parlance_cache::{
+    Backend, Cache, Kind, NearStatus, Operation, Outcome, RemoteStats, Sample, Tier,
+};
 
 use super::metrics::Metrics;
 
@@ -197,7 +199,9 @@ fn show_gate(metrics: &Metrics, cache: &Arc<Cache>) {
         "parlance_cache_gate",
         "1 while cached values may be served",
         move |observe| {
-            if let Some(gate) = gate.gate() {
+            // Without a cache the gate never opens, and that is no trouble.
+            let cached = gate.backend() != Backend::Off;
+            if let Some(gate) = gate.gate().filter(|_| cached) {
                 observe(gate.open.into(), &[]);
             }
         },

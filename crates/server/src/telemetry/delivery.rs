@@ -104,7 +104,7 @@ pub(crate) fn watch_queues(metrics: &Metrics, app: &Arc<App>) {
     metrics.seconds(
         "parlance_feed_lag",
         "how long the oldest event that is written has waited to be shown",
-        move || Some(feed.feed_status().lag),
+        move || feed.feed_status().lag,
     );
     let upkeep = Arc::clone(app);
     metrics.counter(
@@ -120,9 +120,10 @@ pub(crate) fn watch_queues(metrics: &Metrics, app: &Arc<App>) {
     let app = Arc::clone(app);
     tokio::spawn(async move {
         loop {
-            if let Ok(queues) = app.queue_status().await {
-                *counted.lock().unwrap_or_else(PoisonError::into_inner) = queues;
-            }
+            // What cannot be counted is absent: the last figures would look like those of now.
+            let counting = tokio::time::timeout(INTERVAL, app.queue_status());
+            let queues = counting.await.ok().and_then(Result::ok);
+            *counted.lock().unwrap_or_else(PoisonError::into_inner) = queues.unwrap_or_default();
             tokio::time::sleep(INTERVAL).await;
         }
     });

@@ -135,6 +135,7 @@ pub async fn start_with(
     let grpc = Port::reserve("GRPC_LISTEN", settings.grpc_listen)?;
     let http = Port::reserve("HTTP_LISTEN", settings.http_listen)?;
     let (grpc_address, http_address) = (grpc.address, http.address);
+    let plans = tokio::task::spawn_blocking(parlance_domain::address::warm_up);
 
     let Core {
         database,
@@ -143,6 +144,11 @@ pub async fn start_with(
         desk,
         metrics,
     } = core(settings, decorate).await?;
+    // Loaded while the database was opened: the first message to a phone number does not wait for it.
+    match plans.await {
+        Ok(()) => tracing::debug!("phone numbering plans are loaded"),
+        Err(error) => tracing::error!(%error, "phone numbering plans could not be loaded"),
+    }
     let (grpc_open, http_open) = (OpenConnections::default(), OpenConnections::default());
     metrics.count_connections(grpc_open.clone(), http_open.clone());
 

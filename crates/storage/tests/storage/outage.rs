@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use parlance_storage::feed::Position;
-use parlance_storage::{Database, StorageError};
-use parlance_testkit::{Postgres, PostgresConfig, eventually};
+use parlance_storage::{Database, DatabaseUrl, StorageError};
+use parlance_testkit::{Postgres, PostgresConfig, Proxy, eventually};
 
 use crate::support::{Db, SOON, append, at, open, owner};
 
@@ -183,4 +183,70 @@ async fn a_server_without_a_free_slot_is_unavailable() {
     );
     drop(taken);
     eventually(SOON, async || Database::open(&settings).await.ok()).await;
+}
+
+/// A pool of one connection behind a proxy that can lose it without a word.
+async fn behind_a_proxy(db: &Db) -> (Database, Proxy) {
+    let DatabaseUrl::Postgres(url) = &db.settings.url else {
+        panic!("SQLite has no connections to lose");
+    };
+    let config: tokio_postgres::Config = url.parse().unwrap();
+    let tokio_postgres::config::Host::Tcp(host) = &config.get_hosts()[0] else {
+        panic!("{url} names no host");
+    };
+    let address = format!("{host}:{}", config.get_ports()[0]);
+    let upstream = tokio::net::lookup_host(&address).await.unwrap().next();
+    let proxy = Proxy::start(upstream.unwrap());
+    let url = url.replacen(&address, &proxy.address().to_string(), 1);
+    let open = db
+        .opened(|settings| {
+            settings.url = DatabaseUrl::parse(&url).unwrap();
+            settings.pool_size = 1;
+            settings.statement_timeout = Duration::from_millis(500);
+        })
+        .await;
+    (open, proxy)
+}
+
+/// Its packets are dropped and nothing resets it: only the client's own limit ends the wait.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_on_a_silently_dropped_connection_is_answered_by_another() {
+    let db = Db::postgres().await;
+    let owner = owner("acme");
+    let place = open(&db.open, &owner).await.id;
+    let (lossy, proxy) = behind_a_proxy(&db).await;
+    for _ in 0..2 {
+        lossy.ping().await.unwrap();
+        proxy.strand();
+        let read = tokio::time::timeout(SOON, lossy.conversation(&owner, place)).await;
+        assert!(read.expect("it ends").unwrap().is_some());
+        proxy.strand();
+        let begun = tokio::time::timeout(SOON, lossy.begin(&owner, at(0))).await;
+        begun.expect("it ends").unwrap().rollback().await.unwrap();
+    }
+}
+
+/// Whether it was carried out is not known.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_without_an_answer_is_unavailable_and_uncertain() {
+    let db = Db::postgres().await;
+    let owner = owner("acme");
+    let place = open(&db.open, &owner).await.id;
+    let (lossy, proxy) = behind_a_proxy(&db).await;
+    let mut tx = lossy.begin(&owner, at(0)).await.unwrap();
+    crate::support::write::placed(&mut tx, place).await.unwrap();
+    proxy.lose_replies();
+    let sink = crate::support::heard();
+    let committed = tokio::time::timeout(SOON, tx.commit(&sink)).await;
+    let error = committed.expect("it ends").unwrap_err();
+    assert!(matches!(error, StorageError::Unavailable(_)), "{error:?}");
+    assert_eq!(sink.all(), [], "it is not reported as committed");
+    let found = eventually(SOON, async || {
+        let found = db.open.conversation(&owner, place).await.unwrap().unwrap();
+        (found.last_sequence == 1).then_some(found)
+    })
+    .await;
+    assert_eq!(found.last_sequence, 1, "it was carried out all the same");
+    proxy.heal();
+    eventually(SOON, async || lossy.ping().await.ok()).await;
 }

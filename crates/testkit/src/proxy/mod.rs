@@ -83,6 +83,8 @@ enum Command {
     Switch(Order),
     /// New connections lead there.
     LeadTo(SocketAddr),
+    /// Open connections are lost for good.
+    Strand,
 }
 
 /// With who waits until it is done.
@@ -197,6 +199,11 @@ impl Proxy {
         self.switch_marked(Mode::Delay(delay));
     }
 
+    /// Swallows everything on the connections that are open now, for ever: no later switch acts on them. New ones are as before.
+    pub fn strand(&self) {
+        self.tell(Command::Strand);
+    }
+
     /// New connections lead to another address; those that are open stay where they are.
     pub fn lead_to(&self, upstream: SocketAddr) {
         self.tell(Command::LeadTo(upstream));
@@ -259,6 +266,8 @@ struct Running {
     listener: Option<TcpListener>,
     order: watch::Sender<Order>,
     connections: Vec<Connection>,
+    /// The orders of stranded connections, which end when these do.
+    stranded: Vec<watch::Sender<Order>>,
 }
 
 impl Running {
@@ -277,6 +286,7 @@ impl Running {
             listener: Some(listen(address)),
             order: watch::Sender::new(all_passes),
             connections: Vec::new(),
+            stranded: Vec::new(),
         }
     }
 
@@ -288,6 +298,7 @@ impl Running {
                     match command {
                         Command::Switch(order) => self.switch(order).await,
                         Command::LeadTo(upstream) => self.upstream = upstream,
+                        Command::Strand => self.strand(),
                     }
                     // The test may have ended meanwhile.
                     let _ = done.send(());
@@ -309,6 +320,17 @@ impl Running {
             task: task::spawn(pipe.run(client, self.upstream)),
             flags,
         });
+    }
+
+    fn strand(&mut self) {
+        let others = watch::Sender::new(*self.order.borrow());
+        let order = std::mem::replace(&mut self.order, others);
+        order.send_replace(Order {
+            mode: Mode::Swallow,
+            marked_only: false,
+        });
+        self.stranded.push(order);
+        self.connections.clear();
     }
 
     async fn switch(&mut self, order: Order) {

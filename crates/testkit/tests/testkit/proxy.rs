@@ -153,6 +153,19 @@ async fn a_black_hole_swallows_both_ways() {
 }
 
 #[tokio::test]
+async fn stranded_connections_stay_silent_and_new_ones_do_not() {
+    let (_echo, proxy, mut stranded) = setup().await;
+    talk(&mut stranded, "before").await;
+    proxy.strand();
+    say(&mut stranded, "during").await;
+    let mut fresh = TcpStream::connect(proxy.address()).await.unwrap();
+    talk(&mut fresh, "fresh").await;
+    proxy.heal();
+    talk(&mut fresh, "again").await;
+    hears_nothing(&mut stranded).await;
+}
+
+#[tokio::test]
 async fn replies_are_lost_and_requests_are_not() {
     let (mut echo, proxy, mut client) = setup().await;
     proxy.lose_replies();

@@ -21,6 +21,12 @@ on_both! {
         assert_eq!(posted.code, StatusCode::METHOD_NOT_ALLOWED);
     }
 
+    async fn the_gate_is_no_metric_where_nothing_is_cached_for_several_instances(t: Caller) {
+        let text = get(&format!("{}/metrics", t.http_url())).await.text();
+        assert!(text.contains("parlance_cache_info"), "{text}");
+        assert!(!text.contains("parlance_cache_gate"), "the alert would never end: {text}");
+    }
+
     async fn it_counts_calls_and_names_nobody(t: Caller) {
         t.ok(chat("a-name-of-a-chat", "a body of a message")).await;
         t.refused(chat("", "")).await;

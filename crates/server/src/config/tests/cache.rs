@@ -190,3 +190,65 @@ fn a_secret_of_redis_is_never_shown() {
         "redis://***@a,redis://b"
     );
 }
+
+#[test]
+fn variables_of_a_kubernetes_service_are_ignored() {
+    let injected = [
+        ("REDIS_SERVICE_HOST", "10.0.0.1"),
+        ("REDIS_SERVICE_PORT", "6379"),
+        ("REDIS_SERVICE_PORT_CLIENT", "6379"),
+        ("REDIS_PORT", "tcp://10.0.0.1:6379"),
+        ("REDIS_PORT_6379_TCP", "tcp://10.0.0.1:6379"),
+        ("REDIS_PORT_6379_TCP_PROTO", "tcp"),
+        ("REDIS_PORT_6379_TCP_PORT", "6379"),
+        ("REDIS_PORT_6379_TCP_ADDR", "10.0.0.1"),
+        ("CACHE_PORT", "udp://10.0.0.2:1"),
+        ("DATABASE_SERVICE_HOST", "10.0.0.3"),
+    ];
+    let settings = Settings::load(env(&injected), None).unwrap();
+    assert_eq!(settings.warnings(), Vec::<String>::new());
+    assert!(settings.cache.redis.is_none());
+    let host = [&injected[..], &[("REDIS_HOST", "redis")]].concat();
+    assert_eq!(single(&host), "redis://redis:6379/0");
+}
+
+#[test]
+fn a_url_of_redis_that_a_password_cuts_short_is_refused() {
+    for url in ["redis://u:12/w@h", "redis://u:12?w@h", "redis://u:12#w@h"] {
+        let found = problems(&[("REDIS_URL", url)], "").join("\n");
+        assert!(found.contains("write `/` as %2F"), "{found}");
+    }
+    let at = [("REDIS_URL", "redis://u:p@ss@h:1/2")];
+    let settings = Settings::load(env(&at), None).unwrap();
+    let shown: Vec<_> = settings.in_force().iter().collect();
+    assert!(
+        shown.iter().any(|entry| entry.value == "redis://***@h:1/2"),
+        "{shown:?}"
+    );
+}
+
+proptest::proptest! {
+    /// No character of a password is shown, whether the configuration is taken or refused.
+    #[test]
+    fn no_password_is_shown(password in "[QXZ1@/?#:%&=]{1,12}") {
+        for (name, url) in [
+            ("REDIS_URL", format!("redis://chat:{password}@h/0")),
+            ("REDIS_URL", format!("redis://:{password}@h")),
+            ("REDIS_URL", format!("rediss://h/0?password={password}")),
+            ("REDIS_CLUSTER_URLS", format!("redis://a,redis://chat:{password}@b,redis://c")),
+            ("REDIS_PASSWORD", password.clone()),
+            ("DATABASE_URL", format!("postgres://chat:{password}@db/chat")),
+        ] {
+            let pairs = [(name, url.as_str()), ("REDIS_HOST", "h")];
+            let pairs = if name == "REDIS_PASSWORD" { &pairs[..] } else { &pairs[..1] };
+            let shown = match Settings::load(env(pairs), None) {
+                Ok(settings) => {
+                    let shown = settings.in_force().iter().find(|entry| entry.name == name);
+                    format!("{} {:?} {:?}", shown.unwrap().value, settings.database, settings.cache)
+                }
+                Err(Wrong(problems)) => problems.join("\n"),
+            };
+            proptest::prop_assert!(!shown.contains(['Q', 'X', 'Z']), "{url}: {shown}");
+        }
+    }
+}

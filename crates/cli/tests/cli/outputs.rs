@@ -1,0 +1,140 @@
+//! Commands whose input is slow, whose output is full, and that are interrupted.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Child, Command, Stdio};
+
+use parlance_testkit::{Parlance, eventually};
+
+use crate::harness::{LONG, ephemeral, typed};
+
+/// A command whose standard streams are the test's own; killed on drop.
+struct Running(Child);
+
+impl Running {
+    fn start(service: &Parlance, words: &[&str], streams: impl FnOnce(&mut Command)) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_parlance"));
+        command
+            .args(words)
+            .env("PARLANCE_SERVER", service.grpc_url());
+        streams(&mut command);
+        Self(command.spawn().unwrap())
+    }
+
+    async fn code(&mut self) -> Option<i32> {
+        let status = eventually(LONG, async || self.0.try_wait().unwrap()).await;
+        status.code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+const GOOD: &str =
+    "{\"session_id\":\"a\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}\n";
+const BAD: &str =
+    "{\"session_id\":\"b\",\"messages\":[{\"role\":\"user\",\"content\":\"1\",\"tokens\":-1}]}\n";
+
+/// Whoever pipes sessions into the command may go on for hours.
+#[tokio::test]
+async fn a_refusal_is_reported_while_the_input_is_open() {
+    let service = ephemeral().await;
+    let folder = tempfile::tempdir().unwrap();
+    let errors = folder.path().join("stderr");
+    let start = |words: &[&str]| {
+        let mut command = Running::start(&service, words, |command| {
+            command
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(File::create(&errors).unwrap());
+        });
+        let mut input = command.0.stdin.take().unwrap();
+        input.write_all(GOOD.as_bytes()).unwrap();
+        input.write_all(BAD.as_bytes()).unwrap();
+        (command, input)
+    };
+    let reported = || async {
+        let wrote = fs::read_to_string(&errors).unwrap();
+        wrote.contains("line 2: b: messages[0]").then_some(())
+    };
+
+    let (mut command, mut input) = start(&["import", "--on-error", "skip", "-"]);
+    eventually(LONG, reported).await;
+    assert_eq!(command.0.try_wait().unwrap(), None, "it waits for more");
+    let there = typed(&service, &["export"]).await;
+    assert_eq!(there.lines().count(), 1, "what came is imported: {there}");
+    input
+        .write_all(GOOD.replace("\"a\"", "\"c\"").as_bytes())
+        .unwrap();
+    drop(input);
+    assert_eq!(command.code().await, Some(0));
+    assert_eq!(typed(&service, &["export"]).await.lines().count(), 2);
+
+    let (mut command, input) = start(&["import", "-"]);
+    assert_eq!(command.code().await, Some(1), "it waits for no more input");
+    eventually(LONG, reported).await;
+    drop(input);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_an_error_and_a_reader_that_ended_is_none() {
+    let service = ephemeral().await;
+    typed(&service, &["seed", "--messages", "20"]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let errors = folder.path().join("stderr");
+    for words in [&["list"][..], &["export"], &["config", "docs"]] {
+        let mut command = Running::start(&service, words, |command| {
+            let full = File::options().write(true).open("/dev/full").unwrap();
+            command.stdout(full).stderr(File::create(&errors).unwrap());
+        });
+        assert_eq!(command.code().await, Some(1), "{words:?}");
+        let wrote = fs::read_to_string(&errors).unwrap();
+        assert!(
+            wrote.contains("standard output cannot be written: No space left"),
+            "{words:?}: {wrote}"
+        );
+
+        let mut command = Running::start(&service, words, |command| {
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            command.stdout(writer).stderr(Stdio::null());
+        });
+        assert_eq!(command.code().await, Some(0), "{words:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_interrupted_export_leaves_nothing() {
+    let service = ephemeral().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("all.jsonl");
+    let files = || -> Vec<_> {
+        let entries = fs::read_dir(folder.path()).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    };
+    for signal in ["-INT", "-TERM"] {
+        // It does not answer, so the command is in the middle.
+        service.stop();
+        let words = ["export", "--output", path.to_str().unwrap()];
+        let mut command = Running::start(&service, &words, |command| {
+            command.stderr(Stdio::null());
+        });
+        let partial = eventually(LONG, async || files().pop()).await;
+        assert_ne!(partial, path, "it is not whole");
+        let mode = fs::metadata(&partial).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "nobody else may read it");
+        let pid = command.0.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
+        assert!(sent.success());
+        assert_eq!(command.code().await, Some(130));
+        assert_eq!(files(), Vec::<std::path::PathBuf>::new());
+        service.cont();
+    }
+    typed(&service, &["export", "--output", path.to_str().unwrap()]).await;
+    assert_eq!(files(), [path]);
+}

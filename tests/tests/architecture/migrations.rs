@@ -1,0 +1,231 @@
+//! What a migration may do, so that the version before it serves while it runs: docs/operations.md, "Migrations".
+
+use super::{files, read, root, shown};
+
+/// The schema of the first release: nothing runs yet when it is applied.
+const CORE: &str = "2026-01-01-000001_core";
+
+/// What breaks a version that does not know of it yet, or holds a table for as long as it has rows.
+const FORBIDDEN: [(&str, &str); 10] = [
+    (
+        "DROP TABLE",
+        "only a release after the last one that uses it may drop it: list it in CONTRACTS",
+    ),
+    (
+        "DROP COLUMN",
+        "only a release after the last one that uses it may drop it: list it in CONTRACTS",
+    ),
+    (
+        "RENAME",
+        "add the new name, write both, and drop the old one a release later",
+    ),
+    (
+        "ALTER COLUMN",
+        "a changed type or SET NOT NULL reads or writes the whole table: add a column, or a CHECK ... NOT VALID",
+    ),
+    ("LOCK TABLE", "callers wait for it"),
+    ("TRUNCATE", "it locks the table"),
+    ("VACUUM FULL", "it locks the table"),
+    ("CLUSTER", "it locks the table"),
+    (
+        "ADD PRIMARY KEY",
+        "make a unique index CONCURRENTLY and use it: ADD CONSTRAINT ... USING INDEX",
+    ),
+    (
+        "ADD UNIQUE",
+        "make a unique index CONCURRENTLY and use it: ADD CONSTRAINT ... USING INDEX",
+    ),
+];
+
+/// Migrations that remove what no released version uses any more, each with the release that used it last.
+const CONTRACTS: [(&str, &str); 0] = [];
+
+/// What is wrong with a migration of Postgres.
+fn wrong(name: &str, sql: &str, metadata: &str) -> Vec<String> {
+    let sql = statements(sql);
+    let mut wrong = Vec::new();
+    let contracts = CONTRACTS.iter().any(|(listed, _)| *listed == name);
+    for (words, remedy) in FORBIDDEN {
+        if sql.iter().any(|statement| statement.contains(words)) && !contracts {
+            wrong.push(format!("{words}: {remedy}"));
+        }
+    }
+    let is_index = |statement: &&String| {
+        let rest = statement.strip_prefix("CREATE ");
+        rest.is_some_and(|rest| rest.starts_with("INDEX") || rest.starts_with("UNIQUE INDEX"))
+    };
+    // A table that the same migration makes is used by nobody yet.
+    let is_new = |index: &str| {
+        let table = index
+            .split(" ON ")
+            .nth(1)
+            .and_then(|on| on.split([' ', '(']).next());
+        let made = table.map(|table| format!("CREATE TABLE {table} "));
+        made.is_some_and(|made| sql.iter().any(|statement| statement.starts_with(&made)))
+    };
+    let mut indexes = sql.iter().filter(is_index);
+    if indexes.any(|index| !index.contains("INDEX CONCURRENTLY") && !is_new(index)) {
+        wrong.push("CREATE INDEX without CONCURRENTLY: writers wait for it".to_owned());
+    }
+    let apart = metadata
+        .replace(' ', "")
+        .contains("run_in_transaction=false");
+    let is_concurrent = sql
+        .iter()
+        .any(|statement| statement.contains("CONCURRENTLY"));
+    if is_concurrent && !(apart && sql.len() == 1) {
+        wrong.push(
+            "CONCURRENTLY: it stands alone, with run_in_transaction = false in metadata.toml"
+                .to_owned(),
+        );
+    }
+    if sql.iter().any(|s| s.contains("CONCURRENTLY IF NOT EXISTS")) {
+        wrong.push("IF NOT EXISTS: an index that was not finished would count as made".to_owned());
+    }
+    if apart && !is_concurrent {
+        wrong.push("run_in_transaction = false: half of it would stay".to_owned());
+    }
+    let first = sql.first().map(String::as_str).unwrap_or_default();
+    if !is_concurrent && !first.starts_with("SET LOCAL LOCK_TIMEOUT = '") {
+        wrong.push("no lock_timeout: it begins with SET LOCAL lock_timeout = '1s'".to_owned());
+    }
+    if sql.iter().any(|s| {
+        s.contains("ADD CONSTRAINT") && !s.contains("NOT VALID") && !s.contains("USING INDEX")
+    }) {
+        wrong.push(
+            "ADD CONSTRAINT reads the whole table: NOT VALID, and VALIDATE in a later migration"
+                .to_owned(),
+        );
+    }
+    wrong
+}
+
+/// In capital letters, without comments, and with single spaces.
+fn statements(sql: &str) -> Vec<String> {
+    let code: Vec<&str> = sql
+        .lines()
+        .map(|line| line.split("--").next().unwrap_or_default())
+        .collect();
+    let all = code.join(" ");
+    all.split(';')
+        .map(|statement| {
+            let words: Vec<String> = statement
+                .split_whitespace()
+                .map(str::to_uppercase)
+                .collect();
+            words.join(" ")
+        })
+        .filter(|statement| !statement.is_empty())
+        .collect()
+}
+
+#[test]
+fn every_migration_lets_the_version_before_it_serve() {
+    let all = files("migrations/postgres", "up.sql");
+    assert!(all.iter().any(|path| shown(path).contains(CORE)), "{all:?}");
+    let mut found = Vec::new();
+    for path in all {
+        let folder = path.parent().unwrap_or(&path);
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        if name == CORE {
+            continue;
+        }
+        let metadata = std::fs::read_to_string(folder.join("metadata.toml")).unwrap_or_default();
+        let wrong = wrong(&name, &read(&path), &metadata);
+        found.extend(wrong.into_iter().map(|wrong| format!("{name}: {wrong}")));
+    }
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn migrations_follow_the_core_and_are_never_reverted() {
+    for database in ["postgres", "sqlite"] {
+        let all = files(&format!("migrations/{database}"), ".sql");
+        let names: Vec<String> = all.iter().map(|path| shown(path)).collect();
+        assert!(
+            names.iter().all(|name| name.ends_with("/up.sql")),
+            "{names:?}"
+        );
+        let before: Vec<_> = names
+            .iter()
+            .filter(|name| name.split('/').nth(2).is_some_and(|folder| folder < CORE))
+            .collect();
+        assert!(before.is_empty(), "{before:?} in {}", root().display());
+    }
+}
+
+/// The rules themselves can refuse and accept.
+#[test]
+fn bad_migrations_are_refused_and_good_ones_are_not() {
+    let timeout = "SET LOCAL lock_timeout = '1s';";
+    let apart = "run_in_transaction = false";
+    for (sql, metadata, ok) in [
+        (
+            "SET LOCAL lock_timeout = '1s';\nALTER TABLE messages ADD COLUMN note text;",
+            "",
+            true,
+        ),
+        (
+            "-- a comment; with a semicolon\nSET LOCAL lock_timeout = '1s'; CREATE TABLE t (id uuid PRIMARY KEY);",
+            "",
+            true,
+        ),
+        (
+            "SET LOCAL lock_timeout = '1s'; CREATE TABLE t (a int); CREATE INDEX i ON t (a);",
+            "",
+            true,
+        ),
+        ("CREATE INDEX CONCURRENTLY i ON t (a);", apart, true),
+        (
+            "create unique index concurrently i on t (a);",
+            "run_in_transaction=false",
+            true,
+        ),
+        ("DROP INDEX CONCURRENTLY i;", apart, true),
+        (
+            "SET LOCAL lock_timeout = '1s'; ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0) NOT VALID;",
+            "",
+            true,
+        ),
+        ("ALTER TABLE messages ADD COLUMN note text;", "", false),
+        ("CREATE INDEX i ON t (a);", "", false),
+        (
+            "SET LOCAL lock_timeout = '1s'; CREATE UNIQUE INDEX i ON t (a);",
+            "",
+            false,
+        ),
+        ("CREATE INDEX CONCURRENTLY i ON t (a);", "", false),
+        (
+            "CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (a);",
+            apart,
+            false,
+        ),
+        (
+            "CREATE INDEX CONCURRENTLY i ON t (a); CREATE INDEX CONCURRENTLY j ON t (b);",
+            apart,
+            false,
+        ),
+        (
+            "SET LOCAL lock_timeout = '1s'; ALTER TABLE t DROP COLUMN a;",
+            "",
+            false,
+        ),
+        (
+            "SET LOCAL lock_timeout = '1s'; ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0);",
+            "",
+            false,
+        ),
+        (
+            "SET LOCAL lock_timeout = '1s'; ALTER TABLE t ALTER COLUMN a SET NOT NULL;",
+            "",
+            false,
+        ),
+        ("SET LOCAL lock_timeout = '1s'; DROP TABLE t;", apart, false),
+    ] {
+        assert_eq!(wrong("new", sql, metadata).is_empty(), ok, "{sql}");
+    }
+    for (words, _) in FORBIDDEN {
+        let sql = format!("{timeout} {words} t;");
+        assert!(!wrong("new", &sql, "").is_empty(), "{sql}");
+    }
+}
