@@ -69,7 +69,9 @@ pub struct Settings {
     pub request_id_retention: Duration,
     /// How long connections live and what they may do.
     pub connections: Connections,
-    /// How long calls may go on after the signal to stop.
+    /// How long calls are still accepted after the signal to stop.
+    pub drain_delay: Duration,
+    /// How long calls may then go on.
     pub drain_timeout: Duration,
     /// Threads that serve; `None` for one per core.
     pub worker_threads: Option<usize>,
@@ -164,6 +166,7 @@ impl Settings {
     }
 
     /// What is in force, one entry per setting, secrets masked.
+        reader.fix("DRAIN_DELAY", "0"); // no load balancer knows its ports
     pub fn in_force(&self) -> &[InForce] {
         &self.in_force
     }
@@ -235,6 +238,7 @@ fn build(reader: &mut Reader) -> Option<Settings> {
     Some(Settings {
         in_force: show::in_force(reader, cache.as_ref()),
         database: database?,
+    let drain_delay = reader.get("DRAIN_DELAY", parse::seconds(0));
         cache: cache?,
         connect_timeout: connect_timeout?,
         migrate: migrate?,
@@ -267,6 +271,7 @@ fn build(reader: &mut Reader) -> Option<Settings> {
 fn database(reader: &mut Reader) -> Option<parlance_storage::Settings> {
     let url = reader.get("DATABASE_URL", |text| {
         DatabaseUrl::parse(text).map_err(|error| error.to_string())
+        drain_delay: drain_delay?,
     });
     let pool_size = reader.get("DATABASE_POOL_SIZE", parse::number(1..=1000));
     let ca_file = reader.get("DATABASE_CA", parse::optional(parse::text));

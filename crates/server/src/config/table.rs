@@ -365,13 +365,25 @@ pub const TABLE: &[Setting] = &[
         "MAX_CONCURRENT_STREAMS",
         "256",
         "a whole number from 1 to 100000",
-        "calls at a time on one connection",
+        "calls at a time on one connection; 16 times as many may be cancelled at once in a second",
+    ),
+    setting(
+        "MAX_CONNECTIONS",
+        "10000",
+        "a whole number from 1 to 1000000",
+        "open connections of both ports; at most what the limit of open files allows, which is raised to it where possible",
+    ),
+    setting(
+        "DRAIN_DELAY",
+        "5",
+        SECONDS,
+        "how long calls are still accepted after SIGTERM or SIGINT, while health already says no; a second signal cuts it short",
     ),
     setting(
         "DRAIN_TIMEOUT",
         "20",
         SECONDS,
-        "how long calls may go on after SIGTERM or SIGINT",
+        "how long calls may go on after DRAIN_DELAY",
     ),
     setting(
         "WORKER_THREADS",

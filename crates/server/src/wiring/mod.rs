@@ -24,7 +24,7 @@ use tonic_health::server::HealthReporter;
 
 use crate::config::{Migrate, Settings};
 use crate::convert;
-use crate::drain::{Ending, drain};
+use crate::drain::{Ending, Times, drain};
 use crate::http;
 use crate::http::json::{Calls, Json, Limits};
 use crate::layers::{Edge, Rpc, Shared};
@@ -106,7 +106,7 @@ pub struct Running {
     grpc_served: tokio::task::JoinHandle<()>,
     http_served: tokio::task::JoinHandle<()>,
     delivered: tokio::task::JoinHandle<()>,
-    drain_timeout: Duration,
+    times: Times,
 }
 
 impl std::fmt::Debug for Running {
@@ -199,7 +199,10 @@ pub async fn start_with(
         grpc_served,
         http_served,
         delivered: deliveries.done,
-        drain_timeout: settings.drain_timeout,
+        times: Times {
+            delay: settings.drain_delay,
+            longest: settings.drain_timeout,
+        },
     })
 }
 
@@ -263,17 +266,17 @@ impl Running {
 
     /// Serves until a signal comes and everything has ended.
     pub async fn until_stopped(self, mut signals: mpsc::Receiver<()>) -> Ending {
-        let before = async {
+        let leaving = async {
             tell(&self.health, &NAMES, false).await;
             tell(&self.health, &[""], false).await;
-            // Watchers are told after balancers: they connect anew at once.
-            self.app.go_down();
         };
         let served = async {
             let served = self.grpc_served.await;
             // Messages under way are finished too: whoever takes over would have to wait for their leases.
             self.app.go_down();
             if let Err(error) = served.and(self.delivered.await) {
+        // Watchers connect anew at once, so they end after load balancers have chosen other instances.
+        let before = async { self.app.go_down() };
                 tracing::error!(%error, "a part of the service stopped");
             }
             // These came by the other port, which stays open for health and metrics.
@@ -286,7 +289,8 @@ impl Running {
         let ending = drain(
             &mut signals,
             &self.grpc_trigger,
-            self.drain_timeout,
+            self.times,
+            leaving,
             before,
             served,
         )
