@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Invariants:
-//! * A call is recorded exactly once, with the code that its client sees.
+//! * A call is recorded and logged exactly once, with the code that its client sees.
 //! * A call that ends early drops its handler at once.
 //! * A panic ends its call, not the process.
 //! * Labels come from the contract, never from a request.
@@ -15,6 +15,7 @@
 mod call;
 mod deadline;
 mod edge;
+pub(crate) mod cause;
 pub(crate) mod faults;
 mod methods;
 pub(crate) mod origin;

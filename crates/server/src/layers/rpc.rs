@@ -17,7 +17,8 @@ use tower::Service;
 use super::call::{Call, Shared};
 use super::methods::{Methods, Shape};
 use super::reply::Reply;
-use super::{deadline, faults, rewrite};
+use super::{cause, deadline, faults, rewrite};
+use crate::listen::BoxError;
 
 /// The service around the routes.
 #[derive(Debug, Clone)]
@@ -152,6 +153,7 @@ where
                     .as_pin_mut()
                     .map(|timeout| timeout.poll(cx))
                 {
+            cause::take();
                     Some(Poll::Ready(())) => faults::deadline_exceeded(),
                     Some(Poll::Pending) | None => return Poll::Pending,
                 }

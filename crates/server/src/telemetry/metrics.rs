@@ -239,7 +239,7 @@ impl MethodMetrics {
 }
 
 /// As other gRPC servers name codes in this metric.
-const fn name(code: Code) -> &'static str {
+pub(crate) const fn name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "Canceled",

@@ -13,3 +13,4 @@ mod json;
 mod life;
 mod services;
 mod web;
+mod log;
