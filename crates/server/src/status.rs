@@ -41,12 +41,21 @@ pub(crate) fn of(error: Error) -> Status {
         );
     }
     let mut metadata = MetadataMap::new();
-    if let Some(delay) = error.retry_after {
+    if let Some(delay) = error.retry_after.or_else(|| usual_delay(&error)) {
         details.set_retry_info(Some(delay));
         metadata.insert(PUSHBACK, MetadataValue::from(millis(delay)));
     }
     let text = cut(&error.message, TEXT_BYTES);
     Status::with_error_details_and_metadata(code(error.reason.kind()), text, details, metadata)
+}
+
+/// What may pass always says when to try again.
+fn usual_delay(error: &Error) -> Option<Duration> {
+    let passes = matches!(
+        error.reason.kind(),
+        Kind::Unavailable | Kind::DeadlineExceeded
+    );
+    passes.then_some(RETRY_AFTER)
 }
 
 const fn code(kind: Kind) -> Code {
@@ -283,6 +292,17 @@ mod tests {
                 .get(PUSHBACK)
                 .is_none()
         );
+    }
+
+    #[test]
+    fn what_may_pass_always_says_when_to_try_again() {
+        for &reason in Reason::ALL {
+            let passes = matches!(reason.kind(), Kind::Unavailable | Kind::DeadlineExceeded);
+            let status = of(Error::new(reason, "words"));
+            let told = status.get_details_retry_info().is_some();
+            assert_eq!(told, passes, "{}", reason.as_str());
+            assert_eq!(status.metadata().contains_key(PUSHBACK), passes);
+        }
     }
 
     #[test]

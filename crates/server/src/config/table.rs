@@ -278,6 +278,12 @@ pub const TABLE: &[Setting] = &[
     ),
     setting("MAX_REQUEST_BYTES", "4194304", BYTES, "largest request"),
     setting(
+        "MAX_BUFFERED_BYTES",
+        "268435456",
+        BYTES,
+        "bytes of all requests in memory; beyond it requests that arrive slowest are ended, and others wait for up to 5 seconds",
+    ),
+    setting(
         "SMS_BODY_CHARS",
         "1600",
         "a whole number, at least 1",

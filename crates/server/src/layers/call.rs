@@ -21,6 +21,7 @@ pub struct Shared {
     pub(super) methods: Methods,
     pub(super) metrics: RpcMetrics,
     pub(super) shutdown: Shutdown,
+    pub(super) budget: Budget,
     /// Whether anybody collects traces.
     pub(super) traced: bool,
 }
@@ -31,12 +32,14 @@ impl Shared {
         methods: Methods,
         metrics: RpcMetrics,
         shutdown: Shutdown,
+        budget: Budget,
         traced: bool,
     ) -> Arc<Self> {
         Arc::new(Self {
             methods,
             metrics,
             shutdown,
+            budget,
             traced,
         })
     }
@@ -49,10 +52,10 @@ pub(super) struct Call {
     method: usize,
     started: Instant,
     pub(super) span: Span,
+    owner: Option<HeaderValue>,
     /// What the client calls this call; boxed, since most clients send neither.
     ids: Option<Box<Ids>>,
     finished: bool,
-    owner: Option<HeaderValue>,
 }
 
 #[derive(Debug)]
@@ -81,10 +84,10 @@ impl Call {
             method,
             started: Instant::now(),
             span,
+            owner: headers.get(OWNER).cloned(),
             ids,
             finished: false,
         }
-            owner: headers.get(OWNER).cloned(),
     }
 
     pub(super) fn method(&self) -> &Method {
@@ -134,9 +137,6 @@ impl Call {
     }
 }
 
-impl Drop for Call {
-    fn drop(&mut self) {
-        self.finish(Code::Cancelled);
 /// Names the owner of a call.
 const OWNER: &str = "x-parlance-owner";
 /// Bytes of an owner's hash: enough to tell owners apart in a log.
@@ -159,6 +159,9 @@ fn owner_hash(owner: &HeaderValue) -> String {
         .collect()
 }
 
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.finish(Code::Cancelled);
     }
 }
 

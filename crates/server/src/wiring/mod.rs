@@ -3,6 +3,7 @@
 mod cache;
 mod database;
 mod delivery;
+mod descriptors;
 mod routes;
 
 use std::net::SocketAddr;
@@ -27,7 +28,7 @@ use crate::convert;
 use crate::drain::{Ending, Times, drain};
 use crate::http;
 use crate::http::json::{Calls, Json, Limits};
-use crate::layers::{Edge, Rpc, Shared};
+use crate::layers::{Budget, Edge, Rpc, Shared};
 use crate::listen::{self, Age, OpenConnections, Options};
 use crate::readiness::{Readiness, tell};
 use crate::services::NAMES;
@@ -145,6 +146,7 @@ pub async fn start_with(
     } = core(settings, decorate).await?;
     let (grpc_open, http_open) = (OpenConnections::default(), OpenConnections::default());
     metrics.count_connections(grpc_open.clone(), http_open.clone());
+    let limit = descriptors::connection_limit(settings);
 
     let (grpc_trigger, grpc_shutdown) = shutdown::channel();
     let (http_trigger, http_shutdown) = shutdown::channel();
@@ -171,7 +173,8 @@ pub async fn start_with(
         settings.connections.max_concurrent_streams,
         age(settings),
         grpc_open,
-    );
+    )
+    .limited(limit.clone());
     let grpc_served = tokio::spawn(listen::serve(grpc.listen()?, edge, options, grpc_shutdown));
 
     let router = http::router(http::Parts {
@@ -183,7 +186,7 @@ pub async fn start_with(
     let http_served = tokio::spawn(listen::serve(
         http.listen()?,
         service,
-        Options::http(http_open),
+        Options::http(http_open).limited(limit),
         http_shutdown,
     ));
     tracing::info!(grpc = %grpc_address, http = %http_address, "serving");
@@ -251,7 +254,9 @@ fn edge(
     let rpc = metrics.rpc();
     let methods = routes::methods(&rpc).map_err(|error| StartError::Contract(error.to_string()))?;
     let traced = settings.otlp_endpoint.is_some();
-    let shared = Shared::new(methods, rpc, shutdown.clone(), traced);
+    let budget = Budget::new(settings.max_buffered_bytes);
+    metrics.count_buffered(budget.clone());
+    let shared = Shared::new(methods, rpc, shutdown.clone(), budget, traced);
     Ok(Edge::new(routes, shared, settings.web_origins.clone()))
 }
 
@@ -270,13 +275,13 @@ impl Running {
             tell(&self.health, &NAMES, false).await;
             tell(&self.health, &[""], false).await;
         };
+        // Watchers connect anew at once, so they end after load balancers have chosen other instances.
+        let before = async { self.app.go_down() };
         let served = async {
             let served = self.grpc_served.await;
             // Messages under way are finished too: whoever takes over would have to wait for their leases.
             self.app.go_down();
             if let Err(error) = served.and(self.delivered.await) {
-        // Watchers connect anew at once, so they end after load balancers have chosen other instances.
-        let before = async { self.app.go_down() };
                 tracing::error!(%error, "a part of the service stopped");
             }
             // These came by the other port, which stays open for health and metrics.
