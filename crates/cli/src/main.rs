@@ -1,7 +1,7 @@
 //! The `parlance` binary: reads the real environment, prints to the real terminal, and ends with a code that scripts can use.
 //!
-//! Codes: 0 done; 1 it did not work; 2 the command or the configuration is wrong; 3 ended by a second signal; 130 interrupted
-//! before the output file was whole.
+//! Codes: 0 done; 1 it did not work; 2 the command or the configuration is wrong; 3 `serve` was ended by a second signal, or
+//! `migrate --dry-run` found something missing; 130 interrupted before the output file was whole.
 //!
 //! Only `serve` and `migrate` open the database; the other commands ask a running service, as every client does.
 //!

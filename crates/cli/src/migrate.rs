@@ -8,6 +8,9 @@ use parlance_server::{telemetry, wiring};
 use crate::failure::Failure;
 use crate::output::Output;
 
+/// The code of a dry run that found something missing.
+const MISSING: u8 = 3;
+
 pub(crate) fn run(
     settings: &Settings,
     dry_run: bool,
@@ -22,7 +25,8 @@ pub(crate) fn run(
         telemetry.shutdown().await;
         Ok::<_, Failure>(report?)
     })?;
-    if report.is_empty() {
+    let missing = !report.is_empty();
+    if !missing {
         output.line("the database is up to date");
     }
     let verb = if dry_run { "missing" } else { "applied" };
@@ -35,6 +39,10 @@ pub(crate) fn run(
         output.line(format_args!(
             "{verb} the search index for {language}: {messages} messages"
         ));
+    }
+    if dry_run && missing {
+        output.line("run `parlance migrate` to apply what is missing");
+        return Ok(ExitCode::from(MISSING));
     }
     Ok(ExitCode::SUCCESS)
 }

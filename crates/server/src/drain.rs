@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::shutdown::Trigger;
 
@@ -21,12 +21,23 @@ pub enum Ending {
 /// After a cut, tasks need a moment to see it; more than that they do not get.
 const AFTER_CUT: Duration = Duration::from_secs(1);
 
-/// Waits for a first signal, then for `served` to end, for at most `longest`. `before` runs in between, when nobody new should
-/// come but connections are still accepted.
+/// How long the steps of a shutdown take.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// From the signal to the drain: load balancers learn that this instance leaves, and calls are still accepted.
+    pub delay: Duration,
+    /// How long calls may go on after that.
+    pub longest: Duration,
+}
+
+/// Waits for a first signal, reports by `leaving` that load balancers should choose other instances, and gives them the delay.
+/// Then `before` runs, the drain begins, and `served` has the longest time to end. A second signal ends the delay, the next one
+/// the drain.
 pub async fn drain(
     signals: &mut mpsc::Receiver<()>,
     trigger: &Trigger,
-    longest: Duration,
+    Times { delay, longest }: Times,
+    leaving: impl Future<Output = ()>,
     before: impl Future<Output = ()>,
     served: impl Future<Output = ()>,
 ) -> Ending {
@@ -37,6 +48,18 @@ pub async fn drain(
         () = &mut served => {
             tracing::error!("serving ended without a signal");
             return Ending::Forced;
+        }
+    }
+    trigger.leave();
+    leaving.await;
+    if !delay.is_zero() {
+        tracing::info!(
+            delay_s = delay.as_secs(),
+            "leaving; calls are still accepted"
+        );
+        tokio::select! {
+            () = sleep(delay) => {}
+            () = second(signals) => tracing::info!("a second signal: draining at once"),
         }
     }
     tracing::info!(longest_s = longest.as_secs(), "draining");
@@ -97,6 +120,14 @@ mod tests {
     use crate::shutdown;
 
     const LONGEST: Duration = Duration::from_secs(20);
+    const TIMES: Times = Times {
+        delay: Duration::ZERO,
+        longest: LONGEST,
+    };
+    const DELAYED: Times = Times {
+        delay: Duration::from_secs(5),
+        longest: LONGEST,
+    };
 
     #[tokio::test(start_paused = true)]
     async fn what_runs_may_finish() {
@@ -107,7 +138,7 @@ mod tests {
             shutdown.draining().await;
             tokio::time::sleep(Duration::from_secs(19)).await;
         };
-        let ending = drain(&mut signals, &trigger, LONGEST, ready(()), served).await;
+        let ending = drain(&mut signals, &trigger, TIMES, ready(()), ready(()), served).await;
         assert_eq!(ending, Ending::Finished);
     }
 
@@ -117,7 +148,15 @@ mod tests {
         let (sender, mut signals) = mpsc::channel(2);
         sender.send(()).await.unwrap();
         let begun = tokio::time::Instant::now();
-        let ending = drain(&mut signals, &trigger, LONGEST, ready(()), shutdown.cut()).await;
+        let ending = drain(
+            &mut signals,
+            &trigger,
+            TIMES,
+            ready(()),
+            ready(()),
+            shutdown.cut(),
+        )
+        .await;
         assert_eq!((ending, begun.elapsed()), (Ending::Cut, LONGEST));
     }
 
@@ -128,7 +167,15 @@ mod tests {
         sender.send(()).await.unwrap();
         sender.send(()).await.unwrap();
         let begun = tokio::time::Instant::now();
-        let ending = drain(&mut signals, &trigger, LONGEST, ready(()), pending()).await;
+        let ending = drain(
+            &mut signals,
+            &trigger,
+            TIMES,
+            ready(()),
+            ready(()),
+            pending(),
+        )
+        .await;
         assert_eq!((ending, begun.elapsed()), (Ending::Forced, Duration::ZERO));
         shutdown.cut().await;
     }
@@ -139,6 +186,49 @@ mod tests {
         let (sender, mut signals) = mpsc::channel(2);
         sender.send(()).await.unwrap();
         let told = async { assert!(!shutdown.is_draining()) };
-        drain(&mut signals, &trigger, LONGEST, told, shutdown.draining()).await;
+        let served = shutdown.draining();
+        drain(&mut signals, &trigger, TIMES, ready(()), told, served).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn balancers_have_the_delay_before_the_drain_begins() {
+        let (trigger, shutdown) = shutdown::channel();
+        let (sender, mut signals) = mpsc::channel(2);
+        sender.send(()).await.unwrap();
+        let begun = tokio::time::Instant::now();
+        let leaving = async { assert!(shutdown.is_leaving() && !shutdown.is_draining()) };
+        let before = async {
+            assert!(!shutdown.is_draining());
+            assert_eq!(begun.elapsed(), DELAYED.delay);
+        };
+        let served = shutdown.draining();
+        let ending = drain(&mut signals, &trigger, DELAYED, leaving, before, served).await;
+        assert_eq!(ending, Ending::Finished);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_signal_ends_the_delay_and_the_third_the_drain() {
+        let (trigger, shutdown) = shutdown::channel();
+        let (sender, mut signals) = mpsc::channel(3);
+        for _ in 0..2 {
+            sender.send(()).await.unwrap();
+        }
+        let begun = tokio::time::Instant::now();
+        let served = async {
+            shutdown.draining().await;
+            assert_eq!(begun.elapsed(), Duration::ZERO);
+            sender.send(()).await.unwrap();
+            pending().await
+        };
+        let ending = drain(
+            &mut signals,
+            &trigger,
+            DELAYED,
+            ready(()),
+            ready(()),
+            served,
+        )
+        .await;
+        assert_eq!((ending, begun.elapsed()), (Ending::Forced, Duration::ZERO));
     }
 }

@@ -50,6 +50,9 @@ impl Readiness {
         if self.shutdown.is_draining() {
             return Err("draining");
         }
+        if self.shutdown.is_leaving() {
+            return Err("leaving");
+        }
         let mut last = self.last.lock().await;
         if let Some((at, answer)) = *last
             && at.elapsed() < FRESH
@@ -63,14 +66,14 @@ impl Readiness {
         answer
     }
 
-    /// Keeps the health of these services by name up to date, until the drain.
+    /// Keeps the health of these services by name up to date, until the signal to stop.
     ///
     /// The health of the whole, under the empty name, is liveness and does not follow: restarting this process would not bring
     /// a database back.
     pub async fn report(&self, health: &HealthReporter, services: &[&'static str]) {
         let mut failures = 0;
         let mut told = None;
-        while !self.shutdown.is_draining() {
+        while !self.shutdown.is_leaving() {
             match self.check().await {
                 Ok(()) => failures = 0,
                 Err(reason) => {
@@ -79,12 +82,12 @@ impl Readiness {
                 }
             }
             let serving = failures < FAILURES_UNTIL_NOT_SERVING;
-            if told != Some(serving) && !self.shutdown.is_draining() {
+            if told != Some(serving) && !self.shutdown.is_leaving() {
                 told = Some(serving);
                 tell(health, services, serving).await;
             }
             tokio::select! {
-                () = self.shutdown.draining() => {}
+                () = self.shutdown.leaving() => {}
                 () = sleep(INTERVAL) => {}
             }
         }
@@ -138,6 +141,8 @@ mod tests {
         let readiness = Readiness::new(Box::new(|| std::future::pending().boxed()), shutdown);
         let silent = "the database does not answer within a second";
         assert_eq!(readiness.check().await, Err(silent));
+        trigger.leave();
+        assert_eq!(readiness.check().await, Err("leaving"));
         trigger.drain();
         assert_eq!(readiness.check().await, Err("draining"));
     }

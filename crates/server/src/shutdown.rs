@@ -5,6 +5,7 @@ use tokio::sync::watch;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     Serving,
+    Leaving,
     Draining,
     Cut,
 }
@@ -24,6 +25,11 @@ pub fn channel() -> (Trigger, Shutdown) {
 }
 
 impl Trigger {
+    /// Load balancers should choose other instances; calls that come nevertheless are served.
+    pub fn leave(&self) {
+        self.raise(Phase::Leaving);
+    }
+
     /// No new work; what runs may finish.
     pub fn drain(&self) {
         self.raise(Phase::Draining);
@@ -45,6 +51,16 @@ impl Trigger {
 }
 
 impl Shutdown {
+    /// Whether load balancers should choose other instances.
+    pub fn is_leaving(&self) -> bool {
+        *self.0.borrow() >= Phase::Leaving
+    }
+
+    /// Returns when load balancers should choose other instances.
+    pub async fn leaving(&self) {
+        self.reached(Phase::Leaving).await;
+    }
+
     /// Whether no new work should be begun.
     pub fn is_draining(&self) -> bool {
         *self.0.borrow() >= Phase::Draining
@@ -75,6 +91,9 @@ mod tests {
     #[test]
     fn phases_only_rise() {
         let (trigger, shutdown) = channel();
+        assert!(!shutdown.is_leaving() && shutdown.leaving().now_or_never().is_none());
+        trigger.leave();
+        assert!(shutdown.is_leaving() && shutdown.leaving().now_or_never().is_some());
         assert!(!shutdown.is_draining() && shutdown.draining().now_or_never().is_none());
         trigger.drain();
         assert!(shutdown.is_draining() && shutdown.draining().now_or_never().is_some());

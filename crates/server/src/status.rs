@@ -9,10 +9,8 @@ use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-/// Whose reasons these are.
-const DOMAIN: &str = "parlance";
-/// When to try again, for the retry logic of gRPC clients, in milliseconds.
-const PUSHBACK: &str = "grpc-retry-pushback-ms";
+use crate::layers::cause;
+use crate::layers::faults::{DOMAIN, PUSHBACK, RETRY_AFTER};
 
 /// The longest text of a status, in bytes. Text and details travel as headers, and common clients refuse a reply with more
 /// than 8 KiB of those: an error that does not fit would arrive as another one.
@@ -26,7 +24,7 @@ const VIOLATIONS_BYTES: usize = 3 * 1_024;
     reason = "what `map_err` takes: an error that was told is done with"
 )]
 pub(crate) fn of(error: Error) -> Status {
-    log(&error);
+    note(&error);
     let about = error.metadata.iter();
     let about: HashMap<_, _> = about
         .map(|(&key, value)| (key.to_owned(), value.clone()))
@@ -43,12 +41,21 @@ pub(crate) fn of(error: Error) -> Status {
         );
     }
     let mut metadata = MetadataMap::new();
-    if let Some(delay) = error.retry_after {
+    if let Some(delay) = error.retry_after.or_else(|| usual_delay(&error)) {
         details.set_retry_info(Some(delay));
         metadata.insert(PUSHBACK, MetadataValue::from(millis(delay)));
     }
     let text = cut(&error.message, TEXT_BYTES);
     Status::with_error_details_and_metadata(code(error.reason.kind()), text, details, metadata)
+}
+
+/// What may pass always says when to try again.
+fn usual_delay(error: &Error) -> Option<Duration> {
+    let passes = matches!(
+        error.reason.kind(),
+        Kind::Unavailable | Kind::DeadlineExceeded
+    );
+    passes.then_some(RETRY_AFTER)
 }
 
 const fn code(kind: Kind) -> Code {
@@ -113,23 +120,15 @@ fn cut(text: &str, most: usize) -> String {
     format!("{}{MORE}", &text[..end])
 }
 
-/// What somebody has to look after goes to the log; that a caller did something wrong is the caller's to know.
-fn log(error: &Error) {
-    let cause = error.source().map(causes).unwrap_or_default();
-    let (reason, about) = (error.reason.as_str(), &error.metadata);
-    match error.reason.kind() {
-        Kind::Internal => tracing::error!(reason, ?about, cause, "a call failed on our side"),
-        Kind::Unavailable | Kind::DeadlineExceeded => {
-            tracing::warn!(reason, ?about, cause, "a call could not be answered");
-        }
-        Kind::InvalidArgument
-        | Kind::NotFound
-        | Kind::FailedPrecondition
-        | Kind::Aborted
-        | Kind::AlreadyExists
-        | Kind::PermissionDenied
-        | Kind::ResourceExhausted
-        | Kind::OutOfRange => tracing::debug!(reason, cause, "a call was refused"),
+/// Leaves the reason and the cause for the line that the log has of the call.
+fn note(error: &Error) {
+    if !tracing::enabled!(tracing::Level::INFO) {
+        return;
+    }
+    let reason = error.reason.as_str();
+    match error.source() {
+        Some(source) => cause::note(format!("{reason}: {}", causes(source))),
+        None => cause::note(reason),
     }
 }
 
@@ -293,6 +292,17 @@ mod tests {
                 .get(PUSHBACK)
                 .is_none()
         );
+    }
+
+    #[test]
+    fn what_may_pass_always_says_when_to_try_again() {
+        for &reason in Reason::ALL {
+            let passes = matches!(reason.kind(), Kind::Unavailable | Kind::DeadlineExceeded);
+            let status = of(Error::new(reason, "words"));
+            let told = status.get_details_retry_info().is_some();
+            assert_eq!(told, passes, "{}", reason.as_str());
+            assert_eq!(status.metadata().contains_key(PUSHBACK), passes);
+        }
     }
 
     #[test]

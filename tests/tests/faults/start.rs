@@ -182,8 +182,9 @@ async fn migrations(kind: Kind) {
     let builder = || Parlance::builder().database_url(&url);
     for _ in 0..2 {
         let (code, finished) = run(builder(), &["migrate", "--dry-run"]).await;
-        assert_eq!(code, Some(0), "{finished:?}");
+        assert_eq!(code, Some(3), "{finished:?}");
         assert!(finished.stdout.starts_with("missing "), "{finished:?}");
+        assert!(finished.stdout.contains("parlance migrate"), "{finished:?}");
     }
     let (code, finished) = run(builder().env("MIGRATE", "check"), &["serve"]).await;
     assert_eq!(code, Some(1), "{finished:?}");

@@ -148,6 +148,34 @@ async fn a_second_signal_ends_it_at_once() {
     holding.let_go().await;
 }
 
+/// Between the signal and the drain health says no and calls are answered; an ordinary stop logs no warning.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn load_balancers_learn_of_a_stop_before_the_drain_begins() {
+    let service = Service::start_with(Kind::Sqlite, |b| b.env("DRAIN_DELAY", "3600")).await;
+    let caller = Caller::at(&service);
+    caller.ok(chat("", "before")).await;
+    service.terminate();
+    let url = format!("{}/readyz", service.http_url());
+    eventually(SOON, async || {
+        let answer = get(&url).await;
+        (answer.code == 503 && answer.text() == "leaving\n").then_some(())
+    })
+    .await;
+    let mut client = HealthClient::new(caller.channel());
+    let request = HealthCheckRequest {
+        service: "parlance.v1.MessageService".to_owned(),
+    };
+    let health = client.check(request).await.unwrap().into_inner();
+    assert_eq!(health.status(), ServingStatus::NotServing);
+    caller.ok(chat("", "on the old connection")).await;
+    Caller::at(&service).ok(chat("", "on a new one")).await;
+    // Or the delay would take an hour.
+    service.terminate();
+    assert_eq!(service.wait(DRAIN).await.code(), Some(0));
+    let logs = service.logs();
+    assert!(!logs.contains("WARN") && !logs.contains("ERROR"), "{logs}");
+}
+
 /// What takes longer than the drain is cut.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drain_has_an_end() {

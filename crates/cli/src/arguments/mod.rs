@@ -44,7 +44,7 @@ pub(crate) enum Command {
     Migrate {
         #[command(flatten)]
         config: ConfigFile,
-        /// Only name what is missing
+        /// Only name what is missing; exit code 3 if anything is
         #[arg(long)]
         dry_run: bool,
     },

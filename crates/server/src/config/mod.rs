@@ -51,6 +51,8 @@ pub struct Settings {
     pub service_name: String,
     /// Largest request.
     pub max_request_bytes: usize,
+    /// Bytes of all requests that are in memory.
+    pub max_buffered_bytes: usize,
     /// How much a message may hold.
     pub limits: Limits,
     /// How long events are kept.
@@ -69,7 +71,9 @@ pub struct Settings {
     pub request_id_retention: Duration,
     /// How long connections live and what they may do.
     pub connections: Connections,
-    /// How long calls may go on after the signal to stop.
+    /// How long calls are still accepted after the signal to stop.
+    pub drain_delay: Duration,
+    /// How long calls may then go on.
     pub drain_timeout: Duration,
     /// Threads that serve; `None` for one per core.
     pub worker_threads: Option<usize>,
@@ -126,6 +130,8 @@ pub struct Connections {
     pub max_age_grace: Duration,
     /// Calls at a time.
     pub max_concurrent_streams: u32,
+    /// Connections of both ports.
+    pub max: u32,
 }
 
 /// All that is wrong with a configuration, one line each.
@@ -160,6 +166,7 @@ impl Settings {
         reader.fix("MIGRATE", "auto"); // the database is always empty
         reader.fix("GRPC_LISTEN", FREE_PORT);
         reader.fix("HTTP_LISTEN", FREE_PORT);
+        reader.fix("DRAIN_DELAY", "0"); // no load balancer knows its ports
         finish(reader)
     }
 
@@ -215,6 +222,10 @@ fn build(reader: &mut Reader) -> Option<Settings> {
     );
     let service_name = reader.get("OTEL_SERVICE_NAME", parse::text);
     let max_request_bytes = reader.get("MAX_REQUEST_BYTES", parse::number(1..=1 << 30));
+    let max_buffered_bytes = reader.get("MAX_BUFFERED_BYTES", parse::number(1..));
+    if let (Some(buffered), Some(request)) = (max_buffered_bytes, max_request_bytes) {
+        check_buffered(buffered, request, &mut reader.problems);
+    }
     let limits = limits(reader);
     let feed_retention = reader.get("FEED_RETENTION", parse::seconds(0));
     let retention = reader.get("RETENTION_DAYS", parse::days);
@@ -224,6 +235,7 @@ fn build(reader: &mut Reader) -> Option<Settings> {
     let feed_poll = reader.get("FEED_POLL_MS", parse::number(1..=60_000));
     let request_id_retention = reader.get("REQUEST_ID_RETENTION", parse::seconds(86_400));
     let connections = connections(reader);
+    let drain_delay = reader.get("DRAIN_DELAY", parse::seconds(0));
     let drain_timeout = reader.get("DRAIN_TIMEOUT", parse::seconds(0));
     let worker_threads = reader.get("WORKER_THREADS", parse::number(0..=1024));
     if let (Some(auth), Some(grpc), Some(http)) = (auth, grpc_listen, http_listen) {
@@ -246,6 +258,7 @@ fn build(reader: &mut Reader) -> Option<Settings> {
         otlp_endpoint: otlp_endpoint?,
         service_name: service_name?,
         max_request_bytes: max_request_bytes?,
+        max_buffered_bytes: max_buffered_bytes?,
         limits: limits?,
         feed_retention: feed_retention?,
         retention: retention?,
@@ -255,6 +268,7 @@ fn build(reader: &mut Reader) -> Option<Settings> {
         feed_poll: feed_poll.map(Duration::from_millis)?,
         request_id_retention: request_id_retention?,
         connections: connections?,
+        drain_delay: drain_delay?,
         drain_timeout: drain_timeout?,
         worker_threads: worker_threads.map(|threads| (threads > 0).then_some(threads))?,
         read_warnings: reader.warnings.clone(),
@@ -294,11 +308,24 @@ fn connections(reader: &mut Reader) -> Option<Connections> {
     let max_age = reader.get("CONNECTION_MAX_AGE", parse::seconds(1));
     let max_age_grace = reader.get("CONNECTION_MAX_AGE_GRACE", parse::seconds(0));
     let max_concurrent_streams = reader.get("MAX_CONCURRENT_STREAMS", parse::number(1..=100_000));
+    let max = reader.get("MAX_CONNECTIONS", parse::number(1..=1_000_000));
     Some(Connections {
+        max: max?,
         max_age: max_age?,
         max_age_grace: max_age_grace?,
         max_concurrent_streams: max_concurrent_streams?,
     })
+}
+
+/// One request alone must fit, also as JSON.
+fn check_buffered(buffered: usize, request: usize, problems: &mut Vec<String>) {
+    let least = crate::http::json::Limits::of(request).bytes;
+    if buffered < least {
+        problems.push(format!(
+            "MAX_BUFFERED_BYTES is {buffered}: one request of MAX_REQUEST_BYTES={request} takes up to {least} bytes as JSON; \
+             raise MAX_BUFFERED_BYTES or lower MAX_REQUEST_BYTES"
+        ));
+    }
 }
 
 /// This version cannot tell callers apart, so it does not pretend to, nor does it open itself to a network by default.

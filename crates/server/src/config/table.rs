@@ -278,6 +278,12 @@ pub const TABLE: &[Setting] = &[
     ),
     setting("MAX_REQUEST_BYTES", "4194304", BYTES, "largest request"),
     setting(
+        "MAX_BUFFERED_BYTES",
+        "268435456",
+        BYTES,
+        "bytes of all requests in memory; beyond it requests that arrive slowest are ended, and others wait for up to 5 seconds",
+    ),
+    setting(
         "SMS_BODY_CHARS",
         "1600",
         "a whole number, at least 1",
@@ -365,13 +371,25 @@ pub const TABLE: &[Setting] = &[
         "MAX_CONCURRENT_STREAMS",
         "256",
         "a whole number from 1 to 100000",
-        "calls at a time on one connection",
+        "calls at a time on one connection; 16 times as many may be cancelled at once in a second",
+    ),
+    setting(
+        "MAX_CONNECTIONS",
+        "10000",
+        "a whole number from 1 to 1000000",
+        "open connections of both ports; at most what the limit of open files allows, which is raised to it where possible",
+    ),
+    setting(
+        "DRAIN_DELAY",
+        "5",
+        SECONDS,
+        "how long calls are still accepted after SIGTERM or SIGINT, while health already says no; a second signal cuts it short",
     ),
     setting(
         "DRAIN_TIMEOUT",
         "20",
         SECONDS,
-        "how long calls may go on after SIGTERM or SIGINT",
+        "how long calls may go on after DRAIN_DELAY",
     ),
     setting(
         "WORKER_THREADS",

@@ -10,12 +10,15 @@ mod page;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use self::json::Json;
+use crate::layers::faults;
+use crate::listen::BeyondLimit;
 use crate::readiness::Readiness;
 use crate::telemetry::metrics::Metrics;
 
@@ -32,15 +35,27 @@ pub struct Parts {
 
 /// The routes.
 pub fn router(parts: Parts) -> Router {
-    let methods = json::routes(parts.json.clone());
+    let calls = json::routes(parts.json.clone())
+        .merge(page::routes())
+        .layer(from_fn(within_the_limit));
     Router::new()
         // Served until the drain is over and the port closes: that the process lives is all it says.
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .merge(methods)
-        .merge(page::routes())
+        .merge(calls)
         .with_state(parts)
+}
+
+/// Connections beyond `MAX_CONNECTIONS` are for health and metrics.
+async fn within_the_limit(request: Request, next: Next) -> Response {
+    if request.extensions().get::<BeyondLimit>().is_none() {
+        return next.run(request).await;
+    }
+    let mut refusal = json::refusal(&faults::no_connection_left());
+    let close = HeaderValue::from_static("close");
+    refusal.headers_mut().insert(header::CONNECTION, close);
+    refusal
 }
 
 async fn ready(State(parts): State<Parts>) -> Response {

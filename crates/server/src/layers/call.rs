@@ -1,15 +1,18 @@
 //! The record of one call: opened when it comes, closed exactly once, whichever way it ends.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue};
+use sha2::{Digest as _, Sha256};
 use tonic::Code;
 use tracing::Span;
 
+use super::budget::Budget;
+use super::cause;
 use super::methods::{Method, Methods};
 use crate::shutdown::Shutdown;
-use crate::telemetry::metrics::RpcMetrics;
+use crate::telemetry::metrics::{self, RpcMetrics};
 use crate::telemetry::trace;
 
 /// What all calls share.
@@ -18,6 +21,7 @@ pub struct Shared {
     pub(super) methods: Methods,
     pub(super) metrics: RpcMetrics,
     pub(super) shutdown: Shutdown,
+    pub(super) budget: Budget,
     /// Whether anybody collects traces.
     pub(super) traced: bool,
 }
@@ -28,12 +32,14 @@ impl Shared {
         methods: Methods,
         metrics: RpcMetrics,
         shutdown: Shutdown,
+        budget: Budget,
         traced: bool,
     ) -> Arc<Self> {
         Arc::new(Self {
             methods,
             metrics,
             shutdown,
+            budget,
             traced,
         })
     }
@@ -46,6 +52,7 @@ pub(super) struct Call {
     method: usize,
     started: Instant,
     pub(super) span: Span,
+    owner: Option<HeaderValue>,
     /// What the client calls this call; boxed, since most clients send neither.
     ids: Option<Box<Ids>>,
     finished: bool,
@@ -77,6 +84,7 @@ impl Call {
             method,
             started: Instant::now(),
             span,
+            owner: headers.get(OWNER).cloned(),
             ids,
             finished: false,
         }
@@ -92,24 +100,63 @@ impl Call {
             return;
         }
         self.shared.metrics.leave();
-        let method = self.method();
-        method.metrics.record(code, self.started.elapsed());
+        let took = self.started.elapsed();
+        self.method().metrics.record(code, took);
         trace::record_end(&self.span, code);
-        if matches!(code, Code::Internal | Code::Unknown | Code::DataLoss) {
-            let ids = self.ids.as_deref();
-            let trace = ids.and_then(|ids| ids.trace.as_ref()).and_then(trace_id);
-            let request = ids.and_then(|ids| ids.request.as_ref()).and_then(harmless);
-            self.span.in_scope(|| {
-                tracing::error!(
-                    rpc = method.path.as_str(),
-                    code = ?code,
-                    trace_id = trace,
-                    request_id = request,
-                    "a call failed"
-                );
-            });
+        self.log(code, took);
+    }
+
+    /// The line of the call: `info` for a failure of the service, `debug` for all others.
+    fn log(&self, code: Code, took: Duration) {
+        macro_rules! line {
+            ($level:ident, $text:literal) => {{
+                let ids = self.ids.as_deref();
+                let trace = ids.and_then(|ids| ids.trace.as_ref()).and_then(trace_id);
+                let request = ids.and_then(|ids| ids.request.as_ref()).and_then(harmless);
+                self.span.in_scope(|| {
+                    tracing::$level!(
+                        rpc = self.method().path.as_str(),
+                        code = metrics::name(code),
+                        ms = took.as_secs_f64() * 1e3,
+                        owner = self.owner.as_ref().map(owner_hash),
+                        request_id = request,
+                        trace_id = trace,
+                        cause = cause::take().as_deref(),
+                        $text
+                    );
+                });
+            }};
+        }
+        if is_failure(code) {
+            if tracing::enabled!(tracing::Level::INFO) {
+                line!(info, "a call failed");
+            }
+        } else if tracing::enabled!(tracing::Level::DEBUG) {
+            line!(debug, "a call ended");
         }
     }
+}
+
+/// Names the owner of a call.
+const OWNER: &str = "x-parlance-owner";
+/// Bytes of an owner's hash: enough to tell owners apart in a log.
+const HASH_BYTES: usize = 8;
+
+/// The codes with which the service fails, rather than refuses, a call. A deadline is the client's to choose.
+const fn is_failure(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unknown | Code::Internal | Code::Unavailable | Code::DataLoss
+    )
+}
+
+/// The same for the same owner, and not the owner's name, which may be a person's.
+fn owner_hash(owner: &HeaderValue) -> String {
+    let hash = Sha256::digest(owner.as_bytes());
+    hash.iter()
+        .take(HASH_BYTES)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 impl Drop for Call {

@@ -42,8 +42,7 @@ impl<S: Clone> Edge<S> {
 
 impl<S, F> hyper::service::Service<Request<Incoming>> for Edge<S>
 where
-    S: tower::Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future = F>
-        + tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future = F>
+    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future = F>
         + Clone
         + Send
         + Sync

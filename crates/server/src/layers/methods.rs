@@ -25,6 +25,8 @@ pub(super) struct Method {
     pub(super) service: String,
     pub(super) name: String,
     pub(super) shape: Shape,
+    /// Whether the client sends a stream.
+    pub(super) client_streams: bool,
     pub(super) metrics: MethodMetrics,
 }
 
@@ -50,7 +52,7 @@ impl Methods {
             list: Vec::new(),
             by_path: HashMap::new(),
         };
-        methods.add(OTHER, OTHER, Shape::Unary, metrics);
+        methods.add(OTHER, OTHER, Shape::Unary, false, metrics);
         for contract in contracts {
             for file in FileDescriptorSet::decode(*contract)?.file {
                 for service in &file.service {
@@ -64,7 +66,8 @@ impl Methods {
                         } else {
                             Shape::Unary
                         };
-                        methods.add(&full_name, method.name(), shape, metrics);
+                        let streams = method.client_streaming();
+                        methods.add(&full_name, method.name(), shape, streams, metrics);
                     }
                 }
             }
@@ -72,7 +75,14 @@ impl Methods {
         Ok(methods)
     }
 
-    fn add(&mut self, service: &str, name: &str, shape: Shape, metrics: &RpcMetrics) {
+    fn add(
+        &mut self,
+        service: &str,
+        name: &str,
+        shape: Shape,
+        client_streams: bool,
+        metrics: &RpcMetrics,
+    ) {
         let path = format!("/{service}/{name}");
         if self.by_path.contains_key(&path) {
             return;
@@ -83,6 +93,7 @@ impl Methods {
             service: service.to_owned(),
             name: name.to_owned(),
             shape,
+            client_streams,
             metrics: metrics.method(service, name),
         });
     }

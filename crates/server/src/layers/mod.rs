@@ -7,15 +7,19 @@
 //! ```
 //!
 //! Invariants:
-//! * A call is recorded exactly once, with the code that its client sees.
+//! * A call is recorded and logged exactly once, with the code that its client sees.
 //! * A call that ends early drops its handler at once.
 //! * A panic ends its call, not the process.
+//! * Bytes of requests that are in memory never exceed the [`Budget`].
 //! * Labels come from the contract, never from a request.
 
+mod budget;
 mod call;
+pub(crate) mod cause;
 mod deadline;
 mod edge;
 pub(crate) mod faults;
+mod metered;
 mod methods;
 pub(crate) mod origin;
 mod reply;
@@ -24,6 +28,8 @@ mod rpc;
 mod until_drain;
 mod web;
 
+pub use budget::Budget;
+pub(crate) use budget::Hold;
 pub use call::Shared;
 pub use edge::Edge;
 pub use methods::{Methods, Shape};

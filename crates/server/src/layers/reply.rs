@@ -13,7 +13,7 @@ use tonic::{Code, Status};
 
 use super::call::Call;
 use super::methods::Shape;
-use super::{faults, rewrite};
+use super::{cause, faults, rewrite};
 
 type Ending = Pin<Box<dyn Future<Output = Status> + Send>>;
 
@@ -109,6 +109,7 @@ impl http_body::Body for Reply {
         };
         let polled = {
             let _entered = call.span.enter();
+            cause::take();
             catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.body).poll_frame(cx)))
         };
         match polled {

@@ -54,6 +54,10 @@ fn replacement(code: Code, message: &str, path: &str) -> Option<Status> {
             "the request is not a valid message of this method",
         )),
         Code::Unimplemented if message.is_empty() => Some(faults::unknown_method(path)),
+        // A transport's own words, which say neither why nor when to try again.
+        Code::Unavailable => Some(faults::passing(code, "UNAVAILABLE", message)),
+        Code::Cancelled => Some(faults::passing(code, "CANCELLED", message)),
+        Code::DeadlineExceeded => Some(faults::deadline_exceeded()),
         _ => None,
     }
 }
@@ -105,11 +109,32 @@ mod tests {
                 Code::Unimplemented,
                 "UNKNOWN_METHOD",
             ),
+            (
+                Status::cancelled("operation was canceled"),
+                Code::Cancelled,
+                "CANCELLED",
+            ),
+            (
+                Status::unavailable("gone"),
+                Code::Unavailable,
+                "UNAVAILABLE",
+            ),
+            (
+                Status::deadline_exceeded(""),
+                Code::DeadlineExceeded,
+                "DEADLINE_EXCEEDED",
+            ),
         ] {
             let (settled_code, told) = settled(&status);
             assert_eq!(settled_code, Some(code));
             assert_eq!(told.code(), code);
             assert_eq!(told.get_details_error_info().unwrap().reason, reason);
+            let passes = matches!(
+                code,
+                Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded
+            );
+            assert_eq!(told.get_details_retry_info().is_some(), passes);
+            assert_eq!(told.metadata().contains_key(faults::PUSHBACK), passes);
         }
     }
 

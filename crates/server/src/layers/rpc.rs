@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -14,10 +15,13 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::Service;
 
+use super::budget::{Budget, Hold};
 use super::call::{Call, Shared};
-use super::methods::{Methods, Shape};
+use super::metered::Metered;
+use super::methods::{Method, Methods, Shape};
 use super::reply::Reply;
-use super::{deadline, faults, rewrite};
+use super::{cause, deadline, faults, rewrite};
+use crate::listen::BoxError;
 
 /// The service around the routes.
 #[derive(Debug, Clone)]
@@ -37,6 +41,11 @@ impl<S> Rpc<S> {
         self.shared.shutdown.is_draining()
     }
 
+    /// The budget of the bytes of all requests.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.shared.budget
+    }
+
     /// Records a call that was refused before it came here.
     pub(crate) fn refused(&self, path: &str, headers: &HeaderMap, code: Code) {
         let method = self.shared.methods.find(path).unwrap_or(Methods::other());
@@ -46,7 +55,8 @@ impl<S> Rpc<S> {
 
 impl<S, B> Service<Request<B>> for Rpc<S>
 where
-    S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     type Response = Response<Reply>;
     type Error = Infallible;
@@ -66,7 +76,11 @@ where
             );
             return RpcFuture::refusal(call, faults::unknown_method(path));
         };
-        let shape = self.shared.methods.at(method).shape;
+        let Method {
+            shape,
+            client_streams,
+            ..
+        } = *self.shared.methods.at(method);
         let call = Call::new(Arc::clone(&self.shared), method, request.headers());
         let Ok(timeout) = deadline::of(request.headers(), shape) else {
             return RpcFuture::refusal(call, faults::malformed_timeout());
@@ -75,6 +89,9 @@ where
             return RpcFuture::refusal(call, faults::deadline_exceeded());
         }
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let hold = self.shared.budget.hold();
+        let paid = Arc::clone(&hold);
+        let request = request.map(|body| Body::new(Metered::new(body, paid, client_streams)));
         // A handler can panic before it returns its future.
         match catch_unwind(AssertUnwindSafe(|| {
             call.span.in_scope(|| self.inner.call(request))
@@ -84,6 +101,7 @@ where
                 timeout: None,
                 deadline,
                 call: Some(call),
+                hold: Some(hold),
                 refusal: None,
             },
             Err(_) => RpcFuture::refusal(call, faults::internal()),
@@ -101,6 +119,8 @@ pin_project! {
         timeout: Option<Sleep>,
         deadline: Option<Instant>,
         call: Option<Call>,
+        // Until the handler is done: what it was given is still in memory.
+        hold: Option<Arc<Hold>>,
         refusal: Option<Status>,
     }
 }
@@ -112,6 +132,7 @@ impl<F> RpcFuture<F> {
             timeout: None,
             deadline: None,
             call: Some(call),
+            hold: None,
             refusal: Some(status),
         }
     }
@@ -132,10 +153,12 @@ where
         };
         let polled = {
             let _entered = call.span.enter();
+            cause::take();
             catch_unwind(AssertUnwindSafe(|| inner.poll(cx)))
         };
         let status = match polled {
             Ok(Poll::Ready(Ok(response))) => {
+                *this.hold = None;
                 return Poll::Ready(Ok(begin(this.call.take(), response, *this.deadline)));
             }
             Ok(Poll::Ready(Err(never))) => match never {},
@@ -160,6 +183,7 @@ where
         };
         // Now, not when the answer has been sent: dropping it is what stops its statement in the database.
         this.inner.set(None);
+        *this.hold = None;
         Poll::Ready(Ok(refuse(this.call.take(), &status)))
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
+use super::limit::{Admission, Marked, refuse};
 use super::{Options, ReplyBody, Serve, conn};
 use crate::shutdown::Shutdown;
 
@@ -34,11 +35,28 @@ where
         match accepted {
             Ok((stream, _)) => {
                 pause = FIRST_PAUSE;
-                let (service, options) = (service.clone(), Arc::clone(&options));
+                let (admitted, beyond) = match options.limit.admit(options.health) {
+                    Admission::Served(admitted) => (admitted, false),
+                    Admission::Reserved(admitted) => (admitted, true),
+                    Admission::Refused(refused) => {
+                        let options = Arc::clone(&options);
+                        tokio::spawn(async move {
+                            refuse(stream, &options.refusal).await;
+                            drop(refused);
+                        });
+                        continue;
+                    }
+                    Admission::Dropped => continue,
+                };
+                let service = Marked {
+                    service: service.clone(),
+                    beyond,
+                };
+                let options = Arc::clone(&options);
                 let (shutdown, open) = (shutdown.clone(), open.clone());
                 tokio::spawn(async move {
                     start(stream, service, &options, &shutdown).await;
-                    drop(open);
+                    drop((admitted, open));
                 });
             }
             // The client was gone before we came: the next one waits.

@@ -1,5 +1,6 @@
 //! The life of one connection.
 
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-use super::preface::Prompt;
+use super::resets::{Polls, Resets};
+use super::socket::Socket;
 use super::{Options, ReplyBody, Serve};
 use crate::shutdown::Shutdown;
 
@@ -35,7 +37,11 @@ where
     S: Serve<B>,
     B: ReplyBody,
 {
-    let io = TokioIo::new(Prompt::new(stream));
+    let polls = Polls::default();
+    let resets = options
+        .resets_per_second
+        .map(|limit| Resets::new(limit, polls.clone()));
+    let io = TokioIo::new(Socket::new(stream, resets));
     let mut conn = pin!(options.protocol.serve_connection(io, service));
     // In a set of one: a set polls its future only when that was woken, so that a busy connection, which wakes for every
     // frame, does not ask the timer and the shutdown each time.
@@ -46,7 +52,10 @@ where
     loop {
         tokio::select! {
             biased;
-            ended = conn.as_mut() => {
+            ended = poll_fn(|cx| {
+                polls.next();
+                conn.as_mut().poll(cx)
+            }) => {
                 if let Err(error) = ended {
                     tracing::debug!(error = error.as_ref(), "a connection ended early");
                 }

@@ -10,7 +10,9 @@
 
 mod accept;
 mod conn;
-mod preface;
+mod limit;
+mod resets;
+mod socket;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,6 +28,8 @@ use tokio::net::{TcpListener, TcpSocket};
 
 pub use accept::serve;
 pub use conn::{Age, jittered};
+pub(crate) use limit::BeyondLimit;
+pub use limit::ConnectionLimit;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -101,6 +105,13 @@ pub struct Options {
     pub(crate) protocol: auto::Builder<TokioExecutor>,
     pub(crate) age: Option<Age>,
     pub(crate) open: OpenConnections,
+    /// Streams that are reset as soon as they are opened, on one connection; `None` without HTTP/2.
+    pub(crate) resets_per_second: Option<u32>,
+    pub(crate) limit: ConnectionLimit,
+    /// Whether health is served here.
+    pub(crate) health: bool,
+    /// What is sent on a connection that is not served.
+    pub(crate) refusal: Vec<u8>,
 }
 
 /// How many connections are open. Clones count together.
@@ -133,6 +144,8 @@ impl Drop for OpenGuard {
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// On the port of health and metrics, where every head is short.
 const SHORT_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+const TOO_MANY_CONNECTIONS: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 const MAX_HEADERS: usize = 100;
 const MAX_HEADER_LIST_BYTES: u32 = 16 * 1024;
 /// Of HTTP/1.1: a head must fit into it.
@@ -148,14 +161,19 @@ const CONNECTION_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 const MAX_FRAME_BYTES: u32 = 16 * 1024;
 /// What may wait for a client that does not read, per stream. With all streams of a connection stalled: 32 MiB.
 const SEND_BUFFER_BYTES: usize = 128 * 1024;
-/// Rapid reset (CVE-2023-44487): streams opened and reset before they were even accepted.
-const MAX_PENDING_ACCEPT_RESETS: usize = 20;
+/// Streams that a connection may open and reset at once in a second, for each that it may have open. A client that gives up all
+/// its calls at once, again and again while this process is stopped for a second, stays below; so do proxies.
+const RESETS_PER_STREAM: u32 = 16;
+const MIN_RESETS_PER_SECOND: u32 = 1_000;
 /// RUSTSEC-2024-0003: resets that the client's errors made us send.
 const MAX_LOCAL_ERROR_RESETS: usize = 1024;
 
 impl Options {
     /// For gRPC over HTTP/2 with prior knowledge, and gRPC-Web over HTTP/1.1, on one socket.
     pub fn grpc(max_concurrent_streams: u32, age: Age, open: OpenConnections) -> Self {
+        let resets_per_second = max_concurrent_streams
+            .saturating_mul(RESETS_PER_STREAM)
+            .max(MIN_RESETS_PER_SECOND);
         let mut protocol = auto::Builder::new(TokioExecutor::new());
         protocol
             .http1()
@@ -174,12 +192,17 @@ impl Options {
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .max_send_buf_size(SEND_BUFFER_BYTES)
-            .max_pending_accept_reset_streams(MAX_PENDING_ACCEPT_RESETS)
+            // Above what the socket allows, which counts by time: h2's own limit counts what one poll finds.
+            .max_pending_accept_reset_streams(resets_per_second as usize)
             .max_local_error_reset_streams(MAX_LOCAL_ERROR_RESETS);
         Self {
             protocol,
             age: Some(age),
             open,
+            resets_per_second: Some(resets_per_second),
+            limit: ConnectionLimit::default(),
+            health: false,
+            refusal: resets::refusal(),
         }
     }
 
@@ -196,6 +219,17 @@ impl Options {
             protocol,
             age: None,
             open,
+            resets_per_second: None,
+            limit: ConnectionLimit::default(),
+            health: true,
+            refusal: TOO_MANY_CONNECTIONS.to_vec(),
         }
+    }
+
+    /// With a limit that other ports may share.
+    #[must_use]
+    pub fn limited(mut self, limit: ConnectionLimit) -> Self {
+        self.limit = limit;
+        self
     }
 }

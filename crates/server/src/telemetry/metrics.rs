@@ -14,6 +14,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::TextEncoder;
 use tonic::Code;
 
+use crate::layers::Budget;
 use crate::listen::OpenConnections;
 
 /// All metrics of this process.
@@ -123,6 +124,15 @@ impl Metrics {
                 observe(grpc.count(), &[KeyValue::new("port", "grpc")]);
                 observe(http.count(), &[KeyValue::new("port", "http")]);
             },
+        );
+    }
+
+    /// How many bytes of requests are in memory.
+    pub fn count_buffered(&self, budget: Budget) {
+        self.gauge(
+            "parlance_buffered_request_bytes",
+            "bytes of requests in memory; at most MAX_BUFFERED_BYTES",
+            move |observe| observe(i64::try_from(budget.used()).unwrap_or(i64::MAX), &[]),
         );
     }
 
@@ -239,7 +249,7 @@ impl MethodMetrics {
 }
 
 /// As other gRPC servers name codes in this metric.
-const fn name(code: Code) -> &'static str {
+pub(crate) const fn name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "Canceled",

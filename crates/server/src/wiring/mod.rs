@@ -3,6 +3,7 @@
 mod cache;
 mod database;
 mod delivery;
+mod descriptors;
 mod routes;
 
 use std::net::SocketAddr;
@@ -24,10 +25,10 @@ use tonic_health::server::HealthReporter;
 
 use crate::config::{Migrate, Settings};
 use crate::convert;
-use crate::drain::{Ending, drain};
+use crate::drain::{Ending, Times, drain};
 use crate::http;
 use crate::http::json::{Calls, Json, Limits};
-use crate::layers::{Edge, Rpc, Shared};
+use crate::layers::{Budget, Edge, Rpc, Shared};
 use crate::listen::{self, Age, OpenConnections, Options};
 use crate::readiness::{Readiness, tell};
 use crate::services::NAMES;
@@ -106,7 +107,7 @@ pub struct Running {
     grpc_served: tokio::task::JoinHandle<()>,
     http_served: tokio::task::JoinHandle<()>,
     delivered: tokio::task::JoinHandle<()>,
-    drain_timeout: Duration,
+    times: Times,
 }
 
 impl std::fmt::Debug for Running {
@@ -151,6 +152,7 @@ pub async fn start_with(
     }
     let (grpc_open, http_open) = (OpenConnections::default(), OpenConnections::default());
     metrics.count_connections(grpc_open.clone(), http_open.clone());
+    let limit = descriptors::connection_limit(settings);
 
     let (grpc_trigger, grpc_shutdown) = shutdown::channel();
     let (http_trigger, http_shutdown) = shutdown::channel();
@@ -177,7 +179,8 @@ pub async fn start_with(
         settings.connections.max_concurrent_streams,
         age(settings),
         grpc_open,
-    );
+    )
+    .limited(limit.clone());
     let grpc_served = tokio::spawn(listen::serve(grpc.listen()?, edge, options, grpc_shutdown));
 
     let router = http::router(http::Parts {
@@ -189,7 +192,7 @@ pub async fn start_with(
     let http_served = tokio::spawn(listen::serve(
         http.listen()?,
         service,
-        Options::http(http_open),
+        Options::http(http_open).limited(limit),
         http_shutdown,
     ));
     tracing::info!(grpc = %grpc_address, http = %http_address, "serving");
@@ -205,7 +208,10 @@ pub async fn start_with(
         grpc_served,
         http_served,
         delivered: deliveries.done,
-        drain_timeout: settings.drain_timeout,
+        times: Times {
+            delay: settings.drain_delay,
+            longest: settings.drain_timeout,
+        },
     })
 }
 
@@ -254,7 +260,9 @@ fn edge(
     let rpc = metrics.rpc();
     let methods = routes::methods(&rpc).map_err(|error| StartError::Contract(error.to_string()))?;
     let traced = settings.otlp_endpoint.is_some();
-    let shared = Shared::new(methods, rpc, shutdown.clone(), traced);
+    let budget = Budget::new(settings.max_buffered_bytes);
+    metrics.count_buffered(budget.clone());
+    let shared = Shared::new(methods, rpc, shutdown.clone(), budget, traced);
     Ok(Edge::new(routes, shared, settings.web_origins.clone()))
 }
 
@@ -269,12 +277,12 @@ impl Running {
 
     /// Serves until a signal comes and everything has ended.
     pub async fn until_stopped(self, mut signals: mpsc::Receiver<()>) -> Ending {
-        let before = async {
+        let leaving = async {
             tell(&self.health, &NAMES, false).await;
             tell(&self.health, &[""], false).await;
-            // Watchers are told after balancers: they connect anew at once.
-            self.app.go_down();
         };
+        // Watchers connect anew at once, so they end after load balancers have chosen other instances.
+        let before = async { self.app.go_down() };
         let served = async {
             let served = self.grpc_served.await;
             // Messages under way are finished too: whoever takes over would have to wait for their leases.
@@ -292,7 +300,8 @@ impl Running {
         let ending = drain(
             &mut signals,
             &self.grpc_trigger,
-            self.drain_timeout,
+            self.times,
+            leaving,
             before,
             served,
         )

@@ -14,7 +14,7 @@ use parlance_proto::v1::event_service_server::EventServiceServer;
 use parlance_proto::v1::sender_service_client::SenderServiceClient;
 use parlance_proto::v1::sender_service_server::SenderServiceServer;
 use parlance_server::config::WebOrigins;
-use parlance_server::layers::{Edge, Methods, Rpc, Shared, UntilDrain};
+use parlance_server::layers::{Budget, Edge, Methods, Rpc, Shared, UntilDrain};
 use parlance_server::listen::{self, Age, OpenConnections, Options};
 use parlance_server::shutdown::{self, Trigger};
 use parlance_server::telemetry::metrics::Metrics;
@@ -32,6 +32,8 @@ use crate::services::{Actor, Stage};
 pub(crate) const SOON: Duration = Duration::from_mins(2);
 /// Of one message in either direction.
 pub(crate) const LIMIT: usize = 4 * 1024;
+/// Of the bytes of all requests in memory.
+pub(crate) const BUDGET: usize = 256 * 1024;
 const AGELESS: Duration = Duration::from_hours(1);
 
 pub(crate) struct Port {
@@ -41,6 +43,7 @@ pub(crate) struct Port {
     pub(crate) open: OpenConnections,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) rpc: Rpc<Routes>,
+    pub(crate) budget: Budget,
     pub(crate) served: JoinHandle<()>,
 }
 
@@ -62,8 +65,9 @@ pub(crate) fn start_with(max: Duration, grace: Duration) -> Port {
         parlance_proto::FILE_DESCRIPTOR_SET,
         tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
     ];
+    let budget = Budget::new(BUDGET);
     let methods = Methods::new(&contracts, &endless, &counts).unwrap();
-    let shared = Shared::new(methods, counts, shutdown.clone(), false);
+    let shared = Shared::new(methods, counts, shutdown.clone(), budget.clone(), false);
     let stage = Arc::new(Stage::default());
     let actor = Actor(Arc::clone(&stage));
     let senders = SenderServiceServer::new(actor.clone())
@@ -98,6 +102,7 @@ pub(crate) fn start_with(max: Duration, grace: Duration) -> Port {
         open,
         metrics,
         rpc,
+        budget,
         served,
     }
 }

@@ -7,9 +7,12 @@
     reason = "a panic with its place is how a test fails, also in what the tests share"
 )]
 
+mod abuse;
 mod calls;
+mod frames;
 mod harness;
 mod json;
 mod life;
+mod log;
 mod services;
 mod web;

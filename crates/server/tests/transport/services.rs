@@ -50,6 +50,7 @@ impl Actor {
         match id {
             "panic" => panic!("a handler panics on purpose"),
             "internal" => Err(Status::internal("a handler's own words")),
+            "unavailable" => Err(Status::unavailable("a transport's own words")),
             "wait" => {
                 let mut waiting = Waiting(Some(&self.0));
                 self.0.waiting.fetch_add(1, Ordering::SeqCst);

@@ -25,9 +25,11 @@ impl Builder {
         let ours = ["HOME", "RUST_LOG"].into_iter();
         let ours = ours.filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
         let ports = ["GRPC_LISTEN", "HTTP_LISTEN"].map(|name| (name.into(), "127.0.0.1:0".into()));
+        // No load balancer has to learn that it leaves.
+        let delay = ("DRAIN_DELAY".into(), "0".into());
         Self {
             binary: None,
-            env: ours.chain(ports).collect(),
+            env: ours.chain(ports).chain([delay]).collect(),
             args: Vec::new(),
         }
     }

@@ -7,9 +7,9 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, header};
 use http_body_util::BodyExt as _;
 use tokio::time::{Instant, timeout_at};
-use tonic::{Code, Status};
+use tonic::Status;
 
-use crate::layers::faults;
+use crate::layers::{Hold, faults};
 
 /// Beside the message's own bytes: names and punctuation.
 const SLACK_BYTES: usize = 64 * 1024;
@@ -44,6 +44,7 @@ pub(super) async fn read(
     mut body: Body,
     headers: &HeaderMap,
     limits: Limits,
+    hold: &Hold,
 ) -> Result<Bytes, Status> {
     // Before a byte of it comes: a client that waits for "100 Continue" need not send any.
     if announced(headers).is_some_and(|length| length > limits.bytes) {
@@ -54,11 +55,11 @@ pub(super) async fn read(
     let mut read = BytesMut::new();
     loop {
         let next = last.min(Instant::now() + limits.pause);
-        let frame = match timeout_at(next, body.frame()).await {
+        let frame = match hold.while_blocked(timeout_at(next, body.frame())).await? {
             Ok(Some(Ok(frame))) => frame,
             Ok(Some(Err(_))) => return Err(faults::malformed("the body ended early")),
             Ok(None) => return Ok(read.freeze()),
-            Err(_) => return Err(too_slow()),
+            Err(_) => return Err(faults::too_slow()),
         };
         let Ok(piece) = frame.into_data() else {
             continue;
@@ -67,6 +68,7 @@ pub(super) async fn read(
             discard(body).await;
             return Err(too_large(limits));
         }
+        hold.while_blocked(hold.grow(piece.len())).await??;
         read.extend_from_slice(&piece);
     }
 }
@@ -92,12 +94,4 @@ fn too_large(limits: Limits) -> Status {
     faults::too_large(&format!(
         "the body is larger than {most} bytes; upload large files by UploadAttachment first"
     ))
-}
-
-fn too_slow() -> Status {
-    faults::fault(
-        Code::DeadlineExceeded,
-        "REQUEST_TOO_SLOW",
-        "the body did not come in time",
-    )
 }

@@ -82,9 +82,11 @@ impl Json {
             return Err(fault::method_not_allowed(&head.method));
         }
         accept(&head.headers)?;
-        let json = body::read(body, &head.headers, self.limits).await?;
+        let hold = self.rpc.budget().hold();
+        let json = body::read(body, &head.headers, self.limits, &hold).await?;
         let message = read::message(input, &json)?;
-        drop(json);
+        // The call pays for the message that was made of it.
+        drop((json, hold));
         let metadata = call::metadata(&head.headers);
         let reply = call::unary(self.rpc.clone(), uri.clone(), metadata, &message).await;
         let mut response = match reply
@@ -97,6 +99,11 @@ impl Json {
         response.headers_mut().extend(reply.metadata);
         Ok(response)
     }
+}
+
+/// A refusal as JSON.
+pub(super) fn refusal(status: &Status) -> Response {
+    fault::response(status)
 }
 
 /// The route of all methods.

@@ -23,7 +23,7 @@ use crate::harness::{LIMIT, Port, start};
 /// The whole service over a database of its own.
 pub(crate) struct Door {
     pub(crate) http: SocketAddr,
-    _running: Running,
+    pub(crate) running: Running,
     _file: SqliteFile,
 }
 
@@ -46,7 +46,7 @@ impl Door {
         let running = wiring::start(&settings).await.unwrap();
         Self {
             http: running.http,
-            _running: running,
+            running,
             _file: file,
         }
     }

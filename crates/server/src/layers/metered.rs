@@ -1,0 +1,187 @@
+//! The body of a request, paid for by the [`Budget`](super::Budget) and kept from pausing.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http_body::{Frame, SizeHint};
+use tokio::time::{Sleep, sleep};
+use tonic::Status;
+
+use super::budget::Hold;
+use super::faults;
+use crate::listen::BoxError;
+
+/// A client that has begun a unary request must go on sending it.
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+/// A flag, and a length of four bytes.
+const HEAD_BYTES: usize = 5;
+
+/// Reads no more than the budget has room for.
+pub(super) struct Metered<B> {
+    body: B,
+    hold: Arc<Hold>,
+    /// A frame that waits for room.
+    waiting: Option<(Frame<Bytes>, BoxFuture<'static, Result<(), Status>>)>,
+    request: Request,
+}
+
+enum Request {
+    /// One message; its bytes are given back when the call is done.
+    Unary { pause: Option<Pin<Box<Sleep>>> },
+    /// A stream of messages, each given back when the next one is asked for; pauses are the client's right.
+    Stream(Unfinished),
+}
+
+impl<B> Metered<B>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
+    pub(super) fn new(body: B, hold: Arc<Hold>, streams: bool) -> Self {
+        let request = if streams {
+            Request::Stream(Unfinished::default())
+        } else {
+            Request::Unary { pause: None }
+        };
+        Self {
+            body,
+            hold,
+            waiting: None,
+            request,
+        }
+    }
+
+    fn poll_paid(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if self.waiting.is_none() {
+            if let Request::Stream(unfinished) = &self.request {
+                // The reader has taken all messages that were complete.
+                self.hold.shrink(unfinished.bytes);
+            }
+            let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => frame,
+                Some(Err(error)) => {
+                    return Poll::Ready(Some(Err(Status::from_error(error.into()))));
+                }
+                None => return Poll::Ready(None),
+            };
+            let bytes = frame.data_ref();
+            if let (Some(bytes), Request::Stream(unfinished)) = (bytes, &mut self.request) {
+                unfinished.read(bytes);
+            }
+            let bytes = bytes.map_or(0, Bytes::len);
+            if self.hold.try_grow(bytes) {
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            let hold = Arc::clone(&self.hold);
+            let growing = Box::pin(async move { hold.grow(bytes).await });
+            self.waiting = Some((frame, growing));
+        }
+        let Some((_, growing)) = &mut self.waiting else {
+            return Poll::Pending;
+        };
+        let grown = ready!(growing.as_mut().poll(cx));
+        let frame = self.waiting.take().map(|(frame, _)| frame);
+        Poll::Ready(frame.map(|frame| grown.map(|()| frame)))
+    }
+
+    /// Whether the client has paused for too long.
+    fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.request {
+            // While the frame waits for room it is not the client that pauses.
+            Request::Unary { pause } if self.waiting.is_none() => pause
+                .get_or_insert_with(|| Box::pin(sleep(LONGEST_PAUSE)))
+                .as_mut()
+                .poll(cx),
+            Request::Unary { .. } | Request::Stream(_) => Poll::Pending,
+        }
+    }
+}
+
+impl<B> http_body::Body for Metered<B>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        let polled = this.poll_paid(cx);
+        match this.hold.watch(cx, polled) {
+            Poll::Ready(result) => {
+                if let Request::Unary { pause } = &mut this.request {
+                    *pause = None;
+                }
+                Poll::Ready(result.unwrap_or_else(|status| Some(Err(status))))
+            }
+            Poll::Pending => this.poll_pause(cx).map(|()| Some(Err(faults::too_slow()))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.waiting.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.waiting {
+            None => self.body.size_hint(),
+            Some(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// Bytes of the last message of a stream, of which more are to come.
+#[derive(Debug, Default)]
+struct Unfinished {
+    bytes: usize,
+    head: [u8; HEAD_BYTES],
+}
+
+impl Unfinished {
+    fn read(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let taken = if self.bytes < HEAD_BYTES {
+                let free = self.head.iter_mut().skip(self.bytes);
+                free.zip(bytes).map(|(to, from)| *to = *from).count()
+            } else {
+                (self.whole() - self.bytes).min(bytes.len())
+            };
+            self.bytes += taken;
+            bytes = bytes.get(taken..).unwrap_or_default();
+            if self.bytes >= HEAD_BYTES && self.bytes == self.whole() {
+                self.bytes = 0;
+            }
+        }
+    }
+
+    fn whole(&self) -> usize {
+        let [_, length @ ..] = self.head;
+        HEAD_BYTES + u32::from_be_bytes(length) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_unfinished_message_counts() {
+        let stream = [&[0, 0, 0, 0, 3, 1, 2, 3][..], &[0; 5], &[0, 0, 0, 1, 0, 9]].concat();
+        for size in 1..=stream.len() {
+            let mut unfinished = Unfinished::default();
+            for piece in stream.chunks(size) {
+                unfinished.read(piece);
+            }
+            assert_eq!(unfinished.bytes, 6, "{size}");
+        }
+        let mut unfinished = Unfinished::default();
+        unfinished.read(&stream[..13]);
+        assert_eq!(unfinished.bytes, 0);
+    }
+}

@@ -1,0 +1,231 @@
+//! The socket of a connection, with the limits that hyper does not have.
+//!
+//! * The first bytes must come in time.
+//! * A peer that does not read for [`WRITE_TIMEOUT`] is cut.
+//! * HTTP/2: streams that are reset as soon as they are opened are limited, see [`super::resets`].
+
+use std::future::Future as _;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
+
+use super::resets::Resets;
+
+/// While hyper tells HTTP/1.1 from HTTP/2 it waits without a limit, so a silent client could hold a socket.
+const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(10);
+/// The length of the HTTP/2 preface; every HTTP/1.1 request is longer, since it must name its host.
+const FIRST_BYTES: usize = 24;
+/// How long a full socket may have no room. The system reports room when a third of its buffer is free, so this allows for
+/// clients on slow lines.
+const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// A socket on which reads and writes fail when the peer breaks a limit.
+#[derive(Debug)]
+pub(super) struct Socket {
+    stream: TcpStream,
+    /// `None` as soon as enough has come.
+    first_bytes: Option<FirstBytes>,
+    /// Runs while the peer does not read.
+    write_timeout: Option<Pin<Box<Sleep>>>,
+    /// `None` where only HTTP/1.1 is served.
+    resets: Option<Resets>,
+    ending: Ending,
+}
+
+#[derive(Debug)]
+struct FirstBytes {
+    timeout: Pin<Box<Sleep>>,
+    read: usize,
+}
+
+/// How far the end of a connection with too many resets has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    No,
+    /// GOAWAY goes out after what h2 has buffered: only there no frame is cut in two.
+    GoAway,
+    Done,
+}
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream, resets: Option<Resets>) -> Self {
+        let first_bytes = FirstBytes {
+            timeout: Box::pin(sleep(FIRST_BYTES_TIMEOUT)),
+            read: 0,
+        };
+        Self {
+            stream,
+            first_bytes: Some(first_bytes),
+            write_timeout: None,
+            resets,
+            ending: Ending::No,
+        }
+    }
+
+    /// Fails a write for which the socket has had no room for too long.
+    fn in_time<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.write_timeout = None;
+            return written;
+        }
+        let timeout = self
+            .write_timeout
+            .get_or_insert_with(|| Box::pin(sleep(WRITE_TIMEOUT)));
+        timeout.as_mut().poll(cx).map(|()| {
+            let why = "the peer does not read";
+            Err(io::Error::new(io::ErrorKind::TimedOut, why))
+        })
+    }
+
+    /// Writes GOAWAY if the socket has room; where it has none the peer does not read either.
+    fn go_away(&mut self, cx: &mut Context<'_>) {
+        if let Some(resets) = &self.resets {
+            let frame = resets.go_away();
+            let written = Pin::new(&mut self.stream).poll_write(cx, &frame);
+            tracing::debug!(sent = written.is_ready(), "too many streams were reset");
+        }
+        let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.ending = Ending::Done;
+        // Reading ends the connection.
+        cx.waker().wake_by_ref();
+    }
+}
+
+fn ended<T>() -> Poll<io::Result<T>> {
+    let why = "too many streams were reset";
+    Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, why)))
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.ending {
+            Ending::No => {}
+            // h2 flushes after every read that has to wait.
+            Ending::GoAway => return Poll::Pending,
+            Ending::Done => return ended(),
+        }
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let read = buf.filled().get(before..).unwrap_or_default();
+        if let Some(first) = &mut self.first_bytes {
+            first.read += read.len();
+            if first.read >= FIRST_BYTES {
+                self.first_bytes = None;
+            } else if polled.is_pending() && first.timeout.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+        }
+        let allowed = self.resets.as_mut().is_none_or(|r| r.allow(read));
+        if !allowed {
+            buf.set_filled(before);
+            self.ending = Ending::GoAway;
+            return Poll::Pending;
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.ending == Ending::Done {
+            return ended();
+        }
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.in_time(cx, written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.ending == Ending::GoAway {
+            self.go_away(cx);
+        }
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.ending == Ending::Done {
+            return ended();
+        }
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.in_time(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn pair() -> (Socket, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap());
+        let (accepted, peer) = tokio::join!(listener.accept(), peer);
+        (Socket::new(accepted.unwrap().0, None), peer.unwrap())
+    }
+
+    const PIECE: [u8; 64 * 1024] = [0; 64 * 1024];
+
+    /// The clock stands still while bytes move, and jumps when they do not.
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_does_not_read_is_cut() {
+        let (mut socket, _peer) = pair().await;
+        let error = loop {
+            if let Err(error) = socket.write_all(&PIECE).await {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_reads_slowly_is_not_cut() {
+        let (mut socket, peer) = pair().await;
+        let reading = async {
+            let mut piece = PIECE;
+            let mut read = 0;
+            while read < 400 * PIECE.len() {
+                tokio::time::sleep(WRITE_TIMEOUT / 2).await;
+                peer.readable().await.unwrap();
+                while let Ok(bytes) = peer.try_read(&mut piece) {
+                    read += bytes;
+                }
+            }
+        };
+        let writing = async {
+            for _ in 0..400 {
+                socket.write_all(&PIECE).await.unwrap();
+            }
+        };
+        tokio::join!(reading, writing);
+    }
+}

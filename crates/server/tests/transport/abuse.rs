@@ -1,0 +1,177 @@
+//! Clients that cancel, stop, or send too much: they cost neither memory nor other clients' calls.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use http::{Method, Request};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use parlance_proto::v1::WatchEventsRequest;
+use parlance_testkit::eventually;
+use tokio::net::TcpStream;
+use tonic::Code;
+use tonic_types::StatusExt as _;
+
+use crate::frames::{DATA, ENHANCE_YOUR_CALM, HEADERS, Raw, SETTINGS, frame, open};
+use crate::harness::{Answer, BUDGET, GET, LIMIT, SOON, WATCH, framed, get, start};
+use crate::json::{Door, JSON, ask};
+
+/// Calls of one connection at a time, as the harness has it.
+const STREAMS: usize = 256;
+
+#[tokio::test]
+async fn ordinary_cancellation_costs_no_connection() {
+    let port = start();
+    let mut client = Raw::connect(port.address).await;
+    let watcher = client
+        .call(WATCH, &framed(&WatchEventsRequest::default()))
+        .await;
+    assert!(!client.message(watcher, &[watcher]).await.is_empty());
+    let waiting = client.call(GET, &framed(&get("wait"))).await;
+    port.until_handlers_wait(1).await;
+
+    // A client that gives up what it has open, and a proxy whose clients do, several times in a row.
+    for calls in [50, 200, STREAMS - 2, STREAMS - 2, STREAMS - 2] {
+        client.open_and_cancel(GET, calls).await.unwrap();
+        let next = client.call(GET, &framed(&get("next"))).await;
+        let kept = [watcher, waiting];
+        assert!(!client.message(next, &kept).await.is_empty(), "{calls}");
+    }
+    port.stage.go.add_permits(1);
+    assert!(!client.message(waiting, &[watcher]).await.is_empty());
+    assert_eq!(port.open.count(), 1);
+}
+
+/// The clock stands still, so however slow the machine is, all of it happens within one second.
+#[tokio::test(start_paused = true)]
+async fn rapid_reset_is_answered_by_the_end_of_the_connection() {
+    let port = start();
+    let (mut reader, mut writer) = Raw::connect(port.address).await.split();
+    let writer = tokio::spawn(async move {
+        // Without a limit this would go on.
+        for _ in 0..1_000 {
+            if writer.open_and_cancel(GET, STREAMS).await.is_err() {
+                return true;
+            }
+        }
+        false
+    });
+    let ended = tokio::time::timeout(SOON, reader.until_go_away()).await;
+    assert_eq!(ended.expect("it ends"), Some(ENHANCE_YOUR_CALM));
+    assert!(writer.await.unwrap(), "it could not go on");
+    let mut other = port.client().await;
+    assert_eq!(
+        other.get_sender(get("a")).await.unwrap().into_inner().id,
+        "a"
+    );
+}
+
+#[tokio::test]
+async fn requests_that_never_end_keep_no_more_than_the_budget() {
+    let port = start();
+    let mut abuser = Raw::connect(port.address).await;
+    abuser.reader.until_window_update().await;
+    // A message of the largest size, of which the last bytes never come.
+    let length = u32::try_from(LIMIT).unwrap().to_be_bytes();
+    let part = [&[0][..], &length, &vec![0; LIMIT - 100]].concat();
+    for _ in 0..STREAMS {
+        let stream = abuser.next();
+        abuser.write(&open(stream, GET)).await;
+        abuser.write(&frame(DATA, 0, stream, &part)).await;
+    }
+    let ended = tokio::spawn(async move {
+        let mut ended = 0;
+        while (ended + 1) * part.len() + BUDGET < STREAMS * part.len() {
+            let frame = abuser.reader.frame().await.expect("a frame");
+            ended += usize::from(frame.kind == HEADERS && frame.ends_stream());
+        }
+        abuser
+    });
+    let used = || (port.budget.used() > BUDGET / 2).then_some(());
+    eventually(SOON, async || used()).await;
+    let mut client = port.client().await;
+    for _ in 0..20 {
+        client.get_sender(get("a")).await.unwrap();
+        let used = port.budget.used();
+        assert!(used <= BUDGET, "{used}");
+    }
+    // What is beyond the budget has been ended.
+    let abuser = tokio::time::timeout(SOON, ended).await.unwrap().unwrap();
+    client.get_sender(get("a")).await.unwrap();
+    drop(abuser);
+    eventually(SOON, async || (port.budget.used() == 0).then_some(())).await;
+}
+
+/// The clock stands still while anything happens, and jumps when nothing does.
+#[tokio::test(start_paused = true)]
+async fn a_unary_request_that_pauses_is_ended() {
+    let port = start();
+    let stream = TcpStream::connect(port.address).await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    let begun = framed(&get("a")).slice(..6);
+    let frames = [Ok::<_, Infallible>(Frame::data(begun))];
+    let body =
+        StreamBody::new(futures_util::stream::iter(frames).chain(futures_util::stream::pending()));
+    let request = Request::post(format!("http://{}{GET}", port.address))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(body)
+        .unwrap();
+    let answer = Answer::read(sender.send_request(request).await.unwrap()).await;
+    let status = answer.trailers_only();
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    let info = status.get_details_error_info().unwrap();
+    assert_eq!(info.reason, "REQUEST_TOO_SLOW");
+    assert!(status.get_details_retry_info().is_some());
+    assert!(answer.headers.contains_key("grpc-retry-pushback-ms"));
+    assert_eq!(port.budget.used(), 0);
+}
+
+#[tokio::test]
+async fn empty_frames_are_bounded() {
+    let port = start();
+    let mut client = Raw::connect(port.address).await;
+    let stream = client.next();
+    client.write(&open(stream, GET)).await;
+    let empty: Vec<u8> = (0..2_000)
+        .flat_map(|_| frame(DATA, 0, stream, &[]))
+        .collect();
+    client.write(&empty).await;
+    let ended = tokio::time::timeout(SOON, client.reader.until_go_away()).await;
+    assert_eq!(ended.unwrap(), Some(ENHANCE_YOUR_CALM));
+    let mut other = port.client().await;
+    other.get_sender(get("a")).await.unwrap();
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_are_refused_and_health_is_not() {
+    let door = Door::open_with(&[("MAX_CONNECTIONS", "1")]).await;
+    let first = TcpStream::connect(door.http).await.unwrap();
+    // Accepted after the first, so beyond the limit.
+    let health = ask(door.http, Method::GET, "/healthz", &[], Bytes::new()).await;
+    assert_eq!(health.code, 200);
+    let ready = ask(door.http, Method::GET, "/readyz", &[], Bytes::new()).await;
+    assert_eq!(ready.code, 200);
+    let call = async || {
+        let path = "/parlance.v1.SenderService/ListSenders";
+        ask(door.http, Method::POST, path, &[JSON], "{}").await
+    };
+    let refused = call().await;
+    refused.assert_fault(503, "UNAVAILABLE", "OVERLOADED");
+    assert_eq!(refused.headers["retry-after"], "1");
+
+    let mut grpc = Raw::connect(door.running.grpc).await;
+    let settings = grpc.reader.frame().await.unwrap();
+    assert_eq!(settings.kind, SETTINGS);
+    let ended = tokio::time::timeout(SOON, grpc.reader.until_go_away()).await;
+    assert_eq!(ended.unwrap(), Some(ENHANCE_YOUR_CALM));
+
+    drop(first);
+    eventually(SOON, async || (call().await.code == 200).then_some(())).await;
+}

@@ -1,0 +1,120 @@
+//! The line that the log has of every call.
+
+use std::io::Write;
+use std::sync::{Arc, LazyLock, Mutex};
+
+use parlance_testkit::eventually;
+use serde_json::Value;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::{EnvFilter, fmt};
+
+use crate::harness::{GET, Port, SOON, framed, get, start};
+
+/// The lines of calls in this process.
+#[derive(Debug, Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// For all tests: with a subscriber for one thread, what other threads do first decides what is enabled.
+static LOG: LazyLock<Log> = LazyLock::new(|| {
+    let log = Log::default();
+    let writer = log.clone();
+    let lines = fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_writer(move || writer.clone());
+    let calls = EnvFilter::new("parlance_server::layers::call=debug");
+    let subscriber = tracing_subscriber::registry().with(calls).with(lines);
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    log
+});
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// The lines of calls with this request id, when there are so many.
+    async fn of(&self, request_id: &str, count: usize) -> Vec<Value> {
+        eventually(SOON, async || {
+            let lines = self.text();
+            let lines = lines
+                .lines()
+                .map(|line| serde_json::from_str(line).unwrap());
+            let lines: Vec<Value> = lines
+                .filter(|l: &Value| l["request_id"] == request_id)
+                .collect();
+            (lines.len() >= count).then_some(lines)
+        })
+        .await
+    }
+}
+
+const OWNER: &str = "anna@example.com";
+
+async fn call(port: &Port, id: &str, request_id: &str) {
+    let headers = [
+        ("x-parlance-owner", OWNER),
+        ("x-request-id", request_id),
+        (
+            "traceparent",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        ),
+    ];
+    port.raw(GET, &headers, framed(&get(id))).await;
+}
+
+#[tokio::test]
+async fn a_failure_is_one_line_with_its_cause_and_without_a_name() {
+    let log = &*LOG;
+    let port = start();
+    for id in ["unavailable", "panic"] {
+        call(&port, id, "failing").await;
+    }
+    let lines = log.of("failing", 2).await;
+    let [first, second] = &lines[..] else {
+        panic!("{lines:?}")
+    };
+    assert_eq!(first["level"], "INFO");
+    assert_eq!(first["rpc"], GET);
+    assert_eq!(first["code"], "Unavailable");
+    assert_eq!(first["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert!(first["ms"].as_f64().unwrap() > 0.0);
+    assert_eq!(first["owner"].as_str().unwrap().len(), 16);
+    assert_eq!(first["cause"], "UNAVAILABLE");
+    assert_eq!(
+        (&second["level"], &second["code"]),
+        (&"INFO".into(), &"Internal".into())
+    );
+    assert_eq!(second["owner"], first["owner"]);
+    assert!(!log.text().contains(OWNER));
+}
+
+#[tokio::test]
+async fn every_other_call_is_one_line_at_debug() {
+    let log = &*LOG;
+    let port = start();
+    call(&port, "a", "good").await;
+    // Not a failure of the service.
+    call(&port, &"x".repeat(crate::harness::LIMIT), "refused").await;
+    for (request_id, code) in [("good", "OK"), ("refused", "ResourceExhausted")] {
+        let lines = log.of(request_id, 1).await;
+        let [line] = &lines[..] else {
+            panic!("{lines:?}")
+        };
+        assert_eq!(
+            (&line["level"], &line["code"]),
+            (&"DEBUG".into(), &code.into())
+        );
+    }
+}
