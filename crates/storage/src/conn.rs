@@ -14,6 +14,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::backend::{pg, sqlite};
 use crate::error::{StorageError, StorageResult};
+use crate::primary;
 use crate::url::DatabaseUrl;
 
 type PgManager = AsyncDieselConnectionManager<pg::Conn>;
@@ -447,8 +448,9 @@ async fn establish_pg(
     tls: MakeRustlsConnect,
     timeout: Duration,
 ) -> ConnectionResult<AsyncPgConnection> {
-    let bad = |e: tokio_postgres::Error| ConnectionError::BadConnection(full_message(&e));
-    let (client, connection) = tokio_postgres::connect(&url, tls).await.map_err(bad)?;
+    let (client, connection) = primary::connect(&url, tls)
+        .await
+        .map_err(ConnectionError::BadConnection)?;
     let mut conn = AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
     let millis = timeout.as_millis();
     // Once per connection, never per request. The idle limit ends a transaction whose process was stopped in the middle.

@@ -29,6 +29,7 @@ mod merged;
 mod migrate;
 mod paged;
 mod prepared;
+mod primary;
 mod reindex;
 mod rows;
 mod schema;

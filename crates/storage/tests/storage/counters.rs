@@ -13,7 +13,7 @@ use parlance_storage::db::stats::{Counted, Counter};
 use parlance_storage::{Database, Guarded, StorageResult};
 
 use crate::support::write::placed;
-use crate::support::{Db, Kind, append, at, committed, conversation, heard, message, open, owner};
+use crate::support::{Db, append, at, committed, conversation, heard, message, open, owner};
 
 /// What is there, one line for each number that is not 0, counted the long way.
 async fn counted(db: &Db, owner: &Owner, user: Option<&str>) -> BTreeSet<String> {

@@ -35,5 +35,6 @@ mod round_trips;
 mod search;
 mod search_plans;
 mod sequence;
+mod standby;
 mod uploads;
 mod whose;
