@@ -38,7 +38,7 @@ impl App {
     }
 
     /// Does it again and again until the service goes down.
-    async fn each<F>(
+    pub(crate) async fn each<F>(
         self: &Arc<Self>,
         interval: Duration,
         what: &'static str,

@@ -43,6 +43,11 @@ impl Changes {
     pub(crate) async fn wait_for_jobs(&self) {
         self.jobs.notified().await;
     }
+
+    /// Wakes the dispatcher: there are jobs to claim.
+    pub(crate) fn notify_of_jobs(&self) {
+        self.jobs.notify_one();
+    }
 }
 
 impl Sink for Changes {

@@ -35,12 +35,15 @@ pub struct Settings {
     pub ca_file: Option<std::path::PathBuf>,
     /// The language that messages are searched in.
     pub search_language: Language,
+    /// Whether what waits for delivery in a restored database is held until it is released.
+    pub hold_after_restore: bool,
 }
 
 impl Settings {
     /// The defaults for a URL.
     pub const fn new(url: DatabaseUrl) -> Self {
         Self {
+            hold_after_restore: matches!(url, DatabaseUrl::Postgres(_)),
             url,
             pool_size: 16,
             acquire_timeout: Duration::from_secs(2),
@@ -65,6 +68,7 @@ pub struct PoolStatus {
 pub struct Database {
     pools: Pools,
     pub(crate) search_language: Language,
+    pub(crate) hold_after_restore: bool,
 }
 
 #[derive(Clone)]
@@ -193,6 +197,7 @@ impl Database {
         Ok(Self {
             pools,
             search_language: settings.search_language,
+            hold_after_restore: settings.hold_after_restore,
         })
     }
 
@@ -216,6 +221,7 @@ impl Database {
         Self {
             pools,
             search_language: self.search_language,
+            hold_after_restore: self.hold_after_restore,
         }
     }
 

@@ -63,7 +63,9 @@ impl StorageError {
             "sorry, too many clients already",
             "database is locked",
         ];
-        if message.contains("statement timeout") || message.contains("due to user request") {
+        if message.contains("statement timeout")
+            || message.contains("lock timeout")
+            || message.contains("due to user request") {
             return Some(Self::TimedOut);
         }
         if message.contains("deadlock detected") {

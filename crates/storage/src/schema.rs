@@ -9,6 +9,8 @@ diesel::table! {
         id -> Uid,
         database -> Text,
         reconciliations -> BigInt,
+        generation -> BigInt,
+        released -> BigInt,
     }
 }
 
@@ -119,6 +121,7 @@ diesel::table! {
         state -> Text,
         attempt -> Integer,
         blocked -> Bool,
+        generation -> BigInt,
         due_at -> Moment,
         expires_at -> Nullable<Moment>,
         created_at -> Moment,
@@ -204,7 +207,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::{BigInt, Bool};
+    use diesel::sql_types::{BigInt, Bool, Nullable};
     use crate::fields::sql::TransactionId;
 
     feed_state (only) {
@@ -212,6 +215,7 @@ diesel::table! {
         epoch -> BigInt,
         pruned_xid -> TransactionId,
         pruned_id -> BigInt,
+        stale_id -> Nullable<BigInt>,
     }
 }
 
@@ -312,6 +316,7 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(
+    installation,
     conversations,
     messages,
     deliveries,

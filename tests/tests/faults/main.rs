@@ -7,6 +7,7 @@ mod killed;
 mod leaving;
 mod load;
 mod outage;
+mod restored;
 mod start;
 mod stopped;
 mod twins;

@@ -78,13 +78,15 @@ impl App {
             user,
             types,
         };
+        // First, so that no cursor of before a restore is taken for a present one.
+        self.settle_database().await?;
         let state = self.db.feed_state().await?;
         let from = if cursor.is_empty() {
             None
         } else {
             Some(cursor::read(&cursor, state)?)
         };
-        let subscription = self.hub.subscribe(interest.clone()).await?;
+        let subscription = self.hub.subscribe(interest.clone(), state.epoch).await?;
         let (shown, old_news) = if let Some(position) = from {
             (position, None)
         } else {
@@ -141,7 +143,7 @@ impl Watcher {
                 biased;
                 _ = going_down.wait_for(|down| *down) => return Err(self.shutting_down()),
                 event = self.subscription.events.recv() => match event {
-                    None => return Err(self.too_slow()),
+                    None => return Err(self.cut_off()),
                     Some(event) if self.is_news(&event) => return Ok(self.show(Arc::unwrap_or_clone(event))),
                     Some(_) => {}
                 },
@@ -159,7 +161,8 @@ impl Watcher {
     /// overflows meanwhile joins it anew at the end.
     async fn read_past(&mut self) -> Result<()> {
         let page = self.db.feed_page(self.shown, PAGE).await?;
-        if self.shown < self.db.feed_state().await?.pruned {
+        let state = self.db.feed_state().await?;
+        if state.epoch != self.epoch || self.shown < state.pruned {
             // Removed while it was being read.
             return Err(cursor::expired());
         }
@@ -177,7 +180,10 @@ impl Watcher {
         self.backlog.extend(past);
         self.shown = self.shown.max(last.min(joined));
         if !self.behind && self.subscription.events.is_closed() {
-            self.subscription = self.subscription.rejoin(self.interest.clone()).await?;
+            self.subscription = self
+                .subscription
+                .rejoin(self.interest.clone(), self.epoch)
+                .await?;
             self.behind = self.shown < self.subscription.joined;
         }
         Ok(())
@@ -215,7 +221,11 @@ impl Watcher {
         }
     }
 
-    fn too_slow(&self) -> Error {
+    /// Why the tail hands out nothing more.
+    fn cut_off(&self) -> Error {
+        if self.subscription.has_ended(self.epoch) {
+            return cursor::expired();
+        }
         Error::new(
             Reason::WatcherTooSlow,
             "events came faster than they were read; resume from the cursor",

@@ -226,6 +226,7 @@ async fn core(
         env,
     );
     tokio::spawn(Arc::clone(&app).run_janitor());
+    tokio::spawn(Arc::clone(&app).run_restore_watch());
     let metrics = Arc::new(Metrics::new(&settings.service_name)?);
     metrics.count_database(database.clone());
     // Before anybody is let in: from here on the others know that this instance writes.

@@ -2,7 +2,7 @@
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Bool, Text};
 use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, TransactionManager};
 
 use crate::feed::{Position, Snapshot, Start};
@@ -12,6 +12,7 @@ use crate::keyset::{after, up_to};
 use crate::prepared::prepared;
 use crate::rows::cache::{NewPendingRow, RenewalRow, RenewedRow};
 use crate::rows::feed::FeedRow;
+use crate::rows::installation::PresentRow;
 use crate::schema::{cache_pending, feed};
 
 pub(crate) type Conn = AsyncPgConnection;
@@ -123,14 +124,19 @@ macro_rules! from_now {
 /// The identity of the database that executes the statement: cluster, timeline, database, and the table that a dump which is
 /// restored in place makes anew. A restored base backup and a promoted standby have another timeline; it is that of the WAL
 /// being written, since the one of the last checkpoint lags behind a promotion. Fails on a standby.
+macro_rules! identity_sql {
+    () => {
+        "((SELECT system_identifier FROM pg_control_system())::text || ':' \
+        || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) || ':' \
+        || (SELECT oid FROM pg_database WHERE datname = current_database())::text || ':' \
+        || 'installation'::regclass::oid::text)"
+    };
+}
+
+/// The same as an expression.
 macro_rules! identity {
     () => {
-        diesel::dsl::sql::<diesel::sql_types::Text>(
-            "((SELECT system_identifier FROM pg_control_system())::text || ':' \
-            || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) || ':' \
-            || (SELECT oid FROM pg_database WHERE datname = current_database())::text || ':' \
-            || 'installation'::regclass::oid::text)",
-        )
+        diesel::dsl::sql::<diesel::sql_types::Text>(identity_sql!())
     };
 }
 
@@ -242,6 +248,9 @@ pub(crate) async fn feed_page(
 ) -> QueryResult<(Vec<FeedRow>, Option<Xid>)> {
     let page = feed::table
         .filter(after((feed::xid, feed::id), position_sql(from)))
+        .filter(sql::<Bool>(
+            "id > COALESCE((SELECT stale_id FROM feed_state), 0)",
+        ))
         .order((feed::xid, feed::id))
         .select((
             FeedRow::as_select(),
@@ -267,6 +276,53 @@ pub(crate) async fn feed_now(c: &mut Conn) -> QueryResult<Start> {
         },
         seen: Some(snapshot),
     })
+}
+
+/// Begins another feed: no cursor of before is good any more, and every event of before is stale. Writers are kept out meanwhile, so
+/// that none commits an event with a number of before. Within a transaction that has locked the feed's state.
+pub(crate) async fn feed_begin_epoch(c: &mut Conn) -> QueryResult<()> {
+    let statements = [
+        // Writers queue behind the lock, and only for so long.
+        "SET LOCAL lock_timeout = '2s'",
+        "LOCK TABLE feed IN SHARE ROW EXCLUSIVE MODE",
+        "UPDATE feed_state SET epoch = epoch + 1 + floor(random() * 4294967296)::bigint, \
+            pruned_xid = pg_snapshot_xmin(pg_current_snapshot()), pruned_id = 0, \
+            stale_id = COALESCE(pg_sequence_last_value(pg_get_serial_sequence('feed', 'id')::regclass), 0)",
+    ];
+    for statement in statements {
+        diesel::sql_query(statement).execute(c).await?;
+    }
+    Ok(())
+}
+
+/// Removes some stale events; how many.
+pub(crate) async fn feed_delete_stale(
+    c: &mut Conn,
+    through: i64,
+    limit: i64,
+) -> QueryResult<usize> {
+    use diesel::sql_types::BigInt;
+    let statement = diesel::sql_query(
+        "DELETE FROM feed WHERE (xid, id) IN ( \
+            SELECT xid, id FROM feed WHERE id <= $1 ORDER BY xid, id LIMIT $2)",
+    );
+    let statement = statement
+        .bind::<BigInt, _>(through)
+        .bind::<BigInt, _>(limit);
+    prepared(statement).execute(c).await
+}
+
+/// Transaction numbers only grow. Where events have later ones than the server gives, they were restored into it.
+const PRESENT: &str = concat!(
+    "SELECT i.database AS recorded, ",
+    identity_sql!(),
+    " AS present, s.epoch, (s.stale_id IS NULL AND pg_snapshot_xmax(pg_current_snapshot()) < GREATEST(s.pruned_xid, \
+        (SELECT xid FROM feed ORDER BY xid DESC, id DESC LIMIT 1))) AS behind FROM installation i, feed_state s"
+);
+
+/// The database as it was recorded last and as it is.
+pub(crate) async fn present(c: &mut Conn) -> QueryResult<PresentRow> {
+    prepared(diesel::sql_query(PRESENT)).get_result(c).await
 }
 
 pub(crate) async fn feed_delete_up_to(c: &mut Conn, last: Position) -> QueryResult<usize> {

@@ -8,8 +8,10 @@ use diesel_async::{RunQueryDsl, TransactionManager};
 use crate::feed::{Position, Start};
 use crate::fields::Id;
 use crate::fields::Xid;
+use crate::prepared::prepared;
 use crate::rows::cache::{NewPendingRow, RenewalRow, RenewedRow};
 use crate::rows::feed::FeedRow;
+use crate::rows::installation::PresentRow;
 use crate::schema::{cache_pending, feed};
 
 pub(crate) type Conn = SyncConnectionWrapper<SqliteConnection>;
@@ -105,9 +107,16 @@ macro_rules! from_now {
 }
 
 /// A file has no identity of its own: a copy of it is the same database.
+macro_rules! identity_sql {
+    () => {
+        "'sqlite'"
+    };
+}
+
+/// The same as an expression.
 macro_rules! identity {
     () => {
-        diesel::dsl::sql::<diesel::sql_types::Text>("'sqlite'")
+        diesel::dsl::sql::<diesel::sql_types::Text>(identity_sql!())
     };
 }
 
@@ -121,15 +130,15 @@ pub(crate) async fn try_turns(_: &mut Conn, conversations: &[Id]) -> QueryResult
     Ok(conversations.to_vec())
 }
 
-/// Frees the first of each conversation's line; whether one was blocked.
+/// Frees the first of each line; whether one was blocked.
 pub(crate) async fn free_lines(
     c: &mut Conn,
     owner: &str,
-    conversations: &[Id],
+    lines: &[(Id, i64)],
 ) -> QueryResult<bool> {
     let mut freed = false;
-    for conversation in conversations {
-        freed |= queries::delivery::unblock_next(c, owner, *conversation).await?;
+    for (conversation, generation) in lines {
+        freed |= queries::delivery::unblock_next(c, owner, *conversation, *generation).await?;
     }
     Ok(freed)
 }
@@ -245,6 +254,45 @@ pub(crate) async fn feed_now(c: &mut Conn) -> QueryResult<Start> {
         },
         seen: None,
     })
+}
+
+/// Begins another feed: no cursor of before is good any more, and every event of before is stale. Within a transaction.
+pub(crate) async fn feed_begin_epoch(c: &mut Conn) -> QueryResult<()> {
+    diesel::sql_query(
+        "UPDATE feed_state SET epoch = epoch + 1 + abs(random() % 4294967296), \
+            pruned_id = max(pruned_id, (SELECT COALESCE(max(id), 0) FROM feed)), \
+            stale_id = (SELECT COALESCE(max(id), 0) FROM feed)",
+    )
+    .execute(c)
+    .await
+    .map(|_| ())
+}
+
+/// Removes some stale events; how many.
+pub(crate) async fn feed_delete_stale(
+    c: &mut Conn,
+    through: i64,
+    limit: i64,
+) -> QueryResult<usize> {
+    use diesel::sql_types::BigInt;
+    let statement = diesel::sql_query(
+        "DELETE FROM feed WHERE id IN (SELECT id FROM feed WHERE id <= ?1 ORDER BY id LIMIT ?2)",
+    );
+    let statement = statement
+        .bind::<BigInt, _>(through)
+        .bind::<BigInt, _>(limit);
+    prepared(statement).execute(c).await
+}
+
+const PRESENT: &str = concat!(
+    "SELECT i.database AS recorded, ",
+    identity_sql!(),
+    " AS present, s.epoch, false AS behind FROM installation i, feed_state s"
+);
+
+/// The database as it was recorded last and as it is.
+pub(crate) async fn present(c: &mut Conn) -> QueryResult<PresentRow> {
+    prepared(diesel::sql_query(PRESENT)).get_result(c).await
 }
 
 pub(crate) async fn feed_delete_up_to(c: &mut Conn, last: Position) -> QueryResult<usize> {

@@ -5,6 +5,7 @@ pub mod attachment;
 pub mod cache;
 pub mod conversation;
 pub mod delivery;
+pub mod hold;
 pub mod idempotency;
 pub mod import;
 pub mod installation;

@@ -5,6 +5,7 @@ use diesel_async::RunQueryDsl;
 
 use super::Conn;
 use crate::fields::Id;
+use crate::prepared::prepared;
 use crate::schema::installation;
 
 /// The installation's id.
@@ -13,6 +14,31 @@ pub(crate) async fn id(c: &mut Conn) -> QueryResult<Id> {
         .select(installation::id)
         .get_result(c)
         .await
+}
+
+/// Locks the installation; how many reconciliation passes there were.
+pub(crate) async fn lock(c: &mut Conn) -> QueryResult<i64> {
+    locked!(installation::table.select(installation::reconciliations))
+        .get_result(c)
+        .await
+}
+
+/// Records the database that answers.
+pub(crate) async fn record(c: &mut Conn) -> QueryResult<()> {
+    let set = installation::database.eq(identity!());
+    prepared(diesel::update(installation::table).set(set))
+        .execute(c)
+        .await
+        .map(|_| ())
+}
+
+/// Sets how many reconciliation passes there were.
+pub(crate) async fn set_reconciliations(c: &mut Conn, passes: i64) -> QueryResult<()> {
+    let set = installation::reconciliations.eq(passes);
+    prepared(diesel::update(installation::table).set(set))
+        .execute(c)
+        .await
+        .map(|_| ())
 }
 
 /// The identity of the database that answers.

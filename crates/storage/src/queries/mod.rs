@@ -9,6 +9,7 @@ pub(crate) mod conversation;
 pub(crate) mod conversation_lists;
 pub(crate) mod delivery;
 pub(crate) mod feed;
+pub(crate) mod hold;
 pub(crate) mod idempotency;
 pub(crate) mod import;
 pub(crate) mod installation;
