@@ -1,5 +1,7 @@
 //! Connections: two kinds of pool behind one type, and the macros that run a query on either.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bb8::{Pool, PooledConnection, RunError};
@@ -69,6 +71,8 @@ pub struct Database {
     pools: Pools,
     pub(crate) search_language: Language,
     pub(crate) hold_after_restore: bool,
+    /// A write was refused, and none has been tried with success since.
+    pub(crate) refused: Arc<AtomicBool>,
 }
 
 #[derive(Clone)]
@@ -91,6 +95,7 @@ pub(crate) struct Lease {
     /// A statement was sent and not yet answered.
     busy: bool,
     transaction: Transaction,
+    refused: Arc<AtomicBool>,
     /// A statement failed. Postgres answers a later COMMIT with a rollback and no error, so it must not be sent.
     failed: bool,
 }
@@ -134,8 +139,7 @@ macro_rules! on {
                 $query.await
             }
         };
-        lease.answered(result.is_ok());
-        result.map_err($crate::error::StorageError::from)
+        lease.answered(result)
     }};
 }
 
@@ -148,8 +152,7 @@ macro_rules! on_backend {
             $crate::conn::Conn::Pg { conn, .. } => $crate::backend::pg::$function(&mut *conn $(, $arg)*).await,
             $crate::conn::Conn::Sqlite(conn) => $crate::backend::sqlite::$function(&mut *conn $(, $arg)*).await,
         };
-        lease.answered(result.is_ok());
-        result.map_err($crate::error::StorageError::from)
+        lease.answered(result)
     }};
 }
 
@@ -198,6 +201,7 @@ impl Database {
             pools,
             search_language: settings.search_language,
             hold_after_restore: settings.hold_after_restore,
+            refused: Arc::default(),
         })
     }
 
@@ -222,6 +226,7 @@ impl Database {
             pools,
             search_language: self.search_language,
             hold_after_restore: self.hold_after_restore,
+            refused: Arc::clone(&self.refused),
         }
     }
 
@@ -254,6 +259,7 @@ impl Database {
         Ok(Lease {
             conn: Some(conn),
             busy: false,
+            refused: Arc::clone(&self.refused),
             transaction: Transaction::Closed,
             failed: false,
         })
@@ -274,6 +280,7 @@ impl Database {
             let mut lease = Lease {
                 conn: Some(conn),
                 busy: false,
+                refused: Arc::clone(&self.refused),
                 transaction: Transaction::Turning,
                 failed: false,
             };
@@ -320,9 +327,16 @@ impl Lease {
         self.busy = busy;
     }
 
-    pub(crate) const fn answered(&mut self, well: bool) {
+    pub(crate) fn answered<T>(&mut self, result: diesel::QueryResult<T>) -> StorageResult<T> {
         self.busy = false;
-        self.failed |= !well;
+        result.map_err(|error| {
+            self.failed = true;
+            let error = StorageError::from(error);
+            if matches!(error, StorageError::WritesRefused(_)) {
+                self.refused.store(true, Ordering::Relaxed);
+            }
+            error
+        })
     }
 
     /// Whether a statement failed, so that the transaction can only be rolled back.

@@ -15,6 +15,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::{Binary, Bool};
+
+    write_probe (only) {
+        only -> Bool,
+        filler -> Binary,
+    }
+}
+
+diesel::table! {
     use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
     use crate::fields::sql::{Moment, Uid};
 

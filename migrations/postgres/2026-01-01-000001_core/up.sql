@@ -18,6 +18,15 @@ CREATE TABLE installation (
 INSERT INTO installation ("only", id, database, reconciliations, generation, released)
     VALUES (true, gen_random_uuid(), '', 0, 0, 0);
 
+-- One row, written to see whether the database takes writes again after it has refused one.
+CREATE TABLE write_probe (
+    "only" boolean PRIMARY KEY CHECK ("only"),
+    filler bytea NOT NULL
+-- Never vacuumed, so that each write needs new space.
+) WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off);
+ALTER TABLE write_probe ALTER COLUMN filler SET STORAGE EXTERNAL;
+INSERT INTO write_probe ("only", filler) VALUES (true, '');
+
 CREATE TABLE senders (
     id uuid PRIMARY KEY,
     owner text NOT NULL,

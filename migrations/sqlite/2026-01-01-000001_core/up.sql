@@ -17,6 +17,13 @@ CREATE TABLE installation (
 );
 INSERT INTO installation (only, id, database, reconciliations, generation, released) VALUES (1, randomblob(16), '', 0, 0, 0);
 
+-- One row, written to see whether the database takes writes again after it has refused one.
+CREATE TABLE write_probe (
+    only integer PRIMARY KEY CHECK (only = 1),
+    filler blob NOT NULL
+);
+INSERT INTO write_probe (only, filler) VALUES (1, x'');
+
 CREATE TABLE senders (
     id blob PRIMARY KEY,
     owner text NOT NULL,

@@ -2,6 +2,7 @@
 //! that hurts Postgres has a server of its own, too.
 
 mod cached;
+mod full_disk;
 mod import;
 mod killed;
 mod leaving;

@@ -381,7 +381,7 @@ fn random() -> f64 {
     rand::Rng::random(&mut rand::rng())
 }
 
-/// Ready is: migrated, and the database answers.
+/// Ready is: migrated, and the database answers and takes writes.
 fn readiness(settings: &Settings, database: Database, shutdown: Shutdown) -> Readiness {
     // With `off` somebody else migrates, maybe later; until then each question looks, and after that none.
     let migrated = Arc::new(AtomicBool::new(settings.migrate != Migrate::Off));
@@ -401,7 +401,11 @@ fn readiness(settings: &Settings, database: Database, shutdown: Shutdown) -> Rea
             database
                 .ping()
                 .await
-                .map_err(|_| "the database does not answer")
+                .map_err(|_| "the database does not answer")?;
+            database
+                .check_writes()
+                .await
+                .map_err(|_| "the database takes no writes")
         }
         .boxed()
     };

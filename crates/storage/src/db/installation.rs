@@ -3,11 +3,16 @@
 //! A restored database does not know what was done after the backup was made. Cursors of its feed name events that others have
 //! replaced, and deliveries that wait in it may have left before. So a change begins another feed, and holds what waits.
 
+use std::sync::atomic::Ordering;
+
 use uuid::Uuid;
 
 use super::hold::hold;
 use crate::conn::{Database, Lease};
 use crate::error::StorageResult;
+
+/// What a probe writes: more than a page has free, whichever it meets.
+const PROBE_BYTES: usize = 64 * 1024;
 
 impl Database {
     /// The installation's id, made by its first migration.
@@ -18,6 +23,22 @@ impl Database {
     /// The identity of the database itself: cluster, timeline and database on Postgres, a constant on SQLite.
     pub async fn identity(&self) -> StorageResult<String> {
         read!(self, |c, q| q::installation::identity(c))
+    }
+
+    /// Whether it takes writes, as far as is known. Asks it only after it has refused one: by a write that needs new space on its
+    /// disk, which is repeated with each call until it succeeds.
+    pub async fn check_writes(&self) -> StorageResult<()> {
+        if !self.refused.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut lease = self.writer().await?;
+        on!(lease, |c, q| q::installation::probe(
+            c,
+            vec![0; PROBE_BYTES]
+        ))?;
+        lease.commit().await?;
+        self.refused.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Records the database, if it is another one than before, in the transaction that ends the feed and holds what waits; the

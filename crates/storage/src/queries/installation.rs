@@ -6,7 +6,7 @@ use diesel_async::RunQueryDsl;
 use super::Conn;
 use crate::fields::Id;
 use crate::prepared::prepared;
-use crate::schema::installation;
+use crate::schema::{installation, write_probe};
 
 /// The installation's id.
 pub(crate) async fn id(c: &mut Conn) -> QueryResult<Id> {
@@ -44,4 +44,12 @@ pub(crate) async fn set_reconciliations(c: &mut Conn, passes: i64) -> QueryResul
 /// The identity of the database that answers.
 pub(crate) async fn identity(c: &mut Conn) -> QueryResult<String> {
     diesel::select(identity!()).get_result(c).await
+}
+
+/// Writes so many bytes that nothing needs.
+pub(crate) async fn probe(c: &mut Conn, filler: Vec<u8>) -> QueryResult<()> {
+    prepared(diesel::update(write_probe::table).set(write_probe::filler.eq(filler)))
+        .execute(c)
+        .await
+        .map(|_| ())
 }

@@ -18,6 +18,7 @@ mod feed;
 mod feed_order;
 mod feed_prune;
 mod fence;
+mod full_disk;
 mod guards;
 mod hidden;
 mod hold;
