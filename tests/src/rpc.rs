@@ -3,6 +3,7 @@
 use parlance_proto::v1;
 use parlance_proto::v1::cache_service_client::CacheServiceClient;
 use parlance_proto::v1::conversation_service_client::ConversationServiceClient;
+use parlance_proto::v1::delivery_service_client::DeliveryServiceClient;
 use parlance_proto::v1::message_service_client::MessageServiceClient;
 use parlance_proto::v1::sender_service_client::SenderServiceClient;
 use parlance_proto::v1::simulator_service_client::SimulatorServiceClient;
@@ -73,6 +74,10 @@ rpcs! {
         invalidate_cache(InvalidateCacheRequest) -> v1::InvalidateCacheResponse;
         clear_cache(ClearCacheRequest) -> v1::ClearCacheResponse;
         warm_cache(WarmCacheRequest) -> v1::WarmCacheResponse;
+    }
+    DeliveryServiceClient {
+        hold_delivery(HoldDeliveryRequest) -> v1::HoldDeliveryResponse;
+        release_hold(ReleaseHoldRequest) -> v1::ReleaseHoldResponse;
     }
     SimulatorServiceClient {
         reply_as(ReplyAsRequest) -> v1::Message;

@@ -7,7 +7,7 @@ use parlance_cache::{Backend, Cache};
 use parlance_domain::message::Limits;
 use parlance_domain::{AttachmentId, ConversationId, MessageId, SenderId, Timestamp};
 use parlance_storage::Database;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::cache::audit_answers::AnswerAudits;
 use crate::cache::popular::Popular;
@@ -75,6 +75,8 @@ pub struct App {
     pub(crate) changes: Arc<Changes>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) going_down: watch::Sender<bool>,
+    /// Held messages were released by this instance.
+    pub(crate) releases: Notify,
     pub(crate) popular: Popular,
     pub(crate) audited: Arc<Audited>,
     pub(crate) answer_audits: AnswerAudits,
@@ -112,6 +114,7 @@ impl App {
             changes,
             hub,
             going_down,
+            releases: Notify::new(),
             popular,
             audited: Arc::default(),
             answer_audits: AnswerAudits::default(),

@@ -126,7 +126,7 @@ reasons! {
     WatcherTooSlow = "WATCHER_TOO_SLOW", ResourceExhausted, "watch again from the `cursor` in the metadata, and read faster";
     /// The cursor is older than what is kept, or of another feed.
     CursorExpired = "CURSOR_EXPIRED", OutOfRange, "read the conversations anew, then watch without a cursor";
-    /// The database cannot be reached.
+    /// The database cannot be reached, or takes no writes.
     DatabaseUnavailable = "DATABASE_UNAVAILABLE", Unavailable, "retry after the delay of `RetryInfo`, with the same `request_id`";
     /// The cache cannot be told now. Reads and writes go on without it.
     CacheUnavailable = "CACHE_UNAVAILABLE", Unavailable, "retry after the delay of `RetryInfo`; GetCacheInfo says what is wrong";
@@ -268,6 +268,11 @@ impl Error {
             StorageError::Unavailable(_) => Self::new(
                 Reason::DatabaseUnavailable,
                 "the database cannot be reached",
+            )
+            .retry_after(RETRY_AFTER),
+            StorageError::WritesRefused(_) => Self::new(
+                Reason::DatabaseUnavailable,
+                "the database takes no writes now: its disk is full, or it is read-only",
             )
             .retry_after(RETRY_AFTER),
             StorageError::TimedOut => {

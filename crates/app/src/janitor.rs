@@ -116,20 +116,29 @@ impl App {
     }
 
     async fn repeat(&self, part: JanitorPart) {
+        self.each(part.interval(), part.as_str(), || self.maintain(part))
+            .await;
+    }
+
+    /// Runs a background task at an interval until the service goes down.
+    pub(crate) async fn each<F>(&self, interval: Duration, task: &'static str, run: impl Fn() -> F)
+    where
+        F: Future<Output = Result<()>>,
+    {
         let mut going_down = self.going_down.subscribe();
         let mut failed = false;
         loop {
-            let result = self.maintain(part).await;
+            let result = run().await;
             // Once, however long the database is away.
             if let Err(error) = &result
                 && !failed
             {
                 let cause = error.source.as_ref().map(tracing::field::display);
-                tracing::warn!(part = part.as_str(), %error, cause, "background upkeep failed; the next round tries again");
+                tracing::warn!(task, %error, cause, "a background task failed; the next round tries again");
             }
             failed = result.is_err();
             tokio::select! {
-                () = tokio::time::sleep(part.interval()) => {}
+                () = tokio::time::sleep(interval) => {}
                 _ = going_down.wait_for(|down| *down) => return,
             }
         }

@@ -43,6 +43,11 @@ impl Changes {
     pub(crate) async fn wait_for_jobs(&self) {
         self.jobs.notified().await;
     }
+
+    /// Wakes the dispatcher: there are jobs to claim.
+    pub(crate) fn notify_of_jobs(&self) {
+        self.jobs.notify_one();
+    }
 }
 
 impl Sink for Changes {
@@ -149,20 +154,27 @@ impl App {
     }
 }
 
-/// Repeats a write that was overtaken, each time in a new transaction.
+/// Repeats a write that was overtaken, or met a conflict (a deadlock, a row that another transaction has just removed), each time in
+/// a new transaction.
 pub(crate) async fn until_done<T, F>(attempt: impl Fn() -> F) -> Result<T>
 where
     F: Future<Output = Result<Attempt<T>>>,
 {
+    let mut conflict = None;
     for _ in 0..ATTEMPTS {
-        if let Attempt::Done(value) = attempt().await? {
-            return Ok(value);
+        match attempt().await {
+            Ok(Attempt::Done(value)) => return Ok(value),
+            Ok(Attempt::Overtaken) => {}
+            Err(error) if error.reason == Reason::Conflict => conflict = Some(error),
+            Err(error) => return Err(error),
         }
     }
-    Err(Error::new(
-        Reason::Conflict,
-        "somebody else was faster each time; retry",
-    ))
+    Err(conflict.unwrap_or_else(|| {
+        Error::new(
+            Reason::Conflict,
+            "another write was faster each time; retry",
+        )
+    }))
 }
 
 /// A write that a unique value of somebody else's has stopped counts as overtaken.

@@ -72,6 +72,8 @@ fn run(command: Command, output: &mut Output) -> Result<ExitCode, Failure> {
         Command::Search(search) => client::search(&search, output),
         Command::Stats(stats) => client::stats(&stats, output),
         Command::Watch(watch) => client::watch(&watch, output),
+        Command::Hold(hold) => client::hold(&hold, output),
+        Command::Release(release) => client::release(&release, output),
         Command::Import(import) => client::import(&import, output),
         Command::Export(export) => client::export(&export, output),
         Command::Seed(seed) => client::seed(&seed, output),

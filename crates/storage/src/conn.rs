@@ -1,6 +1,8 @@
 //! Connections: two kinds of pool behind one type, and the macros that run a query on either.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bb8::{Pool, PooledConnection, RunError};
@@ -16,6 +18,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::backend::{pg, sqlite};
 use crate::error::{StorageError, StorageResult};
 use crate::liveness::{self, Dated};
+use crate::primary;
 use crate::url::DatabaseUrl;
 
 type PgManager = liveness::DatedManager;
@@ -36,12 +39,15 @@ pub struct Settings {
     pub ca_file: Option<std::path::PathBuf>,
     /// The language that messages are searched in.
     pub search_language: Language,
+    /// Whether what waits for delivery in a restored database is held until it is released.
+    pub hold_after_restore: bool,
 }
 
 impl Settings {
     /// The defaults for a URL.
     pub const fn new(url: DatabaseUrl) -> Self {
         Self {
+            hold_after_restore: matches!(url, DatabaseUrl::Postgres(_)),
             url,
             pool_size: 16,
             acquire_timeout: Duration::from_secs(2),
@@ -68,6 +74,9 @@ pub struct Database {
     /// How long a statement on Postgres may take, as the client sees it.
     answer_limit: Duration,
     pub(crate) search_language: Language,
+    pub(crate) hold_after_restore: bool,
+    /// A write was refused, and none has been tried with success since.
+    pub(crate) refused: Arc<AtomicBool>,
 }
 
 #[derive(Clone)]
@@ -92,6 +101,7 @@ pub(crate) struct Lease {
     /// A statement was sent and not yet answered.
     busy: bool,
     transaction: Transaction,
+    refused: Arc<AtomicBool>,
     /// A statement failed. Postgres answers a later COMMIT with a rollback and no error, so it must not be sent.
     failed: bool,
     /// The connection has ended, or gave no answer in time.
@@ -140,8 +150,7 @@ macro_rules! on {
                 $query.await
             }
         };
-        lease.answered(&result);
-        result.map_err($crate::error::StorageError::from)
+        lease.answered(result)
     }};
 }
 
@@ -158,8 +167,7 @@ macro_rules! on_backend {
             }
             $crate::conn::Conn::Sqlite(conn) => $crate::backend::sqlite::$function(&mut *conn $(, $arg)*).await,
         };
-        lease.answered(&result);
-        result.map_err($crate::error::StorageError::from)
+        lease.answered(result)
     }};
 }
 
@@ -214,6 +222,8 @@ impl Database {
             pools,
             answer_limit: liveness::answer_limit(settings.statement_timeout),
             search_language: settings.search_language,
+            hold_after_restore: settings.hold_after_restore,
+            refused: Arc::default(),
         })
     }
 
@@ -238,6 +248,8 @@ impl Database {
             pools,
             answer_limit: self.answer_limit,
             search_language: self.search_language,
+            hold_after_restore: self.hold_after_restore,
+            refused: Arc::clone(&self.refused),
         }
     }
 
@@ -266,7 +278,7 @@ impl Database {
         if !is_larger {
             return Ok(false);
         }
-        let mut conn = checked_out(writer).await?;
+        let mut conn = checked_out(writer, |conn| !conn.is_broken()).await?;
         sqlite::empty_log(&mut conn).await?;
         Ok(true)
     }
@@ -276,11 +288,12 @@ impl Database {
         matches!(self.pools, Pools::Sqlite { .. })
     }
 
-    const fn lease(&self, conn: Conn, transaction: Transaction) -> Lease {
+    fn lease(&self, conn: Conn, transaction: Transaction) -> Lease {
         Lease {
             conn: Some(conn),
             busy: false,
             transaction,
+            refused: Arc::clone(&self.refused),
             failed: false,
             closed: false,
             answer_limit: self.answer_limit,
@@ -370,10 +383,17 @@ impl Lease {
         self.busy = busy;
     }
 
-    pub(crate) const fn answered<T>(&mut self, result: &diesel::QueryResult<T>) {
+    pub(crate) fn answered<T>(&mut self, result: diesel::QueryResult<T>) -> StorageResult<T> {
         self.busy = false;
-        self.failed |= result.is_err();
-        self.closed |= liveness::is_closed(result);
+        self.closed |= liveness::is_closed(&result);
+        result.map_err(|error| {
+            self.failed = true;
+            let error = StorageError::from(error);
+            if matches!(error, StorageError::WritesRefused(_)) {
+                self.refused.store(true, Ordering::Relaxed);
+            }
+            error
+        })
     }
 
     /// Whether a statement failed, so that the transaction can only be rolled back.
@@ -515,10 +535,9 @@ async fn establish_pg(
     tls: MakeRustlsConnect,
     timeout: Duration,
 ) -> ConnectionResult<AsyncPgConnection> {
-    let bad = |e: tokio_postgres::Error| ConnectionError::BadConnection(full_message(&e));
-    let config = liveness::config(&url, timeout)
-        .map_err(|e| ConnectionError::InvalidConnectionUrl(e.to_string()))?;
-    let (client, connection) = config.connect(tls).await.map_err(bad)?;
+    let (client, connection) = primary::connect(&url, tls, timeout)
+        .await
+        .map_err(ConnectionError::BadConnection)?;
     let mut conn = AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
     let millis = timeout.as_millis();
     // Once per connection, never per request. The idle limit ends a transaction whose process was stopped in the middle.

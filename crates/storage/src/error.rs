@@ -1,4 +1,4 @@
-//! What can go wrong below the app, in four kinds. Absence is not one of them: it is an `Option`.
+//! What can go wrong below the app. Absence is not one of them: it is an `Option`.
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
@@ -21,6 +21,9 @@ pub enum StorageError {
     /// The database cannot be reached, is shutting down, or has no free connection in time.
     #[error("database unavailable: {0}")]
     Unavailable(String),
+    /// The database answers and takes no writes: its disk is full or fails, or it is read-only.
+    #[error("the database refuses writes: {0}")]
+    WritesRefused(String),
     /// The statement ran into the time limit of its connection, or was cancelled.
     #[error("statement timed out or was cancelled")]
     TimedOut,
@@ -39,8 +42,14 @@ impl From<DieselError> for StorageError {
             return Self::Driver(error);
         };
         let message = info.message().to_owned();
-        if matches!(kind, Kind::UniqueViolation | Kind::SerializationFailure) {
+        // A row that a statement refers to was there when it was read, and another transaction has removed it since.
+        if matches!(
+            kind,
+            Kind::UniqueViolation | Kind::SerializationFailure | Kind::ForeignKeyViolation
+        ) {
             Self::Conflict(message)
+        } else if matches!(kind, Kind::ReadOnlyTransaction) {
+            Self::WritesRefused(message)
         } else if matches!(kind, Kind::ClosedConnection | Kind::UnableToSendCommand) {
             Self::Unavailable(message)
         } else {
@@ -53,7 +62,19 @@ impl StorageError {
     /// Diesel has no kind for these; the server's words tell them. They are English where `lc_messages` is, which only a
     /// superuser may set: with another language such an error is still an error, of the kind `Driver`.
     fn from_message(message: &str) -> Option<Self> {
-        const GONE: [&str; 8] = [
+        // Of the system, of Postgres, of SQLite.
+        const REFUSED: [&str; 8] = [
+            "no space left on device",
+            "disk quota exceeded",
+            "file too large",
+            "read-only transaction",
+            "database or disk is full",
+            "readonly database",
+            "disk i/o error",
+            "unable to open database file",
+        ];
+        // With class 53 of Postgres: out of connections, memory, locks.
+        const GONE: [&str; 11] = [
             "terminating connection",
             "the database system is",
             "connection closed",
@@ -61,15 +82,24 @@ impl StorageError {
             "broken pipe",
             "remaining connection slots are reserved",
             "sorry, too many clients already",
+            "out of memory",
+            "out of shared memory",
+            "configured limit",
             "database is locked",
         ];
-        if message.contains("statement timeout") || message.contains("due to user request") {
+        if message.contains("statement timeout")
+            || message.contains("lock timeout")
+            || message.contains("due to user request")
+        {
             return Some(Self::TimedOut);
         }
         if message.contains("deadlock detected") {
             return Some(Self::Conflict(message.to_owned()));
         }
         let lower = message.to_ascii_lowercase();
+        if REFUSED.iter().any(|words| lower.contains(words)) {
+            return Some(Self::WritesRefused(message.to_owned()));
+        }
         GONE.iter()
             .any(|words| lower.contains(words))
             .then(|| Self::Unavailable(message.to_owned()))
@@ -85,14 +115,15 @@ impl StorageError {
             }
             Self::Driver(DieselError::DatabaseError(kind, _)) => matches!(
                 kind,
-                DatabaseErrorKind::ForeignKeyViolation
-                    | DatabaseErrorKind::CheckViolation
+                DatabaseErrorKind::CheckViolation
                     | DatabaseErrorKind::NotNullViolation
                     | DatabaseErrorKind::RestrictViolation
                     | DatabaseErrorKind::ExclusionViolation
-                    | DatabaseErrorKind::ReadOnlyTransaction
             ),
-            Self::Driver(_) | Self::Unavailable(_) | Self::Inconsistent { .. } => false,
+            Self::Driver(_)
+            | Self::Unavailable(_)
+            | Self::WritesRefused(_)
+            | Self::Inconsistent { .. } => false,
         }
     }
 

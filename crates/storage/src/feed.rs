@@ -186,11 +186,34 @@ impl Database {
         })
     }
 
+    /// Removes stale events, up to `limit`; how many went.
+    pub async fn prune_stale_feed(&self, limit: i64) -> StorageResult<usize> {
+        if read!(self, |c, q| q::feed::state(c))?.stale_id.is_none() {
+            return Ok(0);
+        }
+        let mut lease = self.writer().await?;
+        let Some(through) = on!(lease, |c, q| q::feed::lock_state(c))?.stale_id else {
+            lease.rollback().await?;
+            return Ok(0);
+        };
+        let removed = on_backend!(lease, feed_delete_stale(through, limit))?;
+        if i64::try_from(removed).is_ok_and(|removed| removed < limit) {
+            on!(lease, |c, q| q::feed::forget_stale(c))?;
+        }
+        lease.commit().await?;
+        Ok(removed)
+    }
+
     /// Removes events that are older than `before`, up to `limit`; how many went.
     pub async fn prune_feed(&self, before: Timestamp, limit: i64) -> StorageResult<usize> {
         let mut lease = self.writer().await?;
         // Locked, or a slower instance that saw less would set the place back.
         let pruned = on!(lease, |c, q| q::feed::lock_state(c))?;
+        if pruned.stale_id.is_some() {
+            // Stale events lie among the others, and go first.
+            lease.rollback().await?;
+            return Ok(0);
+        }
         let from = Position {
             xid: pruned.pruned_xid.0,
             id: pruned.pruned_id,

@@ -30,6 +30,7 @@ mod merged;
 mod migrate;
 mod paged;
 mod prepared;
+mod primary;
 mod reindex;
 mod rows;
 mod schema;

@@ -9,9 +9,9 @@ use diesel::sqlite::SqliteConnection;
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection as _};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use crate::conn::{Settings, full_message, tls};
+use crate::conn::{Settings, tls};
 use crate::error::{StorageError, StorageResult};
-use crate::liveness;
+use crate::primary;
 use crate::reindex;
 use crate::url::DatabaseUrl;
 
@@ -107,13 +107,11 @@ async fn hold(settings: &Settings) -> StorageResult<Held> {
 
 /// A connection of one's own to Postgres.
 pub(crate) async fn connect(url: &str, settings: &Settings) -> StorageResult<AsyncPgConnection> {
-    let unavailable = |e: tokio_postgres::Error| StorageError::Unavailable(full_message(&e));
-    let config = liveness::config(url, settings.statement_timeout)?;
-    let connecting = config.connect(tls(settings)?);
+    let connecting = primary::connect(url, tls(settings)?, settings.statement_timeout);
     let (client, connection) = tokio::time::timeout(settings.acquire_timeout, connecting)
         .await
         .map_err(|_| StorageError::Unavailable("no answer in time".to_owned()))?
-        .map_err(unavailable)?;
+        .map_err(StorageError::Unavailable)?;
     AsyncPgConnection::try_from_client_and_connection(client, connection)
         .await
         .map_err(|e| StorageError::Unavailable(e.to_string()))

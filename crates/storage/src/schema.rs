@@ -1,6 +1,29 @@
 //! The tables, once for both databases.
 
 diesel::table! {
+    use diesel::sql_types::{BigInt, Bool, Text};
+    use crate::fields::sql::Uid;
+
+    installation (only) {
+        only -> Bool,
+        id -> Uid,
+        database -> Text,
+        reconciliations -> BigInt,
+        generation -> BigInt,
+        released -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{Binary, Bool};
+
+    write_probe (only) {
+        only -> Bool,
+        filler -> Binary,
+    }
+}
+
+diesel::table! {
     use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
     use crate::fields::sql::{Moment, Uid};
 
@@ -107,6 +130,7 @@ diesel::table! {
         state -> Text,
         attempt -> Integer,
         blocked -> Bool,
+        generation -> BigInt,
         due_at -> Moment,
         expires_at -> Nullable<Moment>,
         created_at -> Moment,
@@ -205,7 +229,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::{BigInt, Bool};
+    use diesel::sql_types::{BigInt, Bool, Nullable};
     use crate::fields::sql::TransactionId;
 
     feed_state (only) {
@@ -213,6 +237,7 @@ diesel::table! {
         epoch -> BigInt,
         pruned_xid -> TransactionId,
         pruned_id -> BigInt,
+        stale_id -> Nullable<BigInt>,
     }
 }
 
@@ -313,6 +338,7 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(
+    installation,
     conversations,
     messages,
     deliveries,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::child::{Launch, Process};
 use crate::database::TestDatabase;
+use crate::scratch::{Scratch, uid};
 use crate::server::{Habits, Server};
 use crate::tools;
 
@@ -91,6 +92,47 @@ impl Postgres {
         }
     }
 
+    /// A standby of this server: it replays what this one commits, refuses writes, and can be promoted.
+    pub fn standby(&self) -> Self {
+        let bin = tools::postgres_bin();
+        let config = PostgresConfig::default();
+        let launch = |dir: &Path, port| server(&bin, dir, port, &config);
+        let server = Server::start(HABITS, |dir| copy(&bin, dir, &self.url), launch);
+        let url = format!("postgres://postgres@127.0.0.1:{}/postgres", server.port);
+        Self {
+            url,
+            server: Some(Arc::new(server)),
+            shared: false,
+        }
+    }
+
+    /// A new database of this server, restored from a dump of another server's.
+    pub async fn restore_from(&self, other: &TestDatabase) -> TestDatabase {
+        let restored = self.create_database().await;
+        let bin = tools::postgres_bin();
+        let dir = Scratch::new("dump");
+        if uid() == 0 {
+            dir.give_to_nobody();
+        }
+        let file: OsString = dir.path().join("dump").into();
+        let target = &restored.url;
+        let dump = ["-Fc", "-d", &other.url, "-f"].map(OsString::from);
+        run(
+            &bin,
+            "pg_dump",
+            dir.path(),
+            [&dump[..], &[file.clone()]].concat(),
+        );
+        let restore = ["--no-owner", "--exit-on-error", "-d", target].map(OsString::from);
+        run(
+            &bin,
+            "pg_restore",
+            dir.path(),
+            [&restore[..], &[file]].concat(),
+        );
+        restored
+    }
+
     /// The URL of the server's maintenance database.
     pub fn url(&self) -> &str {
         &self.url
@@ -152,8 +194,20 @@ fn initdb(bin: &Path, dir: &Path) {
         "UTF8",
     ];
     args.extend(options.map(Into::into));
+    run(bin, "initdb", dir, args);
+}
+
+/// A base backup of a running server, set up as its standby.
+fn copy(bin: &Path, dir: &Path, of: &str) {
+    let mut args: Vec<OsString> = vec!["-D".into(), dir.join("data").into()];
+    let options = ["--no-sync", "-R", "-X", "stream", "-c", "fast", "-d", of];
+    args.extend(options.map(Into::into));
+    run(bin, "pg_basebackup", dir, args);
+}
+
+fn run(bin: &Path, program: &str, dir: &Path, args: Vec<OsString>) {
     let launch = Launch {
-        program: bin.join("initdb"),
+        program: bin.join(program),
         args,
         env: Vec::new(),
         dir: dir.to_owned(),
@@ -163,8 +217,11 @@ fn initdb(bin: &Path, dir: &Path) {
     let process = launch.spawn();
     match process.wait(INITDB) {
         Some(status) if status.success() => {}
-        Some(status) => panic!("initdb failed ({status}):\n{}", process.tail()),
-        None => panic!("initdb did not end within {INITDB:?}:\n{}", process.tail()),
+        Some(status) => panic!("{program} failed ({status}):\n{}", process.tail()),
+        None => panic!(
+            "{program} did not end within {INITDB:?}:\n{}",
+            process.tail()
+        ),
     }
 }
 
@@ -212,5 +269,6 @@ fn server(bin: &Path, dir: &Path, port: u16, config: &PostgresConfig) -> Launch 
 fn is_ready(dir: &Path, process: &Process) -> bool {
     let pid_file = std::fs::read_to_string(dir.join("data/postmaster.pid")).unwrap_or_default();
     let lines: Vec<&str> = pid_file.lines().map(str::trim).collect();
-    lines.first() == Some(&process.pid().to_string().as_str()) && lines.get(7) == Some(&"ready")
+    lines.first() == Some(&process.pid().to_string().as_str())
+        && matches!(lines.get(7), Some(&("ready" | "standby")))
 }

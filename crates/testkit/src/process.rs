@@ -46,6 +46,11 @@ struct Ports {
 }
 
 impl Parlance {
+    /// The program that [`builder`](Self::builder) starts.
+    pub fn program() -> std::path::PathBuf {
+        builder::find_binary()
+    }
+
     /// How to start one.
     pub fn builder() -> Builder {
         Builder::new()

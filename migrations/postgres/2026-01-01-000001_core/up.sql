@@ -1,6 +1,31 @@
--- The whole schema: senders, conversations, messages, deliveries, attachments, idempotency keys, the change feed, the cache protocol,
+-- The whole schema: the installation, senders, conversations, messages, deliveries, attachments, idempotency keys, the change feed, the cache protocol,
 -- counters, search and imports.
 -- Twin of the SQLite migration of the same name. Enums are text with a CHECK; times are parameters, never defaults.
+
+-- One row: this installation, and the database that it last ran on (docs/operations.md, "Restoring a backup").
+CREATE TABLE installation (
+    "only" boolean PRIMARY KEY CHECK ("only"),
+    id uuid NOT NULL,
+    -- The database's own identity as it was recorded last; empty before the first start.
+    database text NOT NULL,
+    -- Reconciliation passes of the cache so far.
+    reconciliations bigint NOT NULL CHECK (reconciliations >= 0),
+    -- Deliveries of this generation leave. A hold begins the next one; the older ones then wait (docs/adr/0018-holds.md),
+    generation bigint NOT NULL,
+    -- except those below this one, which a release has freed: they are moved to the present generation in batches.
+    released bigint NOT NULL CHECK (released <= generation)
+);
+INSERT INTO installation ("only", id, database, reconciliations, generation, released)
+    VALUES (true, gen_random_uuid(), '', 0, 0, 0);
+
+-- One row, written to see whether the database takes writes again after it has refused one.
+CREATE TABLE write_probe (
+    "only" boolean PRIMARY KEY CHECK ("only"),
+    filler bytea NOT NULL
+-- Never vacuumed, so that each write needs new space.
+) WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off);
+ALTER TABLE write_probe ALTER COLUMN filler SET STORAGE EXTERNAL;
+INSERT INTO write_probe ("only", filler) VALUES (true, '');
 
 CREATE TABLE senders (
     id uuid PRIMARY KEY,
@@ -140,15 +165,17 @@ CREATE TABLE deliveries (
     state text NOT NULL CHECK (state IN ('scheduled', 'waiting', 'claimed')),
     -- The last hand-over that was begun; recorded before the provider is called.
     attempt integer NOT NULL CHECK (attempt >= 0),
-    -- An earlier message of its conversation has not been handed over yet.
+    -- An earlier message of its conversation and generation has not been handed over yet.
     blocked boolean NOT NULL,
+    -- The installation's generation when it was written or released; only those of the present one may be claimed.
+    generation bigint NOT NULL,
     -- When it may be claimed; of a claimed one: when its worker has lost it.
     due_at timestamptz NOT NULL,
     expires_at timestamptz,
     created_at timestamptz NOT NULL
 );
-CREATE INDEX deliveries_due ON deliveries (due_at) WHERE NOT blocked;
-CREATE INDEX deliveries_of_conversation ON deliveries (conversation_id, sequence);
+CREATE INDEX deliveries_due ON deliveries (generation, due_at) WHERE NOT blocked;
+CREATE INDEX deliveries_of_conversation ON deliveries (conversation_id, generation, sequence);
 CREATE INDEX deliveries_of_sender ON deliveries (sender_id);
 
 -- The story of a message: every attempt, receipt and refusal. Only appended to.
@@ -240,7 +267,9 @@ CREATE TABLE feed_state (
     "only" boolean PRIMARY KEY CHECK ("only"),
     epoch bigint NOT NULL,
     pruned_xid xid8 NOT NULL,
-    pruned_id bigint NOT NULL
+    pruned_id bigint NOT NULL,
+    -- Events up to this id are of an earlier epoch: not shown, and removed in batches. Null once they are gone.
+    stale_id bigint
 );
 INSERT INTO feed_state ("only", epoch, pruned_xid, pruned_id)
     VALUES (true, floor(random() * 9007199254740991)::bigint, '0'::xid8, 0);

@@ -1,6 +1,28 @@
--- The whole schema: senders, conversations, messages, deliveries, attachments, idempotency keys, the change feed, the cache protocol,
+-- The whole schema: the installation, senders, conversations, messages, deliveries, attachments, idempotency keys, the change feed, the cache protocol,
 -- counters, search and imports.
 -- Twin of the Postgres migration of the same name. Enums are text with a CHECK; times are parameters, never defaults.
+
+-- One row: this installation, and the database that it last ran on (docs/operations.md, "Restoring a backup").
+CREATE TABLE installation (
+    only integer PRIMARY KEY CHECK (only = 1),
+    id blob NOT NULL,
+    -- The database's own identity as it was recorded last; empty before the first start.
+    database text NOT NULL,
+    -- Reconciliation passes of the cache so far.
+    reconciliations integer NOT NULL CHECK (reconciliations >= 0),
+    -- Deliveries of this generation leave. A hold begins the next one; the older ones then wait (docs/adr/0018-holds.md),
+    generation integer NOT NULL,
+    -- except those below this one, which a release has freed: they are moved to the present generation in batches.
+    released integer NOT NULL CHECK (released <= generation)
+);
+INSERT INTO installation (only, id, database, reconciliations, generation, released) VALUES (1, randomblob(16), '', 0, 0, 0);
+
+-- One row, written to see whether the database takes writes again after it has refused one.
+CREATE TABLE write_probe (
+    only integer PRIMARY KEY CHECK (only = 1),
+    filler blob NOT NULL
+);
+INSERT INTO write_probe (only, filler) VALUES (1, x'');
 
 CREATE TABLE senders (
     id blob PRIMARY KEY,
@@ -140,15 +162,17 @@ CREATE TABLE deliveries (
     state text NOT NULL CHECK (state IN ('scheduled', 'waiting', 'claimed')),
     -- The last hand-over that was begun; recorded before the provider is called.
     attempt integer NOT NULL CHECK (attempt >= 0),
-    -- An earlier message of its conversation has not been handed over yet.
+    -- An earlier message of its conversation and generation has not been handed over yet.
     blocked integer NOT NULL,
+    -- The installation's generation when it was written or released; only those of the present one may be claimed.
+    generation integer NOT NULL,
     -- When it may be claimed; of a claimed one: when its worker has lost it.
     due_at integer NOT NULL,
     expires_at integer,
     created_at integer NOT NULL
 );
-CREATE INDEX deliveries_due ON deliveries (due_at) WHERE NOT blocked;
-CREATE INDEX deliveries_of_conversation ON deliveries (conversation_id, sequence);
+CREATE INDEX deliveries_due ON deliveries (generation, due_at) WHERE NOT blocked;
+CREATE INDEX deliveries_of_conversation ON deliveries (conversation_id, generation, sequence);
 CREATE INDEX deliveries_of_sender ON deliveries (sender_id);
 
 -- The story of a message: every attempt, receipt and refusal. Only appended to.
@@ -239,7 +263,9 @@ CREATE TABLE feed_state (
     only integer PRIMARY KEY CHECK (only = 1),
     epoch integer NOT NULL,
     pruned_xid integer NOT NULL,
-    pruned_id integer NOT NULL
+    pruned_id integer NOT NULL,
+    -- Events up to this id are of an earlier epoch: not shown, and removed in batches. Null once they are gone.
+    stale_id integer
 );
 INSERT INTO feed_state (only, epoch, pruned_xid, pruned_id) VALUES (1, abs(random() % 9007199254740991), 0, 0);
 

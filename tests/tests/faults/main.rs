@@ -2,12 +2,14 @@
 //! that hurts Postgres has a server of its own, too.
 
 mod cached;
+mod full_disk;
 mod import;
 mod killed;
 mod leaving;
 mod load;
 mod migrating;
 mod outage;
+mod restored;
 mod silent;
 mod start;
 mod stopped;

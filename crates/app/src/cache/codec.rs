@@ -300,7 +300,7 @@ fn one(raw: &Raw) -> Option<&Bytes> {
 /// A statement that took too long was answered by a database that is there.
 fn is_away(error: &StorageError) -> bool {
     match error {
-        StorageError::Unavailable(_) => true,
+        StorageError::Unavailable(_) | StorageError::WritesRefused(_) => true,
         StorageError::TimedOut
         | StorageError::Conflict(_)
         | StorageError::Inconsistent { .. }

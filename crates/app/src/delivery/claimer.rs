@@ -48,6 +48,14 @@ impl App {
         let scribe = tokio::spawn(scribe::run(Arc::clone(&works), outcomes));
         let hands = Arc::new(Semaphore::new(self.settings.pace.workers));
         let mut going_down = self.going_down.subscribe();
+        // Nothing is claimed before the database is recorded: what waits in a restored one may have left before.
+        while !*going_down.borrow() {
+            let Err(error) = self.settle_database().await else {
+                break;
+            };
+            tracing::warn!(%error, "the database's identity could not be looked at; trying again");
+            tokio::time::sleep(RETRY).await;
+        }
         while !*going_down.borrow() {
             if to_scribe.is_closed() {
                 // Whatever is handed over now would be handed over again.

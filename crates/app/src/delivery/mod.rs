@@ -16,6 +16,7 @@ mod cancel;
 mod carriers;
 mod claimer;
 mod hand;
+mod hold;
 mod line;
 mod outcome;
 mod pace;

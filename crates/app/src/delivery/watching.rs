@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use parlance_domain::Channel;
+use parlance_storage::db::delivery::Queue;
 
 use crate::App;
 use crate::error::Result;
+
+/// The status of messages that wait for a release.
+const HELD: &str = "held";
 
 /// What came of a hand-over, for the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +55,7 @@ pub trait DeliveryObserver: Send + Sync + 'static {
 pub struct QueueStatus {
     /// On which channel.
     pub channel: Channel,
-    /// `scheduled`, `waiting` or `claimed`.
+    /// `scheduled`, `waiting` or `claimed`; `held`, whichever of these it would be, until it is released.
     pub status: String,
     /// How many.
     pub depth: i64,
@@ -66,16 +70,23 @@ impl App {
         let found = self.db.queues().await?;
         let mut queues = Vec::new();
         for channel in [Channel::Sms, Channel::Mms, Channel::Email] {
-            for status in ["scheduled", "waiting", "claimed"] {
-                let queue = found
-                    .iter()
-                    .find(|queue| queue.channel == channel && queue.state == status);
+            for status in ["scheduled", "waiting", "claimed", HELD] {
+                let of_status = |queue: &&Queue| {
+                    let found = if queue.held {
+                        HELD
+                    } else {
+                        queue.state.as_str()
+                    };
+                    queue.channel == channel && found == status
+                };
+                let queues_of = || found.iter().filter(of_status);
                 queues.push(QueueStatus {
                     channel,
                     status: status.to_owned(),
-                    depth: queue.map_or(0, |queue| queue.depth),
-                    age: queue
-                        .and_then(|queue| queue.oldest_due)
+                    depth: queues_of().map(|queue| queue.depth).sum(),
+                    age: queues_of()
+                        .filter_map(|queue| queue.oldest_due)
+                        .min()
                         .map_or(Duration::ZERO, |due| now.since(due)),
                 });
             }

@@ -9,6 +9,7 @@ use parlance_domain::{ConversationId, EventType, Owner};
 use parlance_storage::Database;
 use parlance_storage::feed::{FeedEvent, Position};
 
+use super::cursor;
 use super::queue::{Budget, Queue};
 use crate::env::Environment;
 use crate::error::Result;
@@ -69,10 +70,14 @@ pub(crate) struct Hub {
     tail: Mutex<Option<Tail>>,
     next_id: AtomicU64,
     lag_micros: AtomicI64,
+    /// The latest epoch of the feed that was seen; epochs grow.
+    latest: AtomicI64,
 }
 
 /// The running tail.
 struct Tail {
+    /// The feed that it reads.
+    epoch: i64,
     /// Everything up to here has been handed out.
     position: Position,
     subscribers: HashMap<u64, Subscriber>,
@@ -110,35 +115,47 @@ impl Hub {
             tail: Mutex::new(None),
             next_id: AtomicU64::new(0),
             lag_micros: AtomicI64::new(0),
+            latest: AtomicI64::new(0),
         })
     }
 
     /// Joins the tail; starts it for the first.
-    pub(crate) async fn subscribe(self: &Arc<Self>, interest: Interest) -> Result<Subscription> {
-        if let Some(subscription) = self.join(interest.clone(), None) {
+    pub(crate) async fn subscribe(
+        self: &Arc<Self>,
+        interest: Interest,
+        epoch: i64,
+    ) -> Result<Subscription> {
+        if let Some(subscription) = self.join(interest.clone(), epoch, None) {
             return Ok(subscription);
         }
         // Nobody watches: the tail starts where the feed ends now.
         let start = self.db.feed_now().await?.position;
         // Somebody else may have started it meanwhile; `join` then ignores the start.
-        self.join(interest, Some(start)).ok_or_else(|| {
-            crate::Error::new(
-                crate::Reason::Internal,
-                "the feed's tail could not be started",
-            )
-        })
+        self.join(interest, epoch, Some(start))
+            .ok_or_else(cursor::expired)
     }
 
-    fn join(self: &Arc<Self>, interest: Interest, start: Option<Position>) -> Option<Subscription> {
+    /// `None` also where the epoch has ended.
+    fn join(
+        self: &Arc<Self>,
+        interest: Interest,
+        epoch: i64,
+        start: Option<Position>,
+    ) -> Option<Subscription> {
+        self.latest.fetch_max(epoch, Ordering::Relaxed);
         let mut tail = self.lock();
-        if tail.is_none() {
+        let found = tail.as_ref().map(|tail| tail.epoch);
+        if found.is_none_or(|found| found < epoch) {
             *tail = Some(Tail {
+                epoch,
                 position: start?,
                 subscribers: HashMap::new(),
             });
-            tokio::spawn(Arc::clone(self).run());
+            if found.is_none() {
+                tokio::spawn(Arc::clone(self).run());
+            }
         }
-        let tail = tail.as_mut()?;
+        let tail = tail.as_mut().filter(|tail| tail.epoch == epoch)?;
         let queue = self.budget.queue();
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         tail.subscribers.insert(
@@ -175,7 +192,7 @@ impl Hub {
 
     /// Reads the feed until nobody watches.
     async fn run(self: Arc<Self>) {
-        while let Some(position) = self.position_if_watched() {
+        while let Some((epoch, position)) = self.position_if_watched() {
             let page = in_time(self.db.feed_page(position, PAGE)).await;
             match page {
                 Ok(page) => {
@@ -187,7 +204,7 @@ impl Hub {
                         i64::try_from(lag.as_micros()).unwrap_or(i64::MAX),
                         Ordering::Relaxed,
                     );
-                    self.hand_out(page.events);
+                    self.hand_out(epoch, page.events);
                     if !page.more {
                         let _ = tokio::time::timeout(self.poll, self.changes.wait()).await;
                     }
@@ -202,18 +219,32 @@ impl Hub {
     }
 
     /// Where to read on; ends the tail, under its lock, if nobody watches.
-    fn position_if_watched(&self) -> Option<Position> {
+    fn position_if_watched(&self) -> Option<(i64, Position)> {
         let mut tail = self.lock();
         if tail.as_ref()?.subscribers.is_empty() {
             *tail = None;
         }
-        tail.as_ref().map(|tail| tail.position)
+        tail.as_ref().map(|tail| (tail.epoch, tail.position))
+    }
+
+    /// The feed is in this epoch: watchers of an earlier one find their queues closed.
+    pub(crate) fn end_other_epochs(&self, epoch: i64) {
+        self.latest.fetch_max(epoch, Ordering::Relaxed);
+        if let Some(tail) = self.lock().as_mut()
+            && tail.epoch < epoch
+        {
+            for (_, subscriber) in tail.subscribers.drain() {
+                subscriber.queue.close();
+            }
+        }
     }
 
     /// Under the lock, so that whoever joins gets each event either from here or from the database.
-    fn hand_out(&self, events: Vec<FeedEvent>) {
+    fn hand_out(&self, epoch: i64, events: Vec<FeedEvent>) {
         let mut tail = self.lock();
-        let Some(tail) = tail.as_mut() else { return };
+        let Some(tail) = tail.as_mut().filter(|tail| tail.epoch == epoch) else {
+            return;
+        };
         for event in events {
             tail.position = event.position;
             let event = self.budget.count(event);
@@ -250,9 +281,14 @@ impl Subscription {
         &self.hub.budget
     }
 
+    /// Whether the feed has begun a later epoch.
+    pub(crate) fn has_ended(&self, epoch: i64) -> bool {
+        self.hub.latest.load(Ordering::Relaxed) > epoch
+    }
+
     /// Joins the tail once more, further on.
-    pub(crate) async fn rejoin(&self, interest: Interest) -> Result<Self> {
-        self.hub.subscribe(interest).await
+    pub(crate) async fn rejoin(&self, interest: Interest, epoch: i64) -> Result<Self> {
+        self.hub.subscribe(interest, epoch).await
     }
 }
 

@@ -168,6 +168,12 @@ impl Queue {
         open
     }
 
+    /// Nothing more comes after what waits.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_one();
+    }
+
     /// The next event, if there is one.
     pub(crate) fn pop(&self) -> Next {
         let mut waiting = self.lock();

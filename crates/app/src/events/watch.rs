@@ -79,13 +79,15 @@ impl App {
             user,
             types,
         };
+        // First, so that no cursor of before a restore is taken for a present one.
+        self.settle_database().await?;
         let state = self.db.feed_state().await?;
         let from = if cursor.is_empty() {
             None
         } else {
             Some(cursor::read(&cursor, state)?)
         };
-        let subscription = self.hub.subscribe(interest.clone()).await?;
+        let subscription = self.hub.subscribe(interest.clone(), state.epoch).await?;
         let (shown, old_news) = if let Some(position) = from {
             (position, None)
         } else {
@@ -153,7 +155,7 @@ impl Watcher {
                 biased;
                 _ = going_down.wait_for(|down| *down) => return Err(self.shutting_down()),
                 event = self.subscription.queue.next() => match event {
-                    None => return Err(self.too_slow()),
+                    None => return Err(self.cut_off()),
                     Some(event) if self.is_news(event.event()) => return Ok(self.show(Buffered::take(event))),
                     Some(_) => {}
                 },
@@ -174,7 +176,8 @@ impl Watcher {
         let (owner, bytes) = (&self.interest.owner, budget.page_bytes());
         let page = self.db.feed_page_of(owner, self.read, PAGE, bytes);
         let page = page.await?;
-        if self.read < self.db.feed_state().await?.pruned {
+        let state = self.db.feed_state().await?;
+        if state.epoch != self.epoch || self.read < state.pruned {
             // Removed while it was being read.
             return Err(cursor::expired());
         }
@@ -193,7 +196,10 @@ impl Watcher {
         }
         budget.make_room();
         if !self.behind && self.subscription.queue.is_closed() {
-            self.subscription = self.subscription.rejoin(self.interest.clone()).await?;
+            self.subscription = self
+                .subscription
+                .rejoin(self.interest.clone(), self.epoch)
+                .await?;
             self.behind = self.read < self.subscription.joined;
         }
         Ok(first)
@@ -233,7 +239,11 @@ impl Watcher {
         }
     }
 
-    fn too_slow(&self) -> Error {
+    /// Why the tail hands out nothing more.
+    fn cut_off(&self) -> Error {
+        if self.subscription.has_ended(self.epoch) {
+            return cursor::expired();
+        }
         Error::new(
             Reason::WatcherTooSlow,
             "events came faster than they were read; resume from the cursor",

@@ -20,6 +20,7 @@ mod batches;
 mod calls;
 mod crash;
 mod down;
+mod hold;
 mod order;
 mod outage;
 mod overload;

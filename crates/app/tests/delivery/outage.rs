@@ -1,10 +1,11 @@
 //! The database goes away while messages are under way.
 
+use parlance_app::Reason;
 use parlance_domain::MessageStatus;
 
-use crate::support::{Db, HOUR, SECOND, Step, World, pace};
+use crate::support::{Db, HOUR, Outgoing, SECOND, SOON, Step, World, pace};
 use parlance_storage::DatabaseUrl;
-use parlance_testkit::Postgres;
+use parlance_testkit::{Postgres, PostgresConfig};
 
 /// Nobody gets into this database any more, or everybody does again.
 async fn admit(world: &World, admit: bool) {
@@ -57,4 +58,62 @@ async fn longer_than_the_lease() {
     for id in sent {
         assert_eq!(world.status(id).await, MessageStatus::Sent);
     }
+}
+
+/// It answers, and takes no writes for longer than a lease lasts, as a server with a full disk is configured to by hand.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outcome_waits_while_writes_are_refused() {
+    let server = Postgres::start(PostgresConfig::default());
+    let world = World::new(Db::within(&server).await).await;
+    let sent = world.send_to_each(0..20, |outgoing| outgoing).await;
+    let dispatcher = world.dispatcher(pace()).await;
+    dispatcher.wire.hold(Some(Step::Accepted));
+    dispatcher.wire.until_held(sent.len()).await;
+    let database = world.front.database();
+    read_only(&world, true).await;
+    dispatcher.wire.hold(None);
+    dispatcher.wire.until_none_held().await;
+    // More often than an outcome is tried that is refused for its own sake.
+    for _ in 0..8 {
+        dispatcher.until_tried_again().await;
+        world.clock.advance(HOUR);
+    }
+    let refused = world.try_send(Outgoing::to(99)).await.unwrap_err();
+    assert_eq!(refused.reason, Reason::DatabaseUnavailable, "{refused}");
+    assert!(refused.retry_after.is_some());
+    assert!(database.check_writes().await.is_err());
+    read_only(&world, false).await;
+    world.until_all_left().await;
+    assert_eq!(
+        world.far.calls(),
+        sent.len(),
+        "nothing was handed over again"
+    );
+    for id in sent {
+        assert_eq!(world.status(id).await, MessageStatus::Sent);
+    }
+    database.check_writes().await.unwrap();
+}
+
+/// What every session begins its transactions with.
+async fn read_only(world: &World, on: bool) {
+    let client = world.db.client().await;
+    // Statements of its own: a setting of the system is not changed within a transaction.
+    client
+        .batch_execute("SET default_transaction_read_only = off")
+        .await
+        .unwrap();
+    let set = format!("ALTER SYSTEM SET default_transaction_read_only = {on}");
+    client.batch_execute(&set).await.unwrap();
+    client
+        .batch_execute("SELECT pg_reload_conf()")
+        .await
+        .unwrap();
+    // A session reads the new setting between two statements.
+    let expected = if on { "on" } else { "off" };
+    parlance_testkit::eventually(SOON, async || {
+        let mode = "SELECT current_setting('default_transaction_read_only') AS v";
+        (world.db.texts(mode).await == [expected]).then_some(())
+    })
+    .await;
 }

@@ -26,7 +26,7 @@ fn most_overtaken(world: &World, sent: &[MessageId]) -> usize {
 
 /// What a claim looks at.
 const LOOK: &str = "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) SELECT message_id FROM deliveries \
-     WHERE NOT blocked AND due_at <= '2100-01-01' ORDER BY due_at LIMIT 100";
+     WHERE NOT blocked AND generation = 0 AND due_at <= '2100-01-01' ORDER BY due_at LIMIT 100";
 
 const WORKERS: usize = 4;
 const DISPATCHERS: usize = 3;

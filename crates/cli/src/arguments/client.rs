@@ -169,6 +169,24 @@ pub(crate) struct Stats {
     pub(crate) caller: Caller,
 }
 
+/// Hold every message that waits for delivery, until `parlance release`.
+///
+/// Messages of all owners; what is sent later is handed over as always.
+#[derive(Debug, Args)]
+pub(crate) struct Hold {
+    #[command(flatten)]
+    pub(crate) caller: Caller,
+}
+
+/// Release the messages that are held, by `parlance hold` or after the database was restored.
+///
+/// Messages of all owners. Cancel those first that have left before the restore.
+#[derive(Debug, Args)]
+pub(crate) struct Release {
+    #[command(flatten)]
+    pub(crate) caller: Caller,
+}
+
 /// Show what happens, as it happens, until Ctrl-C.
 ///
 /// When the connection is lost it goes on by itself where it was.

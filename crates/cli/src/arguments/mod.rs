@@ -8,7 +8,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use client::{Caller, Demo, Get, List, Reply, Search, Send, Stats, Watch};
+pub(crate) use client::{
+    Caller, Demo, Get, Hold, List, Release, Reply, Search, Send, Stats, Watch,
+};
 pub(crate) use transfer::{Export, Import, OnError, Seed};
 
 /// A messaging service: SMS, MMS, email and chat behind one gRPC interface.
@@ -59,6 +61,8 @@ pub(crate) enum Command {
     Search(Search),
     Stats(Stats),
     Watch(Watch),
+    Hold(Hold),
+    Release(Release),
     Import(Import),
     Export(Export),
     Seed(Seed),

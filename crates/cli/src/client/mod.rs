@@ -7,6 +7,7 @@ mod demo;
 mod export;
 mod follow;
 mod get;
+mod hold;
 mod import;
 mod list;
 mod progress;
@@ -22,7 +23,7 @@ mod watch;
 use std::process::ExitCode;
 
 use crate::arguments::{
-    Caller, Demo, Export, Get, Import, List, Reply, Search, Seed, Send, Stats, Watch,
+    Caller, Demo, Export, Get, Hold, Import, List, Release, Reply, Search, Seed, Send, Stats, Watch,
 };
 use crate::failure::Failure;
 use crate::output::Output;
@@ -68,6 +69,18 @@ pub(crate) fn stats(arguments: &Stats, output: &mut Output) -> Result<ExitCode, 
 pub(crate) fn watch(arguments: &Watch, output: &mut Output) -> Result<ExitCode, Failure> {
     ask(&arguments.caller, output, async |service, screen| {
         watch::run(arguments, service, screen).await
+    })
+}
+
+pub(crate) fn hold(arguments: &Hold, output: &mut Output) -> Result<ExitCode, Failure> {
+    ask(&arguments.caller, output, async |service, screen| {
+        hold::hold(service, screen).await
+    })
+}
+
+pub(crate) fn release(arguments: &Release, output: &mut Output) -> Result<ExitCode, Failure> {
+    ask(&arguments.caller, output, async |service, screen| {
+        hold::release(service, screen).await
     })
 }
 

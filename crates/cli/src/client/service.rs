@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use parlance_proto::v1::cache_service_client::CacheServiceClient;
 use parlance_proto::v1::conversation_service_client::ConversationServiceClient;
+use parlance_proto::v1::delivery_service_client::DeliveryServiceClient;
 use parlance_proto::v1::event_service_client::EventServiceClient;
 use parlance_proto::v1::message_service_client::MessageServiceClient;
 use parlance_proto::v1::simulator_service_client::SimulatorServiceClient;
@@ -62,6 +63,10 @@ impl Service {
 
     pub(super) fn simulator(&self) -> SimulatorServiceClient<Channel> {
         SimulatorServiceClient::new(self.channel.clone())
+    }
+
+    pub(super) fn delivery(&self) -> DeliveryServiceClient<Channel> {
+        DeliveryServiceClient::new(self.channel.clone())
     }
 
     pub(super) fn cache(&self) -> CacheServiceClient<Channel> {

@@ -35,6 +35,14 @@ impl Resource for v1::SearchResult {
     const NAME: &'static str = "parlance.v1.SearchResult";
 }
 
+impl Resource for v1::HoldDeliveryResponse {
+    const NAME: &'static str = "parlance.v1.HoldDeliveryResponse";
+}
+
+impl Resource for v1::ReleaseHoldResponse {
+    const NAME: &'static str = "parlance.v1.ReleaseHoldResponse";
+}
+
 /// The contract.
 pub(super) struct Json(DescriptorPool);
 

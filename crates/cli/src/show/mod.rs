@@ -2,6 +2,7 @@
 
 pub(crate) mod conversation;
 pub(crate) mod event;
+pub(crate) mod hold;
 mod json;
 pub(crate) mod message;
 pub(crate) mod search;

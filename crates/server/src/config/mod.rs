@@ -283,6 +283,8 @@ fn database(reader: &mut Reader) -> Option<parlance_storage::Settings> {
     let ca_file = reader.get("DATABASE_CA", parse::optional(parse::text));
     let search_language = reader.get("SEARCH_LANGUAGE", parse::language);
     let mut database = parlance_storage::Settings::new(url?);
+    let hold = reader.get("HOLD_AFTER_RESTORE", parse::optional(parse::switch))?;
+    database.hold_after_restore = hold.unwrap_or(database.hold_after_restore);
     database.pool_size = pool_size?;
     database.ca_file = ca_file?;
     database.search_language = search_language?;

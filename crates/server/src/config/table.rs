@@ -344,6 +344,13 @@ pub const TABLE: &[Setting] = &[
         "how often a message is handed over before it has failed",
     ),
     setting(
+        "HOLD_AFTER_RESTORE",
+        "",
+        SWITCH,
+        "whether messages that wait in a restored or promoted database, and may have left before, are held until \
+         `parlance release`; on on Postgres, off on SQLite",
+    ),
+    setting(
         "FEED_POLL_MS",
         "25",
         "a whole number of milliseconds, at least 1",

@@ -7,6 +7,7 @@ mod beside;
 mod cache;
 mod cached;
 mod conversation;
+mod delivery;
 mod encoded;
 mod event;
 mod message;
@@ -24,6 +25,7 @@ use parlance_app::App;
 use parlance_app::cache::CacheDesk;
 use parlance_proto::v1::cache_service_server::CacheServiceServer;
 use parlance_proto::v1::conversation_service_server::ConversationServiceServer;
+use parlance_proto::v1::delivery_service_server::DeliveryServiceServer;
 use parlance_proto::v1::event_service_server::EventServiceServer;
 use parlance_proto::v1::message_service_server::MessageServiceServer;
 use parlance_proto::v1::sender_service_server::SenderServiceServer;
@@ -36,9 +38,10 @@ use tonic::service::Routes;
 use beside::Beside;
 
 /// The names of all services, as health and reflection know them.
-pub const NAMES: [&str; 6] = [
+pub const NAMES: [&str; 7] = [
     CacheServiceServer::<cache::Caches>::NAME,
     ConversationServiceServer::<conversation::Conversations>::NAME,
+    DeliveryServiceServer::<delivery::Deliveries>::NAME,
     EventServiceServer::<event::Events>::NAME,
     MessageServiceServer::<message::Messages>::NAME,
     SenderServiceServer::<sender::Senders>::NAME,
@@ -71,6 +74,7 @@ pub fn add_to(
         ConversationServiceServer,
         conversation::Conversations(app())
     );
+    let deliveries = server!(DeliveryServiceServer, delivery::Deliveries(app()));
     let events = server!(EventServiceServer, event::Events(app()));
     let messages = server!(MessageServiceServer, message::Messages(app()));
     let senders = server!(SenderServiceServer, sender::Senders(app()));
@@ -82,6 +86,7 @@ pub fn add_to(
     let caches = server!(CacheServiceServer, cache::Caches(Arc::clone(desk)));
     routes
         .add_service(Beside::new(conversations))
+        .add_service(deliveries)
         .add_service(events)
         .add_service(Beside::new(messages))
         .add_service(senders)

@@ -238,6 +238,7 @@ async fn core(
         env,
     );
     tokio::spawn(Arc::clone(&app).run_janitor());
+    tokio::spawn(Arc::clone(&app).run_restore_watch());
     let metrics = Arc::new(Metrics::new(&settings.service_name)?);
     metrics.count_database(database.clone());
     // Before anybody is let in: from here on the others know that this instance writes.
@@ -395,7 +396,7 @@ fn random() -> f64 {
     rand::Rng::random(&mut rand::rng())
 }
 
-/// Ready is: migrated, and the database answers.
+/// Ready is: migrated, and the database answers and takes writes.
 fn readiness(settings: &Settings, database: Database, shutdown: Shutdown) -> Readiness {
     // With `off` somebody else migrates, maybe later; until then each question looks, and after that none.
     let migrated = Arc::new(AtomicBool::new(settings.migrate != Migrate::Off));
@@ -415,7 +416,11 @@ fn readiness(settings: &Settings, database: Database, shutdown: Shutdown) -> Rea
             database
                 .ping()
                 .await
-                .map_err(|_| "the database does not answer")
+                .map_err(|_| "the database does not answer")?;
+            database
+                .check_writes()
+                .await
+                .map_err(|_| "the database takes no writes")
         }
         .boxed()
     };

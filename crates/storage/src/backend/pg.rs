@@ -9,6 +9,7 @@ use crate::fields::Instant;
 use crate::fields::sql::{Moment, Uid};
 use crate::prepared::prepared;
 use crate::rows::cache::{NewPendingRow, RenewalRow, RenewedRow};
+use crate::rows::installation::PresentRow;
 use crate::schema::cache_pending;
 
 pub(crate) type Conn = AsyncPgConnection;
@@ -118,8 +119,29 @@ macro_rules! from_now {
 }
 
 pub(crate) use super::pg_feed::{
-    feed_between, feed_delete_up_to, feed_heads, feed_now, scrub_conversation, scrub_messages,
+    feed_begin_epoch, feed_between, feed_delete_stale, feed_delete_up_to, feed_heads, feed_now,
+    scrub_conversation, scrub_messages,
 };
+
+/// The identity of the database that executes the statement: cluster, timeline, database, and the table that a dump which is
+/// restored in place makes anew. A restored base backup and a promoted standby have another timeline; it is that of the WAL
+/// being written, since the one of the last checkpoint lags behind a promotion. Fails on a standby.
+macro_rules! identity_sql {
+    () => {
+        "((SELECT system_identifier FROM pg_control_system())::text || ':' \
+        || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) || ':' \
+        || (SELECT oid FROM pg_database WHERE datname = current_database())::text || ':' \
+        || 'installation'::regclass::oid::text)"
+    };
+}
+
+/// The same as an expression.
+macro_rules! identity {
+    () => {
+        diesel::dsl::sql::<diesel::sql_types::Text>(identity_sql!())
+    };
+}
+
 pub(crate) use super::pg_lines::{free_lines, try_turns};
 pub(crate) use super::pg_search::{index, index_and_append, index_new, search};
 
@@ -244,4 +266,17 @@ pub(crate) async fn delete_aged(
         .bind::<Moment, _>(before)
         .bind::<diesel::sql_types::BigInt, _>(limit);
     prepared(delete).execute(c).await
+}
+
+/// Transaction numbers only grow. Where events have later ones than the server gives, they were restored into it.
+const PRESENT: &str = concat!(
+    "SELECT i.database AS recorded, ",
+    identity_sql!(),
+    " AS present, s.epoch, (s.stale_id IS NULL AND pg_snapshot_xmax(pg_current_snapshot()) < GREATEST(s.pruned_xid, \
+        (SELECT xid FROM feed ORDER BY xid DESC, id DESC LIMIT 1))) AS behind FROM installation i, feed_state s"
+);
+
+/// The database as it was recorded last and as it is.
+pub(crate) async fn present(c: &mut Conn) -> QueryResult<PresentRow> {
+    prepared(diesel::sql_query(PRESENT)).get_result(c).await
 }

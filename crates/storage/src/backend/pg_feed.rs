@@ -2,7 +2,7 @@
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Text};
 use diesel_async::RunQueryDsl;
 
 use super::pg::{Conn, Db};
@@ -23,6 +23,7 @@ pub(crate) async fn feed_heads(
 ) -> QueryResult<(Vec<FeedHeadRow>, Option<Xid>)> {
     let heads = feed::table
         .filter(after((feed::xid, feed::id), position_sql(from)))
+        .filter(is_current())
         .order((feed::xid, feed::id))
         .select((
             FeedHeadRow::as_select(),
@@ -41,6 +42,7 @@ pub(crate) async fn feed_between(
 ) -> QueryResult<Vec<FeedRow>> {
     let mut events = feed::table
         .filter(after((feed::xid, feed::id), position_sql(from)))
+        .filter(is_current())
         .filter(up_to((feed::xid, feed::id), position_sql(last)))
         .into_boxed::<Db>();
     if let Some(owner) = owner {
@@ -70,10 +72,48 @@ pub(crate) async fn feed_now(c: &mut Conn) -> QueryResult<Start> {
     })
 }
 
+/// Begins another feed: no cursor of before is good any more, and every event of before is stale. Writers are kept out meanwhile, so
+/// that none commits an event with a number of before. Within a transaction that has locked the feed's state.
+pub(crate) async fn feed_begin_epoch(c: &mut Conn) -> QueryResult<()> {
+    let statements = [
+        // Writers queue behind the lock, and only for so long.
+        "SET LOCAL lock_timeout = '2s'",
+        "LOCK TABLE feed IN SHARE ROW EXCLUSIVE MODE",
+        "UPDATE feed_state SET epoch = epoch + 1 + floor(random() * 4294967296)::bigint, \
+            pruned_xid = pg_snapshot_xmin(pg_current_snapshot()), pruned_id = 0, \
+            stale_id = COALESCE(pg_sequence_last_value(pg_get_serial_sequence('feed', 'id')::regclass), 0)",
+    ];
+    for statement in statements {
+        diesel::sql_query(statement).execute(c).await?;
+    }
+    Ok(())
+}
+
+/// Removes some stale events; how many.
+pub(crate) async fn feed_delete_stale(
+    c: &mut Conn,
+    through: i64,
+    limit: i64,
+) -> QueryResult<usize> {
+    let statement = diesel::sql_query(
+        "DELETE FROM feed WHERE (xid, id) IN ( \
+            SELECT xid, id FROM feed WHERE id <= $1 ORDER BY xid, id LIMIT $2)",
+    );
+    let statement = statement
+        .bind::<BigInt, _>(through)
+        .bind::<BigInt, _>(limit);
+    prepared(statement).execute(c).await
+}
+
 pub(crate) async fn feed_delete_up_to(c: &mut Conn, last: Position) -> QueryResult<usize> {
     diesel::delete(feed::table.filter(up_to((feed::xid, feed::id), position_sql(last))))
         .execute(c)
         .await
+}
+
+/// A stale event is of an earlier epoch and has not been removed yet.
+fn is_current() -> diesel::expression::SqlLiteral<Bool> {
+    sql("id > COALESCE((SELECT stale_id FROM feed_state), 0)")
 }
 
 fn position_sql(

@@ -1,6 +1,6 @@
 //! Postgres: turns of many conversations, and their lines of jobs.
 
-use diesel::sql_types::{Array, Text};
+use diesel::sql_types::{Array, BigInt, Text};
 use diesel_async::RunQueryDsl;
 
 use super::pg::Conn;
@@ -25,23 +25,25 @@ pub(crate) async fn try_turns(c: &mut Conn, conversations: &[Id]) -> diesel::Que
     Ok(taken.into_iter().map(|taken| taken.turn).collect())
 }
 
-/// Frees the first of each conversation's line; whether one was blocked. However long a line is, only its first is looked at.
+/// Frees the first of each line; whether one was blocked. However long a line is, only its first is looked at.
 pub(crate) async fn free_lines(
     c: &mut Conn,
     owner: &str,
-    conversations: &[Id],
+    lines: &[(Id, i64)],
 ) -> diesel::QueryResult<bool> {
+    let (conversations, generations): (Vec<Id>, Vec<i64>) = lines.iter().copied().unzip();
     let free = diesel::sql_query(
         "UPDATE deliveries SET blocked = false FROM (
-            SELECT first.message_id FROM unnest($1) AS line, LATERAL (
+            SELECT first.message_id FROM unnest($1, $2) AS line (conversation, of), LATERAL (
                 SELECT message_id, blocked FROM deliveries
-                WHERE conversation_id = line AND owner = $2 AND state <> 'scheduled'
+                WHERE conversation_id = line.conversation AND generation = line.of AND owner = $3 AND state <> 'scheduled'
                 ORDER BY sequence LIMIT 1
             ) AS first WHERE first.blocked
         ) AS first WHERE deliveries.message_id = first.message_id",
     );
     let free = free
         .bind::<Array<Uid>, _>(conversations)
+        .bind::<Array<BigInt>, _>(generations)
         .bind::<Text, _>(owner);
     prepared(free).execute(c).await.map(|freed| freed > 0)
 }

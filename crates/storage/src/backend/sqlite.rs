@@ -8,7 +8,9 @@ use diesel_async::{RunQueryDsl, TransactionManager};
 use crate::db::Aging;
 use crate::fields::sql::Moment;
 use crate::fields::{Id, Instant};
+use crate::prepared::prepared;
 use crate::rows::cache::{NewPendingRow, RenewalRow, RenewedRow};
+use crate::rows::installation::PresentRow;
 use crate::schema::cache_pending;
 
 pub(crate) type Conn = SyncConnectionWrapper<SqliteConnection>;
@@ -104,8 +106,24 @@ macro_rules! from_now {
 }
 
 pub(crate) use super::sqlite_feed::{
-    feed_between, feed_delete_up_to, feed_heads, feed_now, scrub_conversation, scrub_messages,
+    feed_begin_epoch, feed_between, feed_delete_stale, feed_delete_up_to, feed_heads, feed_now,
+    scrub_conversation, scrub_messages,
 };
+
+/// A file has no identity of its own: a copy of it is the same database.
+macro_rules! identity_sql {
+    () => {
+        "'sqlite'"
+    };
+}
+
+/// The same as an expression.
+macro_rules! identity {
+    () => {
+        diesel::dsl::sql::<diesel::sql_types::Text>(identity_sql!())
+    };
+}
+
 pub(crate) use super::sqlite_search::{index, index_and_append, index_new, search};
 
 #[path = "../queries/mod.rs"]
@@ -116,15 +134,15 @@ pub(crate) async fn try_turns(_: &mut Conn, conversations: &[Id]) -> QueryResult
     Ok(conversations.to_vec())
 }
 
-/// Frees the first of each conversation's line; whether one was blocked.
+/// Frees the first of each line; whether one was blocked.
 pub(crate) async fn free_lines(
     c: &mut Conn,
     owner: &str,
-    conversations: &[Id],
+    lines: &[(Id, i64)],
 ) -> QueryResult<bool> {
     let mut freed = false;
-    for conversation in conversations {
-        freed |= queries::delivery::unblock_next(c, owner, *conversation).await?;
+    for (conversation, generation) in lines {
+        freed |= queries::delivery::unblock_next(c, owner, *conversation, *generation).await?;
     }
     Ok(freed)
 }
@@ -242,7 +260,18 @@ pub(crate) async fn delete_aged(
     let delete = delete
         .bind::<Moment, _>(before)
         .bind::<diesel::sql_types::BigInt, _>(limit);
-    crate::prepared::prepared(delete).execute(c).await
+    prepared(delete).execute(c).await
+}
+
+const PRESENT: &str = concat!(
+    "SELECT i.database AS recorded, ",
+    identity_sql!(),
+    " AS present, s.epoch, false AS behind FROM installation i, feed_state s"
+);
+
+/// The database as it was recorded last and as it is.
+pub(crate) async fn present(c: &mut Conn) -> QueryResult<PresentRow> {
+    prepared(diesel::sql_query(PRESENT)).get_result(c).await
 }
 
 #[cfg(test)]

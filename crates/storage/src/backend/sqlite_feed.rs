@@ -64,6 +64,33 @@ pub(crate) async fn feed_now(c: &mut Conn) -> QueryResult<Start> {
     })
 }
 
+/// Begins another feed: no cursor of before is good any more, and every event of before is stale. Within a transaction.
+pub(crate) async fn feed_begin_epoch(c: &mut Conn) -> QueryResult<()> {
+    diesel::sql_query(
+        "UPDATE feed_state SET epoch = epoch + 1 + abs(random() % 4294967296), \
+            pruned_id = max(pruned_id, (SELECT COALESCE(max(id), 0) FROM feed)), \
+            stale_id = (SELECT COALESCE(max(id), 0) FROM feed)",
+    )
+    .execute(c)
+    .await
+    .map(|_| ())
+}
+
+/// Removes some stale events; how many.
+pub(crate) async fn feed_delete_stale(
+    c: &mut Conn,
+    through: i64,
+    limit: i64,
+) -> QueryResult<usize> {
+    let statement = diesel::sql_query(
+        "DELETE FROM feed WHERE id IN (SELECT id FROM feed WHERE id <= ?1 ORDER BY id LIMIT ?2)",
+    );
+    let statement = statement
+        .bind::<BigInt, _>(through)
+        .bind::<BigInt, _>(limit);
+    prepared(statement).execute(c).await
+}
+
 pub(crate) async fn feed_delete_up_to(c: &mut Conn, last: Position) -> QueryResult<usize> {
     diesel::delete(feed::table.filter(feed::id.le(last.id)))
         .execute(c)

@@ -56,6 +56,8 @@ pub struct Queue {
     pub channel: Channel,
     /// `scheduled`, `waiting` or `claimed`.
     pub state: String,
+    /// Whether they wait for a release.
+    pub held: bool,
     /// How many.
     pub depth: i64,
     /// When the oldest became due, or will.
@@ -106,8 +108,15 @@ impl Database {
 
     /// What waits, by channel and state.
     pub async fn queues(&self) -> StorageResult<Vec<Queue>> {
+        let (released, present) = read!(self, |c, q| q::hold::held_range(c))?;
         let rows = read!(self, |c, q| q::delivery::queues(c))?;
-        rows.into_iter().map(queue).collect()
+        let held = |generation| (released..present).contains(&generation);
+        let rows = rows
+            .into_iter()
+            .map(|(channel, state, generation, depth, oldest)| {
+                queue((channel, state, held(generation), depth, oldest))
+            });
+        rows.collect()
     }
 }
 
@@ -121,7 +130,11 @@ impl Tx {
         let (owner, conversation) = (self.owner.clone(), Id(message.conversation_id.uuid()));
         let scheduled = message.send_at.is_some();
         // What is scheduled is not in the line: it must not hold up what is sent before its time.
-        let blocked = !scheduled && self.line_is_taken(message).await?;
+        let line = if scheduled {
+            None
+        } else {
+            self.line(message).await?
+        };
         let row = DeliveryRow {
             message_id: Id(message.id.uuid()),
             owner: owner.as_str().to_owned(),
@@ -132,15 +145,14 @@ impl Tx {
             provider: sender.provider.clone(),
             state: if scheduled { "scheduled" } else { "waiting" }.to_owned(),
             attempt: message.progress.attempt,
-            blocked,
             due_at: message.send_at.unwrap_or(self.now).into(),
             expires_at: message.expires_at.map(Into::into),
             created_at: self.now.into(),
         };
-        if !blocked {
+        if line.is_none() {
             self.note_job(message.send_at.unwrap_or(self.now));
         }
-        on!(self.lease, |c, q| q::delivery::insert(c, &row))
+        on!(self.lease, |c, q| q::delivery::insert(c, &row, line))
     }
 
     /// Moves a scheduled job to another time; `Stale` if it has left already.
@@ -163,14 +175,15 @@ impl Tx {
     /// Takes a scheduled job whose time has come into the line, and says whether it is blocked there; `None` if it is not
     /// scheduled any more. The caller has locked the message.
     pub async fn enter_line(&mut self, message: &Message) -> StorageResult<Option<bool>> {
-        let blocked = self.line_is_taken(message).await?;
+        let line = self.line(message).await?;
+        let blocked = line.is_some();
         let (owner, id) = (self.owner.clone(), Id(message.id.uuid()));
         let entered = on!(self.lease, |c, q| q::delivery::enter_line(
             c,
             owner.as_str(),
             id,
             self.now.into(),
-            blocked
+            line
         ))?;
         if entered && !blocked {
             self.note_job(self.now);
@@ -178,15 +191,14 @@ impl Tx {
         Ok(entered.then_some(blocked))
     }
 
-    /// Whether a job that comes into the line of this message's conversation has one before it.
-    async fn line_is_taken(&mut self, message: &Message) -> StorageResult<bool> {
+    /// The generation of the line that a job of this message's conversation comes into behind others.
+    async fn line(&mut self, message: &Message) -> StorageResult<Option<i64>> {
         let conversation = Id(message.conversation_id.uuid());
-        let last = on!(self.lease, |c, q| q::delivery::last_in_line(
+        on!(self.lease, |c, q| q::delivery::line(
             c,
             self.owner.as_str(),
             conversation
-        ))?;
-        Ok(last.is_some())
+        ))
     }
 
     /// The last attempt of a message's job, if it has one.
@@ -225,7 +237,8 @@ impl Tx {
             owner.as_str(),
             id
         ))?;
-        self.unblock_after(withdrawn, message).await
+        self.free_next(withdrawn.flatten(), message).await?;
+        Ok(withdrawn.is_some().into())
     }
 
     /// The message does not wait to leave any more, whoever has its job; `None` if it had none, or else the job's last attempt.
@@ -236,32 +249,24 @@ impl Tx {
             owner.as_str(),
             id
         ))?;
-        let Some((attempt, was_first)) = deleted else {
+        let Some((attempt, line)) = deleted else {
             return Ok(None);
         };
-        self.free_next(was_first, message).await?;
+        self.free_next(line, message).await?;
         Ok(Some(attempt))
     }
 
-    async fn unblock_after(
-        &mut self,
-        removed: Option<bool>,
-        message: &Message,
-    ) -> StorageResult<Guarded> {
-        self.free_next(removed == Some(true), message).await?;
-        Ok(removed.is_some().into())
-    }
-
     /// The next of the line may go if the first has gone.
-    async fn free_next(&mut self, was_first: bool, message: &Message) -> StorageResult<()> {
-        if !was_first {
+    async fn free_next(&mut self, line: Option<i64>, message: &Message) -> StorageResult<()> {
+        let Some(generation) = line else {
             return Ok(());
-        }
+        };
         let conversation = Id(message.conversation_id.uuid());
         if on!(self.lease, |c, q| q::delivery::unblock_next(
             c,
             self.owner.as_str(),
-            conversation
+            conversation,
+            generation
         ))? {
             self.note_job(self.now);
         }
@@ -294,12 +299,13 @@ fn claim(row: &DeliveryRow, lease_until: Timestamp) -> StorageResult<Claim> {
 }
 
 fn queue(
-    (channel, state, depth, oldest): (String, String, i64, Option<Instant>),
+    (channel, state, held, depth, oldest): (String, String, bool, i64, Option<Instant>),
 ) -> StorageResult<Queue> {
     let bad = || StorageError::inconsistent("deliveries", "channel", &channel);
     Ok(Queue {
         channel: Channel::parse(&channel).ok_or_else(bad)?,
         state,
+        held,
         depth,
         oldest_due: oldest.map(Into::into),
     })

@@ -93,13 +93,12 @@ impl Tx {
                 ids,
                 attempt
             ))?;
-            for (message, conversation) in gone {
+            for (message, line) in gone {
                 finished.insert((MessageId::from_uuid(message.0), attempt));
-                lines.insert(conversation.0);
+                lines.extend(line.map(|(conversation, generation)| (conversation.0, generation)));
             }
         }
-        // Whoever is claimed is the first of the line.
-        let lines: Vec<Id> = lines.into_iter().map(Id).collect();
+        let lines: Vec<_> = lines.into_iter().map(|(line, of)| (Id(line), of)).collect();
         if !lines.is_empty() && on_backend!(self.lease, free_lines(owner.as_str(), &lines))? {
             self.note_job(self.now);
         }

@@ -4,6 +4,9 @@
 //! next. A send locks the last job of the line (against removal only) before it decides whether its own is blocked, so that
 //! none is blocked by a job that is just being removed. A scheduled one comes into the line when its time has come. Of a line
 //! exactly one is not blocked.
+//!
+//! A hold begins a new generation of jobs, and only the present generation is claimed. A line is of one generation, so that a
+//! held job blocks none that was sent later.
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -12,7 +15,7 @@ use super::Conn;
 use crate::fields::{Id, Instant};
 use crate::prepared::prepared;
 use crate::rows::delivery::DeliveryRow;
-use crate::schema::{deliveries, senders};
+use crate::schema::{deliveries, installation, senders};
 
 /// The sender of a job, if it may send.
 macro_rules! active {
@@ -20,6 +23,26 @@ macro_rules! active {
         senders::table
             .filter(senders::id.eq(deliveries::sender_id))
             .filter(senders::status.eq("active"))
+    };
+}
+
+/// The present generation of jobs.
+macro_rules! present {
+    () => {
+        installation::table
+            .select(installation::generation)
+            .single_value()
+            .assume_not_null()
+    };
+}
+
+/// The generation that may be claimed: the present one, or none while the database is another one than was recorded.
+macro_rules! claimed_from {
+    () => {
+        installation::table
+            .filter(installation::database.eq(identity!()))
+            .select(installation::generation)
+            .single_value()
     };
 }
 
@@ -33,15 +56,20 @@ pub(crate) async fn waits_for(c: &mut Conn, owner: &str, sender: Id) -> QueryRes
         .await
 }
 
-/// Of the whole installation: how many jobs there are and since when the oldest has been due, by channel and state.
+/// Of the whole installation: how many jobs there are and since when the oldest has been due, by channel, state and generation.
 pub(crate) async fn queues(
     c: &mut Conn,
-) -> QueryResult<Vec<(String, String, i64, Option<Instant>)>> {
+) -> QueryResult<Vec<(String, String, i64, i64, Option<Instant>)>> {
     deliveries::table
-        .group_by((deliveries::channel, deliveries::state))
+        .group_by((
+            deliveries::channel,
+            deliveries::state,
+            deliveries::generation,
+        ))
         .select((
             deliveries::channel,
             deliveries::state,
+            deliveries::generation,
             diesel::dsl::count_star(),
             diesel::dsl::min(deliveries::due_at),
         ))
@@ -64,6 +92,7 @@ pub(crate) async fn attempt(c: &mut Conn, owner: &str, message: Id) -> QueryResu
 pub(crate) async fn next_due(c: &mut Conn) -> QueryResult<Option<Instant>> {
     deliveries::table
         .filter(diesel::dsl::not(deliveries::blocked))
+        .filter(deliveries::generation.nullable().eq(claimed_from!()))
         .filter(diesel::dsl::exists(active!()))
         .order(deliveries::due_at)
         .limit(1)
@@ -73,35 +102,47 @@ pub(crate) async fn next_due(c: &mut Conn) -> QueryResult<Option<Instant>> {
         .optional()
 }
 
-/// The last job of a conversation's line, locked against removal. A scheduled one is not in the line.
-pub(crate) async fn last_in_line(
-    c: &mut Conn,
-    owner: &str,
-    conversation: Id,
-) -> QueryResult<Option<Id>> {
+/// The generation of a conversation's line, if there is a job in it; its last job is locked against removal. A scheduled one is
+/// not in the line, nor is one of an earlier generation.
+pub(crate) async fn line(c: &mut Conn, owner: &str, conversation: Id) -> QueryResult<Option<i64>> {
     kept!(
         deliveries::table
             .filter(deliveries::conversation_id.eq(conversation))
             .filter(deliveries::owner.eq(owner))
+            .filter(deliveries::generation.eq(present!()))
             .filter(deliveries::state.ne("scheduled"))
             .order(deliveries::sequence.desc())
             .limit(1)
-            .select(deliveries::message_id)
+            .select(deliveries::generation)
     )
     .get_result(c)
     .await
     .optional()
 }
 
-pub(crate) async fn insert(c: &mut Conn, row: &DeliveryRow) -> QueryResult<()> {
-    diesel::insert_into(deliveries::table)
-        .values(row.clone())
-        .execute(c)
-        .await
-        .map(|_| ())
+/// Whether a job is blocked that comes behind a line of this generation: not if a hold has begun another one since.
+macro_rules! blocked_by {
+    ($line:expr) => {
+        present!().eq($line.unwrap_or(NO_LINE))
+    };
 }
 
-/// Jobs of the whole installation that can be claimed now, or come into the line, locked; those of a paused sender wait; those that somebody else is claiming are passed over.
+/// No generation.
+const NO_LINE: i64 = -1;
+
+/// Inserts a job of the present generation, behind the line of that generation.
+pub(crate) async fn insert(c: &mut Conn, row: &DeliveryRow, line: Option<i64>) -> QueryResult<()> {
+    let insert = diesel::insert_into(deliveries::table).values((
+        row.clone(),
+        deliveries::blocked.eq(blocked_by!(line)),
+        deliveries::generation.eq(present!()),
+    ));
+    prepared(insert).execute(c).await.map(|_| ())
+}
+
+/// Jobs of the whole installation that can be claimed now, or come into the line, locked. Those of a paused sender wait, and so
+/// do held ones. Those that another instance is claiming are passed over. None, while the database is another one than was
+/// recorded: what waits in it may have left before.
 pub(crate) async fn claimable(
     c: &mut Conn,
     now: Instant,
@@ -110,6 +151,7 @@ pub(crate) async fn claimable(
     skipping_locked!(
         deliveries::table
             .filter(diesel::dsl::not(deliveries::blocked))
+            .filter(deliveries::generation.nullable().eq(claimed_from!()))
             .filter(deliveries::due_at.le(now))
             .filter(diesel::dsl::exists(active!()))
             .order(deliveries::due_at)
@@ -172,70 +214,90 @@ pub(crate) async fn reschedule(
     )
 }
 
-/// A scheduled job whose time has come takes its place in the line; `false` if it has left the schedule.
+/// A scheduled job whose time has come takes its place in the line; `false` if it has left the schedule, or is held.
 pub(crate) async fn enter_line(
     c: &mut Conn,
     owner: &str,
     message: Id,
     now: Instant,
-    blocked: bool,
+    line: Option<i64>,
 ) -> QueryResult<bool> {
     let target = deliveries::table
         .filter(deliveries::message_id.eq(message))
         .filter(deliveries::owner.eq(owner))
         .filter(deliveries::state.eq("scheduled"))
+        .filter(deliveries::generation.eq(present!()))
         .filter(deliveries::due_at.le(now));
     let set = (
         deliveries::state.eq("waiting"),
-        deliveries::blocked.eq(blocked),
+        deliveries::blocked.eq(blocked_by!(line)),
     );
     Ok(prepared(diesel::update(target).set(set)).execute(c).await? == 1)
 }
 
-/// Ends a job that nobody has claimed; `None` if somebody has, or else whether the next of its line is to be freed.
-pub(crate) async fn withdraw(c: &mut Conn, owner: &str, message: Id) -> QueryResult<Option<bool>> {
+/// Ends a job that is not claimed; `None` if it is, or else the generation of the line whose next job is to be freed, if any.
+pub(crate) async fn withdraw(
+    c: &mut Conn,
+    owner: &str,
+    message: Id,
+) -> QueryResult<Option<Option<i64>>> {
     let target = deliveries::table
         .filter(deliveries::message_id.eq(message))
         .filter(deliveries::owner.eq(owner))
         .filter(deliveries::state.ne("claimed"));
-    diesel::delete(target)
-        .returning((deliveries::state, deliveries::blocked))
+    let removed: Option<(String, bool, i64)> = diesel::delete(target)
+        .returning((
+            deliveries::state,
+            deliveries::blocked,
+            deliveries::generation,
+        ))
         .get_result(c)
         .await
-        .optional()
-        .map(|removed: Option<(String, bool)>| {
-            removed.map(|(state, blocked)| was_first(&state, blocked))
-        })
+        .optional()?;
+    Ok(removed.map(|(state, blocked, generation)| led(&state, blocked).then_some(generation)))
 }
 
-/// Ends a job whoever has it: somebody has told that the message has left. `None` if there is none, or else its last attempt,
-/// and whether the next of its line is to be freed.
+/// Ends a job, claimed or not: a report says that the message has left. `None` if there is none, or else its last attempt, and
+/// the generation of the line whose next job is to be freed, if any.
 pub(crate) async fn delete(
     c: &mut Conn,
     owner: &str,
     message: Id,
-) -> QueryResult<Option<(i32, bool)>> {
+) -> QueryResult<Option<(i32, Option<i64>)>> {
     let target = deliveries::table
         .filter(deliveries::message_id.eq(message))
         .filter(deliveries::owner.eq(owner));
-    let removed: Option<(i32, String, bool)> = diesel::delete(target)
-        .returning((deliveries::attempt, deliveries::state, deliveries::blocked))
+    let removed: Option<(i32, String, bool, i64)> = diesel::delete(target)
+        .returning((
+            deliveries::attempt,
+            deliveries::state,
+            deliveries::blocked,
+            deliveries::generation,
+        ))
         .get_result(c)
         .await
         .optional()?;
-    Ok(removed.map(|(attempt, state, blocked)| (attempt, was_first(&state, blocked))))
+    Ok(removed.map(|(attempt, state, blocked, generation)| {
+        (attempt, led(&state, blocked).then_some(generation))
+    }))
 }
 
-/// Whoever goes from the middle of the line must not free another while the first is under way.
-fn was_first(state: &str, blocked: bool) -> bool {
+/// Whether a job was the first of its line. One that goes from the middle must not free another while the first is under way.
+fn led(state: &str, blocked: bool) -> bool {
     state != "scheduled" && !blocked
 }
 
-/// Frees the first of a conversation's line; whether it was blocked.
-pub(crate) async fn unblock_next(c: &mut Conn, owner: &str, conversation: Id) -> QueryResult<bool> {
+/// Frees the first of a conversation's line of this generation; whether it was blocked.
+pub(crate) async fn unblock_next(
+    c: &mut Conn,
+    owner: &str,
+    conversation: Id,
+    generation: i64,
+) -> QueryResult<bool> {
     let first: Option<(Id, bool)> = deliveries::table
         .filter(deliveries::conversation_id.eq(conversation))
         .filter(deliveries::owner.eq(owner))
+        .filter(deliveries::generation.eq(generation))
         .filter(deliveries::state.ne("scheduled"))
         .order(deliveries::sequence)
         .limit(1)

@@ -38,6 +38,15 @@ pub(crate) async fn append_all(c: &mut Conn, rows: &[NewFeedRow]) -> QueryResult
     .map(|_| ())
 }
 
+/// There are no stale events any more.
+pub(crate) async fn forget_stale(c: &mut Conn) -> QueryResult<()> {
+    let none = feed_state::stale_id.eq(None::<i64>);
+    prepared(diesel::update(feed_state::table).set(none))
+        .execute(c)
+        .await
+        .map(|_| ())
+}
+
 /// Remembers up to where the feed has been pruned.
 pub(crate) async fn set_pruned(c: &mut Conn, xid: Xid, id: i64) -> QueryResult<()> {
     prepared(

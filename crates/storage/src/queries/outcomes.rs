@@ -37,22 +37,31 @@ pub(crate) async fn lock(c: &mut Conn, owner: &str, ids: Vec<Id>) -> QueryResult
     .await
 }
 
-/// Ends claimed jobs of this attempt; which, and of which conversations.
+/// Ends claimed jobs of this attempt; which, and the line that each was the first of.
 pub(crate) async fn finish(
     c: &mut Conn,
     owner: &str,
     ids: Vec<Id>,
     attempt: i32,
-) -> QueryResult<Vec<(Id, Id)>> {
+) -> QueryResult<Vec<(Id, Option<(Id, i64)>)>> {
     let target = deliveries::table
         .filter(deliveries::message_id.eq_any(ids))
         .filter(deliveries::owner.eq(owner.to_owned()))
         .filter(deliveries::attempt.eq(attempt))
         .filter(deliveries::state.eq("claimed"));
-    diesel::delete(target)
-        .returning((deliveries::message_id, deliveries::conversation_id))
+    let ended: Vec<(Id, Id, i64, bool)> = diesel::delete(target)
+        .returning((
+            deliveries::message_id,
+            deliveries::conversation_id,
+            deliveries::generation,
+            deliveries::blocked,
+        ))
         .get_results(c)
-        .await
+        .await?;
+    let line = |(message, conversation, generation, blocked): (_, _, _, bool)| {
+        (message, (!blocked).then_some((conversation, generation)))
+    };
+    Ok(ended.into_iter().map(line).collect())
 }
 
 /// Writes messages back, each of the version that was found; whether all of them still had it.

@@ -18,7 +18,6 @@ pub(crate) struct DeliveryRow {
     pub(crate) provider: String,
     pub(crate) state: String,
     pub(crate) attempt: i32,
-    pub(crate) blocked: bool,
     pub(crate) due_at: Instant,
     pub(crate) expires_at: Option<Instant>,
     pub(crate) created_at: Instant,

@@ -57,6 +57,7 @@ pub(crate) struct StateRow {
     pub(crate) epoch: i64,
     pub(crate) pruned_xid: Xid,
     pub(crate) pruned_id: i64,
+    pub(crate) stale_id: Option<i64>,
 }
 
 /// The copy of a row that an event keeps. Rows have string keys and finite numbers, so it cannot fail.

@@ -132,7 +132,7 @@ fn ports(stdout: &str) -> Option<Ports> {
         .find_map(|line| serde_json::from_str(line).ok())
 }
 
-fn find_binary() -> PathBuf {
+pub(super) fn find_binary() -> PathBuf {
     let exe = std::env::current_exe().expect("the path of this program");
     let given = std::env::var_os("PARLANCE_BIN").filter(|path| !path.is_empty());
     let path = given.map_or_else(|| beside(&exe), PathBuf::from);

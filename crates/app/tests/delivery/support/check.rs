@@ -85,7 +85,7 @@ impl World {
         self.db
             .count(
                 "deliveries d WHERE d.blocked AND NOT EXISTS (SELECT 1 FROM deliveries o \
-                 WHERE o.conversation_id = d.conversation_id AND NOT o.blocked AND o.state <> 'scheduled')",
+                 WHERE o.conversation_id = d.conversation_id AND o.generation = d.generation AND NOT o.blocked AND o.state <> 'scheduled')",
             )
             .await
     }

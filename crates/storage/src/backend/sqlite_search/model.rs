@@ -148,7 +148,8 @@ fn job(owner: &str, place: usize, one: &Made) -> Option<String> {
     let id = one.id.simple();
     Some(format!(
         "INSERT INTO deliveries (message_id, owner, conversation_id, sequence, sender_id, channel, provider, state, attempt, \
-           blocked, due_at, created_at) VALUES (x'{id}', '{owner}', x'{place:032x}', 1, x'00', 'sms', '', '{state}', 0, 0, 0, 0)"
+           blocked, generation, due_at, created_at) \
+           VALUES (x'{id}', '{owner}', x'{place:032x}', 1, x'00', 'sms', '', '{state}', 0, 0, 0, 0, 0)"
     ))
 }
 

@@ -45,6 +45,17 @@ impl Db {
         rows(settings, sql, false).await
     }
 
+    /// Statements that may fail.
+    pub(crate) async fn try_run(
+        settings: &Settings,
+        sql: &str,
+    ) -> Result<(), tokio_postgres::Error> {
+        let DatabaseUrl::Postgres(url) = &settings.url else {
+            panic!("this database has no server");
+        };
+        client(url).await.batch_execute(sql).await
+    }
+
     async fn ready(kind: Kind, settings: Settings, file: Option<SqliteFile>) -> Self {
         migrate(&settings).await.unwrap();
         let open = Database::open(&settings).await.unwrap();

@@ -1,0 +1,95 @@
+//! Holding deliveries back and releasing them. A hold takes no longer for a million of them than for one: it begins a new generation, and
+//! only the present one is claimed. A release moves the older ones to the present generation, a few at a time.
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use super::Conn;
+use crate::fields::Id;
+use crate::prepared::prepared;
+use crate::schema::{deliveries, installation};
+
+/// The generation below which deliveries are released, and the present one: what lies between is held.
+pub(crate) async fn held_range(c: &mut Conn) -> QueryResult<(i64, i64)> {
+    installation::table
+        .select((installation::released, installation::generation))
+        .get_result(c)
+        .await
+}
+
+/// How many deliveries are of these generations.
+pub(crate) async fn count(c: &mut Conn, (from, below): (i64, i64)) -> QueryResult<i64> {
+    deliveries::table
+        .filter(deliveries::generation.ge(from))
+        .filter(deliveries::generation.lt(below))
+        .count()
+        .get_result(c)
+        .await
+}
+
+/// Holds every delivery that there is, those too that an earlier release has not moved yet.
+pub(crate) async fn hold(c: &mut Conn) -> QueryResult<()> {
+    let set = (
+        installation::generation.eq(installation::generation + 1),
+        installation::released.eq(0),
+    );
+    prepared(diesel::update(installation::table).set(set))
+        .execute(c)
+        .await
+        .map(|_| ())
+}
+
+/// Releases every delivery that is held.
+pub(crate) async fn release(c: &mut Conn) -> QueryResult<()> {
+    let all = installation::released.eq(installation::generation);
+    prepared(diesel::update(installation::table).set(all))
+        .execute(c)
+        .await
+        .map(|_| ())
+}
+
+/// Conversations with deliveries that are released and not moved yet. Every line has one that is not blocked.
+pub(crate) async fn unmoved(c: &mut Conn, limit: i64) -> QueryResult<Vec<(String, Id)>> {
+    let released = installation::table
+        .select(installation::released)
+        .single_value()
+        .assume_not_null();
+    deliveries::table
+        .filter(diesel::dsl::not(deliveries::blocked))
+        .filter(deliveries::generation.lt(released))
+        .order((deliveries::generation, deliveries::due_at))
+        .limit(limit)
+        .select((deliveries::owner, deliveries::conversation_id))
+        .load(c)
+        .await
+}
+
+/// The first released deliveries of a conversation, with their generations.
+pub(crate) async fn unmoved_of(
+    c: &mut Conn,
+    (owner, conversation): (&str, Id),
+    released: i64,
+    limit: i64,
+) -> QueryResult<Vec<(Id, i64)>> {
+    deliveries::table
+        .filter(deliveries::conversation_id.eq(conversation))
+        .filter(deliveries::owner.eq(owner))
+        .filter(deliveries::generation.lt(released))
+        .order((deliveries::generation, deliveries::sequence))
+        .limit(limit)
+        .select((deliveries::message_id, deliveries::generation))
+        .load(c)
+        .await
+}
+
+/// Moves deliveries to the present generation, behind whatever is in their line.
+pub(crate) async fn move_up(c: &mut Conn, ids: Vec<Id>, generation: i64) -> QueryResult<()> {
+    let set = (
+        deliveries::generation.eq(generation),
+        deliveries::blocked.eq(deliveries::state.ne("scheduled")),
+    );
+    prepared(diesel::update(deliveries::table.filter(deliveries::message_id.eq_any(ids))).set(set))
+        .execute(c)
+        .await
+        .map(|_| ())
+}

@@ -1,0 +1,55 @@
+//! The installation itself, and the database that it runs on.
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use super::Conn;
+use crate::fields::Id;
+use crate::prepared::prepared;
+use crate::schema::{installation, write_probe};
+
+/// The installation's id.
+pub(crate) async fn id(c: &mut Conn) -> QueryResult<Id> {
+    installation::table
+        .select(installation::id)
+        .get_result(c)
+        .await
+}
+
+/// Locks the installation; how many reconciliation passes there were.
+pub(crate) async fn lock(c: &mut Conn) -> QueryResult<i64> {
+    locked!(installation::table.select(installation::reconciliations))
+        .get_result(c)
+        .await
+}
+
+/// Records the database that answers.
+pub(crate) async fn record(c: &mut Conn) -> QueryResult<()> {
+    let set = installation::database.eq(identity!());
+    prepared(diesel::update(installation::table).set(set))
+        .execute(c)
+        .await
+        .map(|_| ())
+}
+
+/// Sets how many reconciliation passes there were.
+pub(crate) async fn set_reconciliations(c: &mut Conn, passes: i64) -> QueryResult<()> {
+    let set = installation::reconciliations.eq(passes);
+    prepared(diesel::update(installation::table).set(set))
+        .execute(c)
+        .await
+        .map(|_| ())
+}
+
+/// The identity of the database that answers.
+pub(crate) async fn identity(c: &mut Conn) -> QueryResult<String> {
+    diesel::select(identity!()).get_result(c).await
+}
+
+/// Writes so many bytes that nothing needs.
+pub(crate) async fn probe(c: &mut Conn, filler: Vec<u8>) -> QueryResult<()> {
+    prepared(diesel::update(write_probe::table).set(write_probe::filler.eq(filler)))
+        .execute(c)
+        .await
+        .map(|_| ())
+}

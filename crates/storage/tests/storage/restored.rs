@@ -1,0 +1,191 @@
+//! A database that is another one than before, or went back in time.
+
+use parlance_storage::feed::Position;
+use parlance_storage::{Database, DatabaseUrl, Settings};
+use parlance_testkit::{Postgres, PostgresConfig, eventually};
+
+use crate::hold::{claim, ready, send};
+use crate::support::{Db, SOON, open, owner};
+
+/// The epoch and how many messages are held.
+async fn settled(db: &Database) -> (i64, i64) {
+    let epoch = db.settle_identity().await.unwrap();
+    let queues = db.queues().await.unwrap();
+    let held = queues.iter().filter(|queue| queue.held);
+    (epoch, held.map(|queue| queue.depth).sum())
+}
+
+/// Nothing was claimed of the other database; then its feed is a new one, and what waits is held.
+async fn begins_again(db: &Database, epoch: i64) {
+    let owner = owner("acme");
+    assert_eq!(claim(db).await, [], "before the database was recorded");
+    let (new, held) = settled(db).await;
+    assert!(new > epoch && held == 1, "{epoch} {new} {held}");
+    assert_eq!(settled(db).await, (new, 1), "once");
+    assert_eq!(claim(db).await, []);
+
+    // Events of before are not shown, whatever their numbers, and go away.
+    let state = db.feed_state().await.unwrap();
+    assert_eq!(state.epoch, new);
+    let shown = async || db.feed_page(state.pruned, 10).await.unwrap().events;
+    assert_eq!(shown().await, []);
+    let place = open(db, &owner).await.id;
+    let page = eventually(SOON, async || {
+        let page = db.feed_page(state.pruned, 10).await.unwrap();
+        (!page.events.is_empty()).then_some(page)
+    })
+    .await;
+    assert_eq!(page.events.len(), 1);
+    assert_eq!(page.events[0].event.conversation_id, place);
+    assert!(page.events[0].position > state.pruned);
+    while db.prune_stale_feed(1).await.unwrap() > 0 {}
+    assert_eq!(shown().await, page.events);
+    assert_eq!(settled(db).await, (new, 1));
+}
+
+/// A sent message that waits, and the feed's epoch.
+async fn in_use(db: &Database) -> i64 {
+    let owner = owner("acme");
+    let epoch = db.settle_identity().await.unwrap();
+    let from = ready(db, &owner).await;
+    let place = open(db, &owner).await.id;
+    send(db, &from, place).await;
+    epoch
+}
+
+fn named(db: &Db, server: &Postgres, name: &str) -> Settings {
+    let (base, _) = server.url().rsplit_once('/').unwrap();
+    Settings {
+        url: DatabaseUrl::parse(&format!("{base}/{name}")).unwrap(),
+        ..db.settings.clone()
+    }
+}
+
+fn name(db: &Db) -> String {
+    let DatabaseUrl::Postgres(url) = &db.settings.url else {
+        panic!("only Postgres has databases with names");
+    };
+    url.rsplit('/').next().unwrap().to_owned()
+}
+
+on_both! {
+    async fn the_first_start_holds_nothing(db: Db) {
+        let owner = owner("acme");
+        let (epoch, held) = settled(&db.open).await;
+        assert_eq!((epoch, held), (db.open.feed_state().await.unwrap().epoch, 0));
+        let from = ready(&db.open, &owner).await;
+        let place = open(&db.open, &owner).await.id;
+        let sent = send(&db.open, &from, place).await;
+        assert_eq!(settled(&db.open).await, (epoch, 0));
+        assert_eq!(claim(&db.open).await, [sent.id]);
+    }
+
+    async fn another_database_begins_again(db: Db) {
+        let on = db.opened(|settings| settings.hold_after_restore = true).await;
+        let epoch = in_use(&on).await;
+        db.run("UPDATE installation SET database = 'another'").await;
+        begins_again(&on, epoch).await;
+    }
+
+    /// The guard off.
+    async fn without_a_hold_what_waits_leaves_again(db: Db) {
+        let off = db.opened(|settings| settings.hold_after_restore = false).await;
+        let epoch = in_use(&off).await;
+        db.run("UPDATE installation SET database = 'another'").await;
+        let (new, held) = settled(&off).await;
+        assert!(new > epoch && held == 0, "{epoch} {new} {held}");
+        assert_eq!(claim(&off).await.len(), 1);
+    }
+
+    /// What the cache proves by its marker.
+    async fn a_database_that_went_back_begins_again_once(db: Db) {
+        let on = db.opened(|settings| settings.hold_after_restore = true).await;
+        let epoch = in_use(&on).await;
+        on.database_went_back(7).await.unwrap();
+        let (new, held) = settled(&on).await;
+        assert!(new > epoch && held == 1, "{epoch} {new} {held}");
+        // Another instance has seen the same marker.
+        on.database_went_back(7).await.unwrap();
+        assert_eq!(settled(&on).await, (new, 1));
+        on.database_went_back(8).await.unwrap();
+        assert!(settled(&on).await.0 > new);
+    }
+}
+
+/// A copy of the database on the same server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copied_database_begins_again() {
+    let server = Postgres::start(PostgresConfig::default());
+    let db = Db::within(&server).await;
+    let epoch = in_use(&db.open).await;
+    let name = name(&db);
+    let copied = named(&db, &server, "copied");
+    drop(db.open.clone());
+    let maintenance = named(&db, &server, "postgres");
+    let connections = format!(
+        "SELECT CAST(count(pg_terminate_backend(pid, 10000)) AS text) FROM pg_stat_activity WHERE datname = '{name}'"
+    );
+    eventually(SOON, async || {
+        Db::rows_of(&maintenance, &connections).await;
+        let copy = format!("CREATE DATABASE copied TEMPLATE {name}");
+        Db::try_run(&maintenance, &copy).await.ok()
+    })
+    .await;
+    let database = Database::open(&copied).await.unwrap();
+    begins_again(&database, epoch).await;
+}
+
+/// The standby has another timeline once it is promoted; while it is none, nothing is written there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_promoted_standby_begins_again() {
+    let primary = Postgres::start(PostgresConfig::default());
+    let db = Db::within(&primary).await;
+    let epoch = in_use(&db.open).await;
+    let standby = primary.standby();
+    let promoted = named(&db, &standby, &name(&db));
+    let sql = "SELECT CAST(pg_promote(true, 60) AS text)";
+    assert_eq!(Db::rows_of(&promoted, sql).await, [Some("true".to_owned())]);
+    let database = Database::open(&promoted).await.unwrap();
+    assert_ne!(
+        database.identity().await.unwrap(),
+        db.open.identity().await.unwrap()
+    );
+    begins_again(&database, epoch).await;
+    assert_eq!(settled(&db.open).await, (epoch, 0), "the other lives on");
+}
+
+/// A dump that is restored in place makes the tables anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_is_made_anew_is_another_database() {
+    let db = Db::postgres().await;
+    let epoch = in_use(&db.open).await;
+    db.run(
+        "BEGIN; CREATE TABLE copy (LIKE installation INCLUDING ALL); INSERT INTO copy SELECT * FROM installation; \
+         DROP TABLE installation; ALTER TABLE copy RENAME TO installation; COMMIT",
+    )
+    .await;
+    begins_again(&db.open, epoch).await;
+}
+
+/// Events that were restored into a server which has given fewer transaction numbers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_with_numbers_to_come_begin_another_feed() {
+    let db = Db::postgres().await;
+    let epoch = in_use(&db.open).await;
+    db.run("UPDATE feed SET xid = (xid::text::bigint + 1000000000)::text::xid8")
+        .await;
+    let page = db.open.feed_page(Position::default(), 10).await.unwrap();
+    assert!(page.events.is_empty() && page.held_since.is_some());
+    let (new, held) = settled(&db.open).await;
+    assert!(new > epoch && held == 1, "{epoch} {new} {held}");
+    let owner = owner("acme");
+    open(&db.open, &owner).await;
+    let from = db.open.feed_state().await.unwrap().pruned;
+    let page = eventually(SOON, async || {
+        let page = db.open.feed_page(from, 10).await.unwrap();
+        (!page.events.is_empty()).then_some(page)
+    })
+    .await;
+    assert_eq!((page.events.len(), page.held_since), (1, None));
+    assert!(from > Position::default());
+}

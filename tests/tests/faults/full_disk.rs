@@ -1,0 +1,70 @@
+//! The disk takes nothing more, and then does again.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use parlance_testkit::{Parlance, SqliteFile, eventually};
+use parlance_tests::make::{self, chat};
+use parlance_tests::raw::get;
+use parlance_tests::{Caller, Refusal, SOON, Service};
+use tonic::Code;
+
+/// No file of the process may grow beyond this; `unlimited` ends it. What is written beyond fails as on a full disk.
+fn limit(service: &Service, bytes: &str) {
+    let pid = service.pid.to_string();
+    let fsize = format!("--fsize={bytes}:unlimited");
+    let limited = Command::new("prlimit")
+        .args(["--pid", &pid, &fsize])
+        .status()
+        .expect("prlimit of util-linux");
+    assert!(limited.success());
+}
+
+async fn readiness(service: &Service) -> (bool, String) {
+    let answer = get(&format!("{}/readyz", service.http_url())).await;
+    (answer.code.is_success(), answer.text())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_are_unavailable_until_there_is_space() {
+    let file = SqliteFile::new();
+    // The signal that comes with the limit would end the process.
+    let program = file.path().with_file_name("parlance.sh");
+    let script = format!(
+        "#!/bin/sh\ntrap '' XFSZ\nexec '{}' \"$@\"\n",
+        Parlance::program().display()
+    );
+    std::fs::write(&program, script).expect("a script");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+    let service = Service::over(&file.url(), |b| b.binary(&program).env("RUST_LOG", "error")).await;
+    let t = Caller::at(&service);
+    let mut acknowledged = vec![t.ok(chat("talk", "first")).await.id];
+
+    limit(&service, "65536");
+    let status = loop {
+        match t.ask(chat("talk", &"x".repeat(10_000))).await {
+            Ok(message) => acknowledged.push(message.id),
+            Err(status) => break status,
+        }
+    };
+    let refusal = Refusal::of(&status);
+    let why = (Code::Unavailable, "DATABASE_UNAVAILABLE");
+    assert_eq!(refusal.why(), why, "{refusal:?}");
+    assert!(refusal.retry_after.is_some() && refusal.pushback.is_some());
+    eventually(SOON, async || {
+        let (ready, text) = readiness(&service).await;
+        (!ready && text.starts_with("the database takes no writes")).then_some(())
+    })
+    .await;
+    // Reads go on.
+    for id in &acknowledged {
+        t.ok(make::get_message(id)).await;
+    }
+
+    limit(&service, "unlimited");
+    eventually(SOON, async || readiness(&service).await.0.then_some(())).await;
+    acknowledged.push(t.ok(chat("talk", "last")).await.id);
+    for id in &acknowledged {
+        t.ok(make::get_message(id)).await;
+    }
+}

@@ -1,0 +1,157 @@
+//! A backup is restored whose pending messages may have left since.
+
+use std::time::Duration;
+
+use parlance_proto::v1::{self, MessageStatus};
+use parlance_testkit::{Parlance, Postgres, PostgresConfig, TestDatabase, eventually};
+use parlance_tests::make::{phones, reply, sms};
+use parlance_tests::{Caller, Kind, Refusal, SOON, Service, raw};
+use tonic::Code;
+
+/// A database with messages that no dispatcher has claimed, and a cursor of its feed.
+struct Backup {
+    database: TestDatabase,
+    pending: Vec<v1::Message>,
+    cursor: String,
+    _server: Postgres,
+}
+
+async fn backup() -> Backup {
+    let server = Postgres::start(PostgresConfig::default());
+    let database = server.create_database().await;
+    let idle = Service::over(&database.url, |b| b.env("DELIVERY_WORKERS", "0")).await;
+    let t = Caller::as_owner(&idle, "acme");
+    let mut watching = t.watch_from("0").await;
+    let mut pending = Vec::new();
+    for n in 0..3 {
+        pending.push(t.ok(sms(&phones(), &n.to_string())).await);
+    }
+    let events = watching.take(6).await;
+    let last = events.last().expect("an event");
+    Backup {
+        cursor: last.cursor.clone(),
+        database,
+        pending,
+        _server: server,
+    }
+}
+
+/// How many messages are held, as an operator sees it.
+async fn held(t: &Caller) -> u64 {
+    let metrics = raw::get(&format!("{}/metrics", t.http_url())).await.text();
+    let of_status = |line: &&str| {
+        line.starts_with("parlance_delivery_queue_depth{") && line.contains(r#"status="held""#)
+    };
+    let counts = metrics.lines().filter(of_status);
+    counts
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+        .sum()
+}
+
+async fn until(t: &Caller, id: &str, status: MessageStatus) {
+    eventually(SOON, async || {
+        (t.message(id).await.status() == status).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pending_messages_of_a_restored_dump_are_held() {
+    let backup = backup().await;
+    let server = Postgres::start(PostgresConfig::default());
+    let restored = server.restore_from(&backup.database).await;
+    let service = Service::over(&restored.url, |b| b).await;
+    let t = Caller::as_owner(&service, "acme");
+
+    // A cursor of before names another history.
+    let request = v1::WatchEventsRequest {
+        cursor: backup.cursor.clone(),
+        ..v1::WatchEventsRequest::default()
+    };
+    let refused = match t.watch(request).await {
+        Ok(mut watching) => watching.end().await,
+        Err(status) => status,
+    };
+    assert_eq!(
+        Refusal::of(&refused).why(),
+        (Code::OutOfRange, "CURSOR_EXPIRED")
+    );
+    let mut watching = t.watch_from("0").await;
+
+    // What is sent now leaves, in the same conversation and in another.
+    let later = t
+        .ok(reply(&backup.pending[0].conversation_id, "later"))
+        .await;
+    let other = t.ok(sms(&phones(), "other")).await;
+    until(&t, &later.id, MessageStatus::Delivered).await;
+    until(&t, &other.id, MessageStatus::Delivered).await;
+    let first = watching.next().await.expect("an event");
+    assert_eq!(first.message_id, later.id, "{first:?}");
+    eventually(SOON, async || (held(&t).await == 3).then_some(())).await;
+    for message in &backup.pending {
+        let found = t.message(&message.id).await;
+        assert_eq!(found.status(), MessageStatus::Pending, "{found:?}");
+    }
+
+    // One has left before the restore, as the operator knows.
+    let (gone, rest) = backup.pending.split_first().expect("messages");
+    t.ok(v1::CancelMessageRequest {
+        id: gone.id.clone(),
+    })
+    .await;
+    let release = ["release", "--json", "--server", &service.grpc_url()].map(str::to_owned);
+    let released = Parlance::builder()
+        .run(release, Duration::from_mins(2))
+        .await;
+    assert!(released.status.success(), "{}", released.stderr);
+    assert_eq!(released.stdout.trim(), r#"{"released":"2"}"#);
+    for message in rest {
+        until(&t, &message.id, MessageStatus::Delivered).await;
+    }
+    assert_eq!(t.message(&gone.id).await.status(), MessageStatus::Canceled);
+    eventually(SOON, async || (held(&t).await == 0).then_some(())).await;
+}
+
+/// The guard off: they leave a second time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_hold_pending_messages_leave_again() {
+    let backup = backup().await;
+    let server = Postgres::start(PostgresConfig::default());
+    let restored = server.restore_from(&backup.database).await;
+    let service = Service::over(&restored.url, |b| b.env("HOLD_AFTER_RESTORE", "off")).await;
+    let t = Caller::as_owner(&service, "acme");
+    for message in &backup.pending {
+        until(&t, &message.id, MessageStatus::Delivered).await;
+    }
+}
+
+/// By hand, on either database.
+async fn held_and_released(kind: Kind) {
+    let service = Service::start(kind).await;
+    let t = Caller::as_owner(&service, "acme");
+    let command = async |name: &str| {
+        let command = [name, "--json", "--server", &service.grpc_url()].map(str::to_owned);
+        let done = Parlance::builder()
+            .run(command, Duration::from_mins(2))
+            .await;
+        assert!(done.status.success(), "{}", done.stderr);
+        done.stdout.trim().to_owned()
+    };
+    let far = v1::SendMessageRequest {
+        send_at: Some(parlance_tests::make::far(3_600)),
+        ..sms(&phones(), "scheduled")
+    };
+    let scheduled = t.ok(far).await;
+    assert_eq!(command("hold").await, r#"{"held":"1"}"#);
+    t.ok(v1::CancelMessageRequest { id: scheduled.id }).await;
+    let later = t.ok(sms(&phones(), "later")).await;
+    until(&t, &later.id, MessageStatus::Delivered).await;
+    assert_eq!(t.ok(v1::HoldDeliveryRequest {}).await.held, 0);
+    assert_eq!(command("release").await, r#"{"released":"0"}"#);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_holds_and_releases() {
+    held_and_released(Kind::Sqlite).await;
+    held_and_released(Kind::Postgres).await;
+}
