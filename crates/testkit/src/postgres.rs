@@ -93,6 +93,7 @@ impl Postgres {
     }
 
     /// A standby of this server: it replays what this one commits, refuses writes, and can be promoted.
+    #[must_use]
     pub fn standby(&self) -> Self {
         let bin = tools::postgres_bin();
         let config = PostgresConfig::default();
