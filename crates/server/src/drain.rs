@@ -218,7 +218,7 @@ mod tests {
             shutdown.draining().await;
             assert_eq!(begun.elapsed(), Duration::ZERO);
             sender.send(()).await.unwrap();
-            pending().await
+            pending::<()>().await;
         };
         let ending = drain(
             &mut signals,

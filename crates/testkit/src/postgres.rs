@@ -122,7 +122,7 @@ impl Postgres {
             &bin,
             "pg_dump",
             dir.path(),
-            [&dump[..], &[file.clone()]].concat(),
+            [&dump[..], std::slice::from_ref(&file)].concat(),
         );
         let restore = ["--no-owner", "--exit-on-error", "-d", target].map(OsString::from);
         run(

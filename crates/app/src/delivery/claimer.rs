@@ -126,7 +126,7 @@ async fn claim(
     let now = app.now();
     let limit = i64::try_from(free.len()).unwrap_or(i64::MAX);
     let claiming = app.db.claim_deliveries(now, now.plus(pace.lease), limit);
-    let Claimed { claims, come_due } = in_time(claiming).await?;
+    let Claimed { claims, come_due } = in_time(Box::pin(claiming)).await?;
     let left = if claims.len() < free.len() && come_due.is_empty() {
         Queue::Empty
     } else {
@@ -152,7 +152,7 @@ async fn claim(
             drop(permit);
         });
     }
-    in_time(line_up(app, come_due)).await?;
+    in_time(Box::pin(line_up(app, come_due))).await?;
     Ok(left)
 }
 

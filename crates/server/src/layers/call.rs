@@ -1,5 +1,6 @@
 //! The record of one call: opened when it comes, closed exactly once, whichever way it ends.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -153,10 +154,11 @@ const fn is_failure(code: Code) -> bool {
 /// The same for the same owner, and not the owner's name, which may be a person's.
 fn owner_hash(owner: &HeaderValue) -> String {
     let hash = Sha256::digest(owner.as_bytes());
-    hash.iter()
-        .take(HASH_BYTES)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut text = String::with_capacity(2 * HASH_BYTES);
+    for byte in hash.iter().take(HASH_BYTES) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 impl Drop for Call {

@@ -25,9 +25,11 @@ pub(super) struct Metered<B> {
     body: B,
     hold: Arc<Hold>,
     /// A frame that waits for room.
-    waiting: Option<(Frame<Bytes>, BoxFuture<'static, Result<(), Status>>)>,
+    waiting: Option<Waiting>,
     request: Request,
 }
+
+type Waiting = (Frame<Bytes>, BoxFuture<'static, Result<(), Status>>);
 
 enum Request {
     /// One message; its bytes are given back when the call is done.

@@ -193,7 +193,7 @@ mod tests {
         (Socket::new(accepted.unwrap().0, None), peer.unwrap())
     }
 
-    const PIECE: [u8; 64 * 1024] = [0; 64 * 1024];
+    static PIECE: [u8; 64 * 1024] = [0; 64 * 1024];
 
     /// The clock stands still while bytes move, and jumps when they do not.
     #[tokio::test(start_paused = true)]

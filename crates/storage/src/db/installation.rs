@@ -113,16 +113,17 @@ async fn begin_again(lease: &mut Lease, holds: bool) -> StorageResult<NewEpoch> 
 
 impl NewEpoch {
     fn log(&self, why: &str) {
-        match self.held {
-            Some(held) => tracing::warn!(
+        if let Some(held) = self.held {
+            tracing::warn!(
                 held,
                 "{why}; watchers begin anew, and what waited for delivery is held, since it may have left before: \
                  cancel what has, then run `parlance release`"
-            ),
-            None => tracing::warn!(
+            );
+        } else {
+            tracing::warn!(
                 "{why}; watchers begin anew, and with HOLD_AFTER_RESTORE=off what waited for delivery is handed over, \
                  perhaps a second time"
-            ),
+            );
         }
     }
 }

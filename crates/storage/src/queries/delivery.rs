@@ -90,16 +90,14 @@ pub(crate) async fn attempt(c: &mut Conn, owner: &str, message: Id) -> QueryResu
 
 /// When the next job of the whole installation can be claimed. One of a paused sender cannot: it would be due all the time.
 pub(crate) async fn next_due(c: &mut Conn) -> QueryResult<Option<Instant>> {
-    deliveries::table
+    let next = deliveries::table
         .filter(diesel::dsl::not(deliveries::blocked))
         .filter(deliveries::generation.nullable().eq(claimed_from!()))
         .filter(diesel::dsl::exists(active!()))
         .order(deliveries::due_at)
         .limit(1)
-        .select(deliveries::due_at)
-        .get_result(c)
-        .await
-        .optional()
+        .select(deliveries::due_at);
+    prepared(next).get_result(c).await.optional()
 }
 
 /// The generation of a conversation's line, if there is a job in it; its last job is locked against removal. A scheduled one is
@@ -148,7 +146,7 @@ pub(crate) async fn claimable(
     now: Instant,
     limit: i64,
 ) -> QueryResult<Vec<DeliveryRow>> {
-    skipping_locked!(
+    let claimable = skipping_locked!(
         deliveries::table
             .filter(diesel::dsl::not(deliveries::blocked))
             .filter(deliveries::generation.nullable().eq(claimed_from!()))
@@ -157,9 +155,8 @@ pub(crate) async fn claimable(
             .order(deliveries::due_at)
             .limit(limit)
             .select(DeliveryRow::as_select())
-    )
-    .load(c)
-    .await
+    );
+    prepared(claimable).load(c).await
 }
 
 /// Claims jobs that are locked: a new attempt each, until the lease ends.

@@ -93,7 +93,7 @@ async fn append_large(db: &Database, owner: &Owner, to: ConversationId) -> Stora
         provider_time: None,
         status: None,
         detail: (0..4_000)
-            .map(|n: u64| format!("{:x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+            .map(|n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_string())
             .collect(),
     };
     tx.tell_story(message.id, &story).await?;

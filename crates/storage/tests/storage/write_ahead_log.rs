@@ -52,7 +52,7 @@ async fn the_log_is_bounded_under_constant_readers() {
     for _ in 0..20 {
         for _ in 0..10 {
             put(&db, &mut place, |message| {
-                message.body = "x ".repeat(15_000)
+                message.body = "x ".repeat(15_000);
             })
             .await;
         }
