@@ -57,14 +57,10 @@ impl Database {
     /// Changed by these statements, counted and indexed anew.
     pub(crate) fn indexed(lab: &Lab, kind: Kind, messages: u64, change: &str) -> Self {
         let database = Self::filled(lab, kind, messages);
-        let recount = match kind {
-            Kind::Sqlite => count("sqlite"),
-            Kind::Postgres => count("postgres"),
-        };
         database.run(
             lab,
             &format!(
-                "{change}; DELETE FROM stat_totals; DELETE FROM stat_deltas; {recount}; UPDATE search_state SET made_by = ''"
+                "{change}; DELETE FROM stat_totals; DELETE FROM stat_deltas; {COUNT}; UPDATE search_state SET made_by = ''"
             ),
         );
         // Makes the index.
@@ -110,15 +106,8 @@ impl Database {
     }
 }
 
-/// The statement by which a database that is there already is counted.
-pub(crate) fn count(kind: &str) -> String {
-    let migrations = migrations(kind);
-    let begin = migrations.find("INSERT INTO stat_totals");
-    let statement = begin.and_then(|begin| migrations[begin..].split(';').next());
-    statement
-        .expect("a migration counts what is there")
-        .to_owned()
-}
+/// Counts what is in a database that was filled without its counters.
+pub(crate) const COUNT: &str = include_str!("count.sql");
 
 /// All migrations of one kind, one after another.
 pub(crate) fn migrations(kind: &str) -> String {

@@ -41,9 +41,9 @@ for buying from us!', '', '[]', 'simulator', 0, 1, '{{}}', 'at_least_once', fals
         ),
         format!(
             "INSERT INTO deliveries (message_id, owner, conversation_id, sequence, sender_id, channel, provider, state,
-                attempt, blocked, due_at, created_at)
+                attempt, blocked, generation, due_at, created_at)
             SELECT {message}, '{OWNER}', {of_message}, n / {conversations} + 1, '{SENDER_ID}', 'sms', 'simulator', 'waiting',
-                0, n >= {conversations}, at, at
+                0, n >= {conversations}, (SELECT generation FROM installation), at, at
             FROM generate_series(0, {jobs}::bigint - 1) AS n, LATERAL (SELECT now() - interval '1 hour' + n * interval
                 '1 microsecond') AS due (at)"
         ),

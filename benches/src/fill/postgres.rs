@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::SinkExt as _;
 use tokio_postgres::{Client, NoTls};
 
-use crate::database::count;
+use crate::database::COUNT;
 use crate::message::{
     CONVERSATION_EPOCH_MS, DELIVERED_AFTER_MS, EPOCH_MS, OWNER, SENDER, SENDER_ID, SENT_AFTER_MS,
     Talks, USERS, body, conversation_id, message_id, order, provider_message_id, recipient, time,
@@ -52,7 +52,7 @@ pub(crate) async fn fill(url: &str, talks: &[Talks]) {
         copied.unwrap_or_else(|e| panic!("{e:?}"));
     }
     // One after another: neither runs in the transaction that several at once would share.
-    for statement in [&*count("postgres"), "VACUUM ANALYZE", "CHECKPOINT"] {
+    for statement in [COUNT, "VACUUM ANALYZE", "CHECKPOINT"] {
         run(statement).await;
     }
 }

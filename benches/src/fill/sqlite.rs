@@ -6,7 +6,7 @@ use diesel::Connection as _;
 use diesel::connection::SimpleConnection as _;
 use diesel::sqlite::SqliteConnection;
 
-use crate::database::count;
+use crate::database::COUNT;
 use crate::message::{
     CONVERSATION_EPOCH_MS, DELIVERED_AFTER_MS, EPOCH_MS, OWNER, SENDER, SENDER_ID, SENT_AFTER_MS,
     Talks, USERS,
@@ -27,7 +27,6 @@ fn id(epoch_ms: u64, n: &str) -> String {
 pub(crate) fn fill(path: &Path, talks: &[Talks]) {
     let sender_id = SENDER_ID.simple();
     let talks: String = talks.iter().map(|talks| rows(*talks)).collect();
-    let counting = count("sqlite");
     let statements = format!(
         "PRAGMA synchronous = OFF;
         BEGIN;
@@ -36,7 +35,7 @@ pub(crate) fn fill(path: &Path, talks: &[Talks]) {
         VALUES (x'{sender_id}', '{OWNER}', 'sms', '{SENDER}', 'simulator', '', 'active', 0, '', {EPOCH_MS}000,
             {EPOCH_MS}000, 1);
         {talks}
-        {counting};
+        {COUNT};
         COMMIT;
         PRAGMA wal_checkpoint(TRUNCATE);"
     );

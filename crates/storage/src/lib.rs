@@ -28,6 +28,7 @@ mod keyset;
 mod liveness;
 mod merged;
 mod migrate;
+mod open;
 mod paged;
 mod prepared;
 mod primary;

@@ -9,8 +9,9 @@ use diesel::sqlite::SqliteConnection;
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection as _};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use crate::conn::{Settings, tls};
+use crate::conn::Settings;
 use crate::error::{StorageError, StorageResult};
+use crate::open::tls;
 use crate::primary;
 use crate::reindex;
 use crate::url::DatabaseUrl;

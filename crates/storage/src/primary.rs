@@ -7,8 +7,8 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::conn::full_message;
 use crate::liveness;
+use crate::open::full_message;
 
 /// What the driver says of a server that refuses writes.
 const READ_ONLY: &str = "database does not allow writes";

@@ -10,7 +10,7 @@ CREATE TABLE installation (
     database text NOT NULL,
     -- Reconciliation passes of the cache so far.
     reconciliations integer NOT NULL CHECK (reconciliations >= 0),
-    -- Deliveries of this generation leave. A hold begins the next one; the older ones then wait (docs/adr/0018-holds.md),
+    -- Deliveries of this generation leave. A hold begins the next one; the older ones then wait (docs/adr/0019-holds.md),
     generation integer NOT NULL,
     -- except those below this one, which a release has freed: they are moved to the present generation in batches.
     released integer NOT NULL CHECK (released <= generation)

@@ -31,7 +31,7 @@ pub struct ConversationFilter {
 
 /// Events that one statement clears.
 const SCRUBBED: i64 = 1_000;
-/// Places in a conversation's sequence that one statement counts anew.
+/// Messages that one statement counts anew.
 const MOVED: i64 = 5_000;
 
 /// Whether a statement cleared as many events as it may, so that there may be more.
@@ -370,16 +370,26 @@ impl Tx {
 
     /// Counts the messages of a conversation for another user, or for no user any more, some by each statement.
     async fn move_messages(&mut self, found: &Conversation, to: Option<&str>) -> StorageResult<()> {
+        let (owner, id) = (self.owner.clone(), Id(found.id.uuid()));
         let mut above = 0;
-        while above < found.last_sequence {
-            let up_to = above.saturating_add(MOVED);
+        loop {
+            let last = on!(self.lease, |c, q| q::message::sequence_after(
+                c,
+                owner.as_str(),
+                id,
+                above,
+                MOVED
+            ))?;
+            let up_to = last.unwrap_or(i64::MAX);
             on!(self.lease, |c, q| q::stats::move_messages(
                 c,
                 MessagesOf::moving(found, (above, up_to), to)
             ))?;
+            if last.is_none() {
+                return Ok(());
+            }
             above = up_to;
         }
-        Ok(())
     }
 
     async fn tell_of_conversation(

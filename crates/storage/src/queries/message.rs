@@ -11,6 +11,7 @@ use crate::db::message::MessageRange;
 use crate::fields::sql::{Moment, Uid};
 use crate::fields::{Id, Instant};
 use crate::keyset::after as behind;
+use crate::prepared::prepared;
 use crate::rows::message::{DoomedRow, MessageChange, MessageRow};
 use crate::schema::{conversations, messages};
 
@@ -316,4 +317,23 @@ pub(crate) async fn delete_all(c: &mut Conn, owner: &str, ids: Vec<Id>) -> Query
         .filter(messages::id.eq_any(ids))
         .filter(messages::owner.eq(owner.to_owned()));
     diesel::delete(target).execute(c).await
+}
+
+/// The sequence of the message that comes `places` after a sequence, if the conversation has so many.
+pub(crate) async fn sequence_after(
+    c: &mut Conn,
+    owner: &str,
+    conversation: Id,
+    above: i64,
+    places: i64,
+) -> QueryResult<Option<i64>> {
+    let last = messages::table
+        .filter(messages::conversation_id.eq(conversation))
+        .filter(messages::owner.eq(owner))
+        .filter(messages::sequence.gt(above))
+        .order(messages::sequence)
+        .offset(places.saturating_sub(1))
+        .limit(1)
+        .select(messages::sequence);
+    prepared(last).get_result(c).await.optional()
 }

@@ -77,6 +77,14 @@ on_both! {
         let mut tx = db.open.begin(&ours, at(0)).await.unwrap();
         assert_eq!(tx.hide_conversation(&hidden).await.unwrap(), Guarded::Updated);
         committed(tx).await;
+        let now = match db.kind {
+            Kind::Postgres => "now()",
+            Kind::Sqlite => "1700000000000000",
+        };
+        db.run(&format!(
+            "INSERT INTO deleted_messages (owner, provider, provider_message_id, deleted_at) VALUES ('acme', 'p', '2', {now})"
+        ))
+        .await;
         let before = everything(&db).await;
         assert!(before.values().all(|rows| !rows.is_empty()), "every table has something to lose");
 
@@ -121,6 +129,7 @@ on_both! {
         assert!(!tx.messages_wait_for_sender(from.id).await.unwrap());
         assert_eq!(tx.upload(finished.id).await.unwrap(), None);
         assert_eq!(tx.remembered(&key).await.unwrap(), None);
+        assert!(!tx.was_deleted("p", "2").await.unwrap());
 
         // Writes: with the row as it is, and with its owner swapped.
         for of in [&ours, &theirs] {

@@ -1,0 +1,155 @@
+//! Opening connections and the pools that hold them.
+
+use std::time::Duration;
+
+use bb8::Pool;
+use diesel::{Connection as _, ConnectionError, ConnectionResult, sqlite::SqliteConnection};
+use diesel_async::pooled_connection::{
+    AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
+};
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
+use futures_util::FutureExt as _;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::backend::sqlite;
+use crate::conn::{PgManager, Settings, SqliteManager};
+use crate::error::{StorageError, StorageResult};
+use crate::{liveness, primary};
+
+/// A pool of connections to Postgres.
+pub(crate) async fn pg_pool(
+    url: &str,
+    settings: &Settings,
+    size: u32,
+    tls: &MakeRustlsConnect,
+    losses: &liveness::Losses,
+) -> StorageResult<Pool<PgManager>> {
+    let mut config = ManagerConfig::default();
+    let (tls, patience) = (tls.clone(), settings.acquire_timeout);
+    let timeout = settings.statement_timeout;
+    config.custom_setup = Box::new(move |url| {
+        let establishing = establish_pg(url.to_owned(), tls.clone(), timeout);
+        // Nobody waits longer for it, and a server that does not answer must not keep the place of one that will.
+        async move {
+            let in_time = tokio::time::timeout(patience, establishing).await;
+            in_time.unwrap_or_else(|_| {
+                Err(ConnectionError::BadConnection(
+                    "no answer in time".to_owned(),
+                ))
+            })
+        }
+        .boxed()
+    });
+    config.recycling_method = RecyclingMethod::Fast;
+    let manager = AsyncDieselConnectionManager::new_with_config(url, config);
+    let manager = PgManager::new(manager, losses.clone());
+    builder(settings, size)
+        .build(manager)
+        .await
+        .map_err(|e| StorageError::Unavailable(e.to_string()))
+}
+
+/// Every large table has an index for whatever is asked of it. Left alone the planner reads a small one whole instead, and keeps
+/// that plan, ours and that of a foreign key, until somebody measures the table again: an import into an installation with a few
+/// conversations would read, for each message, all that it has brought so far. Where there is no index nothing changes but
+/// the estimated cost, which would have plans compiled.
+const PLANS: &str = "SET enable_seqscan = off; SET jit = off";
+
+async fn establish_pg(
+    url: String,
+    tls: MakeRustlsConnect,
+    timeout: Duration,
+) -> ConnectionResult<AsyncPgConnection> {
+    let (client, connection) = primary::connect(&url, tls, timeout)
+        .await
+        .map_err(ConnectionError::BadConnection)?;
+    let mut conn = AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
+    let millis = timeout.as_millis();
+    // Once per connection, never per request. The idle limit ends a transaction whose process was stopped in the middle.
+    let setup = format!(
+        "SET statement_timeout = {millis}; SET idle_in_transaction_session_timeout = {millis}; SET timezone = 'UTC'; \
+         {PLANS}"
+    );
+    conn.batch_execute(&setup)
+        .await
+        .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(conn)
+}
+
+/// The driver hides the reason in the source of its error.
+pub(crate) fn full_message(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        message = format!("{message}: {inner}");
+        source = inner.source();
+    }
+    message
+}
+
+/// The roots that servers are verified by.
+pub(crate) fn tls(settings: &Settings) -> StorageResult<MakeRustlsConnect> {
+    use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+    let mut roots = rustls::RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
+    if let Some(file) = &settings.ca_file {
+        let bad = |e: &dyn std::fmt::Display| {
+            StorageError::Unavailable(format!("cannot use {}: {e}", file.display()))
+        };
+        for certificate in CertificateDer::pem_file_iter(file).map_err(|e| bad(&e))? {
+            roots
+                .add(certificate.map_err(|e| bad(&e))?)
+                .map_err(|e| bad(&e))?;
+        }
+    }
+    let config = rustls::ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(MakeRustlsConnect::new(config))
+}
+
+/// WAL, so that readers and the writer do not wait for one another; FULL, so that an acknowledged commit survives a power cut.
+pub(crate) const SQLITE_WRITER: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+     PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;";
+pub(crate) const SQLITE_READER: &str =
+    "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;";
+
+/// A pool of connections to a file.
+pub(crate) async fn sqlite_pool(
+    path: &str,
+    size: u32,
+    pragmas: &'static str,
+    settings: &Settings,
+) -> StorageResult<Pool<SqliteManager>> {
+    let mut config = ManagerConfig::default();
+    config.custom_setup = Box::new(move |path| establish_sqlite(path.to_owned(), pragmas).boxed());
+    config.recycling_method = RecyclingMethod::Fast;
+    let manager = SqliteManager::new_with_config(path, config);
+    builder(settings, size)
+        .build(manager)
+        .await
+        .map_err(|e| StorageError::Unavailable(e.to_string()))
+}
+
+async fn establish_sqlite(path: String, pragmas: &'static str) -> ConnectionResult<sqlite::Conn> {
+    let open = move || {
+        let mut conn = SqliteConnection::establish(&path)?;
+        diesel::connection::SimpleConnection::batch_execute(&mut conn, pragmas)
+            .map_err(ConnectionError::CouldntSetupConfiguration)?;
+        Ok::<_, ConnectionError>(conn)
+    };
+    let conn = tokio::task::spawn_blocking(open)
+        .await
+        .map_err(|e| ConnectionError::BadConnection(e.to_string()))??;
+    Ok(sqlite::Conn::new(conn))
+}
+
+fn builder<M: bb8::ManageConnection>(settings: &Settings, size: u32) -> bb8::Builder<M> {
+    Pool::builder()
+        .max_size(size)
+        .min_idle(Some(1))
+        .connection_timeout(settings.acquire_timeout)
+        .retry_connection(false)
+        .test_on_check_out(false)
+}
