@@ -46,6 +46,18 @@ async fn everything(db: &Db) -> BTreeMap<&'static str, Vec<String>> {
     all
 }
 
+/// What stays of a received message after its deletion.
+async fn received_and_deleted(db: &Db, provider_id: &str) {
+    let now = match db.kind {
+        Kind::Postgres => "now()",
+        Kind::Sqlite => "1700000000000000",
+    };
+    db.run(&format!(
+        "INSERT INTO deleted_messages (owner, provider, provider_message_id, deleted_at) VALUES ('acme', 'p', '{provider_id}', {now})"
+    ))
+    .await;
+}
+
 on_both! {
     async fn another_owner_finds_and_changes_nothing(db: Db) {
         let (ours, theirs) = (owner("acme"), owner("other"));
@@ -77,14 +89,7 @@ on_both! {
         let mut tx = db.open.begin(&ours, at(0)).await.unwrap();
         assert_eq!(tx.hide_conversation(&hidden).await.unwrap(), Guarded::Updated);
         committed(tx).await;
-        let now = match db.kind {
-            Kind::Postgres => "now()",
-            Kind::Sqlite => "1700000000000000",
-        };
-        db.run(&format!(
-            "INSERT INTO deleted_messages (owner, provider, provider_message_id, deleted_at) VALUES ('acme', 'p', '2', {now})"
-        ))
-        .await;
+        received_and_deleted(&db, "2").await;
         let before = everything(&db).await;
         assert!(before.values().all(|rows| !rows.is_empty()), "every table has something to lose");
 
