@@ -40,7 +40,7 @@ const GOOD: &str =
 const BAD: &str =
     "{\"session_id\":\"b\",\"messages\":[{\"role\":\"user\",\"content\":\"1\",\"tokens\":-1}]}\n";
 
-/// Whoever pipes sessions into the command may go on for hours.
+/// A client that pipes sessions into the command may go on for hours.
 #[tokio::test]
 async fn a_refusal_is_reported_while_the_input_is_open() {
     let service = ephemeral().await;
