@@ -58,6 +58,10 @@ impl Sink for Changes {
         Some(self.cache.fence(writes).await)
     }
 
+    fn holds(&self, fence: &Self::Fence) -> bool {
+        fence.as_ref().is_none_or(|fence| self.cache.holds(fence))
+    }
+
     fn pending(fence: &Self::Fence) -> Option<PendingKeys> {
         let (keys, token) = fence.as_ref()?.pending()?;
         Some(pending_keys(keys, token))

@@ -179,9 +179,9 @@ impl Cache {
         let (settled, _) = watch::channel(false);
         Arc::new(Self {
             patience: Patience::new(settings.patience),
+            gate: Gate::shut(Arc::clone(&settings.clock), settings.margin),
             settings,
             place,
-            gate: Gate::shut(),
             ledger,
             flights: Flights::new(),
             stats,

@@ -41,6 +41,33 @@ pub struct Registered {
     pub free: bool,
     /// How long the longest-serving other instance that keeps values in its own memory may still do so.
     pub memory_serves: Duration,
+    /// What the database's clock says, since its epoch.
+    pub clock: Duration,
+}
+
+/// How long instances may still serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Serving {
+    /// The longest, by the database's clock.
+    pub left: Duration,
+    /// What that clock says, since its epoch.
+    pub clock: Duration,
+}
+
+/// Rows that wait for a release.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PendingRows {
+    /// Those whose keys this version knows.
+    pub known: Vec<Pending>,
+    /// The ids of the others: a newer version may be serving their keys, this one cannot.
+    pub unknown: Vec<i64>,
+}
+
+impl PendingRows {
+    /// How many they are.
+    pub const fn count(&self) -> usize {
+        self.known.len() + self.unknown.len()
+    }
 }
 
 /// A key that a write could not fence or release.
@@ -74,12 +101,13 @@ pub trait Ledger: Send + Sync + 'static {
     async fn renew_memory(&self) -> Result<(), LedgerError>;
 
     /// The rows that wait, oldest first, up to `limit`.
-    async fn pending(&self, limit: i64) -> Result<Vec<Pending>, LedgerError>;
+    async fn pending(&self, limit: i64) -> Result<PendingRows, LedgerError>;
 
     /// How many rows wait.
     async fn waiting(&self) -> Result<u64, LedgerError>;
 
-    /// Deletes exactly these rows, if the epoch still is this one (or none is named); whether it is.
+    /// Deletes exactly these rows, if the epoch still is this one; where none is named, if no epoch can be served from
+    /// ([`Registered::free`]). Whether it did.
     async fn settle(&self, rows: &[i64], epoch: Option<i64>) -> Result<bool, LedgerError>;
 
     /// Records the next number for the process of this epoch, if it still is the recorded one. No value of an older number is
@@ -97,7 +125,7 @@ pub trait Ledger: Send + Sync + 'static {
     async fn add(&self, keys: &[Key], token: Token) -> Result<(), LedgerError>;
 
     /// How long any instance may still serve, by the database's clock: the greatest `serves_until` less now.
-    async fn served_for(&self) -> Result<Duration, LedgerError>;
+    async fn served_for(&self) -> Result<Serving, LedgerError>;
 
     /// Whether rows of this token wait.
     async fn waits(&self, token: Token) -> Result<bool, LedgerError>;

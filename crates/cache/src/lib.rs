@@ -14,6 +14,7 @@
 
 mod admin;
 mod cache;
+mod clock;
 mod fill;
 mod flights;
 mod gate;
@@ -38,9 +39,12 @@ mod write;
 
 pub use admin::Peek;
 pub use cache::{Answer, Asked, Cache, Codec, Form, Found, Shared, Source, Top};
+pub use clock::{Clock, ClockState, boot_clock};
 pub use gate::{G, GateState, MARGIN};
 pub use key::{Key, Kind};
-pub use ledger::{Epoch, Ledger, LedgerError, Pending, Registered, RemoteId, Renewal};
+pub use ledger::{
+    Epoch, Ledger, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal, Serving,
+};
 pub use near::{Held, HeldList, NearStatus};
 pub use raw::Raw;
 pub use read_many::AskedMany;

@@ -13,6 +13,7 @@ use parlance_domain::search::Language;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::backend::{pg, sqlite};
+use crate::commits::Commits;
 use crate::error::{StorageError, StorageResult};
 use crate::url::DatabaseUrl;
 
@@ -64,6 +65,7 @@ pub struct PoolStatus {
 pub struct Database {
     pools: Pools,
     pub(crate) search_language: Language,
+    pub(crate) commits: Commits,
 }
 
 #[derive(Clone)]
@@ -192,6 +194,7 @@ impl Database {
         Ok(Self {
             pools,
             search_language: settings.search_language,
+            commits: Commits::default(),
         })
     }
 
@@ -215,6 +218,7 @@ impl Database {
         Self {
             pools,
             search_language: self.search_language,
+            commits: self.commits.clone(),
         }
     }
 

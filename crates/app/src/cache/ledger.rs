@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parlance_cache::{
-    Epoch, Key, Ledger, LedgerError, Pending, Registered, RemoteId, Renewal, Token,
+    Epoch, Key, Ledger, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal, Serving,
+    Token,
 };
-use parlance_storage::db::cache::{CacheRegistered, CacheRenewal, CacheTimes, PendingKey};
+use parlance_storage::db::cache::{
+    CacheRegistered, CacheRenewal, CacheServing, CacheTimes, PendingKey,
+};
 use parlance_storage::{Database, PendingKeys, StorageError};
 use uuid::Uuid;
 
@@ -55,11 +58,13 @@ impl Ledger for DatabaseLedger {
             others,
             free,
             memory_serves,
+            clock,
         } = seen;
         Ok(Registered {
             others,
             free,
             memory_serves,
+            clock,
         })
     }
 
@@ -88,7 +93,7 @@ impl Ledger for DatabaseLedger {
             .map_err(failed)
     }
 
-    async fn pending(&self, limit: i64) -> Result<Vec<Pending>, LedgerError> {
+    async fn pending(&self, limit: i64) -> Result<PendingRows, LedgerError> {
         // An epoch that has ended says nothing of what is in our own memory.
         let retired_too = self.memory.load(Ordering::Relaxed);
         let rows = self
@@ -96,7 +101,14 @@ impl Ledger for DatabaseLedger {
             .cache_pending(retired_too, limit)
             .await
             .map_err(failed)?;
-        Ok(rows.iter().filter_map(pending).collect())
+        let mut found = PendingRows::default();
+        for row in rows {
+            match pending(&row) {
+                Some(known) => found.known.push(known),
+                None => found.unknown.push(row.id),
+            }
+        }
+        Ok(found)
     }
 
     async fn waiting(&self) -> Result<u64, LedgerError> {
@@ -128,8 +140,10 @@ impl Ledger for DatabaseLedger {
             .map_err(failed)
     }
 
-    async fn served_for(&self) -> Result<Duration, LedgerError> {
-        self.database.cache_served_for().await.map_err(failed)
+    async fn served_for(&self) -> Result<Serving, LedgerError> {
+        let serving = self.database.cache_served_for().await.map_err(failed)?;
+        let CacheServing { left, clock } = serving;
+        Ok(Serving { left, clock })
     }
 
     async fn waits(&self, token: Token) -> Result<bool, LedgerError> {

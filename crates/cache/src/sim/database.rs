@@ -11,7 +11,9 @@ use tokio::time::Instant;
 use super::world::World;
 use crate::gate::{G, MARGIN};
 use crate::key::Key;
-use crate::ledger::{Epoch, Ledger, LedgerError, Pending, Registered, RemoteId, Renewal};
+use crate::ledger::{
+    Epoch, Ledger, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal, Serving,
+};
 use crate::remote::Token;
 
 /// Less than outside, so that epochs are closed within a run.
@@ -34,7 +36,8 @@ struct Alive {
 #[derive(Debug)]
 struct Row {
     id: i64,
-    key: Key,
+    /// None for one that only a newer version knows.
+    key: Option<Key>,
     token: Token,
     moot: bool,
 }
@@ -53,6 +56,11 @@ pub(super) struct Tables {
     next_row: i64,
     /// Until when it does not answer.
     pub(super) away_until: Instant,
+    /// How far its clock is ahead of the one that everything runs by.
+    pub(super) ahead: Duration,
+    /// How old an epoch must be to be closed.
+    pub(super) left_alone: Duration,
+    origin: Instant,
 }
 
 impl Tables {
@@ -66,35 +74,59 @@ impl Tables {
             rows: Vec::new(),
             next_row: 1,
             away_until: now,
+            // So far that it can be set back.
+            ahead: Duration::from_mins(10),
+            left_alone: LEFT_ALONE,
+            origin: now,
         }
     }
 
     pub(super) fn add_rows(&mut self, keys: &[Key], token: Token) {
         for key in keys {
-            self.rows.push(Row {
-                id: self.next_row,
-                key: *key,
-                token,
-                moot: false,
-            });
-            self.next_row += 1;
+            self.add_row(Some(*key), token);
         }
     }
 
+    pub(super) fn add_row(&mut self, key: Option<Key>, token: Token) {
+        self.rows.push(Row {
+            id: self.next_row,
+            key,
+            token,
+            moot: false,
+        });
+        self.next_row += 1;
+    }
+
+    /// What the database's clock says.
+    pub(super) fn now(&self) -> Instant {
+        Instant::now() + self.ahead
+    }
+
+    /// The same as the database says it.
+    fn clock(&self) -> Duration {
+        self.now() - self.origin
+    }
+
     fn young(&self) -> bool {
-        let now = Instant::now();
+        let now = self.now();
         self.epoch
             .as_ref()
             .is_some_and(|epoch| now < epoch.at + G + MARGIN)
     }
 
+    /// Whether no instance can serve under an epoch.
+    fn free(&self) -> bool {
+        let closed = self
+            .epoch
+            .as_ref()
+            .is_none_or(|epoch| epoch.remote.is_empty());
+        closed && !self.young()
+    }
+
     fn record(&mut self, remote: String) {
         let number = self.epoch.as_ref().map_or(1, |epoch| epoch.number + 1);
-        self.epoch = Some(Recorded {
-            number,
-            remote,
-            at: Instant::now(),
-        });
+        let at = self.now();
+        self.epoch = Some(Recorded { number, remote, at });
     }
 }
 
@@ -112,10 +144,13 @@ impl Session {
         effect: impl FnOnce(&mut Tables) -> T + Send + 'static,
     ) -> Result<T, LedgerError> {
         let (answer, answered) = oneshot::channel();
-        let world = self.world.clone();
+        let (world, instance) = (self.world.clone(), self.instance);
         tokio::spawn(async move {
             world.dawdle().await;
-            let until = world.lock().tables.away_until;
+            let until = {
+                let parts = world.lock();
+                parts.tables.away_until.max(parts.cut_until[instance])
+            };
             tokio::time::sleep_until(until).await;
             let result = effect(&mut world.lock().tables);
             world.dawdle().await;
@@ -125,12 +160,29 @@ impl Session {
     }
 }
 
+impl Session {
+    /// Deletes rows, whatever epoch there is.
+    pub(super) async fn settle_blindly(&self, rows: &[i64]) -> Result<bool, LedgerError> {
+        let rows = rows.to_vec();
+        self.transact(move |tables| {
+            tables.rows.retain(|row| !rows.contains(&row.id));
+            true
+        })
+        .await
+    }
+
+    /// What the database's clock would say if it had never stepped.
+    pub(super) fn even_clock(&self) -> Duration {
+        Instant::now() - self.world.lock().tables.origin
+    }
+}
+
 #[async_trait]
 impl Ledger for Session {
     async fn register(&self, memory: bool) -> Result<Registered, LedgerError> {
         let me = self.instance;
         self.transact(move |tables| {
-            let now = Instant::now();
+            let now = tables.now();
             tables
                 .instances
                 .retain(|_, alive| now < alive.until || now < alive.serves_until);
@@ -152,14 +204,11 @@ impl Ledger for Session {
                 .map(|(_, alive)| alive.serves_until.saturating_duration_since(now))
                 .max()
                 .unwrap_or_default();
-            let closed = tables
-                .epoch
-                .as_ref()
-                .is_none_or(|epoch| epoch.remote.is_empty());
             Registered {
                 others: others.filter(|(_, alive)| now < alive.until).count() as u64,
-                free: closed && !tables.young(),
+                free: tables.free(),
                 memory_serves,
+                clock: tables.clock(),
             }
         })
         .await
@@ -179,8 +228,9 @@ impl Ledger for Session {
             if tables.young() {
                 return Renewal::TooYoung;
             }
+            let until = tables.now() + G + MARGIN;
             if let Some(alive) = tables.instances.get_mut(&me) {
-                alive.serves_until = Instant::now() + G + MARGIN;
+                alive.serves_until = until;
             }
             Renewal::Renewed(Epoch {
                 number: epoch.number,
@@ -193,23 +243,32 @@ impl Ledger for Session {
     async fn renew_memory(&self) -> Result<(), LedgerError> {
         let me = self.instance;
         self.transact(move |tables| {
-            if let Some(alive) = tables.instances.get_mut(&me) {
-                alive.serves_until = Instant::now() + G + MARGIN;
-            }
+            let now = tables.now();
+            let alive = Alive {
+                memory: true,
+                until: now + 3 * G,
+                serves_until: now + G + MARGIN,
+            };
+            tables.instances.insert(me, alive);
         })
         .await
     }
 
-    async fn pending(&self, limit: i64) -> Result<Vec<Pending>, LedgerError> {
+    async fn pending(&self, limit: i64) -> Result<PendingRows, LedgerError> {
         self.transact(move |tables| {
+            let mut found = PendingRows::default();
             let rows = tables.rows.iter().filter(|row| !row.moot);
-            rows.take(usize::try_from(limit).unwrap_or(usize::MAX))
-                .map(|row| Pending {
-                    id: row.id,
-                    key: row.key,
-                    token: row.token,
-                })
-                .collect()
+            for row in rows.take(usize::try_from(limit).unwrap_or(usize::MAX)) {
+                match row.key {
+                    Some(key) => found.known.push(Pending {
+                        id: row.id,
+                        key,
+                        token: row.token,
+                    }),
+                    None => found.unknown.push(row.id),
+                }
+            }
+            found
         })
         .await
     }
@@ -226,7 +285,11 @@ impl Ledger for Session {
         let rows = rows.to_vec();
         self.transact(move |tables| {
             let current = tables.epoch.as_ref().map(|epoch| epoch.number);
-            if epoch.is_some() && epoch != current {
+            let may = match epoch {
+                Some(_) => epoch == current,
+                None => tables.free(),
+            };
+            if !may {
                 return false;
             }
             tables
@@ -249,13 +312,12 @@ impl Ledger for Session {
 
     async fn close(&self, at_least: i64) -> Result<(), LedgerError> {
         self.transact(move |tables| {
-            let now = Instant::now();
+            let now = tables.now();
             let serves = tables.instances.values();
             let served = serves.filter(|a| !a.memory).any(|a| now < a.serves_until);
-            let open = tables
-                .epoch
-                .as_ref()
-                .is_some_and(|epoch| !epoch.remote.is_empty() && now >= epoch.at + LEFT_ALONE);
+            let open = tables.epoch.as_ref().is_some_and(|epoch| {
+                !epoch.remote.is_empty() && now >= epoch.at + tables.left_alone
+            });
             if open && !served && i64::try_from(tables.rows.len()).unwrap() >= at_least {
                 tables.record(String::new());
                 tables.rows.iter_mut().for_each(|row| row.moot = true);
@@ -270,14 +332,18 @@ impl Ledger for Session {
             .await
     }
 
-    async fn served_for(&self) -> Result<Duration, LedgerError> {
+    async fn served_for(&self) -> Result<Serving, LedgerError> {
         self.transact(|tables| {
-            let now = Instant::now();
+            let now = tables.now();
             let serves = tables.instances.values();
-            serves
+            let left = serves
                 .map(|alive| alive.serves_until.saturating_duration_since(now))
                 .max()
-                .unwrap_or_default()
+                .unwrap_or_default();
+            Serving {
+                left,
+                clock: tables.clock(),
+            }
         })
         .await
     }

@@ -16,14 +16,20 @@ pub(super) enum Faults {
     Cuts,
     /// Besides, Redis loses leases or values, or another process takes its place.
     Losses,
+    /// Instances stop, or do not reach the database, for longer than the others count on them, and the database's clock steps.
+    Stops,
 }
 
 /// Makes something go wrong now and then, until it is dropped.
 pub(super) async fn trouble(world: World, faults: Faults, instances: usize) {
+    if faults == Faults::Stops {
+        stops(&world, instances).await;
+        return;
+    }
     loop {
         world.think(900).await;
         let kinds = match faults {
-            Faults::None => return,
+            Faults::None | Faults::Stops => return,
             Faults::Cuts => 4,
             Faults::Losses => 8,
         };
@@ -40,6 +46,33 @@ pub(super) async fn trouble(world: World, faults: Faults, instances: usize) {
             _ => replace(&world, false),
         }
     }
+}
+
+/// Stops and steps in turn, until it is dropped.
+async fn stops(world: &World, instances: usize) {
+    loop {
+        world.think(1500).await;
+        let instance = usize::try_from(world.roll(instances as u64)).unwrap_or(0);
+        let lasts = Duration::from_millis(3_200 + world.roll(4_000));
+        match world.roll(6) {
+            0..3 => world.stop(instance, lasts),
+            3 => world.lock().cut_until[instance] = Instant::now() + lasts,
+            4 => step(world),
+            _ => replace(world, true),
+        }
+    }
+}
+
+/// The database's clock is set forward or back.
+fn step(world: &World) {
+    let length = Duration::from_millis(60 + world.roll(5_000));
+    let forward = world.roll(2) == 0;
+    let ahead = &mut world.lock().tables.ahead;
+    *ahead = if forward {
+        *ahead + length
+    } else {
+        ahead.saturating_sub(length)
+    };
 }
 
 fn cut(world: &World, instance: usize, (deaf, mute): (bool, bool), lasts: Duration) {

@@ -9,12 +9,14 @@ use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::database::Session;
-use super::faults::{Faults, trouble};
+use super::faults::trouble;
 use super::hearing::Hearing;
 use super::history::History;
+use super::plan::Plan;
 use super::redis::{Connection, LIST, NOTHING, SCOPE, SINGLE, STATS};
 use super::weak::{WeakConnection, WeakHearing, WeakSession, Weakness};
 use super::world::World;
@@ -25,84 +27,6 @@ use crate::raw::Raw;
 use crate::read_many::AskedMany;
 use crate::settings::{Backend, Settings};
 use crate::write::{Ended, Write};
-
-/// What a run is made of.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Plan {
-    pub(super) weakness: Weakness,
-    backends: [Backend; 3],
-    instances: usize,
-    faults: Faults,
-    slow: u32,
-    /// Writers die in the middle, or take a message back.
-    crashes: bool,
-    /// Writers take their time between the commit and the release.
-    linger: u64,
-    /// How long nothing may come from Redis before reads go on without it: as a rule, or until their time is over.
-    patience: u64,
-}
-
-impl Plan {
-    pub(super) fn of_seed(seed: u64, weakness: Weakness) -> Self {
-        let mut dice = StdRng::seed_from_u64(seed ^ 0x5eed);
-        let faults = match dice.random_range(0..4) {
-            0 => Faults::None,
-            1 => Faults::Cuts,
-            _ => Faults::Losses,
-        };
-        let one = |dice: &mut StdRng| match dice.random_range(0..7) {
-            0 => Backend::Off,
-            1..4 => Backend::Redis,
-            _ => Backend::Hybrid,
-        };
-        let alone = weakness == Weakness::None && dice.random_range(0..6) == 0;
-        let (backends, instances) = if alone {
-            ([Backend::Memory; 3], 1)
-        } else {
-            let mut backends = [one(&mut dice), one(&mut dice), one(&mut dice)];
-            // One that keeps values in its own memory, and must notice that it is not alone.
-            if weakness == Weakness::None && dice.random_range(0..6) == 0 {
-                backends[0] = Backend::Memory;
-            }
-            (backends, dice.random_range(2..=3))
-        };
-        let mut plan = Self {
-            weakness,
-            backends,
-            instances,
-            faults,
-            slow: dice.random_range(0..6),
-            crashes: dice.random_range(0..2) == 0,
-            linger: if dice.random_range(0..2) == 0 { 1 } else { 40 },
-            patience: if dice.random_range(0..2) == 0 { 10 } else { 50 },
-        };
-        // What a missing fence lets through is seen only where nothing is lost and everybody fences.
-        if weakness == Weakness::NoFence {
-            plan.faults = Faults::None;
-            plan.slow = 0;
-            plan.backends = [Backend::Redis; 3];
-        }
-        // What a missing fill guard lets through takes an answer that is slower than a whole write.
-        if weakness == Weakness::NoFillGuard {
-            plan.faults = Faults::None;
-            plan.slow = 5;
-            plan.linger = 1;
-            plan.patience = 50;
-            plan.backends = [Backend::Hybrid; 3];
-        }
-        plan
-    }
-}
-
-impl Plan {
-    /// Whether every write can tell the cache. Only then is what one read has seen due to all later ones: a writer that is cut
-    /// off commits first, and others hear of it before its write is acknowledged, but some before others.
-    fn is_lossless(&self) -> bool {
-        let tells = |backend: &Backend| matches!(backend, Backend::Redis | Backend::Hybrid);
-        let all = self.backends[..self.instances].iter().all(tells) || self.instances == 1;
-        self.faults == Faults::None && self.slow == 0 && all
-    }
-}
 
 /// What was played.
 #[derive(Debug, Clone, Default)]
@@ -241,6 +165,9 @@ impl Instance {
         let random = Arc::new(move || dice.try_lock().map_or(0, |mut dice| dice.random()));
         let mut settings = Settings::new(plan.backends[number], random);
         settings.patience = Duration::from_millis(plan.patience);
+        if plan.weakness == Weakness::StandingClock {
+            settings.clock = world.clock_that_stops(number);
+        }
         settings.shared_database = plan.backends[number] != Backend::Memory || plan.instances > 1;
         let connection = Connection {
             world: world.clone(),
@@ -263,7 +190,8 @@ impl Instance {
         if plan.weakness == Weakness::NoFillGuard {
             cache.forget_the_fill_guard();
         }
-        tokio::spawn(Arc::clone(&cache).keep());
+        let keeping = world.clone().run_in(number, Arc::clone(&cache).keep());
+        tokio::spawn(keeping);
         Self {
             world: world.clone(),
             cache,
@@ -504,9 +432,6 @@ fn list(held: &Held) -> Result<Vec<(usize, u64)>, String> {
     }
 }
 
-/// How long a run lasts, by its own clock.
-const LENGTH: Duration = Duration::from_secs(3);
-
 /// Plays a seed.
 pub(super) fn play(seed: u64, plan: &Plan) -> Result<Outcome, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -520,41 +445,12 @@ pub(super) fn play(seed: u64, plan: &Plan) -> Result<Outcome, String> {
 
 async fn run(seed: u64, plan: &Plan) -> Result<Outcome, String> {
     let world = World::new(seed, plan.instances, plan.slow);
-    let instances: Vec<Instance> = (0..plan.instances)
-        .map(|number| Instance::start(&world, number, plan, seed))
-        .collect();
-    for instance in &instances {
-        instance.cache.settled().await;
-    }
     let trouble = tokio::spawn(trouble(world.clone(), plan.faults, plan.instances));
-    let end = Instant::now() + LENGTH;
     let rows = Arc::new(Mutex::new(()));
-    let mut tasks: Vec<tokio::task::JoinHandle<Result<Outcome, String>>> = Vec::new();
-    for instance in &instances {
-        let (instance, rows, plan) = (instance.clone(), Arc::clone(&rows), *plan);
-        tasks.push(tokio::spawn(async move {
-            let mut outcome = Outcome::default();
-            while Instant::now() < end {
-                instance.world.think(700).await;
-                outcome.writes += u64::from(instance.write(&rows, &plan).await);
-            }
-            Ok(outcome)
-        }));
-    }
-    for reader in 0..2 * instances.len() {
-        let instance = instances[reader % instances.len()].clone();
-        tasks.push(tokio::spawn(async move {
-            let mut outcome = Outcome::default();
-            while Instant::now() < end {
-                instance.world.think(60).await;
-                match instance.world.roll(3) {
-                    0 => instance.read(&mut outcome).await?,
-                    1 => instance.read_list(&mut outcome).await?,
-                    _ => instance.read_stats(&mut outcome).await?,
-                }
-            }
-            Ok(outcome)
-        }));
+    let mut tasks: Vec<JoinHandle<Result<Outcome, String>>> = Vec::new();
+    for number in 0..plan.instances {
+        let work = serve(world.clone(), number, (seed, *plan), Arc::clone(&rows));
+        tasks.push(tokio::spawn(world.clone().run_in(number, work)));
     }
     let mut total = Outcome {
         runs: 1,
@@ -565,4 +461,41 @@ async fn run(seed: u64, plan: &Plan) -> Result<Outcome, String> {
     }
     trouble.abort();
     Ok(total)
+}
+
+/// One instance with a writer and two readers, from its start to the end of the run.
+async fn serve(
+    world: World,
+    number: usize,
+    (seed, plan): (u64, Plan),
+    rows: Arc<Mutex<()>>,
+) -> Result<Outcome, String> {
+    tokio::time::sleep(plan.starts_after(number)).await;
+    let instance = Instance::start(&world, number, &plan, seed);
+    instance.cache.settled().await;
+    let end = Instant::now() + plan.length;
+    let writes = async {
+        let mut outcome = Outcome::default();
+        while Instant::now() < end {
+            instance.world.think(700).await;
+            outcome.writes += u64::from(instance.write(&rows, &plan).await);
+        }
+        Ok::<_, String>(outcome)
+    };
+    let reads = || async {
+        let mut outcome = Outcome::default();
+        while Instant::now() < end {
+            instance.world.think(60).await;
+            match instance.world.roll(3) {
+                0 => instance.read(&mut outcome).await?,
+                1 => instance.read_list(&mut outcome).await?,
+                _ => instance.read_stats(&mut outcome).await?,
+            }
+        }
+        Ok(outcome)
+    };
+    let (mut total, one, other) = tokio::try_join!(writes, reads(), reads())?;
+    total.add(&one);
+    total.add(&other);
+    Ok::<_, String>(total)
 }

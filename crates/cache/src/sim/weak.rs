@@ -10,7 +10,9 @@ use super::database::Session;
 use super::hearing::Hearing;
 use super::redis::Connection;
 use crate::key::{Key, Kind};
-use crate::ledger::{Epoch, Ledger, LedgerError, Pending, Registered, RemoteId, Renewal};
+use crate::ledger::{
+    Epoch, Ledger, LedgerError, PendingRows, Registered, RemoteId, Renewal, Serving,
+};
 use crate::raw::Raw;
 use crate::remote::{Acquired, Fault, Fence, Release, Remote, RemoteStats, Token};
 use crate::tracking::{Heard, Tracking};
@@ -33,10 +35,29 @@ pub(super) enum Weakness {
     OneGeneration,
     /// Values carry no epoch: whatever process answers is believed.
     NoEpoch,
+    /// An instance that registers does not wait for those that serve from their memory.
+    NoMemoryWait,
+    /// An instance that keeps values in its own memory opens beside an epoch of Redis, and deletes its rows.
+    MemoryBesideEpoch,
+    /// The clock of gates and registrations stands still while an instance is stopped.
+    StandingClock,
+    /// Nothing sees that the database's clock steps.
+    UnwatchedClock,
 }
 
 impl Weakness {
-    pub(super) const ALL: [Self; 9] = [
+    /// Those that are about instances with different caches, and about clocks.
+    pub(super) const fn is_of_mixed_instances(self) -> bool {
+        matches!(
+            self,
+            Self::NoMemoryWait
+                | Self::MemoryBesideEpoch
+                | Self::StandingClock
+                | Self::UnwatchedClock
+        )
+    }
+
+    pub(super) const ALL: [Self; 13] = [
         Self::DeleteAfterCommit,
         Self::NoFence,
         Self::NoRelease,
@@ -46,6 +67,10 @@ impl Weakness {
         Self::NoFillGuard,
         Self::OneGeneration,
         Self::NoEpoch,
+        Self::NoMemoryWait,
+        Self::MemoryBesideEpoch,
+        Self::StandingClock,
+        Self::UnwatchedClock,
     ];
 }
 
@@ -195,13 +220,29 @@ impl Tracking for WeakHearing {
     }
 }
 
-/// A database that tells a writer that there is nobody to wait for.
+/// A database that does not say all that it should.
 pub(super) struct WeakSession(pub(super) Session, pub(super) Weakness);
+
+impl WeakSession {
+    fn clock(&self, said: Duration) -> Duration {
+        if self.1 == Weakness::UnwatchedClock {
+            self.0.even_clock()
+        } else {
+            said
+        }
+    }
+}
 
 #[async_trait]
 impl Ledger for WeakSession {
     async fn register(&self, memory: bool) -> Result<Registered, LedgerError> {
-        self.0.register(memory).await
+        let mut seen = self.0.register(memory).await?;
+        if self.1 == Weakness::NoMemoryWait {
+            seen.memory_serves = Duration::ZERO;
+        }
+        seen.free |= memory && self.1 == Weakness::MemoryBesideEpoch;
+        seen.clock = self.clock(seen.clock);
+        Ok(seen)
     }
 
     async fn renew(&self, answering: &RemoteId) -> Result<Renewal, LedgerError> {
@@ -212,7 +253,7 @@ impl Ledger for WeakSession {
         self.0.renew_memory().await
     }
 
-    async fn pending(&self, limit: i64) -> Result<Vec<Pending>, LedgerError> {
+    async fn pending(&self, limit: i64) -> Result<PendingRows, LedgerError> {
         self.0.pending(limit).await
     }
 
@@ -221,6 +262,9 @@ impl Ledger for WeakSession {
     }
 
     async fn settle(&self, rows: &[i64], epoch: Option<i64>) -> Result<bool, LedgerError> {
+        if epoch.is_none() && self.1 == Weakness::MemoryBesideEpoch {
+            return self.0.settle_blindly(rows).await;
+        }
         self.0.settle(rows, epoch).await
     }
 
@@ -236,11 +280,16 @@ impl Ledger for WeakSession {
         self.0.add(keys, token).await
     }
 
-    async fn served_for(&self) -> Result<Duration, LedgerError> {
-        if self.1 == Weakness::NoWait {
-            return Ok(Duration::ZERO);
-        }
-        self.0.served_for().await
+    async fn served_for(&self) -> Result<Serving, LedgerError> {
+        let Serving { left, clock } = self.0.served_for().await?;
+        Ok(Serving {
+            left: if self.1 == Weakness::NoWait {
+                Duration::ZERO
+            } else {
+                left
+            },
+            clock: self.clock(clock),
+        })
     }
 
     async fn waits(&self, token: Token) -> Result<bool, LedgerError> {

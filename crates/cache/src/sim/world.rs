@@ -1,7 +1,10 @@
 //! Everything that several instances share, in one place, and the dice.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Poll;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -11,6 +14,7 @@ use tokio::time::Instant;
 use super::database::Tables;
 use super::history::History;
 use super::redis::Process;
+use crate::clock::Clock;
 use crate::key::Key;
 use crate::ledger::RemoteId;
 use crate::tracking::Heard;
@@ -52,6 +56,12 @@ pub(super) struct Parts {
     pub(super) history: History,
     /// How often, of a hundred, something is slow.
     pub(super) slow: u32,
+    /// Until when each instance does not reach the database.
+    pub(super) cut_until: Vec<Instant>,
+    /// Until when each instance is stopped.
+    stopped_until: Vec<Instant>,
+    /// For how long each instance was stopped in all.
+    stopped_for: Vec<Duration>,
 }
 
 #[derive(Clone)]
@@ -75,6 +85,9 @@ impl World {
             tables: Tables::new(now),
             history: History::default(),
             slow,
+            cut_until: vec![now; instances],
+            stopped_until: vec![now; instances],
+            stopped_for: vec![Duration::ZERO; instances],
         })))
     }
 
@@ -90,6 +103,37 @@ impl World {
     pub(super) async fn dawdle(&self) {
         let delay = self.lock().delay();
         tokio::time::sleep(delay).await;
+    }
+
+    /// Stops an instance, as SIGSTOP does.
+    pub(super) fn stop(&self, instance: usize, lasts: Duration) {
+        let (mut parts, now) = (self.lock(), Instant::now());
+        if now >= parts.stopped_until[instance] {
+            parts.stopped_until[instance] = now + lasts;
+            parts.stopped_for[instance] += lasts;
+        }
+    }
+
+    /// A clock that stands still while this instance is stopped.
+    pub(super) fn clock_that_stops(&self, instance: usize) -> Clock {
+        let world = self.clone();
+        Arc::new(move || Instant::now() - world.lock().stopped_for[instance])
+    }
+
+    /// Runs as a part of an instance: while it is stopped, this does not go on.
+    pub(super) async fn run_in<F: Future>(self, instance: usize, work: F) -> F::Output {
+        let (mut work, mut wakes) = (pin!(work), pin!(tokio::time::sleep(Duration::ZERO)));
+        poll_fn(move |context| {
+            let until = self.lock().stopped_until[instance];
+            if Instant::now() < until {
+                wakes.as_mut().reset(until);
+                if wakes.as_mut().poll(context).is_pending() {
+                    return Poll::Pending;
+                }
+            }
+            work.as_mut().poll(context)
+        })
+        .await
     }
 
     pub(super) async fn think(&self, below: u64) {

@@ -278,6 +278,8 @@ impl Running {
             }
             // These came by the other port, which stays open for health and metrics.
             self.json_calls.ended().await;
+            // A commit goes on though its caller has left: the values that it ends are still to be released.
+            self.app.database().commits_ended().await;
             // The janitor has ended, and they had better not be lost with each release.
             if let Err(error) = self.app.keep_last_popular().await {
                 tracing::debug!(%error, "popular searches were not noted");

@@ -43,6 +43,17 @@ pub struct CacheRegistered {
     pub free: bool,
     /// How long another instance that keeps values in its own memory may still serve.
     pub memory_serves: Duration,
+    /// The database's clock, since 1970.
+    pub clock: Duration,
+}
+
+/// How long instances may still serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheServing {
+    /// The longest.
+    pub left: Duration,
+    /// The database's clock, since 1970.
+    pub clock: Duration,
 }
 
 /// What came of renewing.
@@ -85,13 +96,14 @@ impl Database {
         lease.commit().await?;
         // Only now: of two that come at once, at least one must see the other.
         let others = read!(self, |c, q| q::cache::others(c, id))?;
-        let memory = read!(self, |c, q| q::cache::memory_served_until(c, id))?;
+        let (until, now) = read!(self, |c, q| q::cache::memory_served_until(c, id))?;
         let wait = micros(times.serve);
         let free = read!(self, |c, q| q::cache::is_free(c, wait))?;
         Ok(CacheRegistered {
             others: u64::try_from(others).unwrap_or(0),
             free,
-            memory_serves: remaining(memory),
+            memory_serves: remaining((until, now)),
+            clock: since_1970(now),
         })
     }
 
@@ -162,7 +174,8 @@ impl Database {
         Ok(rows.into_iter().map(row).collect())
     }
 
-    /// Deletes exactly these rows, if the epoch still is this one and in force, or none is named; whether it did.
+    /// Deletes exactly these rows, if the epoch still is this one and in force, or if none is named and none can be served under;
+    /// whether it did. Under an epoch that is only paused the rows are still needed.
     pub async fn cache_settle(
         &self,
         rows: &[i64],
@@ -170,12 +183,14 @@ impl Database {
         times: CacheTimes,
     ) -> StorageResult<bool> {
         let mut lease = self.writer().await?;
-        if let Some(epoch) = epoch {
-            let wait = micros(times.serve);
-            if on!(lease, |c, q| q::cache::epoch_in_force(c, wait))? != Some(epoch) {
-                lease.rollback().await?;
-                return Ok(false);
-            }
+        let wait = micros(times.serve);
+        let may = match epoch {
+            Some(_) => on!(lease, |c, q| q::cache::epoch_in_force(c, wait))? == epoch,
+            None => on!(lease, |c, q| q::cache::is_free(c, wait))?,
+        };
+        if !may {
+            lease.rollback().await?;
+            return Ok(false);
         }
         for chunk in rows.chunks(CHUNK) {
             on!(lease, |c, q| q::cache::delete_pending(c, chunk.to_vec()))?;
@@ -247,9 +262,12 @@ impl Database {
     }
 
     /// How long any instance may still serve.
-    pub async fn cache_served_for(&self) -> StorageResult<Duration> {
-        let until = read!(self, |c, q| q::cache::served_until(c))?;
-        Ok(remaining(until))
+    pub async fn cache_served_for(&self) -> StorageResult<CacheServing> {
+        let (until, now) = read!(self, |c, q| q::cache::served_until(c))?;
+        Ok(CacheServing {
+            left: remaining((until, now)),
+            clock: since_1970(now),
+        })
     }
 
     /// Whether keys of this write wait.
@@ -285,6 +303,10 @@ pub(crate) async fn add_pending(lease: &mut Lease, pending: &PendingKeys) -> Sto
 
 fn micros(length: Duration) -> i64 {
     i64::try_from(length.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn since_1970(now: Instant) -> Duration {
+    Duration::from_micros(u64::try_from(now.0).unwrap_or(0))
 }
 
 /// What is left until then; nothing if it is over, or never was.

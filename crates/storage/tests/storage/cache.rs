@@ -92,14 +92,14 @@ on_both! {
         for instance in [A, B] {
             assert_eq!(d.cache_renew(instance, "one", LONG).await.unwrap(), CacheRenewal::TooYoung);
         }
-        assert_eq!(d.cache_served_for().await.unwrap(), Duration::ZERO);
+        assert_eq!(d.cache_served_for().await.unwrap().left, Duration::ZERO);
         assert_eq!(db.count("cache_instances").await, 0);
         // As long as somebody may serve after a renewal, and not less.
         aged(&db, 3590).await;
         assert_eq!(d.cache_renew(A, "one", LONG).await.unwrap(), CacheRenewal::TooYoung);
         aged(&db, 10).await;
         assert_eq!(renewed(d, "one", LONG).await, 1);
-        let served = d.cache_served_for().await.unwrap();
+        let served = d.cache_served_for().await.unwrap().left;
         assert!(served > ALMOST_AS_LONG && served <= LONG.serve, "{served:?}");
         assert_eq!(epoch(&db).await, "1 one");
     }
@@ -169,9 +169,13 @@ on_both! {
         assert_eq!(waiting(d).await, ["message:a"]);
         assert!(d.cache_settle(&rows, Some(epoch + 1), AT_ONCE).await.unwrap());
         assert_eq!(waiting(d).await, Vec::<String>::new());
-        // Whoever serves from its own memory serves under none.
+        // An instance that serves from its own memory serves under none, but a paused one may still need the rows.
         let rows = add(d, &["message:a"], "t2").await;
-        assert!(d.cache_settle(&rows, None, LONG).await.unwrap());
+        assert!(!d.cache_settle(&rows, None, AT_ONCE).await.unwrap());
+        assert_eq!(waiting(d).await, ["message:a"]);
+        assert!(d.cache_close(0, AT_ONCE).await.unwrap());
+        assert!(!d.cache_settle(&rows, None, LONG).await.unwrap(), "closed just now");
+        assert!(d.cache_settle(&rows, None, AT_ONCE).await.unwrap());
         assert_eq!(all(d).await, Vec::<String>::new());
     }
 
@@ -267,7 +271,7 @@ on_both! {
         assert!(seen.memory_serves > ALMOST_AS_LONG, "{seen:?}");
         assert_eq!(d.cache_register(A, true, LONG).await.unwrap().memory_serves, Duration::ZERO, "its own");
         // Telling of itself does not take back what it may serve.
-        assert!(d.cache_served_for().await.unwrap() > ALMOST_AS_LONG);
+        assert!(d.cache_served_for().await.unwrap().left > ALMOST_AS_LONG);
         // Dead, and then long dead.
         d.cache_register(A, true, CacheTimes { alive: Duration::ZERO, ..LONG }).await.unwrap();
         assert_eq!(d.cache_register(B, false, LONG).await.unwrap().others, 0);
