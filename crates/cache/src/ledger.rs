@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::key::Key;
 use crate::remote::Token;
 
-/// Which process, or processes, a shared tier is.
+/// Identity of a shared tier: its process, or processes, and the database number.
 pub type RemoteId = Arc<str>;
 
 /// A number under which values are good, and the process that holds them.

@@ -98,7 +98,7 @@ pub struct RemoteStats {
 /// another process than that of the epoch.
 #[async_trait]
 pub trait Remote: Send + Sync + 'static {
-    /// Which process answers, asked anew: of each node, its run id and its replication id.
+    /// Identity of what answers, asked anew: of each node, its run id, its replication id and the database number.
     async fn identity(&self) -> Result<RemoteId, Fault>;
 
     /// The value of a key. A value of the wrong type is an empty [`Raw::One`]: spoiled, but there.
