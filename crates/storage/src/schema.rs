@@ -1,6 +1,18 @@
 //! The tables, once for both databases.
 
 diesel::table! {
+    use diesel::sql_types::{BigInt, Bool, Text};
+    use crate::fields::sql::Uid;
+
+    installation (only) {
+        only -> Bool,
+        id -> Uid,
+        database -> Text,
+        reconciliations -> BigInt,
+    }
+}
+
+diesel::table! {
     use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
     use crate::fields::sql::{Moment, Uid};
 

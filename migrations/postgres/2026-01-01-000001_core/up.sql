@@ -1,6 +1,17 @@
--- The whole schema: senders, conversations, messages, deliveries, attachments, idempotency keys, the change feed, the cache protocol,
+-- The whole schema: the installation, senders, conversations, messages, deliveries, attachments, idempotency keys, the change feed, the cache protocol,
 -- counters, search and imports.
 -- Twin of the SQLite migration of the same name. Enums are text with a CHECK; times are parameters, never defaults.
+
+-- One row: this installation, and the database that it last ran on (docs/operations.md, "Restoring a backup").
+CREATE TABLE installation (
+    "only" boolean PRIMARY KEY CHECK ("only"),
+    id uuid NOT NULL,
+    -- The database's own identity as it was recorded last; empty before the first start.
+    database text NOT NULL,
+    -- Reconciliation passes of the cache so far.
+    reconciliations bigint NOT NULL CHECK (reconciliations >= 0)
+);
+INSERT INTO installation ("only", id, database, reconciliations) VALUES (true, gen_random_uuid(), '', 0);
 
 CREATE TABLE senders (
     id uuid PRIMARY KEY,

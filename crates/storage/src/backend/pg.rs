@@ -120,6 +120,20 @@ macro_rules! from_now {
     };
 }
 
+/// The identity of the database that executes the statement: cluster, timeline, database, and the table that a dump which is
+/// restored in place makes anew. A restored base backup and a promoted standby have another timeline; it is that of the WAL
+/// being written, since the one of the last checkpoint lags behind a promotion. Fails on a standby.
+macro_rules! identity {
+    () => {
+        diesel::dsl::sql::<diesel::sql_types::Text>(
+            "((SELECT system_identifier FROM pg_control_system())::text || ':' \
+            || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) || ':' \
+            || (SELECT oid FROM pg_database WHERE datname = current_database())::text || ':' \
+            || 'installation'::regclass::oid::text)",
+        )
+    };
+}
+
 pub(crate) use super::pg_lines::{free_lines, try_turns};
 pub(crate) use super::pg_search::{index, index_and_append, index_new, search};
 

@@ -104,6 +104,13 @@ macro_rules! from_now {
     };
 }
 
+/// A file has no identity of its own: a copy of it is the same database.
+macro_rules! identity {
+    () => {
+        diesel::dsl::sql::<diesel::sql_types::Text>("'sqlite'")
+    };
+}
+
 pub(crate) use super::sqlite_search::{index, index_and_append, index_new, search};
 
 #[path = "../queries/mod.rs"]
