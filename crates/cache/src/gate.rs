@@ -35,6 +35,8 @@ pub struct GateState {
     pub trouble: String,
     /// How many rows waited for a drain when last counted.
     pub pending: u64,
+    /// Whether another installation uses the shared tier.
+    pub refused: bool,
 }
 
 #[derive(Debug)]
@@ -50,6 +52,7 @@ struct Inner {
     database_away: bool,
     trouble: String,
     pending: u64,
+    refused: bool,
 }
 
 /// What the keeper finds, and readers and writers ask.
@@ -66,6 +69,7 @@ impl Gate {
             database_away: false,
             trouble: "it has not drained yet".to_owned(),
             pending: 0,
+            refused: false,
         }))
     }
 
@@ -109,6 +113,17 @@ impl Gate {
             inner.trouble = why.into();
             inner.database_away = database_away;
         });
+    }
+
+    /// Another installation uses the shared tier: nothing may be used. Whether that is new.
+    pub(crate) fn refuse(&self, why: impl Into<String>) -> bool {
+        self.close(why);
+        self.write(|inner| !std::mem::replace(&mut inner.refused, true))
+    }
+
+    /// No other installation uses the shared tier.
+    pub(crate) fn admit(&self) {
+        self.write(|inner| inner.refused = false);
     }
 
     /// Nothing may be used, at once.
@@ -169,6 +184,7 @@ impl Gate {
                     .map(|began| now.saturating_duration_since(began)),
                 trouble: inner.trouble.clone(),
                 pending: inner.pending,
+                refused: inner.refused,
             }
         })
     }

@@ -47,6 +47,7 @@ mod tests {
             drained: None,
             trouble: String::new(),
             pending: 0,
+            refused: false,
         }
     }
 
