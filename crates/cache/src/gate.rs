@@ -42,6 +42,8 @@ pub struct GateState {
     pub pending: u64,
     /// Steps of the database's clock.
     pub clock: ClockState,
+    /// Whether another installation uses the shared tier.
+    pub refused: bool,
 }
 
 #[derive(Debug)]
@@ -60,6 +62,7 @@ struct Inner {
     database_away: bool,
     trouble: String,
     pending: u64,
+    refused: bool,
 }
 
 /// What the keeper finds, and readers and writers ask.
@@ -81,6 +84,7 @@ impl Gate {
             database_away: false,
             trouble: "it has not drained yet".to_owned(),
             pending: 0,
+            refused: false,
         };
         Self {
             clock,
@@ -139,6 +143,17 @@ impl Gate {
             inner.trouble = why.into();
             inner.database_away = database_away;
         });
+    }
+
+    /// Another installation uses the shared tier: nothing may be used. Whether that is new.
+    pub(crate) fn refuse(&self, why: impl Into<String>) -> bool {
+        self.close(why);
+        self.write(|inner| !std::mem::replace(&mut inner.refused, true))
+    }
+
+    /// No other installation uses the shared tier.
+    pub(crate) fn admit(&self) {
+        self.write(|inner| inner.refused = false);
     }
 
     /// Nothing may be used, at once.
@@ -257,6 +272,7 @@ impl Gate {
                 trouble: inner.trouble.clone(),
                 pending: inner.pending,
                 clock: inner.clock.state(),
+                refused: inner.refused,
             }
         })
     }

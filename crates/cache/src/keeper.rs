@@ -4,7 +4,7 @@
 //! the cache commits its row and then reads who may still serve: either it sees the renewal and waits for it, or the renewal
 //! came later, and then the rows that are read here have that row among them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -13,9 +13,11 @@ use tokio::time::Instant;
 use crate::cache::{ALONE, Cache, Place};
 use crate::gate::{CLOCK_STEPPED, DRAIN_EVERY, G};
 use crate::key::Key;
-use crate::ledger::{Epoch, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal};
+use crate::ledger::{
+    Epoch, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal, Standing,
+};
 use crate::near::Near;
-use crate::remote::{Fault, Remote, Token};
+use crate::remote::{Claimed, Fault, Remote, Token};
 use crate::stats::{Outcome, Tier};
 use crate::write::release_all;
 
@@ -34,6 +36,8 @@ enum Trouble {
     Cache(Fault),
     /// It will, later.
     Wait(&'static str),
+    /// Another installation uses the shared tier.
+    Refused(String),
 }
 
 impl From<LedgerError> for Trouble {
@@ -120,6 +124,12 @@ impl Cache {
         match ended {
             Ok(Ok(())) => self.settle_in(),
             Ok(Err(Trouble::Wait(why))) => self.gate.trouble(why, false),
+            Ok(Err(Trouble::Refused(why))) => {
+                self.settle_in();
+                if self.gate.refuse(why.as_str()) {
+                    tracing::error!("nothing is cached: {why}");
+                }
+            }
             Ok(Err(Trouble::Cache(fault))) => {
                 // Nobody will drain soon, so nobody waits for it either.
                 self.settle_in();
@@ -197,6 +207,12 @@ impl Cache {
     async fn drain_near(&self, near: &Near, began: Instant) -> Result<(), Trouble> {
         self.ledger.renew_memory().await?;
         let seen = self.register(true).await?;
+        if self.is_another_database().await? {
+            self.gate
+                .close("the database is not in the state in which it was: a new epoch begins");
+            near.empty();
+            return Ok(());
+        }
         self.ledger.close(0).await?;
         let shared = if seen.others > 0 {
             Some("another instance uses this database, so everything is read from it")
@@ -240,6 +256,26 @@ impl Cache {
         Ok(())
     }
 
+    /// Whether the database is another one than at the last pass, or in an earlier state.
+    async fn is_another_database(&self) -> Result<bool, Trouble> {
+        let standing = self.ledger.standing().await?;
+        let last = self.counted().clone();
+        let known = last.as_ref().map(|(_, number)| *number);
+        let Some(number) = self.ledger.count(known).await? else {
+            self.ledger
+                .begin(standing.epoch, &RemoteId::from(""), known)
+                .await?;
+            return Ok(true);
+        };
+        let is_another = last.is_some_and(|(database, _)| database != standing.database);
+        *self.counted() = Some((standing.database, number));
+        Ok(is_another)
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Option<(String, i64)>> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn drain_shared(
         &self,
         remote: &Arc<dyn Remote>,
@@ -247,11 +283,18 @@ impl Cache {
         asking: &Asking,
     ) -> Result<(), Trouble> {
         self.register(false).await?;
+        let standing = self.ledger.standing().await?;
         asking.now(Side::Remote);
-        let answering = remote.identity().await;
+        let claimed = claim(remote, &standing.holder).await;
         asking.now(Side::Database);
-        let answering = match answering {
-            Ok(answering) => answering,
+        let (answering, marker) = match claimed {
+            Ok((answering, Claimed::Held { marker })) => (answering, marker),
+            Ok((_, Claimed::Refused(why))) => {
+                // As without a Redis: no instance of this database serves from it.
+                self.ledger.close(0).await?;
+                self.count_pending().await?;
+                return Err(Trouble::Refused(why));
+            }
             Err(fault) => {
                 // With Redis away for long, rows would gather for ever.
                 self.ledger.close(MOST_ROWS).await?;
@@ -259,6 +302,9 @@ impl Cache {
                 return Err(fault.into());
             }
         };
+        self.gate.admit();
+        self.reconcile(remote, &standing, &answering, marker, asking)
+            .await?;
         let epoch = match self.ledger.renew(&answering).await? {
             Renewal::Renewed(epoch) => epoch,
             Renewal::Recorded => {
@@ -278,6 +324,39 @@ impl Cache {
             tracing::info!("the cache is open");
         }
         Ok(())
+    }
+
+    /// Compares the passes that the database has counted with the marker in the shared tier. A pass raises the marker to its number
+    /// after that is committed, so the database has counted as many at least, unless it went back to an earlier state.
+    async fn reconcile(
+        &self,
+        remote: &Arc<dyn Remote>,
+        standing: &Standing,
+        answering: &RemoteId,
+        marker: Option<i64>,
+        asking: &Asking,
+    ) -> Result<(), Trouble> {
+        let Some(number) = self.ledger.count(marker).await? else {
+            tracing::error!(
+                "the database is in an earlier state than the one that cached values are of: they are dropped"
+            );
+            self.ledger.begin(standing.epoch, answering, marker).await?;
+            return Err(Trouble::Wait(
+                "the database went back to an earlier state: a new epoch begins",
+            ));
+        };
+        // Without a marker nothing proves that the database is where it was when the values were put there.
+        if marker.is_none() {
+            self.ledger.begin(standing.epoch, answering, None).await?;
+        }
+        asking.now(Side::Remote);
+        let raised = remote.raise(&standing.holder, number).await?;
+        asking.now(Side::Database);
+        match (raised, marker) {
+            (true, Some(_)) => Ok(()),
+            (true, None) => Err(Trouble::Wait("a new epoch begins")),
+            (false, _) => Err(Trouble::Wait("the claim of Redis was lost")),
+        }
     }
 
     /// In portions, and what is released is settled whatever came of the rest: it need not be done again by the next drain, and
@@ -333,4 +412,9 @@ impl Cache {
 /// Whether there are more rows than are released one by one, those of unknown keys among them: known ones may lie behind.
 fn is_too_many(rows: &PendingRows) -> bool {
     rows.count() as u64 > MOST_ROWS.unsigned_abs()
+}
+
+async fn claim(remote: &Arc<dyn Remote>, holder: &str) -> Result<(RemoteId, Claimed), Fault> {
+    let answering = remote.identity().await?;
+    Ok((answering, remote.claim(holder).await?))
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::key::Key;
 use crate::remote::Token;
 
-/// Which process, or processes, a shared tier is.
+/// Identity of a shared tier: its process, or processes, and the database number.
 pub type RemoteId = Arc<str>;
 
 /// A number under which values are good, and the process that holds them.
@@ -29,6 +29,17 @@ pub enum Renewal {
     Recorded,
     /// The epoch is too young: whoever serves under the one before must have ended first.
     TooYoung,
+}
+
+/// Which database answers, and what it has recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The installation and its database: the name under which its instances claim a shared tier.
+    pub holder: String,
+    /// Identity of the database server that answers; another one after a restore, a failover and a restart.
+    pub database: String,
+    /// The number of the epoch.
+    pub epoch: i64,
 }
 
 /// What is known of the other instances when one tells of itself.
@@ -94,8 +105,25 @@ pub trait Ledger: Send + Sync + 'static {
     async fn register(&self, memory: bool) -> Result<Registered, LedgerError>;
 
     /// If `answering` is the recorded process and its epoch is in force: `serves_until` of this instance is `G` and 50 ms from
-    /// now, by the database's clock. If another process is recorded, this one is recorded under the next number.
+    /// now, by the database's clock. If another process is recorded, or it was recorded by another database server than the one that
+    /// executes this, this one is recorded under the next number.
     async fn renew(&self, answering: &RemoteId) -> Result<Renewal, LedgerError>;
+
+    /// Which database answers, and what it has recorded.
+    async fn standing(&self) -> Result<Standing, LedgerError>;
+
+    /// Counts a reconciliation pass, in a statement that is a transaction by itself: how many there have been by now. `None`, and
+    /// nothing is counted, if there have been fewer than `known`: only a database that went back has forgotten some.
+    async fn count(&self, known: Option<i64>) -> Result<Option<i64>, LedgerError>;
+
+    /// Records the next number for `remote`, if `number` still is that of the epoch. With `lost` the database went back to an earlier
+    /// state of itself, after so many passes: it counts on from there, and what else depends on the state that is gone is ended.
+    async fn begin(
+        &self,
+        number: i64,
+        remote: &RemoteId,
+        lost: Option<i64>,
+    ) -> Result<(), LedgerError>;
 
     /// As `renew`, for an instance that keeps values in its own memory and shares them with nobody.
     async fn renew_memory(&self) -> Result<(), LedgerError>;

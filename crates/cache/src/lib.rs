@@ -44,11 +44,12 @@ pub use gate::{G, GateState, MARGIN};
 pub use key::{Key, Kind};
 pub use ledger::{
     Epoch, Ledger, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal, Serving,
+    Standing,
 };
 pub use near::{Held, HeldList, NearStatus};
 pub use raw::Raw;
 pub use read_many::AskedMany;
-pub use remote::{Acquired, Fault, Fence, Release, Remote, RemoteStats, Token};
+pub use remote::{Acquired, Claimed, Fault, Fence, Release, Remote, RemoteStats, Token};
 pub use settings::{Backend, Settings, Ttls};
 pub use stats::{Operation, Outcome, Sample, Tier};
 pub use tracking::{Heard, Tracking};

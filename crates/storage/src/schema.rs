@@ -1,6 +1,18 @@
 //! The tables, once for both databases.
 
 diesel::table! {
+    use diesel::sql_types::{BigInt, Bool, Text};
+    use crate::fields::sql::Uid;
+
+    installation (only) {
+        only -> Bool,
+        id -> Uid,
+        database -> Text,
+        reconciliations -> BigInt,
+    }
+}
+
+diesel::table! {
     use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
     use crate::fields::sql::{Moment, Uid};
 
@@ -223,6 +235,7 @@ diesel::table! {
         only -> Bool,
         number -> BigInt,
         remote -> Text,
+        database -> Text,
         recorded_at -> Moment,
     }
 }
@@ -309,3 +322,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     imports,
     popular_searches
 );
+
+diesel::allow_tables_to_appear_in_same_query!(cache_epoch, cache_instances, installation);

@@ -1,6 +1,17 @@
--- The whole schema: senders, conversations, messages, deliveries, attachments, idempotency keys, the change feed, the cache protocol,
+-- The whole schema: the installation, senders, conversations, messages, deliveries, attachments, idempotency keys, the change feed, the cache protocol,
 -- counters, search and imports.
 -- Twin of the Postgres migration of the same name. Enums are text with a CHECK; times are parameters, never defaults.
+
+-- One row: this installation, and the database that it last ran on (docs/operations.md, "Restoring a backup").
+CREATE TABLE installation (
+    only integer PRIMARY KEY CHECK (only = 1),
+    id blob NOT NULL,
+    -- The database's own identity as it was recorded last; empty before the first start.
+    database text NOT NULL,
+    -- Reconciliation passes of the cache so far.
+    reconciliations integer NOT NULL CHECK (reconciliations >= 0)
+);
+INSERT INTO installation (only, id, database, reconciliations) VALUES (1, randomblob(16), '', 0);
 
 CREATE TABLE senders (
     id blob PRIMARY KEY,
@@ -242,11 +253,15 @@ CREATE TABLE cache_instances (
 -- One row: the number that values are stamped with, and the processes that hold them; none of them until they are recorded.
 CREATE TABLE cache_epoch (
     only integer PRIMARY KEY CHECK (only = 1),
+    -- Random at first, and each next one is a random step above: neither another installation nor an earlier copy of this database
+    -- has the same ones.
     number integer NOT NULL CHECK (number >= 0),
     remote text NOT NULL,
+    -- What recorded it: a file has no identity of its own.
+    database text NOT NULL,
     recorded_at integer NOT NULL
 );
-INSERT INTO cache_epoch (only, number, remote, recorded_at) VALUES (1, 0, '', 0);
+INSERT INTO cache_epoch (only, number, remote, database, recorded_at) VALUES (1, random() & 4503599627370495, '', 'sqlite', 0);
 
 -- Keys that a committed write could not fence or release: whoever serves from the cache releases them first.
 CREATE TABLE cache_pending (

@@ -170,7 +170,7 @@ mod tests {
             Arc::new(Self {
                 given: Given {
                     cache: crate::cache::open(&database, settings, None, &env),
-                    key: Scope::of(&owner, None).stats(),
+                    key: Scope::of(Uuid::nil(), &owner, None).stats(),
                     codec: AnswerCodec {
                         question: ListIdentity::new("test", &owner).question(),
                         encode: json::told,

@@ -50,6 +50,7 @@ mod tests {
             trouble: String::new(),
             pending: 0,
             clock: ClockState::default(),
+            refused: false,
         }
     }
 

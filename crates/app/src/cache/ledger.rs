@@ -6,10 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parlance_cache::{
     Epoch, Key, Ledger, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal, Serving,
-    Token,
+    Standing, Token,
 };
 use parlance_storage::db::cache::{
-    CacheRegistered, CacheRenewal, CacheServing, CacheTimes, PendingKey,
+    CacheRegistered, CacheRenewal, CacheServing, CacheStanding, CacheTimes, PendingKey,
 };
 use parlance_storage::{Database, PendingKeys, StorageError};
 use uuid::Uuid;
@@ -85,6 +85,40 @@ impl Ledger for DatabaseLedger {
         })
     }
 
+    async fn standing(&self) -> Result<Standing, LedgerError> {
+        let CacheStanding {
+            installation,
+            database,
+            server,
+            epoch,
+        } = self.apart.cache_standing().await.map_err(failed)?;
+        Ok(Standing {
+            holder: format!("{installation}/{database}"),
+            database: server,
+            epoch,
+        })
+    }
+
+    async fn count(&self, known: Option<i64>) -> Result<Option<i64>, LedgerError> {
+        let known = known.unwrap_or_default();
+        self.apart.cache_count(known).await.map_err(failed)
+    }
+
+    async fn begin(
+        &self,
+        number: i64,
+        remote: &RemoteId,
+        lost: Option<i64>,
+    ) -> Result<(), LedgerError> {
+        let begun = self.apart.cache_begin(number, remote).await;
+        begun.map_err(failed)?;
+        // Last: it counts on, and until then each pass finds out anew that the database went back.
+        if let Some(lost) = lost {
+            self.apart.database_went_back(lost).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
     async fn renew_memory(&self) -> Result<(), LedgerError> {
         self.memory.store(true, Ordering::Relaxed);
         self.apart
@@ -141,8 +175,8 @@ impl Ledger for DatabaseLedger {
     }
 
     async fn served_for(&self) -> Result<Serving, LedgerError> {
-        let serving = self.database.cache_served_for().await.map_err(failed)?;
-        let CacheServing { left, clock } = serving;
+        let serving = self.database.cache_served_for(self.times).await;
+        let CacheServing { left, clock } = serving.map_err(failed)?;
         Ok(Serving { left, clock })
     }
 

@@ -1,6 +1,6 @@
 //! What a server tells of itself.
 
-use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use deadpool_redis::redis::{ErrorKind, RedisError, RedisResult, cmd, pipe};
 
 use crate::ledger::RemoteId;
@@ -12,7 +12,8 @@ fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
         .map(str::trim)
 }
 
-/// Which process answers. The run id alone comes back when the same process is promoted again.
+/// Identity of the Redis database behind the connection: run id and replication id of the process, and the database number. The
+/// run id alone comes back when the same process is promoted again, and one process holds several databases.
 ///
 /// A replica is refused: it can take no fence, and where the address will lead to its master the connection to it has to go.
 pub(super) async fn process(connection: &mut MultiplexedConnection) -> RedisResult<RemoteId> {
@@ -27,7 +28,9 @@ pub(super) async fn process(connection: &mut MultiplexedConnection) -> RedisResu
         field(&server, "run_id"),
         field(&replication, "master_replid"),
     ) {
-        (Some(run), Some(replication)) => Ok(format!("{run}:{replication}").into()),
+        (Some(run), Some(replication)) => {
+            Ok(format!("{run}:{replication}:{}", connection.get_db()).into())
+        }
         _ => Err(unlike("the server does not tell its run id")),
     }
 }

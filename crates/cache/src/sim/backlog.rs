@@ -108,7 +108,7 @@ async fn what_does_not_go_with_one_drain_goes_with_several() {
 async fn a_drain_that_takes_too_long_says_who_did_not_answer() {
     let world = World::new(1, 1, 0);
     let (cache, _) = instance(&world).await;
-    world.lock().tables.away_until = Instant::now() + 3 * G;
+    world.lock().tables(0).away_until = Instant::now() + 3 * G;
     cache.drain().await;
     assert!(cache.gate.database_is_away());
     let trouble = cache.gate().unwrap().trouble;

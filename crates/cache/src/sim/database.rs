@@ -5,14 +5,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::weak::Weakness;
 use super::world::World;
 use crate::gate::{G, MARGIN};
 use crate::key::Key;
 use crate::ledger::{
     Epoch, Ledger, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal, Serving,
+    Standing,
 };
 use crate::remote::Token;
 
@@ -23,7 +27,19 @@ const LEFT_ALONE: Duration = Duration::from_secs(2);
 struct Recorded {
     number: i64,
     remote: String,
+    database: String,
     at: Instant,
+}
+
+/// How a database gets into an earlier state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Back {
+    /// A copy that lags takes its place.
+    Promoted,
+    /// The server starts from an earlier copy of its files.
+    Restored,
+    /// The whole machine is in an earlier state: the database itself cannot notice.
+    Silently,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +49,7 @@ struct Alive {
     serves_until: Instant,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Row {
     id: i64,
     /// None for one that only a newer version knows.
@@ -43,7 +59,19 @@ struct Row {
 }
 
 /// What the database holds.
+#[derive(Clone)]
 pub(super) struct Tables {
+    /// Of whose database this is a copy.
+    installation: usize,
+    /// The timeline in which it was promoted last, and the one in which its server was started.
+    promoted: u64,
+    started: u64,
+    /// How often it has gone back so far: what is written now is above all that was written before.
+    pub(super) timeline: u64,
+    /// Reconciliation passes.
+    counted: i64,
+    dice: StdRng,
+    pub(super) weakness: Weakness,
     /// The version of the single resource.
     pub(super) version: u64,
     /// The versions of the messages in the list, by their sequence less one.
@@ -61,11 +89,20 @@ pub(super) struct Tables {
     /// How old an epoch must be to be closed.
     pub(super) left_alone: Duration,
     origin: Instant,
+    /// Until when there is nothing to connect to.
+    starts_until: Instant,
 }
 
 impl Tables {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant, installation: usize) -> Self {
         Self {
+            installation,
+            promoted: 0,
+            started: 0,
+            timeline: 0,
+            counted: 0,
+            dice: StdRng::seed_from_u64(installation as u64),
+            weakness: Weakness::None,
             version: 1,
             messages: vec![1],
             changes: 0,
@@ -78,6 +115,7 @@ impl Tables {
             ahead: Duration::from_mins(10),
             left_alone: LEFT_ALONE,
             origin: now,
+            starts_until: now,
         }
     }
 
@@ -120,13 +158,82 @@ impl Tables {
             .epoch
             .as_ref()
             .is_none_or(|epoch| epoch.remote.is_empty());
-        closed && !self.young()
+        closed && !self.young() && self.is_recorded_here()
     }
 
     fn record(&mut self, remote: String) {
-        let number = self.epoch.as_ref().map_or(1, |epoch| epoch.number + 1);
-        let at = self.now();
-        self.epoch = Some(Recorded { number, remote, at });
+        let number = self.number() + 1;
+        let step = if self.weakness == Weakness::SharedStamps {
+            0
+        } else {
+            self.dice.random_range(0..1 << 32)
+        };
+        self.epoch = Some(Recorded {
+            number: number + step,
+            remote,
+            database: self.database(),
+            at: self.now(),
+        });
+    }
+
+    fn number(&self) -> i64 {
+        self.epoch.as_ref().map_or(0, |epoch| epoch.number)
+    }
+
+    /// The server that answers.
+    fn database(&self) -> String {
+        match self.weakness {
+            Weakness::NoDatabaseIdentity => "always the same".to_owned(),
+            _ => format!("{} {}", self.promoted, self.started),
+        }
+    }
+
+    /// Whether the epoch was recorded by the server that answers; none has been yet where there is none.
+    fn is_recorded_here(&self) -> bool {
+        let epoch = self.epoch.as_ref();
+        epoch.is_none_or(|epoch| epoch.database == self.database())
+    }
+
+    /// How long those may still serve whose rows say until when: the rows of another server may be missing the latest.
+    fn served_for(&self, until: impl Iterator<Item = Instant>) -> Duration {
+        let now = self.now();
+        if !self.is_recorded_here() {
+            return G + MARGIN;
+        }
+        let recorded = self.epoch.as_ref().map(|epoch| epoch.at + G + MARGIN);
+        let recorded = recorded.filter(|_| self.weakness != Weakness::NoDatabaseIdentity);
+        let until = until.chain(recorded).max();
+        until.map_or(Duration::ZERO, |u| u.saturating_duration_since(now))
+    }
+
+    /// Takes the place of a later state, and answers again after a while.
+    pub(super) fn replace(mut self, later: &Self, how: Back, millis: u64) -> Self {
+        self.timeline = later.timeline + 1;
+        self.dice = later.dice.clone();
+        let pause = match how {
+            Back::Promoted => {
+                self.promoted = self.timeline;
+                millis
+            }
+            Back::Restored => {
+                self.started = self.timeline;
+                1_100 + millis
+            }
+            Back::Silently => 1_100 + millis,
+        };
+        self.starts_until = Instant::now() + Duration::from_millis(pause);
+        self.away_until = self.starts_until;
+        self
+    }
+
+    /// The next version after this one: in another timeline it is above all of the one before.
+    pub(super) fn next(&self, version: u64) -> u64 {
+        (self.timeline << 32) + (version & u64::from(u32::MAX)) + 1
+    }
+
+    /// Whether passes were counted after this state, and the shared tier knows it.
+    pub(super) fn is_behind(&self, marker: Option<i64>) -> bool {
+        marker.is_some_and(|marker| marker > self.counted)
     }
 }
 
@@ -145,14 +252,32 @@ impl Session {
     ) -> Result<T, LedgerError> {
         let (answer, answered) = oneshot::channel();
         let (world, instance) = (self.world.clone(), self.instance);
+        let (timeline, starts_until) = {
+            let mut parts = world.lock();
+            let tables = parts.tables(instance);
+            (tables.timeline, tables.starts_until)
+        };
+        if Instant::now() < starts_until {
+            world.dawdle().await;
+            return Err(LedgerError("it is not there".to_owned()));
+        }
         tokio::spawn(async move {
             world.dawdle().await;
             let until = {
-                let parts = world.lock();
-                parts.tables.away_until.max(parts.cut_until[instance])
+                let mut parts = world.lock();
+                let cut_until = parts.cut_until[instance];
+                parts.tables(instance).away_until.max(cut_until)
             };
             tokio::time::sleep_until(until).await;
-            let result = effect(&mut world.lock().tables);
+            let result = {
+                let mut parts = world.lock();
+                let tables = parts.tables(instance);
+                // The connection to what was there before is lost.
+                if tables.timeline != timeline {
+                    return;
+                }
+                effect(tables)
+            };
             world.dawdle().await;
             let _ = answer.send(result);
         });
@@ -173,7 +298,7 @@ impl Session {
 
     /// What the database's clock would say if it had never stepped.
     pub(super) fn even_clock(&self) -> Duration {
-        Instant::now() - self.world.lock().tables.origin
+        Instant::now() - self.world.lock().tables(self.instance).origin
     }
 }
 
@@ -198,12 +323,8 @@ impl Ledger for Session {
             };
             tables.instances.insert(me, alive);
             let others = tables.instances.iter().filter(|(id, _)| **id != me);
-            let memory_serves = others
-                .clone()
-                .filter(|(_, alive)| alive.memory)
-                .map(|(_, alive)| alive.serves_until.saturating_duration_since(now))
-                .max()
-                .unwrap_or_default();
+            let memory = others.clone().filter(|(_, alive)| alive.memory);
+            let memory_serves = tables.served_for(memory.map(|(_, alive)| alive.serves_until));
             Registered {
                 others: others.filter(|(_, alive)| now < alive.until).count() as u64,
                 free: tables.free(),
@@ -220,7 +341,7 @@ impl Ledger for Session {
             let recorded = tables
                 .epoch
                 .clone()
-                .filter(|epoch| epoch.remote == answering);
+                .filter(|epoch| epoch.remote == answering && tables.is_recorded_here());
             let Some(epoch) = recorded else {
                 tables.record(answering);
                 return Renewal::Recorded;
@@ -236,6 +357,42 @@ impl Ledger for Session {
                 number: epoch.number,
                 remote: epoch.remote.as_str().into(),
             })
+        })
+        .await
+    }
+
+    async fn standing(&self) -> Result<Standing, LedgerError> {
+        self.transact(|tables| Standing {
+            holder: format!("{} {}", tables.installation, tables.promoted),
+            database: tables.database(),
+            epoch: tables.number(),
+        })
+        .await
+    }
+
+    async fn count(&self, known: Option<i64>) -> Result<Option<i64>, LedgerError> {
+        self.transact(move |tables| {
+            if known > Some(tables.counted) {
+                return None;
+            }
+            tables.counted += 1;
+            Some(tables.counted)
+        })
+        .await
+    }
+
+    async fn begin(
+        &self,
+        number: i64,
+        remote: &RemoteId,
+        lost: Option<i64>,
+    ) -> Result<(), LedgerError> {
+        let remote = remote.to_string();
+        self.transact(move |tables| {
+            if tables.number() == number {
+                tables.record(remote);
+                tables.counted = tables.counted.max(lost.unwrap_or_default());
+            }
         })
         .await
     }
@@ -286,7 +443,7 @@ impl Ledger for Session {
         self.transact(move |tables| {
             let current = tables.epoch.as_ref().map(|epoch| epoch.number);
             let may = match epoch {
-                Some(_) => epoch == current,
+                Some(_) => epoch == current && tables.is_recorded_here(),
                 None => tables.free(),
             };
             if !may {
@@ -315,9 +472,14 @@ impl Ledger for Session {
             let now = tables.now();
             let serves = tables.instances.values();
             let served = serves.filter(|a| !a.memory).any(|a| now < a.serves_until);
-            let open = tables.epoch.as_ref().is_some_and(|epoch| {
-                !epoch.remote.is_empty() && now >= epoch.at + tables.left_alone
-            });
+            let closed = |epoch: &Recorded| epoch.remote.is_empty();
+            if tables.epoch.as_ref().is_some_and(closed) && !tables.is_recorded_here() {
+                tables.record(String::new());
+            }
+            let open = tables
+                .epoch
+                .as_ref()
+                .is_some_and(|epoch| !closed(epoch) && now >= epoch.at + tables.left_alone);
             if open && !served && i64::try_from(tables.rows.len()).unwrap() >= at_least {
                 tables.record(String::new());
                 tables.rows.iter_mut().for_each(|row| row.moot = true);
@@ -334,14 +496,9 @@ impl Ledger for Session {
 
     async fn served_for(&self) -> Result<Serving, LedgerError> {
         self.transact(|tables| {
-            let now = tables.now();
             let serves = tables.instances.values();
-            let left = serves
-                .map(|alive| alive.serves_until.saturating_duration_since(now))
-                .max()
-                .unwrap_or_default();
             Serving {
-                left,
+                left: tables.served_for(serves.map(|alive| alive.serves_until)),
                 clock: tables.clock(),
             }
         })

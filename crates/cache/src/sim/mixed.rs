@@ -147,7 +147,7 @@ async fn a_memory_instance_leaves_rows_to_a_paused_epoch() {
     let row = [Key::new(Kind::Message, 9)];
     session.add(&row, Token(1)).await.unwrap();
     // Longer than it counts as alive. Its epoch is not closed yet.
-    world.lock().tables.left_alone = Duration::from_mins(1);
+    world.lock().tables(0).left_alone = Duration::from_mins(1);
     advance(ALIVE + G).await;
     memory.drain().await;
     assert!(!is_open(&memory));
@@ -157,7 +157,7 @@ async fn a_memory_instance_leaves_rows_to_a_paused_epoch() {
     assert_eq!(waiting(&session).await, 0, "it has released the key");
 
     // Gone for good, its epoch is closed, and then the rows need no release.
-    world.lock().tables.left_alone = Duration::ZERO;
+    world.lock().tables(0).left_alone = Duration::ZERO;
     session.add(&row, Token(2)).await.unwrap();
     advance(ALIVE + G).await;
     memory.drain().await;
@@ -245,7 +245,8 @@ async fn a_fence_made_ahead_does_not_hold_once_what_it_relied_on_has_ended() {
 /// Moves the database's clock.
 fn step(world: &World, change: impl FnOnce(Duration) -> Duration) {
     let mut parts = world.lock();
-    parts.tables.ahead = change(parts.tables.ahead);
+    let tables = parts.tables(0);
+    tables.ahead = change(tables.ahead);
 }
 
 /// By the stepped clock the right of the instance in memory is over, which it is not.

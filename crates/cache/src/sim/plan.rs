@@ -30,6 +30,8 @@ pub(super) struct Plan {
     pub(super) linger: u64,
     /// How long nothing may come from Redis before reads go on without it: as a rule, or until their time is over.
     pub(super) patience: u64,
+    /// The last instance belongs to another installation.
+    pub(super) parted: bool,
     /// How long it lasts, by its own clock.
     pub(super) length: Duration,
     /// When the last instance starts.
@@ -39,9 +41,10 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn of_seed(seed: u64, weakness: Weakness) -> Self {
         let mut dice = StdRng::seed_from_u64(seed ^ 0x5eed);
-        let faults = match dice.random_range(0..4) {
+        let faults = match dice.random_range(0..5) {
             0 => Faults::None,
             1 => Faults::Cuts,
+            2 => Faults::Restores,
             _ => Faults::Losses,
         };
         let one = |dice: &mut StdRng| match dice.random_range(0..7) {
@@ -69,12 +72,23 @@ impl Plan {
             crashes: dice.random_range(0..2) == 0,
             linger: if dice.random_range(0..2) == 0 { 1 } else { 40 },
             patience: if dice.random_range(0..2) == 0 { 10 } else { 50 },
+            parted: !alone && dice.random_range(0..8) == 0,
             length: LENGTH,
             late: Duration::ZERO,
         };
         if weakness.is_of_mixed_instances() || (weakness == Weakness::None && seed % MIXED == 0) {
             plan.mix(&mut dice);
             return plan;
+        }
+        match weakness {
+            Weakness::SharedStamps => {
+                plan.parted = true;
+                plan.faults = Faults::None;
+                plan.backends = [Backend::Redis; 3];
+            }
+            Weakness::NoDatabaseNumber => plan.faults = Faults::Renumbering,
+            Weakness::NoDatabaseIdentity | Weakness::NoMarker => plan.faults = Faults::Restores,
+            _ => {}
         }
         // What a missing fence lets through is seen only where nothing is lost and everybody fences.
         if weakness == Weakness::NoFence {
@@ -126,6 +140,7 @@ impl Plan {
         self.backends[0] = Backend::Memory;
         self.instances = dice.random_range(2..=3);
         self.faults = Faults::Stops;
+        self.parted = false;
         self.slow = dice.random_range(0..2);
         self.length = LONG;
         if dice.random_range(0..2) == 0 {

@@ -15,7 +15,6 @@ use tokio::time::Instant;
 use super::database::Session;
 use super::faults::trouble;
 use super::hearing::Hearing;
-use super::history::History;
 use super::plan::Plan;
 use super::redis::{Connection, LIST, NOTHING, SCOPE, SINGLE, STATS};
 use super::weak::{WeakConnection, WeakHearing, WeakSession, Weakness};
@@ -202,7 +201,11 @@ impl Instance {
 
     async fn read(&self, seen: &mut Outcome) -> Result<(), String> {
         let with_others = self.world.roll(3) == 0;
-        let floor = self.world.lock().history.floor(self.lossless);
+        let floor = self
+            .world
+            .lock()
+            .history(self.session.instance)
+            .floor(self.lossless);
         let (version, source) = if let Some(held) = self.cache.hit(SINGLE, OWNER) {
             (single(&held)?, Source::Memory)
         } else {
@@ -223,7 +226,7 @@ impl Instance {
         seen.count(source);
         let mut parts = self.world.lock();
         parts
-            .history
+            .history(self.session.instance)
             .read(&floor, version)
             .map_err(|e| format!("{e}, from {source:?}"))
     }
@@ -273,7 +276,11 @@ impl Instance {
             owner: OWNER,
             max_staleness: None,
         };
-        let floor = self.world.lock().history.floor(false);
+        let floor = self
+            .world
+            .lock()
+            .history(self.session.instance)
+            .floor(false);
         let (changes, source) = if let Some(held) = self.cache.hit(STATS, OWNER) {
             (single(&held)?, Source::Memory)
         } else {
@@ -292,7 +299,11 @@ impl Instance {
             }
         };
         seen.count(source);
-        History::read_changes(&floor, changes).map_err(|e| format!("{e}, from {source:?}"))
+        let mut parts = self.world.lock();
+        let history = parts.history(self.session.instance);
+        history
+            .read_changes(&floor, changes)
+            .map_err(|e| format!("{e}, from {source:?}"))
     }
 
     async fn read_list(&self, seen: &mut Outcome) -> Result<(), String> {
@@ -301,7 +312,11 @@ impl Instance {
             owner: OWNER,
             max_staleness: None,
         };
-        let floor = self.world.lock().history.floor(self.lossless);
+        let floor = self
+            .world
+            .lock()
+            .history(self.session.instance)
+            .floor(self.lossless);
         let (list, source) = if let Some(held) = self.cache.hit(LIST, OWNER) {
             (list(&held)?, Source::Memory)
         } else {
@@ -324,7 +339,7 @@ impl Instance {
         seen.count(source);
         let mut parts = self.world.lock();
         parts
-            .history
+            .history(self.session.instance)
             .read_list(&floor, &list)
             .map_err(|e| format!("{e}, from {source:?}"))
     }
@@ -340,7 +355,13 @@ impl Instance {
         // The lock of the row, until the commit.
         let locked = rows.lock().await;
         self.world.dawdle().await;
-        let sequence = self.world.lock().tables.messages.len() + 1;
+        let me = self.session.instance;
+        let (sequence, first_version, timeline) = {
+            let mut parts = self.world.lock();
+            let tables = parts.tables(me);
+            let sequence = tables.messages.len() + 1;
+            (sequence, tables.next(0), tables.timeline)
+        };
         let scope = Write::Changed(SCOPE);
         let writes = match what {
             0 => vec![Write::Changed(SINGLE), scope],
@@ -348,7 +369,7 @@ impl Instance {
             _ => {
                 let top = (self.cache.form() != Form::None).then(|| Top {
                     sequence: i64::try_from(sequence).unwrap(),
-                    element: element(sequence, 1),
+                    element: element(sequence, first_version),
                 });
                 vec![Write::Appended(LIST, top), scope]
             }
@@ -366,21 +387,25 @@ impl Instance {
         }
         let pending = fenced.pending().map(|(keys, token)| (keys.to_vec(), token));
         let commit = self.session.transact(move |tables| {
+            // Its transaction went with what it had begun in.
+            if tables.timeline != timeline {
+                return None;
+            }
             if let Some((keys, token)) = pending {
                 tables.add_rows(&keys, token);
             }
             match what {
-                0 => tables.version += 1,
+                0 => tables.version = tables.next(tables.version),
                 1 => {
-                    tables.version += 1;
-                    tables.messages[0] += 1;
+                    tables.version = tables.next(tables.version);
+                    tables.messages[0] = tables.next(tables.messages[0]);
                 }
-                _ => tables.messages.push(1),
+                _ => tables.messages.push(first_version),
             }
-            tables.changes += 1;
-            (tables.version, tables.messages[0], tables.changes)
+            tables.changes = tables.next(tables.changes);
+            Some((tables.version, tables.messages[0], tables.changes))
         });
-        let Ok((version, first, changes)) = commit.await else {
+        let Ok(Some((version, first, changes))) = commit.await else {
             return false;
         };
         drop(locked);
@@ -391,14 +416,18 @@ impl Instance {
         self.world.think(plan.linger).await;
         self.cache.release(fenced, Ended::Committed).await;
         let mut parts = self.world.lock();
-        parts.history.acknowledge_changes(changes);
+        if parts.tables(me).timeline != timeline {
+            return false;
+        }
+        let history = parts.history(me);
+        history.acknowledge_changes(changes);
         match what {
-            0 => parts.history.acknowledge(version),
+            0 => history.acknowledge(version),
             1 => {
-                parts.history.acknowledge(version);
-                parts.history.acknowledge_message(1, first);
+                history.acknowledge(version);
+                history.acknowledge_message(1, first);
             }
-            _ => parts.history.acknowledge_message(sequence, 1),
+            _ => history.acknowledge_message(sequence, first_version),
         }
         true
     }
@@ -445,6 +474,12 @@ pub(super) fn play(seed: u64, plan: &Plan) -> Result<Outcome, String> {
 
 async fn run(seed: u64, plan: &Plan) -> Result<Outcome, String> {
     let world = World::new(seed, plan.instances, plan.slow);
+    if plan.parted {
+        world.part(plan.instances - 1);
+    }
+    for number in 0..plan.instances {
+        world.lock().tables(number).weakness = plan.weakness;
+    }
     let trouble = tokio::spawn(trouble(world.clone(), plan.faults, plan.instances));
     let rows = Arc::new(Mutex::new(()));
     let mut tasks: Vec<JoinHandle<Result<Outcome, String>>> = Vec::new();

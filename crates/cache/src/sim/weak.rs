@@ -11,10 +11,10 @@ use super::hearing::Hearing;
 use super::redis::Connection;
 use crate::key::{Key, Kind};
 use crate::ledger::{
-    Epoch, Ledger, LedgerError, PendingRows, Registered, RemoteId, Renewal, Serving,
+    Epoch, Ledger, LedgerError, PendingRows, Registered, RemoteId, Renewal, Serving, Standing,
 };
 use crate::raw::Raw;
-use crate::remote::{Acquired, Fault, Fence, Release, Remote, RemoteStats, Token};
+use crate::remote::{Acquired, Claimed, Fault, Fence, Release, Remote, RemoteStats, Token};
 use crate::tracking::{Heard, Tracking};
 
 /// Which guard is off.
@@ -43,6 +43,14 @@ pub(super) enum Weakness {
     StandingClock,
     /// Nothing sees that the database's clock steps.
     UnwatchedClock,
+    /// All databases of a Redis process are one.
+    NoDatabaseNumber,
+    /// Several installations use one Redis database at a time, and count their epochs alike.
+    SharedStamps,
+    /// Whatever database server answers is believed.
+    NoDatabaseIdentity,
+    /// It is not compared how many passes the database and Redis know of.
+    NoMarker,
 }
 
 impl Weakness {
@@ -57,7 +65,7 @@ impl Weakness {
         )
     }
 
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::DeleteAfterCommit,
         Self::NoFence,
         Self::NoRelease,
@@ -71,7 +79,22 @@ impl Weakness {
         Self::MemoryBesideEpoch,
         Self::StandingClock,
         Self::UnwatchedClock,
+        Self::NoDatabaseNumber,
+        Self::SharedStamps,
+        Self::NoDatabaseIdentity,
+        Self::NoMarker,
     ];
+}
+
+impl Weakness {
+    /// As what a Redis is known.
+    fn known(self, id: RemoteId) -> RemoteId {
+        match self {
+            Self::NoEpoch => "always the same".into(),
+            Self::NoDatabaseNumber => id.split(':').next().unwrap_or_default().into(),
+            _ => id,
+        }
+    }
 }
 
 /// A connection that leaves something out.
@@ -81,11 +104,23 @@ pub(super) struct WeakConnection(pub(super) Connection, pub(super) Weakness);
 impl Remote for WeakConnection {
     async fn identity(&self) -> Result<RemoteId, Fault> {
         let id = self.0.identity().await?;
-        Ok(if self.1 == Weakness::NoEpoch {
-            "always the same".into()
-        } else {
-            id
+        Ok(self.1.known(id))
+    }
+
+    async fn claim(&self, holder: &str) -> Result<Claimed, Fault> {
+        let claimed = self.0.claim(holder).await?;
+        Ok(match (self.1, claimed) {
+            (Weakness::SharedStamps, _)
+            | (Weakness::NoMarker, Claimed::Held { marker: Some(_) }) => {
+                Claimed::Held { marker: Some(-1) }
+            }
+            (_, claimed) => claimed,
         })
+    }
+
+    async fn raise(&self, holder: &str, number: i64) -> Result<bool, Fault> {
+        let raised = self.0.raise(holder, number).await?;
+        Ok(raised || self.1 == Weakness::SharedStamps)
     }
 
     async fn get(&self, key: Key, epoch: &Epoch) -> Result<Option<Raw>, Fault> {
@@ -186,7 +221,7 @@ impl WeakConnection {
     }
 
     fn epoch(&self, epoch: &Epoch) -> Epoch {
-        if self.1 == Weakness::NoEpoch {
+        if matches!(self.1, Weakness::NoEpoch | Weakness::NoDatabaseNumber) {
             let remote = self.0.connected_to();
             return Epoch {
                 number: epoch.number,
@@ -208,11 +243,7 @@ impl Tracking for WeakHearing {
 
     fn identity(&self) -> Option<RemoteId> {
         let id = self.0.identity()?;
-        Some(if self.1 == Weakness::NoEpoch {
-            "always the same".into()
-        } else {
-            id
-        })
+        Some(self.1.known(id))
     }
 
     async fn barrier(&self, since: Instant) -> bool {
@@ -247,6 +278,23 @@ impl Ledger for WeakSession {
 
     async fn renew(&self, answering: &RemoteId) -> Result<Renewal, LedgerError> {
         self.0.renew(answering).await
+    }
+
+    async fn standing(&self) -> Result<Standing, LedgerError> {
+        self.0.standing().await
+    }
+
+    async fn count(&self, known: Option<i64>) -> Result<Option<i64>, LedgerError> {
+        self.0.count(known).await
+    }
+
+    async fn begin(
+        &self,
+        number: i64,
+        remote: &RemoteId,
+        lost: Option<i64>,
+    ) -> Result<(), LedgerError> {
+        self.0.begin(number, remote, lost).await
     }
 
     async fn renew_memory(&self) -> Result<(), LedgerError> {

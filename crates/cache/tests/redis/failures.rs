@@ -306,7 +306,11 @@ async fn a_user_and_a_database_are_used() {
     let url = b.redis.url().replace("redis://", "redis://cache:pw@") + "3";
     let tier = Tier::connect(&settings(&url)).unwrap();
     let epoch = epoch(&tier, 1).await;
-    assert_eq!(epoch.remote, b.epoch.remote);
+    assert_ne!(epoch.remote, b.epoch.remote, "another database number");
+    assert!(matches!(
+        tier.get(MESSAGE, &b.epoch).await,
+        Err(Fault::Elsewhere)
+    ));
     tier.acquire(MESSAGE, &epoch, A, None).await.unwrap();
     assert!(b.lease(MESSAGE).await.is_empty());
     let client = Client::open(format!("{}3", b.redis.url())).unwrap();

@@ -204,6 +204,16 @@ fn show_gate(metrics: &Metrics, cache: &Arc<Cache>) {
     );
     let gate = Arc::clone(cache);
     metrics.gauge(
+        "parlance_cache_claim_refused",
+        "1 while another installation uses the Redis database, so that nothing is cached",
+        move |observe| {
+            if let Some(gate) = gate.gate() {
+                observe(gate.refused.into(), &[]);
+            }
+        },
+    );
+    let gate = Arc::clone(cache);
+    metrics.gauge(
         "parlance_cache_pending",
         "keys that a write could not tell the cache of, as last counted",
         move |observe| {

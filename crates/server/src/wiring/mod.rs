@@ -222,7 +222,10 @@ async fn core(
     let app = App::new(
         database.clone(),
         Arc::clone(&caching.cache),
-        app_settings(settings),
+        parlance_app::Settings {
+            installation: database::installation(settings, &database).await?,
+            ..app_settings(settings)
+        },
         env,
     );
     tokio::spawn(Arc::clone(&app).run_janitor());

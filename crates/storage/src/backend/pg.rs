@@ -120,6 +120,45 @@ macro_rules! from_now {
     };
 }
 
+/// The identity of the database that executes the statement: cluster, timeline, database, and the table that a dump which is
+/// restored in place makes anew. A restored base backup and a promoted standby have another timeline; it is that of the WAL
+/// being written, since the one of the last checkpoint lags behind a promotion. Fails on a standby.
+macro_rules! identity {
+    () => {
+        diesel::dsl::sql::<diesel::sql_types::Text>(identity!(sql))
+    };
+    (sql) => {
+        "((SELECT system_identifier FROM pg_control_system())::text || ':' \
+        || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) || ':' \
+        || (SELECT oid FROM pg_database WHERE datname = current_database())::text || ':' \
+        || 'installation'::regclass::oid::text)"
+    };
+}
+
+/// The server that executes the statement: the identity of its database, and when it was started. Files that are put back from a
+/// snapshot keep the identity, but a server is started over them.
+macro_rules! server {
+    () => {
+        diesel::dsl::sql::<diesel::sql_types::Text>(server!(sql))
+    };
+    (sql) => {
+        concat!(
+            "(",
+            identity!(sql),
+            " || ':' || (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint::text)"
+        )
+    };
+}
+
+/// The number of the next epoch. Of two that follow the same one, in a database and in a copy of it, each gets another.
+macro_rules! next_epoch {
+    () => {
+        diesel::dsl::sql::<diesel::sql_types::BigInt>(
+            "((number + 1 + floor(random() * 4294967296)::bigint) % 9007199254740992)",
+        )
+    };
+}
+
 pub(crate) use super::pg_lines::{free_lines, try_turns};
 pub(crate) use super::pg_search::{index, index_and_append, index_new, search};
 
@@ -146,15 +185,16 @@ pub(crate) fn distrust(c: &mut Conn) {
 
 /// Every instance runs it twice a second, so it is one statement. The epoch's row is kept as it is until the commit: whoever
 /// records another waits, and reads the clock only then, so that a renewal is under an epoch that is in force or not at all.
-const RENEW: &str = "\
-    WITH epoch AS ( \
-        SELECT number, remote, recorded_at + $4 * interval '1 microsecond' <= clock_timestamp() AS in_force \
-        FROM cache_epoch FOR SHARE \
+const RENEW: &str = concat!(
+    "WITH epoch AS ( \
+        SELECT number, remote, recorded_at + $4 * interval '1 microsecond' <= clock_timestamp() AS in_force, database = ",
+    server!(sql),
+    " AS known FROM cache_epoch FOR SHARE \
     ), renewed AS ( \
         INSERT INTO cache_instances (id, memory, alive_until, serves_until) \
         SELECT $1, false, clock_timestamp() + $3 * interval '1 microsecond', \
             clock_timestamp() + $4 * interval '1 microsecond' \
-        FROM epoch WHERE remote = $2 AND in_force \
+        FROM epoch WHERE remote = $2 AND known AND in_force \
         ON CONFLICT (id) DO UPDATE \
         SET alive_until = excluded.alive_until, serves_until = excluded.serves_until \
         RETURNING id \
@@ -162,7 +202,8 @@ const RENEW: &str = "\
         DELETE FROM cache_pending WHERE EXISTS (SELECT FROM renewed) AND id IN ( \
             SELECT id FROM cache_pending WHERE retired ORDER BY id LIMIT $5 FOR UPDATE SKIP LOCKED) \
     ) \
-    SELECT number, remote, EXISTS (SELECT FROM renewed) AS renewed FROM epoch";
+    SELECT number, remote, known, EXISTS (SELECT FROM renewed) AS renewed FROM epoch"
+);
 
 /// Renews what an instance may serve, if the epoch allows it.
 pub(crate) async fn renew_cache(c: &mut Conn, renewal: &RenewalRow) -> QueryResult<RenewedRow> {

@@ -104,6 +104,29 @@ macro_rules! from_now {
     };
 }
 
+/// A file has no identity of its own: a copy of it is the same database.
+macro_rules! identity {
+    () => {
+        diesel::dsl::sql::<diesel::sql_types::Text>("'sqlite'")
+    };
+}
+
+/// There is no server.
+macro_rules! server {
+    () => {
+        identity!()
+    };
+}
+
+/// The number of the next epoch. Of two that follow the same one, in a database and in a copy of it, each gets another.
+macro_rules! next_epoch {
+    () => {
+        diesel::dsl::sql::<diesel::sql_types::BigInt>(
+            "((number + 1 + (random() & 4294967295)) % 9007199254740992)",
+        )
+    };
+}
+
 pub(crate) use super::sqlite_search::{index, index_and_append, index_new, search};
 
 #[path = "../queries/mod.rs"]
@@ -147,8 +170,8 @@ pub(crate) async fn rollback(c: &mut Conn) -> QueryResult<()> {
 /// Renews what an instance may serve, if the epoch allows it: the twin of the one statement of Postgres. Within a transaction.
 pub(crate) async fn renew_cache(c: &mut Conn, renewal: &RenewalRow) -> QueryResult<RenewedRow> {
     let in_force = queries::cache::epoch_in_force(c, renewal.serve).await?;
-    let (number, remote) = queries::cache::epoch(c).await?;
-    let renewed = in_force == Some(number) && remote == renewal.remote;
+    let (number, remote, known) = queries::cache::epoch(c).await?;
+    let renewed = in_force == Some((number, true)) && remote == renewal.remote;
     if renewed {
         queries::cache::renew(c, renewal.id, false, renewal.alive, renewal.serve).await?;
         forget_retired(c, renewal.forget).await?;
@@ -156,6 +179,7 @@ pub(crate) async fn renew_cache(c: &mut Conn, renewal: &RenewalRow) -> QueryResu
     Ok(RenewedRow {
         number,
         remote,
+        known,
         renewed,
     })
 }

@@ -7,6 +7,7 @@ pub mod conversation;
 pub mod delivery;
 pub mod idempotency;
 pub mod import;
+pub mod installation;
 pub mod message;
 pub mod outcomes;
 pub mod popular;

@@ -11,6 +11,7 @@ pub(crate) mod delivery;
 pub(crate) mod feed;
 pub(crate) mod idempotency;
 pub(crate) mod import;
+pub(crate) mod installation;
 pub(crate) mod message;
 pub(crate) mod message_event;
 pub(crate) mod outcomes;
