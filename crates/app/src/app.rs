@@ -8,6 +8,7 @@ use parlance_domain::message::Limits;
 use parlance_domain::{AttachmentId, ConversationId, MessageId, SenderId, Timestamp};
 use parlance_storage::Database;
 use tokio::sync::{Notify, watch};
+use uuid::Uuid;
 
 use crate::cache::audit_answers::AnswerAudits;
 use crate::cache::popular::Popular;
@@ -21,6 +22,8 @@ use crate::write::Changes;
 /// What an installation decides.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Which installation this is, as its database says: what several may keep in one Redis is told apart by it.
+    pub installation: Uuid,
     /// How much a message may hold.
     pub limits: Limits,
     /// The providers that carry messages; the first is the default.
@@ -51,6 +54,7 @@ impl Default for Settings {
     fn default() -> Self {
         const DAY: Duration = Duration::from_hours(24);
         Self {
+            installation: Uuid::nil(),
             limits: Limits::default(),
             providers: vec!["simulator".to_owned()],
             open_senders: true,
@@ -92,11 +96,7 @@ impl App {
         settings: Settings,
         env: Environment,
     ) -> Arc<Self> {
-        let changes = Arc::new(Changes::new(
-            Arc::clone(&cache),
-            settings.encoders,
-            settings.pace.poll,
-        ));
+        let changes = Arc::new(Changes::new(Arc::clone(&cache), &settings));
         let hub = Hub::new(
             database.clone(),
             Arc::clone(&changes),

@@ -7,15 +7,17 @@ use parlance_cache::{Cache, Ended, Fenced, Form};
 use parlance_domain::{Message, Owner};
 use parlance_storage::{Ahead, Guarded, PendingKeys, Sink, StorageError, Touch, Touched, Tx};
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use crate::cache::ledger::pending_keys;
 use crate::cache::{Encoders, codec, keys};
 use crate::error::{Error, Reason, Result};
-use crate::{App, etag};
+use crate::{App, Settings, etag};
 
 /// Who hears of every commit of this instance: the cache, the tail of the feed and the dispatcher.
 pub(crate) struct Changes {
     cache: Arc<Cache>,
+    installation: Uuid,
     encoders: Encoders,
     news: Notify,
     jobs: Notify,
@@ -24,13 +26,14 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    pub(crate) fn new(cache: Arc<Cache>, encoders: Encoders, poll: Duration) -> Self {
+    pub(crate) fn new(cache: Arc<Cache>, settings: &Settings) -> Self {
         Self {
             cache,
-            encoders,
+            installation: settings.installation,
+            encoders: settings.encoders,
             news: Notify::new(),
             jobs: Notify::new(),
-            poll,
+            poll: settings.pace.poll,
         }
     }
 
@@ -55,12 +58,16 @@ impl Sink for Changes {
     type Fence = Option<Fenced>;
 
     async fn fence(&self, touched: &Touched) -> Self::Fence {
-        let writes = keys::writes(touched);
+        let writes = keys::writes(touched, self.installation);
         let writes: Vec<_> = writes.iter().map(|write| self.told(write)).collect();
         if writes.is_empty() {
             return None;
         }
         Some(self.cache.fence(writes).await)
+    }
+
+    fn holds(&self, fence: &Self::Fence) -> bool {
+        fence.as_ref().is_none_or(|fence| self.cache.holds(fence))
     }
 
     fn pending(fence: &Self::Fence) -> Option<PendingKeys> {

@@ -1,6 +1,6 @@
 //! The cache as the app sees it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -148,6 +148,8 @@ pub struct Cache {
     pub(crate) patience: Arc<Patience>,
     pub(crate) stats: Arc<Stats>,
     pub(crate) settled: watch::Sender<bool>,
+    /// The database that answered the last pass of an instance that serves from its own memory, and the number of that pass.
+    pub(crate) counted: Mutex<Option<(String, i64)>>,
     /// Keys that were hit of late: what the auditor looks at.
     pub(crate) seen: crate::sample::Seen,
 }
@@ -179,13 +181,14 @@ impl Cache {
         let (settled, _) = watch::channel(false);
         Arc::new(Self {
             patience: Patience::new(settings.patience),
+            gate: Gate::shut(Arc::clone(&settings.clock), settings.margin),
             settings,
             place,
-            gate: Gate::shut(),
             ledger,
             flights: Flights::new(),
             stats,
             settled,
+            counted: Mutex::default(),
             seen: crate::sample::Seen::new(),
         })
     }

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::clock::{Clock, ClockState, DatabaseClock};
 use crate::ledger::Epoch;
 
 /// How long a drain is good for.
 pub const G: Duration = Duration::from_secs(1);
-/// What clocks may differ by in that time.
+/// What clocks may differ by in that time, unless the settings say otherwise.
 pub const MARGIN: Duration = Duration::from_millis(50);
 /// How long a commit may take that relies on nobody serving. One that takes longer is found out after it; but only if its process
 /// lives until then.
@@ -21,6 +22,10 @@ pub(crate) const COMMIT: Duration = Duration::from_millis(400);
 pub(crate) const DRAIN_EVERY: Duration = Duration::from_millis(500);
 /// How long an instance that has told of itself counts as alive.
 pub(crate) const ALIVE: Duration = Duration::from_secs(3);
+
+/// Why nothing is served after a step.
+pub(crate) const CLOCK_STEPPED: &str =
+    "the database's clock stepped: what was said before is not relied on for three seconds";
 
 /// What an operator sees of the gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,51 +40,75 @@ pub struct GateState {
     pub trouble: String,
     /// How many rows waited for a drain when last counted.
     pub pending: u64,
+    /// Steps of the database's clock.
+    pub clock: ClockState,
+    /// Whether another installation uses the shared tier.
+    pub refused: bool,
 }
 
 #[derive(Debug)]
 struct Inner {
+    clock: DatabaseClock,
     epoch: Option<Arc<Epoch>>,
     /// When the last drain that ended had begun.
     drained: Option<Instant>,
     /// Until when the other instances count us among them.
     registered: Option<Instant>,
+    /// From when on a write may rely on the registration: no instance that has not seen it serves from its memory any more.
+    writes_from: Option<Instant>,
     /// Until when nobody can be serving from a shared tier.
     free: Option<Instant>,
     /// The database did not answer the last drain.
     database_away: bool,
     trouble: String,
     pending: u64,
+    refused: bool,
 }
 
 /// What the keeper finds, and readers and writers ask.
-#[derive(Debug)]
-pub(crate) struct Gate(RwLock<Inner>);
+pub(crate) struct Gate {
+    clock: Clock,
+    margin: Duration,
+    inner: RwLock<Inner>,
+}
 
 impl Gate {
-    pub(crate) fn shut() -> Self {
-        Self(RwLock::new(Inner {
+    pub(crate) fn shut(clock: Clock, margin: Duration) -> Self {
+        let inner = Inner {
+            clock: DatabaseClock::new(clock()),
             epoch: None,
             drained: None,
             registered: None,
+            writes_from: None,
             free: None,
             database_away: false,
             trouble: "it has not drained yet".to_owned(),
             pending: 0,
-        }))
+            refused: false,
+        };
+        Self {
+            clock,
+            margin,
+            inner: RwLock::new(inner),
+        }
+    }
+
+    /// The time by which everything here ends.
+    pub(crate) fn now(&self) -> Instant {
+        (self.clock)()
     }
 
     fn read<T>(&self, look: impl FnOnce(&Inner) -> T) -> T {
-        look(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        look(&self.inner.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn write<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
-        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.inner.write().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The epoch, if the gate is open.
     pub(crate) fn epoch(&self) -> Option<Arc<Epoch>> {
-        let now = Instant::now();
+        let now = self.now();
         self.read(|inner| {
             let open = inner.drained.is_some_and(|began| now < began + G);
             open.then(|| inner.epoch.clone()).flatten()
@@ -93,7 +122,12 @@ impl Gate {
 
     /// A drain that began then has ended. Whether the epoch is another one than before.
     pub(crate) fn open(&self, epoch: Epoch, began: Instant) -> bool {
+        let now = self.now();
         self.write(|inner| {
+            // The clock may have stepped since.
+            if !inner.clock.is_steady(now) {
+                return false;
+            }
             let changed = inner.epoch.as_deref() != Some(&epoch);
             inner.epoch = Some(Arc::new(epoch));
             inner.drained = Some(began);
@@ -111,6 +145,17 @@ impl Gate {
         });
     }
 
+    /// Another installation uses the shared tier: nothing may be used. Whether that is new.
+    pub(crate) fn refuse(&self, why: impl Into<String>) -> bool {
+        self.close(why);
+        self.write(|inner| !std::mem::replace(&mut inner.refused, true))
+    }
+
+    /// No other installation uses the shared tier.
+    pub(crate) fn admit(&self) {
+        self.write(|inner| inner.refused = false);
+    }
+
     /// Nothing may be used, at once.
     pub(crate) fn close(&self, why: impl Into<String>) {
         self.write(|inner| {
@@ -123,23 +168,80 @@ impl Gate {
         self.write(|inner| inner.pending = rows);
     }
 
-    /// We have told of ourselves at that time, and perhaps nobody can be serving.
+    /// The other instances count this one among them since then at the latest. Perhaps no instance can be serving.
     pub(crate) fn register(&self, began: Instant, free: bool) {
+        let now = self.now();
         self.write(|inner| {
             inner.registered = Some(began + ALIVE);
-            inner.free = free.then_some(began + G);
+            inner.free = (free && inner.clock.is_steady(now)).then_some(began + G);
         });
     }
 
-    /// Whether the others know that we are there.
-    pub(crate) fn is_registered(&self) -> bool {
-        let now = Instant::now();
+    /// Has writes wait by rows for so long, since an instance that serves from its memory has not seen the registration yet.
+    pub(crate) fn write_after(&self, wait: Duration) {
+        let from = self.now() + wait;
+        self.write(|inner| inner.writes_from = Some(from));
+    }
+
+    /// Whether the other instances have counted this one among them without a gap.
+    pub(crate) fn is_known(&self) -> bool {
+        let now = self.now();
         self.read(|inner| inner.registered.is_some_and(|until| now < until))
+    }
+
+    /// Whether they do, and none serves from its memory that does not know it.
+    pub(crate) fn is_registered(&self) -> bool {
+        let now = self.now();
+        self.read(|inner| {
+            inner.registered.is_some_and(|until| now < until)
+                && inner.writes_from.is_some_and(|from| now >= from)
+        })
+    }
+
+    /// Compares what the database's clock said with the clock of this process. After a step beyond the margin nothing is used
+    /// that the database said before: neither the right to serve, nor the registration, nor that no instance serves.
+    pub(crate) fn observe(&self, asked: Instant, said: Duration) {
+        let answered = self.now();
+        let limits = (self.margin, ALIVE);
+        let step = self.write(|inner| {
+            let step = inner.clock.observe((asked, answered), said, limits);
+            if step.is_some() {
+                inner.drained = None;
+                inner.registered = None;
+                inner.free = None;
+                CLOCK_STEPPED.clone_into(&mut inner.trouble);
+            }
+            step
+        });
+        if let Some(step) = step {
+            tracing::warn!(
+                ?step,
+                "the database's clock stepped; nothing is served from the cache for {ALIVE:?}. Let its clock be slewed, not \
+                 stepped, or raise CACHE_CLOCK_MARGIN_MS"
+            );
+        }
+    }
+
+    /// Whether the database's clock can be relied on.
+    pub(crate) fn clock_is_steady(&self) -> bool {
+        let now = self.now();
+        self.read(|inner| inner.clock.is_steady(now))
+    }
+
+    /// How long to wait for instances that may serve for so long by the database's clock: never longer than an instance can,
+    /// and that long if the clock cannot be relied on.
+    pub(crate) fn wait_for(&self, left: Duration) -> Duration {
+        let most = G + self.margin;
+        if self.clock_is_steady() {
+            left.min(most)
+        } else {
+            most
+        }
     }
 
     /// Whether nobody can be serving from a shared tier, now and for a while.
     pub(crate) fn is_free_for(&self, long: Duration) -> bool {
-        let then = Instant::now() + long;
+        let then = self.now() + long;
         self.read(|inner| inner.free.is_some_and(|until| then < until))
     }
 
@@ -147,7 +249,7 @@ impl Gate {
     pub(crate) fn last(&self) -> Option<(Arc<Epoch>, Duration)> {
         self.read(|inner| {
             let epoch = inner.epoch.clone()?;
-            let age = Instant::now().saturating_duration_since(inner.drained?);
+            let age = self.now().saturating_duration_since(inner.drained?);
             Some((epoch, age))
         })
     }
@@ -158,7 +260,7 @@ impl Gate {
     }
 
     pub(crate) fn state(&self) -> GateState {
-        let now = Instant::now();
+        let now = self.now();
         self.read(|inner| {
             let open = inner.drained.is_some_and(|began| now < began + G);
             GateState {
@@ -169,6 +271,8 @@ impl Gate {
                     .map(|began| now.saturating_duration_since(began)),
                 trouble: inner.trouble.clone(),
                 pending: inner.pending,
+                clock: inner.clock.state(),
+                refused: inner.refused,
             }
         })
     }

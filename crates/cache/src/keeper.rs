@@ -4,18 +4,20 @@
 //! the cache commits its row and then reads who may still serve: either it sees the renewal and waits for it, or the renewal
 //! came later, and then the rows that are read here have that row among them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use crate::cache::{ALONE, Cache, Place};
-use crate::gate::{DRAIN_EVERY, G};
+use crate::gate::{CLOCK_STEPPED, DRAIN_EVERY, G};
 use crate::key::Key;
-use crate::ledger::{Epoch, LedgerError, Pending, RemoteId, Renewal};
+use crate::ledger::{
+    Epoch, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal, Standing,
+};
 use crate::near::Near;
-use crate::remote::{Fault, Remote, Token};
+use crate::remote::{Claimed, Fault, Remote, Token};
 use crate::stats::{Outcome, Tier};
 use crate::write::release_all;
 
@@ -34,6 +36,8 @@ enum Trouble {
     Cache(Fault),
     /// It will, later.
     Wait(&'static str),
+    /// Another installation uses the shared tier.
+    Refused(String),
 }
 
 impl From<LedgerError> for Trouble {
@@ -79,9 +83,7 @@ impl Cache {
     pub async fn keep(self: Arc<Self>) {
         let weak = Arc::downgrade(&self);
         let keeps_a_gate = self.keeps_a_gate();
-        if keeps_a_gate {
-            self.introduce().await;
-        } else {
+        if !keeps_a_gate {
             self.settled.send_replace(true);
         }
         drop(self);
@@ -90,7 +92,7 @@ impl Cache {
             let Some(cache) = weak.upgrade() else { return };
             let began = Instant::now();
             if keeps_a_gate {
-                cache.drain(began).await;
+                cache.drain().await;
             }
             if swept.elapsed() >= SWEEP_EVERY {
                 swept = Instant::now();
@@ -107,50 +109,30 @@ impl Cache {
         let _ = tokio::time::timeout(PATIENCE, settled.wait_for(|settled| *settled)).await;
     }
 
-    /// Tells the others that there is one more, and waits until none of them serves from its own memory.
-    pub(crate) async fn introduce(&self) {
-        let memory = matches!(self.place, Place::Memory(_));
-        loop {
-            let began = Instant::now();
-            // Twice: whoever serves from its memory has renewed either before the second look, which shows it, or after the
-            // first was committed, which that instance then sees.
-            let first = self.ledger.register(memory).await;
-            let second = self.ledger.register(memory).await;
-            match (first, second) {
-                (Ok(_), Ok(seen)) => {
-                    if !memory && !seen.memory_serves.is_zero() {
-                        tokio::time::sleep(seen.memory_serves).await;
-                    }
-                    self.gate.register(began, seen.free);
-                    return;
-                }
-                (Err(error), _) | (_, Err(error)) => {
-                    self.gate.trouble(error.to_string(), true);
-                    tokio::time::sleep(DRAIN_EVERY).await;
-                }
-            }
-        }
-    }
-
     /// One drain; at its end the gate is open.
-    pub(crate) async fn drain(&self, began: Instant) {
+    pub(crate) async fn drain(&self) {
+        let began = self.gate.now();
         let asking = Asking::new(Instant::now());
         let work = async {
             match &self.place {
-                Place::Off => self.drain_nothing(began).await,
+                Place::Off => self.drain_nothing().await,
                 Place::Memory(near) => self.drain_near(near, began).await,
                 Place::Shared { remote, .. } => self.drain_shared(remote, began, &asking).await,
             }
         };
         let ended = tokio::time::timeout(G, work).await;
         match ended {
-            Ok(Ok(())) => {
-                self.settled.send_replace(true);
-            }
+            Ok(Ok(())) => self.settle_in(),
             Ok(Err(Trouble::Wait(why))) => self.gate.trouble(why, false),
+            Ok(Err(Trouble::Refused(why))) => {
+                self.settle_in();
+                if self.gate.refuse(why.as_str()) {
+                    tracing::error!("nothing is cached: {why}");
+                }
+            }
             Ok(Err(Trouble::Cache(fault))) => {
                 // Nobody will drain soon, so nobody waits for it either.
-                self.settled.send_replace(true);
+                self.settle_in();
                 self.gate.trouble(format!("redis: {fault}"), false);
             }
             Ok(Err(Trouble::Database(error))) => self.gate.trouble(error.to_string(), true),
@@ -164,7 +146,7 @@ impl Cache {
                 .gate
                 .trouble("the database did not answer in time", true),
             Some(Side::Remote) => {
-                self.settled.send_replace(true);
+                self.settle_in();
                 self.gate.trouble("redis did not answer in time", false);
             }
             None => self.gate.trouble(
@@ -174,15 +156,41 @@ impl Cache {
         }
     }
 
-    async fn register(&self, began: Instant, memory: bool) -> Result<u64, LedgerError> {
-        let seen = self.ledger.register(memory).await?;
+    /// The start is over once writes may rely on the registration.
+    fn settle_in(&self) {
+        if self.gate.is_registered() {
+            self.settled.send_replace(true);
+        }
+    }
+
+    /// Registers this instance. After the start and after every gap the other instances did not count on its writes, and one of
+    /// them may serve from its memory. Then it looks twice: such an instance renews before it looks at the others. So its renewal
+    /// is seen by the second look, or came after the first was committed, and then it sees this instance and stops.
+    async fn register(&self, memory: bool) -> Result<Registered, Trouble> {
+        let began = self.gate.now();
+        let mut seen = self.look_at_others(memory).await?;
+        if !self.gate.is_known() {
+            seen = self.look_at_others(memory).await?;
+            self.gate
+                .write_after(self.gate.wait_for(seen.memory_serves));
+        }
         self.gate.register(began, seen.free);
-        Ok(seen.others)
+        if !self.gate.clock_is_steady() {
+            return Err(Trouble::Wait(CLOCK_STEPPED));
+        }
+        Ok(seen)
+    }
+
+    async fn look_at_others(&self, memory: bool) -> Result<Registered, LedgerError> {
+        let asked = self.gate.now();
+        let seen = self.ledger.register(memory).await?;
+        self.gate.observe(asked, seen.clock);
+        Ok(seen)
     }
 
     /// Without a cache there is nothing to open; but others must know that somebody writes.
-    async fn drain_nothing(&self, began: Instant) -> Result<(), Trouble> {
-        self.register(began, false).await?;
+    async fn drain_nothing(&self) -> Result<(), Trouble> {
+        self.register(false).await?;
         self.ledger.close(0).await?;
         self.count_pending().await
     }
@@ -194,27 +202,52 @@ impl Cache {
         Ok(())
     }
 
-    /// Alone with what is in this process: it may be used only while no other instance lives.
+    /// Opens the gate of an instance that keeps values in its own memory: only while no other instance lives, and no epoch can be
+    /// served from Redis. An instance that is paused may still hold such an epoch, and the rows that wait are for it.
     async fn drain_near(&self, near: &Near, began: Instant) -> Result<(), Trouble> {
         self.ledger.renew_memory().await?;
-        if self.register(began, true).await? > 0 {
+        let seen = self.register(true).await?;
+        if self.is_another_database().await? {
             self.gate
-                .close("another instance uses this database, so everything is read from it");
+                .close("the database is not in the state in which it was: a new epoch begins");
             near.empty();
             return Ok(());
         }
-        // While it was shut, another instance may have come, written, and gone with all its traces.
-        if self.gate.epoch().is_none() {
+        self.ledger.close(0).await?;
+        let shared = if seen.others > 0 {
+            Some("another instance uses this database, so everything is read from it")
+        } else if !seen.free {
+            Some(
+                "an epoch of Redis has not been closed for long enough, so everything is read from the database",
+            )
+        } else {
+            None
+        };
+        if let Some(why) = shared {
+            self.gate.close(why);
+            near.empty();
+            return self.count_pending().await;
+        }
+        let rows = self.ledger.pending(MOST_ROWS + 1).await?;
+        self.gate.set_pending(rows.count() as u64);
+        // While it was shut, another instance may have come, written, and gone with all its traces. And rows that were not read
+        // may be about anything.
+        if self.gate.epoch().is_none() || is_too_many(&rows) {
             near.empty();
         }
-        let rows = self.ledger.pending(MOST_ROWS).await?;
-        self.gate.set_pending(rows.len() as u64);
-        for row in &rows {
+        for row in &rows.known {
             near.release(row.key, row.token);
         }
-        self.settle(&rows, None).await?;
+        // A process that was suspended since may have missed an instance that needs these rows.
+        if self.gate.now() >= began + G {
+            return Err(Trouble::Wait(
+                "the last drain took too long: the next goes on",
+            ));
+        }
+        let known = rows.known.iter().map(|row| row.id);
+        let ids: Vec<i64> = known.chain(rows.unknown.iter().copied()).collect();
+        self.settle(&ids, None).await?;
         self.gate.set_pending(0);
-        self.ledger.close(0).await?;
         let alone = Epoch {
             number: ALONE,
             remote: RemoteId::from("this process"),
@@ -223,18 +256,45 @@ impl Cache {
         Ok(())
     }
 
+    /// Whether the database is another one than at the last pass, or in an earlier state.
+    async fn is_another_database(&self) -> Result<bool, Trouble> {
+        let standing = self.ledger.standing().await?;
+        let last = self.counted().clone();
+        let known = last.as_ref().map(|(_, number)| *number);
+        let Some(number) = self.ledger.count(known).await? else {
+            self.ledger
+                .begin(standing.epoch, &RemoteId::from(""), known)
+                .await?;
+            return Ok(true);
+        };
+        let is_another = last.is_some_and(|(database, _)| database != standing.database);
+        *self.counted() = Some((standing.database, number));
+        Ok(is_another)
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Option<(String, i64)>> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn drain_shared(
         &self,
         remote: &Arc<dyn Remote>,
         began: Instant,
         asking: &Asking,
     ) -> Result<(), Trouble> {
-        self.register(began, false).await?;
+        self.register(false).await?;
+        let standing = self.ledger.standing().await?;
         asking.now(Side::Remote);
-        let answering = remote.identity().await;
+        let claimed = claim(remote, &standing.holder).await;
         asking.now(Side::Database);
-        let answering = match answering {
-            Ok(answering) => answering,
+        let (answering, marker) = match claimed {
+            Ok((answering, Claimed::Held { marker })) => (answering, marker),
+            Ok((_, Claimed::Refused(why))) => {
+                // As without a Redis: no instance of this database serves from it.
+                self.ledger.close(0).await?;
+                self.count_pending().await?;
+                return Err(Trouble::Refused(why));
+            }
             Err(fault) => {
                 // With Redis away for long, rows would gather for ever.
                 self.ledger.close(MOST_ROWS).await?;
@@ -242,6 +302,9 @@ impl Cache {
                 return Err(fault.into());
             }
         };
+        self.gate.admit();
+        self.reconcile(remote, &standing, &answering, marker, asking)
+            .await?;
         let epoch = match self.ledger.renew(&answering).await? {
             Renewal::Renewed(epoch) => epoch,
             Renewal::Recorded => {
@@ -250,16 +313,50 @@ impl Cache {
             Renewal::TooYoung => return Err(Trouble::Wait("a new epoch is about to be in force")),
         };
         let rows = self.ledger.pending(MOST_ROWS + 1).await?;
-        self.gate.set_pending(rows.len() as u64);
-        if rows.len() as u64 > MOST_ROWS.unsigned_abs() {
+        self.gate.set_pending(rows.count() as u64);
+        if is_too_many(&rows) {
             self.ledger.retire(epoch.number).await?;
             return Err(Trouble::Wait("too many writes waited: a new epoch begins"));
         }
-        self.release_rows(remote, &epoch, &rows, asking).await?;
+        self.release_rows(remote, &epoch, &rows.known, asking)
+            .await?;
         if self.gate.open(epoch, began) {
             tracing::info!("the cache is open");
         }
         Ok(())
+    }
+
+    /// Compares the passes that the database has counted with the marker in the shared tier. A pass raises the marker to its number
+    /// after that is committed, so the database has counted as many at least, unless it went back to an earlier state.
+    async fn reconcile(
+        &self,
+        remote: &Arc<dyn Remote>,
+        standing: &Standing,
+        answering: &RemoteId,
+        marker: Option<i64>,
+        asking: &Asking,
+    ) -> Result<(), Trouble> {
+        let Some(number) = self.ledger.count(marker).await? else {
+            tracing::error!(
+                "the database is in an earlier state than the one that cached values are of: they are dropped"
+            );
+            self.ledger.begin(standing.epoch, answering, marker).await?;
+            return Err(Trouble::Wait(
+                "the database went back to an earlier state: a new epoch begins",
+            ));
+        };
+        // Without a marker nothing proves that the database is where it was when the values were put there.
+        if marker.is_none() {
+            self.ledger.begin(standing.epoch, answering, None).await?;
+        }
+        asking.now(Side::Remote);
+        let raised = remote.raise(&standing.holder, number).await?;
+        asking.now(Side::Database);
+        match (raised, marker) {
+            (true, Some(_)) => Ok(()),
+            (true, None) => Err(Trouble::Wait("a new epoch begins")),
+            (false, _) => Err(Trouble::Wait("the claim of Redis was lost")),
+        }
     }
 
     /// In portions, and what is released is settled whatever came of the rest: it need not be done again by the next drain, and
@@ -295,19 +392,29 @@ impl Cache {
                 break;
             }
             asking.now(Side::Database);
-            self.settle(&released, Some(epoch.number)).await?;
+            let ids: Vec<i64> = released.iter().map(|row| row.id).collect();
+            self.settle(&ids, Some(epoch.number)).await?;
             left -= released.len();
             self.gate.set_pending(left as u64);
         }
         fault.map_or(Ok(()), |fault| Err(fault.into()))
     }
 
-    async fn settle(&self, rows: &[Pending], epoch: Option<i64>) -> Result<(), Trouble> {
-        let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-        if self.ledger.settle(&ids, epoch).await? {
+    async fn settle(&self, ids: &[i64], epoch: Option<i64>) -> Result<(), Trouble> {
+        if self.ledger.settle(ids, epoch).await? {
             Ok(())
         } else {
             Err(Trouble::Wait("another epoch began meanwhile"))
         }
     }
+}
+
+/// Whether there are more rows than are released one by one, those of unknown keys among them: known ones may lie behind.
+fn is_too_many(rows: &PendingRows) -> bool {
+    rows.count() as u64 > MOST_ROWS.unsigned_abs()
+}
+
+async fn claim(remote: &Arc<dyn Remote>, holder: &str) -> Result<(RemoteId, Claimed), Fault> {
+    let answering = remote.identity().await?;
+    Ok((answering, remote.claim(holder).await?))
 }

@@ -31,6 +31,17 @@ pub enum Renewal {
     TooYoung,
 }
 
+/// Which database answers, and what it has recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The installation and its database: the name under which its instances claim a shared tier.
+    pub holder: String,
+    /// Identity of the database server that answers; another one after a restore, a failover and a restart.
+    pub database: String,
+    /// The number of the epoch.
+    pub epoch: i64,
+}
+
 /// What is known of the other instances when one tells of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Registered {
@@ -41,6 +52,33 @@ pub struct Registered {
     pub free: bool,
     /// How long the longest-serving other instance that keeps values in its own memory may still do so.
     pub memory_serves: Duration,
+    /// What the database's clock says, since its epoch.
+    pub clock: Duration,
+}
+
+/// How long instances may still serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Serving {
+    /// The longest, by the database's clock.
+    pub left: Duration,
+    /// What that clock says, since its epoch.
+    pub clock: Duration,
+}
+
+/// Rows that wait for a release.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PendingRows {
+    /// Those whose keys this version knows.
+    pub known: Vec<Pending>,
+    /// The ids of the others: a newer version may be serving their keys, this one cannot.
+    pub unknown: Vec<i64>,
+}
+
+impl PendingRows {
+    /// How many they are.
+    pub const fn count(&self) -> usize {
+        self.known.len() + self.unknown.len()
+    }
 }
 
 /// A key that a write could not fence or release.
@@ -67,19 +105,37 @@ pub trait Ledger: Send + Sync + 'static {
     async fn register(&self, memory: bool) -> Result<Registered, LedgerError>;
 
     /// If `answering` is the recorded process and its epoch is in force: `serves_until` of this instance is `G` and 50 ms from
-    /// now, by the database's clock. If another process is recorded, this one is recorded under the next number.
+    /// now, by the database's clock. If another process is recorded, or it was recorded by another database server than the one that
+    /// executes this, this one is recorded under the next number.
     async fn renew(&self, answering: &RemoteId) -> Result<Renewal, LedgerError>;
+
+    /// Which database answers, and what it has recorded.
+    async fn standing(&self) -> Result<Standing, LedgerError>;
+
+    /// Counts a reconciliation pass, in a statement that is a transaction by itself: how many there have been by now. `None`, and
+    /// nothing is counted, if there have been fewer than `known`: only a database that went back has forgotten some.
+    async fn count(&self, known: Option<i64>) -> Result<Option<i64>, LedgerError>;
+
+    /// Records the next number for `remote`, if `number` still is that of the epoch. With `lost` the database went back to an earlier
+    /// state of itself, after so many passes: it counts on from there, and what else depends on the state that is gone is ended.
+    async fn begin(
+        &self,
+        number: i64,
+        remote: &RemoteId,
+        lost: Option<i64>,
+    ) -> Result<(), LedgerError>;
 
     /// As `renew`, for an instance that keeps values in its own memory and shares them with nobody.
     async fn renew_memory(&self) -> Result<(), LedgerError>;
 
     /// The rows that wait, oldest first, up to `limit`.
-    async fn pending(&self, limit: i64) -> Result<Vec<Pending>, LedgerError>;
+    async fn pending(&self, limit: i64) -> Result<PendingRows, LedgerError>;
 
     /// How many rows wait.
     async fn waiting(&self) -> Result<u64, LedgerError>;
 
-    /// Deletes exactly these rows, if the epoch still is this one (or none is named); whether it is.
+    /// Deletes exactly these rows, if the epoch still is this one; where none is named, if no epoch can be served from
+    /// ([`Registered::free`]). Whether it did.
     async fn settle(&self, rows: &[i64], epoch: Option<i64>) -> Result<bool, LedgerError>;
 
     /// Records the next number for the process of this epoch, if it still is the recorded one. No value of an older number is
@@ -97,7 +153,7 @@ pub trait Ledger: Send + Sync + 'static {
     async fn add(&self, keys: &[Key], token: Token) -> Result<(), LedgerError>;
 
     /// How long any instance may still serve, by the database's clock: the greatest `serves_until` less now.
-    async fn served_for(&self) -> Result<Duration, LedgerError>;
+    async fn served_for(&self) -> Result<Serving, LedgerError>;
 
     /// Whether rows of this token wait.
     async fn waits(&self, token: Token) -> Result<bool, LedgerError>;

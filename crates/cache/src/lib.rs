@@ -14,6 +14,7 @@
 
 mod admin;
 mod cache;
+mod clock;
 mod fill;
 mod flights;
 mod gate;
@@ -38,13 +39,17 @@ mod write;
 
 pub use admin::Peek;
 pub use cache::{Answer, Asked, Cache, Codec, Form, Found, Shared, Source, Top};
+pub use clock::{Clock, ClockState, boot_clock};
 pub use gate::{G, GateState, MARGIN};
 pub use key::{Key, Kind};
-pub use ledger::{Epoch, Ledger, LedgerError, Pending, Registered, RemoteId, Renewal};
+pub use ledger::{
+    Epoch, Ledger, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal, Serving,
+    Standing,
+};
 pub use near::{Held, HeldList, NearStatus};
 pub use raw::Raw;
 pub use read_many::AskedMany;
-pub use remote::{Acquired, Fault, Fence, Release, Remote, RemoteStats, Token};
+pub use remote::{Acquired, Claimed, Fault, Fence, Release, Remote, RemoteStats, Token};
 pub use settings::{Backend, Settings, Ttls};
 pub use stats::{Operation, Outcome, Sample, Tier};
 pub use tracking::{Heard, Tracking};

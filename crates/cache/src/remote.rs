@@ -51,6 +51,18 @@ pub enum Acquired {
     Granted,
 }
 
+/// What came of claiming the shared tier for one database of one installation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claimed {
+    /// The claim is held.
+    Held {
+        /// The highest number that was raised under it; `None` if that is not known, as after the loss of the claim's key.
+        marker: Option<i64>,
+    },
+    /// Another holder lives. The text names it for an operator, and the remedy.
+    Refused(String),
+}
+
 /// How a key is fenced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fence {
@@ -100,6 +112,13 @@ pub struct RemoteStats {
 pub trait Remote: Send + Sync + 'static {
     /// Identity of what answers, asked anew: of each node, its run id, its replication id and the database number.
     async fn identity(&self) -> Result<RemoteId, Fault>;
+
+    /// Claims the shared tier for this holder until [`ALIVE`](crate::gate::ALIVE) from now, by the tier's clock. A claim of another
+    /// holder that has expired is taken over, without its marker.
+    async fn claim(&self, holder: &str) -> Result<Claimed, Fault>;
+
+    /// Raises the marker of the claim to a number, and never lowers it; `false` if the claim is another holder's by now.
+    async fn raise(&self, holder: &str, number: i64) -> Result<bool, Fault>;
 
     /// The value of a key. A value of the wrong type is an empty [`Raw::One`]: spoiled, but there.
     async fn get(&self, key: Key, epoch: &Epoch) -> Result<Option<Raw>, Fault>;

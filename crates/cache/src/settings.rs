@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::{Clock, boot_clock};
+use crate::gate::MARGIN;
 use crate::key::Kind;
 use crate::remote::Token;
 
@@ -97,6 +99,10 @@ pub struct Settings {
     pub patience: Duration,
     /// Whether other instances may write to the same database: then the gate is kept.
     pub shared_database: bool,
+    /// What the clocks of instances and database may differ by in a second.
+    pub margin: Duration,
+    /// By which gates and registrations end.
+    pub clock: Clock,
     /// Random numbers, for tokens and for spreading times to live.
     pub random: Arc<dyn Fn() -> u128 + Send + Sync>,
 }
@@ -123,6 +129,8 @@ impl Settings {
             budget: Duration::from_millis(50),
             patience: Duration::from_millis(10),
             shared_database: true,
+            margin: MARGIN,
+            clock: boot_clock(),
             random,
         }
     }

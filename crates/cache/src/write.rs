@@ -129,6 +129,20 @@ impl Cache {
         self.gate.is_free_for(Duration::ZERO) && self.gate.is_registered()
     }
 
+    /// Whether a fence that was made some time before the commit still is what one made now would be. If not, it is to be
+    /// released as aborted, and another one made.
+    pub fn holds(&self, fenced: &Fenced) -> bool {
+        match &fenced.way {
+            Way::Nothing | Way::Near | Way::Cut => true,
+            Way::Shared(epoch) => self.is_shared_under(epoch),
+            Way::Free => self.gate.is_free_for(COMMIT) && self.gate.is_registered(),
+        }
+    }
+
+    fn is_shared_under(&self, epoch: &Epoch) -> bool {
+        self.gate.is_open_under(epoch) && self.gate.is_registered()
+    }
+
     fn free_or_cut(&self) -> Way {
         if self.gate.is_free_for(COMMIT) {
             Way::Free
@@ -232,8 +246,7 @@ impl Cache {
         };
         self.tell_invalidation(&writes, Tier::Redis, outcome, began.elapsed());
         // Not the same as before the fence: another process may be the one that others read from by now.
-        let still = self.gate.is_open_under(epoch) && self.gate.is_registered();
-        if committed && !(released.is_ok() && still) {
+        if committed && !(released.is_ok() && self.is_shared_under(epoch)) {
             self.tell_by_rows(&keys, token).await;
         }
     }
@@ -264,24 +277,25 @@ impl Cache {
     /// Waits until the rows of this write are gone, or nobody serves any more who had not seen them.
     async fn wait_for_others(&self, token: Token) {
         let served = loop {
+            let asked = self.gate.now();
             match self.ledger.served_for().await {
-                Ok(served) => break served,
+                Ok(serving) => {
+                    self.gate.observe(asked, serving.clock);
+                    break self.gate.wait_for(serving.left);
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a write waits for the other instances");
                     tokio::time::sleep(RETRY_AFTER).await;
                 }
             }
         };
-        let passed = Instant::now() + served;
+        let passed = self.gate.now() + served;
         loop {
-            let now = Instant::now();
-            if now >= passed {
+            let left = passed.saturating_duration_since(self.gate.now());
+            if left.is_zero() || matches!(self.ledger.waits(token).await, Ok(false)) {
                 return;
             }
-            if matches!(self.ledger.waits(token).await, Ok(false)) {
-                return;
-            }
-            tokio::time::sleep_until(passed.min(now + LOOK_EVERY)).await;
+            tokio::time::sleep(left.min(LOOK_EVERY)).await;
         }
     }
 

@@ -14,6 +14,7 @@ use parlance_domain::search::Language;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::backend::{pg, sqlite};
+use crate::commits::Commits;
 use crate::error::{StorageError, StorageResult};
 use crate::liveness::{self, Dated};
 use crate::open::{SQLITE_READER, SQLITE_WRITER, pg_pool, sqlite_pool, tls};
@@ -75,6 +76,7 @@ pub struct Database {
     pub(crate) hold_after_restore: bool,
     /// A write was refused, and none has been tried with success since.
     pub(crate) refused: Arc<AtomicBool>,
+    pub(crate) commits: Commits,
 }
 
 #[derive(Clone)]
@@ -225,6 +227,7 @@ impl Database {
             search_language: settings.search_language,
             hold_after_restore: settings.hold_after_restore,
             refused: Arc::default(),
+            commits: Commits::default(),
         })
     }
 
@@ -251,6 +254,7 @@ impl Database {
             search_language: self.search_language,
             hold_after_restore: self.hold_after_restore,
             refused: Arc::clone(&self.refused),
+            commits: self.commits.clone(),
         }
     }
 

@@ -19,6 +19,7 @@
 #[macro_use]
 mod conn;
 mod backend;
+mod commits;
 mod counting;
 pub mod db;
 mod error;

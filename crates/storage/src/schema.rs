@@ -261,6 +261,7 @@ diesel::table! {
         only -> Bool,
         number -> BigInt,
         remote -> Text,
+        database -> Text,
         recorded_at -> Moment,
     }
 }
@@ -348,3 +349,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     imports,
     popular_searches
 );
+
+diesel::allow_tables_to_appear_in_same_query!(cache_epoch, cache_instances, installation);

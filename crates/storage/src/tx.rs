@@ -8,6 +8,7 @@ use parlance_domain::{Owner, Timestamp};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::commits::Commits;
 use crate::conn::{Database, Lease};
 use crate::db::cache::add_pending;
 use crate::error::{StorageError, StorageResult};
@@ -20,6 +21,9 @@ pub trait Sink: Send + Sync + 'static {
 
     /// Called before the commit: from now on nothing that was touched may be filled, until the fence is handed back.
     fn fence(&self, touched: &Touched) -> impl Future<Output = Self::Fence> + Send;
+
+    /// Whether a fence that was made ahead is as good as one made now.
+    fn holds(&self, fence: &Self::Fence) -> bool;
 
     /// What could not be fenced: it is written down in the same transaction.
     fn pending(fence: &Self::Fence) -> Option<PendingKeys>;
@@ -64,6 +68,7 @@ pub struct Tx {
     pub(crate) now: Timestamp,
     pub(crate) language: Language,
     touched: Touched,
+    commits: Commits,
 }
 
 impl Database {
@@ -76,6 +81,7 @@ impl Database {
             now,
             language: self.search_language,
             touched: Touched::nothing(owner.clone()),
+            commits: self.commits.clone(),
         })
     }
 }
@@ -105,8 +111,19 @@ impl Tx {
     }
 
     async fn finish<S: Sink>(self, sink: &Arc<S>, ahead: Option<Ahead<S>>) -> StorageResult<()> {
-        let Self { lease, touched, .. } = self;
-        tokio::spawn(finish(lease, touched, Arc::clone(sink), ahead))
+        let Self {
+            lease,
+            touched,
+            commits,
+            ..
+        } = self;
+        let (counted, sink) = (commits.begin(), Arc::clone(sink));
+        let task = async move {
+            let result = finish(lease, touched, sink, ahead).await;
+            drop(counted);
+            result
+        };
+        tokio::spawn(task)
             .await
             .map_err(|error| StorageError::Unavailable(error.to_string()))?
     }
@@ -152,12 +169,17 @@ pub struct Ahead<S: Sink> {
 const FRESH: Duration = Duration::from_secs(1);
 
 impl<S: Sink> Ahead<S> {
-    /// The fence, if it is one of all that was touched.
+    /// The fence, if it is one of all that was touched and counts as made now; else it is handed back.
     async fn take(mut self, touched: &Touched) -> Option<S::Fence> {
         if self.touched.touches() != touched.touches() || self.begun.elapsed() > FRESH {
             return None;
         }
-        self.fence.take()?.await.ok()
+        let fence = self.fence.take()?.await.ok()?;
+        if self.sink.holds(&fence) {
+            return Some(fence);
+        }
+        self.sink.failed(fence, true).await;
+        None
     }
 }
 

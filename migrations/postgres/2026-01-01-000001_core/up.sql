@@ -14,7 +14,7 @@ CREATE TABLE installation (
     generation bigint NOT NULL,
     -- except those below this one, which a release has freed: they are moved to the present generation in batches.
     released bigint NOT NULL CHECK (released <= generation)
-);
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 INSERT INTO installation ("only", id, database, reconciliations, generation, released)
     VALUES (true, gen_random_uuid(), '', 0, 0, 0);
 
@@ -289,11 +289,22 @@ CREATE TABLE cache_instances (
 -- One row: the number that values are stamped with, and the processes that hold them; none of them until they are recorded.
 CREATE TABLE cache_epoch (
     "only" boolean PRIMARY KEY CHECK ("only"),
+    -- Random at first, and each next one is a random step above: neither another installation nor an earlier copy of this database
+    -- has the same ones.
     number bigint NOT NULL CHECK (number >= 0),
     remote text NOT NULL,
+    -- The server that recorded it: the identity of the database, and when the server was started.
+    database text NOT NULL,
     recorded_at timestamptz NOT NULL
 );
-INSERT INTO cache_epoch ("only", number, remote, recorded_at) VALUES (true, 0, '', 'epoch');
+INSERT INTO cache_epoch ("only", number, remote, database, recorded_at)
+SELECT true, floor(random() * 4503599627370496)::bigint, '',
+    (SELECT system_identifier FROM pg_control_system())::text || ':'
+    || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) || ':'
+    || (SELECT oid FROM pg_database WHERE datname = current_database())::text || ':'
+    || 'installation'::regclass::oid::text || ':'
+    || (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint::text,
+    'epoch';
 
 -- Keys that a committed write could not fence or release: whoever serves from the cache releases them first.
 -- Filled and emptied in bursts: vacuumed by count.

@@ -283,11 +283,15 @@ CREATE TABLE cache_instances (
 -- One row: the number that values are stamped with, and the processes that hold them; none of them until they are recorded.
 CREATE TABLE cache_epoch (
     only integer PRIMARY KEY CHECK (only = 1),
+    -- Random at first, and each next one is a random step above: neither another installation nor an earlier copy of this database
+    -- has the same ones.
     number integer NOT NULL CHECK (number >= 0),
     remote text NOT NULL,
+    -- What recorded it: a file has no identity of its own.
+    database text NOT NULL,
     recorded_at integer NOT NULL
 );
-INSERT INTO cache_epoch (only, number, remote, recorded_at) VALUES (1, 0, '', 0);
+INSERT INTO cache_epoch (only, number, remote, database, recorded_at) VALUES (1, random() & 4503599627370495, '', 'sqlite', 0);
 
 -- Keys that a committed write could not fence or release: whoever serves from the cache releases them first.
 CREATE TABLE cache_pending (

@@ -14,6 +14,7 @@ mod guards;
 mod kills;
 mod load;
 mod metrics;
+mod mixed;
 mod moving;
 mod outcome;
 mod proof;

@@ -69,6 +69,45 @@ impl Holding {
     }
 }
 
+/// Messages whose COMMIT waits for a lock.
+pub(crate) struct SlowCommits(Holding);
+
+impl SlowCommits {
+    /// At this service.
+    pub(crate) async fn of(service: &Service) -> Self {
+        let holder = connect(service).await;
+        holder
+            .batch_execute(
+                "CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS \
+                 'BEGIN PERFORM pg_advisory_xact_lock(7); RETURN NULL; END'; \
+                 CREATE CONSTRAINT TRIGGER slowly AFTER INSERT ON messages DEFERRABLE INITIALLY DEFERRED \
+                 FOR EACH ROW EXECUTE FUNCTION slowly()",
+            )
+            .await
+            .unwrap();
+        let lock = "BEGIN; SELECT pg_advisory_xact_lock(7)";
+        holder.batch_execute(lock).await.unwrap();
+        Self(Holding {
+            holder,
+            onlooker: connect(service).await,
+        })
+    }
+
+    /// Waits until a COMMIT stands at the lock.
+    pub(crate) async fn until_one_waits(&self) {
+        eventually(SOON, async || {
+            let waits = "query = 'COMMIT' AND wait_event_type = 'Lock'";
+            (self.0.count(waits).await > 0).then_some(())
+        })
+        .await;
+    }
+
+    /// Lets them go on.
+    pub(crate) async fn let_go(self) {
+        self.0.let_go().await;
+    }
+}
+
 async fn connect(service: &Service) -> Client {
     let (client, connection) = tokio_postgres::connect(service.database_url(), NoTls)
         .await

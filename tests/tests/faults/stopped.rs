@@ -1,8 +1,9 @@
 //! The service is asked to end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use parlance_testkit::{Postgres, eventually};
+use parlance_proto::v1;
+use parlance_testkit::{Postgres, Redis, eventually};
 use parlance_tests::make::{self, chat};
 use parlance_tests::raw::{get, try_http1};
 use parlance_tests::{Caller, Kind, Refusal, SOON, Service};
@@ -12,11 +13,13 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::leaving::Holding;
+use crate::leaving::{Holding, SlowCommits};
 use crate::load::Load;
 
 /// What the contract of an orchestrator allows.
 const DRAIN: Duration = Duration::from_secs(25);
+/// How long the HTTP port outlives the calls.
+const HTTP_DRAIN: Duration = Duration::from_millis(500);
 
 async fn under_load(kind: Kind) {
     let mut service = Service::start(kind).await;
@@ -174,6 +177,52 @@ async fn load_balancers_learn_of_a_stop_before_the_drain_begins() {
     assert_eq!(service.wait(DRAIN).await.code(), Some(0));
     let logs = service.logs();
     assert!(!logs.contains("WARN") && !logs.contains("ERROR"), "{logs}");
+}
+
+/// A commit goes on though its client has left, and the process ends after it: in Redis its keys are released.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_without_a_client_is_finished() {
+    let redis = Redis::start();
+    let service = Service::start_with(Kind::Postgres, |b| b.redis_url(redis.url())).await;
+    let caller = Caller::at(&service);
+    let id = caller.ok(chat("", "hi")).await.conversation_id;
+    eventually(SOON, async || {
+        let info = caller.ok(v1::GetCacheInfoRequest {}).await;
+        (info.gate == "open").then_some(())
+    })
+    .await;
+    let commits = SlowCommits::of(&service).await;
+    let open = tokio::spawn({
+        let (caller, id) = (caller.clone(), id.clone());
+        async move { caller.ask(make::reply(&id, "open")).await }
+    });
+    commits.until_one_waits().await;
+    open.abort();
+    service.terminate();
+    let url = service.http_url();
+    eventually(SOON, async || {
+        (get(&format!("{url}/readyz")).await.text() == "draining\n").then_some(())
+    })
+    .await;
+    // Longer than the HTTP port outlives the calls.
+    let began = Instant::now();
+    while began.elapsed() < 3 * HTTP_DRAIN {
+        assert_eq!(service.exited(), None, "{}", service.logs());
+        assert_eq!(get(&format!("{url}/healthz")).await.code, 200);
+    }
+    commits.let_go().await;
+    let ended = service.wait(DRAIN).await;
+    assert_eq!(ended.code(), Some(0), "{}", service.logs());
+    let client = redis::Client::open(redis.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let fences: Vec<String> = redis::cmd("ZRANGE")
+        .arg(format!("lease:{{conversation:{id}}}"))
+        .arg(0)
+        .arg(-1)
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(fences, Vec::<String>::new());
 }
 
 /// What takes longer than the drain is cut.

@@ -9,4 +9,5 @@ mod fence;
 mod generation;
 mod list;
 mod near;
+mod register;
 mod search;

@@ -8,6 +8,7 @@ use parlance_cache::redis::{BreakerState, Tier as RedisTier};
 use parlance_cache::{
     Backend, Cache, Fault, GateState, Key, Kind, NearStatus, Operation, Outcome, RemoteStats, Tier,
 };
+use uuid::Uuid;
 
 use super::guarantee::guarantee;
 use crate::App;
@@ -115,6 +116,8 @@ pub struct CacheInfo {
     pub audit_checked: u64,
     /// What it found wrong.
     pub audit_violations: u64,
+    /// The installation, whose id is part of every scope.
+    pub installation: Uuid,
 }
 
 /// What is to go.
@@ -196,6 +199,7 @@ impl CacheDesk {
             tracking_live: cache.hears().unwrap_or(false),
             audit_checked,
             audit_violations,
+            installation: self.app.settings.installation,
         }
     }
 

@@ -137,6 +137,7 @@ mod tests {
     use parlance_domain::Owner;
     use parlance_storage::{Database, DatabaseUrl};
     use parlance_testkit::SqliteFile;
+    use uuid::Uuid;
 
     use super::*;
     use crate::cache::codec::{AnswerCodec, NoAnswer};
@@ -170,7 +171,7 @@ mod tests {
             Arc::new(Self {
                 given: Given {
                     cache: crate::cache::open(&database, settings, None, &env),
-                    key: Scope::of(&owner, None).stats(),
+                    key: Scope::of(Uuid::nil(), &owner, None).stats(),
                     codec: AnswerCodec {
                         question: ListIdentity::new("test", &owner).question(),
                         encode: json::told,

@@ -38,6 +38,8 @@ pub(crate) fn guarantee(
 
 #[cfg(test)]
 mod tests {
+    use parlance_cache::ClockState;
+
     use super::*;
 
     fn gate(open: bool) -> GateState {
@@ -47,6 +49,8 @@ mod tests {
             drained: None,
             trouble: String::new(),
             pending: 0,
+            clock: ClockState::default(),
+            refused: false,
         }
     }
 

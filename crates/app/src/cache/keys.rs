@@ -7,6 +7,7 @@ use parlance_cache::{Key, Kind};
 use parlance_domain::{ConversationId, Message, MessageId, Owner};
 use parlance_storage::{Touch, Touched};
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use crate::paging::Question;
 
@@ -34,7 +35,7 @@ impl Write {
 
 /// What a transaction does to keys, each named once. A key that changes in more than one way has changed: only one message at a
 /// time can come on top of a list that is as it was.
-pub(crate) fn writes(touched: &Touched) -> Vec<Write> {
+pub(crate) fn writes(touched: &Touched, installation: Uuid) -> Vec<Write> {
     let mut writes: Vec<Write> = Vec::new();
     let mut places = HashMap::new();
     let changes: Vec<_> = touched.touches().iter().map(of).collect();
@@ -52,19 +53,24 @@ pub(crate) fn writes(touched: &Touched) -> Vec<Write> {
             }
         }
     }
-    writes.extend(scopes(touched, &users).map(|scope| Write::Changed(scope.generation())));
+    let ended = scopes(touched, &users, installation);
+    writes.extend(ended.map(|scope| Write::Changed(scope.generation())));
     writes
 }
 
 /// Whatever was touched, the owner's lists, statistics and searches may show it, and those of the users it belongs to.
-fn scopes(touched: &Touched, users: &BTreeSet<Option<&str>>) -> impl Iterator<Item = Scope> {
+fn scopes(
+    touched: &Touched,
+    users: &BTreeSet<Option<&str>>,
+    installation: Uuid,
+) -> impl Iterator<Item = Scope> {
     let owner = touched.owner();
-    let whole = (!users.is_empty()).then(|| Scope::of(owner, None));
+    let whole = (!users.is_empty()).then(|| Scope::of(installation, owner, None));
     // What belongs to nobody is asked for by no user's name.
     let named = users.iter().flatten().filter(|user| !user.is_empty());
     whole
         .into_iter()
-        .chain(named.map(|user| Scope::of(owner, Some(user))))
+        .chain(named.map(move |user| Scope::of(installation, owner, Some(user))))
 }
 
 /// The things that a change is of, and the user whose lists, statistics and searches may show it, besides those of the owner.
@@ -102,9 +108,11 @@ fn of(touch: &Touch) -> (Vec<Write>, Option<&str>) {
 pub(crate) struct Scope(u128);
 
 impl Scope {
-    /// The first half of a SHA-256 over the owner, or over the owner, a space and the user: there is no space in an owner.
-    pub(crate) fn of(owner: &Owner, user: Option<&str>) -> Self {
-        let mut hash = Sha256::new_with_prefix(owner.as_str());
+    /// The first half of a SHA-256 over the installation's id (32 hex digits), a space and the owner, and of a user another space and
+    /// the user: there is no space in an owner. Two installations have no scope in common.
+    pub(crate) fn of(installation: Uuid, owner: &Owner, user: Option<&str>) -> Self {
+        let mut hash = Sha256::new_with_prefix(format!("{} ", installation.simple()));
+        hash.update(owner.as_str());
         if let Some(user) = user {
             hash.update(" ");
             hash.update(user);
@@ -226,7 +234,7 @@ mod tests {
         for touch in touches {
             tx.touch(touch);
         }
-        writes(tx.touched())
+        writes(tx.touched(), Uuid::nil())
     }
 
     /// The same without generations.
@@ -245,8 +253,9 @@ mod tests {
 
     fn generations(users: &[&str]) -> Vec<Write> {
         let owner = Owner::parse("acme").unwrap();
-        let named = users.iter().map(|user| Scope::of(&owner, Some(user)));
-        let scopes = std::iter::once(Scope::of(&owner, None)).chain(named);
+        let scope = |user| Scope::of(Uuid::nil(), &owner, user);
+        let named = users.iter().map(|user| scope(Some(*user)));
+        let scopes = std::iter::once(scope(None)).chain(named);
         changed(scopes.map(Scope::generation))
     }
 
@@ -300,11 +309,19 @@ mod tests {
     #[test]
     fn a_scope_is_what_the_shell_says() {
         let owner = Owner::parse("acme").unwrap();
+        let one = Uuid::from_u128(0x018f0000000070008000000000000001);
         for (scope, expected) in [
-            (Scope::of(&owner, None), "822b33ad87c148a0a20a5ba7cd5ebcaa"),
             (
-                Scope::of(&owner, Some("ada ä")),
-                "ec2a9d0984f19fad65a5dc14984767d3",
+                Scope::of(one, &owner, None),
+                "54979a508e857b0123cc75312fc6c447",
+            ),
+            (
+                Scope::of(one, &owner, Some("ada ä")),
+                "0a9f1adc087bfae1533b086868cefe79",
+            ),
+            (
+                Scope::of(Uuid::nil(), &owner, None),
+                "cdcef4a8e9bf2cf6fe23f632f58779b9",
             ),
         ] {
             assert_eq!(

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parlance_cache::{
-    Epoch, Key, Ledger, LedgerError, Pending, Registered, RemoteId, Renewal, Token,
+    Epoch, Key, Ledger, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal, Serving,
+    Standing, Token,
 };
-use parlance_storage::db::cache::{CacheRegistered, CacheRenewal, CacheTimes, PendingKey};
+use parlance_storage::db::cache::{
+    CacheRegistered, CacheRenewal, CacheServing, CacheStanding, CacheTimes, PendingKey,
+};
 use parlance_storage::{Database, PendingKeys, StorageError};
 use uuid::Uuid;
 
@@ -57,11 +60,13 @@ impl Ledger for DatabaseLedger {
             others,
             free,
             memory_serves,
+            clock,
         } = seen;
         Ok(Registered {
             others,
             free,
             memory_serves,
+            clock,
         })
     }
 
@@ -82,6 +87,40 @@ impl Ledger for DatabaseLedger {
         })
     }
 
+    async fn standing(&self) -> Result<Standing, LedgerError> {
+        let CacheStanding {
+            installation,
+            database,
+            server,
+            epoch,
+        } = self.apart.cache_standing().await.map_err(failed)?;
+        Ok(Standing {
+            holder: format!("{installation}/{database}"),
+            database: server,
+            epoch,
+        })
+    }
+
+    async fn count(&self, known: Option<i64>) -> Result<Option<i64>, LedgerError> {
+        let known = known.unwrap_or_default();
+        self.apart.cache_count(known).await.map_err(failed)
+    }
+
+    async fn begin(
+        &self,
+        number: i64,
+        remote: &RemoteId,
+        lost: Option<i64>,
+    ) -> Result<(), LedgerError> {
+        let begun = self.apart.cache_begin(number, remote).await;
+        begun.map_err(failed)?;
+        // Last: it counts on, and until then each pass finds out anew that the database went back.
+        if let Some(lost) = lost {
+            self.apart.database_went_back(lost).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
     async fn renew_memory(&self) -> Result<(), LedgerError> {
         self.memory.store(true, Ordering::Relaxed);
         self.apart
@@ -90,7 +129,7 @@ impl Ledger for DatabaseLedger {
             .map_err(failed)
     }
 
-    async fn pending(&self, limit: i64) -> Result<Vec<Pending>, LedgerError> {
+    async fn pending(&self, limit: i64) -> Result<PendingRows, LedgerError> {
         // An epoch that has ended says nothing of what is in our own memory.
         let retired_too = self.memory.load(Ordering::Relaxed);
         let rows = self
@@ -98,7 +137,14 @@ impl Ledger for DatabaseLedger {
             .cache_pending(retired_too, limit)
             .await
             .map_err(failed)?;
-        Ok(rows.iter().filter_map(pending).collect())
+        let mut found = PendingRows::default();
+        for row in rows {
+            match pending(&row) {
+                Some(known) => found.known.push(known),
+                None => found.unknown.push(row.id),
+            }
+        }
+        Ok(found)
     }
 
     async fn waiting(&self) -> Result<u64, LedgerError> {
@@ -130,8 +176,10 @@ impl Ledger for DatabaseLedger {
             .map_err(failed)
     }
 
-    async fn served_for(&self) -> Result<Duration, LedgerError> {
-        self.database.cache_served_for().await.map_err(failed)
+    async fn served_for(&self) -> Result<Serving, LedgerError> {
+        let serving = self.database.cache_served_for(self.times).await;
+        let CacheServing { left, clock } = serving.map_err(failed)?;
+        Ok(Serving { left, clock })
     }
 
     async fn waits(&self, token: Token) -> Result<bool, LedgerError> {

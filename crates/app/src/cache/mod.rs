@@ -14,7 +14,7 @@ mod warm;
 
 use std::sync::Arc;
 
-use parlance_cache::{Backend, Cache, G, MARGIN, Settings, Shared};
+use parlance_cache::{Backend, Cache, G, Settings, Shared};
 use parlance_storage::Database;
 
 pub use admin::{CacheDesk, CacheInfo, GateView, Invalidation, RedisState, TierStats};
@@ -34,7 +34,7 @@ pub fn open(
     shared: Option<Shared>,
     env: &Environment,
 ) -> Arc<Cache> {
-    let ledger = DatabaseLedger::new(database.clone(), env.random_uuid(), G, MARGIN);
+    let ledger = DatabaseLedger::new(database.clone(), env.random_uuid(), G, settings.margin);
     Cache::new(settings, shared, Arc::new(ledger))
 }
 

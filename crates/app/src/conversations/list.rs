@@ -64,7 +64,7 @@ impl App {
     ) -> Result<Read<Answer<Page<Conversation>>>> {
         let question = listing.question();
         let user = listing.filter.user.as_deref();
-        let key = Scope::of(owner, user).list(question);
+        let key = Scope::of(self.settings.installation, owner, user).list(question);
         let codec = AnswerCodec {
             question,
             encode: self.settings.encoders.list,

@@ -47,7 +47,7 @@ impl App {
                 .question(),
             encode: self.settings.encoders.stats,
         };
-        let key = Scope::of(owner, user).stats();
+        let key = Scope::of(self.settings.installation, owner, user).stats();
         let whose = Whose { owner, user };
         let load = || {
             let (db, whose, user) = (self.db.clone(), owner.clone(), user.map(str::to_owned));

@@ -171,7 +171,8 @@ pub(crate) fn newest(id: ConversationId) -> String {
 
 /// What ends when something of the owner changes, or of one of its users.
 pub(crate) fn generation(user: Option<&str>) -> String {
-    let of = user.map_or_else(|| "acme".to_owned(), |user| format!("acme {user}"));
+    let user = user.map_or_else(String::new, |user| format!(" {user}"));
+    let of = format!("{} acme{user}", uuid::Uuid::nil().simple());
     let mut half = [0; 16];
     half.copy_from_slice(&Sha256::digest(of)[..16]);
     format!("generation:{{{:032x}}}", u128::from_be_bytes(half))

@@ -18,7 +18,6 @@ use tokio::time::{sleep, timeout};
 use super::fault::fault;
 use super::node::Node;
 use super::slot::{SLOTS, slot};
-use crate::key::Key;
 use crate::ledger::RemoteId;
 use crate::remote::Fault;
 
@@ -41,8 +40,8 @@ impl Map {
         self.nodes.values()
     }
 
-    fn node(&self, key: Key) -> Result<Arc<Node>, Fault> {
-        let index = usize::from(slot(key.to_string().as_bytes()));
+    fn node(&self, name: &str) -> Result<Arc<Node>, Fault> {
+        let index = usize::from(slot(name.as_bytes()));
         self.slots
             .get(index)
             .and_then(Clone::clone)
@@ -115,8 +114,9 @@ impl Cluster {
         }
     }
 
-    pub(super) async fn node(&self, key: Key) -> Result<Arc<Node>, Fault> {
-        let node = self.map().await?.node(key);
+    /// The node in charge of the key of this name.
+    pub(super) async fn node(&self, name: &str) -> Result<Arc<Node>, Fault> {
+        let node = self.map().await?.node(name);
         // A map that was read while the cluster was formed has gaps.
         node.inspect_err(|_| self.is_stale())
     }

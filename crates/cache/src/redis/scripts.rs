@@ -8,6 +8,7 @@ use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{Cmd, RedisResult, Script, Value, cmd, pipe};
 
 use super::fault::is_unknown_script;
+use crate::gate::ALIVE;
 use crate::key::{Key, Kind};
 use crate::ledger::Epoch;
 use crate::raw::{Raw, stamp};
@@ -33,6 +34,13 @@ static ACQUIRE: LazyLock<Script> = script!("acquire");
 static FILL: LazyLock<Script> = script!("fill");
 static FENCE: LazyLock<Script> = script!("fence");
 static RELEASE: LazyLock<Script> = script!("release");
+static CLAIM_SCRIPT: LazyLock<Script> = script!("claim");
+static RAISE: LazyLock<Script> = script!("raise");
+
+/// The key by which an installation claims its Redis database.
+pub(super) const CLAIM: &str = "parlance:claim";
+/// How long the claim's key, and with it the marker, is kept without a pass: longer than anything that was cached before.
+const CLAIM_TTL: Duration = Duration::from_hours(24);
 
 fn evalsha(script: &Script, key: Key, token: Token) -> Cmd {
     let mut command = cmd("EVALSHA");
@@ -169,6 +177,24 @@ fn stamped(element: &Bytes, epoch: &Epoch) -> Bytes {
     }
 }
 
+pub(super) fn claim(holder: &str) -> Cmd {
+    let mut command = on_claim(&CLAIM_SCRIPT, holder);
+    command.arg(millis(ALIVE)).arg(millis(CLAIM_TTL));
+    command
+}
+
+pub(super) fn raise(holder: &str, number: i64) -> Cmd {
+    let mut command = on_claim(&RAISE, holder);
+    command.arg(number).arg(millis(CLAIM_TTL));
+    command
+}
+
+fn on_claim(script: &Script, holder: &str) -> Cmd {
+    let mut command = cmd("EVALSHA");
+    command.arg(script.get_hash()).arg(1).arg(CLAIM).arg(holder);
+    command
+}
+
 pub(super) async fn load(connection: &mut MultiplexedConnection) -> RedisResult<()> {
     let mut loading = pipe();
     for script in [
@@ -176,6 +202,8 @@ pub(super) async fn load(connection: &mut MultiplexedConnection) -> RedisResult<
         include_str!("lua/fill.lua"),
         include_str!("lua/fence.lua"),
         include_str!("lua/release.lua"),
+        include_str!("lua/claim.lua"),
+        include_str!("lua/raise.lua"),
     ] {
         let text = format!("{}{script}", include_str!("lua/lease.lua"));
         loading.cmd("SCRIPT").arg("LOAD").arg(text);

@@ -5,8 +5,8 @@ mod calls;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use deadpool_redis::redis::RedisResult;
 use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::{ConnectionInfo, RedisResult};
 use futures_util::future::join_all;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -16,6 +16,7 @@ use super::cluster::Cluster;
 use super::fault::{fault, is_misled};
 use super::lane::{Lane, Link};
 use super::node::Node;
+use super::scripts;
 use super::settings::{self, BadSettings, Settings};
 use crate::key::Key;
 use crate::ledger::Epoch;
@@ -35,6 +36,8 @@ pub struct Tier {
     breaker: Arc<Breaker>,
     timeout: Duration,
     max_list: usize,
+    /// What an operator is told where another installation uses it.
+    refusal: String,
     tasks: Vec<AbortHandle>,
 }
 
@@ -50,6 +53,7 @@ impl Tier {
     /// Connects in the background, so that an absent Redis is no error. Needs a runtime around it, and ends with its last owner.
     pub fn connect(settings: &Settings) -> Result<Arc<Self>, BadSettings> {
         let addresses = settings.addresses()?;
+        let refusal = refusal(&settings.node, addresses.first().ok_or(BadSettings::NoUrl)?);
         let mut tasks = Vec::new();
         let route = match (&settings.node, addresses.into_iter()) {
             (settings::Node::Single(_), mut addresses) => {
@@ -73,6 +77,7 @@ impl Tier {
                 breaker,
                 timeout: settings.timeout,
                 max_list: settings.max_list.max(1),
+                refusal,
                 tasks,
             }
         }))
@@ -95,7 +100,18 @@ impl Tier {
     async fn lane(&self, key: Key) -> Result<Arc<Lane>, Fault> {
         match &self.route {
             Route::Single(node) => node.lane(key).cloned(),
-            Route::Cluster(cluster) => cluster.node(key).await?.lane(key).cloned(),
+            Route::Cluster(cluster) => {
+                let node = cluster.node(&key.to_string()).await?;
+                node.lane(key).cloned()
+            }
+        }
+    }
+
+    /// The lane to where the claim is kept.
+    async fn claim_lane(&self) -> Result<Arc<Lane>, Fault> {
+        match &self.route {
+            Route::Single(node) => node.any().cloned(),
+            Route::Cluster(cluster) => cluster.node(scripts::CLAIM).await?.any().cloned(),
         }
     }
 
@@ -182,6 +198,24 @@ impl Tier {
             cluster.is_stale();
         }
     }
+}
+
+fn refusal(node: &settings::Node, address: &ConnectionInfo) -> String {
+    let (place, remedy) = match node {
+        settings::Node::Single(_) => (
+            format!("Redis database {} at", address.redis_settings().db()),
+            "a Redis database of its own (REDIS_DB, or the number at the end of REDIS_URL)",
+        ),
+        settings::Node::Cluster(_) => (
+            "the Redis Cluster at".to_owned(),
+            "a Redis Cluster of its own (REDIS_CLUSTER_URLS)",
+        ),
+    };
+    format!(
+        "{place} {} is used by another Parlance installation, or by another copy of this one's database; \
+         give this installation {remedy}",
+        address.addr()
+    )
 }
 
 /// Dropped with an answer that did not come.

@@ -5,13 +5,19 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::weak::Weakness;
 use super::world::World;
 use crate::gate::{G, MARGIN};
 use crate::key::Key;
-use crate::ledger::{Epoch, Ledger, LedgerError, Pending, Registered, RemoteId, Renewal};
+use crate::ledger::{
+    Epoch, Ledger, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal, Serving,
+    Standing,
+};
 use crate::remote::Token;
 
 /// Less than outside, so that epochs are closed within a run.
@@ -21,7 +27,19 @@ const LEFT_ALONE: Duration = Duration::from_secs(2);
 struct Recorded {
     number: i64,
     remote: String,
+    database: String,
     at: Instant,
+}
+
+/// How a database gets into an earlier state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Back {
+    /// A copy that lags takes its place.
+    Promoted,
+    /// The server starts from an earlier copy of its files.
+    Restored,
+    /// The whole machine is in an earlier state: the database itself cannot notice.
+    Silently,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -31,16 +49,29 @@ struct Alive {
     serves_until: Instant,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Row {
     id: i64,
-    key: Key,
+    /// None for one that only a newer version knows.
+    key: Option<Key>,
     token: Token,
     moot: bool,
 }
 
 /// What the database holds.
+#[derive(Clone)]
 pub(super) struct Tables {
+    /// Of whose database this is a copy.
+    installation: usize,
+    /// The timeline in which it was promoted last, and the one in which its server was started.
+    promoted: u64,
+    started: u64,
+    /// How often it has gone back so far: what is written now is above all that was written before.
+    pub(super) timeline: u64,
+    /// Reconciliation passes.
+    counted: i64,
+    dice: StdRng,
+    pub(super) weakness: Weakness,
     /// The version of the single resource.
     pub(super) version: u64,
     /// The versions of the messages in the list, by their sequence less one.
@@ -53,11 +84,25 @@ pub(super) struct Tables {
     next_row: i64,
     /// Until when it does not answer.
     pub(super) away_until: Instant,
+    /// How far its clock is ahead of the one that everything runs by.
+    pub(super) ahead: Duration,
+    /// How old an epoch must be to be closed.
+    pub(super) left_alone: Duration,
+    origin: Instant,
+    /// Until when there is nothing to connect to.
+    starts_until: Instant,
 }
 
 impl Tables {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant, installation: usize) -> Self {
         Self {
+            installation,
+            promoted: 0,
+            started: 0,
+            timeline: 0,
+            counted: 0,
+            dice: StdRng::seed_from_u64(installation as u64),
+            weakness: Weakness::None,
             version: 1,
             messages: vec![1],
             changes: 0,
@@ -66,35 +111,129 @@ impl Tables {
             rows: Vec::new(),
             next_row: 1,
             away_until: now,
+            // So far that it can be set back.
+            ahead: Duration::from_mins(10),
+            left_alone: LEFT_ALONE,
+            origin: now,
+            starts_until: now,
         }
     }
 
     pub(super) fn add_rows(&mut self, keys: &[Key], token: Token) {
         for key in keys {
-            self.rows.push(Row {
-                id: self.next_row,
-                key: *key,
-                token,
-                moot: false,
-            });
-            self.next_row += 1;
+            self.add_row(Some(*key), token);
         }
     }
 
+    pub(super) fn add_row(&mut self, key: Option<Key>, token: Token) {
+        self.rows.push(Row {
+            id: self.next_row,
+            key,
+            token,
+            moot: false,
+        });
+        self.next_row += 1;
+    }
+
+    /// What the database's clock says.
+    pub(super) fn now(&self) -> Instant {
+        Instant::now() + self.ahead
+    }
+
+    /// The same as the database says it.
+    fn clock(&self) -> Duration {
+        self.now() - self.origin
+    }
+
     fn young(&self) -> bool {
-        let now = Instant::now();
+        let now = self.now();
         self.epoch
             .as_ref()
             .is_some_and(|epoch| now < epoch.at + G + MARGIN)
     }
 
+    /// Whether no instance can serve under an epoch.
+    fn free(&self) -> bool {
+        let closed = self
+            .epoch
+            .as_ref()
+            .is_none_or(|epoch| epoch.remote.is_empty());
+        closed && !self.young() && self.is_recorded_here()
+    }
+
     fn record(&mut self, remote: String) {
-        let number = self.epoch.as_ref().map_or(1, |epoch| epoch.number + 1);
+        let number = self.number() + 1;
+        let step = if self.weakness == Weakness::SharedStamps {
+            0
+        } else {
+            self.dice.random_range(0..1 << 32)
+        };
         self.epoch = Some(Recorded {
-            number,
+            number: number + step,
             remote,
-            at: Instant::now(),
+            database: self.database(),
+            at: self.now(),
         });
+    }
+
+    fn number(&self) -> i64 {
+        self.epoch.as_ref().map_or(0, |epoch| epoch.number)
+    }
+
+    /// The server that answers.
+    fn database(&self) -> String {
+        match self.weakness {
+            Weakness::NoDatabaseIdentity => "always the same".to_owned(),
+            _ => format!("{} {}", self.promoted, self.started),
+        }
+    }
+
+    /// Whether the epoch was recorded by the server that answers; none has been yet where there is none.
+    fn is_recorded_here(&self) -> bool {
+        let epoch = self.epoch.as_ref();
+        epoch.is_none_or(|epoch| epoch.database == self.database())
+    }
+
+    /// How long those may still serve whose rows say until when: the rows of another server may be missing the latest.
+    fn served_for(&self, until: impl Iterator<Item = Instant>) -> Duration {
+        let now = self.now();
+        if !self.is_recorded_here() {
+            return G + MARGIN;
+        }
+        let recorded = self.epoch.as_ref().map(|epoch| epoch.at + G + MARGIN);
+        let recorded = recorded.filter(|_| self.weakness != Weakness::NoDatabaseIdentity);
+        let until = until.chain(recorded).max();
+        until.map_or(Duration::ZERO, |u| u.saturating_duration_since(now))
+    }
+
+    /// Takes the place of a later state, and answers again after a while.
+    pub(super) fn replace(mut self, later: &Self, how: Back, millis: u64) -> Self {
+        self.timeline = later.timeline + 1;
+        self.dice = later.dice.clone();
+        let pause = match how {
+            Back::Promoted => {
+                self.promoted = self.timeline;
+                millis
+            }
+            Back::Restored => {
+                self.started = self.timeline;
+                1_100 + millis
+            }
+            Back::Silently => 1_100 + millis,
+        };
+        self.starts_until = Instant::now() + Duration::from_millis(pause);
+        self.away_until = self.starts_until;
+        self
+    }
+
+    /// The next version after this one: in another timeline it is above all of the one before.
+    pub(super) fn next(&self, version: u64) -> u64 {
+        (self.timeline << 32) + (version & u64::from(u32::MAX)) + 1
+    }
+
+    /// Whether passes were counted after this state, and the shared tier knows it.
+    pub(super) fn is_behind(&self, marker: Option<i64>) -> bool {
+        marker.is_some_and(|marker| marker > self.counted)
     }
 }
 
@@ -112,16 +251,54 @@ impl Session {
         effect: impl FnOnce(&mut Tables) -> T + Send + 'static,
     ) -> Result<T, LedgerError> {
         let (answer, answered) = oneshot::channel();
-        let world = self.world.clone();
+        let (world, instance) = (self.world.clone(), self.instance);
+        let (timeline, starts_until) = {
+            let mut parts = world.lock();
+            let tables = parts.tables(instance);
+            (tables.timeline, tables.starts_until)
+        };
+        if Instant::now() < starts_until {
+            world.dawdle().await;
+            return Err(LedgerError("it is not there".to_owned()));
+        }
         tokio::spawn(async move {
             world.dawdle().await;
-            let until = world.lock().tables.away_until;
+            let until = {
+                let mut parts = world.lock();
+                let cut_until = parts.cut_until[instance];
+                parts.tables(instance).away_until.max(cut_until)
+            };
             tokio::time::sleep_until(until).await;
-            let result = effect(&mut world.lock().tables);
+            let result = {
+                let mut parts = world.lock();
+                let tables = parts.tables(instance);
+                // The connection to what was there before is lost.
+                if tables.timeline != timeline {
+                    return;
+                }
+                effect(tables)
+            };
             world.dawdle().await;
             let _ = answer.send(result);
         });
         answered.await.map_err(|_| LedgerError("away".to_owned()))
+    }
+}
+
+impl Session {
+    /// Deletes rows, whatever epoch there is.
+    pub(super) async fn settle_blindly(&self, rows: &[i64]) -> Result<bool, LedgerError> {
+        let rows = rows.to_vec();
+        self.transact(move |tables| {
+            tables.rows.retain(|row| !rows.contains(&row.id));
+            true
+        })
+        .await
+    }
+
+    /// What the database's clock would say if it had never stepped.
+    pub(super) fn even_clock(&self) -> Duration {
+        Instant::now() - self.world.lock().tables(self.instance).origin
     }
 }
 
@@ -130,7 +307,7 @@ impl Ledger for Session {
     async fn register(&self, memory: bool) -> Result<Registered, LedgerError> {
         let me = self.instance;
         self.transact(move |tables| {
-            let now = Instant::now();
+            let now = tables.now();
             tables
                 .instances
                 .retain(|_, alive| now < alive.until || now < alive.serves_until);
@@ -146,20 +323,13 @@ impl Ledger for Session {
             };
             tables.instances.insert(me, alive);
             let others = tables.instances.iter().filter(|(id, _)| **id != me);
-            let memory_serves = others
-                .clone()
-                .filter(|(_, alive)| alive.memory)
-                .map(|(_, alive)| alive.serves_until.saturating_duration_since(now))
-                .max()
-                .unwrap_or_default();
-            let closed = tables
-                .epoch
-                .as_ref()
-                .is_none_or(|epoch| epoch.remote.is_empty());
+            let memory = others.clone().filter(|(_, alive)| alive.memory);
+            let memory_serves = tables.served_for(memory.map(|(_, alive)| alive.serves_until));
             Registered {
                 others: others.filter(|(_, alive)| now < alive.until).count() as u64,
-                free: closed && !tables.young(),
+                free: tables.free(),
                 memory_serves,
+                clock: tables.clock(),
             }
         })
         .await
@@ -171,7 +341,7 @@ impl Ledger for Session {
             let recorded = tables
                 .epoch
                 .clone()
-                .filter(|epoch| epoch.remote == answering);
+                .filter(|epoch| epoch.remote == answering && tables.is_recorded_here());
             let Some(epoch) = recorded else {
                 tables.record(answering);
                 return Renewal::Recorded;
@@ -179,8 +349,9 @@ impl Ledger for Session {
             if tables.young() {
                 return Renewal::TooYoung;
             }
+            let until = tables.now() + G + MARGIN;
             if let Some(alive) = tables.instances.get_mut(&me) {
-                alive.serves_until = Instant::now() + G + MARGIN;
+                alive.serves_until = until;
             }
             Renewal::Renewed(Epoch {
                 number: epoch.number,
@@ -190,26 +361,71 @@ impl Ledger for Session {
         .await
     }
 
-    async fn renew_memory(&self) -> Result<(), LedgerError> {
-        let me = self.instance;
+    async fn standing(&self) -> Result<Standing, LedgerError> {
+        self.transact(|tables| Standing {
+            holder: format!("{} {}", tables.installation, tables.promoted),
+            database: tables.database(),
+            epoch: tables.number(),
+        })
+        .await
+    }
+
+    async fn count(&self, known: Option<i64>) -> Result<Option<i64>, LedgerError> {
         self.transact(move |tables| {
-            if let Some(alive) = tables.instances.get_mut(&me) {
-                alive.serves_until = Instant::now() + G + MARGIN;
+            if known > Some(tables.counted) {
+                return None;
+            }
+            tables.counted += 1;
+            Some(tables.counted)
+        })
+        .await
+    }
+
+    async fn begin(
+        &self,
+        number: i64,
+        remote: &RemoteId,
+        lost: Option<i64>,
+    ) -> Result<(), LedgerError> {
+        let remote = remote.to_string();
+        self.transact(move |tables| {
+            if tables.number() == number {
+                tables.record(remote);
+                tables.counted = tables.counted.max(lost.unwrap_or_default());
             }
         })
         .await
     }
 
-    async fn pending(&self, limit: i64) -> Result<Vec<Pending>, LedgerError> {
+    async fn renew_memory(&self) -> Result<(), LedgerError> {
+        let me = self.instance;
         self.transact(move |tables| {
+            let now = tables.now();
+            let alive = Alive {
+                memory: true,
+                until: now + 3 * G,
+                serves_until: now + G + MARGIN,
+            };
+            tables.instances.insert(me, alive);
+        })
+        .await
+    }
+
+    async fn pending(&self, limit: i64) -> Result<PendingRows, LedgerError> {
+        self.transact(move |tables| {
+            let mut found = PendingRows::default();
             let rows = tables.rows.iter().filter(|row| !row.moot);
-            rows.take(usize::try_from(limit).unwrap_or(usize::MAX))
-                .map(|row| Pending {
-                    id: row.id,
-                    key: row.key,
-                    token: row.token,
-                })
-                .collect()
+            for row in rows.take(usize::try_from(limit).unwrap_or(usize::MAX)) {
+                match row.key {
+                    Some(key) => found.known.push(Pending {
+                        id: row.id,
+                        key,
+                        token: row.token,
+                    }),
+                    None => found.unknown.push(row.id),
+                }
+            }
+            found
         })
         .await
     }
@@ -226,7 +442,11 @@ impl Ledger for Session {
         let rows = rows.to_vec();
         self.transact(move |tables| {
             let current = tables.epoch.as_ref().map(|epoch| epoch.number);
-            if epoch.is_some() && epoch != current {
+            let may = match epoch {
+                Some(_) => epoch == current && tables.is_recorded_here(),
+                None => tables.free(),
+            };
+            if !may {
                 return false;
             }
             tables
@@ -249,13 +469,17 @@ impl Ledger for Session {
 
     async fn close(&self, at_least: i64) -> Result<(), LedgerError> {
         self.transact(move |tables| {
-            let now = Instant::now();
+            let now = tables.now();
             let serves = tables.instances.values();
             let served = serves.filter(|a| !a.memory).any(|a| now < a.serves_until);
+            let closed = |epoch: &Recorded| epoch.remote.is_empty();
+            if tables.epoch.as_ref().is_some_and(closed) && !tables.is_recorded_here() {
+                tables.record(String::new());
+            }
             let open = tables
                 .epoch
                 .as_ref()
-                .is_some_and(|epoch| !epoch.remote.is_empty() && now >= epoch.at + LEFT_ALONE);
+                .is_some_and(|epoch| !closed(epoch) && now >= epoch.at + tables.left_alone);
             if open && !served && i64::try_from(tables.rows.len()).unwrap() >= at_least {
                 tables.record(String::new());
                 tables.rows.iter_mut().for_each(|row| row.moot = true);
@@ -270,14 +494,13 @@ impl Ledger for Session {
             .await
     }
 
-    async fn served_for(&self) -> Result<Duration, LedgerError> {
+    async fn served_for(&self) -> Result<Serving, LedgerError> {
         self.transact(|tables| {
-            let now = Instant::now();
             let serves = tables.instances.values();
-            serves
-                .map(|alive| alive.serves_until.saturating_duration_since(now))
-                .max()
-                .unwrap_or_default()
+            Serving {
+                left: tables.served_for(serves.map(|alive| alive.serves_until)),
+                clock: tables.clock(),
+            }
         })
         .await
     }

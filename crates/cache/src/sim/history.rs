@@ -9,6 +9,8 @@ pub(super) struct Floor {
     messages: BTreeMap<usize, u64>,
     /// How often anything has changed.
     changes: u64,
+    /// How often what was acknowledged was lost: of what is lost while a read goes on nothing is due.
+    losses: u64,
 }
 
 /// What was acknowledged and what was seen so far.
@@ -44,8 +46,25 @@ impl History {
         self.acknowledged.changes = self.acknowledged.changes.max(changes);
     }
 
+    /// What was acknowledged after this state is lost.
+    pub(super) fn go_back(&mut self, version: u64, messages: &[u64], changes: u64) {
+        let known = &mut self.acknowledged;
+        known.version = known.version.min(version);
+        known.changes = known.changes.min(changes);
+        known.messages.retain(|place, version| {
+            let left = messages.get(*place - 1);
+            *version = left.copied().unwrap_or_default().min(*version);
+            left.is_some()
+        });
+        known.losses += 1;
+        self.seen = Floor::default();
+    }
+
     /// Statistics were read: before an acknowledgement they may show a change or not, and again not.
-    pub(super) fn read_changes(floor: &Floor, changes: u64) -> Result<(), String> {
+    pub(super) fn read_changes(&self, floor: &Floor, changes: u64) -> Result<(), String> {
+        if self.has_lost(floor) {
+            return Ok(());
+        }
         if changes < floor.changes {
             return Err(format!(
                 "{changes} changes were read, at least {} were due",
@@ -53,6 +72,10 @@ impl History {
             ));
         }
         Ok(())
+    }
+
+    fn has_lost(&self, floor: &Floor) -> bool {
+        self.acknowledged.losses != floor.losses
     }
 
     /// What a read that begins now must see.
@@ -69,6 +92,9 @@ impl History {
 
     /// A read has ended; what is wrong with it.
     pub(super) fn read(&mut self, floor: &Floor, version: u64) -> Result<(), String> {
+        if self.has_lost(floor) {
+            return Ok(());
+        }
         self.seen.raise(version);
         if version < floor.version {
             return Err(format!(
@@ -85,6 +111,9 @@ impl History {
             if pair[0].0 != pair[1].0 + 1 {
                 return Err(format!("{list:?} is out of order"));
             }
+        }
+        if self.has_lost(floor) {
+            return Ok(());
         }
         let found: BTreeMap<usize, u64> = list.iter().copied().collect();
         for (place, version) in &found {

@@ -4,8 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::database::Session;
 use super::play::Single;
 use super::redis::SINGLE;
@@ -35,16 +33,15 @@ async fn what_was_kept_before_a_lapse_is_not_shown_after_it() {
     };
     let settings = Settings::new(Backend::Memory, Arc::new(|| 7));
     let cache = Cache::new(settings, None, Arc::new(session));
-    cache.introduce().await;
-    cache.drain(Instant::now()).await;
+    cache.drain().await;
     kept(&cache).await;
     // In time: it stays.
-    cache.drain(Instant::now()).await;
+    cache.drain().await;
     assert!(cache.hit(SINGLE, "owner").is_some());
 
     tokio::time::advance(G + Duration::from_millis(1)).await;
     assert!(cache.hit(SINGLE, "owner").is_none(), "the gate is shut");
-    cache.drain(Instant::now()).await;
+    cache.drain().await;
     assert!(cache.gate().unwrap().open);
     assert!(cache.hit(SINGLE, "owner").is_none());
     kept(&cache).await;

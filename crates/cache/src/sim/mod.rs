@@ -11,6 +11,8 @@ mod faults;
 mod hearing;
 mod history;
 mod lapse;
+mod mixed;
+mod plan;
 mod play;
 mod redis;
 mod silence;
@@ -20,7 +22,8 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use play::{Outcome, Plan, play};
+use plan::Plan;
+use play::{Outcome, play};
 use weak::Weakness;
 
 /// How many seeds `make test` plays, and `make torture`.

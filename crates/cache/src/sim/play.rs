@@ -9,12 +9,13 @@ use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::database::Session;
-use super::faults::{Faults, trouble};
+use super::faults::trouble;
 use super::hearing::Hearing;
-use super::history::History;
+use super::plan::Plan;
 use super::redis::{Connection, LIST, NOTHING, SCOPE, SINGLE, STATS};
 use super::weak::{WeakConnection, WeakHearing, WeakSession, Weakness};
 use super::world::World;
@@ -25,84 +26,6 @@ use crate::raw::Raw;
 use crate::read_many::AskedMany;
 use crate::settings::{Backend, Settings};
 use crate::write::{Ended, Write};
-
-/// What a run is made of.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Plan {
-    pub(super) weakness: Weakness,
-    backends: [Backend; 3],
-    instances: usize,
-    faults: Faults,
-    slow: u32,
-    /// Writers die in the middle, or take a message back.
-    crashes: bool,
-    /// Writers take their time between the commit and the release.
-    linger: u64,
-    /// How long nothing may come from Redis before reads go on without it: as a rule, or until their time is over.
-    patience: u64,
-}
-
-impl Plan {
-    pub(super) fn of_seed(seed: u64, weakness: Weakness) -> Self {
-        let mut dice = StdRng::seed_from_u64(seed ^ 0x5eed);
-        let faults = match dice.random_range(0..4) {
-            0 => Faults::None,
-            1 => Faults::Cuts,
-            _ => Faults::Losses,
-        };
-        let one = |dice: &mut StdRng| match dice.random_range(0..7) {
-            0 => Backend::Off,
-            1..4 => Backend::Redis,
-            _ => Backend::Hybrid,
-        };
-        let alone = weakness == Weakness::None && dice.random_range(0..6) == 0;
-        let (backends, instances) = if alone {
-            ([Backend::Memory; 3], 1)
-        } else {
-            let mut backends = [one(&mut dice), one(&mut dice), one(&mut dice)];
-            // One that keeps values in its own memory, and must notice that it is not alone.
-            if weakness == Weakness::None && dice.random_range(0..6) == 0 {
-                backends[0] = Backend::Memory;
-            }
-            (backends, dice.random_range(2..=3))
-        };
-        let mut plan = Self {
-            weakness,
-            backends,
-            instances,
-            faults,
-            slow: dice.random_range(0..6),
-            crashes: dice.random_range(0..2) == 0,
-            linger: if dice.random_range(0..2) == 0 { 1 } else { 40 },
-            patience: if dice.random_range(0..2) == 0 { 10 } else { 50 },
-        };
-        // What a missing fence lets through is seen only where nothing is lost and everybody fences.
-        if weakness == Weakness::NoFence {
-            plan.faults = Faults::None;
-            plan.slow = 0;
-            plan.backends = [Backend::Redis; 3];
-        }
-        // What a missing fill guard lets through takes an answer that is slower than a whole write.
-        if weakness == Weakness::NoFillGuard {
-            plan.faults = Faults::None;
-            plan.slow = 5;
-            plan.linger = 1;
-            plan.patience = 50;
-            plan.backends = [Backend::Hybrid; 3];
-        }
-        plan
-    }
-}
-
-impl Plan {
-    /// Whether every write can tell the cache. Only then is what one read has seen due to all later ones: a writer that is cut
-    /// off commits first, and others hear of it before its write is acknowledged, but some before others.
-    fn is_lossless(&self) -> bool {
-        let tells = |backend: &Backend| matches!(backend, Backend::Redis | Backend::Hybrid);
-        let all = self.backends[..self.instances].iter().all(tells) || self.instances == 1;
-        self.faults == Faults::None && self.slow == 0 && all
-    }
-}
 
 /// What was played.
 #[derive(Debug, Clone, Default)]
@@ -241,6 +164,9 @@ impl Instance {
         let random = Arc::new(move || dice.try_lock().map_or(0, |mut dice| dice.random()));
         let mut settings = Settings::new(plan.backends[number], random);
         settings.patience = Duration::from_millis(plan.patience);
+        if plan.weakness == Weakness::StandingClock {
+            settings.clock = world.clock_that_stops(number);
+        }
         settings.shared_database = plan.backends[number] != Backend::Memory || plan.instances > 1;
         let connection = Connection {
             world: world.clone(),
@@ -263,7 +189,8 @@ impl Instance {
         if plan.weakness == Weakness::NoFillGuard {
             cache.forget_the_fill_guard();
         }
-        tokio::spawn(Arc::clone(&cache).keep());
+        let keeping = world.clone().run_in(number, Arc::clone(&cache).keep());
+        tokio::spawn(keeping);
         Self {
             world: world.clone(),
             cache,
@@ -274,7 +201,11 @@ impl Instance {
 
     async fn read(&self, seen: &mut Outcome) -> Result<(), String> {
         let with_others = self.world.roll(3) == 0;
-        let floor = self.world.lock().history.floor(self.lossless);
+        let floor = self
+            .world
+            .lock()
+            .history(self.session.instance)
+            .floor(self.lossless);
         let (version, source) = if let Some(held) = self.cache.hit(SINGLE, OWNER) {
             (single(&held)?, Source::Memory)
         } else {
@@ -295,7 +226,7 @@ impl Instance {
         seen.count(source);
         let mut parts = self.world.lock();
         parts
-            .history
+            .history(self.session.instance)
             .read(&floor, version)
             .map_err(|e| format!("{e}, from {source:?}"))
     }
@@ -345,7 +276,11 @@ impl Instance {
             owner: OWNER,
             max_staleness: None,
         };
-        let floor = self.world.lock().history.floor(false);
+        let floor = self
+            .world
+            .lock()
+            .history(self.session.instance)
+            .floor(false);
         let (changes, source) = if let Some(held) = self.cache.hit(STATS, OWNER) {
             (single(&held)?, Source::Memory)
         } else {
@@ -364,7 +299,11 @@ impl Instance {
             }
         };
         seen.count(source);
-        History::read_changes(&floor, changes).map_err(|e| format!("{e}, from {source:?}"))
+        let mut parts = self.world.lock();
+        let history = parts.history(self.session.instance);
+        history
+            .read_changes(&floor, changes)
+            .map_err(|e| format!("{e}, from {source:?}"))
     }
 
     async fn read_list(&self, seen: &mut Outcome) -> Result<(), String> {
@@ -373,7 +312,11 @@ impl Instance {
             owner: OWNER,
             max_staleness: None,
         };
-        let floor = self.world.lock().history.floor(self.lossless);
+        let floor = self
+            .world
+            .lock()
+            .history(self.session.instance)
+            .floor(self.lossless);
         let (list, source) = if let Some(held) = self.cache.hit(LIST, OWNER) {
             (list(&held)?, Source::Memory)
         } else {
@@ -396,7 +339,7 @@ impl Instance {
         seen.count(source);
         let mut parts = self.world.lock();
         parts
-            .history
+            .history(self.session.instance)
             .read_list(&floor, &list)
             .map_err(|e| format!("{e}, from {source:?}"))
     }
@@ -412,7 +355,13 @@ impl Instance {
         // The lock of the row, until the commit.
         let locked = rows.lock().await;
         self.world.dawdle().await;
-        let sequence = self.world.lock().tables.messages.len() + 1;
+        let me = self.session.instance;
+        let (sequence, first_version, timeline) = {
+            let mut parts = self.world.lock();
+            let tables = parts.tables(me);
+            let sequence = tables.messages.len() + 1;
+            (sequence, tables.next(0), tables.timeline)
+        };
         let scope = Write::Changed(SCOPE);
         let writes = match what {
             0 => vec![Write::Changed(SINGLE), scope],
@@ -420,7 +369,7 @@ impl Instance {
             _ => {
                 let top = (self.cache.form() != Form::None).then(|| Top {
                     sequence: i64::try_from(sequence).unwrap(),
-                    element: element(sequence, 1),
+                    element: element(sequence, first_version),
                 });
                 vec![Write::Appended(LIST, top), scope]
             }
@@ -438,21 +387,25 @@ impl Instance {
         }
         let pending = fenced.pending().map(|(keys, token)| (keys.to_vec(), token));
         let commit = self.session.transact(move |tables| {
+            // Its transaction went with what it had begun in.
+            if tables.timeline != timeline {
+                return None;
+            }
             if let Some((keys, token)) = pending {
                 tables.add_rows(&keys, token);
             }
             match what {
-                0 => tables.version += 1,
+                0 => tables.version = tables.next(tables.version),
                 1 => {
-                    tables.version += 1;
-                    tables.messages[0] += 1;
+                    tables.version = tables.next(tables.version);
+                    tables.messages[0] = tables.next(tables.messages[0]);
                 }
-                _ => tables.messages.push(1),
+                _ => tables.messages.push(first_version),
             }
-            tables.changes += 1;
-            (tables.version, tables.messages[0], tables.changes)
+            tables.changes = tables.next(tables.changes);
+            Some((tables.version, tables.messages[0], tables.changes))
         });
-        let Ok((version, first, changes)) = commit.await else {
+        let Ok(Some((version, first, changes))) = commit.await else {
             return false;
         };
         drop(locked);
@@ -463,14 +416,18 @@ impl Instance {
         self.world.think(plan.linger).await;
         self.cache.release(fenced, Ended::Committed).await;
         let mut parts = self.world.lock();
-        parts.history.acknowledge_changes(changes);
+        if parts.tables(me).timeline != timeline {
+            return false;
+        }
+        let history = parts.history(me);
+        history.acknowledge_changes(changes);
         match what {
-            0 => parts.history.acknowledge(version),
+            0 => history.acknowledge(version),
             1 => {
-                parts.history.acknowledge(version);
-                parts.history.acknowledge_message(1, first);
+                history.acknowledge(version);
+                history.acknowledge_message(1, first);
             }
-            _ => parts.history.acknowledge_message(sequence, 1),
+            _ => history.acknowledge_message(sequence, first_version),
         }
         true
     }
@@ -504,9 +461,6 @@ fn list(held: &Held) -> Result<Vec<(usize, u64)>, String> {
     }
 }
 
-/// How long a run lasts, by its own clock.
-const LENGTH: Duration = Duration::from_secs(3);
-
 /// Plays a seed.
 pub(super) fn play(seed: u64, plan: &Plan) -> Result<Outcome, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -520,41 +474,18 @@ pub(super) fn play(seed: u64, plan: &Plan) -> Result<Outcome, String> {
 
 async fn run(seed: u64, plan: &Plan) -> Result<Outcome, String> {
     let world = World::new(seed, plan.instances, plan.slow);
-    let instances: Vec<Instance> = (0..plan.instances)
-        .map(|number| Instance::start(&world, number, plan, seed))
-        .collect();
-    for instance in &instances {
-        instance.cache.settled().await;
+    if plan.parted {
+        world.part(plan.instances - 1);
+    }
+    for number in 0..plan.instances {
+        world.lock().tables(number).weakness = plan.weakness;
     }
     let trouble = tokio::spawn(trouble(world.clone(), plan.faults, plan.instances));
-    let end = Instant::now() + LENGTH;
     let rows = Arc::new(Mutex::new(()));
-    let mut tasks: Vec<tokio::task::JoinHandle<Result<Outcome, String>>> = Vec::new();
-    for instance in &instances {
-        let (instance, rows, plan) = (instance.clone(), Arc::clone(&rows), *plan);
-        tasks.push(tokio::spawn(async move {
-            let mut outcome = Outcome::default();
-            while Instant::now() < end {
-                instance.world.think(700).await;
-                outcome.writes += u64::from(instance.write(&rows, &plan).await);
-            }
-            Ok(outcome)
-        }));
-    }
-    for reader in 0..2 * instances.len() {
-        let instance = instances[reader % instances.len()].clone();
-        tasks.push(tokio::spawn(async move {
-            let mut outcome = Outcome::default();
-            while Instant::now() < end {
-                instance.world.think(60).await;
-                match instance.world.roll(3) {
-                    0 => instance.read(&mut outcome).await?,
-                    1 => instance.read_list(&mut outcome).await?,
-                    _ => instance.read_stats(&mut outcome).await?,
-                }
-            }
-            Ok(outcome)
-        }));
+    let mut tasks: Vec<JoinHandle<Result<Outcome, String>>> = Vec::new();
+    for number in 0..plan.instances {
+        let work = serve(world.clone(), number, (seed, *plan), Arc::clone(&rows));
+        tasks.push(tokio::spawn(world.clone().run_in(number, work)));
     }
     let mut total = Outcome {
         runs: 1,
@@ -565,4 +496,41 @@ async fn run(seed: u64, plan: &Plan) -> Result<Outcome, String> {
     }
     trouble.abort();
     Ok(total)
+}
+
+/// One instance with a writer and two readers, from its start to the end of the run.
+async fn serve(
+    world: World,
+    number: usize,
+    (seed, plan): (u64, Plan),
+    rows: Arc<Mutex<()>>,
+) -> Result<Outcome, String> {
+    tokio::time::sleep(plan.starts_after(number)).await;
+    let instance = Instance::start(&world, number, &plan, seed);
+    instance.cache.settled().await;
+    let end = Instant::now() + plan.length;
+    let writes = async {
+        let mut outcome = Outcome::default();
+        while Instant::now() < end {
+            instance.world.think(700).await;
+            outcome.writes += u64::from(instance.write(&rows, &plan).await);
+        }
+        Ok::<_, String>(outcome)
+    };
+    let reads = || async {
+        let mut outcome = Outcome::default();
+        while Instant::now() < end {
+            instance.world.think(60).await;
+            match instance.world.roll(3) {
+                0 => instance.read(&mut outcome).await?,
+                1 => instance.read_list(&mut outcome).await?,
+                _ => instance.read_stats(&mut outcome).await?,
+            }
+        }
+        Ok(outcome)
+    };
+    let (mut total, one, other) = tokio::try_join!(writes, reads(), reads())?;
+    total.add(&one);
+    total.add(&other);
+    Ok::<_, String>(total)
 }

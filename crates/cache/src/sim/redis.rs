@@ -9,10 +9,13 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::world::{Parts, World};
+use crate::gate::ALIVE;
 use crate::key::{Key, Kind};
 use crate::ledger::{Epoch, RemoteId};
 use crate::raw::{Raw, stamp};
-use crate::remote::{Acquired, Fault, Fence, GENERATION_TTL, Release, Remote, RemoteStats, Token};
+use crate::remote::{
+    Acquired, Claimed, Fault, Fence, GENERATION_TTL, Release, Remote, RemoteStats, Token,
+};
 
 const TIMEOUT: Duration = Duration::from_millis(50);
 const READ_LEASE: Duration = Duration::from_secs(2);
@@ -32,23 +35,92 @@ impl Lease {
     }
 }
 
-/// One process and what it holds.
+/// Who uses a database of a process, until when, and how many passes are known to have been counted.
+#[derive(Debug, Clone)]
+struct Claim {
+    holder: String,
+    until: Instant,
+    marker: Option<i64>,
+}
+
+/// One numbered database of a process and what it holds.
 #[derive(Debug, Clone)]
 pub(super) struct Process {
-    pub(super) id: String,
+    server: usize,
+    number: usize,
+    claim: Option<Claim>,
     pub(super) values: BTreeMap<Key, (Raw, Instant)>,
     pub(super) leases: BTreeMap<Key, Lease>,
     turns: u64,
 }
 
 impl Process {
-    pub(super) fn new(number: usize) -> Self {
+    pub(super) fn new(server: usize) -> Self {
         Self {
-            id: format!("process {number}"),
+            server,
+            number: 0,
+            claim: None,
             values: BTreeMap::new(),
             leases: BTreeMap::new(),
             turns: 0,
         }
+    }
+
+    /// The next database of the same process; there is nothing in it.
+    pub(super) fn next_database(&self) -> Self {
+        Self {
+            number: self.number + 1,
+            ..Self::new(self.server)
+        }
+    }
+
+    /// Another process that has taken over what was there.
+    pub(super) fn copied_to(&self, server: usize) -> Self {
+        Self {
+            values: self.values.clone(),
+            claim: self.claim.clone(),
+            ..Self::new(server)
+        }
+    }
+
+    pub(super) fn id(&self) -> String {
+        format!("process {}:{}", self.server, self.number)
+    }
+
+    /// The claim's key is evicted.
+    pub(super) fn lose_claim(&mut self) {
+        self.claim = None;
+    }
+
+    pub(super) fn marker(&self) -> Option<i64> {
+        self.claim.as_ref()?.marker
+    }
+
+    fn claim(&mut self, holder: &str) -> Claimed {
+        let now = Instant::now();
+        let known = self.claim.take();
+        if let Some(other) = &known
+            && other.holder != holder
+            && now < other.until
+        {
+            self.claim = known;
+            return Claimed::Refused("another installation".to_owned());
+        }
+        let marker = known.filter(|known| known.holder == holder);
+        let marker = marker.and_then(|known| known.marker);
+        self.claim = Some(Claim {
+            holder: holder.to_owned(),
+            until: now + ALIVE,
+            marker,
+        });
+        Claimed::Held { marker }
+    }
+
+    fn raise(&mut self, holder: &str, number: i64) -> bool {
+        let held = self.claim.as_mut().filter(|known| known.holder == holder);
+        let Some(claim) = held else { return false };
+        claim.marker = claim.marker.max(Some(number));
+        true
     }
 
     pub(super) fn value(&mut self, key: Key) -> Option<Raw> {
@@ -249,6 +321,20 @@ impl Remote for Connection {
     async fn identity(&self) -> Result<RemoteId, Fault> {
         self.call(None, |parts, _, process| parts.id_of(process))
             .await
+    }
+
+    async fn claim(&self, holder: &str) -> Result<Claimed, Fault> {
+        let holder = holder.to_owned();
+        self.call(None, move |parts, _, p| parts.processes[p].claim(&holder))
+            .await
+    }
+
+    async fn raise(&self, holder: &str, number: i64) -> Result<bool, Fault> {
+        let holder = holder.to_owned();
+        self.call(None, move |parts, _, p| {
+            parts.processes[p].raise(&holder, number)
+        })
+        .await
     }
 
     async fn get(&self, key: Key, epoch: &Epoch) -> Result<Option<Raw>, Fault> {

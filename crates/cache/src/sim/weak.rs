@@ -10,9 +10,11 @@ use super::database::Session;
 use super::hearing::Hearing;
 use super::redis::Connection;
 use crate::key::{Key, Kind};
-use crate::ledger::{Epoch, Ledger, LedgerError, Pending, Registered, RemoteId, Renewal};
+use crate::ledger::{
+    Epoch, Ledger, LedgerError, PendingRows, Registered, RemoteId, Renewal, Serving, Standing,
+};
 use crate::raw::Raw;
-use crate::remote::{Acquired, Fault, Fence, Release, Remote, RemoteStats, Token};
+use crate::remote::{Acquired, Claimed, Fault, Fence, Release, Remote, RemoteStats, Token};
 use crate::tracking::{Heard, Tracking};
 
 /// Which guard is off.
@@ -33,10 +35,37 @@ pub(super) enum Weakness {
     OneGeneration,
     /// Values carry no epoch: whatever process answers is believed.
     NoEpoch,
+    /// An instance that registers does not wait for those that serve from their memory.
+    NoMemoryWait,
+    /// An instance that keeps values in its own memory opens beside an epoch of Redis, and deletes its rows.
+    MemoryBesideEpoch,
+    /// The clock of gates and registrations stands still while an instance is stopped.
+    StandingClock,
+    /// Nothing sees that the database's clock steps.
+    UnwatchedClock,
+    /// All databases of a Redis process are one.
+    NoDatabaseNumber,
+    /// Several installations use one Redis database at a time, and count their epochs alike.
+    SharedStamps,
+    /// Whatever database server answers is believed.
+    NoDatabaseIdentity,
+    /// It is not compared how many passes the database and Redis know of.
+    NoMarker,
 }
 
 impl Weakness {
-    pub(super) const ALL: [Self; 9] = [
+    /// Those that are about instances with different caches, and about clocks.
+    pub(super) const fn is_of_mixed_instances(self) -> bool {
+        matches!(
+            self,
+            Self::NoMemoryWait
+                | Self::MemoryBesideEpoch
+                | Self::StandingClock
+                | Self::UnwatchedClock
+        )
+    }
+
+    pub(super) const ALL: [Self; 17] = [
         Self::DeleteAfterCommit,
         Self::NoFence,
         Self::NoRelease,
@@ -46,7 +75,26 @@ impl Weakness {
         Self::NoFillGuard,
         Self::OneGeneration,
         Self::NoEpoch,
+        Self::NoMemoryWait,
+        Self::MemoryBesideEpoch,
+        Self::StandingClock,
+        Self::UnwatchedClock,
+        Self::NoDatabaseNumber,
+        Self::SharedStamps,
+        Self::NoDatabaseIdentity,
+        Self::NoMarker,
     ];
+}
+
+impl Weakness {
+    /// As what a Redis is known.
+    fn known(self, id: RemoteId) -> RemoteId {
+        match self {
+            Self::NoEpoch => "always the same".into(),
+            Self::NoDatabaseNumber => id.split(':').next().unwrap_or_default().into(),
+            _ => id,
+        }
+    }
 }
 
 /// A connection that leaves something out.
@@ -56,11 +104,23 @@ pub(super) struct WeakConnection(pub(super) Connection, pub(super) Weakness);
 impl Remote for WeakConnection {
     async fn identity(&self) -> Result<RemoteId, Fault> {
         let id = self.0.identity().await?;
-        Ok(if self.1 == Weakness::NoEpoch {
-            "always the same".into()
-        } else {
-            id
+        Ok(self.1.known(id))
+    }
+
+    async fn claim(&self, holder: &str) -> Result<Claimed, Fault> {
+        let claimed = self.0.claim(holder).await?;
+        Ok(match (self.1, claimed) {
+            (Weakness::SharedStamps, _)
+            | (Weakness::NoMarker, Claimed::Held { marker: Some(_) }) => {
+                Claimed::Held { marker: Some(-1) }
+            }
+            (_, claimed) => claimed,
         })
+    }
+
+    async fn raise(&self, holder: &str, number: i64) -> Result<bool, Fault> {
+        let raised = self.0.raise(holder, number).await?;
+        Ok(raised || self.1 == Weakness::SharedStamps)
     }
 
     async fn get(&self, key: Key, epoch: &Epoch) -> Result<Option<Raw>, Fault> {
@@ -161,7 +221,7 @@ impl WeakConnection {
     }
 
     fn epoch(&self, epoch: &Epoch) -> Epoch {
-        if self.1 == Weakness::NoEpoch {
+        if matches!(self.1, Weakness::NoEpoch | Weakness::NoDatabaseNumber) {
             let remote = self.0.connected_to();
             return Epoch {
                 number: epoch.number,
@@ -183,11 +243,7 @@ impl Tracking for WeakHearing {
 
     fn identity(&self) -> Option<RemoteId> {
         let id = self.0.identity()?;
-        Some(if self.1 == Weakness::NoEpoch {
-            "always the same".into()
-        } else {
-            id
-        })
+        Some(self.1.known(id))
     }
 
     async fn barrier(&self, since: Instant) -> bool {
@@ -195,24 +251,57 @@ impl Tracking for WeakHearing {
     }
 }
 
-/// A database that tells a writer that there is nobody to wait for.
+/// A database that does not say all that it should.
 pub(super) struct WeakSession(pub(super) Session, pub(super) Weakness);
+
+impl WeakSession {
+    fn clock(&self, said: Duration) -> Duration {
+        if self.1 == Weakness::UnwatchedClock {
+            self.0.even_clock()
+        } else {
+            said
+        }
+    }
+}
 
 #[async_trait]
 impl Ledger for WeakSession {
     async fn register(&self, memory: bool) -> Result<Registered, LedgerError> {
-        self.0.register(memory).await
+        let mut seen = self.0.register(memory).await?;
+        if self.1 == Weakness::NoMemoryWait {
+            seen.memory_serves = Duration::ZERO;
+        }
+        seen.free |= memory && self.1 == Weakness::MemoryBesideEpoch;
+        seen.clock = self.clock(seen.clock);
+        Ok(seen)
     }
 
     async fn renew(&self, answering: &RemoteId) -> Result<Renewal, LedgerError> {
         self.0.renew(answering).await
     }
 
+    async fn standing(&self) -> Result<Standing, LedgerError> {
+        self.0.standing().await
+    }
+
+    async fn count(&self, known: Option<i64>) -> Result<Option<i64>, LedgerError> {
+        self.0.count(known).await
+    }
+
+    async fn begin(
+        &self,
+        number: i64,
+        remote: &RemoteId,
+        lost: Option<i64>,
+    ) -> Result<(), LedgerError> {
+        self.0.begin(number, remote, lost).await
+    }
+
     async fn renew_memory(&self) -> Result<(), LedgerError> {
         self.0.renew_memory().await
     }
 
-    async fn pending(&self, limit: i64) -> Result<Vec<Pending>, LedgerError> {
+    async fn pending(&self, limit: i64) -> Result<PendingRows, LedgerError> {
         self.0.pending(limit).await
     }
 
@@ -221,6 +310,9 @@ impl Ledger for WeakSession {
     }
 
     async fn settle(&self, rows: &[i64], epoch: Option<i64>) -> Result<bool, LedgerError> {
+        if epoch.is_none() && self.1 == Weakness::MemoryBesideEpoch {
+            return self.0.settle_blindly(rows).await;
+        }
         self.0.settle(rows, epoch).await
     }
 
@@ -236,11 +328,16 @@ impl Ledger for WeakSession {
         self.0.add(keys, token).await
     }
 
-    async fn served_for(&self) -> Result<Duration, LedgerError> {
-        if self.1 == Weakness::NoWait {
-            return Ok(Duration::ZERO);
-        }
-        self.0.served_for().await
+    async fn served_for(&self) -> Result<Serving, LedgerError> {
+        let Serving { left, clock } = self.0.served_for().await?;
+        Ok(Serving {
+            left: if self.1 == Weakness::NoWait {
+                Duration::ZERO
+            } else {
+                left
+            },
+            clock: self.clock(clock),
+        })
     }
 
     async fn waits(&self, token: Token) -> Result<bool, LedgerError> {

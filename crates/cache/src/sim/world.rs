@@ -1,16 +1,20 @@
 //! Everything that several instances share, in one place, and the dice.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Poll;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use tokio::time::Instant;
 
-use super::database::Tables;
+use super::database::{Back, Tables};
 use super::history::History;
 use super::redis::Process;
+use crate::clock::Clock;
 use crate::key::Key;
 use crate::ledger::RemoteId;
 use crate::tracking::Heard;
@@ -40,6 +44,12 @@ pub(super) struct Ear {
     pub(super) connection: u64,
 }
 
+/// A database, and what its clients have seen.
+struct Store {
+    tables: Tables,
+    history: History,
+}
+
 /// What is there.
 pub(super) struct Parts {
     pub(super) dice: StdRng,
@@ -48,10 +58,17 @@ pub(super) struct Parts {
     pub(super) current: usize,
     pub(super) links: Vec<Link>,
     pub(super) ears: BTreeMap<usize, Ear>,
-    pub(super) tables: Tables,
-    pub(super) history: History,
+    stores: Vec<Store>,
+    /// Which store an instance is connected to.
+    store_of: Vec<usize>,
     /// How often, of a hundred, something is slow.
     pub(super) slow: u32,
+    /// Until when each instance does not reach the database.
+    pub(super) cut_until: Vec<Instant>,
+    /// Until when each instance is stopped.
+    stopped_until: Vec<Instant>,
+    /// For how long each instance was stopped in all.
+    stopped_for: Vec<Duration>,
 }
 
 #[derive(Clone)]
@@ -72,10 +89,21 @@ impl World {
             current: 0,
             links: vec![link; instances],
             ears: BTreeMap::new(),
-            tables: Tables::new(now),
-            history: History::default(),
+            stores: vec![Store::new(now, 0)],
+            store_of: vec![0; instances],
             slow,
+            cut_until: vec![now; instances],
+            stopped_until: vec![now; instances],
+            stopped_for: vec![Duration::ZERO; instances],
         })))
+    }
+
+    /// The instance belongs to another installation, whose database holds the same rows under the same keys.
+    pub(super) fn part(&self, instance: usize) {
+        let mut parts = self.lock();
+        let store = Store::new(Instant::now(), parts.stores.len());
+        parts.store_of[instance] = parts.stores.len();
+        parts.stores.push(store);
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Parts> {
@@ -92,13 +120,77 @@ impl World {
         tokio::time::sleep(delay).await;
     }
 
+    /// Stops an instance, as SIGSTOP does.
+    pub(super) fn stop(&self, instance: usize, lasts: Duration) {
+        let (mut parts, now) = (self.lock(), Instant::now());
+        if now >= parts.stopped_until[instance] {
+            parts.stopped_until[instance] = now + lasts;
+            parts.stopped_for[instance] += lasts;
+        }
+    }
+
+    /// A clock that stands still while this instance is stopped.
+    pub(super) fn clock_that_stops(&self, instance: usize) -> Clock {
+        let world = self.clone();
+        Arc::new(move || Instant::now() - world.lock().stopped_for[instance])
+    }
+
+    /// Runs as a part of an instance: while it is stopped, this does not go on.
+    pub(super) async fn run_in<F: Future>(self, instance: usize, work: F) -> F::Output {
+        let (mut work, mut wakes) = (pin!(work), pin!(tokio::time::sleep(Duration::ZERO)));
+        poll_fn(move |context| {
+            let until = self.lock().stopped_until[instance];
+            if Instant::now() < until {
+                wakes.as_mut().reset(until);
+                if wakes.as_mut().poll(context).is_pending() {
+                    return Poll::Pending;
+                }
+            }
+            work.as_mut().poll(context)
+        })
+        .await
+    }
+
     pub(super) async fn think(&self, below: u64) {
         let millis = self.roll(below);
         tokio::time::sleep(Duration::from_millis(millis)).await;
     }
 }
 
+impl Store {
+    fn new(now: Instant, installation: usize) -> Self {
+        Self {
+            tables: Tables::new(now, installation),
+            history: History::default(),
+        }
+    }
+}
+
 impl Parts {
+    /// The database of an instance.
+    pub(super) fn tables(&mut self, instance: usize) -> &mut Tables {
+        &mut self.stores[self.store_of[instance]].tables
+    }
+
+    /// What the clients of an instance's database have seen.
+    pub(super) fn history(&mut self, instance: usize) -> &mut History {
+        &mut self.stores[self.store_of[instance]].history
+    }
+
+    /// The database of an instance is in this earlier state of itself: what was acknowledged since is lost.
+    pub(super) fn go_back(&mut self, instance: usize, earlier: Tables, how: Back) {
+        let marker = self.processes[self.current].marker();
+        let pause = self.dice.random_range(0..800);
+        let Store { tables, history } = &mut self.stores[self.store_of[instance]];
+        // What no pass has counted since is not found out, and that is said of it.
+        let is_hidden = how == Back::Silently && !earlier.is_behind(marker);
+        if earlier.timeline != tables.timeline || is_hidden {
+            return;
+        }
+        *tables = earlier.replace(tables, how, pause);
+        history.go_back(tables.version, &tables.messages, tables.changes);
+    }
+
     pub(super) fn delay(&mut self) -> Duration {
         let slow = self.slow;
         let millis = match self.dice.random_range(0..100) {
@@ -110,7 +202,7 @@ impl Parts {
     }
 
     pub(super) fn id_of(&self, process: usize) -> RemoteId {
-        self.processes[process].id.as_str().into()
+        self.processes[process].id().into()
     }
 
     /// A lease was written in a process: every connection that tracks it hears of it, in order.

@@ -6,6 +6,7 @@
     reason = "a panic is how a test fails, in helpers too"
 )]
 
+mod claims;
 mod cluster;
 mod failures;
 mod lists;

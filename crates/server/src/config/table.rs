@@ -205,6 +205,12 @@ pub const TABLE: &[Setting] = &[
         "how long nothing at all may come from Redis before reads go on without it; while it answers others, each waits for up to 50 ms",
     ),
     setting(
+        "CACHE_CLOCK_MARGIN_MS",
+        "50",
+        "a whole number of milliseconds from 1 to 1000",
+        "how far the clocks of the database and of an instance may drift apart within a second, the same for all instances; a larger step of the database's clock shuts the cache for 3 s",
+    ),
+    setting(
         "CACHE_WARM_ON_START",
         "0",
         "a whole number from 0 to 10000",

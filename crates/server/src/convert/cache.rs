@@ -182,6 +182,7 @@ pub(crate) fn info_to_proto(info: CacheInfo) -> v1::GetCacheInfoResponse {
         tracking_live,
         audit_checked,
         audit_violations,
+        installation,
     } = info;
     let breaker = redis.map_or("", |redis| match redis.breaker {
         BreakerState::Closed => "closed",
@@ -208,6 +209,7 @@ pub(crate) fn info_to_proto(info: CacheInfo) -> v1::GetCacheInfoResponse {
         redis: redis.and_then(redis_to_proto),
         audit_checked: count(audit_checked),
         audit_violations: count(audit_violations),
+        installation: installation.simple().to_string(),
     }
 }
 

@@ -208,6 +208,16 @@ fn show_gate(metrics: &Metrics, cache: &Arc<Cache>) {
     );
     let gate = Arc::clone(cache);
     metrics.gauge(
+        "parlance_cache_claim_refused",
+        "1 while another installation uses the Redis database, so that nothing is cached",
+        move |observe| {
+            if let Some(gate) = gate.gate() {
+                observe(gate.refused.into(), &[]);
+            }
+        },
+    );
+    let gate = Arc::clone(cache);
+    metrics.gauge(
         "parlance_cache_pending",
         "keys that a write could not tell the cache of, as last counted",
         move |observe| {
@@ -221,6 +231,22 @@ fn show_gate(metrics: &Metrics, cache: &Arc<Cache>) {
         "parlance_cache_drained_ago",
         "since the last drain that ended had begun",
         move || gate.gate().and_then(|gate| gate.drained),
+    );
+    let gate = Arc::clone(cache);
+    metrics.counter(
+        "parlance_cache_clock_steps",
+        "steps of the database's clock beyond CACHE_CLOCK_MARGIN_MS, each of which shut the gate for 3 s",
+        move |observe| {
+            if let Some(gate) = gate.gate() {
+                observe(gate.clock.steps, &[]);
+            }
+        },
+    );
+    let gate = Arc::clone(cache);
+    metrics.seconds(
+        "parlance_cache_clock_skew",
+        "largest skew that the database's clock has shown against the clock of this process since the start",
+        move || gate.gate().map(|gate| gate.clock.largest_skew),
     );
     let hears = Arc::clone(cache);
     metrics.gauge(

@@ -96,6 +96,7 @@ pub(super) fn open(
         max_value,
         max_staleness,
         patience,
+        clock_margin,
         warm_on_start: _,
         warm_searches: _,
         audit_interval: _,
@@ -107,6 +108,7 @@ pub(super) fn open(
         max_value: *max_value,
         max_staleness: *max_staleness,
         patience: *patience,
+        margin: *clock_margin,
         shared_database,
         ..parlance_cache::Settings::new(backend, env.random_numbers())
     };

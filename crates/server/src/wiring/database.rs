@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use parlance_storage::{Database, DatabaseUrl, MigrationReport, StorageError};
 use tokio::time::{Instant, sleep};
+use uuid::Uuid;
 
 use super::StartError;
 use crate::config::{Migrate, Settings};
@@ -62,6 +63,14 @@ pub async fn migrate(settings: &Settings, dry_run: bool) -> Result<MigrationRepo
         }
     })
     .await
+}
+
+/// The id of the installation that the database is of.
+pub(super) async fn installation(
+    settings: &Settings,
+    database: &Database,
+) -> Result<Uuid, StartError> {
+    patiently(settings, async || database.installation().await).await
 }
 
 /// Tries until it works or the time is over. A server may still be starting; a file that cannot be opened will not be opened

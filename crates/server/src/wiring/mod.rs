@@ -234,7 +234,10 @@ async fn core(
     let app = App::new(
         database.clone(),
         Arc::clone(&caching.cache),
-        app_settings(settings),
+        parlance_app::Settings {
+            installation: database::installation(settings, &database).await?,
+            ..app_settings(settings)
+        },
         env,
     );
     tokio::spawn(Arc::clone(&app).run_janitor());
@@ -293,6 +296,8 @@ impl Running {
             }
             // These came by the other port, which stays open for health and metrics.
             self.json_calls.ended().await;
+            // A commit goes on though its caller has left: the values that it ends are still to be released.
+            self.app.database().commits_ended().await;
             // The janitor has ended, and they had better not be lost with each release.
             if let Err(error) = self.app.keep_last_popular().await {
                 tracing::debug!(%error, "popular searches were not noted");

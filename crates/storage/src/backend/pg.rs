@@ -142,6 +142,34 @@ macro_rules! identity {
     };
 }
 
+/// The server that executes the statement: the identity of its database, and the time of its start. Files that are put back from
+/// a snapshot keep the identity, but a server is started over them.
+macro_rules! server_sql {
+    () => {
+        concat!(
+            "(",
+            identity_sql!(),
+            " || ':' || (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint::text)"
+        )
+    };
+}
+
+/// The same as an expression.
+macro_rules! server {
+    () => {
+        diesel::dsl::sql::<diesel::sql_types::Text>(server_sql!())
+    };
+}
+
+/// The number of the next epoch. A database and a copy of it, which both continue the same epoch, get different numbers.
+macro_rules! next_epoch {
+    () => {
+        diesel::dsl::sql::<diesel::sql_types::BigInt>(
+            "((number + 1 + floor(random() * 4294967296)::bigint) % 9007199254740992)",
+        )
+    };
+}
+
 pub(crate) use super::pg_lines::{free_lines, try_turns};
 pub(crate) use super::pg_search::{index, index_and_append, index_new, search};
 
@@ -177,15 +205,16 @@ pub(crate) fn distrust(c: &mut Conn) {
 
 /// Every instance runs it twice a second, so it is one statement. The epoch's row is kept as it is until the commit: whoever
 /// records another waits, and reads the clock only then, so that a renewal is under an epoch that is in force or not at all.
-const RENEW: &str = "\
-    WITH epoch AS ( \
-        SELECT number, remote, recorded_at + $4 * interval '1 microsecond' <= clock_timestamp() AS in_force \
-        FROM cache_epoch FOR SHARE \
+const RENEW: &str = concat!(
+    "WITH epoch AS ( \
+        SELECT number, remote, recorded_at + $4 * interval '1 microsecond' <= clock_timestamp() AS in_force, database = ",
+    server_sql!(),
+    " AS known FROM cache_epoch FOR SHARE \
     ), renewed AS ( \
         INSERT INTO cache_instances (id, memory, alive_until, serves_until) \
         SELECT $1, false, clock_timestamp() + $3 * interval '1 microsecond', \
             clock_timestamp() + $4 * interval '1 microsecond' \
-        FROM epoch WHERE remote = $2 AND in_force \
+        FROM epoch WHERE remote = $2 AND known AND in_force \
         ON CONFLICT (id) DO UPDATE \
         SET alive_until = excluded.alive_until, serves_until = excluded.serves_until \
         RETURNING id \
@@ -193,7 +222,8 @@ const RENEW: &str = "\
         DELETE FROM cache_pending WHERE EXISTS (SELECT FROM renewed) AND id IN ( \
             SELECT id FROM cache_pending WHERE retired ORDER BY id LIMIT $5 FOR UPDATE SKIP LOCKED) \
     ) \
-    SELECT number, remote, EXISTS (SELECT FROM renewed) AS renewed FROM epoch";
+    SELECT number, remote, known, EXISTS (SELECT FROM renewed) AS renewed FROM epoch"
+);
 
 /// Renews what an instance may serve, if the epoch allows it.
 pub(crate) async fn renew_cache(c: &mut Conn, renewal: &RenewalRow) -> QueryResult<RenewedRow> {

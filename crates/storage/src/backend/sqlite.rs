@@ -124,6 +124,22 @@ macro_rules! identity {
     };
 }
 
+/// There is no server.
+macro_rules! server {
+    () => {
+        identity!()
+    };
+}
+
+/// The number of the next epoch. Of two that follow the same one, in a database and in a copy of it, each gets another.
+macro_rules! next_epoch {
+    () => {
+        diesel::dsl::sql::<diesel::sql_types::BigInt>(
+            "((number + 1 + (random() & 4294967295)) % 9007199254740992)",
+        )
+    };
+}
+
 pub(crate) use super::sqlite_search::{index, index_and_append, index_new, search};
 
 #[path = "../queries/mod.rs"]
@@ -185,8 +201,8 @@ pub(crate) async fn empty_log(c: &mut Conn) -> QueryResult<()> {
 /// Renews what an instance may serve, if the epoch allows it: the twin of the one statement of Postgres. Within a transaction.
 pub(crate) async fn renew_cache(c: &mut Conn, renewal: &RenewalRow) -> QueryResult<RenewedRow> {
     let in_force = queries::cache::epoch_in_force(c, renewal.serve).await?;
-    let (number, remote) = queries::cache::epoch(c).await?;
-    let renewed = in_force == Some(number) && remote == renewal.remote;
+    let (number, remote, known) = queries::cache::epoch(c).await?;
+    let renewed = in_force == Some((number, true)) && remote == renewal.remote;
     if renewed {
         queries::cache::renew(c, renewal.id, false, renewal.alive, renewal.serve).await?;
         forget_retired(c, renewal.forget).await?;
@@ -194,6 +210,7 @@ pub(crate) async fn renew_cache(c: &mut Conn, renewal: &RenewalRow) -> QueryResu
     Ok(RenewedRow {
         number,
         remote,
+        known,
         renewed,
     })
 }

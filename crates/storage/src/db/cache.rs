@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::conn::{Database, Lease};
 use crate::error::{StorageError, StorageResult};
 use crate::fields::{Id, Instant};
-use crate::rows::cache::{NewPendingRow, RenewalRow, RenewedRow};
+use crate::rows::cache::{NewPendingRow, RenewalRow, RenewedRow, ServedRow};
 use crate::tx::PendingKeys;
 
 /// How many retired rows go with one renewal: few enough that it stays quick.
@@ -43,6 +43,17 @@ pub struct CacheRegistered {
     pub free: bool,
     /// How long another instance that keeps values in its own memory may still serve.
     pub memory_serves: Duration,
+    /// The database's clock, since 1970.
+    pub clock: Duration,
+}
+
+/// How long instances may still serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheServing {
+    /// The longest.
+    pub left: Duration,
+    /// The database's clock, since 1970.
+    pub clock: Duration,
 }
 
 /// What came of renewing.
@@ -57,6 +68,19 @@ pub enum CacheRenewal {
     Recorded,
     /// The epoch is too young, or was recorded just now by another instance.
     TooYoung,
+}
+
+/// Which database answers, and what it has recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheStanding {
+    /// The installation.
+    pub installation: Uuid,
+    /// The identity of the database.
+    pub database: String,
+    /// The same, and when the server was started.
+    pub server: String,
+    /// The number of the epoch.
+    pub epoch: i64,
 }
 
 /// A key that waits to be released.
@@ -85,13 +109,14 @@ impl Database {
         lease.commit().await?;
         // Only now: of two that come at once, at least one must see the other.
         let others = read!(self, |c, q| q::cache::others(c, id))?;
-        let memory = read!(self, |c, q| q::cache::memory_served_until(c, id))?;
+        let memory = read!(self, |c, q| q::cache::memory_served(c, id))?;
         let wait = micros(times.serve);
         let free = read!(self, |c, q| q::cache::is_free(c, wait))?;
         Ok(CacheRegistered {
             others: u64::try_from(others).unwrap_or(0),
             free,
-            memory_serves: remaining(memory),
+            clock: since_1970(memory.now),
+            memory_serves: served_for(memory, times),
         })
     }
 
@@ -113,12 +138,13 @@ impl Database {
         let RenewedRow {
             number,
             remote,
+            known,
             renewed,
         } = self.renewed(&renewal).await?;
         if renewed {
             return Ok(CacheRenewal::Renewed { epoch: number });
         }
-        if remote == answering {
+        if remote == answering && known {
             return Ok(CacheRenewal::TooYoung);
         }
         let mut lease = self.writer().await?;
@@ -143,6 +169,45 @@ impl Database {
         }
     }
 
+    /// Which database answers, and what it has recorded.
+    pub async fn cache_standing(&self) -> StorageResult<CacheStanding> {
+        let (installation, database, server, epoch) =
+            read!(self, |c, q| q::installation::standing(c))?;
+        Ok(CacheStanding {
+            installation: installation.0,
+            database,
+            server,
+            epoch: epoch.unwrap_or_default(),
+        })
+    }
+
+    /// Counts a reconciliation pass, if there have been as many as are known; how many there have been by now.
+    pub async fn cache_count(&self, known: i64) -> StorageResult<Option<i64>> {
+        if self.has_one_writer() {
+            let mut lease = self.writer().await?;
+            let number = on!(lease, |c, q| q::installation::count_reconciliation(
+                c, known
+            ))?;
+            lease.commit().await?;
+            Ok(number)
+        } else {
+            // One statement, which is a transaction by itself: an instance that stops in the middle holds no lock.
+            read!(self, |c, q| q::installation::count_reconciliation(c, known))
+        }
+    }
+
+    /// Records the next epoch, if the number still is this one; whether it did.
+    pub async fn cache_begin(&self, number: i64, remote: &str) -> StorageResult<bool> {
+        let mut lease = self.writer().await?;
+        if on!(lease, |c, q| q::cache::lock_epoch(c, number))?.is_none() {
+            lease.rollback().await?;
+            return Ok(false);
+        }
+        on!(lease, |c, q| q::cache::record(c, number, remote))?;
+        lease.commit().await?;
+        Ok(true)
+    }
+
     /// Renews what an instance may serve from its own memory.
     pub async fn cache_renew_memory(&self, instance: Uuid, times: CacheTimes) -> StorageResult<()> {
         let (id, alive, serve) = (Id(instance), micros(times.alive), micros(times.serve));
@@ -162,7 +227,8 @@ impl Database {
         Ok(rows.into_iter().map(row).collect())
     }
 
-    /// Deletes exactly these rows, if the epoch still is this one and in force, or none is named; whether it did.
+    /// Deletes exactly these rows, if the epoch still is this one and in force, or if none is named and none can be served under;
+    /// whether it did. Under an epoch that is only paused the rows are still needed.
     pub async fn cache_settle(
         &self,
         rows: &[i64],
@@ -170,12 +236,16 @@ impl Database {
         times: CacheTimes,
     ) -> StorageResult<bool> {
         let mut lease = self.writer().await?;
-        if let Some(epoch) = epoch {
-            let wait = micros(times.serve);
-            if on!(lease, |c, q| q::cache::epoch_in_force(c, wait))? != Some(epoch) {
-                lease.rollback().await?;
-                return Ok(false);
+        let wait = micros(times.serve);
+        let may = match epoch {
+            Some(epoch) => {
+                on!(lease, |c, q| q::cache::epoch_in_force(c, wait))? == Some((epoch, true))
             }
+            None => on!(lease, |c, q| q::cache::is_free(c, wait))?,
+        };
+        if !may {
+            lease.rollback().await?;
+            return Ok(false);
         }
         for chunk in rows.chunks(CHUNK) {
             on!(lease, |c, q| q::cache::delete_pending(c, chunk.to_vec()))?;
@@ -198,12 +268,12 @@ impl Database {
     /// Ends the epoch and records that nobody holds values, if no instance may serve under it any more, somebody is recorded and
     /// has had the time to serve, and that many rows wait; whether it did.
     pub async fn cache_close(&self, at_least: i64, times: CacheTimes) -> StorageResult<bool> {
-        let (epoch, remote) = read!(self, |c, q| q::cache::epoch(c))?;
-        if remote.is_empty() {
-            self.forget_pending(epoch).await?;
+        let (epoch, remote, known) = read!(self, |c, q| q::cache::epoch(c))?;
+        if remote.is_empty() && known {
+            self.forget_pending(epoch, times).await?;
             return Ok(false);
         }
-        if !read!(self, |c, q| q::cache::as_many_wait(c, at_least))? {
+        if !remote.is_empty() && !read!(self, |c, q| q::cache::as_many_wait(c, at_least))? {
             return Ok(false);
         }
         let mut lease = self.writer().await?;
@@ -212,8 +282,9 @@ impl Database {
         let until = on!(lease, |c, q| q::cache::shared_served_until(c))?;
         let age = micros(times.serve).saturating_mul(LEFT_ALONE);
         let old = on!(lease, |c, q| q::cache::epoch_in_force(c, age))?;
-        let ended = locked.is_some() && old == Some(epoch) && remaining(until).is_zero();
-        if !ended {
+        let is_over = old.is_some_and(|(old, _)| old == epoch) && remaining(until).is_zero();
+        // Of nobody already: it is recorded by whom.
+        if locked.is_none() || !(remote.is_empty() || is_over) {
             lease.rollback().await?;
             return Ok(false);
         }
@@ -221,14 +292,14 @@ impl Database {
     }
 
     /// Under an epoch of nobody, and with nobody who serves, no value is good whose key waits: whoever serves next begins with none.
-    async fn forget_pending(&self, epoch: i64) -> StorageResult<()> {
+    async fn forget_pending(&self, epoch: i64, times: CacheTimes) -> StorageResult<()> {
         if !read!(self, |c, q| q::cache::as_many_wait(c, 1))? {
             return Ok(());
         }
         let mut lease = self.writer().await?;
         let locked = on!(lease, |c, q| q::cache::lock_epoch(c, epoch))?;
-        let until = on!(lease, |c, q| q::cache::served_until(c))?;
-        if locked.is_some() && remaining(until).is_zero() {
+        let served = on!(lease, |c, q| q::cache::served(c))?;
+        if locked.is_some() && served_for(served, times).is_zero() {
             on!(lease, |c, q| q::cache::forget_pending(c))?;
         }
         lease.commit().await
@@ -247,9 +318,12 @@ impl Database {
     }
 
     /// How long any instance may still serve.
-    pub async fn cache_served_for(&self) -> StorageResult<Duration> {
-        let until = read!(self, |c, q| q::cache::served_until(c))?;
-        Ok(remaining(until))
+    pub async fn cache_served_for(&self, times: CacheTimes) -> StorageResult<CacheServing> {
+        let served = read!(self, |c, q| q::cache::served(c))?;
+        Ok(CacheServing {
+            clock: since_1970(served.now),
+            left: served_for(served, times),
+        })
     }
 
     /// Whether keys of this write wait.
@@ -285,6 +359,26 @@ pub(crate) async fn add_pending(lease: &mut Lease, pending: &PendingKeys) -> Sto
 
 fn micros(length: Duration) -> i64 {
     i64::try_from(length.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn since_1970(now: Instant) -> Duration {
+    Duration::from_micros(u64::try_from(now.0).unwrap_or(0))
+}
+
+/// How long instances may still serve. Their renewals may be missing where another server has recorded the epoch, or this one has
+/// recorded it only now: a copy that was promoted may have lost the last ones.
+fn served_for(served: ServedRow, times: CacheTimes) -> Duration {
+    let ServedRow {
+        until,
+        now,
+        recorded_at,
+        known,
+    } = served;
+    if !known {
+        return times.serve;
+    }
+    let recorded = Instant(recorded_at.0.saturating_add(micros(times.serve)));
+    remaining((until.max(Some(recorded)), now))
 }
 
 /// What is left until then; nothing if it is over, or never was.

@@ -9,7 +9,20 @@ use diesel_async::RunQueryDsl;
 use super::Conn;
 use crate::fields::{Id, Instant};
 use crate::prepared::prepared;
+use crate::rows::cache::ServedRow;
 use crate::schema::{cache_epoch, cache_instances, cache_pending};
+
+/// The columns of a [`ServedRow`].
+macro_rules! served {
+    ($until:expr) => {
+        (
+            $until,
+            from_now!(0),
+            cache_epoch::recorded_at,
+            cache_epoch::database.eq(server!()),
+        )
+    };
+}
 
 /// How many other instances live.
 pub(crate) async fn others(c: &mut Conn, id: Id) -> QueryResult<i64> {
@@ -19,16 +32,16 @@ pub(crate) async fn others(c: &mut Conn, id: Id) -> QueryResult<i64> {
     prepared(living.count()).get_result(c).await
 }
 
-/// Until when another instance that keeps values in its own memory may serve, and what time it is.
-pub(crate) async fn memory_served_until(
-    c: &mut Conn,
-    but: Id,
-) -> QueryResult<(Option<Instant>, Instant)> {
+/// Until when another instance that keeps values in its own memory may serve.
+pub(crate) async fn memory_served(c: &mut Conn, but: Id) -> QueryResult<ServedRow> {
     let until = cache_instances::table
         .filter(cache_instances::memory)
         .filter(cache_instances::id.ne(but))
-        .select((max(cache_instances::serves_until), from_now!(0)));
-    prepared(until).get_result(c).await
+        .select(max(cache_instances::serves_until))
+        .single_value();
+    prepared(cache_epoch::table.select(served!(until)))
+        .get_result(c)
+        .await
 }
 
 /// Until when any instance may serve what it shares with others, and what time it is.
@@ -39,26 +52,35 @@ pub(crate) async fn shared_served_until(c: &mut Conn) -> QueryResult<(Option<Ins
     prepared(until).get_result(c).await
 }
 
-/// Until when any instance may serve, and what time it is.
-pub(crate) async fn served_until(c: &mut Conn) -> QueryResult<(Option<Instant>, Instant)> {
-    let until = cache_instances::table.select((max(cache_instances::serves_until), from_now!(0)));
-    prepared(until).get_result(c).await
-}
-
-/// The epoch, and who holds its values; nobody does where that is empty.
-pub(crate) async fn epoch(c: &mut Conn) -> QueryResult<(i64, String)> {
-    cache_epoch::table
-        .select((cache_epoch::number, cache_epoch::remote))
+/// Until when any instance may serve.
+pub(crate) async fn served(c: &mut Conn) -> QueryResult<ServedRow> {
+    let until = cache_instances::table
+        .select(max(cache_instances::serves_until))
+        .single_value();
+    prepared(cache_epoch::table.select(served!(until)))
         .get_result(c)
         .await
 }
 
-/// The epoch that is in force, if its last record was that long ago; none is recorded until the end of the transaction.
-pub(crate) async fn epoch_in_force(c: &mut Conn, wait: i64) -> QueryResult<Option<i64>> {
+/// The epoch, who holds its values (nobody does where that is empty), and whether the server that answers has recorded it.
+pub(crate) async fn epoch(c: &mut Conn) -> QueryResult<(i64, String, bool)> {
+    let columns = (
+        cache_epoch::number,
+        cache_epoch::remote,
+        cache_epoch::database.eq(server!()),
+    );
+    prepared(cache_epoch::table.select(columns))
+        .get_result(c)
+        .await
+}
+
+/// The epoch that is in force, if its last record was that long ago, and whether the server that answers has recorded it; none is
+/// recorded until the end of the transaction.
+pub(crate) async fn epoch_in_force(c: &mut Conn, wait: i64) -> QueryResult<Option<(i64, bool)>> {
     let epoch = shared!(
         cache_epoch::table
             .filter(cache_epoch::recorded_at.le(from_now!(-wait)))
-            .select(cache_epoch::number)
+            .select((cache_epoch::number, cache_epoch::database.eq(server!())))
     );
     prepared(epoch).get_result(c).await.optional()
 }
@@ -69,6 +91,7 @@ pub(crate) async fn is_free(c: &mut Conn, wait: i64) -> QueryResult<bool> {
     let free = shared!(
         cache_epoch::table
             .filter(cache_epoch::remote.eq(""))
+            .filter(cache_epoch::database.eq(server!()))
             .filter(cache_epoch::recorded_at.le(from_now!(-wait)))
             .select(cache_epoch::number)
     );
@@ -208,8 +231,9 @@ pub(crate) async fn forget_instances(c: &mut Conn, silent: i64) -> QueryResult<(
 pub(crate) async fn record(c: &mut Conn, number: i64, remote: &str) -> QueryResult<bool> {
     let target = cache_epoch::table.filter(cache_epoch::number.eq(number));
     let set = (
-        cache_epoch::number.eq(number.saturating_add(1)),
+        cache_epoch::number.eq(next_epoch!()),
         cache_epoch::remote.eq(remote),
+        cache_epoch::database.eq(server!()),
         cache_epoch::recorded_at.eq(from_now!(0)),
     );
     Ok(prepared(diesel::update(target).set(set)).execute(c).await? == 1)

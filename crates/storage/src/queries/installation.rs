@@ -6,7 +6,7 @@ use diesel_async::RunQueryDsl;
 use super::Conn;
 use crate::fields::Id;
 use crate::prepared::prepared;
-use crate::schema::{installation, write_probe};
+use crate::schema::{cache_epoch, installation, write_probe};
 
 /// The installation's id.
 pub(crate) async fn id(c: &mut Conn) -> QueryResult<Id> {
@@ -52,4 +52,25 @@ pub(crate) async fn probe(c: &mut Conn, filler: Vec<u8>) -> QueryResult<()> {
         .execute(c)
         .await
         .map(|_| ())
+}
+
+/// The installation's id, the identity of the database, the server that answers, and the number of the cache's epoch.
+pub(crate) async fn standing(c: &mut Conn) -> QueryResult<(Id, String, String, Option<i64>)> {
+    let epoch = cache_epoch::table.select(cache_epoch::number);
+    let standing = installation::table.select((
+        installation::id,
+        identity!(),
+        server!(),
+        epoch.single_value(),
+    ));
+    prepared(standing).get_result(c).await
+}
+
+/// Counts a reconciliation pass, if there have been so many before; how many there have been by now.
+pub(crate) async fn count_reconciliation(c: &mut Conn, known: i64) -> QueryResult<Option<i64>> {
+    let as_many = installation::table.filter(installation::reconciliations.ge(known));
+    let counted = diesel::update(as_many)
+        .set(installation::reconciliations.eq(installation::reconciliations + 1))
+        .returning(installation::reconciliations);
+    prepared(counted).get_result(c).await.optional()
 }

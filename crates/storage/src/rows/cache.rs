@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
 
-use crate::fields::Id;
+use crate::fields::{Id, Instant};
 use crate::schema::cache_pending;
 
 /// A key that waits to be released, as it is written.
@@ -29,6 +29,16 @@ pub(crate) struct RenewalRow {
     pub(crate) forget: i64,
 }
 
+/// Until when instances may serve, as far as the database knows.
+#[derive(Clone, Copy, Debug, Queryable)]
+pub(crate) struct ServedRow {
+    pub(crate) until: Option<Instant>,
+    pub(crate) now: Instant,
+    pub(crate) recorded_at: Instant,
+    /// Whether the server that answers has recorded the epoch.
+    pub(crate) known: bool,
+}
+
 /// What a renewal finds.
 #[derive(Clone, Debug, QueryableByName)]
 pub(crate) struct RenewedRow {
@@ -36,6 +46,9 @@ pub(crate) struct RenewedRow {
     pub(crate) number: i64,
     #[diesel(sql_type = Text)]
     pub(crate) remote: String,
+    /// Whether the server that answers has recorded it.
+    #[diesel(sql_type = Bool)]
+    pub(crate) known: bool,
     #[diesel(sql_type = Bool)]
     pub(crate) renewed: bool,
 }

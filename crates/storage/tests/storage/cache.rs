@@ -79,9 +79,18 @@ async fn aged(db: &Db, seconds: i64) {
         .await;
 }
 
-async fn epoch(db: &Db) -> String {
+/// Its number, and who holds its values.
+async fn epoch(db: &Db) -> (i64, String) {
     let sql = "SELECT CAST(number AS text) || ' ' || remote AS v FROM cache_epoch";
-    db.texts(sql).await.remove(0)
+    let row = db.texts(sql).await.remove(0);
+    let (number, remote) = row.split_once(' ').unwrap();
+    (number.parse().unwrap(), remote.to_owned())
+}
+
+/// The server that has recorded the epoch is another one than the one that answers.
+async fn elsewhere(db: &Db) {
+    db.run("UPDATE cache_epoch SET database = 'another server'")
+        .await;
 }
 
 on_both! {
@@ -92,28 +101,30 @@ on_both! {
         for instance in [A, B] {
             assert_eq!(d.cache_renew(instance, "one", LONG).await.unwrap(), CacheRenewal::TooYoung);
         }
-        assert_eq!(d.cache_served_for().await.unwrap(), Duration::ZERO);
+        assert_eq!(d.cache_served_for(AT_ONCE).await.unwrap().left, Duration::ZERO);
         assert_eq!(db.count("cache_instances").await, 0);
         // As long as somebody may serve after a renewal, and not less.
         aged(&db, 3590).await;
         assert_eq!(d.cache_renew(A, "one", LONG).await.unwrap(), CacheRenewal::TooYoung);
         aged(&db, 10).await;
-        assert_eq!(renewed(d, "one", LONG).await, 1);
-        let served = d.cache_served_for().await.unwrap();
+        let number = renewed(d, "one", LONG).await;
+        let served = d.cache_served_for(AT_ONCE).await.unwrap().left;
         assert!(served > ALMOST_AS_LONG && served <= LONG.serve, "{served:?}");
-        assert_eq!(epoch(&db).await, "1 one");
+        assert_eq!(epoch(&db).await, (number, "one".to_owned()));
     }
 
     /// Who answers now is not who is recorded: it gets a number of its own, and has to wait again.
     async fn another_process_is_another_epoch(db: Db) {
         let d = &db.open;
-        assert_eq!(recorded(d, "one").await, 1);
+        let first = recorded(d, "one").await;
         assert_eq!(d.cache_renew(B, "two", LONG).await.unwrap(), CacheRenewal::Recorded);
         assert_eq!(d.cache_renew(B, "two", LONG).await.unwrap(), CacheRenewal::TooYoung);
-        assert_eq!(epoch(&db).await, "2 two");
+        let (second, remote) = epoch(&db).await;
+        assert!(second != first && remote == "two", "{first} {second} {remote}");
         // It comes back: under a new number, since somebody else was in between.
         assert_eq!(d.cache_renew(A, "one", AT_ONCE).await.unwrap(), CacheRenewal::Recorded);
-        assert_eq!(renewed(d, "one", AT_ONCE).await, 3);
+        let third = renewed(d, "one", AT_ONCE).await;
+        assert!(third != first && third != second, "{first} {second} {third}");
     }
 
     /// Many find that another process answers, each another one: every record is of what the recorder has read.
@@ -133,8 +144,6 @@ on_both! {
                 CacheRenewal::Renewed { epoch } => panic!("renewed under {epoch}"),
             }
         }
-        let number: i64 = epoch(&db).await.split(' ').next().unwrap().parse().unwrap();
-        assert_eq!(number, records, "each record is the next number");
         assert!(records >= 1);
     }
 
@@ -165,13 +174,18 @@ on_both! {
         let rows = add(d, &["message:a"], "t1").await;
         assert_eq!(d.cache_renew(B, "two", AT_ONCE).await.unwrap(), CacheRenewal::Recorded);
         assert!(!d.cache_settle(&rows, Some(epoch), AT_ONCE).await.unwrap());
-        assert!(!d.cache_settle(&rows, Some(epoch + 1), LONG).await.unwrap(), "it is too young");
+        let (next, _) = self::epoch(&db).await;
+        assert!(!d.cache_settle(&rows, Some(next), LONG).await.unwrap(), "it is too young");
         assert_eq!(waiting(d).await, ["message:a"]);
-        assert!(d.cache_settle(&rows, Some(epoch + 1), AT_ONCE).await.unwrap());
+        assert!(d.cache_settle(&rows, Some(next), AT_ONCE).await.unwrap());
         assert_eq!(waiting(d).await, Vec::<String>::new());
-        // Whoever serves from its own memory serves under none.
+        // An instance that serves from its own memory serves under none, but a paused one may still need the rows.
         let rows = add(d, &["message:a"], "t2").await;
-        assert!(d.cache_settle(&rows, None, LONG).await.unwrap());
+        assert!(!d.cache_settle(&rows, None, AT_ONCE).await.unwrap());
+        assert_eq!(waiting(d).await, ["message:a"]);
+        assert!(d.cache_close(0, AT_ONCE).await.unwrap());
+        assert!(!d.cache_settle(&rows, None, LONG).await.unwrap(), "closed just now");
+        assert!(d.cache_settle(&rows, None, AT_ONCE).await.unwrap());
         assert_eq!(all(d).await, Vec::<String>::new());
     }
 
@@ -190,7 +204,7 @@ on_both! {
         assert_eq!(waiting(d).await, ["message:b"]);
         assert_eq!(all(d).await, ["message:a", "message:b"], "for whoever serves under no epoch");
         assert!(d.cache_token_waits("t1").await.unwrap());
-        assert_eq!(renewed(d, "one", AT_ONCE).await, epoch + 1);
+        assert_ne!(renewed(d, "one", AT_ONCE).await, epoch);
         assert_eq!(all(d).await, ["message:b"]);
     }
 
@@ -225,10 +239,11 @@ on_both! {
         d.cache_register(B, true, LONG).await.unwrap();
         d.cache_renew_memory(B, LONG).await.unwrap();
         assert!(d.cache_close(1, AT_ONCE).await.unwrap());
-        assert_eq!(epoch(&db).await, "2 ");
+        let (closed, remote) = epoch(&db).await;
+        assert_eq!(remote, "");
         assert!(!d.cache_close(0, AT_ONCE).await.unwrap(), "it is closed");
         assert_eq!(waiting(d).await, Vec::<String>::new());
-        assert_eq!(recorded(d, "one").await, 3);
+        assert_ne!(recorded(d, "one").await, closed);
         assert_eq!(all(d).await, Vec::<String>::new());
     }
 
@@ -267,7 +282,7 @@ on_both! {
         assert!(seen.memory_serves > ALMOST_AS_LONG, "{seen:?}");
         assert_eq!(d.cache_register(A, true, LONG).await.unwrap().memory_serves, Duration::ZERO, "its own");
         // Telling of itself does not take back what it may serve.
-        assert!(d.cache_served_for().await.unwrap() > ALMOST_AS_LONG);
+        assert!(d.cache_served_for(AT_ONCE).await.unwrap().left > ALMOST_AS_LONG);
         // Dead, and then long dead.
         d.cache_register(A, true, CacheTimes { alive: Duration::ZERO, ..LONG }).await.unwrap();
         assert_eq!(d.cache_register(B, false, LONG).await.unwrap().others, 0);
@@ -293,6 +308,73 @@ on_both! {
         assert!(!d.cache_register(A, false, LONG).await.unwrap().free, "closed just now");
         aged(&db, 3600).await;
         assert!(d.cache_register(A, false, LONG).await.unwrap().free);
+    }
+
+    /// Two installations, and two futures of one database, have no number in common.
+    async fn epochs_have_numbers_of_their_own(db: Db) {
+        let d = &db.open;
+        let (first, _) = epoch(&db).await;
+        let mut numbers = BTreeSet::from([first]);
+        for _ in 0..20 {
+            // As it was at first, each time.
+            db.run(&format!("UPDATE cache_epoch SET number = {first}")).await;
+            assert!(d.cache_begin(first, "one").await.unwrap());
+            assert!(!d.cache_begin(first, "one").await.unwrap(), "once");
+            let (number, _) = epoch(&db).await;
+            assert!((0..1 << 53).contains(&number), "{number}");
+            assert!(numbers.insert(number), "{number} of {numbers:?}");
+        }
+        let other = match db.kind {
+            Kind::Postgres => Db::postgres().await,
+            Kind::Sqlite => Db::sqlite().await,
+        };
+        let (other, _) = epoch(&other).await;
+        assert!(!numbers.contains(&other), "{other}");
+        db.run(&format!("UPDATE cache_epoch SET number = {}", (1_i64 << 53) - 1)).await;
+        assert!(d.cache_begin((1 << 53) - 1, "one").await.unwrap());
+        assert!((0..1 << 53).contains(&epoch(&db).await.0));
+    }
+
+    /// What another server has recorded is good no longer: its rows may be missing the last renewals.
+    async fn another_server_begins_another_epoch(db: Db) {
+        let d = &db.open;
+        let number = recorded(d, "one").await;
+        let rows = add(d, &["message:a"], "t1").await;
+        aged(&db, 7200).await;
+        elsewhere(&db).await;
+        assert!(!d.cache_settle(&rows, Some(number), AT_ONCE).await.unwrap());
+        assert_eq!(d.cache_served_for(LONG).await.unwrap().left, LONG.serve, "its rows say nothing");
+        assert_eq!(d.cache_register(A, false, LONG).await.unwrap().memory_serves, LONG.serve);
+        assert_eq!(d.cache_renew(A, "one", LONG).await.unwrap(), CacheRenewal::Recorded);
+        assert_eq!(d.cache_renew(A, "one", LONG).await.unwrap(), CacheRenewal::TooYoung);
+        assert!(d.cache_served_for(LONG).await.unwrap().left > ALMOST_AS_LONG, "for as long as it is young");
+        assert_ne!(renewed(d, "one", AT_ONCE).await, number);
+        aged(&db, 7200).await;
+        assert_eq!(d.cache_served_for(AT_ONCE).await.unwrap().left, Duration::ZERO);
+    }
+
+    /// Nor may an instance rely on what another server has closed, until it is closed anew.
+    async fn it_is_not_free_where_another_server_has_closed(db: Db) {
+        let d = &db.open;
+        assert!(d.cache_register(A, false, LONG).await.unwrap().free);
+        elsewhere(&db).await;
+        assert!(!d.cache_register(A, false, LONG).await.unwrap().free);
+        assert!(d.cache_close(0, LONG).await.unwrap());
+        assert!(!d.cache_close(0, LONG).await.unwrap(), "once");
+        assert!(!d.cache_register(A, false, LONG).await.unwrap().free, "just now");
+        aged(&db, 3600).await;
+        assert!(d.cache_register(A, false, LONG).await.unwrap().free);
+    }
+
+    /// A pass is counted only where all are known that there have been.
+    async fn a_database_that_went_back_counts_no_pass(db: Db) {
+        let d = &db.open;
+        assert_eq!(d.cache_count(0).await.unwrap(), Some(1));
+        assert_eq!(d.cache_count(1).await.unwrap(), Some(2));
+        assert_eq!(d.cache_count(3).await.unwrap(), None);
+        assert_eq!(d.cache_count(3).await.unwrap(), None, "until it is told so");
+        d.database_went_back(3).await.unwrap();
+        assert!(d.cache_count(3).await.unwrap() > Some(3));
     }
 
     /// Of two who come at once at least one sees the other: each commits before it looks.
@@ -322,7 +404,7 @@ on_both! {
 async fn a_record_waits_for_those_who_renew() {
     let db = Db::postgres().await;
     let d = db.open.clone();
-    assert_eq!(recorded(&d, "one").await, 1);
+    recorded(&d, "one").await;
     let renewing = db.client().await;
     // As the renewal does it, and held open.
     renewing
@@ -352,7 +434,7 @@ async fn a_record_waits_for_those_who_renew() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_renews_waits_for_a_record() {
     let db = Db::postgres().await;
-    recorded(&db.open, "one").await;
+    let number = recorded(&db.open, "one").await;
     aged(&db, 3600).await;
     let rows = add(&db.open, &["message:a"], "t1").await;
     let recording = db.client().await;
@@ -364,16 +446,17 @@ async fn who_renews_waits_for_a_record() {
     let renewing = tokio::spawn(async move { d.cache_renew(A, "one", LONG).await.unwrap() });
     waits(&watch).await;
     let d = db.open.clone();
-    let settling = tokio::spawn(async move { d.cache_settle(&rows, Some(1), LONG).await.unwrap() });
+    let settling =
+        tokio::spawn(async move { d.cache_settle(&rows, Some(number), LONG).await.unwrap() });
     let d = db.open.clone();
-    let retiring = tokio::spawn(async move { d.cache_retire(1).await.unwrap() });
+    let retiring = tokio::spawn(async move { d.cache_retire(number).await.unwrap() });
     eventually(SOON, async || (waiters(&watch).await == 3).then_some(())).await;
     recording.batch_execute("COMMIT").await.unwrap();
     assert_eq!(renewing.await.unwrap(), CacheRenewal::TooYoung);
     assert!(!settling.await.unwrap());
     assert!(!retiring.await.unwrap());
     assert_eq!(waiting(&db.open).await, ["message:a"]);
-    assert_eq!(epoch(&db).await, "2 one");
+    assert_eq!(epoch(&db).await, (2, "one".to_owned()));
     // A record that is not there yet is seen, too, by whoever asks whether anybody can serve.
     db.run("UPDATE cache_epoch SET remote = '', recorded_at = 'epoch'")
         .await;

@@ -22,6 +22,10 @@ impl Sink for Slow {
 
     async fn fence(&self, _touched: &Touched) {}
 
+    fn holds(&self, (): &()) -> bool {
+        true
+    }
+
     fn pending((): &()) -> Option<PendingKeys> {
         None
     }
@@ -70,6 +74,29 @@ on_both! {
         }
         sink.go_on.add_permits(1);
         eventually(SOON, async || sink.told.try_acquire().ok().map(SemaphorePermit::forget)).await;
+    }
+
+    /// The process can wait for a commit that its caller has left.
+    async fn commits_without_a_caller_are_awaited(db: Db) {
+        let owner = owner("acme");
+        let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
+        assert!(tx.insert_conversation(&conversation(&owner)).await.unwrap());
+        let sink = Arc::new(Slow { begun: Semaphore::new(0), go_on: Semaphore::new(0), told: Semaphore::new(0) });
+        {
+            let mut commit = pin!(tx.commit(&sink));
+            tokio::select! {
+                biased;
+                begun = sink.begun.acquire() => begun.unwrap().forget(),
+                _ = &mut commit => panic!("the sink has not ended"),
+            }
+        }
+        let mut ended = pin!(db.open.commits_ended());
+        let waits = ended.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(waits.is_pending());
+        sink.go_on.add_permits(1);
+        ended.await;
+        assert_eq!(sink.told.available_permits(), 1);
+        db.open.commits_ended().await;
     }
 
     /// Whoever is told can read what was committed.

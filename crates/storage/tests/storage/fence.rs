@@ -1,5 +1,6 @@
 //! Around a commit: fence, write down what could not be fenced, commit, release; and what is said when it fails.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use parlance_domain::{ConversationId, Owner};
@@ -33,6 +34,8 @@ struct Witness {
     owner: Owner,
     looks_for: ConversationId,
     cut: bool,
+    /// Fences made ahead do not hold any more.
+    outlived: AtomicBool,
 }
 
 impl Witness {
@@ -43,6 +46,7 @@ impl Witness {
             owner: owner.clone(),
             looks_for,
             cut,
+            outlived: AtomicBool::new(false),
         })
     }
 
@@ -76,6 +80,10 @@ impl Sink for Witness {
         let seen = self.sees().await;
         self.note(Call::Fence { touches, seen });
         self.cut
+    }
+
+    fn holds(&self, _cut: &bool) -> bool {
+        !self.outlived.load(Ordering::Relaxed)
     }
 
     fn pending(cut: &bool) -> Option<PendingKeys> {
@@ -209,6 +217,26 @@ on_both! {
             assert!(calls.contains(&expected), "{calls:?}");
         }
         assert_eq!(db.count("messages").await, 1);
+    }
+
+    /// A fence made ahead that does not hold at the commit is handed back, and another one is made.
+    async fn a_fence_ahead_that_no_longer_holds_is_made_again(db: Db) {
+        let owner = owner("acme");
+        let place = open(&db.open, &owner).await;
+        let sink = Witness::new(&db.open, &owner, place.id, false);
+        let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
+        placed(&mut tx, place.id).await.unwrap();
+        let ahead = tx.fence_ahead(&sink);
+        eventually(SOON, async || (sink.calls().len() == 1).then_some(())).await;
+        sink.outlived.store(true, Ordering::Relaxed);
+        tx.commit_fenced(ahead).await.unwrap();
+        let expected = [
+            Call::Fence { touches: 2, seen: true },
+            Call::Failed { certain: true },
+            Call::Fence { touches: 2, seen: true },
+            Call::Committed { seen: true, pending: 0 },
+        ];
+        assert_eq!(sink.calls(), expected);
     }
 
     /// Without a commit nothing stays fenced.

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parlance_cache::{
-    Acquired, Epoch, Fault, Fence, Heard, Key, Raw, Release, Remote, RemoteId, RemoteStats, Shared,
-    Token, Tracking,
+    Acquired, Claimed, Epoch, Fault, Fence, Heard, Key, Raw, Release, Remote, RemoteId,
+    RemoteStats, Shared, Token, Tracking,
 };
 use parlance_server::config::Settings;
 use parlance_server::{drain, wiring};
@@ -108,6 +108,14 @@ impl Remote for Tier {
     async fn identity(&self) -> Result<RemoteId, Fault> {
         self.look().await;
         Ok(any())
+    }
+
+    async fn claim(&self, _: &str) -> Result<Claimed, Fault> {
+        Ok(Claimed::Held { marker: Some(0) })
+    }
+
+    async fn raise(&self, _: &str, _: i64) -> Result<bool, Fault> {
+        Ok(true)
     }
 
     async fn get(&self, key: Key, epoch: &Epoch) -> Result<Option<Raw>, Fault> {

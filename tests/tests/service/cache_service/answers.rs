@@ -334,7 +334,7 @@ async fn addresses(world: &World, pair: &Pair) {
     assert_eq!(t.ok(list("ana")).await.conversations.len(), 2);
     done(t, v1::ClearCacheRequest {}).await;
     until_from(t, list("bob"), world.tier).await;
-    let his = scope(&format!("{} bob", t.owner()));
+    let his = scope(t, &format!("{} bob", t.owner())).await;
     let his = of_pattern(&format!("conversations:{{{his}}}:*"));
     assert_eq!(done(t, his).await.invalidated, 1, "it is of his scope");
     let senders = t.ok(v1::ListSendersRequest::default()).await.senders;
@@ -385,7 +385,9 @@ async fn each_action_changes_what_it_should_in_redis() {
 }
 
 /// As an operator finds it out.
-fn scope(of: &str) -> String {
+async fn scope(t: &Caller, of: &str) -> String {
+    let info = t.ok(v1::GetCacheInfoRequest {}).await;
+    let of = format!("{} {of}", info.installation);
     let shell = format!("printf '%s' '{of}' | sha256sum | cut -c1-32");
     let said = Command::new("sh").args(["-c", &shell]).output();
     let said = String::from_utf8(said.expect("a shell").stdout);
@@ -418,7 +420,7 @@ async fn they_are_counted_named_and_made_to_go() {
         assert_eq!(answers(&t, "").await.sources, expected);
     }
     world.kept("").await;
-    let scope = scope(t.owner());
+    let scope = scope(&t, t.owner()).await;
     assert_eq!(
         t.ok(of_keys(&[format!("stats:{{{scope}}}")]))
             .await

@@ -3,6 +3,7 @@
 mod answers;
 mod audit;
 mod forms;
+mod identity;
 mod imports;
 mod making_go;
 mod times;

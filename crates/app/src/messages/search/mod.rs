@@ -121,7 +121,7 @@ impl App {
             limit,
         } = first;
         let user = request.filter.user.as_deref();
-        let key = Scope::of(owner, user).search(question, limit);
+        let key = Scope::of(self.settings.installation, owner, user).search(question, limit);
         let codec = AnswerCodec {
             question,
             encode: self.settings.encoders.search,

@@ -20,7 +20,9 @@ use crate::redis::fault::is_wrong_type;
 use crate::redis::lane::Lane;
 use crate::redis::slot::slot;
 use crate::redis::{info, scripts};
-use crate::remote::{Acquired, Fault, Fence, GENERATION_TTL, Release, Remote, RemoteStats, Token};
+use crate::remote::{
+    Acquired, Claimed, Fault, Fence, GENERATION_TTL, Release, Remote, RemoteStats, Token,
+};
 
 /// A step of a scan looks at so many keys; a small server does that within a few milliseconds.
 const STEP: usize = 500;
@@ -40,6 +42,21 @@ impl Remote for Tier {
             }
         })
         .await
+    }
+
+    async fn claim(&self, holder: &str) -> Result<Claimed, Fault> {
+        let command = scripts::claim(holder);
+        let answer = self.on_claim(command, claimed).await?;
+        Ok(answer.map_or_else(
+            || Claimed::Refused(self.refusal.clone()),
+            |marker| Claimed::Held { marker },
+        ))
+    }
+
+    async fn raise(&self, holder: &str, number: i64) -> Result<bool, Fault> {
+        let command = scripts::raise(holder, number);
+        self.on_claim(command, |answer| Ok(from_redis_value(answer)?))
+            .await
     }
 
     async fn get(&self, key: Key, epoch: &Epoch) -> Result<Option<Raw>, Fault> {
@@ -199,6 +216,21 @@ impl Remote for Tier {
 }
 
 impl Tier {
+    async fn on_claim<T: Send>(
+        &self,
+        command: Cmd,
+        read: fn(Value) -> RedisResult<T>,
+    ) -> Result<T, Fault> {
+        self.guarded(self.timeout, async {
+            let lane = self.claim_lane().await?;
+            self.over(&lane, None, async move |mut c| {
+                read(scripts::run(&mut c, &command).await?)
+            })
+            .await
+        })
+        .await
+    }
+
     /// Runs a script of keys that lie together; those of one lane go in one go.
     async fn write<T: Clone + Send + Sync>(
         &self,
@@ -410,6 +442,17 @@ fn element(value: Value) -> Option<Bytes> {
         Some(bytes.into())
     } else {
         None
+    }
+}
+
+/// The marker of a claim that is held; `None` if another holder has it.
+fn claimed(answer: Value) -> RedisResult<Option<Option<i64>>> {
+    let answer: Vec<i64> = from_redis_value(answer)?;
+    match *answer.as_slice() {
+        [0] => Ok(None),
+        [1] => Ok(Some(None)),
+        [1, marker] => Ok(Some(Some(marker))),
+        _ => Err(unlike("what claim answers")),
     }
 }
 

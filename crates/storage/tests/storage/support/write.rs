@@ -16,6 +16,10 @@ impl Sink for Heard {
 
     async fn fence(&self, _touched: &Touched) {}
 
+    fn holds(&self, (): &()) -> bool {
+        true
+    }
+
     fn pending((): &()) -> Option<PendingKeys> {
         None
     }

@@ -1,0 +1,229 @@
+//! Clocks: that of this process, which goes on while the machine is suspended, and the database's beside it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Clock by which gates and registrations end. It never goes back.
+pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
+
+/// The runtime's clock, and besides the time for which the machine was suspended, where the system counts it.
+pub fn boot_clock() -> Clock {
+    let suspended = suspended();
+    Arc::new(move || {
+        // First: a suspension between the two is missing, as if the clock had been read before it.
+        let slept = suspended();
+        Instant::now() + slept
+    })
+}
+
+/// How long the machine has been suspended since the first call.
+#[cfg(target_os = "linux")]
+fn suspended() -> impl Fn() -> Duration + Send + Sync {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use rustix::time::{ClockId, clock_gettime};
+
+    let difference = || {
+        // In this order a pause between the two calls makes the difference smaller, never larger.
+        let boot = clock_gettime(ClockId::Boottime);
+        let awake = clock_gettime(ClockId::Monotonic);
+        let nanos = |time: rustix::time::Timespec| {
+            i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec)
+        };
+        nanos(boot) - nanos(awake)
+    };
+    let before = difference();
+    let most = AtomicU64::new(0);
+    move || {
+        let since = u64::try_from(difference() - before).unwrap_or(0);
+        Duration::from_nanos(most.fetch_max(since, Ordering::Relaxed).max(since))
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn suspended() -> impl Fn() -> Duration + Send + Sync {
+    || Duration::ZERO
+}
+
+/// How fast two clocks may drift apart: one part in so many.
+const DRIFT: u32 = 1000;
+
+/// Offset of the database's clock to that of this process, as far as the answers allow to say.
+#[derive(Debug, Clone, Copy)]
+struct Offset {
+    least: i128,
+    most: i128,
+    measured: Instant,
+}
+
+/// Finds steps of the database's clock: it is compared with this process' own at every answer that says the time.
+#[derive(Debug)]
+pub(crate) struct DatabaseClock {
+    origin: Instant,
+    offset: Option<Offset>,
+    /// Until when nothing is believed that the database said before its clock stepped.
+    unsteady_until: Option<Instant>,
+    steps: u64,
+    largest: Duration,
+}
+
+/// What is known of the database's clock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClockState {
+    /// Steps beyond the margin.
+    pub steps: u64,
+    /// Largest skew between two answers.
+    pub largest_skew: Duration,
+}
+
+impl DatabaseClock {
+    pub(crate) const fn new(origin: Instant) -> Self {
+        Self {
+            origin,
+            offset: None,
+            unsteady_until: None,
+            steps: 0,
+            largest: Duration::ZERO,
+        }
+    }
+
+    /// Takes what the database's clock said at some moment between question and answer. Returns by how much it has stepped since the
+    /// last answers at least, if that is more than the margin.
+    pub(crate) fn observe(
+        &mut self,
+        (asked, answered): (Instant, Instant),
+        said: Duration,
+        (margin, distrust): (Duration, Duration),
+    ) -> Option<Duration> {
+        let own = |at: Instant| nanos(at.saturating_duration_since(self.origin));
+        let said = nanos(said);
+        let now = Offset {
+            least: said - own(answered),
+            most: said - own(asked),
+            measured: answered,
+        };
+        let Some(before) = self.offset.replace(now) else {
+            return None;
+        };
+        let drift = nanos(answered.saturating_duration_since(before.measured) / DRIFT);
+        let (least, most) = (before.least - drift, before.most + drift);
+        let gap = (now.least - most).max(least - now.most).max(0);
+        if gap == 0 {
+            // A quick answer says more than the slow ones after it.
+            self.offset = Some(Offset {
+                least: now.least.max(least),
+                most: now.most.min(most),
+                measured: answered,
+            });
+            return None;
+        }
+        let skew = Duration::from_nanos(u64::try_from(gap).unwrap_or(u64::MAX));
+        self.largest = self.largest.max(skew);
+        if skew <= margin {
+            return None;
+        }
+        self.steps += 1;
+        self.unsteady_until = Some(answered + distrust);
+        Some(skew)
+    }
+
+    /// Whether it has not stepped of late.
+    pub(crate) fn is_steady(&self, now: Instant) -> bool {
+        self.unsteady_until.is_none_or(|until| now >= until)
+    }
+
+    pub(crate) const fn state(&self) -> ClockState {
+        ClockState {
+            steps: self.steps,
+            largest_skew: self.largest,
+        }
+    }
+}
+
+fn nanos(length: Duration) -> i128 {
+    i128::try_from(length.as_nanos()).unwrap_or(i128::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(3));
+    const PASS: Duration = Duration::from_millis(500);
+
+    /// A database that answers after so many milliseconds, its clock ahead by as many as the test says.
+    struct Lab {
+        clock: DatabaseClock,
+        start: Instant,
+        now: Instant,
+    }
+
+    impl Lab {
+        fn new() -> Self {
+            let start = Instant::now();
+            Self {
+                clock: DatabaseClock::new(start),
+                start,
+                now: start,
+            }
+        }
+
+        fn ask(&mut self, ahead: u64, takes: u64) -> Option<Duration> {
+            let asked = self.now + PASS;
+            self.now = asked + Duration::from_millis(takes);
+            let middle = asked + Duration::from_millis(takes / 2);
+            let said = middle - self.start + Duration::from_millis(1_000_000 + ahead);
+            self.clock.observe((asked, self.now), said, LIMITS)
+        }
+    }
+
+    #[test]
+    fn a_step_in_either_direction_is_found_and_distrusted_for_a_while() {
+        for (before, after) in [(0, 60), (60, 0), (0, 10_000), (900_000, 0)] {
+            let mut lab = Lab::new();
+            assert_eq!(lab.ask(before, 2), None);
+            assert_eq!(lab.ask(before, 2), None);
+            let step = lab.ask(after, 2).unwrap();
+            let whole = Duration::from_millis(u64::abs_diff(before, after));
+            assert!(
+                step <= whole && step + Duration::from_millis(4) > whole,
+                "{step:?}"
+            );
+            assert!(!lab.clock.is_steady(lab.now));
+            assert!(lab.clock.is_steady(lab.now + LIMITS.1));
+            assert_eq!(lab.ask(after, 2), None, "it is one step");
+            assert_eq!(lab.clock.state().steps, 1);
+        }
+    }
+
+    #[test]
+    fn slow_answers_are_no_step_and_hide_none_from_the_next() {
+        let mut lab = Lab::new();
+        for takes in [2, 700, 1, 300, 2, 900] {
+            assert_eq!(lab.ask(0, takes), None);
+        }
+        // The answer may be from before or after the step.
+        assert_eq!(lab.ask(200, 600), None);
+        assert!(lab.ask(200, 2).is_some());
+    }
+
+    #[test]
+    fn what_drifts_slowly_is_no_step() {
+        let mut lab = Lab::new();
+        for pass in 0..10_000 {
+            assert_eq!(lab.ask(pass / 4, 2), None);
+        }
+        assert_eq!(lab.clock.state().steps, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_clock_follows_that_of_the_runtime() {
+        let clock = boot_clock();
+        let before = clock();
+        tokio::time::advance(PASS).await;
+        let passed = clock() - before;
+        assert!(passed >= PASS && passed < 2 * PASS, "{passed:?}");
+    }
+}

@@ -1,0 +1,122 @@
+//! The claim of a Redis database: one holder at a time, and a marker that only rises.
+
+use deadpool_redis::redis::Value;
+use parlance_cache::redis::{Node, Settings, Tier};
+use parlance_cache::{Claimed, Remote as _};
+use parlance_testkit::{RedisCluster, eventually};
+
+use crate::support::{LONG, bench, bench_with, settings};
+
+const CLAIM: &str = "parlance:claim";
+
+fn held(marker: Option<i64>) -> Claimed {
+    Claimed::Held { marker }
+}
+
+#[tokio::test]
+async fn one_holder_has_it_until_it_expires() {
+    let b = bench().await;
+    assert_eq!(b.tier.claim("one/a").await, Ok(held(None)));
+    assert_eq!(b.tier.raise("one/a", 5).await, Ok(true));
+    let Ok(Claimed::Refused(why)) = b.tier.claim("one/b").await else {
+        panic!("another holder lives");
+    };
+    let address = b.redis.url().trim_start_matches("redis://");
+    let address = address.trim_end_matches('/');
+    assert!(
+        why.contains(&format!("Redis database 0 at {address}")),
+        "{why}"
+    );
+    assert!(
+        why.contains("REDIS_DB") && why.contains("REDIS_URL"),
+        "{why}"
+    );
+    assert_eq!(b.tier.raise("one/b", 6).await, Ok(false));
+    assert_eq!(b.tier.claim("one/a").await, Ok(held(Some(5))));
+
+    // It has expired, but nobody else came.
+    b.ask::<i64>(&["HSET", CLAIM, "until", "1"]).await;
+    assert_eq!(b.tier.claim("one/a").await, Ok(held(Some(5))));
+    assert!(matches!(
+        b.tier.claim("one/b").await,
+        Ok(Claimed::Refused(_))
+    ));
+    b.ask::<i64>(&["HSET", CLAIM, "until", "1"]).await;
+    assert_eq!(
+        b.tier.claim("one/b").await,
+        Ok(held(None)),
+        "the marker was another's"
+    );
+    assert!(matches!(
+        b.tier.claim("one/a").await,
+        Ok(Claimed::Refused(_))
+    ));
+    assert_eq!(b.tier.raise("one/a", 7).await, Ok(false));
+}
+
+#[tokio::test]
+async fn a_marker_only_rises_and_is_kept_for_a_day() {
+    let b = bench().await;
+    assert_eq!(b.tier.claim("a").await, Ok(held(None)));
+    for (number, marker) in [(0, 0), (9, 9), (3, 9), (10, 10)] {
+        assert_eq!(b.tier.raise("a", number).await, Ok(true));
+        assert_eq!(b.tier.claim("a").await, Ok(held(Some(marker))));
+    }
+    let life: i64 = b.ask(&["TTL", CLAIM]).await;
+    assert!(life > 23 * 3600, "{life}");
+    // Lost, or not ours: as if there never was one.
+    b.ask::<i64>(&["DEL", CLAIM]).await;
+    assert_eq!(b.tier.raise("a", 11).await, Ok(false));
+    assert_eq!(b.tier.claim("a").await, Ok(held(None)));
+    b.ask::<Value>(&["SET", CLAIM, "poison"]).await;
+    assert_eq!(b.tier.raise("a", 11).await, Ok(false));
+    assert_eq!(b.tier.claim("a").await, Ok(held(None)));
+}
+
+#[tokio::test]
+async fn each_database_number_has_its_own() {
+    let b = bench().await;
+    let other = Tier::connect(&settings(&format!("{}7", b.redis.url()))).unwrap();
+    assert_eq!(b.tier.claim("a").await, Ok(held(None)));
+    assert_eq!(other.claim("b").await, Ok(held(None)));
+    let refused = other.claim("c").await;
+    let Ok(Claimed::Refused(why)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(why.contains("Redis database 7"), "{why}");
+}
+
+/// Where there is room for nothing else, what was claimed stays claimed.
+#[tokio::test]
+async fn a_full_redis_does_not_lose_it() {
+    let b = bench_with(|_| {}).await;
+    assert_eq!(b.tier.claim("a").await, Ok(held(None)));
+    b.ask::<Value>(&["CONFIG", "SET", "maxmemory-policy", "noeviction"])
+        .await;
+    b.ask::<Value>(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    assert_eq!(b.tier.raise("a", 4).await, Ok(true));
+    assert_eq!(b.tier.claim("a").await, Ok(held(Some(4))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_is_claimed_as_a_whole() {
+    let cluster = RedisCluster::start().await;
+    let tier = || {
+        let mut settings = Settings::new(Node::Cluster(cluster.urls()));
+        settings.timeout = LONG;
+        Tier::connect(&settings).unwrap()
+    };
+    let (one, other) = (tier(), tier());
+    let first = eventually(LONG, async || one.claim("a").await.ok()).await;
+    assert_eq!(first, held(None));
+    assert_eq!(one.raise("a", 1).await, Ok(true));
+    let refused = other.claim("b").await;
+    let Ok(Claimed::Refused(why)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(
+        why.contains("Redis Cluster") && why.contains("REDIS_CLUSTER_URLS"),
+        "{why}"
+    );
+    assert_eq!(other.claim("a").await, Ok(held(Some(1))));
+}
