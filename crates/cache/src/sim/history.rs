@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use tokio::time::Instant;
+
+use crate::gate::{G, MARGIN};
+
 /// What is known at a moment: the versions that every later read must reach.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Floor {
@@ -10,7 +14,34 @@ pub(super) struct Floor {
     /// How often anything has changed.
     changes: u64,
     /// How often what was acknowledged was lost: of what is lost while a read goes on nothing is due.
-    losses: u64,
+    losses: usize,
+    /// When the read began.
+    since: Option<Instant>,
+}
+
+/// The database went back to an earlier state: versions above those of that state, and below all that were written later, are lost.
+#[derive(Debug, Clone)]
+struct Loss {
+    at: Instant,
+    version: u64,
+    messages: Vec<u64>,
+    changes: u64,
+    /// The first version that can be written later.
+    next: u64,
+}
+
+impl Loss {
+    /// Whether a read that began then must not show what was lost: every gate that was open has shut.
+    fn is_settled(&self, floor: &Floor) -> bool {
+        floor.since >= Some(self.at + G + MARGIN)
+    }
+
+    fn check(&self, kept: u64, found: u64) -> Result<(), String> {
+        if found > kept && found < self.next {
+            return Err(format!("{found} was read, which the database has lost"));
+        }
+        Ok(())
+    }
 }
 
 /// What was acknowledged and what was seen so far.
@@ -19,6 +50,7 @@ pub(super) struct History {
     acknowledged: Floor,
     /// Where nothing is lost, what any finished read has seen is seen by all later ones.
     seen: Floor,
+    losses: Vec<Loss>,
 }
 
 impl Floor {
@@ -47,7 +79,14 @@ impl History {
     }
 
     /// What was acknowledged after this state is lost.
-    pub(super) fn go_back(&mut self, version: u64, messages: &[u64], changes: u64) {
+    pub(super) fn go_back(&mut self, version: u64, messages: &[u64], changes: u64, next: u64) {
+        self.losses.push(Loss {
+            at: Instant::now(),
+            version,
+            messages: messages.to_vec(),
+            changes,
+            next,
+        });
         let known = &mut self.acknowledged;
         known.version = known.version.min(version);
         known.changes = known.changes.min(changes);
@@ -56,7 +95,6 @@ impl History {
             *version = left.copied().unwrap_or_default().min(*version);
             left.is_some()
         });
-        known.losses += 1;
         self.seen = Floor::default();
     }
 
@@ -64,6 +102,9 @@ impl History {
     pub(super) fn read_changes(&self, floor: &Floor, changes: u64) -> Result<(), String> {
         if self.has_lost(floor) {
             return Ok(());
+        }
+        for loss in self.settled(floor) {
+            loss.check(loss.changes, changes)?;
         }
         if changes < floor.changes {
             return Err(format!(
@@ -75,12 +116,18 @@ impl History {
     }
 
     fn has_lost(&self, floor: &Floor) -> bool {
-        self.acknowledged.losses != floor.losses
+        self.losses.len() != floor.losses
+    }
+
+    fn settled(&self, floor: &Floor) -> impl Iterator<Item = &Loss> {
+        self.losses.iter().filter(|loss| loss.is_settled(floor))
     }
 
     /// What a read that begins now must see.
     pub(super) fn floor(&self, lossless: bool) -> Floor {
         let mut floor = self.acknowledged.clone();
+        floor.losses = self.losses.len();
+        floor.since = Some(Instant::now());
         if lossless {
             floor.raise(self.seen.version);
             for (place, version) in &self.seen.messages {
@@ -94,6 +141,9 @@ impl History {
     pub(super) fn read(&mut self, floor: &Floor, version: u64) -> Result<(), String> {
         if self.has_lost(floor) {
             return Ok(());
+        }
+        for loss in self.settled(floor) {
+            loss.check(loss.version, version)?;
         }
         self.seen.raise(version);
         if version < floor.version {
@@ -114,6 +164,12 @@ impl History {
         }
         if self.has_lost(floor) {
             return Ok(());
+        }
+        for loss in self.settled(floor) {
+            for (place, version) in list {
+                let kept = loss.messages.get(*place - 1).copied();
+                loss.check(kept.unwrap_or_default(), *version)?;
+            }
         }
         let found: BTreeMap<usize, u64> = list.iter().copied().collect();
         for (place, version) in &found {

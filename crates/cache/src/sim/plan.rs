@@ -30,6 +30,8 @@ pub(super) struct Plan {
     pub(super) linger: u64,
     /// How long nothing may come from Redis before reads go on without it: as a rule, or until their time is over.
     pub(super) patience: u64,
+    /// Other instances could use the database too: it is not a file that the only one has locked.
+    pub(super) shared: bool,
     /// The last instance belongs to another installation.
     pub(super) parted: bool,
     /// How long it lasts, by its own clock.
@@ -72,10 +74,15 @@ impl Plan {
             crashes: dice.random_range(0..2) == 0,
             linger: if dice.random_range(0..2) == 0 { 1 } else { 40 },
             patience: if dice.random_range(0..2) == 0 { 10 } else { 50 },
+            shared: !alone || dice.random_range(0..2) == 0,
             parted: !alone && dice.random_range(0..8) == 0,
             length: LENGTH,
             late: Duration::ZERO,
         };
+        // A file does not go back while a process has it open.
+        if !plan.shared && plan.faults != Faults::None {
+            plan.faults = Faults::Cuts;
+        }
         if weakness.is_of_mixed_instances() || (weakness == Weakness::None && seed % MIXED == 0) {
             plan.mix(&mut dice);
             return plan;
@@ -103,6 +110,10 @@ impl Plan {
             plan.linger = 1;
             plan.patience = 50;
             plan.backends = [Backend::Hybrid; 3];
+        }
+        // Long enough for values to be cached before a restore and after it.
+        if plan.faults == Faults::Restores {
+            plan.length = 3 * LENGTH;
         }
         plan
     }
@@ -140,6 +151,7 @@ impl Plan {
         self.backends[0] = Backend::Memory;
         self.instances = dice.random_range(2..=3);
         self.faults = Faults::Stops;
+        self.shared = true;
         self.parted = false;
         self.slow = dice.random_range(0..2);
         self.length = LONG;

@@ -24,7 +24,7 @@ use crate::key::Key;
 use crate::near::{Held, HeldList};
 use crate::raw::Raw;
 use crate::read_many::AskedMany;
-use crate::settings::{Backend, Settings};
+use crate::settings::Settings;
 use crate::write::{Ended, Write};
 
 /// What was played.
@@ -167,7 +167,7 @@ impl Instance {
         if plan.weakness == Weakness::StandingClock {
             settings.clock = world.clock_that_stops(number);
         }
-        settings.shared_database = plan.backends[number] != Backend::Memory || plan.instances > 1;
+        settings.shared_database = plan.shared;
         let connection = Connection {
             world: world.clone(),
             instance: number,

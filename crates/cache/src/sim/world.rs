@@ -188,7 +188,12 @@ impl Parts {
             return;
         }
         *tables = earlier.replace(tables, how, pause);
-        history.go_back(tables.version, &tables.messages, tables.changes);
+        history.go_back(
+            tables.version,
+            &tables.messages,
+            tables.changes,
+            tables.next(0),
+        );
     }
 
     pub(super) fn delay(&mut self) -> Duration {
