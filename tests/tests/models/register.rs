@@ -44,10 +44,24 @@ enum Pass {
     Alone(u8),
 }
 
+/// A registration of the writer. Each of its statements sees the database as it was before its own commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Look {
+    Idle,
+    /// The first statement runs, and has seen the right of the instance in memory; what is left of the time for which the
+    /// registration counts.
+    First(u8, u8),
+    /// The first statement is committed, and a second one follows.
+    Between(u8),
+    Second(u8, u8),
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Write {
     Idle,
-    /// By the registration, without a row.
+    /// The registration held when the commit was sent.
+    Sent,
+    /// Without a row.
     Committed,
     /// With a row, and so much is left of the right that was seen.
     Row(Option<u8>),
@@ -63,12 +77,12 @@ struct State {
     gate: u8,
     value: Option<u8>,
     pass: Pass,
-    /// Of the writer: its registration in the database and as it knows it, what it waits for, and whether it is at its second look.
+    /// Of the writer: its registration in the database and as it knows it, and what it waits for.
     alive: u8,
     known: u8,
     wait: u8,
     started: bool,
-    looking: bool,
+    look: Look,
     write: Write,
 }
 
@@ -91,6 +105,14 @@ impl State {
         match &mut self.pass {
             Pass::Renewed(left) | Pass::Alone(left) => down(left),
             Pass::Idle => {}
+        }
+        match &mut self.look {
+            Look::First(seen, left) | Look::Second(seen, left) => {
+                down(seen);
+                down(left);
+            }
+            Look::Between(left) => down(left),
+            Look::Idle => {}
         }
         if let Write::Row(Some(left)) = &mut self.write {
             down(left);
@@ -146,35 +168,45 @@ impl Rules {
     }
 
     fn register(&self, state: &State, steps: &mut Steps<State>) {
-        if state.looking {
-            steps.step(
-                || format!("W looks again: {}", state.serves),
+        let settle = |s: &mut State, seen: u8, left: u8| {
+            (s.alive, s.known) = (s.alive.max(left), left);
+            (s.started, s.look) = (true, Look::Idle);
+            s.wait = if self.waits { seen } else { 0 };
+        };
+        match state.look {
+            Look::Idle => steps.step(
+                || format!("W begins to register, and sees {}", state.serves),
                 state,
-                |s| {
-                    (s.alive, s.known, s.looking, s.started) = (ALIVE, ALIVE, false, true);
-                    s.wait = if self.waits { s.serves } else { 0 };
-                },
-            );
-            return;
+                |s| s.look = Look::First(s.serves, ALIVE),
+            ),
+            Look::First(seen, left) => {
+                let is_new = state.known == 0 && (self.after_gaps || !state.started);
+                steps.step(
+                    || format!("W is registered, as new: {is_new}"),
+                    state,
+                    |s| {
+                        s.alive = s.alive.max(left);
+                        if !is_new {
+                            (s.known, s.look) = (left, Look::Idle);
+                        } else if self.second_look {
+                            s.look = Look::Between(left);
+                        } else {
+                            settle(s, seen, left);
+                        }
+                    },
+                );
+            }
+            Look::Between(left) => steps.step(
+                || format!("W looks again, and sees {}", state.serves),
+                state,
+                |s| s.look = Look::Second(s.serves, left),
+            ),
+            Look::Second(seen, left) => steps.step(
+                || "W is registered again".to_owned(),
+                state,
+                |s| settle(s, seen, left),
+            ),
         }
-        let is_new = state.known == 0 && (self.after_gaps || !state.started);
-        steps.step(
-            || format!("W registers, as new: {is_new}"),
-            state,
-            |s| {
-                // What it sees is of before its commit.
-                let seen = s.serves;
-                s.alive = ALIVE;
-                if !is_new {
-                    s.known = ALIVE;
-                } else if self.second_look {
-                    s.looking = true;
-                } else {
-                    (s.known, s.started) = (ALIVE, true);
-                    s.wait = if self.waits { seen } else { 0 };
-                }
-            },
-        );
     }
 
     fn write(&self, state: &State, steps: &mut Steps<State>) {
@@ -182,11 +214,16 @@ impl Rules {
         match state.write {
             Write::Idle if state.row < WRITES && state.registered() => {
                 steps.step(
-                    || "W commits".to_owned(),
+                    || "W sends a commit".to_owned(),
                     state,
-                    |s| (s.row, s.write) = (s.row + 1, Write::Committed),
+                    |s| s.write = Write::Sent,
                 );
             }
+            Write::Sent => steps.step(
+                || "W commits".to_owned(),
+                state,
+                |s| (s.row, s.write) = (s.row + 1, Write::Committed),
+            ),
             Write::Idle if state.row < WRITES => steps.step(
                 || "W commits with a row".to_owned(),
                 state,
@@ -228,7 +265,7 @@ impl Model for Rules {
             known: 0,
             wait: 0,
             started: false,
-            looking: false,
+            look: Look::Idle,
             write: Write::Idle,
         }
     }

@@ -33,7 +33,11 @@ pub(super) async fn trouble(world: World, faults: Faults, instances: usize) {
         return;
     }
     loop {
-        let pause = if faults == Faults::Restores { 6_000 } else { 900 };
+        let pause = if faults == Faults::Restores {
+            6_000
+        } else {
+            900
+        };
         world.think(pause).await;
         let kind = match faults {
             Faults::None | Faults::Stops => return,
