@@ -104,9 +104,7 @@ impl DatabaseClock {
             most: said - own(asked),
             measured: answered,
         };
-        let Some(before) = self.offset.replace(now) else {
-            return None;
-        };
+        let before = self.offset.replace(now)?;
         let drift = nanos(answered.saturating_duration_since(before.measured) / DRIFT);
         let (least, most) = (before.least - drift, before.most + drift);
         let gap = (now.least - most).max(least - now.most).max(0);

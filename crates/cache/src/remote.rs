@@ -113,7 +113,7 @@ pub trait Remote: Send + Sync + 'static {
     /// Identity of what answers, asked anew: of each node, its run id, its replication id and the database number.
     async fn identity(&self) -> Result<RemoteId, Fault>;
 
-    /// Claims the shared tier for this holder until [`ALIVE`](crate::gate::ALIVE) from now, by the tier's clock. A claim of another
+    /// Claims the shared tier for this holder for 3 s from now, by the tier's clock. A claim of another
     /// holder that has expired is taken over, without its marker.
     async fn claim(&self, holder: &str) -> Result<Claimed, Fault>;
 

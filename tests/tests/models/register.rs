@@ -121,7 +121,7 @@ impl State {
 }
 
 impl Rules {
-    fn memory(&self, state: &State, steps: &mut Steps<State>) {
+    fn memory(self, state: &State, steps: &mut Steps<State>) {
         match state.pass {
             Pass::Idle => steps.step(
                 || "M begins a pass".to_owned(),
@@ -167,7 +167,7 @@ impl Rules {
         }
     }
 
-    fn register(&self, state: &State, steps: &mut Steps<State>) {
+    fn register(self, state: &State, steps: &mut Steps<State>) {
         let settle = |s: &mut State, seen: u8, left: u8| {
             (s.alive, s.known) = (s.alive.max(left), left);
             (s.started, s.look) = (true, Look::Idle);
@@ -209,7 +209,7 @@ impl Rules {
         }
     }
 
-    fn write(&self, state: &State, steps: &mut Steps<State>) {
+    fn write(self, state: &State, steps: &mut Steps<State>) {
         let acknowledge = |s: &mut State| (s.acked, s.write) = (s.row, Write::Idle);
         match state.write {
             Write::Idle if state.row < WRITES && state.registered() => {
@@ -229,7 +229,6 @@ impl Rules {
                 state,
                 |s| (s.row, s.pending, s.write) = (s.row + 1, true, Write::Row(None)),
             ),
-            Write::Idle => {}
             Write::Committed if self.looks_at_ack && !state.registered() => steps.step(
                 || "W is not registered any more, and adds a row".to_owned(),
                 state,
@@ -244,7 +243,7 @@ impl Rules {
             Write::Row(Some(left)) if left == 0 || !state.pending => {
                 steps.step(|| "W acknowledges its row".to_owned(), state, acknowledge);
             }
-            Write::Row(Some(_)) => {}
+            Write::Idle | Write::Row(Some(_)) => {}
         }
     }
 }

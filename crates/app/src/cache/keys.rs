@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn a_scope_is_what_the_shell_says() {
         let owner = Owner::parse("acme").unwrap();
-        let one = Uuid::from_u128(0x018f0000000070008000000000000001);
+        let one = Uuid::from_u128(0x018f_0000_0000_7000_8000_0000_0000_0001);
         for (scope, expected) in [
             (
                 Scope::of(one, &owner, None),

@@ -182,10 +182,10 @@ impl Tables {
 
     /// The server that answers.
     fn database(&self) -> String {
-        match self.weakness {
-            Weakness::NoDatabaseIdentity => "always the same".to_owned(),
-            _ => format!("{} {}", self.promoted, self.started),
+        if self.weakness == Weakness::NoDatabaseIdentity {
+            return "always the same".to_owned();
         }
+        format!("{} {}", self.promoted, self.started)
     }
 
     /// Whether the epoch was recorded by the server that answers; none has been yet where there is none.

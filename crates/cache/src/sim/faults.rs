@@ -55,7 +55,7 @@ pub(super) async fn trouble(world: World, faults: Faults, instances: usize) {
             3 => world.lock().tables(instance).away_until = Instant::now() + lasts / 3,
             4 => lose_leases(&world),
             5 => lose_values(&world),
-            6 => replace(&world, |old, number| old.copied_to(number)),
+            6 => replace(&world, Process::copied_to),
             7 => replace(&world, |_, number| Process::new(number)),
             8 => replace(&world, |old, _| old.next_database()),
             9 => go_back(&world, instance, Back::Promoted, lasts),

@@ -226,7 +226,7 @@ async fn a_fence_made_ahead_does_not_hold_once_what_it_relied_on_has_ended() {
     let free = fence(&off).await;
     assert!(free.pending().is_none() && off.holds(&free));
     // Less is left than a commit may take, though no instance serves yet.
-    advance(G - Duration::from_millis(300)).await;
+    advance(G.saturating_sub(Duration::from_millis(300))).await;
     assert!(!off.holds(&free));
     off.release(free, Ended::Aborted).await;
     let again = fence(&off).await;
@@ -281,7 +281,7 @@ async fn a_clock_that_is_set_back_keeps_no_writer_waiting_for_long() {
         start(&world, 1, Backend::Memory),
     );
     opened(&memory).await;
-    step(&world, |ahead| ahead - Duration::from_mins(5));
+    step(&world, |ahead| ahead.saturating_sub(Duration::from_mins(5)));
     let fenced = fence(&off).await;
     let (keys, token) = fenced.pending().unwrap();
     session(&world, 0).add(keys, token).await.unwrap();
@@ -299,7 +299,13 @@ async fn a_step_of_the_databases_clock_shuts_the_gate_for_a_while() {
             let cache = start(&world, 0, backend);
             opened(&cache).await;
             let much = Duration::from_secs(1);
-            step(&world, |now| if ahead { now + much } else { now - much });
+            step(&world, |now| {
+                if ahead {
+                    now + much
+                } else {
+                    now.saturating_sub(much)
+                }
+            });
             cache.drain().await;
             assert!(!is_open(&cache), "{backend:?}");
             assert!(is_degraded(&cache).await, "{backend:?}");

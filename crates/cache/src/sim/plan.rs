@@ -83,19 +83,22 @@ impl Plan {
         if !plan.shared && plan.faults != Faults::None {
             plan.faults = Faults::Cuts;
         }
-        if weakness.is_of_mixed_instances() || (weakness == Weakness::None && seed % MIXED == 0) {
+        if weakness.is_of_mixed_instances()
+            || (weakness == Weakness::None && seed.is_multiple_of(MIXED))
+        {
             plan.mix(&mut dice);
             return plan;
         }
-        match weakness {
-            Weakness::SharedStamps => {
-                plan.parted = true;
-                plan.faults = Faults::None;
-                plan.backends = [Backend::Redis; 3];
-            }
-            Weakness::NoDatabaseNumber => plan.faults = Faults::Renumbering,
-            Weakness::NoDatabaseIdentity | Weakness::NoMarker => plan.faults = Faults::Restores,
-            _ => {}
+        if weakness == Weakness::SharedStamps {
+            plan.parted = true;
+            plan.faults = Faults::None;
+            plan.backends = [Backend::Redis; 3];
+        }
+        if weakness == Weakness::NoDatabaseNumber {
+            plan.faults = Faults::Renumbering;
+        }
+        if matches!(weakness, Weakness::NoDatabaseIdentity | Weakness::NoMarker) {
+            plan.faults = Faults::Restores;
         }
         // What a missing fence lets through is seen only where nothing is lost and everybody fences.
         if weakness == Weakness::NoFence {

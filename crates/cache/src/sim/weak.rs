@@ -89,11 +89,13 @@ impl Weakness {
 impl Weakness {
     /// As what a Redis is known.
     fn known(self, id: RemoteId) -> RemoteId {
-        match self {
-            Self::NoEpoch => "always the same".into(),
-            Self::NoDatabaseNumber => id.split(':').next().unwrap_or_default().into(),
-            _ => id,
+        if self == Self::NoEpoch {
+            return "always the same".into();
         }
+        if self == Self::NoDatabaseNumber {
+            return id.split(':').next().unwrap_or_default().into();
+        }
+        id
     }
 }
 

@@ -46,11 +46,8 @@ impl Remote for Tier {
 
     async fn claim(&self, holder: &str) -> Result<Claimed, Fault> {
         let command = scripts::claim(holder);
-        let answer = self.on_claim(command, claimed).await?;
-        Ok(answer.map_or_else(
-            || Claimed::Refused(self.refusal.clone()),
-            |marker| Claimed::Held { marker },
-        ))
+        let held = self.on_claim(command, held).await?;
+        Ok(held.unwrap_or_else(|| Claimed::Refused(self.refusal.clone())))
     }
 
     async fn raise(&self, holder: &str, number: i64) -> Result<bool, Fault> {
@@ -445,13 +442,15 @@ fn element(value: Value) -> Option<Bytes> {
     }
 }
 
-/// The marker of a claim that is held; `None` if another holder has it.
-fn claimed(answer: Value) -> RedisResult<Option<Option<i64>>> {
+/// The claim that is held; `None` if another holder has it.
+fn held(answer: Value) -> RedisResult<Option<Claimed>> {
     let answer: Vec<i64> = from_redis_value(answer)?;
     match *answer.as_slice() {
         [0] => Ok(None),
-        [1] => Ok(Some(None)),
-        [1, marker] => Ok(Some(Some(marker))),
+        [1] => Ok(Some(Claimed::Held { marker: None })),
+        [1, marker] => Ok(Some(Claimed::Held {
+            marker: Some(marker),
+        })),
         _ => Err(unlike("what claim answers")),
     }
 }
