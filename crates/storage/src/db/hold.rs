@@ -72,12 +72,14 @@ async fn move_line(
     let Some((_, last)) = rows.last().copied() else {
         return Ok(0);
     };
-    let behind = on!(*lease, |c, q| q::delivery::line(c, owner, conversation))?;
+    // They come before what is in the line by now, but for a delivery that is being handed over.
+    on!(*lease, |c, q| q::hold::block(c, line, present))?;
     let ids: Vec<Id> = rows.iter().map(|(id, _)| *id).collect();
     let moved = ids.len();
     on!(*lease, |c, q| q::hold::move_up(c, ids, present))?;
     let mut lines = vec![(conversation, last)];
-    if behind.is_none() {
+    let is_claimed = on!(*lease, |c, q| q::hold::is_claimed(c, line, present))?;
+    if !is_claimed {
         lines.push((conversation, present));
     }
     // What is left of the old line has a first one again, by which it is found.

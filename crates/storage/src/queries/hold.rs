@@ -82,6 +82,45 @@ pub(crate) async fn unmoved_of(
         .await
 }
 
+/// Has the deliveries of a conversation wait that nothing is in front of, except one that is being handed over.
+pub(crate) async fn block(
+    c: &mut Conn,
+    (owner, conversation): (&str, Id),
+    generation: i64,
+) -> QueryResult<()> {
+    let unclaimed = deliveries::table
+        .filter(deliveries::conversation_id.eq(conversation))
+        .filter(deliveries::owner.eq(owner))
+        .filter(deliveries::generation.eq(generation))
+        .filter(deliveries::state.eq("waiting"))
+        .filter(deliveries::blocked.eq(false));
+    prepared(diesel::update(unclaimed).set(deliveries::blocked.eq(true)))
+        .execute(c)
+        .await
+        .map(|_| ())
+}
+
+/// Whether a delivery of a conversation is being handed over; it is locked against removal.
+pub(crate) async fn is_claimed(
+    c: &mut Conn,
+    (owner, conversation): (&str, Id),
+    generation: i64,
+) -> QueryResult<bool> {
+    let claimed: Option<Id> = kept!(
+        deliveries::table
+            .filter(deliveries::conversation_id.eq(conversation))
+            .filter(deliveries::owner.eq(owner))
+            .filter(deliveries::generation.eq(generation))
+            .filter(deliveries::state.eq("claimed"))
+            .limit(1)
+            .select(deliveries::message_id)
+    )
+    .get_result(c)
+    .await
+    .optional()?;
+    Ok(claimed.is_some())
+}
+
 /// Moves deliveries to the present generation, behind whatever is in their line.
 pub(crate) async fn move_up(c: &mut Conn, ids: Vec<Id>, generation: i64) -> QueryResult<()> {
     let set = (

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use parlance_domain::{ConversationId, Message, MessageId, Owner, Sender};
 use parlance_storage::db::delivery::Claimed;
+use parlance_storage::feed::Seen;
 use parlance_storage::{Database, Guarded};
 
 use crate::support::write::{placed, queued};
@@ -13,7 +14,7 @@ const LEASE: Duration = Duration::from_mins(1);
 
 /// A stored sender, in a database that is recorded.
 pub(crate) async fn ready(db: &Database, owner: &Owner) -> Sender {
-    db.settle_identity().await.unwrap();
+    db.settle_identity(Seen::default()).await.unwrap();
     let new = sender(owner);
     let mut tx = db.begin(owner, at(0)).await.unwrap();
     assert!(tx.insert_sender(&new).await.unwrap());
@@ -106,6 +107,26 @@ on_both! {
         finish(&db.open, &owner, later).await;
         let expected = [before[0], before[1], before[2], last];
         assert_eq!(drained(&db.open, &owner).await, expected);
+    }
+
+    /// What was sent after the hold has waited for a sender that is paused, or for its next attempt.
+    async fn what_is_released_comes_before_what_has_not_begun(db: Db) {
+        let owner = owner("acme");
+        let from = ready(&db.open, &owner).await;
+        let place = open(&db.open, &owner).await.id;
+        let mut sent = Vec::new();
+        for _ in 0..2 {
+            sent.push(send(&db.open, &from, place).await.id);
+        }
+        db.open.hold_deliveries().await.unwrap();
+        for _ in 0..2 {
+            sent.push(send(&db.open, &from, place).await.id);
+        }
+        assert_eq!(db.open.release_deliveries().await.unwrap(), 2);
+        move_all(&db.open).await;
+        assert_eq!(claim(&db.open).await, [sent[0]], "one at a time");
+        finish(&db.open, &owner, sent[0]).await;
+        assert_eq!(drained(&db.open, &owner).await, sent[1..]);
     }
 
     async fn a_second_hold_holds_what_was_released_and_has_not_left(db: Db) {
