@@ -1,8 +1,9 @@
 //! `parlance export`: every conversation as `parlance import` reads it, those last active first.
 
 use std::collections::HashSet;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use futures_util::stream::{self, StreamExt as _};
 use parlance_proto::v1::{
@@ -68,7 +69,7 @@ async fn write(
     // Whoever becomes active while pages are read is beyond them: once more from the top, until nobody is new there.
     while writer.pass(arguments, service).await? {}
     let Writer { to, left, seen: _ } = writer;
-    to.finish(arguments.output.as_deref())?;
+    to.finish()?;
     if left > 0 {
         screen.output().note(&format!(
             "{left} attachments are left out: the service has their content, and an export has none"
@@ -193,43 +194,57 @@ fn key(id: &str) -> u128 {
 
 /// Where lines go: a file is there only when it is whole.
 enum Target {
-    Standard(BufWriter<io::Stdout>),
-    File(BufWriter<NamedTempFile>),
+    /// Standard output, a device or a pipe.
+    Stream(BufWriter<Box<dyn Write>>),
+    File {
+        to: BufWriter<NamedTempFile>,
+        path: PathBuf,
+    },
 }
 
 impl Target {
     fn open(path: Option<&Path>) -> Result<Self, Failure> {
         let Some(path) = path else {
-            return Ok(Self::Standard(BufWriter::new(io::stdout())));
+            return Ok(Self::Stream(BufWriter::new(Box::new(io::stdout()))));
         };
+        // A link stays a link, as it does for a shell.
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let path = path.as_path();
+        if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            let stream = File::options().write(true).open(path);
+            let stream = stream.map_err(|source| unwritable(path, source))?;
+            return Ok(Self::Stream(BufWriter::new(Box::new(stream))));
+        }
         let folder = path.parent().filter(|folder| *folder != Path::new(""));
         // Beside its final name, and readable by its owner alone: it holds what customers wrote.
         let file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")));
         let file = file.map_err(|source| unwritable(path, source))?;
-        Ok(Self::File(BufWriter::new(file)))
+        Ok(Self::File {
+            to: BufWriter::new(file),
+            path: path.to_owned(),
+        })
     }
 
     fn line(&mut self, line: &str) -> io::Result<()> {
         let to: &mut dyn Write = match self {
-            Self::Standard(to) => to,
-            Self::File(to) => to,
+            Self::Stream(to) => to,
+            Self::File { to, .. } => to,
         };
         writeln!(to, "{line}")
     }
 
-    fn finish(self, path: Option<&Path>) -> Result<(), Failure> {
-        match (self, path) {
-            (Self::File(to), Some(path)) => {
-                let failed = |source| unwritable(path, source);
+    fn finish(self) -> Result<(), Failure> {
+        match self {
+            Self::Stream(mut to) => Ok(to.flush()?),
+            Self::File { to, path } => {
+                let failed = |source| unwritable(&path, source);
                 let file = to
                     .into_inner()
                     .map_err(|error| failed(error.into_error()))?;
                 file.as_file().sync_all().map_err(failed)?;
-                let kept = file.persist(path);
+                let kept = file.persist(&path);
                 kept.map(|_| ()).map_err(|error| failed(error.error))
             }
-            (Self::Standard(mut to), _) => Ok(to.flush()?),
-            (Self::File(_), None) => Ok(()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::process::{Child, Command, Stdio};
 
 use parlance_testkit::{Parlance, eventually};
@@ -106,6 +106,54 @@ async fn a_full_disk_is_an_error_and_a_reader_that_ended_is_none() {
         });
         assert_eq!(command.code().await, Some(0), "{words:?}");
     }
+}
+
+/// What is no file is written to, and a link is followed: neither is replaced.
+#[tokio::test]
+async fn an_export_replaces_neither_devices_nor_links() {
+    let service = ephemeral().await;
+    typed(&service, &["seed", "--messages", "20"]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let errors = folder.path().join("stderr");
+    let mut command = Running::start(&service, &["export", "-o", "/dev/full"], |command| {
+        command.stderr(File::create(&errors).unwrap());
+    });
+    let code = command.code().await;
+    let wrote = fs::read_to_string(&errors).unwrap();
+    assert!(
+        wrote.contains("/dev/full") && wrote.contains("No space left"),
+        "{wrote}"
+    );
+    assert_eq!(code, Some(1));
+    assert!(
+        fs::metadata("/dev/full")
+            .unwrap()
+            .file_type()
+            .is_char_device()
+    );
+
+    let expected = typed(&service, &["export"]).await;
+    let pipe = folder.path().join("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let reading = tokio::task::spawn_blocking({
+        let pipe = pipe.clone();
+        move || fs::read_to_string(pipe).unwrap()
+    });
+    typed(&service, &["export", "-o", pipe.to_str().unwrap()]).await;
+    assert_eq!(reading.await.unwrap(), expected);
+
+    let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+    fs::write(&file, "old").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    typed(&service, &["export", "-o", link.to_str().unwrap()]).await;
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(fs::read_to_string(&file).unwrap(), expected);
 }
 
 #[tokio::test]
