@@ -7,6 +7,8 @@ use parlance_testkit::{Postgres, Redis, eventually};
 use parlance_tests::make::{self, chat};
 use parlance_tests::raw::{get, try_http1};
 use parlance_tests::{Caller, Kind, Refusal, SOON, Service};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio_postgres::NoTls;
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
@@ -223,6 +225,23 @@ async fn a_commit_without_a_client_is_finished() {
         .await
         .unwrap();
     assert_eq!(fences, Vec::<String>::new());
+}
+
+/// A client that is suspended answers nothing. It has no call to wait for, so it does not hold up the stop.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_client_that_is_gone_does_not_hold_up_a_stop() {
+    const PREFACE_AND_SETTINGS: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let service = Service::start_with(Kind::Sqlite, |b| b.env("DRAIN_TIMEOUT", "3600")).await;
+    let mut silent = TcpStream::connect(service.grpc_url().trim_start_matches("http://"))
+        .await
+        .unwrap();
+    silent.write_all(PREFACE_AND_SETTINGS).await.unwrap();
+    // Its connection is served.
+    silent.read_u8().await.unwrap();
+    service.terminate();
+    assert_eq!(service.wait(DRAIN).await.code(), Some(0));
+    let logs = service.logs();
+    assert!(!logs.contains("WARN") && !logs.contains("ERROR"), "{logs}");
 }
 
 /// What takes longer than the drain is cut.

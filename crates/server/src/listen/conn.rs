@@ -10,6 +10,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
+use super::calls::{Calls, Counted};
 use super::resets::{Polls, Resets};
 use super::socket::Socket;
 use super::{Options, ReplyBody, Serve};
@@ -42,6 +43,11 @@ where
         .resets_per_second
         .map(|limit| Resets::new(limit, polls.clone()));
     let io = TokioIo::new(Socket::new(stream, resets));
+    let calls = Calls::default();
+    let service = Counted {
+        service,
+        calls: calls.clone(),
+    };
     let mut conn = pin!(options.protocol.serve_connection(io, service));
     // In a set of one: a set polls its future only when that was woken, so that a busy connection, which wakes for every
     // frame, does not ask the timer and the shutdown each time.
@@ -63,13 +69,15 @@ where
             }
             Some(()) = order.next() => {
                 if asked {
-                    tracing::debug!("a connection was cut with calls still open");
+                    tracing::debug!("a connection was closed whose client has not left");
                     return;
                 }
                 asked = true;
                 // HTTP/2: GOAWAY, and calls that are open go on. HTTP/1.1: no further request.
                 conn.as_mut().graceful_shutdown();
                 order.push(Box::pin(until_cut(options.age, shutdown)));
+                // A client that is gone does not answer, and has nothing to wait for.
+                order.push(Box::pin(calls.clone().ended()));
             }
         }
     }

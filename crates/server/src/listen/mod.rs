@@ -9,6 +9,7 @@
 //! calls [`serve`] once; one single-thread runtime per core would [`reserve`] once per core with `reuse_port`.
 
 mod accept;
+mod calls;
 mod conn;
 mod limit;
 mod resets;
