@@ -15,9 +15,10 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::backend::{pg, sqlite};
 use crate::commits::Commits;
+use crate::connect_errors::ConnectErrors;
 use crate::error::{StorageError, StorageResult};
 use crate::liveness::{self, Dated};
-use crate::open::{SQLITE_READER, SQLITE_WRITER, pg_pool, sqlite_pool, tls};
+use crate::open::{Connecting, SQLITE_READER, SQLITE_WRITER, pg_pool, sqlite_pool, tls};
 use crate::url::DatabaseUrl;
 
 pub(crate) type PgManager = liveness::DatedManager;
@@ -77,6 +78,7 @@ pub struct Database {
     /// A write was refused, and none has been tried with success since.
     pub(crate) refused: Arc<AtomicBool>,
     pub(crate) commits: Commits,
+    connect_errors: ConnectErrors,
 }
 
 #[derive(Clone)]
@@ -199,12 +201,17 @@ const APART: u32 = 2;
 impl Database {
     /// Opens the pools; connects once, so that a wrong URL is found here.
     pub async fn open(settings: &Settings) -> StorageResult<Self> {
+        let connect_errors = ConnectErrors::default();
         let pools = match &settings.url {
             DatabaseUrl::Postgres(url) => {
-                let tls = tls(settings)?;
-                let losses = liveness::Losses::default();
-                let pool = pg_pool(url, settings, settings.pool_size, &tls, &losses).await?;
-                let apart = pg_pool(url, settings, APART, &tls, &losses).await?;
+                let with = Connecting {
+                    tls: tls(settings)?,
+                    losses: liveness::Losses::default(),
+                    errors: connect_errors.clone(),
+                };
+                let pool = pg_pool(url, settings, settings.pool_size, &with).await?;
+                let apart = pg_pool(url, settings, APART, &with).await?;
+                let tls = with.tls;
                 Pools::Pg { pool, apart, tls }
             }
             DatabaseUrl::Sqlite(path) => {
@@ -228,6 +235,7 @@ impl Database {
             hold_after_restore: settings.hold_after_restore,
             refused: Arc::default(),
             commits: Commits::default(),
+            connect_errors,
         })
     }
 
@@ -255,6 +263,7 @@ impl Database {
             hold_after_restore: self.hold_after_restore,
             refused: Arc::clone(&self.refused),
             commits: self.commits.clone(),
+            connect_errors: self.connect_errors.clone(),
         }
     }
 
@@ -283,7 +292,7 @@ impl Database {
         if !is_larger {
             return Ok(false);
         }
-        let mut conn = checked_out(writer, |conn| !conn.is_broken()).await?;
+        let mut conn = self.checked_out(writer, |conn| !conn.is_broken()).await?;
         sqlite::empty_log(&mut conn).await?;
         Ok(true)
     }
@@ -309,11 +318,11 @@ impl Database {
     pub(crate) async fn reader(&self) -> StorageResult<Lease> {
         let conn = match &self.pools {
             Pools::Pg { pool, tls, .. } => Conn::Pg {
-                conn: checked_out(pool, Dated::is_usable).await?,
+                conn: self.checked_out(pool, Dated::is_usable).await?,
                 tls: tls.clone(),
             },
             Pools::Sqlite { readers, .. } => {
-                Conn::Sqlite(checked_out(readers, |conn| !conn.is_broken()).await?)
+                Conn::Sqlite(self.checked_out(readers, |conn| !conn.is_broken()).await?)
             }
         };
         Ok(self.lease(conn, Transaction::Closed))
@@ -335,11 +344,11 @@ impl Database {
             attempt += 1;
             let conn = match &self.pools {
                 Pools::Pg { pool, tls, .. } => Conn::Pg {
-                    conn: checked_out(pool, Dated::is_usable).await?,
+                    conn: self.checked_out(pool, Dated::is_usable).await?,
                     tls: tls.clone(),
                 },
                 Pools::Sqlite { writer, .. } => {
-                    Conn::Sqlite(checked_out(writer, |conn| !conn.is_broken()).await?)
+                    Conn::Sqlite(self.checked_out(writer, |conn| !conn.is_broken()).await?)
                 }
             };
             let mut lease = self.lease(conn, Transaction::Turning);
@@ -355,24 +364,27 @@ impl Database {
     }
 }
 
-async fn checked_out<M>(
-    pool: &Pool<M>,
-    is_usable: impl Fn(&mut M::Connection) -> bool,
-) -> StorageResult<PooledConnection<'static, M>>
-where
-    M: bb8::ManageConnection<Error = PoolError>,
-{
-    loop {
-        let mut conn = pool.get_owned().await.map_err(|error| match error {
-            RunError::TimedOut => {
-                StorageError::Unavailable("no free connection in time".to_owned())
+impl Database {
+    async fn checked_out<M>(
+        &self,
+        pool: &Pool<M>,
+        is_usable: impl Fn(&mut M::Connection) -> bool,
+    ) -> StorageResult<PooledConnection<'static, M>>
+    where
+        M: bb8::ManageConnection<Error = PoolError>,
+    {
+        loop {
+            let mut conn = pool.get_owned().await.map_err(|error| match error {
+                RunError::TimedOut => {
+                    StorageError::Unavailable(self.connect_errors.no_connection())
+                }
+                RunError::User(error) => StorageError::Unavailable(error.to_string()),
+            })?;
+            // After a restart of the server all idle ones are dead. Those whose end has been noticed are known without asking;
+            // the pool closes them when they come back.
+            if is_usable(&mut conn) {
+                return Ok(conn);
             }
-            RunError::User(error) => StorageError::Unavailable(error.to_string()),
-        })?;
-        // After a restart of the server all idle ones are dead. Those whose end has been noticed are known without asking;
-        // the pool closes them when they come back.
-        if is_usable(&mut conn) {
-            return Ok(conn);
         }
     }
 }

@@ -20,6 +20,7 @@
 mod conn;
 mod backend;
 mod commits;
+mod connect_errors;
 mod counting;
 pub mod db;
 mod error;

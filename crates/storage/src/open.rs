@@ -13,36 +13,46 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::backend::sqlite;
 use crate::conn::{PgManager, Settings, SqliteManager};
+use crate::connect_errors::ConnectErrors;
 use crate::error::{StorageError, StorageResult};
 use crate::{liveness, primary};
+
+/// What the connections of all pools to one server share.
+pub(crate) struct Connecting {
+    pub(crate) tls: MakeRustlsConnect,
+    pub(crate) losses: liveness::Losses,
+    pub(crate) errors: ConnectErrors,
+}
 
 /// A pool of connections to Postgres.
 pub(crate) async fn pg_pool(
     url: &str,
     settings: &Settings,
     size: u32,
-    tls: &MakeRustlsConnect,
-    losses: &liveness::Losses,
+    with: &Connecting,
 ) -> StorageResult<Pool<PgManager>> {
     let mut config = ManagerConfig::default();
-    let (tls, patience) = (tls.clone(), settings.acquire_timeout);
-    let timeout = settings.statement_timeout;
+    let (tls, patience) = (with.tls.clone(), settings.acquire_timeout);
+    let (timeout, errors) = (settings.statement_timeout, with.errors.clone());
     config.custom_setup = Box::new(move |url| {
         let establishing = establish_pg(url.to_owned(), tls.clone(), timeout);
+        let errors = errors.clone();
         // Nobody waits longer for it, and a server that does not answer must not keep the place of one that will.
         async move {
             let in_time = tokio::time::timeout(patience, establishing).await;
-            in_time.unwrap_or_else(|_| {
+            let attempt = in_time.unwrap_or_else(|_| {
                 Err(ConnectionError::BadConnection(
                     "no answer in time".to_owned(),
                 ))
-            })
+            });
+            errors.note(&attempt);
+            attempt
         }
         .boxed()
     });
     config.recycling_method = RecyclingMethod::Fast;
     let manager = AsyncDieselConnectionManager::new_with_config(url, config);
-    let manager = PgManager::new(manager, losses.clone());
+    let manager = PgManager::new(manager, with.losses.clone());
     builder(settings, size)
         .build(manager)
         .await

@@ -1,7 +1,9 @@
 //! Connections to the server that takes writes.
 
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Connection, Socket};
@@ -16,7 +18,8 @@ const READ_ONLY: &str = "database does not allow writes";
 type Tls = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 
 /// Connects to the first host of the URL that takes writes, whatever its `target_session_attrs` says: one standby in a pool would
-/// serve old rows to one read in so many. A standby refuses writes as long as it is in recovery.
+/// serve old rows to one read in so many. A standby refuses writes as long as it is in recovery. Where no host takes writes, a primary
+/// that is read-only for now (`default_transaction_read_only`) still serves reads: it must be the first that answers.
 pub(crate) async fn connect(
     url: &str,
     tls: MakeRustlsConnect,
@@ -24,18 +27,35 @@ pub(crate) async fn connect(
 ) -> Result<(Client, Connection<Socket, Tls>), String> {
     let mut config = liveness::config(url, statement_timeout).map_err(|error| error.to_string())?;
     config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-    config
-        .connect(tls)
-        .await
-        .map_err(|error: tokio_postgres::Error| explained(full_message(&error)))
+    let refusal = match config.connect(tls.clone()).await {
+        Ok(connected) => return Ok(connected),
+        Err(error) => full_message(&error),
+    };
+    if !refusal.contains(READ_ONLY) {
+        return Err(refusal);
+    }
+    config.target_session_attrs(TargetSessionAttrs::Any);
+    let connected = config.connect(tls).await;
+    let (client, mut connection) = connected.map_err(|error| full_message(&error))?;
+    if is_in_recovery(&client, &mut connection).await? {
+        return Err(format!(
+            "{refusal}: the first host of DATABASE_URL that answers is a standby; name the primary there, or all hosts separated \
+             by commas, of which the primary is used"
+        ));
+    }
+    Ok((client, connection))
 }
 
-fn explained(message: String) -> String {
-    if message.contains(READ_ONLY) {
-        return format!(
-            "{message}: every host of DATABASE_URL that answers is a standby or read-only (default_transaction_read_only); \
-             name the primary there, or all hosts separated by commas, of which the primary is used"
-        );
-    }
-    message
+/// Asks over a connection that no task drives yet.
+async fn is_in_recovery(
+    client: &Client,
+    connection: &mut Connection<Socket, Tls>,
+) -> Result<bool, String> {
+    let asking = pin!(client.query_one("SELECT pg_is_in_recovery()", &[]));
+    let answer = match select(asking, connection).await {
+        Either::Left((answer, _)) => answer,
+        Either::Right((_, asking)) => asking.await,
+    };
+    let row = answer.map_err(|error| full_message(&error))?;
+    row.try_get(0).map_err(|error| full_message(&error))
 }

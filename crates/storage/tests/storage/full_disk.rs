@@ -147,6 +147,25 @@ async fn writes_are_refused_and_then_taken_again() {
     }
 }
 
+/// Connections that are opened meanwhile serve reads, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_only_primary_serves_reads() {
+    let server = Postgres::start(PostgresConfig::default());
+    let db = Db::within(&server).await;
+    let owner = owner("acme");
+    let to = open(&db.open, &owner).await.id;
+    let maintenance = Settings::new(DatabaseUrl::parse(server.url()).unwrap());
+    set_read_only(&maintenance, true).await;
+    let opened = parlance_testkit::eventually(crate::support::SOON, async || {
+        let opened = Database::open(&db.settings).await.unwrap();
+        let refused = append_large(&opened, &owner, to).await;
+        matches!(refused, Err(StorageError::WritesRefused(_))).then_some(opened)
+    })
+    .await;
+    assert!(opened.conversation(&owner, to).await.unwrap().is_some());
+    assert!(opened.check_writes().await.is_err());
+}
+
 on_both! {
     /// A row that was there when it was read has been removed since: the write is begun again.
     async fn a_row_that_is_gone_is_a_conflict(db: Db) {

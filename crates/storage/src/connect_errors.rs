@@ -1,0 +1,68 @@
+//! Why no connection to Postgres can be opened.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use diesel::ConnectionResult;
+
+/// How often the failure is logged while it lasts.
+const LOG_EVERY: Duration = Duration::from_secs(30);
+
+/// The failure to open a connection, until one is opened. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ConnectErrors(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// A connection has been opened before: until then the start itself fails and says why.
+    started: bool,
+    last: Option<String>,
+    logged: Option<Instant>,
+}
+
+impl ConnectErrors {
+    /// Takes note of what came of an attempt, and logs a failure now and then.
+    pub(crate) fn note<T>(&self, attempt: &ConnectionResult<T>) {
+        let mut inner = self.lock();
+        let Err(error) = attempt else {
+            (inner.started, inner.last, inner.logged) = (true, None, None);
+            return;
+        };
+        let error = error.to_string();
+        let is_due = inner.logged.is_none_or(|at| at.elapsed() >= LOG_EVERY);
+        if inner.started && is_due {
+            inner.logged = Some(Instant::now());
+            tracing::warn!(error, "cannot connect to the database");
+        }
+        inner.last = Some(error);
+    }
+
+    /// What a caller learns who got no connection in time.
+    pub(crate) fn no_connection(&self) -> String {
+        self.lock().last.as_ref().map_or_else(
+            || "no free connection in time".to_owned(),
+            |error| format!("no free connection in time; the last could not be opened: {error}"),
+        )
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::ConnectionError;
+
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_until_a_connection_is_opened() {
+        let errors = ConnectErrors::default();
+        assert_eq!(errors.no_connection(), "no free connection in time");
+        errors.note::<()>(&Err(ConnectionError::BadConnection("refused".to_owned())));
+        assert!(errors.no_connection().ends_with(": refused"));
+        errors.note(&Ok(()));
+        assert_eq!(errors.no_connection(), "no free connection in time");
+    }
+}
