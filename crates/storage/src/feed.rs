@@ -51,6 +51,15 @@ pub struct FeedPage {
     pub held_since: Option<Timestamp>,
 }
 
+/// How far a process has read the feed. Nothing, by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Seen {
+    /// The epoch of the feed.
+    pub epoch: i64,
+    /// The place of an event, or one before which all had been read.
+    pub position: Position,
+}
+
 /// Which feed this is and how far back it goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeedState {
@@ -58,6 +67,8 @@ pub struct FeedState {
     pub epoch: i64,
     /// Everything up to here is gone.
     pub pruned: Position,
+    /// No event that can be read by now lies behind this place.
+    pub end: Position,
 }
 
 /// Where somebody starts who wants what is committed from now on.
@@ -176,13 +187,14 @@ impl Database {
 
     /// Which feed this is and how far back it goes.
     pub async fn feed_state(&self) -> StorageResult<FeedState> {
-        let row = read!(self, |c, q| q::feed::state(c))?;
+        let (row, end) = read!(self, feed_state())?;
         Ok(FeedState {
             epoch: row.epoch,
             pruned: Position {
                 xid: row.pruned_xid.0,
                 id: row.pruned_id,
             },
+            end,
         })
     }
 

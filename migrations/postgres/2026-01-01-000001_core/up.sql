@@ -265,6 +265,7 @@ CREATE INDEX feed_of_conversation ON feed (conversation_id) WHERE message_id IS 
 -- One row: which feed this is, and up to where it has been pruned.
 CREATE TABLE feed_state (
     "only" boolean PRIMARY KEY CHECK ("only"),
+    -- The time at which this feed began, in microseconds: later ones are greater, also those of a database that was restored twice.
     epoch bigint NOT NULL,
     pruned_xid xid8 NOT NULL,
     pruned_id bigint NOT NULL,
@@ -272,7 +273,7 @@ CREATE TABLE feed_state (
     stale_id bigint
 );
 INSERT INTO feed_state ("only", epoch, pruned_xid, pruned_id)
-    VALUES (true, floor(random() * 9007199254740991)::bigint, '0'::xid8, 0);
+    VALUES (true, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, '0'::xid8, 0);
 
 -- What the instances tell one another for the cache (docs/caching.md). The times are the database's own, unlike all others:
 -- instances whose clocks differ must agree on them.

@@ -261,13 +261,15 @@ CREATE INDEX feed_of_conversation ON feed (conversation_id) WHERE message_id IS 
 -- One row: which feed this is, and up to where it has been pruned.
 CREATE TABLE feed_state (
     only integer PRIMARY KEY CHECK (only = 1),
+    -- The time at which this feed began, in microseconds: later ones are greater, also those of a file that was put back twice.
     epoch integer NOT NULL,
     pruned_xid integer NOT NULL,
     pruned_id integer NOT NULL,
     -- Events up to this id are of an earlier epoch: not shown, and removed in batches. Null once they are gone.
     stale_id integer
 );
-INSERT INTO feed_state (only, epoch, pruned_xid, pruned_id) VALUES (1, abs(random() % 9007199254740991), 0, 0);
+INSERT INTO feed_state (only, epoch, pruned_xid, pruned_id)
+    VALUES (1, CAST((julianday('now') - 2440587.5) * 86400000000 AS integer) + abs(random() % 1000), 0, 0);
 
 -- What the instances tell one another for the cache (docs/caching.md). The times are the database's own, unlike all others:
 -- instances whose clocks differ must agree on them.

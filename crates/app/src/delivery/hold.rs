@@ -27,7 +27,7 @@ impl App {
 
     /// Records the database, if it is another one than before; then ends every watcher of the feed before, and holds what waits.
     pub(crate) async fn settle_database(&self) -> Result<i64> {
-        let epoch = self.db.settle_identity().await?;
+        let epoch = self.db.settle_identity(self.hub.seen()).await?;
         self.hub.end_other_epochs(epoch);
         Ok(epoch)
     }

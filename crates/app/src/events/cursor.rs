@@ -28,7 +28,8 @@ pub(crate) fn read(cursor: &str, state: FeedState) -> Result<Position> {
         return Err(malformed());
     }
     let position = Position { xid, id };
-    if epoch != state.epoch || position < state.pruned {
+    // A place that the feed has not reached is of a state that the database has lost.
+    if epoch != state.epoch || position < state.pruned || position > state.end {
         return Err(expired());
     }
     Ok(position)
@@ -37,7 +38,8 @@ pub(crate) fn read(cursor: &str, state: FeedState) -> Result<Position> {
 pub(crate) fn expired() -> Error {
     Error::new(
         Reason::CursorExpired,
-        "the cursor is older than what is kept; read anew, then watch without a cursor",
+        "the cursor is older than what is kept, or of a state that the database has lost; read anew, then watch without a \
+         cursor",
     )
 }
 
@@ -54,6 +56,7 @@ mod tests {
     const STATE: FeedState = FeedState {
         epoch: 7,
         pruned: Position { xid: 10, id: 3 },
+        end: Position { xid: 20, id: 0 },
     };
 
     #[test]
@@ -62,6 +65,19 @@ mod tests {
         assert_eq!(read(&write(7, position), STATE).unwrap(), position);
         assert_eq!(read("0", STATE).unwrap(), STATE.pruned);
         assert_eq!(read(&write(7, STATE.pruned), STATE).unwrap(), STATE.pruned);
+    }
+
+    #[test]
+    fn a_cursor_from_a_lost_state_has_expired() {
+        let at = |xid, id| read(&write(7, Position { xid, id }), STATE);
+        assert!(at(20, 0).is_ok());
+        for (xid, id) in [(20, 1), (21, 0), (u64::MAX, i64::MAX)] {
+            assert_eq!(
+                at(xid, id).unwrap_err().reason,
+                Reason::CursorExpired,
+                "{xid}"
+            );
+        }
     }
 
     #[test]

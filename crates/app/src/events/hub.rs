@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parlance_domain::{ConversationId, EventType, Owner};
 use parlance_storage::Database;
-use parlance_storage::feed::{FeedEvent, Position};
+use parlance_storage::feed::{FeedEvent, Position, Seen};
 
 use super::cursor;
 use super::queue::{Budget, Queue};
@@ -54,7 +54,7 @@ impl Interest {
 pub struct FeedStatus {
     /// Streams that are open.
     pub watchers: usize,
-    /// How long the oldest event that is written has waited to be shown; `None` if the feed could not be read.
+    /// How long the oldest event that is written has waited to be shown; `None` if the feed could not be read, or is not.
     pub lag: Option<Duration>,
     /// Bytes of events that wait for watchers.
     pub buffered_bytes: u64,
@@ -178,8 +178,9 @@ impl Hub {
             .lock()
             .as_ref()
             .map_or(0, |tail| tail.subscribers.len());
+        // Without a watcher nothing reads the feed.
         let micros = if watchers == 0 {
-            0
+            UNKNOWN
         } else {
             self.lag_micros.load(Ordering::Relaxed)
         };
@@ -216,6 +217,16 @@ impl Hub {
                 }
             }
         }
+    }
+
+    /// How far the tail has read, for as long as there is one.
+    pub(crate) fn seen(&self) -> Seen {
+        self.lock()
+            .as_ref()
+            .map_or_else(Seen::default, |tail| Seen {
+                epoch: tail.epoch,
+                position: tail.position,
+            })
     }
 
     /// Where to read on; ends the tail, under its lock, if nobody watches.

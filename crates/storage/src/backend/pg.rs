@@ -5,8 +5,9 @@ use diesel::sql_types::Text;
 use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, TransactionManager};
 
 use crate::db::Aging;
-use crate::fields::Instant;
-use crate::fields::sql::{Moment, Uid};
+use crate::feed::Seen;
+use crate::fields::sql::{Moment, TransactionId, Uid};
+use crate::fields::{Instant, Xid};
 use crate::prepared::prepared;
 use crate::rows::cache::{NewPendingRow, RenewalRow, RenewedRow};
 use crate::rows::installation::PresentRow;
@@ -120,7 +121,7 @@ macro_rules! from_now {
 
 pub(crate) use super::pg_feed::{
     feed_begin_epoch, feed_between, feed_delete_stale, feed_delete_up_to, feed_heads, feed_now,
-    scrub_conversation, scrub_messages,
+    feed_state, scrub_conversation, scrub_messages,
 };
 
 /// The identity of the database that executes the statement: cluster, timeline, database, and the table that a dump which is
@@ -298,15 +299,20 @@ pub(crate) async fn delete_aged(
     prepared(delete).execute(c).await
 }
 
-/// Transaction numbers only grow. Where events have later ones than the server gives, they were restored into it.
+/// Transaction numbers only grow. Where events have later ones than the server gives, they were restored into it; where this
+/// process has seen later ones, an earlier state of the database was.
 const PRESENT: &str = concat!(
     "SELECT i.database AS recorded, ",
     identity_sql!(),
     " AS present, s.epoch, (s.stale_id IS NULL AND pg_snapshot_xmax(pg_current_snapshot()) < GREATEST(s.pruned_xid, \
-        (SELECT xid FROM feed ORDER BY xid DESC, id DESC LIMIT 1))) AS behind FROM installation i, feed_state s"
+        (SELECT xid FROM feed ORDER BY xid DESC, id DESC LIMIT 1)) \
+        OR s.epoch = $1 AND pg_snapshot_xmax(pg_current_snapshot()) < $2) AS behind FROM installation i, feed_state s"
 );
 
 /// The database as it was recorded last and as it is.
-pub(crate) async fn present(c: &mut Conn) -> QueryResult<PresentRow> {
-    prepared(diesel::sql_query(PRESENT)).get_result(c).await
+pub(crate) async fn present(c: &mut Conn, seen: Seen) -> QueryResult<PresentRow> {
+    let present = diesel::sql_query(PRESENT)
+        .bind::<diesel::sql_types::BigInt, _>(seen.epoch)
+        .bind::<TransactionId, _>(Xid(seen.position.xid));
+    prepared(present).get_result(c).await
 }

@@ -12,8 +12,19 @@ use crate::fields::{Id, Xid};
 use crate::keyset::{after, up_to};
 use crate::paged::Paged;
 use crate::prepared::prepared;
-use crate::rows::feed::{FeedHeadRow, FeedRow};
-use crate::schema::feed;
+use crate::rows::feed::{FeedHeadRow, FeedRow, StateRow};
+use crate::schema::{feed, feed_state};
+
+/// The state of the feed, and a place that every event which can be read by now is before.
+pub(crate) async fn feed_state(c: &mut Conn) -> QueryResult<(StateRow, Position)> {
+    let state = feed_state::table.select((
+        StateRow::as_select(),
+        sql::<TransactionId>("pg_snapshot_xmax(pg_current_snapshot())"),
+    ));
+    let (state, xmax): (StateRow, Xid) = prepared(state).get_result(c).await?;
+    let end = Position { xid: xmax.0, id: 0 };
+    Ok((state, end))
+}
 
 /// What stands after a position, and the oldest transaction that still ran when it was read, in one snapshot.
 pub(crate) async fn feed_heads(
@@ -79,7 +90,7 @@ pub(crate) async fn feed_begin_epoch(c: &mut Conn) -> QueryResult<()> {
         // Writers queue behind the lock, and only for so long.
         "SET LOCAL lock_timeout = '2s'",
         "LOCK TABLE feed IN SHARE ROW EXCLUSIVE MODE",
-        "UPDATE feed_state SET epoch = epoch + 1 + floor(random() * 4294967296)::bigint, \
+        "UPDATE feed_state SET epoch = GREATEST(epoch + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint), \
             pruned_xid = pg_snapshot_xmin(pg_current_snapshot()), pruned_id = 0, \
             stale_id = COALESCE(pg_sequence_last_value(pg_get_serial_sequence('feed', 'id')::regclass), 0)",
     ];

@@ -6,6 +6,7 @@ use diesel_async::sync_connection_wrapper::{SyncConnectionWrapper, SyncTransacti
 use diesel_async::{RunQueryDsl, TransactionManager};
 
 use crate::db::Aging;
+use crate::feed::Seen;
 use crate::fields::sql::Moment;
 use crate::fields::{Id, Instant};
 use crate::prepared::prepared;
@@ -107,7 +108,7 @@ macro_rules! from_now {
 
 pub(crate) use super::sqlite_feed::{
     feed_begin_epoch, feed_between, feed_delete_stale, feed_delete_up_to, feed_heads, feed_now,
-    scrub_conversation, scrub_messages,
+    feed_state, scrub_conversation, scrub_messages,
 };
 
 /// A file has no identity of its own: a copy of it is the same database.
@@ -287,7 +288,8 @@ const PRESENT: &str = concat!(
 );
 
 /// The database as it was recorded last and as it is.
-pub(crate) async fn present(c: &mut Conn) -> QueryResult<PresentRow> {
+/// A file is not put back while a process has it open, so what that has seen proves nothing.
+pub(crate) async fn present(c: &mut Conn, _seen: Seen) -> QueryResult<PresentRow> {
     prepared(diesel::sql_query(PRESENT)).get_result(c).await
 }
 

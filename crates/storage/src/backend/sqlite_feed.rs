@@ -9,8 +9,20 @@ use crate::feed::{Position, Start};
 use crate::fields::sql::Uid;
 use crate::fields::{Id, Xid};
 use crate::prepared::prepared;
-use crate::rows::feed::{FeedHeadRow, FeedRow};
-use crate::schema::feed;
+use crate::rows::feed::{FeedHeadRow, FeedRow, StateRow};
+use crate::schema::{feed, feed_state};
+
+/// The state of the feed, and the place of the last event that was ever written.
+pub(crate) async fn feed_state(c: &mut Conn) -> QueryResult<(StateRow, Position)> {
+    let state = feed_state::table.select((
+        StateRow::as_select(),
+        diesel::dsl::sql::<BigInt>(
+            "COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'feed'), 0)",
+        ),
+    ));
+    let (state, id): (StateRow, i64) = prepared(state).get_result(c).await?;
+    Ok((state, Position { xid: 0, id }))
+}
 
 /// What stands after a position. One writer: what is visible is final, so there is no horizon.
 pub(crate) async fn feed_heads(
@@ -67,7 +79,7 @@ pub(crate) async fn feed_now(c: &mut Conn) -> QueryResult<Start> {
 /// Begins another feed: no cursor of before is good any more, and every event of before is stale. Within a transaction.
 pub(crate) async fn feed_begin_epoch(c: &mut Conn) -> QueryResult<()> {
     diesel::sql_query(
-        "UPDATE feed_state SET epoch = epoch + 1 + abs(random() % 4294967296), \
+        "UPDATE feed_state SET epoch = max(epoch + 1, CAST((julianday('now') - 2440587.5) * 86400000000 AS integer)), \
             pruned_id = max(pruned_id, (SELECT COALESCE(max(id), 0) FROM feed)), \
             stale_id = (SELECT COALESCE(max(id), 0) FROM feed)",
     )

@@ -13,7 +13,7 @@ pub(crate) struct PresentRow {
     /// The epoch of the change feed.
     #[diesel(sql_type = BigInt)]
     pub(crate) epoch: i64,
-    /// The server has given fewer transaction numbers than the feed holds.
+    /// The server has given fewer transaction numbers than the feed holds, or than this process has seen in it.
     #[diesel(sql_type = Bool)]
     pub(crate) behind: bool,
 }

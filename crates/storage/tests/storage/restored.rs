@@ -1,6 +1,6 @@
 //! A database that is another one than before, or went back in time.
 
-use parlance_storage::feed::Position;
+use parlance_storage::feed::{Position, Seen};
 use parlance_storage::{Database, DatabaseUrl, Settings};
 use parlance_testkit::{Postgres, PostgresConfig, eventually};
 
@@ -9,7 +9,7 @@ use crate::support::{Db, SOON, open, owner};
 
 /// The epoch and how many messages are held.
 async fn settled(db: &Database) -> (i64, i64) {
-    let epoch = db.settle_identity().await.unwrap();
+    let epoch = db.settle_identity(Seen::default()).await.unwrap();
     let queues = db.queues().await.unwrap();
     let held = queues.iter().filter(|queue| queue.held);
     (epoch, held.map(|queue| queue.depth).sum())
@@ -46,7 +46,7 @@ async fn begins_again(db: &Database, epoch: i64) {
 /// A sent message that waits, and the feed's epoch.
 async fn in_use(db: &Database) -> i64 {
     let owner = owner("acme");
-    let epoch = db.settle_identity().await.unwrap();
+    let epoch = db.settle_identity(Seen::default()).await.unwrap();
     let from = ready(db, &owner).await;
     let place = open(db, &owner).await.id;
     send(db, &from, place).await;
@@ -85,6 +85,32 @@ on_both! {
         let epoch = in_use(&on).await;
         db.run("UPDATE installation SET database = 'another'").await;
         begins_again(&on, epoch).await;
+    }
+
+    /// An earlier state that is restored twice begins with the same epoch twice: the second new one is still a later one.
+    async fn epochs_of_the_feed_grow_over_restores(db: Db) {
+        let first = in_use(&db.open).await;
+        db.run("UPDATE installation SET database = 'another'").await;
+        let (second, _) = settled(&db.open).await;
+        db.run(&format!(
+            "UPDATE feed_state SET epoch = {first}; UPDATE installation SET database = 'a third'"
+        ))
+        .await;
+        let (third, _) = settled(&db.open).await;
+        assert!(first < second && second < third, "{first} {second} {third}");
+    }
+
+    /// A cursor behind this place is of a state that was lost.
+    async fn no_event_lies_behind_the_end_of_the_feed(db: Db) {
+        let owner = owner("acme");
+        for _ in 0..3 {
+            open(&db.open, &owner).await;
+            let page = db.open.feed_page(Position::default(), 10).await.unwrap();
+            let last = page.events.last().map(|event| event.position);
+            let start = db.open.feed_now().await.unwrap().position;
+            let end = db.open.feed_state().await.unwrap().end;
+            assert!(last <= Some(end) && start <= end, "{last:?} {start:?} {end:?}");
+        }
     }
 
     /// The guard off.
@@ -165,6 +191,34 @@ async fn a_table_that_is_made_anew_is_another_database() {
     )
     .await;
     begins_again(&db.open, epoch).await;
+}
+
+/// A process that ran on while an earlier state was put back has seen transactions that the server has not begun.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_has_not_come_as_far_as_was_seen_begins_again_once() {
+    let db = Db::postgres().await;
+    let epoch = in_use(&db.open).await;
+    let state = db.open.feed_state().await.unwrap();
+    let reached = Seen {
+        epoch,
+        position: state.end,
+    };
+    assert_eq!(db.open.settle_identity(reached).await.unwrap(), epoch);
+    let position = Position {
+        xid: state.end.xid + 1_000_000_000,
+        id: 1,
+    };
+    // Of another epoch it proves nothing.
+    let of_another = Seen {
+        epoch: epoch - 1,
+        position,
+    };
+    assert_eq!(db.open.settle_identity(of_another).await.unwrap(), epoch);
+    let lost = Seen { epoch, position };
+    let new = db.open.settle_identity(lost).await.unwrap();
+    assert!(new > epoch, "{epoch} {new}");
+    assert_eq!(settled(&db.open).await, (new, 1));
+    assert_eq!(db.open.settle_identity(lost).await.unwrap(), new, "once");
 }
 
 /// Events that were restored into a server which has given fewer transaction numbers.
