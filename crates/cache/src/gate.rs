@@ -62,6 +62,8 @@ struct Inner {
     database_away: bool,
     trouble: String,
     pending: u64,
+    /// Since when another installation has used the shared tier without a break.
+    refused_since: Option<Instant>,
     refused: bool,
 }
 
@@ -84,6 +86,7 @@ impl Gate {
             database_away: false,
             trouble: "it has not drained yet".to_owned(),
             pending: 0,
+            refused_since: None,
             refused: false,
         };
         Self {
@@ -145,15 +148,22 @@ impl Gate {
         });
     }
 
-    /// Another installation uses the shared tier: nothing may be used. Whether that is new.
+    /// Another holder has the claim of the shared tier: nothing may be used. After a failover that is the claim which this
+    /// installation made for the database before it, until that expires. So only a refusal that lasts for longer is one by another
+    /// installation. Returns whether that is new.
     pub(crate) fn refuse(&self, why: impl Into<String>) -> bool {
+        let now = self.now();
         self.close(why);
-        self.write(|inner| !std::mem::replace(&mut inner.refused, true))
+        self.write(|inner| {
+            let since = *inner.refused_since.get_or_insert(now);
+            let is_another = now >= since + ALIVE + G;
+            is_another && !std::mem::replace(&mut inner.refused, true)
+        })
     }
 
     /// No other installation uses the shared tier.
     pub(crate) fn admit(&self) {
-        self.write(|inner| inner.refused = false);
+        self.write(|inner| (inner.refused_since, inner.refused) = (None, false));
     }
 
     /// Nothing may be used, at once.

@@ -14,7 +14,7 @@ use crate::cache::{ALONE, Cache, Place};
 use crate::gate::{CLOCK_STEPPED, DRAIN_EVERY, G};
 use crate::key::Key;
 use crate::ledger::{
-    Epoch, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal, Standing,
+    Epoch, Holder, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal, Standing,
 };
 use crate::near::Near;
 use crate::remote::{Claimed, Fault, Remote, Token};
@@ -267,8 +267,8 @@ impl Cache {
                 .await?;
             return Ok(true);
         };
-        let is_another = last.is_some_and(|(database, _)| database != standing.database);
-        *self.counted() = Some((standing.database, number));
+        let is_another = last.is_some_and(|(database, _)| database != standing.holder.server);
+        *self.counted() = Some((standing.holder.server, number));
         Ok(is_another)
     }
 
@@ -414,7 +414,7 @@ fn is_too_many(rows: &PendingRows) -> bool {
     rows.count() as u64 > MOST_ROWS.unsigned_abs()
 }
 
-async fn claim(remote: &Arc<dyn Remote>, holder: &str) -> Result<(RemoteId, Claimed), Fault> {
+async fn claim(remote: &Arc<dyn Remote>, holder: &Holder) -> Result<(RemoteId, Claimed), Fault> {
     let answering = remote.identity().await?;
     Ok((answering, remote.claim(holder).await?))
 }

@@ -31,13 +31,21 @@ pub enum Renewal {
     TooYoung,
 }
 
+/// For what a shared tier is claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The installation and the identity of its database. The marker of the claim is of it.
+    pub database: String,
+    /// Identity of the database server that answers; another one after a restore, a failover and a restart, and for a copy of the
+    /// database that runs beside it.
+    pub server: String,
+}
+
 /// Which database answers, and what it has recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
-    /// The installation and its database: the name under which its instances claim a shared tier.
-    pub holder: String,
-    /// Identity of the database server that answers; another one after a restore, a failover and a restart.
-    pub database: String,
+    /// The name under which the instances claim a shared tier.
+    pub holder: Holder,
     /// The number of the epoch.
     pub epoch: i64,
 }

@@ -43,8 +43,8 @@ pub use clock::{Clock, ClockState, boot_clock};
 pub use gate::{G, GateState, MARGIN};
 pub use key::{Key, Kind};
 pub use ledger::{
-    Epoch, Ledger, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal, Serving,
-    Standing,
+    Epoch, Holder, Ledger, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal,
+    Serving, Standing,
 };
 pub use near::{Held, HeldList, NearStatus};
 pub use raw::Raw;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::key::Key;
-use crate::ledger::{Epoch, RemoteId};
+use crate::ledger::{Epoch, Holder, RemoteId};
 use crate::raw::Raw;
 
 /// Whose lease or fence it is: random, and never used again.
@@ -114,11 +114,11 @@ pub trait Remote: Send + Sync + 'static {
     async fn identity(&self) -> Result<RemoteId, Fault>;
 
     /// Claims the shared tier for this holder for 3 s from now, by the tier's clock. A claim of another
-    /// holder that has expired is taken over, without its marker.
-    async fn claim(&self, holder: &str) -> Result<Claimed, Fault>;
+    /// holder that has expired is taken over, without its marker; one of the same database by another server, with it.
+    async fn claim(&self, holder: &Holder) -> Result<Claimed, Fault>;
 
     /// Raises the marker of the claim to a number, and never lowers it; `false` if the claim is another holder's by now.
-    async fn raise(&self, holder: &str, number: i64) -> Result<bool, Fault>;
+    async fn raise(&self, holder: &Holder, number: i64) -> Result<bool, Fault>;
 
     /// The value of a key. A value of the wrong type is an empty [`Raw::One`]: spoiled, but there.
     async fn get(&self, key: Key, epoch: &Epoch) -> Result<Option<Raw>, Fault>;

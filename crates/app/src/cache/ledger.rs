@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parlance_cache::{
-    Epoch, Key, Ledger, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal, Serving,
-    Standing, Token,
+    Epoch, Holder, Key, Ledger, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal,
+    Serving, Standing, Token,
 };
 use parlance_storage::db::cache::{
     CacheRegistered, CacheRenewal, CacheServing, CacheStanding, CacheTimes, PendingKey,
@@ -95,8 +95,10 @@ impl Ledger for DatabaseLedger {
             epoch,
         } = self.apart.cache_standing().await.map_err(failed)?;
         Ok(Standing {
-            holder: format!("{installation}/{database}"),
-            database: server,
+            holder: Holder {
+                database: format!("{installation}/{database}"),
+                server,
+            },
             epoch,
         })
     }

@@ -10,7 +10,7 @@ use deadpool_redis::redis::{Cmd, RedisResult, Script, Value, cmd, pipe};
 use super::fault::is_unknown_script;
 use crate::gate::ALIVE;
 use crate::key::{Key, Kind};
-use crate::ledger::Epoch;
+use crate::ledger::{Epoch, Holder};
 use crate::raw::{Raw, stamp};
 use crate::remote::{Fence, GENERATION_TTL, Release, Token};
 
@@ -177,21 +177,22 @@ fn stamped(element: &Bytes, epoch: &Epoch) -> Bytes {
     }
 }
 
-pub(super) fn claim(holder: &str) -> Cmd {
+pub(super) fn claim(holder: &Holder) -> Cmd {
     let mut command = on_claim(&CLAIM_SCRIPT, holder);
     command.arg(millis(ALIVE)).arg(millis(CLAIM_TTL));
     command
 }
 
-pub(super) fn raise(holder: &str, number: i64) -> Cmd {
+pub(super) fn raise(holder: &Holder, number: i64) -> Cmd {
     let mut command = on_claim(&RAISE, holder);
     command.arg(number).arg(millis(CLAIM_TTL));
     command
 }
 
-fn on_claim(script: &Script, holder: &str) -> Cmd {
+fn on_claim(script: &Script, holder: &Holder) -> Cmd {
     let mut command = cmd("EVALSHA");
-    command.arg(script.get_hash()).arg(1).arg(CLAIM).arg(holder);
+    command.arg(script.get_hash()).arg(1).arg(CLAIM);
+    command.arg(&holder.database).arg(&holder.server);
     command
 }
 

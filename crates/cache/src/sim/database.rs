@@ -15,8 +15,8 @@ use super::world::World;
 use crate::gate::{G, MARGIN};
 use crate::key::Key;
 use crate::ledger::{
-    Epoch, Ledger, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal, Serving,
-    Standing,
+    Epoch, Holder, Ledger, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal,
+    Serving, Standing,
 };
 use crate::remote::Token;
 
@@ -363,8 +363,10 @@ impl Ledger for Session {
 
     async fn standing(&self) -> Result<Standing, LedgerError> {
         self.transact(|tables| Standing {
-            holder: format!("{} {}", tables.installation, tables.promoted),
-            database: tables.database(),
+            holder: Holder {
+                database: format!("{} {}", tables.installation, tables.promoted),
+                server: tables.database(),
+            },
             epoch: tables.number(),
         })
         .await
@@ -507,10 +509,8 @@ impl Ledger for Session {
 
     async fn waits(&self, token: Token) -> Result<bool, LedgerError> {
         self.transact(move |tables| {
-            tables
-                .rows
-                .iter()
-                .any(|row| row.token == token && !row.moot)
+            // Also a moot one: what ended its epoch may not know of every instance that still serves under it.
+            tables.rows.iter().any(|row| row.token == token)
         })
         .await
     }

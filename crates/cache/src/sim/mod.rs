@@ -1,5 +1,6 @@
 //! The protocol's own code in a small world with its own time: a Redis, a database, connections that are slow, cut or moved, and
-//! a seed that decides everything. Any failure comes again with its seed: `PARLANCE_SEED=<n> cargo test -p parlance-cache sim`.
+//! a seed that decides everything. Any failure comes again with its seed: `PARLANCE_SEED=<n> cargo test -p parlance-cache sim`, and
+//! `PARLANCE_SEED=<from>..<to>` plays a range.
 //!
 //! Time is tokio's paused clock: it jumps to the next timer when nobody can go on, so a run of seconds takes a millisecond.
 
@@ -32,14 +33,23 @@ const TORTURE_SEEDS: u64 = 1_000_000;
 /// A broken variant must be found out within so many.
 const SEEDS_TO_FAIL: u64 = 4_000;
 
+/// `PARLANCE_SEED` names one seed, or a range as `from..to`.
 fn seeds() -> std::ops::Range<u64> {
     #[expect(clippy::disallowed_methods, reason = "a test is told how long to run")]
-    let (one, torture) = (
+    let (named, torture) = (
         std::env::var("PARLANCE_SEED").ok(),
         std::env::var("PARLANCE_TORTURE").is_ok(),
     );
-    match one.and_then(|seed| seed.parse::<u64>().ok()) {
-        Some(seed) => seed..seed + 1,
+    let number = |text: &str| {
+        text.parse::<u64>()
+            .expect("PARLANCE_SEED is a number or from..to")
+    };
+    match named
+        .as_deref()
+        .map(|named| (named.split_once(".."), named))
+    {
+        Some((Some((from, to)), _)) => number(from)..number(to),
+        Some((None, one)) => number(one)..number(one) + 1,
         None if torture => 0..TORTURE_SEEDS,
         None => 0..SEEDS,
     }

@@ -164,9 +164,12 @@ impl Instance {
         let random = Arc::new(move || dice.try_lock().map_or(0, |mut dice| dice.random()));
         let mut settings = Settings::new(plan.backends[number], random);
         settings.patience = Duration::from_millis(plan.patience);
-        if plan.weakness == Weakness::StandingClock {
-            settings.clock = world.clock_that_stops(number);
-        }
+        // That of the machine counts the machine's own time, by which no seed would be played the same way again.
+        settings.clock = if plan.weakness == Weakness::StandingClock {
+            world.clock_that_stops(number)
+        } else {
+            Arc::new(Instant::now)
+        };
         settings.shared_database = plan.shared;
         let connection = Connection {
             world: world.clone(),

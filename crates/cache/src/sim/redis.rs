@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::world::{Parts, World};
 use crate::gate::ALIVE;
 use crate::key::{Key, Kind};
-use crate::ledger::{Epoch, RemoteId};
+use crate::ledger::{Epoch, Holder, RemoteId};
 use crate::raw::{Raw, stamp};
 use crate::remote::{
     Acquired, Claimed, Fault, Fence, GENERATION_TTL, Release, Remote, RemoteStats, Token,
@@ -38,7 +38,7 @@ impl Lease {
 /// Who uses a database of a process, until when, and how many passes are known to have been counted.
 #[derive(Debug, Clone)]
 struct Claim {
-    holder: String,
+    holder: Holder,
     until: Instant,
     marker: Option<i64>,
 }
@@ -96,28 +96,28 @@ impl Process {
         self.claim.as_ref()?.marker
     }
 
-    fn claim(&mut self, holder: &str) -> Claimed {
+    fn claim(&mut self, holder: &Holder) -> Claimed {
         let now = Instant::now();
         let known = self.claim.take();
         if let Some(other) = &known
-            && other.holder != holder
+            && other.holder != *holder
             && now < other.until
         {
             self.claim = known;
             return Claimed::Refused("another installation".to_owned());
         }
-        let marker = known.filter(|known| known.holder == holder);
+        let marker = known.filter(|known| known.holder.database == holder.database);
         let marker = marker.and_then(|known| known.marker);
         self.claim = Some(Claim {
-            holder: holder.to_owned(),
+            holder: holder.clone(),
             until: now + ALIVE,
             marker,
         });
         Claimed::Held { marker }
     }
 
-    fn raise(&mut self, holder: &str, number: i64) -> bool {
-        let held = self.claim.as_mut().filter(|known| known.holder == holder);
+    fn raise(&mut self, holder: &Holder, number: i64) -> bool {
+        let held = self.claim.as_mut().filter(|known| known.holder == *holder);
         let Some(claim) = held else { return false };
         claim.marker = claim.marker.max(Some(number));
         true
@@ -323,14 +323,14 @@ impl Remote for Connection {
             .await
     }
 
-    async fn claim(&self, holder: &str) -> Result<Claimed, Fault> {
-        let holder = holder.to_owned();
+    async fn claim(&self, holder: &Holder) -> Result<Claimed, Fault> {
+        let holder = holder.clone();
         self.call(None, move |parts, _, p| parts.processes[p].claim(&holder))
             .await
     }
 
-    async fn raise(&self, holder: &str, number: i64) -> Result<bool, Fault> {
-        let holder = holder.to_owned();
+    async fn raise(&self, holder: &Holder, number: i64) -> Result<bool, Fault> {
+        let holder = holder.clone();
         self.call(None, move |parts, _, p| {
             parts.processes[p].raise(&holder, number)
         })

@@ -11,7 +11,8 @@ use super::hearing::Hearing;
 use super::redis::Connection;
 use crate::key::{Key, Kind};
 use crate::ledger::{
-    Epoch, Ledger, LedgerError, PendingRows, Registered, RemoteId, Renewal, Serving, Standing,
+    Epoch, Holder, Ledger, LedgerError, PendingRows, Registered, RemoteId, Renewal, Serving,
+    Standing,
 };
 use crate::raw::Raw;
 use crate::remote::{Acquired, Claimed, Fault, Fence, Release, Remote, RemoteStats, Token};
@@ -109,7 +110,7 @@ impl Remote for WeakConnection {
         Ok(self.1.known(id))
     }
 
-    async fn claim(&self, holder: &str) -> Result<Claimed, Fault> {
+    async fn claim(&self, holder: &Holder) -> Result<Claimed, Fault> {
         let claimed = self.0.claim(holder).await?;
         Ok(match (self.1, claimed) {
             (Weakness::SharedStamps, _)
@@ -120,7 +121,7 @@ impl Remote for WeakConnection {
         })
     }
 
-    async fn raise(&self, holder: &str, number: i64) -> Result<bool, Fault> {
+    async fn raise(&self, holder: &Holder, number: i64) -> Result<bool, Fault> {
         let raised = self.0.raise(holder, number).await?;
         Ok(raised || self.1 == Weakness::SharedStamps)
     }

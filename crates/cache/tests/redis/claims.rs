@@ -2,12 +2,23 @@
 
 use deadpool_redis::redis::Value;
 use parlance_cache::redis::{Node, Settings, Tier};
-use parlance_cache::{Claimed, Remote as _};
+use parlance_cache::{Claimed, Holder, Remote as _};
 use parlance_testkit::{RedisCluster, eventually};
 
 use crate::support::{LONG, bench, bench_with, settings};
 
 const CLAIM: &str = "parlance:claim";
+
+fn holder(database: &str) -> Holder {
+    over(database, "the server")
+}
+
+fn over(database: &str, server: &str) -> Holder {
+    Holder {
+        database: database.to_owned(),
+        server: server.to_owned(),
+    }
+}
 
 fn held(marker: Option<i64>) -> Claimed {
     Claimed::Held { marker }
@@ -16,9 +27,9 @@ fn held(marker: Option<i64>) -> Claimed {
 #[tokio::test]
 async fn one_holder_has_it_until_it_expires() {
     let b = bench().await;
-    assert_eq!(b.tier.claim("one/a").await, Ok(held(None)));
-    assert_eq!(b.tier.raise("one/a", 5).await, Ok(true));
-    let Ok(Claimed::Refused(why)) = b.tier.claim("one/b").await else {
+    assert_eq!(b.tier.claim(&holder("one/a")).await, Ok(held(None)));
+    assert_eq!(b.tier.raise(&holder("one/a"), 5).await, Ok(true));
+    let Ok(Claimed::Refused(why)) = b.tier.claim(&holder("one/b")).await else {
         panic!("another holder lives");
     };
     let address = b.redis.url().trim_start_matches("redis://");
@@ -31,55 +42,70 @@ async fn one_holder_has_it_until_it_expires() {
         why.contains("REDIS_DB") && why.contains("REDIS_URL"),
         "{why}"
     );
-    assert_eq!(b.tier.raise("one/b", 6).await, Ok(false));
-    assert_eq!(b.tier.claim("one/a").await, Ok(held(Some(5))));
+    assert_eq!(b.tier.raise(&holder("one/b"), 6).await, Ok(false));
+    assert_eq!(b.tier.claim(&holder("one/a")).await, Ok(held(Some(5))));
 
     // It has expired, but nobody else came.
     b.ask::<i64>(&["HSET", CLAIM, "until", "1"]).await;
-    assert_eq!(b.tier.claim("one/a").await, Ok(held(Some(5))));
+    assert_eq!(b.tier.claim(&holder("one/a")).await, Ok(held(Some(5))));
     assert!(matches!(
-        b.tier.claim("one/b").await,
+        b.tier.claim(&holder("one/b")).await,
         Ok(Claimed::Refused(_))
     ));
     b.ask::<i64>(&["HSET", CLAIM, "until", "1"]).await;
     assert_eq!(
-        b.tier.claim("one/b").await,
+        b.tier.claim(&holder("one/b")).await,
         Ok(held(None)),
         "the marker was another's"
     );
     assert!(matches!(
-        b.tier.claim("one/a").await,
+        b.tier.claim(&holder("one/a")).await,
         Ok(Claimed::Refused(_))
     ));
-    assert_eq!(b.tier.raise("one/a", 7).await, Ok(false));
+    assert_eq!(b.tier.raise(&holder("one/a"), 7).await, Ok(false));
+}
+
+/// A copy of a database has its identity, and would raise the same marker. After a restart the server is another one, too, and
+/// goes on where it was.
+#[tokio::test]
+async fn two_servers_of_one_database_do_not_share_it() {
+    let b = bench().await;
+    let (one, copy) = (over("a", "one"), over("a", "copy"));
+    assert_eq!(b.tier.claim(&one).await, Ok(held(None)));
+    assert_eq!(b.tier.raise(&one, 5).await, Ok(true));
+    assert!(matches!(b.tier.claim(&copy).await, Ok(Claimed::Refused(_))));
+    assert_eq!(b.tier.raise(&copy, 6).await, Ok(false));
+    b.ask::<i64>(&["HSET", CLAIM, "until", "1"]).await;
+    assert_eq!(b.tier.claim(&copy).await, Ok(held(Some(5))));
+    assert_eq!(b.tier.raise(&one, 6).await, Ok(false));
 }
 
 #[tokio::test]
 async fn a_marker_only_rises_and_is_kept_for_a_day() {
     let b = bench().await;
-    assert_eq!(b.tier.claim("a").await, Ok(held(None)));
+    assert_eq!(b.tier.claim(&holder("a")).await, Ok(held(None)));
     for (number, marker) in [(0, 0), (9, 9), (3, 9), (10, 10)] {
-        assert_eq!(b.tier.raise("a", number).await, Ok(true));
-        assert_eq!(b.tier.claim("a").await, Ok(held(Some(marker))));
+        assert_eq!(b.tier.raise(&holder("a"), number).await, Ok(true));
+        assert_eq!(b.tier.claim(&holder("a")).await, Ok(held(Some(marker))));
     }
     let life: i64 = b.ask(&["TTL", CLAIM]).await;
     assert!(life > 23 * 3600, "{life}");
     // Lost, or not ours: as if there never was one.
     b.ask::<i64>(&["DEL", CLAIM]).await;
-    assert_eq!(b.tier.raise("a", 11).await, Ok(false));
-    assert_eq!(b.tier.claim("a").await, Ok(held(None)));
+    assert_eq!(b.tier.raise(&holder("a"), 11).await, Ok(false));
+    assert_eq!(b.tier.claim(&holder("a")).await, Ok(held(None)));
     b.ask::<Value>(&["SET", CLAIM, "poison"]).await;
-    assert_eq!(b.tier.raise("a", 11).await, Ok(false));
-    assert_eq!(b.tier.claim("a").await, Ok(held(None)));
+    assert_eq!(b.tier.raise(&holder("a"), 11).await, Ok(false));
+    assert_eq!(b.tier.claim(&holder("a")).await, Ok(held(None)));
 }
 
 #[tokio::test]
 async fn each_database_number_has_its_own() {
     let b = bench().await;
     let other = Tier::connect(&settings(&format!("{}7", b.redis.url()))).unwrap();
-    assert_eq!(b.tier.claim("a").await, Ok(held(None)));
-    assert_eq!(other.claim("b").await, Ok(held(None)));
-    let refused = other.claim("c").await;
+    assert_eq!(b.tier.claim(&holder("a")).await, Ok(held(None)));
+    assert_eq!(other.claim(&holder("b")).await, Ok(held(None)));
+    let refused = other.claim(&holder("c")).await;
     let Ok(Claimed::Refused(why)) = refused else {
         panic!("{refused:?}");
     };
@@ -90,12 +116,12 @@ async fn each_database_number_has_its_own() {
 #[tokio::test]
 async fn a_full_redis_does_not_lose_it() {
     let b = bench_with(|_| {}).await;
-    assert_eq!(b.tier.claim("a").await, Ok(held(None)));
+    assert_eq!(b.tier.claim(&holder("a")).await, Ok(held(None)));
     b.ask::<Value>(&["CONFIG", "SET", "maxmemory-policy", "noeviction"])
         .await;
     b.ask::<Value>(&["CONFIG", "SET", "maxmemory", "1"]).await;
-    assert_eq!(b.tier.raise("a", 4).await, Ok(true));
-    assert_eq!(b.tier.claim("a").await, Ok(held(Some(4))));
+    assert_eq!(b.tier.raise(&holder("a"), 4).await, Ok(true));
+    assert_eq!(b.tier.claim(&holder("a")).await, Ok(held(Some(4))));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -107,10 +133,10 @@ async fn a_cluster_is_claimed_as_a_whole() {
         Tier::connect(&settings).unwrap()
     };
     let (one, other) = (tier(), tier());
-    let first = eventually(LONG, async || one.claim("a").await.ok()).await;
+    let first = eventually(LONG, async || one.claim(&holder("a")).await.ok()).await;
     assert_eq!(first, held(None));
-    assert_eq!(one.raise("a", 1).await, Ok(true));
-    let refused = other.claim("b").await;
+    assert_eq!(one.raise(&holder("a"), 1).await, Ok(true));
+    let refused = other.claim(&holder("b")).await;
     let Ok(Claimed::Refused(why)) = refused else {
         panic!("{refused:?}");
     };
@@ -118,5 +144,5 @@ async fn a_cluster_is_claimed_as_a_whole() {
         why.contains("Redis Cluster") && why.contains("REDIS_CLUSTER_URLS"),
         "{why}"
     );
-    assert_eq!(other.claim("a").await, Ok(held(Some(1))));
+    assert_eq!(other.claim(&holder("a")).await, Ok(held(Some(1))));
 }

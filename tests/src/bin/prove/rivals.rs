@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parlance_cache::{
-    Acquired, Claimed, Epoch, Fault, Fence, Heard, Key, Raw, Release, Remote, RemoteId,
+    Acquired, Claimed, Epoch, Fault, Fence, Heard, Holder, Key, Raw, Release, Remote, RemoteId,
     RemoteStats, Shared, Token, Tracking,
 };
 use parlance_server::config::Settings;
@@ -110,11 +110,11 @@ impl Remote for Tier {
         Ok(any())
     }
 
-    async fn claim(&self, _: &str) -> Result<Claimed, Fault> {
+    async fn claim(&self, _: &Holder) -> Result<Claimed, Fault> {
         Ok(Claimed::Held { marker: Some(0) })
     }
 
-    async fn raise(&self, _: &str, _: i64) -> Result<bool, Fault> {
+    async fn raise(&self, _: &Holder, _: i64) -> Result<bool, Fault> {
         Ok(true)
     }
 

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parlance_cache::{
-    Acquired, Claimed, Epoch, Fault, Fence, Heard, Key, Kind, Raw, Release, Remote, RemoteId,
-    RemoteStats, Shared, Token, Tracking,
+    Acquired, Claimed, Epoch, Fault, Fence, Heard, Holder, Key, Kind, Raw, Release, Remote,
+    RemoteId, RemoteStats, Shared, Token, Tracking,
 };
 use parlance_server::config::Settings;
 use parlance_server::{drain, wiring};
@@ -171,11 +171,11 @@ impl Remote for Weak {
         Ok(ALWAYS_THE_SAME.into())
     }
 
-    async fn claim(&self, holder: &str) -> Result<Claimed, Fault> {
+    async fn claim(&self, holder: &Holder) -> Result<Claimed, Fault> {
         self.inner.claim(holder).await
     }
 
-    async fn raise(&self, holder: &str, number: i64) -> Result<bool, Fault> {
+    async fn raise(&self, holder: &Holder, number: i64) -> Result<bool, Fault> {
         self.inner.raise(holder, number).await
     }
 

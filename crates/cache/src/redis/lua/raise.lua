@@ -1,12 +1,12 @@
--- KEYS: the claim of this Redis database. ARGV: its holder, a number, how long the key lives in ms.
+-- KEYS: the claim of this Redis database. ARGV: its holder, the server of its database, a number, how long the key lives in ms.
 -- Raises the marker to the number, and never lowers it. Answers whether the holder still holds the claim.
-if redis.pcall('HGET', KEYS[1], 'holder') ~= ARGV[1] then
+if redis.pcall('HGET', KEYS[1], 'holder') ~= ARGV[1] or redis.pcall('HGET', KEYS[1], 'server') ~= ARGV[2] then
   return 0
 end
 -- First, for the same reason as in claim.lua.
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
 local marker = tonumber(redis.call('HGET', KEYS[1], 'marker') or -1)
-if marker < tonumber(ARGV[2]) then
-  redis.call('HSET', KEYS[1], 'marker', ARGV[2])
+if marker < tonumber(ARGV[3]) then
+  redis.call('HSET', KEYS[1], 'marker', ARGV[3])
 end
 return 1

@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 
 use super::{Route, Tier};
 use crate::key::{Key, Kind};
-use crate::ledger::{Epoch, RemoteId};
+use crate::ledger::{Epoch, Holder, RemoteId};
 use crate::raw::Raw;
 use crate::redis::fault::is_wrong_type;
 use crate::redis::lane::Lane;
@@ -44,13 +44,13 @@ impl Remote for Tier {
         .await
     }
 
-    async fn claim(&self, holder: &str) -> Result<Claimed, Fault> {
+    async fn claim(&self, holder: &Holder) -> Result<Claimed, Fault> {
         let command = scripts::claim(holder);
         let held = self.on_claim(command, held).await?;
         Ok(held.unwrap_or_else(|| Claimed::Refused(self.refusal.clone())))
     }
 
-    async fn raise(&self, holder: &str, number: i64) -> Result<bool, Fault> {
+    async fn raise(&self, holder: &Holder, number: i64) -> Result<bool, Fault> {
         let command = scripts::raise(holder, number);
         self.on_claim(command, |answer| Ok(from_redis_value(answer)?))
             .await
