@@ -64,10 +64,22 @@ impl std::fmt::Debug for DatabaseUrl {
 
 /// What the driver says, without the name of an unknown option: in a URL that is cut in the wrong place it is part of a password.
 fn reason(error: &tokio_postgres::Error) -> String {
-    let text = error.to_string();
-    match text.split_once("unknown option") {
-        Some((before, _)) => format!("{before}unknown option after `?`"),
-        None => text,
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    let source = source.unwrap_or_default();
+    if source.starts_with("unknown option") {
+        return format!("{error}: unknown option after `?`");
+    }
+    // Names of its own, unlike all else that it says.
+    let option = source
+        .strip_prefix("invalid value for option `")
+        .map(|option| option.trim_end_matches('`'));
+    match option {
+        Some("sslmode") => format!(
+            "{error}: sslmode must be disable, prefer or require; the server's certificate is verified with the latter two, \
+             by the roots of DATABASE_CA where that is set"
+        ),
+        Some(option) => format!("{error}: invalid value for {option}"),
+        None => error.to_string(),
     }
 }
 
@@ -157,6 +169,21 @@ mod tests {
             DatabaseUrl::parse("postgres://h:notaport/db"),
             Err(DatabaseUrlError::Postgres(_))
         ));
+    }
+
+    #[test]
+    fn an_error_names_the_option() {
+        for (options, expected) in [
+            (
+                "?sslmode=verify-full",
+                "sslmode must be disable, prefer or require",
+            ),
+            ("?connect_timeout=soon", "invalid value for connect_timeout"),
+            ("?sslrootcert=a", "unknown option after `?`"),
+        ] {
+            let error = DatabaseUrl::parse(&format!("postgres://h/db{options}")).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+        }
     }
 
     #[test]

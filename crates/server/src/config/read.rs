@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use super::show::masked;
 use super::table::{self, Setting};
 
 /// Where a value comes from.
@@ -171,7 +172,7 @@ impl Reader {
                 let shown = if setting.secret {
                     "(not shown)".to_owned()
                 } else {
-                    format!("{text:?}")
+                    format!("{:?}", masked(&text))
                 };
                 let why = if why.is_empty() {
                     why

@@ -44,6 +44,17 @@ pub(super) fn in_force(reader: &Reader, cache: Option<&CacheSettings>) -> Vec<In
 
 const MASK: &str = "***";
 
+/// Masks a user name with a password, which also stands in a URL or a host where none is expected.
+pub(super) fn masked(text: &str) -> String {
+    let (scheme, rest) = text
+        .find("://")
+        .map_or(("", text), |end| text.split_at(end + "://".len()));
+    match rest.rsplit_once('@') {
+        Some((login, rest)) if login.contains(':') => format!("{scheme}{MASK}@{rest}"),
+        _ => text.to_owned(),
+    }
+}
+
 /// Of a URL only the password is secret, and the rest says which database it is.
 fn shown(setting: &Setting, text: String, cache: Option<&CacheSettings>) -> String {
     match (setting.name, cache) {
@@ -53,7 +64,7 @@ fn shown(setting: &Setting, text: String, cache: Option<&CacheSettings>) -> Stri
         (_, _) => {}
     }
     if !setting.secret || text.is_empty() {
-        return text;
+        return masked(&text);
     }
     match setting.name {
         "DATABASE_URL" => {

@@ -162,6 +162,23 @@ fn a_secret_is_shown_neither_in_force_nor_when_wrong() {
 }
 
 #[test]
+fn a_login_is_masked_wherever_it_stands() {
+    let traces = (
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "http://chat:hunter2@traces:4317",
+    );
+    let settings = Settings::load(env(&[traces]), None).unwrap();
+    let mut shown = settings.in_force().iter().map(ToString::to_string);
+    let expected = "OTEL_EXPORTER_OTLP_ENDPOINT=http://***@traces:4317 (environment)";
+    assert!(shown.any(|line| line == expected));
+
+    let wrong = problems(&[("REDIS_HOST", "chat:hunter2@redis")], "").join("\n");
+    assert!(wrong.contains("REDIS_HOST is \"***@redis\""), "{wrong}");
+    let wrong = problems(&[("REDIS_HOST", "chat@redis")], "").join("\n");
+    assert!(wrong.contains("REDIS_HOST is \"chat@redis\""), "{wrong}");
+}
+
+#[test]
 fn it_does_not_open_itself_to_a_network_by_default() {
     let open = [("GRPC_LISTEN", "0.0.0.0:50051")];
     let refused = problems(&open, "");
