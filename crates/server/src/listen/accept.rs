@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-use super::limit::{Admission, Marked, refuse};
+use super::limit::{Admission, Marked, RESERVED_TIMEOUT, refuse};
 use super::{Options, ReplyBody, Serve, conn};
 use crate::shutdown::Shutdown;
 
@@ -55,7 +55,13 @@ where
                 let options = Arc::clone(&options);
                 let (shutdown, open) = (shutdown.clone(), open.clone());
                 tokio::spawn(async move {
-                    start(stream, service, &options, &shutdown).await;
+                    let served = start(stream, service, &options, &shutdown);
+                    if beyond {
+                        // Cut in the middle or not: a place of the reserve is for a probe, not for a client that stays.
+                        let _ = tokio::time::timeout(RESERVED_TIMEOUT, served).await;
+                    } else {
+                        served.await;
+                    }
                     drop((admitted, open));
                 });
             }

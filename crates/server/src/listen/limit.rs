@@ -13,6 +13,8 @@ use super::{OpenConnections, OpenGuard};
 
 /// Connections beyond the limit on which health and metrics are served.
 const RESERVED_FOR_HEALTH: i64 = 32;
+/// How long such a connection may take, idle or not: idle ones must not keep probes out.
+pub(super) const RESERVED_TIMEOUT: Duration = Duration::from_secs(1);
 /// Connections that are being refused at a time. Further ones are closed without a reason.
 const REFUSALS: i64 = 32;
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);

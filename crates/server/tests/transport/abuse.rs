@@ -10,6 +10,7 @@ use http_body_util::StreamBody;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use parlance_proto::v1::WatchEventsRequest;
 use parlance_testkit::eventually;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tonic::Code;
 use tonic_types::StatusExt as _;
@@ -174,4 +175,26 @@ async fn connections_beyond_the_limit_are_refused_and_health_is_not() {
 
     drop(first);
     eventually(SOON, async || (call().await.code == 200).then_some(())).await;
+}
+
+/// A place that is kept for probes is no place to stay, however busy the client is.
+#[tokio::test]
+async fn a_connection_beyond_the_limit_is_closed_soon() {
+    let door = Door::open_with(&[("MAX_CONNECTIONS", "1")]).await;
+    let _first = TcpStream::connect(door.http).await.unwrap();
+    let mut beyond = TcpStream::connect(door.http).await.unwrap();
+    let probing = async {
+        let mut answer = [0; 4096];
+        for answered in 0_u64.. {
+            let asked = beyond
+                .write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n")
+                .await;
+            if asked.is_err() || !matches!(beyond.read(&mut answer).await, Ok(1..)) {
+                return answered;
+            }
+        }
+        unreachable!("it is closed before")
+    };
+    let answered = tokio::time::timeout(SOON, probing).await;
+    assert!(answered.expect("it is closed") > 0);
 }
