@@ -148,6 +148,8 @@ pub struct Cache {
     pub(crate) patience: Arc<Patience>,
     pub(crate) stats: Arc<Stats>,
     pub(crate) settled: watch::Sender<bool>,
+    /// The database has been compared with the marker in the shared tier.
+    pub(crate) compared: watch::Sender<bool>,
     /// The database that answered the last pass of an instance that serves from its own memory, and the number of that pass.
     pub(crate) counted: Mutex<Option<(String, i64)>>,
     /// Keys that were hit of late: what the auditor looks at.
@@ -178,6 +180,7 @@ impl Cache {
             }
             (Backend::Off, _) | (Backend::Redis | Backend::Hybrid, None) => Place::Off,
         };
+        let compared = watch::Sender::new(!matches!(place, Place::Shared { .. }));
         let (settled, _) = watch::channel(false);
         Arc::new(Self {
             patience: Patience::new(settings.patience),
@@ -188,6 +191,7 @@ impl Cache {
             flights: Flights::new(),
             stats,
             settled,
+            compared,
             counted: Mutex::default(),
             seen: crate::sample::Seen::new(),
         })

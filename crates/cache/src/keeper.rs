@@ -109,6 +109,14 @@ impl Cache {
         let _ = tokio::time::timeout(PATIENCE, settled.wait_for(|settled| *settled)).await;
     }
 
+    /// Waits until the database has been compared with the marker that Redis keeps, where there is one. What depends on the
+    /// comparison must not begin before it.
+    pub async fn compared(&self) {
+        let mut compared = self.compared.subscribe();
+        // The sender is in this cache.
+        let _ = compared.wait_for(|compared| *compared).await;
+    }
+
     /// One drain; at its end the gate is open.
     pub(crate) async fn drain(&self) {
         let began = self.gate.now();
@@ -341,10 +349,12 @@ impl Cache {
                 "the database is in an earlier state than the one that cached values are of: they are dropped"
             );
             self.ledger.begin(standing.epoch, answering, marker).await?;
+            self.compared.send_replace(true);
             return Err(Trouble::Wait(
                 "the database went back to an earlier state: a new epoch begins",
             ));
         };
+        self.compared.send_replace(true);
         // Without a marker nothing proves that the database is where it was when the values were put there.
         if marker.is_none() {
             self.ledger.begin(standing.epoch, answering, None).await?;

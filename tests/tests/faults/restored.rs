@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use parlance_proto::v1::{self, MessageStatus};
-use parlance_testkit::{Parlance, Postgres, PostgresConfig, TestDatabase, eventually};
+use parlance_testkit::{
+    Parlance, Postgres, PostgresConfig, Redis, SqliteFile, TestDatabase, eventually,
+};
 use parlance_tests::make::{phones, reply, sms};
 use parlance_tests::{Caller, Kind, Refusal, SOON, Service, raw};
 use tonic::Code;
@@ -123,6 +125,49 @@ async fn without_the_hold_pending_messages_leave_again() {
     for message in &backup.pending {
         until(&t, &message.id, MessageStatus::Delivered).await;
     }
+}
+
+/// Only the marker in Redis tells that a file was put back. Redis does not answer while the service starts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_handed_over_before_the_marker_is_looked_at() {
+    let file = SqliteFile::new();
+    let redis = Redis::start();
+    let serve = async |workers: &'static str| {
+        Service::over(&file.url(), |builder| {
+            let held = builder.env("HOLD_AFTER_RESTORE", "on");
+            held.redis_url(redis.url()).env("DELIVERY_WORKERS", workers)
+        })
+        .await
+    };
+    // Until a pass was counted, to its regular end.
+    let lived = async |service: &Service| {
+        let t = Caller::as_owner(service, "acme");
+        eventually(SOON, async || {
+            let info = t.ok(v1::GetCacheInfoRequest {}).await;
+            (info.gate == "open").then_some(())
+        })
+        .await;
+        service.terminate();
+        eventually(SOON, async || service.exited()).await;
+    };
+    let first = serve("0").await;
+    let t = Caller::as_owner(&first, "acme");
+    let pending = t.ok(sms(&phones(), "once")).await;
+    lived(&first).await;
+    let kept = file.path().with_extension("kept");
+    std::fs::copy(file.path(), &kept).unwrap();
+    lived(&serve("0").await).await;
+    std::fs::rename(&kept, file.path()).unwrap();
+
+    redis.pause();
+    let restored = serve("1").await;
+    redis.resume();
+    let t = Caller::as_owner(&restored, "acme");
+    eventually(SOON, async || (held(&t).await == 1).then_some(())).await;
+    let found = t.message(&pending.id).await;
+    assert_eq!(found.status(), MessageStatus::Pending, "{found:?}");
+    let later = t.ok(sms(&phones(), "later")).await;
+    until(&t, &later.id, MessageStatus::Delivered).await;
 }
 
 /// By hand, on either database.

@@ -5,16 +5,21 @@ use std::time::Duration;
 
 use parlance_app::App;
 use parlance_app::delivery::Carriers;
+use parlance_cache::Cache;
 use parlance_providers::Reports;
 use parlance_providers::simulator::{self, Simulator};
 use tokio::task::JoinHandle;
 
 use crate::config::Settings;
+use crate::shutdown::Shutdown;
 use crate::telemetry::delivery::{DeliveryMetrics, watch_queues};
 use crate::telemetry::metrics::Metrics;
 
 /// How long a start waits before it asks again which messages the simulator had.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// How long the dispatcher waits at the start for a Redis that does not answer.
+const MARKER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What delivers.
 pub(super) struct Deliveries {
@@ -25,7 +30,13 @@ pub(super) struct Deliveries {
 }
 
 /// Starts what delivers.
-pub(super) fn start(app: &Arc<App>, settings: &Settings, metrics: &Arc<Metrics>) -> Deliveries {
+pub(super) fn start(
+    app: &Arc<App>,
+    cache: &Arc<Cache>,
+    settings: &Settings,
+    metrics: &Arc<Metrics>,
+    shutdown: &Shutdown,
+) -> Deliveries {
     let clock = Arc::clone(app);
     let simulator = Simulator::new(
         Arc::clone(app) as Arc<dyn Reports>,
@@ -38,11 +49,34 @@ pub(super) fn start(app: &Arc<App>, settings: &Settings, metrics: &Arc<Metrics>)
     let done = if settings.delivery_workers > 0 {
         let observer = Arc::new(DeliveryMetrics::new(metrics.meter()));
         tokio::spawn(resume(Arc::clone(app), Arc::clone(&simulator)));
-        tokio::spawn(Arc::clone(app).run_dispatcher(carriers, observer))
+        let compared = settings
+            .database
+            .hold_after_restore
+            .then(|| until_compared(Arc::clone(cache), shutdown.clone()));
+        let dispatching = Arc::clone(app).run_dispatcher(carriers, observer);
+        tokio::spawn(async move {
+            if let Some(compared) = compared {
+                compared.await;
+            }
+            dispatching.await;
+        })
     } else {
         tokio::spawn(std::future::ready(()))
     };
     Deliveries { simulator, done }
+}
+
+/// Waits until the cache has compared the database with its marker: what waits in a restored database must be held before
+/// anything is claimed.
+async fn until_compared(cache: Arc<Cache>, shutdown: Shutdown) {
+    tokio::select! {
+        () = cache.compared() => {}
+        () = shutdown.leaving() => {}
+        () = tokio::time::sleep(MARKER_TIMEOUT) => tracing::warn!(
+            "the marker in Redis could not be read since the start: messages are handed over without knowing whether an earlier state of the \
+             database was restored"
+        ),
+    }
 }
 
 /// The simulator forgets at a restart; what it had taken and not delivered is told to it again.

@@ -162,7 +162,7 @@ pub async fn start_with(
     tell(&health, &NAMES, true).await;
     tokio::spawn(async move { reporting.0.report(&reporting.1, &NAMES).await });
 
-    let deliveries = delivery::start(&app, settings, &metrics);
+    let deliveries = delivery::start(&app, &caching.cache, settings, &metrics, &grpc_shutdown);
     let routes = routes::all(
         &app,
         &deliveries.simulator,
