@@ -186,11 +186,19 @@ async fn migrations(kind: Kind) {
         assert!(finished.stdout.starts_with("missing "), "{finished:?}");
         assert!(finished.stdout.contains("parlance migrate"), "{finished:?}");
     }
-    let (code, finished) = run(builder().env("MIGRATE", "check"), &["serve"]).await;
-    assert_eq!(code, Some(1), "{finished:?}");
-    assert!(finished.stderr.contains("parlance migrate"), "{finished:?}");
+    for mode in ["check", "off"] {
+        let (code, finished) = run(builder().env("MIGRATE", mode), &["serve"]).await;
+        assert_eq!(code, Some(1), "{finished:?}");
+        assert!(finished.stderr.contains("parlance migrate"), "{finished:?}");
+    }
+    let (code, finished) = run(builder(), &["migrate"]).await;
+    assert_eq!(code, Some(0), "{finished:?}");
+    assert!(finished.stdout.starts_with("applied "), "{finished:?}");
     {
-        let service = Service::over(&url, |b| b.env("MIGRATE", "off")).await;
+        // The index of another language is missing.
+        let off =
+            |b: parlance_testkit::Builder| b.env("MIGRATE", "off").env("SEARCH_LANGUAGE", "german");
+        let service = Service::over(&url, off).await;
         let url = format!("{}/readyz", service.http_url());
         eventually(SOON, async || {
             let answer = get(&url).await;
@@ -200,9 +208,6 @@ async fn migrations(kind: Kind) {
         .await;
         service.kill9();
     }
-    let (code, finished) = run(builder(), &["migrate"]).await;
-    assert_eq!(code, Some(0), "{finished:?}");
-    assert!(finished.stdout.starts_with("applied "), "{finished:?}");
     for command in [&["migrate"][..], &["migrate", "--dry-run"]] {
         let (code, finished) = run(builder(), command).await;
         assert_eq!(

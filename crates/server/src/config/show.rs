@@ -35,7 +35,7 @@ pub(super) fn in_force(reader: &Reader, cache: Option<&CacheSettings>) -> Vec<In
             let Found { text, origin } = reader.found(setting);
             InForce {
                 name: setting.name,
-                value: shown(setting, text, cache),
+                value: shown(setting, &text, cache),
                 origin,
             }
         })
@@ -56,7 +56,7 @@ pub(super) fn masked(text: &str) -> String {
 }
 
 /// Of a URL only the password is secret, and the rest says which database it is.
-fn shown(setting: &Setting, text: String, cache: Option<&CacheSettings>) -> String {
+fn shown(setting: &Setting, text: &str, cache: Option<&CacheSettings>) -> String {
     match (setting.name, cache) {
         // With anything else the configuration would have been refused.
         ("AUTH", _) if text.is_empty() => return "off".to_owned(),
@@ -64,11 +64,11 @@ fn shown(setting: &Setting, text: String, cache: Option<&CacheSettings>) -> Stri
         (_, _) => {}
     }
     if !setting.secret || text.is_empty() {
-        return masked(&text);
+        return masked(text);
     }
     match setting.name {
         "DATABASE_URL" => {
-            DatabaseUrl::parse(&text).map_or_else(|_| MASK.to_owned(), |url| url.to_string())
+            DatabaseUrl::parse(text).map_or_else(|_| MASK.to_owned(), |url| url.to_string())
         }
         "REDIS_URL" | "REDIS_CLUSTER_URLS" => {
             let urls: Vec<String> = text

@@ -65,12 +65,19 @@ pub async fn migrate(settings: &Settings, dry_run: bool) -> Result<MigrationRepo
     .await
 }
 
-/// The id of the installation that the database is of.
+/// The id of the installation that the database is of. A database that was never migrated has none.
 pub(super) async fn installation(
     settings: &Settings,
     database: &Database,
 ) -> Result<Uuid, StartError> {
-    patiently(settings, async || database.installation().await).await
+    let found = patiently(settings, async || database.installation().await).await;
+    if found.is_err() {
+        let missing = migrate(settings, true).await?.migrations;
+        if !missing.is_empty() {
+            return Err(StartError::Migrations(missing));
+        }
+    }
+    found
 }
 
 /// Tries until it works or the time is over. A server may still be starting; a file that cannot be opened will not be opened
