@@ -127,7 +127,7 @@ async fn without_the_hold_pending_messages_leave_again() {
     }
 }
 
-/// Only the marker in Redis tells that a file was put back. Redis does not answer while the service starts.
+/// Only the marker in Redis shows that a file was put back. Redis does not answer while the service starts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_handed_over_before_the_marker_is_looked_at() {
     let file = SqliteFile::new();

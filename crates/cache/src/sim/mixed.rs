@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::advance;
 
-use super::database::Session;
+use super::database::{Session, Tables};
 use super::play::Single;
 use super::redis::{Connection, SINGLE};
 use super::world::World;
@@ -166,6 +166,14 @@ async fn a_memory_instance_leaves_rows_to_a_paused_epoch() {
     assert_eq!(waiting(&session).await, 0);
 }
 
+/// Adds a row of a known key behind more rows of unknown keys than one pass reads.
+fn add_known_behind_unknown(tables: &mut Tables) {
+    for _ in 0..=10_000 {
+        tables.add_row(None, Token(1));
+    }
+    tables.add_rows(&[SINGLE], Token(2));
+}
+
 /// Everything that was in memory goes if rows may lie behind those that were read.
 #[tokio::test(start_paused = true)]
 async fn a_memory_instance_forgets_all_behind_too_many_rows() {
@@ -176,13 +184,7 @@ async fn a_memory_instance_forgets_all_behind_too_many_rows() {
     memory.read(ASKED, Single, load).await.unwrap();
     assert!(memory.hit(SINGLE, "owner").is_some());
     let session = session(&world, 0);
-    let rows = |tables: &mut super::database::Tables| {
-        for _ in 0..=10_000 {
-            tables.add_row(None, Token(1));
-        }
-        tables.add_rows(&[SINGLE], Token(2));
-    };
-    session.transact(rows).await.unwrap();
+    session.transact(add_known_behind_unknown).await.unwrap();
     memory.drain().await;
     assert!(is_open(&memory));
     assert!(memory.hit(SINGLE, "owner").is_none());
@@ -198,13 +200,7 @@ async fn a_known_row_behind_many_unknown_ones_keeps_the_gate_shut() {
     opened(&redis).await;
     let before = redis.gate().unwrap().epoch;
     let session = session(&world, 0);
-    let rows = |tables: &mut super::database::Tables| {
-        for _ in 0..=10_000 {
-            tables.add_row(None, Token(1));
-        }
-        tables.add_rows(&[SINGLE], Token(2));
-    };
-    session.transact(rows).await.unwrap();
+    session.transact(add_known_behind_unknown).await.unwrap();
     advance(G).await;
     redis.drain().await;
     assert!(!is_open(&redis), "a row was not read");

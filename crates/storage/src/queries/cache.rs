@@ -62,7 +62,7 @@ pub(crate) async fn served(c: &mut Conn) -> QueryResult<ServedRow> {
         .await
 }
 
-/// The epoch, who holds its values (nobody does where that is empty), and whether the server that answers has recorded it.
+/// The epoch, the Redis that holds its values (empty where none does), and whether the server that answers has recorded it.
 pub(crate) async fn epoch(c: &mut Conn) -> QueryResult<(i64, String, bool)> {
     let columns = (
         cache_epoch::number,

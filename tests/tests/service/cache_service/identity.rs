@@ -171,7 +171,7 @@ async fn what_a_lost_state_left_in_redis_is_not_shown() {
     assert!(after.logs().contains("earlier state"), "it is logged");
 }
 
-/// The same on Postgres, where the database itself tells that it is another one.
+/// The same on Postgres, where the identity of the database shows that it is another one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_of_a_database_shows_nothing_of_the_other() {
     let database = Postgres::shared().create_database().await;
@@ -208,7 +208,7 @@ async fn a_copy_of_a_database_shows_nothing_of_the_other() {
     client.batch_execute(&drop).await.expect("it goes");
 }
 
-/// A database that is in nobody's way.
+/// The maintenance database of the same server.
 fn server(url: &str) -> String {
     let (before, _) = url.rsplit_once('/').expect("a database has a name");
     format!("{before}/postgres")
