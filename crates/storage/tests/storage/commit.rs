@@ -39,6 +39,27 @@ impl Sink for Slow {
     }
 }
 
+/// A commit whose caller has left, and that waits for the sink.
+async fn left_within_a_commit(db: &Db) -> Arc<Slow> {
+    let owner = owner("acme");
+    let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
+    assert!(tx.insert_conversation(&conversation(&owner)).await.unwrap());
+    let sink = Arc::new(Slow {
+        begun: Semaphore::new(0),
+        go_on: Semaphore::new(0),
+        told: Semaphore::new(0),
+    });
+    {
+        let mut commit = pin!(tx.commit(&sink));
+        tokio::select! {
+            biased;
+            begun = sink.begun.acquire() => begun.unwrap().forget(),
+            _ = &mut commit => panic!("the sink has not ended"),
+        }
+    }
+    sink
+}
+
 on_both! {
     /// Were the commit a part of the caller's future, the drop after one poll would roll it back.
     async fn it_is_finished_though_its_caller_left_at_once(db: Db) {
@@ -60,36 +81,14 @@ on_both! {
 
     /// And the telling, which comes after it.
     async fn it_is_told_though_its_caller_left_before(db: Db) {
-        let owner = owner("acme");
-        let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-        assert!(tx.insert_conversation(&conversation(&owner)).await.unwrap());
-        let sink = Arc::new(Slow { begun: Semaphore::new(0), go_on: Semaphore::new(0), told: Semaphore::new(0) });
-        {
-            let mut commit = pin!(tx.commit(&sink));
-            tokio::select! {
-                biased;
-                begun = sink.begun.acquire() => begun.unwrap().forget(),
-                _ = &mut commit => panic!("the sink has not ended"),
-            }
-        }
+        let sink = left_within_a_commit(&db).await;
         sink.go_on.add_permits(1);
         eventually(SOON, async || sink.told.try_acquire().ok().map(SemaphorePermit::forget)).await;
     }
 
     /// The process can wait for a commit that its caller has left.
     async fn commits_without_a_caller_are_awaited(db: Db) {
-        let owner = owner("acme");
-        let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-        assert!(tx.insert_conversation(&conversation(&owner)).await.unwrap());
-        let sink = Arc::new(Slow { begun: Semaphore::new(0), go_on: Semaphore::new(0), told: Semaphore::new(0) });
-        {
-            let mut commit = pin!(tx.commit(&sink));
-            tokio::select! {
-                biased;
-                begun = sink.begun.acquire() => begun.unwrap().forget(),
-                _ = &mut commit => panic!("the sink has not ended"),
-            }
-        }
+        let sink = left_within_a_commit(&db).await;
         let mut ended = pin!(db.open.commits_ended());
         let waits = ended.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         assert!(waits.is_pending());
