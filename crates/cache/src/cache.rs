@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::flights::Flights;
 use crate::gate::Gate;
@@ -150,6 +151,8 @@ pub struct Cache {
     pub(crate) settled: watch::Sender<bool>,
     /// The database has been compared with the marker in the shared tier.
     pub(crate) compared: watch::Sender<bool>,
+    /// The database server that was not accepted yet, and since when it has answered.
+    pub(crate) uncompared: Mutex<Option<(String, Instant)>>,
     /// The database that answered the last pass of an instance that serves from its own memory, and the number of that pass.
     pub(crate) counted: Mutex<Option<(String, i64)>>,
     /// Keys that were hit of late: what the auditor looks at.
@@ -192,6 +195,7 @@ impl Cache {
             stats,
             settled,
             compared,
+            uncompared: Mutex::default(),
             counted: Mutex::default(),
             seen: crate::sample::Seen::new(),
         })

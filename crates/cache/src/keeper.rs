@@ -30,6 +30,10 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How often what has expired is swept out of this process.
 const SWEEP_EVERY: Duration = Duration::from_secs(20);
 
+/// Within that every instance that lives and reaches a shared tier has compared the database with it: first the claim of the server
+/// before must expire.
+const OTHERS_COMPARE: Duration = Duration::from_secs(6);
+
 /// Why a drain did not end.
 enum Trouble {
     Database(LedgerError),
@@ -109,8 +113,8 @@ impl Cache {
         let _ = tokio::time::timeout(PATIENCE, settled.wait_for(|settled| *settled)).await;
     }
 
-    /// Waits until the database has been compared with the marker that Redis keeps, where there is one. What depends on the
-    /// comparison must not begin before it.
+    /// Waits until the database has been compared with the marker that Redis keeps, where there is one, or could not be for
+    /// `marker_patience`. What depends on the comparison must not begin before it.
     pub async fn compared(&self) {
         let mut compared = self.compared.subscribe();
         // The sender is in this cache.
@@ -198,9 +202,58 @@ impl Cache {
 
     /// Without a cache there is nothing to open; but others must know that somebody writes.
     async fn drain_nothing(&self) -> Result<(), Trouble> {
-        self.register(false).await?;
+        let seen = self.register(false).await?;
+        let standing = self.ledger.standing().await?;
+        self.accept(&standing, self.patience_with_others(seen.free))
+            .await?;
         self.ledger.close(0).await?;
         self.count_pending().await
+    }
+
+    /// Accepts the database server after it has answered for so long.
+    async fn accept(&self, standing: &Standing, patience: Duration) -> Result<(), Trouble> {
+        if standing.is_accepted && *self.compared.borrow() {
+            return Ok(());
+        }
+        let now = Instant::now();
+        let since = {
+            let mut uncompared = self.uncompared();
+            let known = uncompared.take();
+            let server = standing.holder.server.clone();
+            let known = known.filter(|(known, _)| *known == server);
+            uncompared.insert(known.unwrap_or((server, now))).1
+        };
+        if now < since + patience {
+            return Ok(());
+        }
+        if !patience.is_zero() && patience == self.settings.marker_patience {
+            tracing::warn!(
+                "the marker in Redis could not be read for {patience:?}: messages are handed over without knowing whether an earlier \
+                 state of the database was restored"
+            );
+        }
+        if !standing.is_accepted {
+            self.ledger.accept(&standing.holder.server).await?;
+        }
+        self.compared.send_replace(true);
+        *self.uncompared() = None;
+        Ok(())
+    }
+
+    /// How long an instance that asks no shared tier waits before it accepts a server: until those that do have compared it.
+    fn patience_with_others(&self, is_free: bool) -> Duration {
+        let all = self.settings.marker_patience;
+        if is_free {
+            all.min(OTHERS_COMPARE)
+        } else {
+            all
+        }
+    }
+
+    fn uncompared(&self) -> MutexGuard<'_, Option<(String, Instant)>> {
+        self.uncompared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where nobody drains, somebody must see what gathers.
@@ -215,7 +268,7 @@ impl Cache {
     async fn drain_near(&self, near: &Near, began: Instant) -> Result<(), Trouble> {
         self.ledger.renew_memory().await?;
         let seen = self.register(true).await?;
-        if self.is_another_database().await? {
+        if self.is_another_database(seen.free).await? {
             self.gate
                 .close("the database is not in the state in which it was: a new epoch begins");
             near.empty();
@@ -265,7 +318,7 @@ impl Cache {
     }
 
     /// Whether the database is another one than at the last pass, or in an earlier state.
-    async fn is_another_database(&self) -> Result<bool, Trouble> {
+    async fn is_another_database(&self, is_free: bool) -> Result<bool, Trouble> {
         let standing = self.ledger.standing().await?;
         let last = self.counted().clone();
         let known = last.as_ref().map(|(_, number)| *number);
@@ -275,6 +328,8 @@ impl Cache {
                 .await?;
             return Ok(true);
         };
+        self.accept(&standing, self.patience_with_others(is_free))
+            .await?;
         let is_another = last.is_some_and(|(database, _)| database != standing.holder.server);
         *self.counted() = Some((standing.holder.server, number));
         Ok(is_another)
@@ -299,11 +354,15 @@ impl Cache {
             Ok((answering, Claimed::Held { marker })) => (answering, marker),
             Ok((_, Claimed::Refused(why))) => {
                 // As without a Redis: no instance of this database serves from it.
+                self.accept(&standing, self.settings.marker_patience)
+                    .await?;
                 self.ledger.close(0).await?;
                 self.count_pending().await?;
                 return Err(Trouble::Refused(why));
             }
             Err(fault) => {
+                self.accept(&standing, self.settings.marker_patience)
+                    .await?;
                 // With Redis away for long, rows would gather for ever.
                 self.ledger.close(MOST_ROWS).await?;
                 self.count_pending().await?;
@@ -354,7 +413,7 @@ impl Cache {
                 "the database went back to an earlier state: a new epoch begins",
             ));
         };
-        self.compared.send_replace(true);
+        self.accept(standing, Duration::ZERO).await?;
         // Without a marker nothing proves that the database is where it was when the values were put there.
         if marker.is_none() {
             self.ledger.begin(standing.epoch, answering, None).await?;

@@ -46,6 +46,8 @@ pub struct Holder {
 pub struct Standing {
     /// The name under which the instances claim a shared tier.
     pub holder: Holder,
+    /// Whether the server is the one that was accepted last.
+    pub is_accepted: bool,
     /// The number of the epoch.
     pub epoch: i64,
 }
@@ -119,6 +121,10 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Which database answers, and what it has recorded.
     async fn standing(&self) -> Result<Standing, LedgerError>;
+
+    /// Accepts a server: the state of its database was compared with what is known of later ones, or nothing can be known. What depends
+    /// on the comparison may go on.
+    async fn accept(&self, server: &str) -> Result<(), LedgerError>;
 
     /// Counts a reconciliation pass, in a statement that is a transaction by itself: how many there have been by now. `None`, and
     /// nothing is counted, if there have been fewer than `known`: only a database that went back has forgotten some.

@@ -97,6 +97,8 @@ pub struct Settings {
     pub budget: Duration,
     /// How long nothing at all may come from Redis before reads go on without it.
     pub patience: Duration,
+    /// For how long what depends on the state of the database waits for a Redis that does not tell its marker.
+    pub marker_patience: Duration,
     /// Whether other instances may write to the same database: then the gate is kept.
     pub shared_database: bool,
     /// What the clocks of instances and database may differ by in a second.
@@ -128,6 +130,7 @@ impl Settings {
             max_staleness: Duration::ZERO,
             budget: Duration::from_millis(50),
             patience: Duration::from_millis(10),
+            marker_patience: Duration::ZERO,
             shared_database: true,
             margin: MARGIN,
             clock: boot_clock(),

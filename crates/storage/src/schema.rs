@@ -8,6 +8,7 @@ diesel::table! {
         only -> Bool,
         id -> Uid,
         database -> Text,
+        server -> Text,
         reconciliations -> BigInt,
         generation -> BigInt,
         released -> BigInt,

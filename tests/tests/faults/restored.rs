@@ -127,6 +127,20 @@ async fn without_the_hold_pending_messages_leave_again() {
     }
 }
 
+/// A pass of the cache was counted, and Redis knows of it.
+async fn until_open(t: &Caller) {
+    eventually(SOON, async || {
+        let info = t.ok(v1::GetCacheInfoRequest {}).await;
+        (info.gate == "open").then_some(())
+    })
+    .await;
+}
+
+async fn end(service: &Service) {
+    service.terminate();
+    eventually(SOON, async || service.exited()).await;
+}
+
 /// Only the marker in Redis shows that a file was put back. Redis does not answer while the service starts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_handed_over_before_the_marker_is_looked_at() {
@@ -141,14 +155,8 @@ async fn nothing_is_handed_over_before_the_marker_is_looked_at() {
     };
     // Until a pass was counted, to its regular end.
     let lived = async |service: &Service| {
-        let t = Caller::as_owner(service, "acme");
-        eventually(SOON, async || {
-            let info = t.ok(v1::GetCacheInfoRequest {}).await;
-            (info.gate == "open").then_some(())
-        })
-        .await;
-        service.terminate();
-        eventually(SOON, async || service.exited()).await;
+        until_open(&Caller::as_owner(service, "acme")).await;
+        end(service).await;
     };
     let first = serve("0").await;
     let t = Caller::as_owner(&first, "acme");
@@ -164,6 +172,45 @@ async fn nothing_is_handed_over_before_the_marker_is_looked_at() {
     redis.resume();
     let t = Caller::as_owner(&restored, "acme");
     eventually(SOON, async || (held(&t).await == 1).then_some(())).await;
+    let found = t.message(&pending.id).await;
+    assert_eq!(found.status(), MessageStatus::Pending, "{found:?}");
+    let later = t.ok(sms(&phones(), "later")).await;
+    until(&t, &later.id, MessageStatus::Delivered).await;
+}
+
+/// The files of a database are put back under a running instance, which cannot look at the marker while Redis does not answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_instance_hands_nothing_over_before_it_looks_at_the_marker() {
+    let server = Postgres::start(PostgresConfig {
+        synchronous_commit: true,
+        ..PostgresConfig::default()
+    });
+    let redis = Redis::start();
+    let database = server.create_database().await;
+    let idle = Service::over(&database.url, |builder| {
+        builder.redis_url(redis.url()).env("DELIVERY_WORKERS", "0")
+    })
+    .await;
+    let t = Caller::as_owner(&idle, "acme");
+    until_open(&t).await;
+    let pending = t.ok(sms(&phones(), "once")).await;
+    end(&idle).await;
+    server.kill9();
+    server.keep_files();
+    server.restart().await;
+
+    let running = Service::over(&database.url, |builder| builder.redis_url(redis.url())).await;
+    let t = Caller::as_owner(&running, "acme");
+    until(&t, &pending.id, MessageStatus::Delivered).await;
+    until_open(&t).await;
+    server.kill9();
+    server.put_files_back();
+    redis.pause();
+    server.restart().await;
+    // The instance writes again, so it could hand over, too.
+    eventually(SOON, async || t.ask(sms(&phones(), "meanwhile")).await.ok()).await;
+    redis.resume();
+    eventually(SOON, async || (held(&t).await >= 1).then_some(())).await;
     let found = t.message(&pending.id).await;
     assert_eq!(found.status(), MessageStatus::Pending, "{found:?}");
     let later = t.ok(sms(&phones(), "later")).await;

@@ -92,6 +92,7 @@ impl Ledger for DatabaseLedger {
             installation,
             database,
             server,
+            is_accepted,
             epoch,
         } = self.apart.cache_standing().await.map_err(failed)?;
         Ok(Standing {
@@ -99,8 +100,13 @@ impl Ledger for DatabaseLedger {
                 database: format!("{installation}/{database}"),
                 server,
             },
+            is_accepted,
             epoch,
         })
+    }
+
+    async fn accept(&self, server: &str) -> Result<(), LedgerError> {
+        self.apart.cache_accept(server).await.map_err(failed)
     }
 
     async fn count(&self, known: Option<i64>) -> Result<Option<i64>, LedgerError> {

@@ -52,7 +52,7 @@ on_both! {
     /// A dispatcher starts on a copy of a database with messages that wait: they may have left already.
     async fn a_dispatcher_holds_what_waits_in_a_restored_database(world: World) {
         let old = world.send(Outgoing::to(1)).await.id;
-        world.db.run("UPDATE installation SET database = 'another'").await;
+        world.db.run("UPDATE installation SET database = 'another', server = 'another'").await;
         let held_here = world.db.settings.hold_after_restore;
         let dispatcher = world.dispatcher(pace()).await;
         let waits = i64::from(held_here);

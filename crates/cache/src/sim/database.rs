@@ -70,6 +70,12 @@ pub(super) struct Tables {
     pub(super) timeline: u64,
     /// Reconciliation passes.
     counted: i64,
+    /// How many passes of later states the shared tier knew of when a new server was started on this one.
+    later: i64,
+    /// The server on which deliveries may be claimed.
+    accepted: String,
+    /// A server was accepted though the shared tier proved that its state was an earlier one.
+    pub(super) is_rash: bool,
     dice: StdRng,
     pub(super) weakness: Weakness,
     /// The version of the single resource.
@@ -101,6 +107,9 @@ impl Tables {
             started: 0,
             timeline: 0,
             counted: 0,
+            later: 0,
+            accepted: String::new(),
+            is_rash: false,
             dice: StdRng::seed_from_u64(installation as u64),
             weakness: Weakness::None,
             version: 1,
@@ -188,6 +197,14 @@ impl Tables {
         format!("{} {}", self.promoted, self.started)
     }
 
+    /// For what a shared tier is claimed.
+    pub(super) fn holder(&self) -> Holder {
+        Holder {
+            database: format!("{} {}", self.installation, self.promoted),
+            server: self.database(),
+        }
+    }
+
     /// Whether the epoch was recorded by the server that answers; none has been yet where there is none.
     fn is_recorded_here(&self) -> bool {
         let epoch = self.epoch.as_ref();
@@ -207,7 +224,13 @@ impl Tables {
     }
 
     /// Takes the place of a later state, and answers again after a while.
-    pub(super) fn replace(mut self, later: &Self, how: Back, millis: u64) -> Self {
+    pub(super) fn replace(
+        mut self,
+        later: &Self,
+        marker: Option<i64>,
+        (how, millis): (Back, u64),
+    ) -> Self {
+        self.is_rash = later.is_rash;
         self.timeline = later.timeline + 1;
         self.dice = later.dice.clone();
         let pause = match how {
@@ -217,6 +240,7 @@ impl Tables {
             }
             Back::Restored => {
                 self.started = self.timeline;
+                self.later = marker.unwrap_or_default();
                 1_100 + millis
             }
             Back::Silently => 1_100 + millis,
@@ -363,11 +387,22 @@ impl Ledger for Session {
 
     async fn standing(&self) -> Result<Standing, LedgerError> {
         self.transact(|tables| Standing {
-            holder: Holder {
-                database: format!("{} {}", tables.installation, tables.promoted),
-                server: tables.database(),
-            },
+            holder: tables.holder(),
+            is_accepted: tables.accepted == tables.database(),
             epoch: tables.number(),
+        })
+        .await
+    }
+
+    async fn accept(&self, server: &str) -> Result<(), LedgerError> {
+        let (server, marker) = (
+            server.to_owned(),
+            self.world.lock().marker_of(self.instance),
+        );
+        self.transact(move |tables| {
+            let is_proven = marker.is_some_and(|marker| marker >= tables.later);
+            tables.is_rash |= is_proven && tables.is_behind(Some(tables.later));
+            tables.accepted = server;
         })
         .await
     }

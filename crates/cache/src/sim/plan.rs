@@ -97,7 +97,10 @@ impl Plan {
         if weakness == Weakness::NoDatabaseNumber {
             plan.faults = Faults::Renumbering;
         }
-        if matches!(weakness, Weakness::NoDatabaseIdentity | Weakness::NoMarker) {
+        if matches!(
+            weakness,
+            Weakness::NoDatabaseIdentity | Weakness::NoMarker | Weakness::RashAccept
+        ) {
             plan.faults = Faults::Restores;
         }
         // What a missing fence lets through is seen only where nothing is lost and everybody fences.

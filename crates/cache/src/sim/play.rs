@@ -69,6 +69,8 @@ impl fmt::Display for Outcome {
 }
 
 const OWNER: &str = "owner";
+/// Longer than any run.
+const MARKER_PATIENCE: Duration = Duration::from_hours(1);
 
 /// A version as it is cached.
 #[derive(Debug, Clone, Copy)]
@@ -171,6 +173,7 @@ impl Instance {
             Arc::new(Instant::now)
         };
         settings.shared_database = plan.shared;
+        settings.marker_patience = MARKER_PATIENCE;
         let connection = Connection {
             world: world.clone(),
             instance: number,
@@ -498,6 +501,9 @@ async fn run(seed: u64, plan: &Plan) -> Result<Outcome, String> {
         total.add(&task.await.map_err(|_| "a panic".to_owned())??);
     }
     trouble.abort();
+    if (0..plan.instances).any(|number| world.lock().tables(number).is_rash) {
+        return Err("an earlier state of the database was accepted".to_owned());
+    }
     Ok(total)
 }
 

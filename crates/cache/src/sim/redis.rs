@@ -92,8 +92,12 @@ impl Process {
         self.claim = None;
     }
 
-    pub(super) fn marker(&self) -> Option<i64> {
-        self.claim.as_ref()?.marker
+    /// The marker of this database.
+    pub(super) fn marker(&self, database: &str) -> Option<i64> {
+        let claim = self.claim.as_ref();
+        claim
+            .filter(|claim| claim.holder.database == database)?
+            .marker
     }
 
     fn claim(&mut self, holder: &Holder) -> Claimed {

@@ -52,6 +52,8 @@ pub(super) enum Weakness {
     NoDatabaseIdentity,
     /// It is not compared how many passes the database and Redis know of.
     NoMarker,
+    /// A database server is accepted before its state was compared with the marker.
+    RashAccept,
 }
 
 impl Weakness {
@@ -66,7 +68,7 @@ impl Weakness {
         )
     }
 
-    pub(super) const ALL: [Self; 17] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::DeleteAfterCommit,
         Self::NoFence,
         Self::NoRelease,
@@ -84,6 +86,7 @@ impl Weakness {
         Self::SharedStamps,
         Self::NoDatabaseIdentity,
         Self::NoMarker,
+        Self::RashAccept,
     ];
 }
 
@@ -284,7 +287,15 @@ impl Ledger for WeakSession {
     }
 
     async fn standing(&self) -> Result<Standing, LedgerError> {
-        self.0.standing().await
+        let standing = self.0.standing().await?;
+        if self.1 == Weakness::RashAccept {
+            self.0.accept(&standing.holder.server).await?;
+        }
+        Ok(standing)
+    }
+
+    async fn accept(&self, server: &str) -> Result<(), LedgerError> {
+        self.0.accept(server).await
     }
 
     async fn count(&self, known: Option<i64>) -> Result<Option<i64>, LedgerError> {

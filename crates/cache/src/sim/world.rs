@@ -179,7 +179,7 @@ impl Parts {
 
     /// The database of an instance is in this earlier state of itself: what was acknowledged since is lost.
     pub(super) fn go_back(&mut self, instance: usize, earlier: Tables, how: Back) {
-        let marker = self.processes[self.current].marker();
+        let marker = self.processes[self.current].marker(&earlier.holder().database);
         let pause = self.dice.random_range(0..800);
         let Store { tables, history } = &mut self.stores[self.store_of[instance]];
         // What no pass has counted since is not found out, and that is said of it.
@@ -187,13 +187,19 @@ impl Parts {
         if earlier.timeline != tables.timeline || is_hidden {
             return;
         }
-        *tables = earlier.replace(tables, how, pause);
+        *tables = earlier.replace(tables, marker, (how, pause));
         history.go_back(
             tables.version,
             &tables.messages,
             tables.changes,
             tables.next(0),
         );
+    }
+
+    /// The marker that the process which answers an instance keeps of its database.
+    pub(super) fn marker_of(&mut self, instance: usize) -> Option<i64> {
+        let database = self.tables(instance).holder().database;
+        self.processes[self.links[instance].process].marker(&database)
     }
 
     pub(super) fn delay(&mut self) -> Duration {

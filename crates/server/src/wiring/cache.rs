@@ -6,6 +6,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parlance_app::cache::CacheDesk;
 use parlance_app::{App, Environment};
@@ -17,6 +18,9 @@ use super::StartError;
 use crate::config::{CacheSettings, Settings};
 use crate::telemetry;
 use crate::telemetry::metrics::Metrics;
+
+/// How long deliveries wait for a Redis that does not tell its marker.
+const MARKER_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The cache, and what belongs to it.
 pub(super) struct Caching {
@@ -109,6 +113,7 @@ pub(super) fn open(
         max_staleness: *max_staleness,
         patience: *patience,
         margin: *clock_margin,
+        marker_patience: marker_patience(settings),
         shared_database,
         ..parlance_cache::Settings::new(backend, env.random_numbers())
     };
@@ -135,6 +140,15 @@ pub(super) fn open(
         note,
         _lock: lock,
     })
+}
+
+/// Where nothing would be held, nothing waits.
+fn marker_patience(settings: &Settings) -> Duration {
+    if settings.database.hold_after_restore {
+        MARKER_PATIENCE
+    } else {
+        Duration::ZERO
+    }
 }
 
 fn connect(

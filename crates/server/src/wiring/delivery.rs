@@ -18,9 +18,6 @@ use crate::telemetry::metrics::Metrics;
 /// How long a start waits before it asks again which messages the simulator had.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How long the dispatcher waits at the start for a Redis that does not answer.
-const MARKER_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// What delivers.
 pub(super) struct Deliveries {
     /// The far side, for its own service.
@@ -49,15 +46,10 @@ pub(super) fn start(
     let done = if settings.delivery_workers > 0 {
         let observer = Arc::new(DeliveryMetrics::new(metrics.meter()));
         tokio::spawn(resume(Arc::clone(app), Arc::clone(&simulator)));
-        let compared = settings
-            .database
-            .hold_after_restore
-            .then(|| until_compared(Arc::clone(cache), shutdown.clone()));
+        let compared = until_compared(Arc::clone(cache), shutdown.clone());
         let dispatching = Arc::clone(app).run_dispatcher(carriers, observer);
         tokio::spawn(async move {
-            if let Some(compared) = compared {
-                compared.await;
-            }
+            compared.await;
             dispatching.await;
         })
     } else {
@@ -72,10 +64,6 @@ async fn until_compared(cache: Arc<Cache>, shutdown: Shutdown) {
     tokio::select! {
         () = cache.compared() => {}
         () = shutdown.leaving() => {}
-        () = tokio::time::sleep(MARKER_TIMEOUT) => tracing::warn!(
-            "the marker in Redis could not be read since the start: messages are handed over without knowing whether an earlier state of the \
-             database was restored"
-        ),
     }
 }
 

@@ -79,6 +79,8 @@ pub struct CacheStanding {
     pub database: String,
     /// The same, and when the server was started.
     pub server: String,
+    /// Whether deliveries may be claimed on this server.
+    pub is_accepted: bool,
     /// The number of the epoch.
     pub epoch: i64,
 }
@@ -171,14 +173,22 @@ impl Database {
 
     /// Which database answers, and what it has recorded.
     pub async fn cache_standing(&self) -> StorageResult<CacheStanding> {
-        let (installation, database, server, epoch) =
+        let (installation, database, server, is_accepted, epoch) =
             read!(self, |c, q| q::installation::standing(c))?;
         Ok(CacheStanding {
             installation: installation.0,
             database,
             server,
+            is_accepted,
             epoch: epoch.unwrap_or_default(),
         })
+    }
+
+    /// Lets deliveries be claimed on this server, if its database is the recorded one.
+    pub async fn cache_accept(&self, server: &str) -> StorageResult<()> {
+        let mut lease = self.writer().await?;
+        on!(lease, |c, q| q::installation::accept(c, server))?;
+        lease.commit().await
     }
 
     /// Counts a reconciliation pass, if there have been as many as are known; how many there have been by now.

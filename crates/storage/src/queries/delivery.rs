@@ -36,11 +36,12 @@ macro_rules! present {
     };
 }
 
-/// The generation that may be claimed: the present one, or none while the database is another one than was recorded.
+/// The generation that may be claimed: the present one, or none while another server than the accepted one executes this. It may
+/// be over an earlier state of the database, of which nobody has found out yet.
 macro_rules! claimed_from {
     () => {
         installation::table
-            .filter(installation::database.eq(identity!()))
+            .filter(installation::server.eq(server!()))
             .select(installation::generation)
             .single_value()
     };
@@ -139,8 +140,8 @@ pub(crate) async fn insert(c: &mut Conn, row: &DeliveryRow, line: Option<i64>) -
 }
 
 /// Jobs of the whole installation that can be claimed now, or come into the line, locked. Those of a paused sender wait, and so
-/// do held ones. Those that another instance is claiming are passed over. None, while the database is another one than was
-/// recorded: what waits in it may have left before.
+/// do held ones. Those that another instance is claiming are passed over. None, until the server was
+/// accepted: what waits in a restored database may have left before.
 pub(crate) async fn claimable(
     c: &mut Conn,
     now: Instant,

@@ -23,10 +23,22 @@ pub(crate) async fn lock(c: &mut Conn) -> QueryResult<i64> {
         .await
 }
 
-/// Records the database that answers.
+/// Records the database that answers; on its server deliveries may be claimed.
 pub(crate) async fn record(c: &mut Conn) -> QueryResult<()> {
-    let set = installation::database.eq(identity!());
+    let set = (
+        installation::database.eq(identity!()),
+        installation::server.eq(server!()),
+    );
     prepared(diesel::update(installation::table).set(set))
+        .execute(c)
+        .await
+        .map(|_| ())
+}
+
+/// Lets deliveries be claimed on this server of the recorded database.
+pub(crate) async fn accept(c: &mut Conn, server: &str) -> QueryResult<()> {
+    let recorded = installation::table.filter(installation::database.eq(identity!()));
+    prepared(diesel::update(recorded).set(installation::server.eq(server)))
         .execute(c)
         .await
         .map(|_| ())
@@ -54,13 +66,15 @@ pub(crate) async fn probe(c: &mut Conn, filler: Vec<u8>) -> QueryResult<()> {
         .map(|_| ())
 }
 
-/// The installation's id, the identity of the database, the server that answers, and the number of the cache's epoch.
-pub(crate) async fn standing(c: &mut Conn) -> QueryResult<(Id, String, String, Option<i64>)> {
+/// The installation's id, the identity of the database, the server that answers, whether it was accepted, and the number of
+/// the cache's epoch.
+pub(crate) async fn standing(c: &mut Conn) -> QueryResult<(Id, String, String, bool, Option<i64>)> {
     let epoch = cache_epoch::table.select(cache_epoch::number);
     let standing = installation::table.select((
         installation::id,
         identity!(),
         server!(),
+        installation::server.eq(server!()),
         epoch.single_value(),
     ));
     prepared(standing).get_result(c).await

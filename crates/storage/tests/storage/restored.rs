@@ -83,17 +83,17 @@ on_both! {
     async fn another_database_begins_again(db: Db) {
         let on = db.opened(|settings| settings.hold_after_restore = true).await;
         let epoch = in_use(&on).await;
-        db.run("UPDATE installation SET database = 'another'").await;
+        db.run("UPDATE installation SET database = 'another', server = 'another'").await;
         begins_again(&on, epoch).await;
     }
 
     /// An earlier state that is restored twice begins with the same epoch twice: the second new one is still a later one.
     async fn epochs_of_the_feed_grow_over_restores(db: Db) {
         let first = in_use(&db.open).await;
-        db.run("UPDATE installation SET database = 'another'").await;
+        db.run("UPDATE installation SET database = 'another', server = 'another'").await;
         let (second, _) = settled(&db.open).await;
         db.run(&format!(
-            "UPDATE feed_state SET epoch = {first}; UPDATE installation SET database = 'a third'"
+            "UPDATE feed_state SET epoch = {first}; UPDATE installation SET database = 'a third', server = 'a third'"
         ))
         .await;
         let (third, _) = settled(&db.open).await;
@@ -117,7 +117,7 @@ on_both! {
     async fn without_a_hold_what_waits_leaves_again(db: Db) {
         let off = db.opened(|settings| settings.hold_after_restore = false).await;
         let epoch = in_use(&off).await;
-        db.run("UPDATE installation SET database = 'another'").await;
+        db.run("UPDATE installation SET database = 'another', server = 'another'").await;
         let (new, held) = settled(&off).await;
         assert!(new > epoch && held == 0, "{epoch} {new} {held}");
         assert_eq!(claim(&off).await.len(), 1);
