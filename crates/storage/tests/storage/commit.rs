@@ -1,4 +1,4 @@
-//! A commit that has begun is finished and told, even if nobody waits for it any more.
+//! A commit that has begun is finished and notified, even if its caller has left.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::support::{Db, SOON, at, conversation, heard, owner};
 struct Slow {
     begun: Semaphore,
     go_on: Semaphore,
-    told: Semaphore,
+    notified: Semaphore,
 }
 
 impl Sink for Slow {
@@ -35,7 +35,7 @@ impl Sink for Slow {
     async fn committed(&self, _touched: &Touched, (): ()) {
         self.begun.add_permits(1);
         self.go_on.acquire().await.unwrap().forget();
-        self.told.add_permits(1);
+        self.notified.add_permits(1);
     }
 }
 
@@ -47,7 +47,7 @@ async fn left_within_a_commit(db: &Db) -> Arc<Slow> {
     let sink = Arc::new(Slow {
         begun: Semaphore::new(0),
         go_on: Semaphore::new(0),
-        told: Semaphore::new(0),
+        notified: Semaphore::new(0),
     });
     {
         let mut commit = pin!(tx.commit(&sink));
@@ -80,10 +80,10 @@ on_both! {
     }
 
     /// And the telling, which comes after it.
-    async fn it_is_told_though_its_caller_left_before(db: Db) {
+    async fn it_is_notified_though_its_caller_left_before(db: Db) {
         let sink = left_within_a_commit(&db).await;
         sink.go_on.add_permits(1);
-        eventually(SOON, async || sink.told.try_acquire().ok().map(SemaphorePermit::forget)).await;
+        eventually(SOON, async || sink.notified.try_acquire().ok().map(SemaphorePermit::forget)).await;
     }
 
     /// The process can wait for a commit that its caller has left.
@@ -94,12 +94,12 @@ on_both! {
         assert!(waits.is_pending());
         sink.go_on.add_permits(1);
         ended.await;
-        assert_eq!(sink.told.available_permits(), 1);
+        assert_eq!(sink.notified.available_permits(), 1);
         db.open.commits_ended().await;
     }
 
-    /// Whoever is told can read what was committed.
-    async fn a_commit_is_acknowledged_after_it_was_told(db: Db) {
+    /// A notified sink can read what was committed.
+    async fn a_commit_is_acknowledged_after_its_notification(db: Db) {
         let owner = owner("acme");
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
         assert!(tx.insert_conversation(&conversation(&owner)).await.unwrap());
@@ -108,6 +108,6 @@ on_both! {
         assert_eq!(sink.all().len(), 1);
         let tx = db.open.begin(&owner, at(0)).await.unwrap();
         tx.rollback().await.unwrap();
-        assert_eq!(sink.all().len(), 1, "a rollback is not told");
+        assert_eq!(sink.all().len(), 1, "a rollback is not notified");
     }
 }
