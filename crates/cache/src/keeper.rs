@@ -30,8 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How often what has expired is swept out of this process.
 const SWEEP_EVERY: Duration = Duration::from_secs(20);
 
-/// Within that every instance that lives and reaches a shared tier has compared the database with it: first the claim of the server
-/// before must expire.
+/// Within this time each running instance that reaches a shared tier has compared the database with it. The claim of the previous
+/// server must expire first.
 const OTHERS_COMPARE: Duration = Duration::from_secs(6);
 
 /// Why a drain did not end.
@@ -210,7 +210,7 @@ impl Cache {
         self.count_pending().await
     }
 
-    /// Accepts the database server after it has answered for so long.
+    /// Accepts the database server once it has answered for this long.
     async fn accept(&self, standing: &Standing, patience: Duration) -> Result<(), Trouble> {
         if standing.is_accepted && *self.compared.borrow() {
             return Ok(());
@@ -240,7 +240,7 @@ impl Cache {
         Ok(())
     }
 
-    /// How long an instance that asks no shared tier waits before it accepts a server: until those that do have compared it.
+    /// How long an instance without a shared tier waits before it accepts a server: until the instances with one have compared it.
     fn patience_with_others(&self, is_free: bool) -> Duration {
         let all = self.settings.marker_patience;
         if is_free {

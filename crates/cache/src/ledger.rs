@@ -122,8 +122,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// Which database answers, and what it has recorded.
     async fn standing(&self) -> Result<Standing, LedgerError>;
 
-    /// Accepts a server: the state of its database was compared with what is known of later ones, or nothing can be known. What depends
-    /// on the comparison may go on.
+    /// Accepts a server: the state of its database was compared with the marker, or could not be for long. Deliveries may be claimed
+    /// on it.
     async fn accept(&self, server: &str) -> Result<(), LedgerError>;
 
     /// Counts a reconciliation pass, in a statement that is a transaction by itself: how many there have been by now. `None`, and

@@ -142,7 +142,7 @@ pub(super) fn open(
     })
 }
 
-/// Where nothing would be held, nothing waits.
+/// Without a hold the deliveries need no comparison.
 fn marker_patience(settings: &Settings) -> Duration {
     if settings.database.hold_after_restore {
         MARKER_PATIENCE

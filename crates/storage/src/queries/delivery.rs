@@ -36,8 +36,8 @@ macro_rules! present {
     };
 }
 
-/// The generation that may be claimed: the present one, or none while another server than the accepted one executes this. It may
-/// be over an earlier state of the database, of which nobody has found out yet.
+/// The generation that may be claimed: the present one, or none while another server than the accepted one executes this. That
+/// server may hold an earlier state of the database that was not detected yet.
 macro_rules! claimed_from {
     () => {
         installation::table
@@ -140,8 +140,8 @@ pub(crate) async fn insert(c: &mut Conn, row: &DeliveryRow, line: Option<i64>) -
 }
 
 /// Jobs of the whole installation that can be claimed now, or come into the line, locked. Those of a paused sender wait, and so
-/// do held ones. Those that another instance is claiming are passed over. None, until the server was
-/// accepted: what waits in a restored database may have left before.
+/// do held ones. Those that another instance is claiming are passed over. None, until the server
+/// was accepted: what waits in a restored database may have left before.
 pub(crate) async fn claimable(
     c: &mut Conn,
     now: Instant,
