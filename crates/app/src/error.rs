@@ -211,6 +211,21 @@ impl Error {
         self.0.source = Some(Box::new(source));
         self
     }
+
+    /// Returns the texts of all causes, for the log. A cause whose text is contained in the one before is left out.
+    pub fn causes(&self) -> Option<String> {
+        let first: &(dyn std::error::Error + 'static) = self.source.as_deref()?;
+        let mut text = first.to_string();
+        let mut next = first.source();
+        while let Some(cause) = next {
+            let words = cause.to_string();
+            if !text.contains(&words) {
+                text = format!("{text}: {words}");
+            }
+            next = cause.source();
+        }
+        Some(text)
+    }
 }
 
 impl Error {
@@ -286,5 +301,21 @@ impl Error {
                 Self::new(Reason::Internal, "something went wrong on our side")
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_listed_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer: {0}")]
+        struct Outer(#[source] std::io::Error);
+        let cause = Outer(std::io::Error::other("inner"));
+        let error = Error::new(Reason::Internal, "text").caused_by(cause);
+        assert_eq!(error.causes().unwrap(), "outer: inner");
+        assert_eq!(Error::new(Reason::Internal, "text").causes(), None);
     }
 }

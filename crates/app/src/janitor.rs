@@ -133,7 +133,7 @@ impl App {
             if let Err(error) = &result
                 && !failed
             {
-                let cause = error.source.as_ref().map(tracing::field::display);
+                let cause = error.causes();
                 tracing::warn!(task, %error, cause, "a background task failed; the next round tries again");
             }
             failed = result.is_err();
@@ -183,7 +183,7 @@ impl App {
             Err(error) if error.reason == Reason::DatabaseUnavailable => Err(error),
             Err(error) => {
                 self.janitor_failures.add(part);
-                let cause = error.source.as_ref().map(tracing::field::display);
+                let cause = error.causes();
                 tracing::warn!(part = part.as_str(), %item, %error, cause, "background upkeep skipped an item that failed");
                 Ok(None)
             }

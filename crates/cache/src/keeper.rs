@@ -226,17 +226,18 @@ impl Cache {
         if now < since + patience {
             return Ok(());
         }
-        if !patience.is_zero() && patience == self.settings.marker_patience {
+        let is_first = !*self.compared.borrow();
+        if is_first && !patience.is_zero() && patience == self.settings.marker_patience {
             tracing::warn!(
                 "the marker in Redis could not be read for {patience:?}: messages are handed over without knowing whether an earlier \
                  state of the database was restored"
             );
         }
-        if !standing.is_accepted {
-            self.ledger.accept(&standing.holder.server).await?;
+        // A database that is not recorded yet is accepted when it is: the time that passed counts until then.
+        if standing.is_accepted || self.ledger.accept(&standing.holder.server).await? {
+            *self.uncompared() = None;
         }
         self.compared.send_replace(true);
-        *self.uncompared() = None;
         Ok(())
     }
 
@@ -268,12 +269,15 @@ impl Cache {
     async fn drain_near(&self, near: &Near, began: Instant) -> Result<(), Trouble> {
         self.ledger.renew_memory().await?;
         let seen = self.register(true).await?;
-        if self.is_another_database(seen.free).await? {
+        let standing = self.ledger.standing().await?;
+        if self.is_another_database(&standing).await? {
             self.gate
                 .close("the database is not in the state in which it was: a new epoch begins");
             near.empty();
             return Ok(());
         }
+        self.accept(&standing, self.patience_with_others(seen.free))
+            .await?;
         self.ledger.close(0).await?;
         let shared = if seen.others > 0 {
             Some("another instance uses this database, so everything is read from it")
@@ -318,8 +322,7 @@ impl Cache {
     }
 
     /// Whether the database is another one than at the last pass, or in an earlier state.
-    async fn is_another_database(&self, is_free: bool) -> Result<bool, Trouble> {
-        let standing = self.ledger.standing().await?;
+    async fn is_another_database(&self, standing: &Standing) -> Result<bool, Trouble> {
         let last = self.counted().clone();
         let known = last.as_ref().map(|(_, number)| *number);
         let Some(number) = self.ledger.count(known).await? else {
@@ -328,10 +331,9 @@ impl Cache {
                 .await?;
             return Ok(true);
         };
-        self.accept(&standing, self.patience_with_others(is_free))
-            .await?;
-        let is_another = last.is_some_and(|(database, _)| database != standing.holder.server);
-        *self.counted() = Some((standing.holder.server, number));
+        let server = &standing.holder.server;
+        let is_another = last.is_some_and(|(last, _)| last != *server);
+        *self.counted() = Some((server.clone(), number));
         Ok(is_another)
     }
 

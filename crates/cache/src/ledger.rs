@@ -123,8 +123,8 @@ pub trait Ledger: Send + Sync + 'static {
     async fn standing(&self) -> Result<Standing, LedgerError>;
 
     /// Accepts a server: the state of its database was compared with the marker, or could not be for long. Deliveries may be claimed
-    /// on it.
-    async fn accept(&self, server: &str) -> Result<(), LedgerError>;
+    /// on it. Returns false, and changes nothing, if another database than the recorded one answers.
+    async fn accept(&self, server: &str) -> Result<bool, LedgerError>;
 
     /// Counts a reconciliation pass, in a statement that is a transaction by itself: how many there have been by now. `None`, and
     /// nothing is counted, if there have been fewer than `known`: only a database that went back has forgotten some.

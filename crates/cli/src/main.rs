@@ -18,6 +18,7 @@ mod serve;
 mod sessions;
 mod show;
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -31,8 +32,11 @@ use output::Output;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
     let mut output = Output::standard();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(unread) => return explain(&unread, &mut output),
+    };
     // What a service does matters more than its banner.
     let serves = matches!(arguments.command, Command::Serve { .. });
     let ended = run(arguments.command, &mut output);
@@ -43,6 +47,18 @@ fn main() -> ExitCode {
             output.error(&failure.to_string());
             failure.code()
         }
+    }
+}
+
+/// Prints a help text, or what is wrong with the arguments.
+fn explain(unread: &clap::Error, output: &mut Output) -> ExitCode {
+    match unread.print() {
+        Err(error) if !unread.use_stderr() && error.kind() != io::ErrorKind::BrokenPipe => {
+            let failure = Failure::Output(error);
+            output.error(&failure.to_string());
+            failure.code()
+        }
+        _ => ExitCode::from(if unread.use_stderr() { 2 } else { 0 }),
     }
 }
 

@@ -71,6 +71,11 @@ impl Shutdown {
         self.reached(Phase::Draining).await;
     }
 
+    /// Whether calls that still run are cut.
+    pub fn is_cut(&self) -> bool {
+        *self.0.borrow() >= Phase::Cut
+    }
+
     /// Comes when what runs ends now.
     pub async fn cut(&self) {
         self.reached(Phase::Cut).await;

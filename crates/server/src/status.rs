@@ -1,7 +1,6 @@
 //! From the app's errors to gRPC's, with their details: the only place where a handler's error gets its code.
 
 use std::collections::HashMap;
-use std::error::Error as StdError;
 use std::time::Duration;
 
 use parlance_app::{Error, Kind};
@@ -126,24 +125,10 @@ fn note(error: &Error) {
         return;
     }
     let reason = error.reason.as_str();
-    match error.source() {
-        Some(source) => cause::note(format!("{reason}: {}", causes(source))),
+    match error.causes() {
+        Some(causes) => cause::note(format!("{reason}: {causes}")),
         None => cause::note(reason),
     }
-}
-
-/// The cause and its causes. Many an error repeats its cause in its own words.
-fn causes(first: &(dyn StdError + 'static)) -> String {
-    let mut said = first.to_string();
-    let mut next = first.source();
-    while let Some(cause) = next {
-        let words = cause.to_string();
-        if !said.contains(&words) {
-            said = format!("{said}: {words}");
-        }
-        next = cause.source();
-    }
-    said
 }
 
 #[cfg(test)]
@@ -326,16 +311,5 @@ mod tests {
             of(Error::new(Reason::Internal, "something went wrong on our side").caused_by(cause));
         assert!(!format!("{status:?}").contains("secret"));
         assert!(!String::from_utf8_lossy(status.details()).contains("secret"));
-    }
-
-    #[test]
-    fn a_cause_is_said_once() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("outer: {0}")]
-        struct Outer(#[source] std::io::Error);
-        assert_eq!(
-            causes(&Outer(std::io::Error::other("inner"))),
-            "outer: inner"
-        );
     }
 }

@@ -105,7 +105,7 @@ impl Ledger for DatabaseLedger {
         })
     }
 
-    async fn accept(&self, server: &str) -> Result<(), LedgerError> {
+    async fn accept(&self, server: &str) -> Result<bool, LedgerError> {
         self.apart.cache_accept(server).await.map_err(failed)
     }
 

@@ -81,13 +81,17 @@ impl CacheDesk {
                     conversations,
                     messages,
                 }) => tracing::info!(conversations, messages, "the cache is warm"),
-                Err(error) => tracing::warn!(%error, "the cache could not be warmed"),
+                Err(error) => {
+                    tracing::warn!(%error, cause = error.causes(), "the cache could not be warmed")
+                }
             }
         }
         if searches > 0 {
             match self.app.warm_searches(searches).await {
                 Ok(searches) => tracing::info!(searches, "popular searches are warm"),
-                Err(error) => tracing::warn!(%error, "popular searches could not be warmed"),
+                Err(error) => {
+                    tracing::warn!(%error, cause = error.causes(), "popular searches could not be warmed")
+                }
             }
         }
     }
@@ -135,7 +139,7 @@ impl App {
                     Ok(()) => answered.fetch_add(1, Ordering::Relaxed),
                     Err(error) if error.reason == Reason::DatabaseUnavailable => return Err(error),
                     Err(error) => {
-                        tracing::debug!(%error, "a popular search was not answered");
+                        tracing::debug!(%error, cause = error.causes(), "a popular search was not answered");
                         0
                     }
                 };
@@ -156,7 +160,7 @@ impl App {
             .try_for_each_concurrent(AT_ONCE, async |(owner, user)| {
                 match self.warm_scope(owner, user).await {
                     Err(error) if error.reason == Reason::DatabaseUnavailable => return Err(error),
-                    Err(error) => tracing::debug!(%error, "a list or statistics were not answered"),
+                    Err(error) => tracing::debug!(%error, cause = error.causes(), "a list or statistics were not answered"),
                     Ok(()) => {}
                 }
                 Ok(())

@@ -53,7 +53,7 @@ impl App {
             let Err(error) = self.settle_database().await else {
                 break;
             };
-            tracing::warn!(%error, "the database's identity could not be looked at; trying again");
+            tracing::warn!(%error, cause = error.causes(), "the database's identity could not be looked at; trying again");
             tokio::time::sleep(RETRY).await;
         }
         while !*going_down.borrow() {
@@ -66,7 +66,7 @@ impl App {
                 Ok(Queue::Longer) => {}
                 Ok(Queue::Empty) => self.idle(&mut going_down).await,
                 Err(error) => {
-                    tracing::warn!(%error, "jobs could not be claimed; trying again");
+                    tracing::warn!(%error, cause = error.causes(), "jobs could not be claimed; trying again");
                     tokio::time::sleep(RETRY).await;
                 }
             }
@@ -188,7 +188,7 @@ async fn messages_until_lease_ends(
                 if !*app.going_down.borrow()
                     && claims.iter().any(|claim| app.now() < claim.lease_until) =>
             {
-                tracing::warn!(%error, jobs = claims.len(), "claimed messages could not be read; trying again");
+                tracing::warn!(%error, cause = error.causes(), jobs = claims.len(), "claimed messages could not be read; trying again");
                 tokio::time::sleep(RETRY).await;
             }
             result => return result,

@@ -70,7 +70,7 @@ async fn hand_over(works: &Works, claim: &Claim, message: Message) -> Outcome {
         tokio::time::sleep(LONG).await;
         if let Err(error) = show_sending(works, claim).await {
             // Only what is shown meanwhile; the outcome is written all the same.
-            tracing::debug!(%error, message_id = %claim.message_id, "a long hand-over could not be shown");
+            tracing::debug!(%error, cause = error.causes(), message_id = %claim.message_id, "a long hand-over could not be shown");
         }
     };
     let answered = tokio::select! {

@@ -39,7 +39,7 @@ impl Reports for App {
                 Ok(())
             }
             Err(error) => {
-                tracing::debug!(%error, %message_id, "a report could not be taken yet");
+                tracing::debug!(%error, cause = error.causes(), %message_id, "a report could not be taken yet");
                 Err(TellAgain)
             }
         }

@@ -58,7 +58,7 @@ async fn write_all(works: &Works, owner: &Owner, mut ended: Vec<Ended>) {
         match write_while_away(works, owner, &ended, write_free).await {
             Ok(written) => ended.retain(|one| !written.contains(&one.claim.message_id)),
             Err(error) => {
-                tracing::warn!(%error, outcomes = ended.len(), "outcomes could not be written together; writing each alone");
+                tracing::warn!(%error, cause = error.causes(), outcomes = ended.len(), "outcomes could not be written together; writing each alone");
             }
         }
     }
@@ -80,7 +80,7 @@ async fn write_while_away<T>(
         match in_time(write(works, owner, ended)).await {
             Err(error) if is_away(&error) => {
                 works.scribe_waits.send_replace(true);
-                tracing::warn!(%error, outcomes = ended.len(), "outcomes could not be written; trying again");
+                tracing::warn!(%error, cause = error.causes(), outcomes = ended.len(), "outcomes could not be written; trying again");
                 tokio::time::sleep(RETRY).await;
             }
             result => return result,
@@ -96,10 +96,10 @@ async fn write_alone(works: &Works, owner: &Owner, ended: &mut Ended) {
         };
         let message_id = ended.claim.message_id;
         if attempt == TRIES {
-            tracing::error!(%error, %message_id, "an outcome could not be written; its job will be claimed again");
+            tracing::error!(%error, cause = error.causes(), %message_id, "an outcome could not be written; its job will be claimed again");
             return;
         }
-        tracing::warn!(%error, %message_id, "an outcome could not be written; trying again");
+        tracing::warn!(%error, cause = error.causes(), %message_id, "an outcome could not be written; trying again");
         if error.reason == Reason::Conflict && attempt + 1 >= WITHOUT_ID {
             without_id(ended);
         }

@@ -22,6 +22,6 @@ mod tier;
 mod track;
 
 pub use breaker::BreakerState;
-pub use settings::{BadSettings, Node, Settings, is_clear, shown};
+pub use settings::{BadSettings, Node, Settings, is_clear, is_readable, shown};
 pub use tier::Tier;
 pub use track::Track;

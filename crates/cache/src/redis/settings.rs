@@ -62,6 +62,11 @@ pub fn is_clear(url: &str) -> bool {
     parts.next().is_none_or(|after| !after.contains('@'))
 }
 
+/// Whether the driver can read the URL.
+pub fn is_readable(url: &str) -> bool {
+    address(url, None).is_ok()
+}
+
 /// How Redis is spoken to.
 #[derive(Debug, Clone)]
 pub struct Settings {

@@ -394,7 +394,7 @@ impl Ledger for Session {
         .await
     }
 
-    async fn accept(&self, server: &str) -> Result<(), LedgerError> {
+    async fn accept(&self, server: &str) -> Result<bool, LedgerError> {
         let (server, marker) = (
             server.to_owned(),
             self.world.lock().marker_of(self.instance),
@@ -403,6 +403,7 @@ impl Ledger for Session {
             let is_proven = marker.is_some_and(|marker| marker >= tables.later);
             tables.is_rash |= is_proven && tables.is_behind(Some(tables.later));
             tables.accepted = server;
+            true
         })
         .await
     }

@@ -294,7 +294,7 @@ impl Ledger for WeakSession {
         Ok(standing)
     }
 
-    async fn accept(&self, server: &str) -> Result<(), LedgerError> {
+    async fn accept(&self, server: &str) -> Result<bool, LedgerError> {
         self.0.accept(server).await
     }
 

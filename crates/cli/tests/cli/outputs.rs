@@ -87,7 +87,13 @@ async fn a_full_disk_is_an_error_and_a_reader_that_ended_is_none() {
     typed(&service, &["seed", "--messages", "20"]).await;
     let folder = tempfile::tempdir().unwrap();
     let errors = folder.path().join("stderr");
-    for words in [&["list"][..], &["export"], &["config", "docs"]] {
+    for words in [
+        &["list"][..],
+        &["export"],
+        &["config", "docs"],
+        &["--help"],
+        &["--version"],
+    ] {
         let mut command = Running::start(&service, words, |command| {
             let full = File::options().write(true).open("/dev/full").unwrap();
             command.stdout(full).stderr(File::create(&errors).unwrap());

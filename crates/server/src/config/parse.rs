@@ -98,7 +98,7 @@ pub(super) fn redis_url(text: &str) -> Parsed<String> {
         let host = authority.rsplit('@').next().unwrap_or_default();
         !host.is_empty() && !host.starts_with(':')
     });
-    if has_host {
+    if has_host && parlance_cache::redis::is_readable(text) {
         Ok(text.to_owned())
     } else {
         nothing_more()

@@ -445,6 +445,16 @@ fn most_like(name: &str) -> Option<&'static str> {
 /// Prefixes that other programs do not use for variables of theirs. `HTTP_`, `GRPC_`, `LOG_` and `OTEL_` are not among them.
 const PREFIXES: &[&str] = &["CACHE_", "REDIS_", "DATABASE_", "DELIVERY_", "FEED_"];
 
+/// Variables that other services read one by one.
+const PARTS_OF_DATABASE_URL: &[&str] = &[
+    "DATABASE_HOST",
+    "DATABASE_NAME",
+    "DATABASE_PASSWORD",
+    "DATABASE_PORT",
+    "DATABASE_USER",
+    "DATABASE_USERNAME",
+];
+
 /// The setting that a variable of another name likely means, if it means one at all.
 pub(super) fn misspelt(name: &str) -> Option<&'static str> {
     let upper = name.to_ascii_uppercase();
@@ -457,6 +467,9 @@ pub(super) fn misspelt(name: &str) -> Option<&'static str> {
         })
         .min()
         .map(|(_, setting)| setting);
+    if PARTS_OF_DATABASE_URL.contains(&upper.as_str()) {
+        return Some("DATABASE_URL");
+    }
     let has_prefix = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
     close.or_else(|| has_prefix.then(|| most_like(name)).flatten())
 }

@@ -212,6 +212,7 @@ fn a_misspelt_variable_is_a_warning_that_names_the_nearest_setting() {
         ("CACHE_TTL_MESAGE", Some("CACHE_TTL_MESSAGE")),
         ("DATABASE_POOLSIZE", Some("DATABASE_POOL_SIZE")),
         ("REDIS_HOSTNAME", Some("REDIS_HOST")),
+        ("DATABASE_PASSWORD", Some("DATABASE_URL")),
         ("DELIVERY_WORKER_COUNT", Some("DELIVERY_WORKERS")),
         ("DRAIN_TIME_OUT", Some("DRAIN_TIMEOUT")),
         ("migrate", Some("MIGRATE")),

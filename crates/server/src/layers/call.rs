@@ -10,8 +10,8 @@ use tonic::Code;
 use tracing::Span;
 
 use super::budget::Budget;
-use super::cause;
 use super::methods::{Method, Methods};
+use super::{cause, faults};
 use crate::shutdown::Shutdown;
 use crate::telemetry::metrics::{self, RpcMetrics};
 use crate::telemetry::trace;
@@ -100,11 +100,20 @@ impl Call {
         if std::mem::replace(&mut self.finished, true) {
             return;
         }
+        let code = self.blame_cut(code);
         self.shared.metrics.leave();
         let took = self.started.elapsed();
         self.method().metrics.record(code, took);
         trace::record_end(&self.span, code);
         self.log(code, took);
+    }
+
+    /// The code of a call that the end of the service has cut: the connection breaks, which looks as if the client had left.
+    fn blame_cut(&self, code: Code) -> Code {
+        if matches!(code, Code::Cancelled | Code::Aborted) && self.shared.shutdown.is_cut() {
+            return faults::going_away().code();
+        }
+        code
     }
 
     /// The line of the call: `info` for a failure of the service, `debug` for all others.

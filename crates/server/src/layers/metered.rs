@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body::{Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::budget::Hold;
 use super::faults;
@@ -64,9 +64,7 @@ where
             }
             let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => frame,
-                Some(Err(error)) => {
-                    return Poll::Ready(Some(Err(Status::from_error(error.into()))));
-                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(broken(error.into())))),
                 None => return Poll::Ready(None),
             };
             let bytes = frame.data_ref();
@@ -100,6 +98,16 @@ where
             Request::Unary { .. } | Request::Stream(_) => Poll::Pending,
         }
     }
+}
+
+/// The status of a request whose rest cannot be read. A connection that breaks is no failure of the service. The code is not
+/// CANCELLED, which tonic takes for the end of the request.
+fn broken(error: BoxError) -> Status {
+    let status = Status::from_error(error);
+    if status.code() == Code::Unknown {
+        return Status::aborted("the connection ended before the request did");
+    }
+    status
 }
 
 impl<B> http_body::Body for Metered<B>

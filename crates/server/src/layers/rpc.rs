@@ -41,6 +41,11 @@ impl<S> Rpc<S> {
         self.shared.shutdown.is_draining()
     }
 
+    /// Returns when calls that still run are cut.
+    pub(crate) async fn cut(&self) {
+        self.shared.shutdown.cut().await;
+    }
+
     /// The budget of the bytes of all requests.
     pub(crate) fn budget(&self) -> &Budget {
         &self.shared.budget

@@ -8,6 +8,7 @@ use parlance_testkit::eventually;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
+use crate::frames::{DATA, Raw, frame, open};
 use crate::harness::{GET, LIMIT, SOON, WATCH, framed, get, start};
 
 #[track_caller]
@@ -196,6 +197,22 @@ async fn a_client_that_leaves_stops_its_handler() {
     .await;
     port.until_counted(
         r#"grpc_server_handled_total{grpc_code="Canceled",grpc_method="GetSender",grpc_service="parlance.v1.SenderService"} 1"#,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_in_a_request_is_no_failure_of_the_service() {
+    let port = start();
+    let mut raw = Raw::connect(port.address).await;
+    let stream = raw.next();
+    let mut frames = open(stream, GET);
+    frames.extend(frame(DATA, 0, stream, &framed(&get("a"))[..3]));
+    raw.write(&frames).await;
+    port.until_counted("grpc_server_in_flight 1").await;
+    drop(raw);
+    port.until_counted(
+        r#"grpc_server_handled_total{grpc_code="Aborted",grpc_method="GetSender",grpc_service="parlance.v1.SenderService"} 1"#,
     )
     .await;
 }

@@ -3,12 +3,14 @@
 use std::io::Write;
 use std::sync::{Arc, LazyLock, Mutex};
 
+use parlance_proto::v1::sender_service_client::SenderServiceClient;
 use parlance_testkit::eventually;
 use serde_json::Value;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::harness::{GET, Port, SOON, framed, get, start};
+use crate::json::{JSON, Rehearsal, ask};
 
 /// The lines of calls in this process.
 #[derive(Debug, Clone, Default)]
@@ -117,4 +119,56 @@ async fn every_other_call_is_one_line_at_debug() {
             (&"DEBUG".into(), &code.into())
         );
     }
+}
+
+#[tokio::test]
+async fn a_call_that_the_end_of_the_service_cuts_is_a_failure_with_its_cause() {
+    let log = &*LOG;
+    let port = start();
+    let url = format!("http://{}", port.address);
+    let mut client = SenderServiceClient::connect(url).await.unwrap();
+    let mut request = tonic::Request::new(get("wait"));
+    let metadata = request.metadata_mut();
+    metadata.insert("x-request-id", "cut".parse().unwrap());
+    let waiting = tokio::spawn(async move { client.get_sender(request).await });
+    port.until_handlers_wait(1).await;
+    port.trigger.drain();
+    port.trigger.cut();
+    // The client learns nothing but that its connection has ended.
+    waiting.await.unwrap().unwrap_err();
+    let lines = log.of("cut", 1).await;
+    let [line] = &lines[..] else {
+        panic!("{lines:?}")
+    };
+    assert_eq!(
+        (&line["level"], &line["code"], &line["cause"]),
+        (
+            &"INFO".into(),
+            &"Unavailable".into(),
+            &"SHUTTING_DOWN".into()
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_refused_field_of_json_is_logged_with_its_reason() {
+    let log = &*LOG;
+    let rehearsal = Rehearsal::start();
+    let headers = [JSON, ("x-request-id", "json")];
+    ask(
+        rehearsal.http,
+        http::Method::POST,
+        GET,
+        &headers,
+        r#"{"colour": 1}"#,
+    )
+    .await;
+    let lines = log.of("json", 1).await;
+    let [line] = &lines[..] else {
+        panic!("{lines:?}")
+    };
+    assert_eq!(
+        (&line["code"], &line["cause"]),
+        (&"InvalidArgument".into(), &"INVALID_REQUEST".into())
+    );
 }

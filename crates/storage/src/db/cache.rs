@@ -184,11 +184,12 @@ impl Database {
         })
     }
 
-    /// Lets deliveries be claimed on this server, if its database is the recorded one.
-    pub async fn cache_accept(&self, server: &str) -> StorageResult<()> {
+    /// Lets deliveries be claimed on this server, if its database is the recorded one; whether it is.
+    pub async fn cache_accept(&self, server: &str) -> StorageResult<bool> {
         let mut lease = self.writer().await?;
-        on!(lease, |c, q| q::installation::accept(c, server))?;
-        lease.commit().await
+        let is_accepted = on!(lease, |c, q| q::installation::accept(c, server))?;
+        lease.commit().await?;
+        Ok(is_accepted)
     }
 
     /// Counts a reconciliation pass, if there have been as many as are known; how many there have been by now.

@@ -35,13 +35,13 @@ pub(crate) async fn record(c: &mut Conn) -> QueryResult<()> {
         .map(|_| ())
 }
 
-/// Lets deliveries be claimed on this server of the recorded database.
-pub(crate) async fn accept(c: &mut Conn, server: &str) -> QueryResult<()> {
+/// Lets deliveries be claimed on this server, if the recorded database answers; whether it does.
+pub(crate) async fn accept(c: &mut Conn, server: &str) -> QueryResult<bool> {
     let recorded = installation::table.filter(installation::database.eq(identity!()));
     prepared(diesel::update(recorded).set(installation::server.eq(server)))
         .execute(c)
         .await
-        .map(|_| ())
+        .map(|rows| rows > 0)
 }
 
 /// Sets how many reconciliation passes there were.

@@ -19,7 +19,7 @@ impl App {
         let (app, owner, id) = (Arc::clone(self), after.owner.clone(), after.id);
         tokio::spawn(async move {
             if let Err(error) = app.index_rest(&owner, id).await {
-                tracing::warn!(%error, conversation_id = %id, "indexing a conversation broke off; the janitor goes on with it");
+                tracing::warn!(%error, cause = error.causes(), conversation_id = %id, "indexing a conversation broke off; the janitor goes on with it");
             }
         });
     }

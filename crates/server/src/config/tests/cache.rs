@@ -137,6 +137,10 @@ fn one_redis_is_said_once() {
             &[("REDIS_URL", "localhost:6379")],
             "REDIS_URL is (not shown) (environment): expected redis://user:password@host:port/0, or rediss://... over TLS",
         ),
+        (
+            &[("REDIS_URL", "redis://x@h:abc/0")],
+            "REDIS_URL is (not shown) (environment): expected redis://user:password@host:port/0, or rediss://... over TLS",
+        ),
     ] {
         assert_eq!(problems(pairs, ""), [expected], "{pairs:?}");
     }

@@ -118,7 +118,12 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>(json: Json) -> Router<S> 
 
 async fn answer(State(json): State<Json>, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    match json.answer(&head, body).await {
+    // This port outlives the calls: it answers health checks until the end.
+    let answered = tokio::select! {
+        answered = json.answer(&head, body) => answered,
+        () = json.rpc.cut() => Err(faults::going_away()),
+    };
+    match answered {
         Ok(response) => response,
         Err(refusal) => {
             json.rpc

@@ -6,7 +6,7 @@ use serde_json::error::Category;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::layers::faults;
+use crate::layers::{cause, faults};
 
 /// A value takes two bytes of JSON and hundreds of memory, so counting bytes is not enough. The largest request that makes
 /// sense has a tenth of this.
@@ -77,8 +77,10 @@ fn field(path: &str, text: &str) -> Option<String> {
 }
 
 fn invalid(field: &str, text: &str) -> Status {
+    const REASON: &str = "INVALID_REQUEST";
+    cause::note(REASON);
     let mut details = ErrorDetails::with_bad_request_violation(field, text);
-    details.set_error_info("INVALID_REQUEST", faults::DOMAIN, []);
+    details.set_error_info(REASON, faults::DOMAIN, []);
     Status::with_error_details(Code::InvalidArgument, format!("{field}: {text}"), details)
 }
 

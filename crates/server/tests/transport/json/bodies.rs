@@ -95,3 +95,27 @@ async fn a_stop_waits_for_open_calls_and_lets_nobody_in() {
     assert_eq!(call.await.unwrap().json["id"], "wait");
     tokio::time::timeout(SOON, ended).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_cut_ends_a_call_whose_body_has_not_come() {
+    let rehearsal = Rehearsal::start();
+    let mut stream = TcpStream::connect(rehearsal.http).await.unwrap();
+    let head = format!(
+        "POST {GET} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\nexpect: 100-continue\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 100 "), "the body is read");
+    rehearsal.grpc.trigger.drain();
+    rehearsal.grpc.trigger.cut();
+    let mut answer = [0; "HTTP/1.1 503".len()];
+    tokio::time::timeout(SOON, stream.read_exact(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 503");
+    tokio::time::timeout(SOON, rehearsal.calls.ended())
+        .await
+        .unwrap();
+}
