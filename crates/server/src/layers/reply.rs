@@ -14,6 +14,7 @@ use tonic::{Code, Status};
 use super::call::Call;
 use super::methods::Shape;
 use super::{cause, faults, rewrite};
+use crate::listen::ReplyBody;
 
 type Ending = Pin<Box<dyn Future<Output = Status> + Send>>;
 
@@ -92,6 +93,13 @@ impl Reply {
         let mut trailers = HeaderMap::new();
         rewrite::write(status, &mut trailers);
         Frame::trailers(trailers)
+    }
+}
+
+impl ReplyBody for Reply {
+    fn is_whole(&self) -> bool {
+        let shape = self.call.as_ref().map(|call| call.method().shape);
+        shape.is_none_or(|shape| shape == Shape::Unary)
     }
 }
 

@@ -1,4 +1,7 @@
-//! The calls that are open on one connection.
+//! The calls that are open on one connection, and the replies that its client does not take.
+//!
+//! A client that reads the socket but grants a stream no window holds its reply in memory. The time of each such reply is kept
+//! as the tick of the connection at which its body was last asked for a frame; the connection counts replies by ticks.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -6,18 +9,39 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tokio::time::sleep;
 
+use super::ReplyBody;
+
 /// A client that is there has answered the request to leave by then.
 const IDLE_GRACE: Duration = Duration::from_secs(2);
 
+/// A reply may wait for the client for two to three ticks.
+const TICK: Duration = Duration::from_secs(30);
+const PIECE_BYTES: usize = 64 * 1024;
+
 /// Counts the calls of a connection. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Calls(Arc<AtomicUsize>);
+pub(super) struct Calls(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    open: AtomicUsize,
+    tick: AtomicUsize,
+    /// Replies that wait for the client, by the tick since which they do, modulo 3.
+    waiting: [AtomicUsize; 3],
+}
+
+impl Counts {
+    fn waiting_since(&self, tick: usize) -> Option<&AtomicUsize> {
+        self.waiting.get(tick % self.waiting.len())
+    }
+}
 
 /// An open call.
 #[derive(Debug)]
@@ -28,21 +52,60 @@ impl Calls {
     pub(super) async fn ended(self) {
         loop {
             sleep(IDLE_GRACE).await;
-            if self.0.load(Ordering::Relaxed) == 0 {
+            if self.0.open.load(Ordering::Relaxed) == 0 {
                 return;
             }
         }
     }
 
+    /// Returns when the client has left a reply untaken for too long.
+    pub(super) async fn left_untaken(self) {
+        loop {
+            sleep(TICK).await;
+            let next = self.0.tick.load(Ordering::Relaxed) + 1;
+            let oldest = self.0.waiting_since(next);
+            if oldest.is_some_and(|count| count.load(Ordering::Relaxed) > 0) {
+                return;
+            }
+            self.0.tick.store(next, Ordering::Relaxed);
+        }
+    }
+
     fn begin(&self) -> Call {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.open.fetch_add(1, Ordering::Relaxed);
         Call(self.clone())
+    }
+
+    fn wait(&self) -> Waiting {
+        let tick = self.0.tick.load(Ordering::Relaxed);
+        if let Some(count) = self.0.waiting_since(tick) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        Waiting {
+            calls: self.clone(),
+            tick,
+        }
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A reply that waits for the client.
+#[derive(Debug)]
+struct Waiting {
+    calls: Calls,
+    tick: usize,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(count) = self.calls.0.waiting_since(self.tick) {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -55,6 +118,7 @@ pub(super) struct Counted<S> {
 
 impl<S, B> hyper::service::Service<Request<Incoming>> for Counted<S>
 where
+    B: ReplyBody,
     S: hyper::service::Service<
             Request<Incoming>,
             Response = Response<B>,
@@ -85,6 +149,7 @@ pin_project! {
 impl<F, B, E> Future for Answering<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
+    B: ReplyBody,
 {
     type Output = Result<Response<CountedBody<B>>, E>;
 
@@ -92,7 +157,7 @@ where
         let this = self.project();
         let answered = ready!(this.answer.poll(cx));
         let call = this.call.take();
-        Poll::Ready(answered.map(|response| response.map(|body| CountedBody { body, call })))
+        Poll::Ready(answered.map(|response| response.map(|body| CountedBody::new(body, call))))
     }
 }
 
@@ -102,30 +167,136 @@ pin_project! {
         #[pin]
         body: B,
         call: Option<Call>,
+        // What is left of a frame that is larger than a piece.
+        rest: Bytes,
+        whole: bool,
+        waiting: Option<Waiting>,
     }
 }
 
-impl<B: Body> Body for CountedBody<B> {
-    type Data = B::Data;
+impl<B: ReplyBody> CountedBody<B> {
+    fn new(body: B, call: Option<Call>) -> Self {
+        let whole = body.is_whole();
+        let waiting = call.as_ref().filter(|_| whole);
+        let waiting = waiting.map(|Call(calls)| calls.wait());
+        Self {
+            body,
+            call,
+            rest: Bytes::new(),
+            whole,
+            waiting,
+        }
+    }
+}
+
+impl<B: ReplyBody> Body for CountedBody<B> {
+    type Data = Bytes;
     type Error = B::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
-        let polled = ready!(this.body.poll_frame(cx));
+        *this.waiting = None;
+        let polled = if this.rest.is_empty() {
+            ready!(this.body.poll_frame(cx))
+        } else {
+            Some(Ok(Frame::data(std::mem::take(this.rest))))
+        };
         if polled.is_none() {
             *this.call = None;
         }
-        Poll::Ready(polled)
+        if *this.whole {
+            *this.waiting = this.call.as_ref().map(|Call(calls)| calls.wait());
+        }
+        Poll::Ready(polled.map(|polled| polled.map(|frame| cut(frame, this.rest))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let rest = self.rest.len() as u64;
+        let inner = self.body.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(inner.lower() + rest);
+        if let Some(upper) = inner.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint
+    }
+}
+
+/// The first piece of a frame. A client that takes a large frame slowly is seen to take its pieces.
+fn cut(frame: Frame<Bytes>, rest: &mut Bytes) -> Frame<Bytes> {
+    match frame.into_data() {
+        Ok(mut data) if data.len() > PIECE_BYTES => {
+            *rest = data.split_off(PIECE_BYTES);
+            Frame::data(data)
+        }
+        Ok(data) => Frame::data(data),
+        Err(frame) => frame,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    fn reply(calls: &Calls) -> Pin<Box<CountedBody<axum::body::Body>>> {
+        let body = axum::body::Body::from("reply");
+        Box::pin(CountedBody::new(body, Some(calls.begin())))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reply_that_is_not_taken_ends_the_connection() {
+        for polls in [0, 1] {
+            let calls = Calls::default();
+            let mut body = reply(&calls);
+            for _ in 0..polls {
+                poll_fn(|cx| body.as_mut().poll_frame(cx)).await;
+            }
+            let begun = tokio::time::Instant::now();
+            calls.left_untaken().await;
+            assert_eq!(begun.elapsed(), TICK * 2);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn replies_that_are_taken_do_not() {
+        let calls = Calls::default();
+        let mut left = Box::pin(calls.clone().left_untaken());
+        for _ in 0..6 {
+            assert!(left.as_mut().now_or_never().is_none());
+            let mut body = reply(&calls);
+            tokio::time::advance(TICK).await;
+            assert!(left.as_mut().now_or_never().is_none());
+            while poll_fn(|cx| body.as_mut().poll_frame(cx)).await.is_some() {}
+        }
+        assert_eq!(calls.0.open.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_reply_may_be_taken_slowly() {
+        let calls = Calls::default();
+        let sent = vec![7; 10 * PIECE_BYTES + 1];
+        let body = axum::body::Body::from(sent.clone());
+        let mut body = Box::pin(CountedBody::new(body, Some(calls.begin())));
+        let mut left = Box::pin(calls.left_untaken());
+        let mut taken = Vec::new();
+        while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+            taken.extend(frame.unwrap().into_data().unwrap());
+            let rest = (sent.len() - taken.len()) as u64;
+            assert_eq!(body.size_hint().exact(), Some(rest));
+            tokio::time::advance(TICK).await;
+            assert!(left.as_mut().now_or_never().is_none());
+        }
+        assert!(taken == sent);
     }
 }

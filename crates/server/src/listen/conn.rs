@@ -4,8 +4,8 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
@@ -32,6 +32,16 @@ pub fn jittered(time: Duration, random: f64) -> Duration {
     time.mul_f64(0.9 + 0.2 * random.clamp(0.0, 1.0))
 }
 
+/// What happens to a connection.
+enum Order {
+    /// The client is asked to leave.
+    Leave,
+    /// The connection is closed, since its client does this.
+    Close(&'static str),
+}
+
+const STAYED: &str = "has not left";
+
 /// Serves the connection to its end: the client's, or that of its age, or that of the service.
 pub(super) async fn run<S, B>(stream: TcpStream, service: S, options: &Options, shutdown: &Shutdown)
 where
@@ -49,12 +59,19 @@ where
         calls: calls.clone(),
     };
     let mut conn = pin!(options.protocol.serve_connection(io, service));
-    // In a set of one: a set polls its future only when that was woken, so that a busy connection, which wakes for every
+    // In a set: it polls a future only when that was woken, so that a busy connection, which wakes for every
     // frame, does not ask the timer and the shutdown each time.
-    let mut order: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send + '_>>> =
+    let mut orders: FuturesUnordered<Pin<Box<dyn Future<Output = Order> + Send + '_>>> =
         FuturesUnordered::new();
-    order.push(Box::pin(until_asked_to_leave(options.age, shutdown)));
-    let mut asked = false;
+    orders.push(Box::pin(
+        until_asked_to_leave(options.age, shutdown).map(|()| Order::Leave),
+    ));
+    orders.push(Box::pin(
+        calls
+            .clone()
+            .left_untaken()
+            .map(|()| Order::Close("does not take a reply")),
+    ));
     loop {
         tokio::select! {
             biased;
@@ -67,18 +84,21 @@ where
                 }
                 return;
             }
-            Some(()) = order.next() => {
-                if asked {
-                    tracing::debug!("a connection was closed whose client has not left");
+            Some(next) = orders.next() => match next {
+                Order::Leave => {
+                    // HTTP/2: GOAWAY, and calls that are open go on. HTTP/1.1: no further request.
+                    conn.as_mut().graceful_shutdown();
+                    // A client that is gone does not answer, and has nothing to wait for.
+                    let has_not_left = until_cut(options.age, shutdown);
+                    let is_idle = calls.clone().ended();
+                    orders.push(Box::pin(has_not_left.map(|()| Order::Close(STAYED))));
+                    orders.push(Box::pin(is_idle.map(|()| Order::Close(STAYED))));
+                }
+                Order::Close(why) => {
+                    tracing::debug!("a connection was closed whose client {why}");
                     return;
                 }
-                asked = true;
-                // HTTP/2: GOAWAY, and calls that are open go on. HTTP/1.1: no further request.
-                conn.as_mut().graceful_shutdown();
-                order.push(Box::pin(until_cut(options.age, shutdown)));
-                // A client that is gone does not answer, and has nothing to wait for.
-                order.push(Box::pin(calls.clone().ended()));
-            }
+            },
         }
     }
 }

@@ -93,11 +93,15 @@ impl<T, B> Serve<B> for T where
 }
 
 /// A body that can be sent.
-pub trait ReplyBody: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static {}
+pub trait ReplyBody: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static {
+    /// Whether the whole body stays in memory until the client takes it.
+    fn is_whole(&self) -> bool;
+}
 
-impl<T> ReplyBody for T where
-    T: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static
-{
+impl ReplyBody for axum::body::Body {
+    fn is_whole(&self) -> bool {
+        true
+    }
 }
 
 /// How connections of one port are treated.
