@@ -275,3 +275,16 @@ pub(crate) fn segments(channel: Channel, body: &str) -> i32 {
         Channel::Mms | Channel::Email | Channel::Chat => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::further_recipients;
+
+    #[test]
+    fn further_recipients_are_listed_once_and_without_the_first() {
+        let given = ["b@x.example", "a@x.example", "c@x.example", "b@x.example"];
+        let further = further_recipients(&given.map(str::to_owned), "a@x.example");
+        assert_eq!(further, ["b@x.example", "c@x.example"]);
+        assert!(further_recipients(&[], "a@x.example").is_empty());
+    }
+}

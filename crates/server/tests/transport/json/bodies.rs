@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use http::Method;
+use parlance_testkit::eventually;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::{JSON, Rehearsal, ask};
-use crate::harness::{GET, SOON};
+use crate::harness::{BUDGET, GET, SOON};
 
 /// Sends a head and these pieces with a pause between them, and reads what comes until the port closes.
 async fn trickle(rehearsal: &Rehearsal, pieces: usize) -> String {
@@ -118,4 +119,34 @@ async fn a_cut_ends_a_call_whose_body_has_not_come() {
     tokio::time::timeout(SOON, rehearsal.calls.ended())
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn bodies_that_never_end_keep_no_more_than_the_budget() {
+    const PART_BYTES: usize = 60_000;
+    let rehearsal = Rehearsal::start();
+    let budget = &rehearsal.grpc.budget;
+    let head = format!("POST {GET} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 65000\r\n\r\n");
+    let begin = async || {
+        let mut stream = TcpStream::connect(rehearsal.http).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&[b' '; PART_BYTES]).await.unwrap();
+        stream
+    };
+    let mut first = begin().await;
+    eventually(SOON, async || (budget.used() == PART_BYTES).then_some(())).await;
+    let mut others = Vec::new();
+    for _ in 0..2 * BUDGET / PART_BYTES {
+        others.push(begin().await);
+        assert!(budget.used() <= BUDGET);
+    }
+    let mut answer = [0; "HTTP/1.1 503".len()];
+    tokio::time::timeout(SOON, first.read_exact(&mut answer))
+        .await
+        .expect("the request that has been incomplete for longest is ended")
+        .unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 503");
+    rehearsal.get(&[], "a").await;
+    drop((first, others));
+    eventually(SOON, async || (budget.used() == 0).then_some(())).await;
 }
