@@ -121,11 +121,12 @@ pub(crate) async fn is_claimed(
     Ok(claimed.is_some())
 }
 
-/// Moves deliveries to the present generation, behind whatever is in their line.
+/// Moves deliveries to the present generation, behind whatever is in their line. One that is being handed over is not blocked: it
+/// leads its line until it is done, or is claimed again when its lease ends.
 pub(crate) async fn move_up(c: &mut Conn, ids: Vec<Id>, generation: i64) -> QueryResult<()> {
     let set = (
         deliveries::generation.eq(generation),
-        deliveries::blocked.eq(deliveries::state.ne("scheduled")),
+        deliveries::blocked.eq(deliveries::state.eq("waiting")),
     );
     prepared(diesel::update(deliveries::table.filter(deliveries::message_id.eq_any(ids))).set(set))
         .execute(c)

@@ -129,6 +129,35 @@ on_both! {
         assert_eq!(drained(&db.open, &owner).await, sent[1..]);
     }
 
+    /// Its worker may be one of the state before a restore, and never come back.
+    async fn a_delivery_under_hand_over_that_is_released_leads_its_line(db: Db) {
+        let owner = owner("acme");
+        let from = ready(&db.open, &owner).await;
+        for comes_back in [true, false] {
+            let place = open(&db.open, &owner).await.id;
+            let first = send(&db.open, &from, place).await.id;
+            let second = send(&db.open, &from, place).await.id;
+            assert_eq!(claim(&db.open).await, [first]);
+            db.open.hold_deliveries().await.unwrap();
+            let third = send(&db.open, &from, place).await.id;
+            db.open.release_deliveries().await.unwrap();
+            move_all(&db.open).await;
+            assert_eq!(claim(&db.open).await, [], "the first is under way");
+            if comes_back {
+                finish(&db.open, &owner, first).await;
+            } else {
+                let ended = at(9).plus(2 * LEASE);
+                let claimed = db.open.claim_deliveries(ended, ended.plus(LEASE), 10).await.unwrap();
+                let claims: Vec<_> = claimed.claims.iter().map(|c| (c.message_id, c.attempt)).collect();
+                assert_eq!(claims, [(first, 2)]);
+                let mut tx = db.open.begin(&owner, ended).await.unwrap();
+                assert_eq!(tx.finish_deliveries(&claims).await.unwrap().len(), 1);
+                committed(tx).await;
+            }
+            assert_eq!(drained(&db.open, &owner).await, [second, third], "{comes_back}");
+        }
+    }
+
     async fn a_second_hold_holds_what_was_released_and_has_not_left(db: Db) {
         let owner = owner("acme");
         let from = ready(&db.open, &owner).await;
