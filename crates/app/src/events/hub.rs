@@ -70,7 +70,7 @@ pub(crate) struct Hub {
     tail: Mutex<Option<Tail>>,
     next_id: AtomicU64,
     lag_micros: AtomicI64,
-    /// The latest epoch of the feed that was seen; epochs grow.
+    /// The epoch of the feed when it was looked at last. Epochs grow, except where an earlier state of the database is restored.
     latest: AtomicI64,
 }
 
@@ -142,10 +142,12 @@ impl Hub {
         epoch: i64,
         start: Option<Position>,
     ) -> Option<Subscription> {
-        self.latest.fetch_max(epoch, Ordering::Relaxed);
+        if self.has_ended(epoch) {
+            return None;
+        }
         let mut tail = self.lock();
         let found = tail.as_ref().map(|tail| tail.epoch);
-        if found.is_none_or(|found| found < epoch) {
+        if found != Some(epoch) {
             *tail = Some(Tail {
                 epoch,
                 position: start?,
@@ -219,14 +221,15 @@ impl Hub {
         }
     }
 
-    /// How far the tail has read, for as long as there is one.
+    /// The epoch of the feed that was seen last, and how far the tail has read in it, for as long as there is one.
     pub(crate) fn seen(&self) -> Seen {
-        self.lock()
-            .as_ref()
-            .map_or_else(Seen::default, |tail| Seen {
-                epoch: tail.epoch,
-                position: tail.position,
-            })
+        let epoch = self.latest.load(Ordering::Relaxed);
+        let tail = self.lock();
+        let tail = tail.as_ref().filter(|tail| tail.epoch == epoch);
+        Seen {
+            epoch,
+            position: tail.map_or_else(Position::default, |tail| tail.position),
+        }
     }
 
     /// Where to read on; ends the tail, under its lock, if nobody watches.
@@ -238,11 +241,11 @@ impl Hub {
         tail.as_ref().map(|tail| (tail.epoch, tail.position))
     }
 
-    /// The feed is in this epoch: watchers of an earlier one find their queues closed.
+    /// The feed is in this epoch: watchers of another one find their queues closed.
     pub(crate) fn end_other_epochs(&self, epoch: i64) {
-        self.latest.fetch_max(epoch, Ordering::Relaxed);
+        self.latest.store(epoch, Ordering::Relaxed);
         if let Some(tail) = self.lock().as_mut()
-            && tail.epoch < epoch
+            && tail.epoch != epoch
         {
             for (_, subscriber) in tail.subscribers.drain() {
                 subscriber.queue.close();
@@ -269,6 +272,10 @@ impl Hub {
         }
     }
 
+    fn has_ended(&self, epoch: i64) -> bool {
+        self.latest.load(Ordering::Relaxed) != epoch
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Tail>> {
         // Nothing panics while it is held; if something did, the map would still be whole.
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
@@ -292,9 +299,9 @@ impl Subscription {
         &self.hub.budget
     }
 
-    /// Whether the feed has begun a later epoch.
+    /// Whether the feed is in another epoch.
     pub(crate) fn has_ended(&self, epoch: i64) -> bool {
-        self.hub.latest.load(Ordering::Relaxed) > epoch
+        self.hub.has_ended(epoch)
     }
 
     /// Joins the tail once more, further on.

@@ -82,6 +82,8 @@ impl App {
         // First, so that no cursor of before a restore is taken for a present one.
         self.settle_database().await?;
         let state = self.db.feed_state().await?;
+        // Another instance may have begun it since.
+        self.hub.end_other_epochs(state.epoch);
         let from = if cursor.is_empty() {
             None
         } else {

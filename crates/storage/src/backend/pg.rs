@@ -212,8 +212,8 @@ const RENEW: &str = concat!(
     server_sql!(),
     " AS known FROM cache_epoch FOR SHARE \
     ), renewed AS ( \
-        INSERT INTO cache_instances (id, memory, alive_until, serves_until) \
-        SELECT $1, false, clock_timestamp() + $3 * interval '1 microsecond', \
+        INSERT INTO cache_instances (id, memory, shared, alive_until, serves_until) \
+        SELECT $1, false, true, clock_timestamp() + $3 * interval '1 microsecond', \
             clock_timestamp() + $4 * interval '1 microsecond' \
         FROM epoch WHERE remote = $2 AND known AND in_force \
         ON CONFLICT (id) DO UPDATE \
@@ -306,7 +306,7 @@ const PRESENT: &str = concat!(
     identity_sql!(),
     " AS present, s.epoch, (s.stale_id IS NULL AND pg_snapshot_xmax(pg_current_snapshot()) < GREATEST(s.pruned_xid, \
         (SELECT xid FROM feed ORDER BY xid DESC, id DESC LIMIT 1)) \
-        OR s.epoch = $1 AND pg_snapshot_xmax(pg_current_snapshot()) < $2) AS behind FROM installation i, feed_state s"
+        OR s.epoch < $1 OR s.epoch = $1 AND pg_snapshot_xmax(pg_current_snapshot()) < $2) AS behind FROM installation i, feed_state s"
 );
 
 /// The database as it was recorded last and as it is.
