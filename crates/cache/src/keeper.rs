@@ -14,7 +14,8 @@ use crate::cache::{ALONE, Cache, Place};
 use crate::gate::{CLOCK_STEPPED, DRAIN_EVERY, G};
 use crate::key::Key;
 use crate::ledger::{
-    Epoch, Holder, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal, Standing,
+    Epoch, Holder, InstanceKind, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal,
+    Standing,
 };
 use crate::near::Near;
 use crate::remote::{Claimed, Fault, Remote, Token};
@@ -29,10 +30,6 @@ const PORTION: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How often what has expired is swept out of this process.
 const SWEEP_EVERY: Duration = Duration::from_secs(20);
-
-/// Within this time each running instance that reaches a shared tier has compared the database with it. The claim of the previous
-/// server must expire first.
-const OTHERS_COMPARE: Duration = Duration::from_secs(6);
 
 /// Why a drain did not end.
 enum Trouble {
@@ -83,8 +80,13 @@ impl Asking {
 }
 
 impl Cache {
-    /// Keeps the gate and sweeps, for as long as somebody else holds the cache.
+    /// Keeps the gate, sweeps, and accepts the database server, for as long as somebody else holds the cache.
     pub async fn keep(self: Arc<Self>) {
+        let accepting = Arc::clone(&self).accept_servers();
+        tokio::join!(self.keep_gate(), accepting);
+    }
+
+    async fn keep_gate(self: Arc<Self>) {
         let weak = Arc::downgrade(&self);
         let keeps_a_gate = self.keeps_a_gate();
         if !keeps_a_gate {
@@ -111,14 +113,6 @@ impl Cache {
     pub async fn settled(&self) {
         let mut settled = self.settled.subscribe();
         let _ = tokio::time::timeout(PATIENCE, settled.wait_for(|settled| *settled)).await;
-    }
-
-    /// Waits until the database has been compared with the marker that Redis keeps, where there is one, or could not be for
-    /// `marker_patience`. What depends on the comparison must not begin before it.
-    pub async fn compared(&self) {
-        let mut compared = self.compared.subscribe();
-        // The sender is in this cache.
-        let _ = compared.wait_for(|compared| *compared).await;
     }
 
     /// One drain; at its end the gate is open.
@@ -178,11 +172,11 @@ impl Cache {
     /// Registers this instance. After the start and after every gap the other instances did not count on its writes, and one of
     /// them may serve from its memory. Then it looks twice: such an instance renews before it looks at the others. So its renewal
     /// is seen by the second look, or came after the first was committed, and then it sees this instance and stops.
-    async fn register(&self, memory: bool) -> Result<Registered, Trouble> {
+    async fn register(&self) -> Result<Registered, Trouble> {
         let began = self.gate.now();
-        let mut seen = self.look_at_others(memory).await?;
+        let mut seen = self.look_at_others().await?;
         if !self.gate.is_known() {
-            seen = self.look_at_others(memory).await?;
+            seen = self.look_at_others().await?;
             self.gate
                 .write_after(self.gate.wait_for(seen.memory_serves));
         }
@@ -193,68 +187,23 @@ impl Cache {
         Ok(seen)
     }
 
-    async fn look_at_others(&self, memory: bool) -> Result<Registered, LedgerError> {
+    async fn look_at_others(&self) -> Result<Registered, LedgerError> {
+        let kind = match &self.place {
+            Place::Off => InstanceKind::Off,
+            Place::Memory(_) => InstanceKind::Memory,
+            Place::Shared { .. } => InstanceKind::Shared,
+        };
         let asked = self.gate.now();
-        let seen = self.ledger.register(memory).await?;
+        let seen = self.ledger.register(kind).await?;
         self.gate.observe(asked, seen.clock);
         Ok(seen)
     }
 
     /// Without a cache there is nothing to open; but others must know that somebody writes.
     async fn drain_nothing(&self) -> Result<(), Trouble> {
-        let seen = self.register(false).await?;
-        let standing = self.ledger.standing().await?;
-        self.accept(&standing, self.patience_with_others(seen.free))
-            .await?;
+        self.register().await?;
         self.ledger.close(0).await?;
         self.count_pending().await
-    }
-
-    /// Accepts the database server once it has answered for this long.
-    async fn accept(&self, standing: &Standing, patience: Duration) -> Result<(), Trouble> {
-        if standing.is_accepted && *self.compared.borrow() {
-            return Ok(());
-        }
-        let now = Instant::now();
-        let since = {
-            let mut uncompared = self.uncompared();
-            let known = uncompared.take();
-            let server = standing.holder.server.clone();
-            let known = known.filter(|(known, _)| *known == server);
-            uncompared.insert(known.unwrap_or((server, now))).1
-        };
-        if now < since + patience {
-            return Ok(());
-        }
-        let is_first = !*self.compared.borrow();
-        if is_first && !patience.is_zero() && patience == self.settings.marker_patience {
-            tracing::warn!(
-                "the marker in Redis could not be read for {patience:?}: messages are handed over without knowing whether an earlier \
-                 state of the database was restored"
-            );
-        }
-        // A database that is not recorded yet is accepted when it is: the time that passed counts until then.
-        if standing.is_accepted || self.ledger.accept(&standing.holder.server).await? {
-            *self.uncompared() = None;
-        }
-        self.compared.send_replace(true);
-        Ok(())
-    }
-
-    /// How long an instance without a shared tier waits before it accepts a server: until the instances with one have compared it.
-    fn patience_with_others(&self, is_free: bool) -> Duration {
-        let all = self.settings.marker_patience;
-        if is_free {
-            all.min(OTHERS_COMPARE)
-        } else {
-            all
-        }
-    }
-
-    fn uncompared(&self) -> MutexGuard<'_, Option<(String, Instant)>> {
-        self.uncompared
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where nobody drains, somebody must see what gathers.
@@ -268,7 +217,7 @@ impl Cache {
     /// served from Redis. An instance that is paused may still hold such an epoch, and the rows that wait are for it.
     async fn drain_near(&self, near: &Near, began: Instant) -> Result<(), Trouble> {
         self.ledger.renew_memory().await?;
-        let seen = self.register(true).await?;
+        let seen = self.register().await?;
         let standing = self.ledger.standing().await?;
         if self.is_another_database(&standing).await? {
             self.gate
@@ -276,8 +225,6 @@ impl Cache {
             near.empty();
             return Ok(());
         }
-        self.accept(&standing, self.patience_with_others(seen.free))
-            .await?;
         self.ledger.close(0).await?;
         let shared = if seen.others > 0 {
             Some("another instance uses this database, so everything is read from it")
@@ -347,7 +294,7 @@ impl Cache {
         began: Instant,
         asking: &Asking,
     ) -> Result<(), Trouble> {
-        self.register(false).await?;
+        self.register().await?;
         let standing = self.ledger.standing().await?;
         asking.now(Side::Remote);
         let claimed = claim(remote, &standing.holder).await;
@@ -356,15 +303,11 @@ impl Cache {
             Ok((answering, Claimed::Held { marker })) => (answering, marker),
             Ok((_, Claimed::Refused(why))) => {
                 // As without a Redis: no instance of this database serves from it.
-                self.accept(&standing, self.settings.marker_patience)
-                    .await?;
                 self.ledger.close(0).await?;
                 self.count_pending().await?;
                 return Err(Trouble::Refused(why));
             }
             Err(fault) => {
-                self.accept(&standing, self.settings.marker_patience)
-                    .await?;
                 // With Redis away for long, rows would gather for ever.
                 self.ledger.close(MOST_ROWS).await?;
                 self.count_pending().await?;
@@ -410,12 +353,10 @@ impl Cache {
                 "the database is in an earlier state than the one that cached values are of: they are dropped"
             );
             self.ledger.begin(standing.epoch, answering, marker).await?;
-            self.compared.send_replace(true);
             return Err(Trouble::Wait(
                 "the database went back to an earlier state: a new epoch begins",
             ));
         };
-        self.accept(standing, Duration::ZERO).await?;
         // Without a marker nothing proves that the database is where it was when the values were put there.
         if marker.is_none() {
             self.ledger.begin(standing.epoch, answering, None).await?;
@@ -485,7 +426,11 @@ fn is_too_many(rows: &PendingRows) -> bool {
     rows.count() as u64 > MOST_ROWS.unsigned_abs()
 }
 
-async fn claim(remote: &Arc<dyn Remote>, holder: &Holder) -> Result<(RemoteId, Claimed), Fault> {
+/// Claims the shared tier for the database that answers.
+pub(crate) async fn claim(
+    remote: &Arc<dyn Remote>,
+    holder: &Holder,
+) -> Result<(RemoteId, Claimed), Fault> {
     let answering = remote.identity().await?;
     Ok((answering, remote.claim(holder).await?))
 }

@@ -48,8 +48,21 @@ pub struct Standing {
     pub holder: Holder,
     /// Whether the server is the one that was accepted last.
     pub is_accepted: bool,
+    /// Whether an instance lives that uses a shared tier.
+    pub is_shared: bool,
     /// The number of the epoch.
     pub epoch: i64,
+}
+
+/// Where an instance keeps values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstanceKind {
+    /// Nowhere.
+    Off,
+    /// In its own memory.
+    Memory,
+    /// In a tier that other instances share.
+    Shared,
 }
 
 /// What is known of the other instances when one tells of itself.
@@ -110,9 +123,9 @@ pub struct LedgerError(pub String);
 /// The database's side of the protocol. Every call is a transaction of its own.
 #[async_trait]
 pub trait Ledger: Send + Sync + 'static {
-    /// Tells that this instance lives, and whether it keeps values in its own memory; learns of the others. It counts as alive
-    /// for three times `G` of the database's time.
-    async fn register(&self, memory: bool) -> Result<Registered, LedgerError>;
+    /// Tells that this instance lives, and where it keeps values; learns of the others. It counts as alive for three times `G` of
+    /// the database's time.
+    async fn register(&self, kind: InstanceKind) -> Result<Registered, LedgerError>;
 
     /// If `answering` is the recorded process and its epoch is in force: `serves_until` of this instance is `G` and 50 ms from
     /// now, by the database's clock. If another process is recorded, or it was recorded by another database server than the one that

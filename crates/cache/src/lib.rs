@@ -12,6 +12,7 @@
 //!
 //! To add a kind: a line in [`Kind`], its prefix and its time to live.
 
+mod acceptance;
 mod admin;
 mod cache;
 mod clock;
@@ -43,8 +44,8 @@ pub use clock::{Clock, ClockState, boot_clock};
 pub use gate::{G, GateState, MARGIN};
 pub use key::{Key, Kind};
 pub use ledger::{
-    Epoch, Holder, Ledger, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal,
-    Serving, Standing,
+    Epoch, Holder, InstanceKind, Ledger, LedgerError, Pending, PendingRows, Registered, RemoteId,
+    Renewal, Serving, Standing,
 };
 pub use near::{Held, HeldList, NearStatus};
 pub use raw::Raw;

@@ -9,6 +9,7 @@ diesel::table! {
         id -> Uid,
         database -> Text,
         server -> Text,
+        held_on -> Text,
         reconciliations -> BigInt,
         generation -> BigInt,
         released -> BigInt,
@@ -249,6 +250,7 @@ diesel::table! {
     cache_instances (id) {
         id -> Uid,
         memory -> Bool,
+        shared -> Bool,
         alive_until -> Moment,
         serves_until -> Moment,
     }

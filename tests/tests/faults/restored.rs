@@ -1,12 +1,12 @@
 //! A backup is restored whose pending messages may have left since.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parlance_proto::v1::{self, MessageStatus};
 use parlance_testkit::{
-    Parlance, Postgres, PostgresConfig, Redis, SqliteFile, TestDatabase, eventually,
+    Parlance, Postgres, PostgresConfig, Proxy, Redis, SqliteFile, TestDatabase, eventually,
 };
-use parlance_tests::make::{phones, reply, sms};
+use parlance_tests::make::{get_message, phones, reply, sms};
 use parlance_tests::{Caller, Kind, Refusal, SOON, Service, raw};
 use tonic::Code;
 
@@ -181,6 +181,19 @@ async fn nothing_is_handed_over_before_the_marker_is_looked_at() {
 /// The files of a database are put back under a running instance, which cannot look at the marker while Redis does not answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_running_instance_hands_nothing_over_before_it_looks_at_the_marker() {
+    put_back_without_redis(false).await;
+}
+
+/// The other instance uses no Redis: it waits for the one that does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_without_a_cache_hands_nothing_over_before_another_looks_at_the_marker() {
+    put_back_without_redis(true).await;
+}
+
+/// Longer than an instance waits for others to register with a new server, and shorter than it waits for Redis.
+const REDIS_AWAY: Duration = Duration::from_secs(12);
+
+async fn put_back_without_redis(beside_off: bool) {
     let server = Postgres::start(PostgresConfig {
         synchronous_commit: true,
         ..PostgresConfig::default()
@@ -203,18 +216,59 @@ async fn a_running_instance_hands_nothing_over_before_it_looks_at_the_marker() {
     let t = Caller::as_owner(&running, "acme");
     until(&t, &pending.id, MessageStatus::Delivered).await;
     until_open(&t).await;
+    let off = if beside_off {
+        Some(Service::over(&database.url, |builder| builder.env("CACHE_BACKEND", "off")).await)
+    } else {
+        None
+    };
+    let u = Caller::as_owner(off.as_ref().unwrap_or(&running), "acme");
     server.kill9();
     server.put_files_back();
     redis.pause();
     server.restart().await;
     // The instance writes again, so it could hand over, too.
-    eventually(SOON, async || t.ask(sms(&phones(), "meanwhile")).await.ok()).await;
+    eventually(SOON, async || u.ask(sms(&phones(), "meanwhile")).await.ok()).await;
+    let began = Instant::now();
+    while beside_off && began.elapsed() < REDIS_AWAY {
+        let found = u.message(&pending.id).await;
+        assert_eq!(found.status(), MessageStatus::Pending, "{found:?}");
+    }
     redis.resume();
     eventually(SOON, async || (held(&t).await >= 1).then_some(())).await;
     let found = t.message(&pending.id).await;
     assert_eq!(found.status(), MessageStatus::Pending, "{found:?}");
     let later = t.ok(sms(&phones(), "later")).await;
     until(&t, &later.id, MessageStatus::Delivered).await;
+}
+
+/// One way to a database so far away that a reconciliation pass of the cache takes longer than it is good for.
+const DISTANCE: Duration = Duration::from_millis(60);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deliveries_go_on_after_a_distant_database_was_restarted() {
+    let server = Postgres::start(PostgresConfig::default());
+    let database = server.create_database().await;
+    let (before, rest) = database.url.rsplit_once('@').expect("a user");
+    let (address, name) = rest.split_once('/').expect("a database");
+    let proxy = Proxy::start(address.parse().expect("an address with a port"));
+    let url = format!("{before}@{}/{name}", proxy.address());
+    let service = Service::over(&url, |builder| builder).await;
+    let t = Caller::as_owner(&service, "acme");
+    let sent = t.ok(sms(&phones(), "before")).await;
+    until(&t, &sent.id, MessageStatus::Delivered).await;
+    proxy.delay(DISTANCE);
+    server.kill9();
+    server.restart().await;
+    let request = v1::SendMessageRequest {
+        request_id: "after".to_owned(),
+        ..sms(&phones(), "after")
+    };
+    let sent = eventually(SOON, async || t.ask(request.clone()).await.ok()).await;
+    eventually(SOON, async || {
+        let found = t.ask(get_message(&sent.id)).await.ok()?;
+        (found.status() == MessageStatus::Delivered).then_some(())
+    })
+    .await;
 }
 
 /// By hand, on either database.

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parlance_cache::{
-    Epoch, Holder, Key, Ledger, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal,
-    Serving, Standing, Token,
+    Epoch, Holder, InstanceKind, Key, Ledger, LedgerError, Pending, PendingRows, Registered,
+    RemoteId, Renewal, Serving, Standing, Token,
 };
 use parlance_storage::db::cache::{
-    CacheRegistered, CacheRenewal, CacheServing, CacheStanding, CacheTimes, PendingKey,
+    CacheRegistered, CacheRenewal, CacheServing, CacheStanding, CacheTier, CacheTimes, PendingKey,
 };
 use parlance_storage::{Database, PendingKeys, StorageError};
 use uuid::Uuid;
@@ -50,8 +50,13 @@ impl DatabaseLedger {
 
 #[async_trait]
 impl Ledger for DatabaseLedger {
-    async fn register(&self, memory: bool) -> Result<Registered, LedgerError> {
-        let registering = self.apart.cache_register(self.instance, memory, self.times);
+    async fn register(&self, kind: InstanceKind) -> Result<Registered, LedgerError> {
+        let tier = match kind {
+            InstanceKind::Off => CacheTier::None,
+            InstanceKind::Memory => CacheTier::Memory,
+            InstanceKind::Shared => CacheTier::Shared,
+        };
+        let registering = self.apart.cache_register(self.instance, tier, self.times);
         // One that takes longer than it is good for is void.
         let seen = within(self.times.alive, registering)
             .await
@@ -93,6 +98,7 @@ impl Ledger for DatabaseLedger {
             database,
             server,
             is_accepted,
+            is_shared,
             epoch,
         } = self.apart.cache_standing().await.map_err(failed)?;
         Ok(Standing {
@@ -101,6 +107,7 @@ impl Ledger for DatabaseLedger {
                 server,
             },
             is_accepted,
+            is_shared,
             epoch,
         })
     }

@@ -15,8 +15,8 @@ use super::world::World;
 use crate::gate::{G, MARGIN};
 use crate::key::Key;
 use crate::ledger::{
-    Epoch, Holder, Ledger, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal,
-    Serving, Standing,
+    Epoch, Holder, InstanceKind, Ledger, LedgerError, Pending, PendingRows, Registered, RemoteId,
+    Renewal, Serving, Standing,
 };
 use crate::remote::Token;
 
@@ -44,7 +44,7 @@ pub(super) enum Back {
 
 #[derive(Debug, Clone, Copy)]
 struct Alive {
-    memory: bool,
+    kind: InstanceKind,
     until: Instant,
     serves_until: Instant,
 }
@@ -255,6 +255,13 @@ impl Tables {
         (self.timeline << 32) + (version & u64::from(u32::MAX)) + 1
     }
 
+    /// Whether an instance lives that uses a shared tier.
+    fn is_shared(&self) -> bool {
+        let now = self.now();
+        let mut alive = self.instances.values().filter(|alive| now < alive.until);
+        alive.any(|alive| alive.kind == InstanceKind::Shared)
+    }
+
     /// Whether passes were counted after this state, and the shared tier knows it.
     pub(super) fn is_behind(&self, marker: Option<i64>) -> bool {
         marker.is_some_and(|marker| marker > self.counted)
@@ -328,7 +335,7 @@ impl Session {
 
 #[async_trait]
 impl Ledger for Session {
-    async fn register(&self, memory: bool) -> Result<Registered, LedgerError> {
+    async fn register(&self, kind: InstanceKind) -> Result<Registered, LedgerError> {
         let me = self.instance;
         self.transact(move |tables| {
             let now = tables.now();
@@ -341,13 +348,15 @@ impl Ledger for Session {
                 .map_or(now, |alive| alive.serves_until);
             let until = now + 3 * G;
             let alive = Alive {
-                memory,
+                kind,
                 until,
                 serves_until,
             };
             tables.instances.insert(me, alive);
             let others = tables.instances.iter().filter(|(id, _)| **id != me);
-            let memory = others.clone().filter(|(_, alive)| alive.memory);
+            let memory = others
+                .clone()
+                .filter(|(_, alive)| alive.kind == InstanceKind::Memory);
             let memory_serves = tables.served_for(memory.map(|(_, alive)| alive.serves_until));
             Registered {
                 others: others.filter(|(_, alive)| now < alive.until).count() as u64,
@@ -389,6 +398,7 @@ impl Ledger for Session {
         self.transact(|tables| Standing {
             holder: tables.holder(),
             is_accepted: tables.accepted == tables.database(),
+            is_shared: tables.is_shared(),
             epoch: tables.number(),
         })
         .await
@@ -440,7 +450,7 @@ impl Ledger for Session {
         self.transact(move |tables| {
             let now = tables.now();
             let alive = Alive {
-                memory: true,
+                kind: InstanceKind::Memory,
                 until: now + 3 * G,
                 serves_until: now + G + MARGIN,
             };
@@ -509,7 +519,9 @@ impl Ledger for Session {
         self.transact(move |tables| {
             let now = tables.now();
             let serves = tables.instances.values();
-            let served = serves.filter(|a| !a.memory).any(|a| now < a.serves_until);
+            let served = serves
+                .filter(|a| a.kind != InstanceKind::Memory)
+                .any(|a| now < a.serves_until);
             let closed = |epoch: &Recorded| epoch.remote.is_empty();
             if tables.epoch.as_ref().is_some_and(closed) && !tables.is_recorded_here() {
                 tables.record(String::new());

@@ -11,8 +11,8 @@ use super::hearing::Hearing;
 use super::redis::Connection;
 use crate::key::{Key, Kind};
 use crate::ledger::{
-    Epoch, Holder, Ledger, LedgerError, PendingRows, Registered, RemoteId, Renewal, Serving,
-    Standing,
+    Epoch, Holder, InstanceKind, Ledger, LedgerError, PendingRows, Registered, RemoteId, Renewal,
+    Serving, Standing,
 };
 use crate::raw::Raw;
 use crate::remote::{Acquired, Claimed, Fault, Fence, Release, Remote, RemoteStats, Token};
@@ -272,12 +272,12 @@ impl WeakSession {
 
 #[async_trait]
 impl Ledger for WeakSession {
-    async fn register(&self, memory: bool) -> Result<Registered, LedgerError> {
-        let mut seen = self.0.register(memory).await?;
+    async fn register(&self, kind: InstanceKind) -> Result<Registered, LedgerError> {
+        let mut seen = self.0.register(kind).await?;
         if self.1 == Weakness::NoMemoryWait {
             seen.memory_serves = Duration::ZERO;
         }
-        seen.free |= memory && self.1 == Weakness::MemoryBesideEpoch;
+        seen.free |= kind == InstanceKind::Memory && self.1 == Weakness::MemoryBesideEpoch;
         seen.clock = self.clock(seen.clock);
         Ok(seen)
     }

@@ -34,6 +34,17 @@ pub struct CacheTimes {
     pub forget: Duration,
 }
 
+/// Where an instance keeps values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheTier {
+    /// Nowhere.
+    None,
+    /// In its own memory.
+    Memory,
+    /// Where other instances read them, too.
+    Shared,
+}
+
 /// What an instance learns of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheRegistered {
@@ -81,6 +92,8 @@ pub struct CacheStanding {
     pub server: String,
     /// Whether deliveries may be claimed on this server.
     pub is_accepted: bool,
+    /// Whether an instance lives that uses a shared tier.
+    pub is_shared: bool,
     /// The number of the epoch.
     pub epoch: i64,
 }
@@ -97,28 +110,40 @@ pub struct PendingKey {
 }
 
 impl Database {
-    /// Tells that an instance lives, and whether it keeps values in its own memory; learns of the others.
+    /// Tells that an instance lives, and where it keeps values; learns of the others. Three statements, so that a distant database
+    /// answers them in time.
     pub async fn cache_register(
         &self,
         instance: Uuid,
-        memory: bool,
+        tier: CacheTier,
         times: CacheTimes,
     ) -> StorageResult<CacheRegistered> {
         let (id, alive, silent) = (Id(instance), micros(times.alive), micros(times.forget));
-        let mut lease = self.writer().await?;
-        on!(lease, |c, q| q::cache::register(c, id, memory, alive))?;
-        on!(lease, |c, q| q::cache::forget_instances(c, silent))?;
-        lease.commit().await?;
+        if self.has_one_writer() {
+            let mut lease = self.writer().await?;
+            on!(lease, |c, q| q::cache::register(c, id, tier, alive))?;
+            lease.commit().await?;
+        } else {
+            // One statement, which is a transaction by itself and can be repeated.
+            read!(self, |c, q| q::cache::register(c, id, tier, alive))?;
+        }
         // Only now: of two that come at once, at least one must see the other.
-        let others = read!(self, |c, q| q::cache::others(c, id))?;
-        let memory = read!(self, |c, q| q::cache::memory_served(c, id))?;
+        let others = read!(self, |c, q| q::cache::others(c, id, silent))?;
         let wait = micros(times.serve);
         let free = read!(self, |c, q| q::cache::is_free(c, wait))?;
+        if others.silent.unwrap_or_default() > 0 {
+            let mut lease = self.writer().await?;
+            on!(lease, |c, q| q::cache::forget_instances(c, silent))?;
+            lease.commit().await?;
+        }
         Ok(CacheRegistered {
-            others: u64::try_from(others).unwrap_or(0),
+            others: others
+                .living
+                .and_then(|living| u64::try_from(living).ok())
+                .unwrap_or_default(),
             free,
-            clock: since_1970(memory.now),
-            memory_serves: served_for(memory, times),
+            clock: since_1970(others.memory.now),
+            memory_serves: served_for(others.memory, times),
         })
     }
 
@@ -173,14 +198,14 @@ impl Database {
 
     /// Which database answers, and what it has recorded.
     pub async fn cache_standing(&self) -> StorageResult<CacheStanding> {
-        let (installation, database, server, is_accepted, epoch) =
-            read!(self, |c, q| q::installation::standing(c))?;
+        let standing = read!(self, |c, q| q::installation::standing(c))?;
         Ok(CacheStanding {
-            installation: installation.0,
-            database,
-            server,
-            is_accepted,
-            epoch: epoch.unwrap_or_default(),
+            installation: standing.installation.0,
+            database: standing.database,
+            server: standing.server,
+            is_accepted: standing.is_accepted,
+            is_shared: standing.is_shared,
+            epoch: standing.epoch.unwrap_or_default(),
         })
     }
 

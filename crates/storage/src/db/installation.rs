@@ -75,13 +75,18 @@ impl Database {
     /// there were, and the database knows of fewer. Begins another feed and holds what waits, once for each marker.
     pub async fn database_went_back(&self, marker: i64) -> StorageResult<()> {
         let mut lease = self.writer().await?;
-        let passes = on!(lease, |c, q| q::installation::lock(c))?;
+        let (passes, held_on) = on!(lease, |c, q| q::installation::lock(c))?;
         if passes > marker {
             // Another instance has seen it too.
             return lease.rollback().await;
         }
         let next = marker.saturating_add(1);
         on!(lease, |c, q| q::installation::set_reconciliations(c, next))?;
+        let server = on!(lease, |c, q| q::installation::server(c))?;
+        if held_on == server {
+            // Found by another sign, and held: what was sent since then must go out.
+            return lease.commit().await;
+        }
         let epoch = begin_again(&mut lease, self.hold_after_restore).await?;
         lease.commit().await?;
         epoch.log(&format!(
@@ -108,6 +113,7 @@ async fn begin_again(lease: &mut Lease, holds: bool) -> StorageResult<NewEpoch> 
     } else {
         None
     };
+    on!(*lease, |c, q| q::installation::record_hold(c))?;
     on!(*lease, |c, q| q::installation::record(c))?;
     let feed = on!(*lease, |c, q| q::feed::state(c))?.epoch;
     Ok(NewEpoch { feed, held })

@@ -7,9 +7,10 @@ use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
 
 use super::Conn;
+use crate::db::cache::CacheTier;
 use crate::fields::{Id, Instant};
 use crate::prepared::prepared;
-use crate::rows::cache::ServedRow;
+use crate::rows::cache::{OthersRow, ServedRow};
 use crate::schema::{cache_epoch, cache_instances, cache_pending};
 
 /// The columns of a [`ServedRow`].
@@ -24,22 +25,30 @@ macro_rules! served {
     };
 }
 
-/// How many other instances live.
-pub(crate) async fn others(c: &mut Conn, id: Id) -> QueryResult<i64> {
-    let living = cache_instances::table
-        .filter(cache_instances::id.ne(id))
-        .filter(cache_instances::alive_until.gt(from_now!(0)));
-    prepared(living.count()).get_result(c).await
+/// Instances that have not told of themselves for that long.
+macro_rules! silent {
+    ($micros:expr) => {
+        cache_instances::table
+            .filter(cache_instances::alive_until.lt(from_now!(-$micros)))
+            .filter(cache_instances::serves_until.lt(from_now!(-$micros)))
+    };
 }
 
-/// Until when another instance that keeps values in its own memory may serve.
-pub(crate) async fn memory_served(c: &mut Conn, but: Id) -> QueryResult<ServedRow> {
+/// What an instance learns of the others: how many live, how many have been silent for that long, and until when one that keeps
+/// values in its own memory may serve.
+pub(crate) async fn others(c: &mut Conn, id: Id, silent: i64) -> QueryResult<OthersRow> {
+    let living = cache_instances::table
+        .filter(cache_instances::id.ne(id))
+        .filter(cache_instances::alive_until.gt(from_now!(0)))
+        .count()
+        .single_value();
+    let silent = silent!(silent).count().single_value();
     let until = cache_instances::table
         .filter(cache_instances::memory)
-        .filter(cache_instances::id.ne(but))
+        .filter(cache_instances::id.ne(id))
         .select(max(cache_instances::serves_until))
         .single_value();
-    prepared(cache_epoch::table.select(served!(until)))
+    prepared(cache_epoch::table.select((living, silent, served!(until))))
         .get_result(c)
         .await
 }
@@ -164,11 +173,12 @@ pub(crate) async fn token_waits(c: &mut Conn, token: &str) -> QueryResult<bool> 
         .await
 }
 
-/// An instance tells that it lives.
-pub(crate) async fn register(c: &mut Conn, id: Id, memory: bool, alive: i64) -> QueryResult<()> {
+/// An instance tells that it lives, and where it keeps values.
+pub(crate) async fn register(c: &mut Conn, id: Id, tier: CacheTier, alive: i64) -> QueryResult<()> {
     let row = (
         cache_instances::id.eq(id),
-        cache_instances::memory.eq(memory),
+        cache_instances::memory.eq(tier == CacheTier::Memory),
+        cache_instances::shared.eq(tier == CacheTier::Shared),
         cache_instances::alive_until.eq(from_now!(alive)),
         cache_instances::serves_until.eq(from_now!(0)),
     );
@@ -178,6 +188,7 @@ pub(crate) async fn register(c: &mut Conn, id: Id, memory: bool, alive: i64) -> 
         .do_update()
         .set((
             cache_instances::memory.eq(excluded(cache_instances::memory)),
+            cache_instances::shared.eq(excluded(cache_instances::shared)),
             cache_instances::alive_until.eq(excluded(cache_instances::alive_until)),
         ));
     prepared(upsert).execute(c).await.map(|_| ())
@@ -211,10 +222,7 @@ pub(crate) async fn renew(
 /// Removes instances that have not told of themselves for that long; those that somebody else is removing are passed over.
 pub(crate) async fn forget_instances(c: &mut Conn, silent: i64) -> QueryResult<()> {
     let dead: Vec<Id> = prepared(skipping_locked!(
-        cache_instances::table
-            .filter(cache_instances::alive_until.lt(from_now!(-silent)))
-            .filter(cache_instances::serves_until.lt(from_now!(-silent)))
-            .select(cache_instances::id)
+        silent!(silent).select(cache_instances::id)
     ))
     .load(c)
     .await?;

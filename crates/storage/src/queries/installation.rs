@@ -6,7 +6,8 @@ use diesel_async::RunQueryDsl;
 use super::Conn;
 use crate::fields::Id;
 use crate::prepared::prepared;
-use crate::schema::{cache_epoch, installation, write_probe};
+use crate::rows::installation::StandingRow;
+use crate::schema::{cache_epoch, cache_instances, installation, write_probe};
 
 /// The installation's id.
 pub(crate) async fn id(c: &mut Conn) -> QueryResult<Id> {
@@ -16,11 +17,24 @@ pub(crate) async fn id(c: &mut Conn) -> QueryResult<Id> {
         .await
 }
 
-/// Locks the installation; how many reconciliation passes there were.
-pub(crate) async fn lock(c: &mut Conn) -> QueryResult<i64> {
-    locked!(installation::table.select(installation::reconciliations))
+/// Locks the installation; how many reconciliation passes there were, and the server on which deliveries were held last.
+pub(crate) async fn lock(c: &mut Conn) -> QueryResult<(i64, String)> {
+    locked!(installation::table.select((installation::reconciliations, installation::held_on)))
         .get_result(c)
         .await
+}
+
+/// The server that answers.
+pub(crate) async fn server(c: &mut Conn) -> QueryResult<String> {
+    diesel::select(server!()).get_result(c).await
+}
+
+/// Records that deliveries were held on the server that answers.
+pub(crate) async fn record_hold(c: &mut Conn) -> QueryResult<()> {
+    prepared(diesel::update(installation::table).set(installation::held_on.eq(server!())))
+        .execute(c)
+        .await
+        .map(|_| ())
 }
 
 /// Records the database that answers; on its server deliveries may be claimed.
@@ -44,9 +58,12 @@ pub(crate) async fn accept(c: &mut Conn, server: &str) -> QueryResult<bool> {
         .map(|rows| rows > 0)
 }
 
-/// Sets how many reconciliation passes there were.
+/// Sets how many reconciliation passes there were: the database was compared with the marker.
 pub(crate) async fn set_reconciliations(c: &mut Conn, passes: i64) -> QueryResult<()> {
-    let set = installation::reconciliations.eq(passes);
+    let set = (
+        installation::reconciliations.eq(passes),
+        installation::held_on.eq(""),
+    );
     prepared(diesel::update(installation::table).set(set))
         .execute(c)
         .await
@@ -66,15 +83,18 @@ pub(crate) async fn probe(c: &mut Conn, filler: Vec<u8>) -> QueryResult<()> {
         .map(|_| ())
 }
 
-/// The installation's id, the identity of the database, the server that answers, whether it was accepted, and the number of
-/// the cache's epoch.
-pub(crate) async fn standing(c: &mut Conn) -> QueryResult<(Id, String, String, bool, Option<i64>)> {
+/// The database that answers, and what it has recorded.
+pub(crate) async fn standing(c: &mut Conn) -> QueryResult<StandingRow> {
     let epoch = cache_epoch::table.select(cache_epoch::number);
+    let shared = cache_instances::table
+        .filter(cache_instances::shared)
+        .filter(cache_instances::alive_until.gt(from_now!(0)));
     let standing = installation::table.select((
         installation::id,
         identity!(),
         server!(),
         installation::server.eq(server!()),
+        diesel::dsl::exists(shared),
         epoch.single_value(),
     ));
     prepared(standing).get_result(c).await
@@ -84,7 +104,10 @@ pub(crate) async fn standing(c: &mut Conn) -> QueryResult<(Id, String, String, b
 pub(crate) async fn count_reconciliation(c: &mut Conn, known: i64) -> QueryResult<Option<i64>> {
     let as_many = installation::table.filter(installation::reconciliations.ge(known));
     let counted = diesel::update(as_many)
-        .set(installation::reconciliations.eq(installation::reconciliations + 1))
+        .set((
+            installation::reconciliations.eq(installation::reconciliations + 1),
+            installation::held_on.eq(""),
+        ))
         .returning(installation::reconciliations);
     prepared(counted).get_result(c).await.optional()
 }

@@ -39,6 +39,16 @@ pub(crate) struct ServedRow {
     pub(crate) known: bool,
 }
 
+/// What an instance learns of the others.
+#[derive(Clone, Copy, Debug, Queryable)]
+pub(crate) struct OthersRow {
+    pub(crate) living: Option<i64>,
+    /// Those that have been silent for so long that they are forgotten.
+    pub(crate) silent: Option<i64>,
+    /// Until when another instance that keeps values in its own memory may serve.
+    pub(crate) memory: ServedRow,
+}
+
 /// What a renewal finds.
 #[derive(Clone, Debug, QueryableByName)]
 pub(crate) struct RenewedRow {

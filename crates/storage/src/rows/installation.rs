@@ -3,6 +3,8 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
 
+use crate::fields::Id;
+
 /// The database as it was recorded last and as it is.
 #[derive(Clone, Debug, QueryableByName)]
 pub(crate) struct PresentRow {
@@ -23,4 +25,17 @@ impl PresentRow {
     pub(crate) fn is_recorded(&self) -> bool {
         self.recorded == self.present && !self.behind
     }
+}
+
+/// The database that answers, and what it has recorded for the cache.
+#[derive(Clone, Debug, Queryable)]
+pub(crate) struct StandingRow {
+    pub(crate) installation: Id,
+    pub(crate) database: String,
+    pub(crate) server: String,
+    pub(crate) is_accepted: bool,
+    /// Whether an instance lives that uses a shared tier.
+    pub(crate) is_shared: bool,
+    /// The number of the cache's epoch.
+    pub(crate) epoch: Option<i64>,
 }

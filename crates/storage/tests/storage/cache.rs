@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use parlance_storage::db::cache::{CacheRenewal, CacheTimes, PendingKey};
+use parlance_storage::db::cache::{CacheRenewal, CacheTier, CacheTimes, PendingKey};
 use parlance_storage::{Database, PendingKeys};
 use parlance_testkit::eventually;
 use uuid::Uuid;
@@ -236,7 +236,7 @@ on_both! {
         assert!(!d.cache_close(1, AT_ONCE).await.unwrap(), "somebody may serve");
         d.cache_renew(A, "one", AT_ONCE).await.unwrap();
         // Somebody who serves from its own memory does not count.
-        d.cache_register(B, true, LONG).await.unwrap();
+        d.cache_register(B, CacheTier::Memory, LONG).await.unwrap();
         d.cache_renew_memory(B, LONG).await.unwrap();
         assert!(d.cache_close(1, AT_ONCE).await.unwrap());
         let (closed, remote) = epoch(&db).await;
@@ -262,7 +262,7 @@ on_both! {
     async fn rows_under_no_epoch_go_once_nobody_serves(db: Db) {
         let d = &db.open;
         add(d, &["message:a"], "t1").await;
-        d.cache_register(B, true, LONG).await.unwrap();
+        d.cache_register(B, CacheTier::Memory, LONG).await.unwrap();
         d.cache_renew_memory(B, LONG).await.unwrap();
         assert!(!d.cache_close(0, AT_ONCE).await.unwrap());
         assert_eq!(waiting(d).await.len(), 1, "somebody serves from memory, and must hear of it");
@@ -273,41 +273,41 @@ on_both! {
 
     async fn instances_learn_of_one_another(db: Db) {
         let d = &db.open;
-        let seen = d.cache_register(A, true, LONG).await.unwrap();
+        let seen = d.cache_register(A, CacheTier::Memory, LONG).await.unwrap();
         assert_eq!((seen.others, seen.free, seen.memory_serves), (0, true, Duration::ZERO));
-        assert_eq!(d.cache_register(A, true, LONG).await.unwrap().others, 0, "itself is none");
+        assert_eq!(d.cache_register(A, CacheTier::Memory, LONG).await.unwrap().others, 0, "itself is none");
         d.cache_renew_memory(A, LONG).await.unwrap();
-        let seen = d.cache_register(B, false, LONG).await.unwrap();
+        let seen = d.cache_register(B, CacheTier::Shared, LONG).await.unwrap();
         assert_eq!(seen.others, 1);
         assert!(seen.memory_serves > ALMOST_AS_LONG, "{seen:?}");
-        assert_eq!(d.cache_register(A, true, LONG).await.unwrap().memory_serves, Duration::ZERO, "its own");
+        assert_eq!(d.cache_register(A, CacheTier::Memory, LONG).await.unwrap().memory_serves, Duration::ZERO, "its own");
         // Telling of itself does not take back what it may serve.
         assert!(d.cache_served_for(AT_ONCE).await.unwrap().left > ALMOST_AS_LONG);
         // Dead, and then long dead.
-        d.cache_register(A, true, CacheTimes { alive: Duration::ZERO, ..LONG }).await.unwrap();
-        assert_eq!(d.cache_register(B, false, LONG).await.unwrap().others, 0);
+        d.cache_register(A, CacheTier::Memory, CacheTimes { alive: Duration::ZERO, ..LONG }).await.unwrap();
+        assert_eq!(d.cache_register(B, CacheTier::Shared, LONG).await.unwrap().others, 0);
         assert_eq!(db.count("cache_instances").await, 2, "it may come back");
         d.cache_renew_memory(A, CacheTimes { alive: Duration::ZERO, ..AT_ONCE }).await.unwrap();
         let forgetful = CacheTimes { forget: Duration::ZERO, ..LONG };
         eventually(SOON, async || {
-            d.cache_register(B, false, forgetful).await.unwrap();
+            d.cache_register(B, CacheTier::Shared, forgetful).await.unwrap();
             (db.count("cache_instances").await == 1).then_some(())
         }).await;
         // It was only asleep.
         d.cache_renew_memory(A, LONG).await.unwrap();
-        assert!(d.cache_register(B, false, LONG).await.unwrap().memory_serves > SECOND);
+        assert!(d.cache_register(B, CacheTier::Shared, LONG).await.unwrap().memory_serves > SECOND);
     }
 
     /// Free means: whoever wants to serve has yet to be recorded, and then to wait.
     async fn it_is_free_until_somebody_is_recorded(db: Db) {
         let d = &db.open;
-        assert!(d.cache_register(A, false, LONG).await.unwrap().free);
+        assert!(d.cache_register(A, CacheTier::Shared, LONG).await.unwrap().free);
         recorded(d, "one").await;
-        assert!(!d.cache_register(A, false, AT_ONCE).await.unwrap().free);
+        assert!(!d.cache_register(A, CacheTier::Shared, AT_ONCE).await.unwrap().free);
         assert!(d.cache_close(0, AT_ONCE).await.unwrap());
-        assert!(!d.cache_register(A, false, LONG).await.unwrap().free, "closed just now");
+        assert!(!d.cache_register(A, CacheTier::Shared, LONG).await.unwrap().free, "closed just now");
         aged(&db, 3600).await;
-        assert!(d.cache_register(A, false, LONG).await.unwrap().free);
+        assert!(d.cache_register(A, CacheTier::Shared, LONG).await.unwrap().free);
     }
 
     /// Two installations, and two futures of one database, have no number in common.
@@ -344,7 +344,7 @@ on_both! {
         elsewhere(&db).await;
         assert!(!d.cache_settle(&rows, Some(number), AT_ONCE).await.unwrap());
         assert_eq!(d.cache_served_for(LONG).await.unwrap().left, LONG.serve, "its rows say nothing");
-        assert_eq!(d.cache_register(A, false, LONG).await.unwrap().memory_serves, LONG.serve);
+        assert_eq!(d.cache_register(A, CacheTier::Shared, LONG).await.unwrap().memory_serves, LONG.serve);
         assert_eq!(d.cache_renew(A, "one", LONG).await.unwrap(), CacheRenewal::Recorded);
         assert_eq!(d.cache_renew(A, "one", LONG).await.unwrap(), CacheRenewal::TooYoung);
         assert!(d.cache_served_for(LONG).await.unwrap().left > ALMOST_AS_LONG, "for as long as it is young");
@@ -356,14 +356,14 @@ on_both! {
     /// Nor may an instance rely on what another server has closed, until it is closed anew.
     async fn it_is_not_free_where_another_server_has_closed(db: Db) {
         let d = &db.open;
-        assert!(d.cache_register(A, false, LONG).await.unwrap().free);
+        assert!(d.cache_register(A, CacheTier::Shared, LONG).await.unwrap().free);
         elsewhere(&db).await;
-        assert!(!d.cache_register(A, false, LONG).await.unwrap().free);
+        assert!(!d.cache_register(A, CacheTier::Shared, LONG).await.unwrap().free);
         assert!(d.cache_close(0, LONG).await.unwrap());
         assert!(!d.cache_close(0, LONG).await.unwrap(), "once");
-        assert!(!d.cache_register(A, false, LONG).await.unwrap().free, "just now");
+        assert!(!d.cache_register(A, CacheTier::Shared, LONG).await.unwrap().free, "just now");
         aged(&db, 3600).await;
-        assert!(d.cache_register(A, false, LONG).await.unwrap().free);
+        assert!(d.cache_register(A, CacheTier::Shared, LONG).await.unwrap().free);
     }
 
     /// A pass is counted only where all are known that there have been.
@@ -385,7 +385,7 @@ on_both! {
             let racers: Vec<_> = instances
                 .map(|id| {
                     let d = d.clone();
-                    tokio::spawn(async move { d.cache_register(id, true, LONG).await.unwrap().others })
+                    tokio::spawn(async move { d.cache_register(id, CacheTier::Memory, LONG).await.unwrap().others })
                 })
                 .collect();
             let mut seen = 0;
@@ -467,8 +467,12 @@ async fn who_renews_waits_for_a_record() {
         .await
         .unwrap();
     let d = db.open.clone();
-    let registering =
-        tokio::spawn(async move { d.cache_register(B, false, LONG).await.unwrap().free });
+    let registering = tokio::spawn(async move {
+        d.cache_register(B, CacheTier::Shared, LONG)
+            .await
+            .unwrap()
+            .free
+    });
     waits(&watch).await;
     recording.batch_execute("COMMIT").await.unwrap();
     assert!(!registering.await.unwrap());
@@ -523,9 +527,17 @@ async fn the_keeper_waits_for_no_request() {
         })
         .await;
     let writing = busy.begin(&owner("acme"), at(0)).await.unwrap();
-    busy.cache_register(A, false, AT_ONCE).await.unwrap_err();
+    busy.cache_register(A, CacheTier::Shared, AT_ONCE)
+        .await
+        .unwrap_err();
     let apart = busy.apart();
-    assert!(apart.cache_register(A, false, AT_ONCE).await.unwrap().free);
+    assert!(
+        apart
+            .cache_register(A, CacheTier::Shared, AT_ONCE)
+            .await
+            .unwrap()
+            .free
+    );
     recorded(&apart, "one").await;
     drop(writing);
 }

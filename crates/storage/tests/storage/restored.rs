@@ -133,8 +133,27 @@ on_both! {
         // Another instance has seen the same marker.
         on.database_went_back(7).await.unwrap();
         assert_eq!(settled(&on).await, (new, 1));
-        on.database_went_back(8).await.unwrap();
+        // A later pass finds the database at the marker; then it goes back once more.
+        assert!(on.cache_count(8).await.unwrap().is_some());
+        on.database_went_back(20).await.unwrap();
         assert!(settled(&on).await.0 > new);
+    }
+
+    /// Two signs tell of the same restore. What was sent after the first has not left before.
+    async fn a_restore_that_the_marker_shows_as_well_holds_once(db: Db) {
+        let on = db.opened(|settings| settings.hold_after_restore = true).await;
+        let owner = owner("acme");
+        in_use(&on).await;
+        let from = ready(&on, &owner).await;
+        db.run("UPDATE installation SET database = 'another', server = 'another'").await;
+        let (epoch, held) = settled(&on).await;
+        assert_eq!(held, 1);
+        let place = open(&on, &owner).await.id;
+        let later = send(&on, &from, place).await;
+        on.database_went_back(20).await.unwrap();
+        assert_eq!(settled(&on).await, (epoch, 1));
+        assert_eq!(claim(&on).await, [later.id]);
+        assert_eq!(on.cache_count(20).await.unwrap(), Some(22), "the counter is beyond the marker");
     }
 }
 
@@ -219,6 +238,17 @@ async fn a_database_that_has_not_come_as_far_as_was_seen_begins_again_once() {
     assert!(new > epoch, "{epoch} {new}");
     assert_eq!(settled(&db.open).await, (new, 1));
     assert_eq!(db.open.settle_identity(lost).await.unwrap(), new, "once");
+
+    // The same state is put back once more: its epoch is lower than the one that was seen.
+    let seen = Seen {
+        epoch: new,
+        position: Position::default(),
+    };
+    db.run(&format!("UPDATE feed_state SET epoch = {epoch}"))
+        .await;
+    let newer = db.open.settle_identity(seen).await.unwrap();
+    assert!(newer > new, "{new} {newer}");
+    assert_eq!(db.open.settle_identity(seen).await.unwrap(), newer, "once");
 }
 
 /// Events that were restored into a server which has given fewer transaction numbers.

@@ -1,0 +1,5 @@
+-- Whether an instance uses a shared tier: it compares the database with the marker there, and the others wait for that.
+SET LOCAL lock_timeout = '1s';
+ALTER TABLE cache_instances ADD COLUMN shared boolean NOT NULL DEFAULT false;
+-- The server on which deliveries were held after a restore, until the marker is compared: one restore holds them once.
+ALTER TABLE installation ADD COLUMN held_on text NOT NULL DEFAULT '';

@@ -1,0 +1,4 @@
+-- Whether an instance uses a shared tier: it compares the database with the marker there, and the others wait for that.
+ALTER TABLE cache_instances ADD COLUMN shared integer NOT NULL DEFAULT 0;
+-- The server on which deliveries were held after a restore, until the marker is compared: one restore holds them once.
+ALTER TABLE installation ADD COLUMN held_on text NOT NULL DEFAULT '';
