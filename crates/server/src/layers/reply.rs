@@ -99,7 +99,7 @@ impl Reply {
 impl ReplyBody for Reply {
     fn is_whole(&self) -> bool {
         let shape = self.call.as_ref().map(|call| call.method().shape);
-        shape.is_none_or(|shape| shape == Shape::Unary)
+        shape == Some(Shape::Unary)
     }
 }
 

@@ -1,11 +1,11 @@
 //! The calls that are open on one connection, and the replies that its client does not take.
 //!
-//! A client that reads the socket but grants a stream no window holds its reply in memory. The time of each such reply is kept
-//! as the tick of the connection at which its body was last asked for a frame; the connection counts replies by ticks.
+//! A client that reads the socket but grants its streams no window holds their replies in memory. The connection ends when
+//! replies wait and nothing of any reply is taken for some time.
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -20,9 +20,12 @@ use super::ReplyBody;
 
 /// A client that is there has answered the request to leave by then.
 const IDLE_GRACE: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// A reply may wait for the client for two to three ticks.
+/// How often it is looked whether the client takes anything.
 const TICK: Duration = Duration::from_secs(30);
+/// After so many ticks without anything taken the connection ends.
+const IDLE_TICKS: u32 = 2;
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// Counts the calls of a connection. Cheap to clone.
@@ -32,15 +35,10 @@ pub(super) struct Calls(Arc<Counts>);
 #[derive(Debug, Default)]
 struct Counts {
     open: AtomicUsize,
-    tick: AtomicUsize,
-    /// Replies that wait for the client, by the tick since which they do, modulo 3.
-    waiting: [AtomicUsize; 3],
-}
-
-impl Counts {
-    fn waiting_since(&self, tick: usize) -> Option<&AtomicUsize> {
-        self.waiting.get(tick % self.waiting.len())
-    }
+    /// Replies that wait for the client.
+    waiting: AtomicUsize,
+    /// Whether the client took a piece of a reply since the last tick.
+    taken: AtomicBool,
 }
 
 /// An open call.
@@ -58,16 +56,21 @@ impl Calls {
         }
     }
 
-    /// Returns when the client has left a reply untaken for too long.
+    /// Returns when replies wait and the client has taken nothing for too long.
     pub(super) async fn left_untaken(self) {
-        loop {
+        let mut idle = 0;
+        while idle < IDLE_TICKS {
             sleep(TICK).await;
-            let next = self.0.tick.load(Ordering::Relaxed) + 1;
-            let oldest = self.0.waiting_since(next);
-            if oldest.is_some_and(|count| count.load(Ordering::Relaxed) > 0) {
-                return;
-            }
-            self.0.tick.store(next, Ordering::Relaxed);
+            let is_taken = self.0.taken.swap(false, Ordering::Relaxed);
+            let waits = self.0.waiting.load(Ordering::Relaxed) > 0;
+            idle = if waits && !is_taken { idle + 1 } else { 0 };
+        }
+    }
+
+    /// Returns when no call is open.
+    pub(super) async fn none_open(self) {
+        while self.0.open.load(Ordering::Relaxed) > 0 {
+            sleep(LOOK_AGAIN).await;
         }
     }
 
@@ -77,14 +80,8 @@ impl Calls {
     }
 
     fn wait(&self) -> Waiting {
-        let tick = self.0.tick.load(Ordering::Relaxed);
-        if let Some(count) = self.0.waiting_since(tick) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-        Waiting {
-            calls: self.clone(),
-            tick,
-        }
+        self.0.waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting(self.clone())
     }
 }
 
@@ -96,16 +93,11 @@ impl Drop for Call {
 
 /// A reply that waits for the client.
 #[derive(Debug)]
-struct Waiting {
-    calls: Calls,
-    tick: usize,
-}
+struct Waiting(Calls);
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        if let Some(count) = self.calls.0.waiting_since(self.tick) {
-            count.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.0.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -198,6 +190,10 @@ impl<B: ReplyBody> Body for CountedBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
+        // It is asked for more when the client has taken what was given before.
+        if let Some(Call(calls)) = this.call {
+            calls.0.taken.store(true, Ordering::Relaxed);
+        }
         *this.waiting = None;
         let polled = if this.rest.is_empty() {
             ready!(this.body.poll_frame(cx))
@@ -256,7 +252,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_reply_that_is_not_taken_ends_the_connection() {
-        for polls in [0, 1] {
+        for polls in [0_u32, 1] {
             let calls = Calls::default();
             let mut body = reply(&calls);
             for _ in 0..polls {
@@ -264,8 +260,24 @@ mod tests {
             }
             let begun = tokio::time::Instant::now();
             calls.left_untaken().await;
-            assert_eq!(begun.elapsed(), TICK * 2);
+            let ticks = IDLE_TICKS + polls;
+            assert_eq!(begun.elapsed(), TICK * ticks);
         }
+    }
+
+    /// They may be of one slow line, on which each comes rarely, or of another caller behind the same proxy.
+    #[tokio::test(start_paused = true)]
+    async fn a_reply_may_wait_while_others_are_taken() {
+        let calls = Calls::default();
+        let _waits = reply(&calls);
+        let mut left = Box::pin(calls.clone().left_untaken());
+        for _ in 0..6 {
+            assert!(left.as_mut().now_or_never().is_none());
+            let mut body = reply(&calls);
+            while poll_fn(|cx| body.as_mut().poll_frame(cx)).await.is_some() {}
+            tokio::time::advance(TICK).await;
+        }
+        assert!(left.as_mut().now_or_never().is_none());
     }
 
     #[tokio::test(start_paused = true)]

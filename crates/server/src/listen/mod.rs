@@ -94,7 +94,7 @@ impl<T, B> Serve<B> for T where
 
 /// A body that can be sent.
 pub trait ReplyBody: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static {
-    /// Whether the whole body stays in memory until the client takes it.
+    /// Whether it is known that the whole body stays in memory until the client takes it.
     fn is_whole(&self) -> bool;
 }
 
