@@ -78,9 +78,9 @@ pub async fn drain(
         tracing::info!("drained");
         return Ending::Finished;
     }
-    tracing::warn!("some calls were still open and are cut");
+    tracing::warn!("calls or background work did not end within DRAIN_TIMEOUT and are cut");
     if timeout(AFTER_CUT, served).await.is_err() {
-        tracing::error!("connections did not close after they were cut");
+        tracing::warn!("background work did not end after it was cut");
     }
     Ending::Cut
 }

@@ -172,6 +172,8 @@ fn owner_hash(owner: &HeaderValue) -> String {
 
 impl Drop for Call {
     fn drop(&mut self) {
+        // That of another call, if there is one.
+        cause::take();
         self.finish(Code::Cancelled);
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, Request, Response};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -105,6 +106,7 @@ where
                 inner: Some(inner),
                 timeout: None,
                 deadline,
+                cut: None,
                 call: Some(call),
                 hold: Some(hold),
                 refusal: None,
@@ -123,6 +125,8 @@ pin_project! {
         #[pin]
         timeout: Option<Sleep>,
         deadline: Option<Instant>,
+        // Made like the timer.
+        cut: Option<BoxFuture<'static, ()>>,
         call: Option<Call>,
         // Until the handler is done: what it was given is still in memory.
         hold: Option<Arc<Hold>>,
@@ -136,6 +140,7 @@ impl<F> RpcFuture<F> {
             inner: None,
             timeout: None,
             deadline: None,
+            cut: None,
             call: Some(call),
             hold: None,
             refusal: Some(status),
@@ -168,20 +173,21 @@ where
             }
             Ok(Poll::Ready(Err(never))) => match never {},
             Ok(Poll::Pending) => {
-                let Some(deadline) = *this.deadline else {
-                    return Poll::Pending;
-                };
-                if this.timeout.is_none() {
+                let shutdown = &call.shared.shutdown;
+                let cut = this.cut.get_or_insert_with(|| {
+                    let shutdown = shutdown.clone();
+                    Box::pin(async move { shutdown.cut().await })
+                });
+                if let (None, Some(deadline)) = (&*this.timeout, *this.deadline) {
                     this.timeout.set(Some(sleep_until(deadline)));
                 }
-                match this
-                    .timeout
-                    .as_mut()
-                    .as_pin_mut()
-                    .map(|timeout| timeout.poll(cx))
-                {
-                    Some(Poll::Ready(())) => faults::deadline_exceeded(),
-                    Some(Poll::Pending) | None => return Poll::Pending,
+                let timeout = this.timeout.as_mut().as_pin_mut();
+                if cut.as_mut().poll(cx).is_ready() {
+                    faults::going_away()
+                } else if timeout.is_some_and(|timeout| timeout.poll(cx).is_ready()) {
+                    faults::deadline_exceeded()
+                } else {
+                    return Poll::Pending;
                 }
             }
             Err(_) => faults::internal(),

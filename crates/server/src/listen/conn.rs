@@ -8,7 +8,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::calls::{Calls, Counted};
 use super::resets::{Polls, Resets};
@@ -41,6 +41,8 @@ enum Order {
 }
 
 const STAYED: &str = "has not left";
+/// Calls that are cut are answered within this.
+const ANSWERS: Duration = Duration::from_millis(500);
 
 /// Serves the connection to its end: the client's, or that of its age, or that of the service.
 pub(super) async fn run<S, B>(stream: TcpStream, service: S, options: &Options, shutdown: &Shutdown)
@@ -89,7 +91,9 @@ where
                     // HTTP/2: GOAWAY, and calls that are open go on. HTTP/1.1: no further request.
                     conn.as_mut().graceful_shutdown();
                     // A client that is gone does not answer, and has nothing to wait for.
-                    let has_not_left = until_cut(options.age, shutdown);
+                    let answered = calls.clone().none_open();
+                    let has_not_left = until_cut(options.age, shutdown)
+                        .then(|()| async { drop(timeout(ANSWERS, answered).await) });
                     let is_idle = calls.clone().ended();
                     orders.push(Box::pin(has_not_left.map(|()| Order::Close(STAYED))));
                     orders.push(Box::pin(is_idle.map(|()| Order::Close(STAYED))));

@@ -51,7 +51,10 @@ async fn a_cut_ends_what_a_drain_waits_for() {
     port.until_handlers_wait(1).await;
     port.trigger.drain();
     port.trigger.cut();
-    assert!(call.await.unwrap().is_err());
+    let error = call.await.unwrap().unwrap_err();
+    let info = error.get_details_error_info().expect("an ErrorInfo");
+    assert_eq!(info.reason, "SHUTTING_DOWN");
+    assert!(error.get_details_retry_info().is_some());
     port.until_served().await;
 }
 
