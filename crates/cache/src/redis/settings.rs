@@ -62,9 +62,15 @@ pub fn is_clear(url: &str) -> bool {
     parts.next().is_none_or(|after| !after.contains('@'))
 }
 
-/// Whether the driver can read the URL.
+/// Whether the driver reads the whole URL: it ignores a path that is no number of a database, and parameters that it does not know.
 pub fn is_readable(url: &str) -> bool {
-    address(url, None).is_ok()
+    let Some(parsed) = parse_redis_url(url) else {
+        return false;
+    };
+    let database = parsed.path().trim_start_matches('/');
+    let is_number = database.is_empty() || database.parse::<u16>().is_ok();
+    let is_known = parsed.query_pairs().all(|(name, _)| name == "protocol");
+    is_number && is_known && address(url, None).is_ok()
 }
 
 /// How Redis is spoken to.

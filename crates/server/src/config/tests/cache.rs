@@ -141,6 +141,14 @@ fn one_redis_is_said_once() {
             &[("REDIS_URL", "redis://x@h:abc/0")],
             "REDIS_URL is (not shown) (environment): expected redis://user:password@host:port/0, or rediss://... over TLS",
         ),
+        (
+            &[("REDIS_URL", "redis://h/70000")],
+            "REDIS_URL is (not shown) (environment): expected redis://user:password@host:port/0, or rediss://... over TLS",
+        ),
+        (
+            &[("REDIS_URL", "redis://h/?db=5")],
+            "REDIS_URL is (not shown) (environment): expected redis://user:password@host:port/0, or rediss://... over TLS",
+        ),
     ] {
         assert_eq!(problems(pairs, ""), [expected], "{pairs:?}");
     }
@@ -166,7 +174,7 @@ fn a_redis_that_is_not_used_is_told() {
 #[test]
 fn a_secret_of_redis_is_never_shown() {
     for pairs in [
-        &[("REDIS_URL", "redis://u:s3cret@h:1/2?password=s3cret")][..],
+        &[("REDIS_URL", "redis://u:s3cret@h:1/2")][..],
         &[("REDIS_CLUSTER_URLS", "redis://:s3cret@a,redis://b")],
         &[("REDIS_HOST", "h"), ("REDIS_PASSWORD", "s3cret")],
     ] {
@@ -184,7 +192,7 @@ fn a_secret_of_redis_is_never_shown() {
         let found = settings.in_force().iter().find(|entry| entry.name == name);
         found.unwrap().value.clone()
     };
-    let url = "redis://u:s3cret@h:1/2?password=s3cret";
+    let url = "redis://u:s3cret@h:1/2";
     assert_eq!(
         shown(&[("REDIS_URL", url)], "REDIS_URL"),
         "redis://***@h:1/2"
