@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 
 use crate::App;
 use crate::error::{Reason, Result};
+use crate::limit::within;
 
 /// Rows that one statement removes.
 const BATCH: i64 = 1_000;
@@ -19,6 +20,9 @@ const ABANDONED: Duration = Duration::from_mins(1);
 const LOG_BYTES: u64 = 64 * 1024 * 1024;
 /// Providers deliver a message again for this long at most.
 const REDELIVERED: Duration = Duration::from_hours(30 * 24);
+
+/// A round removes in short transactions what there is, however much. One that takes longer hangs, and the next goes on from there.
+const LONGEST_ROUND: Duration = Duration::from_hours(1);
 
 /// A part of the upkeep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,8 +120,10 @@ impl App {
     }
 
     async fn repeat(&self, part: JanitorPart) {
-        self.each(part.interval(), part.as_str(), || self.maintain(part))
-            .await;
+        self.each(part.interval(), part.as_str(), || {
+            within(LONGEST_ROUND, self.maintain(part))
+        })
+        .await;
     }
 
     /// Runs a background task at an interval until the service goes down.

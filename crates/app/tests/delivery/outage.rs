@@ -95,6 +95,24 @@ async fn an_outcome_waits_while_writes_are_refused() {
     database.check_writes().await.unwrap();
 }
 
+/// The statements of this database have hardly a limit of their own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_that_hangs_is_given_up() {
+    let mut db = Db::postgres().await;
+    db.settings.statement_timeout = HOUR;
+    let world = World::new(db).await;
+    let dispatcher = world.dispatcher(pace()).await;
+    let client = world.db.client().await;
+    client
+        .batch_execute("BEGIN; LOCK TABLE deliveries IN ACCESS EXCLUSIVE MODE")
+        .await
+        .unwrap();
+    dispatcher.until_tried_again().await;
+    client.batch_execute("ROLLBACK").await.unwrap();
+    world.send_to_each(0..1, |outgoing| outgoing).await;
+    world.until_all_left().await;
+}
+
 /// What every session begins its transactions with.
 async fn read_only(world: &World, on: bool) {
     let client = world.db.client().await;
