@@ -167,6 +167,8 @@ mod tests {
         let ours = config("postgres://h/d", timeout).unwrap();
         assert_eq!(ours.get_tcp_user_timeout(), Some(&Duration::from_secs(6)));
         assert_eq!(ours.get_keepalives_idle(), KEEPALIVE_IDLE);
+        assert_eq!(ours.get_keepalives_interval(), Some(KEEPALIVE_INTERVAL));
+        assert_eq!(ours.get_keepalives_retries(), Some(KEEPALIVE_RETRIES));
         let url = "postgres://h/d?tcp_user_timeout=60&keepalives_idle=61&keepalives_interval=62&keepalives_retries=63";
         let theirs = config(url, timeout).unwrap();
         assert_eq!(theirs.get_tcp_user_timeout(), Some(&Duration::from_mins(1)));

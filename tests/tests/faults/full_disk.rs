@@ -36,7 +36,7 @@ async fn writes_are_unavailable_until_there_is_space() {
     );
     std::fs::write(&program, script).expect("a script");
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("a mode");
-    let service = Service::over(&file.url(), |b| b.binary(&program).env("RUST_LOG", "error")).await;
+    let service = Service::over(&file.url(), |b| b.binary(&program).env("RUST_LOG", "info")).await;
     let t = Caller::at(&service);
     let mut acknowledged = vec![t.ok(chat("talk", "first")).await.id];
 
@@ -51,6 +51,16 @@ async fn writes_are_unavailable_until_there_is_space() {
     let why = (Code::Unavailable, "DATABASE_UNAVAILABLE");
     assert_eq!(refusal.why(), why, "{refusal:?}");
     assert!(refusal.retry_after.is_some() && refusal.pushback.is_some());
+    // The client learns the reason, and the log has what SQLite says as well.
+    let line = eventually(SOON, async || {
+        let logs = service.logs();
+        let mut lines = logs.lines();
+        let line = lines.find(|line| line.contains("a call failed"));
+        line.map(str::to_owned)
+    })
+    .await;
+    let cause = line.split_once("DATABASE_UNAVAILABLE: ");
+    assert!(cause.is_some_and(|(_, why)| why.contains("disk")), "{line}");
     eventually(SOON, async || {
         let (ready, text) = readiness(&service).await;
         (!ready && text.starts_with("the database takes no writes")).then_some(())

@@ -7,6 +7,7 @@ mod import;
 mod killed;
 mod leaving;
 mod load;
+mod metrics;
 mod migrating;
 mod outage;
 mod restored;

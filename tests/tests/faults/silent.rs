@@ -56,13 +56,17 @@ impl Behind {
         .await;
     }
 
-    async fn until_queues_are_counted(&self, counted: bool) {
+    async fn until_queues_and_lag_are_counted(&self, counted: bool) {
         let url = format!("{}/metrics", self.service.http_url());
         eventually(SOON, async || {
             let text = get(&url).await.text();
             let depth = text.contains("parlance_delivery_queue_depth{");
             let age = text.contains("parlance_delivery_queue_age_seconds{");
-            (depth == counted && age == counted).then_some(())
+            let lag = text.contains("parlance_feed_lag_seconds ");
+            [depth, age, lag]
+                .iter()
+                .all(|found| *found == counted)
+                .then_some(())
         })
         .await;
     }
@@ -85,20 +89,22 @@ async fn delivery_goes_on_when_open_connections_are_lost() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readiness_and_gauges_tell_of_a_black_hole_and_delivery_goes_on_after_it() {
     let behind = behind_a_proxy().await;
+    // The feed has a lag only while it is watched.
+    let _watching = behind.caller.watch_from("").await;
     let first = behind.send("before").await;
     behind.until_delivered(&first).await;
-    behind.until_queues_are_counted(true).await;
+    behind.until_queues_and_lag_are_counted(true).await;
     behind.proxy.black_hole();
     assert_eq!(
         until_ready(&behind.service, false).await,
         "the database does not answer within a second\n"
     );
-    behind.until_queues_are_counted(false).await;
+    behind.until_queues_and_lag_are_counted(false).await;
     // The old connections stay lost when the way is free again.
     behind.proxy.strand();
     behind.proxy.heal();
     until_ready(&behind.service, true).await;
     let second = behind.send("after").await;
     behind.until_delivered(&second).await;
-    behind.until_queues_are_counted(true).await;
+    behind.until_queues_and_lag_are_counted(true).await;
 }

@@ -1,5 +1,6 @@
 //! Starts that go well, and starts that must not.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -7,8 +8,10 @@ use parlance_testkit::{
     Finished, Nobody, Parlance, Postgres, PostgresConfig, SqliteFile, eventually,
 };
 use parlance_tests::make::chat;
-use parlance_tests::raw::get;
+use parlance_tests::raw::{get, try_http1};
 use parlance_tests::{Caller, Kind, SOON, Service};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 async fn run(builder: parlance_testkit::Builder, command: &[&str]) -> (Option<i32>, Finished) {
     let finished = builder.run(command.iter().copied(), SOON).await;
@@ -332,4 +335,59 @@ async fn numbering_plans_are_loaded_before_calls_are_served() {
     })
     .await;
     assert!(loaded < serving, "{}", service.logs());
+}
+
+/// The soft limit of open files is raised, and connections stay below the hard one: clients beyond them cannot keep probes out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_leave_room_for_other_files() {
+    const PREFACE_AND_SETTINGS: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    const HARD_LIMIT: usize = 256;
+    let file = SqliteFile::new();
+    let program = file.path().with_file_name("parlance.sh");
+    let script = format!(
+        "#!/bin/sh\nexec prlimit --nofile=128:{HARD_LIMIT} '{}' \"$@\"\n",
+        Parlance::program().display()
+    );
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let service = Service::over(&file.url(), |b| {
+        b.binary(&program).env("DATABASE_POOL_SIZE", "2")
+    })
+    .await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", service.pid)).unwrap();
+    let files = limits.lines().find(|l| l.starts_with("Max open files"));
+    let soft = files.and_then(|line| line.split_whitespace().nth(3));
+    assert_eq!(soft, Some("256"), "{limits}");
+
+    let connecting = async {
+        let mut connections = Vec::new();
+        for _ in 0..HARD_LIMIT {
+            let mut stream = TcpStream::connect(service.grpc_addr).await.unwrap();
+            // Served, refused or closed, but not left waiting.
+            let _ = stream.write_all(PREFACE_AND_SETTINGS).await;
+            let _ = stream.read_u8().await;
+            connections.push(stream);
+        }
+        connections
+    };
+    let failing = eventually(SOON, async || {
+        let logs = service.logs();
+        logs.contains("connections cannot be accepted")
+            .then_some(logs)
+    });
+    let connections = tokio::select! {
+        connections = connecting => connections,
+        logs = failing => panic!("{logs}"),
+    };
+    // Beyond the limit a probe has a second, so it is tried again.
+    let url = format!("{}/healthz", service.http_url());
+    eventually(SOON, async || {
+        let probe = try_http1(http::Method::GET, &url, &[], bytes::Bytes::new()).await;
+        probe.filter(|answer| answer.code == 200)
+    })
+    .await;
+    drop(connections);
+    let logs = service.logs();
+    assert!(logs.contains("MAX_CONNECTIONS is"), "{logs}");
+    assert!(!logs.contains("cannot be accepted"), "{logs}");
 }

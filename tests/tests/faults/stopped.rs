@@ -159,6 +159,7 @@ async fn load_balancers_learn_of_a_stop_before_the_drain_begins() {
     let service = Service::start_with(Kind::Sqlite, |b| b.env("DRAIN_DELAY", "3600")).await;
     let caller = Caller::at(&service);
     caller.ok(chat("", "before")).await;
+    let mut events = caller.watch_from("").await;
     service.terminate();
     let url = format!("{}/readyz", service.http_url());
     eventually(SOON, async || {
@@ -173,7 +174,17 @@ async fn load_balancers_learn_of_a_stop_before_the_drain_begins() {
     let health = client.check(request).await.unwrap().into_inner();
     assert_eq!(health.status(), ServingStatus::NotServing);
     caller.ok(chat("", "on the old connection")).await;
-    Caller::at(&service).ok(chat("", "on a new one")).await;
+    let new = Caller::as_owner(&service, caller.owner());
+    let last = new.ok(chat("", "on a new one")).await;
+    // Watchers stay as well.
+    events
+        .until(|event| {
+            event
+                .message
+                .as_ref()
+                .is_some_and(|message| message.id == last.id)
+        })
+        .await;
     // Or the delay would take an hour.
     service.terminate();
     assert_eq!(service.wait(DRAIN).await.code(), Some(0));

@@ -228,3 +228,32 @@ impl Drop for Queue {
         self.budget.lock().remove(&self.id);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_of_the_past_share_the_budget() {
+        let limit = 8 * SMALLEST_PAGE;
+        let budget = Budget::new(limit);
+        let mut queues = Vec::new();
+        for (count, page) in [
+            (1, limit),
+            (2, limit / 2),
+            (4, limit / 4),
+            (8, SMALLEST_PAGE),
+            (16, SMALLEST_PAGE),
+        ] {
+            queues.resize_with(count, || budget.queue());
+            assert_eq!(budget.page_bytes(), page, "{count} queues");
+        }
+        queues.truncate(2);
+        assert_eq!(
+            budget.page_bytes(),
+            limit / 2,
+            "a dropped queue has no share"
+        );
+        assert_eq!(Budget::new(u64::MAX).page_bytes(), PAGE_BYTES);
+    }
+}

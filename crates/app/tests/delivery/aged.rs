@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parlance_app::{App, Environment, Settings, SystemRandom};
+use parlance_app::{App, Environment, JanitorPart, Settings, SystemRandom};
 use parlance_domain::{EventType, Message, MessageStatus};
 
-use crate::support::{HOUR, Outgoing, World, pace};
+use crate::size::{of_conversation, refuse_deletes};
+use crate::support::{Db, HOUR, Outgoing, World, pace};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -34,7 +35,60 @@ async fn set(world: &World, message: &Message, status: MessageStatus) {
         .await;
 }
 
+/// A long conversation is locked by each transaction for 50 messages only.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_most_50_messages_are_dropped_by_each_transaction() {
+    let world = World::new(Db::postgres().await).await;
+    let app = forgetful(&world).await;
+    for _ in 0..120 {
+        world.send(Outgoing::to(1)).await;
+    }
+    world.db.run("UPDATE messages SET status = 'sent'").await;
+    world.clock.advance(DAY * 31);
+    assert_eq!(app.drop_aged().await.unwrap(), (120, 1));
+    let dropped = world
+        .db
+        .texts(
+            "SELECT CAST(count(*) AS text) AS v FROM feed WHERE kind = 'message_deleted' \
+             GROUP BY xid ORDER BY count(*)",
+        )
+        .await;
+    assert_eq!(dropped, ["20", "50", "50"]);
+}
+
 on_both! {
+    /// A conversation whose messages cannot be dropped is counted, and the next one is dropped all the same.
+    async fn messages_that_cannot_be_dropped_are_skipped(world: World) {
+        let app = forgetful(&world).await;
+        let mut sent = Vec::new();
+        for n in 0..3 {
+            sent.push(world.send(Outgoing::to(n)).await);
+        }
+        world.db.run("UPDATE messages SET status = 'sent'").await;
+        refuse_deletes(&world, "messages", &of_conversation(&world, &sent[1])).await;
+        world.clock.advance(DAY * 31);
+        assert_eq!(app.drop_aged().await.unwrap(), (2, 2));
+        world.message(sent[1].id).await;
+        assert_eq!(world.db.count("messages").await, 1);
+        assert_eq!(app.janitor_failures(JanitorPart::Retention), 1);
+    }
+
+    /// The same for conversations without messages.
+    async fn conversations_that_cannot_be_dropped_are_skipped(world: World) {
+        let app = forgetful(&world).await;
+        let mut sent = Vec::new();
+        for n in 0..3 {
+            sent.push(world.send(Outgoing::to(n)).await);
+        }
+        world.db.run("DELETE FROM messages; UPDATE conversations SET message_count = 0").await;
+        let stays = format!("OLD.id = {}", world.db.id(sent[1].conversation_id));
+        refuse_deletes(&world, "conversations", &stays).await;
+        world.clock.advance(DAY * 31);
+        assert_eq!(app.drop_aged().await.unwrap(), (0, 2));
+        assert_eq!(world.db.count("conversations").await, 1);
+        assert_eq!(app.janitor_failures(JanitorPart::Retention), 1);
+    }
+
     async fn what_is_under_way_stays(world: World) {
         let app = forgetful(&world).await;
         let mut stay = Vec::new();

@@ -10,12 +10,13 @@ use parlance_app::messages::{DeleteMessage, NewMessage, Place, ReceiveMessage};
 use parlance_app::{App, Environment, JanitorPart, Reason, Result, Settings, SystemRandom};
 use parlance_domain::message::Progress;
 use parlance_domain::{
-    Address, Channel, Conversation, ConversationStatus, Direction, EventType, Json, Message,
-    MessageId, Timestamp,
+    Address, Attachment, AttachmentId, Channel, Conversation, ConversationStatus, Direction,
+    EventType, Json, Message, MessageId, Timestamp,
 };
+use parlance_storage::DatabaseUrl;
 
 use crate::support::world::{OURS, number};
-use crate::support::{HOUR, Kind, Outgoing, World};
+use crate::support::{Db, HOUR, Kind, Outgoing, SOON, World};
 
 async fn receive(world: &World, id: &str, received_at: Option<Timestamp>) -> Result<Message> {
     let request = ReceiveMessage {
@@ -148,7 +149,144 @@ fn old(external_id: &str, carried: &[&str]) -> Brought {
     }
 }
 
+/// Makes the database refuse to delete some rows of a table.
+pub(crate) async fn refuse_deletes(world: &World, table: &str, rows: &str) {
+    world.db.run(&match world.db.kind {
+        Kind::Postgres => format!(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$; \
+             CREATE TRIGGER refuse BEFORE DELETE ON {table} FOR EACH ROW WHEN ({rows}) EXECUTE FUNCTION refuse()"
+        ),
+        Kind::Sqlite => format!(
+            "CREATE TRIGGER refuse BEFORE DELETE ON {table} WHEN {rows} BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        ),
+    })
+    .await;
+}
+
+/// The rows of a table that belong to the conversation of a message, for [`refuse_deletes`].
+pub(crate) fn of_conversation(world: &World, message: &Message) -> String {
+    format!(
+        "OLD.conversation_id = {}",
+        world.db.id(message.conversation_id)
+    )
+}
+
+/// How many of these rows each transaction wrote, in ascending order; on Postgres.
+async fn rows_of_each_transaction(world: &World, rows: &str) -> Vec<usize> {
+    let counts = "SELECT CAST(count(*) AS text) AS v FROM";
+    let counts = format!("{counts} {rows} GROUP BY xmin::text ORDER BY count(*)");
+    let counts = world.db.texts(&counts).await;
+    counts.iter().map(|count| count.parse().unwrap()).collect()
+}
+
+/// The events of a long conversation and its messages are removed in short transactions.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_conversation_is_deleted_in_several_transactions() {
+    let world = World::new(Db::postgres().await).await;
+    let first = receive(&world, "1", None).await.unwrap();
+    let id = world.db.id(first.conversation_id);
+    world.db.run(&format!(
+        "INSERT INTO messages SELECT (jsonb_populate_record(m, jsonb_build_object( \
+           'id', gen_random_uuid(), 'sequence', n, 'provider_message_id', n))).* FROM messages m, generate_series(2, 1200) n; \
+         INSERT INTO feed (owner, kind, conversation_id, user_label, payload, bytes, time) \
+           SELECT '{owner}', 'conversation_updated', {id}, '', '{{}}', 2, now() FROM generate_series(1, 2500)",
+        owner = world.owner.as_str(),
+    ))
+    .await;
+    let app = &world.front;
+    app.delete_conversation(&world.owner, first.conversation_id, None)
+        .await
+        .unwrap();
+    assert_eq!(world.db.count("messages").await, 0);
+    assert_eq!(world.db.count("feed WHERE payload IS NOT NULL").await, 0);
+    let messages = rows_of_each_transaction(&world, "deleted_messages").await;
+    assert_eq!(messages, [200, 500, 500]);
+    let updates = "feed WHERE kind = 'conversation_updated'";
+    let updates = rows_of_each_transaction(&world, updates).await;
+    assert_eq!(updates.iter().sum::<usize>(), 2_500);
+    assert!(updates.iter().all(|rows| *rows <= 1_000), "{updates:?}");
+}
+
+/// Another transaction has removed a row that the write refers to; the write begins again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_refers_to_a_removed_row_begins_again() {
+    let world = World::new(Db::postgres().await).await;
+    world.db.run(
+        "CREATE SEQUENCE attempts; \
+         CREATE FUNCTION removed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+           IF nextval('attempts') = 1 THEN RAISE foreign_key_violation; END IF; RETURN NEW; END $$; \
+         CREATE TRIGGER removed BEFORE INSERT ON deliveries FOR EACH ROW EXECUTE FUNCTION removed()",
+    )
+    .await;
+    let sent = world.try_send(Outgoing::to(1)).await.unwrap();
+    assert_eq!(sent.sequence, 1);
+    let attempts = world
+        .db
+        .texts("SELECT last_value::text AS v FROM attempts")
+        .await;
+    assert_eq!(attempts, ["2"]);
+    assert_eq!(world.db.count("messages").await, 1);
+    assert_eq!(world.db.count("deliveries").await, 1);
+}
+
+/// The service empties the write-ahead log of SQLite when it is larger than 64 MiB.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_janitor_bounds_the_write_ahead_log() {
+    let world = World::new(Db::sqlite().await).await;
+    let DatabaseUrl::Sqlite(path) = &world.db.settings.url else {
+        panic!("it is SQLite");
+    };
+    let log = format!("{}-wal", path.display());
+    let size = || std::fs::metadata(&log).unwrap().len();
+    let filler = "PRAGMA wal_autocheckpoint = 0; CREATE TABLE filler (bytes blob)".to_owned();
+    let megabyte = "; INSERT INTO filler VALUES (zeroblob(1048576))";
+    world.db.run(&(filler + &megabyte.repeat(70))).await;
+    let limit = 64 * 1024 * 1024;
+    assert!(size() > limit, "{} bytes", size());
+    world.front.maintain(JanitorPart::Log).await.unwrap();
+    assert!(size() <= limit, "{} bytes", size());
+    assert_eq!(world.front.janitor_failures(JanitorPart::Log), 0);
+}
+
 on_both! {
+    /// A part of the janitor that fails is counted; the other parts run all the same.
+    async fn a_part_that_fails_stops_no_other(world: World) {
+        world.send(Outgoing::to(1)).await;
+        let upload = Attachment {
+            id: AttachmentId::new(world.now(), [7; 10]),
+            filename: "a.png".to_owned(),
+            content_type: "image/png".to_owned(),
+            size_bytes: 0,
+            url: None,
+        };
+        let database = world.front.database();
+        database.begin_upload(&world.owner, &upload, world.now(), world.now()).await.unwrap();
+        refuse_deletes(&world, "feed", "OLD.id > 0").await;
+        world.clock.advance(HOUR * 24 * 2);
+        let janitor = tokio::spawn(Arc::clone(&world.front).run_janitor());
+        parlance_testkit::eventually(SOON, async || {
+            let failed = world.front.janitor_failures(JanitorPart::Feed) > 0;
+            (failed && world.db.count("attachments").await == 0).then_some(())
+        })
+        .await;
+        assert_eq!(world.front.janitor_failures(JanitorPart::Uploads), 0);
+        world.front.go_down();
+        janitor.await.unwrap();
+    }
+
+    /// A conversation that cannot be indexed is counted, and the next one is indexed all the same.
+    async fn a_conversation_that_cannot_be_indexed_is_skipped(world: World) {
+        let first = world.send(Outgoing::to(1)).await;
+        // Ids ascend with time, and the conversations are indexed in the order of their ids.
+        world.clock.advance(Duration::from_secs(1));
+        world.send(Outgoing::to(2)).await;
+        world.db.run("INSERT INTO search_pending (conversation_id, owner, below) SELECT id, owner, 1 FROM conversations").await;
+        refuse_deletes(&world, "search_pending", &of_conversation(&world, &first)).await;
+        world.front.maintain(JanitorPart::SearchIndex).await.unwrap();
+        assert_eq!(world.db.count("search_pending").await, 1);
+        assert_eq!(world.front.janitor_failures(JanitorPart::SearchIndex), 1);
+    }
+
     /// What was refused takes neither its addresses nor its providers' ids from a later part of the same batch.
     async fn a_refused_part_of_an_import_leaves_the_later_ones_alone(world: World) {
         let there = receive(&world, "taken", None).await.unwrap();
@@ -207,18 +345,8 @@ on_both! {
         let first = world.send(Outgoing::to(1)).await;
         world.clock.advance(Duration::from_secs(1));
         let second = world.send(Outgoing::to(2)).await;
-        let id = world.db.id(first.conversation_id);
-        world.db.run(&match world.db.kind {
-            Kind::Postgres => format!(
-                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$; \
-                 CREATE TRIGGER refuse BEFORE DELETE ON messages FOR EACH ROW WHEN (OLD.conversation_id = {id}) EXECUTE FUNCTION refuse(); \
-                 UPDATE conversations SET deleted_at = created_at"
-            ),
-            Kind::Sqlite => format!(
-                "CREATE TRIGGER refuse BEFORE DELETE ON messages WHEN OLD.conversation_id = {id} BEGIN SELECT RAISE(ABORT, 'refused'); END; \
-                 UPDATE conversations SET deleted_at = created_at"
-            ),
-        }).await;
+        refuse_deletes(&world, "messages", &of_conversation(&world, &first)).await;
+        world.db.run("UPDATE conversations SET deleted_at = created_at").await;
         world.clock.advance(HOUR);
         world.front.maintain(JanitorPart::Deletions).await.unwrap();
         let left = world.db.count("conversations").await;
@@ -238,7 +366,12 @@ on_both! {
             assert_eq!(receive(&world, id, None).await.unwrap_err().reason, Reason::MessageNotFound);
         }
         assert_eq!(world.db.count("messages").await, 0);
-        world.clock.advance(HOUR * 24 * 31);
+        world.clock.advance(HOUR * 24 * 29);
+        world.front.maintain(JanitorPart::DeletedMessages).await.unwrap();
+        for id in ["1", "2"] {
+            assert_eq!(receive(&world, id, None).await.unwrap_err().reason, Reason::MessageNotFound, "after 29 days");
+        }
+        world.clock.advance(HOUR * 24 * 2);
         world.front.maintain(JanitorPart::DeletedMessages).await.unwrap();
         assert_eq!(world.db.count("deleted_messages").await, 0);
         receive(&world, "2", None).await.unwrap();

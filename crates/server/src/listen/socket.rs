@@ -198,13 +198,25 @@ mod tests {
     /// The clock stands still while bytes move, and jumps when they do not.
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_does_not_read_is_cut() {
-        let (mut socket, _peer) = pair().await;
-        let error = loop {
-            if let Err(error) = socket.write_all(&PIECE).await {
-                break error;
-            }
-        };
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        for vectored in [false, true] {
+            let (mut socket, _peer) = pair().await;
+            let writing = async {
+                loop {
+                    let written = if vectored {
+                        let pieces = [io::IoSlice::new(&PIECE), io::IoSlice::new(&PIECE)];
+                        socket.write_vectored(&pieces).await
+                    } else {
+                        socket.write(&PIECE).await
+                    };
+                    if let Err(error) = written {
+                        return error;
+                    }
+                }
+            };
+            let error = tokio::time::timeout(2 * WRITE_TIMEOUT, writing).await;
+            let error = error.expect("a write without room fails");
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -13,10 +13,14 @@ use parlance_testkit::eventually;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tonic::Code;
+use tonic::transport::Endpoint;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_types::StatusExt as _;
 
 use crate::frames::{DATA, ENHANCE_YOUR_CALM, HEADERS, Raw, SETTINGS, frame, open};
-use crate::harness::{Answer, BUDGET, GET, LIMIT, SOON, WATCH, framed, get, start};
+use crate::harness::{Answer, BUDGET, GET, LIMIT, REFLECTION, SOON, WATCH, framed, get, start};
 use crate::json::{Door, JSON, ask};
 
 /// Calls of one connection at a time, as the harness has it.
@@ -103,6 +107,89 @@ async fn requests_that_never_end_keep_no_more_than_the_budget() {
     client.get_sender(get("a")).await.unwrap();
     drop(abuser);
     eventually(SOON, async || (port.budget.used() == 0).then_some(())).await;
+}
+
+/// Streams may pause for as long as they like, so no time ends the requests that fill the budget: room comes from ending one of
+/// them, or not at all.
+#[tokio::test]
+async fn calls_complete_while_requests_that_never_end_fill_the_budget() {
+    let port = start();
+    let mut abuser = Raw::connect(port.address).await;
+    abuser.reader.until_window_update().await;
+    let length = u32::try_from(LIMIT).unwrap().to_be_bytes();
+    let part = [&[0][..], &length, &vec![0; LIMIT - 100]].concat();
+    let most = BUDGET / part.len();
+    for _ in 0..most {
+        let stream = abuser.next();
+        abuser.write(&open(stream, REFLECTION)).await;
+        abuser.write(&frame(DATA, 0, stream, &part)).await;
+    }
+    let filled = most * part.len();
+    eventually(SOON, async || (port.budget.used() == filled).then_some(())).await;
+    // More than is left.
+    let id = "x".repeat(LIMIT - 1_000);
+    assert!(filled + id.len() > BUDGET);
+    let mut client = port.client().await;
+    for _ in 0..20 {
+        let reply = client.get_sender(get(&id)).await.unwrap();
+        assert_eq!(reply.into_inner().id, id);
+    }
+    assert!(
+        port.budget.used() > BUDGET / 2,
+        "most of the requests are open"
+    );
+}
+
+#[tokio::test]
+async fn bytes_count_until_the_handler_is_done() {
+    let port = start();
+    let mut client = Raw::connect(port.address).await;
+    let request = framed(&get("wait"));
+    let call = client.call(GET, &request).await;
+    port.until_handlers_wait(1).await;
+    assert_eq!(port.budget.used(), request.len());
+    port.stage.go.add_permits(1);
+    assert!(!client.message(call, &[]).await.is_empty());
+    eventually(SOON, async || (port.budget.used() == 0).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_stream_of_more_than_the_budget_is_read() {
+    const MESSAGE_BYTES: usize = 16 * 1024;
+    const MESSAGES: usize = 3 * BUDGET / MESSAGE_BYTES;
+    let port = start();
+    let url = format!("http://{}", port.address);
+    let channel = Endpoint::new(url).unwrap().connect().await.unwrap();
+    let mut client = ServerReflectionClient::new(channel);
+    let request = ServerReflectionRequest {
+        host: "x".repeat(MESSAGE_BYTES),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let requests = futures_util::stream::iter(vec![request; MESSAGES]);
+    let requests = requests.chain(futures_util::stream::pending());
+    let replies = client.server_reflection_info(requests).await.unwrap();
+    let mut replies = replies.into_inner();
+    for _ in 0..MESSAGES {
+        assert!(replies.message().await.unwrap().is_some());
+        assert!(port.budget.used() <= BUDGET);
+    }
+    // The stream is open, and all of its messages have been read.
+    eventually(SOON, async || (port.budget.used() == 0).then_some(())).await;
+}
+
+/// The clock stands still while anything happens, and jumps when nothing does.
+#[tokio::test(start_paused = true)]
+async fn a_new_connection_that_sends_too_little_is_closed() {
+    let port = start();
+    for sent in [&b""[..], b"PRI * HTTP/2.0"] {
+        let mut stream = TcpStream::connect(port.address).await.unwrap();
+        stream.write_all(sent).await.unwrap();
+        let mut answer = Vec::new();
+        let closed = tokio::time::timeout(SOON, stream.read_to_end(&mut answer)).await;
+        closed.expect("the connection is closed").unwrap();
+        assert!(answer.is_empty(), "{answer:?}");
+    }
+    port.until_connections_are(0).await;
 }
 
 /// The clock stands still while anything happens, and jumps when nothing does.

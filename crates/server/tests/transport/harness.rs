@@ -57,10 +57,7 @@ pub(crate) fn start_with(max: Duration, grace: Duration) -> Port {
     let (trigger, shutdown) = shutdown::channel();
     let metrics = Arc::new(Metrics::new("test").unwrap());
     let counts = metrics.rpc();
-    let endless = [
-        "/parlance.v1.EventService/WatchEvents",
-        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-    ];
+    let endless = [WATCH, REFLECTION];
     let contracts = [
         parlance_proto::FILE_DESCRIPTOR_SET,
         tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
@@ -211,3 +208,5 @@ pub(crate) fn get(id: &str) -> v1::GetSenderRequest {
 
 pub(crate) const GET: &str = "/parlance.v1.SenderService/GetSender";
 pub(crate) const WATCH: &str = "/parlance.v1.EventService/WatchEvents";
+/// The method whose client sends a stream.
+pub(crate) const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";

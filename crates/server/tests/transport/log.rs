@@ -102,6 +102,26 @@ async fn a_failure_is_one_line_with_its_cause_and_without_a_name() {
     assert!(!log.text().contains(OWNER));
 }
 
+/// A refusal that is no call has no line, and leaves its cause on the thread that serves the next call.
+#[tokio::test]
+async fn a_call_is_not_logged_with_the_cause_of_another() {
+    let log = &*LOG;
+    let rehearsal = Rehearsal::start();
+    let headers = [JSON, ("origin", "http://evil.example")];
+    let refused = rehearsal.get(&headers, "a").await;
+    refused.assert_fault(403, "PERMISSION_DENIED", "ORIGIN_NOT_ALLOWED");
+    // A failure without a reason.
+    call(&rehearsal.grpc, "internal", "after-refusal").await;
+    let lines = log.of("after-refusal", 1).await;
+    let [line] = &lines[..] else {
+        panic!("{lines:?}")
+    };
+    assert_eq!(
+        (&line["code"], &line["cause"]),
+        (&"Internal".into(), &Value::Null)
+    );
+}
+
 #[tokio::test]
 async fn every_other_call_is_one_line_at_debug() {
     let log = &*LOG;

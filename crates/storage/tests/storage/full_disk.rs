@@ -141,6 +141,12 @@ async fn writes_are_refused_and_then_taken_again() {
 
     refusing.end().await;
     parlance_testkit::eventually(crate::support::SOON, async || db.check_writes().await.ok()).await;
+    let probe = async || Db::rows_of(&settings, "SELECT xmin AS v FROM write_probe").await;
+    let last = probe().await;
+    for _ in 0..2 {
+        db.check_writes().await.unwrap();
+    }
+    assert_eq!(probe().await, last, "probing ends with the first success");
     written.push(append_large(&db, &owner, to).await.unwrap());
     for message in written {
         assert!(db.message(&owner, message.id).await.unwrap().is_some());

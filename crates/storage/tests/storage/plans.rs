@@ -130,24 +130,38 @@ impl Ran {
     }
 }
 
+impl Ran {
+    /// The number of rows that passed the limit of the statement; needs `auto_explain.log_analyze`.
+    pub(crate) fn limited_rows(&self) -> u64 {
+        let limit = self.plan.lines().find_map(|node| {
+            let (_, actual) = node.split_once("Limit ")?.1.split_once("(actual ")?;
+            let (_, rows) = actual.split_once("rows=")?;
+            rows.split(['.', ' ']).next()?.parse().ok()
+        });
+        limit.unwrap_or_else(|| panic!("no limit: {}\n{}", self.sql, self.plan))
+    }
+}
+
 /// The last statement in the log whose first line has what is wanted.
 pub(crate) async fn last(server: &Postgres, wanted: &str) -> Ran {
-    eventually(SOON, async || {
-        let log = std::fs::read_to_string(server.dir().join("stderr")).unwrap();
-        let entry = log
-            .rsplit("Query Text: ")
-            .find(|entry| entry.lines().next().unwrap_or("").contains(wanted))?;
+    eventually(SOON, async || logged(server, wanted).pop()).await
+}
+
+/// The statements in the log whose first line has what is wanted, oldest first.
+pub(crate) fn logged(server: &Postgres, wanted: &str) -> Vec<Ran> {
+    let log = std::fs::read_to_string(server.dir().join("stderr")).unwrap();
+    let entries = log.split("Query Text: ").skip(1).filter_map(|entry| {
         let (sql, rest) = entry.split_once('\n')?;
         let plan: Vec<&str> = rest
             .lines()
             .take_while(|line| line.starts_with('\t'))
             .collect();
-        Some(Ran {
+        sql.contains(wanted).then(|| Ran {
             sql: sql.to_owned(),
             plan: plan.join("\n"),
         })
-    })
-    .await
+    });
+    entries.collect()
 }
 
 /// Runs it, and again when the plan for any value has replaced those for particular ones.

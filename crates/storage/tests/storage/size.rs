@@ -3,10 +3,11 @@
 use parlance_domain::{Attachment, Conversation, Message};
 use parlance_storage::Guarded;
 use parlance_storage::feed::Position;
+use parlance_testkit::{Postgres, eventually};
 
-use crate::plans::{explaining, fill, first_conversation, last};
+use crate::plans::{Ran, explaining, fill, first_conversation, last, logged};
 use crate::support::write::placed;
-use crate::support::{Db, Kind, append, at, attachment, committed, open, owner};
+use crate::support::{Db, Kind, SOON, append, at, attachment, committed, open, owner};
 
 /// Events of other messages of a conversation.
 async fn add_events(db: &Db, of: &Conversation, count: i64) {
@@ -60,6 +61,74 @@ async fn a_deletion_reads_only_the_events_of_its_message() {
         run.plan
     );
     assert!(!run.plan.contains("Rows Removed"), "{}", run.plan);
+}
+
+/// Scrubbing a conversation reads its own events, by their index, and none of the 20,000 of its messages.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scrubbing_a_conversation_reads_only_its_own_events() {
+    let server = explaining(&[("auto_explain.log_analyze", "on")]);
+    let db = Db::within(&server).await;
+    let owner = owner("acme");
+    let place = open(&db.open, &owner).await;
+    add_events(&db, &place, 20_000).await;
+    db.run("ANALYZE").await;
+    let mut tx = db.open.begin(&owner, at(9)).await.unwrap();
+    let hidden = tx.hide_conversation(&place).await.unwrap();
+    assert_eq!(hidden, Guarded::Updated);
+    let more = tx.scrub_hidden_conversation(&place).await.unwrap();
+    assert!(!more, "few events are of the conversation itself");
+    committed(tx).await;
+    let run = last(&server, "UPDATE feed SET payload = NULL").await;
+    assert!(
+        run.plan
+            .contains("Index Scan using feed_of_conversation on feed")
+            && run.plan.contains("Index Cond: (conversation_id = "),
+        "{}\n{}",
+        run.sql,
+        run.plan
+    );
+    assert!(!run.plan.contains("Rows Removed"), "{}", run.plan);
+}
+
+/// The numbers of rows that statements of the log have read, once they are so many together.
+async fn rows_of_each(server: &Postgres, wanted: &str, together: u64) -> Vec<u64> {
+    eventually(SOON, async || {
+        let rows: Vec<u64> = logged(server, wanted)
+            .iter()
+            .map(Ran::limited_rows)
+            .collect();
+        (rows.iter().sum::<u64>() >= together).then_some(rows)
+    })
+    .await
+}
+
+/// What one statement clears or counts has a limit, however many rows there are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_statement_reads_a_bounded_number_of_rows() {
+    let server = explaining(&[("auto_explain.log_analyze", "on")]);
+    let db = Db::within(&server).await;
+    let owner = owner("acme");
+    let place = open(&db.open, &owner).await;
+    let message = append(&db.open, &owner, place.id).await.unwrap();
+    add_events(&db, &place, 2_500).await;
+    let id = db.id(message.id);
+    db.run(&format!(
+        "UPDATE feed SET message_id = {id} WHERE kind = 'message_updated'; ANALYZE"
+    ))
+    .await;
+    delete(&db, &message).await;
+    // With the event of its creation.
+    let cleared = rows_of_each(&server, "UPDATE feed SET payload = NULL WHERE ctid", 2_501).await;
+    assert_eq!(cleared, [1_000, 1_000, 501]);
+
+    fill(&db, 12_000).await;
+    db.run("UPDATE messages SET counts_unread = true").await;
+    let mut tx = db.open.begin(&owner, at(9)).await.unwrap();
+    let unread = tx.unread_above(first_conversation(&db), 0).await.unwrap();
+    assert_eq!(unread, 12_000);
+    tx.rollback().await.unwrap();
+    let counted = rows_of_each(&server, "SELECT \"messages\".\"sequence\"", 12_000).await;
+    assert_eq!(counted, [5_000, 5_000, 2_000]);
 }
 
 on_both! {

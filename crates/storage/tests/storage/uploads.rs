@@ -1,9 +1,10 @@
 //! An upload is for one message, of its owner, for a while.
 
-use parlance_domain::{Attachment, AttachmentId, Owner};
+use parlance_domain::{Attachment, AttachmentId, Message, Owner};
 use parlance_storage::db::attachment::{PIECES, Pruned};
 use parlance_storage::{Database, Guarded};
 
+use crate::support::write::placed;
 use crate::support::{Db, append, at, attachment, committed, open, owner};
 
 async fn uploaded(db: &Database, owner: &Owner) -> AttachmentId {
@@ -106,5 +107,36 @@ on_both! {
         }
         assert_eq!(d.prune_uploads(at(100)).await.unwrap(), Pruned { removed: 1, more: false });
         assert_eq!(db.count("attachment_chunks").await + db.count("attachments").await, 0);
+    }
+
+    /// The rows of uploads are bounded by each step, too, even where there is no content.
+    async fn at_most_500_uploads_are_removed_by_each_step(db: Db) {
+        let (owner, d) = (owner("acme"), &db.open);
+        for _ in 0..501 {
+            d.begin_upload(&owner, &attachment(), at(0), at(100)).await.unwrap();
+        }
+        assert_eq!(d.prune_uploads(at(100)).await.unwrap(), Pruned { removed: 500, more: true });
+        assert_eq!(d.prune_uploads(at(100)).await.unwrap(), Pruned { removed: 1, more: false });
+        assert_eq!(db.count("attachments").await, 0);
+    }
+
+    /// Deleting a message does not remove the content of its attachments, which may be large: a later step does.
+    async fn content_of_a_deleted_message_is_left_to_the_pruning(db: Db) {
+        let (owner, d) = (owner("acme"), &db.open);
+        let place = open(d, &owner).await;
+        let mut tx = d.begin(&owner, at(0)).await.unwrap();
+        let message = placed(&mut tx, place.id).await.unwrap();
+        let held = attachment();
+        let content = [b"a", b"b", b"c"].map(|piece| piece.to_vec()).to_vec();
+        tx.insert_attachment(&held, message.id, content).await.unwrap();
+        committed(tx).await;
+        let message = Message { attachments: vec![held], ..message };
+        let mut tx = d.begin(&owner, at(9)).await.unwrap();
+        assert_eq!(tx.delete_message(&message, "ada").await.unwrap(), Guarded::Updated);
+        committed(tx).await;
+        assert_eq!(db.count("messages").await, 0);
+        assert_eq!(db.count("attachment_chunks").await, 3);
+        assert_eq!(d.prune_uploads(at(0)).await.unwrap(), Pruned { removed: 1, more: false });
+        assert_eq!(db.count("attachments").await + db.count("attachment_chunks").await, 0);
     }
 }

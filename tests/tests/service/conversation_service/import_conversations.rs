@@ -69,6 +69,21 @@ on_both! {
         assert_eq!(t.other().stats("").await, v1::Stats::default(), "another owner has none of it");
     }
 
+    async fn further_recipients_of_an_old_mail_are_listed_once(t: Caller) {
+        let pair = make::mail_addresses();
+        let (local, domain) = pair.ours.split_once('@').unwrap();
+        let recipient = format!("{local}@{}", domain.to_uppercase());
+        let mut old = change(old_sms("ticket 8", &pair, "hi"), |conversation| {
+            conversation.channel = v1::Channel::Email.into();
+        });
+        let given = ["Ann@EXAMPLE.com", &recipient, "Ann@example.com", "bob@example.com"];
+        old.messages[0].cc_addresses = given.map(str::to_owned).to_vec();
+        assert_eq!(t.imported(vec![old]).await, (1, 1, 0));
+        let messages = said(&t, "ticket 8").await;
+        assert_eq!(messages[0].to_address, pair.ours);
+        assert_eq!(messages[0].cc_addresses, ["Ann@example.com", "bob@example.com"]);
+    }
+
     async fn an_sms_is_not_sent(t: Caller) {
         use v1::MessageStatus::{Delivered, Failed, Received};
         let pair = make::phones();

@@ -144,6 +144,20 @@ on_both! {
         assert_eq!(said.conversation_id, t.ok(make::chat("session", "hello")).await.conversation_id);
     }
 
+    async fn further_recipients_of_a_mail_are_listed_once(t: Caller) {
+        let pair = t.mail_pair().await;
+        let (local, domain) = pair.ours.split_once('@').unwrap();
+        let recipient = format!("{local}@{}", domain.to_uppercase());
+        let given = ["Ann@EXAMPLE.com", &recipient, "Ann@example.com", "bob@example.com"];
+        let letter = t.ok(Receive {
+            channel: v1::Channel::Email.into(),
+            cc_addresses: given.map(str::to_owned).to_vec(),
+            ..from_them(&pair, "hi")
+        }).await;
+        assert_eq!(letter.cc_addresses, ["Ann@example.com", "bob@example.com"]);
+        assert_eq!(t.message(&letter.id).await.cc_addresses, letter.cc_addresses);
+    }
+
     async fn a_closed_conversation_takes_nothing(t: Caller) {
         let pair = t.pair().await;
         let closed = t.ok(from_them(&pair, "hi")).await.conversation_id;

@@ -121,6 +121,16 @@ on_both! {
         assert_ne!(third.conversation_id, first.conversation_id, "only its own server knows whether case matters before the @");
     }
 
+    async fn a_copy_goes_once_to_each_further_recipient(t: Caller) {
+        let pair = t.mail_pair().await;
+        let (local, domain) = pair.theirs.split_once('@').unwrap();
+        let recipient = format!("{local}@{}", domain.to_uppercase());
+        let given = ["Ann@EXAMPLE.com", &recipient, "Ann@example.com", "bob@example.com"];
+        let sent = t.ok(Send { cc_addresses: given.map(str::to_owned).to_vec(), ..mail(&pair, "hi") }).await;
+        assert_eq!(sent.cc_addresses, ["Ann@example.com", "bob@example.com"]);
+        assert_eq!(t.message(&sent.id).await.cc_addresses, sent.cc_addresses);
+    }
+
     async fn sms_and_mail_do_not_mix(t: Caller) {
         let pair = t.pair().await;
         let text = t.ok(sms(&pair, "hi")).await;

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use http::Method;
+use parlance_server::http::json::Limits;
 use parlance_testkit::eventually;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::{JSON, Rehearsal, ask};
-use crate::harness::{BUDGET, GET, SOON};
+use crate::harness::{BUDGET, GET, LIMIT, SOON};
 
 /// Sends a head and these pieces with a pause between them, and reads what comes until the port closes.
 async fn trickle(rehearsal: &Rehearsal, pieces: usize) -> String {
@@ -42,6 +43,23 @@ async fn a_body_that_stops_or_never_ends_is_cut() {
         let told = trickle(&rehearsal, pieces).await;
         assert!(told.starts_with("HTTP/1.1 408 "), "{told}");
         assert!(told.contains("REQUEST_TOO_SLOW"), "{told}");
+    }
+}
+
+/// The limit of a pause and that of the whole body hold without each other.
+#[tokio::test]
+async fn a_body_that_stops_is_cut_by_either_limit() {
+    const SHORT: Duration = Duration::from_millis(300);
+    const LONG: Duration = Duration::from_hours(1);
+    for (pause, whole) in [(SHORT, LONG), (LONG, SHORT)] {
+        let rehearsal = Rehearsal::start_with(Limits {
+            pause,
+            whole,
+            ..Limits::of(LIMIT)
+        });
+        let answer = trickle(&rehearsal, 0).await;
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        assert!(answer.contains("REQUEST_TOO_SLOW"), "{answer}");
     }
 }
 

@@ -89,7 +89,7 @@ impl Rehearsal {
         })
     }
 
-    fn start_with(limits: Limits) -> Self {
+    pub(crate) fn start_with(limits: Limits) -> Self {
         let port = start();
         let contracts = [parlance_proto::FILE_DESCRIPTOR_SET];
         let json = Json::new(port.rpc.clone(), &contracts, WebOrigins::Loopback, limits).unwrap();
