@@ -82,7 +82,7 @@ impl CacheDesk {
                     messages,
                 }) => tracing::info!(conversations, messages, "the cache is warm"),
                 Err(error) => {
-                    tracing::warn!(%error, cause = error.causes(), "the cache could not be warmed")
+                    tracing::warn!(%error, cause = error.causes(), "the cache could not be warmed");
                 }
             }
         }
@@ -90,7 +90,7 @@ impl CacheDesk {
             match self.app.warm_searches(searches).await {
                 Ok(searches) => tracing::info!(searches, "popular searches are warm"),
                 Err(error) => {
-                    tracing::warn!(%error, cause = error.causes(), "popular searches could not be warmed")
+                    tracing::warn!(%error, cause = error.causes(), "popular searches could not be warmed");
                 }
             }
         }

@@ -148,7 +148,7 @@ async fn bodies_that_never_end_keep_no_more_than_the_budget() {
     let begin = async || {
         let mut stream = TcpStream::connect(rehearsal.http).await.unwrap();
         stream.write_all(head.as_bytes()).await.unwrap();
-        stream.write_all(&[b' '; PART_BYTES]).await.unwrap();
+        stream.write_all(&vec![b' '; PART_BYTES]).await.unwrap();
         stream
     };
     let mut first = begin().await;
