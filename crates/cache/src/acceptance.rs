@@ -27,7 +27,7 @@ impl Cache {
         let _ = compared.wait_for(|compared| *compared).await;
     }
 
-    /// Accepts servers for as long as somebody else holds the cache.
+    /// Accepts servers until the cache is dropped.
     pub(crate) async fn accept_servers(self: Arc<Self>) {
         let weak = Arc::downgrade(&self);
         if !self.keeps_a_gate() {

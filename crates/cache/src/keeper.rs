@@ -80,7 +80,7 @@ impl Asking {
 }
 
 impl Cache {
-    /// Keeps the gate, sweeps, and accepts the database server, for as long as somebody else holds the cache.
+    /// Keeps the gate, sweeps, and accepts the database server, until the cache is dropped.
     pub async fn keep(self: Arc<Self>) {
         let accepting = Arc::clone(&self).accept_servers();
         tokio::join!(self.keep_gate(), accepting);

@@ -25,7 +25,7 @@ macro_rules! served {
     };
 }
 
-/// Instances that have not told of themselves for that long.
+/// Instances that have not registered for that long.
 macro_rules! silent {
     ($micros:expr) => {
         cache_instances::table
