@@ -97,16 +97,15 @@ impl Cache {
         if now < since + patience {
             return Ok(());
         }
-        let is_first = !*self.compared.borrow();
-        if is_first && !patience.is_zero() && patience == self.settings.marker_patience {
-            tracing::warn!(
-                "the marker in Redis could not be read for {patience:?}: messages are handed over without knowing whether an earlier \
-                 state of the database was restored"
-            );
-        }
         // A database that is not recorded yet is accepted when it is: the time that passed counts until then.
         if standing.is_accepted || self.ledger.accept(&standing.holder.server).await? {
             *self.uncompared() = None;
+            if !patience.is_zero() && patience == self.settings.marker_patience {
+                tracing::warn!(
+                    "the marker in Redis could not be read for {patience:?}: messages are handed over without knowing whether an \
+                     earlier state of the database was restored"
+                );
+            }
         }
         self.compared.send_replace(true);
         Ok(())

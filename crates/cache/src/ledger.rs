@@ -123,7 +123,7 @@ pub struct LedgerError(pub String);
 /// The database's side of the protocol. Every call is a transaction of its own.
 #[async_trait]
 pub trait Ledger: Send + Sync + 'static {
-    /// Tells that this instance lives, and where it keeps values; learns of the others. It counts as alive for three times `G` of
+    /// Registers this instance with the place where it keeps values, and reads the others. It counts as alive for three times `G` of
     /// the database's time.
     async fn register(&self, kind: InstanceKind) -> Result<Registered, LedgerError>;
 
