@@ -110,7 +110,7 @@ pub struct PendingKey {
 }
 
 impl Database {
-    /// Tells that an instance lives, and where it keeps values; learns of the others. Three statements, so that a distant database
+    /// Registers an instance with the place where it keeps values, and reads the others. Three statements, so that a distant database
     /// answers them in time.
     pub async fn cache_register(
         &self,

@@ -173,7 +173,7 @@ pub(crate) async fn token_waits(c: &mut Conn, token: &str) -> QueryResult<bool> 
         .await
 }
 
-/// An instance tells that it lives, and where it keeps values.
+/// Registers an instance as alive, with the place where it keeps values.
 pub(crate) async fn register(c: &mut Conn, id: Id, tier: CacheTier, alive: i64) -> QueryResult<()> {
     let row = (
         cache_instances::id.eq(id),

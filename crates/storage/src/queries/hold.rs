@@ -121,8 +121,8 @@ pub(crate) async fn is_claimed(
     Ok(claimed.is_some())
 }
 
-/// Moves deliveries to the present generation, behind whatever is in their line. One that is being handed over is not blocked: it
-/// leads its line until it is done, or is claimed again when its lease ends.
+/// Moves deliveries to the present generation, at the end of their queue. One that is being handed over is not blocked: it
+/// leads its queue until it is done, or is claimed again when its lease ends.
 pub(crate) async fn move_up(c: &mut Conn, ids: Vec<Id>, generation: i64) -> QueryResult<()> {
     let set = (
         deliveries::generation.eq(generation),
