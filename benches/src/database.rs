@@ -5,7 +5,7 @@ use std::path::Path;
 use parlance_testkit::{SqliteFile, TestDatabase};
 
 use crate::fill;
-use crate::lab::Lab;
+use crate::harness::Lab;
 use crate::message::Talks;
 
 /// Which of the two.

@@ -1,6 +1,6 @@
 //! The product's dispatcher over a provider that does nothing, in a process of its own whose CPU time can be told.
 
-pub(crate) mod drain;
+pub(crate) mod throughput;
 pub(crate) mod wait;
 
 use std::sync::Arc;

@@ -11,14 +11,13 @@
 mod bare;
 mod bare_pg;
 mod bare_redis;
-mod bring;
 mod child;
 mod database;
 mod deliver;
 mod fill;
 mod find;
-mod forget;
-mod lab;
+mod harness;
+mod import;
 mod load;
 mod message;
 mod open;
@@ -28,13 +27,14 @@ mod probe;
 mod proc;
 mod raw;
 mod report;
+mod retention;
+mod rounds;
 mod rows;
 mod statements;
-mod turns;
 
 use clap::{Parser, Subcommand};
 
-use crate::lab::Lab;
+use crate::harness::Lab;
 use crate::options::{Options, Row};
 use crate::report::Report;
 
@@ -71,13 +71,13 @@ enum Part {
     Wait(deliver::wait::Args),
     /// Imports conversations
     #[command(hide = true)]
-    Bring(bring::Args),
+    Bring(import::Args),
     /// Drops what is past its time
     #[command(hide = true)]
-    Forget(forget::Args),
+    Forget(retention::Args),
     /// Delivers the jobs that are there
     #[command(hide = true)]
-    Drain(deliver::drain::Args),
+    Drain(deliver::throughput::Args),
 }
 
 /// The same as the service's, so that it makes no difference.
@@ -96,9 +96,9 @@ fn main() {
         Some(Part::BarePg(args)) => bare_pg::run(&args),
         Some(Part::BareRedis(args)) => bare_redis::run(&args),
         Some(Part::Wait(args)) => deliver::wait::run(&args),
-        Some(Part::Bring(args)) => bring::run(&args),
-        Some(Part::Forget(args)) => forget::run(&args),
-        Some(Part::Drain(args)) => deliver::drain::run(&args),
+        Some(Part::Bring(args)) => import::run(&args),
+        Some(Part::Forget(args)) => retention::run(&args),
+        Some(Part::Drain(args)) => deliver::throughput::run(&args),
         None => measure(cli.options),
     }
 }

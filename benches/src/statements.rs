@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::fill::postgres::run;
-use crate::lab::Lab;
+use crate::harness::Lab;
 use crate::report::target;
 
 /// What a log says about the statements that were run.

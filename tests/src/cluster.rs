@@ -197,9 +197,9 @@ impl Cluster {
     }
 
     /// Puts every instance before another Redis: connections that are open break.
-    pub fn lead_to(&self, redis: &Redis) {
+    pub fn redirect_to(&self, redis: &Redis) {
         for proxy in &self.proxies {
-            proxy.lead_to(address(redis));
+            proxy.redirect_to(address(redis));
             proxy.cut();
             proxy.heal();
         }

@@ -1,18 +1,18 @@
 //! Deliveries: how long a message waits, how fast the dispatcher works, and what it costs those who send.
 
-mod drain;
+mod backlog;
 mod rate;
 mod sends;
 mod waits;
 
-use crate::lab::Lab;
+use crate::harness::Lab;
 use crate::report::Section;
 
 pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
     vec![
         waits::measure(lab),
         rate::measure(lab),
-        drain::measure(lab),
+        backlog::measure(lab),
         sends::measure(lab),
     ]
 }

@@ -4,11 +4,11 @@ use parlance_testkit::Redis;
 
 use crate::child::Server;
 use crate::database::{Database, Kind};
-use crate::lab::{Lab, Target};
+use crate::harness::{Lab, Target};
 use crate::load::{Call, Shape};
 use crate::probe;
 use crate::report::{Aim, Claim, Section, Subject};
-use crate::turns::{Arm, in_turn};
+use crate::rounds::{Arm, in_turn};
 
 /// Few enough that all are warm before measuring begins.
 const MESSAGES: u64 = 2_000;

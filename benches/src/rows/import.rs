@@ -2,12 +2,12 @@
 
 use std::cell::Cell;
 
-use crate::bring;
 use crate::database::{Database, Kind};
-use crate::lab::{Lab, Target};
+use crate::harness::{Lab, Target};
+use crate::import;
 use crate::message::PER_CONVERSATION;
 use crate::report::{Aim, Claim, Section, Subject};
-use crate::turns::{Arm, in_turn};
+use crate::rounds::{Arm, in_turn};
 
 const MESSAGES: u64 = 100_000;
 
@@ -36,7 +36,7 @@ pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
                 pid,
                 database_pid,
             } = target.clone();
-            bring::Args {
+            import::Args {
                 url,
                 pid,
                 database_pid,

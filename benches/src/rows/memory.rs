@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::database::{Database, Kind};
-use crate::lab::{Lab, Target};
+use crate::harness::{Lab, Target};
 use crate::load::{Call, Shape};
 use crate::message;
 use crate::report::{Aim, Claim, Section};

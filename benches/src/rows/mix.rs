@@ -4,12 +4,12 @@ use parlance_testkit::{Parlance, Redis};
 
 use super::answers::serve;
 use crate::database::{Database, Kind};
-use crate::lab::{Lab, Target};
+use crate::harness::{Lab, Target};
 use crate::load::{self, Call, Shape};
 use crate::probe::{self, Looked};
 use crate::report::{Aim, Claim, Sample, Section, Subject};
+use crate::rounds::{Arm, in_turn};
 use crate::statements;
-use crate::turns::{Arm, in_turn};
 
 const ABOUT: &str = "Of a hundred calls 32 read a user's list of conversations, 32 a user's statistics, 31 the first 10 of the 100 messages\n\
     that a word finds at a user, and 5 send a message to one, at once: the simulator takes it and reports its delivery 250 ms later.\n\

@@ -5,7 +5,7 @@ use parlance_testkit::Redis;
 
 use crate::child::Server;
 use crate::database::{Database, Kind};
-use crate::lab::Lab;
+use crate::harness::Lab;
 use crate::open::{Args, Fate, Seen, Span};
 use crate::probe;
 use crate::report::{Aim, Claim, Section};

@@ -3,10 +3,10 @@
 use parlance_testkit::{Parlance, Redis};
 
 use crate::database::{Database, Kind};
-use crate::lab::{self, Lab, Target};
+use crate::harness::{self, Lab, Target};
 use crate::load::{self, Call, Shape};
 use crate::report::{Aim, Claim, Section};
-use crate::turns::{Arm, in_turn};
+use crate::rounds::{Arm, in_turn};
 
 const MESSAGES: u64 = 100_000;
 const OURS: &str = "parlance, redis";
@@ -48,7 +48,7 @@ pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
         "not measured: it is about the service alone".clone_into(&mut section.about);
         return vec![section];
     };
-    let rivals = lab::build("parlance-tests", "prove");
+    let rivals = harness::build("parlance-tests", "prove");
     let subjects = [
         (DELETE, "redis", rivals.as_path(), Some("delete")),
         (OURS, "redis", binary, None),

@@ -2,11 +2,11 @@
 
 use crate::child::Server;
 use crate::database::{Database, Kind};
-use crate::lab::{Lab, POOL, Target};
+use crate::harness::{Lab, POOL, Target};
 use crate::load::{Call, Shape};
 use crate::probe;
 use crate::report::{Aim, Claim, Section, Subject};
-use crate::turns::{Arm, in_turn};
+use crate::rounds::{Arm, in_turn};
 
 const MESSAGES: u64 = 10_000;
 const SELECT_AIM: Aim = Aim::AtLeast(0.7);

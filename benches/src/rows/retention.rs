@@ -4,11 +4,11 @@ use std::cell::Cell;
 
 use crate::database::Database;
 use crate::fill::STORIES;
-use crate::forget;
-use crate::lab::Lab;
+use crate::harness::Lab;
 use crate::report::{Aim, Claim, Section};
+use crate::retention;
+use crate::rounds::{Arm, in_turn};
 use crate::rows::size::compared;
-use crate::turns::{Arm, in_turn};
 
 /// Messages that go in a round, and of how many.
 const DROPPED: u64 = 10_000;
@@ -31,7 +31,7 @@ pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
             let each = lab.options.jobs(DROPPED);
             Arm::new(format!("of {messages} messages"), move || {
                 gone.set(gone.get() + each);
-                let forget = forget::Args {
+                let forget = retention::Args {
                     url: database.url(),
                     database_pid: database.pid(lab),
                     first: gone.get(),

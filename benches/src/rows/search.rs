@@ -4,10 +4,10 @@ use clap::ValueEnum as _;
 
 use crate::database::{Database, Kind};
 use crate::find::{CHANGES, Find};
-use crate::lab::{Lab, Target};
+use crate::harness::{Lab, Target};
 use crate::load::{Call, Shape};
 use crate::report::{Aim, Claim, Section, Subject};
-use crate::turns::{Arm, in_turn};
+use crate::rounds::{Arm, in_turn};
 
 const AIM: Aim = Aim::AtMost(50.0);
 /// One at a time: how long somebody waits.

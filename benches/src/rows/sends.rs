@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use crate::database::{Database, Kind};
-use crate::lab::{Lab, Target};
+use crate::harness::{Lab, Target};
 use crate::load::{Call, Shape};
 use crate::message::{CONVERSATION_EPOCH_MS, PER_CONVERSATION};
 use crate::pgbench::{Pgbench, Script, Until};
 use crate::report::{Aim, Claim, Section};
+use crate::rounds::{Arm, in_turn};
 use crate::statements;
-use crate::turns::{Arm, in_turn};
 
 const MESSAGES: u64 = 100_000;
 /// The statements that the service runs for one `SendMessage`, in their order.

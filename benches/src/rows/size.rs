@@ -5,10 +5,10 @@ use parlance_testkit::Parlance;
 use crate::database::{Database, Kind};
 use crate::fill::STORIES;
 use crate::find::{CHANGES, Find};
-use crate::lab::{Lab, Target};
+use crate::harness::{Lab, Target};
 use crate::load::{Args, Call, Shape};
 use crate::report::{Aim, Claim, Section};
-use crate::turns::{Arm, in_turn};
+use crate::rounds::{Arm, in_turn};
 
 const AIM: Aim = Aim::AtMost(1.3);
 const SHAPE: Shape = Shape::new(8, 32);

@@ -9,7 +9,7 @@ use parlance_testkit::SqliteFile;
 use serde::Deserialize;
 use tonic::Code;
 
-use crate::lab::Lab;
+use crate::harness::Lab;
 use crate::report::{Aim, Claim, Section};
 use crate::{probe, proc};
 

@@ -4,12 +4,12 @@ use std::cell::RefCell;
 use std::thread;
 
 use crate::database::{Database, Kind};
-use crate::lab::Lab;
+use crate::harness::Lab;
 use crate::load::{Args, Call, Shape};
 use crate::message::Talks;
 use crate::report::{Aim, Claim, Sample, Section};
+use crate::rounds::{Arm, in_turn};
 use crate::rows::size::{Served, compare, compared, pair};
-use crate::turns::{Arm, in_turn};
 
 /// One at a time: how long somebody waits.
 const SHAPE: Shape = Shape::new(1, 1);

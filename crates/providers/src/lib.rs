@@ -110,13 +110,13 @@ pub struct ProviderReport {
 
 /// A report was not taken: tell it again later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TellAgain;
+pub struct RetryReport;
 
 /// Who hears what providers tell.
 #[async_trait]
 pub trait Reports: Send + Sync + 'static {
     /// Takes a report, or asks to be told again.
-    async fn report(&self, report: ProviderReport) -> Result<(), TellAgain>;
+    async fn report(&self, report: ProviderReport) -> Result<(), RetryReport>;
 }
 
 /// What time it is, for providers that say when something happened.

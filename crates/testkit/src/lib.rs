@@ -33,7 +33,7 @@ mod wait;
 
 pub use browser::Browser;
 pub use database::TestDatabase;
-pub use ports::{Nobody, free_port};
+pub use ports::{ClosedPort, free_port};
 pub use postgres::{Postgres, PostgresConfig};
 pub use process::{Builder, Finished, Parlance};
 pub use prometheus::Prometheus;

@@ -31,14 +31,14 @@ pub fn free_port() -> u16 {
 
 /// A port of 127.0.0.1 that refuses whoever connects, and that nobody can take, until this is dropped.
 #[derive(Debug)]
-pub struct Nobody {
+pub struct ClosedPort {
     address: SocketAddr,
     _bound: TcpSocket,
 }
 
-impl Nobody {
+impl ClosedPort {
     /// There is nobody.
-    pub fn is_there() -> Self {
+    pub fn reserve() -> Self {
         let bound = TcpSocket::new_v4().expect("a socket");
         bound
             .bind((Ipv4Addr::LOCALHOST, 0).into())
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn nobody_answers_and_nobody_takes_its_place() {
-        let nobody = Nobody::is_there();
+        let nobody = ClosedPort::reserve();
         for _ in 0..3 {
             let refused = TcpStream::connect(nobody.address()).unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);

@@ -155,14 +155,14 @@ impl Postgres {
     }
 
     /// Keeps a copy of what lies in the files now; the server must be dead.
-    pub fn keep_files(&self) {
+    pub fn save_files(&self) {
         let (data, kept) = (self.dir().join("data"), self.dir().join("kept"));
         let arguments = [OsString::from("-a"), data.into(), kept.into()];
         run(Path::new(""), "cp", self.dir(), arguments.into());
     }
 
     /// Puts the copy in the place of the files; the server must be dead. `restart` then starts it in its earlier state.
-    pub fn put_files_back(&self) {
+    pub fn restore_files(&self) {
         let (data, kept) = (self.dir().join("data"), self.dir().join("kept"));
         std::fs::remove_dir_all(&data).expect("the files of a dead server can be removed");
         std::fs::rename(kept, data).expect("the kept files can be put back");

@@ -304,10 +304,10 @@ pub(crate) async fn promote(cluster: &Cluster, load: &impl Busy) {
     replication.black_hole();
     some(load).await;
     tell(at, &["REPLICAOF", "NO", "ONE"]).await;
-    cluster.lead_to(&replica);
+    cluster.redirect_to(&replica);
     load.is_warm().await;
     // And back, to data that are older still.
-    cluster.lead_to(&cluster.redis);
+    cluster.redirect_to(&cluster.redis);
     load.is_warm().await;
 }
 

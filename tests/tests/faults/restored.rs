@@ -209,7 +209,7 @@ async fn put_back_without_redis(beside_off: bool) {
     let pending = t.ok(sms(&phones(), "once")).await;
     end(&idle).await;
     server.kill9();
-    server.keep_files();
+    server.save_files();
     server.restart().await;
 
     let running = Service::over(&database.url, |builder| builder.redis_url(redis.url())).await;
@@ -223,7 +223,7 @@ async fn put_back_without_redis(beside_off: bool) {
     };
     let u = Caller::as_owner(off.as_ref().unwrap_or(&running), "acme");
     server.kill9();
-    server.put_files_back();
+    server.restore_files();
     redis.pause();
     server.restart().await;
     // The instance writes again, so it could hand over, too.

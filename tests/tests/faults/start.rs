@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use parlance_testkit::{
-    Finished, Nobody, Parlance, Postgres, PostgresConfig, SqliteFile, eventually,
+    ClosedPort, Finished, Parlance, Postgres, PostgresConfig, SqliteFile, eventually,
 };
 use parlance_tests::make::chat;
 use parlance_tests::raw::{get, try_http1};
@@ -20,7 +20,7 @@ async fn run(builder: parlance_testkit::Builder, command: &[&str]) -> (Option<i3
 
 #[tokio::test]
 async fn a_database_that_is_away_is_tried_for_a_while() {
-    let nobody = Nobody::is_there();
+    let nobody = ClosedPort::reserve();
     let url = format!("postgres://postgres:secret@{}/nothing", nobody.address());
     let builder = Parlance::builder()
         .database_url(url)

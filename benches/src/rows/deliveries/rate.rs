@@ -2,13 +2,13 @@
 
 use super::section;
 use crate::database::{Database, Kind};
-use crate::deliver::drain;
+use crate::deliver::throughput;
 use crate::fill::jobs;
-use crate::lab::Lab;
+use crate::harness::Lab;
 use crate::pgbench::{Pgbench, Script, Until};
 use crate::report::{Aim, Claim, Section};
+use crate::rounds::{Arm, in_turn};
 use crate::statements;
-use crate::turns::{Arm, in_turn};
 
 const AIM: Aim = Aim::AtLeast(0.5);
 /// Workers, and how many jobs they have.
@@ -83,8 +83,8 @@ pub(crate) fn measure(lab: &Lab) -> Section {
     section
 }
 
-fn drain(url: &str, database_pid: u32, workers: u64, jobs: u64) -> drain::Args {
-    drain::Args {
+fn drain(url: &str, database_pid: u32, workers: u64, jobs: u64) -> throughput::Args {
+    throughput::Args {
         url: url.to_owned(),
         database_pid,
         workers: usize::try_from(workers).unwrap_or(1),

@@ -3,11 +3,11 @@
 use super::{SERVICE_ALONE, section};
 use crate::database::{Database, Kind};
 use crate::fill::postgres::{connect, run};
-use crate::lab::{Lab, Target};
+use crate::harness::{Lab, Target};
 use crate::load::{Call, Shape};
 use crate::message::{EPOCH_MS, PER_CONVERSATION};
 use crate::report::{Aim, Claim, Sample, Section};
-use crate::turns::{Arm, in_turn};
+use crate::rounds::{Arm, in_turn};
 
 const MESSAGES: u64 = 100_000;
 const AIM: Aim = Aim::AtLeast(0.95);

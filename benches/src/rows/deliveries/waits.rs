@@ -3,7 +3,7 @@
 use super::{SERVICE_ALONE, section};
 use crate::database::{Database, Kind};
 use crate::deliver::wait;
-use crate::lab::Lab;
+use crate::harness::Lab;
 use crate::message::PER_CONVERSATION;
 use crate::report::{Aim, Claim, Section, Subject};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use parlance_domain::{Message, Owner};
-use parlance_providers::{ProviderReport, Reports, TellAgain};
+use parlance_providers::{ProviderReport, Reports, RetryReport};
 
 use crate::App;
 use crate::error::{Kind, Result};
@@ -12,7 +12,7 @@ use crate::messages::{MessageRef, StatusReport};
 
 #[async_trait]
 impl Reports for App {
-    async fn report(&self, report: ProviderReport) -> std::result::Result<(), TellAgain> {
+    async fn report(&self, report: ProviderReport) -> std::result::Result<(), RetryReport> {
         let ProviderReport {
             owner,
             message_id,
@@ -40,7 +40,7 @@ impl Reports for App {
             }
             Err(error) => {
                 tracing::debug!(%error, cause = error.causes(), %message_id, "a report could not be taken yet");
-                Err(TellAgain)
+                Err(RetryReport)
             }
         }
     }

@@ -15,19 +15,19 @@
 #[macro_use]
 mod support;
 
-mod aged;
+mod attempt_events;
 mod batches;
-mod calls;
+mod cancellation;
 mod crash;
-mod down;
+mod expiry;
 mod hold;
 mod order;
 mod outage;
 mod overload;
 mod reports;
+mod retention;
 mod retries;
 mod scheduled;
+mod shutdown;
 mod size;
-mod times;
-mod told;
 mod zombie;

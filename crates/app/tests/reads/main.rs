@@ -6,13 +6,13 @@
     reason = "a panic is how a test fails, in helpers too"
 )]
 
-mod alike;
 mod answers;
-mod away;
 #[path = "../delivery/support/db.rs"]
 #[expect(dead_code, reason = "other tests use the rest of it")]
 mod db;
+mod equivalence;
 mod hits;
 mod lists;
+mod outage;
 mod popular;
 mod world;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parlance_cache::redis::{BreakerState, Node, Settings, Tier};
 use parlance_cache::{Acquired, Epoch, Fault, Fence, Key, Kind, Raw, Release, Remote};
-use parlance_testkit::{Nobody, RedisCluster, eventually};
+use parlance_testkit::{ClosedPort, RedisCluster, eventually};
 
 use super::support::{A, B, LONG, TTL, epoch, settings};
 
@@ -84,7 +84,7 @@ async fn all_is_done_at_the_node_in_charge() {
 #[tokio::test]
 async fn one_seed_is_enough_and_a_dead_one_does_no_harm() {
     let cluster = RedisCluster::start().await;
-    let nobody = Nobody::is_there();
+    let nobody = ClosedPort::reserve();
     let dead = format!("redis://{}", nobody.address());
     let mut settings = settings("");
     settings.node = Node::Cluster(vec![dead, cluster.urls()[1].clone()]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use deadpool_redis::redis::{self, Client, Value};
 use parlance_cache::redis::{BreakerState, Tier};
 use parlance_cache::{Acquired, Epoch, Fault, Fence, Release, Remote};
-use parlance_testkit::{Nobody, Redis, eventually};
+use parlance_testkit::{ClosedPort, Redis, eventually};
 
 use super::support::{
     A, Bench, LONG, MESSAGE, TTL, bench, bench_with, direct, epoch, one, settings,
@@ -158,7 +158,7 @@ async fn connections_that_were_cut_are_replaced_and_few() {
 
 #[tokio::test]
 async fn an_absent_server_is_no_error_until_it_is_asked() {
-    let absent = Nobody::is_there();
+    let absent = ClosedPort::reserve();
     let url = format!("redis://{}/", absent.address());
     let tier = Tier::connect(&settings(&url)).unwrap();
     let nobody = Epoch {

@@ -4,7 +4,7 @@ use crate::harness::{OURS, ephemeral, typed_at};
 
 #[tokio::test]
 async fn without_a_service_it_says_how_to_start_one() {
-    let nobody = parlance_testkit::Nobody::is_there();
+    let nobody = parlance_testkit::ClosedPort::reserve();
     let at = nobody.address();
     let finished = typed_at(&at.to_string(), &["list"]).await;
     assert_eq!(finished.status.code(), Some(1));

@@ -3,13 +3,13 @@
 //! It is idempotent, as a good provider is: a message that is handed over twice is there once. What it has seen it keeps in
 //! memory only; after a restart it is told which messages it had taken, and goes on reporting about them.
 
-mod far_side;
 mod script;
+mod simulated_network;
 #[cfg(test)]
 mod tests;
 
-pub use far_side::{Seen, SeenQuery};
 pub use script::{Behaviour, MAGIC_RECIPIENTS, MagicRecipient};
+pub use simulated_network::{Seen, SeenQuery};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,9 +19,9 @@ use parlance_domain::message::{ReportStatus, ReportedError};
 use parlance_domain::{MessageId, Owner};
 
 use crate::{
-    Mail, MailProvider, Now, Outcome, ProviderReport, Reports, TellAgain, Text, TextProvider,
+    Mail, MailProvider, Now, Outcome, ProviderReport, Reports, RetryReport, Text, TextProvider,
 };
-use far_side::FarSide;
+use simulated_network::FarSide;
 
 /// The name of this provider.
 pub const NAME: &str = "simulator";
@@ -131,7 +131,7 @@ impl Simulator {
                 occurred_at: now(),
             };
             let mut wait = RETRY;
-            while reports.report(report.clone()).await == Err(TellAgain) {
+            while reports.report(report.clone()).await == Err(RetryReport) {
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(LONGEST_RETRY);
             }

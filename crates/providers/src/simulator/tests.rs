@@ -17,11 +17,11 @@ struct Ears {
 
 #[async_trait]
 impl Reports for Ears {
-    async fn report(&self, report: ProviderReport) -> Result<(), TellAgain> {
+    async fn report(&self, report: ProviderReport) -> Result<(), RetryReport> {
         let mut refusals = self.refusals.lock().unwrap();
         if *refusals > 0 {
             *refusals -= 1;
-            return Err(TellAgain);
+            return Err(RetryReport);
         }
         self.heard.lock().unwrap().push(report);
         self.news.notify_one();

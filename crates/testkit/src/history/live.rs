@@ -8,7 +8,7 @@ use super::{Key, Moment, NEAR, Span};
 
 /// What was counted so far, of rows alone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct LiveCounts {
     /// Reads that have returned.
     pub reads: usize,
     /// Of these, reads within 5 ms of the beginning or the end of a write of their key.
@@ -28,7 +28,7 @@ pub struct Live(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     rows: HashMap<Key, Row>,
-    tally: Tally,
+    tally: LiveCounts,
 }
 
 #[derive(Debug, Default)]
@@ -66,7 +66,7 @@ impl Row {
 
 impl Live {
     /// What was counted so far.
-    pub fn tally(&self) -> Tally {
+    pub fn tally(&self) -> LiveCounts {
         self.with(|state| state.tally)
     }
 

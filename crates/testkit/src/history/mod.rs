@@ -16,7 +16,7 @@ mod versions;
 
 use std::time::Duration;
 
-pub use live::{Live, Tally};
+pub use live::{Live, LiveCounts};
 pub use record::{Begun, BegunChange, BegunWrite, Log, Recorder};
 pub use report::{Report, Rule, Violation};
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::{
-    Change, Element, History, Key, ListRead, ListWrite, Live, Moment, Read, Span, Tally, Write,
+    Change, Element, History, Key, ListRead, ListWrite, Live, LiveCounts, Moment, Read, Span, Write,
 };
 
 /// Writes down what many tasks do.
@@ -40,7 +40,7 @@ impl Recorder {
     }
 
     /// What can be said already: of rows, and without the reads that a write will make races of.
-    pub fn so_far(&self) -> Tally {
+    pub fn so_far(&self) -> LiveCounts {
         self.live.tally()
     }
 

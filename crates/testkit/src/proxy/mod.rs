@@ -205,7 +205,7 @@ impl Proxy {
     }
 
     /// New connections lead to another address; those that are open stay where they are.
-    pub fn lead_to(&self, upstream: SocketAddr) {
+    pub fn redirect_to(&self, upstream: SocketAddr) {
         self.tell(Command::LeadTo(upstream));
     }
 

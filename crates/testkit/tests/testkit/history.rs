@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use parlance_testkit::history::{
-    Change, Element, History, ListRead, ListWrite, Live, Read, Recorder, Report, Rule, Span, Tally,
-    Write,
+    Change, Element, History, ListRead, ListWrite, Live, LiveCounts, Read, Recorder, Report, Rule,
+    Span, Write,
 };
 use proptest::prelude::*;
 
@@ -346,7 +346,7 @@ fn answered(mut operations: Vec<Operation>) -> History {
 }
 
 /// Tells it in the order in which it happened; of one moment, in the order that accuses nobody.
-fn told_live(history: &History) -> Tally {
+fn told_live(history: &History) -> LiveCounts {
     let mut steps: Vec<(Duration, u8, usize)> = Vec::new();
     for (number, write) in history.writes.iter().enumerate() {
         steps.push((write.began, 0, number));
@@ -391,7 +391,7 @@ proptest! {
         let (tally, report) = (told_live(&history), history.check());
         let stale = report.violations.iter().filter(|v| v.rule == Rule::StaleAfterAck);
         let stale: Vec<Duration> = stale.map(|v| v.stale_for).collect();
-        let checked = Tally {
+        let checked = LiveCounts {
             reads: report.reads,
             races: report.races,
             writes: report.writes,

@@ -304,7 +304,7 @@ async fn new_connections_lead_elsewhere() {
     // The kernel connects before the proxy accepts: an answer proves that this one was led.
     talk(&mut client, "before").await;
     assert_eq!(echo.hears().await, "before");
-    proxy.lead_to(other.address);
+    proxy.redirect_to(other.address);
     talk(&mut client, "as before").await;
     assert_eq!(echo.hears().await, "as before");
     talk(

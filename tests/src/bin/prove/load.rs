@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parlance_testkit::history::{Key, Log, Recorder, Report, Tally};
+use parlance_testkit::history::{Key, LiveCounts, Log, Recorder, Report};
 use parlance_tests::{Caller, Dice, Rpc, make};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -162,7 +162,7 @@ impl Load {
     }
 
     /// What can be said while it goes on.
-    pub(crate) fn tally(&self) -> Tally {
+    pub(crate) fn tally(&self) -> LiveCounts {
         self.recorder.so_far()
     }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-use parlance_testkit::history::Tally;
+use parlance_testkit::history::LiveCounts;
 use tokio::task::JoinHandle;
 
 use crate::faults::Stage;
@@ -21,7 +21,7 @@ pub(crate) fn tell(text: &str) {
 }
 
 /// What is shown of a protocol.
-type Line = (Protocol, Tally, Seen);
+type Line = (Protocol, LiveCounts, Seen);
 
 fn percent(Seen { answers, hits }: Seen) -> usize {
     hits * 100 / answers.max(1)
@@ -33,7 +33,7 @@ fn table(lines: &[Line]) -> String {
         "protocol", "writes", "reads", "races", "stale", "stalest", "hits"
     );
     for (protocol, tally, seen) in lines {
-        let Tally {
+        let LiveCounts {
             reads,
             races,
             writes,
@@ -58,7 +58,7 @@ fn checked(ended: &Ended) -> Line {
         report,
         seen,
     } = ended;
-    let tally = Tally {
+    let tally = LiveCounts {
         reads: report.reads,
         races: report.races,
         writes: report.writes,
@@ -87,7 +87,7 @@ impl Screen {
             terminal: io::stdout().is_terminal(),
             drawn: 0,
             lines: Protocol::ALL
-                .map(|protocol| (protocol, Tally::default(), Seen::default()))
+                .map(|protocol| (protocol, LiveCounts::default(), Seen::default()))
                 .to_vec(),
         }
     }
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn the_columns_are_below_their_names() {
-        let tally = Tally {
+        let tally = LiveCounts {
             reads: 12_345,
             races: 6_789,
             writes: 1_234,

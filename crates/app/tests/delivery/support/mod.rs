@@ -5,7 +5,7 @@ pub(crate) mod check;
 pub(crate) mod clock;
 pub(crate) mod db;
 pub(crate) mod dispatcher;
-pub(crate) mod far_side;
+pub(crate) mod fake_provider;
 pub(crate) mod world;
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(crate) use clock::TestClock;
 pub(crate) use db::{Db, Kind};
 pub(crate) use dispatcher::Dispatcher;
-pub(crate) use far_side::{Answer, FarSide, Step, Wire};
+pub(crate) use fake_provider::{Answer, FarSide, Step, Wire};
 pub(crate) use world::{Outgoing, World, pace};
 
 /// How long a test waits for what must come: longer than anything takes on a busy machine, for nobody waits for it in vain.

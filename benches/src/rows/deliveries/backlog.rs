@@ -2,9 +2,9 @@
 
 use super::{SERVICE_ALONE, section};
 use crate::database::{Database, Kind};
-use crate::deliver::drain;
+use crate::deliver::throughput;
 use crate::fill::jobs;
-use crate::lab::Lab;
+use crate::harness::Lab;
 use crate::report::{Aim, Claim, Sample, Section, Subject};
 
 const JOBS: u64 = 100_000;
@@ -29,7 +29,7 @@ pub(crate) fn measure(lab: &Lab) -> Section {
     // Each takes minutes; that of the longer lines says no more the second time.
     for (case, conversations) in [("own", jobs), ("50 lines", FEW)] {
         lab.wait(jobs::fill(&database.url(), jobs, conversations));
-        let args = drain::Args {
+        let args = throughput::Args {
             url: database.url(),
             database_pid: lab.postgres().pid(),
             workers: WORKERS,
