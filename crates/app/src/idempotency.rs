@@ -67,7 +67,7 @@ pub(crate) async fn take(
     if tx.take_key(&key, resource).await? {
         return Ok(Taken::Now);
     }
-    match tx.remembered(&key).await? {
+    match tx.idempotency_record(&key).await? {
         Some(found) if found.request_hash == request_hash => Ok(Taken::Before(found.resource_id)),
         Some(_) => Err(Error::new(
             Reason::RequestIdReused,

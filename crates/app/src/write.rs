@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parlance_cache::{Cache, Ended, Fenced, Form};
 use parlance_domain::{Message, Owner};
-use parlance_storage::{Ahead, Guarded, PendingKeys, Sink, StorageError, Touch, Touched, Tx};
+use parlance_storage::{EarlyFence, Guarded, PendingKeys, Sink, StorageError, Touch, Touched, Tx};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -66,7 +66,7 @@ impl Sink for Changes {
         Some(self.cache.fence(writes).await)
     }
 
-    fn holds(&self, fence: &Self::Fence) -> bool {
+    fn is_valid(&self, fence: &Self::Fence) -> bool {
         fence.as_ref().is_none_or(|fence| self.cache.holds(fence))
     }
 
@@ -76,7 +76,7 @@ impl Sink for Changes {
     }
 
     async fn committed(&self, touched: &Touched, fence: Self::Fence) {
-        if touched.next_job().is_some_and(|wait| wait < self.poll) {
+        if touched.next_delivery().is_some_and(|wait| wait < self.poll) {
             self.jobs.notify_one();
         }
         if let Some(fence) = fence {
@@ -135,9 +135,9 @@ impl App {
     }
 
     /// Fences what was touched so far, if that takes longer than beginning it.
-    pub(crate) fn fence_ahead(&self, tx: &Tx) -> Option<Ahead<Changes>> {
+    pub(crate) fn fence_early(&self, tx: &Tx) -> Option<EarlyFence<Changes>> {
         let shared = self.cache().form() == Form::Text;
-        shared.then(|| tx.fence_ahead(&self.changes))
+        shared.then(|| tx.fence_early(&self.changes))
     }
 
     /// Fences a message that is about to change, the row being locked.
@@ -146,14 +146,18 @@ impl App {
         tx: &mut Tx,
         message: &Message,
         user: &str,
-    ) -> Option<Ahead<Changes>> {
+    ) -> Option<EarlyFence<Changes>> {
         let of = message.conversation_id;
         tx.touch(Touch::MessageChanged(message.id, of, user.to_owned()));
-        self.fence_ahead(tx)
+        self.fence_early(tx)
     }
 
     /// Makes the writes of a transaction true, under a fence that was begun before if there is one.
-    pub(crate) async fn commit_fenced(&self, tx: Tx, ahead: Option<Ahead<Changes>>) -> Result<()> {
+    pub(crate) async fn commit_fenced(
+        &self,
+        tx: Tx,
+        ahead: Option<EarlyFence<Changes>>,
+    ) -> Result<()> {
         match ahead {
             Some(ahead) => Ok(tx.commit_fenced(ahead).await?),
             None => self.commit(tx).await,

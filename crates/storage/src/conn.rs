@@ -247,7 +247,7 @@ impl Database {
     /// The same database on connections apart: with all others in use, nobody waits for one of these. On SQLite there is one
     /// writer, and so there are no others.
     #[must_use]
-    pub fn apart(&self) -> Self {
+    pub fn reserved_pool(&self) -> Self {
         let pools = match &self.pools {
             Pools::Pg { apart, tls, .. } => Pools::Pg {
                 pool: apart.clone(),

@@ -48,12 +48,12 @@ pub struct FeedPage {
     /// Whether there may be more right after that.
     pub more: bool,
     /// The time of the oldest event that is written and cannot be shown yet, because an older transaction still runs.
-    pub held_since: Option<Timestamp>,
+    pub blocked_since: Option<Timestamp>,
 }
 
 /// How far a process has read the feed. Nothing, by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Seen {
+pub struct FeedProgress {
     /// The epoch of the feed.
     pub epoch: i64,
     /// The place of an event, or one before which all had been read.
@@ -154,7 +154,7 @@ impl Database {
         let mut taken = None;
         for head in heads {
             if horizon.is_some_and(|horizon| head.xid >= horizon) {
-                page.held_since = Some(head.time.into());
+                page.blocked_since = Some(head.time.into());
                 page.more = false;
                 break;
             }

@@ -45,5 +45,5 @@ pub use conn::{Database, PoolStatus, Settings};
 pub use error::{StorageError, StorageResult};
 pub use migrate::{MigrationReport, migrate, pending_migrations};
 pub use touched::{Touch, Touched};
-pub use tx::{Ahead, Guarded, PendingKeys, Sink, Tx};
+pub use tx::{EarlyFence, Guarded, PendingKeys, Sink, Tx};
 pub use url::{DatabaseUrl, DatabaseUrlError};

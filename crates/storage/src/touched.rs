@@ -32,7 +32,7 @@ pub enum Touch {
 pub struct Touched {
     owner: Owner,
     touches: Vec<Touch>,
-    next_job: Option<Duration>,
+    next_delivery: Option<Duration>,
 }
 
 impl Touched {
@@ -40,7 +40,7 @@ impl Touched {
         Self {
             owner,
             touches: Vec::new(),
-            next_job: None,
+            next_delivery: None,
         }
     }
 
@@ -51,12 +51,12 @@ impl Touched {
     }
 
     pub(crate) fn note_job(&mut self, wait: Duration) {
-        self.next_job = Some(self.next_job.map_or(wait, |sooner| sooner.min(wait)));
+        self.next_delivery = Some(self.next_delivery.map_or(wait, |sooner| sooner.min(wait)));
     }
 
     /// How soon there is a job that can be claimed.
-    pub const fn next_job(&self) -> Option<Duration> {
-        self.next_job
+    pub const fn next_delivery(&self) -> Option<Duration> {
+        self.next_delivery
     }
 
     /// Whose data.

@@ -23,7 +23,7 @@ pub trait Sink: Send + Sync + 'static {
     fn fence(&self, touched: &Touched) -> impl Future<Output = Self::Fence> + Send;
 
     /// Whether a fence that was made ahead is as good as one made now.
-    fn holds(&self, fence: &Self::Fence) -> bool;
+    fn is_valid(&self, fence: &Self::Fence) -> bool;
 
     /// What could not be fenced: it is written down in the same transaction.
     fn pending(fence: &Self::Fence) -> Option<PendingKeys>;
@@ -94,9 +94,9 @@ impl Tx {
     }
 
     /// Has what was touched so far fenced while the last statements run, so that a write does not wait for one after the other.
-    pub fn fence_ahead<S: Sink>(&self, sink: &Arc<S>) -> Ahead<S> {
+    pub fn fence_early<S: Sink>(&self, sink: &Arc<S>) -> EarlyFence<S> {
         let (touched, fencing) = (self.touched.clone(), Arc::clone(sink));
-        Ahead {
+        EarlyFence {
             sink: Arc::clone(sink),
             touched: touched.clone(),
             begun: Instant::now(),
@@ -105,12 +105,16 @@ impl Tx {
     }
 
     /// The same as [`commit`](Self::commit), under a fence that was begun before.
-    pub async fn commit_fenced<S: Sink>(self, ahead: Ahead<S>) -> StorageResult<()> {
+    pub async fn commit_fenced<S: Sink>(self, ahead: EarlyFence<S>) -> StorageResult<()> {
         let sink = Arc::clone(&ahead.sink);
         self.finish(&sink, Some(ahead)).await
     }
 
-    async fn finish<S: Sink>(self, sink: &Arc<S>, ahead: Option<Ahead<S>>) -> StorageResult<()> {
+    async fn finish<S: Sink>(
+        self,
+        sink: &Arc<S>,
+        ahead: Option<EarlyFence<S>>,
+    ) -> StorageResult<()> {
         let Self {
             lease,
             touched,
@@ -149,7 +153,7 @@ impl Tx {
     }
 
     /// Has this fenced before the commit and released after it. Every write says so of what it changes. A caller says so of a
-    /// write to come, to have it [fenced ahead](Self::fence_ahead), and of one that was committed before, perhaps without being
+    /// write to come, to have it [fenced ahead](Self::fence_early), and of one that was committed before, perhaps without being
     /// released.
     pub fn touch(&mut self, touch: Touch) {
         self.touched.add(touch);
@@ -158,7 +162,7 @@ impl Tx {
 
 /// A fence that was begun while statements still ran. Dropped without a commit it is handed back.
 #[must_use = "it stands until the transaction is committed with it"]
-pub struct Ahead<S: Sink> {
+pub struct EarlyFence<S: Sink> {
     sink: Arc<S>,
     touched: Touched,
     begun: Instant,
@@ -168,14 +172,14 @@ pub struct Ahead<S: Sink> {
 /// An older fence is not relied on: each statement after it may have taken seconds, and it has to outlive the commit.
 const FRESH: Duration = Duration::from_secs(1);
 
-impl<S: Sink> Ahead<S> {
+impl<S: Sink> EarlyFence<S> {
     /// The fence, if it is one of all that was touched and counts as made now; else it is handed back.
     async fn take(mut self, touched: &Touched) -> Option<S::Fence> {
         if self.touched.touches() != touched.touches() || self.begun.elapsed() > FRESH {
             return None;
         }
         let fence = self.fence.take()?.await.ok()?;
-        if self.sink.holds(&fence) {
+        if self.sink.is_valid(&fence) {
             return Some(fence);
         }
         self.sink.failed(fence, true).await;
@@ -183,7 +187,7 @@ impl<S: Sink> Ahead<S> {
     }
 }
 
-impl<S: Sink> Drop for Ahead<S> {
+impl<S: Sink> Drop for EarlyFence<S> {
     fn drop(&mut self) {
         if let Some(fence) = self.fence.take() {
             let sink = Arc::clone(&self.sink);
@@ -201,7 +205,7 @@ async fn finish<S: Sink>(
     mut lease: Lease,
     touched: Touched,
     sink: Arc<S>,
-    ahead: Option<Ahead<S>>,
+    ahead: Option<EarlyFence<S>>,
 ) -> StorageResult<()> {
     if lease.has_failed() {
         // It can only be rolled back: there is nothing to fence.

@@ -9,7 +9,8 @@ use parlance_cache::{
     RemoteId, Renewal, Serving, Standing, Token,
 };
 use parlance_storage::db::cache::{
-    CacheRegistered, CacheRenewal, CacheServing, CacheStanding, CacheTier, CacheTimes, PendingKey,
+    CacheDatabaseState, CacheRegistration, CacheRenewal, CacheServingTime, CacheTier, CacheTimes,
+    PendingKey,
 };
 use parlance_storage::{Database, PendingKeys, StorageError};
 use uuid::Uuid;
@@ -35,7 +36,7 @@ impl DatabaseLedger {
     /// Of this instance: how long a drain is good for, and what clocks may differ by in that time.
     pub(crate) fn new(database: Database, instance: Uuid, g: Duration, margin: Duration) -> Self {
         Self {
-            apart: database.apart(),
+            apart: database.reserved_pool(),
             database,
             instance,
             times: CacheTimes {
@@ -61,7 +62,7 @@ impl Ledger for DatabaseLedger {
         let seen = within(self.times.alive, registering)
             .await
             .map_err(failed)?;
-        let CacheRegistered {
+        let CacheRegistration {
             others,
             free,
             memory_serves,
@@ -93,14 +94,14 @@ impl Ledger for DatabaseLedger {
     }
 
     async fn standing(&self) -> Result<Standing, LedgerError> {
-        let CacheStanding {
+        let CacheDatabaseState {
             installation,
             database,
             server,
             is_accepted,
             is_shared,
             epoch,
-        } = self.apart.cache_standing().await.map_err(failed)?;
+        } = self.apart.cache_database_state().await.map_err(failed)?;
         Ok(Standing {
             holder: Holder {
                 database: format!("{installation}/{database}"),
@@ -193,7 +194,7 @@ impl Ledger for DatabaseLedger {
 
     async fn served_for(&self) -> Result<Serving, LedgerError> {
         let serving = self.database.cache_served_for(self.times).await;
-        let CacheServing { left, clock } = serving.map_err(failed)?;
+        let CacheServingTime { left, clock } = serving.map_err(failed)?;
         Ok(Serving { left, clock })
     }
 

@@ -116,7 +116,7 @@ fn kept(owner: &Owner, question: Question, request: &SearchMessages) -> Option<P
     let user = filter.user.as_deref().unwrap_or_default();
     let is_fit = |text: &str| text.len() <= LONGEST && !text.contains('\0');
     (is_fit(query) && is_fit(user)).then(|| PopularSearch {
-        question: Uuid::from_u128(question.0),
+        fingerprint: Uuid::from_u128(question.0),
         owner: owner.clone(),
         query: query.clone(),
         filter: SearchFilter::clone(filter),
@@ -127,7 +127,7 @@ fn kept(owner: &Owner, question: Question, request: &SearchMessages) -> Option<P
 /// As it is asked again.
 pub(crate) fn asked_again(search: PopularSearch) -> (Owner, SearchMessages) {
     let PopularSearch {
-        question: _, // of whoever asked: another version may put another one
+        fingerprint: _, // of whoever asked: another version may put another one
         owner,
         query,
         filter,
@@ -150,7 +150,7 @@ impl App {
     /// Switched off, it drops all that was kept before.
     pub async fn keep_popular(&self) -> Result<()> {
         if !self.settings.note_searches {
-            return Ok(self.db.forget_searches().await?);
+            return Ok(self.db.delete_searches().await?);
         }
         self.write_down(self.popular.take()).await
     }

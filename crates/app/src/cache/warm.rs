@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::{TryStreamExt as _, stream};
 use parlance_domain::{ConversationId, MessageId, Owner};
-use parlance_storage::db::conversation::{ConversationFilter, place};
+use parlance_storage::db::conversation::{ConversationFilter, list_position};
 use parlance_storage::db::message::MessageRange;
-use parlance_storage::db::whose::Active;
+use parlance_storage::db::ownership::ActiveConversation;
 
 use super::admin::CacheDesk;
 use super::codec::NEWEST;
@@ -112,7 +112,7 @@ impl App {
             let limit = i64::try_from(wanted).unwrap_or(i64::MAX);
             let page = self.db.conversations(owner, filter, beyond, limit).await?;
             ids.extend(page.iter().map(|conversation| conversation.id));
-            beyond = page.last().map(place);
+            beyond = page.last().map(list_position);
             if page.len() < wanted {
                 break;
             }
@@ -121,7 +121,7 @@ impl App {
     }
 
     async fn warm_lately_active(&self, most: usize) -> Result<Warmed> {
-        let active = self.db.lately_active(most).await?;
+        let active = self.db.recently_active(most).await?;
         self.warm_scopes_of(&active).await?;
         let wanted = active.into_iter();
         self.warm(wanted.map(|one| (one.owner, one.conversation)).collect())
@@ -150,7 +150,7 @@ impl App {
     }
 
     /// What owners and users ask for first, of whom these conversations are. One that takes too long keeps no other from its turn.
-    async fn warm_scopes_of(&self, active: &[Active]) -> Result<()> {
+    async fn warm_scopes_of(&self, active: &[ActiveConversation]) -> Result<()> {
         let scopes = active.iter().flat_map(|one| {
             let user = Some(&*one.user).filter(|user| !user.is_empty());
             [(&one.owner, None), (&one.owner, user)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use parlance_cache::Source;
 use parlance_domain::{Conversation, ConversationId, Owner, Timestamp};
-use parlance_storage::db::conversation::{ConversationFilter, ListPlace, place};
+use parlance_storage::db::conversation::{ConversationFilter, ListPosition, list_position};
 use parlance_storage::{Database, StorageResult};
 
 use super::stats;
@@ -84,7 +84,7 @@ impl App {
 struct Listing {
     filter: ConversationFilter,
     limit: usize,
-    beyond: Option<ListPlace>,
+    beyond: Option<ListPosition>,
     with_total: bool,
     list: ListIdentity,
 }
@@ -118,8 +118,9 @@ impl Listing {
             None
         };
         let last = items.last().filter(|_| more);
-        let next_page_token =
-            last.map_or_else(String::new, |last| self.list.token(&encode(place(last))));
+        let next_page_token = last.map_or_else(String::new, |last| {
+            self.list.token(&encode(list_position(last)))
+        });
         Ok(Page {
             items,
             next_page_token,
@@ -167,14 +168,14 @@ fn identity(owner: &Owner, filter: &ConversationFilter) -> ListIdentity {
         .with(text(participant.as_deref()).as_bytes())
 }
 
-fn encode((at, id): ListPlace) -> [u8; 24] {
+fn encode((at, id): ListPosition) -> [u8; 24] {
     let mut bytes = [0; 24];
     bytes[..8].copy_from_slice(&at.as_micros().to_be_bytes());
     bytes[8..].copy_from_slice(id.uuid().as_bytes());
     bytes
 }
 
-fn decode(bytes: &[u8; 24]) -> ListPlace {
+fn decode(bytes: &[u8; 24]) -> ListPosition {
     let (mut at, mut id) = ([0; 8], [0; 16]);
     at.copy_from_slice(&bytes[..8]);
     id.copy_from_slice(&bytes[8..]);

@@ -1,7 +1,7 @@
 //! The read cursor of a conversation. It touches no message: a message's `read_at` is the recipient's receipt.
 
 use parlance_domain::{Conversation, ConversationId, Owner};
-use parlance_storage::{Ahead, Touch, Tx};
+use parlance_storage::{EarlyFence, Touch, Tx};
 
 use crate::App;
 use crate::error::Result;
@@ -54,9 +54,9 @@ impl App {
     }
 
     /// Fences the conversation, whose row is locked.
-    fn fence_of_cursor(&self, tx: &mut Tx, found: &Conversation) -> Option<Ahead<Changes>> {
+    fn fence_of_cursor(&self, tx: &mut Tx, found: &Conversation) -> Option<EarlyFence<Changes>> {
         tx.touch(Touch::ConversationChanged(found.id, found.user.clone()));
-        self.fence_ahead(tx)
+        self.fence_early(tx)
     }
 
     /// Nothing changes. But whoever marked it may have been cut off before the cache was told.
@@ -71,7 +71,7 @@ impl App {
         mut tx: Tx,
         found: &Conversation,
         (cursor, unread): (i64, i64),
-        fence: Option<Ahead<Changes>>,
+        fence: Option<EarlyFence<Changes>>,
     ) -> Result<Conversation> {
         let conversation = Conversation {
             read_sequence: cursor,

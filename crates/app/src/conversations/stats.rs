@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parlance_domain::{Channel, ConversationStatus, Direction, MessageStatus, Owner};
 use parlance_storage::db::conversation::ConversationFilter;
-use parlance_storage::db::stats::{Counted, Counter};
+use parlance_storage::db::stats::{Counter, CounterKind};
 
 use crate::App;
 use crate::cache::codec::AnswerCodec;
@@ -64,20 +64,20 @@ impl App {
 impl Stats {
     fn with(mut self, counter: &Counter) -> Self {
         let Counter {
-            counted,
+            kind,
             items,
             unread_items: _,
             unread,
             tokens,
         } = counter;
-        match *counted {
-            Counted::Conversations { channel: _, status } => {
+        match *kind {
+            CounterKind::Conversations { channel: _, status } => {
                 self.conversations += items;
                 if status == ConversationStatus::Active {
                     self.active_conversations += items;
                 }
             }
-            Counted::Messages {
+            CounterKind::Messages {
                 channel,
                 direction,
                 status,
@@ -105,14 +105,14 @@ pub(super) fn total(filter: &ConversationFilter, counters: &[Counter]) -> i64 {
         unread_only,
         participant: _,
     } = filter;
-    let wanted = counters.iter().filter(|counter| match counter.counted {
-        Counted::Conversations {
+    let wanted = counters.iter().filter(|counter| match counter.kind {
+        CounterKind::Conversations {
             channel: on,
             status: is,
         } => {
             channel.is_none_or(|channel| channel == on) && status.is_none_or(|status| status == is)
         }
-        Counted::Messages { .. } => false,
+        CounterKind::Messages { .. } => false,
     });
     let number = |counter: &Counter| {
         if *unread_only {

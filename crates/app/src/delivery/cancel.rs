@@ -3,7 +3,7 @@
 use parlance_domain::message::ProgressEvent;
 use parlance_domain::{EventType, Message, MessageId, Owner, Step};
 use parlance_storage::Guarded;
-use parlance_storage::db::story::{StoryEvent, StoryKind};
+use parlance_storage::db::delivery_event::{DeliveryEvent, DeliveryEventKind};
 
 use crate::App;
 use crate::error::{Error, Reason, Result};
@@ -39,16 +39,16 @@ impl App {
         if tx.withdraw_delivery(&found).await? == Guarded::Stale {
             return Err(in_flight(&found));
         }
-        let story = StoryEvent {
+        let story = DeliveryEvent {
             time: tx.now(),
-            kind: StoryKind::Canceled,
+            kind: DeliveryEventKind::Canceled,
             attempt: None,
             provider: None,
             provider_time: None,
             status: Some(progress.status),
             detail: String::new(),
         };
-        tx.tell_story(id, &story).await?;
+        tx.append_delivery_event(id, &story).await?;
         let message = Message {
             progress,
             updated_at: tx.now(),

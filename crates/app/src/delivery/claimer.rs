@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parlance_domain::{Message, MessageId, Owner};
 use parlance_storage::StorageError;
-use parlance_storage::db::delivery::{Claim, Claimed};
+use parlance_storage::db::delivery::{Claim, ClaimResult};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::hand::Hand;
@@ -126,8 +126,11 @@ async fn claim(
     let now = app.now();
     let limit = i64::try_from(free.len()).unwrap_or(i64::MAX);
     let claiming = app.db.claim_deliveries(now, now.plus(pace.lease), limit);
-    let Claimed { claims, come_due } = in_time(Box::pin(claiming)).await?;
-    let left = if claims.len() < free.len() && come_due.is_empty() {
+    let ClaimResult {
+        claims,
+        due_scheduled,
+    } = in_time(Box::pin(claiming)).await?;
+    let left = if claims.len() < free.len() && due_scheduled.is_empty() {
         Queue::Empty
     } else {
         Queue::Longer
@@ -152,7 +155,7 @@ async fn claim(
             drop(permit);
         });
     }
-    in_time(Box::pin(line_up(app, come_due))).await?;
+    in_time(Box::pin(line_up(app, due_scheduled))).await?;
     Ok(left)
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use parlance_domain::message::ProgressEvent;
 use parlance_domain::{EventType, Message, Owner, Step};
-use parlance_storage::db::delivery::ComeDue;
+use parlance_storage::db::delivery::DueScheduledDelivery;
 use parlance_storage::{StorageError, Tx};
 
 use crate::App;
@@ -12,9 +12,9 @@ use crate::error::Result;
 use crate::write::held;
 
 /// Puts them into line, for whoever claims next. Not in the transaction of a claim: conversations are locked before jobs.
-pub(super) async fn line_up(app: &App, come_due: Vec<ComeDue>) -> Result<()> {
-    let mut by_owner: HashMap<Owner, Vec<ComeDue>> = HashMap::new();
-    for due in come_due {
+pub(super) async fn line_up(app: &App, due_scheduled: Vec<DueScheduledDelivery>) -> Result<()> {
+    let mut by_owner: HashMap<Owner, Vec<DueScheduledDelivery>> = HashMap::new();
+    for due in due_scheduled {
         by_owner.entry(due.owner.clone()).or_default().push(due);
     }
     for (owner, mut due) in by_owner {
@@ -25,7 +25,7 @@ pub(super) async fn line_up(app: &App, come_due: Vec<ComeDue>) -> Result<()> {
             let id = due.message_id;
             match tx.lock_message(id).await {
                 Ok(Some(message)) => {
-                    if tx.enter_line(&message).await? == Some(true) {
+                    if tx.enter_conversation_queue(&message).await? == Some(true) {
                         show_pending(&mut tx, &message).await?;
                     }
                 }

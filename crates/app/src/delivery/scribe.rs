@@ -7,8 +7,8 @@ use std::time::Duration;
 use parlance_domain::message::{Progress, ReportStatus};
 use parlance_domain::{EventType, Message, MessageId, MessageStatus, Owner, Timestamp};
 use parlance_providers::Outcome;
-use parlance_storage::db::outcomes::{Locked, Rewrite};
-use parlance_storage::db::story::{StoryEvent, StoryKind};
+use parlance_storage::db::delivery_event::{DeliveryEvent, DeliveryEventKind};
+use parlance_storage::db::outcomes::{LockedMessage, Rewrite};
 use parlance_storage::{Guarded, Tx};
 use tokio::sync::mpsc;
 
@@ -131,8 +131,8 @@ async fn write_free(works: &Works, owner: &Owner, ended: &[Ended]) -> Result<Has
         .iter()
         .map(|one| (one.conversation_id, one.claim.message_id))
         .collect();
-    let locked = tx.lock_free_messages(&wanted).await?;
-    let found: Vec<(&Ended, &Locked)> = ended
+    let locked = tx.try_lock_messages(&wanted).await?;
+    let found: Vec<(&Ended, &LockedMessage)> = ended
         .iter()
         .filter_map(|one| Some((one, locked.get(&one.claim.message_id)?)))
         .collect();
@@ -148,13 +148,14 @@ async fn write_in_turn(works: &Works, owner: &Owner, ended: &[Ended]) -> Result<
         match tx.lock_message(one.claim.message_id).await? {
             Some(message) => {
                 let user = tx.user_of(message.conversation_id).await?;
-                locked.push((one, Locked { message, user }));
+                locked.push((one, LockedMessage { message, user }));
             }
             // Deleted meanwhile, its job with it.
             None => gone.push(one.channel),
         }
     }
-    let found: Vec<(&Ended, &Locked)> = locked.iter().map(|(one, found)| (*one, found)).collect();
+    let found: Vec<(&Ended, &LockedMessage)> =
+        locked.iter().map(|(one, found)| (*one, found)).collect();
     write(works, tx, &found).await?;
     for channel in gone {
         works.observer.attempted(channel, AttemptResult::Superseded);
@@ -162,7 +163,7 @@ async fn write_in_turn(works: &Works, owner: &Owner, ended: &[Ended]) -> Result<
     Ok(())
 }
 
-async fn write(works: &Works, mut tx: Tx, ended: &[(&Ended, &Locked)]) -> Result<()> {
+async fn write(works: &Works, mut tx: Tx, ended: &[(&Ended, &LockedMessage)]) -> Result<()> {
     let mut judged = Vec::with_capacity(ended.len());
     for (one, found) in ended {
         let verdict = judge_one(works, &mut tx, one, found).await?;
@@ -180,7 +181,7 @@ async fn write(works: &Works, mut tx: Tx, ended: &[(&Ended, &Locked)]) -> Result
         };
         results.push((one.channel, result));
     }
-    tx.tell_stories(&sheet.lines).await?;
+    tx.append_delivery_events(&sheet.lines).await?;
     held(tx.rewrite_messages(&sheet.rewrites).await?)?;
     works.app.commit(tx).await?;
     for (channel, result) in results {
@@ -189,7 +190,12 @@ async fn write(works: &Works, mut tx: Tx, ended: &[(&Ended, &Locked)]) -> Result
     Ok(())
 }
 
-async fn judge_one(works: &Works, tx: &mut Tx, ended: &Ended, found: &Locked) -> Result<Verdict> {
+async fn judge_one(
+    works: &Works,
+    tx: &mut Tx,
+    ended: &Ended,
+    found: &LockedMessage,
+) -> Result<Verdict> {
     if ended.claim.answer_lost {
         tell_of_the_lost(tx, &found.message, ended.claim.attempt).await?;
     }
@@ -201,7 +207,7 @@ async fn judge_one(works: &Works, tx: &mut Tx, ended: &Ended, found: &Locked) ->
 /// Ends the jobs, or gives them back; those that still were this worker's.
 async fn settle(
     tx: &mut Tx,
-    judged: &[(&Ended, &Locked, Verdict)],
+    judged: &[(&Ended, &LockedMessage, Verdict)],
 ) -> Result<HashSet<(MessageId, i32)>> {
     let mut done = Vec::with_capacity(judged.len());
     let mut ours = HashSet::new();
@@ -226,7 +232,7 @@ async fn settle(
 /// What is still to be written.
 #[derive(Default)]
 struct Sheet {
-    lines: Vec<(MessageId, StoryEvent)>,
+    lines: Vec<(MessageId, DeliveryEvent)>,
     rewrites: Vec<Rewrite>,
 }
 
@@ -234,7 +240,7 @@ impl Sheet {
     /// The outcome of an attempt whose job was this worker's until now.
     fn write(
         &mut self,
-        found: &Locked,
+        found: &LockedMessage,
         ended: &Ended,
         verdict: Verdict,
         now: Timestamp,
@@ -253,7 +259,7 @@ impl Sheet {
 
     fn rewrite(
         &mut self,
-        found: &Locked,
+        found: &LockedMessage,
         progress: Progress,
         provider_message_id: Option<String>,
         now: Timestamp,
@@ -290,12 +296,12 @@ impl Sheet {
         status: Option<MessageStatus>,
     ) {
         let kind = match ended.ending {
-            Ending::NotHandedOver(WhyNot::Expired) => StoryKind::Expired,
+            Ending::NotHandedOver(WhyNot::Expired) => DeliveryEventKind::Expired,
             Ending::Answered(_) | Ending::AcceptedUnder(_) | Ending::NotHandedOver(_) => {
-                StoryKind::Attempt
+                DeliveryEventKind::Attempt
             }
         };
-        let event = StoryEvent {
+        let event = DeliveryEvent {
             time,
             kind,
             attempt: Some(ended.claim.attempt),
@@ -313,13 +319,13 @@ impl Sheet {
 async fn superseded(
     tx: &mut Tx,
     sheet: &mut Sheet,
-    locked: &Locked,
+    locked: &LockedMessage,
     ended: &Ended,
     verdict: &Verdict,
 ) -> Result<AttemptResult> {
     let (found, attempt) = (&locked.message, ended.claim.attempt);
     let now = tx.now();
-    let told = tx.told_attempts(found.id).await?;
+    let told = tx.recorded_attempts(found.id).await?;
     if told.contains(&(attempt, verdict.detail.clone())) {
         // It was written, and only the answer to the commit was lost: the cache may not have been told.
         tx.touch_message(found).await?;

@@ -2,7 +2,7 @@
 
 use parlance_domain::{Message, MessageStatus};
 use parlance_storage::Tx;
-use parlance_storage::db::story::{StoryEvent, StoryKind};
+use parlance_storage::db::delivery_event::{DeliveryEvent, DeliveryEventKind};
 
 use crate::error::Result;
 
@@ -13,7 +13,7 @@ const LOST: &str = "begun, and never ended: its worker was lost";
 
 /// Tells of the attempts before this one whose workers wrote nothing down.
 pub(super) async fn tell_of_the_lost(tx: &mut Tx, found: &Message, before: i32) -> Result<()> {
-    let told = tx.told_attempts(found.id).await?;
+    let told = tx.recorded_attempts(found.id).await?;
     lost(tx, found, before, &told).await
 }
 
@@ -26,7 +26,7 @@ pub(crate) async fn tell_of_the_overtaken(
     last: i32,
     status: MessageStatus,
 ) -> Result<()> {
-    let told = tx.told_attempts(found.id).await?;
+    let told = tx.recorded_attempts(found.id).await?;
     lost(tx, found, last, &told).await?;
     if last > 0 && !is_told(&told, last) {
         tell(tx, found, last, Some(status), A_REPORT_WAS_FASTER).await?;
@@ -52,14 +52,14 @@ async fn tell(
     status: Option<MessageStatus>,
     detail: &str,
 ) -> Result<()> {
-    let event = StoryEvent {
+    let event = DeliveryEvent {
         time: tx.now(),
-        kind: StoryKind::Attempt,
+        kind: DeliveryEventKind::Attempt,
         attempt: Some(attempt),
         provider: found.provider.clone(),
         provider_time: None,
         status,
         detail: detail.to_owned(),
     };
-    Ok(tx.tell_story(found.id, &event).await?)
+    Ok(tx.append_delivery_event(found.id, &event).await?)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use parlance_domain::Channel;
-use parlance_storage::db::delivery::Queue;
+use parlance_storage::db::delivery::QueueDepth;
 
 use crate::App;
 use crate::error::Result;
@@ -67,11 +67,11 @@ impl App {
     /// What waits now, by channel and status; nought where something may wait and nothing does, so that no old figure stays.
     pub async fn queue_status(&self) -> Result<Vec<QueueStatus>> {
         let now = self.now();
-        let found = self.db.queues().await?;
+        let found = self.db.queue_depths().await?;
         let mut queues = Vec::new();
         for channel in [Channel::Sms, Channel::Mms, Channel::Email] {
             for status in ["scheduled", "waiting", "claimed", HELD] {
-                let of_status = |queue: &&Queue| {
+                let of_status = |queue: &&QueueDepth| {
                     let found = if queue.held {
                         HELD
                     } else {

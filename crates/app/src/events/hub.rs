@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parlance_domain::{ConversationId, EventType, Owner};
 use parlance_storage::Database;
-use parlance_storage::feed::{FeedEvent, Position, Seen};
+use parlance_storage::feed::{FeedEvent, FeedProgress, Position};
 
 use super::cursor;
 use super::queue::{Budget, Queue};
@@ -201,7 +201,7 @@ impl Hub {
                 Ok(page) => {
                     let now = self.env.now();
                     let lag = page
-                        .held_since
+                        .blocked_since
                         .map_or(Duration::ZERO, |since| now.since(since));
                     self.lag_micros.store(
                         i64::try_from(lag.as_micros()).unwrap_or(i64::MAX),
@@ -222,11 +222,11 @@ impl Hub {
     }
 
     /// The epoch of the feed that was seen last, and how far the tail has read in it, for as long as there is one.
-    pub(crate) fn seen(&self) -> Seen {
+    pub(crate) fn seen(&self) -> FeedProgress {
         let epoch = self.latest.load(Ordering::Relaxed);
         let tail = self.lock();
         let tail = tail.as_ref().filter(|tail| tail.epoch == epoch);
-        Seen {
+        FeedProgress {
             epoch,
             position: tail.map_or_else(Position::default, |tail| tail.position),
         }

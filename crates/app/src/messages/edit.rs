@@ -67,7 +67,7 @@ impl App {
                 return Err(in_flight(&found));
             }
             if message.send_at.is_none() {
-                tx.enter_line(&message).await?;
+                tx.enter_conversation_queue(&message).await?;
             }
         }
         self.commit_fenced(tx, fence).await?;

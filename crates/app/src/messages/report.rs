@@ -3,7 +3,7 @@
 use parlance_domain::message::{Progress, ProgressEvent, Report, ReportStatus, ReportedError};
 use parlance_domain::{EventType, Message, MessageStatus, Owner, Step, Timestamp};
 use parlance_storage::Tx;
-use parlance_storage::db::story::{StoryEvent, StoryKind};
+use parlance_storage::db::delivery_event::{DeliveryEvent, DeliveryEventKind};
 
 use super::get::{MessageRef, message_not_found};
 use crate::App;
@@ -67,7 +67,7 @@ impl App {
             Step::Ignored => {
                 // Nothing new, but it was said. Whoever said it first may have been cut off before the cache was told.
                 tx.touch_message(&found).await?;
-                tx.tell_story(id, &story).await?;
+                tx.append_delivery_event(id, &story).await?;
                 self.commit(tx).await?;
                 return Ok(found);
             }
@@ -80,7 +80,7 @@ impl App {
         }
         let user = tx.user_of(found.conversation_id).await?;
         let fence = self.fence_of_change(&mut tx, &found, &user);
-        tx.tell_story(id, &story).await?;
+        tx.append_delivery_event(id, &story).await?;
         let moved = progress.status != found.progress.status;
         let message = Message {
             progress,
@@ -124,10 +124,10 @@ fn story(
     error: Option<&ReportedError>,
     occurred_at: Option<Timestamp>,
     now: Timestamp,
-) -> StoryEvent {
-    StoryEvent {
+) -> DeliveryEvent {
+    DeliveryEvent {
         time: now,
-        kind: StoryKind::Report,
+        kind: DeliveryEventKind::Report,
         attempt: None,
         provider: found.provider.clone(),
         provider_time: occurred_at,

@@ -108,7 +108,7 @@ impl App {
         message.provider = sender.as_ref().map(|sender| sender.provider.clone());
         tx.insert_message(&message, &conversation).await?;
         // What follows touches nothing more.
-        let fence = self.fence_ahead(&tx);
+        let fence = self.fence_early(&tx);
         compose::store_attachments(&mut tx, id, attachments).await?;
         if let Some(sender) = sender {
             tx.insert_delivery(&message, &sender).await?;

@@ -1,7 +1,7 @@
 //! The story of a message.
 
 use parlance_domain::{MessageId, Owner};
-use parlance_storage::db::story::StoryEvent;
+use parlance_storage::db::delivery_event::DeliveryEvent;
 
 use super::get::message_not_found;
 use crate::App;
@@ -12,8 +12,8 @@ const LIMIT: i64 = 1_000;
 
 impl App {
     /// Every attempt, receipt and refusal, oldest first.
-    pub async fn story(&self, owner: &Owner, id: MessageId) -> Result<Vec<StoryEvent>> {
-        let story = self.db.story(owner, id, LIMIT).await?;
+    pub async fn story(&self, owner: &Owner, id: MessageId) -> Result<Vec<DeliveryEvent>> {
+        let story = self.db.delivery_events(owner, id, LIMIT).await?;
         if story.is_empty() && self.db.message(owner, id).await?.is_none() {
             return Err(message_not_found(id));
         }

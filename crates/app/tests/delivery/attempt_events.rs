@@ -1,6 +1,6 @@
 //! Every attempt is told of once, whoever ends it: also one whose worker dies after a report has ended its job.
 
-use parlance_app::messages::StoryKind;
+use parlance_app::messages::DeliveryEventKind;
 use parlance_domain::message::ReportStatus;
 use parlance_domain::{MessageId, MessageStatus};
 
@@ -20,7 +20,7 @@ async fn attempts(world: &World, id: MessageId) -> Vec<i32> {
     let story = world.story(id).await;
     let attempts = story
         .iter()
-        .filter(|event| event.kind == StoryKind::Attempt);
+        .filter(|event| event.kind == DeliveryEventKind::Attempt);
     attempts.filter_map(|event| event.attempt).collect()
 }
 

@@ -1,7 +1,7 @@
 //! One message that cannot be written or read does not hold up those that came with it.
 
 use parlance_domain::MessageStatus;
-use parlance_storage::feed::Seen;
+use parlance_storage::feed::FeedProgress;
 
 use crate::support::{Answer, Kind, Outgoing, SOON, Step, World, pace};
 
@@ -40,7 +40,7 @@ on_both! {
     async fn of_two_attempts_only_the_one_that_holds_the_job_ends_it(world: World) {
         let id = world.send(Outgoing::to(1)).await.id;
         let database = world.front.database();
-        database.settle_identity(Seen::default()).await.unwrap();
+        database.settle_identity(FeedProgress::default()).await.unwrap();
         for attempt in 1..=2 {
             let now = world.now();
             let claimed = database.claim_deliveries(now, now.plus(SOON), 10).await.unwrap();

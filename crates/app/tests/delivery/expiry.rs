@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use parlance_app::messages::StoryKind;
+use parlance_app::messages::DeliveryEventKind;
 use parlance_app::senders::NewSender;
 use parlance_domain::{Address, Channel, MessageStatus, SenderStatus};
 
@@ -21,7 +21,7 @@ on_both! {
         assert_eq!(world.far.calls(), 1);
         let story = world.story(message.id).await;
         assert_eq!(story.len(), 1);
-        assert_eq!((story[0].kind, story[0].status), (StoryKind::Expired, Some(MessageStatus::Expired)));
+        assert_eq!((story[0].kind, story[0].status), (DeliveryEventKind::Expired, Some(MessageStatus::Expired)));
     }
 
     /// One that expires lets the next of its conversation go.

@@ -1,7 +1,7 @@
 //! A worker is held past its lease and wakes up when somebody else has the message: its outcome changes nothing.
 
 use parlance_app::delivery::Pace;
-use parlance_app::messages::StoryKind;
+use parlance_app::messages::DeliveryEventKind;
 use parlance_domain::{Message, MessageId, MessageStatus};
 
 use crate::support::{
@@ -84,7 +84,7 @@ on_both! {
             assert_eq!(changes(&before, &after), [""; 0], "{answer:?}");
             let story = world.story(id).await;
             let late = story.last().unwrap();
-            assert_eq!((story.len(), late.kind, late.attempt, late.status), (lines + 1, StoryKind::Attempt, Some(1), None), "{answer:?}");
+            assert_eq!((story.len(), late.kind, late.attempt, late.status), (lines + 1, DeliveryEventKind::Attempt, Some(1), None), "{answer:?}");
             assert!(late.detail.contains("taken over"), "{late:?}");
             assert_eq!(world.db.count("deliveries").await, 0);
             other.go_down().await;

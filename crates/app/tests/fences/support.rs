@@ -66,7 +66,7 @@ impl World {
         const AT_ONCE: CacheTimes = CacheTimes {
             serve: Duration::ZERO,
             alive: Duration::ZERO,
-            forget: Duration::ZERO,
+            remove_after: Duration::ZERO,
         };
         let rows = self.database.cache_pending(true, 10_000).await.unwrap();
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();

@@ -100,7 +100,7 @@ async fn first_pages_are_noted_hits_and_misses_alike() {
         for _ in 0..3 {
             Arc::clone(&desk).warm_on_start(0, 10).await;
         }
-        db.forget_searches().await.unwrap();
+        db.delete_searches().await.unwrap();
         next.keep_popular().await.unwrap();
         assert_eq!(noted(&db).await, []);
     })

@@ -3,7 +3,7 @@
 
 pub(crate) mod pg;
 mod pg_feed;
-mod pg_lines;
+mod pg_queues;
 mod pg_search;
 pub(crate) mod sqlite;
 mod sqlite_feed;

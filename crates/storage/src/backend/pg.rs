@@ -5,7 +5,7 @@ use diesel::sql_types::Text;
 use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, TransactionManager};
 
 use crate::db::Aging;
-use crate::feed::Seen;
+use crate::feed::FeedProgress;
 use crate::fields::sql::{Moment, TransactionId, Uid};
 use crate::fields::{Instant, Xid};
 use crate::prepared::prepared;
@@ -171,7 +171,7 @@ macro_rules! next_epoch {
     };
 }
 
-pub(crate) use super::pg_lines::{free_lines, try_turns};
+pub(crate) use super::pg_queues::{free_lines, try_turns};
 pub(crate) use super::pg_search::{index, index_and_append, index_new, search};
 
 #[path = "../queries/mod.rs"]
@@ -310,7 +310,7 @@ const PRESENT: &str = concat!(
 );
 
 /// The database as it was recorded last and as it is.
-pub(crate) async fn present(c: &mut Conn, seen: Seen) -> QueryResult<PresentRow> {
+pub(crate) async fn present(c: &mut Conn, seen: FeedProgress) -> QueryResult<PresentRow> {
     let present = diesel::sql_query(PRESENT)
         .bind::<diesel::sql_types::BigInt, _>(seen.epoch)
         .bind::<TransactionId, _>(Xid(seen.position.xid));

@@ -6,7 +6,7 @@ use diesel_async::sync_connection_wrapper::{SyncConnectionWrapper, SyncTransacti
 use diesel_async::{RunQueryDsl, TransactionManager};
 
 use crate::db::Aging;
-use crate::feed::Seen;
+use crate::feed::FeedProgress;
 use crate::fields::sql::Moment;
 use crate::fields::{Id, Instant};
 use crate::prepared::prepared;
@@ -289,7 +289,7 @@ const PRESENT: &str = concat!(
 
 /// The database as it was recorded last and as it is.
 /// A file is not put back while a process has it open, so what that has seen proves nothing.
-pub(crate) async fn present(c: &mut Conn, _seen: Seen) -> QueryResult<PresentRow> {
+pub(crate) async fn present(c: &mut Conn, _seen: FeedProgress) -> QueryResult<PresentRow> {
     prepared(diesel::sql_query(PRESENT)).get_result(c).await
 }
 

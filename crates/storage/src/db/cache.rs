@@ -31,7 +31,7 @@ pub struct CacheTimes {
     /// How long an instance that has told of itself counts as alive.
     pub alive: Duration,
     /// After which silence an instance is forgotten.
-    pub forget: Duration,
+    pub remove_after: Duration,
 }
 
 /// Where an instance keeps values.
@@ -47,7 +47,7 @@ pub enum CacheTier {
 
 /// What an instance learns of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CacheRegistered {
+pub struct CacheRegistration {
     /// Others that live.
     pub others: u64,
     /// For as long as an instance may serve, nobody has held values; whoever wants to must be recorded first.
@@ -60,7 +60,7 @@ pub struct CacheRegistered {
 
 /// How long instances may still serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CacheServing {
+pub struct CacheServingTime {
     /// The longest.
     pub left: Duration,
     /// The database's clock, since 1970.
@@ -83,7 +83,7 @@ pub enum CacheRenewal {
 
 /// Which database answers, and what it has recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CacheStanding {
+pub struct CacheDatabaseState {
     /// The installation.
     pub installation: Uuid,
     /// The identity of the database.
@@ -117,8 +117,12 @@ impl Database {
         instance: Uuid,
         tier: CacheTier,
         times: CacheTimes,
-    ) -> StorageResult<CacheRegistered> {
-        let (id, alive, silent) = (Id(instance), micros(times.alive), micros(times.forget));
+    ) -> StorageResult<CacheRegistration> {
+        let (id, alive, silent) = (
+            Id(instance),
+            micros(times.alive),
+            micros(times.remove_after),
+        );
         if self.has_one_writer() {
             let mut lease = self.writer().await?;
             on!(lease, |c, q| q::cache::register(c, id, tier, alive))?;
@@ -136,7 +140,7 @@ impl Database {
             on!(lease, |c, q| q::cache::forget_instances(c, silent))?;
             lease.commit().await?;
         }
-        Ok(CacheRegistered {
+        Ok(CacheRegistration {
             others: others
                 .living
                 .and_then(|living| u64::try_from(living).ok())
@@ -197,9 +201,9 @@ impl Database {
     }
 
     /// Which database answers, and what it has recorded.
-    pub async fn cache_standing(&self) -> StorageResult<CacheStanding> {
+    pub async fn cache_database_state(&self) -> StorageResult<CacheDatabaseState> {
         let standing = read!(self, |c, q| q::installation::standing(c))?;
-        Ok(CacheStanding {
+        Ok(CacheDatabaseState {
             installation: standing.installation.0,
             database: standing.database,
             server: standing.server,
@@ -354,9 +358,9 @@ impl Database {
     }
 
     /// How long any instance may still serve.
-    pub async fn cache_served_for(&self, times: CacheTimes) -> StorageResult<CacheServing> {
+    pub async fn cache_served_for(&self, times: CacheTimes) -> StorageResult<CacheServingTime> {
         let served = read!(self, |c, q| q::cache::served(c))?;
-        Ok(CacheServing {
+        Ok(CacheServingTime {
             clock: since_1970(served.now),
             left: served_for(served, times),
         })

@@ -40,10 +40,10 @@ fn is_full(scrubbed: usize) -> bool {
 }
 
 /// The place of a conversation in a list: when it was last active, and which it is.
-pub type ListPlace = (Timestamp, ConversationId);
+pub type ListPosition = (Timestamp, ConversationId);
 
 /// Where a conversation stands in lists.
-pub fn place(conversation: &Conversation) -> ListPlace {
+pub fn list_position(conversation: &Conversation) -> ListPosition {
     (
         conversation
             .last_message_at
@@ -86,7 +86,7 @@ impl Database {
         &self,
         owner: &Owner,
         filter: &ConversationFilter,
-        beyond: Option<ListPlace>,
+        beyond: Option<ListPosition>,
         limit: i64,
     ) -> StorageResult<Vec<Conversation>> {
         let beyond = beyond.map(|(at, id)| (Instant::from(at), Id(id.uuid())));
@@ -121,7 +121,9 @@ impl Database {
         after: Option<&Conversation>,
         limit: i64,
     ) -> StorageResult<Vec<Conversation>> {
-        let after = after.map(place).map(|(at, id)| (at.into(), Id(id.uuid())));
+        let after = after
+            .map(list_position)
+            .map(|(at, id)| (at.into(), Id(id.uuid())));
         let rows = read!(self, |c, q| q::conversation::empty(
             c,
             before.into(),

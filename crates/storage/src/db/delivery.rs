@@ -31,16 +31,16 @@ pub struct Claim {
 
 /// What a claim finds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Claimed {
+pub struct ClaimResult {
     /// Jobs that are the claimer's now.
     pub claims: Vec<Claim>,
     /// Scheduled messages whose time has come: they are claimed when they have taken their place in the line.
-    pub come_due: Vec<ComeDue>,
+    pub due_scheduled: Vec<DueScheduledDelivery>,
 }
 
 /// A scheduled message whose time has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ComeDue {
+pub struct DueScheduledDelivery {
     /// Whose.
     pub owner: Owner,
     /// In whose line it is to stand.
@@ -51,7 +51,7 @@ pub struct ComeDue {
 
 /// Jobs that wait, together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Queue {
+pub struct QueueDepth {
     /// On which channel.
     pub channel: Channel,
     /// `scheduled`, `waiting` or `claimed`.
@@ -71,19 +71,19 @@ impl Database {
         now: Timestamp,
         lease_until: Timestamp,
         limit: i64,
-    ) -> StorageResult<Claimed> {
+    ) -> StorageResult<ClaimResult> {
         let mut lease = self.writer().await?;
         let rows = on!(lease, |c, q| q::delivery::claimable(c, now.into(), limit))?;
         let (scheduled, rows): (Vec<_>, Vec<_>) =
             rows.into_iter().partition(|row| row.state == "scheduled");
-        let claimed = Claimed {
+        let claimed = ClaimResult {
             claims: rows
                 .iter()
                 .map(|row| claim(row, lease_until))
                 .collect::<StorageResult<_>>()?,
-            come_due: scheduled
+            due_scheduled: scheduled
                 .iter()
-                .map(come_due)
+                .map(due_scheduled)
                 .collect::<StorageResult<_>>()?,
         };
         if rows.is_empty() {
@@ -107,7 +107,7 @@ impl Database {
     }
 
     /// What waits, by channel and state.
-    pub async fn queues(&self) -> StorageResult<Vec<Queue>> {
+    pub async fn queue_depths(&self) -> StorageResult<Vec<QueueDepth>> {
         let (released, present) = read!(self, |c, q| q::hold::held_range(c))?;
         let rows = read!(self, |c, q| q::delivery::queues(c))?;
         let held = |generation| (released..present).contains(&generation);
@@ -174,11 +174,14 @@ impl Tx {
 
     /// Takes a scheduled job whose time has come into the line, and says whether it is blocked there; `None` if it is not
     /// scheduled any more. The caller has locked the message.
-    pub async fn enter_line(&mut self, message: &Message) -> StorageResult<Option<bool>> {
+    pub async fn enter_conversation_queue(
+        &mut self,
+        message: &Message,
+    ) -> StorageResult<Option<bool>> {
         let line = self.line(message).await?;
         let blocked = line.is_some();
         let (owner, id) = (self.owner.clone(), Id(message.id.uuid()));
-        let entered = on!(self.lease, |c, q| q::delivery::enter_line(
+        let entered = on!(self.lease, |c, q| q::delivery::enter_conversation_queue(
             c,
             owner.as_str(),
             id,
@@ -278,8 +281,8 @@ fn owner(row: &DeliveryRow) -> StorageResult<Owner> {
     crate::rows::owner("deliveries", &row.owner, row.message_id.0)
 }
 
-fn come_due(row: &DeliveryRow) -> StorageResult<ComeDue> {
-    Ok(ComeDue {
+fn due_scheduled(row: &DeliveryRow) -> StorageResult<DueScheduledDelivery> {
+    Ok(DueScheduledDelivery {
         owner: owner(row)?,
         conversation_id: ConversationId::from_uuid(row.conversation_id.0),
         message_id: MessageId::from_uuid(row.message_id.0),
@@ -300,9 +303,9 @@ fn claim(row: &DeliveryRow, lease_until: Timestamp) -> StorageResult<Claim> {
 
 fn queue(
     (channel, state, held, depth, oldest): (String, String, bool, i64, Option<Instant>),
-) -> StorageResult<Queue> {
+) -> StorageResult<QueueDepth> {
     let bad = || StorageError::inconsistent("deliveries", "channel", &channel);
-    Ok(Queue {
+    Ok(QueueDepth {
         channel: Channel::parse(&channel).ok_or_else(bad)?,
         state,
         held,

@@ -37,7 +37,10 @@ pub struct Remembered {
 
 impl Tx {
     /// What an earlier request made under this key, if there was one and it has committed.
-    pub async fn remembered(&mut self, key: &IdempotencyKey) -> StorageResult<Option<Remembered>> {
+    pub async fn idempotency_record(
+        &mut self,
+        key: &IdempotencyKey,
+    ) -> StorageResult<Option<Remembered>> {
         let row = on!(self.lease, |c, q| q::idempotency::get(
             c,
             self.owner.as_str(),

@@ -23,7 +23,7 @@ use crate::tx::{Guarded, Tx};
 
 /// A conversation that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
+pub struct ExistingConversation {
     /// As it is.
     pub conversation: Conversation,
     /// How many of its first messages were imported; `None` if it was made otherwise.
@@ -45,7 +45,7 @@ pub struct Import {
 
 /// As much of a message as tells whether an old one is the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Likeness {
+pub struct ComparableMessage {
     /// When it was made.
     pub created_at: Timestamp,
     /// Which way it went.
@@ -60,14 +60,17 @@ pub struct Likeness {
 
 impl Tx {
     /// The conversations of these external ids that are there, unlocked, in no order.
-    pub async fn known(&mut self, external_ids: &[String]) -> StorageResult<Vec<Known>> {
+    pub async fn existing_conversations(
+        &mut self,
+        external_ids: &[String],
+    ) -> StorageResult<Vec<ExistingConversation>> {
         let rows = on!(self.lease, |c, q| q::import::known(
             c,
             self.owner.as_str(),
             external_ids.to_vec()
         ))?;
         let known = |(row, imported): (ConversationRow, Option<i64>)| {
-            Ok(Known {
+            Ok(ExistingConversation {
                 conversation: row.try_into()?,
                 imported,
             })
@@ -85,11 +88,11 @@ impl Tx {
     }
 
     /// Messages of a conversation that were made at one of these moments.
-    pub async fn alike(
+    pub async fn messages_created_at(
         &mut self,
         id: ConversationId,
         times: &[Timestamp],
-    ) -> StorageResult<Vec<Likeness>> {
+    ) -> StorageResult<Vec<ComparableMessage>> {
         let times: Vec<Instant> = times.iter().copied().map(Into::into).collect();
         let rows = on!(self.lease, |c, q| q::import::alike(
             c,
@@ -203,10 +206,10 @@ impl Tx {
     }
 }
 
-fn likeness(row: LikenessRow, conversation: Id) -> StorageResult<Likeness> {
+fn likeness(row: LikenessRow, conversation: Id) -> StorageResult<ComparableMessage> {
     let bad = |column| StorageError::inconsistent("messages", column, conversation.0);
     let role = row.role.as_deref();
-    Ok(Likeness {
+    Ok(ComparableMessage {
         created_at: row.created_at.into(),
         direction: Direction::parse(&row.direction).ok_or_else(|| bad("direction"))?,
         role: role

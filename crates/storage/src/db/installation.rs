@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::hold::hold;
 use crate::conn::{Database, Lease};
 use crate::error::StorageResult;
-use crate::feed::Seen;
+use crate::feed::FeedProgress;
 
 /// What a probe writes: more than a page has free, whichever it meets.
 const PROBE_BYTES: usize = 64 * 1024;
@@ -45,7 +45,7 @@ impl Database {
     /// Records the database, if it is another one than before, in the transaction that ends the feed and holds what waits; the
     /// epoch of the feed. The first start has nothing to end or to hold. What this process has seen of the feed proves that an
     /// earlier state of the database was restored, where the database has not come as far.
-    pub async fn settle_identity(&self, seen: Seen) -> StorageResult<i64> {
+    pub async fn settle_identity(&self, seen: FeedProgress) -> StorageResult<i64> {
         let found = read!(self, present(seen))?;
         if found.is_recorded() {
             return Ok(found.epoch);

@@ -6,18 +6,18 @@ pub mod cache;
 pub mod conversation;
 pub mod deleted_message;
 pub mod delivery;
+pub mod delivery_event;
 pub mod hold;
 pub mod idempotency;
 pub mod import;
 pub mod installation;
 pub mod message;
 pub mod outcomes;
+pub mod ownership;
 pub mod popular;
 pub mod search;
 pub mod sender;
 pub mod stats;
-pub mod story;
-pub mod whose;
 
 use parlance_domain::{EventType, Timestamp};
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use parlance_domain::{ConversationId, EventType, Message, MessageId};
 
-use super::story::{StoryEvent, story_row};
+use super::delivery_event::{DeliveryEvent, story_row};
 use crate::counting::Deltas;
 use crate::error::StorageResult;
 use crate::fields::Id;
@@ -15,7 +15,7 @@ use crate::tx::{Guarded, Tx};
 
 /// A message that is locked.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Locked {
+pub struct LockedMessage {
     /// It.
     pub message: Message,
     /// Whose its conversation is.
@@ -26,7 +26,7 @@ pub struct Locked {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rewrite {
     /// As it was locked.
-    pub found: Locked,
+    pub found: LockedMessage,
     /// As it becomes.
     pub changed: Message,
     /// What that is.
@@ -44,10 +44,10 @@ pub(crate) struct RewriteRow {
 impl Tx {
     /// Locks messages, each after its conversation, as far as nobody else has either just now: whoever locks many must wait for
     /// none, or all that they hold would wait with him.
-    pub async fn lock_free_messages(
+    pub async fn try_lock_messages(
         &mut self,
         wanted: &[(ConversationId, MessageId)],
-    ) -> StorageResult<HashMap<MessageId, Locked>> {
+    ) -> StorageResult<HashMap<MessageId, LockedMessage>> {
         let turns: BTreeSet<_> = wanted.iter().map(|(turn, _)| turn.uuid()).collect();
         let turns: Vec<Id> = turns.into_iter().map(Id).collect();
         let turns = on_backend!(self.lease, try_turns(&turns))?;
@@ -67,7 +67,7 @@ impl Tx {
             };
             let message = Message::try_from(row)?;
             let user = user.clone();
-            locked.insert(message.id, Locked { message, user });
+            locked.insert(message.id, LockedMessage { message, user });
         }
         Ok(locked)
     }
@@ -106,8 +106,11 @@ impl Tx {
     }
 
     /// Adds lines to messages' stories.
-    pub async fn tell_stories(&mut self, lines: &[(MessageId, StoryEvent)]) -> StorageResult<()> {
-        let row = |(message, event): &(MessageId, StoryEvent)| {
+    pub async fn append_delivery_events(
+        &mut self,
+        lines: &[(MessageId, DeliveryEvent)],
+    ) -> StorageResult<()> {
+        let row = |(message, event): &(MessageId, DeliveryEvent)| {
             story_row(self.owner.as_str(), *message, event)
         };
         let rows: Vec<_> = lines.iter().map(row).collect();
@@ -119,7 +122,7 @@ impl Tx {
         let mut rows = Vec::with_capacity(rewrites.len());
         let mut events: Vec<NewFeedRow> = Vec::with_capacity(rewrites.len());
         for Rewrite {
-            found: Locked { message, user },
+            found: LockedMessage { message, user },
             changed,
             kind,
         } in rewrites

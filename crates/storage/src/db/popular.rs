@@ -23,7 +23,7 @@ const DAY: Duration = Duration::from_hours(24);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PopularSearch {
     /// A fingerprint of all of it.
-    pub question: Uuid,
+    pub fingerprint: Uuid,
     /// Whose.
     pub owner: Owner,
     /// The words, as they were asked.
@@ -84,7 +84,7 @@ impl Database {
     }
 
     /// Forgets all of them.
-    pub async fn forget_searches(&self) -> StorageResult<()> {
+    pub async fn delete_searches(&self) -> StorageResult<()> {
         if read!(self, |c, q| q::popular::is_empty(c))? {
             return Ok(());
         }

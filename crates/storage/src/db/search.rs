@@ -12,7 +12,7 @@ use parlance_domain::{
 use uuid::Uuid;
 
 use crate::conn::{Database, Lease};
-use crate::db::stats::{Counted, Counter};
+use crate::db::stats::{Counter, CounterKind};
 use crate::error::{StorageError, StorageResult};
 use crate::fields::Id;
 use crate::rows::search::{Around, Asked, Found, FoundRow, IndexRow, SearchPendingRow};
@@ -43,12 +43,12 @@ pub struct SearchFilter {
 
 /// Where a match stands among all, by time; what it consists of is the database's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SearchPlace {
+pub struct SearchPosition {
     at: i64,
     id: Uuid,
 }
 
-impl SearchPlace {
+impl SearchPosition {
     /// Bytes of a place.
     pub const LEN: usize = 24;
 
@@ -78,13 +78,13 @@ impl SearchPlace {
 
 /// A stretch of the matches, from the newest on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SearchStretch {
+pub struct SearchWindow {
     /// Only older ones than this.
-    pub beyond: Option<SearchPlace>,
+    pub beyond: Option<SearchPosition>,
     /// Only from this one on, with it.
-    pub from: Option<SearchPlace>,
+    pub from: Option<SearchPosition>,
     /// Only up to this one, with it.
-    pub up_to: Option<SearchPlace>,
+    pub up_to: Option<SearchPosition>,
     /// How many are wanted.
     pub enough: usize,
     /// How many may be returned where they are near.
@@ -95,7 +95,7 @@ pub struct SearchStretch {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Match {
     /// Where it stands.
-    pub place: SearchPlace,
+    pub position: SearchPosition,
     /// Which message.
     pub id: MessageId,
     /// Its subject.
@@ -112,7 +112,7 @@ pub struct Matches {
     /// Those that may be seen.
     pub matches: Vec<Match>,
     /// Where the first and the last stand, with those that may not be seen.
-    pub ends: Option<(SearchPlace, SearchPlace)>,
+    pub ends: Option<(SearchPosition, SearchPosition)>,
     /// Whether there are none beyond.
     pub is_last: bool,
 }
@@ -129,7 +129,7 @@ impl Database {
         owner: &Owner,
         words: &Terms,
         filter: &SearchFilter,
-        stretch: SearchStretch,
+        stretch: SearchWindow,
     ) -> StorageResult<Matches> {
         let found = match filter.status {
             None => {
@@ -168,7 +168,7 @@ impl Database {
         owner: &Owner,
         words: &Terms,
         filter: &SearchFilter,
-        stretch: SearchStretch,
+        stretch: SearchWindow,
         wanted: MessageStatus,
     ) -> StorageResult<Found> {
         let mut lease = self.snapshot().await?;
@@ -181,8 +181,8 @@ impl Database {
             .into_iter()
             .map(Counter::try_from)
             .collect::<StorageResult<_>>()?;
-        let items = counters.iter().filter_map(|counter| match counter.counted {
-            Counted::Messages {
+        let items = counters.iter().filter_map(|counter| match counter.kind {
+            CounterKind::Messages {
                 channel,
                 direction,
                 status,
@@ -192,7 +192,7 @@ impl Database {
                     && filter.direction.is_none_or(|one| one == direction);
                 fits.then_some(counter.items)
             }
-            Counted::Conversations { .. } => None,
+            CounterKind::Conversations { .. } => None,
         });
         let counted: i64 = items.sum();
         let found = if counted == 0 {
@@ -244,7 +244,7 @@ impl Tx {
     }
 
     /// There is nothing left to be found of a conversation.
-    pub async fn forget_pending_for_search(&mut self, id: ConversationId) -> StorageResult<()> {
+    pub async fn delete_pending_for_search(&mut self, id: ConversationId) -> StorageResult<()> {
         let id = Id(id.uuid());
         on!(self.lease, |c, q| q::search::delete_pending(
             c,
@@ -268,7 +268,7 @@ impl Tx {
         };
         let batch = index_batch(&mut self.lease, conversation.id, around, below).await?;
         let Some(below) = batch.next else {
-            self.forget_pending_for_search(conversation.id).await?;
+            self.delete_pending_for_search(conversation.id).await?;
             return Ok(false);
         };
         let row = SearchPendingRow {
@@ -334,7 +334,7 @@ pub(crate) fn asked(
     owner: &Owner,
     words: &Terms,
     filter: &SearchFilter,
-    stretch: SearchStretch,
+    stretch: SearchWindow,
     counted: Option<i64>,
 ) -> Asked {
     let SearchFilter {
@@ -365,9 +365,9 @@ pub(crate) fn asked(
         counted,
         created_after: created_after.map(Into::into),
         created_before: created_before.map(Into::into),
-        beyond: stretch.beyond.map(SearchPlace::columns),
-        from: stretch.from.map(SearchPlace::columns),
-        up_to: stretch.up_to.map(SearchPlace::columns),
+        beyond: stretch.beyond.map(SearchPosition::columns),
+        from: stretch.from.map(SearchPosition::columns),
+        up_to: stretch.up_to.map(SearchPosition::columns),
         enough: stretch.enough,
         limit: stretch.limit,
         head: i64::try_from(RANKED_CHARS).unwrap_or(i64::MAX),
@@ -375,8 +375,8 @@ pub(crate) fn asked(
 }
 
 impl FoundRow {
-    pub(crate) const fn place(&self) -> SearchPlace {
-        SearchPlace {
+    pub(crate) const fn place(&self) -> SearchPosition {
+        SearchPosition {
             at: self.place,
             id: self.message_id.0,
         }

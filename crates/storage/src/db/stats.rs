@@ -8,7 +8,7 @@ use crate::error::StorageResult;
 
 /// What a number counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Counted {
+pub enum CounterKind {
     /// Conversations.
     Conversations {
         /// On this channel.
@@ -31,7 +31,7 @@ pub enum Counted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counter {
     /// Of what.
-    pub counted: Counted,
+    pub kind: CounterKind,
     /// How many.
     pub items: i64,
     /// Of conversations: how many of them have unread messages.

@@ -213,7 +213,7 @@ pub(crate) async fn reschedule(
 }
 
 /// A scheduled job whose time has come takes its place in the line; `false` if it has left the schedule, or is held.
-pub(crate) async fn enter_line(
+pub(crate) async fn enter_conversation_queue(
     c: &mut Conn,
     owner: &str,
     message: Id,

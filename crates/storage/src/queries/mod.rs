@@ -17,10 +17,10 @@ pub(crate) mod installation;
 pub(crate) mod message;
 pub(crate) mod message_event;
 pub(crate) mod outcomes;
+pub(crate) mod ownership;
 pub(crate) mod popular;
 pub(crate) mod search;
 pub(crate) mod sender;
 pub(crate) mod stats;
-pub(crate) mod whose;
 
 use super::{Conn, Db};

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel::{pg::Pg, sqlite::Sqlite};
 
-use crate::db::story::{StoryEvent, StoryKind};
+use crate::db::delivery_event::{DeliveryEvent, DeliveryEventKind};
 use crate::error::{StorageError, StorageResult};
 use crate::fields::{Id, Instant};
 use crate::schema::message_events;
@@ -38,14 +38,14 @@ pub(crate) struct NewStoryRow {
     pub(crate) detail: String,
 }
 
-impl TryFrom<StoryRow> for StoryEvent {
+impl TryFrom<StoryRow> for DeliveryEvent {
     type Error = StorageError;
 
     fn try_from(row: StoryRow) -> StorageResult<Self> {
         let bad = |column| StorageError::inconsistent("message_events", column, row.id);
         Ok(Self {
             time: row.time.into(),
-            kind: StoryKind::parse(&row.kind).ok_or_else(|| bad("kind"))?,
+            kind: DeliveryEventKind::parse(&row.kind).ok_or_else(|| bad("kind"))?,
             attempt: row.attempt,
             provider: row.provider,
             provider_time: row.provider_time.map(Into::into),

@@ -45,7 +45,7 @@ pub(crate) struct StandingRow {
 impl PopularRow {
     pub(crate) fn new(search: &PopularSearch, times: u64, at: Instant) -> Self {
         let PopularSearch {
-            question,
+            fingerprint,
             owner,
             query,
             filter,
@@ -61,7 +61,7 @@ impl PopularRow {
             created_before,
         } = filter;
         Self {
-            question: Id(*question),
+            question: Id(*fingerprint),
             owner: owner.as_str().to_owned(),
             query: query.clone(),
             page_size: i64::try_from(*page_size).unwrap_or(i64::MAX),
@@ -103,7 +103,7 @@ impl TryFrom<PopularRow> for PopularSearch {
         let direction = word(direction.as_deref(), Direction::parse, || bad("direction"))?;
         let status = word(status.as_deref(), MessageStatus::parse, || bad("status"))?;
         Ok(Self {
-            question,
+            fingerprint: question,
             owner: rows::owner(TABLE, &owner, question)?,
             query,
             filter: SearchFilter {

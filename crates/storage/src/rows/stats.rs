@@ -10,7 +10,7 @@ use parlance_domain::{
     Channel, Conversation, ConversationStatus, Direction, Message, MessageStatus,
 };
 
-use crate::db::stats::{Counted, Counter};
+use crate::db::stats::{Counter, CounterKind};
 use crate::error::{StorageError, StorageResult};
 
 /// What a conversation is called among what is counted; a message is called by its direction.
@@ -209,18 +209,18 @@ impl TryFrom<CountRow> for Counter {
     fn try_from(row: CountRow) -> StorageResult<Self> {
         let bad = |column| StorageError::inconsistent("stat_totals", column, &row.what);
         let channel = Channel::parse(&row.channel).ok_or_else(|| bad("channel"))?;
-        let counted = if row.what == CONVERSATION {
+        let kind = if row.what == CONVERSATION {
             let status = ConversationStatus::parse(&row.status).ok_or_else(|| bad("status"))?;
-            Counted::Conversations { channel, status }
+            CounterKind::Conversations { channel, status }
         } else {
-            Counted::Messages {
+            CounterKind::Messages {
                 channel,
                 direction: Direction::parse(&row.what).ok_or_else(|| bad("what"))?,
                 status: MessageStatus::parse(&row.status).ok_or_else(|| bad("status"))?,
             }
         };
         Ok(Self {
-            counted,
+            kind,
             items: row.items,
             unread_items: row.unread_items,
             unread: row.unread,

@@ -22,7 +22,7 @@ const fn times(serve: Duration) -> CacheTimes {
     CacheTimes {
         serve,
         alive: Duration::from_hours(1),
-        forget: Duration::from_hours(10),
+        remove_after: Duration::from_hours(10),
     }
 }
 
@@ -288,7 +288,7 @@ on_both! {
         assert_eq!(d.cache_register(B, CacheTier::Shared, LONG).await.unwrap().others, 0);
         assert_eq!(db.count("cache_instances").await, 2, "it may come back");
         d.cache_renew_memory(A, CacheTimes { alive: Duration::ZERO, ..AT_ONCE }).await.unwrap();
-        let forgetful = CacheTimes { forget: Duration::ZERO, ..LONG };
+        let forgetful = CacheTimes { remove_after: Duration::ZERO, ..LONG };
         eventually(SOON, async || {
             d.cache_register(B, CacheTier::Shared, forgetful).await.unwrap();
             (db.count("cache_instances").await == 1).then_some(())
@@ -530,7 +530,7 @@ async fn the_keeper_waits_for_no_request() {
     busy.cache_register(A, CacheTier::Shared, AT_ONCE)
         .await
         .unwrap_err();
-    let apart = busy.apart();
+    let apart = busy.reserved_pool();
     assert!(
         apart
             .cache_register(A, CacheTier::Shared, AT_ONCE)

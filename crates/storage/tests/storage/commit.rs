@@ -22,7 +22,7 @@ impl Sink for Slow {
 
     async fn fence(&self, _touched: &Touched) {}
 
-    fn holds(&self, (): &()) -> bool {
+    fn is_valid(&self, (): &()) -> bool {
         true
     }
 

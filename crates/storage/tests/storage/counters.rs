@@ -9,7 +9,7 @@ use parlance_domain::{
     Channel, Conversation, ConversationId, ConversationStatus, Direction, EventType, Message,
     MessageId, MessageStatus, Owner,
 };
-use parlance_storage::db::stats::{Counted, Counter};
+use parlance_storage::db::stats::{Counter, CounterKind};
 use parlance_storage::{Database, Guarded, StorageResult};
 
 use crate::support::write::placed;
@@ -33,15 +33,17 @@ async fn counted(db: &Db, owner: &Owner, user: Option<&str>) -> BTreeSet<String>
 
 fn line(counter: &Counter) -> String {
     let Counter {
-        counted,
+        kind,
         items,
         unread_items,
         unread,
         tokens,
     } = counter;
-    let name = match counted {
-        Counted::Conversations { channel, status } => format!("conversation {channel} {status}"),
-        Counted::Messages {
+    let name = match kind {
+        CounterKind::Conversations { channel, status } => {
+            format!("conversation {channel} {status}")
+        }
+        CounterKind::Messages {
             channel,
             direction,
             status,

@@ -18,7 +18,7 @@ pub(crate) async fn all(db: &Database) -> Vec<FeedEvent> {
         let mut events = Vec::new();
         loop {
             let page = db.feed_page(position, 7).await.unwrap();
-            if page.held_since.is_some() {
+            if page.blocked_since.is_some() {
                 return None;
             }
             events.extend(page.events);
@@ -181,7 +181,7 @@ on_both! {
         let after = append(d, &owner, place.id).await.unwrap();
         let page = eventually(SOON, async || {
             let page = d.feed_page(start.position, 100).await.unwrap();
-            page.held_since.is_none().then_some(page)
+            page.blocked_since.is_none().then_some(page)
         }).await;
         let news: Vec<_> = page.events.iter()
             .filter(|e| !start.seen.as_ref().is_some_and(|seen| seen.contains(e.position.xid)))

@@ -46,7 +46,7 @@ async fn a_late_commit_is_not_skipped() {
     let page = db.open.feed_page(position, 100).await.unwrap();
     assert_eq!(page.events, []);
     assert_eq!(
-        page.held_since,
+        page.blocked_since,
         Some(at(1)),
         "it is known that something waits"
     );
@@ -55,7 +55,7 @@ async fn a_late_commit_is_not_skipped() {
     let now = db.open.feed_now().await.unwrap();
     let seen = now.seen.unwrap();
     committed(late).await;
-    let page = settled(&db, position, |page| page.held_since.is_none()).await;
+    let page = settled(&db, position, |page| page.blocked_since.is_none()).await;
     let expected: Vec<_> = [held.id].into_iter().chain(early.iter().copied()).collect();
     assert_eq!(
         messages(&page.events),
@@ -65,7 +65,7 @@ async fn a_late_commit_is_not_skipped() {
     assert!(page.events.is_sorted_by(|a, b| a.position < b.position));
 
     // Who began in between: what was committed is old, what was not is news.
-    let page = settled(&db, now.position, |page| page.held_since.is_none()).await;
+    let page = settled(&db, now.position, |page| page.blocked_since.is_none()).await;
     let news: Vec<_> = page
         .events
         .into_iter()
@@ -188,7 +188,7 @@ async fn follow(
         if let Some(last) = page.events.last() {
             position = last.position;
         }
-        let ended = page.events.is_empty() && page.held_since.is_none();
+        let ended = page.events.is_empty() && page.blocked_since.is_none();
         seen.extend(page.events);
         if last_round && ended {
             return seen;

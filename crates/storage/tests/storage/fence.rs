@@ -82,7 +82,7 @@ impl Sink for Witness {
         self.cut
     }
 
-    fn holds(&self, _cut: &bool) -> bool {
+    fn is_valid(&self, _cut: &bool) -> bool {
         !self.outlived.load(Ordering::Relaxed)
     }
 
@@ -191,7 +191,7 @@ on_both! {
         let sink = Witness::new(&db.open, &owner, place.id, false);
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
         placed(&mut tx, place.id).await.unwrap();
-        let ahead = tx.fence_ahead(&sink);
+        let ahead = tx.fence_early(&sink);
         eventually(SOON, async || (sink.calls().len() == 1).then_some(())).await;
         tx.commit_fenced(ahead).await.unwrap();
         let expected = [Call::Fence { touches: 2, seen: true }, Call::Committed { seen: true, pending: 0 }];
@@ -204,7 +204,7 @@ on_both! {
         let place = open(&db.open, &owner).await;
         let sink = Witness::new(&db.open, &owner, place.id, false);
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-        let ahead = tx.fence_ahead(&sink);
+        let ahead = tx.fence_early(&sink);
         placed(&mut tx, place.id).await.unwrap();
         tx.commit_fenced(ahead).await.unwrap();
         let calls = eventually(SOON, async || Some(sink.calls()).filter(|calls| calls.len() == 4)).await;
@@ -226,7 +226,7 @@ on_both! {
         let sink = Witness::new(&db.open, &owner, place.id, false);
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
         placed(&mut tx, place.id).await.unwrap();
-        let ahead = tx.fence_ahead(&sink);
+        let ahead = tx.fence_early(&sink);
         eventually(SOON, async || (sink.calls().len() == 1).then_some(())).await;
         sink.outlived.store(true, Ordering::Relaxed);
         tx.commit_fenced(ahead).await.unwrap();
@@ -246,7 +246,7 @@ on_both! {
         let sink = Witness::new(&db.open, &owner, place.id, false);
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
         placed(&mut tx, place.id).await.unwrap();
-        drop(tx.fence_ahead(&sink));
+        drop(tx.fence_early(&sink));
         tx.rollback().await.unwrap();
         let calls = eventually(SOON, async || Some(sink.calls()).filter(|calls| calls.len() == 2)).await;
         let expected = [Call::Fence { touches: 2, seen: true }, Call::Failed { certain: true }];

@@ -85,9 +85,9 @@ async fn append_large(db: &Database, owner: &Owner, to: ConversationId) -> Stora
     let mut tx = db.begin(owner, at(1)).await?;
     let message = placed(&mut tx, to).await?;
     // Random enough that nothing makes it smaller.
-    let story = parlance_storage::db::story::StoryEvent {
+    let story = parlance_storage::db::delivery_event::DeliveryEvent {
         time: at(1),
-        kind: parlance_storage::db::story::StoryKind::Attempt,
+        kind: parlance_storage::db::delivery_event::DeliveryEventKind::Attempt,
         attempt: Some(1),
         provider: None,
         provider_time: None,
@@ -96,7 +96,7 @@ async fn append_large(db: &Database, owner: &Owner, to: ConversationId) -> Stora
             .map(|n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_string())
             .collect(),
     };
-    tx.tell_story(message.id, &story).await?;
+    tx.append_delivery_event(message.id, &story).await?;
     tx.commit(&heard()).await?;
     Ok(message)
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use parlance_domain::{ConversationId, Message, MessageId, Owner, Sender};
-use parlance_storage::db::delivery::Claimed;
-use parlance_storage::feed::Seen;
+use parlance_storage::db::delivery::ClaimResult;
+use parlance_storage::feed::FeedProgress;
 use parlance_storage::{Database, Guarded};
 
 use crate::support::write::{placed, queued};
@@ -14,7 +14,7 @@ const LEASE: Duration = Duration::from_mins(1);
 
 /// A stored sender, in a database that is recorded.
 pub(crate) async fn ready(db: &Database, owner: &Owner) -> Sender {
-    db.settle_identity(Seen::default()).await.unwrap();
+    db.settle_identity(FeedProgress::default()).await.unwrap();
     let new = sender(owner);
     let mut tx = db.begin(owner, at(0)).await.unwrap();
     assert!(tx.insert_sender(&new).await.unwrap());
@@ -32,11 +32,14 @@ pub(crate) async fn send(db: &Database, from: &Sender, to: ConversationId) -> Me
 }
 
 pub(crate) async fn claim(db: &Database) -> Vec<MessageId> {
-    let Claimed { claims, come_due } = db
+    let ClaimResult {
+        claims,
+        due_scheduled,
+    } = db
         .claim_deliveries(at(9), at(9).plus(LEASE), 1_000)
         .await
         .unwrap();
-    assert_eq!(come_due, []);
+    assert_eq!(due_scheduled, []);
     claims.into_iter().map(|claim| claim.message_id).collect()
 }
 
@@ -68,7 +71,7 @@ async fn move_all(db: &Database) {
 }
 
 async fn held(db: &Db) -> i64 {
-    let queues = db.open.queues().await.unwrap();
+    let queues = db.open.queue_depths().await.unwrap();
     queues
         .iter()
         .filter(|queue| queue.held)

@@ -1,7 +1,7 @@
 //! Old conversations, many rows at a time, and what of that can be seen.
 
 use parlance_domain::{Conversation, Direction, Message, Owner};
-use parlance_storage::db::import::{Import, Known};
+use parlance_storage::db::import::{ExistingConversation, Import};
 use parlance_storage::{Guarded, Touch};
 
 use crate::support::{Db, at, committed, conversation, message, owner};
@@ -97,14 +97,14 @@ on_both! {
         let (id, name, times) = (import.conversation.id, ["s1".to_owned()], [at(0), at(1), at(5)]);
         written(&db, &acme, std::slice::from_ref(&import)).await;
         let mut tx = db.open.begin(&other, at(9)).await.unwrap();
-        assert_eq!(tx.known(&name).await.unwrap(), []);
+        assert_eq!(tx.existing_conversations(&name).await.unwrap(), []);
         assert_eq!(tx.imported(id).await.unwrap(), None);
-        assert_eq!(tx.alike(id, &times).await.unwrap(), []);
+        assert_eq!(tx.messages_created_at(id, &times).await.unwrap(), []);
         tx.rollback().await.unwrap();
         let mut tx = db.open.begin(&acme, at(9)).await.unwrap();
-        let known = Known { conversation: import.conversation.clone(), imported: Some(2) };
-        assert_eq!(tx.known(&name).await.unwrap(), [known]);
-        let alike = tx.alike(id, &times).await.unwrap();
+        let known = ExistingConversation { conversation: import.conversation.clone(), imported: Some(2) };
+        assert_eq!(tx.existing_conversations(&name).await.unwrap(), [known]);
+        let alike = tx.messages_created_at(id, &times).await.unwrap();
         assert_eq!(alike.len(), 2);
         assert!(import.messages.iter().all(|message| alike.iter().any(|one| one.body == message.body)));
     }
@@ -120,7 +120,7 @@ on_both! {
         assert_eq!(tx.hide_conversation(&found).await.unwrap(), Guarded::Updated);
         committed(tx).await;
         let mut tx = db.open.begin(&acme, at(9)).await.unwrap();
-        assert_eq!(tx.known(&["s1".to_owned()]).await.unwrap(), []);
+        assert_eq!(tx.existing_conversations(&["s1".to_owned()]).await.unwrap(), []);
         assert_eq!(tx.delete_some_messages(of, 10).await.unwrap(), 2);
         assert_eq!(tx.remove_hidden_conversation(of).await.unwrap(), Guarded::Updated);
         committed(tx).await;

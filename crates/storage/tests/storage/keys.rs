@@ -32,7 +32,7 @@ on_both! {
                 let mut tx = db.begin(&owner, at(0)).await.unwrap();
                 let mine = key("one", n);
                 let taken = tx.take_key(&mine, Uuid::from_u128(u128::from(n))).await.unwrap();
-                let found = tx.remembered(&mine).await.unwrap();
+                let found = tx.idempotency_record(&mine).await.unwrap();
                 tx.commit(&heard()).await.unwrap();
                 (n, taken, found)
             })
@@ -88,7 +88,7 @@ on_both! {
         assert_eq!(db.open.prune_keys(at(10), 9).await.unwrap(), 0);
         assert_eq!(db.open.prune_keys(at(11), 9).await.unwrap(), 1);
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-        assert_eq!(tx.remembered(&key("new", 0)).await.unwrap(), Some(remembered(1, made.id.uuid().as_u128())));
+        assert_eq!(tx.idempotency_record(&key("new", 0)).await.unwrap(), Some(remembered(1, made.id.uuid().as_u128())));
         assert!(tx.take_key(&key("old", 2), Uuid::nil()).await.unwrap());
         tx.rollback().await.unwrap();
     }

@@ -1,7 +1,7 @@
 //! Lists of conversations, narrowed in every way: what they show, and how many they say there are.
 
 use parlance_domain::{Channel, Conversation, ConversationStatus, Owner};
-use parlance_storage::db::conversation::{ConversationFilter, place};
+use parlance_storage::db::conversation::{ConversationFilter, list_position};
 
 use crate::support::{Db, at, committed, conversation, owner};
 
@@ -61,7 +61,7 @@ fn matching(all: &[Conversation], filter: &ConversationFilter) -> Vec<Conversati
         .filter(|one| participant.as_ref().is_none_or(|address| has(one, address)))
         .cloned()
         .collect();
-    found.sort_by_key(|one| std::cmp::Reverse(place(one)));
+    found.sort_by_key(|one| std::cmp::Reverse(list_position(one)));
     found
 }
 
@@ -113,7 +113,7 @@ on_both! {
             let expected = matching(&all, &filter);
             let mut found = Vec::new();
             loop {
-                let beyond = found.last().map(place);
+                let beyond = found.last().map(list_position);
                 let page = db.open.conversations(&ours, &filter, beyond, 7).await.unwrap();
                 let last = page.len() < 7;
                 found.extend(page);

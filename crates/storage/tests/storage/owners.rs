@@ -133,7 +133,7 @@ on_both! {
         assert_eq!(tx.lock_sender(from.id).await.unwrap(), None);
         assert!(!tx.messages_wait_for_sender(from.id).await.unwrap());
         assert_eq!(tx.upload(finished.id).await.unwrap(), None);
-        assert_eq!(tx.remembered(&key).await.unwrap(), None);
+        assert_eq!(tx.idempotency_record(&key).await.unwrap(), None);
         assert!(!tx.was_deleted("p", "2").await.unwrap());
 
         // Writes: with the row as it is, and with its owner swapped.
@@ -152,7 +152,7 @@ on_both! {
         assert_eq!(tx.delete_sender(from.id).await.unwrap(), Guarded::Stale);
         assert_eq!(tx.claim_upload(finished.id, new.id).await.unwrap(), Guarded::Stale);
         assert_eq!(tx.reschedule_delivery(new.id, at(1_000)).await.unwrap(), Guarded::Stale);
-        let locked = tx.lock_free_messages(&[(new.conversation_id, new.id)]).await;
+        let locked = tx.try_lock_messages(&[(new.conversation_id, new.id)]).await;
         assert!(locked.unwrap().is_empty());
         let finished = tx.finish_deliveries(&[(new.id, 0)]).await;
         assert!(finished.unwrap().is_empty());

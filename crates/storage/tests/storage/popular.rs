@@ -18,7 +18,7 @@ const WIDE: PopularBounds = PopularBounds {
 
 fn search(owner: &Owner, n: u128) -> PopularSearch {
     PopularSearch {
-        question: Uuid::from_u128(n),
+        fingerprint: Uuid::from_u128(n),
         owner: owner.clone(),
         query: format!("words {n}"),
         filter: SearchFilter::default(),
@@ -33,7 +33,7 @@ async fn note(db: &Database, asked: &[(PopularSearch, u64)], now: Timestamp) {
 /// The questions, the most asked first.
 async fn kept(db: &Database) -> Vec<u128> {
     let searches = db.popular_searches(usize::MAX).await.unwrap();
-    searches.iter().map(|it| it.question.as_u128()).collect()
+    searches.iter().map(|it| it.fingerprint.as_u128()).collect()
 }
 
 on_both! {
@@ -66,7 +66,7 @@ on_both! {
 
         db.run("UPDATE popular_searches SET channel = 'pigeon' WHERE weight = 4").await;
         assert_eq!(db.open.popular_searches(9).await.unwrap(), [wide], "what cannot be read is passed over");
-        db.open.forget_searches().await.unwrap();
+        db.open.delete_searches().await.unwrap();
         assert_eq!(db.count("popular_searches").await, 0);
     }
 

@@ -1,7 +1,7 @@
 //! The index is made by `migrate`: once, and again for another language.
 
 use parlance_domain::search::{Language, query};
-use parlance_storage::db::search::{SearchFilter, SearchStretch};
+use parlance_storage::db::search::{SearchFilter, SearchWindow};
 use parlance_storage::{Database, Settings, migrate, pending_migrations};
 
 use crate::search::put;
@@ -9,7 +9,7 @@ use crate::support::{Db, open, owner};
 
 async fn count(settings: &Settings, text: &str) -> usize {
     let database = Database::open(settings).await.unwrap();
-    let stretch = SearchStretch {
+    let stretch = SearchWindow {
         beyond: None,
         from: None,
         up_to: None,

@@ -1,6 +1,6 @@
 //! A database that is another one than before, or went back in time.
 
-use parlance_storage::feed::{Position, Seen};
+use parlance_storage::feed::{FeedProgress, Position};
 use parlance_storage::{Database, DatabaseUrl, Settings};
 use parlance_testkit::{Postgres, PostgresConfig, eventually};
 
@@ -9,8 +9,8 @@ use crate::support::{Db, SOON, open, owner};
 
 /// The epoch and how many messages are held.
 async fn settled(db: &Database) -> (i64, i64) {
-    let epoch = db.settle_identity(Seen::default()).await.unwrap();
-    let queues = db.queues().await.unwrap();
+    let epoch = db.settle_identity(FeedProgress::default()).await.unwrap();
+    let queues = db.queue_depths().await.unwrap();
     let held = queues.iter().filter(|queue| queue.held);
     (epoch, held.map(|queue| queue.depth).sum())
 }
@@ -46,7 +46,7 @@ async fn begins_again(db: &Database, epoch: i64) {
 /// A sent message that waits, and the feed's epoch.
 async fn in_use(db: &Database) -> i64 {
     let owner = owner("acme");
-    let epoch = db.settle_identity(Seen::default()).await.unwrap();
+    let epoch = db.settle_identity(FeedProgress::default()).await.unwrap();
     let from = ready(db, &owner).await;
     let place = open(db, &owner).await.id;
     send(db, &from, place).await;
@@ -218,7 +218,7 @@ async fn a_database_that_has_not_come_as_far_as_was_seen_begins_again_once() {
     let db = Db::postgres().await;
     let epoch = in_use(&db.open).await;
     let state = db.open.feed_state().await.unwrap();
-    let reached = Seen {
+    let reached = FeedProgress {
         epoch,
         position: state.end,
     };
@@ -228,19 +228,19 @@ async fn a_database_that_has_not_come_as_far_as_was_seen_begins_again_once() {
         id: 1,
     };
     // Of another epoch it proves nothing.
-    let of_another = Seen {
+    let of_another = FeedProgress {
         epoch: epoch - 1,
         position,
     };
     assert_eq!(db.open.settle_identity(of_another).await.unwrap(), epoch);
-    let lost = Seen { epoch, position };
+    let lost = FeedProgress { epoch, position };
     let new = db.open.settle_identity(lost).await.unwrap();
     assert!(new > epoch, "{epoch} {new}");
     assert_eq!(settled(&db.open).await, (new, 1));
     assert_eq!(db.open.settle_identity(lost).await.unwrap(), new, "once");
 
     // The same state is put back once more: its epoch is lower than the one that was seen.
-    let seen = Seen {
+    let seen = FeedProgress {
         epoch: new,
         position: Position::default(),
     };
@@ -259,7 +259,7 @@ async fn events_with_numbers_to_come_begin_another_feed() {
     db.run("UPDATE feed SET xid = (xid::text::bigint + 1000000000)::text::xid8")
         .await;
     let page = db.open.feed_page(Position::default(), 10).await.unwrap();
-    assert!(page.events.is_empty() && page.held_since.is_some());
+    assert!(page.events.is_empty() && page.blocked_since.is_some());
     let (new, held) = settled(&db.open).await;
     assert!(new > epoch && held == 1, "{epoch} {new} {held}");
     let owner = owner("acme");
@@ -270,6 +270,6 @@ async fn events_with_numbers_to_come_begin_another_feed() {
         (!page.events.is_empty()).then_some(page)
     })
     .await;
-    assert_eq!((page.events.len(), page.held_since), (1, None));
+    assert_eq!((page.events.len(), page.blocked_since), (1, None));
     assert!(from > Position::default());
 }

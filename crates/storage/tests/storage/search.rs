@@ -7,7 +7,7 @@ use parlance_domain::{
     Channel, Conversation, Direction, EventType, Message, MessageId, MessageStatus, Owner,
     Timestamp,
 };
-use parlance_storage::db::search::{BATCH, Matches, SearchFilter, SearchStretch};
+use parlance_storage::db::search::{BATCH, Matches, SearchFilter, SearchWindow};
 use parlance_storage::{Guarded, Touch};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -19,7 +19,7 @@ fn words(text: &str) -> Terms {
     query(text, parlance_domain::search::Language::Simple)
 }
 
-const ALL: SearchStretch = SearchStretch {
+const ALL: SearchWindow = SearchWindow {
     beyond: None,
     from: None,
     up_to: None,
@@ -413,10 +413,10 @@ on_both! {
         for status in [None, Some(MessageStatus::Pending)] {
             let filter = SearchFilter { status, ..SearchFilter::default() };
             let mut seen: Vec<MessageId> = Vec::new();
-            let mut stretch = SearchStretch { enough: 4, limit: 4, ..ALL };
+            let mut stretch = SearchWindow { enough: 4, limit: 4, ..ALL };
             loop {
                 let Matches { matches, ends, is_last } = db.open.search(&owner, &words("car"), &filter, stretch).await.unwrap();
-                let again = SearchStretch {
+                let again = SearchWindow {
                     beyond: None, from: ends.map(|(first, _)| first), up_to: ends.map(|(_, last)| last), limit: 9, ..stretch
                 };
                 let again = db.open.search(&owner, &words("car"), &filter, again).await.unwrap();

@@ -3,7 +3,7 @@
 
 use parlance_domain::search::{Language, Scope, query};
 use parlance_domain::{ConversationId, MessageStatus, Owner};
-use parlance_storage::db::search::{SearchFilter, SearchStretch};
+use parlance_storage::db::search::{SearchFilter, SearchWindow};
 use parlance_testkit::{Postgres, PostgresConfig, eventually};
 
 use crate::support::{Db, SOON, at, owner};
@@ -74,7 +74,7 @@ async fn plans(server: &Postgres, seen: &mut usize, expected: usize) -> Vec<Stri
 
 const NEWEST: &str = "message_search_recent on";
 const WORDS: &str = "Bitmap Index Scan on message_search_terms";
-const STRETCH: SearchStretch = SearchStretch {
+const STRETCH: SearchWindow = SearchWindow {
     beyond: None,
     from: None,
     up_to: None,

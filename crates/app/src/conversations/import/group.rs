@@ -4,7 +4,7 @@ use parlance_domain::{
     Conversation, ConversationStatus, DeliveryPolicy, Direction, Message, MessageId, MessageStatus,
     Owner, Timestamp,
 };
-use parlance_storage::db::import::{Import, Likeness};
+use parlance_storage::db::import::{ComparableMessage, Import};
 
 use super::batch::Part;
 use super::{OldConversation, OldMessage};
@@ -224,8 +224,8 @@ fn message(
 }
 
 /// Whether it is one of these; a message is like one other.
-pub(super) fn is_among(likenesses: &mut Vec<Likeness>, old: &OldMessage) -> bool {
-    let is_like = |one: &Likeness| {
+pub(super) fn is_among(likenesses: &mut Vec<ComparableMessage>, old: &OldMessage) -> bool {
+    let is_like = |one: &ComparableMessage| {
         Some(one.created_at) == old.created_at
             && one.direction == old.direction
             && one.role == old.role

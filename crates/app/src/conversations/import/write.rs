@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use parlance_domain::{Attachment, Conversation, MessageId, Owner};
-use parlance_storage::db::import::{Import, Known};
+use parlance_storage::db::import::{ExistingConversation, Import};
 use parlance_storage::{Guarded, Touch, Tx};
 
 use super::batch::{Batch, Part, count};
@@ -67,7 +67,7 @@ impl App {
         }
         let mut tx = self.begin(owner).await?;
         let names: Vec<String> = groups.keys().copied().map(str::to_owned).collect();
-        let known = by_name(tx.known(&names).await?);
+        let known = by_name(tx.existing_conversations(&names).await?);
         let Some(mut locked) = lock(&mut tx, &groups, &known).await? else {
             return Ok(Attempt::Overtaken);
         };
@@ -177,7 +177,7 @@ impl App {
     async fn pass_over(
         &self,
         tx: &mut Tx,
-        known: &Known,
+        known: &ExistingConversation,
         parts: &[&Part],
         attempted: &mut Attempted,
     ) -> Result<()> {
@@ -241,8 +241,9 @@ fn told_again(tx: &mut Tx, conversation: &Conversation) {
     ));
 }
 
-fn by_name(known: Vec<Known>) -> HashMap<String, Known> {
-    let named = |known: Known| Some((known.conversation.external_id.clone()?, known));
+fn by_name(known: Vec<ExistingConversation>) -> HashMap<String, ExistingConversation> {
+    let named =
+        |known: ExistingConversation| Some((known.conversation.external_id.clone()?, known));
     known.into_iter().filter_map(named).collect()
 }
 
@@ -251,7 +252,7 @@ fn by_name(known: Vec<Known>) -> HashMap<String, Known> {
 async fn lock<'a>(
     tx: &mut Tx,
     groups: &BTreeMap<&'a str, Vec<&Part>>,
-    known: &HashMap<String, Known>,
+    known: &HashMap<String, ExistingConversation>,
 ) -> Result<Option<HashMap<&'a str, Group>>> {
     let mut incomplete = BTreeSet::new();
     for (name, parts) in groups {
@@ -281,7 +282,7 @@ async fn has_all(tx: &mut Tx, found: &Conversation, old: &[OldMessage]) -> Resul
     let Some(times) = times else {
         return Ok(false);
     };
-    let mut likenesses = tx.alike(found.id, &times).await?;
+    let mut likenesses = tx.messages_created_at(found.id, &times).await?;
     Ok(old.iter().all(|old| is_among(&mut likenesses, old)))
 }
 

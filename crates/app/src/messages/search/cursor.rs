@@ -1,15 +1,15 @@
 //! Where a page of a search ended: in which window, and after which match of it.
 
 use parlance_domain::search::Score;
-use parlance_storage::db::search::{SearchPlace, SearchStretch};
+use parlance_storage::db::search::{SearchPosition, SearchWindow};
 
 /// Matches that were ranked together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Window {
     /// The newest.
-    pub(super) first: SearchPlace,
+    pub(super) first: SearchPosition,
     /// The oldest.
-    pub(super) last: SearchPlace,
+    pub(super) last: SearchPosition,
     /// How many there were.
     pub(super) matches: usize,
     /// Whether there are none beyond.
@@ -22,16 +22,16 @@ pub(super) struct Cursor {
     pub(super) window: Window,
     /// Of the last match of the page.
     pub(super) score: Score,
-    pub(super) place: SearchPlace,
+    pub(super) place: SearchPosition,
 }
 
-const PLACE: usize = SearchPlace::LEN;
+const PLACE: usize = SearchPosition::LEN;
 const LEN: usize = 3 * PLACE + 8 + 8 + 1;
 
 impl Window {
     /// The same matches again, but for what has changed since.
-    pub(super) fn stretch(self, limit: usize) -> SearchStretch {
-        SearchStretch {
+    pub(super) fn stretch(self, limit: usize) -> SearchWindow {
+        SearchWindow {
             beyond: None,
             from: Some(self.first),
             up_to: Some(self.last),
@@ -71,7 +71,7 @@ impl Cursor {
     }
 
     pub(super) fn from_bytes(bytes: &[u8; LEN]) -> Self {
-        let place = |at: usize| SearchPlace::from_bytes(&part(bytes, at));
+        let place = |at: usize| SearchPosition::from_bytes(&part(bytes, at));
         let matches = u64::from_be_bytes(part(bytes, 3 * PLACE + 8));
         Self {
             window: Window {
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_cursor_comes_back_as_it_was() {
-        let place = |byte: u8| SearchPlace::from_bytes(&[byte; PLACE]);
+        let place = |byte: u8| SearchPosition::from_bytes(&[byte; PLACE]);
         for is_last in [false, true] {
             let window = Window {
                 first: place(9),

@@ -31,7 +31,7 @@ impl App {
             let more = if let Some(conversation) = tx.lock_conversation(id).await? {
                 tx.index_more(&conversation).await?
             } else {
-                tx.forget_pending_for_search(id).await?;
+                tx.delete_pending_for_search(id).await?;
                 false
             };
             self.commit(tx).await?;

@@ -15,7 +15,7 @@ use parlance_cache::Source;
 use parlance_domain::search::{Language, Score, Terms, query, score, snippet};
 use parlance_domain::{Message, MessageId, Owner};
 use parlance_storage::Database;
-use parlance_storage::db::search::{Match, Matches, SearchFilter, SearchPlace, SearchStretch};
+use parlance_storage::db::search::{Match, Matches, SearchFilter, SearchPosition, SearchWindow};
 
 use crate::App;
 use crate::cache::codec::{AnswerCodec, page_size};
@@ -86,7 +86,7 @@ impl App {
         max_staleness: Option<Duration>,
     ) -> Result<Read<Answer<Page<SearchResult>>>> {
         let list = identity(owner, &request, self.db.search_language());
-        let cursor = request.page.place(&list)?;
+        let cursor = request.page.position(&list)?;
         let cursor = cursor.map(|bytes| Cursor::from_bytes(&bytes));
         if cursor.is_some() {
             let search = Search::new(&self.db, owner, &request);
@@ -202,13 +202,13 @@ impl Search {
             beyond = Some(window.last);
             if self.words.is_empty() {
                 // Nothing was ranked, so nothing behind the place has been left out.
-                beyond = Some(cursor.place);
+                beyond = Some(cursor.position);
             } else {
                 let found = self.matches(window.stretch(WINDOW)).await?;
                 let ranked = rank(self, found.matches).await?;
                 let left = ranked
                     .into_iter()
-                    .skip_while(|(score, found)| !is_after(&cursor, *score, found.place));
+                    .skip_while(|(score, found)| !is_after(&cursor, *score, found.position));
                 if take(&mut taken, left, window, limit) {
                     return Ok(Found { taken, more: true });
                 }
@@ -220,7 +220,7 @@ impl Search {
         loop {
             // One more than is wanted tells whether there is a next page.
             let wanted = limit - taken.len() + 1;
-            let stretch = SearchStretch {
+            let stretch = SearchWindow {
                 beyond,
                 from: None,
                 up_to: None,
@@ -252,7 +252,7 @@ impl Search {
         }
     }
 
-    async fn matches(&self, stretch: SearchStretch) -> Result<Matches> {
+    async fn matches(&self, stretch: SearchWindow) -> Result<Matches> {
         let Self {
             db,
             owner,
@@ -306,7 +306,7 @@ impl Taken {
         Cursor {
             window: self.window,
             score: self.score,
-            place: self.found.place,
+            place: self.found.position,
         }
     }
 }
@@ -339,7 +339,7 @@ async fn rank(search: &Search, matches: Vec<Match>) -> Result<Vec<(Score, Match)
             (score(&words, texts, language), found)
         });
         let mut ranked: Vec<(Score, Match)> = scored.collect();
-        ranked.sort_by(|a, b| in_order((a.0, a.1.place), (b.0, b.1.place)));
+        ranked.sort_by(|a, b| in_order((a.0, a.1.position), (b.0, b.1.position)));
         ranked
     };
     tokio::task::spawn_blocking(rank)
@@ -347,12 +347,12 @@ async fn rank(search: &Search, matches: Vec<Match>) -> Result<Vec<(Score, Match)
         .map_err(|e| Error::new(Reason::Internal, "the search broke off").caused_by(e))
 }
 
-fn in_order(a: (Score, SearchPlace), b: (Score, SearchPlace)) -> Ordering {
+fn in_order(a: (Score, SearchPosition), b: (Score, SearchPosition)) -> Ordering {
     b.0.total_cmp(&a.0).then(b.1.cmp(&a.1))
 }
 
-fn is_after(cursor: &Cursor, score: Score, place: SearchPlace) -> bool {
-    in_order((cursor.score, cursor.place), (score, place)) == Ordering::Less
+fn is_after(cursor: &Cursor, score: Score, place: SearchPosition) -> bool {
+    in_order((cursor.score, cursor.position), (score, place)) == Ordering::Less
 }
 
 /// The same for what finds the same: words have no spaces and no capitals.

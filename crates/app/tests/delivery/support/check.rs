@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use parlance_app::messages::StoryKind;
+use parlance_app::messages::DeliveryEventKind;
 use parlance_domain::{DeliveryPolicy, MessageId, MessageStatus};
 
 use super::World;
@@ -48,9 +48,9 @@ impl World {
     pub(crate) async fn wrong_story(&self, id: MessageId) -> Vec<String> {
         let story = self.story(id).await;
         let mut lines: BTreeMap<i32, usize> = BTreeMap::new();
-        let attempts = story
-            .iter()
-            .filter(|event| event.kind == StoryKind::Attempt || event.kind == StoryKind::Expired);
+        let attempts = story.iter().filter(|event| {
+            event.kind == DeliveryEventKind::Attempt || event.kind == DeliveryEventKind::Expired
+        });
         for attempt in attempts.filter_map(|event| event.attempt) {
             *lines.entry(attempt).or_default() += 1;
         }

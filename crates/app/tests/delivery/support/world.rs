@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parlance_app::delivery::Pace;
-use parlance_app::messages::{MessageRef, NewMessage, Place, SendMessage, StoryEvent};
+use parlance_app::messages::{DeliveryEvent, MessageRef, NewMessage, Place, SendMessage};
 use parlance_app::{App, Clock as _, Result, SystemRandom};
 use parlance_domain::{
     Address, Channel, DeliveryPolicy, Json, Message, MessageId, MessageStatus, Owner, Timestamp,
@@ -178,7 +178,7 @@ impl World {
         self.message(id).await.progress.status
     }
 
-    pub(crate) async fn story(&self, id: MessageId) -> Vec<StoryEvent> {
+    pub(crate) async fn story(&self, id: MessageId) -> Vec<DeliveryEvent> {
         self.front.story(&self.owner, id).await.unwrap()
     }
 

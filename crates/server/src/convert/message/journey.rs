@@ -2,7 +2,7 @@
 
 use parlance_app::Result;
 use parlance_app::delivery::CancelMessage;
-use parlance_app::messages::StoryEvent;
+use parlance_app::messages::DeliveryEvent;
 use parlance_app::messages::{Preview, SendMessage};
 use parlance_domain::MessageId;
 use parlance_domain::message::Limits;
@@ -101,14 +101,14 @@ pub(crate) fn preview_to_proto(preview: Preview) -> v1::PreviewMessageResponse {
 }
 
 /// A message's story.
-pub(crate) fn story_to_proto(story: Vec<StoryEvent>) -> v1::ListMessageEventsResponse {
+pub(crate) fn story_to_proto(story: Vec<DeliveryEvent>) -> v1::ListMessageEventsResponse {
     v1::ListMessageEventsResponse {
         events: story.into_iter().map(line_to_proto).collect(),
     }
 }
 
-fn line_to_proto(event: StoryEvent) -> v1::MessageEvent {
-    let StoryEvent {
+fn line_to_proto(event: DeliveryEvent) -> v1::MessageEvent {
+    let DeliveryEvent {
         time,
         kind,
         attempt,

@@ -7,7 +7,7 @@ use parlance_domain::{Channel, ConversationId, Direction, MessageStatus, Owner};
 use uuid::Uuid;
 
 use super::*;
-use crate::db::search::{SearchFilter, SearchPlace, SearchStretch, asked};
+use crate::db::search::{SearchFilter, SearchPosition, SearchWindow, asked};
 
 const USERS: [&str; 3] = ["ada", "bob", "eve"];
 /// Half of the messages have been delivered, and a few are in each of these.
@@ -214,19 +214,15 @@ const WAYS: [Bounds; 5] = [
 ];
 
 /// Page after page, each asked for twice: the second time by its ends.
-fn all(
-    c: &mut SqliteConnection,
-    ask: impl Fn(SearchStretch) -> Asked,
-    bounds: Bounds,
-) -> Vec<Uuid> {
+fn all(c: &mut SqliteConnection, ask: impl Fn(SearchWindow) -> Asked, bounds: Bounds) -> Vec<Uuid> {
     let shown = |rows: &[FoundRow]| -> Vec<Uuid> {
         rows.iter()
             .filter(|row| row.shown)
             .map(|row| row.message_id.0)
             .collect()
     };
-    let place = |row: Option<&FoundRow>| -> Option<SearchPlace> { row.map(FoundRow::place) };
-    let mut stretch = SearchStretch {
+    let place = |row: Option<&FoundRow>| -> Option<SearchPosition> { row.map(FoundRow::place) };
+    let mut stretch = SearchWindow {
         beyond: None,
         from: None,
         up_to: None,
@@ -238,7 +234,7 @@ fn all(
         let (rows, is_last) = find(c, &ask(stretch), bounds).unwrap();
         let page = shown(&rows);
         if !rows.is_empty() {
-            let again = SearchStretch {
+            let again = SearchWindow {
                 beyond: None,
                 from: place(rows.first()),
                 up_to: place(rows.last()),

@@ -16,7 +16,7 @@ impl Sink for Heard {
 
     async fn fence(&self, _touched: &Touched) {}
 
-    fn holds(&self, (): &()) -> bool {
+    fn is_valid(&self, (): &()) -> bool {
         true
     }
 

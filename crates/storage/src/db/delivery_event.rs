@@ -10,7 +10,7 @@ use crate::tx::Tx;
 
 /// What happened to a message on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoryKind {
+pub enum DeliveryEventKind {
     /// It was handed over, or that was tried.
     Attempt,
     /// Its provider, or somebody in its name, told how far it came.
@@ -21,7 +21,7 @@ pub enum StoryKind {
     Expired,
 }
 
-impl StoryKind {
+impl DeliveryEventKind {
     /// The word in the database and in the contract.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,11 +41,11 @@ impl StoryKind {
 
 /// One line of a story.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoryEvent {
+pub struct DeliveryEvent {
     /// When we learned of it.
     pub time: Timestamp,
     /// What it was.
-    pub kind: StoryKind,
+    pub kind: DeliveryEventKind,
     /// Of which hand-over.
     pub attempt: Option<i32>,
     /// Who carried it.
@@ -60,12 +60,12 @@ pub struct StoryEvent {
 
 impl Database {
     /// The story of a message of the owner, oldest first.
-    pub async fn story(
+    pub async fn delivery_events(
         &self,
         owner: &Owner,
         message: MessageId,
         limit: i64,
-    ) -> StorageResult<Vec<StoryEvent>> {
+    ) -> StorageResult<Vec<DeliveryEvent>> {
         let id = Id(message.uuid());
         let rows = read!(self, |c, q| q::message_event::of_message(
             c,
@@ -73,13 +73,16 @@ impl Database {
             id,
             limit
         ))?;
-        rows.into_iter().map(StoryEvent::try_from).collect()
+        rows.into_iter().map(DeliveryEvent::try_from).collect()
     }
 }
 
 impl Tx {
     /// The attempts that a message's story tells of, and in which words.
-    pub async fn told_attempts(&mut self, message: MessageId) -> StorageResult<Vec<(i32, String)>> {
+    pub async fn recorded_attempts(
+        &mut self,
+        message: MessageId,
+    ) -> StorageResult<Vec<(i32, String)>> {
         let id = Id(message.uuid());
         on!(self.lease, |c, q| q::message_event::attempts(
             c,
@@ -89,10 +92,10 @@ impl Tx {
     }
 
     /// Adds a line to a message's story.
-    pub async fn tell_story(
+    pub async fn append_delivery_event(
         &mut self,
         message: MessageId,
-        event: &StoryEvent,
+        event: &DeliveryEvent,
     ) -> StorageResult<()> {
         let row = story_row(self.owner.as_str(), message, event);
         on!(self.lease, |c, q| q::message_event::append(c, &row))
@@ -100,8 +103,8 @@ impl Tx {
 }
 
 /// The row of a line.
-pub(crate) fn story_row(owner: &str, message: MessageId, event: &StoryEvent) -> NewStoryRow {
-    let StoryEvent {
+pub(crate) fn story_row(owner: &str, message: MessageId, event: &DeliveryEvent) -> NewStoryRow {
+    let DeliveryEvent {
         time,
         kind,
         attempt,

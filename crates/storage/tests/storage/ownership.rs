@@ -1,7 +1,7 @@
 //! Whose something is.
 
 use parlance_domain::{Conversation, ConversationId, MessageId, Owner};
-use parlance_storage::db::whose::Active;
+use parlance_storage::db::ownership::ActiveConversation;
 use uuid::Uuid;
 
 use crate::support::{Db, append, open, owner};
@@ -28,14 +28,14 @@ on_both! {
         append(&db.open, &theirs, second.id).await.unwrap();
         append(&db.open, &ours, first.id).await.unwrap();
         append(&db.open, &ours, first.id).await.unwrap();
-        let active = |owner: &Owner, conversation: &Conversation| Active {
+        let active = |owner: &Owner, conversation: &Conversation| ActiveConversation {
             owner: owner.clone(),
             user: conversation.user.clone(),
             conversation: conversation.id,
         };
         let latest = [active(&ours, &first), active(&theirs, &second), active(&ours, &third)];
-        assert_eq!(db.open.lately_active(9).await.unwrap(), latest);
-        assert_eq!(db.open.lately_active(2).await.unwrap(), latest[..2]);
-        assert_eq!(db.open.lately_active(0).await.unwrap(), []);
+        assert_eq!(db.open.recently_active(9).await.unwrap(), latest);
+        assert_eq!(db.open.recently_active(2).await.unwrap(), latest[..2]);
+        assert_eq!(db.open.recently_active(0).await.unwrap(), []);
     }
 }
