@@ -6,7 +6,7 @@ pub(crate) mod wait;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use parlance_app::delivery::Carriers;
+use parlance_app::delivery::ProviderRegistry;
 use parlance_app::{App, Clock as _, Environment, Settings, SystemClock};
 use parlance_domain::{MessageId, Timestamp};
 use parlance_providers::{Outcome, Text, TextProvider};
@@ -36,9 +36,9 @@ impl TextProvider for Null {
     }
 }
 
-fn carriers() -> (Carriers, mpsc::UnboundedReceiver<HandedOver>) {
+fn carriers() -> (ProviderRegistry, mpsc::UnboundedReceiver<HandedOver>) {
     let (taken, handed_over) = mpsc::unbounded_channel();
-    let carriers = Carriers::default().with_texts(PROVIDER, Arc::new(Null { taken }));
+    let carriers = ProviderRegistry::default().with_texts(PROVIDER, Arc::new(Null { taken }));
     (carriers, handed_over)
 }
 

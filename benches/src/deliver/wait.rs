@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parlance_app::delivery::{AttemptResult, DeliveryObserver};
-use parlance_app::messages::{NewMessage, Place, SendMessage};
+use parlance_app::messages::{ConversationTarget, NewMessage, SendMessage};
 use parlance_app::{App, Clock as _, Settings, SystemClock};
 use parlance_domain::{Channel, ConversationId, DeliveryPolicy, Json, MessageId, Owner, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -144,7 +144,7 @@ struct Sent {
 async fn send(app: Arc<App>, n: u64, conversation: u64, ahead: Option<Duration>) -> Sent {
     let conversation = ConversationId::from_uuid(message::conversation_id(conversation));
     let new = NewMessage {
-        place: Place::Conversation(conversation),
+        target: ConversationTarget::Conversation(conversation),
         role: None,
         cc_addresses: Vec::new(),
         subject: String::new(),

@@ -5,7 +5,7 @@ use parlance_providers::simulator;
 
 use crate::App;
 use crate::error::{Error, Reason, Result};
-use crate::messages::{NewMessage, Place, ReceiveMessage};
+use crate::messages::{ConversationTarget, NewMessage, ReceiveMessage};
 
 /// What a customer says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,14 +41,14 @@ impl App {
                 "another provider carries this address; nobody answers in its name",
             ));
         }
-        let place = Place::Pair {
+        let target = ConversationTarget::Pair {
             channel,
             ours,
             theirs,
             user: String::new(),
         };
         let message = NewMessage {
-            place,
+            target,
             role: None,
             cc_addresses: Vec::new(),
             subject,

@@ -20,7 +20,7 @@ const AT_ONCE: usize = 64;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Where operators ask.
-pub struct CacheDesk {
+pub struct CacheAdmin {
     pub(crate) app: Arc<App>,
     /// To Redis, where there is one.
     pub(crate) tier: Option<Arc<RedisTier>>,
@@ -129,7 +129,7 @@ pub enum Invalidation {
     Pattern(String),
 }
 
-impl CacheDesk {
+impl CacheAdmin {
     /// Of this app's cache.
     pub fn new(app: Arc<App>, tier: Option<Arc<RedisTier>>, note: String) -> Arc<Self> {
         Arc::new(Self { app, tier, note })

@@ -15,7 +15,7 @@ use parlance_storage::db::message::MessageRange;
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
-use super::admin::{CacheDesk, is_value};
+use super::admin::{CacheAdmin, is_value};
 use super::audit_answers::PATIENCE;
 use super::codec::{ConversationCodec, MessageCodec, MessagesCodec, NEWEST, Newest};
 use crate::App;
@@ -85,7 +85,7 @@ pub(crate) enum Found {
     Wrong,
 }
 
-impl CacheDesk {
+impl CacheAdmin {
     /// What the auditor has counted.
     pub fn audited(&self) -> &Arc<Audited> {
         &self.app.audited

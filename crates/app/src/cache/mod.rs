@@ -17,7 +17,7 @@ use std::sync::Arc;
 use parlance_cache::{Backend, Cache, G, Settings, Shared};
 use parlance_storage::Database;
 
-pub use admin::{CacheDesk, CacheInfo, GateView, Invalidation, RedisState, TierStats};
+pub use admin::{CacheAdmin, CacheInfo, GateView, Invalidation, RedisState, TierStats};
 pub use audit::Audited;
 pub use codec::Encoders;
 pub use parlance_cache::Source;

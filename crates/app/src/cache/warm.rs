@@ -10,7 +10,7 @@ use parlance_storage::db::conversation::{ConversationFilter, list_position};
 use parlance_storage::db::message::MessageRange;
 use parlance_storage::db::ownership::ActiveConversation;
 
-use super::admin::CacheDesk;
+use super::admin::CacheAdmin;
 use super::codec::NEWEST;
 use super::popular::asked_again;
 use super::read::NewestOf;
@@ -45,7 +45,7 @@ pub struct Warmed {
     pub messages: u64,
 }
 
-impl CacheDesk {
+impl CacheAdmin {
     /// Reads conversations of the owner as a client would, so that the next reads are hits.
     pub async fn warm(&self, owner: &Owner, what: Warm) -> Result<Warmed> {
         self.check_on()?;

@@ -8,7 +8,7 @@ use parlance_storage::{Touch, Tx};
 use crate::App;
 use crate::error::{Error, Reason, Result};
 use crate::idempotency::{Replayable, RequestId, Taken, take};
-use crate::messages::{Place, conversation_not_found, external_id_taken};
+use crate::messages::{ConversationTarget, conversation_not_found, external_id_taken};
 use crate::write::{Attempt, until_done};
 
 const RPC: &str = "CreateConversation";
@@ -50,8 +50,8 @@ impl App {
         request: &CreateConversation,
     ) -> Result<Attempt<Replayable<Conversation>>> {
         let mut tx = self.begin(owner).await?;
-        let place = place(request);
-        let mut conversation = self.opened(&tx, &place)?;
+        let target = target(request);
+        let mut conversation = self.opened(&tx, &target)?;
         if let Taken::Before(earlier) = take(
             &mut tx,
             RPC,
@@ -88,16 +88,16 @@ impl App {
     }
 }
 
-fn place(request: &CreateConversation) -> Place {
+fn target(request: &CreateConversation) -> ConversationTarget {
     let user = request.user.clone();
     match &request.addresses {
-        Some((ours, theirs)) => Place::Pair {
+        Some((ours, theirs)) => ConversationTarget::Pair {
             channel: request.channel,
             ours: ours.clone(),
             theirs: theirs.clone(),
             user,
         },
-        None => Place::Chat {
+        None => ConversationTarget::Chat {
             external_id: None,
             user,
         },

@@ -9,10 +9,10 @@ use parlance_storage::StorageError;
 use parlance_storage::db::delivery::{Claim, ClaimResult};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-use super::hand::Hand;
-use super::line::line_up;
+use super::conversation_queue::line_up;
 use super::outcome::Ended;
-use super::{Carriers, DeliveryObserver, scribe};
+use super::worker::Hand;
+use super::{DeliveryObserver, ProviderRegistry, outcome_writer};
 use crate::App;
 use crate::error::Result;
 use crate::limit::in_time;
@@ -25,7 +25,7 @@ const LAST_HANDS: Duration = Duration::from_secs(12);
 /// What the dispatcher works with.
 pub(super) struct Works {
     pub(super) app: Arc<App>,
-    pub(super) carriers: Carriers,
+    pub(super) carriers: ProviderRegistry,
     pub(super) observer: Arc<dyn DeliveryObserver>,
     /// The scribe has outcomes that it cannot write: their jobs look abandoned, and must not be claimed before they are.
     pub(super) scribe_waits: watch::Sender<bool>,
@@ -35,7 +35,7 @@ impl App {
     /// Delivers until the service goes down; returns when nothing is under way any more.
     pub async fn run_dispatcher(
         self: Arc<Self>,
-        carriers: Carriers,
+        carriers: ProviderRegistry,
         observer: Arc<dyn DeliveryObserver>,
     ) {
         let works = Arc::new(Works {
@@ -45,7 +45,7 @@ impl App {
             scribe_waits: watch::Sender::new(false),
         });
         let (to_scribe, outcomes) = mpsc::channel(self.settings.pace.workers.max(1) * 2);
-        let scribe = tokio::spawn(scribe::run(Arc::clone(&works), outcomes));
+        let scribe = tokio::spawn(outcome_writer::run(Arc::clone(&works), outcomes));
         let hands = Arc::new(Semaphore::new(self.settings.pace.workers));
         let mut going_down = self.going_down.subscribe();
         // Nothing is claimed before the database is recorded: what waits in a restored one may have left before.

@@ -12,21 +12,21 @@
 //! under `AT_MOST_ONCE`, which leaves such a message UNCERTAIN. And every attempt has its line in the story: whoever ends a job,
 //! a worker or a report, tells of all that nobody has told of.
 
+mod attempt_events;
 mod cancel;
-mod carriers;
 mod claimer;
-mod hand;
+mod conversation_queue;
 mod hold;
-mod line;
+mod observer;
 mod outcome;
+mod outcome_writer;
 mod pace;
+mod registry;
 mod reports;
-mod scribe;
-mod told;
-mod watching;
+mod worker;
 
+pub(crate) use attempt_events::tell_of_the_overtaken;
 pub use cancel::CancelMessage;
-pub use carriers::Carriers;
+pub use observer::{AttemptResult, DeliveryObserver, QueueStatus};
 pub use pace::Pace;
-pub(crate) use told::tell_of_the_overtaken;
-pub use watching::{AttemptResult, DeliveryObserver, QueueStatus};
+pub use registry::ProviderRegistry;

@@ -8,7 +8,7 @@ use parlance_domain::{
 };
 use parlance_storage::Tx;
 
-use super::{AttachmentSource, NewMessage, Place};
+use super::{AttachmentSource, ConversationTarget, NewMessage};
 use crate::App;
 use crate::error::{Error, Reason, Result};
 use crate::write::held;
@@ -41,13 +41,15 @@ pub(crate) struct Draft<'a> {
 
 /// How a message travels: attachments make an SMS an MMS.
 pub(crate) fn channel(
-    place: &Place,
+    target: &ConversationTarget,
     conversation: &Conversation,
     has_attachments: bool,
 ) -> Channel {
-    let asked = match place {
-        Place::Pair { channel, .. } => *channel,
-        Place::Conversation(_) | Place::Chat { .. } => conversation.channel,
+    let asked = match target {
+        ConversationTarget::Pair { channel, .. } => *channel,
+        ConversationTarget::Conversation(_) | ConversationTarget::Chat { .. } => {
+            conversation.channel
+        }
     };
     if asked == Channel::Sms && has_attachments {
         Channel::Mms
@@ -63,7 +65,7 @@ pub(crate) fn wrong(
     received: bool,
     limits: &Limits,
 ) -> Vec<Violation> {
-    if !matches!(new.place, Place::Conversation(_)) {
+    if !matches!(new.target, ConversationTarget::Conversation(_)) {
         return Vec::new();
     }
     let views: Vec<AttachmentView<'_>> = new.attachments.iter().map(view).collect();
@@ -197,7 +199,7 @@ fn upload_not_found(index: usize) -> Error {
 }
 
 impl Draft<'_> {
-    /// The message, at the place that the conversation has made for it.
+    /// The message, at the target that the conversation has made for it.
     pub(crate) fn message(self) -> Message {
         let Self {
             id,
@@ -208,7 +210,7 @@ impl Draft<'_> {
             created_at,
             progress,
         } = self;
-        let channel = channel(&new.place, conversation, !attachments.is_empty());
+        let channel = channel(&new.target, conversation, !attachments.is_empty());
         let role = (channel == Channel::Chat).then(|| new.role.unwrap_or(Role::User));
         let direction = match (received, role) {
             (true, _) => Direction::Inbound,

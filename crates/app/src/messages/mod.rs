@@ -1,17 +1,17 @@
 //! Messages: send, receive, read, list, edit, report, delete.
 
 mod compose;
+mod conversation_target;
 mod delete;
 mod edit;
 mod get;
 mod list;
-mod place;
+mod message_events;
 mod preview;
 mod receive;
 mod report;
 mod search;
 mod send;
-mod story;
 
 pub use delete::DeleteMessage;
 pub use edit::MessageEdit;
@@ -26,16 +26,16 @@ pub use search::{SearchMessages, SearchResult};
 pub use send::SendMessage;
 
 pub(crate) use compose::{PIECE, further_recipients, segments};
+pub(crate) use conversation_target::{conversation_not_found, external_id_taken};
 pub(crate) use delete::{in_flight, is_idle};
 pub(crate) use get::message_not_found;
-pub(crate) use place::{conversation_not_found, external_id_taken};
 
 use bytes::Bytes;
 use parlance_domain::{Address, AttachmentId, Channel, ConversationId, Json, Role};
 
 /// Where a message belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum ConversationTarget {
     /// Into a conversation that exists.
     Conversation(ConversationId),
     /// Into the open conversation of two addresses, which is opened if there is none.
@@ -84,7 +84,7 @@ pub struct NewAttachment {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewMessage {
     /// Where it belongs.
-    pub place: Place,
+    pub target: ConversationTarget,
     /// Who speaks; chat only.
     pub role: Option<Role>,
     /// Further recipients in canonical form; mail only.

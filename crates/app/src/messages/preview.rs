@@ -37,15 +37,15 @@ impl App {
 
     async fn look(&self, tx: &mut Tx, request: &SendMessage) -> Result<Preview> {
         let new = &request.message;
-        let found = match self.lock_place(tx, &new.place).await {
+        let found = match self.lock_target(tx, &new.target).await {
             Ok(found) => found,
             Err(error) => return refused(Preview::default(), error),
         };
         let conversation = match &found {
             Some(found) => found.clone(),
-            None => self.opened(tx, &new.place)?,
+            None => self.opened(tx, &new.target)?,
         };
-        let channel = compose::channel(&new.place, &conversation, !new.attachments.is_empty());
+        let channel = compose::channel(&new.target, &conversation, !new.attachments.is_empty());
         let mut wrong = compose::wrong(new, channel, false, self.limits());
         wrong.extend(wrong_times(
             channel,
@@ -72,7 +72,7 @@ impl App {
                 Err(error) => return refused(preview, error),
             }
         }
-        if let Err(error) = super::place::advanced(&conversation, false, tx.now()) {
+        if let Err(error) = super::conversation_target::advanced(&conversation, false, tx.now()) {
             return refused(preview, error);
         }
         match self.prepare_attachments(tx, new).await {

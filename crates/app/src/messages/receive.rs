@@ -54,7 +54,7 @@ impl App {
         let mut tx = self.begin(owner).await?;
         let now = tx.now();
         let id = self.message_id(now);
-        let found = self.lock_place(&mut tx, &new.place).await?;
+        let found = self.lock_target(&mut tx, &new.target).await?;
         if let Some(first) = tx
             .message_by_provider_id(provider, provider_message_id)
             .await?
@@ -69,9 +69,9 @@ impl App {
         }
         let before = match &found {
             Some(found) => found.clone(),
-            None => self.opened(&tx, &new.place)?,
+            None => self.opened(&tx, &new.target)?,
         };
-        let channel = compose::channel(&new.place, &before, !new.attachments.is_empty());
+        let channel = compose::channel(&new.target, &before, !new.attachments.is_empty());
         compose::refuse(compose::wrong(new, channel, true, self.limits()))?;
         if channel != Channel::Chat {
             self.sender_of(&mut tx, channel, &before.participant_from)
@@ -96,7 +96,7 @@ impl App {
         let mut message = draft.message();
         message.provider = Some(provider.clone());
         message.provider_message_id = Some(provider_message_id.clone());
-        // Brought twice at once, into two conversations: the second finds the first at its next attempt.
+        // IncomingPart twice at once, into two conversations: the second finds the first at its next attempt.
         if overtaken_by_conflict(tx.insert_message(&message, &conversation).await)?.is_none() {
             return Ok(Attempt::Overtaken);
         }

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::NewMessage;
 use super::compose::{self, Draft};
+use super::conversation_target::advanced;
 use super::get::message_not_found;
-use super::place::advanced;
 use crate::App;
 use crate::error::Result;
 use crate::idempotency::{Replayable, RequestId, Taken, take};
@@ -58,15 +58,15 @@ impl App {
         let mut tx = self.begin(owner).await?;
         let now = tx.now();
         let id = self.message_id(now);
-        let found = self.lock_place(&mut tx, &new.place).await?;
+        let found = self.lock_target(&mut tx, &new.target).await?;
         if let Taken::Before(earlier) = take(&mut tx, RPC, request_id.as_ref(), id.uuid()).await? {
             return self.replayed_message(tx, earlier).await;
         }
         let before = match &found {
             Some(found) => found.clone(),
-            None => self.opened(&tx, &new.place)?,
+            None => self.opened(&tx, &new.target)?,
         };
-        let channel = compose::channel(&new.place, &before, !new.attachments.is_empty());
+        let channel = compose::channel(&new.target, &before, !new.attachments.is_empty());
         let mut wrong = compose::wrong(new, channel, false, self.limits());
         wrong.extend(wrong_times(channel, now, *send_at, *expires_at));
         compose::refuse(wrong)?;
@@ -169,7 +169,7 @@ pub(super) fn wrong_times(
         .collect()
 }
 
-/// Gives the conversation one more place, or opens it with its first; `None` if somebody else has just opened it.
+/// Gives the conversation one more target, or opens it with its first; `None` if somebody else has just opened it.
 pub(super) async fn move_on(
     tx: &mut Tx,
     found: Option<&Conversation>,

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream;
-use parlance_app::conversations::import::{Brought, OldConversation, OldMessage, OldPart};
+use parlance_app::conversations::import::{IncomingPart, OldConversation, OldMessage, OldPart};
 use parlance_app::events::{Watch, Watcher};
-use parlance_app::messages::{DeleteMessage, NewMessage, Place, ReceiveMessage};
+use parlance_app::messages::{ConversationTarget, DeleteMessage, NewMessage, ReceiveMessage};
 use parlance_app::{App, Environment, JanitorPart, Reason, Result, Settings, SystemRandom};
 use parlance_domain::message::Progress;
 use parlance_domain::{
@@ -22,7 +22,7 @@ async fn receive(world: &World, id: &str, received_at: Option<Timestamp>) -> Res
     let request = ReceiveMessage {
         request_id: None,
         message: NewMessage {
-            place: Place::Pair {
+            target: ConversationTarget::Pair {
                 channel: Channel::Sms,
                 ours: Address::ours(Channel::Sms, OURS).unwrap(),
                 theirs: Address::origin(Channel::Sms, &number(1)).unwrap(),
@@ -109,7 +109,7 @@ async fn until(
 }
 
 /// An old conversation with the customer of number 1, whose messages a provider carried under these ids.
-fn old(external_id: &str, carried: &[&str]) -> Brought {
+fn old(external_id: &str, carried: &[&str]) -> IncomingPart {
     let message = |id: &&str| OldMessage {
         channel: Channel::Sms,
         direction: Direction::Inbound,
@@ -128,7 +128,7 @@ fn old(external_id: &str, carried: &[&str]) -> Brought {
     };
     let ours = Address::ours(Channel::Sms, OURS).unwrap();
     let theirs = Address::recipient(Channel::Sms, &number(1)).unwrap();
-    Brought {
+    IncomingPart {
         external_id: external_id.to_owned(),
         messages: carried.len(),
         bytes: 100,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parlance_app::conversations::CreateConversation;
-use parlance_app::messages::{NewMessage, Place, ReceiveMessage, SendMessage};
+use parlance_app::messages::{ConversationTarget, NewMessage, ReceiveMessage, SendMessage};
 use parlance_app::{App, Environment, RequestId, Settings, cache};
 use parlance_cache::Backend;
 use parlance_domain::{
@@ -136,7 +136,7 @@ fn request_id(key: &str) -> RequestId {
 
 fn text(body: &str) -> NewMessage {
     NewMessage {
-        place: Place::Pair {
+        target: ConversationTarget::Pair {
             channel: Channel::Sms,
             ours: Address::ours(Channel::Sms, OURS).unwrap(),
             theirs: Address::recipient(Channel::Sms, "+16465550001").unwrap(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parlance_app::cache::CacheDesk;
+use parlance_app::cache::CacheAdmin;
 use parlance_app::messages::{SearchFilter, SearchMessages};
 use parlance_app::{App, Environment, PageRequest, Settings};
 use parlance_cache::Backend;
@@ -96,7 +96,7 @@ async fn first_pages_are_noted_hits_and_misses_alike() {
 
         // To be asked by a start is not to be asked by somebody.
         let next = begun(&db, noting());
-        let desk = CacheDesk::new(Arc::clone(&next), None, String::new());
+        let desk = CacheAdmin::new(Arc::clone(&next), None, String::new());
         for _ in 0..3 {
             Arc::clone(&desk).warm_on_start(0, 10).await;
         }

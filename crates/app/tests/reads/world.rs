@@ -9,8 +9,8 @@ use parlance_app::conversations::{
     ConversationEdit, ConversationFilter, ConversationRef, ListConversations, Stats,
 };
 use parlance_app::messages::{
-    ListMessages, MessageRef, NewMessage, Place, SearchFilter, SearchMessages, SearchResult,
-    SendMessage,
+    ConversationTarget, ListMessages, MessageRef, NewMessage, SearchFilter, SearchMessages,
+    SearchResult, SendMessage,
 };
 use parlance_app::{App, Environment, Page, PageRequest, Settings};
 use parlance_cache::redis::{Node, Tier, Track};
@@ -75,23 +75,24 @@ impl World {
     pub(crate) async fn chat(&self, name: &str, body: &str) -> Message {
         let external_id = Some(name.to_owned());
         let user = String::new();
-        self.send(Place::Chat { external_id, user }, body).await
+        self.send(ConversationTarget::Chat { external_id, user }, body)
+            .await
     }
 
     /// Sends to the customer of this number.
     pub(crate) async fn text(&self, customer: u32, body: &str) -> Message {
-        let place = Place::Pair {
+        let target = ConversationTarget::Pair {
             channel: Channel::Sms,
             ours: Address::ours(Channel::Sms, "+12125550000").unwrap(),
             theirs: Address::recipient(Channel::Sms, &format!("+1646{customer:07}")).unwrap(),
             user: String::new(),
         };
-        self.send(place, body).await
+        self.send(target, body).await
     }
 
-    async fn send(&self, place: Place, body: &str) -> Message {
+    async fn send(&self, target: ConversationTarget, body: &str) -> Message {
         let message = NewMessage {
-            place,
+            target,
             role: None,
             cc_addresses: Vec::new(),
             subject: String::new(),

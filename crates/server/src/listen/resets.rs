@@ -38,7 +38,7 @@ impl Polls {
 /// The resets of one connection.
 #[derive(Debug)]
 pub(super) struct Resets {
-    place: Place,
+    place: ConversationTarget,
     polls: Polls,
     /// The poll in which the last bytes came.
     poll: u32,
@@ -53,7 +53,7 @@ pub(super) struct Resets {
 
 /// Where in the client's bytes the next one belongs.
 #[derive(Debug, Clone, Copy)]
-enum Place {
+enum ConversationTarget {
     Preface {
         read: usize,
     },
@@ -68,7 +68,7 @@ enum Place {
     Other,
 }
 
-impl Place {
+impl ConversationTarget {
     const NEXT_FRAME: Self = Self::Head {
         bytes: [0; HEAD_BYTES],
         read: 0,
@@ -78,7 +78,7 @@ impl Place {
 impl Resets {
     pub(super) const fn new(per_second: u32, polls: Polls) -> Self {
         Self {
-            place: Place::Preface { read: 0 },
+            place: ConversationTarget::Preface { read: 0 },
             polls,
             poll: 0,
             before: 0,
@@ -98,19 +98,19 @@ impl Resets {
         }
         while !bytes.is_empty() {
             let taken = match &mut self.place {
-                Place::Preface { read } => {
+                ConversationTarget::Preface { read } => {
                     let expected = PREFACE.get(*read..).unwrap_or_default();
                     let taken = expected.len().min(bytes.len());
                     let same = bytes.get(..taken) == expected.get(..taken);
                     *read += taken;
                     if !same {
-                        self.place = Place::Other;
+                        self.place = ConversationTarget::Other;
                     } else if *read == PREFACE.len() {
-                        self.place = Place::NEXT_FRAME;
+                        self.place = ConversationTarget::NEXT_FRAME;
                     }
                     taken
                 }
-                Place::Head { bytes: head, read } => {
+                ConversationTarget::Head { bytes: head, read } => {
                     let taken = (HEAD_BYTES - *read).min(bytes.len());
                     for (to, from) in head.iter_mut().skip(*read).zip(bytes) {
                         *to = *from;
@@ -124,15 +124,15 @@ impl Resets {
                     }
                     taken
                 }
-                Place::Payload { left } => {
+                ConversationTarget::Payload { left } => {
                     let taken = (*left).min(bytes.len());
                     *left -= taken;
                     if *left == 0 {
-                        self.place = Place::NEXT_FRAME;
+                        self.place = ConversationTarget::NEXT_FRAME;
                     }
                     taken
                 }
-                Place::Other => return true,
+                ConversationTarget::Other => return true,
             };
             bytes = bytes.get(taken..).unwrap_or_default();
         }
@@ -144,9 +144,9 @@ impl Resets {
         let [a, b, c, kind, _flags, stream @ ..] = head;
         let left = u32::from_be_bytes([0, a, b, c]) as usize;
         self.place = if left == 0 {
-            Place::NEXT_FRAME
+            ConversationTarget::NEXT_FRAME
         } else {
-            Place::Payload { left }
+            ConversationTarget::Payload { left }
         };
         let stream = u32::from_be_bytes(stream) & (u32::MAX >> 1);
         match kind {

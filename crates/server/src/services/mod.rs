@@ -22,7 +22,7 @@ mod who;
 use std::sync::Arc;
 
 use parlance_app::App;
-use parlance_app::cache::CacheDesk;
+use parlance_app::cache::CacheAdmin;
 use parlance_proto::v1::cache_service_server::CacheServiceServer;
 use parlance_proto::v1::conversation_service_server::ConversationServiceServer;
 use parlance_proto::v1::delivery_service_server::DeliveryServiceServer;
@@ -56,7 +56,7 @@ pub fn add_to(
     routes: Routes,
     app: &Arc<App>,
     simulator: &Arc<Simulator>,
-    desk: &Arc<CacheDesk>,
+    desk: &Arc<CacheAdmin>,
     max_request_bytes: usize,
 ) -> Routes {
     // The generated servers have no trait in common that says this.

@@ -50,7 +50,7 @@ async fn service_with(cache: impl FnOnce(&Database, &Environment) -> Arc<Cache>)
         Arc::clone(&app) as Arc<dyn Reports>,
         Arc::new(|| Timestamp::from_micros(0)),
     );
-    let desk = CacheDesk::new(Arc::clone(&app), None, String::new());
+    let desk = CacheAdmin::new(Arc::clone(&app), None, String::new());
     let routes = add_to(Routes::default(), &app, &far_side, &desk, MAX_REPLY_BYTES).prepare();
     Service {
         routes,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundHistogram, Histogram};
-use parlance_app::cache::CacheDesk;
+use parlance_app::cache::CacheAdmin;
 use parlance_cache::redis::{BreakerState, Tier as RedisTier};
 use parlance_cache::{
     Backend, Cache, Kind, NearStatus, Operation, Outcome, RemoteStats, Sample, Tier,
@@ -35,7 +35,7 @@ pub(crate) fn watch(
     metrics: &Metrics,
     cache: &Arc<Cache>,
     tier: Option<&Arc<RedisTier>>,
-    desk: &Arc<CacheDesk>,
+    desk: &Arc<CacheAdmin>,
 ) {
     count_operations(metrics, cache);
     time_operations(metrics, cache);
@@ -299,7 +299,7 @@ fn show_redis(metrics: &Metrics, tier: &Arc<RedisTier>, polled: &Arc<Mutex<Polle
     );
 }
 
-fn show_audit(metrics: &Metrics, desk: &Arc<CacheDesk>) {
+fn show_audit(metrics: &Metrics, desk: &Arc<CacheAdmin>) {
     let audited = Arc::clone(desk.audited());
     metrics.counter(
         "parlance_cache_audit_checked",

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parlance_app::cache::CacheDesk;
+use parlance_app::cache::CacheAdmin;
 use parlance_app::{App, Environment};
 use parlance_cache::redis::{Tier, Track};
 use parlance_cache::{Backend, Cache, Shared};
@@ -50,9 +50,9 @@ impl Caching {
         app: &Arc<App>,
         settings: &Settings,
         metrics: &Metrics,
-    ) -> Arc<CacheDesk> {
+    ) -> Arc<CacheAdmin> {
         let cache = &self.cache;
-        let desk = CacheDesk::new(Arc::clone(app), self.tier.clone(), self.note.clone());
+        let desk = CacheAdmin::new(Arc::clone(app), self.tier.clone(), self.note.clone());
         telemetry::cache::watch(metrics, cache, self.tier.as_ref(), &desk);
         tokio::spawn(Arc::clone(cache).keep());
         cache.settled().await;

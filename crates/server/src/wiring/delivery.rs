@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parlance_app::App;
-use parlance_app::delivery::Carriers;
+use parlance_app::delivery::ProviderRegistry;
 use parlance_cache::Cache;
 use parlance_providers::Reports;
 use parlance_providers::simulator::{self, Simulator};
@@ -39,7 +39,7 @@ pub(super) fn start(
         Arc::clone(app) as Arc<dyn Reports>,
         Arc::new(move || clock.now()),
     );
-    let carriers = Carriers::default()
+    let carriers = ProviderRegistry::default()
         .with_texts(simulator::NAME, Arc::clone(&simulator) as _)
         .with_mails(simulator::NAME, Arc::clone(&simulator) as _);
     watch_queues(metrics, app);

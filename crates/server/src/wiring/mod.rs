@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use hyper_util::service::TowerToHyperService;
-use parlance_app::cache::CacheDesk;
+use parlance_app::cache::CacheAdmin;
 use parlance_app::delivery::Pace;
 use parlance_app::{App, Environment};
 use parlance_storage::{Database, StorageError};
@@ -220,7 +220,7 @@ struct Core {
     database: Database,
     app: Arc<App>,
     caching: Caching,
-    desk: Arc<CacheDesk>,
+    desk: Arc<CacheAdmin>,
     metrics: Arc<Metrics>,
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use parlance_app::App;
-use parlance_app::cache::CacheDesk;
+use parlance_app::cache::CacheAdmin;
 use parlance_providers::simulator::Simulator;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
@@ -36,7 +36,7 @@ pub(super) fn methods(metrics: &RpcMetrics) -> Result<Methods, prost::DecodeErro
 pub(super) fn all(
     app: &Arc<App>,
     simulator: &Arc<Simulator>,
-    desk: &Arc<CacheDesk>,
+    desk: &Arc<CacheAdmin>,
     health: HealthServer<impl Health>,
     settings: &Settings,
     shutdown: &Shutdown,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::conversation::ConversationText;
 use super::message::MessageText;
-use super::spelling::{Given, OwnerText, Text, Word, there};
+use super::scalar::{Given, OwnerText, Text, Word, there};
 use super::write;
 use crate::conversations::Stats;
 use crate::messages::SearchResult;

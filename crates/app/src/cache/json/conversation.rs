@@ -3,7 +3,7 @@
 use parlance_domain::{Channel, Conversation, ConversationId, ConversationStatus, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::spelling::{Data, Given, OwnerText, Text, Word, there};
+use super::scalar::{Data, Given, OwnerText, Text, Word, there};
 
 /// The names of the fields are a contract with whoever reads Redis.
 #[derive(Debug, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use parlance_domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::spelling::{Data, Given, OwnerText, Text, Word, there};
+use super::scalar::{Data, Given, OwnerText, Text, Word, there};
 
 /// The names of the fields are a contract with whoever reads Redis. `sequence` comes first: the script that appends to a list
 /// looks for it there.

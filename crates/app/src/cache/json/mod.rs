@@ -7,7 +7,7 @@
 mod answer;
 mod conversation;
 mod message;
-mod spelling;
+mod scalar;
 #[cfg(test)]
 pub(crate) mod tests;
 mod time;

@@ -108,7 +108,7 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::spelling::Word;
+    use super::super::scalar::Word;
     use super::*;
 
     fn spelled(micros: i64) -> String {

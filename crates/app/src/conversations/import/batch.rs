@@ -1,6 +1,6 @@
 //! Parts that one transaction writes.
 
-use super::{Brought, OldPart, RefusedPart};
+use super::{IncomingPart, OldPart, RefusedPart};
 
 /// As many messages as a transaction writes: it holds up every other writer of SQLite meanwhile.
 const MESSAGES: usize = 1_000;
@@ -72,10 +72,10 @@ pub(super) struct Places {
 
 impl Places {
     /// Adds a part to those that are to be written next, or says why not.
-    pub(super) fn add(&mut self, batch: &mut Batch, brought: Brought) -> Option<RefusedPart> {
+    pub(super) fn add(&mut self, batch: &mut Batch, brought: IncomingPart) -> Option<RefusedPart> {
         let index = self.parts;
         self.parts += 1;
-        let Brought {
+        let IncomingPart {
             external_id,
             messages,
             bytes,

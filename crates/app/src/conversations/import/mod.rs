@@ -17,11 +17,11 @@ use parlance_domain::{
 
 use crate::error::Error;
 
-pub use stream::Ended;
+pub use stream::ImportError;
 
 /// A part of an old conversation, as it comes.
 #[derive(Debug)]
-pub struct Brought {
+pub struct IncomingPart {
     /// The old conversation's name; empty where that itself is wrong.
     pub external_id: String,
     /// How many messages it has.

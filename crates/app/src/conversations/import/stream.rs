@@ -8,7 +8,7 @@ use futures_util::{Stream, StreamExt as _};
 use parlance_domain::Owner;
 
 use super::batch::{Batch, Part, Places};
-use super::{Brought, Imported};
+use super::{Imported, IncomingPart};
 use crate::App;
 use crate::error::{Error, Result};
 
@@ -17,11 +17,11 @@ const WRITING: usize = 3;
 
 /// Why an import did not come to its end. What was written until then is there.
 #[derive(Debug)]
-pub enum Ended<E> {
+pub enum ImportError<E> {
     /// The stream broke.
-    Broken(E),
+    Stream(E),
     /// A write failed.
-    Failed(Error),
+    Write(Error),
 }
 
 impl App {
@@ -29,8 +29,8 @@ impl App {
     pub async fn import_conversations<E>(
         &self,
         owner: &Owner,
-        parts: impl Stream<Item = std::result::Result<Brought, E>> + Send,
-    ) -> std::result::Result<Imported, Ended<E>> {
+        parts: impl Stream<Item = std::result::Result<IncomingPart, E>> + Send,
+    ) -> std::result::Result<Imported, ImportError<E>> {
         let most = if self.db.has_one_writer() { 1 } else { WRITING };
         let mut parts = pin!(parts.fuse());
         let (mut imported, mut places) = (Imported::default(), Places::default());
@@ -44,7 +44,7 @@ impl App {
             }
             tokio::select! {
                 Some((keys, written)) = writing.next() => {
-                    imported.add(written.map_err(Ended::Failed)?);
+                    imported.add(written.map_err(ImportError::Write)?);
                     taken.give_back(keys);
                 }
                 part = parts.next(), if !gathered.is_full() && !parts.is_done() => match part {
@@ -53,7 +53,7 @@ impl App {
                             imported.refuse(refused);
                         }
                     }
-                    Some(Err(broken)) => return Err(Ended::Broken(broken)),
+                    Some(Err(broken)) => return Err(ImportError::Stream(broken)),
                     None => {}
                 },
                 else => return Ok(imported),

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use parlance_app::delivery::{AttemptResult, Carriers, DeliveryObserver, Pace};
+use parlance_app::delivery::{AttemptResult, DeliveryObserver, Pace, ProviderRegistry};
 use parlance_app::{App, Environment, Random, Settings};
 use parlance_domain::Channel;
 use parlance_storage::Database;
@@ -48,7 +48,7 @@ impl World {
         let clock = self.clock.another();
         let app = app(db, pace, &clock, pen.clone());
         let wire = Wire::to(&self.far);
-        let carriers = Carriers::default().with_texts("fake", Arc::clone(&wire) as _);
+        let carriers = ProviderRegistry::default().with_texts("fake", Arc::clone(&wire) as _);
         let dispatching = Arc::clone(&app).run_dispatcher(carriers, Arc::new(Nobody));
         let running = match &runtime {
             Some(runtime) => runtime.spawn(dispatching),

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parlance_app::delivery::Pace;
-use parlance_app::messages::{DeliveryEvent, MessageRef, NewMessage, Place, SendMessage};
+use parlance_app::messages::{
+    ConversationTarget, DeliveryEvent, MessageRef, NewMessage, SendMessage,
+};
 use parlance_app::{App, Clock as _, Result, SystemRandom};
 use parlance_domain::{
     Address, Channel, DeliveryPolicy, Json, Message, MessageId, MessageStatus, Owner, Timestamp,
@@ -129,7 +131,7 @@ impl World {
             policy,
         } = outgoing;
         let message = NewMessage {
-            place: Place::Pair {
+            target: ConversationTarget::Pair {
                 channel: Channel::Sms,
                 ours: Address::ours(Channel::Sms, OURS).unwrap(),
                 theirs: Address::recipient(Channel::Sms, &to).unwrap(),
@@ -179,7 +181,7 @@ impl World {
     }
 
     pub(crate) async fn story(&self, id: MessageId) -> Vec<DeliveryEvent> {
-        self.front.story(&self.owner, id).await.unwrap()
+        self.front.message_events(&self.owner, id).await.unwrap()
     }
 
     /// Returns when a message has come to a state.

@@ -64,7 +64,7 @@ pub(super) fn message(
     let cc_addresses = recipients(found, channel, &cc_addresses);
     let attachments = attachment::attachments(found, attachments);
     let message = place.zip(metadata).map(|(place, metadata)| NewMessage {
-        place,
+        target: place,
         role: role.or((channel == Some(Channel::Chat)).then_some(Role::User)),
         cc_addresses,
         subject,

@@ -1,6 +1,6 @@
 //! Where a new message belongs: exactly one of three ways to say it.
 
-use parlance_app::messages::Place;
+use parlance_app::messages::ConversationTarget;
 use parlance_domain::{Address, AddressError, Channel, ConversationId};
 
 use super::Way;
@@ -22,7 +22,7 @@ pub(super) fn place(
     found: &mut Found,
     fields: PlaceFields,
     way: Way,
-) -> (Option<Channel>, Option<Place>) {
+) -> (Option<Channel>, Option<ConversationTarget>) {
     if !fields.conversation_id.is_empty() {
         return (None, conversation(found, fields));
     }
@@ -63,7 +63,7 @@ fn says_more(fields: &PlaceFields) -> bool {
         .any(|text| !text.is_empty())
 }
 
-fn conversation(found: &mut Found, fields: PlaceFields) -> Option<Place> {
+fn conversation(found: &mut Found, fields: PlaceFields) -> Option<ConversationTarget> {
     const WHY: &str = "the conversation says it already";
     let PlaceFields {
         conversation_id,
@@ -79,10 +79,15 @@ fn conversation(found: &mut Found, fields: PlaceFields) -> Option<Place> {
     found.absent("to_address", to_address.is_empty(), WHY);
     found.absent("user", user.is_empty(), WHY);
     found.absent("external_id", external_id.is_empty(), WHY);
-    id.map(Place::Conversation)
+    id.map(ConversationTarget::Conversation)
 }
 
-fn pair(found: &mut Found, channel: Channel, fields: PlaceFields, way: Way) -> Option<Place> {
+fn pair(
+    found: &mut Found,
+    channel: Channel,
+    fields: PlaceFields,
+    way: Way,
+) -> Option<ConversationTarget> {
     let PlaceFields {
         conversation_id: _,
         channel: _,
@@ -107,7 +112,7 @@ fn pair(found: &mut Found, channel: Channel, fields: PlaceFields, way: Way) -> O
         Way::Out => (from?, to?),
         Way::In => (to?, from?),
     };
-    Some(Place::Pair {
+    Some(ConversationTarget::Pair {
         channel,
         ours,
         theirs,
@@ -117,7 +122,7 @@ fn pair(found: &mut Found, channel: Channel, fields: PlaceFields, way: Way) -> O
 
 type Reader = fn(Channel, &str) -> Result<Address, AddressError>;
 
-fn chat(found: &mut Found, fields: PlaceFields) -> Place {
+fn chat(found: &mut Found, fields: PlaceFields) -> ConversationTarget {
     const WHY: &str = "chat has no addresses";
     let PlaceFields {
         conversation_id: _,
@@ -131,7 +136,7 @@ fn chat(found: &mut Found, fields: PlaceFields) -> Place {
     found.absent("to_address", to_address.is_empty(), WHY);
     found.text("user", &user, limits::USER);
     found.text("external_id", &external_id, limits::EXTERNAL_ID);
-    Place::Chat {
+    ConversationTarget::Chat {
         external_id: set(external_id),
         user,
     }
@@ -164,10 +169,10 @@ mod tests {
         let read = |fields, way| seen(|found| place(found, fields, way)).1.unwrap();
         let id = ConversationId::parse(ID).unwrap();
         let named = fields(ID, v1::Channel::Unspecified, "", "");
-        assert_eq!(read(named, Way::Out), Place::Conversation(id));
+        assert_eq!(read(named, Way::Out), ConversationTarget::Conversation(id));
 
         let address = |text| Address::ours(Channel::Sms, text).unwrap();
-        let pair = Place::Pair {
+        let pair = ConversationTarget::Pair {
             channel: Channel::Sms,
             ours: address(OURS),
             theirs: address(THEIRS),
@@ -185,7 +190,7 @@ mod tests {
         let mut chat = fields("", v1::Channel::Chat, "", "");
         chat.external_id = "s1".to_owned();
         chat.user = "u".to_owned();
-        let expected = Place::Chat {
+        let expected = ConversationTarget::Chat {
             external_id: Some("s1".to_owned()),
             user: "u".to_owned(),
         };

@@ -79,7 +79,7 @@ pub(crate) fn receive(
 
 #[cfg(test)]
 mod tests {
-    use parlance_app::messages::Place;
+    use parlance_app::messages::ConversationTarget;
 
     use super::*;
     use crate::convert::testing::wrong;
@@ -98,8 +98,8 @@ mod tests {
     #[test]
     fn it_comes_to_our_address_and_may_be_empty() {
         let read = receive(text(), &Limits::default()).unwrap();
-        let Place::Pair { ours, theirs, .. } = read.message.place else {
-            panic!("{:?}", read.message.place)
+        let ConversationTarget::Pair { ours, theirs, .. } = read.message.target else {
+            panic!("{:?}", read.message.target)
         };
         assert_eq!(
             (ours.as_str(), theirs.as_str()),

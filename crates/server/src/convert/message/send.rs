@@ -98,7 +98,7 @@ fn plan(
 
 #[cfg(test)]
 mod tests {
-    use parlance_app::messages::Place;
+    use parlance_app::messages::ConversationTarget;
     use parlance_domain::Role;
 
     use super::*;
@@ -174,7 +174,10 @@ mod tests {
             ..Default::default()
         };
         let message = read(request).unwrap().message;
-        assert!(matches!(message.place, Place::Conversation(_)));
+        assert!(matches!(
+            message.target,
+            ConversationTarget::Conversation(_)
+        ));
         assert_eq!(message.cc_addresses, ["A@b.example"]);
         assert_eq!(message.role, Some(Role::System));
     }

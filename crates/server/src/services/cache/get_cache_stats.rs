@@ -1,7 +1,7 @@
 //! `GetCacheStats`.
 
 use parlance_app::Result;
-use parlance_app::cache::CacheDesk;
+use parlance_app::cache::CacheAdmin;
 use parlance_proto::v1;
 use tonic::{Request, Response};
 
@@ -9,7 +9,7 @@ use crate::convert;
 use crate::services::who;
 
 pub(super) fn handle(
-    desk: &CacheDesk,
+    desk: &CacheAdmin,
     request: Request<v1::GetCacheStatsRequest>,
 ) -> Result<Response<v1::GetCacheStatsResponse>> {
     let (_owner, v1::GetCacheStatsRequest {}) = who::split(request)?;

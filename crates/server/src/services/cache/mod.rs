@@ -8,7 +8,7 @@ mod warm_cache;
 
 use std::sync::Arc;
 
-use parlance_app::cache::CacheDesk;
+use parlance_app::cache::CacheAdmin;
 use parlance_proto::v1;
 use parlance_proto::v1::cache_service_server::CacheService;
 use tonic::{Request, Response, Status};
@@ -16,7 +16,7 @@ use tonic::{Request, Response, Status};
 use crate::status;
 
 /// The handlers.
-pub(super) struct Caches(pub(super) Arc<CacheDesk>);
+pub(super) struct Caches(pub(super) Arc<CacheAdmin>);
 
 #[tonic::async_trait]
 impl CacheService for Caches {

@@ -1,7 +1,7 @@
 //! `WarmCache`.
 
 use parlance_app::Result;
-use parlance_app::cache::CacheDesk;
+use parlance_app::cache::CacheAdmin;
 use parlance_proto::v1;
 use tonic::{Request, Response};
 
@@ -9,7 +9,7 @@ use crate::convert;
 use crate::services::who;
 
 pub(super) async fn handle(
-    desk: &CacheDesk,
+    desk: &CacheAdmin,
     request: Request<v1::WarmCacheRequest>,
 ) -> Result<Response<v1::WarmCacheResponse>> {
     let (owner, request) = who::split(request)?;

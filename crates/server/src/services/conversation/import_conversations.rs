@@ -2,7 +2,7 @@
 
 use futures_util::TryStreamExt as _;
 use parlance_app::App;
-use parlance_app::conversations::import::Ended;
+use parlance_app::conversations::import::ImportError;
 use parlance_proto::v1;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -22,7 +22,7 @@ pub(super) async fn handle(
         Ok(imported) => Ok(Response::new(convert::conversation::imported_to_proto(
             imported,
         ))),
-        Err(Ended::Broken(status)) => Err(status),
-        Err(Ended::Failed(error)) => Err(status::of(error)),
+        Err(ImportError::Stream(status)) => Err(status),
+        Err(ImportError::Write(error)) => Err(status::of(error)),
     }
 }

@@ -13,6 +13,6 @@ pub(super) async fn handle(
 ) -> Result<Response<v1::ListMessageEventsResponse>> {
     let (owner, request) = who::split(request)?;
     let id = convert::message::story(request)?;
-    let story = app.story(&owner, id).await?;
+    let story = app.message_events(&owner, id).await?;
     Ok(Response::new(convert::message::story_to_proto(story)))
 }

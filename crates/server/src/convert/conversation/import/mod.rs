@@ -4,7 +4,7 @@ mod message;
 mod show;
 
 use parlance_app::Result;
-use parlance_app::conversations::import::{Brought, OldConversation, OldPart};
+use parlance_app::conversations::import::{IncomingPart, OldConversation, OldPart};
 use parlance_domain::message::Limits;
 use parlance_domain::{Channel, ConversationStatus};
 use parlance_proto::v1;
@@ -18,12 +18,12 @@ use crate::convert::{enums, limits, metadata, time};
 pub(crate) use show::imported_to_proto;
 
 /// Reads a part. What is wrong with it is told with it: it must not end the stream.
-pub(crate) fn brought(request: v1::ImportConversationsRequest, limits: &Limits) -> Brought {
+pub(crate) fn brought(request: v1::ImportConversationsRequest, limits: &Limits) -> IncomingPart {
     let bytes = request.encoded_len();
     let messages = request.messages.len();
     let named = request.conversation.as_ref();
     let external_id = named.map(|conversation| conversation.external_id.clone());
-    Brought {
+    IncomingPart {
         external_id: external_id.unwrap_or_default(),
         messages,
         bytes,

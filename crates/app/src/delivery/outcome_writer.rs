@@ -13,9 +13,9 @@ use parlance_storage::{Guarded, Tx};
 use tokio::sync::mpsc;
 
 use super::AttemptResult;
+use super::attempt_events::{A_REPORT_WAS_FASTER, tell_of_the_lost, tell_of_the_overtaken};
 use super::claimer::Works;
 use super::outcome::{self, Ended, Ending, Job, Verdict, WhyNot, judge};
-use super::told::{A_REPORT_WAS_FASTER, tell_of_the_lost, tell_of_the_overtaken};
 use crate::error::{Error, Kind, Reason, Result};
 use crate::limit::in_time;
 use crate::write::held;

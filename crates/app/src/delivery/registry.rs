@@ -9,12 +9,12 @@ use parlance_providers::{Mail, MailProvider, Outcome, Text, TextProvider};
 
 /// The providers of this installation, by name.
 #[derive(Clone, Default)]
-pub struct Carriers {
+pub struct ProviderRegistry {
     texts: HashMap<String, Arc<dyn TextProvider>>,
     mails: HashMap<String, Arc<dyn MailProvider>>,
 }
 
-impl Carriers {
+impl ProviderRegistry {
     /// Adds a provider of text messages.
     #[must_use]
     pub fn with_texts(mut self, name: &str, provider: Arc<dyn TextProvider>) -> Self {

@@ -12,7 +12,7 @@ const LIMIT: i64 = 1_000;
 
 impl App {
     /// Every attempt, receipt and refusal, oldest first.
-    pub async fn story(&self, owner: &Owner, id: MessageId) -> Result<Vec<DeliveryEvent>> {
+    pub async fn message_events(&self, owner: &Owner, id: MessageId) -> Result<Vec<DeliveryEvent>> {
         let story = self.db.delivery_events(owner, id, LIMIT).await?;
         if story.is_empty() && self.db.message(owner, id).await?.is_none() {
             return Err(message_not_found(id));

@@ -7,24 +7,24 @@ use parlance_domain::{
 };
 use parlance_storage::Tx;
 
-use super::Place;
+use super::ConversationTarget;
 use crate::App;
 use crate::error::{Error, Reason, Result};
 
 impl App {
     /// Locks the conversation, if there is one. The lock comes before every writing statement of the transaction: it is what
     /// keeps sequences without gaps and the feed in their order.
-    pub(crate) async fn lock_place(
+    pub(crate) async fn lock_target(
         &self,
         tx: &mut Tx,
-        place: &Place,
+        target: &ConversationTarget,
     ) -> Result<Option<Conversation>> {
-        match place {
-            Place::Conversation(id) => match tx.lock_conversation(*id).await? {
+        match target {
+            ConversationTarget::Conversation(id) => match tx.lock_conversation(*id).await? {
                 Some(found) => Ok(Some(found)),
                 None => Err(conversation_not_found(*id)),
             },
-            Place::Pair {
+            ConversationTarget::Pair {
                 channel,
                 ours,
                 theirs,
@@ -32,24 +32,24 @@ impl App {
             } => Ok(tx
                 .lock_conversation_of_pair(*channel, ours.as_str(), theirs.as_str())
                 .await?),
-            Place::Chat {
+            ConversationTarget::Chat {
                 external_id: Some(name),
                 ..
             } => match tx.lock_conversation_by_external_id(name).await? {
                 Some(found) if found.channel != Channel::Chat => Err(external_id_taken(&found)),
                 found => Ok(found),
             },
-            Place::Chat {
+            ConversationTarget::Chat {
                 external_id: None, ..
             } => Ok(None),
         }
     }
 
-    /// The conversation that a place opens where there is none.
-    pub(crate) fn opened(&self, tx: &Tx, place: &Place) -> Result<Conversation> {
-        let (channel, ours, theirs, external_id, user) = match place {
-            Place::Conversation(id) => return Err(conversation_not_found(*id)),
-            Place::Pair {
+    /// The conversation that a target opens where there is none.
+    pub(crate) fn opened(&self, tx: &Tx, target: &ConversationTarget) -> Result<Conversation> {
+        let (channel, ours, theirs, external_id, user) = match target {
+            ConversationTarget::Conversation(id) => return Err(conversation_not_found(*id)),
+            ConversationTarget::Pair {
                 channel,
                 ours,
                 theirs,
@@ -61,7 +61,7 @@ impl App {
                 None,
                 user.clone(),
             ),
-            Place::Chat { external_id, user } => (
+            ConversationTarget::Chat { external_id, user } => (
                 Channel::Chat,
                 String::new(),
                 String::new(),
