@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parlance_cache::{Cache, Ended, Fenced, Form};
+use parlance_cache::{Cache, Fenced, TransactionOutcome, ValueFormat};
 use parlance_domain::{Message, Owner};
 use parlance_storage::{EarlyFence, Guarded, PendingKeys, Sink, StorageError, Touch, Touched, Tx};
 use tokio::sync::Notify;
@@ -67,7 +67,9 @@ impl Sink for Changes {
     }
 
     fn is_valid(&self, fence: &Self::Fence) -> bool {
-        fence.as_ref().is_none_or(|fence| self.cache.holds(fence))
+        fence
+            .as_ref()
+            .is_none_or(|fence| self.cache.is_fence_valid(fence))
     }
 
     fn pending(fence: &Self::Fence) -> Option<PendingKeys> {
@@ -80,7 +82,9 @@ impl Sink for Changes {
             self.jobs.notify_one();
         }
         if let Some(fence) = fence {
-            self.cache.release(fence, Ended::Committed).await;
+            self.cache
+                .release(fence, TransactionOutcome::Committed)
+                .await;
         }
         // After the release: whoever hears of a change and reads it at once is to find it.
         self.news.notify_one();
@@ -88,9 +92,9 @@ impl Sink for Changes {
 
     async fn failed(&self, fence: Self::Fence, certain: bool) {
         let ended = if certain {
-            Ended::Aborted
+            TransactionOutcome::Aborted
         } else {
-            Ended::Unknown
+            TransactionOutcome::Unknown
         };
         if let Some(fence) = fence {
             self.cache.release(fence, ended).await;
@@ -105,7 +109,7 @@ impl Changes {
             keys::Write::Changed(key) => parlance_cache::Write::Changed(*key),
             keys::Write::Appended { key, message } => {
                 let most = self.cache.settings().max_value;
-                let top = codec::top(self.cache.form(), self.encoders, message, most);
+                let top = codec::top(self.cache.value_format(), self.encoders, message, most);
                 parlance_cache::Write::Appended(*key, top)
             }
         }
@@ -136,7 +140,7 @@ impl App {
 
     /// Fences what was touched so far, if that takes longer than beginning it.
     pub(crate) fn fence_early(&self, tx: &Tx) -> Option<EarlyFence<Changes>> {
-        let shared = self.cache().form() == Form::Text;
+        let shared = self.cache().value_format() == ValueFormat::Text;
         shared.then(|| tx.fence_early(&self.changes))
     }
 

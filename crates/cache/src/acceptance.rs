@@ -2,7 +2,7 @@
 //!
 //! A server may hold an earlier state of the database, in which messages wait that have left before. The marker in the shared tier
 //! proves that. So a server is accepted when its state has been compared with the marker, or when no comparison was possible for
-//! long. This is a loop of its own: a reconciliation pass ends after `G`, which may be too short for a distant database.
+//! long. This is a loop of its own: a reconciliation pass ends after `GATE_TTL`, which may be too short for a distant database.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use crate::cache::{Cache, Place};
 use crate::gate::DRAIN_EVERY;
-use crate::keeper::claim;
-use crate::ledger::{LedgerError, Standing};
+use crate::ledger::{LedgerError, RegistrationState};
+use crate::reconciler::claim;
 use crate::remote::{Claimed, Remote};
 
 /// Within this time an instance that uses a shared tier has registered with a new server.
@@ -20,8 +20,8 @@ const REGISTRATION: Duration = Duration::from_secs(6);
 
 impl Cache {
     /// Waits until the database has been compared with the marker in the shared tier, where there is one, or could not be for
-    /// `marker_patience`. What depends on the comparison must not begin before it.
-    pub async fn compared(&self) {
+    /// `marker_timeout`. What depends on the comparison must not begin before it.
+    pub async fn wait_until_compared(&self) {
         let mut compared = self.compared.subscribe();
         // The sender is in this cache.
         let _ = compared.wait_for(|compared| *compared).await;
@@ -45,13 +45,13 @@ impl Cache {
     }
 
     async fn look_at_server(&self) -> Result<(), LedgerError> {
-        let standing = self.ledger.standing().await?;
-        if standing.is_accepted && *self.compared.borrow() {
+        let state = self.ledger.registration_state().await?;
+        if state.is_accepted && *self.compared.borrow() {
             return Ok(());
         }
-        let unable = self.settings.marker_patience;
+        let unable = self.settings.marker_timeout;
         let patience = match &self.place {
-            Place::Shared { remote, .. } => match self.compare(remote, &standing).await? {
+            Place::Shared { remote, .. } => match self.compare(remote, &state).await? {
                 Comparison::Equal => Duration::ZERO,
                 Comparison::WentBack => {
                     self.compared.send_replace(true);
@@ -59,38 +59,39 @@ impl Cache {
                 }
                 Comparison::Impossible => unable,
             },
-            Place::Off | Place::Memory(_) if standing.is_shared => unable,
+            Place::Off | Place::Memory(_) if state.is_shared => unable,
             Place::Off | Place::Memory(_) => unable.min(REGISTRATION),
         };
-        self.accept(&standing, patience).await
+        self.accept(&state, patience).await
     }
 
     /// Compares the passes that the database has counted with the marker.
     async fn compare(
         &self,
         remote: &Arc<dyn Remote>,
-        standing: &Standing,
+        state: &RegistrationState,
     ) -> Result<Comparison, LedgerError> {
-        let Ok((answering, Claimed::Held { marker })) = claim(remote, &standing.holder).await
-        else {
+        let Ok((answering, Claimed::Held { marker })) = claim(remote, &state.holder).await else {
             return Ok(Comparison::Impossible);
         };
         if self.ledger.count(marker).await?.is_some() {
             return Ok(Comparison::Equal);
         }
-        self.ledger
-            .begin(standing.epoch, &answering, marker)
-            .await?;
+        self.ledger.begin(state.epoch, &answering, marker).await?;
         Ok(Comparison::WentBack)
     }
 
     /// Accepts the server once it has answered for this long.
-    async fn accept(&self, standing: &Standing, patience: Duration) -> Result<(), LedgerError> {
+    async fn accept(
+        &self,
+        state: &RegistrationState,
+        patience: Duration,
+    ) -> Result<(), LedgerError> {
         let now = Instant::now();
         let since = {
             let mut uncompared = self.uncompared();
             let known = uncompared.take();
-            let server = standing.holder.server.clone();
+            let server = state.holder.server.clone();
             let known = known.filter(|(known, _)| *known == server);
             uncompared.insert(known.unwrap_or((server, now))).1
         };
@@ -98,9 +99,9 @@ impl Cache {
             return Ok(());
         }
         // A database that is not recorded yet is accepted when it is: the time that passed counts until then.
-        if standing.is_accepted || self.ledger.accept(&standing.holder.server).await? {
+        if state.is_accepted || self.ledger.accept(&state.holder.server).await? {
             *self.uncompared() = None;
-            if !patience.is_zero() && patience == self.settings.marker_patience {
+            if !patience.is_zero() && patience == self.settings.marker_timeout {
                 tracing::warn!(
                     "the marker in Redis could not be read for {patience:?}: messages are handed over without knowing whether an \
                      earlier state of the database was restored"

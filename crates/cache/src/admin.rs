@@ -3,7 +3,7 @@
 use crate::cache::{Cache, Codec, Place};
 use crate::gate::GateState;
 use crate::key::{Key, Kind};
-use crate::near::{Held, NearStatus};
+use crate::memory::{EncodedValue, MemoryStatus};
 use crate::raw::Raw;
 use crate::remote::{Fault, RemoteStats};
 use crate::scoped::in_force;
@@ -14,7 +14,7 @@ use crate::stats::Sample;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Peek {
     /// In this process, under this number: of its generation, if it belongs to a scope.
-    Held(Held, i64),
+    Encoded(EncodedValue, i64),
     /// In Redis, under this epoch, and this generation if it belongs to a scope.
     Raw(Raw, i64, Option<String>),
 }
@@ -43,14 +43,14 @@ impl Cache {
     }
 
     /// What is in this process, by kind; what has expired is swept out first.
-    pub fn near_status(&self) -> Vec<(Kind, NearStatus)> {
+    pub fn memory_status(&self) -> Vec<(Kind, MemoryStatus)> {
         self.near().map_or_else(Vec::new, |near| {
             Kind::ALL.into_iter().zip(near.sweep()).collect()
         })
     }
 
     /// Whether what others write is heard; `None` where nothing depends on it.
-    pub fn hears(&self) -> Option<bool> {
+    pub fn is_receiving_invalidations(&self) -> Option<bool> {
         match &self.place {
             Place::Shared {
                 copies: Some(copies),
@@ -82,7 +82,7 @@ impl Cache {
     }
 
     /// Keys that were hit of late, for the auditor.
-    pub fn hit_of_late(&self) -> Vec<Key> {
+    pub fn take_recent_hits(&self) -> Vec<Key> {
         self.seen.take()
     }
 
@@ -96,7 +96,7 @@ impl Cache {
                 }
                 let number = Self::number_of(near, key);
                 near.get(key, number)
-                    .map(|found| Peek::Held(found.held, number))
+                    .map(|found| Peek::Encoded(found.encoded, number))
             }
             Place::Shared { remote, copies } => {
                 let epoch = self.gate.epoch()?;
@@ -105,7 +105,7 @@ impl Cache {
                     && copies.tracking.barrier(tokio::time::Instant::now()).await
                     && copies.near.get(key, epoch.number).is_some()
                 {
-                    return Some(Peek::Held(found.held, epoch.number));
+                    return Some(Peek::Encoded(found.encoded, epoch.number));
                 }
                 if key.kind().is_scoped() {
                     let (raw, generation) = in_force(remote, key, &epoch).await.ok()??;
@@ -118,7 +118,7 @@ impl Cache {
         }
     }
 
-    pub(crate) fn near(&self) -> Option<&crate::near::Near> {
+    pub(crate) fn near(&self) -> Option<&crate::memory::Near> {
         match &self.place {
             Place::Memory(near) => Some(near),
             Place::Shared { copies, .. } => copies.as_ref().map(|copies| &*copies.near),
@@ -131,7 +131,7 @@ impl Peek {
     /// Whether it is what this value would be kept as.
     pub fn is<C: Codec>(&self, codec: C, value: &C::Value) -> bool {
         match self {
-            Self::Held(held, _) => *held == codec.held(value),
+            Self::Encoded(encoded, _) => *encoded == codec.encode(value),
             Self::Raw(raw, epoch, None) => *raw == codec.raw(value).stamped(*epoch),
             Self::Raw(raw, epoch, Some(generation)) => {
                 *raw == codec.raw(value).stamped_in(*epoch, generation)

@@ -7,17 +7,17 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::flights::Flights;
 use crate::gate::Gate;
 use crate::key::{Key, Kind};
 use crate::ledger::Ledger;
-use crate::near::{Held, Near};
-use crate::patience::Patience;
+use crate::memory::{EncodedValue, Near};
 use crate::raw::Raw;
 use crate::remote::Remote;
-use crate::settings::{Backend, Settings};
+use crate::settings::{Backend, CacheSettings};
+use crate::single_flight::Flights;
+use crate::stall::Patience;
 use crate::stats::{Operation, Outcome, Sample, Stats, Tier};
-use crate::tracking::{Heard, Tracking};
+use crate::tracking::{InvalidationHandler, Tracking};
 
 /// How values of one kind are written and read.
 pub trait Codec: Copy + Send + Sync + 'static {
@@ -33,7 +33,7 @@ pub trait Codec: Copy + Send + Sync + 'static {
     /// What the text says; `None` for what we never write.
     fn parse(self, raw: &Raw) -> Option<Self::Value>;
     /// The form in which this process answers with it.
-    fn held(self, value: &Self::Value) -> Held;
+    fn encode(self, value: &Self::Value) -> EncodedValue;
     /// Whether the database is away, rather than unwilling.
     fn is_away(error: &Self::Error) -> bool;
 }
@@ -64,14 +64,14 @@ impl Source {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer<V> {
     /// As this process keeps it.
-    Held(Held),
+    Encoded(EncodedValue),
     /// As the app knows it.
     Value(V),
 }
 
 /// A value, and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found<V> {
+pub struct CacheLookup<V> {
     /// It.
     pub answer: Answer<V>,
     /// Where it was.
@@ -80,7 +80,7 @@ pub struct Found<V> {
     pub stale: Option<Duration>,
 }
 
-impl<V> Found<V> {
+impl<V> CacheLookup<V> {
     pub(crate) const fn new(answer: Answer<V>, source: Source) -> Self {
         Self {
             answer,
@@ -92,7 +92,7 @@ impl<V> Found<V> {
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct ReadRequest<'a> {
     /// It.
     pub key: Key,
     /// By whom: what is another owner's does not exist.
@@ -103,13 +103,13 @@ pub struct Asked<'a> {
 
 /// In which form a message goes on top of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum ValueFormat {
     /// In none: lists are not kept.
     None,
     /// As text for Redis.
     Text,
     /// As this process holds it.
-    Held,
+    Encoded,
 }
 
 pub(crate) enum Place {
@@ -141,7 +141,7 @@ pub(crate) const MAX_LIST: usize = 1024 * 1024;
 
 /// The cache.
 pub struct Cache {
-    pub(crate) settings: Settings,
+    pub(crate) settings: CacheSettings,
     pub(crate) place: Place,
     pub(crate) gate: Gate,
     pub(crate) ledger: Arc<dyn Ledger>,
@@ -161,7 +161,11 @@ pub struct Cache {
 
 impl Cache {
     /// Of a backend. `Memory` and `Off` need no shared tier; without one, `Redis` and `Hybrid` are `Off`.
-    pub fn new(settings: Settings, shared: Option<Shared>, ledger: Arc<dyn Ledger>) -> Arc<Self> {
+    pub fn new(
+        settings: CacheSettings,
+        shared: Option<Shared>,
+        ledger: Arc<dyn Ledger>,
+    ) -> Arc<Self> {
         let stats = Arc::new(Stats::new());
         let near = || Arc::new(Near::new(settings.max_entries, settings.max_bytes));
         let place = match (settings.backend, shared) {
@@ -186,7 +190,7 @@ impl Cache {
         let compared = watch::Sender::new(!matches!(place, Place::Shared { .. }));
         let (settled, _) = watch::channel(false);
         Arc::new(Self {
-            patience: Patience::new(settings.patience),
+            patience: Patience::new(settings.stall_timeout),
             gate: Gate::shut(Arc::clone(&settings.clock), settings.margin),
             settings,
             place,
@@ -207,16 +211,16 @@ impl Cache {
     }
 
     /// In which form a message goes on top of a list.
-    pub fn form(&self) -> Form {
+    pub fn value_format(&self) -> ValueFormat {
         match &self.place {
-            Place::Off => Form::None,
-            Place::Memory(_) => Form::Held,
-            Place::Shared { .. } => Form::Text,
+            Place::Off => ValueFormat::None,
+            Place::Memory(_) => ValueFormat::Encoded,
+            Place::Shared { .. } => ValueFormat::Text,
         }
     }
 
     /// How it is set up.
-    pub const fn settings(&self) -> &Settings {
+    pub const fn settings(&self) -> &CacheSettings {
         &self.settings
     }
 
@@ -273,7 +277,7 @@ struct Ear {
     stats: Arc<Stats>,
 }
 
-impl Heard for Ear {
+impl InvalidationHandler for Ear {
     fn live(&self) {
         self.near.hear();
     }
@@ -325,9 +329,9 @@ pub(crate) const fn name(kind: Kind) -> &'static str {
 
 /// A message as it goes on top of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Top {
+pub struct NewestEntry {
     /// Its place in the conversation.
     pub sequence: i64,
-    /// In the form that [`Cache::form`] says.
+    /// In the form that [`Cache::value_format`] says.
     pub element: Bytes,
 }

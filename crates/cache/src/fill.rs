@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::cache::{ALONE, Cache, Codec, MAX_LIST, name};
 use crate::key::{Key, Kind};
 use crate::ledger::Epoch;
-use crate::near::Near;
+use crate::memory::Near;
 use crate::read::Id;
 use crate::remote::{Fault, Remote, Token};
 use crate::stats::{Operation, Outcome, Tier};
@@ -23,8 +23,8 @@ impl Cache {
     ) {
         let began = Instant::now();
         let entry = value.and_then(|value| {
-            let (owner, held) = (codec.owner(value)?, codec.held(value));
-            (held.len() <= self.largest(key.kind())).then_some((owner, held))
+            let (owner, encoded) = (codec.owner(value)?, codec.encode(value));
+            (encoded.len() <= self.largest(key.kind())).then_some((owner, encoded))
         });
         let ttl = self.settings.ttl(key.kind());
         let filled = near.fill((key, token), entry, ALONE, ttl);

@@ -1,6 +1,6 @@
 //! The gate: whether what lies in the cache may be used now.
 //!
-//! It opens when a drain has ended, until [`G`] after that drain began. So a writer who could not tell the cache has to wait that
+//! It opens when a drain has ended, until [`GATE_TTL`] after that drain began. So a writer who could not tell the cache has to wait that
 //! long at most, and whoever could not drain for that long uses nothing.
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,7 +12,7 @@ use crate::clock::{Clock, ClockState, DatabaseClock};
 use crate::ledger::Epoch;
 
 /// How long a drain is good for.
-pub const G: Duration = Duration::from_secs(1);
+pub const GATE_TTL: Duration = Duration::from_secs(1);
 /// What clocks may differ by in that time, unless the settings say otherwise.
 pub const MARGIN: Duration = Duration::from_millis(50);
 /// How long a commit may take that relies on nobody serving. One that takes longer is found out after it; but only if its process
@@ -35,7 +35,7 @@ pub struct GateState {
     /// The epoch in force, if it is.
     pub epoch: Option<i64>,
     /// How long ago the last drain that ended had begun; nothing older than that can be stale.
-    pub drained: Option<Duration>,
+    pub reconciled: Option<Duration>,
     /// Why the last drain did not end, in words; empty if it did.
     pub trouble: String,
     /// How many rows waited for a drain when last counted.
@@ -51,7 +51,7 @@ struct Inner {
     clock: DatabaseClock,
     epoch: Option<Arc<Epoch>>,
     /// When the last drain that ended had begun.
-    drained: Option<Instant>,
+    reconciled: Option<Instant>,
     /// Until when the other instances count us among them.
     registered: Option<Instant>,
     /// From when on a write may rely on the registration: no instance that has not seen it serves from its memory any more.
@@ -79,12 +79,12 @@ impl Gate {
         let inner = Inner {
             clock: DatabaseClock::new(clock()),
             epoch: None,
-            drained: None,
+            reconciled: None,
             registered: None,
             writes_from: None,
             free: None,
             database_away: false,
-            trouble: "it has not drained yet".to_owned(),
+            trouble: "it has not reconciled yet".to_owned(),
             pending: 0,
             refused_since: None,
             refused: false,
@@ -113,7 +113,7 @@ impl Gate {
     pub(crate) fn epoch(&self) -> Option<Arc<Epoch>> {
         let now = self.now();
         self.read(|inner| {
-            let open = inner.drained.is_some_and(|began| now < began + G);
+            let open = inner.reconciled.is_some_and(|began| now < began + GATE_TTL);
             open.then(|| inner.epoch.clone()).flatten()
         })
     }
@@ -133,7 +133,7 @@ impl Gate {
             }
             let changed = inner.epoch.as_deref() != Some(&epoch);
             inner.epoch = Some(Arc::new(epoch));
-            inner.drained = Some(began);
+            inner.reconciled = Some(began);
             inner.database_away = false;
             inner.trouble.clear();
             changed
@@ -156,7 +156,7 @@ impl Gate {
         self.close(why);
         self.write(|inner| {
             let since = *inner.refused_since.get_or_insert(now);
-            let is_another = now >= since + ALIVE + G;
+            let is_another = now >= since + ALIVE + GATE_TTL;
             is_another && !std::mem::replace(&mut inner.refused, true)
         })
     }
@@ -169,7 +169,7 @@ impl Gate {
     /// Nothing may be used, at once.
     pub(crate) fn close(&self, why: impl Into<String>) {
         self.write(|inner| {
-            inner.drained = None;
+            inner.reconciled = None;
             inner.trouble = why.into();
         });
     }
@@ -183,7 +183,7 @@ impl Gate {
         let now = self.now();
         self.write(|inner| {
             inner.registered = Some(began + ALIVE);
-            inner.free = (free && inner.clock.is_steady(now)).then_some(began + G);
+            inner.free = (free && inner.clock.is_steady(now)).then_some(began + GATE_TTL);
         });
     }
 
@@ -216,7 +216,7 @@ impl Gate {
         let step = self.write(|inner| {
             let step = inner.clock.observe((asked, answered), said, limits);
             if step.is_some() {
-                inner.drained = None;
+                inner.reconciled = None;
                 inner.registered = None;
                 inner.free = None;
                 CLOCK_STEPPED.clone_into(&mut inner.trouble);
@@ -241,7 +241,7 @@ impl Gate {
     /// How long to wait for instances that may serve for so long by the database's clock: never longer than an instance can,
     /// and that long if the clock cannot be relied on.
     pub(crate) fn wait_for(&self, left: Duration) -> Duration {
-        let most = G + self.margin;
+        let most = GATE_TTL + self.margin;
         if self.clock_is_steady() {
             left.min(most)
         } else {
@@ -259,7 +259,7 @@ impl Gate {
     pub(crate) fn last(&self) -> Option<(Arc<Epoch>, Duration)> {
         self.read(|inner| {
             let epoch = inner.epoch.clone()?;
-            let age = self.now().saturating_duration_since(inner.drained?);
+            let age = self.now().saturating_duration_since(inner.reconciled?);
             Some((epoch, age))
         })
     }
@@ -272,12 +272,12 @@ impl Gate {
     pub(crate) fn state(&self) -> GateState {
         let now = self.now();
         self.read(|inner| {
-            let open = inner.drained.is_some_and(|began| now < began + G);
+            let open = inner.reconciled.is_some_and(|began| now < began + GATE_TTL);
             GateState {
                 open,
                 epoch: inner.epoch.as_ref().filter(|_| open).map(|e| e.number),
-                drained: inner
-                    .drained
+                reconciled: inner
+                    .reconciled
                     .map(|began| now.saturating_duration_since(began)),
                 trouble: inner.trouble.clone(),
                 pending: inner.pending,

@@ -43,7 +43,7 @@ pub struct Holder {
 
 /// Which database answers, and what it has recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct RegistrationState {
     /// The name under which the instances claim a shared tier.
     pub holder: Holder,
     /// Whether the server is the one that was accepted last.
@@ -70,8 +70,8 @@ pub enum InstanceKind {
 pub struct Registered {
     /// Others that live.
     pub others: u64,
-    /// No epoch has ever been recorded, or the last one was closed more than `G` and 50 ms ago: whoever wants to serve from a
-    /// shared tier must first record one and then wait that long, so until `G` from now nobody does.
+    /// No epoch has ever been recorded, or the last one was closed more than `GATE_TTL` and 50 ms ago: whoever wants to serve from a
+    /// shared tier must first record one and then wait that long, so until `GATE_TTL` from now nobody does.
     pub free: bool,
     /// How long the longest-serving other instance that keeps values in its own memory may still do so.
     pub memory_serves: Duration,
@@ -123,17 +123,17 @@ pub struct LedgerError(pub String);
 /// The database's side of the protocol. Every call is a transaction of its own.
 #[async_trait]
 pub trait Ledger: Send + Sync + 'static {
-    /// Registers this instance with the place where it keeps values, and reads the others. It counts as alive for three times `G` of
+    /// Registers this instance with the place where it keeps values, and reads the others. It counts as alive for three times `GATE_TTL` of
     /// the database's time.
     async fn register(&self, kind: InstanceKind) -> Result<Registered, LedgerError>;
 
-    /// If `answering` is the recorded process and its epoch is in force: `serves_until` of this instance is `G` and 50 ms from
+    /// If `answering` is the recorded process and its epoch is in force: `serves_until` of this instance is `GATE_TTL` and 50 ms from
     /// now, by the database's clock. If another process is recorded, or it was recorded by another database server than the one that
     /// executes this, this one is recorded under the next number.
     async fn renew(&self, answering: &RemoteId) -> Result<Renewal, LedgerError>;
 
     /// Which database answers, and what it has recorded.
-    async fn standing(&self) -> Result<Standing, LedgerError>;
+    async fn registration_state(&self) -> Result<RegistrationState, LedgerError>;
 
     /// Accepts a server: the state of its database was compared with the marker, or could not be for long. Deliveries may be claimed
     /// on it. Returns false, and changes nothing, if another database than the recorded one answers.

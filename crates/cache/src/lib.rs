@@ -17,16 +17,14 @@ mod admin;
 mod cache;
 mod clock;
 mod fill;
-mod flights;
 mod gate;
-mod keeper;
 mod key;
 mod ledger;
-mod near;
-mod patience;
+mod memory;
 mod raw;
 mod read;
 mod read_many;
+mod reconciler;
 pub mod redis;
 mod remote;
 mod sample;
@@ -34,24 +32,28 @@ mod scoped;
 mod settings;
 #[cfg(test)]
 mod sim;
+mod single_flight;
+mod stall;
 mod stats;
 mod tracking;
 mod write;
 
 pub use admin::Peek;
-pub use cache::{Answer, Asked, Cache, Codec, Form, Found, Shared, Source, Top};
+pub use cache::{
+    Answer, Cache, CacheLookup, Codec, NewestEntry, ReadRequest, Shared, Source, ValueFormat,
+};
 pub use clock::{Clock, ClockState, boot_clock};
-pub use gate::{G, GateState, MARGIN};
+pub use gate::{GATE_TTL, GateState, MARGIN};
 pub use key::{Key, Kind};
 pub use ledger::{
-    Epoch, Holder, InstanceKind, Ledger, LedgerError, Pending, PendingRows, Registered, RemoteId,
-    Renewal, Serving, Standing,
+    Epoch, Holder, InstanceKind, Ledger, LedgerError, Pending, PendingRows, Registered,
+    RegistrationState, RemoteId, Renewal, Serving,
 };
-pub use near::{Held, HeldList, NearStatus};
+pub use memory::{EncodedList, EncodedValue, MemoryStatus};
 pub use raw::Raw;
-pub use read_many::AskedMany;
+pub use read_many::BatchReadRequest;
 pub use remote::{Acquired, Claimed, Fault, Fence, Release, Remote, RemoteStats, Token};
-pub use settings::{Backend, Settings, Ttls};
+pub use settings::{Backend, CacheSettings, Ttls};
 pub use stats::{Operation, Outcome, Sample, Tier};
-pub use tracking::{Heard, Tracking};
-pub use write::{Ended, Fenced, Write};
+pub use tracking::{InvalidationHandler, Tracking};
+pub use write::{Fenced, TransactionOutcome, Write};

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::cache::{ALONE, Answer, Asked, Cache, Codec, Copies, Found, Place, Source, title};
-use crate::flights::{self, Boarding};
+use crate::cache::{
+    ALONE, Answer, Cache, CacheLookup, Codec, Copies, Place, ReadRequest, Source, title,
+};
 use crate::key::{Key, Kind};
 use crate::ledger::Epoch;
-use crate::near::{Held, Leased, Near};
+use crate::memory::{EncodedValue, Leased, Near};
 use crate::raw::Raw;
 use crate::remote::{Acquired, Fault, Remote};
+use crate::single_flight::{self, Boarding};
 use crate::stats::{Operation, Outcome, Tier};
 
 /// What instances share, and the copies of this one if it keeps any.
@@ -27,7 +29,7 @@ pub(crate) struct Errand {
     pub(crate) until: Instant,
 }
 
-pub(crate) type Reply<C> = Result<Option<Found<<C as Codec>::Value>>, <C as Codec>::Error>;
+pub(crate) type Reply<C> = Result<Option<CacheLookup<<C as Codec>::Value>>, <C as Codec>::Error>;
 
 /// What a look into Redis came to.
 pub(crate) enum Look<V> {
@@ -41,7 +43,7 @@ pub(crate) enum Look<V> {
 
 impl Cache {
     /// What this process alone holds, without any waiting: the quickest way there is.
-    pub fn hit(&self, key: Key, owner: &str) -> Option<Held> {
+    pub fn hit(&self, key: Key, owner: &str) -> Option<EncodedValue> {
         let Place::Memory(near) = &self.place else {
             return None;
         };
@@ -54,14 +56,19 @@ impl Cache {
             return None;
         }
         self.tell_hit(key, Tier::Memory, began);
-        Some(found.held)
+        Some(found.encoded)
     }
 
     /// Reads a value: from the cache if that is sure to be what the database would say, else by `load`.
     ///
     /// What does not end in a hit is boxed, here and below: a future is moved several times before it is polled, and one with
     /// room for all of that costs a hit more than its lookup.
-    pub async fn read<C, F, L>(self: &Arc<Self>, asked: Asked<'_>, codec: C, load: F) -> Reply<C>
+    pub async fn read<C, F, L>(
+        self: &Arc<Self>,
+        asked: ReadRequest<'_>,
+        codec: C,
+        load: F,
+    ) -> Reply<C>
     where
         C: Codec,
         F: FnOnce() -> L + Clone + Send + 'static,
@@ -90,8 +97,11 @@ impl Cache {
                 }
                 let until = Instant::now() + self.settings.budget;
                 let tiers = (remote, copies.as_ref());
-                if let Some(held) = self.copy(tiers, until, &asked, &epoch).await {
-                    return Ok(Some(Found::new(Answer::Held(held), Source::Memory)));
+                if let Some(encoded) = self.copy(tiers, until, &asked, &epoch).await {
+                    return Ok(Some(CacheLookup::new(
+                        Answer::Encoded(encoded),
+                        Source::Memory,
+                    )));
                 }
                 self.read_shared(tiers, until, &epoch, asked, codec, load)
                     .await
@@ -104,7 +114,7 @@ impl Cache {
         (remote, copies): Tiers<'_>,
         until: Instant,
         epoch: &Arc<Epoch>,
-        asked: Asked<'_>,
+        asked: ReadRequest<'_>,
         codec: C,
         load: F,
     ) -> Reply<C>
@@ -122,9 +132,15 @@ impl Cache {
         match self.look(&asked, codec, epoch, answered, began) {
             Look::Hit(value) => {
                 if let (Some(copies), Some(mark)) = (copies, mark) {
-                    self.keep_copy(copies, (key, mark), asked.owner, codec.held(&value), epoch);
+                    self.keep_copy(
+                        copies,
+                        (key, mark),
+                        asked.owner,
+                        codec.encode(&value),
+                        epoch,
+                    );
                 }
-                Ok(Some(Found::new(Answer::Value(value), Source::Redis)))
+                Ok(Some(CacheLookup::new(Answer::Value(value), Source::Redis)))
             }
             Look::Miss(spoiled) => {
                 let errand = Errand::new(&asked, spoiled, until);
@@ -139,9 +155,9 @@ impl Cache {
         &self,
         (remote, copies): Tiers<'_>,
         until: Instant,
-        asked: &Asked<'_>,
+        asked: &ReadRequest<'_>,
         epoch: &Epoch,
-    ) -> Option<crate::near::Held> {
+    ) -> Option<crate::memory::EncodedValue> {
         let (key, copies) = (asked.key, copies?);
         if key.kind() == Kind::Messages || !copies.hears(epoch) {
             return None;
@@ -176,16 +192,16 @@ impl Cache {
     pub(crate) fn copy_after_barrier(
         &self,
         copies: &Copies,
-        asked: &Asked<'_>,
+        asked: &ReadRequest<'_>,
         epoch: &Epoch,
         began: Instant,
-    ) -> Option<Held> {
+    ) -> Option<EncodedValue> {
         let found = copies.near.get(asked.key, epoch.number);
         let found = found.filter(|_| copies.hears(epoch));
         match found {
             Some(found) if *found.owner == *asked.owner => {
                 self.tell_hit(asked.key, Tier::Memory, began);
-                Some(found.held)
+                Some(found.encoded)
             }
             Some(_) | None => {
                 self.tell(asked.key, Tier::Memory, Outcome::Miss, began);
@@ -199,7 +215,7 @@ impl Cache {
         copies: &Copies,
         at: (Key, u64),
         owner: &str,
-        held: crate::near::Held,
+        encoded: crate::memory::EncodedValue,
         epoch: &Epoch,
     ) {
         let kind = at.0.kind();
@@ -208,7 +224,7 @@ impl Cache {
         }
         let began = Instant::now();
         let ttl = self.settings.ttl(kind);
-        let kept = copies.near.copy(at, owner, held, epoch.number, ttl);
+        let kept = copies.near.copy(at, owner, encoded, epoch.number, ttl);
         let outcome = if kept { Outcome::Ok } else { Outcome::Refused };
         self.count(
             (kind, Tier::Memory),
@@ -221,7 +237,7 @@ impl Cache {
     /// What Redis said, as far as it is of use.
     pub(crate) fn look<C: Codec>(
         &self,
-        asked: &Asked<'_>,
+        asked: &ReadRequest<'_>,
         codec: C,
         epoch: &Epoch,
         answered: Result<Option<Raw>, Fault>,
@@ -298,7 +314,7 @@ impl Cache {
             }
             Boarding::With(home) => (home, load),
         };
-        match flights::home::<Reply<C>>(home).await {
+        match single_flight::home::<Reply<C>>(home).await {
             Some(cargo) => (*cargo).clone(),
             // It was lost: everybody for himself.
             None => alone().await.map(from_database),
@@ -335,7 +351,10 @@ impl Cache {
             .then(|| near.acquire(key, ALONE, token))
         {
             Some(Leased::Value(found)) if *found.owner == *errand.owner => {
-                return Ok(Some(Found::new(Answer::Held(found.held), Source::Memory)));
+                return Ok(Some(CacheLookup::new(
+                    Answer::Encoded(found.encoded),
+                    Source::Memory,
+                )));
             }
             Some(Leased::Granted) => Some((key, token)),
             Some(Leased::Value(_) | Leased::Busy) | None => None,
@@ -367,7 +386,7 @@ impl Cache {
         };
         let under = match lease {
             Lease::Value(value) => {
-                return Ok(Some(Found::new(Answer::Value(value), Source::Redis)));
+                return Ok(Some(CacheLookup::new(Answer::Value(value), Source::Redis)));
             }
             Lease::None => return Ok(from_database(load().await?)),
             Lease::Granted(epoch, token) => (epoch, token),
@@ -401,7 +420,7 @@ impl Cache {
     async fn shut<C, F, L>(
         &self,
         remote: &Arc<dyn Remote>,
-        asked: Asked<'_>,
+        asked: ReadRequest<'_>,
         codec: C,
         load: F,
     ) -> Reply<C>
@@ -417,7 +436,7 @@ impl Cache {
             }
             let raw = remote.get(asked.key, &epoch).await.ok()??;
             let value = self.open(codec, asked.owner, &epoch, &raw).ok()?;
-            Some(Found {
+            Some(CacheLookup {
                 answer: Answer::Value(value),
                 source: Source::Redis,
                 stale: Some(age),
@@ -436,7 +455,13 @@ impl Cache {
     }
 
     /// The same for what this process alone holds.
-    async fn shut_memory<C, F, L>(&self, near: &Near, asked: Asked<'_>, _: C, load: F) -> Reply<C>
+    async fn shut_memory<C, F, L>(
+        &self,
+        near: &Near,
+        asked: ReadRequest<'_>,
+        _: C,
+        load: F,
+    ) -> Reply<C>
     where
         C: Codec,
         F: FnOnce() -> L,
@@ -445,8 +470,8 @@ impl Cache {
         let old = || {
             let (_, age) = self.allowed_age(asked.max_staleness)?;
             let found = near.get(asked.key, Self::number_of(near, asked.key))?;
-            (*found.owner == *asked.owner).then_some(Found {
-                answer: Answer::Held(found.held),
+            (*found.owner == *asked.owner).then_some(CacheLookup {
+                answer: Answer::Encoded(found.encoded),
                 source: Source::Memory,
                 stale: Some(age),
             })
@@ -513,7 +538,7 @@ impl std::fmt::Display for Id {
 }
 
 impl Errand {
-    pub(crate) fn new(asked: &Asked<'_>, spoiled: Option<Raw>, until: Instant) -> Self {
+    pub(crate) fn new(asked: &ReadRequest<'_>, spoiled: Option<Raw>, until: Instant) -> Self {
         Self {
             key: asked.key,
             owner: asked.owner.into(),
@@ -538,6 +563,6 @@ impl Copies {
     }
 }
 
-pub(crate) fn from_database<V>(row: Option<V>) -> Option<Found<V>> {
-    row.map(|value| Found::new(Answer::Value(value), Source::Database))
+pub(crate) fn from_database<V>(row: Option<V>) -> Option<CacheLookup<V>> {
+    row.map(|value| CacheLookup::new(Answer::Value(value), Source::Database))
 }

@@ -11,19 +11,19 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use crate::cache::{ALONE, Answer, Asked, Cache, Codec, Copies, Found, Place, Source};
-use crate::flights::{self, Boarding, Wanted};
+use crate::cache::{ALONE, Answer, Cache, CacheLookup, Codec, Copies, Place, ReadRequest, Source};
 use crate::key::{Key, Kind};
 use crate::ledger::Epoch;
-use crate::near::{Leased, Near};
+use crate::memory::{Leased, Near};
 use crate::raw::Raw;
 use crate::read::{Errand, Lease, Look, Tiers};
 use crate::remote::{Remote, Token};
+use crate::single_flight::{self, Boarding, Wanted};
 use crate::stats::{Operation, Outcome, Tier};
 
 /// What is asked for together.
 #[derive(Debug, Clone, Copy)]
-pub struct AskedMany<'a> {
+pub struct BatchReadRequest<'a> {
     /// Each once, all of one kind, and no lists.
     pub keys: &'a [Key],
     /// By whom: what is another owner's does not exist.
@@ -32,9 +32,9 @@ pub struct AskedMany<'a> {
     pub max_staleness: Option<Duration>,
 }
 
-impl<'a> AskedMany<'a> {
-    fn one(&self, key: Key) -> Asked<'a> {
-        Asked {
+impl<'a> BatchReadRequest<'a> {
+    fn one(&self, key: Key) -> ReadRequest<'a> {
+        ReadRequest {
             key,
             owner: self.owner,
             max_staleness: self.max_staleness,
@@ -43,7 +43,7 @@ impl<'a> AskedMany<'a> {
 }
 
 /// What was found so far.
-type Finds<V> = HashMap<Key, Found<V>>;
+type Finds<V> = HashMap<Key, CacheLookup<V>>;
 type Reply<C> = Result<Finds<<C as Codec>::Value>, <C as Codec>::Error>;
 
 /// What has to be asked of the database.
@@ -59,7 +59,7 @@ impl Cache {
     /// called at most once. What there is not, is not among them.
     pub async fn read_many<C, D, F, L>(
         self: &Arc<Self>,
-        asked: AskedMany<'_>,
+        asked: BatchReadRequest<'_>,
         codec: D,
         load: F,
     ) -> Reply<C>
@@ -96,7 +96,7 @@ impl Cache {
 
     async fn read_many_near<C, D, F, L>(
         self: &Arc<Self>,
-        asked: &AskedMany<'_>,
+        asked: &BatchReadRequest<'_>,
         codec: D,
         load: F,
     ) -> Reply<C>
@@ -108,8 +108,11 @@ impl Cache {
     {
         let mut finds = Finds::new();
         for key in asked.keys {
-            if let Some(held) = self.hit(*key, asked.owner) {
-                finds.insert(*key, Found::new(Answer::Held(held), Source::Memory));
+            if let Some(encoded) = self.hit(*key, asked.owner) {
+                finds.insert(
+                    *key,
+                    CacheLookup::new(Answer::Encoded(encoded), Source::Memory),
+                );
             } else {
                 self.tell(*key, Tier::Memory, Outcome::Miss, Instant::now());
             }
@@ -131,7 +134,7 @@ impl Cache {
         self: &Arc<Self>,
         (remote, copies): Tiers<'_>,
         epoch: &Arc<Epoch>,
-        asked: &AskedMany<'_>,
+        asked: &BatchReadRequest<'_>,
         codec: D,
         load: F,
     ) -> Reply<C>
@@ -166,10 +169,10 @@ impl Cache {
             match self.look(&asked.one(key), codec(key), epoch, answer, began) {
                 Look::Hit(value) => {
                     if let (Some(copies), Some(mark)) = (copies, marks.get(&key)) {
-                        let held = codec(key).held(&value);
-                        self.keep_copy(copies, (key, *mark), asked.owner, held, epoch);
+                        let encoded = codec(key).encode(&value);
+                        self.keep_copy(copies, (key, *mark), asked.owner, encoded, epoch);
                     }
-                    finds.insert(key, Found::new(Answer::Value(value), Source::Redis));
+                    finds.insert(key, CacheLookup::new(Answer::Value(value), Source::Redis));
                 }
                 Look::Miss(spoiled) => {
                     missing.insert(key, spoiled);
@@ -235,7 +238,7 @@ impl Cache {
             }
             Boarding::With(home) => (home, load),
         };
-        let Some(cargo) = flights::home::<Reply<C>>(home).await else {
+        let Some(cargo) = single_flight::home::<Reply<C>>(home).await else {
             // It was lost: everybody for himself.
             return alone(wanted).await.map(from_database);
         };
@@ -284,8 +287,8 @@ impl Cache {
             let token = self.settings.token();
             match near.acquire(*key, ALONE, token) {
                 Leased::Value(found) if *found.owner == *rest.owner => {
-                    let answer = Answer::Held(found.held);
-                    finds.insert(*key, Found::new(answer, Source::Memory));
+                    let answer = Answer::Encoded(found.encoded);
+                    finds.insert(*key, CacheLookup::new(answer, Source::Memory));
                 }
                 Leased::Granted => leases.push((*key, token)),
                 Leased::Value(_) | Leased::Busy => {}
@@ -340,7 +343,7 @@ impl Cache {
         &self,
         (remote, copies): (&Arc<dyn Remote>, &Copies),
         until: Instant,
-        asked: &AskedMany<'_>,
+        asked: &BatchReadRequest<'_>,
         epoch: &Epoch,
     ) -> Finds<V> {
         let mut finds = Finds::new();
@@ -362,10 +365,13 @@ impl Cache {
         for key in there {
             if !heard {
                 self.tell(key, Tier::Memory, Outcome::Error, began);
-            } else if let Some(held) =
+            } else if let Some(encoded) =
                 self.copy_after_barrier(copies, &asked.one(key), epoch, began)
             {
-                finds.insert(key, Found::new(Answer::Held(held), Source::Memory));
+                finds.insert(
+                    key,
+                    CacheLookup::new(Answer::Encoded(encoded), Source::Memory),
+                );
             }
         }
         finds
@@ -406,7 +412,7 @@ impl Cache {
         for (key, lease) in join_all(missing.into_iter().map(ask)).await {
             match lease {
                 Lease::Value(value) => {
-                    finds.insert(key, Found::new(Answer::Value(value), Source::Redis));
+                    finds.insert(key, CacheLookup::new(Answer::Value(value), Source::Redis));
                 }
                 Lease::Granted(epoch, token) => leases.push((key, (epoch, token))),
                 Lease::None => {}
@@ -418,7 +424,7 @@ impl Cache {
     /// With the gate shut: the database, or, while it is away, what is not older than the request allows, if all of it is there.
     async fn read_many_shut<C, D, F, L>(
         &self,
-        asked: &AskedMany<'_>,
+        asked: &BatchReadRequest<'_>,
         codec: &D,
         load: F,
     ) -> Reply<C>
@@ -441,7 +447,7 @@ impl Cache {
 
     async fn old<C: Codec>(
         &self,
-        asked: &AskedMany<'_>,
+        asked: &BatchReadRequest<'_>,
         codec: &impl Fn(Key) -> C,
     ) -> Option<Finds<C::Value>> {
         match &self.place {
@@ -451,11 +457,11 @@ impl Cache {
         }
     }
 
-    fn old_near<V>(&self, near: &Near, asked: &AskedMany<'_>) -> Option<Finds<V>> {
+    fn old_near<V>(&self, near: &Near, asked: &BatchReadRequest<'_>) -> Option<Finds<V>> {
         let (_, age) = self.allowed_age(asked.max_staleness)?;
         let old = |key: &Key| {
             let found = near.get(*key, ALONE)?;
-            (*found.owner == *asked.owner).then(|| (*key, Answer::Held(found.held)))
+            (*found.owner == *asked.owner).then(|| (*key, Answer::Encoded(found.encoded)))
         };
         let old: Option<Vec<_>> = asked.keys.iter().map(old).collect();
         Some(aged(old?, Source::Memory, age))
@@ -464,7 +470,7 @@ impl Cache {
     async fn old_shared<C: Codec>(
         &self,
         remote: &Arc<dyn Remote>,
-        asked: &AskedMany<'_>,
+        asked: &BatchReadRequest<'_>,
         codec: &impl Fn(Key) -> C,
     ) -> Option<Finds<C::Value>> {
         let (epoch, age) = self.allowed_age(asked.max_staleness)?;
@@ -479,7 +485,7 @@ impl Cache {
         Some(aged(old, Source::Redis, age))
     }
 
-    fn tell_gate(&self, asked: &AskedMany<'_>, tier: Tier) {
+    fn tell_gate(&self, asked: &BatchReadRequest<'_>, tier: Tier) {
         for key in asked.keys {
             self.tell(*key, tier, Outcome::Gate, Instant::now());
         }
@@ -489,7 +495,7 @@ impl Cache {
 fn aged<V>(old: Vec<(Key, Answer<V>)>, source: Source, age: Duration) -> Finds<V> {
     let found = |(key, answer)| {
         let stale = Some(age);
-        let found = Found {
+        let found = CacheLookup {
             answer,
             source,
             stale,
@@ -508,6 +514,6 @@ fn missing<'a, V>(
 }
 
 fn from_database<V>(rows: HashMap<Key, V>) -> Finds<V> {
-    let found = |(key, row)| (key, Found::new(Answer::Value(row), Source::Database));
+    let found = |(key, row)| (key, CacheLookup::new(Answer::Value(row), Source::Database));
     rows.into_iter().map(found).collect()
 }

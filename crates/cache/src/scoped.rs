@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::cache::{ALONE, Answer, Asked, Cache, Codec, Found, Place, Source};
+use crate::cache::{ALONE, Answer, Cache, CacheLookup, Codec, Place, ReadRequest, Source};
 use crate::key::Key;
 use crate::ledger::Epoch;
-use crate::near::Near;
+use crate::memory::Near;
 use crate::raw::Raw;
 use crate::read::{Errand, Reply, from_database};
 use crate::remote::{Fault, Remote};
@@ -33,7 +33,7 @@ impl Cache {
         self: &Arc<Self>,
         remote: &Arc<dyn Remote>,
         epoch: &Arc<Epoch>,
-        asked: Asked<'_>,
+        asked: ReadRequest<'_>,
         codec: C,
         load: F,
     ) -> Reply<C>
@@ -57,7 +57,7 @@ impl Cache {
         let value = found.and_then(|(raw, _)| of_owner(codec, asked.owner, &raw));
         if let Some(value) = value {
             self.tell_hit(key, Tier::Redis, began);
-            return Ok(Some(Found::new(Answer::Value(value), Source::Redis)));
+            return Ok(Some(CacheLookup::new(Answer::Value(value), Source::Redis)));
         }
         self.tell(key, Tier::Redis, Outcome::Miss, began);
         let errand = Errand::new(&asked, None, until);
@@ -121,12 +121,12 @@ impl Cache {
         value: &C::Value,
     ) {
         let began = Instant::now();
-        let held = codec.held(value);
+        let encoded = codec.encode(value);
         if let Some(owner) = codec.owner(value)
-            && held.len() <= self.largest(key.kind())
+            && encoded.len() <= self.largest(key.kind())
         {
             let ttl = self.settings.ttl(key.kind());
-            near.put_scoped(key, owner, held, generation, ttl);
+            near.put_scoped(key, owner, encoded, generation, ttl);
             self.tell_fill(key, Tier::Memory, &Ok(true), began);
         }
     }
@@ -159,11 +159,11 @@ impl Cache {
         &self,
         remote: &Arc<dyn Remote>,
         (epoch, age): (Arc<Epoch>, Duration),
-        asked: &Asked<'_>,
+        asked: &ReadRequest<'_>,
         codec: C,
-    ) -> Option<Found<C::Value>> {
+    ) -> Option<CacheLookup<C::Value>> {
         let (raw, _) = in_force(remote, asked.key, &epoch).await.ok()??;
-        Some(Found {
+        Some(CacheLookup {
             answer: Answer::Value(of_owner(codec, asked.owner, &raw)?),
             source: Source::Redis,
             stale: Some(age),

@@ -80,7 +80,7 @@ impl Ttls {
 
 /// How the cache is set up.
 #[derive(Clone)]
-pub struct Settings {
+pub struct CacheSettings {
     /// Where values are kept.
     pub backend: Backend,
     /// How long they live.
@@ -96,9 +96,9 @@ pub struct Settings {
     /// How long a read may wait for Redis in all, however many questions it asks.
     pub budget: Duration,
     /// How long nothing at all may come from Redis before reads go on without it.
-    pub patience: Duration,
+    pub stall_timeout: Duration,
     /// For how long what depends on the state of the database waits for a Redis that does not tell its marker.
-    pub marker_patience: Duration,
+    pub marker_timeout: Duration,
     /// Whether other instances may write to the same database: then the gate is kept.
     pub shared_database: bool,
     /// What the clocks of instances and database may differ by in a second.
@@ -109,16 +109,16 @@ pub struct Settings {
     pub random: Arc<dyn Fn() -> u128 + Send + Sync>,
 }
 
-impl std::fmt::Debug for Settings {
+impl std::fmt::Debug for CacheSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Settings")
+        f.debug_struct("CacheSettings")
             .field("backend", &self.backend)
             .field("max_staleness", &self.max_staleness)
             .finish_non_exhaustive()
     }
 }
 
-impl Settings {
+impl CacheSettings {
     /// The defaults of a backend.
     pub fn new(backend: Backend, random: Arc<dyn Fn() -> u128 + Send + Sync>) -> Self {
         Self {
@@ -129,8 +129,8 @@ impl Settings {
             max_value: 64 * 1024,
             max_staleness: Duration::ZERO,
             budget: Duration::from_millis(50),
-            patience: Duration::from_millis(10),
-            marker_patience: Duration::ZERO,
+            stall_timeout: Duration::from_millis(10),
+            marker_timeout: Duration::ZERO,
             shared_database: true,
             margin: MARGIN,
             clock: boot_clock(),
@@ -162,7 +162,7 @@ mod tests {
     fn what_was_filled_together_ends_within_the_last_tenth_of_its_time() {
         let count = AtomicU64::new(0);
         let random = move || u128::from(count.fetch_add(7, Ordering::Relaxed));
-        let settings = Settings::new(Backend::Memory, Arc::new(random));
+        let settings = CacheSettings::new(Backend::Memory, Arc::new(random));
         for kind in Kind::ALL {
             let most = settings.ttls.of(kind);
             let times: Vec<Duration> = (0..100_000).map(|_| settings.ttl(kind)).collect();

@@ -7,7 +7,7 @@ use crate::key::Key;
 use crate::ledger::RemoteId;
 
 /// What the connection that hears of writes tells the tier in this process, in the order in which it hears it.
-pub trait Heard: Send + Sync + 'static {
+pub trait InvalidationHandler: Send + Sync + 'static {
     /// The connection hears from now on; what was there before is gone.
     fn live(&self);
     /// Somebody has fenced, released or leased it.
@@ -20,7 +20,7 @@ pub trait Heard: Send + Sync + 'static {
 #[async_trait]
 pub trait Tracking: Send + Sync + 'static {
     /// Begins to hear, for as long as the process lives.
-    fn listen(&self, heard: std::sync::Arc<dyn Heard>);
+    fn listen(&self, heard: std::sync::Arc<dyn InvalidationHandler>);
 
     /// Which process the connection is to, while it is live.
     fn identity(&self) -> Option<RemoteId>;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::cache::{ALONE, Cache, Place, Top, name};
+use crate::cache::{ALONE, Cache, NewestEntry, Place, name};
 use crate::gate::COMMIT;
 use crate::key::Key;
 use crate::ledger::Epoch;
-use crate::near::Near;
+use crate::memory::Near;
 use crate::read::Id;
 use crate::remote::{Fault, Fence, Release, Remote, Token};
 use crate::stats::{Operation, Outcome, Tier};
@@ -19,8 +19,8 @@ use crate::stats::{Operation, Outcome, Tier};
 pub enum Write {
     /// What it holds changes.
     Changed(Key),
-    /// A message goes on top of its list; without one (see [`Cache::form`]) the list changes like any other key.
-    Appended(Key, Option<Top>),
+    /// A message goes on top of its list; without one (see [`Cache::value_format`]) the list changes like any other key.
+    Appended(Key, Option<NewestEntry>),
 }
 
 impl Write {
@@ -34,7 +34,7 @@ impl Write {
 
 /// How the transaction of a write ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum TransactionOutcome {
     /// It is true.
     Committed,
     /// It is not, and never will be.
@@ -131,7 +131,7 @@ impl Cache {
 
     /// Whether a fence that was made some time before the commit still is what one made now would be. If not, it is to be
     /// released as aborted, and another one made.
-    pub fn holds(&self, fenced: &Fenced) -> bool {
+    pub fn is_fence_valid(&self, fenced: &Fenced) -> bool {
         match &fenced.way {
             Way::Nothing | Way::Near | Way::Cut => true,
             Way::Shared(epoch) => self.is_shared_under(epoch),
@@ -177,12 +177,12 @@ impl Cache {
     }
 
     /// After the commit: when this returns, no read that begins sees anything older.
-    pub async fn release(&self, fenced: Fenced, ended: Ended) {
+    pub async fn release(&self, fenced: Fenced, ended: TransactionOutcome) {
         // What may still become true stays fenced until the database must have ended it.
-        if ended == Ended::Unknown {
+        if ended == TransactionOutcome::Unknown {
             return;
         }
-        let committed = ended == Ended::Committed;
+        let committed = ended == TransactionOutcome::Committed;
         let Fenced {
             writes,
             keys,
@@ -342,7 +342,7 @@ impl Cache {
     }
 
     /// Makes all copies go, in every instance, also those of what has expired in Redis.
-    pub async fn forget_copies(&self) -> Result<(), Fault> {
+    pub async fn invalidate_copies(&self) -> Result<(), Fault> {
         match &self.place {
             Place::Off | Place::Memory(_) => Ok(()),
             Place::Shared { remote, .. } => {

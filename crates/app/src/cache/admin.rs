@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use parlance_cache::redis::{BreakerState, Tier as RedisTier};
+use parlance_cache::redis::{BreakerState, RedisTier};
 use parlance_cache::{
-    Backend, Cache, Fault, GateState, Key, Kind, NearStatus, Operation, Outcome, RemoteStats, Tier,
+    Backend, Cache, Fault, GateState, Key, Kind, MemoryStatus, Operation, Outcome, RemoteStats,
+    Tier,
 };
 use uuid::Uuid;
 
@@ -46,7 +47,7 @@ pub struct TierStats {
     /// Values that were made to go.
     pub invalidations: u64,
     /// What is there; nothing is known of what instances share.
-    pub held: NearStatus,
+    pub held: MemoryStatus,
 }
 
 impl TierStats {
@@ -143,7 +144,7 @@ impl CacheAdmin {
     pub fn stats(&self) -> Vec<TierStats> {
         let cache = self.cache();
         let counts = cache.counts();
-        let near = cache.near_status();
+        let near = cache.memory_status();
         let mut all = Vec::new();
         for (tier, kind) in in_use(cache.backend()) {
             let sum = |wanted: &dyn Fn(Operation, Outcome) -> bool| {
@@ -194,9 +195,9 @@ impl CacheAdmin {
             max_staleness: cache.settings().max_staleness,
             epoch: gate.as_ref().and_then(|gate| gate.epoch),
             pending_rows: gate.as_ref().map_or(0, |gate| gate.pending),
-            drained_ago: gate.as_ref().and_then(|gate| gate.drained),
+            drained_ago: gate.as_ref().and_then(|gate| gate.reconciled),
             gate_reason: gate.map(|gate| gate.trouble).unwrap_or_default(),
-            tracking_live: cache.hears().unwrap_or(false),
+            tracking_live: cache.is_receiving_invalidations().unwrap_or(false),
             audit_checked,
             audit_violations,
             installation: self.app.settings.installation,
@@ -235,7 +236,7 @@ impl CacheAdmin {
         let cache = self.cache();
         let keys = cache.keys(pattern).await.map_err(unavailable)?;
         cache.invalidate(&keys).await.map_err(unavailable)?;
-        cache.forget_copies().await.map_err(unavailable)?;
+        cache.invalidate_copies().await.map_err(unavailable)?;
         let values = keys.iter().filter(|key| is_value(key.kind()));
         Ok(values.count() as u64)
     }

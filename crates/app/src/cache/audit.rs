@@ -104,7 +104,7 @@ impl CacheAdmin {
 
     /// Looks at some of what was hit of late.
     async fn audit(&self) {
-        let hit = self.cache().hit_of_late().into_iter();
+        let hit = self.cache().take_recent_hits().into_iter();
         // A key of a scope does not tell its question: see `audit_answers`.
         let keys = hit.filter(|key| !key.kind().is_scoped()).take(MOST);
         let looked = self.app.look_at(keys, tokio::time::sleep(PATIENCE));

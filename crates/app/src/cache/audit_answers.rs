@@ -133,7 +133,7 @@ where
 mod tests {
     use std::sync::atomic::AtomicI64;
 
-    use parlance_cache::{Asked, Backend, Ended, Fenced, Settings, Write};
+    use parlance_cache::{Backend, CacheSettings, Fenced, ReadRequest, TransactionOutcome, Write};
     use parlance_domain::Owner;
     use parlance_storage::{Database, DatabaseUrl};
     use parlance_testkit::SqliteFile;
@@ -163,9 +163,9 @@ mod tests {
             let opened = parlance_storage::Settings::new(DatabaseUrl::parse(&file.url()).unwrap());
             let database = Database::open(&opened).await.unwrap();
             let env = Environment::system();
-            let settings = Settings {
+            let settings = CacheSettings {
                 shared_database: false,
-                ..Settings::new(Backend::Memory, env.random_numbers())
+                ..CacheSettings::new(Backend::Memory, env.random_numbers())
             };
             let owner = Owner::parse("acme").unwrap();
             Arc::new(Self {
@@ -205,7 +205,7 @@ mod tests {
 
         /// Reads as a client would: the answer is kept under the generation in force.
         async fn read(self: &Arc<Self>) {
-            let asked = Asked {
+            let asked = ReadRequest {
                 key: self.given.key,
                 owner: self.owner.as_str(),
                 max_staleness: None,
@@ -225,7 +225,10 @@ mod tests {
         }
 
         async fn release(&self, fence: Fenced) {
-            self.given.cache.release(fence, Ended::Committed).await;
+            self.given
+                .cache
+                .release(fence, TransactionOutcome::Committed)
+                .await;
         }
 
         async fn write(&self, row: i64) {

@@ -8,7 +8,7 @@ mod tests;
 use std::sync::Arc;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use parlance_cache::{Codec, Form, Held, HeldList, Raw, Top};
+use parlance_cache::{Codec, EncodedList, EncodedValue, NewestEntry, Raw, ValueFormat};
 use parlance_domain::{Conversation, ConversationId, Message, MessageId};
 use parlance_storage::StorageError;
 
@@ -74,8 +74,8 @@ impl Codec for MessageCodec {
         json::parse_message(one(raw)?).filter(|message| message.id == self.id)
     }
 
-    fn held(self, message: &Message) -> Held {
-        Held::One((self.encoders.message)(message))
+    fn encode(self, message: &Message) -> EncodedValue {
+        EncodedValue::One((self.encoders.message)(message))
     }
 
     fn is_away(error: &Arc<StorageError>) -> bool {
@@ -107,12 +107,12 @@ impl Codec for ConversationCodec {
         json::parse_conversation(one(raw)?).filter(|conversation| conversation.id == self.id)
     }
 
-    fn held(self, conversation: &Conversation) -> Held {
+    fn encode(self, conversation: &Conversation) -> EncodedValue {
         let encoded = (self.encoders.conversation)(conversation);
         let mut held = BytesMut::with_capacity(COUNT_BYTES + encoded.len());
         held.put_i64(conversation.message_count);
         held.put(encoded);
-        Held::One(held.freeze())
+        EncodedValue::One(held.freeze())
     }
 
     fn is_away(error: &Arc<StorageError>) -> bool {
@@ -194,9 +194,9 @@ impl Codec for MessagesCodec {
         Some(Newest { messages, is_all })
     }
 
-    fn held(self, newest: &Newest) -> Held {
+    fn encode(self, newest: &Newest) -> EncodedValue {
         let item = |(message, is_first)| Item::held(self.encoders, message, is_first);
-        Held::List(Arc::new(HeldList {
+        EncodedValue::List(Arc::new(EncodedList {
             newest: newest.messages.first().map_or(0, |m| m.sequence),
             items: newest.elements().map(item).collect(),
         }))
@@ -273,18 +273,18 @@ pub(crate) fn page_size(message: &Message) -> usize {
 
 /// A new message as it goes on top of its list; `None` where no list may keep it.
 pub(crate) fn top(
-    form: Form,
+    form: ValueFormat,
     encoders: Encoders,
     message: &Message,
     max_bytes: usize,
-) -> Option<Top> {
+) -> Option<NewestEntry> {
     // It lies on others, so it is not the first.
     let element = match form {
-        Form::None => return None,
-        Form::Text => json::element(message, false),
-        Form::Held => Item::held(encoders, message, false),
+        ValueFormat::None => return None,
+        ValueFormat::Text => json::element(message, false),
+        ValueFormat::Encoded => Item::held(encoders, message, false),
     };
-    (element.len() <= max_bytes).then_some(Top {
+    (element.len() <= max_bytes).then_some(NewestEntry {
         sequence: message.sequence,
         element,
     })

@@ -46,7 +46,7 @@ mod tests {
         GateState {
             open,
             epoch: None,
-            drained: None,
+            reconciled: None,
             trouble: String::new(),
             pending: 0,
             clock: ClockState::default(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parlance_cache::{
     Epoch, Holder, InstanceKind, Key, Ledger, LedgerError, Pending, PendingRows, Registered,
-    RemoteId, Renewal, Serving, Standing, Token,
+    RegistrationState, RemoteId, Renewal, Serving, Token,
 };
 use parlance_storage::db::cache::{
     CacheDatabaseState, CacheRegistration, CacheRenewal, CacheServingTime, CacheTier, CacheTimes,
@@ -93,7 +93,7 @@ impl Ledger for DatabaseLedger {
         })
     }
 
-    async fn standing(&self) -> Result<Standing, LedgerError> {
+    async fn registration_state(&self) -> Result<RegistrationState, LedgerError> {
         let CacheDatabaseState {
             installation,
             database,
@@ -102,7 +102,7 @@ impl Ledger for DatabaseLedger {
             is_shared,
             epoch,
         } = self.apart.cache_database_state().await.map_err(failed)?;
-        Ok(Standing {
+        Ok(RegistrationState {
             holder: Holder {
                 database: format!("{installation}/{database}"),
                 server,

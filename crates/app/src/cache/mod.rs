@@ -14,7 +14,7 @@ mod warm;
 
 use std::sync::Arc;
 
-use parlance_cache::{Backend, Cache, G, Settings, Shared};
+use parlance_cache::{Backend, Cache, CacheSettings, GATE_TTL, Shared};
 use parlance_storage::Database;
 
 pub use admin::{CacheAdmin, CacheInfo, GateView, Invalidation, RedisState, TierStats};
@@ -30,19 +30,24 @@ use ledger::DatabaseLedger;
 /// The cache of this instance, whose ledger is the database. Somebody has to [`Cache::keep`] it, unless it is alone.
 pub fn open(
     database: &Database,
-    settings: Settings,
+    settings: CacheSettings,
     shared: Option<Shared>,
     env: &Environment,
 ) -> Arc<Cache> {
-    let ledger = DatabaseLedger::new(database.clone(), env.random_uuid(), G, settings.margin);
+    let ledger = DatabaseLedger::new(
+        database.clone(),
+        env.random_uuid(),
+        GATE_TTL,
+        settings.margin,
+    );
     Cache::new(settings, shared, Arc::new(ledger))
 }
 
 /// No cache, at an instance that is alone with its database: nobody has to be told of a write.
 pub fn none(database: &Database, env: &Environment) -> Arc<Cache> {
-    let settings = Settings {
+    let settings = CacheSettings {
         shared_database: false,
-        ..Settings::new(Backend::Off, env.random_numbers())
+        ..CacheSettings::new(Backend::Off, env.random_numbers())
     };
     open(database, settings, None, env)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use parlance_cache::{Asked, Codec, Found, Held, Key, Source};
+use parlance_cache::{CacheLookup, Codec, EncodedValue, Key, ReadRequest, Source};
 use parlance_domain::{Conversation, ConversationId, Message, MessageId, Owner};
 use parlance_storage::db::message::MessageRange;
 use parlance_storage::{StorageError, StorageResult};
@@ -104,7 +104,7 @@ pub(crate) struct Whose<'a> {
 /// The newest messages in either form.
 pub(crate) enum NewestOf {
     Messages(Newest),
-    Held(Arc<parlance_cache::HeldList>),
+    Held(Arc<parlance_cache::EncodedList>),
 }
 
 impl App {
@@ -235,10 +235,10 @@ impl App {
     {
         let owner = owner.as_str();
         if let Some(held) = self.cache().hit(key, owner) {
-            let answer = parlance_cache::Answer::Held(held);
+            let answer = parlance_cache::Answer::Encoded(held);
             return Ok(Some(Read::from(Source::Memory, answer)));
         }
-        let asked = Asked {
+        let asked = ReadRequest {
             key,
             owner,
             max_staleness,
@@ -249,8 +249,8 @@ impl App {
 }
 
 /// As the cache says it.
-pub(crate) fn read<V>(found: Found<V>) -> Read<parlance_cache::Answer<V>> {
-    let Found {
+pub(crate) fn read<V>(found: CacheLookup<V>) -> Read<parlance_cache::Answer<V>> {
+    let CacheLookup {
         answer,
         source,
         stale,
@@ -271,8 +271,8 @@ pub(crate) fn shared<T>(result: StorageResult<T>) -> std::result::Result<T, Arc<
 pub(crate) fn one<T>(answer: parlance_cache::Answer<T>) -> Result<Answer<T>> {
     match answer {
         parlance_cache::Answer::Value(value) => Ok(Answer::Value(value)),
-        parlance_cache::Answer::Held(Held::One(encoded)) => Ok(Answer::Encoded(encoded)),
-        parlance_cache::Answer::Held(Held::List(_)) => Err(misplaced()),
+        parlance_cache::Answer::Encoded(EncodedValue::One(encoded)) => Ok(Answer::Encoded(encoded)),
+        parlance_cache::Answer::Encoded(EncodedValue::List(_)) => Err(misplaced()),
     }
 }
 
@@ -295,8 +295,8 @@ fn counted(answer: parlance_cache::Answer<Conversation>) -> Result<Counted> {
 fn newest(answer: parlance_cache::Answer<Newest>) -> Result<NewestOf> {
     match answer {
         parlance_cache::Answer::Value(newest) => Ok(NewestOf::Messages(newest)),
-        parlance_cache::Answer::Held(Held::List(list)) => Ok(NewestOf::Held(list)),
-        parlance_cache::Answer::Held(Held::One(_)) => Err(misplaced()),
+        parlance_cache::Answer::Encoded(EncodedValue::List(list)) => Ok(NewestOf::Held(list)),
+        parlance_cache::Answer::Encoded(EncodedValue::One(_)) => Err(misplaced()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parlance_cache::{AskedMany, Key, Source};
+use parlance_cache::{BatchReadRequest, Key, Source};
 use parlance_domain::{Message, MessageId, Owner};
 use parlance_storage::{Database, StorageError};
 
@@ -86,7 +86,7 @@ impl App {
         let mut by_key: HashMap<Key, MessageId> = HashMap::with_capacity(ids.len());
         by_key.extend(ids.iter().map(|id| (keys::message(*id), *id)));
         let keys: Vec<Key> = by_key.keys().copied().collect();
-        let asked = AskedMany {
+        let asked = BatchReadRequest {
             keys: &keys,
             owner: owner.as_str(),
             max_staleness,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use parlance_cache::{Form, HeldList, Source};
+use parlance_cache::{EncodedList, Source, ValueFormat};
 use parlance_domain::{ConversationId, Message, Owner};
 use parlance_storage::db::message::MessageRange;
 
@@ -62,7 +62,7 @@ impl App {
         let limit = page.limit();
         let is_newest = !oldest_first && after_sequence == 0 && place.is_none() && limit <= NEWEST;
 
-        let part = if is_newest && self.cache().form() != Form::None {
+        let part = if is_newest && self.cache().value_format() != ValueFormat::None {
             self.newest_part(owner, conversation_id, limit, max_staleness)
                 .await?
         } else {
@@ -217,7 +217,7 @@ impl Part {
         part
     }
 
-    fn of_held(list: &HeldList, limit: usize) -> Result<Self> {
+    fn of_held(list: &EncodedList, limit: usize) -> Result<Self> {
         let mut part = Self::begun(limit.min(list.items.len()));
         let mut room = Room::of(limit);
         for held in &list.items {

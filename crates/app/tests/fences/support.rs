@@ -34,7 +34,7 @@ impl World {
         let database = Database::open(&settings).await.unwrap();
         let env = Environment::system();
         // Nobody keeps it, so that nobody knows of it.
-        let off = parlance_cache::Settings::new(Backend::Off, env.random_numbers());
+        let off = parlance_cache::CacheSettings::new(Backend::Off, env.random_numbers());
         let cache = cache::open(&database, off, None, &env);
         Self {
             app: App::new(database.clone(), cache, Settings::default(), env),

@@ -16,9 +16,9 @@ use crate::world::World;
 /// An instance of its own, with its cache in its memory.
 fn begun(db: &Database, settings: Settings) -> Arc<App> {
     let env = Environment::system();
-    let cache = parlance_cache::Settings {
+    let cache = parlance_cache::CacheSettings {
         shared_database: false,
-        ..parlance_cache::Settings::new(Backend::Memory, env.random_numbers())
+        ..parlance_cache::CacheSettings::new(Backend::Memory, env.random_numbers())
     };
     let cache = parlance_app::cache::open(db, cache, None, &env);
     App::new(db.clone(), cache, settings, env)

@@ -13,8 +13,8 @@ use parlance_app::messages::{
     SearchResult, SendMessage,
 };
 use parlance_app::{App, Environment, Page, PageRequest, Settings};
-use parlance_cache::redis::{Node, Tier, Track};
-use parlance_cache::{Backend, G, Shared};
+use parlance_cache::redis::{InvalidationConnection, Node, RedisTier};
+use parlance_cache::{Backend, GATE_TTL, Shared};
 use parlance_domain::{
     Address, Channel, Conversation, ConversationId, DeliveryPolicy, Json, Message, MessageId, Owner,
 };
@@ -186,10 +186,10 @@ impl World {
             let Some(gate) = self.app.cache().gate() else {
                 return Some(act().await);
             };
-            let drained = Instant::now().checked_sub(gate.drained?)?;
+            let drained = Instant::now().checked_sub(gate.reconciled?)?;
             let came = act().await;
             // That drain alone has kept it open until now.
-            (drained.elapsed() < G).then_some(came)
+            (drained.elapsed() < GATE_TTL).then_some(came)
         })
         .await
     }
@@ -244,20 +244,20 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) async fn instance(db: &Database, backend: Backend, redis: Option<&Redis>) -> Arc<App> {
     let env = Environment::system();
     let shared = redis.map(|redis| {
-        let settings = parlance_cache::redis::Settings {
+        let settings = parlance_cache::redis::RedisSettings {
             timeout: PATIENCE,
-            ..parlance_cache::redis::Settings::new(Node::Single(redis.url().to_owned()))
+            ..parlance_cache::redis::RedisSettings::new(Node::Single(redis.url().to_owned()))
         };
         Shared {
-            remote: Tier::connect(&settings).unwrap(),
-            tracking: Some(Track::new(&settings).unwrap()),
+            remote: RedisTier::connect(&settings).unwrap(),
+            tracking: Some(InvalidationConnection::new(&settings).unwrap()),
         }
     });
-    let set_up = parlance_cache::Settings {
+    let set_up = parlance_cache::CacheSettings {
         shared_database: shared.is_some(),
         budget: PATIENCE,
-        patience: PATIENCE,
-        ..parlance_cache::Settings::new(backend, env.random_numbers())
+        stall_timeout: PATIENCE,
+        ..parlance_cache::CacheSettings::new(backend, env.random_numbers())
     };
     let cache = parlance_app::cache::open(db, set_up, shared, &env);
     tokio::spawn(Arc::clone(&cache).keep());

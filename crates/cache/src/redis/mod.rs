@@ -7,21 +7,21 @@
 //!   on one server, in a cluster in one slot.
 //! - Nothing is tried twice: whoever asks is told that it failed, and does without.
 //!
-//! To add a command: a script and the function in `scripts.rs` that writes it down; then a method of [`Tier`].
+//! To add a command: a script and the function in `scripts.rs` that writes it down; then a method of [`RedisTier`].
 
 mod breaker;
 mod cluster;
 mod fault;
 mod info;
-mod lane;
 mod node;
 mod scripts;
 mod settings;
+mod shared_connection;
 mod slot;
 mod tier;
 mod track;
 
 pub use breaker::BreakerState;
-pub use settings::{BadSettings, Node, Settings, is_clear, is_readable, shown};
-pub use tier::Tier;
-pub use track::Track;
+pub use settings::{BadSettings, Node, RedisSettings, is_clear, is_readable, shown};
+pub use tier::RedisTier;
+pub use track::InvalidationConnection;

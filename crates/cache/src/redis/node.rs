@@ -7,8 +7,8 @@ use deadpool_redis::redis::{AsyncConnectionConfig, ConnectionInfo};
 use deadpool_redis::{Manager, Pool, Runtime};
 use futures_util::future::join_all;
 
-use super::lane::Lane;
 use super::settings::BadSettings;
+use super::shared_connection::Lane;
 use crate::key::Key;
 use crate::ledger::RemoteId;
 use crate::remote::Fault;

@@ -75,7 +75,7 @@ pub fn is_readable(url: &str) -> bool {
 
 /// How Redis is spoken to.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct RedisSettings {
     /// Where it is.
     pub node: Node,
     /// A PEM file of the authorities that vouch for it, in place of those of the web.
@@ -88,7 +88,7 @@ pub struct Settings {
     pub max_list: usize,
 }
 
-impl Settings {
+impl RedisSettings {
     /// The defaults.
     pub const fn new(node: Node) -> Self {
         Self {
@@ -190,7 +190,7 @@ mod tests {
             Node::Single("redis://host?password=s3cret".to_owned()),
             Node::Cluster(vec!["redis://:s3cret@a".to_owned(), "s3cret".to_owned()]),
         ] {
-            let settings = Settings::new(node);
+            let settings = RedisSettings::new(node);
             assert!(!format!("{settings:?}").contains("s3cret"), "{settings:?}");
             if let Err(error) = settings.addresses() {
                 assert!(!format!("{error:?} {error}").contains("s3cret"), "{error}");
@@ -200,13 +200,13 @@ mod tests {
 
     #[test]
     fn what_leads_nowhere_is_an_error() {
-        let of = |url: &str| Settings::new(Node::Single(url.to_owned())).addresses();
+        let of = |url: &str| RedisSettings::new(Node::Single(url.to_owned())).addresses();
         assert!(of("redis://host").is_ok() && of("rediss://u:p@host:1/2").is_ok());
         assert!(matches!(of("localhost:6379"), Err(BadSettings::Url)));
         assert!(matches!(of("unix:///tmp/redis"), Err(BadSettings::Socket)));
-        let none = Settings::new(Node::Cluster(vec![])).addresses();
+        let none = RedisSettings::new(Node::Cluster(vec![])).addresses();
         assert!(matches!(none, Err(BadSettings::NoUrl)));
-        let mut settings = Settings::new(Node::Single("rediss://host".to_owned()));
+        let mut settings = RedisSettings::new(Node::Single("rediss://host".to_owned()));
         settings.ca_file = Some("/does/not/exist".into());
         let absent = settings.addresses();
         assert!(matches!(absent, Err(BadSettings::Authorities(..))));

@@ -14,10 +14,10 @@ use tokio::time::{Instant, sleep, timeout};
 use super::breaker::{Breaker, BreakerState};
 use super::cluster::Cluster;
 use super::fault::{fault, is_misled};
-use super::lane::{Lane, Link};
 use super::node::Node;
 use super::scripts;
-use super::settings::{self, BadSettings, Settings};
+use super::settings::{self, BadSettings, RedisSettings};
+use super::shared_connection::{Lane, Link};
 use crate::key::Key;
 use crate::ledger::Epoch;
 use crate::remote::Fault;
@@ -31,7 +31,7 @@ enum Route {
 }
 
 /// Redis, shared by several instances.
-pub struct Tier {
+pub struct RedisTier {
     route: Route,
     breaker: Arc<Breaker>,
     timeout: Duration,
@@ -41,17 +41,17 @@ pub struct Tier {
     tasks: Vec<AbortHandle>,
 }
 
-impl std::fmt::Debug for Tier {
+impl std::fmt::Debug for RedisTier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tier")
+        f.debug_struct("RedisTier")
             .field("breaker", &self.breaker.state())
             .finish_non_exhaustive()
     }
 }
 
-impl Tier {
+impl RedisTier {
     /// Connects in the background, so that an absent Redis is no error. Needs a runtime around it, and ends with its last owner.
-    pub fn connect(settings: &Settings) -> Result<Arc<Self>, BadSettings> {
+    pub fn connect(settings: &RedisSettings) -> Result<Arc<Self>, BadSettings> {
         let addresses = settings.addresses()?;
         let refusal = refusal(&settings.node, addresses.first().ok_or(BadSettings::NoUrl)?);
         let mut tasks = Vec::new();
@@ -235,7 +235,7 @@ impl Drop for Late<'_> {
     }
 }
 
-impl Drop for Tier {
+impl Drop for RedisTier {
     fn drop(&mut self) {
         for task in &self.tasks {
             task.abort();
@@ -243,7 +243,7 @@ impl Drop for Tier {
     }
 }
 
-async fn probe(tier: Weak<Tier>, breaker: Arc<Breaker>) {
+async fn probe(tier: Weak<RedisTier>, breaker: Arc<Breaker>) {
     loop {
         let why = breaker.opened().await;
         tracing::warn!(%why, "redis does not answer: it is not asked until it does");

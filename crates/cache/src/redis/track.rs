@@ -1,6 +1,6 @@
 //! Hearing what others write: one connection that Redis tells of every lease that is written.
 
-mod ear;
+mod listener;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -15,11 +15,11 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::fault::fault;
 use super::info;
-use super::settings::{BadSettings, Node, Settings};
+use super::settings::{BadSettings, Node, RedisSettings};
 use crate::ledger::RemoteId;
 use crate::remote::Fault;
-use crate::tracking::{Heard, Tracking};
-use ear::Ear;
+use crate::tracking::{InvalidationHandler, Tracking};
+use listener::Ear;
 
 /// The leases, since a value that expires tells nobody for sure, and a lease is written by each fence and release.
 const PREFIXES: [&str; 2] = ["lease:{message:", "lease:{conversation:"];
@@ -59,23 +59,23 @@ impl Shared {
 }
 
 /// The connection that hears of writes; of a single node, for a PING is not routed by key.
-pub struct Track {
+pub struct InvalidationConnection {
     shared: Arc<Shared>,
     client: Client,
-    driver: OnceLock<(AbortHandle, Arc<dyn Heard>)>,
+    driver: OnceLock<(AbortHandle, Arc<dyn InvalidationHandler>)>,
 }
 
-impl std::fmt::Debug for Track {
+impl std::fmt::Debug for InvalidationConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Track")
+        f.debug_struct("InvalidationConnection")
             .field("identity", &self.identity())
             .finish_non_exhaustive()
     }
 }
 
-impl Track {
+impl InvalidationConnection {
     /// Connects when somebody listens.
-    pub fn new(settings: &Settings) -> Result<Arc<Self>, BadSettings> {
+    pub fn new(settings: &RedisSettings) -> Result<Arc<Self>, BadSettings> {
         if let Node::Cluster(_) = &settings.node {
             return Err(BadSettings::Tracking);
         }
@@ -99,9 +99,9 @@ impl Track {
 }
 
 #[async_trait]
-impl Tracking for Track {
+impl Tracking for InvalidationConnection {
     /// The first who listens is told; needs a runtime around it.
-    fn listen(&self, heard: Arc<dyn Heard>) {
+    fn listen(&self, heard: Arc<dyn InvalidationHandler>) {
         self.driver.get_or_init(|| {
             let (shared, client) = (Arc::clone(&self.shared), self.client.clone());
             let driver = tokio::spawn(drive(shared, client, Arc::clone(&heard)));
@@ -137,7 +137,7 @@ impl Tracking for Track {
     }
 }
 
-impl Drop for Track {
+impl Drop for InvalidationConnection {
     fn drop(&mut self) {
         if let Some((driver, heard)) = self.driver.get() {
             driver.abort();
@@ -148,7 +148,7 @@ impl Drop for Track {
 }
 
 /// One connection after the other.
-async fn drive(shared: Arc<Shared>, client: Client, heard: Arc<dyn Heard>) {
+async fn drive(shared: Arc<Shared>, client: Client, heard: Arc<dyn InvalidationHandler>) {
     let mut pause = FIRST_PAUSE;
     let mut generation = 0;
     loop {

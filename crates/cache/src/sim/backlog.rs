@@ -9,11 +9,11 @@ use super::database::Session;
 use super::redis::Connection;
 use super::world::World;
 use crate::cache::{Cache, Shared};
-use crate::gate::{G, MARGIN};
+use crate::gate::{GATE_TTL, MARGIN};
 use crate::key::{Key, Kind};
 use crate::ledger::Ledger as _;
 use crate::remote::Token;
-use crate::settings::{Backend, Settings};
+use crate::settings::{Backend, CacheSettings};
 
 /// An instance whose epoch is in force, and its database.
 async fn instance(world: &World) -> (Arc<Cache>, Session) {
@@ -29,10 +29,10 @@ async fn instance(world: &World) -> (Arc<Cache>, Session) {
         remote: Arc::new(connection),
         tracking: None,
     };
-    let settings = Settings::new(Backend::Redis, Arc::new(|| 7));
+    let settings = CacheSettings::new(Backend::Redis, Arc::new(|| 7));
     let cache = Cache::new(settings, Some(shared), Arc::new(session.clone()));
     cache.drain().await;
-    tokio::time::sleep(G + MARGIN).await;
+    tokio::time::sleep(GATE_TTL + MARGIN).await;
     cache.drain().await;
     assert!(cache.gate().unwrap().open, "{:?}", cache.gate());
     (cache, session)
@@ -72,7 +72,7 @@ async fn what_gathered_in_an_outage_goes_with_one_drain() {
     let world = World::new(1, 1, 0);
     let (cache, session) = instance(&world).await;
     cut_off(&session, 2_000).await;
-    tokio::time::sleep(G).await;
+    tokio::time::sleep(GATE_TTL).await;
     assert!(!cache.gate().unwrap().open);
 
     cache.drain().await;
@@ -108,13 +108,13 @@ async fn what_does_not_go_with_one_drain_goes_with_several() {
 async fn a_drain_that_takes_too_long_says_who_did_not_answer() {
     let world = World::new(1, 1, 0);
     let (cache, _) = instance(&world).await;
-    world.lock().tables(0).away_until = Instant::now() + 3 * G;
+    world.lock().tables(0).away_until = Instant::now() + 3 * GATE_TTL;
     cache.drain().await;
     assert!(cache.gate.database_is_away());
     let trouble = cache.gate().unwrap().trouble;
     assert_eq!(trouble, "the database did not answer in time");
 
-    tokio::time::sleep(3 * G + Duration::from_millis(500)).await;
+    tokio::time::sleep(3 * GATE_TTL + Duration::from_millis(500)).await;
     world.lock().links[0].mute = true;
     cache.drain().await;
     assert!(!cache.gate.database_is_away());

@@ -12,11 +12,11 @@ use tokio::time::Instant;
 
 use super::weak::Weakness;
 use super::world::World;
-use crate::gate::{G, MARGIN};
+use crate::gate::{GATE_TTL, MARGIN};
 use crate::key::Key;
 use crate::ledger::{
-    Epoch, Holder, InstanceKind, Ledger, LedgerError, Pending, PendingRows, Registered, RemoteId,
-    Renewal, Serving, Standing,
+    Epoch, Holder, InstanceKind, Ledger, LedgerError, Pending, PendingRows, Registered,
+    RegistrationState, RemoteId, Renewal, Serving,
 };
 use crate::remote::Token;
 
@@ -158,7 +158,7 @@ impl Tables {
         let now = self.now();
         self.epoch
             .as_ref()
-            .is_some_and(|epoch| now < epoch.at + G + MARGIN)
+            .is_some_and(|epoch| now < epoch.at + GATE_TTL + MARGIN)
     }
 
     /// Whether no instance can serve under an epoch.
@@ -215,9 +215,12 @@ impl Tables {
     fn served_for(&self, until: impl Iterator<Item = Instant>) -> Duration {
         let now = self.now();
         if !self.is_recorded_here() {
-            return G + MARGIN;
+            return GATE_TTL + MARGIN;
         }
-        let recorded = self.epoch.as_ref().map(|epoch| epoch.at + G + MARGIN);
+        let recorded = self
+            .epoch
+            .as_ref()
+            .map(|epoch| epoch.at + GATE_TTL + MARGIN);
         let recorded = recorded.filter(|_| self.weakness != Weakness::NoDatabaseIdentity);
         let until = until.chain(recorded).max();
         until.map_or(Duration::ZERO, |u| u.saturating_duration_since(now))
@@ -346,7 +349,7 @@ impl Ledger for Session {
                 .instances
                 .get(&me)
                 .map_or(now, |alive| alive.serves_until);
-            let until = now + 3 * G;
+            let until = now + 3 * GATE_TTL;
             let alive = Alive {
                 kind,
                 until,
@@ -382,7 +385,7 @@ impl Ledger for Session {
             if tables.young() {
                 return Renewal::TooYoung;
             }
-            let until = tables.now() + G + MARGIN;
+            let until = tables.now() + GATE_TTL + MARGIN;
             if let Some(alive) = tables.instances.get_mut(&me) {
                 alive.serves_until = until;
             }
@@ -394,8 +397,8 @@ impl Ledger for Session {
         .await
     }
 
-    async fn standing(&self) -> Result<Standing, LedgerError> {
-        self.transact(|tables| Standing {
+    async fn registration_state(&self) -> Result<RegistrationState, LedgerError> {
+        self.transact(|tables| RegistrationState {
             holder: tables.holder(),
             is_accepted: tables.accepted == tables.database(),
             is_shared: tables.is_shared(),
@@ -451,8 +454,8 @@ impl Ledger for Session {
             let now = tables.now();
             let alive = Alive {
                 kind: InstanceKind::Memory,
-                until: now + 3 * G,
-                serves_until: now + G + MARGIN,
+                until: now + 3 * GATE_TTL,
+                serves_until: now + GATE_TTL + MARGIN,
             };
             tables.instances.insert(me, alive);
         })

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::crowd::serving;
 use super::play::Single;
 use super::redis::SINGLE;
-use crate::cache::Asked;
+use super::single_flight::serving;
+use crate::cache::ReadRequest;
 use crate::settings::Backend;
 
 #[tokio::test(start_paused = true)]
 async fn what_has_expired_leaves_within_a_minute_by_itself() {
     let cache = serving(Backend::Memory).await;
-    let asked = Asked {
+    let asked = ReadRequest {
         key: SINGLE,
         owner: "owner",
         max_staleness: None,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
-use crate::gate::{G, MARGIN};
+use crate::gate::{GATE_TTL, MARGIN};
 
 /// What is known at a moment: the versions that every later read must reach.
 #[derive(Debug, Clone, Default)]
@@ -33,7 +33,7 @@ struct Loss {
 impl Loss {
     /// Whether a read that began then must not show what was lost: every gate that was open has shut.
     fn is_settled(&self, floor: &Floor) -> bool {
-        floor.since >= Some(self.at + G + MARGIN)
+        floor.since >= Some(self.at + GATE_TTL + MARGIN)
     }
 
     fn check(&self, kept: u64, found: u64) -> Result<(), String> {

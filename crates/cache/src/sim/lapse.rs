@@ -8,12 +8,12 @@ use super::database::Session;
 use super::play::Single;
 use super::redis::SINGLE;
 use super::world::World;
-use crate::cache::{Asked, Cache};
-use crate::gate::G;
+use crate::cache::{Cache, ReadRequest};
+use crate::gate::GATE_TTL;
 use crate::remote::Token;
-use crate::settings::{Backend, Settings};
+use crate::settings::{Backend, CacheSettings};
 
-const ASKED: Asked<'static> = Asked {
+const ASKED: ReadRequest<'static> = ReadRequest {
     key: SINGLE,
     owner: "owner",
     max_staleness: None,
@@ -31,7 +31,7 @@ async fn what_was_kept_before_a_lapse_is_not_shown_after_it() {
         world: World::new(1, 1, 0),
         instance: 0,
     };
-    let settings = Settings::new(Backend::Memory, Arc::new(|| 7));
+    let settings = CacheSettings::new(Backend::Memory, Arc::new(|| 7));
     let cache = Cache::new(settings, None, Arc::new(session));
     cache.drain().await;
     kept(&cache).await;
@@ -39,7 +39,7 @@ async fn what_was_kept_before_a_lapse_is_not_shown_after_it() {
     cache.drain().await;
     assert!(cache.hit(SINGLE, "owner").is_some());
 
-    tokio::time::advance(G + Duration::from_millis(1)).await;
+    tokio::time::advance(GATE_TTL + Duration::from_millis(1)).await;
     assert!(cache.hit(SINGLE, "owner").is_none(), "the gate is shut");
     cache.drain().await;
     assert!(cache.gate().unwrap().open);
@@ -50,14 +50,14 @@ async fn what_was_kept_before_a_lapse_is_not_shown_after_it() {
 /// Neither is what was being read when it lapsed.
 #[tokio::test(start_paused = true)]
 async fn a_lease_from_before_a_lapse_fills_nothing_after_it() {
-    let near = crate::near::Near::new(10, 1 << 20);
+    let near = crate::memory::Near::new(10, 1 << 20);
     let token = Token(1);
     assert!(matches!(
         near.acquire(SINGLE, 0, token),
-        crate::near::Leased::Granted
+        crate::memory::Leased::Granted
     ));
     near.empty();
-    let held = crate::near::Held::One(bytes::Bytes::from_static(b"old"));
+    let encoded = crate::memory::EncodedValue::One(bytes::Bytes::from_static(b"old"));
     let ttl = Duration::from_mins(1);
-    assert!(!near.fill((SINGLE, token), Some(("owner", held)), 0, ttl));
+    assert!(!near.fill((SINGLE, token), Some(("owner", encoded)), 0, ttl));
 }

@@ -10,15 +10,15 @@ use super::database::{Session, Tables};
 use super::play::Single;
 use super::redis::{Connection, SINGLE};
 use super::world::World;
-use crate::cache::{Asked, Cache, Shared};
-use crate::gate::{ALIVE, G, MARGIN};
+use crate::cache::{Cache, ReadRequest, Shared};
+use crate::gate::{ALIVE, GATE_TTL, MARGIN};
 use crate::key::{Key, Kind};
 use crate::ledger::Ledger as _;
 use crate::remote::Token;
-use crate::settings::{Backend, Settings};
-use crate::write::{Ended, Fenced, Write};
+use crate::settings::{Backend, CacheSettings};
+use crate::write::{Fenced, TransactionOutcome, Write};
 
-const ASKED: Asked<'static> = Asked {
+const ASKED: ReadRequest<'static> = ReadRequest {
     key: SINGLE,
     owner: "owner",
     max_staleness: None,
@@ -40,7 +40,7 @@ fn start(world: &World, instance: usize, backend: Backend) -> Arc<Cache> {
         remote: Arc::new(connection),
         tracking: None,
     };
-    let settings = Settings::new(backend, Arc::new(|| 7));
+    let settings = CacheSettings::new(backend, Arc::new(|| 7));
     Cache::new(settings, Some(shared), Arc::new(session(world, instance)))
 }
 
@@ -55,7 +55,7 @@ async fn opened(cache: &Cache) {
         if is_open(cache) {
             return;
         }
-        advance(G / 2).await;
+        advance(GATE_TTL / 2).await;
     }
     panic!("it did not open: {:?}", cache.gate());
 }
@@ -68,7 +68,7 @@ async fn fence(cache: &Cache) -> Fenced {
 async fn is_degraded(cache: &Cache) -> bool {
     let fenced = fence(cache).await;
     let degraded = fenced.pending().is_some();
-    cache.release(fenced, Ended::Aborted).await;
+    cache.release(fenced, TransactionOutcome::Aborted).await;
     degraded
 }
 
@@ -95,7 +95,7 @@ async fn a_lapsed_instance_waits_for_one_that_serves_from_memory() {
         assert!(is_degraded(&stopped).await, "{backend:?}");
         memory.drain().await;
         assert!(!is_open(&memory), "it sees the other one");
-        advance(G + MARGIN).await;
+        advance(GATE_TTL + MARGIN).await;
         stopped.drain().await;
         assert!(stopped.gate.is_registered(), "{backend:?}");
     }
@@ -115,7 +115,7 @@ async fn an_instance_without_a_gap_stays_registered() {
         off.drain().await;
         assert!(off.gate.is_registered() && !is_open(&memory));
         assert!(!is_degraded(&off).await);
-        advance(G / 2).await;
+        advance(GATE_TTL / 2).await;
     }
 }
 
@@ -131,7 +131,7 @@ async fn a_second_memory_instance_waits_for_the_first() {
     assert!(is_degraded(&second).await);
     first.drain().await;
     assert!(!is_open(&first) && !is_open(&second));
-    advance(G + MARGIN).await;
+    advance(GATE_TTL + MARGIN).await;
     second.drain().await;
     assert!(!is_degraded(&second).await);
 }
@@ -148,7 +148,7 @@ async fn a_memory_instance_leaves_rows_to_a_paused_epoch() {
     session.add(&row, Token(1)).await.unwrap();
     // Longer than it counts as alive. Its epoch is not closed yet.
     world.lock().tables(0).left_alone = Duration::from_mins(1);
-    advance(ALIVE + G).await;
+    advance(ALIVE + GATE_TTL).await;
     memory.drain().await;
     assert!(!is_open(&memory));
     assert_eq!(waiting(&session).await, 1);
@@ -159,7 +159,7 @@ async fn a_memory_instance_leaves_rows_to_a_paused_epoch() {
     // Gone for good, its epoch is closed, and then the rows need no release.
     world.lock().tables(0).left_alone = Duration::ZERO;
     session.add(&row, Token(2)).await.unwrap();
-    advance(ALIVE + G).await;
+    advance(ALIVE + GATE_TTL).await;
     memory.drain().await;
     assert!(!is_open(&memory), "closed just now");
     opened(&memory).await;
@@ -201,7 +201,7 @@ async fn a_known_row_behind_many_unknown_ones_keeps_the_gate_shut() {
     let before = redis.gate().unwrap().epoch;
     let session = session(&world, 0);
     session.transact(add_known_behind_unknown).await.unwrap();
-    advance(G).await;
+    advance(GATE_TTL).await;
     redis.drain().await;
     assert!(!is_open(&redis), "a row was not read");
     opened(&redis).await;
@@ -220,22 +220,22 @@ async fn a_fence_made_ahead_does_not_hold_once_what_it_relied_on_has_ended() {
     let off = start(&world, 0, Backend::Off);
     off.drain().await;
     let free = fence(&off).await;
-    assert!(free.pending().is_none() && off.holds(&free));
+    assert!(free.pending().is_none() && off.is_fence_valid(&free));
     // Less is left than a commit may take, though no instance serves yet.
-    advance(G.saturating_sub(Duration::from_millis(300))).await;
-    assert!(!off.holds(&free));
-    off.release(free, Ended::Aborted).await;
+    advance(GATE_TTL.saturating_sub(Duration::from_millis(300))).await;
+    assert!(!off.is_fence_valid(&free));
+    off.release(free, TransactionOutcome::Aborted).await;
     let again = fence(&off).await;
-    assert!(again.pending().is_some() && off.holds(&again));
-    off.release(again, Ended::Aborted).await;
+    assert!(again.pending().is_some() && off.is_fence_valid(&again));
+    off.release(again, TransactionOutcome::Aborted).await;
 
     let redis = start(&world, 1, Backend::Redis);
     opened(&redis).await;
     let shared = fence(&redis).await;
-    assert!(shared.pending().is_none() && redis.holds(&shared));
-    advance(G).await;
-    assert!(!redis.holds(&shared), "the gate is shut");
-    redis.release(shared, Ended::Aborted).await;
+    assert!(shared.pending().is_none() && redis.is_fence_valid(&shared));
+    advance(GATE_TTL).await;
+    assert!(!redis.is_fence_valid(&shared), "the gate is shut");
+    redis.release(shared, TransactionOutcome::Aborted).await;
 }
 
 /// Moves the database's clock.
@@ -261,7 +261,7 @@ async fn a_writer_waits_in_full_after_a_step_of_the_databases_clock() {
     let (keys, token) = fenced.pending().unwrap();
     session(&world, 0).add(keys, token).await.unwrap();
     let acknowledged = async {
-        off.release(fenced, Ended::Committed).await;
+        off.release(fenced, TransactionOutcome::Committed).await;
         is_open(&memory)
     };
     assert!(!acknowledged.await);
@@ -282,8 +282,8 @@ async fn a_clock_that_is_set_back_keeps_no_writer_waiting_for_long() {
     let (keys, token) = fenced.pending().unwrap();
     session(&world, 0).add(keys, token).await.unwrap();
     let began = tokio::time::Instant::now();
-    off.release(fenced, Ended::Committed).await;
-    assert!(began.elapsed() <= 2 * G, "{:?}", began.elapsed());
+    off.release(fenced, TransactionOutcome::Committed).await;
+    assert!(began.elapsed() <= 2 * GATE_TTL, "{:?}", began.elapsed());
 }
 
 /// After a step nothing is served until what was said before it has ended.
@@ -338,11 +338,11 @@ async fn a_suspended_instance_serves_nothing_when_it_goes_on() {
     let world = World::new(1, 1, 0);
     let suspended = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&suspended);
-    let settings = Settings {
+    let settings = CacheSettings {
         clock: Arc::new(move || {
             Instant::now() + Duration::from_secs(counted.load(Ordering::Relaxed))
         }),
-        ..Settings::new(Backend::Memory, Arc::new(|| 7))
+        ..CacheSettings::new(Backend::Memory, Arc::new(|| 7))
     };
     let cache = Cache::new(settings, None, Arc::new(session(&world, 0)));
     opened(&cache).await;

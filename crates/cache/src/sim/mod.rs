@@ -5,18 +5,18 @@
 //! Time is tokio's paused clock: it jumps to the next timer when nobody can go on, so a run of seconds takes a millisecond.
 
 mod backlog;
-mod crowd;
 mod database;
 mod expiry;
 mod faults;
-mod hearing;
 mod history;
 mod lapse;
 mod mixed;
 mod plan;
 mod play;
 mod redis;
-mod silence;
+mod single_flight;
+mod stall;
+mod tracking;
 mod weak;
 mod world;
 

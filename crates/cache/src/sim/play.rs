@@ -14,18 +14,20 @@ use tokio::time::Instant;
 
 use super::database::Session;
 use super::faults::trouble;
-use super::hearing::Hearing;
 use super::plan::Plan;
 use super::redis::{Connection, LIST, NOTHING, SCOPE, SINGLE, STATS};
+use super::tracking::Hearing;
 use super::weak::{WeakConnection, WeakHearing, WeakSession, Weakness};
 use super::world::World;
-use crate::cache::{Answer, Asked, Cache, Codec, Form, Found, Shared, Source, Top};
+use crate::cache::{
+    Answer, Cache, CacheLookup, Codec, NewestEntry, ReadRequest, Shared, Source, ValueFormat,
+};
 use crate::key::Key;
-use crate::near::{Held, HeldList};
+use crate::memory::{EncodedList, EncodedValue};
 use crate::raw::Raw;
-use crate::read_many::AskedMany;
-use crate::settings::Settings;
-use crate::write::{Ended, Write};
+use crate::read_many::BatchReadRequest;
+use crate::settings::CacheSettings;
+use crate::write::{TransactionOutcome, Write};
 
 /// What was played.
 #[derive(Debug, Clone, Default)]
@@ -107,8 +109,8 @@ impl Codec for Single {
         }
     }
 
-    fn held(self, value: &u64) -> Held {
-        Held::One(element(0, *value))
+    fn encode(self, value: &u64) -> EncodedValue {
+        EncodedValue::One(element(0, *value))
     }
 
     fn is_away(_: &String) -> bool {
@@ -139,8 +141,8 @@ impl Codec for List {
         }
     }
 
-    fn held(self, value: &Self::Value) -> Held {
-        Held::List(Arc::new(HeldList {
+    fn encode(self, value: &Self::Value) -> EncodedValue {
+        EncodedValue::List(Arc::new(EncodedList {
             newest: value.first().map_or(0, |(s, _)| i64::try_from(*s).unwrap()),
             items: value.iter().map(|(s, v)| element(*s, *v)).collect(),
         }))
@@ -164,8 +166,8 @@ impl Instance {
     fn start(world: &World, number: usize, plan: &Plan, seed: u64) -> Self {
         let dice = Mutex::const_new(StdRng::seed_from_u64(seed ^ (number as u64) << 32));
         let random = Arc::new(move || dice.try_lock().map_or(0, |mut dice| dice.random()));
-        let mut settings = Settings::new(plan.backends[number], random);
-        settings.patience = Duration::from_millis(plan.patience);
+        let mut settings = CacheSettings::new(plan.backends[number], random);
+        settings.stall_timeout = Duration::from_millis(plan.patience);
         // That of the machine counts the machine's own time, by which no seed would be played the same way again.
         settings.clock = if plan.weakness == Weakness::StandingClock {
             world.clock_that_stops(number)
@@ -173,7 +175,7 @@ impl Instance {
             Arc::new(Instant::now)
         };
         settings.shared_database = plan.shared;
-        settings.marker_patience = MARKER_PATIENCE;
+        settings.marker_timeout = MARKER_PATIENCE;
         let connection = Connection {
             world: world.clone(),
             instance: number,
@@ -212,8 +214,8 @@ impl Instance {
             .lock()
             .history(self.session.instance)
             .floor(self.lossless);
-        let (version, source) = if let Some(held) = self.cache.hit(SINGLE, OWNER) {
-            (single(&held)?, Source::Memory)
+        let (version, source) = if let Some(encoded) = self.cache.hit(SINGLE, OWNER) {
+            (single(&encoded)?, Source::Memory)
         } else {
             let found = if with_others {
                 self.read_with_others().await
@@ -222,7 +224,7 @@ impl Instance {
             };
             match found {
                 Ok(Some(found)) => match found.answer {
-                    Answer::Held(held) => (single(&held)?, found.source),
+                    Answer::Encoded(encoded) => (single(&encoded)?, found.source),
                     Answer::Value(version) => (version, found.source),
                 },
                 Ok(None) => return Err("it is gone".to_owned()),
@@ -237,8 +239,8 @@ impl Instance {
             .map_err(|e| format!("{e}, from {source:?}"))
     }
 
-    async fn read_alone(&self) -> Result<Option<Found<u64>>, String> {
-        let asked = Asked {
+    async fn read_alone(&self) -> Result<Option<CacheLookup<u64>>, String> {
+        let asked = ReadRequest {
             key: SINGLE,
             owner: OWNER,
             max_staleness: None,
@@ -252,8 +254,8 @@ impl Instance {
     }
 
     /// Together with what there is not.
-    async fn read_with_others(&self) -> Result<Option<Found<u64>>, String> {
-        let asked = AskedMany {
+    async fn read_with_others(&self) -> Result<Option<CacheLookup<u64>>, String> {
+        let asked = BatchReadRequest {
             keys: &[NOTHING, SINGLE],
             owner: OWNER,
             max_staleness: None,
@@ -277,7 +279,7 @@ impl Instance {
 
     /// The same for what is kept by scope.
     async fn read_stats(&self, seen: &mut Outcome) -> Result<(), String> {
-        let asked = Asked {
+        let asked = ReadRequest {
             key: STATS,
             owner: OWNER,
             max_staleness: None,
@@ -287,8 +289,8 @@ impl Instance {
             .lock()
             .history(self.session.instance)
             .floor(false);
-        let (changes, source) = if let Some(held) = self.cache.hit(STATS, OWNER) {
-            (single(&held)?, Source::Memory)
+        let (changes, source) = if let Some(encoded) = self.cache.hit(STATS, OWNER) {
+            (single(&encoded)?, Source::Memory)
         } else {
             let session = self.session.clone();
             let load = move || async move {
@@ -297,7 +299,7 @@ impl Instance {
             };
             match self.cache.read(asked, Single, load).await {
                 Ok(Some(found)) => match found.answer {
-                    Answer::Held(held) => (single(&held)?, found.source),
+                    Answer::Encoded(encoded) => (single(&encoded)?, found.source),
                     Answer::Value(changes) => (changes, found.source),
                 },
                 Ok(None) => return Err("it is gone".to_owned()),
@@ -313,7 +315,7 @@ impl Instance {
     }
 
     async fn read_list(&self, seen: &mut Outcome) -> Result<(), String> {
-        let asked = Asked {
+        let asked = ReadRequest {
             key: LIST,
             owner: OWNER,
             max_staleness: None,
@@ -323,8 +325,8 @@ impl Instance {
             .lock()
             .history(self.session.instance)
             .floor(self.lossless);
-        let (list, source) = if let Some(held) = self.cache.hit(LIST, OWNER) {
-            (list(&held)?, Source::Memory)
+        let (list, source) = if let Some(encoded) = self.cache.hit(LIST, OWNER) {
+            (list(&encoded)?, Source::Memory)
         } else {
             let session = self.session.clone();
             let load = move || async move {
@@ -335,7 +337,7 @@ impl Instance {
             };
             match self.cache.read(asked, List, load).await {
                 Ok(Some(found)) => match found.answer {
-                    Answer::Held(held) => (list(&held)?, found.source),
+                    Answer::Encoded(encoded) => (list(&encoded)?, found.source),
                     Answer::Value(list) => (list, found.source),
                 },
                 Ok(None) => return Err("it is gone".to_owned()),
@@ -373,7 +375,7 @@ impl Instance {
             0 => vec![Write::Changed(SINGLE), scope],
             1 => vec![Write::Changed(LIST), Write::Changed(SINGLE), scope],
             _ => {
-                let top = (self.cache.form() != Form::None).then(|| Top {
+                let top = (self.cache.value_format() != ValueFormat::None).then(|| NewestEntry {
                     sequence: i64::try_from(sequence).unwrap(),
                     element: element(sequence, first_version),
                 });
@@ -386,7 +388,9 @@ impl Instance {
             0 => return false,
             1 => {
                 drop(locked);
-                self.cache.release(fenced, Ended::Aborted).await;
+                self.cache
+                    .release(fenced, TransactionOutcome::Aborted)
+                    .await;
                 return false;
             }
             _ => {}
@@ -420,7 +424,9 @@ impl Instance {
             return false;
         }
         self.world.think(plan.linger).await;
-        self.cache.release(fenced, Ended::Committed).await;
+        self.cache
+            .release(fenced, TransactionOutcome::Committed)
+            .await;
         let mut parts = self.world.lock();
         if parts.tables(me).timeline != timeline {
             return false;
@@ -450,20 +456,20 @@ impl Outcome {
     }
 }
 
-fn single(held: &Held) -> Result<u64, String> {
-    match held {
-        Held::One(text) => parse(text).map(|(_, v)| v).ok_or("bad text".to_owned()),
-        Held::List(_) => Err("a list".to_owned()),
+fn single(encoded: &EncodedValue) -> Result<u64, String> {
+    match encoded {
+        EncodedValue::One(text) => parse(text).map(|(_, v)| v).ok_or("bad text".to_owned()),
+        EncodedValue::List(_) => Err("a list".to_owned()),
     }
 }
 
-fn list(held: &Held) -> Result<Vec<(usize, u64)>, String> {
-    match held {
-        Held::List(list) => {
+fn list(encoded: &EncodedValue) -> Result<Vec<(usize, u64)>, String> {
+    match encoded {
+        EncodedValue::List(list) => {
             let items = list.items.iter().map(|item| parse(item));
             items.collect::<Option<_>>().ok_or("bad text".to_owned())
         }
-        Held::One(_) => Err("no list".to_owned()),
+        EncodedValue::One(_) => Err("no list".to_owned()),
     }
 }
 
@@ -516,7 +522,7 @@ async fn serve(
 ) -> Result<Outcome, String> {
     tokio::time::sleep(plan.starts_after(number)).await;
     let instance = Instance::start(&world, number, &plan, seed);
-    instance.cache.settled().await;
+    instance.cache.wait_until_ready().await;
     let end = Instant::now() + plan.length;
     let writes = async {
         let mut outcome = Outcome::default();

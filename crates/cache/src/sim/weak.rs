@@ -7,16 +7,16 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::database::Session;
-use super::hearing::Hearing;
 use super::redis::Connection;
+use super::tracking::Hearing;
 use crate::key::{Key, Kind};
 use crate::ledger::{
-    Epoch, Holder, InstanceKind, Ledger, LedgerError, PendingRows, Registered, RemoteId, Renewal,
-    Serving, Standing,
+    Epoch, Holder, InstanceKind, Ledger, LedgerError, PendingRows, Registered, RegistrationState,
+    RemoteId, Renewal, Serving,
 };
 use crate::raw::Raw;
 use crate::remote::{Acquired, Claimed, Fault, Fence, Release, Remote, RemoteStats, Token};
-use crate::tracking::{Heard, Tracking};
+use crate::tracking::{InvalidationHandler, Tracking};
 
 /// Which guard is off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -243,7 +243,7 @@ pub(super) struct WeakHearing(pub(super) Hearing, pub(super) Weakness);
 
 #[async_trait]
 impl Tracking for WeakHearing {
-    fn listen(&self, heard: Arc<dyn Heard>) {
+    fn listen(&self, heard: Arc<dyn InvalidationHandler>) {
         self.0.listen(heard);
     }
 
@@ -286,12 +286,12 @@ impl Ledger for WeakSession {
         self.0.renew(answering).await
     }
 
-    async fn standing(&self) -> Result<Standing, LedgerError> {
-        let standing = self.0.standing().await?;
+    async fn registration_state(&self) -> Result<RegistrationState, LedgerError> {
+        let state = self.0.registration_state().await?;
         if self.1 == Weakness::RashAccept {
-            self.0.accept(&standing.holder.server).await?;
+            self.0.accept(&state.holder.server).await?;
         }
-        Ok(standing)
+        Ok(state)
     }
 
     async fn accept(&self, server: &str) -> Result<bool, LedgerError> {

@@ -17,7 +17,7 @@ use super::redis::Process;
 use crate::clock::Clock;
 use crate::key::Key;
 use crate::ledger::RemoteId;
-use crate::tracking::Heard;
+use crate::tracking::InvalidationHandler;
 
 /// How an instance is connected to Redis.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +34,7 @@ pub(super) struct Link {
 
 /// The connection of an instance that hears of writes.
 pub(super) struct Ear {
-    pub(super) heard: Arc<dyn Heard>,
+    pub(super) heard: Arc<dyn InvalidationHandler>,
     pub(super) process: usize,
     pub(super) live: bool,
     pub(super) cut: bool,

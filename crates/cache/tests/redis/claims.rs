@@ -1,7 +1,7 @@
 //! The claim of a Redis database: one holder at a time, and a marker that only rises.
 
 use deadpool_redis::redis::Value;
-use parlance_cache::redis::{Node, Settings, Tier};
+use parlance_cache::redis::{Node, RedisSettings, RedisTier};
 use parlance_cache::{Claimed, Holder, Remote as _};
 use parlance_testkit::{RedisCluster, eventually};
 
@@ -102,7 +102,7 @@ async fn a_marker_only_rises_and_is_kept_for_a_day() {
 #[tokio::test]
 async fn each_database_number_has_its_own() {
     let b = bench().await;
-    let other = Tier::connect(&settings(&format!("{}7", b.redis.url()))).unwrap();
+    let other = RedisTier::connect(&settings(&format!("{}7", b.redis.url()))).unwrap();
     assert_eq!(b.tier.claim(&holder("a")).await, Ok(held(None)));
     assert_eq!(other.claim(&holder("b")).await, Ok(held(None)));
     let refused = other.claim(&holder("c")).await;
@@ -128,9 +128,9 @@ async fn a_full_redis_does_not_lose_it() {
 async fn a_cluster_is_claimed_as_a_whole() {
     let cluster = RedisCluster::start().await;
     let tier = || {
-        let mut settings = Settings::new(Node::Cluster(cluster.urls()));
+        let mut settings = RedisSettings::new(Node::Cluster(cluster.urls()));
         settings.timeout = LONG;
-        Tier::connect(&settings).unwrap()
+        RedisTier::connect(&settings).unwrap()
     };
     let (one, other) = (tier(), tier());
     let first = eventually(LONG, async || one.claim(&holder("a")).await.ok()).await;

@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use parlance_cache::redis::{BreakerState, Node, Settings, Tier};
+use parlance_cache::redis::{BreakerState, Node, RedisSettings, RedisTier};
 use parlance_cache::{Acquired, Epoch, Fault, Fence, Key, Kind, Raw, Release, Remote};
 use parlance_testkit::{ClosedPort, RedisCluster, eventually};
 
 use super::support::{A, B, LONG, TTL, epoch, settings};
 
-pub(crate) async fn connect(cluster: &RedisCluster) -> (Arc<Tier>, Epoch) {
+pub(crate) async fn connect(cluster: &RedisCluster) -> (Arc<RedisTier>, Epoch) {
     let mut settings = settings("");
     settings.node = Node::Cluster(cluster.urls());
-    let tier = Tier::connect(&settings).unwrap();
+    let tier = RedisTier::connect(&settings).unwrap();
     let epoch = epoch(&tier, 7).await;
     (tier, epoch)
 }
@@ -88,7 +88,7 @@ async fn one_seed_is_enough_and_a_dead_one_does_no_harm() {
     let dead = format!("redis://{}", nobody.address());
     let mut settings = settings("");
     settings.node = Node::Cluster(vec![dead, cluster.urls()[1].clone()]);
-    let tier = Tier::connect(&settings).unwrap();
+    let tier = RedisTier::connect(&settings).unwrap();
     let epoch = epoch(&tier, 7).await;
     for key in keys() {
         assert_eq!(tier.get(key, &epoch).await, Ok(None));
@@ -164,9 +164,9 @@ async fn a_replica_that_was_promoted_answers_nothing_of_the_epoch_before() {
 #[tokio::test]
 async fn a_cluster_that_is_away_is_not_asked_until_it_answers() {
     let cluster = RedisCluster::start().await;
-    let mut short = Settings::new(Node::Cluster(cluster.urls()));
+    let mut short = RedisSettings::new(Node::Cluster(cluster.urls()));
     short.connections = 1;
-    let tier = Tier::connect(&short).unwrap();
+    let tier = RedisTier::connect(&short).unwrap();
     let epoch = epoch(&tier, 7).await;
     for node in cluster.nodes() {
         node.pause();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_redis::redis::{self, Client, Value};
-use parlance_cache::redis::{BreakerState, Tier};
+use parlance_cache::redis::{BreakerState, RedisTier};
 use parlance_cache::{Acquired, Epoch, Fault, Fence, Release, Remote};
 use parlance_testkit::{ClosedPort, Redis, eventually};
 
@@ -15,7 +15,7 @@ use super::support::{
 const SHORT: Duration = Duration::from_millis(50);
 
 /// Every call under an epoch.
-async fn all_calls(tier: &Tier, epoch: &Epoch) -> [Result<(), Fault>; 6] {
+async fn all_calls(tier: &RedisTier, epoch: &Epoch) -> [Result<(), Fault>; 6] {
     [
         tier.get(MESSAGE, epoch).await.map(drop),
         tier.get_many(&[MESSAGE], epoch).await.map(drop),
@@ -160,7 +160,7 @@ async fn connections_that_were_cut_are_replaced_and_few() {
 async fn an_absent_server_is_no_error_until_it_is_asked() {
     let absent = ClosedPort::reserve();
     let url = format!("redis://{}/", absent.address());
-    let tier = Tier::connect(&settings(&url)).unwrap();
+    let tier = RedisTier::connect(&settings(&url)).unwrap();
     let nobody = Epoch {
         number: 1,
         remote: Arc::from("nobody"),
@@ -281,17 +281,17 @@ async fn a_password_is_used_and_a_wrong_one_is_told_without_it() {
             .url()
             .replace("redis://", &format!("redis://:{password}@"))
     };
-    let tier = Tier::connect(&settings(&with("s3cret-of-ours"))).unwrap();
+    let tier = RedisTier::connect(&settings(&with("s3cret-of-ours"))).unwrap();
     let epoch = epoch(&tier, 1).await;
     assert_eq!(
         tier.acquire(MESSAGE, &epoch, A, None).await,
         Ok(Acquired::Granted)
     );
-    let tier = Tier::connect(&settings(&with("s3cret-of-others"))).unwrap();
+    let tier = RedisTier::connect(&settings(&with("s3cret-of-others"))).unwrap();
     let refused = tier.get(MESSAGE, &epoch).await;
     assert!(matches!(refused, Err(Fault::Away(_))), "{refused:?}");
     assert!(!format!("{refused:?} {tier:?}").contains("s3cret"));
-    let tier = Tier::connect(&settings(server.url())).unwrap();
+    let tier = RedisTier::connect(&settings(server.url())).unwrap();
     assert!(matches!(
         tier.get(MESSAGE, &epoch).await,
         Err(Fault::Away(_))
@@ -304,7 +304,7 @@ async fn a_user_and_a_database_are_used() {
     b.ask::<Value>(&["ACL", "SETUSER", "cache", "on", ">pw", "~*", "+@all"])
         .await;
     let url = b.redis.url().replace("redis://", "redis://cache:pw@") + "3";
-    let tier = Tier::connect(&settings(&url)).unwrap();
+    let tier = RedisTier::connect(&settings(&url)).unwrap();
     let epoch = epoch(&tier, 1).await;
     assert_ne!(epoch.remote, b.epoch.remote, "another database number");
     assert!(matches!(

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use deadpool_redis::redis::{self, RedisResult};
-use parlance_cache::redis::Tier;
+use parlance_cache::redis::RedisTier;
 use parlance_cache::{Acquired, Epoch, Fault, Fence, Key, Kind, Raw, Release, Remote, Token};
 use parlance_testkit::{RedisCluster, eventually};
 
@@ -141,7 +141,7 @@ struct Row {
     over: AtomicBool,
 }
 
-async fn write(tier: &Tier, epoch: &Epoch, row: &Row, token: Token) {
+async fn write(tier: &RedisTier, epoch: &Epoch, row: &Row, token: Token) {
     // Refused or not: without the fence the release alone takes what was filled.
     let _ = tier.fence(&[(MESSAGE, Fence::Delete)], epoch, token).await;
     let version = row.version.fetch_add(1, Ordering::SeqCst) + 1;
@@ -154,7 +154,7 @@ async fn write(tier: &Tier, epoch: &Epoch, row: &Row, token: Token) {
     row.acknowledged.fetch_max(version, Ordering::SeqCst);
 }
 
-async fn read(tier: &Tier, epoch: &Epoch, row: &Row, token: Token) {
+async fn read(tier: &RedisTier, epoch: &Epoch, row: &Row, token: Token) {
     let floor = row.acknowledged.load(Ordering::SeqCst);
     let check = |value: &Raw| {
         let Raw::One(text) = value else {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{self, Client, FromRedisValue};
-use parlance_cache::redis::{Node, Settings, Tier};
+use parlance_cache::redis::{Node, RedisSettings, RedisTier};
 use parlance_cache::{Acquired, Epoch, Key, Kind, Raw, Remote, Token};
 use parlance_testkit::{Redis, eventually};
 
@@ -22,14 +22,14 @@ pub(crate) const C: Token = Token(0xc);
 
 pub(crate) struct Bench {
     pub(crate) redis: Redis,
-    pub(crate) tier: Arc<Tier>,
+    pub(crate) tier: Arc<RedisTier>,
     pub(crate) epoch: Epoch,
     pub(crate) direct: MultiplexedConnection,
 }
 
 /// With time for a busy machine; tests of the time-out set their own.
-pub(crate) fn settings(url: &str) -> Settings {
-    let mut settings = Settings::new(Node::Single(url.to_owned()));
+pub(crate) fn settings(url: &str) -> RedisSettings {
+    let mut settings = RedisSettings::new(Node::Single(url.to_owned()));
     settings.timeout = Duration::from_secs(10);
     settings
 }
@@ -38,11 +38,11 @@ pub(crate) async fn bench() -> Bench {
     bench_with(|_| {}).await
 }
 
-pub(crate) async fn bench_with(change: impl FnOnce(&mut Settings)) -> Bench {
+pub(crate) async fn bench_with(change: impl FnOnce(&mut RedisSettings)) -> Bench {
     let redis = Redis::start();
     let mut settings = settings(redis.url());
     change(&mut settings);
-    let tier = Tier::connect(&settings).unwrap();
+    let tier = RedisTier::connect(&settings).unwrap();
     let epoch = epoch(&tier, 7).await;
     let direct = direct(redis.url()).await;
     Bench {
@@ -54,7 +54,7 @@ pub(crate) async fn bench_with(change: impl FnOnce(&mut Settings)) -> Bench {
 }
 
 /// Of the process that answers now.
-pub(crate) async fn epoch(tier: &Tier, number: i64) -> Epoch {
+pub(crate) async fn epoch(tier: &RedisTier, number: i64) -> Epoch {
     let remote = eventually(LONG, async || tier.identity().await.ok()).await;
     Epoch { number, remote }
 }

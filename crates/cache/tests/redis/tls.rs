@@ -1,7 +1,7 @@
 //! An encrypted connection, and one to somebody else.
 
-use parlance_cache::redis::{BadSettings, Settings, Tier, Track};
-use parlance_cache::{Acquired, Fault, Heard, Key, Remote, RemoteId, Tracking};
+use parlance_cache::redis::{BadSettings, InvalidationConnection, RedisSettings, RedisTier};
+use parlance_cache::{Acquired, Fault, InvalidationHandler, Key, Remote, RemoteId, Tracking};
 use parlance_testkit::{Redis, eventually};
 use tokio::time::Instant;
 
@@ -9,7 +9,7 @@ use super::support::{A, LONG, MESSAGE, epoch, settings};
 
 struct Deaf;
 
-impl Heard for Deaf {
+impl InvalidationHandler for Deaf {
     fn live(&self) {}
     fn changed(&self, _: Key) {}
     fn lost(&self) {}
@@ -20,11 +20,11 @@ async fn values_are_shared_under_an_authority_of_ours() {
     let redis = Redis::start_tls();
     let mut ours = settings(redis.url());
     ours.ca_file = Some(redis.ca_file());
-    let tier = Tier::connect(&ours).unwrap();
+    let tier = RedisTier::connect(&ours).unwrap();
     let epoch = epoch(&tier, 1).await;
     let acquired = tier.acquire(MESSAGE, &epoch, A, None).await;
     assert_eq!(acquired, Ok(Acquired::Granted));
-    let track = Track::new(&ours).unwrap();
+    let track = InvalidationConnection::new(&ours).unwrap();
     track.listen(std::sync::Arc::new(Deaf));
     eventually(LONG, async || {
         track.barrier(Instant::now()).await.then_some(())
@@ -34,9 +34,9 @@ async fn values_are_shared_under_an_authority_of_ours() {
 }
 
 /// How its first question ends. Where an opening takes too long it is begun anew: only what was said counts.
-async fn refusal(settings: &Settings) -> Result<RemoteId, Fault> {
+async fn refusal(settings: &RedisSettings) -> Result<RemoteId, Fault> {
     eventually(LONG, async || {
-        let ended = Tier::connect(settings).unwrap().identity().await;
+        let ended = RedisTier::connect(settings).unwrap().identity().await;
         (ended != Err(Fault::Slow)).then_some(ended)
     })
     .await
@@ -65,9 +65,12 @@ async fn an_authority_that_nobody_would_ask_is_an_error() {
     let redis = Redis::start_tls();
     let mut plain = settings(&redis.url().replace("rediss", "redis"));
     plain.ca_file = Some(redis.ca_file());
-    assert!(matches!(Tier::connect(&plain), Err(BadSettings::Plain)));
+    assert!(matches!(
+        RedisTier::connect(&plain),
+        Err(BadSettings::Plain)
+    ));
     let mut empty = settings(redis.url());
     empty.ca_file = Some(redis.dir().join("stdout"));
-    let empty = Tier::connect(&empty);
+    let empty = RedisTier::connect(&empty);
     assert!(matches!(empty, Err(BadSettings::Authorities(..))));
 }

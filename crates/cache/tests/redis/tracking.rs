@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use deadpool_redis::redis::Value;
-use parlance_cache::redis::{BadSettings, Node, Settings, Track};
-use parlance_cache::{Fence, Heard, Key, Kind, Release, Remote, Tracking};
+use parlance_cache::redis::{BadSettings, InvalidationConnection, Node, RedisSettings};
+use parlance_cache::{Fence, InvalidationHandler, Key, Kind, Release, Remote, Tracking};
 use parlance_testkit::{Redis, eventually};
 use tokio::time::Instant;
 
@@ -24,7 +24,7 @@ struct Ears {
     changed: Mutex<HashMap<Key, u64>>,
 }
 
-impl Heard for Ears {
+impl InvalidationHandler for Ears {
     fn live(&self) {
         self.told.lock().unwrap().push(Told::Live);
     }
@@ -48,22 +48,22 @@ impl Ears {
     }
 }
 
-async fn listen(settings: &Settings) -> (Arc<Track>, Arc<Ears>) {
-    let track = Track::new(settings).unwrap();
+async fn listen(settings: &RedisSettings) -> (Arc<InvalidationConnection>, Arc<Ears>) {
+    let track = InvalidationConnection::new(settings).unwrap();
     let ears = Arc::new(Ears::default());
-    track.listen(Arc::clone(&ears) as Arc<dyn Heard>);
+    track.listen(Arc::clone(&ears) as Arc<dyn InvalidationHandler>);
     live(&track).await;
     (track, ears)
 }
 
-async fn live(track: &Track) {
+async fn live(track: &InvalidationConnection) {
     eventually(LONG, async || {
         track.barrier(Instant::now()).await.then_some(())
     })
     .await;
 }
 
-async fn hearing() -> (Bench, Arc<Track>, Arc<Ears>) {
+async fn hearing() -> (Bench, Arc<InvalidationConnection>, Arc<Ears>) {
     let b = bench().await;
     let (track, ears) = listen(&settings(b.redis.url())).await;
     (b, track, ears)
@@ -269,7 +269,7 @@ async fn it_tracks_on_every_connection() {
 #[tokio::test]
 async fn a_server_that_hangs_is_lost_within_the_time_out() {
     let b = bench().await;
-    let (track, ears) = listen(&Settings::new(Node::Single(b.redis.url().to_owned()))).await;
+    let (track, ears) = listen(&RedisSettings::new(Node::Single(b.redis.url().to_owned()))).await;
     let told = ears.told().len();
     b.redis.pause();
     assert!(!track.barrier(Instant::now()).await);
@@ -315,11 +315,11 @@ async fn a_promotion_is_noticed_though_the_connection_stays() {
 #[tokio::test]
 async fn nothing_is_heard_before_somebody_listens_or_after_it_ends() {
     let redis = Redis::start();
-    let track = Track::new(&settings(redis.url())).unwrap();
+    let track = InvalidationConnection::new(&settings(redis.url())).unwrap();
     assert!(!track.barrier(Instant::now()).await);
     assert_eq!(track.identity(), None);
     let ears = Arc::new(Ears::default());
-    track.listen(Arc::clone(&ears) as Arc<dyn Heard>);
+    track.listen(Arc::clone(&ears) as Arc<dyn InvalidationHandler>);
     live(&track).await;
     drop(track);
     assert_eq!(ears.told(), [Told::Live, Told::Lost]);
@@ -328,6 +328,9 @@ async fn nothing_is_heard_before_somebody_listens_or_after_it_ends() {
 
 #[tokio::test]
 async fn a_cluster_is_not_listened_to() {
-    let cluster = Settings::new(Node::Cluster(vec!["redis://127.0.0.1".to_owned()]));
-    assert!(matches!(Track::new(&cluster), Err(BadSettings::Tracking)));
+    let cluster = RedisSettings::new(Node::Cluster(vec!["redis://127.0.0.1".to_owned()]));
+    assert!(matches!(
+        InvalidationConnection::new(&cluster),
+        Err(BadSettings::Tracking)
+    ));
 }

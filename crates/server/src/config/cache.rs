@@ -17,7 +17,7 @@ pub struct CacheSettings {
     /// Whether it was asked for.
     pub backend_given: bool,
     /// The shared tier, where one is configured.
-    pub redis: Option<redis::Settings>,
+    pub redis: Option<redis::RedisSettings>,
     /// How long values live.
     pub ttls: Ttls,
     /// Most values in this process.
@@ -159,7 +159,7 @@ impl Credentials {
 }
 
 /// The Redis that is configured, if one is.
-struct Configured(Option<redis::Settings>);
+struct Configured(Option<redis::RedisSettings>);
 
 /// `None`: something is wrong with it.
 fn read_redis(reader: &mut Reader) -> Option<Configured> {
@@ -208,7 +208,7 @@ fn read_redis(reader: &mut Reader) -> Option<Configured> {
         }
         (None, None, None) => return Some(Configured(None)),
     };
-    let mut settings = redis::Settings::new(node);
+    let mut settings = redis::RedisSettings::new(node);
     settings.ca_file = ca_file;
     Some(Configured(Some(settings)))
 }

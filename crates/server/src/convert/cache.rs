@@ -3,7 +3,7 @@
 use parlance_app::Result;
 use parlance_app::cache::{CacheInfo, GateView, Invalidation, RedisState, TierStats, Warm, Warmed};
 use parlance_cache::redis::BreakerState;
-use parlance_cache::{Key, NearStatus, RemoteStats};
+use parlance_cache::{Key, MemoryStatus, RemoteStats};
 use parlance_domain::ConversationId;
 use parlance_proto::v1;
 
@@ -145,11 +145,12 @@ fn tier_to_proto(stats: TierStats) -> v1::CacheTierStats {
         errors,
         fills,
         invalidations,
-        held: NearStatus {
-            entries,
-            bytes,
-            evictions,
-        },
+        held:
+            MemoryStatus {
+                entries,
+                bytes,
+                evictions,
+            },
     } = stats;
     v1::CacheTierStats {
         tier: tier.as_str().to_owned(),

@@ -7,9 +7,9 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundHistogram, Histogram};
 use parlance_app::cache::CacheAdmin;
-use parlance_cache::redis::{BreakerState, Tier as RedisTier};
+use parlance_cache::redis::{BreakerState, RedisTier};
 use parlance_cache::{
-    Backend, Cache, Kind, NearStatus, Operation, Outcome, RemoteStats, Sample, Tier,
+    Backend, Cache, Kind, MemoryStatus, Operation, Outcome, RemoteStats, Sample, Tier,
 };
 
 use super::metrics::Metrics;
@@ -26,7 +26,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// What was found when it was last looked at.
 #[derive(Debug, Default)]
 struct Polled {
-    near: Vec<(Kind, NearStatus)>,
+    near: Vec<(Kind, MemoryStatus)>,
     remote: Option<RemoteStats>,
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn watch(
 
 async fn poll(cache: Arc<Cache>, polled: Arc<Mutex<Polled>>) {
     loop {
-        let near = cache.near_status();
+        let near = cache.memory_status();
         let remote = cache.remote_stats().await.and_then(Result::ok);
         *lock(&polled) = Polled { near, remote };
         tokio::time::sleep(INTERVAL).await;
@@ -230,7 +230,7 @@ fn show_gate(metrics: &Metrics, cache: &Arc<Cache>) {
     metrics.seconds(
         "parlance_cache_drained_ago",
         "since the last drain that ended had begun",
-        move || gate.gate().and_then(|gate| gate.drained),
+        move || gate.gate().and_then(|gate| gate.reconciled),
     );
     let gate = Arc::clone(cache);
     metrics.counter(
@@ -253,7 +253,7 @@ fn show_gate(metrics: &Metrics, cache: &Arc<Cache>) {
         "parlance_cache_tracking_live",
         "1 while this process hears what others write",
         move |observe| {
-            if let Some(hears) = hears.hears() {
+            if let Some(hears) = hears.is_receiving_invalidations() {
                 observe(hears.into(), &[]);
             }
         },

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use parlance_app::cache::CacheAdmin;
 use parlance_app::{App, Environment};
-use parlance_cache::redis::{Tier, Track};
+use parlance_cache::redis::{InvalidationConnection, RedisTier};
 use parlance_cache::{Backend, Cache, Shared};
 use parlance_storage::{Database, DatabaseUrl};
 
@@ -27,7 +27,7 @@ pub(super) struct Caching {
     /// It.
     pub(super) cache: Arc<Cache>,
     /// To Redis.
-    pub(super) tier: Option<Arc<Tier>>,
+    pub(super) tier: Option<Arc<RedisTier>>,
     /// Why what is in force is not what was asked for.
     pub(super) note: String,
     /// Held for as long as the process lives.
@@ -55,7 +55,7 @@ impl Caching {
         let desk = CacheAdmin::new(Arc::clone(app), self.tier.clone(), self.note.clone());
         telemetry::cache::watch(metrics, cache, self.tier.as_ref(), &desk);
         tokio::spawn(Arc::clone(cache).keep());
-        cache.settled().await;
+        cache.wait_until_ready().await;
         if cache.backend() != Backend::Off {
             if let Some(every) = settings.cache.audit_interval {
                 tokio::spawn(Arc::clone(&desk).run_auditor(every));
@@ -105,17 +105,17 @@ pub(super) fn open(
         warm_searches: _,
         audit_interval: _,
     } = &settings.cache;
-    let set_up = parlance_cache::Settings {
+    let set_up = parlance_cache::CacheSettings {
         ttls: *ttls,
         max_entries: *max_entries,
         max_bytes: *max_bytes,
         max_value: *max_value,
         max_staleness: *max_staleness,
-        patience: *patience,
+        stall_timeout: *patience,
         margin: *clock_margin,
-        marker_patience: marker_patience(settings),
+        marker_timeout: marker_patience(settings),
         shared_database,
-        ..parlance_cache::Settings::new(backend, env.random_numbers())
+        ..parlance_cache::CacheSettings::new(backend, env.random_numbers())
     };
     let (tier, shared) = match (backend, redis) {
         (Backend::Off | Backend::Memory, _) | (Backend::Redis | Backend::Hybrid, None) => {
@@ -153,12 +153,12 @@ fn marker_patience(settings: &Settings) -> Duration {
 
 fn connect(
     backend: Backend,
-    redis: &parlance_cache::redis::Settings,
+    redis: &parlance_cache::redis::RedisSettings,
     settings: &CacheSettings,
-) -> Result<(Arc<Tier>, Shared), StartError> {
-    let tier = Tier::connect(redis).map_err(StartError::Redis)?;
+) -> Result<(Arc<RedisTier>, Shared), StartError> {
+    let tier = RedisTier::connect(redis).map_err(StartError::Redis)?;
     let tracking = if backend == Backend::Hybrid && !settings.is_cluster() {
-        Some(Track::new(redis).map_err(StartError::Redis)? as _)
+        Some(InvalidationConnection::new(redis).map_err(StartError::Redis)? as _)
     } else {
         None
     };

@@ -62,7 +62,7 @@ pub(super) fn start(
 /// anything is claimed.
 async fn until_compared(cache: Arc<Cache>, shutdown: Shutdown) {
     tokio::select! {
-        () = cache.compared() => {}
+        () = cache.wait_until_compared() => {}
         () = shutdown.leaving() => {}
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parlance_cache::{
-    Acquired, Claimed, Epoch, Fault, Fence, Heard, Holder, Key, Raw, Release, Remote, RemoteId,
-    RemoteStats, Shared, Token, Tracking,
+    Acquired, Claimed, Epoch, Fault, Fence, Holder, InvalidationHandler, Key, Raw, Release, Remote,
+    RemoteId, RemoteStats, Shared, Token, Tracking,
 };
 use parlance_server::config::Settings;
 use parlance_server::{drain, wiring};
@@ -218,7 +218,7 @@ struct Ear(Arc<dyn Tracking>);
 
 #[async_trait]
 impl Tracking for Ear {
-    fn listen(&self, heard: Arc<dyn Heard>) {
+    fn listen(&self, heard: Arc<dyn InvalidationHandler>) {
         self.0.listen(heard);
     }
 

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parlance_cache::{
-    Acquired, Claimed, Epoch, Fault, Fence, Heard, Holder, Key, Kind, Raw, Release, Remote,
-    RemoteId, RemoteStats, Shared, Token, Tracking,
+    Acquired, Claimed, Epoch, Fault, Fence, Holder, InvalidationHandler, Key, Kind, Raw, Release,
+    Remote, RemoteId, RemoteStats, Shared, Token, Tracking,
 };
 use parlance_server::config::Settings;
 use parlance_server::{drain, wiring};
@@ -300,7 +300,7 @@ struct Hasty {
 
 #[async_trait]
 impl Tracking for Hasty {
-    fn listen(&self, heard: Arc<dyn Heard>) {
+    fn listen(&self, heard: Arc<dyn InvalidationHandler>) {
         self.inner.listen(if self.without == Guard::Lost {
             heard.live();
             Arc::new(Trusting(heard))
@@ -324,9 +324,9 @@ impl Tracking for Hasty {
 }
 
 /// Does not mind what it may have missed.
-struct Trusting(Arc<dyn Heard>);
+struct Trusting(Arc<dyn InvalidationHandler>);
 
-impl Heard for Trusting {
+impl InvalidationHandler for Trusting {
     fn live(&self) {}
 
     fn changed(&self, key: Key) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parlance_cache::{Codec, Held, Raw};
+use parlance_cache::{Codec, EncodedValue, Raw};
 use parlance_storage::StorageError;
 
 use crate::cache::json::{self, Kept, Told};
@@ -65,8 +65,8 @@ impl<T: Told + Clone + Send + Sync + 'static> Codec for AnswerCodec<T> {
         json::parse_answer(super::one(raw)?, self.question)
     }
 
-    fn held(self, kept: &Kept<T>) -> Held {
-        Held::One((self.encode)(&kept.answer))
+    fn encode(self, kept: &Kept<T>) -> EncodedValue {
+        EncodedValue::One((self.encode)(&kept.answer))
     }
 
     fn is_away(NoAnswer(error): &NoAnswer) -> bool {

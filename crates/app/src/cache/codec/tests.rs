@@ -54,7 +54,7 @@ proptest! {
         let codec = codec(id(&newest));
         prop_assert_eq!(codec.owner(&newest), Some(newest.messages[0].owner.as_str()));
         prop_assert_eq!(codec.parse(&codec.raw(&newest)), Some(newest.clone()));
-        let Held::List(list) = codec.held(&newest) else {
+        let EncodedValue::List(list) = codec.encode(&newest) else {
             return Err(TestCaseError::fail("a list is held as a list"));
         };
         prop_assert_eq!(list.newest, newest.messages[0].sequence);
@@ -74,7 +74,7 @@ proptest! {
     #[test]
     fn a_conversation_is_held_with_its_count(conversation in a_conversation()) {
         let codec = ConversationCodec { id: conversation.id, encoders: Encoders::default() };
-        let Held::One(held) = codec.held(&conversation) else {
+        let EncodedValue::One(held) = codec.encode(&conversation) else {
             return Err(TestCaseError::fail("one is held as one"));
         };
         let expected = (conversation.message_count, json::conversation(&conversation));
@@ -100,12 +100,12 @@ proptest! {
         let Raw::List(texts) = codec.raw(&filled) else {
             return Err(TestCaseError::fail("a list is text in a list"));
         };
-        prop_assert_eq!(top(Form::Text), texts.first().cloned());
-        let Held::List(list) = codec.held(&filled) else {
+        prop_assert_eq!(top(ValueFormat::Text), texts.first().cloned());
+        let EncodedValue::List(list) = codec.encode(&filled) else {
             return Err(TestCaseError::fail("a list is held as a list"));
         };
-        prop_assert_eq!(top(Form::Held), list.items.first().cloned());
-        prop_assert_eq!(top(Form::None), None);
+        prop_assert_eq!(top(ValueFormat::Encoded), list.items.first().cloned());
+        prop_assert_eq!(top(ValueFormat::None), None);
     }
 }
 
@@ -169,7 +169,7 @@ fn a_large_message_is_no_top() {
     let (_, texts) = some();
     let message = json::parse_message(&texts[0]).unwrap();
     let size = json::element(&message, false).len();
-    let top = |most| top(Form::Text, Encoders::default(), &message, most);
+    let top = |most| top(ValueFormat::Text, Encoders::default(), &message, most);
     assert!(top(size).is_some());
     assert_eq!(top(size - 1), None);
 }
@@ -240,7 +240,10 @@ where
         };
         let raw = codec(question).raw(&kept).stamped_in(7, "0a");
         prop_assert_eq!(codec(question).owner(&kept), Some("acme"));
-        prop_assert_eq!(codec(question).held(&kept), Held::One(encode(answer)));
+        prop_assert_eq!(
+            codec(question).encode(&kept),
+            EncodedValue::One(encode(answer))
+        );
         prop_assert_eq!(codec(question).parse(&raw), Some(kept));
         prop_assert_eq!(codec(question ^ 1).parse(&raw), None);
         let Raw::One(text) = raw else {

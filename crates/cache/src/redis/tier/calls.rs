@@ -12,12 +12,12 @@ use deadpool_redis::redis::{
 };
 use futures_util::future::join_all;
 
-use super::{Route, Tier};
+use super::{RedisTier, Route};
 use crate::key::{Key, Kind};
 use crate::ledger::{Epoch, Holder, RemoteId};
 use crate::raw::Raw;
 use crate::redis::fault::is_wrong_type;
-use crate::redis::lane::Lane;
+use crate::redis::shared_connection::Lane;
 use crate::redis::slot::slot;
 use crate::redis::{info, scripts};
 use crate::remote::{
@@ -33,7 +33,7 @@ const STEP_TIME: Duration = Duration::from_secs(1);
 type Group<T> = (Arc<Lane>, Vec<(Key, T)>);
 
 #[async_trait]
-impl Remote for Tier {
+impl Remote for RedisTier {
     async fn identity(&self) -> Result<RemoteId, Fault> {
         self.guarded(self.timeout, async {
             match &self.route {
@@ -212,7 +212,7 @@ impl Remote for Tier {
     }
 }
 
-impl Tier {
+impl RedisTier {
     async fn on_claim<T: Send>(
         &self,
         command: Cmd,

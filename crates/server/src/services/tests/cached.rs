@@ -1,6 +1,6 @@
 //! Answers from memory, byte by byte beside those that tonic has written.
 
-use parlance_cache::{Backend, Settings as CacheSettings};
+use parlance_cache::{Backend, CacheSettings};
 use parlance_proto::v1::conversation_service_client::ConversationServiceClient;
 use prost::bytes::Buf as _;
 use prost_types::value::Kind;

@@ -11,13 +11,13 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use crate::cache::{ALONE, Cache, Place};
-use crate::gate::{CLOCK_STEPPED, DRAIN_EVERY, G};
+use crate::gate::{CLOCK_STEPPED, DRAIN_EVERY, GATE_TTL};
 use crate::key::Key;
 use crate::ledger::{
-    Epoch, Holder, InstanceKind, LedgerError, Pending, PendingRows, Registered, RemoteId, Renewal,
-    Standing,
+    Epoch, Holder, InstanceKind, LedgerError, Pending, PendingRows, Registered, RegistrationState,
+    RemoteId, Renewal,
 };
-use crate::near::Near;
+use crate::memory::Near;
 use crate::remote::{Claimed, Fault, Remote, Token};
 use crate::stats::{Outcome, Tier};
 use crate::write::release_all;
@@ -75,7 +75,7 @@ impl Asking {
     /// Who is to blame for a drain that took too long; nobody, if it was no one answer that it waited for.
     fn culprit(&self) -> Option<Side> {
         let (side, since) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (since.elapsed() >= G / 2).then_some(side)
+        (since.elapsed() >= GATE_TTL / 2).then_some(side)
     }
 }
 
@@ -102,7 +102,7 @@ impl Cache {
             }
             if swept.elapsed() >= SWEEP_EVERY {
                 swept = Instant::now();
-                cache.near_status();
+                cache.memory_status();
             }
             drop(cache);
             tokio::time::sleep_until(began + DRAIN_EVERY).await;
@@ -110,7 +110,7 @@ impl Cache {
     }
 
     /// Waits until this instance may write and be asked: the others know of it, and it has drained once or cannot.
-    pub async fn settled(&self) {
+    pub async fn wait_until_ready(&self) {
         let mut settled = self.settled.subscribe();
         let _ = tokio::time::timeout(PATIENCE, settled.wait_for(|settled| *settled)).await;
     }
@@ -126,7 +126,7 @@ impl Cache {
                 Place::Shared { remote, .. } => self.drain_shared(remote, began, &asking).await,
             }
         };
-        let ended = tokio::time::timeout(G, work).await;
+        let ended = tokio::time::timeout(GATE_TTL, work).await;
         match ended {
             Ok(Ok(())) => self.settle_in(),
             Ok(Err(Trouble::Wait(why))) => self.gate.trouble(why, false),
@@ -218,8 +218,8 @@ impl Cache {
     async fn drain_near(&self, near: &Near, began: Instant) -> Result<(), Trouble> {
         self.ledger.renew_memory().await?;
         let seen = self.register().await?;
-        let standing = self.ledger.standing().await?;
-        if self.is_another_database(&standing).await? {
+        let state = self.ledger.registration_state().await?;
+        if self.is_another_database(&state).await? {
             self.gate
                 .close("the database is not in the state in which it was: a new epoch begins");
             near.empty();
@@ -251,7 +251,7 @@ impl Cache {
             near.release(row.key, row.token);
         }
         // A process that was suspended since may have missed an instance that needs these rows.
-        if self.gate.now() >= began + G {
+        if self.gate.now() >= began + GATE_TTL {
             return Err(Trouble::Wait(
                 "the last drain took too long: the next goes on",
             ));
@@ -269,16 +269,16 @@ impl Cache {
     }
 
     /// Whether the database is another one than at the last pass, or in an earlier state.
-    async fn is_another_database(&self, standing: &Standing) -> Result<bool, Trouble> {
+    async fn is_another_database(&self, state: &RegistrationState) -> Result<bool, Trouble> {
         let last = self.counted().clone();
         let known = last.as_ref().map(|(_, number)| *number);
         let Some(number) = self.ledger.count(known).await? else {
             self.ledger
-                .begin(standing.epoch, &RemoteId::from(""), known)
+                .begin(state.epoch, &RemoteId::from(""), known)
                 .await?;
             return Ok(true);
         };
-        let server = &standing.holder.server;
+        let server = &state.holder.server;
         let is_another = last.is_some_and(|(last, _)| last != *server);
         *self.counted() = Some((server.clone(), number));
         Ok(is_another)
@@ -295,9 +295,9 @@ impl Cache {
         asking: &Asking,
     ) -> Result<(), Trouble> {
         self.register().await?;
-        let standing = self.ledger.standing().await?;
+        let state = self.ledger.registration_state().await?;
         asking.now(Side::Remote);
-        let claimed = claim(remote, &standing.holder).await;
+        let claimed = claim(remote, &state.holder).await;
         asking.now(Side::Database);
         let (answering, marker) = match claimed {
             Ok((answering, Claimed::Held { marker })) => (answering, marker),
@@ -315,7 +315,7 @@ impl Cache {
             }
         };
         self.gate.admit();
-        self.reconcile(remote, &standing, &answering, marker, asking)
+        self.reconcile(remote, &state, &answering, marker, asking)
             .await?;
         let epoch = match self.ledger.renew(&answering).await? {
             Renewal::Renewed(epoch) => epoch,
@@ -343,7 +343,7 @@ impl Cache {
     async fn reconcile(
         &self,
         remote: &Arc<dyn Remote>,
-        standing: &Standing,
+        state: &RegistrationState,
         answering: &RemoteId,
         marker: Option<i64>,
         asking: &Asking,
@@ -352,17 +352,17 @@ impl Cache {
             tracing::error!(
                 "the database is in an earlier state than the one that cached values are of: they are dropped"
             );
-            self.ledger.begin(standing.epoch, answering, marker).await?;
+            self.ledger.begin(state.epoch, answering, marker).await?;
             return Err(Trouble::Wait(
                 "the database went back to an earlier state: a new epoch begins",
             ));
         };
         // Without a marker nothing proves that the database is where it was when the values were put there.
         if marker.is_none() {
-            self.ledger.begin(standing.epoch, answering, None).await?;
+            self.ledger.begin(state.epoch, answering, None).await?;
         }
         asking.now(Side::Remote);
-        let raised = remote.raise(&standing.holder, number).await?;
+        let raised = remote.raise(&state.holder, number).await?;
         asking.now(Side::Database);
         match (raised, marker) {
             (true, Some(_)) => Ok(()),

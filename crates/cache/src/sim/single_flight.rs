@@ -11,10 +11,10 @@ use super::database::Session;
 use super::play::Single;
 use super::redis::{Connection, SINGLE, STATS};
 use super::world::World;
-use crate::cache::{Asked, Cache, Shared};
+use crate::cache::{Cache, ReadRequest, Shared};
 use crate::key::{Key, Kind};
-use crate::read_many::AskedMany;
-use crate::settings::{Backend, Settings};
+use crate::read_many::BatchReadRequest;
+use crate::settings::{Backend, CacheSettings};
 
 const CROWD: usize = 200;
 const OWNER: &str = "owner";
@@ -30,13 +30,13 @@ pub(super) async fn serving(backend: Backend) -> Arc<Cache> {
         remote: Arc::new(Connection { world, instance }),
         tracking: None,
     };
-    let settings = Settings {
+    let settings = CacheSettings {
         shared_database: backend != Backend::Memory,
-        ..Settings::new(backend, Arc::new(|| 7))
+        ..CacheSettings::new(backend, Arc::new(|| 7))
     };
     let cache = Cache::new(settings, Some(shared), Arc::new(session));
     tokio::spawn(Arc::clone(&cache).keep());
-    cache.settled().await;
+    cache.wait_until_ready().await;
     while cache.gate().is_some_and(|gate| !gate.open) {
         sleep(Duration::from_millis(10)).await;
     }
@@ -52,7 +52,7 @@ async fn asked(backend: Backend, key: Key) -> usize {
         async move {
             // They come while the first still waits for the database.
             sleep(Duration::from_micros(number as u64 * 20)).await;
-            let asked = Asked {
+            let asked = ReadRequest {
                 key,
                 owner: OWNER,
                 max_staleness: None,
@@ -80,7 +80,7 @@ async fn asked_for_many(cache: &Arc<Cache>, owner: &'static str, crowd: usize) -
         async move {
             sleep(Duration::from_micros(number as u64 * 20)).await;
             let own = Key::new(Kind::Message, 1_000 + number as u128);
-            let asked = AskedMany {
+            let asked = BatchReadRequest {
                 keys: &[SINGLE, own],
                 owner,
                 max_staleness: None,
@@ -138,7 +138,7 @@ async fn a_flight_that_is_lost_is_no_answer() {
                 assert_ne!(number, 1, "lost on purpose");
                 Ok::<_, String>(Some(1))
             };
-            let asked = Asked {
+            let asked = ReadRequest {
                 key: STATS,
                 owner: OWNER,
                 max_staleness: None,
@@ -158,7 +158,7 @@ async fn a_flight_that_is_lost_is_no_answer() {
                 assert_ne!(number, 1, "lost on purpose");
                 Ok::<_, String>(missing.into_iter().map(|key| (key, 1)).collect())
             };
-            let asked = AskedMany {
+            let asked = BatchReadRequest {
                 keys: &[SINGLE],
                 owner: OWNER,
                 max_staleness: None,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::world::{Ear, World};
 use crate::ledger::RemoteId;
-use crate::tracking::{Heard, Tracking};
+use crate::tracking::{InvalidationHandler, Tracking};
 
 const PATIENCE: Duration = Duration::from_millis(50);
 
@@ -19,7 +19,7 @@ pub(super) struct Hearing {
 
 #[async_trait]
 impl Tracking for Hearing {
-    fn listen(&self, heard: Arc<dyn Heard>) {
+    fn listen(&self, heard: Arc<dyn InvalidationHandler>) {
         heard.live();
         let mut parts = self.world.lock();
         let process = parts.links[self.instance].process;

@@ -7,16 +7,16 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::database::Session;
-use super::hearing::Hearing;
 use super::play::Single;
 use super::redis::{Connection, SINGLE};
+use super::tracking::Hearing;
 use super::world::World;
-use crate::cache::{Asked, Cache, Shared, Source};
-use crate::patience::Patience;
+use crate::cache::{Cache, ReadRequest, Shared, Source};
 use crate::remote::{Fault, Remote};
-use crate::settings::{Backend, Settings};
+use crate::settings::{Backend, CacheSettings};
+use crate::stall::Patience;
 
-const ASKED: Asked<'static> = Asked {
+const ASKED: ReadRequest<'static> = ReadRequest {
     key: SINGLE,
     owner: "owner",
     max_staleness: None,
@@ -35,10 +35,10 @@ impl Lab {
     /// With a copy in memory.
     async fn new(patience: Duration) -> Self {
         let (world, instance) = (World::new(1, 1, 0), 0);
-        let settings = Settings {
+        let settings = CacheSettings {
             budget: BUDGET,
             patience,
-            ..Settings::new(Backend::Hybrid, Arc::new(|| 7))
+            ..CacheSettings::new(Backend::Hybrid, Arc::new(|| 7))
         };
         let session = Session {
             world: world.clone(),
@@ -54,7 +54,7 @@ impl Lab {
         };
         let cache = Cache::new(settings, Some(shared), Arc::new(session));
         tokio::spawn(Arc::clone(&cache).keep());
-        cache.settled().await;
+        cache.wait_until_ready().await;
         let lab = Self { world, cache };
         while lab.read().await != Source::Memory {
             sleep(TICK).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Held, HeldList, Leased, Near};
+use super::{EncodedList, EncodedValue, Leased, Near};
 use crate::key::{Key, Kind};
 use crate::remote::Token;
 
@@ -20,12 +20,12 @@ fn near() -> Near {
     Near::new(1000, 1 << 20)
 }
 
-fn body(text: &'static str) -> Held {
-    Held::One(Bytes::from_static(text.as_bytes()))
+fn body(text: &'static str) -> EncodedValue {
+    EncodedValue::One(Bytes::from_static(text.as_bytes()))
 }
 
-fn list(newest: i64, items: &[&'static str]) -> Held {
-    Held::List(Arc::new(HeldList {
+fn list(newest: i64, items: &[&'static str]) -> EncodedValue {
+    EncodedValue::List(Arc::new(EncodedList {
         newest,
         items: items
             .iter()
@@ -34,23 +34,23 @@ fn list(newest: i64, items: &[&'static str]) -> Held {
     }))
 }
 
-fn fill(near: &Near, key: Key, held: Held) -> bool {
+fn fill(near: &Near, key: Key, encoded: EncodedValue) -> bool {
     assert!(matches!(near.acquire(key, 0, READER), Leased::Granted));
-    near.fill((key, READER), Some(("owner", held)), 0, TTL)
+    near.fill((key, READER), Some(("owner", encoded)), 0, TTL)
 }
 
-fn held(near: &Near, key: Key) -> Option<Held> {
-    near.get(key, 0).map(|found| found.held)
+fn encoded(near: &Near, key: Key) -> Option<EncodedValue> {
+    near.get(key, 0).map(|found| found.encoded)
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_filled_is_found_until_it_expires() {
     let near = near();
     assert!(fill(&near, KEY, body("a")));
-    assert_eq!(held(&near, KEY), Some(body("a")));
+    assert_eq!(encoded(&near, KEY), Some(body("a")));
     assert!(matches!(near.acquire(KEY, 0, OTHER), Leased::Value(_)));
     tokio::time::advance(TTL).await;
-    assert_eq!(held(&near, KEY), None);
+    assert_eq!(encoded(&near, KEY), None);
     assert_eq!(near.keys(), [KEY]);
     assert_eq!(near.sweep()[Kind::Message.index()].entries, 0);
     assert_eq!(near.keys(), []);
@@ -97,9 +97,9 @@ async fn a_message_goes_on_top_of_a_list_in_its_turn() {
     let near = near();
     assert!(fill(&near, LIST, list(2, &["b", "a"])));
     near.fence_list(LIST, WRITER);
-    assert_eq!(held(&near, LIST), None);
+    assert_eq!(encoded(&near, LIST), None);
     near.release_list((LIST, WRITER), (3, Bytes::from_static(b"c")), 0, TTL);
-    assert_eq!(held(&near, LIST), Some(list(3, &["c", "b", "a"])));
+    assert_eq!(encoded(&near, LIST), Some(list(3, &["c", "b", "a"])));
 }
 
 #[tokio::test(start_paused = true)]
@@ -133,7 +133,7 @@ async fn a_list_keeps_fifty() {
     assert!(fill(&near, LIST, list(50, &["m"; 50])));
     near.fence_list(LIST, WRITER);
     near.release_list((LIST, WRITER), (51, Bytes::from_static(b"n")), 0, TTL);
-    let Some(Held::List(list)) = held(&near, LIST) else {
+    let Some(EncodedValue::List(list)) = encoded(&near, LIST) else {
         panic!("no list");
     };
     assert_eq!((list.newest, list.items.len()), (51, 50));
@@ -147,7 +147,7 @@ async fn a_copy_is_kept_only_if_nothing_was_heard_since_its_mark() {
     near.hear();
     let mark = near.mark(KEY).unwrap();
     assert!(near.copy((KEY, mark), "owner", body("a"), 3, TTL));
-    assert_eq!(near.get(KEY, 3).map(|found| found.held), Some(body("a")));
+    assert_eq!(near.get(KEY, 3).map(|found| found.encoded), Some(body("a")));
     assert!(near.get(KEY, 4).is_none(), "of another epoch");
     near.changed(KEY);
     assert!(near.get(KEY, 3).is_none());

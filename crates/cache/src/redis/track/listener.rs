@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{Moment, Shared, State};
 use crate::key::Key;
 use crate::ledger::RemoteId;
-use crate::tracking::Heard;
+use crate::tracking::InvalidationHandler;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -24,14 +24,18 @@ enum Phase {
 /// one connection is told before anything of the next.
 pub(super) struct Ear {
     shared: Arc<Shared>,
-    heard: Arc<dyn Heard>,
+    heard: Arc<dyn InvalidationHandler>,
     generation: u64,
     phase: Mutex<Phase>,
     deaf: Notify,
 }
 
 impl Ear {
-    pub(super) fn new(shared: Arc<Shared>, heard: Arc<dyn Heard>, generation: u64) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        heard: Arc<dyn InvalidationHandler>,
+        generation: u64,
+    ) -> Self {
         Self {
             shared,
             heard,

@@ -23,23 +23,23 @@ use leases::Leases;
 
 /// A value in the form in which this process answers with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Held {
+pub enum EncodedValue {
     /// One thing.
     One(Bytes),
     /// Several, newest first.
-    List(Arc<HeldList>),
+    List(Arc<EncodedList>),
 }
 
 /// The newest of a list, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldList {
+pub struct EncodedList {
     /// The place of the first.
     pub newest: i64,
     /// All of them.
     pub items: Vec<Bytes>,
 }
 
-impl Held {
+impl EncodedValue {
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::One(body) => body.len(),
@@ -59,7 +59,7 @@ pub(crate) const LIST_LENGTH: usize = 50;
 #[derive(Debug, Clone)]
 struct Entry {
     owner: Arc<str>,
-    held: Held,
+    encoded: EncodedValue,
     /// Writers who are changing the head of this list, the latest last: until the last of them has gone it is a miss.
     marks: Option<Arc<Vec<Token>>>,
     epoch: i64,
@@ -76,7 +76,7 @@ impl Entry {
 #[derive(Debug, Clone)]
 pub(crate) struct NearValue {
     pub(crate) owner: Arc<str>,
-    pub(crate) held: Held,
+    pub(crate) encoded: EncodedValue,
 }
 
 /// The bounds in entries and in bytes in one number: every entry weighs at least its share of the bytes.
@@ -87,7 +87,7 @@ struct Weights {
 
 impl Weighter<Key, Entry> for Weights {
     fn weight(&self, _: &Key, entry: &Entry) -> u64 {
-        let bytes = entry.held.len() + ENTRY_BYTES;
+        let bytes = entry.encoded.len() + ENTRY_BYTES;
         u64::try_from(bytes).unwrap_or(u64::MAX).max(self.least)
     }
 }
@@ -113,7 +113,7 @@ struct Shard {
 
 /// What is in this process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct NearStatus {
+pub struct MemoryStatus {
     /// Entries that are good.
     pub entries: u64,
     /// Their bytes, with what it takes to keep them.
@@ -196,14 +196,14 @@ impl Near {
         let entry = self.values.get(&key)?;
         entry.is_good(epoch).then_some(NearValue {
             owner: entry.owner,
-            held: entry.held,
+            encoded: entry.encoded,
         })
     }
 
-    fn put(&self, key: Key, owner: &str, held: Held, epoch: i64, ttl: Duration) {
+    fn put(&self, key: Key, owner: &str, encoded: EncodedValue, epoch: i64, ttl: Duration) {
         let entry = Entry {
             owner: self.interned(owner),
-            held,
+            encoded,
             marks: None,
             epoch,
             expires: Instant::now() + ttl,
@@ -223,14 +223,14 @@ impl Near {
     }
 
     /// Forgets what has expired; by kind, what is left.
-    pub(crate) fn sweep(&self) -> [NearStatus; Kind::ALL.len()] {
+    pub(crate) fn sweep(&self) -> [MemoryStatus; Kind::ALL.len()] {
         let left: [(AtomicU64, AtomicU64); Kind::ALL.len()] = Default::default();
         let now = Instant::now();
         self.values.retain(|key, entry| {
             let good = now < entry.expires;
             if good {
                 let (entries, bytes) = &left[key.kind().index()];
-                let size = u64::try_from(entry.held.len() + ENTRY_BYTES).unwrap_or(u64::MAX);
+                let size = u64::try_from(entry.encoded.len() + ENTRY_BYTES).unwrap_or(u64::MAX);
                 entries.fetch_add(1, Ordering::Relaxed);
                 bytes.fetch_add(size, Ordering::Relaxed);
             }
@@ -242,7 +242,7 @@ impl Near {
         }
         let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
         owners.retain(|owner| Arc::strong_count(owner) > 1);
-        std::array::from_fn(|kind| NearStatus {
+        std::array::from_fn(|kind| MemoryStatus {
             entries: left[kind].0.load(Ordering::Relaxed),
             bytes: left[kind].1.load(Ordering::Relaxed),
             evictions: self.evictions.0[kind].load(Ordering::Relaxed),
@@ -274,15 +274,15 @@ impl Near {
     pub(crate) fn fill(
         &self,
         (key, token): (Key, Token),
-        value: Option<(&str, Held)>,
+        value: Option<(&str, EncodedValue)>,
         epoch: i64,
         ttl: Duration,
     ) -> bool {
         let mut shard = self.shard(key);
         let stands = shard.leases.give_back(key, token, Instant::now());
         match value {
-            Some((owner, held)) if stands => {
-                self.put(key, owner, held, epoch, ttl);
+            Some((owner, encoded)) if stands => {
+                self.put(key, owner, encoded, epoch, ttl);
                 true
             }
             _ => false,
@@ -338,13 +338,13 @@ impl Near {
             .marks
             .as_deref()
             .is_some_and(|marks| marks == &[token]);
-        match &entry.held {
-            Held::List(list)
+        match &entry.encoded {
+            EncodedValue::List(list)
                 if ours_alone && list.newest == sequence - 1 && entry.epoch == epoch =>
             {
                 let rest = list.items.iter().take(LIST_LENGTH - 1).cloned();
                 let items = std::iter::once(item).chain(rest).collect();
-                entry.held = Held::List(Arc::new(HeldList {
+                entry.encoded = EncodedValue::List(Arc::new(EncodedList {
                     newest: sequence,
                     items,
                 }));
@@ -352,7 +352,7 @@ impl Near {
                 entry.expires = Instant::now() + ttl;
                 self.values.insert(key, entry);
             }
-            Held::List(_) | Held::One(_) => {
+            EncodedValue::List(_) | EncodedValue::One(_) => {
                 self.values.remove(&key);
             }
         }
@@ -403,12 +403,12 @@ impl Near {
         &self,
         key: Key,
         owner: &str,
-        held: Held,
+        encoded: EncodedValue,
         generation: i64,
         ttl: Duration,
     ) {
         let _shard = self.shard(key);
-        self.put(key, owner, held, generation, ttl);
+        self.put(key, owner, encoded, generation, ttl);
     }
 }
 
@@ -441,7 +441,7 @@ impl Near {
         &self,
         (key, mark): (Key, u64),
         owner: &str,
-        held: Held,
+        encoded: EncodedValue,
         epoch: i64,
         ttl: Duration,
     ) -> bool {
@@ -450,7 +450,7 @@ impl Near {
         #[cfg(test)]
         let unheard = unheard || self.unguarded.load(Ordering::Relaxed);
         if unheard {
-            self.put(key, owner, held, epoch, ttl);
+            self.put(key, owner, encoded, epoch, ttl);
         }
         unheard
     }
