@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use parlance_server::config::Settings;
-use parlance_server::drain::{self, Ending};
+use parlance_server::drain::{self, DrainOutcome};
 use parlance_server::{telemetry, wiring};
 use tokio::runtime::{Builder, Runtime};
 
@@ -24,12 +24,14 @@ pub(crate) fn run(
     let runtime = runtime(settings)?;
     let ending = runtime.block_on(serve(settings, ports_json, output));
     match ending {
-        Ok(Ending::Forced) => runtime.shutdown_background(),
-        Ok(Ending::Finished | Ending::Cut) | Err(_) => runtime.shutdown_timeout(LAST_MOMENT),
+        Ok(DrainOutcome::Forced) => runtime.shutdown_background(),
+        Ok(DrainOutcome::Finished | DrainOutcome::Cut) | Err(_) => {
+            runtime.shutdown_timeout(LAST_MOMENT)
+        }
     }
     Ok(match ending? {
-        Ending::Finished | Ending::Cut => ExitCode::SUCCESS,
-        Ending::Forced => ExitCode::from(3),
+        DrainOutcome::Finished | DrainOutcome::Cut => ExitCode::SUCCESS,
+        DrainOutcome::Forced => ExitCode::from(3),
     })
 }
 
@@ -53,7 +55,7 @@ async fn serve(
     settings: &Settings,
     ports_json: bool,
     output: &mut Output,
-) -> Result<Ending, Failure> {
+) -> Result<DrainOutcome, Failure> {
     let telemetry = telemetry::init(settings)?;
     // Before anything that may take time: a signal during the start must not kill without a word.
     let mut signals = drain::signals()?;
@@ -62,7 +64,7 @@ async fn serve(
         _ = signals.recv() => {
             tracing::info!("stopped before it served");
             telemetry.shutdown().await;
-            return Ok(Ending::Finished);
+            return Ok(DrainOutcome::Finished);
         }
     };
     let running = match started {
@@ -85,7 +87,7 @@ async fn serve(
         ));
     }
     let ending = running.until_stopped(signals).await;
-    if ending != Ending::Forced {
+    if ending != DrainOutcome::Forced {
         telemetry.shutdown().await;
     }
     Ok(ending)

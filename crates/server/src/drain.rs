@@ -9,7 +9,7 @@ use crate::shutdown::Trigger;
 
 /// How it came to an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum DrainOutcome {
     /// Everything that ran is finished.
     Finished,
     /// Some calls took too long and were cut.
@@ -40,14 +40,14 @@ pub async fn drain(
     leaving: impl Future<Output = ()>,
     before: impl Future<Output = ()>,
     served: impl Future<Output = ()>,
-) -> Ending {
+) -> DrainOutcome {
     tokio::pin!(served);
     tokio::select! {
         _ = signals.recv() => {}
         // Nothing ends by itself unless a task died; then there is nothing to wait for.
         () = &mut served => {
             tracing::error!("serving ended without a signal");
-            return Ending::Forced;
+            return DrainOutcome::Forced;
         }
     }
     trigger.leave();
@@ -69,20 +69,20 @@ pub async fn drain(
         () = second(signals) => {
             tracing::warn!("a second signal: ending at once");
             trigger.cut();
-            return Ending::Forced;
+            return DrainOutcome::Forced;
         }
         finished = timeout(longest, &mut served) => finished.is_ok(),
     };
     trigger.cut();
     if finished {
         tracing::info!("drained");
-        return Ending::Finished;
+        return DrainOutcome::Finished;
     }
     tracing::warn!("calls or background work did not end within DRAIN_TIMEOUT and are cut");
     if timeout(AFTER_CUT, served).await.is_err() {
         tracing::warn!("background work did not end after it was cut");
     }
-    Ending::Cut
+    DrainOutcome::Cut
 }
 
 /// A closed channel is no signal.
@@ -139,7 +139,7 @@ mod tests {
             tokio::time::sleep(Duration::from_secs(19)).await;
         };
         let ending = drain(&mut signals, &trigger, TIMES, ready(()), ready(()), served).await;
-        assert_eq!(ending, Ending::Finished);
+        assert_eq!(ending, DrainOutcome::Finished);
     }
 
     #[tokio::test(start_paused = true)]
@@ -157,7 +157,7 @@ mod tests {
             shutdown.cut(),
         )
         .await;
-        assert_eq!((ending, begun.elapsed()), (Ending::Cut, LONGEST));
+        assert_eq!((ending, begun.elapsed()), (DrainOutcome::Cut, LONGEST));
     }
 
     #[tokio::test(start_paused = true)]
@@ -176,7 +176,10 @@ mod tests {
             pending(),
         )
         .await;
-        assert_eq!((ending, begun.elapsed()), (Ending::Forced, Duration::ZERO));
+        assert_eq!(
+            (ending, begun.elapsed()),
+            (DrainOutcome::Forced, Duration::ZERO)
+        );
         shutdown.cut().await;
     }
 
@@ -203,7 +206,7 @@ mod tests {
         };
         let served = shutdown.draining();
         let ending = drain(&mut signals, &trigger, DELAYED, leaving, before, served).await;
-        assert_eq!(ending, Ending::Finished);
+        assert_eq!(ending, DrainOutcome::Finished);
     }
 
     #[tokio::test(start_paused = true)]
@@ -229,6 +232,9 @@ mod tests {
             served,
         )
         .await;
-        assert_eq!((ending, begun.elapsed()), (Ending::Forced, Duration::ZERO));
+        assert_eq!(
+            (ending, begun.elapsed()),
+            (DrainOutcome::Forced, Duration::ZERO)
+        );
     }
 }

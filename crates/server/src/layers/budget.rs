@@ -65,14 +65,14 @@ impl Budget {
         }))
     }
 
-    /// Bytes that requests hold.
+    /// Bytes that requests request_bytes.
     pub fn used(&self) -> usize {
         self.0.bytes - self.0.room.available_permits()
     }
 
-    /// A new request, which holds nothing yet.
-    pub(crate) fn hold(&self) -> Arc<Hold> {
-        Arc::new(Hold {
+    /// A new request, which requests nothing yet.
+    pub(crate) fn register(&self) -> Arc<RequestBytes> {
+        Arc::new(RequestBytes {
             budget: self.clone(),
             bytes: AtomicUsize::new(0),
             flag: OnceLock::new(),
@@ -93,7 +93,7 @@ const NOWHERE: u64 = u64::MAX;
 
 /// The bytes of one request; given back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Hold {
+pub(crate) struct RequestBytes {
     budget: Budget,
     bytes: AtomicUsize,
     /// Made by the first wait: most requests arrive whole.
@@ -101,7 +101,7 @@ pub(crate) struct Hold {
     place: AtomicU64,
 }
 
-impl Hold {
+impl RequestBytes {
     fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
@@ -220,7 +220,7 @@ impl Hold {
 /// Marks the place of a request that is not blocked now.
 const AWAY: u64 = 1 << 63;
 
-impl Drop for Hold {
+impl Drop for RequestBytes {
     fn drop(&mut self) {
         self.unblock();
         if let Some(flag) = self.flag.get() {
@@ -276,30 +276,35 @@ mod tests {
     #[test]
     fn bytes_are_given_back() {
         let budget = Budget::new(100);
-        let hold = budget.hold();
-        assert!(hold.try_grow(60) && hold.try_grow(40) && !hold.try_grow(1));
-        hold.shrink(30);
+        let request_bytes = budget.register();
+        assert!(
+            request_bytes.try_grow(60) && request_bytes.try_grow(40) && !request_bytes.try_grow(1)
+        );
+        request_bytes.shrink(30);
         assert_eq!(budget.used(), 30);
-        drop(hold);
+        drop(request_bytes);
         assert_eq!(budget.used(), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_oldest_incomplete_request_makes_room() {
         let budget = Budget::new(100);
-        let holds = [budget.hold(), budget.hold(), budget.hold()];
-        for hold in &holds {
-            assert!(hold.try_grow(30));
+        let requests = [budget.register(), budget.register(), budget.register()];
+        for request_bytes in &requests {
+            assert!(request_bytes.try_grow(30));
         }
         // The second has waited for longest, then the third; the first is complete.
-        for hold in &holds[1..] {
-            hold.block(Waker::noop());
+        for request_bytes in &requests[1..] {
+            request_bytes.block(Waker::noop());
         }
-        let new = budget.hold();
+        let new = budget.register();
         let mut growing = Box::pin(new.grow(20));
         assert!(growing.as_mut().now_or_never().is_none());
-        assert_eq!(holds.each_ref().map(|h| h.is_ended()), [false, true, false]);
-        let [first, second, third] = holds;
+        assert_eq!(
+            requests.each_ref().map(|h| h.is_ended()),
+            [false, true, false]
+        );
+        let [first, second, third] = requests;
         drop(second);
         growing.await.unwrap();
         assert_eq!(budget.used(), 80);
@@ -310,9 +315,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn without_room_a_request_is_refused_and_asked_to_come_again() {
         let budget = Budget::new(10);
-        let hold = budget.hold();
-        assert!(hold.try_grow(10));
-        let status = budget.hold().grow(1).await.unwrap_err();
+        let request_bytes = budget.register();
+        assert!(request_bytes.try_grow(10));
+        let status = budget.register().grow(1).await.unwrap_err();
         assert_eq!(status.code(), tonic::Code::Unavailable);
         assert!(status.metadata().contains_key("grpc-retry-pushback-ms"));
         assert_eq!(budget.blocked().wanted, 0);
@@ -321,11 +326,11 @@ mod tests {
     #[tokio::test]
     async fn a_request_that_goes_on_is_not_ended() {
         let budget = Budget::new(10);
-        let hold = budget.hold();
-        assert!(hold.try_grow(10));
-        hold.block(Waker::noop());
-        hold.unblock();
-        assert!(budget.hold().grow(1).now_or_never().is_none());
-        assert!(!hold.is_ended());
+        let request_bytes = budget.register();
+        assert!(request_bytes.try_grow(10));
+        request_bytes.block(Waker::noop());
+        request_bytes.unblock();
+        assert!(budget.register().grow(1).now_or_never().is_none());
+        assert!(!request_bytes.is_ended());
     }
 }

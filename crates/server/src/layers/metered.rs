@@ -11,7 +11,7 @@ use http_body::{Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 use tonic::{Code, Status};
 
-use super::budget::Hold;
+use super::budget::RequestBytes;
 use super::faults;
 use crate::listen::BoxError;
 
@@ -23,7 +23,7 @@ const HEAD_BYTES: usize = 5;
 /// Reads no more than the budget has room for.
 pub(super) struct Metered<B> {
     body: B,
-    hold: Arc<Hold>,
+    request_bytes: Arc<RequestBytes>,
     /// A frame that waits for room.
     waiting: Option<Waiting>,
     request: Request,
@@ -42,7 +42,7 @@ impl<B> Metered<B>
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
-    pub(super) fn new(body: B, hold: Arc<Hold>, streams: bool) -> Self {
+    pub(super) fn new(body: B, request_bytes: Arc<RequestBytes>, streams: bool) -> Self {
         let request = if streams {
             Request::Stream(Unfinished::default())
         } else {
@@ -50,7 +50,7 @@ where
         };
         Self {
             body,
-            hold,
+            request_bytes,
             waiting: None,
             request,
         }
@@ -60,7 +60,7 @@ where
         if self.waiting.is_none() {
             if let Request::Stream(unfinished) = &self.request {
                 // The reader has taken all messages that were complete.
-                self.hold.shrink(unfinished.bytes);
+                self.request_bytes.shrink(unfinished.bytes);
             }
             let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => frame,
@@ -72,11 +72,11 @@ where
                 unfinished.read(bytes);
             }
             let bytes = bytes.map_or(0, Bytes::len);
-            if self.hold.try_grow(bytes) {
+            if self.request_bytes.try_grow(bytes) {
                 return Poll::Ready(Some(Ok(frame)));
             }
-            let hold = Arc::clone(&self.hold);
-            let growing = Box::pin(async move { hold.grow(bytes).await });
+            let request_bytes = Arc::clone(&self.request_bytes);
+            let growing = Box::pin(async move { request_bytes.grow(bytes).await });
             self.waiting = Some((frame, growing));
         }
         let Some((_, growing)) = &mut self.waiting else {
@@ -123,7 +123,7 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = &mut *self;
         let polled = this.poll_paid(cx);
-        match this.hold.watch(cx, polled) {
+        match this.request_bytes.watch(cx, polled) {
             Poll::Ready(result) => {
                 if let Request::Unary { pause } = &mut this.request {
                     *pause = None;

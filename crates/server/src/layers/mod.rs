@@ -22,14 +22,14 @@ pub(crate) mod faults;
 mod metered;
 mod methods;
 pub(crate) mod origin;
-mod reply;
+mod recorded_body;
 mod rewrite;
 mod rpc;
 mod until_drain;
 mod web;
 
 pub use budget::Budget;
-pub(crate) use budget::Hold;
+pub(crate) use budget::RequestBytes;
 pub use call::Shared;
 pub use edge::Edge;
 pub use methods::{Methods, Shape};

@@ -16,7 +16,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::Service;
 
-use super::budget::{Budget, Hold};
+use super::budget::{Budget, RequestBytes};
 use super::call::{Call, Shared};
 use super::metered::Metered;
 use super::methods::{Method, Methods, Shape};
@@ -95,8 +95,8 @@ where
             return RpcFuture::refusal(call, faults::deadline_exceeded());
         }
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let hold = self.shared.budget.hold();
-        let paid = Arc::clone(&hold);
+        let request_bytes = self.shared.budget.register();
+        let paid = Arc::clone(&request_bytes);
         let request = request.map(|body| Body::new(Metered::new(body, paid, client_streams)));
         // A handler can panic before it returns its future.
         match catch_unwind(AssertUnwindSafe(|| {
@@ -108,7 +108,7 @@ where
                 deadline,
                 cut: None,
                 call: Some(call),
-                hold: Some(hold),
+                request_bytes: Some(request_bytes),
                 refusal: None,
             },
             Err(_) => RpcFuture::refusal(call, faults::internal()),
@@ -129,7 +129,7 @@ pin_project! {
         cut: Option<BoxFuture<'static, ()>>,
         call: Option<Call>,
         // Until the handler is done: what it was given is still in memory.
-        hold: Option<Arc<Hold>>,
+        request_bytes: Option<Arc<RequestBytes>>,
         refusal: Option<Status>,
     }
 }
@@ -142,7 +142,7 @@ impl<F> RpcFuture<F> {
             deadline: None,
             cut: None,
             call: Some(call),
-            hold: None,
+            request_bytes: None,
             refusal: Some(status),
         }
     }
@@ -168,7 +168,7 @@ where
         };
         let status = match polled {
             Ok(Poll::Ready(Ok(response))) => {
-                *this.hold = None;
+                *this.request_bytes = None;
                 return Poll::Ready(Ok(begin(this.call.take(), response, *this.deadline)));
             }
             Ok(Poll::Ready(Err(never))) => match never {},
@@ -194,7 +194,7 @@ where
         };
         // Now, not when the answer has been sent: dropping it is what stops its statement in the database.
         this.inner.set(None);
-        *this.hold = None;
+        *this.request_bytes = None;
         Poll::Ready(Ok(refuse(this.call.take(), &status)))
     }
 }

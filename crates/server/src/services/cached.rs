@@ -10,7 +10,7 @@ use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Request, Response};
 
 use super::encoded::Encoded;
-use super::who;
+use super::owner;
 
 /// How old an answer may be while the database is away.
 const MAX_STALENESS: &str = "x-parlance-max-staleness";
@@ -24,7 +24,7 @@ const MOST_DIGITS: usize = 9;
 /// The caller, how old an answer he takes, and what is asked.
 pub(super) fn split<T>(request: Request<T>) -> Result<(Owner, Option<Duration>, T)> {
     let max_staleness = max_staleness(request.metadata())?;
-    let (owner, request) = who::split(request)?;
+    let (owner, request) = owner::split(request)?;
     Ok((owner, max_staleness, request))
 }
 

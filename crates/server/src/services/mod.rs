@@ -3,7 +3,6 @@
 //! To add an RPC: one file with its handler in the folder of its service, and its line in that folder's `mod.rs`. To add a
 //! service: one folder, its name in [`NAMES`] and its line in [`add_to`].
 
-mod beside;
 mod cache;
 mod cached;
 mod conversation;
@@ -11,13 +10,14 @@ mod delivery;
 mod encoded;
 mod event;
 mod message;
+mod owner;
 mod reply;
+mod reply_extensions;
 mod sender;
 mod simulator;
 #[cfg(test)]
 mod tests;
 mod trailers;
-mod who;
 
 use std::sync::Arc;
 

@@ -25,7 +25,7 @@ use tonic_health::server::HealthReporter;
 
 use crate::config::{Migrate, Settings};
 use crate::convert;
-use crate::drain::{Ending, Times, drain};
+use crate::drain::{DrainOutcome, Times, drain};
 use crate::http;
 use crate::http::json::{Calls, Json, Limits};
 use crate::layers::{Budget, Edge, Rpc, Shared};
@@ -280,7 +280,7 @@ impl Running {
     }
 
     /// Serves until a signal comes and everything has ended.
-    pub async fn until_stopped(self, mut signals: mpsc::Receiver<()>) -> Ending {
+    pub async fn until_stopped(self, mut signals: mpsc::Receiver<()>) -> DrainOutcome {
         let leaving = async {
             tell(&self.health, &NAMES, false).await;
             tell(&self.health, &[""], false).await;
@@ -313,7 +313,7 @@ impl Running {
         )
         .await;
         self.http_trigger.drain();
-        if ending != Ending::Forced {
+        if ending != DrainOutcome::Forced {
             let _ = tokio::time::timeout(HTTP_DRAIN, self.http_served).await;
         }
         self.http_trigger.cut();

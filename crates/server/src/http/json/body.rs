@@ -9,7 +9,7 @@ use http_body_util::BodyExt as _;
 use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 
-use crate::layers::{Hold, faults};
+use crate::layers::{RequestBytes, faults};
 
 /// Beside the message's own bytes: names and punctuation.
 const SLACK_BYTES: usize = 64 * 1024;
@@ -44,7 +44,7 @@ pub(super) async fn read(
     mut body: Body,
     headers: &HeaderMap,
     limits: Limits,
-    hold: &Hold,
+    request_bytes: &RequestBytes,
 ) -> Result<Bytes, Status> {
     // Before a byte of it comes: a client that waits for "100 Continue" need not send any.
     if announced(headers).is_some_and(|length| length > limits.bytes) {
@@ -55,7 +55,10 @@ pub(super) async fn read(
     let mut read = BytesMut::new();
     loop {
         let next = last.min(Instant::now() + limits.pause);
-        let frame = match hold.while_blocked(timeout_at(next, body.frame())).await? {
+        let frame = match request_bytes
+            .while_blocked(timeout_at(next, body.frame()))
+            .await?
+        {
             Ok(Some(Ok(frame))) => frame,
             Ok(Some(Err(_))) => return Err(faults::malformed("the body ended early")),
             Ok(None) => return Ok(read.freeze()),
@@ -68,7 +71,9 @@ pub(super) async fn read(
             discard(body).await;
             return Err(too_large(limits));
         }
-        hold.while_blocked(hold.grow(piece.len())).await??;
+        request_bytes
+            .while_blocked(request_bytes.grow(piece.len()))
+            .await??;
         read.extend_from_slice(&piece);
     }
 }

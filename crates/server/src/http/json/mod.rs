@@ -82,11 +82,11 @@ impl Json {
             return Err(fault::method_not_allowed(&head.method));
         }
         accept(&head.headers)?;
-        let hold = self.rpc.budget().hold();
-        let json = body::read(body, &head.headers, self.limits, &hold).await?;
+        let request_bytes = self.rpc.budget().register();
+        let json = body::read(body, &head.headers, self.limits, &request_bytes).await?;
         let message = read::message(input, &json)?;
         // The call pays for the message that was made of it.
-        drop((json, hold));
+        drop((json, request_bytes));
         let metadata = call::metadata(&head.headers);
         let reply = call::unary(self.rpc.clone(), uri.clone(), metadata, &message).await;
         let mut response = match reply

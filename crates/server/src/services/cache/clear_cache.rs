@@ -6,13 +6,13 @@ use parlance_proto::v1;
 use tonic::{Request, Response};
 
 use crate::convert;
-use crate::services::who;
+use crate::services::owner;
 
 pub(super) async fn handle(
     desk: &CacheAdmin,
     request: Request<v1::ClearCacheRequest>,
 ) -> Result<Response<v1::ClearCacheResponse>> {
-    let (_owner, v1::ClearCacheRequest {}) = who::split(request)?;
+    let (_owner, v1::ClearCacheRequest {}) = owner::split(request)?;
     let gone = desk.clear().await?;
     Ok(Response::new(v1::ClearCacheResponse {
         cleared: convert::cache::count(gone),

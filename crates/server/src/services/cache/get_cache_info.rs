@@ -6,13 +6,13 @@ use parlance_proto::v1;
 use tonic::{Request, Response};
 
 use crate::convert;
-use crate::services::who;
+use crate::services::owner;
 
 pub(super) async fn handle(
     desk: &CacheAdmin,
     request: Request<v1::GetCacheInfoRequest>,
 ) -> Result<Response<v1::GetCacheInfoResponse>> {
-    let (_owner, v1::GetCacheInfoRequest {}) = who::split(request)?;
+    let (_owner, v1::GetCacheInfoRequest {}) = owner::split(request)?;
     Ok(Response::new(convert::cache::info_to_proto(
         desk.info().await,
     )))

@@ -6,12 +6,12 @@ use parlance_proto::v1;
 use tonic::{Request, Response};
 
 use crate::convert;
-use crate::services::who;
+use crate::services::owner;
 
 pub(super) fn handle(
     desk: &CacheAdmin,
     request: Request<v1::GetCacheStatsRequest>,
 ) -> Result<Response<v1::GetCacheStatsResponse>> {
-    let (_owner, v1::GetCacheStatsRequest {}) = who::split(request)?;
+    let (_owner, v1::GetCacheStatsRequest {}) = owner::split(request)?;
     Ok(Response::new(convert::cache::stats_to_proto(desk.stats())))
 }

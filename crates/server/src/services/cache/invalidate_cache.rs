@@ -6,13 +6,13 @@ use parlance_proto::v1;
 use tonic::{Request, Response};
 
 use crate::convert;
-use crate::services::who;
+use crate::services::owner;
 
 pub(super) async fn handle(
     desk: &CacheAdmin,
     request: Request<v1::InvalidateCacheRequest>,
 ) -> Result<Response<v1::InvalidateCacheResponse>> {
-    let (_owner, request) = who::split(request)?;
+    let (_owner, request) = owner::split(request)?;
     let what = convert::cache::invalidation(request)?;
     let gone = desk.invalidate(what).await?;
     Ok(Response::new(v1::InvalidateCacheResponse {

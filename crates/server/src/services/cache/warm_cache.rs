@@ -6,13 +6,13 @@ use parlance_proto::v1;
 use tonic::{Request, Response};
 
 use crate::convert;
-use crate::services::who;
+use crate::services::owner;
 
 pub(super) async fn handle(
     desk: &CacheAdmin,
     request: Request<v1::WarmCacheRequest>,
 ) -> Result<Response<v1::WarmCacheResponse>> {
-    let (owner, request) = who::split(request)?;
+    let (owner, request) = owner::split(request)?;
     let what = convert::cache::warm(request)?;
     let warmed = desk.warm(&owner, what).await?;
     Ok(Response::new(convert::cache::warmed_to_proto(warmed)))

@@ -6,7 +6,7 @@ use parlance_app::conversations::import::ImportError;
 use parlance_proto::v1;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::services::who;
+use crate::services::owner;
 use crate::{convert, status};
 
 /// Whatever ends this before the stream does, the caller's leaving too, leaves there what was written.
@@ -14,7 +14,7 @@ pub(super) async fn handle(
     app: &App,
     request: Request<Streaming<v1::ImportConversationsRequest>>,
 ) -> Result<Response<v1::ImportConversationsResponse>, Status> {
-    let (owner, parts) = who::split(request).map_err(status::of)?;
+    let (owner, parts) = owner::split(request).map_err(status::of)?;
     let limits = app.limits();
     let parts = parts.map_ok(|part| convert::conversation::brought(part, limits));
     let imported = app.import_conversations(&owner, parts).await;

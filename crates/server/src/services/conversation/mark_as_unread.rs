@@ -5,13 +5,13 @@ use parlance_proto::v1;
 use tonic::{Request, Response};
 
 use crate::convert;
-use crate::services::who;
+use crate::services::owner;
 
 pub(super) async fn handle(
     app: &App,
     request: Request<v1::MarkAsUnreadRequest>,
 ) -> Result<Response<v1::Conversation>> {
-    let (owner, request) = who::split(request)?;
+    let (owner, request) = owner::split(request)?;
     let id = convert::conversation::mark_as_unread(request)?;
     let conversation = app.mark_as_unread(&owner, id).await?;
     Ok(Response::new(convert::conversation::to_proto(conversation)))

@@ -9,7 +9,7 @@ use parlance_app::{App, Result};
 use parlance_proto::v1;
 use tonic::{Request, Response, Status};
 
-use crate::services::who;
+use crate::services::owner;
 use crate::{convert, status};
 
 /// Events until the watcher ends, or the caller leaves.
@@ -19,7 +19,7 @@ pub(super) async fn handle(
     app: &Arc<App>,
     request: Request<v1::WatchEventsRequest>,
 ) -> Result<Response<Events>> {
-    let (owner, request) = who::split(request)?;
+    let (owner, request) = owner::split(request)?;
     let watch = convert::event::watch(request)?;
     let watcher = app.watch(&owner, watch).await?;
     Ok(Response::new(stream::unfold(watcher, next).boxed()))

@@ -7,7 +7,7 @@ use parlance_app::{App, Result};
 use parlance_proto::v1;
 use tonic::{Request, Response, Status};
 
-use crate::services::who;
+use crate::services::owner;
 use crate::{convert, status};
 
 /// The content, piece by piece, each read when the one before has gone out.
@@ -17,7 +17,7 @@ pub(super) async fn handle(
     app: &App,
     request: Request<v1::GetAttachmentRequest>,
 ) -> Result<Response<Pieces>> {
-    let (owner, request) = who::split(request)?;
+    let (owner, request) = owner::split(request)?;
     let (message, attachment) = convert::message::attachment(request)?;
     let reader = app.open_attachment(&owner, message, attachment).await?;
     Ok(Response::new(stream::try_unfold(reader, next).boxed()))

@@ -5,13 +5,13 @@ use parlance_proto::v1;
 use tonic::{Request, Response};
 
 use crate::convert;
-use crate::services::{reply, who};
+use crate::services::{owner, reply};
 
 pub(super) async fn handle(
     app: &App,
     request: Request<v1::SendMessageRequest>,
 ) -> Result<Response<v1::Message>> {
-    let (owner, request) = who::split(request)?;
+    let (owner, request) = owner::split(request)?;
     let request = convert::message::send(request, app.limits())?;
     let made = app.send_message(&owner, request).await?;
     Ok(reply::replayable(made, convert::message::to_proto))

@@ -6,14 +6,14 @@ use parlance_domain::Owner;
 use parlance_proto::v1;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::services::who;
+use crate::services::owner;
 use crate::{convert, status};
 
 pub(super) async fn handle(
     app: &App,
     request: Request<Streaming<v1::UploadAttachmentRequest>>,
 ) -> Result<Response<v1::UploadAttachmentResponse>, Status> {
-    let (owner, pieces) = who::split(request).map_err(status::of)?;
+    let (owner, pieces) = owner::split(request).map_err(status::of)?;
     let upload = receive(app, &owner, pieces).await?;
     Ok(Response::new(convert::message::upload_to_proto(upload)))
 }

@@ -5,13 +5,13 @@ use parlance_proto::v1;
 use tonic::{Request, Response};
 
 use crate::convert;
-use crate::services::who;
+use crate::services::owner;
 
 pub(super) async fn handle(
     app: &App,
     request: Request<v1::UpdateSenderRequest>,
 ) -> Result<Response<v1::Sender>> {
-    let (owner, request) = who::split(request)?;
+    let (owner, request) = owner::split(request)?;
     let edit = convert::sender::update(request)?;
     let sender = app.edit_sender(&owner, edit).await?;
     Ok(Response::new(convert::sender::to_proto(sender)))

@@ -1,10 +1,10 @@
 //! JSON over HTTP: the port as curl meets it.
 
 mod bodies;
-mod door;
 mod errors;
 mod methods;
 mod pages;
+mod servers;
 
 use std::net::SocketAddr;
 
@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-pub(crate) use door::{Door, Rehearsal};
+pub(crate) use servers::{Door, Rehearsal};
 
 /// One answer, whole.
 #[derive(Debug)]
