@@ -35,7 +35,7 @@ async fn with_story(
     let request = service.call(ListMessageEventsRequest { id });
     let story = service.messages().list_message_events(request).await?;
     screen.show(&[message], show::message::card)?;
-    screen.show(&[story.into_inner()], show::story::lines)
+    screen.show(&[story.into_inner()], show::message_events::lines)
 }
 
 async fn message(id: &str, service: &Service) -> Result<Option<Message>, Failure> {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc;
 
-use super::bring::{Sum, bring};
+use super::import_batch::{Sum, bring};
 use super::progress::Progress;
 use super::service::Service;
 use crate::arguments::Import;

@@ -2,13 +2,13 @@
 //!
 //! To add one: its arguments, a module with `run`, and its line here.
 
-mod bring;
 mod demo;
 mod export;
 mod follow;
 mod get;
 mod hold;
 mod import;
+mod import_batch;
 mod list;
 mod progress;
 pub(crate) mod refusal;

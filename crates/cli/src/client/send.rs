@@ -125,7 +125,7 @@ fn outcome(status: MessageStatus) -> Option<bool> {
 }
 
 fn ending(message: &Message) -> String {
-    let status = show::words::message_status(message.status);
+    let status = show::labels::message_status(message.status);
     match &message.error {
         Some(error) => format!(
             "the message is {status}: {} ({})",

@@ -3,11 +3,11 @@
 //! A session has `session_id` and `messages`, each of these `role` and `content`; `context` is the conversation's metadata. All
 //! else may be left out, and what is not known is not looked at.
 
-mod form;
-mod moment;
 mod object;
 mod read;
+mod schema;
 mod source;
+mod timestamp;
 mod write;
 
 pub(crate) use source::{Format, Found, Place, read_all};

@@ -4,7 +4,7 @@ use parlance_proto::v1;
 use prost::Message as _;
 use serde_json::value::RawValue;
 
-use super::form::{Fault, File, Said, Session};
+use super::schema::{Fault, File, Said, Session};
 use super::{Old, object};
 
 /// What fits a request together with its conversation.

@@ -2,8 +2,8 @@
 
 use parlance_proto::v1;
 
-use super::form::{Fault, File, Said, Session};
-use super::moment::Moment;
+use super::schema::{Fault, File, Said, Session};
+use super::timestamp::Moment;
 use super::{Old, object};
 
 /// The session, and how many attachments it leaves behind: those whose content the service has.

@@ -3,7 +3,7 @@
 use parlance_proto::v1::{Channel, Conversation};
 
 use super::table::{Cell, Paint, Table};
-use super::{time, words};
+use super::{labels, time};
 
 /// One line each.
 pub(crate) fn table(conversations: &[Conversation]) -> Table {
@@ -25,8 +25,8 @@ pub(crate) fn table(conversations: &[Conversation]) -> Table {
         };
         table.row([
             Cell::new(&conversation.id),
-            Cell::new(words::channel(conversation.channel)),
-            words::conversation_status(conversation.status),
+            Cell::new(labels::channel(conversation.channel)),
+            labels::conversation_status(conversation.status),
             Cell::new(&conversation.participant_from),
             Cell::new(with(conversation)),
             Cell::new(&conversation.user),
@@ -48,8 +48,8 @@ pub(crate) fn card(conversations: &[Conversation]) -> Table {
             }
         };
         line("conversation", Cell::new(&conversation.id));
-        line("channel", Cell::new(words::channel(conversation.channel)));
-        line("status", words::conversation_status(conversation.status));
+        line("channel", Cell::new(labels::channel(conversation.channel)));
+        line("status", labels::conversation_status(conversation.status));
         line("from", Cell::new(&conversation.participant_from));
         line("with", Cell::new(&conversation.participant_to));
         line("external id", Cell::new(&conversation.external_id));

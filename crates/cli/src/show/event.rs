@@ -3,7 +3,7 @@
 use parlance_proto::v1::{Conversation, Event, Message};
 
 use super::table::{Cell, Paint, Table};
-use super::{conversation, message, time, words};
+use super::{conversation, labels, message, time};
 
 const LONGEST_TYPE: usize = "message status changed".len();
 
@@ -16,7 +16,7 @@ pub(crate) fn lines(events: &[Event]) -> Table {
 }
 
 fn cells(event: &Event) -> [Cell; 7] {
-    let kind = words::event_type(event.r#type);
+    let kind = labels::event_type(event.r#type);
     let none = Cell::new("");
     let (arrow, status, parties, text) = match (&event.message, &event.conversation) {
         (Some(message), _) => of_message(message),
@@ -40,12 +40,12 @@ fn cells(event: &Event) -> [Cell; 7] {
 
 fn of_message(message: &Message) -> (Cell, Cell, Cell, Cell) {
     let parties = match message.to_address.as_str() {
-        "" => words::speaker(message),
+        "" => labels::speaker(message),
         to => format!("{} \u{2192} {to}", message.from_address),
     };
     (
-        Cell::new(words::arrow(message.direction())),
-        words::status(message.status),
+        Cell::new(labels::arrow(message.direction())),
+        labels::status(message.status),
         Cell::new(parties),
         message::text(message).at_most(message::LONGEST_TEXT),
     )
@@ -59,7 +59,7 @@ fn of_conversation(about: &Conversation) -> (Cell, Cell, Cell, Cell) {
     };
     (
         Cell::new(""),
-        words::conversation_status(about.status),
+        labels::conversation_status(about.status),
         Cell::new(parties),
         Cell::new(&about.title),
     )

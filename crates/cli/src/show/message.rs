@@ -3,7 +3,7 @@
 use parlance_proto::v1::{Attachment, Message, MessageError};
 
 use super::table::{Cell, Paint, Table};
-use super::{time, words};
+use super::{labels, time};
 
 /// What a line of a list has room for; `get` shows all.
 pub(super) const LONGEST_TEXT: usize = 72;
@@ -16,9 +16,9 @@ pub(crate) fn table(messages: &[Message]) -> Table {
         table.row([
             Cell::new(message.sequence.to_string()).paint(Paint::Faint),
             time::date(message.created_at),
-            Cell::new(words::arrow(message.direction())),
-            words::status(message.status),
-            Cell::new(words::speaker(message)),
+            Cell::new(labels::arrow(message.direction())),
+            labels::status(message.status),
+            Cell::new(labels::speaker(message)),
             Cell::new(&message.id).paint(Paint::Faint),
             text(message).at_most(LONGEST_TEXT),
         ]);
@@ -34,7 +34,7 @@ pub(crate) fn sent(messages: &[Message]) -> Table {
         table.row([name("conversation"), Cell::new(&message.conversation_id)]);
         table.row([
             name("status"),
-            words::status(message.status).at_least(LONGEST_STATUS),
+            labels::status(message.status).at_least(LONGEST_STATUS),
             time::clock(message.updated_at).paint(Paint::Faint),
         ]);
     }
@@ -47,7 +47,7 @@ pub(crate) fn step(messages: &[Message]) -> Table {
     for message in messages {
         table.row([
             name("").at_least("conversation".len()),
-            words::status(message.status).at_least(LONGEST_STATUS),
+            labels::status(message.status).at_least(LONGEST_STATUS),
             time::clock(message.updated_at).paint(Paint::Faint),
         ]);
     }
@@ -63,18 +63,18 @@ pub(crate) fn card(messages: &[Message]) -> Table {
                 table.row([name(key), cell]);
             }
         };
-        let arrow = words::arrow(message.direction());
-        let channel = words::channel(message.channel);
+        let arrow = labels::arrow(message.direction());
+        let channel = labels::channel(message.channel);
         line("message", Cell::new(&message.id));
         line("conversation", Cell::new(&message.conversation_id));
         line("number", Cell::new(message.sequence.to_string()));
         line("channel", Cell::new(format!("{channel} {arrow}")));
-        line("status", words::status(message.status));
+        line("status", labels::status(message.status));
         line(
             "error",
             Cell::new(message.error.as_ref().map(error).unwrap_or_default()).paint(Paint::Bad),
         );
-        line("from", Cell::new(words::speaker(message)));
+        line("from", Cell::new(labels::speaker(message)));
         line("to", Cell::new(&message.to_address));
         line("cc", Cell::new(message.cc_addresses.join(", ")));
         line("subject", Cell::new(&message.subject));

@@ -4,13 +4,13 @@ pub(crate) mod conversation;
 pub(crate) mod event;
 pub(crate) mod hold;
 mod json;
+pub(crate) mod labels;
 pub(crate) mod message;
+pub(crate) mod message_events;
 pub(crate) mod search;
 pub(crate) mod stats;
-pub(crate) mod story;
 mod table;
 mod time;
-pub(crate) mod words;
 
 use crate::failure::Failure;
 use crate::output::Output;

@@ -3,7 +3,7 @@
 use parlance_proto::v1::SearchResult;
 
 use super::table::{Cell, Paint, Table};
-use super::{time, words};
+use super::{labels, time};
 
 /// One line each.
 pub(crate) fn table(results: &[SearchResult]) -> Table {
@@ -12,9 +12,9 @@ pub(crate) fn table(results: &[SearchResult]) -> Table {
         let message = result.message.clone().unwrap_or_default();
         table.row([
             time::date(message.created_at),
-            Cell::new(words::arrow(message.direction())),
-            words::status(message.status),
-            Cell::new(words::speaker(&message)),
+            Cell::new(labels::arrow(message.direction())),
+            labels::status(message.status),
+            Cell::new(labels::speaker(&message)),
             Cell::new(&message.id).paint(Paint::Faint),
             Cell::new(plain(&result.snippet)),
         ]);

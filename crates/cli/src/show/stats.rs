@@ -2,8 +2,8 @@
 
 use parlance_proto::v1::Stats;
 
+use super::labels;
 use super::table::{Cell, Paint, Table};
-use super::words;
 
 /// The sums, and below them the messages by kind.
 pub(crate) fn lines(all: &[Stats]) -> Table {
@@ -26,9 +26,9 @@ pub(crate) fn lines(all: &[Stats]) -> Table {
             table.row([
                 Cell::new(""),
                 Cell::new(by.count.to_string()),
-                Cell::new(words::channel(by.channel)),
-                Cell::new(words::direction(by.direction)),
-                words::status(by.status),
+                Cell::new(labels::channel(by.channel)),
+                Cell::new(labels::direction(by.direction)),
+                labels::status(by.status),
             ]);
         }
     }

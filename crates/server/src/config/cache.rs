@@ -29,7 +29,7 @@ pub struct CacheSettings {
     /// How old a copy in this process may be.
     pub max_staleness: Duration,
     /// How long nothing may come from Redis before reads go on without it.
-    pub patience: Duration,
+    pub stall_timeout: Duration,
     /// What the clocks of the database and of an instance may differ by within a second.
     pub clock_margin: Duration,
     /// So many conversations are read after the start.
@@ -65,7 +65,7 @@ pub(super) fn read(reader: &mut Reader, local: Option<bool>) -> Option<CacheSett
     let max_bytes = reader.get("CACHE_MAX_MEMORY_BYTES", parse::number(1..));
     let max_value = reader.get("CACHE_MAX_VALUE", parse::number(1..));
     let max_staleness = reader.get("CACHE_MAX_STALENESS_MS", parse::number(0..=60_000));
-    let patience = reader.get("CACHE_PATIENCE_MS", parse::number(1..=50));
+    let stall_timeout = reader.get("CACHE_PATIENCE_MS", parse::number(1..=50));
     let clock_margin = reader.get("CACHE_CLOCK_MARGIN_MS", parse::number(1..=1_000));
     let warm_on_start = reader.get("CACHE_WARM_ON_START", parse::number(0..=10_000));
     let warm_searches = reader.get("CACHE_WARM_SEARCHES", parse::number(0..=1_000));
@@ -96,7 +96,7 @@ pub(super) fn read(reader: &mut Reader, local: Option<bool>) -> Option<CacheSett
         max_bytes: max_bytes?,
         max_value: max_value?,
         max_staleness: max_staleness.map(Duration::from_millis)?,
-        patience: patience.map(Duration::from_millis)?,
+        stall_timeout: stall_timeout.map(Duration::from_millis)?,
         clock_margin: clock_margin.map(Duration::from_millis)?,
         warm_on_start: warm_on_start?,
         warm_searches: warm_searches?,

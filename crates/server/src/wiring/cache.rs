@@ -99,7 +99,7 @@ pub(super) fn open(
         max_bytes,
         max_value,
         max_staleness,
-        patience,
+        stall_timeout: patience,
         clock_margin,
         warm_on_start: _,
         warm_searches: _,

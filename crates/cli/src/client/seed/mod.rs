@@ -3,9 +3,9 @@
 //! Everything follows from the two numbers and the time that are given: the same make the same, down to the byte. So a seed
 //! can be repeated, and is passed over then.
 
-mod dice;
-mod talk;
-mod words;
+mod conversation;
+mod random;
+mod texts;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,8 +14,8 @@ use parlance_proto::v1;
 use prost_types::Timestamp;
 use tokio::sync::mpsc;
 
-use super::bring::bring;
 use super::import::told;
+use super::import_batch::bring;
 use super::progress::Progress;
 use super::service::Service;
 use crate::arguments::{OnError, Seed};

@@ -61,7 +61,7 @@ fn what_is_not_said_is_the_default() {
     assert_eq!(cache.max_bytes, 256 * 1024 * 1024);
     assert_eq!(cache.max_value, 64 * 1024);
     assert_eq!(cache.max_staleness, Duration::ZERO);
-    assert_eq!(cache.patience, Duration::from_millis(10));
+    assert_eq!(cache.stall_timeout, Duration::from_millis(10));
     assert_eq!(cache.clock_margin, Duration::from_millis(50));
     assert_eq!((cache.warm_on_start, cache.warm_searches), (0, 0));
     assert_eq!(cache.audit_interval, Some(Duration::from_secs(30)));

@@ -7,7 +7,7 @@ use parlance_proto::v1;
 
 use super::Way;
 use super::attachment;
-use super::place::{PlaceFields, place};
+use super::conversation_target::{PlaceFields, place};
 use crate::convert::fields::Found;
 use crate::convert::{enums, limits, metadata};
 

@@ -7,7 +7,7 @@ use parlance_proto::v1;
 
 use super::Way;
 use super::content::{ContentFields, message};
-use super::place::PlaceFields;
+use super::conversation_target::PlaceFields;
 use crate::convert::fields::Found;
 use crate::convert::{limits, request_id, time};
 

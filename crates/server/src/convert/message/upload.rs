@@ -12,7 +12,7 @@ use crate::convert::time;
 
 /// What the first piece says.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Head {
+pub(crate) struct UploadHeader {
     /// The file's name; may be empty.
     pub(crate) filename: String,
     /// Its type.
@@ -22,7 +22,10 @@ pub(crate) struct Head {
 }
 
 /// Reads the first piece.
-pub(crate) fn head(request: v1::UploadAttachmentRequest, limits: &Limits) -> Result<Head> {
+pub(crate) fn upload_header(
+    request: v1::UploadAttachmentRequest,
+    limits: &Limits,
+) -> Result<UploadHeader> {
     let mut found = Found::new();
     let v1::UploadAttachmentRequest {
         filename,
@@ -37,7 +40,7 @@ pub(crate) fn head(request: v1::UploadAttachmentRequest, limits: &Limits) -> Res
     }
     check_file(&mut found, &filename, &content_type, limits);
     found.finish(|| {
-        Some(Head {
+        Some(UploadHeader {
             filename,
             content_type,
             data,
@@ -65,7 +68,7 @@ fn check_file(found: &mut Found, filename: &str, content_type: &str, limits: &Li
 }
 
 /// Reads a later piece.
-pub(crate) fn piece(request: v1::UploadAttachmentRequest) -> Result<Bytes> {
+pub(crate) fn upload_chunk(request: v1::UploadAttachmentRequest) -> Result<Bytes> {
     const WHY: &str = "only the first piece says it";
     let mut found = Found::new();
     let v1::UploadAttachmentRequest {
@@ -107,7 +110,9 @@ mod tests {
 
     #[test]
     fn the_first_piece_says_what_it_is() {
-        let of = |filename, content_type| head(request(filename, content_type), &Limits::default());
+        let of = |filename, content_type| {
+            upload_header(request(filename, content_type), &Limits::default())
+        };
         assert_eq!(of("", "a/b").unwrap().data, "x");
         assert_eq!(wrong(of("", "")), ["content_type"]);
         assert_eq!(wrong(of("a\nb", "ab")), ["filename", "content_type"]);
@@ -115,9 +120,9 @@ mod tests {
 
     #[test]
     fn the_others_do_not() {
-        assert_eq!(piece(request("", "")).unwrap(), "x");
+        assert_eq!(upload_chunk(request("", "")).unwrap(), "x");
         assert_eq!(
-            wrong(piece(request("f", "a/b"))),
+            wrong(upload_chunk(request("f", "a/b"))),
             ["filename", "content_type"]
         );
     }

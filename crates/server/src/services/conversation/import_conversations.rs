@@ -16,7 +16,7 @@ pub(super) async fn handle(
 ) -> Result<Response<v1::ImportConversationsResponse>, Status> {
     let (owner, parts) = owner::split(request).map_err(status::of)?;
     let limits = app.limits();
-    let parts = parts.map_ok(|part| convert::conversation::brought(part, limits));
+    let parts = parts.map_ok(|part| convert::conversation::import_part(part, limits));
     let imported = app.import_conversations(&owner, parts).await;
     match imported {
         Ok(imported) => Ok(Response::new(convert::conversation::imported_to_proto(

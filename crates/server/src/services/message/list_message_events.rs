@@ -12,7 +12,7 @@ pub(super) async fn handle(
     request: Request<v1::ListMessageEventsRequest>,
 ) -> Result<Response<v1::ListMessageEventsResponse>> {
     let (owner, request) = owner::split(request)?;
-    let id = convert::message::story(request)?;
+    let id = convert::message::list_events(request)?;
     let story = app.message_events(&owner, id).await?;
-    Ok(Response::new(convert::message::story_to_proto(story)))
+    Ok(Response::new(convert::message::events_to_proto(story)))
 }

@@ -31,11 +31,11 @@ async fn receive(
         ))
     };
     let first = pieces.message().await?.ok_or_else(nothing)?;
-    let convert::message::Head {
+    let convert::message::UploadHeader {
         filename,
         content_type,
         data,
-    } = convert::message::head(first, app.limits()).map_err(status::of)?;
+    } = convert::message::upload_header(first, app.limits()).map_err(status::of)?;
     let mut empty = data.is_empty();
     let mut upload = app
         .begin_upload(owner, filename, content_type)
@@ -43,7 +43,7 @@ async fn receive(
         .map_err(status::of)?;
     upload.append(data).await.map_err(status::of)?;
     while let Some(piece) = pieces.message().await? {
-        let data = convert::message::piece(piece).map_err(status::of)?;
+        let data = convert::message::upload_chunk(piece).map_err(status::of)?;
         empty &= data.is_empty();
         upload.append(data).await.map_err(status::of)?;
     }

@@ -18,7 +18,10 @@ use crate::convert::{enums, limits, metadata, time};
 pub(crate) use show::imported_to_proto;
 
 /// Reads a part. What is wrong with it is told with it: it must not end the stream.
-pub(crate) fn brought(request: v1::ImportConversationsRequest, limits: &Limits) -> IncomingPart {
+pub(crate) fn import_part(
+    request: v1::ImportConversationsRequest,
+    limits: &Limits,
+) -> IncomingPart {
     let bytes = request.encoded_len();
     let messages = request.messages.len();
     let named = request.conversation.as_ref();
@@ -143,7 +146,7 @@ mod tests {
             messages,
             offset: None,
         };
-        brought(request, &Limits::default()).part
+        import_part(request, &Limits::default()).part
     }
 
     fn said(change: impl FnOnce(&mut v1::Message)) -> Vec<v1::Message> {
@@ -257,7 +260,7 @@ mod tests {
             offset: Some(-1),
             ..Default::default()
         };
-        let read = brought(request, &Limits::default()).part;
+        let read = import_part(request, &Limits::default()).part;
         assert_eq!(wrong(read), ["offset", "conversation"]);
         let many = vec![v1::Message::default(); limits::IMPORT_MESSAGES + 1];
         assert_eq!(wrong(of(v1::Channel::Chat, many, |_| ())), ["messages"]);

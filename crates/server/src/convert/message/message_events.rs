@@ -21,7 +21,7 @@ pub(crate) fn cancel(request: v1::CancelMessageRequest) -> Result<CancelMessage>
 }
 
 /// `ListMessageEvents`.
-pub(crate) fn story(request: v1::ListMessageEventsRequest) -> Result<MessageId> {
+pub(crate) fn list_events(request: v1::ListMessageEventsRequest) -> Result<MessageId> {
     let v1::ListMessageEventsRequest { id } = request;
     only_id(&id)
 }
@@ -101,7 +101,7 @@ pub(crate) fn preview_to_proto(preview: Preview) -> v1::PreviewMessageResponse {
 }
 
 /// A message's story.
-pub(crate) fn story_to_proto(story: Vec<DeliveryEvent>) -> v1::ListMessageEventsResponse {
+pub(crate) fn events_to_proto(story: Vec<DeliveryEvent>) -> v1::ListMessageEventsResponse {
     v1::ListMessageEventsResponse {
         events: story.into_iter().map(line_to_proto).collect(),
     }
@@ -139,7 +139,7 @@ mod tests {
             let request = v1::CancelMessageRequest { id: id.to_owned() };
             assert_eq!(wrong(cancel(request)), ["id"], "{id}");
             let request = v1::ListMessageEventsRequest { id: id.to_owned() };
-            assert_eq!(wrong(story(request)), ["id"], "{id}");
+            assert_eq!(wrong(list_events(request)), ["id"], "{id}");
         }
     }
 

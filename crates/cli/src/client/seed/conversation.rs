@@ -4,8 +4,8 @@ use parlance_proto::v1::{self, Channel, Direction, MessageStatus, Role};
 use prost_types::value::Kind;
 use prost_types::{Struct, Timestamp, Value};
 
-use super::dice::Dice;
-use super::words::{
+use super::random::Dice;
+use super::texts::{
     AGENTS, CITIES, CLOSINGS, DAYS, FIRST_NAMES, LAST_NAMES, PRODUCTS, THANKS, TOPICS, Topic,
 };
 

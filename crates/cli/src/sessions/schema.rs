@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Number, Value};
 
-use super::moment::Moment;
+use super::timestamp::Moment;
 
 /// A session.
 #[derive(Debug, Default, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use parlance_proto::v1::ListMessageEventsResponse;
 
 use super::table::{Cell, Paint, Table};
-use super::{time, words};
+use super::{labels, time};
 
 /// Below the message itself; nothing where nothing happened.
 pub(crate) fn lines(stories: &[ListMessageEventsResponse]) -> Table {
@@ -17,7 +17,7 @@ pub(crate) fn lines(stories: &[ListMessageEventsResponse]) -> Table {
             Cell::new("").at_least("conversation".len()),
             time::clock(event.time).paint(Paint::Faint),
             Cell::new(kind),
-            words::status(event.status),
+            labels::status(event.status),
             Cell::new(&event.provider),
             Cell::new(&event.detail),
         ]);
