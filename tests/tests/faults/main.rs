@@ -2,17 +2,17 @@
 //! that hurts Postgres has a server of its own, too.
 
 mod cached;
+mod disconnected_clients;
 mod full_disk;
 mod import;
 mod killed;
-mod leaving;
+mod killed_during_delivery;
 mod load;
+mod lost_connections;
 mod metrics;
 mod migrating;
 mod outage;
 mod restored;
-mod silent;
 mod start;
 mod stopped;
 mod twins;
-mod under_way;

@@ -15,7 +15,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::leaving::{Holding, SlowCommits};
+use crate::disconnected_clients::{Holding, SlowCommits};
 use crate::load::Load;
 
 /// What the contract of an orchestrator allows.

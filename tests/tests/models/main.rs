@@ -4,10 +4,10 @@
 //! The bounds are small (one key, two or three writers, two instances), so this is a proof within them only. The largest rows
 //! are searched by `make torture`.
 
-mod drain;
 mod fence;
 mod generation;
 mod list;
-mod near;
+mod memory;
+mod reconcile;
 mod register;
 mod search;

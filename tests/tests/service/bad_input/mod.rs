@@ -3,11 +3,11 @@
 mod conversation_service;
 mod event_service;
 mod message_service;
+mod ownership;
 mod received;
 mod sender_service;
 mod simulator_service;
 mod uploads;
-mod whose;
 
 use parlance_tests::{Caller, Rpc};
 use prost_types::value::Kind as Json;

@@ -1,12 +1,12 @@
 //! `CacheService`: what is told of the cache, and what it can be made to do, in each of its forms.
 
-mod answers;
 mod audit;
-mod forms;
+mod backends;
+mod expiry;
 mod identity;
 mod imports;
-mod making_go;
-mod times;
+mod invalidation;
+mod responses;
 mod warming;
 
 use std::process::Command;

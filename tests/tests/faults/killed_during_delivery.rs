@@ -9,7 +9,7 @@ use parlance_testkit::eventually;
 use parlance_tests::make::{self, Pair, sms};
 use parlance_tests::{Caller, Kind, Rpc, SOON, Service};
 
-use crate::leaving::Holding;
+use crate::disconnected_clients::Holding;
 
 const CONVERSATIONS: usize = 50;
 const EACH: usize = 20;
