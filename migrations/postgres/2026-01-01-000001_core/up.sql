@@ -380,7 +380,7 @@ ALTER TABLE idempotency_keys SET (autovacuum_vacuum_scale_factor = 0.02, autovac
 -- Only appended to, until its messages go.
 ALTER TABLE message_events SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05);
 
--- Search (docs/search.md). Filled by the service alone, since its code defines what a word is (docs/adr/0011-words-are-ours.md).
+-- Search (docs/search.md). Filled by the service alone, since its code defines what a word is (docs/adr/0011-search-terms.md).
 
 -- Beside the messages: their status changes several times, and each time every entry of the index would be written anew.
 CREATE TABLE message_search (

@@ -345,7 +345,7 @@ CREATE INDEX messages_age ON messages (created_at, id)
     WHERE status NOT IN ('scheduled', 'pending', 'sending', 'uncertain');
 CREATE INDEX conversations_empty ON conversations (active_at, id) WHERE message_count = 0 AND deleted_at IS NULL;
 
--- Search (docs/search.md). Filled by the service alone, since its code defines what a word is (docs/adr/0011-words-are-ours.md).
+-- Search (docs/search.md). Filled by the service alone, since its code defines what a word is (docs/adr/0011-search-terms.md).
 
 -- The number by which the index names a message. It begins with the milliseconds of its time, since matches come in its order.
 CREATE TABLE message_search (
