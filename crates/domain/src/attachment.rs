@@ -1,18 +1,18 @@
-//! What travels with a message.
+//! Attachments of messages.
 
 use crate::AttachmentId;
 
-/// An attachment of a message; its content is kept apart and never travels with the message.
+/// An attachment of a message. Its content is stored separately and is never part of the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {
-    /// Its id.
+    /// Id.
     pub id: AttachmentId,
-    /// The name that a person sees; may be empty.
+    /// File name shown to the recipient; may be empty.
     pub filename: String,
     /// The MIME type.
     pub content_type: String,
-    /// Bytes of content that we hold; 0 where only a URL is known.
+    /// Size of the stored content in bytes; 0 if only a URL is known.
     pub size_bytes: i64,
-    /// Where the content is, if it is not with us.
+    /// Location of the content, if it is not stored here.
     pub url: Option<String>,
 }

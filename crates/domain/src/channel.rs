@@ -1,23 +1,24 @@
-//! How a message travels, which way, and who speaks.
+//! Channel, direction and role of a message.
 
 use crate::text_enum::text_enum;
 
 text_enum! {
-    /// How a message travels.
+    /// Channel of a message.
     pub enum Channel {
-        /// A text message.
+        /// Text message.
         Sms = "sms",
-        /// A text message with attachments.
+        /// Text message with attachments.
         Mms = "mms",
-        /// Electronic mail.
+        /// Mail.
         Email = "email",
-        /// A conversation inside the owner's own product; no address, no provider.
+        /// Conversation inside the owner's own product: no addresses and no provider.
         Chat = "chat",
     }
 }
 
 impl Channel {
-    /// The channel of the conversation that holds a message of this one: MMS lives in SMS conversations.
+    /// Returns the channel of the conversation that holds a message of this channel: MMS messages belong to SMS
+    /// conversations.
     #[must_use]
     pub const fn of_conversation(self) -> Self {
         match self {
@@ -29,7 +30,7 @@ impl Channel {
 }
 
 text_enum! {
-    /// Which way a message goes, seen from us.
+    /// Direction of a message.
     pub enum Direction {
         /// From the other side to us.
         Inbound = "inbound",
@@ -39,11 +40,11 @@ text_enum! {
 }
 
 text_enum! {
-    /// Who speaks in a chat.
+    /// Author of a chat message.
     pub enum Role {
         /// The person.
         User = "user",
-        /// The one who answers.
+        /// The assistant that answers.
         Assistant = "assistant",
         /// Instructions and notes.
         System = "system",
@@ -51,7 +52,7 @@ text_enum! {
 }
 
 impl Role {
-    /// What a person says comes in, everything else goes out.
+    /// Returns the direction: messages of the person are inbound, all others are outbound.
     #[must_use]
     pub const fn direction(self) -> Direction {
         match self {

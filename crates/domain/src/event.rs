@@ -1,52 +1,52 @@
-//! What the change feed tells: one event per change, in an order that every reader sees alike.
+//! Events of the change feed: one per change, in an order that is the same for every reader.
 
 use crate::text_enum::text_enum;
 use crate::{Conversation, ConversationId, Message, MessageId, Timestamp};
 
 text_enum! {
-    /// What happened.
+    /// Kind of change.
     pub enum EventType {
-        /// A conversation was made.
+        /// A conversation was created.
         ConversationCreated = "conversation_created",
-        /// A conversation changed otherwise than by a new message.
+        /// A conversation changed, other than by a new message.
         ConversationUpdated = "conversation_updated",
-        /// A conversation and its messages are gone.
+        /// A conversation and its messages were deleted.
         ConversationDeleted = "conversation_deleted",
         /// A message was sent or received.
         MessageCreated = "message_created",
-        /// A message's content or plan was edited.
+        /// Content or schedule of a message was edited.
         MessageUpdated = "message_updated",
-        /// A message came further.
+        /// The delivery status of a message changed.
         MessageStatusChanged = "message_status_changed",
-        /// A message is gone.
+        /// A message was deleted.
         MessageDeleted = "message_deleted",
     }
 }
 
-/// What the event is about, as it then was; `Gone` once it was deleted.
+/// Subject of an event, as it was at that time; `Gone` after its deletion.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EventSubject {
     /// A conversation.
     Conversation(Box<Conversation>),
     /// A message.
     Message(Box<Message>),
-    /// It was deleted, now or later.
+    /// Deleted, by this event or by a later one.
     Gone,
 }
 
 /// One change.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// What happened.
+    /// Kind of change.
     pub kind: EventType,
-    /// In which conversation.
+    /// The conversation.
     pub conversation_id: ConversationId,
-    /// To which message, if to one.
+    /// The message, if the change concerns one.
     pub message_id: Option<MessageId>,
-    /// The user of the conversation then.
+    /// The user of the conversation at that time.
     pub user: String,
-    /// What it was about.
+    /// The conversation or message.
     pub subject: EventSubject,
-    /// When.
+    /// Time of the change.
     pub time: Timestamp,
 }

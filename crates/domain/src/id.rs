@@ -1,4 +1,4 @@
-//! Ids: one type per entity over a `UUIDv7`, so that an id of one kind cannot stand where another is wanted.
+//! Ids: one type per entity over a `UUIDv7`, so that an id of one entity cannot be used in place of another's.
 
 use uuid::Uuid;
 
@@ -12,32 +12,32 @@ macro_rules! id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new id: `UUIDv7` from the clock's milliseconds and random bytes.
+            /// Creates an id: a `UUIDv7` from a time in milliseconds and random bytes.
             #[must_use]
             pub fn new(now: Timestamp, random: [u8; 10]) -> Self {
-                Self(v7(now, random))
+                Self(uuid_v7(now, random))
             }
 
-            /// When it was made, in whole milliseconds.
+            /// Returns the creation time in whole milliseconds.
             #[must_use]
             pub fn time(self) -> Timestamp {
                 let millis = self.0.as_u128() >> 80;
                 Timestamp::from_micros(i64::try_from(millis).unwrap_or(i64::MAX).saturating_mul(1_000))
             }
 
-            /// The id that a row or a request holds.
+            /// Wraps the UUID of a row or a request.
             #[must_use]
             pub const fn from_uuid(uuid: Uuid) -> Self {
                 Self(uuid)
             }
 
-            /// The id as a UUID, for storage.
+            /// Returns the UUID, for storage.
             #[must_use]
             pub const fn uuid(self) -> Uuid {
                 self.0
             }
 
-            /// Reads the hyphenated form that the API shows; nothing else is an id.
+            /// Parses the hyphenated form that the API uses; every other form is refused.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
                 if text.len() != 36 {
@@ -64,8 +64,8 @@ id!(/// A sender.
 id!(/// An attachment, or an upload that becomes one.
     AttachmentId);
 
-/// `UUIDv7`: 48 bits of milliseconds, then random bits, so that ids of one clock sort by creation.
-fn v7(now: Timestamp, random: [u8; 10]) -> Uuid {
+/// Builds a `UUIDv7`: 48 bits of milliseconds, then random bits, so that ids from one clock sort by creation time.
+fn uuid_v7(now: Timestamp, random: [u8; 10]) -> Uuid {
     let millis = u64::try_from(now.as_millis()).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_reads_back_and_sorts_by_its_time() {
+    fn an_id_round_trips_and_sorts_by_its_time() {
         let at = |millis: i64| MessageId::new(Timestamp::from_micros(millis * 1_000), [7; 10]);
         let id = at(1_700_000_000_000);
         assert_eq!(MessageId::parse(&id.to_string()), Some(id));

@@ -1,17 +1,17 @@
-//! Metadata as it passes through: a JSON object that the edge has checked and nothing inside looks into.
+//! Metadata: a JSON object that is checked when a request arrives and is opaque afterwards.
 
 /// The text of a JSON object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Json(String);
 
 impl Json {
-    /// Wraps a text that its maker knows to be a JSON object.
+    /// Wraps a text that the caller has verified to be a JSON object.
     #[must_use]
     pub const fn from_text(text: String) -> Self {
         Self(text)
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

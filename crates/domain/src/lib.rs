@@ -1,10 +1,10 @@
-//! What Parlance talks about: addresses, senders, conversations, messages and the rules by which they change.
+//! Domain of Parlance: addresses, senders, conversations, messages, and the rules by which they change.
 //!
-//! No async, no I/O, nothing of the other crates. Time and randomness come in as arguments. Metadata is an opaque JSON
-//! text that the edge has checked.
+//! No async code, no I/O and no dependency on the other crates. Time and randomness are arguments. Metadata is an
+//! opaque JSON text that is checked when a request arrives.
 //!
-//! To add an entity: its id in [`id`], its struct in a module of its name, and, where it has states, one `apply` that
-//! says for every pair of state and event whether it moves, is ignored or is illegal.
+//! To add an entity: declare its id in [`id`] and its struct in a module of its name. If it has states, add one `apply`
+//! function that returns moved, ignored or illegal for every pair of state and event.
 
 mod text_enum;
 

@@ -1,11 +1,11 @@
-//! The tenant. Everything belongs to one, and every statement names it.
+//! Owner: the tenant that every record belongs to and that every statement names.
 
-/// Whose data it is: 1 to 128 printable ASCII characters without spaces.
+/// Name of an owner: 1 to 128 printable ASCII characters without spaces.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Owner(String);
 
 impl Owner {
-    /// The longest name of an owner.
+    /// Maximum length of a name in bytes.
     pub const MAX_LEN: usize = 128;
 
     /// Checks and wraps a name.
@@ -16,7 +16,7 @@ impl Owner {
         fits.then(|| Self(name.to_owned()))
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

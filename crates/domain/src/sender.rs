@@ -1,4 +1,4 @@
-//! An address of ours that messages leave from and arrive at.
+//! Senders: addresses of ours that messages are sent from and arrive at.
 
 use std::time::Duration;
 
@@ -6,42 +6,42 @@ use crate::text_enum::text_enum;
 use crate::{Channel, Owner, SenderId, Timestamp};
 
 text_enum! {
-    /// Whether messages leave from a sender.
+    /// Whether a sender sends messages.
     pub enum SenderStatus {
-        /// They do.
+        /// Messages are sent.
         Active = "active",
-        /// They wait.
+        /// Messages wait.
         Paused = "paused",
     }
 }
 
-/// An address of ours. Unique in an installation: it is how something that arrives finds its owner.
+/// An address of ours. It is unique in an installation, because it determines the owner of an inbound message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sender {
-    /// Its id.
+    /// Id.
     pub id: SenderId,
-    /// Whose it is.
+    /// The owner that it belongs to.
     pub owner: Owner,
     /// `Sms` (for SMS and MMS) or `Email`.
     pub channel: Channel,
     /// The address in canonical form.
     pub address: String,
-    /// The provider that carries its messages.
+    /// Provider that its messages are handed to.
     pub provider: String,
-    /// The name of the credentials in the configuration; never the secret; may be empty.
+    /// Name of the credentials in the configuration, never the secret; may be empty.
     pub credentials: String,
-    /// Whether messages leave.
+    /// Whether it sends messages.
     pub status: SenderStatus,
-    /// How many SMS segments may leave per second; 0 is the provider's own limit.
+    /// Maximum SMS segments per second; 0 for the provider's own limit.
     pub segments_per_second: i32,
-    /// How long an outbound message may wait before it expires, where it does not say itself.
+    /// Default time that an outbound message may wait before it expires.
     pub default_expiry: Option<Duration>,
-    /// The domain of reply addresses; mail only; may be empty.
+    /// Domain of reply addresses; mail only, may be empty.
     pub reply_domain: String,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
-    /// Counts every change; also what its etag shows.
+    /// Incremented by every change; the etag is derived from it.
     pub version: i64,
 }

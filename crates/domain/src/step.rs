@@ -1,12 +1,12 @@
-//! What an event does to a state.
+//! Outcome of an event in a state machine.
 
-/// The outcome of applying an event to a state. Late and repeated events are `Ignored`, not errors.
+/// Outcome of applying an event to a state. Late and repeated events are `Ignored`; they are not errors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step<T> {
-    /// The state changed into this one.
+    /// The state changed to this one.
     Moved(T),
-    /// The event says nothing new.
+    /// The event adds nothing.
     Ignored,
-    /// The event cannot happen in this state.
+    /// The event is not possible in this state.
     Illegal,
 }

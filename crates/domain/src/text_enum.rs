@@ -1,6 +1,6 @@
-//! One declaration for an enum that is stored and logged as a lower-case word.
+//! Declaration of an enum that is stored and logged as a lower-case word.
 
-/// Declares a field-less enum with `ALL`, `as_str` and `parse`, so that a variant cannot be added without its word.
+/// Declares a field-less enum with `ALL`, `as_str` and `parse`, so that every variant has a word.
 macro_rules! text_enum {
     ($(#[$meta:meta])* pub enum $name:ident { $($(#[$vmeta:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$meta])*
@@ -11,13 +11,13 @@ macro_rules! text_enum {
             /// Every variant, in the order of declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The word that the databases, the caches and the logs hold.
+            /// Returns the word used in databases, caches and logs.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)+ }
             }
 
-            /// The variant of a word; `None` for a word that is not one of ours.
+            /// Returns the variant of a word; `None` for an unknown word.
             #[must_use]
             pub fn parse(word: &str) -> Option<Self> {
                 match word { $($word => Some(Self::$variant),)+ _ => None }
@@ -38,8 +38,8 @@ pub(crate) use text_enum;
 mod tests {
     use std::collections::BTreeSet;
 
-    /// Checks that every word reads back, and that no two variants share one.
-    macro_rules! read_back {
+    /// Checks that every word parses to its variant and that no two variants share a word.
+    macro_rules! round_trip {
         ($($enum:ty),+ $(,)?) => {$({
             let words: BTreeSet<&str> = <$enum>::ALL.iter().map(|v| v.as_str()).collect();
             assert_eq!(words.len(), <$enum>::ALL.len());
@@ -53,8 +53,8 @@ mod tests {
     }
 
     #[test]
-    fn every_word_reads_back() {
-        read_back![
+    fn every_word_round_trips() {
+        round_trip![
             crate::Channel,
             crate::ConversationStatus,
             crate::DeliveryPolicy,

@@ -1,4 +1,4 @@
-//! A moment in microseconds: what both databases hold exactly.
+//! Timestamps in microseconds, the precision of both databases.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ impl Timestamp {
         self.0.div_euclid(1_000)
     }
 
-    /// The moment a while later; stays at the end of time where it would overflow.
+    /// Returns the timestamp later by a duration, saturating at the maximum.
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {
         Self(
@@ -34,7 +34,7 @@ impl Timestamp {
         )
     }
 
-    /// The moment a while earlier; stays at the beginning of time where it would overflow.
+    /// Returns the timestamp earlier by a duration, saturating at the minimum.
     #[must_use]
     pub fn minus(self, by: Duration) -> Self {
         Self(
@@ -43,7 +43,7 @@ impl Timestamp {
         )
     }
 
-    /// How long after `earlier`; zero if it is not after it.
+    /// Returns the duration since `earlier`; zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_stay_within_time() {
+    fn arithmetic_saturates() {
         let (start, end) = (
             Timestamp::from_micros(i64::MIN),
             Timestamp::from_micros(i64::MAX),

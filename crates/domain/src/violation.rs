@@ -1,16 +1,16 @@
-//! What is wrong with a field, in the words of the contract.
+//! Violations of field rules, as the API reports them.
 
-/// One thing that is wrong with what a caller sent.
+/// Violation of a rule by one field of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// The field's name in the API, such as `subject` or `attachments[2].url`.
+    /// Field name in the API, such as `subject` or `attachments[2].url`.
     pub field: String,
-    /// What is wrong and what would be right, in lower case, without the value itself.
+    /// What is wrong and what is valid, in lower case, without the value itself.
     pub description: String,
 }
 
 impl Violation {
-    /// A violation of one field.
+    /// Creates a violation.
     #[must_use]
     pub fn new(field: impl Into<String>, description: impl Into<String>) -> Self {
         Self {

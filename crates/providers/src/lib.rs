@@ -1,10 +1,10 @@
-//! Those who carry messages: one folder each, one narrow trait per channel.
+//! Providers: one folder each, and one narrow trait per channel.
 //!
-//! A provider knows nothing of conversations, databases or retries. It hands one message over and says what came of it; what
-//! it learns later it tells through [`Reports`]. Whether an answer that was lost means "sent" or "not sent" is not its to
-//! guess: it says [`Outcome::Lost`].
+//! A provider knows nothing of conversations, databases or retries. It hands over one message and returns the outcome;
+//! later status changes are reported through [`Reports`]. It never guesses whether a message without a response was
+//! sent: it returns [`Outcome::Lost`].
 //!
-//! To add a provider: a folder with its client, the traits of the channels that it carries, and one line of wiring.
+//! To add a provider: add a folder with its client, implement the traits of its channels, and add one line of wiring.
 
 pub mod simulator;
 
@@ -14,14 +14,14 @@ use async_trait::async_trait;
 use parlance_domain::message::{ReportStatus, ReportedError};
 use parlance_domain::{Attachment, MessageId, Owner, Timestamp};
 
-/// A text message on its way out.
+/// Outbound text message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
-    /// Whose it is.
+    /// The owner that it belongs to.
     pub owner: Owner,
-    /// Its id: what makes handing it over twice one message, with a provider that takes such a key.
+    /// Message id. Providers that support idempotency keys use it to recognise a repeated hand-over.
     pub message_id: MessageId,
-    /// Which hand-over this is.
+    /// Number of the attempt.
     pub attempt: i32,
     /// Our address.
     pub from: String,
@@ -29,18 +29,18 @@ pub struct Text {
     pub to: String,
     /// The text.
     pub body: String,
-    /// What makes it an MMS.
+    /// Attachments; with any, the message is an MMS.
     pub attachments: Vec<Attachment>,
 }
 
-/// A mail on its way out.
+/// Outbound mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mail {
-    /// Whose it is.
+    /// The owner that it belongs to.
     pub owner: Owner,
-    /// Its id.
+    /// Message id.
     pub message_id: MessageId,
-    /// Which hand-over this is.
+    /// Number of the attempt.
     pub attempt: i32,
     /// Our address.
     pub from: String,
@@ -54,70 +54,70 @@ pub struct Mail {
     pub body: String,
     /// The HTML text; may be empty.
     pub html_body: String,
-    /// What travels with it.
+    /// Attachments.
     pub attachments: Vec<Attachment>,
 }
 
-/// What came of a hand-over.
+/// Outcome of a hand-over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The provider has it.
+    /// The provider accepted the message.
     Accepted {
-        /// Its id of the message.
+        /// The provider's id of the message.
         provider_message_id: String,
     },
-    /// It will never take it.
+    /// The provider refused the message for good.
     Refused(ReportedError),
-    /// It did not take it now.
+    /// The provider refused the message for now.
     Later {
-        /// Not before this, if it said so.
+        /// Minimum wait before the next attempt, if the provider states one.
         after: Option<Duration>,
-        /// Why.
+        /// Reason.
         error: ReportedError,
     },
-    /// It may have it or not: the answer did not come.
+    /// No response came: the provider may have the message or not.
     Lost(ReportedError),
 }
 
-/// Who carries text messages.
+/// Provider of text messages.
 #[async_trait]
 pub trait TextProvider: Send + Sync + 'static {
-    /// Hands one over.
+    /// Hands over a message.
     async fn send_text(&self, text: Text) -> Outcome;
 }
 
-/// Who carries mail.
+/// Provider of mail.
 #[async_trait]
 pub trait MailProvider: Send + Sync + 'static {
-    /// Hands one over.
+    /// Hands over a message.
     async fn send_mail(&self, mail: Mail) -> Outcome;
 }
 
-/// What a provider tells later about a message that it has.
+/// Later report of a provider about a message that it accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderReport {
-    /// Whose message.
+    /// The owner of the message.
     pub owner: Owner,
-    /// Ours of it: the report may come before we have written down theirs.
+    /// Our message id: the report may come before the provider's id is stored.
     pub message_id: MessageId,
-    /// How far it has come.
+    /// Reported status.
     pub status: ReportStatus,
-    /// What went wrong.
+    /// Error, if any.
     pub error: Option<ReportedError>,
-    /// When.
+    /// Time of the event.
     pub occurred_at: Timestamp,
 }
 
-/// A report was not taken: tell it again later.
+/// The report was not accepted; the provider must report it again later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryReport;
 
-/// Who hears what providers tell.
+/// Receiver of provider reports.
 #[async_trait]
 pub trait Reports: Send + Sync + 'static {
-    /// Takes a report, or asks to be told again.
+    /// Accepts a report, or returns an error if it must be repeated.
     async fn report(&self, report: ProviderReport) -> Result<(), RetryReport>;
 }
 
-/// What time it is, for providers that say when something happened.
+/// Clock of the providers.
 pub type Now = std::sync::Arc<dyn Fn() -> Timestamp + Send + Sync>;

@@ -1,5 +1,6 @@
-//! Mail addresses: the domain in lower case and ASCII, the local part as it is, since only its own server knows whether case
-//! matters. An internationalised domain and its punycode are one domain (UTS 46), and punycode is what mail servers are asked for.
+//! Mail addresses. The domain is stored in lower case and ASCII; the local part keeps its case, because only the
+//! receiving server knows whether case matters. An internationalised domain and its punycode form are one domain (UTS
+//! 46). Mail servers are looked up by the punycode form.
 
 use email_address::{EmailAddress, Error, Options};
 use idna::AsciiDenyList;
@@ -16,14 +17,14 @@ canonical! {
 }
 
 impl Email {
-    /// Checks an address and brings it into canonical form.
+    /// Checks an address and converts it to canonical form.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         if text.chars().any(char::is_control) {
             return Err(AddressError::ControlCharacter);
         }
         let (local, domain) = text.rsplit_once('@').ok_or(AddressError::NotEmail)?;
-        // Checked after the change, so that a canonical address is always one that passes. What is no domain is checked as it is,
-        // which finds the better reason.
+        // The canonical form is what is checked, so a canonical address always passes again. A domain that cannot be
+        // converted is checked as given, which yields the more precise reason.
         let ascii = ascii_domain(domain);
         let canonical = match &ascii {
             Some(ascii) => format!("{local}@{ascii}"),
@@ -36,7 +37,7 @@ impl Email {
             .with_required_tld()
             .without_display_text()
             .without_domain_literal();
-        // A pair of angle brackets is the usual mistake, and has its own remedy.
+        // Angle brackets are the most common mistake and get their own error.
         let bracketed = canonical.ends_with('>');
         let parsed = EmailAddress::parse_with_options(&canonical, options).map_err(|error| {
             if bracketed {
@@ -45,7 +46,7 @@ impl Email {
                 reason(&error)
             }
         })?;
-        // The library takes ` <a@b.co>` for an address with an empty display name.
+        // The library parses ` <a@b.co>` as an address with an empty display name.
         if parsed.email() != canonical {
             return Err(AddressError::DisplayName);
         }
@@ -55,20 +56,20 @@ impl Email {
         Ok(Self(canonical))
     }
 
-    /// What stands before the `@`.
+    /// Returns the part before the `@`.
     #[must_use]
     pub fn local_part(&self) -> &str {
         self.0.rsplit_once('@').map_or("", |(local, _)| local)
     }
 
-    /// What stands after the `@`, in lower case and ASCII.
+    /// Returns the part after the `@`, in lower case and ASCII.
     #[must_use]
     pub fn domain(&self) -> &str {
         self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
     }
 }
 
-/// The domain as mail servers know it. How long it may be is checked with the address.
+/// Converts a domain to ASCII (punycode). Its length is checked together with the whole address.
 fn ascii_domain(domain: &str) -> Option<String> {
     let ascii = Uts46::new().to_ascii(
         domain.as_bytes(),
@@ -79,7 +80,8 @@ fn ascii_domain(domain: &str) -> Option<String> {
     ascii.ok().map(std::borrow::Cow::into_owned)
 }
 
-/// The library lets a domain hold every sign that a local part may, and an IP address pass for a name.
+/// Whether the domain is a host name. The library allows every character of a local part in a domain, and allows IP
+/// addresses.
 fn is_host_name(domain: &str) -> bool {
     let top = domain.rsplit('.').next().unwrap_or_default();
     domain

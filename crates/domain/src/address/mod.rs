@@ -1,7 +1,8 @@
-//! Addresses in canonical form: two texts for one place become one string, so that equality finds the conversation.
+//! Addresses in canonical form: two spellings of one address become one string, so that a string comparison finds the
+//! conversation.
 //!
-//! What an address may be depends on the channel and on whose it is: ours may be a name that can only send, and so may be that
-//! of whoever writes to us, but nobody can send to a name.
+//! Which addresses are valid depends on the channel and on the role. Our own addresses and the origins of inbound
+//! messages may be sender names, which can only send. A recipient must not be a sender name.
 
 mod email;
 mod error;
@@ -24,32 +25,32 @@ pub enum Address {
     Phone(Phone),
     /// A short code.
     ShortCode(ShortCode),
-    /// A name that text messages come from and that cannot be answered.
+    /// A sender name: text messages can come from it but cannot be sent to it.
     Alphanumeric(Alphanumeric),
     /// A mail address.
     Email(Email),
 }
 
 impl Address {
-    /// An address of ours: what messages leave from and arrive at.
+    /// Parses an address of ours, which messages are sent from and arrive at.
     pub fn ours(channel: Channel, text: &str) -> Result<Self, AddressError> {
-        Self::read(channel, text, Self::texting)
+        Self::parse(channel, text, Self::parse_sms)
     }
 
-    /// An address that a message is to go to.
+    /// Parses the recipient of an outbound message.
     pub fn recipient(channel: Channel, text: &str) -> Result<Self, AddressError> {
-        Self::read(channel, text, |text| match Self::texting(text)? {
+        Self::parse(channel, text, |text| match Self::parse_sms(text)? {
             Self::Alphanumeric(_) => Err(AddressError::CannotReceive),
             address @ (Self::Phone(_) | Self::ShortCode(_) | Self::Email(_)) => Ok(address),
         })
     }
 
-    /// An address that a message came from.
+    /// Parses the address that an inbound message came from.
     pub fn origin(channel: Channel, text: &str) -> Result<Self, AddressError> {
-        Self::read(channel, text, Self::texting)
+        Self::parse(channel, text, Self::parse_sms)
     }
 
-    /// The canonical text.
+    /// Returns the canonical text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -60,21 +61,21 @@ impl Address {
         }
     }
 
-    fn read(
+    fn parse(
         channel: Channel,
         text: &str,
-        texting: impl FnOnce(&str) -> Result<Self, AddressError>,
+        parse_sms: impl FnOnce(&str) -> Result<Self, AddressError>,
     ) -> Result<Self, AddressError> {
         match channel {
             Channel::Chat => Err(AddressError::Chat),
             _ if text.is_empty() => Err(AddressError::Empty),
-            Channel::Sms | Channel::Mms => texting(text),
+            Channel::Sms | Channel::Mms => parse_sms(text),
             Channel::Email => Email::parse(text).map(Self::Email),
         }
     }
 
-    /// An address of SMS and MMS. The first look decides what it is meant to be, so that the error speaks of that.
-    fn texting(text: &str) -> Result<Self, AddressError> {
+    /// Parses an address of SMS and MMS. The first character decides the kind, so that the error refers to that kind.
+    fn parse_sms(text: &str) -> Result<Self, AddressError> {
         if text.starts_with('+') {
             Phone::parse(text).map(Self::Phone)
         } else if text.bytes().all(|b| b.is_ascii_digit()) {
@@ -104,7 +105,7 @@ impl From<Address> for String {
     }
 }
 
-/// Declares a text that only its own module can make.
+/// Declares a text type that only its own module can construct.
 macro_rules! canonical {
     ($(#[$meta:meta])* $name:ident) => {
         $(#[$meta])*
@@ -112,7 +113,7 @@ macro_rules! canonical {
         pub struct $name(String);
 
         impl $name {
-            /// The canonical text.
+            /// Returns the canonical text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0

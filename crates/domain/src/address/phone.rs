@@ -1,8 +1,9 @@
 //! Telephone numbers: E.164 with a calling code that exists and a length that its country uses.
 //!
-//! Neither the library's parser nor its `is_valid` is asked. The parser takes letters, brackets and national forms for digits.
-//! `is_valid` knows which area codes were assigned when it was built: numbering plans change faster than that, and the numbers of
-//! the world's examples (+1 555 ...) are assigned to nobody. The provider knows better whether a number lives.
+//! The `phonenumber` crate contributes its tables only; its parser and `is_valid` are not used. The parser accepts
+//! letters, brackets and national formats. `is_valid` knows the area codes that were assigned when the crate was built:
+//! numbering plans change faster than that, and the usual example numbers (+1 555 ...) are unassigned. The provider
+//! knows better whether a number is in service.
 
 use std::sync::LazyLock;
 
@@ -17,7 +18,7 @@ canonical! {
 }
 
 impl Phone {
-    /// Checks a number; what is a number is canonical already.
+    /// Checks a number. Every valid text is already canonical.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let digits = text.strip_prefix('+').ok_or(AddressError::NotE164)?;
         let is_e164 = (7..=15).contains(&digits.len())
@@ -26,7 +27,7 @@ impl Phone {
         if !is_e164 {
             return Err(AddressError::NotE164);
         }
-        let (possible, national) = plan_of(digits).ok_or(AddressError::UnknownCountry)?;
+        let (possible, national) = lengths_for(digits).ok_or(AddressError::UnknownCountry)?;
         if possible & length_bit(national) == 0 {
             return Err(AddressError::NumberLength);
         }
@@ -34,16 +35,18 @@ impl Phone {
     }
 }
 
-/// Loads the numbering plans, which takes some tens of milliseconds: at start, or the first request pays for it.
+/// Loads the numbering plans. This takes some tens of milliseconds and is done at start, so that the first request does
+/// not pay for it.
 pub fn warm_up() {
     LazyLock::force(&LENGTHS);
 }
 
-/// For every calling code the lengths that a national number under it may have, as bits; 0 where no country has the code.
+/// Permitted lengths of a national number for every calling code, as bits; 0 for a code that no country uses.
 static LENGTHS: LazyLock<Vec<u32>> = LazyLock::new(|| (0..1_000).map(lengths_under).collect());
 
-/// The lengths and the number of national digits. No calling code is the beginning of another, so the first found is the one.
-fn plan_of(digits: &str) -> Option<(u32, usize)> {
+/// Returns the permitted lengths and the number of national digits. No calling code is a prefix of another, so the
+/// first match is the only one.
+fn lengths_for(digits: &str) -> Option<(u32, usize)> {
     (1..=3).find_map(|len| {
         let code: usize = digits.get(..len)?.parse().ok()?;
         let possible = LENGTHS.get(code).copied().filter(|&lengths| lengths != 0)?;
@@ -51,7 +54,8 @@ fn plan_of(digits: &str) -> Option<(u32, usize)> {
     })
 }
 
-/// Over all countries that share the code: which of them a number belongs to depends on area codes, and those change.
+/// Lengths over all countries that share a calling code. Area codes decide which country a number belongs to, and those
+/// change.
 fn lengths_under(code: u16) -> u32 {
     let plans = DATABASE.by_code(&code).unwrap_or_default();
     plans
@@ -60,8 +64,8 @@ fn lengths_under(code: u16) -> u32 {
         .fold(0, |bits, length| bits | length_bit(length.into()))
 }
 
-/// The general description carries no lengths of its own: they are what the kinds of numbers have together, less those that
-/// cannot be reached from abroad.
+/// Lengths in a numbering plan. The general description has no lengths of its own: they are the union over the kinds of
+/// numbers, without those that cannot be reached from abroad.
 fn lengths_in(plan: &Metadata) -> impl Iterator<Item = u16> {
     let kinds = plan.descriptors();
     let kinds = [
@@ -92,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_calling_code_begins_another() {
+    fn no_calling_code_is_a_prefix_of_another() {
         let known = |code: usize| LENGTHS[code] != 0;
         let codes: Vec<usize> = (1..1_000).filter(|&code| known(code)).collect();
         assert!(codes.len() > 200, "{} calling codes", codes.len());
@@ -103,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_of_every_mobile_plan_is_a_number() {
+    fn the_example_number_of_every_mobile_plan_is_valid() {
         let mut seen = 0;
         for plan in (1..1_000).flat_map(|code| DATABASE.by_code(&code).unwrap_or_default()) {
             let Some(example) = plan.descriptors().mobile().and_then(|kind| kind.example()) else {

@@ -1,10 +1,10 @@
-//! The other two kinds of sender that text messages have: short codes and names.
+//! Senders of text messages that are not phone numbers: short codes and names.
 
 use super::{AddressError, canonical};
 
 canonical! {
-    /// A short code: 3 to 8 digits. Five or six are usual, but every country cuts its own, and what arrives from a code has to
-    /// be kept; the provider refuses to send to one that it does not know.
+    /// A short code: 3 to 8 digits. Five or six are usual, but lengths differ by country, and an inbound message from
+    /// any code must be stored. The provider refuses to send to a code that it does not know.
     ShortCode
 }
 
@@ -21,8 +21,8 @@ impl ShortCode {
 }
 
 canonical! {
-    /// A name that text messages come from: 1 to 11 characters (what GSM leaves room for) that providers let through, with a
-    /// letter, or it would pass for a number. Upper and lower case stay, since that is how it is shown.
+    /// A sender name: 1 to 11 characters (the GSM limit) that providers accept, with at least one letter, because
+    /// otherwise it would be read as a number. Case is kept, because the name is displayed as given.
     Alphanumeric
 }
 

@@ -1,4 +1,4 @@
-//! What is an address, for whom, and in which form.
+//! Tests of address parsing: valid and invalid texts per role and channel, and the canonical form.
 
 use proptest::prelude::*;
 
@@ -8,10 +8,10 @@ use super::AddressError::{
 };
 use super::*;
 
-/// One of the three ways to read a text.
-type Way = fn(Channel, &str) -> Result<Address, AddressError>;
+/// A constructor of [`Address`].
+type Parse = fn(Channel, &str) -> Result<Address, AddressError>;
 
-const WAYS: [Way; 3] = [Address::ours, Address::recipient, Address::origin];
+const PARSERS: [Parse; 3] = [Address::ours, Address::recipient, Address::origin];
 
 #[test]
 fn numbers_that_are_accepted_everywhere() {
@@ -26,9 +26,9 @@ fn numbers_that_are_accepted_everywhere() {
         "+6834002",
         "+8613812345678",
     ] {
-        for way in WAYS {
+        for parse in PARSERS {
             for channel in [Channel::Sms, Channel::Mms] {
-                let address = way(channel, text);
+                let address = parse(channel, text);
                 assert!(
                     matches!(address, Ok(Address::Phone(_))),
                     "{text}: {address:?}"
@@ -71,16 +71,16 @@ fn numbers_that_are_refused_as_a_recipient() {
 }
 
 #[test]
-fn short_codes_go_both_ways_and_names_only_send() {
-    for way in WAYS {
+fn short_codes_send_and_receive_but_names_only_send() {
+    for parse in PARSERS {
         for text in ["123", "7726", "40404", "123456", "12345678"] {
-            let address = way(Channel::Sms, text);
+            let address = parse(Channel::Sms, text);
             assert!(
                 matches!(address, Ok(Address::ShortCode(_))),
                 "{text}: {address:?}"
             );
         }
-        assert_eq!(way(Channel::Sms, "123456789"), Err(ShortCodeLength));
+        assert_eq!(parse(Channel::Sms, "123456789"), Err(ShortCodeLength));
     }
     for text in [
         "ACME",
@@ -91,8 +91,8 @@ fn short_codes_go_both_ways_and_names_only_send() {
         "7-Eleven",
         "24_7x",
     ] {
-        for way in [Address::ours, Address::origin] {
-            let address = way(Channel::Sms, text);
+        for parse in [Address::ours, Address::origin] {
+            let address = parse(Channel::Sms, text);
             assert!(
                 matches!(address, Ok(Address::Alphanumeric(_))),
                 "{text}: {address:?}"
@@ -147,8 +147,8 @@ fn mail_addresses_and_their_canonical_form() {
             "o'hara@xn--bcher-kva.example",
         ),
     ] {
-        for way in WAYS {
-            let address = way(Channel::Email, text);
+        for parse in PARSERS {
+            let address = parse(Channel::Email, text);
             assert_eq!(
                 address.as_ref().map(Address::as_str),
                 Ok(canonical),
@@ -211,19 +211,19 @@ fn mail_addresses_that_are_refused() {
 
 #[test]
 fn chat_has_no_addresses() {
-    for way in WAYS {
-        assert_eq!(way(Channel::Chat, "+14155550100"), Err(Chat));
-        assert_eq!(way(Channel::Chat, ""), Err(Chat));
+    for parse in PARSERS {
+        assert_eq!(parse(Channel::Chat, "+14155550100"), Err(Chat));
+        assert_eq!(parse(Channel::Chat, ""), Err(Chat));
     }
 }
 
 proptest! {
     #[test]
-    fn nothing_panics_and_what_is_canonical_stays_so(text in "\\PC{0,24}|[+0-9]{0,17}|[a-zA-Z.\"]{1,6}@[a-zA-Z\u{130}.-]{1,12}") {
-        for way in WAYS {
+    fn parsing_never_panics_and_is_idempotent(text in "\\PC{0,24}|[+0-9]{0,17}|[a-zA-Z.\"]{1,6}@[a-zA-Z\u{130}.-]{1,12}") {
+        for parse in PARSERS {
             for &channel in Channel::ALL {
-                if let Ok(address) = way(channel, &text) {
-                    prop_assert_eq!(way(channel, address.as_str()), Ok(address.clone()));
+                if let Ok(address) = parse(channel, &text) {
+                    prop_assert_eq!(parse(channel, address.as_str()), Ok(address.clone()));
                     prop_assert_eq!(address.to_string(), String::from(address));
                 }
             }

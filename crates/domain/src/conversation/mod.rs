@@ -9,11 +9,11 @@ use crate::{Channel, ConversationId, Json, Owner, Timestamp};
 /// A conversation as it is stored and shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conversation {
-    /// Its id.
+    /// Id.
     pub id: ConversationId,
-    /// Whose it is.
+    /// The owner that it belongs to.
     pub owner: Owner,
-    /// The owner's own customer or agent whom it belongs to; free text, may be empty.
+    /// The owner's user (a customer or an agent) that it belongs to; free text, may be empty.
     pub user: String,
     /// `Sms`, `Email` or `Chat`.
     pub channel: Channel,
@@ -23,28 +23,28 @@ pub struct Conversation {
     pub participant_to: String,
     /// A title; may be empty.
     pub title: String,
-    /// Its state.
+    /// State.
     pub status: ConversationStatus,
-    /// The owner's own name for it, unique per owner.
+    /// The owner's own identifier for it, unique per owner.
     pub external_id: Option<String>,
-    /// The sequence of the newest message ever; 0 before the first.
+    /// Sequence of the newest message that it ever had; 0 before the first.
     pub last_sequence: i64,
-    /// Everything up to this sequence has been read.
+    /// Read cursor: messages up to this sequence are read.
     pub read_sequence: i64,
-    /// How many messages it has now.
+    /// Number of messages that it has now.
     pub message_count: i64,
-    /// How many of them are unread.
+    /// Number of unread messages.
     pub unread_count: i64,
-    /// When its newest message came.
+    /// When its newest message was created.
     pub last_message_at: Option<Timestamp>,
-    /// The owner's own data.
+    /// Metadata of the owner.
     pub metadata: Json,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
-    /// Counts every change of the row.
+    /// Incremented by every change of the row.
     pub version: i64,
-    /// Counts the changes of what an update can set; what its etag shows.
+    /// Incremented by changes of updatable fields only; the etag is derived from it.
     pub edit_version: i64,
 }

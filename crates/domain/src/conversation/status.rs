@@ -1,31 +1,31 @@
-//! The states of a conversation and the moves between them.
+//! States of a conversation and the transitions between them.
 
 use crate::Step;
 use crate::text_enum::text_enum;
 
 text_enum! {
-    /// Whether a conversation goes on.
+    /// State of a conversation.
     pub enum ConversationStatus {
-        /// It goes on.
+        /// Open.
         Active = "active",
-        /// Put aside until the next message.
+        /// Archived until the next message.
         Archived = "archived",
-        /// Over; what comes next opens another.
+        /// Closed for good; the next message between the same addresses opens a new conversation.
         Closed = "closed",
     }
 }
 
-/// What happens to a conversation's state.
+/// Event that can change a conversation's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConversationEvent {
-    /// Someone sets it.
+    /// A caller sets the state.
     SetStatus(ConversationStatus),
     /// A message is sent or arrives.
     MessageAdded,
 }
 
 impl ConversationStatus {
-    /// What the event does.
+    /// Applies an event.
     #[must_use]
     pub const fn apply(self, event: ConversationEvent) -> Step<Self> {
         match event {
@@ -33,7 +33,7 @@ impl ConversationStatus {
             ConversationEvent::MessageAdded => match self {
                 Self::Active => Step::Ignored,
                 Self::Archived => Step::Moved(Self::Active),
-                // A message by addresses opens another conversation; one by id has nowhere to go.
+                // A message by addresses opens a new conversation; a message by conversation id is refused.
                 Self::Closed => Step::Illegal,
             },
         }
@@ -45,7 +45,8 @@ impl ConversationStatus {
             | (Self::Archived, Self::Archived)
             | (Self::Closed, Self::Closed) => Step::Ignored,
             (Self::Active | Self::Archived, _) => Step::Moved(wanted),
-            // Another open conversation of the same pair may exist by now, so a closed one cannot come back.
+            // Another open conversation of the same pair of addresses may exist by now, so a closed one is never
+            // reopened.
             (Self::Closed, Self::Active | Self::Archived) => Step::Illegal,
         }
     }

@@ -1,4 +1,4 @@
-//! What a message may say on which channel: all that is wrong with it, at once.
+//! Content rules per channel. All violations are reported at once.
 
 mod part;
 #[cfg(test)]
@@ -8,7 +8,7 @@ pub use part::AttachmentView;
 
 use crate::{Channel, Role, Violation};
 
-/// How much a message may hold.
+/// Limits of a message's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Characters of an SMS or MMS body.
@@ -17,7 +17,7 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Bytes of the metadata as JSON.
     pub metadata_bytes: usize,
-    /// Attachments.
+    /// Number of attachments.
     pub attachments: usize,
     /// Bytes of one attachment.
     pub attachment_bytes: u64,
@@ -35,135 +35,132 @@ impl Default for Limits {
     }
 }
 
-/// The longest subject, in characters: RFC 5322 lets no line be longer.
+/// Maximum length of a subject in characters: the line length limit of RFC 5322.
 const SUBJECT_CHARS: usize = 998;
-/// Tokens of one message: billions of messages of so many have a sum.
+/// Maximum number of tokens of one message. The sum over billions of messages still fits an `i64`.
 const TOKENS: i64 = 1_000_000_000;
 
-/// What a message says, borrowed from wherever it is. What a caller does not have stays at its default.
+/// Borrowed view of a message's content. Fields that the caller does not know keep their default.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ContentView<'a> {
-    /// How it travels. `None` where that is not known yet, as at the edge when a request names a conversation: then only what
-    /// holds on every channel is checked, and whoever has loaded the conversation checks again.
+    /// Channel; `None` while it is unknown, for example before the conversation that a request names is loaded. Then
+    /// only the rules of all channels are checked, and the content is checked again once the conversation is loaded.
     pub channel: Option<Channel>,
-    /// Whether it came to us: what has arrived may be empty, since nobody can be asked to say more.
+    /// Whether the message is inbound. An inbound message may be empty, because it is stored as it arrived.
     pub received: bool,
-    /// Who speaks.
+    /// Author, for chat.
     pub role: Option<Role>,
-    /// How many further recipients it has. The addresses themselves are checked by reading them.
+    /// Number of further recipients. The addresses themselves are checked by parsing them.
     pub cc_addresses: usize,
-    /// The subject.
+    /// Subject.
     pub subject: &'a str,
-    /// The text.
+    /// Plain text.
     pub body: &'a str,
-    /// The HTML text.
+    /// HTML text.
     pub html_body: &'a str,
-    /// What travels with it.
+    /// Attachments.
     pub attachments: &'a [AttachmentView<'a>],
-    /// Tokens that its making used.
+    /// Tokens used to generate the message.
     pub tokens_used: Option<i64>,
-    /// How long its making took.
+    /// Milliseconds that generating the message took.
     pub latency_ms: Option<i64>,
-    /// The text of the metadata; empty for none.
+    /// Metadata as JSON text; empty for none.
     pub metadata: &'a str,
 }
 
 impl ContentView<'_> {
-    /// Everything that is wrong, in the order of the contract's fields; empty if nothing is.
+    /// Returns all violations in the order of the contract's fields; empty if the content is valid.
     #[must_use]
     pub fn check(&self, limits: &Limits) -> Vec<Violation> {
-        let mut found = Found(Vec::new());
-        self.check_role(&mut found);
-        self.check_cc(&mut found);
-        self.check_subject(&mut found);
-        self.check_body(limits, &mut found);
-        self.check_html_body(limits, &mut found);
-        part::check(self.attachments, limits, &mut found);
-        found.check_not_negative("tokens_used", self.tokens_used);
+        let mut violations = Violations(Vec::new());
+        self.check_role(&mut violations);
+        self.check_cc(&mut violations);
+        self.check_subject(&mut violations);
+        self.check_body(limits, &mut violations);
+        self.check_html_body(limits, &mut violations);
+        part::check(self.attachments, limits, &mut violations);
+        violations.check_not_negative("tokens_used", self.tokens_used);
         if self.tokens_used.is_some_and(|tokens| tokens > TOKENS) {
-            found.push("tokens_used", format!("at most {TOKENS}"));
+            violations.push("tokens_used", format!("at most {TOKENS}"));
         }
-        found.check_not_negative("latency_ms", self.latency_ms);
-        self.check_metadata(limits, &mut found);
-        found.0
+        violations.check_not_negative("latency_ms", self.latency_ms);
+        self.check_metadata(limits, &mut violations);
+        violations.0
     }
 
-    fn check_role(&self, found: &mut Found) {
+    fn check_role(&self, violations: &mut Violations) {
         if self.role.is_some() && self.is_none_of(&[Channel::Chat]) {
-            found.push("role", "only chat messages have a role; leave it out");
+            violations.push("role", "only chat messages have a role; leave it out");
         }
     }
 
-    fn check_cc(&self, found: &mut Found) {
+    fn check_cc(&self, violations: &mut Violations) {
         if self.cc_addresses > 0 && self.is_none_of(&[Channel::Email]) {
-            found.push(
+            violations.push(
                 "cc_addresses",
-                "only mail has further recipients; leave them out",
+                "only mail has further recipients; leave cc_addresses out",
             );
         }
     }
 
-    fn check_subject(&self, found: &mut Found) {
-        found.check_nul("subject", self.subject);
+    fn check_subject(&self, violations: &mut Violations) {
+        violations.check_nul("subject", self.subject);
         if self.subject.is_empty() {
             return;
         }
         if self.is_none_of(&[Channel::Email]) {
-            found.push("subject", "only mail has a subject; leave it out");
+            violations.push("subject", "only mail has a subject; leave it out");
         }
         if self.subject.contains(is_line_break) {
-            // In a header, what follows a line break would be a header of its own.
-            found.push("subject", "a subject is one line; remove the line breaks");
+            // A line break in a header would start another header.
+            violations.push("subject", "a subject is one line; remove the line breaks");
         }
         if self.subject.chars().count() > SUBJECT_CHARS {
-            found.push(
+            violations.push(
                 "subject",
                 format!("at most {SUBJECT_CHARS} characters; shorten it"),
             );
         }
     }
 
-    fn check_body(&self, limits: &Limits, found: &mut Found) {
-        found.check_nul("body", self.body);
+    fn check_body(&self, limits: &Limits, violations: &mut Violations) {
+        violations.check_nul("body", self.body);
         match self.channel {
             Some(Channel::Sms | Channel::Mms) => {
                 if self.body.chars().count() > limits.sms_body_chars {
                     let most = limits.sms_body_chars;
-                    found.push(
+                    violations.push(
                         "body",
                         format!("at most {most} characters; shorten it or send several messages"),
                     );
                 }
             }
             Some(Channel::Email | Channel::Chat) | None => {
-                found.check_bytes("body", self.body, limits.body_bytes);
+                violations.check_bytes("body", self.body, limits.body_bytes);
             }
         }
-        if !self.received && !self.says_something() {
-            found.push(
-                "body",
-                "the message says nothing; give a body or an attachment",
-            );
+        if !self.received && !self.has_content() {
+            violations.push("body", "the message is empty; set a body or an attachment");
         }
     }
 
-    fn check_html_body(&self, limits: &Limits, found: &mut Found) {
-        found.check_nul("html_body", self.html_body);
+    fn check_html_body(&self, limits: &Limits, violations: &mut Violations) {
+        violations.check_nul("html_body", self.html_body);
         if !self.html_body.is_empty() && self.is_none_of(&[Channel::Email]) {
-            found.push("html_body", "only mail has an html body; use body");
+            violations.push("html_body", "only mail has an html body; use body");
         }
-        found.check_bytes("html_body", self.html_body, limits.body_bytes);
+        violations.check_bytes("html_body", self.html_body, limits.body_bytes);
     }
 
-    fn check_metadata(&self, limits: &Limits, found: &mut Found) {
-        if holds_nul_in_json(self.metadata) {
-            found.push("metadata", NUL);
+    fn check_metadata(&self, limits: &Limits, violations: &mut Violations) {
+        if contains_nul(self.metadata) {
+            violations.push("metadata", NUL);
         }
-        found.check_bytes("metadata", self.metadata, limits.metadata_bytes);
+        violations.check_bytes("metadata", self.metadata, limits.metadata_bytes);
     }
 
-    /// Blanks alone say nothing. A mail may say it all in its subject.
-    fn says_something(&self) -> bool {
+    /// Whether the message has any content. White space does not count. A mail may consist of its subject only.
+    fn has_content(&self) -> bool {
         let has_text = |text: &str| !text.trim().is_empty();
         has_text(self.body)
             || has_text(self.html_body)
@@ -171,7 +168,7 @@ impl ContentView<'_> {
             || (has_text(self.subject) && !self.is_none_of(&[Channel::Email]))
     }
 
-    /// Whether the channel is known and not one of these.
+    /// Whether the channel is known and is none of these.
     fn is_none_of(&self, channels: &[Channel]) -> bool {
         self.channel
             .is_some_and(|channel| !channels.contains(&channel))
@@ -180,15 +177,16 @@ impl ContentView<'_> {
 
 const NUL: &str = "the character U+0000 cannot be stored; remove it";
 
-/// The violations so far.
-struct Found(Vec<Violation>);
+/// Violations found so far.
+struct Violations(Vec<Violation>);
 
-impl Found {
+impl Violations {
     fn push(&mut self, field: impl Into<String>, description: impl Into<String>) {
         self.0.push(Violation::new(field, description));
     }
 
-    /// Postgres holds no NUL in a text; a rule for both databases, or what one takes the other would refuse.
+    /// Rejects U+0000. Postgres cannot store it in a text; the rule applies to both databases, so that they accept the
+    /// same messages.
     fn check_nul(&mut self, field: &str, text: &str) {
         if text.contains('\0') {
             self.push(field, NUL);
@@ -208,7 +206,7 @@ impl Found {
     }
 }
 
-/// Everything that some program takes for the end of a line.
+/// Whether any common program treats the character as a line break.
 const fn is_line_break(c: char) -> bool {
     matches!(
         c,
@@ -216,9 +214,9 @@ const fn is_line_break(c: char) -> bool {
     )
 }
 
-/// In JSON the character hides behind an escape, which jsonb refuses all the same. An escaped backslash before `u0000` is
-/// no escape of it.
-fn holds_nul_in_json(text: &str) -> bool {
+/// Whether a JSON text contains U+0000, raw or escaped; `jsonb` refuses both. A backslash that is itself escaped does
+/// not start an escape sequence.
+fn contains_nul(text: &str) -> bool {
     let mut rest = text;
     while let Some(at) = rest.find(['\\', '\0']) {
         let Some(escape) = rest.get(at..).and_then(|tail| tail.strip_prefix('\\')) else {

@@ -1,4 +1,4 @@
-//! A message and the rules by which it changes.
+//! Messages and the rules by which they change.
 
 mod content;
 mod progress;
@@ -16,11 +16,11 @@ use crate::{
 };
 
 text_enum! {
-    /// What to do when a hand-over's answer was lost.
+    /// What to do after a hand-over that got no response.
     pub enum DeliveryPolicy {
-        /// Hand over again: never lost, at most doubled.
+        /// Hand over again: the message is never lost, but may arrive twice.
         AtLeastOnce = "at_least_once",
-        /// Leave it uncertain: never doubled, perhaps lost.
+        /// Leave it uncertain: the message never arrives twice, but may be lost.
         AtMostOnce = "at_most_once",
     }
 }
@@ -28,62 +28,62 @@ text_enum! {
 /// A message as it is stored and shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Its id.
+    /// Id.
     pub id: MessageId,
-    /// Whose it is.
+    /// The owner that it belongs to.
     pub owner: Owner,
     /// The conversation that holds it.
     pub conversation_id: ConversationId,
-    /// Its place there: 1, 2, 3, ... in the order of commit.
+    /// Its number in the conversation: 1, 2, 3, ... in the order of commit.
     pub sequence: i64,
-    /// How it travels.
+    /// Channel.
     pub channel: Channel,
-    /// Which way.
+    /// Direction.
     pub direction: Direction,
-    /// Who speaks; chat only.
+    /// Author; chat only.
     pub role: Option<Role>,
-    /// Where it came from, in canonical form; empty for chat.
+    /// Origin in canonical form; empty for chat.
     pub from_address: String,
-    /// Where it goes, in canonical form; empty for chat.
+    /// Recipient in canonical form; empty for chat.
     pub to_address: String,
     /// Further recipients; mail only.
     pub cc_addresses: Vec<String>,
-    /// The subject; mail only, may be empty.
+    /// Subject; mail only, may be empty.
     pub subject: String,
-    /// The text; may be empty where there is an HTML body or an attachment.
+    /// Plain text; may be empty if there is an HTML body or an attachment.
     pub body: String,
-    /// The HTML text; mail only, may be empty.
+    /// HTML text; mail only, may be empty.
     pub html_body: String,
-    /// What travels with it.
+    /// Attachments.
     pub attachments: Vec<Attachment>,
-    /// The provider that carries or carried it.
+    /// Provider that the message is or was handed to.
     pub provider: Option<String>,
-    /// The provider's id of it.
+    /// The provider's id of the message.
     pub provider_message_id: Option<String>,
-    /// How far it has come.
+    /// Delivery progress.
     pub progress: Progress,
-    /// SMS segments; 0 where that has no meaning.
+    /// SMS segments; 0 for other channels.
     pub segments: i32,
-    /// Tokens that its making used, as its sender told us.
+    /// Tokens used to generate the message, as reported by the caller.
     pub tokens_used: Option<i64>,
-    /// How long its making took, as its sender told us.
+    /// Milliseconds that generating the message took, as reported by the caller.
     pub latency_ms: Option<i64>,
-    /// The owner's own data.
+    /// Metadata of the owner.
     pub metadata: Json,
-    /// What to do when a hand-over's answer was lost.
+    /// What to do after a hand-over that got no response.
     pub policy: DeliveryPolicy,
     /// Whether it counts as unread until the read cursor passes it.
     pub counts_unread: bool,
-    /// When it is to be sent, if not at once.
+    /// Scheduled send time; `None` for immediately.
     pub send_at: Option<Timestamp>,
-    /// After which it is not sent any more.
+    /// Time after which it is no longer sent.
     pub expires_at: Option<Timestamp>,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
-    /// Counts every change of the row.
+    /// Incremented by every change of the row.
     pub version: i64,
-    /// Counts the changes of what an update can set; what its etag shows.
+    /// Incremented by changes of updatable fields only; the etag is derived from it.
     pub edit_version: i64,
 }

@@ -1,8 +1,8 @@
-//! How far a message has come, and the one rule by which that changes.
+//! Delivery progress of a message and the state machine that changes it.
 //!
-//! Two kinds of events meet here. **Reports** come from outside in any order, late and repeated, and are merged. The **moves** of
-//! the dispatcher and of the user are not merged: each happens in certain states only, and those of the dispatcher carry the
-//! attempt that they speak of, so that one who was overtaken changes nothing.
+//! There are two kinds of events. **Reports** come from outside in any order, late and repeated, and are merged.
+//! **Transitions** by the dispatcher and by the user are not merged: each is possible in certain states only. Those of
+//! the dispatcher carry their attempt, so that a superseded dispatcher changes nothing.
 
 mod merge;
 mod moves;
@@ -12,65 +12,67 @@ mod tests;
 use super::{MessageStatus, Report, ReportStatus};
 use crate::{Step, Timestamp};
 
-/// What went wrong with a message, and which report said so.
+/// Error of a message and the report that it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Our word for it.
+    /// Error code of Parlance.
     pub code: String,
-    /// A sentence for people.
+    /// Text for people.
     pub message: String,
     /// The provider's code; may be empty.
     pub provider_code: String,
-    /// What the report said beside.
+    /// Status of the same report.
     pub from: ReportStatus,
-    /// When it happened.
+    /// Time of the error.
     pub occurred_at: Timestamp,
 }
 
-/// How far a message has come.
+/// Delivery progress of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
-    /// Its state.
+    /// State.
     pub status: MessageStatus,
-    /// The latest attempt to hand it over; 0 before the first.
+    /// Latest attempt; 0 before the first.
     pub attempt: i32,
-    /// What went wrong: the error of the highest report that has one, then the earliest.
+    /// Error of the highest-ranking report that has one; of several, the earliest.
     pub error: Option<Fault>,
-    /// The earliest time at which the provider had it.
+    /// Earliest time at which the provider had accepted the message.
     pub sent_at: Option<Timestamp>,
-    /// The earliest time at which it had arrived.
+    /// Earliest time at which it was delivered.
     pub delivered_at: Option<Timestamp>,
-    /// The earliest time at which it had been read.
+    /// Earliest time at which it was read.
     pub read_at: Option<Timestamp>,
 }
 
-/// What happens to a message after it was made.
+/// Event after the creation of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProgressEvent {
-    /// Somebody reports how far it came.
+    /// A delivery report.
     Report(Report),
-    /// The time that it waited for has come.
+    /// The scheduled send time has come.
     Due,
-    /// It is about to be handed over, by this attempt, higher than all before. Only [`Step::Moved`] is leave to do so.
+    /// The message is about to be handed over by this attempt, which is higher than all before. Only [`Step::Moved`]
+    /// permits the hand-over.
     HandingOver {
         /// The new attempt.
         attempt: i32,
     },
-    /// It was handed over by this attempt and no answer came.
+    /// The message was handed over by this attempt and no response came.
     AnswerLost {
         /// The attempt.
         attempt: i32,
     },
-    /// Its time passed before it could leave. Not for a message that an earlier attempt may have handed over: its late
-    /// receipt would be refused, so there giving up is a report of [`ReportStatus::Failed`].
+    /// The expiry time passed before the message was handed over. Not for a message that an earlier attempt may have
+    /// handed over: a late receipt would then be refused, so giving up on such a message is a report of
+    /// [`ReportStatus::Failed`].
     Expire {
-        /// The latest attempt that whoever decides this knows of.
+        /// The latest attempt known to the caller.
         attempt: i32,
     },
-    /// The user calls it back.
+    /// The user cancels the message.
     Cancel,
-    /// It is dead and is to be tried afresh. It takes a new attempt for itself, so that reports of the dead attempts do not
-    /// kill it again; the next hand-over takes the one after.
+    /// A message in a final error state is sent again. The re-drive takes an attempt number of its own, so that late
+    /// reports about earlier attempts do not fail it again; the next hand-over takes the following number.
     Redrive {
         /// The new attempt.
         attempt: i32,
@@ -78,25 +80,25 @@ pub enum ProgressEvent {
 }
 
 impl Progress {
-    /// Waits for its time.
+    /// Progress of a message that waits for its send time.
     #[must_use]
     pub const fn scheduled() -> Self {
         Self::starting(MessageStatus::Scheduled)
     }
 
-    /// Waits to be handed over.
+    /// Progress of a message that waits for its hand-over.
     #[must_use]
     pub const fn pending() -> Self {
         Self::starting(MessageStatus::Pending)
     }
 
-    /// Came from the other side.
+    /// Progress of an inbound message.
     #[must_use]
     pub const fn received() -> Self {
         Self::starting(MessageStatus::Received)
     }
 
-    /// Arrived by being written down: a chat has no way to travel.
+    /// Progress of a chat message, which is delivered by being stored: chat has no provider.
     #[must_use]
     pub fn delivered(now: Timestamp) -> Self {
         Self {
@@ -116,7 +118,7 @@ impl Progress {
         }
     }
 
-    /// What the event does.
+    /// Applies an event.
     #[must_use]
     pub fn apply(self, event: ProgressEvent) -> Step<Self> {
         match event {

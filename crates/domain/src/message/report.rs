@@ -1,30 +1,30 @@
-//! What providers, webhooks and callers report about a message that left.
+//! Reports about outbound messages by providers, webhooks and callers.
 
 use super::MessageStatus;
 use crate::Timestamp;
 use crate::text_enum::text_enum;
 
 text_enum! {
-    /// What a report says. The order of declaration is the order of merging: of two reports the later one here wins.
+    /// Status in a report. The order of declaration is the merge order: of two reports the one declared later wins.
     ///
-    /// `Delivered` stands above the negative ones, since parts of one text and late receipts of carriers come in any order, and
-    /// what has arrived has arrived.
+    /// `Delivered` ranks above the negative ones, because reports about the parts of one text and late network receipts
+    /// come in any order, and an arrival is final.
     pub enum ReportStatus {
-        /// The provider has it.
+        /// The provider accepted the message.
         Sent = "sent",
-        /// The provider did not take it, or we gave up.
+        /// The provider refused it, or delivery was given up.
         Failed = "failed",
         /// The provider could not deliver it.
         Undelivered = "undelivered",
-        /// It arrived.
+        /// Delivered.
         Delivered = "delivered",
-        /// It was read.
+        /// Read.
         Read = "read",
     }
 }
 
 impl ReportStatus {
-    /// Whether it says that the message did not get through.
+    /// Whether the message did not get through.
     #[must_use]
     pub const fn is_negative(self) -> bool {
         match self {
@@ -33,7 +33,7 @@ impl ReportStatus {
         }
     }
 
-    /// Whether it says that the message reached the person, by whichever attempt.
+    /// Whether the message reached the person, by any attempt.
     #[must_use]
     pub const fn is_arrival(self) -> bool {
         match self {
@@ -42,7 +42,7 @@ impl ReportStatus {
         }
     }
 
-    /// The report that leads to this state; `None` for a state that no report leads to.
+    /// Returns the report that leads to a state; `None` for a state that no report leads to.
     #[must_use]
     pub const fn from_status(status: MessageStatus) -> Option<Self> {
         match status {
@@ -74,26 +74,26 @@ impl From<ReportStatus> for MessageStatus {
     }
 }
 
-/// One report.
+/// Delivery report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// What it says.
+    /// Reported status.
     pub status: ReportStatus,
-    /// Which attempt it is about; `None` is the latest. Whoever knows the provider's id of the attempt should resolve it, since
-    /// a receipt of a dead attempt must not count for its successor.
+    /// Attempt that the report is about; `None` for the latest. A caller that knows the provider's id of the attempt
+    /// must resolve it, because a receipt of an earlier attempt must not count for a later one.
     pub attempt: Option<i32>,
-    /// What went wrong, if it says so.
+    /// Error, if the report has one.
     pub error: Option<ReportedError>,
-    /// When it happened, by the reporter's clock.
+    /// Time of the event by the reporter's clock.
     pub occurred_at: Timestamp,
 }
 
-/// What went wrong, in the reporter's words.
+/// Error in a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportedError {
-    /// Our word for it.
+    /// Error code of Parlance.
     pub code: String,
-    /// A sentence for people.
+    /// Text for people.
     pub message: String,
     /// The provider's code; may be empty.
     pub provider_code: String,
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_order_of_merging_is_that_of_the_contract() {
+    fn the_merge_order_is_that_of_the_contract() {
         assert_eq!(
             ReportStatus::ALL,
             [Sent, Failed, Undelivered, Delivered, Read]
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_and_its_state_name_each_other() {
+    fn reports_and_states_convert_both_ways() {
         for &report in ReportStatus::ALL {
             let status = MessageStatus::from(report);
             assert_eq!(ReportStatus::from_status(status), Some(report));

@@ -1,33 +1,33 @@
-//! The states of a message.
+//! States of a message.
 
 use crate::text_enum::text_enum;
 
 text_enum! {
-    /// How far a message has come.
+    /// Delivery status of a message.
     pub enum MessageStatus {
-        /// Waits for its time.
+        /// Waits for its send time.
         Scheduled = "scheduled",
-        /// Waits to be handed over.
+        /// Waits for its hand-over.
         Pending = "pending",
-        /// Is being handed over, or waits to be handed over again.
+        /// Is being handed over, or waits for another attempt.
         Sending = "sending",
-        /// Was handed over and the answer was lost.
+        /// Was handed over, but no response came.
         Uncertain = "uncertain",
-        /// The provider has it.
+        /// The provider accepted it.
         Sent = "sent",
-        /// It arrived.
+        /// Delivered.
         Delivered = "delivered",
-        /// It was read.
+        /// Read.
         Read = "read",
         /// The provider could not deliver it.
         Undelivered = "undelivered",
-        /// The provider did not take it, or we gave up.
+        /// The provider refused it, or delivery was given up.
         Failed = "failed",
-        /// Its time passed before it could leave.
+        /// Expired before it was handed over.
         Expired = "expired",
-        /// It was called back before it left.
+        /// Canceled before it was handed over.
         Canceled = "canceled",
-        /// It came from the other side.
+        /// Inbound message.
         Received = "received",
     }
 }

@@ -1,4 +1,4 @@
-//! Languages, as far as search knows them: by which ending two forms of a word differ.
+//! Languages of search: which forms of a word have a common stem.
 
 use std::borrow::Cow;
 
@@ -7,9 +7,9 @@ use rust_stemmers::{Algorithm, Stemmer};
 use crate::text_enum::text_enum;
 
 text_enum! {
-    /// The language that texts are searched in.
+    /// Language of the searched texts.
     pub enum Language {
-        /// None: a word is found by itself alone.
+        /// No stemming: a word matches itself only.
         Simple = "simple",
         /// Arabic.
         Arabic = "arabic",
@@ -51,12 +51,12 @@ text_enum! {
 }
 
 impl Language {
-    /// The part of a folded word that its forms have in common.
+    /// Returns the stem of a folded word.
     pub(super) fn stem(self, folded: &str) -> Cow<'_, str> {
         match self.algorithm() {
             Some(algorithm) => {
                 let stem = Stemmer::create(algorithm).stem(folded);
-                // A rule may take a whole word away.
+                // A stemming rule may remove the whole word.
                 if stem.is_empty() {
                     Cow::Borrowed(folded)
                 } else {

@@ -1,7 +1,7 @@
-//! Which words a text has, which messages a query means, and how well they fit.
+//! Full-text search: the words of a text, the messages that match a query, and their rank.
 //!
-//! The one definition for both databases: they hold terms that are made here, and no parser of theirs looks at a text. So
-//! both find the same messages, for any text and any query.
+//! This is the only definition for both databases. They store terms that are produced here and never parse a text
+//! themselves, so both find the same messages for any text and any query.
 
 mod language;
 mod rank;

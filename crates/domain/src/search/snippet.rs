@@ -1,17 +1,18 @@
-//! The part of a message that shows why it was found.
+//! Snippets: the excerpt of a message that shows why it matched.
 
 use super::word::words;
 use super::{Language, Terms};
 
-/// Characters of a snippet, without marks and escapes.
+/// Maximum length in characters, without markup and escapes.
 const LENGTH: usize = 160;
-/// Of these, how many stand before the first match.
+/// Maximum number of these characters before the first match.
 const BEFORE: usize = 40;
 const CUT: &str = "…";
 
-/// Up to 160 characters around the first match, with `<mark>` and `</mark>` around each; from the first of the texts that has
-/// one, or else from the beginning of the first that is not empty. All else is escaped, so that it may stand in a page of HTML
-/// as it is; blanks and control characters are one blank.
+/// Returns up to 160 characters around the first match, with each match in `<mark>` and `</mark>`. The excerpt comes
+/// from the first text that matches, otherwise from the beginning of the first text that is not empty. All other
+/// characters are escaped, so the snippet is safe as HTML. A run of white space and control characters becomes one
+/// space.
 #[must_use]
 pub fn snippet(query: &Terms, texts: [&str; 3], language: Language) -> String {
     let first_match = |text: &str| {
@@ -58,7 +59,7 @@ pub fn snippet(query: &Terms, texts: [&str; 3], language: Language) -> String {
     shown
 }
 
-/// Some characters before the match, at the beginning of a word if there is one.
+/// Start of the excerpt: up to 40 characters before the match, at the beginning of a word if possible.
 fn start(text: &str, at: usize) -> usize {
     let before = text[..at].char_indices().rev();
     let Some((earliest, _)) = before.take(BEFORE).last() else {
@@ -74,7 +75,7 @@ fn start(text: &str, at: usize) -> usize {
     })
 }
 
-/// Bytes of the first characters.
+/// Length in bytes of the first `chars` characters.
 fn length(text: &str, chars: usize) -> usize {
     text.char_indices()
         .nth(chars)

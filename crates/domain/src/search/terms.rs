@@ -1,7 +1,8 @@
-//! What is kept of a message for search, and what a query asks for: sets of terms.
+//! Search terms: what is indexed of a message, and what a query looks for.
 //!
-//! Besides its words a message has one term for each thing that it can be narrowed down to. So an index over terms answers
-//! "these words, of this owner, in this conversation" by itself, and does not read another owner's messages first.
+//! Besides its words, a message has one term for each scope that a search can be restricted to. An index over terms
+//! therefore answers "these words, of this owner, in this conversation" alone, without reading another owner's
+//! messages.
 
 use std::collections::BTreeSet;
 
@@ -9,63 +10,67 @@ use super::Language;
 use super::word::words;
 use crate::{Channel, ConversationId, Direction, Owner};
 
-/// Bytes of a message's terms: Postgres holds one MiB of them in a row. What is beyond is not found.
-const MOST_BYTES: usize = 768 * 1024;
+/// Maximum size of a message's terms in bytes: Postgres limits a `tsvector` to 1 MiB. Words beyond the limit are not
+/// found.
+const MAX_BYTES: usize = 768 * 1024;
 
-/// Terms, each once and in order. A word consists of letters, digits and marks; the term of a scope begins with `=`.
+/// Sorted set of terms. A word consists of letters, digits and marks; a scope's term begins with `=`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Terms(Vec<String>);
 
-/// What a search can be narrowed down to by terms. What is a hash of the name finds others, too, and is looked at again.
+/// Restriction of a search that is expressed as a term. Owner and user are hashed, so these terms can match others by
+/// collision, and the query checks the columns as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope<'a> {
-    /// Messages of this owner.
+    /// Messages of an owner.
     Owner(&'a Owner),
-    /// Messages of this user's conversations.
+    /// Messages in a user's conversations.
     User(&'a str),
-    /// Messages of this conversation.
+    /// Messages of a conversation.
     Conversation(ConversationId),
-    /// Messages of this channel.
+    /// Messages of a channel.
     Channel(Channel),
-    /// Messages that went this way.
+    /// Messages of a direction.
     Direction(Direction),
 }
 
 impl Terms {
-    /// The terms.
+    /// Iterates over the terms.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
 
-    /// Whether there are none.
+    /// Whether the set is empty.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many there are.
+    /// Returns the number of terms.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether it is one of them.
+    /// Whether the set contains a term.
     #[must_use]
     pub fn contains(&self, term: &str) -> bool {
         self.position(term).is_some()
     }
 
-    /// The place of a term among them.
+    /// Returns the index of a term.
     pub(super) fn position(&self, term: &str) -> Option<usize> {
-        self.0.binary_search_by(|held| held.as_str().cmp(term)).ok()
+        self.0
+            .binary_search_by(|known| known.as_str().cmp(term))
+            .ok()
     }
 
-    /// These and the term of a scope.
+    /// Adds the term of a scope.
     #[must_use]
     pub fn within(mut self, scope: Scope<'_>) -> Self {
         let term = scope.term();
-        if let Err(place) = self.0.binary_search(&term) {
-            self.0.insert(place, term);
+        if let Err(index) = self.0.binary_search(&term) {
+            self.0.insert(index, term);
         }
         self
     }
@@ -83,24 +88,24 @@ impl Scope<'_> {
     }
 }
 
-/// The terms of a message: its words and its scopes.
+/// Returns the terms of a message: its words and its scopes.
 #[must_use]
 pub fn document(texts: [&str; 3], scopes: [Scope<'_>; 5], language: Language) -> Terms {
-    let words = gathered(&texts, language);
+    let words = collect_terms(&texts, language);
     scopes.into_iter().fold(words, Terms::within)
 }
 
-/// The words of a query.
+/// Returns the words of a query.
 #[must_use]
 pub fn query(text: &str, language: Language) -> Terms {
-    gathered(&[text], language)
+    collect_terms(&[text], language)
 }
 
-fn gathered(texts: &[&str], language: Language) -> Terms {
+fn collect_terms(texts: &[&str], language: Language) -> Terms {
     let mut bytes = 0;
     let mut gathered = BTreeSet::new();
     for word in texts.iter().flat_map(|text| words(text, language)) {
-        if bytes > MOST_BYTES {
+        if bytes > MAX_BYTES {
             break;
         }
         if !gathered.contains(&*word.term) {
@@ -111,7 +116,7 @@ fn gathered(texts: &[&str], language: Language) -> Terms {
     Terms(gathered.into_iter().collect())
 }
 
-/// FNV-1a: the same for ever, since it is kept.
+/// FNV-1a hash. It must never change, because its values are stored.
 fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -1,4 +1,4 @@
-//! What is a word, what is found by it, and what is shown of it.
+//! Tests of words, matches, ranking and snippets.
 
 use proptest::prelude::*;
 
@@ -36,7 +36,7 @@ fn a_word_is_a_run_of_letters_and_digits() {
 }
 
 #[test]
-fn spelling_and_accents_do_not_count() {
+fn case_and_accents_are_ignored() {
     for alike in [
         &["café", "CAFÉ", "cafe\u{301}", "Cafe"][..],
         &["ÅNGSTRÖM", "ångström", "angstrom"],
@@ -55,7 +55,7 @@ fn spelling_and_accents_do_not_count() {
 }
 
 #[test]
-fn a_language_knows_the_forms_of_a_word() {
+fn a_language_stems_the_forms_of_a_word() {
     assert_eq!(
         words_in("Connections", Language::English),
         words_in("connected", Language::English)
@@ -68,7 +68,7 @@ fn a_language_knows_the_forms_of_a_word() {
 }
 
 #[test]
-fn a_long_word_is_told_by_its_beginning() {
+fn a_long_word_is_truncated() {
     let long = "ä".repeat(10_000);
     assert_eq!(words(&long), ["a".repeat(64)]);
     assert_eq!(words(&"B".repeat(10_000)), ["b".repeat(64)]);
@@ -96,16 +96,16 @@ fn the_terms_of_a_message_fit_into_a_row() {
 }
 
 #[test]
-fn more_and_nearer_words_rank_higher() {
+fn more_and_closer_words_rank_higher() {
     let query = query("red car", Language::Simple);
-    let of = |title: &str, body: &str| score(&query, [title, "", body], Language::Simple);
+    let score_of = |title: &str, body: &str| score(&query, [title, "", body], Language::Simple);
     let far = format!("red {} car", "and ".repeat(40));
     let ranked = [
-        of("red car", "none"),
-        of("", "red car red car"),
-        of("", "a red car"),
-        of("", "red and then a car"),
-        of("", &far),
+        score_of("red car", "none"),
+        score_of("", "red car red car"),
+        score_of("", "a red car"),
+        score_of("", "red and then a car"),
+        score_of("", &far),
     ];
     assert!(ranked.is_sorted_by(|a, b| a > b), "{ranked:?}");
     assert!(ranked.iter().all(|score| *score > 0.0));
@@ -184,23 +184,23 @@ proptest! {
                 end = word.range.end;
                 prop_assert!(!word.term.is_empty() && word.term.len() <= 1024);
                 prop_assert!(!word.term.contains(|c: char| c.is_whitespace() || c.is_control() || c.is_ascii_punctuation()));
-                // What SQLite's tokenizer would change.
+                // Characters that SQLite's tokenizer would change.
                 prop_assert!(!word.term.contains(|c: char| c.is_ascii_uppercase()));
             }
         }
     }
 
     #[test]
-    fn whatever_is_in_a_text_is_found_by_itself(text in any::<String>(), from in 0_usize..40) {
-        let held = query(&text, Language::Simple);
+    fn every_word_of_a_text_matches_itself(text in any::<String>(), from in 0_usize..40) {
+        let known = query(&text, Language::Simple);
         for word in super::word::words(&text, Language::Simple).skip(from % 7) {
             let again = query(&text[word.range], Language::Simple);
-            prop_assert!(again.iter().all(|term| held.contains(term)));
+            prop_assert!(again.iter().all(|term| known.contains(term)));
         }
     }
 
     #[test]
-    fn any_snippet_is_harmless_and_short(text in any::<String>(), wanted in any::<String>()) {
+    fn any_snippet_is_escaped_and_short(text in any::<String>(), wanted in any::<String>()) {
         let shown = snippet(&query(&wanted, Language::Simple), [&text, "", ""], Language::Simple);
         let bare = shown.replace("<mark>", "").replace("</mark>", "");
         prop_assert!(!bare.contains(['<', '>', '"', '\'']));

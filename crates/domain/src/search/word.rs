@@ -1,4 +1,4 @@
-//! Words: where they stand in a text, and their folded form, which does not tell `Café` from `CAFE`.
+//! Words of a text: their position, and their folded form, in which `Café` and `CAFE` are equal.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -8,19 +8,19 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::Language;
 
-/// Characters of a word that count; of a longer one the rest does not tell it from others. A key of an index has a limit, too.
-const LONGEST: usize = 64;
+/// Maximum length of a word in characters; longer words are truncated. This also bounds the size of index keys.
+const MAX_CHARS: usize = 64;
 
 /// A word of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Word<'a> {
-    /// Where it stands.
+    /// Byte range in the text.
     pub(super) range: Range<usize>,
-    /// What it is searched by.
+    /// Search term.
     pub(super) term: Cow<'a, str>,
 }
 
-/// The words of a text, in their order.
+/// Returns the words of a text in order.
 pub(super) fn words(text: &str, language: Language) -> impl Iterator<Item = Word<'_>> {
     let mut rest = 0;
     std::iter::from_fn(move || {
@@ -40,20 +40,23 @@ pub(super) fn words(text: &str, language: Language) -> impl Iterator<Item = Word
     })
 }
 
-/// A run of letters and digits, with the marks on them. Where a script is written without spaces each character is a word.
+/// Returns the next run of letters and digits with their combining marks. In scripts written without spaces, each
+/// character is a word.
 fn next_range(text: &str, from: usize) -> Option<Range<usize>> {
     let begins = |(_, c): &(usize, char)| c.is_alphanumeric();
     let mut rest = text[from..].char_indices().skip_while(|at| !begins(at));
     let (start, first) = rest.next()?;
-    let alone = stands_alone(first);
+    let alone = is_single_word(first);
     let end = rest
-        .find(|&(_, c)| !is_combining_mark(c) && (alone || !c.is_alphanumeric() || stands_alone(c)))
+        .find(|&(_, c)| {
+            !is_combining_mark(c) && (alone || !c.is_alphanumeric() || is_single_word(c))
+        })
         .map_or(text.len(), |(end, _)| from + end);
     Some(from + start..end)
 }
 
-/// Chinese characters and kana.
-const fn stands_alone(c: char) -> bool {
+/// Whether the character is a word by itself: Chinese characters and kana.
+const fn is_single_word(c: char) -> bool {
     matches!(
         c,
         '\u{3041}'..='\u{30ff}'
@@ -64,10 +67,10 @@ const fn stands_alone(c: char) -> bool {
     )
 }
 
-/// In lower case, in one spelling, and without the marks that people leave out.
+/// Folds a word: lower case, one normalization form, and no optional marks.
 fn fold(word: &str) -> Cow<'_, str> {
     if word.is_ascii() {
-        let word = &word[..word.len().min(LONGEST)];
+        let word = &word[..word.len().min(MAX_CHARS)];
         if word.bytes().any(|b| b.is_ascii_uppercase()) {
             return Cow::Owned(word.to_ascii_lowercase());
         }
@@ -77,13 +80,14 @@ fn fold(word: &str) -> Cow<'_, str> {
         .nfkd()
         .filter(|c| !is_optional_mark(*c))
         .flat_map(char::to_lowercase)
-        // A character may decompose into some that are not of a word, such as the stroke of a fraction.
+        // A character may decompose into characters that are not part of a word, such as the slash of a fraction.
         .filter(|c| c.is_alphanumeric() || is_combining_mark(*c))
         .map(|c| if c == 'ς' { 'σ' } else { c });
-    Cow::Owned(folded.take(LONGEST).collect())
+    Cow::Owned(folded.take(MAX_CHARS).collect())
 }
 
-/// Accents of European scripts, the vowel points of Hebrew and Arabic. Not the vowel signs of Indic scripts: they are letters.
+/// Whether a mark is optional: accents of European scripts, vowel points of Hebrew and Arabic. Vowel signs of Indic
+/// scripts are letters and stay.
 const fn is_optional_mark(c: char) -> bool {
     matches!(
         c,

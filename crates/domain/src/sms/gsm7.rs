@@ -1,6 +1,7 @@
 //! The GSM 03.38 default alphabet and its extension.
 
-/// The basic table in its own order, without the escape at 0x1B. There is a capital cedilla and no small one.
+/// Basic table in the order of the standard, without the escape at 0x1B. It has a capital C with cedilla and no small
+/// one.
 const BASIC: &str = concat!(
     "@£$¥èéùìòÇ\nØø\rÅå",
     "Δ_ΦΓΛΩΠΨΣΘΞÆæßÉ",
@@ -12,12 +13,12 @@ const BASIC: &str = concat!(
     "pqrstuvwxyzäöñüà",
 );
 
-/// What is reached by the escape, and so takes two septets.
+/// Characters that need the escape and therefore take two septets.
 const EXTENSION: &str = "\u{c}^{}\\[~]|€";
 
-/// How many septets a character takes; `None` if the alphabet does not have it.
+/// Returns the number of septets of a character; `None` if the alphabet does not have it.
 pub(super) fn septets(c: char) -> Option<usize> {
-    // Most of every text, without a search.
+    // Fast path: most characters of a text need no table search.
     if c.is_ascii_alphanumeric() || c == ' ' || BASIC.contains(c) {
         Some(1)
     } else if EXTENSION.contains(c) {
@@ -34,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tables_are_complete_and_apart() {
+    fn the_tables_are_complete_and_disjoint() {
         let basic: BTreeSet<char> = BASIC.chars().collect();
         let extension: BTreeSet<char> = EXTENSION.chars().collect();
         assert_eq!((BASIC.chars().count(), basic.len()), (127, 127));
@@ -43,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn look_alikes_are_not_in_it() {
+    fn similar_characters_are_not_in_the_alphabet() {
         for c in [
             'ç', '`', '\u{2019}', '\u{201c}', '\u{2026}', '\u{2013}', '\u{a0}', '\t', '\0',
             '\u{1b}', 'á',

@@ -1,7 +1,7 @@
-//! How a text travels by SMS: in which encoding, and cut into which segments.
+//! SMS encoding and segmentation.
 //!
-//! One segment holds 160 septets or 70 units of UTF-16; of a longer text each holds 153 or 67, since the header that joins them
-//! takes room. One character outside GSM-7 turns the whole text to UCS-2.
+//! A single segment holds 160 septets or 70 UTF-16 units. Each segment of a longer text holds 153 or 67, because the
+//! concatenation header takes space. One character outside GSM-7 changes the encoding of the whole text to UCS-2.
 
 mod gsm7;
 #[cfg(test)]
@@ -10,17 +10,17 @@ mod tests;
 use crate::text_enum::text_enum;
 
 text_enum! {
-    /// How the characters of a text message are encoded.
+    /// Character encoding of a text message.
     pub enum Encoding {
-        /// The GSM 03.38 alphabet: one septet for a character, two for one of its extension.
+        /// GSM 03.38 alphabet: one septet per character, two per character of its extension table.
         Gsm7 = "gsm7",
-        /// UTF-16: one unit for a character, two for one beyond the basic plane, such as an emoji.
+        /// UTF-16: one unit per character, two per character outside the basic plane, such as an emoji.
         Ucs2 = "ucs2",
     }
 }
 
 impl Encoding {
-    /// The encoding that a text needs.
+    /// Returns the encoding that a text needs.
     #[must_use]
     pub fn of(text: &str) -> Self {
         if text.chars().all(|c| gsm7::septets(c).is_some()) {
@@ -30,7 +30,7 @@ impl Encoding {
         }
     }
 
-    /// Units that a message of one segment holds.
+    /// Units in a message of one segment.
     #[must_use]
     pub const fn units_alone(self) -> usize {
         match self {
@@ -39,7 +39,7 @@ impl Encoding {
         }
     }
 
-    /// Units that each segment of a longer message holds.
+    /// Units in each segment of a longer message.
     #[must_use]
     pub const fn units_joined(self) -> usize {
         match self {
@@ -48,8 +48,8 @@ impl Encoding {
         }
     }
 
-    /// Units that a character takes. Both halves of an escape or surrogate pair belong to one `char`, so whoever cuts
-    /// between characters cannot cut a pair.
+    /// Units of a character. Both halves of an escape sequence or a surrogate pair belong to one `char`, so cutting
+    /// between characters never splits a pair.
     fn units(self, c: char) -> usize {
         match self {
             Self::Gsm7 => gsm7::septets(c).unwrap_or(0),
@@ -58,19 +58,19 @@ impl Encoding {
     }
 }
 
-/// What a text costs.
+/// Size of a text in SMS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Measure {
-    /// How it is encoded.
+    /// Encoding.
     pub encoding: Encoding,
-    /// How many segments it takes; 0 for no text.
+    /// Number of segments; 0 for an empty text.
     pub segments: i32,
     /// Septets or UTF-16 units of the text, without headers.
     pub units: usize,
 }
 
-/// Measures a text. More than the units divided by 153 or 67 may come out: where a pair does not fit the end of a segment, that
-/// end stays empty.
+/// Measures a text. There may be more segments than the units divided by 153 or 67: a pair that does not fit the end of
+/// a segment moves to the next one and leaves that end empty.
 #[must_use]
 pub fn measure(text: &str) -> Measure {
     let encoding = Encoding::of(text);
@@ -83,7 +83,7 @@ pub fn measure(text: &str) -> Measure {
     }
 }
 
-/// Cuts a text into what each segment carries; nothing for no text.
+/// Splits a text into the content of its segments; empty for an empty text.
 #[must_use]
 pub fn split(text: &str) -> Vec<&str> {
     let encoding = Encoding::of(text);
@@ -91,7 +91,7 @@ pub fn split(text: &str) -> Vec<&str> {
     cuts(text, encoding, units).collect()
 }
 
-/// The parts, each as long as fits.
+/// Returns the parts, each as long as possible.
 fn cuts(text: &str, encoding: Encoding, units: usize) -> impl Iterator<Item = &str> {
     let room = if units <= encoding.units_alone() {
         encoding.units_alone()

@@ -1,4 +1,4 @@
-//! Borders of segments, and the properties of cutting.
+//! Tests of segment limits and of the properties of splitting.
 
 use proptest::prelude::*;
 
@@ -15,7 +15,7 @@ fn measured(text: &str) -> (Encoding, i32, usize) {
 }
 
 #[test]
-fn borders() {
+fn segment_limits() {
     let cases = [
         (String::new(), (Gsm7, 0, 0)),
         ("a".to_owned(), (Gsm7, 1, 1)),
@@ -31,7 +31,7 @@ fn borders() {
         ("ш".repeat(135), (Ucs2, 3, 135)),
         ("😀".repeat(35), (Ucs2, 1, 70)),
         ("😀".repeat(36), (Ucs2, 2, 72)),
-        // 67 is odd: one unit of every segment stays empty.
+        // 67 is odd, so one unit of every segment stays empty.
         ("😀".repeat(67), (Ucs2, 3, 134)),
         (format!("{}ç", "a".repeat(69)), (Ucs2, 1, 70)),
         (format!("{}ç", "a".repeat(160)), (Ucs2, 3, 161)),
@@ -47,7 +47,7 @@ fn a_pair_that_does_not_fit_goes_to_the_next_segment() {
     assert_eq!(measured(&text), (Gsm7, 2, 305));
     let parts = split(&text);
     assert_eq!(parts, ["a".repeat(152), format!("€{}", "b".repeat(151))]);
-    // The empty end of the first makes a third necessary, although 306 septets would fit two.
+    // The empty end of the first segment makes a third necessary, although 306 septets would fit into two.
     assert_eq!(measured(&format!("{text}b")), (Gsm7, 3, 306));
 
     let text = format!("{}😀{}", "ш".repeat(66), "ш".repeat(3));
@@ -88,7 +88,7 @@ proptest! {
         };
         for (i, part) in parts.iter().enumerate() {
             prop_assert!(!part.is_empty() && size(part) <= room);
-            // None is shorter than it has to be.
+            // No part is shorter than necessary.
             if i + 1 < parts.len() {
                 prop_assert!(size(part) >= room - 1);
             }

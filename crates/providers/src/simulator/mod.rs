@@ -1,7 +1,9 @@
-//! A provider inside the process: takes everything, delivers within a second, and behaves as the recipient's address asks.
+//! Simulator: a provider inside the process that accepts every message, delivers it within a second, and takes special
+//! actions for certain recipient addresses.
 //!
-//! It is idempotent, as a good provider is: a message that is handed over twice is there once. What it has seen it keeps in
-//! memory only; after a restart it is told which messages it had taken, and goes on reporting about them.
+//! It is idempotent: a message that is handed over twice is delivered once. Accepted messages are kept in memory only.
+//! After a restart the caller passes the unfinished messages to [`Simulator::resume`], and the simulator continues to
+//! report about them.
 
 mod script;
 mod simulated_network;
@@ -21,42 +23,42 @@ use parlance_domain::{MessageId, Owner};
 use crate::{
     Mail, MailProvider, Now, Outcome, ProviderReport, Reports, RetryReport, Text, TextProvider,
 };
-use simulated_network::FarSide;
+use simulated_network::SimulatedNetwork;
 
 /// The name of this provider.
 pub const NAME: &str = "simulator";
 
-/// How long a delivery takes.
+/// Time from hand-over to delivery.
 const DELIVERY: Duration = Duration::from_millis(250);
-/// How long a provider waits whose report was not taken; doubled each time, up to the longest.
-const RETRY: Duration = Duration::from_millis(250);
-const LONGEST_RETRY: Duration = Duration::from_secs(10);
-/// How long a recipient that answers "429" wants to be left alone.
+/// Delay before an unaccepted report is repeated; doubled each time, up to `MAX_RETRY`.
+const FIRST_RETRY: Duration = Duration::from_millis(250);
+const MAX_RETRY: Duration = Duration::from_secs(10);
+/// Delay that a busy recipient ("429") asks for.
 const BUSY: Duration = Duration::from_millis(300);
 
 /// The simulator.
 pub struct Simulator {
-    far_side: FarSide,
+    network: SimulatedNetwork,
     reports: Arc<dyn Reports>,
     now: Now,
 }
 
 impl Simulator {
-    /// A simulator that tells what happens to `reports`.
+    /// Creates a simulator that sends its reports to `reports`.
     pub fn new(reports: Arc<dyn Reports>, now: Now) -> Arc<Self> {
         Arc::new(Self {
-            far_side: FarSide::default(),
+            network: SimulatedNetwork::default(),
             reports,
             now,
         })
     }
 
-    /// What the far side has seen, newest first.
+    /// Returns the accepted messages that match, newest first.
     pub fn seen(&self, query: &SeenQuery) -> Vec<Seen> {
-        self.far_side.query(query)
+        self.network.query(query)
     }
 
-    /// A message that was taken before a restart: goes on where it was.
+    /// Continues with a message that was accepted before a restart.
     pub fn resume(&self, owner: Owner, message_id: MessageId, to: &str) {
         self.deliver(owner, message_id, Behaviour::of(to));
     }
@@ -75,12 +77,12 @@ impl Simulator {
             Behaviour::Invalid => {
                 return Outcome::Refused(error(
                     "invalid_recipient",
-                    "there is no such recipient",
+                    "the recipient does not exist",
                     "21211",
                 ));
             }
-            Behaviour::Busy if self.far_side.first_knock(message_id) => {
-                let error = error("throttled", "too many requests; later", "20429");
+            Behaviour::Busy if self.network.defer_once(message_id) => {
+                let error = error("throttled", "too many requests; try again later", "20429");
                 return Outcome::Later {
                     after: Some(BUSY),
                     error,
@@ -92,18 +94,18 @@ impl Simulator {
             | Behaviour::AnswerLost => {}
         }
         let provider_message_id = seen.provider_message_id.clone();
-        if self.far_side.accept(seen) {
+        if self.network.accept(seen) {
             self.deliver(owner, message_id, behaviour);
         }
         if behaviour == Behaviour::AnswerLost {
-            return Outcome::Lost(error("timeout", "no answer in time", ""));
+            return Outcome::Lost(error("timeout", "no response before the time-out", ""));
         }
         Outcome::Accepted {
             provider_message_id,
         }
     }
 
-    /// Reports, in a task of its own, until it is heard.
+    /// Reports the outcome from a task of its own, until the report is accepted.
     fn deliver(&self, owner: Owner, message_id: MessageId, behaviour: Behaviour) {
         let (status, error) = match behaviour {
             Behaviour::Undelivered => (
@@ -130,10 +132,10 @@ impl Simulator {
                 error,
                 occurred_at: now(),
             };
-            let mut wait = RETRY;
+            let mut wait = FIRST_RETRY;
             while reports.report(report.clone()).await == Err(RetryReport) {
                 tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(LONGEST_RETRY);
+                wait = (wait * 2).min(MAX_RETRY);
             }
         });
     }
@@ -147,7 +149,7 @@ fn error(code: &str, message: &str, provider_code: &str) -> ReportedError {
     }
 }
 
-/// The same message gets the same id each time: this provider is idempotent.
+/// Returns the provider's id. It depends on the message only, because this provider is idempotent.
 fn provider_id(message_id: MessageId) -> String {
     format!("sim-{message_id}")
 }

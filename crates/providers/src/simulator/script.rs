@@ -1,34 +1,34 @@
-//! How the simulator behaves: as the recipient's address asks.
+//! Behaviours of the simulator, selected by the recipient's address.
 
 /// What happens to a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Behaviour {
-    /// It is delivered.
+    /// Delivered.
     Delivered,
-    /// It is taken, and then cannot be delivered.
+    /// Accepted, then undeliverable.
     Undelivered,
-    /// It is refused: the recipient has opted out.
+    /// Refused: the recipient has opted out.
     OptedOut,
-    /// It is refused: there is no such recipient.
+    /// Refused: the recipient does not exist.
     Invalid,
-    /// It is taken, but the answer is lost; it is delivered all the same.
+    /// Accepted and delivered, but the response is lost.
     AnswerLost,
-    /// It is put off once, then taken.
+    /// Deferred once, then accepted.
     Busy,
 }
 
-/// An address with a behaviour of its own.
+/// Recipient address with a special behaviour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MagicRecipient {
-    /// The number.
+    /// Phone number.
     pub phone: &'static str,
-    /// The part before the `@`, at any domain.
+    /// Local part of a mail address, at any domain.
     pub mailbox: &'static str,
-    /// What happens to it.
+    /// What happens to a message to it.
     pub behaviour: Behaviour,
 }
 
-/// The addresses with a behaviour of their own; the README shows the same table.
+/// Recipient addresses with a special behaviour. The README shows the same table.
 pub const MAGIC_RECIPIENTS: [MagicRecipient; 5] = [
     MagicRecipient {
         phone: "+15005550001",
@@ -58,12 +58,12 @@ pub const MAGIC_RECIPIENTS: [MagicRecipient; 5] = [
 ];
 
 impl Behaviour {
-    /// What an address asks for.
+    /// Returns the behaviour of a recipient address.
     pub fn of(to: &str) -> Self {
         let mailbox = to.split_once('@').map(|(mailbox, _)| mailbox);
-        let asked = MAGIC_RECIPIENTS
+        let magic = MAGIC_RECIPIENTS
             .iter()
             .find(|magic| to == magic.phone || mailbox == Some(magic.mailbox));
-        asked.map_or(Self::Delivered, |magic| magic.behaviour)
+        magic.map_or(Self::Delivered, |magic| magic.behaviour)
     }
 }

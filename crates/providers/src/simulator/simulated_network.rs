@@ -1,104 +1,100 @@
-//! What the far side has seen.
+//! Simulated network: the messages that the simulator has accepted.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use parlance_domain::{MessageId, Owner, Timestamp};
 
-/// How many messages the far side remembers.
-const MEMORY: usize = 10_000;
+/// Number of messages that are remembered.
+const CAPACITY: usize = 10_000;
 
-/// A message as the far side saw it.
+/// A message as the simulated network received it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// Whose it was.
+    /// The owner that it belongs to.
     pub owner: Owner,
-    /// Its id.
+    /// Message id.
     pub message_id: MessageId,
-    /// The simulator's id of it.
+    /// The simulator's id of the message.
     pub provider_message_id: String,
-    /// From whom.
+    /// Our address.
     pub from: String,
-    /// To whom.
+    /// The recipient.
     pub to: String,
-    /// The subject; mail only.
+    /// Subject; mail only.
     pub subject: String,
-    /// The text.
+    /// Plain text.
     pub body: String,
-    /// How many attachments it had.
+    /// Number of attachments.
     pub attachments: usize,
-    /// When it was first taken.
+    /// Time of the first hand-over.
     pub accepted_at: Timestamp,
-    /// How often it was handed over; delivered once all the same.
+    /// Number of hand-overs; it is delivered once in any case.
     pub times_accepted: u32,
 }
 
-/// Which messages are asked for.
+/// Query for accepted messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenQuery {
-    /// Whose.
+    /// The owner.
     pub owner: Owner,
-    /// To whom; anybody without it.
+    /// The recipient; any if `None`.
     pub to: Option<String>,
-    /// At most so many.
+    /// Maximum number of results.
     pub limit: usize,
 }
 
 #[derive(Default)]
-pub(super) struct FarSide {
-    memory: Mutex<Memory>,
+pub(super) struct SimulatedNetwork {
+    state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct Memory {
+struct State {
     seen: HashMap<MessageId, Seen>,
     order: VecDeque<MessageId>,
-    knocked: HashSet<MessageId>,
+    deferred: HashSet<MessageId>,
 }
 
-impl FarSide {
-    /// Takes a message; `false` if it was taken before.
+impl SimulatedNetwork {
+    /// Accepts a message; returns `false` if it was accepted before.
     pub(super) fn accept(&self, seen: Seen) -> bool {
-        let mut memory = self.lock();
-        if let Some(known) = memory.seen.get_mut(&seen.message_id) {
+        let mut state = self.lock();
+        if let Some(known) = state.seen.get_mut(&seen.message_id) {
             known.times_accepted += 1;
             return false;
         }
-        memory.order.push_back(seen.message_id);
-        memory.seen.insert(seen.message_id, seen);
-        if memory.order.len() > MEMORY
-            && let Some(oldest) = memory.order.pop_front()
+        state.order.push_back(seen.message_id);
+        state.seen.insert(seen.message_id, seen);
+        if state.order.len() > CAPACITY
+            && let Some(oldest) = state.order.pop_front()
         {
-            memory.seen.remove(&oldest);
-            memory.knocked.remove(&oldest);
+            state.seen.remove(&oldest);
+            state.deferred.remove(&oldest);
         }
         true
     }
 
-    /// Whether this message has not been put off yet.
-    pub(super) fn first_knock(&self, message: MessageId) -> bool {
-        let mut memory = self.lock();
-        if memory.knocked.len() >= MEMORY {
-            memory.knocked.clear();
+    /// Marks a message as deferred; returns `true` the first time.
+    pub(super) fn defer_once(&self, message: MessageId) -> bool {
+        let mut state = self.lock();
+        if state.deferred.len() >= CAPACITY {
+            state.deferred.clear();
         }
-        memory.knocked.insert(message)
+        state.deferred.insert(message)
     }
 
     pub(super) fn query(&self, query: &SeenQuery) -> Vec<Seen> {
         let SeenQuery { owner, to, limit } = query;
-        let memory = self.lock();
-        let newest_first = memory
-            .order
-            .iter()
-            .rev()
-            .filter_map(|id| memory.seen.get(id));
+        let state = self.lock();
+        let newest_first = state.order.iter().rev().filter_map(|id| state.seen.get(id));
         let wanted = newest_first
             .filter(|seen| seen.owner == *owner && to.as_ref().is_none_or(|to| *to == seen.to));
         wanted.take(*limit).cloned().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Memory> {
-        // Nothing panics while it is held.
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code panics while it holds the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

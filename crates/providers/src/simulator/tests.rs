@@ -1,4 +1,4 @@
-//! The simulator, alone.
+//! Tests of the simulator alone.
 
 use std::sync::Mutex;
 
@@ -7,49 +7,49 @@ use tokio::sync::Notify;
 use super::*;
 use parlance_domain::Timestamp;
 
-/// Hears reports; refuses the first few.
+/// Records reports after refusing the first few.
 #[derive(Default)]
-struct Ears {
+struct ReportRecorder {
     refusals: Mutex<u32>,
-    heard: Mutex<Vec<ProviderReport>>,
-    news: Notify,
+    received: Mutex<Vec<ProviderReport>>,
+    changed: Notify,
 }
 
 #[async_trait]
-impl Reports for Ears {
+impl Reports for ReportRecorder {
     async fn report(&self, report: ProviderReport) -> Result<(), RetryReport> {
         let mut refusals = self.refusals.lock().unwrap();
         if *refusals > 0 {
             *refusals -= 1;
             return Err(RetryReport);
         }
-        self.heard.lock().unwrap().push(report);
-        self.news.notify_one();
+        self.received.lock().unwrap().push(report);
+        self.changed.notify_one();
         Ok(())
     }
 }
 
-impl Ears {
+impl ReportRecorder {
     async fn next(&self) -> ProviderReport {
         loop {
-            if let Some(report) = self.heard.lock().unwrap().pop() {
+            if let Some(report) = self.received.lock().unwrap().pop() {
                 return report;
             }
-            self.news.notified().await;
+            self.changed.notified().await;
         }
     }
 }
 
-fn simulator(refusals: u32) -> (Arc<Ears>, Arc<Simulator>) {
-    let ears = Arc::new(Ears {
+fn simulator(refusals: u32) -> (Arc<ReportRecorder>, Arc<Simulator>) {
+    let recorder = Arc::new(ReportRecorder {
         refusals: Mutex::new(refusals),
-        ..Ears::default()
+        ..ReportRecorder::default()
     });
     let simulator = Simulator::new(
-        Arc::clone(&ears) as Arc<dyn Reports>,
+        Arc::clone(&recorder) as Arc<dyn Reports>,
         Arc::new(|| Timestamp::from_micros(1)),
     );
-    (ears, simulator)
+    (recorder, simulator)
 }
 
 fn text(to: &str) -> Text {
@@ -73,15 +73,15 @@ fn all() -> SeenQuery {
 }
 
 #[tokio::test(start_paused = true)]
-async fn delivers_and_tells_until_it_is_heard() {
-    let (ears, simulator) = simulator(3);
+async fn delivers_and_reports_until_the_report_is_accepted() {
+    let (recorder, simulator) = simulator(3);
     let outcome = simulator.send_text(text("+15552223333")).await;
     assert!(matches!(outcome, Outcome::Accepted { .. }), "{outcome:?}");
-    assert_eq!(ears.next().await.status, ReportStatus::Delivered);
+    assert_eq!(recorder.next().await.status, ReportStatus::Delivered);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_handed_over_twice_is_there_once() {
+async fn a_message_handed_over_twice_is_delivered_once() {
     let (_, simulator) = simulator(0);
     let first = simulator.send_text(text("+15552223333")).await;
     let second = simulator.send_text(text("+15552223333")).await;
@@ -96,15 +96,15 @@ async fn a_message_handed_over_twice_is_there_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn behaves_as_the_address_asks() {
+async fn the_recipient_address_selects_the_behaviour() {
     for magic in MAGIC_RECIPIENTS {
-        let (ears, simulator) = simulator(0);
+        let (recorder, simulator) = simulator(0);
         let first = simulator.send_text(text(magic.phone)).await;
         match magic.behaviour {
             Behaviour::Delivered => unreachable!("no magic is needed for this"),
             Behaviour::Undelivered => {
                 assert!(matches!(first, Outcome::Accepted { .. }));
-                assert_eq!(ears.next().await.status, ReportStatus::Undelivered);
+                assert_eq!(recorder.next().await.status, ReportStatus::Undelivered);
             }
             Behaviour::OptedOut | Behaviour::Invalid => {
                 assert!(matches!(first, Outcome::Refused(_)));
@@ -112,7 +112,7 @@ async fn behaves_as_the_address_asks() {
             }
             Behaviour::AnswerLost => {
                 assert!(matches!(first, Outcome::Lost(_)));
-                assert_eq!(ears.next().await.status, ReportStatus::Delivered);
+                assert_eq!(recorder.next().await.status, ReportStatus::Delivered);
             }
             Behaviour::Busy => {
                 assert!(matches!(first, Outcome::Later { after: Some(_), .. }));
@@ -129,8 +129,8 @@ async fn behaves_as_the_address_asks() {
 
 #[tokio::test(start_paused = true)]
 async fn goes_on_reporting_after_a_restart() {
-    let (ears, simulator) = simulator(0);
+    let (recorder, simulator) = simulator(0);
     let message = text("+15005550001");
     simulator.resume(message.owner, message.message_id, &message.to);
-    assert_eq!(ears.next().await.status, ReportStatus::Undelivered);
+    assert_eq!(recorder.next().await.status, ReportStatus::Undelivered);
 }

@@ -1,31 +1,35 @@
-//! What a message may carry.
+//! Rules for attachments.
 
-use super::{Found, Limits, NUL};
+use super::{Limits, NUL, Violations};
 
-/// The longest file name and content type, in bytes: what file systems and mail programs put up with.
+/// Maximum length of a file name and of a content type, in bytes: what file systems and mail programs accept.
 const NAME_BYTES: usize = 255;
 
-/// The longest URL, in bytes: what providers and browsers put up with.
+/// Maximum length of a URL, in bytes: what providers and browsers accept.
 const URL_BYTES: usize = 2_048;
 
-/// An attachment, borrowed from wherever it is.
+/// Borrowed view of an attachment.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AttachmentView<'a> {
-    /// The name that a person sees; may be empty.
+    /// File name shown to the recipient; may be empty.
     pub filename: &'a str,
-    /// The MIME type; may be empty.
+    /// MIME type; may be empty.
     pub content_type: &'a str,
-    /// Where the content is, if it is not with us.
+    /// Location of the content, if it is not stored here.
     pub url: Option<&'a str>,
-    /// Bytes of content; 0 where only a URL is known.
+    /// Size of the content in bytes; 0 if only a URL is known.
     pub size_bytes: u64,
 }
 
-/// Checks how many there are, and each.
-pub(super) fn check(attachments: &[AttachmentView<'_>], limits: &Limits, found: &mut Found) {
+/// Checks the number of attachments and each attachment.
+pub(super) fn check(
+    attachments: &[AttachmentView<'_>],
+    limits: &Limits,
+    violations: &mut Violations,
+) {
     if attachments.len() > limits.attachments {
         let most = limits.attachments;
-        found.push(
+        violations.push(
             "attachments",
             format!("at most {most} attachments; leave some out"),
         );
@@ -38,18 +42,18 @@ pub(super) fn check(attachments: &[AttachmentView<'_>], limits: &Limits, found: 
             url,
             size_bytes,
         } = *attachment;
-        if let Some(wrong) = wrong_name(filename) {
-            found.push(field("filename"), wrong);
+        if let Some(description) = filename_error(filename) {
+            violations.push(field("filename"), description);
         }
-        if let Some(wrong) = wrong_content_type(content_type) {
-            found.push(field("content_type"), wrong);
+        if let Some(description) = content_type_error(content_type) {
+            violations.push(field("content_type"), description);
         }
-        if let Some(wrong) = url.and_then(wrong_url) {
-            found.push(field("url"), wrong);
+        if let Some(description) = url.and_then(url_error) {
+            violations.push(field("url"), description);
         }
         if size_bytes > limits.attachment_bytes {
             let most = limits.attachment_bytes;
-            found.push(
+            violations.push(
                 field("content"),
                 format!("at most {most} bytes; send a smaller file or a url"),
             );
@@ -57,8 +61,8 @@ pub(super) fn check(attachments: &[AttachmentView<'_>], limits: &Limits, found: 
     }
 }
 
-/// A name ends up in a header: a control character could end that.
-fn wrong_name(filename: &str) -> Option<&'static str> {
+/// Checks a file name. It becomes part of a header, which a control character could end.
+fn filename_error(filename: &str) -> Option<&'static str> {
     if filename.contains('\0') {
         Some(NUL)
     } else if filename.contains(char::is_control) {
@@ -70,8 +74,8 @@ fn wrong_name(filename: &str) -> Option<&'static str> {
     }
 }
 
-/// So does the type.
-fn wrong_content_type(content_type: &str) -> Option<&'static str> {
+/// Checks a content type, which becomes part of a header too.
+fn content_type_error(content_type: &str) -> Option<&'static str> {
     let (kind, rest) = content_type.split_once('/').unwrap_or_default();
     let is_type = !kind.is_empty()
         && !rest.is_empty()
@@ -83,7 +87,7 @@ fn wrong_content_type(content_type: &str) -> Option<&'static str> {
         .then_some("not a content type; write one such as image/png, or leave it out")
 }
 
-fn wrong_url(url: &str) -> Option<&'static str> {
+fn url_error(url: &str) -> Option<&'static str> {
     let host = url
         .strip_prefix("https://")
         .or_else(|| url.strip_prefix("http://"));

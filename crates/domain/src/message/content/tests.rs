@@ -1,4 +1,4 @@
-//! Every rule, at its border, and all of them at once.
+//! Tests of every rule at its limit, and of all rules together.
 
 use super::*;
 
@@ -35,7 +35,7 @@ fn plain_messages_pass_everywhere() {
 }
 
 #[test]
-fn bodies_are_as_long_as_the_channel_allows() {
+fn the_body_limit_depends_on_the_channel() {
     let (short, long) = ("ш".repeat(1_600), "ш".repeat(1_601));
     let (most, more) = ("a".repeat(256 * 1024), "a".repeat(256 * 1024 + 1));
     for channel in [Channel::Sms, Channel::Mms] {
@@ -99,7 +99,7 @@ fn bodies_are_as_long_as_the_channel_allows() {
 }
 
 #[test]
-fn some_fields_belong_to_one_channel() {
+fn some_fields_are_valid_on_one_channel_only() {
     for &channel in Channel::ALL {
         let mail = ContentView {
             subject: "s",
@@ -163,7 +163,7 @@ fn a_subject_is_one_line_of_998_characters() {
 }
 
 #[test]
-fn something_has_to_be_said() {
+fn an_empty_message_is_refused_unless_it_is_inbound() {
     let picture = [AttachmentView {
         url: Some("https://example.com/a.png"),
         ..AttachmentView::default()
@@ -203,7 +203,7 @@ fn something_has_to_be_said() {
     };
     assert_eq!(
         fields(&ContentView {
-            subject: "all is said",
+            subject: "no body needed",
             ..mail
         }),
         NOTHING
@@ -218,7 +218,7 @@ fn something_has_to_be_said() {
 }
 
 #[test]
-fn attachments_are_counted_and_looked_at() {
+fn attachments_are_counted_and_checked() {
     let good = AttachmentView {
         filename: "Überweisung 1.pdf",
         content_type: "application/pdf; name=x",
@@ -301,7 +301,7 @@ fn attachments_are_counted_and_looked_at() {
 }
 
 #[test]
-fn no_nul_hides_in_metadata() {
+fn an_escaped_nul_in_metadata_is_refused() {
     for metadata in [
         "",
         "{}",
@@ -352,7 +352,7 @@ fn no_nul_hides_in_metadata() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_said_at_once() {
+fn all_violations_are_reported_at_once() {
     let content = ContentView {
         channel: Some(Channel::Sms),
         received: false,

@@ -1,4 +1,4 @@
-//! Reports: merged, so that their order and their repetition do not matter.
+//! Merging of reports: the result does not depend on their order or repetition.
 
 use std::cmp::Reverse;
 
@@ -22,8 +22,8 @@ impl Fault {
         }
     }
 
-    /// The smallest is the one to show. A total order over every field, so that no two different faults tie and the order of
-    /// arrival cannot show.
+    /// Sort key; the fault with the smallest key is shown. It is a total order over every field, so two different
+    /// faults never tie and the order of arrival has no effect.
     fn precedence(&self) -> (Reverse<ReportStatus>, Timestamp, &str, &str, &str) {
         let Self {
             code,
@@ -39,7 +39,7 @@ impl Fault {
 impl Progress {
     pub(super) fn report(self, report: Report) -> Step<Self> {
         match self.status {
-            // It has not left, or it came to us: nobody can know how its delivery went.
+            // The message has not been handed over, or it is inbound: no report about its delivery is possible.
             MessageStatus::Scheduled
             | MessageStatus::Expired
             | MessageStatus::Canceled
@@ -65,19 +65,19 @@ impl Progress {
         }
     }
 
-    /// An arrival counts whichever attempt it is about: the person has the message. What became of a hand-over counts only for
-    /// the latest: an older failure says nothing about a newer attempt, and an older `SENT`, repeated after a re-drive, would keep
-    /// the newer attempt from ever being made.
+    /// Whether a report counts. An arrival counts for any attempt: the person has the message. Other reports count for
+    /// the latest attempt only: an older failure says nothing about a newer attempt, and an older `SENT`, repeated
+    /// after a re-drive, would prevent the newer attempt.
     fn counts(&self, report: &Report) -> bool {
         report.status.is_arrival() || report.attempt.is_none_or(|attempt| attempt == self.attempt)
     }
 
-    /// Merges a report that counts. This is the join of a semilattice, so any order and any repetition of the same reports gives
-    /// one result: progress is a tuple of independent parts, every part is a total order, and a report only ever raises a part
-    /// to the maximum of what is there and what it brings. The orders are: for the status everything that is not a report
-    /// (`None`) < SENT < FAILED < ...; for the error none < the lower precedence < the higher; for each time none < late < early.
-    /// A maximum is associative, commutative and idempotent, and a tuple of maxima is so too. The attempt, which decides what
-    /// counts, is moved by no report.
+    /// Merges a report that counts. This is the join of a semilattice, so any order and any repetition of the same
+    /// reports give one result. Progress is a tuple of independent parts, each part has a total order, and a report
+    /// only raises a part to the maximum of its old and its reported value. The orders are: for the status every state
+    /// without a report (`None`) < SENT < FAILED < ...; for the error none < lower precedence < higher precedence; for
+    /// each time none < late < early. A maximum is associative, commutative and idempotent, and so is a tuple of
+    /// maxima. No report changes the attempt, which decides what counts.
     fn join(self, report: Report) -> Self {
         let Report {
             status,

@@ -1,5 +1,5 @@
-//! The moves of the dispatcher and of the user: not merged, but guarded by the state and, where two of the dispatcher's hands
-//! could meet, by the attempt.
+//! Transitions by the dispatcher and by the user. They are not merged, but guarded by the state and, where two delivery
+//! workers could conflict, by the attempt.
 
 use std::cmp::Ordering;
 
@@ -26,7 +26,7 @@ impl Progress {
     }
 
     pub(super) fn handing_over(self, attempt: i32) -> Step<Self> {
-        // Somebody else has made this attempt: two hand-overs under one number would be one too many.
+        // Another dispatcher has taken this attempt number; two hand-overs under one number must not happen.
         if attempt <= self.attempt {
             return Step::Ignored;
         }
@@ -56,7 +56,7 @@ impl Progress {
             Ordering::Greater => Step::Illegal,
             Ordering::Equal => match self.status {
                 MessageStatus::Sending => self.moved(MessageStatus::Uncertain),
-                // A report was faster than the time-out, and knows better.
+                // A report came before the time-out and has precedence.
                 MessageStatus::Uncertain
                 | MessageStatus::Sent
                 | MessageStatus::Delivered
@@ -75,7 +75,7 @@ impl Progress {
 
     pub(super) fn expire(self, attempt: i32) -> Step<Self> {
         match attempt.cmp(&self.attempt) {
-            // It went on under another attempt meanwhile.
+            // A newer attempt has been made meanwhile.
             Ordering::Less => Step::Ignored,
             Ordering::Greater => Step::Illegal,
             Ordering::Equal => match self.status {
@@ -89,7 +89,7 @@ impl Progress {
                 | MessageStatus::Failed
                 | MessageStatus::Expired
                 | MessageStatus::Canceled => Step::Ignored,
-                // It may have left: it has to stay open to its receipt.
+                // It may have been handed over, so it must stay open to its receipt.
                 MessageStatus::Uncertain | MessageStatus::Received => Step::Illegal,
             },
         }
@@ -118,8 +118,8 @@ impl Progress {
             return Step::Ignored;
         }
         match self.status {
-            // A fresh start: an error or a time of a dead attempt would hide those of the next. Neither arrival time can be
-            // set here, since an arrival stands above all four states.
+            // A re-drive starts from scratch: an error or a time of an earlier attempt would hide those of the next.
+            // Neither arrival time can be set here, because a message that has arrived is in none of these four states.
             MessageStatus::Uncertain
             | MessageStatus::Undelivered
             | MessageStatus::Failed
@@ -127,7 +127,7 @@ impl Progress {
                 attempt,
                 ..Self::pending()
             }),
-            // It is under way already.
+            // Already in progress.
             MessageStatus::Pending | MessageStatus::Sending => Step::Ignored,
             MessageStatus::Scheduled
             | MessageStatus::Sent

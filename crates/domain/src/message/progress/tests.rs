@@ -1,4 +1,4 @@
-//! Every pair of state and event, and the properties of merging.
+//! Tests of every pair of state and event, and of the properties of merging.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -11,7 +11,7 @@ const NOON: Timestamp = Timestamp::from_micros(1_000);
 /// The attempt of every state in the tables.
 const ATTEMPT: i32 = 2;
 
-/// A state of which only the status can change: a report brings neither an earlier time nor an error.
+/// Progress of which only the status can change: a report adds neither an earlier time nor an error.
 fn settled(status: MessageStatus) -> Progress {
     let early = Some(Timestamp::from_micros(1));
     Progress {
@@ -24,7 +24,7 @@ fn settled(status: MessageStatus) -> Progress {
     }
 }
 
-/// `word`: moved there; `-`: ignored; `!`: illegal.
+/// A status: moved to it; `-`: ignored; `!`: illegal.
 fn outcome(step: Step<Progress>) -> String {
     match step {
         Step::Moved(progress) => progress.status.to_string(),
@@ -60,7 +60,7 @@ fn check(table: &str, events: &[ProgressEvent]) {
 }
 
 #[test]
-fn every_move_in_every_state() {
+fn every_transition_in_every_state() {
     use ProgressEvent::{AnswerLost, Cancel, Due, Expire, HandingOver, Redrive};
     let events = [
         Due,
@@ -76,7 +76,7 @@ fn every_move_in_every_state() {
         Redrive { attempt: 2 },
         Redrive { attempt: 3 },
     ];
-    // state     due     hand: 2 3       lost: 1 2         3 expire: 1 2     3 cancel   redrive: 2 3
+    // state     due     hand-over: 2 3  lost: 1 2         3 expire: 1 2     3 cancel   redrive: 2 3
     let table = "
         scheduled   pending -  !        -  !          !  -  expired  !  canceled  -  !
         pending     -       -  sending  -  !          !  -  expired  !  canceled  -  -
@@ -149,14 +149,14 @@ fn every_report_on_another_attempt_in_every_state() {
 }
 
 fn apply(progress: Progress, event: ProgressEvent) -> Progress {
-    let said = format!("{event:?}");
+    let event_text = format!("{event:?}");
     match progress.clone().apply(event) {
         Step::Moved(next) => {
-            assert_ne!(next, progress, "moved without a change by {said}");
+            assert_ne!(next, progress, "moved without a change by {event_text}");
             next
         }
         Step::Ignored => progress,
-        Step::Illegal => panic!("{said} is illegal in {progress:?}"),
+        Step::Illegal => panic!("{event_text} is illegal in {progress:?}"),
     }
 }
 
@@ -169,7 +169,7 @@ fn merge(start: &Progress, reports: &[Report]) -> Progress {
 }
 
 #[test]
-fn a_redriven_message_starts_afresh_and_its_dead_attempts_are_over() {
+fn a_redriven_message_starts_afresh_and_ignores_reports_of_earlier_attempts() {
     let report = |status, attempt| {
         let error = ReportedError {
             code: "unreachable".to_owned(),
@@ -225,7 +225,7 @@ fn starting_states() {
     assert_eq!((chat.attempt, chat.sent_at, chat.read_at), (0, None, None));
 }
 
-// Few values, so that ties and repetitions are common.
+// Few distinct values, so that ties and repetitions are common.
 fn any_report() -> impl Strategy<Value = Report> {
     let word = || select(vec!["", "a", "b"]).prop_map(str::to_owned);
     let error = (word(), word(), word()).prop_map(|(code, message, provider_code)| ReportedError {
@@ -271,7 +271,7 @@ fn any_event() -> impl Strategy<Value = ProgressEvent> {
     ]
 }
 
-/// The contract's rule, said over the whole set at once instead of report by report.
+/// The contract's merge rule, applied to the whole set at once instead of report by report.
 fn by_definition(start: &Progress, reports: &[Report]) -> Progress {
     let counted: Vec<&Report> = reports
         .iter()
@@ -349,7 +349,7 @@ proptest! {
     }
 
     #[test]
-    fn no_walk_breaks_an_invariant(events in proptest::collection::vec(any_event(), 0..40)) {
+    fn no_sequence_of_events_breaks_an_invariant(events in proptest::collection::vec(any_event(), 0..40)) {
         let mut progress = Progress::scheduled();
         for event in events {
             let before = progress.clone();
@@ -366,7 +366,7 @@ proptest! {
             prop_assert!(progress.attempt >= before.attempt, "attempts never go back");
             if ReportStatus::from_status(progress.status).is_none() {
                 let bare = Progress { attempt: progress.attempt, ..Progress::starting(progress.status) };
-                prop_assert_eq!(&progress, &bare, "without a report there is nothing to tell");
+                prop_assert_eq!(&progress, &bare, "without a report only status and attempt are set");
             }
             if before.delivered_at.is_some() || before.read_at.is_some() {
                 prop_assert!(ReportStatus::from_status(progress.status) >= Some(ReportStatus::Delivered));
