@@ -1,4 +1,5 @@
-//! Commits under way. Each is a task of its own that its caller may have left, and the process must not end before it.
+//! Tracks running commits. Each is a task of its own that may outlive its caller, and the process must not exit before
+//! it ends.
 
 use std::sync::Arc;
 
@@ -6,11 +7,11 @@ use tokio::sync::watch;
 
 use crate::conn::Database;
 
-/// How many commits are under way. Cheap to clone.
+/// Number of running commits. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct Commits(Arc<watch::Sender<usize>>);
 
-/// One of them, until it is dropped.
+/// One running commit, until it is dropped.
 pub(crate) struct Commit(Commits);
 
 impl Commits {
@@ -29,7 +30,7 @@ impl Drop for Commit {
 }
 
 impl Database {
-    /// Waits until no commit is under way, be it one that its caller has left.
+    /// Waits until no commit is running, including commits that outlived their callers.
     pub async fn commits_ended(&self) {
         let mut count = self.commits.0.subscribe();
         // The sender lives as long as this database does.

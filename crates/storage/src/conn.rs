@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bb8::{Pool, PooledConnection, RunError};
+use bb8::{Pool, RunError};
 use diesel_async::SimpleAsyncConnection as _;
 use diesel_async::pooled_connection::{
     AsyncDieselConnectionManager, PoolError, PoolableConnection,
@@ -17,34 +17,34 @@ use crate::backend::{pg, sqlite};
 use crate::commits::Commits;
 use crate::connect_errors::ConnectErrors;
 use crate::error::{StorageError, StorageResult};
-use crate::liveness::{self, Dated};
-use crate::open::{Connecting, SQLITE_READER, SQLITE_WRITER, pg_pool, sqlite_pool, tls};
+use crate::liveness::{self, TrackedConnection};
+use crate::open::{ConnectOptions, SQLITE_READER, SQLITE_WRITER, pg_pool, sqlite_pool, tls};
 use crate::url::DatabaseUrl;
 
-pub(crate) type PgManager = liveness::DatedManager;
+pub(crate) type PgManager = liveness::TrackedManager;
 pub(crate) type SqliteManager = AsyncDieselConnectionManager<sqlite::Conn>;
 
-/// How a database is opened.
+/// Settings of a database.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Which one.
+    /// URL of the database.
     pub url: DatabaseUrl,
-    /// Most connections; on SQLite the readers (there is one writer besides).
+    /// Maximum number of connections; on SQLite of readers (in addition there is one writer).
     pub pool_size: u32,
     /// How long a caller waits for a free connection.
     pub acquire_timeout: Duration,
-    /// Postgres ends a statement after this; below the 10 s that a cache fence lives.
+    /// Statement timeout on Postgres; must be below the 10 s that a cache fence lives.
     pub statement_timeout: Duration,
-    /// A file of certificates (PEM) to trust for Postgres, besides the public ones.
+    /// File of certificates (PEM) to trust for Postgres, in addition to the public ones.
     pub ca_file: Option<std::path::PathBuf>,
-    /// The language that messages are searched in.
+    /// Language of message search.
     pub search_language: Language,
-    /// Whether what waits for delivery in a restored database is held until it is released.
+    /// Whether waiting deliveries of a restored database are held until an operator releases them.
     pub hold_after_restore: bool,
 }
 
 impl Settings {
-    /// The defaults for a URL.
+    /// Default settings for a URL.
     pub const fn new(url: DatabaseUrl) -> Self {
         Self {
             hold_after_restore: matches!(url, DatabaseUrl::Postgres(_)),
@@ -58,12 +58,12 @@ impl Settings {
     }
 }
 
-/// How busy the connections are.
+/// State of the connection pools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolStatus {
     /// Open connections.
     pub open: u32,
-    /// Of these, idle ones.
+    /// Idle connections among them.
     pub idle: u32,
 }
 
@@ -71,11 +71,11 @@ pub struct PoolStatus {
 #[derive(Clone)]
 pub struct Database {
     pools: Pools,
-    /// How long a statement on Postgres may take, as the client sees it.
+    /// How long the client waits for a statement on Postgres.
     answer_limit: Duration,
     pub(crate) search_language: Language,
     pub(crate) hold_after_restore: bool,
-    /// A write was refused, and none has been tried with success since.
+    /// A write was refused, and none has succeeded since.
     pub(crate) refused: Arc<AtomicBool>,
     pub(crate) commits: Commits,
     connect_errors: ConnectErrors,
@@ -85,20 +85,20 @@ pub struct Database {
 enum Pools {
     Pg {
         pool: Pool<PgManager>,
-        /// For whoever must not wait for the others.
-        apart: Pool<PgManager>,
+        /// Connections for callers that must not wait for the others.
+        reserved: Pool<PgManager>,
         tls: MakeRustlsConnect,
     },
     Sqlite {
         readers: Pool<SqliteManager>,
         writer: Pool<SqliteManager>,
-        /// The file of the write-ahead log.
+        /// File of the write-ahead log.
         log: PathBuf,
     },
 }
 
-/// A connection on loan.
-pub(crate) struct Lease {
+/// Pooled database connection with the state of its transaction.
+pub(crate) struct PooledConnection {
     conn: Option<Conn>,
     /// A statement was sent and not yet answered.
     busy: bool,
@@ -106,41 +106,41 @@ pub(crate) struct Lease {
     refused: Arc<AtomicBool>,
     /// A statement failed. Postgres answers a later COMMIT with a rollback and no error, so it must not be sent.
     failed: bool,
-    /// The connection has ended, or gave no answer in time.
+    /// The connection has ended, or did not answer in time.
     closed: bool,
     /// How long a statement may take.
     pub(crate) answer_limit: Duration,
 }
 
-/// Where a connection stands between BEGIN and its end.
+/// State of a connection between BEGIN and the end of the transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Transaction {
     Closed,
     /// BEGIN, COMMIT or ROLLBACK was sent and not yet answered.
-    Turning,
+    InTransition,
     Open,
 }
 
-/// Either connection.
+/// Connection of either backend.
 #[expect(
     clippy::large_enum_variant,
     reason = "moved once per loan; a box would cost an allocation each time"
 )]
 pub(crate) enum Conn {
     Pg {
-        conn: PooledConnection<'static, PgManager>,
+        conn: bb8::PooledConnection<'static, PgManager>,
         tls: MakeRustlsConnect,
     },
-    Sqlite(PooledConnection<'static, SqliteManager>),
+    Sqlite(bb8::PooledConnection<'static, SqliteManager>),
 }
 
-/// Runs a query of either backend on a lease: `on!(lease, |c, q| q::message::get(c, owner, id))`.
+/// Runs a query of either backend: `on!(connection, |c, q| q::message::get(c, owner, id))`.
 macro_rules! on {
-    ($lease:expr, |$c:ident, $q:ident| $query:expr) => {{
-        let lease: &mut $crate::conn::Lease = &mut $lease;
-        lease.set_busy(true);
-        let limit = lease.answer_limit;
-        let result = match lease.conn()? {
+    ($connection:expr, |$c:ident, $q:ident| $query:expr) => {{
+        let connection: &mut $crate::conn::PooledConnection = &mut $connection;
+        connection.set_busy(true);
+        let limit = connection.answer_limit;
+        let result = match connection.conn()? {
             $crate::conn::Conn::Pg { conn, .. } => {
                 use $crate::backend::pg::queries as $q;
                 let $c: &mut $crate::backend::pg::Conn = &mut *conn;
@@ -152,41 +152,41 @@ macro_rules! on {
                 $query.await
             }
         };
-        lease.answered(result)
+        connection.answered(result)
     }};
 }
 
-/// Runs a function that each backend has of its own: `on_backend!(lease, feed_now())`.
+/// Runs a function that each backend implements itself: `on_backend!(connection, feed_now())`.
 macro_rules! on_backend {
-    ($lease:expr, $function:ident($($arg:expr),*)) => {{
-        let lease: &mut $crate::conn::Lease = &mut $lease;
-        lease.set_busy(true);
-        let limit = lease.answer_limit;
-        let result = match lease.conn()? {
+    ($connection:expr, $function:ident($($arg:expr),*)) => {{
+        let connection: &mut $crate::conn::PooledConnection = &mut $connection;
+        connection.set_busy(true);
+        let limit = connection.answer_limit;
+        let result = match connection.conn()? {
             $crate::conn::Conn::Pg { conn, .. } => {
                 let statement = $crate::backend::pg::$function(&mut *conn $(, $arg)*);
                 $crate::liveness::answer(limit, statement).await
             }
             $crate::conn::Conn::Sqlite(conn) => $crate::backend::sqlite::$function(&mut *conn $(, $arg)*).await,
         };
-        lease.answered(result)
+        connection.answered(result)
     }};
 }
 
-/// Runs one query on a reader. Once more if its connection died just now: the pool does not ask a connection whether it still
-/// lives, which would cost a round trip each time.
+/// Runs one query on a reader. Repeats it once if the connection has just died: the pool does not test a connection
+/// when it hands it out, which would cost a round trip each time.
 macro_rules! read {
     ($database:expr, |$c:ident, $q:ident| $query:expr) => {
-        read!($database, lease, on!(lease, |$c, $q| $query))
+        read!($database, connection, on!(connection, |$c, $q| $query))
     };
     ($database:expr, $function:ident($($arg:expr),*)) => {
-        read!($database, lease, on_backend!(lease, $function($($arg),*)))
+        read!($database, connection, on_backend!(connection, $function($($arg),*)))
     };
-    ($database:expr, $lease:ident, $run:expr) => {{
+    ($database:expr, $connection:ident, $run:expr) => {{
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let mut $lease = $database.reader().await?;
+            let mut $connection = $database.reader().await?;
             match $run {
                 Err($crate::error::StorageError::Unavailable(_)) if attempt == 1 => {}
                 result => break result,
@@ -195,28 +195,32 @@ macro_rules! read {
     }};
 }
 
-/// How many connections are apart: one, and another while the one is being cleaned up.
-const APART: u32 = 2;
+/// Size of the reserved pool: one connection, and another while the first is being cleaned up.
+const RESERVED_CONNECTIONS: u32 = 2;
 
 impl Database {
-    /// Opens the pools; connects once, so that a wrong URL is found here.
+    /// Opens the pools. Connects once, so that a wrong URL is reported here.
     pub async fn open(settings: &Settings) -> StorageResult<Self> {
         let connect_errors = ConnectErrors::default();
         let pools = match &settings.url {
             DatabaseUrl::Postgres(url) => {
-                let with = Connecting {
+                let with = ConnectOptions {
                     tls: tls(settings)?,
-                    losses: liveness::Losses::default(),
+                    losses: liveness::LossCount::default(),
                     errors: connect_errors.clone(),
                 };
                 let pool = pg_pool(url, settings, settings.pool_size, &with).await?;
-                let apart = pg_pool(url, settings, APART, &with).await?;
+                let reserved = pg_pool(url, settings, RESERVED_CONNECTIONS, &with).await?;
                 let tls = with.tls;
-                Pools::Pg { pool, apart, tls }
+                Pools::Pg {
+                    pool,
+                    reserved,
+                    tls,
+                }
             }
             DatabaseUrl::Sqlite(path) => {
                 let path = path.to_string_lossy().into_owned();
-                // The writer first: it turns the file to WAL, which a read-only connection cannot.
+                // The writer first: it switches the file to WAL mode, which a read-only connection cannot.
                 let writer = sqlite_pool(&path, 1, SQLITE_WRITER, settings).await?;
                 let readers =
                     sqlite_pool(&path, settings.pool_size, SQLITE_READER, settings).await?;
@@ -239,19 +243,19 @@ impl Database {
         })
     }
 
-    /// Whether it answers now.
+    /// Checks that the database answers.
     pub async fn ping(&self) -> StorageResult<()> {
         self.feed_state().await.map(|_| ())
     }
 
-    /// The same database on connections apart: with all others in use, nobody waits for one of these. On SQLite there is one
-    /// writer, and so there are no others.
+    /// Returns the same database on the reserved pool: its callers do not wait when all other connections are in use.
+    /// On SQLite there is one writer, and no reserved pool.
     #[must_use]
     pub fn reserved_pool(&self) -> Self {
         let pools = match &self.pools {
-            Pools::Pg { apart, tls, .. } => Pools::Pg {
-                pool: apart.clone(),
-                apart: apart.clone(),
+            Pools::Pg { reserved, tls, .. } => Pools::Pg {
+                pool: reserved.clone(),
+                reserved: reserved.clone(),
                 tls: tls.clone(),
             },
             Pools::Sqlite { .. } => self.pools.clone(),
@@ -267,7 +271,7 @@ impl Database {
         }
     }
 
-    /// How busy the connections are, all pools together but for those apart.
+    /// Returns the state of all pools except the reserved one.
     pub fn pool_status(&self) -> PoolStatus {
         let states = match &self.pools {
             Pools::Pg { pool, .. } => vec![pool.state()],
@@ -281,9 +285,10 @@ impl Database {
         }
     }
 
-    /// Empties the write-ahead log of SQLite if its file is larger; whether it was. SQLite itself moves the log into the database
-    /// after every thousand pages, but begins the file anew only in a moment without readers, so that it grows without end where
-    /// there always is one. This waits for the readers of that moment, while others begin to read the database itself.
+    /// Truncates the write-ahead log of SQLite if its file is larger than `bytes`; returns whether it was. SQLite
+    /// checkpoints the log after every thousand pages, but restarts the file only when there is no reader, so that
+    /// under constant reads the file grows without bound. This waits for the current readers, while new ones read the
+    /// database file itself.
     pub async fn limit_log(&self, bytes: u64) -> StorageResult<bool> {
         let Pools::Sqlite { writer, log, .. } = &self.pools else {
             return Ok(false);
@@ -297,13 +302,13 @@ impl Database {
         Ok(true)
     }
 
-    /// Whether every write takes its turn.
+    /// Whether all writes share one connection (SQLite).
     pub const fn has_one_writer(&self) -> bool {
         matches!(self.pools, Pools::Sqlite { .. })
     }
 
-    fn lease(&self, conn: Conn, transaction: Transaction) -> Lease {
-        Lease {
+    fn pooled(&self, conn: Conn, transaction: Transaction) -> PooledConnection {
+        PooledConnection {
             conn: Some(conn),
             busy: false,
             transaction,
@@ -314,50 +319,50 @@ impl Database {
         }
     }
 
-    /// A connection for one read.
-    pub(crate) async fn reader(&self) -> StorageResult<Lease> {
+    /// Takes a connection for one read.
+    pub(crate) async fn reader(&self) -> StorageResult<PooledConnection> {
         let conn = match &self.pools {
             Pools::Pg { pool, tls, .. } => Conn::Pg {
-                conn: self.checked_out(pool, Dated::is_usable).await?,
+                conn: self.checked_out(pool, TrackedConnection::is_usable).await?,
                 tls: tls.clone(),
             },
             Pools::Sqlite { readers, .. } => {
                 Conn::Sqlite(self.checked_out(readers, |conn| !conn.is_broken()).await?)
             }
         };
-        Ok(self.lease(conn, Transaction::Closed))
+        Ok(self.pooled(conn, Transaction::Closed))
     }
 
-    /// A connection in a transaction whose statements all read one snapshot. It is to be rolled back.
-    pub(crate) async fn snapshot(&self) -> StorageResult<Lease> {
-        let mut lease = self.reader().await?;
-        lease.transaction = Transaction::Turning;
-        on_backend!(lease, begin_snapshot())?;
-        lease.transaction = Transaction::Open;
-        Ok(lease)
+    /// Takes a connection in a transaction in which all statements read one snapshot. The caller rolls it back.
+    pub(crate) async fn snapshot(&self) -> StorageResult<PooledConnection> {
+        let mut connection = self.reader().await?;
+        connection.transaction = Transaction::InTransition;
+        on_backend!(connection, begin_snapshot())?;
+        connection.transaction = Transaction::Open;
+        Ok(connection)
     }
 
-    /// A connection in a new transaction.
-    pub(crate) async fn writer(&self) -> StorageResult<Lease> {
+    /// Takes a connection in a new transaction.
+    pub(crate) async fn writer(&self) -> StorageResult<PooledConnection> {
         let mut attempt = 0;
         loop {
             attempt += 1;
             let conn = match &self.pools {
                 Pools::Pg { pool, tls, .. } => Conn::Pg {
-                    conn: self.checked_out(pool, Dated::is_usable).await?,
+                    conn: self.checked_out(pool, TrackedConnection::is_usable).await?,
                     tls: tls.clone(),
                 },
                 Pools::Sqlite { writer, .. } => {
                     Conn::Sqlite(self.checked_out(writer, |conn| !conn.is_broken()).await?)
                 }
             };
-            let mut lease = self.lease(conn, Transaction::Turning);
-            match on_backend!(lease, begin()) {
+            let mut connection = self.pooled(conn, Transaction::InTransition);
+            match on_backend!(connection, begin()) {
                 Err(StorageError::Unavailable(_)) if attempt == 1 => {}
                 Err(error) => return Err(error),
                 Ok(()) => {
-                    lease.transaction = Transaction::Open;
-                    return Ok(lease);
+                    connection.transaction = Transaction::Open;
+                    return Ok(connection);
                 }
             }
         }
@@ -369,7 +374,7 @@ impl Database {
         &self,
         pool: &Pool<M>,
         is_usable: impl Fn(&mut M::Connection) -> bool,
-    ) -> StorageResult<PooledConnection<'static, M>>
+    ) -> StorageResult<bb8::PooledConnection<'static, M>>
     where
         M: bb8::ManageConnection<Error = PoolError>,
     {
@@ -380,8 +385,8 @@ impl Database {
                 }
                 RunError::User(error) => StorageError::Unavailable(error.to_string()),
             })?;
-            // After a restart of the server all idle ones are dead. Those whose end has been noticed are known without asking;
-            // the pool closes them when they come back.
+            // After a restart of the server all idle connections are dead. The driver has noticed the end of some of
+            // them, which costs no query; the pool closes them when they are returned.
             if is_usable(&mut conn) {
                 return Ok(conn);
             }
@@ -389,11 +394,11 @@ impl Database {
     }
 }
 
-impl Lease {
+impl PooledConnection {
     pub(crate) fn conn(&mut self) -> StorageResult<&mut Conn> {
-        self.conn
-            .as_mut()
-            .ok_or_else(|| StorageError::Unavailable("connection was given back".to_owned()))
+        self.conn.as_mut().ok_or_else(|| {
+            StorageError::Unavailable("connection was already returned to its pool".to_owned())
+        })
     }
 
     pub(crate) const fn set_busy(&mut self, busy: bool) {
@@ -418,7 +423,7 @@ impl Lease {
         self.failed
     }
 
-    /// Makes the transaction's writes true, unless one of them failed.
+    /// Commits the transaction, unless one of its statements failed.
     pub(crate) async fn commit(mut self) -> StorageResult<()> {
         if self.failed {
             self.rollback().await?;
@@ -426,24 +431,24 @@ impl Lease {
                 diesel::result::Error::RollbackTransaction,
             ));
         }
-        self.transaction = Transaction::Turning;
+        self.transaction = Transaction::InTransition;
         let result = on_backend!(self, commit());
         self.transaction = Transaction::Closed;
         result
     }
 
-    /// Forgets the transaction's writes.
+    /// Rolls the transaction back.
     pub(crate) async fn rollback(mut self) -> StorageResult<()> {
-        self.transaction = Transaction::Turning;
+        self.transaction = Transaction::InTransition;
         let result = on_backend!(self, rollback());
         self.transaction = Transaction::Closed;
         result
     }
 }
 
-impl Drop for Lease {
-    /// A caller who left in the middle: what still runs is cancelled, what is open is rolled back, in a task of its own. An
-    /// idle connection goes straight back to its pool.
+impl Drop for PooledConnection {
+    /// Handles a caller that stopped in the middle: a task cancels the running statement and rolls back the open
+    /// transaction. An idle connection goes straight back to its pool.
     fn drop(&mut self) {
         let Some(mut conn) = self.conn.take() else {
             return;
@@ -451,7 +456,7 @@ impl Drop for Lease {
         if self.closed
             && let Conn::Pg { conn, .. } = &mut conn
         {
-            conn.lose();
+            conn.mark_lost();
             return;
         }
         let (busy, transaction) = (self.busy, self.transaction);
@@ -462,7 +467,7 @@ impl Drop for Lease {
     }
 }
 
-/// How long an abandoned connection may take to become usable again, before it is thrown away.
+/// How long the clean-up of an abandoned connection may take before the connection is closed.
 const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(2);
 
 async fn clean_up(conn: Conn, busy: bool, transaction: Transaction) {
@@ -476,12 +481,12 @@ async fn clean_up(conn: Conn, busy: bool, transaction: Transaction) {
             }
             result
         }
-        // A statement of SQLite cannot be called off; its future has waited for it when it was dropped.
+        // A statement of SQLite cannot be cancelled; dropping its future has waited for it.
         Conn::Sqlite(_) if transaction == Transaction::Closed => Ok(()),
         Conn::Sqlite(mut conn) => sqlite::rollback(&mut conn).await,
     };
     if let Err(error) = result {
-        tracing::debug!(%error, "an abandoned connection could not be cleaned up");
+        tracing::debug!(%error, "cannot clean up an abandoned connection; it is closed");
     }
 }
 
@@ -491,12 +496,12 @@ async fn clean_up_pg(
     busy: bool,
     transaction: Transaction,
 ) -> diesel::QueryResult<()> {
-    if transaction == Transaction::Turning {
-        // The driver does not know whether there is one, and refuses to go on.
+    if transaction == Transaction::InTransition {
+        // The driver does not know whether a transaction is open, and refuses to go on.
         return Err(diesel::result::Error::BrokenTransactionManager);
     }
     if busy {
-        // The answer says only that the request was sent on; the next statement waits for its effect.
+        // The answer says only that the cancel request was delivered; the next statement waits for its effect.
         let _ = conn.cancel_token().cancel_query(tls).await;
     }
     if transaction == Transaction::Open {

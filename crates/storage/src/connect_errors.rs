@@ -1,27 +1,27 @@
-//! Why no connection to Postgres can be opened.
+//! Records why no connection to Postgres can be opened.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use diesel::ConnectionResult;
 
-/// How often the failure is logged while it lasts.
+/// Interval at which a lasting failure is logged.
 const LOG_EVERY: Duration = Duration::from_secs(30);
 
-/// The failure to open a connection, until one is opened. Cheap to clone.
+/// The last failure to open a connection; cleared when one is opened. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ConnectErrors(Arc<Mutex<Inner>>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// A connection has been opened before: until then the start itself fails and says why.
+    /// A connection has been opened before. Until then the start itself fails and reports the reason.
     started: bool,
     last: Option<String>,
     logged: Option<Instant>,
 }
 
 impl ConnectErrors {
-    /// Takes note of what came of an attempt, and logs a failure now and then.
+    /// Records the result of an attempt, and logs a failure at most once per [`LOG_EVERY`].
     pub(crate) fn note<T>(&self, attempt: &ConnectionResult<T>) {
         let mut inner = self.lock();
         let Err(error) = attempt else {
@@ -37,11 +37,13 @@ impl ConnectErrors {
         inner.last = Some(error);
     }
 
-    /// What a caller learns who got no connection in time.
+    /// Returns the error text for a caller that got no connection in time.
     pub(crate) fn no_connection(&self) -> String {
         self.lock().last.as_ref().map_or_else(
             || "no free connection in time".to_owned(),
-            |error| format!("no free connection in time; the last could not be opened: {error}"),
+            |error| {
+                format!("no free connection in time; the last attempt to open one failed: {error}")
+            },
         )
     }
 
@@ -57,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_is_told_until_a_connection_is_opened() {
+    fn a_failure_is_reported_until_a_connection_is_opened() {
         let errors = ConnectErrors::default();
         assert_eq!(errors.no_connection(), "no free connection in time");
         errors.note::<()>(&Err(ConnectionError::BadConnection("refused".to_owned())));

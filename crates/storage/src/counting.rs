@@ -1,4 +1,4 @@
-//! The statements about counters, which diesel cannot say. The text is the same for both databases.
+//! Statements about counters that diesel cannot express. The text is the same for both databases.
 
 use diesel::backend::Backend;
 use diesel::pg::Pg;
@@ -14,18 +14,19 @@ use crate::rows::stats::{CountRow, between, of_conversation, of_message, sums};
 
 const NUMBERS: &str = "what, channel, status, items, unread_items, unread, tokens";
 
-/// What one write adds to what is counted and takes away.
+/// What one write adds to the counters and subtracts from them.
 #[derive(Debug, Clone)]
 pub(crate) struct Deltas {
     owner: String,
-    /// The conversation whose user the rows are counted for: as it is when they are written, and not if it is being deleted
-    /// then, since all its messages were taken away together. Without one each row names its user.
-    of: Option<Id>,
+    /// The rows are counted for the current user of this conversation. If the conversation is being deleted when the
+    /// statement runs, nothing is added: all its messages were subtracted together. Without a conversation each row
+    /// names its user.
+    conversation: Option<Id>,
     rows: Vec<(String, CountRow)>,
 }
 
 impl Deltas {
-    /// Of a conversation that was written, made or hidden.
+    /// Deltas of a conversation that was created, changed or hidden.
     pub(crate) fn of_conversation(
         before: Option<&Conversation>,
         after: Option<&Conversation>,
@@ -34,24 +35,24 @@ impl Deltas {
         let owner = after.or(before).map(|one| one.owner.as_str());
         Self {
             owner: owner.unwrap_or_default().to_owned(),
-            of: None,
+            conversation: None,
             rows: owned(rows),
         }
     }
 
-    /// Of a message that was written, made or removed. Whoever writes it has its turn in its conversation.
+    /// Deltas of a message that was created, changed or removed. Its writer has the conversation lock.
     pub(crate) fn of_message(before: Option<&Message>, after: Option<&Message>) -> Self {
         let rows = between(before.map(of_message), after.map(of_message));
         let one = after.or(before);
         Self {
             owner: one.map_or("", |one| one.owner.as_str()).to_owned(),
-            of: one.map(|one| Id(one.conversation_id.uuid())),
+            conversation: one.map(|one| Id(one.conversation_id.uuid())),
             rows: owned(rows),
         }
     }
 
-    /// Of many things that were made together, each for the user that is named: nobody else can change whose they are before
-    /// the transaction ends.
+    /// Deltas of many entities that were created together, each for the user that is named. No other transaction can
+    /// move them to another user before this one ends.
     pub(crate) fn of_all<'a>(
         owner: &str,
         rows: impl IntoIterator<Item = (&'a str, CountRow)>,
@@ -62,7 +63,7 @@ impl Deltas {
             .collect();
         let deltas = portions(&rows).map(|rows| Self {
             owner: owner.to_owned(),
-            of: None,
+            conversation: None,
             rows: rows.to_vec(),
         });
         deltas.collect()
@@ -72,7 +73,7 @@ impl Deltas {
         self.rows.is_empty()
     }
 
-    /// Appends them; with a condition, only if `written` has a row.
+    /// Appends the rows; with a condition, only if `written` has a row.
     fn walk<'b, DB>(&'b self, mut out: AstPass<'_, 'b, DB>, if_written: bool) -> QueryResult<()>
     where
         DB: Backend + HasSqlType<Uid>,
@@ -82,12 +83,12 @@ impl Deltas {
     {
         out.push_sql("INSERT INTO stat_deltas (owner, user_label, ");
         out.push_sql(NUMBERS);
-        out.push_sql(if self.of.is_some() {
+        out.push_sql(if self.conversation.is_some() {
             ") SELECT c.owner, c.user_label, d.column2, d.column3, d.column4, d.column5, d.column6, d.column7, d.column8 FROM ("
         } else {
             ") SELECT "
         });
-        if self.of.is_none() {
+        if self.conversation.is_none() {
             out.push_bind_param::<Text, _>(&self.owner)?;
             out.push_sql(", d.column1, d.column2, d.column3, d.column4, d.column5, d.column6, d.column7, d.column8 FROM (");
         }
@@ -117,9 +118,9 @@ impl Deltas {
         if if_written {
             out.push_sql(", written");
         }
-        if let Some(conversation) = &self.of {
+        if let Some(id) = &self.conversation {
             out.push_sql(", conversations c WHERE c.id = ");
-            out.push_bind_param::<Uid, _>(conversation)?;
+            out.push_bind_param::<Uid, _>(id)?;
             out.push_sql(" AND c.owner = ");
             out.push_bind_param::<Text, _>(&self.owner)?;
             out.push_sql(" AND c.deleted_at IS NULL");
@@ -145,15 +146,16 @@ where
     }
 }
 
-/// A statement that writes at most one row, and what that changes, in one round trip; how many rows it wrote. On Postgres
-/// alone: SQLite takes no writing statement into another, and nothing is far there.
+/// A statement that writes at most one row, together with its deltas, in one round trip; returns how many rows it
+/// wrote. On Postgres alone: SQLite cannot nest a writing statement in another, and a second statement costs no round
+/// trip there.
 #[derive(Debug, Clone)]
-pub(crate) struct Written<Q> {
+pub(crate) struct CountedWrite<Q> {
     pub(crate) statement: Q,
     pub(crate) deltas: Deltas,
 }
 
-impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Written<Q> {
+impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for CountedWrite<Q> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("WITH written AS (");
         self.statement.walk_ast(out.reborrow())?;
@@ -164,9 +166,9 @@ impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Written<Q> {
     }
 }
 
-/// Messages of a conversation in a stretch of its sequence, taken from one user and given to another.
+/// Moves the counts of a conversation's messages, in a range of its sequence, from one user to another.
 #[derive(Debug, Clone)]
-pub(crate) struct MessagesOf {
+pub(crate) struct MovedMessageCounts {
     owner: String,
     conversation: Id,
     above: i64,
@@ -175,12 +177,8 @@ pub(crate) struct MessagesOf {
     to: Option<String>,
 }
 
-impl MessagesOf {
-    pub(crate) fn moving(
-        found: &Conversation,
-        (above, up_to): (i64, i64),
-        to: Option<&str>,
-    ) -> Self {
+impl MovedMessageCounts {
+    pub(crate) fn new(found: &Conversation, (above, up_to): (i64, i64), to: Option<&str>) -> Self {
         Self {
             owner: found.owner.as_str().to_owned(),
             conversation: Id(found.id.uuid()),
@@ -192,7 +190,7 @@ impl MessagesOf {
     }
 }
 
-impl<DB> QueryFragment<DB> for MessagesOf
+impl<DB> QueryFragment<DB> for MovedMessageCounts
 where
     DB: Backend + HasSqlType<Uid>,
     String: ToSql<Text, DB>,
@@ -227,7 +225,8 @@ where
     }
 }
 
-/// All numbers of an owner or of one of its users: the totals and what is not folded into them yet, in one snapshot.
+/// All counters of an owner or of one of its users: the totals and the deltas that are not folded into them yet, in one
+/// snapshot.
 #[derive(Debug, Clone)]
 pub(crate) struct Sums {
     owner: String,
@@ -289,5 +288,5 @@ macro_rules! statement {
 
 statement! {
     Sums => Untyped;
-    Written<Q> => BigInt;
+    CountedWrite<Q> => BigInt;
 }

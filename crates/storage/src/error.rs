@@ -1,14 +1,14 @@
-//! What can go wrong below the app. Absence is not one of them: it is an `Option`.
+//! Errors of the storage layer. Absence is not an error: it is an `Option`.
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
-/// A storage operation that did not happen.
+/// Error of a storage operation.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// Somebody else was there first: a unique value is taken, or a row moved on.
+    /// Another transaction was first: a unique value is taken, or a row has another version.
     #[error("conflict: {0}")]
     Conflict(String),
-    /// A row holds what we never write.
+    /// A row has a value that this crate never writes.
     #[error("inconsistent {table}.{column} in row {row}")]
     Inconsistent {
         /// The table.
@@ -27,12 +27,12 @@ pub enum StorageError {
     /// The statement ran into the time limit of its connection, or was cancelled.
     #[error("statement timed out or was cancelled")]
     TimedOut,
-    /// Anything else the driver says.
+    /// Any other error of the driver.
     #[error("database driver: {0}")]
     Driver(#[source] DieselError),
 }
 
-/// The result of a storage operation.
+/// Result of a storage operation.
 pub type StorageResult<T> = Result<T, StorageError>;
 
 impl From<DieselError> for StorageError {
@@ -42,7 +42,7 @@ impl From<DieselError> for StorageError {
             return Self::Driver(error);
         };
         let message = info.message().to_owned();
-        // A row that a statement refers to was there when it was read, and another transaction has removed it since.
+        // The row that a statement refers to existed when it was read, and another transaction has removed it since.
         if matches!(
             kind,
             Kind::UniqueViolation | Kind::SerializationFailure | Kind::ForeignKeyViolation
@@ -59,11 +59,11 @@ impl From<DieselError> for StorageError {
 }
 
 impl StorageError {
-    /// Diesel has no kind for these; the server's words tell them. They are English where `lc_messages` is, which only a
-    /// superuser may set: with another language such an error is still an error, of the kind `Driver`.
+    /// Classifies an error by the server's message, where diesel has no kind for it. The messages are English if
+    /// `lc_messages` is, which only a superuser may set: in another language such an error becomes `Driver`.
     fn from_message(message: &str) -> Option<Self> {
-        // Of the system, of Postgres, of SQLite.
-        const REFUSED: [&str; 8] = [
+        // Messages of the operating system, of Postgres and of SQLite.
+        const WRITES_REFUSED: [&str; 8] = [
             "no space left on device",
             "disk quota exceeded",
             "file too large",
@@ -73,8 +73,8 @@ impl StorageError {
             "disk i/o error",
             "unable to open database file",
         ];
-        // With class 53 of Postgres: out of connections, memory, locks.
-        const GONE: [&str; 11] = [
+        // Includes class 53 of Postgres: out of connections, memory or locks.
+        const UNAVAILABLE: [&str; 11] = [
             "terminating connection",
             "the database system is",
             "connection closed",
@@ -97,19 +97,20 @@ impl StorageError {
             return Some(Self::Conflict(message.to_owned()));
         }
         let lower = message.to_ascii_lowercase();
-        if REFUSED.iter().any(|words| lower.contains(words)) {
+        if WRITES_REFUSED.iter().any(|words| lower.contains(words)) {
             return Some(Self::WritesRefused(message.to_owned()));
         }
-        GONE.iter()
+        UNAVAILABLE
+            .iter()
             .any(|words| lower.contains(words))
             .then(|| Self::Unavailable(message.to_owned()))
     }
 
-    /// Whether, as the answer to a COMMIT, it says for certain that nothing was written. A connection that broke says nothing,
-    /// and neither does a disk that failed: what it holds may count after a restart.
+    /// Whether this error, as the answer to a COMMIT, proves that nothing was written. A broken connection proves
+    /// nothing, and neither does a failed disk: what it stored may count after a restart.
     pub(crate) const fn is_refusal(&self) -> bool {
         match self {
-            // Postgres takes a cancel before it writes the commit down, and not after.
+            // Postgres accepts a cancel before it writes the commit record, and not after.
             Self::Conflict(_) | Self::TimedOut | Self::Driver(DieselError::RollbackTransaction) => {
                 true
             }
@@ -127,7 +128,7 @@ impl StorageError {
         }
     }
 
-    /// A row that holds what we never write.
+    /// Returns the error for a value that this crate never writes.
     pub(crate) fn inconsistent(
         table: &'static str,
         column: &'static str,

@@ -1,10 +1,11 @@
-//! The change feed: every change, in an order that every reader sees alike and from which none skips a late commit.
+//! The change feed: every change, in one order for all readers, and no reader skips a late commit.
 //!
-//! On Postgres an event carries the id of its transaction, and readers stay below the oldest transaction that still runs: all
-//! below it is final. The events of one conversation are in the order of its sequence, since a write takes its turn there
-//! before its first writing statement, by an advisory lock: waiting for one takes no transaction id. Waiting for a row lock
-//! alone would not do: who wakes up from it takes an id, and may then find that a newcomer with a later one has locked the
-//! new version of the row. On SQLite there is one writer and the id alone is the order.
+//! On Postgres an event carries the id of its transaction, and readers stay below the oldest transaction that still
+//! runs: everything below it is final. The events of one conversation are in the order of its sequence, since a write
+//! takes the conversation lock, an advisory lock, before its first writing statement: waiting for that lock assigns no
+//! transaction id. Waiting for a row lock alone would not be enough: a writer that wakes up from it takes an id, and
+//! may then find that a newer writer with a later id has locked the new version of the row. On SQLite there is one
+//! writer, and the id alone is the order.
 
 use parlance_domain::{Event, Owner, Timestamp};
 
@@ -13,74 +14,74 @@ use crate::error::StorageResult;
 use crate::fields::Instant;
 use crate::rows::feed::FeedRow;
 
-/// Bytes of events that one page has, of which the last event may have more.
+/// Maximum bytes of events in one page; the last event may exceed it.
 pub const PAGE_BYTES: u64 = 1024 * 1024;
 
-/// A place in the feed: everything up to and including it has been seen.
+/// Position in the feed: everything up to and including it has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Position {
-    /// The transaction; 0 on SQLite.
+    /// Transaction id; 0 on SQLite.
     pub xid: u64,
-    /// The event.
+    /// Id of the event.
     pub id: i64,
 }
 
-/// An event, where it stands and whose it is.
+/// An event with its position and owner.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeedEvent {
-    /// Where it stands.
+    /// Position in the feed.
     pub position: Position,
-    /// Whose it is.
+    /// Owner of the event.
     pub owner: Owner,
-    /// What happened.
+    /// The change.
     pub event: Event,
-    /// The bytes of its copy of the row.
+    /// Bytes of its copy of the row.
     pub bytes: u64,
 }
 
-/// Some events after a position.
+/// Events after a position.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FeedPage {
     /// The events, in order.
     pub events: Vec<FeedEvent>,
     /// All events up to here have been looked at.
     pub up_to: Position,
-    /// Whether there may be more right after that.
+    /// Whether there may be more events right after that.
     pub more: bool,
-    /// The time of the oldest event that is written and cannot be shown yet, because an older transaction still runs.
+    /// Time of the oldest event that is written and cannot be shown yet, because an older transaction still runs.
     pub blocked_since: Option<Timestamp>,
 }
 
-/// How far a process has read the feed. Nothing, by default.
+/// How far a process has read the feed. By default it has read nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FeedProgress {
-    /// The epoch of the feed.
+    /// Epoch of the feed.
     pub epoch: i64,
-    /// The place of an event, or one before which all had been read.
+    /// Position of an event, or a position before which everything had been read.
     pub position: Position,
 }
 
-/// Which feed this is and how far back it goes.
+/// Identity and bounds of the feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeedState {
-    /// A number of this feed: a cursor of another one means nothing here.
+    /// Epoch of this feed: a cursor of another epoch is invalid.
     pub epoch: i64,
-    /// Everything up to here is gone.
+    /// Everything up to here has been removed.
     pub pruned: Position,
-    /// No event that can be read by now lies behind this place.
+    /// No event that can be read by now is after this position.
     pub end: Position,
 }
 
-/// Where somebody starts who wants what is committed from now on.
+/// Where a reader starts that wants only what is committed from now on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Start {
+pub struct FeedStart {
     /// Read after this.
     pub position: Position,
-    /// What was committed already; its events may still come, and are not news.
+    /// What was committed already; its events may still follow, and are to be skipped.
     pub seen: Option<Snapshot>,
 }
 
-/// A Postgres snapshot: which transactions were finished at a moment.
+/// A Postgres snapshot: which transactions were finished when it was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     xmin: u64,
@@ -89,7 +90,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Reads `xmin:xmax:xip,xip,...`.
+    /// Parses `xmin:xmax:xip,xip,...`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split(':');
         let (xmin, xmax) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
@@ -114,20 +115,20 @@ impl Snapshot {
         self.xmin
     }
 
-    /// Whether the transaction was finished at that moment.
+    /// Whether the transaction was finished when the snapshot was taken.
     pub fn contains(&self, xid: u64) -> bool {
         xid < self.xmin || (xid < self.xmax && !self.running.contains(&xid))
     }
 }
 
 impl Database {
-    /// Events of all owners after a position, up to `limit` rows and [`PAGE_BYTES`].
+    /// Returns events of all owners after a position, up to `limit` rows and [`PAGE_BYTES`].
     pub async fn feed_page(&self, from: Position, limit: i64) -> StorageResult<FeedPage> {
         self.page(None, from, limit, PAGE_BYTES).await
     }
 
-    /// Events of an owner after a position, up to so many bytes, of which the last event may have more. `limit` is the number of
-    /// events of all owners that are looked through for them; of the others no copy is read.
+    /// Returns events of an owner after a position, up to `bytes`; the last event may exceed it. `limit` bounds the
+    /// events of all owners that are scanned for them; only copies of the owner's events are read.
     pub async fn feed_page_of(
         &self,
         owner: &Owner,
@@ -172,20 +173,20 @@ impl Database {
             };
         }
         if taken.is_some() {
-            // All that stands before the horizon is final, so these are the events that were just counted.
-            let (stretch, owner) = ((from, page.up_to), owner.map(Owner::as_str));
-            let rows = read!(self, feed_between(stretch, owner))?;
+            // Everything before the horizon is final, so these are the events that were just counted.
+            let (range, owner) = ((from, page.up_to), owner.map(Owner::as_str));
+            let rows = read!(self, feed_between(range, owner))?;
             page.events = rows.into_iter().map(event).collect::<StorageResult<_>>()?;
         }
         Ok(page)
     }
 
-    /// Where somebody starts who wants what is committed from now on.
-    pub async fn feed_now(&self) -> StorageResult<Start> {
+    /// Returns where a reader starts that wants only what is committed from now on.
+    pub async fn feed_now(&self) -> StorageResult<FeedStart> {
         read!(self, feed_now())
     }
 
-    /// Which feed this is and how far back it goes.
+    /// Returns the identity and bounds of the feed.
     pub async fn feed_state(&self) -> StorageResult<FeedState> {
         let (row, end) = read!(self, feed_state())?;
         Ok(FeedState {
@@ -198,39 +199,39 @@ impl Database {
         })
     }
 
-    /// Removes stale events, up to `limit`; how many went.
+    /// Removes up to `limit` stale events; returns how many.
     pub async fn prune_stale_feed(&self, limit: i64) -> StorageResult<usize> {
         if read!(self, |c, q| q::feed::state(c))?.stale_id.is_none() {
             return Ok(0);
         }
-        let mut lease = self.writer().await?;
-        let Some(through) = on!(lease, |c, q| q::feed::lock_state(c))?.stale_id else {
-            lease.rollback().await?;
+        let mut connection = self.writer().await?;
+        let Some(through) = on!(connection, |c, q| q::feed::lock_state(c))?.stale_id else {
+            connection.rollback().await?;
             return Ok(0);
         };
-        let removed = on_backend!(lease, feed_delete_stale(through, limit))?;
+        let removed = on_backend!(connection, feed_delete_stale(through, limit))?;
         if i64::try_from(removed).is_ok_and(|removed| removed < limit) {
-            on!(lease, |c, q| q::feed::forget_stale(c))?;
+            on!(connection, |c, q| q::feed::clear_stale(c))?;
         }
-        lease.commit().await?;
+        connection.commit().await?;
         Ok(removed)
     }
 
-    /// Removes events that are older than `before`, up to `limit`; how many went.
+    /// Removes up to `limit` events that are older than `before`; returns how many.
     pub async fn prune_feed(&self, before: Timestamp, limit: i64) -> StorageResult<usize> {
-        let mut lease = self.writer().await?;
-        // Locked, or a slower instance that saw less would set the place back.
-        let pruned = on!(lease, |c, q| q::feed::lock_state(c))?;
+        let mut connection = self.writer().await?;
+        // Locked, or a slower instance that read less would move the position back.
+        let pruned = on!(connection, |c, q| q::feed::lock_state(c))?;
         if pruned.stale_id.is_some() {
-            // Stale events lie among the others, and go first.
-            lease.rollback().await?;
+            // Stale events lie among the others, and are removed first.
+            connection.rollback().await?;
             return Ok(0);
         }
         let from = Position {
             xid: pruned.pruned_xid.0,
             id: pruned.pruned_id,
         };
-        let (rows, horizon) = on_backend!(lease, feed_heads(from, limit))?;
+        let (rows, horizon) = on_backend!(connection, feed_heads(from, limit))?;
         let before = Instant::from(before);
         let old = rows
             .iter()
@@ -239,16 +240,16 @@ impl Database {
             xid: row.xid.0,
             id: row.id,
         }) else {
-            lease.rollback().await?;
+            connection.rollback().await?;
             return Ok(0);
         };
-        on!(lease, |c, q| q::feed::set_pruned(
+        on!(connection, |c, q| q::feed::set_pruned(
             c,
             crate::fields::Xid(last.xid),
             last.id
         ))?;
-        let removed = on_backend!(lease, feed_delete_up_to(last))?;
-        lease.commit().await?;
+        let removed = on_backend!(connection, feed_delete_up_to(last))?;
+        connection.commit().await?;
         Ok(removed)
     }
 }
@@ -270,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_snapshot_knows_what_was_finished() {
+    fn a_snapshot_contains_finished_transactions() {
         let snapshot = Snapshot::parse("10:20:12,15").unwrap();
         let finished: Vec<u64> = (8..22).filter(|xid| snapshot.contains(*xid)).collect();
         assert_eq!(finished, [8, 9, 10, 11, 13, 14, 16, 17, 18, 19]);

@@ -1,5 +1,5 @@
-//! Row-wise comparison, which diesel lacks: `(a, b) < (x, y)` is what lets an index bound a keyset page. The long form with
-//! OR reads every row that was already shown.
+//! Row-wise comparison, which diesel lacks: `(a, b) < (x, y)` lets an index bound a keyset page. The long form with OR
+//! reads every row of the previous pages.
 
 use diesel::backend::Backend;
 use diesel::expression::{

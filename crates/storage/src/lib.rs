@@ -1,15 +1,17 @@
-//! The truth: SQLite or Postgres behind one set of queries. The only crate that knows diesel.
+//! Database access: SQLite or Postgres behind one set of queries. The only crate that depends on diesel.
 //!
 //! Invariants:
 //! * Every statement about an owner's data names the owner: no function takes an id without one.
-//! * A write goes through [`Tx`], which keeps its connection private, notes what it touched, appends the change feed in the
-//!   same transaction, and commits only into a [`Sink`], which fences before the commit and releases after it.
-//! * Guards are SQL: an update carries the version that was read, and says [`Guarded::Stale`] where it has moved on.
-//! * Rows are locked in one order: conversation, message, the rest. The first statement that writes comes after the lock, so
-//!   that on Postgres the feed of one conversation is in the order of its sequence (see [`feed`]).
+//! * A write goes through [`Tx`], which keeps its connection private, collects the set of changes, appends the change
+//!   feed in the same transaction, and commits only with a [`Sink`], which fences before the commit and releases after
+//!   it.
+//! * Guards are SQL: an update carries the version that was read, and returns [`Guarded::Stale`] if the row has changed
+//!   since.
+//! * Rows are locked in one order: conversation, message, the rest. The first statement that writes comes after the
+//!   lock, so that on Postgres the feed of one conversation is in the order of its sequence (see [`feed`]).
 //!
-//! To add an entity: its tables in both `migrations/`, `schema.rs`, `rows/<entity>.rs`, `queries/<entity>.rs`, and what the
-//! app may call in `db/<entity>.rs`.
+//! To add an entity: its tables in both `migrations/`, `schema.rs`, `rows/<entity>.rs`, `queries/<entity>.rs`, and its
+//! public API in `db/<entity>.rs`.
 
 #![expect(
     clippy::duplicate_mod,

@@ -1,7 +1,7 @@
-//! How a connection to Postgres is found dead that ends without a word: its packets are dropped, and nothing resets it.
+//! Detects a connection to Postgres that died silently: its packets are dropped and no reset arrives.
 //!
-//! The kernel finds one whose packets are not acknowledged. A proxy or a firewall may acknowledge what it then drops, so each
-//! call is bounded here, too.
+//! The kernel detects a connection when its packets are not acknowledged. A proxy or a firewall may acknowledge packets
+//! that it then drops, so each call is bounded here too.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -18,20 +18,20 @@ use crate::backend::pg;
 
 use crate::error::{StorageError, StorageResult};
 
-/// How much longer than its own limit the server may take to say that a statement ran into it.
+/// Time beyond the statement timeout that the server may take to report that a statement hit it.
 const MARGIN: Duration = Duration::from_secs(1);
 
-/// An idle connection is asked for a sign of life after this, so often, and so many times.
+/// TCP keepalive of an idle connection: idle time, interval and number of probes.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
 const KEEPALIVE_RETRIES: u32 = 3;
 
-/// How long a client waits for the answer to one call of this crate.
+/// Returns how long a client waits for the answer to one call of this crate.
 pub(crate) const fn answer_limit(statement_timeout: Duration) -> Duration {
     statement_timeout.saturating_add(MARGIN)
 }
 
-/// A URL as the driver takes it, with time-outs of the transport where the URL names none.
+/// Parses a URL for the driver and sets the TCP time-outs that it does not set itself.
 pub(crate) fn config(url: &str, statement_timeout: Duration) -> StorageResult<Config> {
     let mut config: Config = url
         .parse()
@@ -51,8 +51,8 @@ pub(crate) fn config(url: &str, statement_timeout: Duration) -> StorageResult<Co
     Ok(config)
 }
 
-/// Waits for an answer until the limit. After it the connection counts as closed: whatever it still says would be taken for the
-/// answer to the next statement.
+/// Waits for an answer until the limit. After the limit the connection counts as closed: a late answer would be taken
+/// for the answer to the next statement.
 pub(crate) async fn answer<T>(
     limit: Duration,
     statement: impl Future<Output = QueryResult<T>>,
@@ -68,7 +68,7 @@ pub(crate) async fn answer<T>(
         })
 }
 
-/// Whether an error ends the connection that it came by.
+/// Whether an error means that its connection has ended.
 pub(crate) const fn is_closed<T>(result: &QueryResult<T>) -> bool {
     matches!(
         result,
@@ -79,25 +79,26 @@ pub(crate) const fn is_closed<T>(result: &QueryResult<T>) -> bool {
     )
 }
 
-/// How many connections have ended without a word; one count for all pools of a database.
-pub(crate) type Losses = Arc<AtomicU64>;
+/// Count of connections that died silently; one count for all pools of a database.
+pub(crate) type LossCount = Arc<AtomicU64>;
 
-/// A connection of a pool, which knows how many others had been lost when it was made.
-pub(crate) struct Dated {
+/// Pooled Postgres connection with the number of connections that had been lost before it was opened.
+pub(crate) struct TrackedConnection {
     conn: pg::Conn,
-    losses: Losses,
+    losses: LossCount,
     lost_before: u64,
 }
 
-impl Dated {
-    /// Counts this one as lost. The pool closes it, and the server then rolls back what was open.
-    pub(crate) fn lose(&mut self) {
+impl TrackedConnection {
+    /// Counts this connection as lost. The pool closes it, and the server then rolls back its open transaction.
+    pub(crate) fn mark_lost(&mut self) {
         self.losses.fetch_add(1, Ordering::Relaxed);
         pg::distrust(&mut self.conn);
     }
 
-    /// Whether it may be used; if not, the pool closes it. One that was made before another was lost may not: most likely it went
-    /// the same way, and a new one costs less than finding that out by one caller after the other.
+    /// Whether the connection may be used; if not, the pool closes it. A connection that was opened before another was
+    /// lost is not used: it most likely died in the same way, and opening a new one costs less than letting one caller
+    /// after the other run into the limit.
     pub(crate) fn is_usable(&mut self) -> bool {
         if self.losses.load(Ordering::Relaxed) != self.lost_before {
             pg::distrust(&mut self.conn);
@@ -106,7 +107,7 @@ impl Dated {
     }
 }
 
-impl Deref for Dated {
+impl Deref for TrackedConnection {
     type Target = pg::Conn;
 
     fn deref(&self) -> &pg::Conn {
@@ -114,45 +115,45 @@ impl Deref for Dated {
     }
 }
 
-impl DerefMut for Dated {
+impl DerefMut for TrackedConnection {
     fn deref_mut(&mut self) -> &mut pg::Conn {
         &mut self.conn
     }
 }
 
-/// Makes the connections of a pool.
-pub(crate) struct DatedManager {
+/// Opens the connections of a pool.
+pub(crate) struct TrackedManager {
     manager: AsyncDieselConnectionManager<pg::Conn>,
-    losses: Losses,
+    losses: LossCount,
 }
 
-impl DatedManager {
+impl TrackedManager {
     pub(crate) const fn new(
         manager: AsyncDieselConnectionManager<pg::Conn>,
-        losses: Losses,
+        losses: LossCount,
     ) -> Self {
         Self { manager, losses }
     }
 }
 
-impl bb8::ManageConnection for DatedManager {
-    type Connection = Dated;
+impl bb8::ManageConnection for TrackedManager {
+    type Connection = TrackedConnection;
     type Error = PoolError;
 
-    async fn connect(&self) -> Result<Dated, PoolError> {
+    async fn connect(&self) -> Result<TrackedConnection, PoolError> {
         let lost_before = self.losses.load(Ordering::Relaxed);
-        Ok(Dated {
+        Ok(TrackedConnection {
             conn: self.manager.connect().await?,
             losses: Arc::clone(&self.losses),
             lost_before,
         })
     }
 
-    async fn is_valid(&self, conn: &mut Dated) -> Result<(), PoolError> {
+    async fn is_valid(&self, conn: &mut TrackedConnection) -> Result<(), PoolError> {
         self.manager.is_valid(&mut conn.conn).await
     }
 
-    fn has_broken(&self, conn: &mut Dated) -> bool {
+    fn has_broken(&self, conn: &mut TrackedConnection) -> bool {
         self.manager.has_broken(&mut conn.conn)
     }
 }
@@ -162,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_of_the_url_win() {
+    fn settings_of_the_url_take_precedence() {
         let timeout = Duration::from_secs(5);
         let ours = config("postgres://h/d", timeout).unwrap();
         assert_eq!(ours.get_tcp_user_timeout(), Some(&Duration::from_secs(6)));

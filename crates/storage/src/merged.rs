@@ -1,4 +1,4 @@
-//! Lists that are merged from several stretches of an index, newest first.
+//! Lists that are merged from several ranges of an index, newest first.
 
 use diesel::backend::Backend;
 use diesel::pg::Pg;
@@ -7,12 +7,12 @@ use diesel::result::QueryResult;
 use diesel::sql_types::BigInt;
 use diesel::sqlite::Sqlite;
 
-use crate::paged::most;
+use crate::paged::rounded_up;
 
-/// The order of each stretch, and of the whole.
+/// The order of each range, and of the whole.
 const NEWEST: &str = r#" ORDER BY "active_at" DESC, "id" DESC LIMIT "#;
 
-/// The first rows of several lists, none of which has an order or a limit, taken together.
+/// The first rows of several lists taken together. The lists have no order and no limit of their own.
 #[derive(Debug, Clone)]
 pub(crate) struct Merged<Q> {
     lists: Vec<Q>,
@@ -25,11 +25,11 @@ impl<Q> Merged<Q> {
     }
 }
 
-/// Each list has its own order and its own limit, or Postgres would sort the whole of it. The limit is in the text for the
-/// reason for which it is in that of [`crate::paged::Paged`], which the statement of a single list resembles.
+/// Each list gets its own order and its own limit, or Postgres would sort the whole of it. The limit is literal for the
+/// same reason as in [`crate::paged::Paged`], which the statement of a single list resembles.
 impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Merged<Q> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let most = most(self.limit);
+        let rounded = rounded_up(self.limit);
         for (at, list) in self.lists.iter().enumerate() {
             out.push_sql(if at == 0 {
                 "SELECT * FROM ("
@@ -37,7 +37,7 @@ impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Merged<Q> {
                 " UNION ALL SELECT * FROM ("
             });
             list.walk_ast(out.reborrow())?;
-            out.push_sql(&format!("{NEWEST}{most}) page{at}"));
+            out.push_sql(&format!("{NEWEST}{rounded}) page{at}"));
         }
         out.push_sql(if self.lists.len() > 1 {
             NEWEST
@@ -48,38 +48,38 @@ impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Merged<Q> {
     }
 }
 
-/// SQLite takes each row from the list that has the newest, as long as none of them has an order of its own.
+/// SQLite merges the lists row by row, as long as none of them has an order of its own.
 impl<Q: QueryFragment<Sqlite>> QueryFragment<Sqlite> for Merged<Q> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        all(&self.lists, out.reborrow())?;
+        union_all(&self.lists, out.reborrow())?;
         out.push_sql(NEWEST);
         out.push_bind_param::<BigInt, _>(&self.limit)
     }
 }
 
-/// How many rows several lists have together.
+/// The number of rows of several lists together.
 #[derive(Debug, Clone)]
-pub(crate) struct Counted<Q> {
+pub(crate) struct MergedCount<Q> {
     lists: Vec<Q>,
 }
 
-impl<Q> Counted<Q> {
+impl<Q> MergedCount<Q> {
     pub(crate) const fn new(lists: Vec<Q>) -> Self {
         Self { lists }
     }
 }
 
-impl<DB: Backend, Q: QueryFragment<DB>> QueryFragment<DB> for Counted<Q> {
+impl<DB: Backend, Q: QueryFragment<DB>> QueryFragment<DB> for MergedCount<Q> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         out.push_sql("SELECT count(*) FROM (");
-        all(&self.lists, out.reborrow())?;
+        union_all(&self.lists, out.reborrow())?;
         out.push_sql(") list");
         Ok(())
     }
 }
 
-/// The lists, one behind the other.
-fn all<'b, DB, Q>(lists: &'b [Q], mut out: AstPass<'_, 'b, DB>) -> QueryResult<()>
+/// Joins the lists with UNION ALL.
+fn union_all<'b, DB, Q>(lists: &'b [Q], mut out: AstPass<'_, 'b, DB>) -> QueryResult<()>
 where
     DB: Backend,
     Q: QueryFragment<DB>,
@@ -97,7 +97,7 @@ impl<Q: Query> Query for Merged<Q> {
     type SqlType = Q::SqlType;
 }
 
-impl<Q> Query for Counted<Q> {
+impl<Q> Query for MergedCount<Q> {
     type SqlType = BigInt;
 }
 
@@ -107,7 +107,7 @@ impl<Q> QueryId for Merged<Q> {
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl<Q> QueryId for Counted<Q> {
+impl<Q> QueryId for MergedCount<Q> {
     type QueryId = ();
 
     const HAS_STATIC_QUERY_ID: bool = false;

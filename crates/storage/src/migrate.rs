@@ -19,34 +19,35 @@ use crate::url::DatabaseUrl;
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 pub(crate) const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
-/// The key of the advisory lock; any number that nothing else in the database uses.
+/// Key of the advisory lock; any number that is not used elsewhere in the database.
 const LOCK_KEY: i64 = 7_245_011;
 
-/// Where diesel remembers what was applied.
+/// Table in which diesel records the applied migrations.
 const TABLE: &str = "__diesel_schema_migrations";
 
 /// What a migration did, or would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigrationReport {
-    /// The names of the migrations, in their order.
+    /// Names of the migrations, in their order.
     pub migrations: Vec<String>,
-    /// How many messages were indexed anew for search, or would be, if the index was made for another language, or never.
+    /// Number of messages that were (or would be) indexed again for search; `None` if the index was current, or if
+    /// it was only to be listed and migrations are pending.
     pub indexed: Option<i64>,
 }
 
 impl MigrationReport {
-    /// Whether nothing was missing.
+    /// Whether nothing was pending.
     pub const fn is_empty(&self) -> bool {
         self.migrations.is_empty() && self.indexed.is_none()
     }
 }
 
-/// Applies what is missing; waits for another instance that is just doing so.
+/// Applies the pending migrations; waits for another instance that is applying them.
 pub async fn migrate(settings: &Settings) -> StorageResult<MigrationReport> {
     run(settings, Mode::Apply).await
 }
 
-/// What is missing; changes nothing.
+/// Lists the pending migrations; changes nothing.
 pub async fn pending_migrations(settings: &Settings) -> StorageResult<MigrationReport> {
     run(settings, Mode::List).await
 }
@@ -58,8 +59,8 @@ enum Mode {
 }
 
 async fn run(settings: &Settings, mode: Mode) -> StorageResult<MigrationReport> {
-    let held = match mode {
-        Mode::Apply => Some(hold(settings).await?),
+    let lock = match mode {
+        Mode::Apply => Some(take_lock(settings).await?),
         Mode::List => None,
     };
     let migrations = match &settings.url {
@@ -71,54 +72,57 @@ async fn run(settings: &Settings, mode: Mode) -> StorageResult<MigrationReport> 
     };
     let indexed = match mode {
         Mode::Apply => reindex::apply(settings).await?,
-        // Only then there is an index to look at.
-        Mode::List if migrations.is_empty() => reindex::missing(settings).await?,
+        // Only then the tables of the index exist.
+        Mode::List if migrations.is_empty() => reindex::pending(settings).await?,
         Mode::List => None,
     };
-    drop(held);
+    drop(lock);
     Ok(MigrationReport {
         migrations,
         indexed,
     })
 }
 
-/// Keeps others from migrating until it is dropped, or its process ends.
-#[expect(dead_code, reason = "what it holds is there to be dropped")]
-enum Held {
+/// Lock that keeps other processes from migrating until it is dropped or its process ends.
+#[expect(dead_code, reason = "the value is kept only to be dropped")]
+enum MigrationLock {
     Pg(Box<AsyncPgConnection>),
     Sqlite(File),
 }
 
-/// Waits for whoever else migrates.
-async fn hold(settings: &Settings) -> StorageResult<Held> {
+/// Takes the migration lock; waits for another process that has it.
+async fn take_lock(settings: &Settings) -> StorageResult<MigrationLock> {
     match &settings.url {
         DatabaseUrl::Postgres(url) => {
             let mut conn = connect(url, settings).await?;
             let statement =
                 format!("SET lock_timeout = '60s'; SELECT pg_advisory_lock({LOCK_KEY})");
             conn.batch_execute(&statement).await?;
-            Ok(Held::Pg(Box::new(conn)))
+            Ok(MigrationLock::Pg(Box::new(conn)))
         }
         DatabaseUrl::Sqlite(path) => {
             let path = path.clone();
-            blocking(move || lock_file(&path)).await.map(Held::Sqlite)
+            blocking(move || lock_file(&path))
+                .await
+                .map(MigrationLock::Sqlite)
         }
     }
 }
 
-/// A connection of one's own to Postgres.
+/// Opens a dedicated connection to Postgres.
 pub(crate) async fn connect(url: &str, settings: &Settings) -> StorageResult<AsyncPgConnection> {
     let connecting = primary::connect(url, tls(settings)?, settings.statement_timeout);
     let (client, connection) = tokio::time::timeout(settings.acquire_timeout, connecting)
         .await
-        .map_err(|_| StorageError::Unavailable("no answer in time".to_owned()))?
+        .map_err(|_| StorageError::Unavailable("connecting timed out".to_owned()))?
         .map_err(StorageError::Unavailable)?;
     AsyncPgConnection::try_from_client_and_connection(client, connection)
         .await
         .map_err(|e| StorageError::Unavailable(e.to_string()))
 }
 
-/// SQLite's own locks do not cover "look what is missing, then apply it". Held as long as the file is open.
+/// Locks a file next to the database. SQLite's own locks do not cover "list the pending migrations, then apply them".
+/// Held as long as the file is open.
 fn lock_file(path: &Path) -> StorageResult<File> {
     let io = |e: std::io::Error| StorageError::Unavailable(format!("{}: {e}", path.display()));
     if let Some(folder) = path.parent() {
@@ -146,7 +150,7 @@ async fn postgres(
     .await
 }
 
-/// Looking what is missing would make the table that it looks into.
+/// Whether the table of applied migrations exists. Listing the pending migrations would create it.
 async fn exists(conn: &mut AsyncPgConnection) -> StorageResult<bool> {
     use diesel_async::RunQueryDsl as _;
     let sql = format!("to_regclass('{TABLE}') IS NOT NULL");
@@ -212,15 +216,15 @@ fn names<DB: diesel::backend::Backend>(
 fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> StorageError {
     let text = error.to_string();
     if text.contains("lock timeout") {
-        // The start tries again; meanwhile callers that queued behind the migration go on.
+        // The start retries; meanwhile the statements that queued behind the migration go on.
         return StorageError::Unavailable(format!(
-            "{text}: a transaction that runs for long holds a table that a migration changes; pg_stat_activity shows it"
+            "{text}: a long-running transaction locks a table that a migration changes; pg_stat_activity shows it"
         ));
     }
     StorageError::Driver(diesel::result::Error::QueryBuilderError(error))
 }
 
-/// Both harnesses block.
+/// Runs blocking work on a thread of its own: both migration harnesses block.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> StorageResult<T> + Send + 'static,
 ) -> StorageResult<T> {
@@ -246,9 +250,9 @@ mod tests {
         std::fs::write(folder.join("metadata.toml"), metadata).unwrap();
     }
 
-    /// Both forms that the rules for migrations allow, as the service runs them.
+    /// Covers both forms that the rules for migrations allow, run the way the service runs them.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_migration_gives_up_a_lock_that_it_does_not_get_and_is_repeated() {
+    async fn a_migration_that_cannot_lock_fails_and_can_be_repeated() {
         let database = Postgres::shared().create_database().await;
         let mut settings = Settings::new(DatabaseUrl::parse(&database.url).unwrap());
         settings.acquire_timeout = Duration::from_mins(1);
@@ -257,15 +261,20 @@ mod tests {
         let add = "SET LOCAL lock_timeout = '200ms';\nALTER TABLE messages ADD COLUMN note text;";
         migration(folder.path(), "2026-02-01-000001_note", add, "");
         let index = "CREATE INDEX CONCURRENTLY messages_note ON messages (note);";
-        let apart = "run_in_transaction = false";
-        migration(folder.path(), "2026-02-01-000002_index", index, apart);
+        let no_transaction = "run_in_transaction = false";
+        migration(
+            folder.path(),
+            "2026-02-01-000002_index",
+            index,
+            no_transaction,
+        );
         let apply = async || {
             let source = FileBasedMigrations::from_path(folder.path()).unwrap();
             postgres(&database.url, &settings, Mode::Apply, source).await
         };
 
-        let mut report = connect(&database.url, &settings).await.unwrap();
-        report
+        let mut reader = connect(&database.url, &settings).await.unwrap();
+        reader
             .batch_execute("BEGIN; SELECT count(*) FROM messages")
             .await
             .unwrap();
@@ -274,7 +283,7 @@ mod tests {
             matches!(&refused, StorageError::Unavailable(why) if why.contains("pg_stat_activity")),
             "{refused:?}"
         );
-        report.batch_execute("COMMIT").await.unwrap();
+        reader.batch_execute("COMMIT").await.unwrap();
         assert_eq!(apply().await.unwrap().len(), 2);
         assert_eq!(apply().await.unwrap(), Vec::<String>::new());
     }

@@ -1,4 +1,4 @@
-//! Opening connections and the pools that hold them.
+//! Opens connections and the pools that own them.
 
 use std::time::Duration;
 
@@ -17,32 +17,32 @@ use crate::connect_errors::ConnectErrors;
 use crate::error::{StorageError, StorageResult};
 use crate::{liveness, primary};
 
-/// What the connections of all pools to one server share.
-pub(crate) struct Connecting {
+/// Parameters shared by the connections of all pools to one server.
+pub(crate) struct ConnectOptions {
     pub(crate) tls: MakeRustlsConnect,
-    pub(crate) losses: liveness::Losses,
+    pub(crate) losses: liveness::LossCount,
     pub(crate) errors: ConnectErrors,
 }
 
-/// A pool of connections to Postgres.
+/// Opens a pool of connections to Postgres.
 pub(crate) async fn pg_pool(
     url: &str,
     settings: &Settings,
     size: u32,
-    with: &Connecting,
+    with: &ConnectOptions,
 ) -> StorageResult<Pool<PgManager>> {
     let mut config = ManagerConfig::default();
-    let (tls, patience) = (with.tls.clone(), settings.acquire_timeout);
+    let (tls, connect_timeout) = (with.tls.clone(), settings.acquire_timeout);
     let (timeout, errors) = (settings.statement_timeout, with.errors.clone());
     config.custom_setup = Box::new(move |url| {
         let establishing = establish_pg(url.to_owned(), tls.clone(), timeout);
         let errors = errors.clone();
-        // Nobody waits longer for it, and a server that does not answer must not keep the place of one that will.
+        // No caller waits longer for a connection, and an attempt that gets no answer must not keep a slot of the pool.
         async move {
-            let in_time = tokio::time::timeout(patience, establishing).await;
+            let in_time = tokio::time::timeout(connect_timeout, establishing).await;
             let attempt = in_time.unwrap_or_else(|_| {
                 Err(ConnectionError::BadConnection(
-                    "no answer in time".to_owned(),
+                    "connecting timed out".to_owned(),
                 ))
             });
             errors.note(&attempt);
@@ -59,11 +59,12 @@ pub(crate) async fn pg_pool(
         .map_err(|e| StorageError::Unavailable(e.to_string()))
 }
 
-/// Every large table has an index for whatever is asked of it. Left alone the planner reads a small one whole instead, and keeps
-/// that plan, ours and that of a foreign key, until somebody measures the table again: an import into an installation with a few
-/// conversations would read, for each message, all that it has brought so far. Where there is no index nothing changes but
-/// the estimated cost, which would have plans compiled.
-const PLANS: &str = "SET enable_seqscan = off; SET jit = off";
+/// Planner settings. Every large table has an index for each of its queries. By default the planner reads a small table
+/// sequentially and keeps that plan (also the plan of a foreign key check) until the table is analyzed again: an import
+/// into an installation with a few conversations would then read all messages imported so far, for each message. Where
+/// no index applies, only the estimated cost changes; that higher cost would trigger JIT compilation, which is
+/// therefore off.
+const PLANNER_SETTINGS: &str = "SET enable_seqscan = off; SET jit = off";
 
 async fn establish_pg(
     url: String,
@@ -75,10 +76,10 @@ async fn establish_pg(
         .map_err(ConnectionError::BadConnection)?;
     let mut conn = AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
     let millis = timeout.as_millis();
-    // Once per connection, never per request. The idle limit ends a transaction whose process was stopped in the middle.
+    // Once per connection, never per request. The idle limit ends a transaction if its process stopped in the middle.
     let setup = format!(
         "SET statement_timeout = {millis}; SET idle_in_transaction_session_timeout = {millis}; SET timezone = 'UTC'; \
-         {PLANS}"
+         {PLANNER_SETTINGS}"
     );
     conn.batch_execute(&setup)
         .await
@@ -86,7 +87,7 @@ async fn establish_pg(
     Ok(conn)
 }
 
-/// The driver hides the reason in the source of its error.
+/// Returns the message of an error with those of all its sources: the driver puts the reason into a source.
 pub(crate) fn full_message(error: &dyn std::error::Error) -> String {
     let mut message = error.to_string();
     let mut source = error.source();
@@ -97,7 +98,7 @@ pub(crate) fn full_message(error: &dyn std::error::Error) -> String {
     message
 }
 
-/// The roots that servers are verified by.
+/// Returns the TLS configuration, with the root certificates that servers are verified against.
 pub(crate) fn tls(settings: &Settings) -> StorageResult<MakeRustlsConnect> {
     use rustls::pki_types::{CertificateDer, pem::PemObject as _};
     let mut roots = rustls::RootCertStore {
@@ -105,7 +106,10 @@ pub(crate) fn tls(settings: &Settings) -> StorageResult<MakeRustlsConnect> {
     };
     if let Some(file) = &settings.ca_file {
         let bad = |e: &dyn std::fmt::Display| {
-            StorageError::Unavailable(format!("cannot use {}: {e}", file.display()))
+            StorageError::Unavailable(format!(
+                "cannot read certificates from {}: {e}",
+                file.display()
+            ))
         };
         for certificate in CertificateDer::pem_file_iter(file).map_err(|e| bad(&e))? {
             roots
@@ -119,13 +123,14 @@ pub(crate) fn tls(settings: &Settings) -> StorageResult<MakeRustlsConnect> {
     Ok(MakeRustlsConnect::new(config))
 }
 
-/// WAL, so that readers and the writer do not wait for one another; FULL, so that an acknowledged commit survives a power cut.
+/// Settings of the writer. WAL, so that readers and the writer do not wait for one another; FULL, so that an
+/// acknowledged commit survives a power cut.
 pub(crate) const SQLITE_WRITER: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
      PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;";
 pub(crate) const SQLITE_READER: &str =
     "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;";
 
-/// A pool of connections to a file.
+/// Opens a pool of connections to a file.
 pub(crate) async fn sqlite_pool(
     path: &str,
     size: u32,

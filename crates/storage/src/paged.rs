@@ -1,48 +1,49 @@
-//! Pages of lists.
+//! Pages of lists on Postgres.
 
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel::sql_types::BigInt;
 
-/// The largest power of two that is a limit.
+/// The largest power of two that a LIMIT can have.
 const LARGEST: u64 = 1 << 62;
 
-/// The first rows of a list, so many. On Postgres alone.
+/// The first rows of a list. On Postgres alone.
 ///
-/// A plan for any value takes a LIMIT that is a parameter for a tenth of the list. The longer the list, the dearer it then looks
-/// beside a plan for the few rows that are asked for, until Postgres plans each time anew, which costs more than the page. The
-/// number is a parameter all the same, or there would be a kept statement for each size of a page; the inner one, in the text,
-/// is the next power of two and says how small the whole is.
+/// A generic plan assumes that a LIMIT that is a parameter returns a tenth of the list. The longer the list, the more
+/// expensive that plan looks compared with a custom plan for the few rows of the page, until Postgres plans every
+/// execution, which costs more than the page. The limit is still a parameter, or each page size would need its own
+/// prepared statement. An inner LIMIT, literal in the text and rounded up to a power of two, gives the planner the
+/// bound.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Paged<Q> {
     list: Q,
-    most: u64,
+    rounded: u64,
     limit: i64,
 }
 
 impl<Q> Paged<Q> {
-    /// An ordered list without a limit of its own.
+    /// Takes an ordered list without a limit.
     pub(crate) fn new(list: Q, limit: i64) -> Self {
         Self {
             list,
-            most: most(limit),
+            rounded: rounded_up(limit),
             limit,
         }
     }
 }
 
-/// The next power of two.
-pub(crate) fn most(limit: i64) -> u64 {
-    let most = limit.unsigned_abs().checked_next_power_of_two();
-    most.map_or(LARGEST, |most| most.min(LARGEST))
+/// Returns the limit rounded up to a power of two.
+pub(crate) fn rounded_up(limit: i64) -> u64 {
+    let rounded = limit.unsigned_abs().checked_next_power_of_two();
+    rounded.map_or(LARGEST, |rounded| rounded.min(LARGEST))
 }
 
 impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Paged<Q> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT * FROM (");
         self.list.walk_ast(out.reborrow())?;
-        out.push_sql(&format!(" LIMIT {}) page LIMIT ", self.most));
+        out.push_sql(&format!(" LIMIT {}) page LIMIT ", self.rounded));
         out.push_bind_param::<BigInt, _>(&self.limit)
     }
 }

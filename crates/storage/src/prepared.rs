@@ -1,32 +1,33 @@
 //! Statements that are prepared once per connection.
 //!
-//! Diesel prepares updates and upserts anew each time, since their text may differ with the values (a field that is `None` is
-//! left out of a changeset), and so it does with literal SQL. Ours always set every column, so one text serves all values; without this each such statement
-//! costs a round trip more. Statements are kept by their text, so one whose text does differ is merely kept twice.
+//! Diesel prepares updates, upserts and literal SQL again each time, since their text may differ with the values (a
+//! field that is `None` is left out of a changeset). Here every column is always set, so one text serves all values;
+//! without this wrapper each such statement costs one more round trip. The cache of prepared statements is keyed by
+//! text, so a statement with two texts is merely prepared twice.
 
 use diesel::backend::Backend;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 
-/// Rows that one statement writes together, at most.
-const TOGETHER: usize = 64;
+/// Maximum number of rows that one statement writes.
+const MAX_ROWS: usize = 64;
 
-/// Rows in portions of so many that their statements are few, however many rows there are: the number of rows is part of a
-/// statement's text, so a portion has as many as the largest power of two that is left.
+/// Splits rows into portions, one per statement. The number of rows is part of a statement's text, so each portion has
+/// the largest power of two that still fits: a few distinct statements serve any number of rows.
 pub(crate) fn portions<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
     let mut rest = rows;
     std::iter::from_fn(move || {
-        let largest = rest.len().min(TOGETHER).checked_ilog2()?;
+        let largest = rest.len().min(MAX_ROWS).checked_ilog2()?;
         let (portion, later) = rest.split_at_checked(1 << largest)?;
         rest = later;
         Some(portion)
     })
 }
 
-/// A statement that is kept.
+/// A statement that is prepared once per connection.
 pub(crate) struct Prepared<Q>(Q);
 
-/// Keeps a statement.
+/// Wraps a statement so that it is prepared once per connection.
 pub(crate) const fn prepared<Q>(statement: Q) -> Prepared<Q> {
     Prepared(statement)
 }

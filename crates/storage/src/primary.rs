@@ -1,4 +1,4 @@
-//! Connections to the server that takes writes.
+//! Connects to the server that accepts writes.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -12,14 +12,15 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::liveness;
 use crate::open::full_message;
 
-/// What the driver says of a server that refuses writes.
+/// The driver's message about a server that refuses writes.
 const READ_ONLY: &str = "database does not allow writes";
 
 type Tls = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 
-/// Connects to the first host of the URL that takes writes, whatever its `target_session_attrs` says: one standby in a pool would
-/// serve old rows to one read in so many. A standby refuses writes as long as it is in recovery. Where no host takes writes, a primary
-/// that is read-only for now (`default_transaction_read_only`) still serves reads: it must be the first that answers.
+/// Connects to the first host of the URL that accepts writes, whatever its `target_session_attrs` says: one standby in
+/// a pool would serve old rows to some of the reads. A standby refuses writes as long as it is in recovery. If no host
+/// accepts writes, a primary that is temporarily read-only (`default_transaction_read_only`) still serves reads: it
+/// must be the first host that answers.
 pub(crate) async fn connect(
     url: &str,
     tls: MakeRustlsConnect,
@@ -46,7 +47,7 @@ pub(crate) async fn connect(
     Ok((client, connection))
 }
 
-/// Asks over a connection that no task drives yet.
+/// Queries over a connection that is not yet driven by a task.
 async fn is_in_recovery(
     client: &Client,
     connection: &mut Connection<Socket, Tls>,

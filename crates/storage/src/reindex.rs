@@ -1,40 +1,43 @@
-//! The whole index of messages, made or made anew: once after the migration that brings it, and after a change of the language.
+//! Rebuilds the whole search index: once after the migration that creates it, and after a change of the search
+//! language.
 //!
-//! Part of what `migrate` does, under the same lock. Conversations are locked in their turn, so whoever writes to one at the
-//! same time finds it done before or does it after. A process that still runs with another language writes terms of that
-//! one: such processes are stopped first.
+//! Part of `migrate`, under the same lock. Each conversation is locked while it is indexed, so a concurrent write
+//! happens either before or after it. A process that still runs with another language writes terms of that language:
+//! such processes must be stopped first.
 
 use diesel::Connection as _;
 use diesel::sqlite::SqliteConnection;
 use parlance_domain::Conversation;
 use parlance_domain::search::Language;
 
-use crate::conn::{Database, Lease, Settings};
+use crate::conn::{Database, PooledConnection, Settings};
 use crate::db::search::index_batch;
 use crate::error::{StorageError, StorageResult};
 use crate::migrate::connect;
-use crate::rows::search::Around;
+use crate::rows::search::IndexContext;
 use crate::url::DatabaseUrl;
 
-/// Raised when what a word is changes in the code, so that existing terms are made anew.
+/// Edition of the tokenizer. Raise it when the code splits text into words differently, so that existing terms are
+/// rebuilt.
 const EDITION: u32 = 1;
 /// Conversations that one transaction locks.
-const TOGETHER: i64 = 50;
+const CONVERSATIONS_PER_TRANSACTION: i64 = 50;
 
-/// What the terms are made by.
-fn maker(language: Language) -> String {
+/// Returns the edition of the index for a language.
+fn edition(language: Language) -> String {
     format!("{language} {EDITION}")
 }
 
 impl Database {
-    /// What the terms are made by that this process writes and asks for: an index that was made by another finds other messages.
+    /// Returns the edition of the index that this process writes and queries. An index of another edition returns other
+    /// messages.
     pub fn search_edition(&self) -> String {
-        maker(self.search_language)
+        edition(self.search_language)
     }
 }
 
-/// How many messages would be indexed, if the index is not what it should be. Changes nothing: it does not even open a pool.
-pub(crate) async fn missing(settings: &Settings) -> StorageResult<Option<i64>> {
+/// Returns how many messages would be indexed if the index is of another edition. Changes nothing and opens no pool.
+pub(crate) async fn pending(settings: &Settings) -> StorageResult<Option<i64>> {
     let (made_by, messages) = match &settings.url {
         DatabaseUrl::Postgres(url) => {
             use crate::backend::pg::queries as q;
@@ -55,36 +58,42 @@ pub(crate) async fn missing(settings: &Settings) -> StorageResult<Option<i64>> {
             )
         }
     };
-    let is_right = made_by == maker(settings.search_language);
-    Ok((!is_right).then_some(messages))
+    let is_current = made_by == edition(settings.search_language);
+    Ok((!is_current).then_some(messages))
 }
 
-/// Makes the index what it should be; how many messages that took. If it breaks off, it begins anew the next time.
+/// Rebuilds the index if it is of another edition, and returns how many messages were indexed. After an interruption
+/// the next call starts again from the beginning.
 pub(crate) async fn apply(settings: &Settings) -> StorageResult<Option<i64>> {
     let database = open(settings).await?;
-    let maker = maker(settings.search_language);
-    if read!(database, |c, q| q::search::made_by(c))? == maker {
+    let edition = edition(settings.search_language);
+    if read!(database, |c, q| q::search::made_by(c))? == edition {
         return Ok(None);
     }
     let (mut after, mut indexed) = (None, 0);
     loop {
-        let mut lease = database.writer().await?;
-        let rows = on!(lease, |c, q| q::search::lock_some(c, after, TOGETHER))?;
+        let mut connection = database.writer().await?;
+        let rows = on!(connection, |c, q| q::search::lock_some(
+            c,
+            after,
+            CONVERSATIONS_PER_TRANSACTION
+        ))?;
         let Some(last) = rows.last().map(|row| row.id) else {
-            on!(lease, |c, q| q::search::set_made_by(c, &maker))?;
-            lease.commit().await?;
+            on!(connection, |c, q| q::search::set_made_by(c, &edition))?;
+            connection.commit().await?;
             return Ok(Some(indexed));
         };
         after = Some(last);
         for row in rows {
             let conversation = Conversation::try_from(row)?;
-            indexed += all_of(&mut lease, &conversation, database.search_language).await?;
+            indexed += index_conversation(&mut connection, &conversation, database.search_language)
+                .await?;
         }
-        lease.commit().await?;
+        connection.commit().await?;
     }
 }
 
-/// Few connections, since they are for this alone.
+/// One connection is enough: the database is opened for this alone.
 async fn open(settings: &Settings) -> StorageResult<Database> {
     let few = Settings {
         pool_size: 1,
@@ -93,12 +102,12 @@ async fn open(settings: &Settings) -> StorageResult<Database> {
     Database::open(&few).await
 }
 
-async fn all_of(
-    lease: &mut Lease,
+async fn index_conversation(
+    connection: &mut PooledConnection,
     conversation: &Conversation,
     language: Language,
 ) -> StorageResult<i64> {
-    let around = Around {
+    let context = IndexContext {
         owner: &conversation.owner,
         user: &conversation.user,
         title: &conversation.title,
@@ -106,7 +115,7 @@ async fn all_of(
     };
     let (mut indexed, mut below) = (0, i64::MAX);
     loop {
-        let batch = index_batch(lease, conversation.id, around, below).await?;
+        let batch = index_batch(connection, conversation.id, context, below).await?;
         indexed += batch.messages;
         match batch.next {
             Some(next) => below = next,

@@ -1,4 +1,4 @@
-//! The tables, once for both databases.
+//! Table definitions, shared by both databases.
 
 diesel::table! {
     use diesel::sql_types::{BigInt, Bool, Text};
@@ -27,7 +27,7 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
-    use crate::fields::sql::{Moment, Uid};
+    use crate::fields::sql::{TimestampColumn, Uid};
 
     senders (id) {
         id -> Uid,
@@ -40,15 +40,15 @@ diesel::table! {
         segments_per_second -> Integer,
         default_expiry -> Nullable<BigInt>,
         reply_domain -> Text,
-        created_at -> Moment,
-        updated_at -> Moment,
+        created_at -> TimestampColumn,
+        updated_at -> TimestampColumn,
         version -> BigInt,
     }
 }
 
 diesel::table! {
     use diesel::sql_types::{BigInt, Nullable, Text};
-    use crate::fields::sql::{Document, Moment, Uid};
+    use crate::fields::sql::{Document, TimestampColumn, Uid};
 
     conversations (id) {
         id -> Uid,
@@ -64,20 +64,20 @@ diesel::table! {
         read_sequence -> BigInt,
         message_count -> BigInt,
         unread_count -> BigInt,
-        last_message_at -> Nullable<Moment>,
-        active_at -> Moment,
+        last_message_at -> Nullable<TimestampColumn>,
+        active_at -> TimestampColumn,
         metadata -> Document,
-        created_at -> Moment,
-        updated_at -> Moment,
+        created_at -> TimestampColumn,
+        updated_at -> TimestampColumn,
         version -> BigInt,
         edit_version -> BigInt,
-        deleted_at -> Nullable<Moment>,
+        deleted_at -> Nullable<TimestampColumn>,
     }
 }
 
 diesel::table! {
     use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
-    use crate::fields::sql::{Document, Moment, Uid};
+    use crate::fields::sql::{Document, TimestampColumn, Uid};
 
     messages (id) {
         id -> Uid,
@@ -105,13 +105,13 @@ diesel::table! {
         metadata -> Document,
         policy -> Text,
         counts_unread -> Bool,
-        send_at -> Nullable<Moment>,
-        expires_at -> Nullable<Moment>,
-        sent_at -> Nullable<Moment>,
-        delivered_at -> Nullable<Moment>,
-        read_at -> Nullable<Moment>,
-        created_at -> Moment,
-        updated_at -> Moment,
+        send_at -> Nullable<TimestampColumn>,
+        expires_at -> Nullable<TimestampColumn>,
+        sent_at -> Nullable<TimestampColumn>,
+        delivered_at -> Nullable<TimestampColumn>,
+        read_at -> Nullable<TimestampColumn>,
+        created_at -> TimestampColumn,
+        updated_at -> TimestampColumn,
         version -> BigInt,
         edit_version -> BigInt,
     }
@@ -119,7 +119,7 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
-    use crate::fields::sql::{Moment, Uid};
+    use crate::fields::sql::{TimestampColumn, Uid};
 
     deliveries (message_id) {
         message_id -> Uid,
@@ -133,25 +133,25 @@ diesel::table! {
         attempt -> Integer,
         blocked -> Bool,
         generation -> BigInt,
-        due_at -> Moment,
-        expires_at -> Nullable<Moment>,
-        created_at -> Moment,
+        due_at -> TimestampColumn,
+        expires_at -> Nullable<TimestampColumn>,
+        created_at -> TimestampColumn,
     }
 }
 
 diesel::table! {
     use diesel::sql_types::{BigInt, Integer, Nullable, Text};
-    use crate::fields::sql::{Moment, Uid};
+    use crate::fields::sql::{TimestampColumn, Uid};
 
     message_events (id) {
         id -> BigInt,
         owner -> Text,
         message_id -> Uid,
-        time -> Moment,
+        time -> TimestampColumn,
         kind -> Text,
         attempt -> Nullable<Integer>,
         provider -> Nullable<Text>,
-        provider_time -> Nullable<Moment>,
+        provider_time -> Nullable<TimestampColumn>,
         status -> Nullable<Text>,
         detail -> Text,
     }
@@ -159,7 +159,7 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::{BigInt, Bool, Nullable, Text};
-    use crate::fields::sql::{Moment, Uid};
+    use crate::fields::sql::{TimestampColumn, Uid};
 
     attachments (id) {
         id -> Uid,
@@ -170,20 +170,20 @@ diesel::table! {
         size_bytes -> BigInt,
         url -> Nullable<Text>,
         complete -> Bool,
-        created_at -> Moment,
-        expires_at -> Nullable<Moment>,
+        created_at -> TimestampColumn,
+        expires_at -> Nullable<TimestampColumn>,
     }
 }
 
 diesel::table! {
     use diesel::sql_types::Text;
-    use crate::fields::sql::Moment;
+    use crate::fields::sql::TimestampColumn;
 
     deleted_messages (owner, provider, provider_message_id) {
         owner -> Text,
         provider -> Text,
         provider_message_id -> Text,
-        deleted_at -> Moment,
+        deleted_at -> TimestampColumn,
     }
 }
 
@@ -200,7 +200,7 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::{Binary, Text};
-    use crate::fields::sql::{Moment, Uid};
+    use crate::fields::sql::{TimestampColumn, Uid};
 
     idempotency_keys (owner, rpc, key) {
         owner -> Text,
@@ -208,13 +208,13 @@ diesel::table! {
         key -> Text,
         request_hash -> Binary,
         resource_id -> Uid,
-        created_at -> Moment,
+        created_at -> TimestampColumn,
     }
 }
 
 diesel::table! {
     use diesel::sql_types::{BigInt, Integer, Nullable, Text};
-    use crate::fields::sql::{Document, Moment, TransactionId, Uid};
+    use crate::fields::sql::{Document, TimestampColumn, TransactionId, Uid};
 
     feed (xid, id) {
         xid -> TransactionId,
@@ -226,7 +226,7 @@ diesel::table! {
         user_label -> Text,
         payload -> Nullable<Document>,
         bytes -> Integer,
-        time -> Moment,
+        time -> TimestampColumn,
     }
 }
 
@@ -245,27 +245,27 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::Bool;
-    use crate::fields::sql::{Moment, Uid};
+    use crate::fields::sql::{TimestampColumn, Uid};
 
     cache_instances (id) {
         id -> Uid,
         memory -> Bool,
         shared -> Bool,
-        alive_until -> Moment,
-        serves_until -> Moment,
+        alive_until -> TimestampColumn,
+        serves_until -> TimestampColumn,
     }
 }
 
 diesel::table! {
     use diesel::sql_types::{BigInt, Bool, Text};
-    use crate::fields::sql::Moment;
+    use crate::fields::sql::TimestampColumn;
 
     cache_epoch (only) {
         only -> Bool,
         number -> BigInt,
         remote -> Text,
         database -> Text,
-        recorded_at -> Moment,
+        recorded_at -> TimestampColumn,
     }
 }
 
@@ -313,7 +313,7 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::{BigInt, Nullable, Text};
-    use crate::fields::sql::{Moment, Uid};
+    use crate::fields::sql::{TimestampColumn, Uid};
 
     popular_searches (question) {
         question -> Uid,
@@ -325,10 +325,10 @@ diesel::table! {
         channel -> Nullable<Text>,
         direction -> Nullable<Text>,
         status -> Nullable<Text>,
-        created_after -> Nullable<Moment>,
-        created_before -> Nullable<Moment>,
+        created_after -> Nullable<TimestampColumn>,
+        created_before -> Nullable<TimestampColumn>,
         weight -> BigInt,
-        asked_at -> Moment,
+        asked_at -> TimestampColumn,
     }
 }
 

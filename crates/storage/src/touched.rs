@@ -1,33 +1,34 @@
-//! What a write changed: what the sink of a commit is told, and what caches are kept right by.
+//! The change set of a transaction: the input of its commit hook and of cache invalidation.
 
 use std::time::Duration;
 
 use parlance_domain::{ConversationId, Message, MessageId, Owner, SenderId};
 
-/// One thing that a write changed.
+/// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Touch {
-    /// A conversation was made, for this user.
+    /// A conversation was created, for this user.
     ConversationCreated(ConversationId, String),
-    /// A conversation changed; it belongs to this user now (a change of the user touches both).
+    /// A conversation changed; it now belongs to this user (a change of the user adds a touch for each of the two).
     ConversationChanged(ConversationId, String),
-    /// Old messages were added to a conversation that was there, of this user.
+    /// Old messages were added to an existing conversation, of this user.
     ConversationImported(ConversationId, String),
     /// A conversation was hidden, to be removed.
     ConversationDeleted(ConversationId, String),
     /// This message was added at the end of its conversation, which belongs to this user.
     MessageCreated(Box<Message>, String),
-    /// A message changed in its place, in a conversation of this user.
+    /// A message was changed, in a conversation of this user.
     MessageChanged(MessageId, ConversationId, String),
     /// A message was removed from a conversation of this user.
     MessageDeleted(MessageId, ConversationId, String),
-    /// Older messages of a conversation, of this user now, are found by its title and user of now from here on.
+    /// The search index of older messages of a conversation, now of this user, was updated to its current title and
+    /// user.
     ConversationIndexed(ConversationId, String),
-    /// A sender was made, changed or removed.
+    /// A sender was created, changed or removed.
     Sender(SenderId),
 }
 
-/// Everything that one transaction changed, for one owner.
+/// All changes of one transaction, for one owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Touched {
     owner: Owner,
@@ -50,21 +51,21 @@ impl Touched {
         }
     }
 
-    pub(crate) fn note_job(&mut self, wait: Duration) {
+    pub(crate) fn note_delivery(&mut self, wait: Duration) {
         self.next_delivery = Some(self.next_delivery.map_or(wait, |sooner| sooner.min(wait)));
     }
 
-    /// How soon there is a job that can be claimed.
+    /// Time until the next delivery that can be claimed.
     pub const fn next_delivery(&self) -> Option<Duration> {
         self.next_delivery
     }
 
-    /// Whose data.
+    /// Owner of the changed data.
     pub const fn owner(&self) -> &Owner {
         &self.owner
     }
 
-    /// What, in the order in which it happened.
+    /// The changes, in the order in which they were made.
     pub fn touches(&self) -> &[Touch] {
         &self.touches
     }

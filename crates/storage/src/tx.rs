@@ -1,4 +1,8 @@
-//! The one way in for writes.
+//! Transactions: the only way to write.
+//!
+//! A [`Tx`] collects its set of changes: each write adds a [`Touch`], and [`Touched`] is all of them. A [`Sink`] is the
+//! commit hook: it receives the change set before the commit (to fence the cache) and after it (to release the fences
+//! and to notify).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,48 +13,49 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::commits::Commits;
-use crate::conn::{Database, Lease};
+use crate::conn::{Database, PooledConnection};
 use crate::db::cache::add_pending;
 use crate::error::{StorageError, StorageResult};
 use crate::touched::{Touch, Touched};
 
-/// Who must hear of every commit. A transaction cannot be committed without one. Each call is made even if the caller has left.
+/// Commit hook. A transaction cannot be committed without one. Every call is made even if the caller has gone.
 pub trait Sink: Send + Sync + 'static {
-    /// What a fence leaves to be released.
+    /// A fence that has to be released.
     type Fence: Send + 'static;
 
-    /// Called before the commit: from now on nothing that was touched may be filled, until the fence is handed back.
+    /// Called before the commit: from now on no changed value may be filled into the cache, until the fence is passed
+    /// back by [`committed`](Self::committed) or [`failed`](Self::failed).
     fn fence(&self, touched: &Touched) -> impl Future<Output = Self::Fence> + Send;
 
-    /// Whether a fence that was made ahead is as good as one made now.
+    /// Whether an early fence still protects as well as one that is set now.
     fn is_valid(&self, fence: &Self::Fence) -> bool;
 
-    /// What could not be fenced: it is written down in the same transaction.
+    /// Returns the keys that could not be fenced; they are recorded in the same transaction.
     fn pending(fence: &Self::Fence) -> Option<PendingKeys>;
 
     /// Called after the commit and before the write is acknowledged.
     fn committed(&self, touched: &Touched, fence: Self::Fence) -> impl Future<Output = ()> + Send;
 
-    /// The commit failed: `certain` if nothing was written, else it may still come true.
+    /// Called after a failed commit. `certain` if nothing was written; otherwise the commit may still take effect.
     fn failed(&self, fence: Self::Fence, certain: bool) -> impl Future<Output = ()> + Send;
 }
 
-/// Keys of the cache that a write could not fence or release, for whoever serves from it to release them first.
+/// Cache keys that a write could not fence or release. Every reader of the cache must release them first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingKeys {
     /// The keys.
     pub keys: Vec<String>,
-    /// Whose write it is.
+    /// Token of the write.
     pub token: String,
 }
 
-/// The outcome of an update that carries the version it was made for.
+/// Outcome of an update that is guarded by the version that was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Guarded {
-    /// It was made.
+    /// The row was updated.
     Updated,
-    /// The row has moved on, or is gone: nothing was made.
+    /// The row has another version, or was removed: nothing was changed.
     Stale,
 }
 
@@ -60,10 +65,10 @@ impl From<bool> for Guarded {
     }
 }
 
-/// A transaction of one owner. Its connection is private: whatever is written through it is noted, and dropped without a
-/// commit it is rolled back.
+/// Transaction of one owner. Its connection is private, so that every write is added to the change set. Dropped without
+/// a commit, it is rolled back.
 pub struct Tx {
-    pub(crate) lease: Lease,
+    pub(crate) connection: PooledConnection,
     pub(crate) owner: Owner,
     pub(crate) now: Timestamp,
     pub(crate) language: Language,
@@ -74,9 +79,9 @@ pub struct Tx {
 impl Database {
     /// Begins a transaction.
     pub async fn begin(&self, owner: &Owner, now: Timestamp) -> StorageResult<Tx> {
-        let lease = self.writer().await?;
+        let connection = self.writer().await?;
         Ok(Tx {
-            lease,
+            connection,
             owner: owner.clone(),
             now,
             language: self.search_language,
@@ -87,13 +92,13 @@ impl Database {
 }
 
 impl Tx {
-    /// Makes the writes true: fences, commits and releases. From here on it is finished even if the caller leaves: all of it
-    /// runs in a task of its own.
+    /// Fences, commits and releases. From here on it is finished even if the caller goes: all of it runs in a task of
+    /// its own.
     pub async fn commit<S: Sink>(self, sink: &Arc<S>) -> StorageResult<()> {
         self.finish(sink, None).await
     }
 
-    /// Has what was touched so far fenced while the last statements run, so that a write does not wait for one after the other.
+    /// Starts fencing what was changed so far while the last statements run, so that the two do not add up.
     pub fn fence_early<S: Sink>(&self, sink: &Arc<S>) -> EarlyFence<S> {
         let (touched, fencing) = (self.touched.clone(), Arc::clone(sink));
         EarlyFence {
@@ -104,27 +109,27 @@ impl Tx {
         }
     }
 
-    /// The same as [`commit`](Self::commit), under a fence that was begun before.
-    pub async fn commit_fenced<S: Sink>(self, ahead: EarlyFence<S>) -> StorageResult<()> {
-        let sink = Arc::clone(&ahead.sink);
-        self.finish(&sink, Some(ahead)).await
+    /// Commits like [`commit`](Self::commit), under a fence that was set early.
+    pub async fn commit_fenced<S: Sink>(self, early: EarlyFence<S>) -> StorageResult<()> {
+        let sink = Arc::clone(&early.sink);
+        self.finish(&sink, Some(early)).await
     }
 
     async fn finish<S: Sink>(
         self,
         sink: &Arc<S>,
-        ahead: Option<EarlyFence<S>>,
+        early: Option<EarlyFence<S>>,
     ) -> StorageResult<()> {
         let Self {
-            lease,
+            connection,
             touched,
             commits,
             ..
         } = self;
-        let (counted, sink) = (commits.begin(), Arc::clone(sink));
+        let (running, sink) = (commits.begin(), Arc::clone(sink));
         let task = async move {
-            let result = finish(lease, touched, sink, ahead).await;
-            drop(counted);
+            let result = finish(connection, touched, sink, early).await;
+            drop(running);
             result
         };
         tokio::spawn(task)
@@ -132,36 +137,36 @@ impl Tx {
             .map_err(|error| StorageError::Unavailable(error.to_string()))?
     }
 
-    /// Forgets the writes.
+    /// Rolls the transaction back.
     pub async fn rollback(self) -> StorageResult<()> {
-        self.lease.rollback().await
+        self.connection.rollback().await
     }
 
-    /// When it began: the time of everything that it writes.
+    /// Start of the transaction: the time of everything that it writes.
     pub const fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// What it has changed so far.
+    /// The change set so far.
     pub const fn touched(&self) -> &Touched {
         &self.touched
     }
 
-    /// There is a job that can be claimed from then on.
-    pub(crate) fn note_job(&mut self, due: Timestamp) {
-        self.touched.note_job(due.since(self.now));
+    /// Records that a delivery can be claimed from `due` on.
+    pub(crate) fn note_delivery(&mut self, due: Timestamp) {
+        self.touched.note_delivery(due.since(self.now));
     }
 
-    /// Has this fenced before the commit and released after it. Every write says so of what it changes. A caller says so of a
-    /// write to come, to have it [fenced ahead](Self::fence_early), and of one that was committed before, perhaps without being
-    /// released.
+    /// Adds a change: it is fenced before the commit and released after it. Every write adds its own changes. A caller
+    /// adds the change of a write to come, to have it [fenced early](Self::fence_early), and of one that was committed
+    /// before, perhaps without being released.
     pub fn touch(&mut self, touch: Touch) {
         self.touched.add(touch);
     }
 }
 
-/// A fence that was begun while statements still ran. Dropped without a commit it is handed back.
-#[must_use = "it stands until the transaction is committed with it"]
+/// Fence that was set while statements still ran. Dropped without a commit, it is passed back.
+#[must_use = "the fence stands until the transaction is committed with it"]
 pub struct EarlyFence<S: Sink> {
     sink: Arc<S>,
     touched: Touched,
@@ -169,13 +174,15 @@ pub struct EarlyFence<S: Sink> {
     fence: Option<JoinHandle<S::Fence>>,
 }
 
-/// An older fence is not relied on: each statement after it may have taken seconds, and it has to outlive the commit.
-const FRESH: Duration = Duration::from_secs(1);
+/// Maximum age of an early fence at the commit: each statement after it may have taken seconds, and the fence has to
+/// outlive the commit.
+const MAX_EARLY_FENCE_AGE: Duration = Duration::from_secs(1);
 
 impl<S: Sink> EarlyFence<S> {
-    /// The fence, if it is one of all that was touched and counts as made now; else it is handed back.
+    /// Returns the fence if it covers the whole change set and is still valid; otherwise passes it back to the sink.
     async fn take(mut self, touched: &Touched) -> Option<S::Fence> {
-        if self.touched.touches() != touched.touches() || self.begun.elapsed() > FRESH {
+        if self.touched.touches() != touched.touches() || self.begun.elapsed() > MAX_EARLY_FENCE_AGE
+        {
             return None;
         }
         let fence = self.fence.take()?.await.ok()?;
@@ -202,32 +209,32 @@ impl<S: Sink> Drop for EarlyFence<S> {
 }
 
 async fn finish<S: Sink>(
-    mut lease: Lease,
+    mut connection: PooledConnection,
     touched: Touched,
     sink: Arc<S>,
-    ahead: Option<EarlyFence<S>>,
+    early: Option<EarlyFence<S>>,
 ) -> StorageResult<()> {
-    if lease.has_failed() {
-        // It can only be rolled back: there is nothing to fence.
-        return lease.commit().await;
+    if connection.has_failed() {
+        // The transaction can only be rolled back: there is nothing to fence.
+        return connection.commit().await;
     }
-    let ahead = match ahead {
-        Some(ahead) => ahead.take(&touched).await,
+    let early = match early {
+        Some(early) => early.take(&touched).await,
         None => None,
     };
-    let fence = match ahead {
+    let fence = match early {
         Some(fence) => fence,
         None => sink.fence(&touched).await,
     };
     if let Some(pending) = S::pending(&fence)
-        && let Err(error) = add_pending(&mut lease, &pending).await
+        && let Err(error) = add_pending(&mut connection, &pending).await
     {
-        drop(lease);
+        drop(connection);
         // No COMMIT was sent.
         sink.failed(fence, true).await;
         return Err(error);
     }
-    match lease.commit().await {
+    match connection.commit().await {
         Ok(()) => {
             sink.committed(&touched, fence).await;
             Ok(())

@@ -1,4 +1,4 @@
-//! Which database a URL names.
+//! Database URLs.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -6,31 +6,31 @@ use std::path::PathBuf;
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
-/// A database that can be opened. Neither `Display` nor `Debug` shows a password.
+/// URL of a database. Neither `Display` nor `Debug` shows a password.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
-    /// A file.
+    /// An SQLite file.
     Sqlite(PathBuf),
-    /// A server, by its full URL.
+    /// A Postgres server, by its full URL.
     Postgres(String),
 }
 
-/// A URL that names no database of ours.
+/// Why a text is not a database URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseUrlError {
     /// Another scheme, or none.
     #[error("must begin with sqlite:// or postgres://")]
     Scheme,
     /// Nothing after the scheme.
-    #[error("names no file: write sqlite:///absolute/path or sqlite://relative/path")]
+    #[error("contains no file name: write sqlite:///absolute/path or sqlite://relative/path")]
     NoPath,
-    /// What the Postgres driver says.
+    /// The Postgres driver rejects it; its message.
     #[error("is not a Postgres URL: {0}")]
     Postgres(String),
 }
 
 impl DatabaseUrl {
-    /// Reads `sqlite:///path`, `sqlite://relative/path` or `postgres://...`.
+    /// Parses `sqlite:///path`, `sqlite://relative/path` or `postgres://...`.
     pub fn parse(url: &str) -> Result<Self, DatabaseUrlError> {
         if let Some(path) = url.strip_prefix("sqlite://") {
             if path.is_empty() {
@@ -51,7 +51,7 @@ impl std::fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
-            Self::Postgres(url) => f.write_str(&shown(url)),
+            Self::Postgres(url) => f.write_str(&redacted(url)),
         }
     }
 }
@@ -62,49 +62,50 @@ impl std::fmt::Debug for DatabaseUrl {
     }
 }
 
-/// What the driver says, without the name of an unknown option: in a URL that is cut in the wrong place it is part of a password.
+/// Returns the driver's message without the name of an unknown option: in a URL with an unescaped `?` in the password,
+/// that name is part of the password.
 fn reason(error: &tokio_postgres::Error) -> String {
     let source = std::error::Error::source(error).map(ToString::to_string);
     let source = source.unwrap_or_default();
     if source.starts_with("unknown option") {
         return format!("{error}: unknown option after `?`");
     }
-    // Names of its own, unlike all else that it says.
+    // These names are the driver's own; the rest of its message may contain text of the URL.
     let option = source
         .strip_prefix("invalid value for option `")
         .map(|option| option.trim_end_matches('`'));
     match option {
         Some("sslmode") => format!(
-            "{error}: sslmode must be disable, prefer or require; the server's certificate is verified with the latter two, \
-             by the roots of DATABASE_CA where that is set"
+            "{error}: sslmode must be disable, prefer or require; with the latter two the server's certificate is verified, \
+             also against the certificates in DATABASE_CA if it is set"
         ),
         Some(option) => format!("{error}: invalid value for {option}"),
         None => error.to_string(),
     }
 }
 
-/// The URL without what may be secret, made from its parts as the driver reads them.
-fn shown(url: &str) -> String {
+/// Returns the URL without its secrets, rebuilt from the parts that the driver parsed.
+fn redacted(url: &str) -> String {
     const MASK: &str = "***";
     let scheme = url.split("://").next().unwrap_or_default();
     let rest = url.get(scheme.len()..).unwrap_or_default();
     let rest = rest.trim_start_matches("://");
     let mut login = rest.split('@');
     let user = login.next().filter(|_| login.next().is_some());
-    // Where a password holds such characters as they are, readers disagree about where it ends.
+    // If a password contains such characters unescaped, parsers disagree about where it ends.
     let unclear = login.next().is_some() || user.is_some_and(|user| user.contains(['/', '?', '#']));
     let Some(config) = url.parse::<Config>().ok().filter(|_| !unclear) else {
         return format!("{scheme}://{MASK}");
     };
-    let mut shown = format!("{scheme}://");
+    let mut redacted = format!("{scheme}://");
     if let Some(user) = config.get_user() {
-        shown.push_str(&escaped(user));
+        redacted.push_str(&escaped(user));
     }
     if config.get_password().is_some() {
-        let _ = write!(shown, ":{MASK}");
+        let _ = write!(redacted, ":{MASK}");
     }
     if config.get_user().is_some() || config.get_password().is_some() {
-        shown.push('@');
+        redacted.push('@');
     }
     let hosts = config.get_hosts().iter().enumerate();
     let hosts: Vec<String> = hosts
@@ -119,14 +120,14 @@ fn shown(url: &str) -> String {
             }
         })
         .collect();
-    shown.push_str(&hosts.join(","));
+    redacted.push_str(&hosts.join(","));
     if let Some(name) = config.get_dbname() {
-        let _ = write!(shown, "/{}", escaped(name));
+        let _ = write!(redacted, "/{}", escaped(name));
     }
-    shown
+    redacted
 }
 
-/// As it stands in a URL.
+/// Percent-encodes a part of a URL.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -144,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_both_schemes_and_refuses_others() {
+    fn parses_both_schemes_and_rejects_others() {
         assert_eq!(
             DatabaseUrl::parse("sqlite:///a/b.db"),
             Ok(DatabaseUrl::Sqlite(PathBuf::from("/a/b.db")))
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn shows_where_it_leads() {
+    fn display_shows_the_target_without_secrets() {
         for (url, expected) in [
             (
                 "postgres://u:p@h:5/db?sslmode=require",
@@ -210,7 +211,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// No character of a password is shown, whether the URL is taken or refused.
+        /// No character of a password is shown, whether the URL is accepted or rejected.
         #[test]
         fn no_password_is_shown(password in "[QXZ7@/?#:%&=,]{1,12}") {
             for url in [
@@ -219,11 +220,11 @@ mod tests {
                 format!("postgres://db/chat?user=chat&password={password}"),
                 format!("postgres://chat:{password}@db/chat?application_name=a@b"),
             ] {
-                let shown = match DatabaseUrl::parse(&url) {
+                let redacted = match DatabaseUrl::parse(&url) {
                     Ok(url) => format!("{url} {url:?}"),
                     Err(error) => format!("{error} {error:?}"),
                 };
-                proptest::prop_assert!(!shown.contains(['Q', 'X', 'Z', '7']), "{url}: {shown}");
+                proptest::prop_assert!(!redacted.contains(['Q', 'X', 'Z', '7']), "{url}: {redacted}");
             }
         }
     }

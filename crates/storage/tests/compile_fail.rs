@@ -1,7 +1,7 @@
-//! Programs that must not compile: the invariants that the types hold.
+//! Programs that must not compile: the invariants that the types enforce.
 //!
-//! rustc checks each program against the crates as they were built for this test. A checker that builds its own copies would
-//! build the whole dependency tree a second time.
+//! rustc checks each program against the crates as they were built for this test. A checker that builds its own copies
+//! would build the whole dependency tree a second time.
 
 #![expect(
     clippy::unwrap_used,
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-/// Each program, with the one error that it must meet and where.
+/// Each program, with its one expected error and the position.
 const PROGRAMS: [(&str, &str); 4] = [
     (
         "commit_without_sink",
@@ -22,7 +22,7 @@ const PROGRAMS: [(&str, &str); 4] = [
     ),
     (
         "private_connection",
-        "6:21: error[E0616]: field `lease` of struct `Tx` is private",
+        "6:21: error[E0616]: field `connection` of struct `Tx` is private",
     ),
     (
         "read_without_owner",
@@ -53,12 +53,12 @@ fn every_program_is_listed() {
     let mut listed: Vec<_> = listed.chain([file(CONTROL)]).collect();
     listed.sort();
     let folder = std::fs::read_dir(file(CONTROL).parent().unwrap()).unwrap();
-    let mut there: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
-    there.sort();
-    assert_eq!(there, listed);
+    let mut found: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
+    found.sort();
+    assert_eq!(found, listed);
 }
 
-/// A program that uses the same items and does compile: what the others fail at is their own error.
+/// A program that uses the same items and compiles: the other programs fail only because of their own error.
 const CONTROL: &str = "control";
 
 fn file(name: &str) -> PathBuf {
@@ -73,8 +73,8 @@ struct Crates {
 }
 
 impl Crates {
-    /// Cargo may have left several builds of a crate, of other features or other sources. The newest build of storage is of the
-    /// present sources; the build of domain is the one that the control program compiles with.
+    /// Cargo may have left several builds of a crate, with other features or sources. The newest build of storage has
+    /// the current sources; the build of domain is the one that the control program compiles with.
     fn find() -> Self {
         let test = std::env::current_exe().unwrap();
         let folder = test.parent().unwrap().to_owned();
@@ -95,7 +95,7 @@ impl Crates {
         panic!("the control program does not compile: {failures:?}");
     }
 
-    /// What rustc says of a program; nothing, if it compiles.
+    /// Returns the messages of rustc about a program; empty if it compiles.
     fn check(&self, name: &str) -> String {
         let out = tempfile::tempdir().unwrap();
         let named = |name: &str, path: &Path| format!("{name}={}", path.display());
@@ -109,14 +109,14 @@ impl Crates {
             .args(["--extern", &named("parlance_domain", &self.domain)])
             .arg(file(name))
             .output()
-            .expect("rustc lies beside cargo");
+            .expect("rustc is next to cargo");
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.success(), text.is_empty(), "{text}");
         text
     }
 }
 
-/// The builds of a crate, the newest first.
+/// Returns the builds of a crate, the newest first.
 fn builds(folder: &Path, name: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
     let of_crate = entries.filter(|entry| {

@@ -1,5 +1,5 @@
-//! The two databases. Each names its connection and the few statements that only it can make, and then compiles the one set
-//! of query files for itself.
+//! The two databases. Each defines its connection type and the few statements that are specific to it, and then
+//! compiles the one set of query files for itself.
 
 pub(crate) mod pg;
 mod pg_feed;

@@ -4,26 +4,27 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, TransactionManager};
 
-use crate::db::Aging;
+use crate::db::AgingTable;
 use crate::feed::FeedProgress;
-use crate::fields::sql::{Moment, TransactionId, Uid};
+use crate::fields::sql::{TimestampColumn, TransactionId, Uid};
 use crate::fields::{Instant, Xid};
 use crate::prepared::prepared;
 use crate::rows::cache::{NewPendingRow, RenewalRow, RenewedRow};
-use crate::rows::installation::PresentRow;
+use crate::rows::installation::IdentityRow;
 use crate::schema::cache_pending;
 
 pub(crate) type Conn = AsyncPgConnection;
 pub(crate) type Db = diesel::pg::Pg;
 
-/// A select whose rows stay locked until the end of the transaction; with the column that names their conversation, it first
-/// takes its turn there. The turn is what keeps the feed of one conversation in the order of its sequence: see [`crate::feed`].
-/// It is a condition of the same statement, since conditions are looked at before rows are locked.
+/// A select that keeps its rows locked until the end of the transaction. With the column of their conversation, it
+/// first takes the conversation lock, which keeps the feed of one conversation in the order of its sequence: see
+/// [`crate::feed`]. The lock is a condition of the same statement, since conditions are evaluated before rows are
+/// locked.
 macro_rules! locked {
     ($query:expr) => {
         $query.for_update()
     };
-    ($query:expr, in turn of $conversation:literal) => {
+    ($query:expr, conversation lock on $conversation:literal) => {
         $crate::prepared::prepared(
             $query
                 .filter(diesel::dsl::sql::<diesel::sql_types::Bool>(concat!(
@@ -36,29 +37,30 @@ macro_rules! locked {
     };
 }
 
-/// A select whose rows cannot be removed until the end of the transaction, but may still change.
-macro_rules! kept {
+/// A select that protects its rows from removal until the end of the transaction, but not from changes.
+macro_rules! key_shared {
     ($query:expr) => {
         $query.for_key_share()
     };
 }
 
-/// A select that locks its rows and passes over those that somebody else has locked.
+/// A select that locks its rows and skips those that another transaction has locked.
 macro_rules! skipping_locked {
     ($query:expr) => {
         $query.for_update().skip_locked()
     };
 }
 
-/// A select whose rows cannot change until the end of the transaction, though others may hold them likewise.
+/// A select that protects its rows from changes until the end of the transaction; other transactions may lock them in
+/// the same mode.
 macro_rules! shared {
     ($query:expr) => {
         $query.for_share()
     };
 }
 
-/// Runs a statement that writes at most one row, and appends what that changes among what is counted; whether it wrote one.
-macro_rules! written {
+/// Runs a statement that writes at most one row, and appends its deltas to the counters; returns whether it wrote one.
+macro_rules! write_counted {
     ($c:expr, $statement:expr, $deltas:expr) => {{
         if $deltas.is_empty() {
             $crate::prepared::prepared($statement)
@@ -66,7 +68,7 @@ macro_rules! written {
                 .await
                 .map(|rows| rows == 1)
         } else {
-            let written = $crate::counting::Written {
+            let written = $crate::counting::CountedWrite {
                 statement: $statement,
                 deltas: $deltas.clone(),
             };
@@ -78,14 +80,14 @@ macro_rules! written {
     }};
 }
 
-/// The first rows of an ordered list, so many.
+/// The first rows of an ordered list.
 macro_rules! first {
     ($limit:expr, of $list:expr) => {
         $crate::prepared::prepared($crate::paged::Paged::new($list, $limit))
     };
 }
 
-/// Inserts many rows, so many by each statement; how many it wrote.
+/// Inserts rows, many by each statement; returns how many were written.
 macro_rules! insert_all {
     ($c:expr, $rows:expr, |$some:ident| $statement:expr) => {{
         let mut written = 0;
@@ -97,7 +99,8 @@ macro_rules! insert_all {
     }};
 }
 
-/// Does the same for each of many rows, one statement sent behind the other without waiting for what came of it.
+/// Runs a statement for each row. The statements are pipelined: each is sent without waiting for the answer to the
+/// previous one.
 macro_rules! for_each {
     ($c:expr, $rows:expr, |$one:ident, $row:ident| $statement:expr) => {{
         let shared: &Conn = $c;
@@ -110,10 +113,10 @@ macro_rules! for_each {
     }};
 }
 
-/// The database's clock, which is the same for all instances; a number of microseconds later.
+/// The database's clock, which is the same for all instances, plus a number of microseconds.
 macro_rules! from_now {
     ($micros:expr) => {
-        diesel::dsl::sql::<$crate::fields::sql::Moment>("(clock_timestamp() + ")
+        diesel::dsl::sql::<$crate::fields::sql::TimestampColumn>("(clock_timestamp() + ")
             .bind::<diesel::sql_types::BigInt, _>($micros)
             .sql(" * interval '1 microsecond')")
     };
@@ -124,9 +127,9 @@ pub(crate) use super::pg_feed::{
     feed_state, scrub_conversation, scrub_messages,
 };
 
-/// The identity of the database that executes the statement: cluster, timeline, database, and the table that a dump which is
-/// restored in place makes anew. A restored base backup and a promoted standby have another timeline; it is that of the WAL
-/// being written, since the one of the last checkpoint lags behind a promotion. Fails on a standby.
+/// Identity of the database that executes the statement: cluster, timeline, database, and the oid of a table that
+/// restoring a dump creates again. A restored base backup and a promoted standby have another timeline. The timeline is
+/// taken from the WAL being written, since that of the last checkpoint lags behind a promotion. Fails on a standby.
 macro_rules! identity_sql {
     () => {
         "((SELECT system_identifier FROM pg_control_system())::text || ':' \
@@ -136,15 +139,15 @@ macro_rules! identity_sql {
     };
 }
 
-/// The same as an expression.
+/// The identity as an expression.
 macro_rules! identity {
     () => {
         diesel::dsl::sql::<diesel::sql_types::Text>(identity_sql!())
     };
 }
 
-/// The server that executes the statement: the identity of its database, and the time of its start. Files that are put back from
-/// a snapshot keep the identity, but a server is started over them.
+/// The server that executes the statement: the identity of its database, and the time of its start. Files restored from
+/// a file system snapshot have the same identity, but a server is started on them.
 macro_rules! server_sql {
     () => {
         concat!(
@@ -155,14 +158,15 @@ macro_rules! server_sql {
     };
 }
 
-/// The same as an expression.
+/// The server as an expression.
 macro_rules! server {
     () => {
         diesel::dsl::sql::<diesel::sql_types::Text>(server_sql!())
     };
 }
 
-/// The number of the next epoch. A database and a copy of it, which both continue the same epoch, get different numbers.
+/// The number of the next epoch. A database and a copy of it, which both continue the same epoch, get different
+/// numbers.
 macro_rules! next_epoch {
     () => {
         diesel::dsl::sql::<diesel::sql_types::BigInt>(
@@ -171,7 +175,7 @@ macro_rules! next_epoch {
     };
 }
 
-pub(crate) use super::pg_queues::{free_lines, try_turns};
+pub(crate) use super::pg_queues::{try_conversation_locks, unblock_queues};
 pub(crate) use super::pg_search::{index, index_and_append, index_new, search};
 
 #[path = "../queries/mod.rs"]
@@ -181,7 +185,7 @@ pub(crate) async fn begin(c: &mut Conn) -> QueryResult<()> {
     <AnsiTransactionManager as TransactionManager<Conn>>::begin_transaction(c).await
 }
 
-/// All statements read what the first one saw.
+/// Begins a transaction in which all statements read the snapshot of the first.
 pub(crate) async fn begin_snapshot(c: &mut Conn) -> QueryResult<()> {
     AnsiTransactionManager::begin_transaction_sql(
         c,
@@ -198,14 +202,15 @@ pub(crate) async fn rollback(c: &mut Conn) -> QueryResult<()> {
     <AnsiTransactionManager as TransactionManager<Conn>>::rollback_transaction(c).await
 }
 
-/// Whatever state it is in: the pool is to close it.
+/// Makes the pool close the connection, whatever its state.
 pub(crate) fn distrust(c: &mut Conn) {
     <AnsiTransactionManager as TransactionManager<Conn>>::transaction_manager_status_mut(c)
         .set_in_error();
 }
 
-/// Every instance runs it twice a second, so it is one statement. The epoch's row is kept as it is until the commit: whoever
-/// records another waits, and reads the clock only then, so that a renewal is under an epoch that is in force or not at all.
+/// Renewal. Every instance runs it twice a second, so it is one statement. The epoch's row is locked in shared mode
+/// until the commit: an instance that records another epoch waits, and reads the clock only then, so that a renewal is
+/// under an epoch that is in force or has no effect.
 const RENEW: &str = concat!(
     "WITH epoch AS ( \
         SELECT number, remote, recorded_at + $4 * interval '1 microsecond' <= clock_timestamp() AS in_force, database = ",
@@ -219,14 +224,14 @@ const RENEW: &str = concat!(
         ON CONFLICT (id) DO UPDATE \
         SET alive_until = excluded.alive_until, serves_until = excluded.serves_until \
         RETURNING id \
-    ), forgotten AS ( \
+    ), deleted AS ( \
         DELETE FROM cache_pending WHERE EXISTS (SELECT FROM renewed) AND id IN ( \
             SELECT id FROM cache_pending WHERE retired ORDER BY id LIMIT $5 FOR UPDATE SKIP LOCKED) \
     ) \
     SELECT number, remote, known, EXISTS (SELECT FROM renewed) AS renewed FROM epoch"
 );
 
-/// Renews what an instance may serve, if the epoch allows it.
+/// Renews the right of an instance to serve, if the epoch allows it.
 pub(crate) async fn renew_cache(c: &mut Conn, renewal: &RenewalRow) -> QueryResult<RenewedRow> {
     use diesel::sql_types::BigInt;
     let statement = diesel::sql_query(RENEW)
@@ -234,11 +239,11 @@ pub(crate) async fn renew_cache(c: &mut Conn, renewal: &RenewalRow) -> QueryResu
         .bind::<Text, _>(&renewal.remote)
         .bind::<BigInt, _>(renewal.alive)
         .bind::<BigInt, _>(renewal.serve)
-        .bind::<BigInt, _>(renewal.forget);
+        .bind::<BigInt, _>(renewal.retired_limit);
     prepared(statement).get_result(c).await
 }
 
-/// Keys that wait to be released: one statement for all, since a write waits for it.
+/// Adds keys that wait to be released, in one statement, since a write waits for it.
 pub(crate) async fn add_pending(c: &mut Conn, rows: &[NewPendingRow]) -> QueryResult<()> {
     diesel::insert_into(cache_pending::table)
         .values(rows.to_vec())
@@ -247,8 +252,8 @@ pub(crate) async fn add_pending(c: &mut Conn, rows: &[NewPendingRow]) -> QueryRe
         .map(|_| ())
 }
 
-/// Changes that others are just folding are passed over. They are named by their place, since the table has no index. The
-/// totals are locked in one order, so that two who fold do not wait for each other.
+/// Folds deltas. Deltas that another instance is folding are skipped. They are identified by `ctid`, since the table
+/// has no index. The totals are locked in one order, so that two instances that fold do not deadlock.
 const FOLD: &str = "\
     WITH gone AS ( \
         DELETE FROM stat_deltas WHERE ctid = ANY (ARRAY( \
@@ -269,7 +274,7 @@ const FOLD: &str = "\
     ) \
     SELECT count(*) AS rows FROM gone";
 
-/// Adds up to a number of changes to the totals; how many.
+/// Folds up to `limit` deltas into the totals; returns how many.
 pub(crate) async fn fold_counters(c: &mut Conn, limit: i64) -> QueryResult<usize> {
     use diesel::sql_types::BigInt;
     #[derive(QueryableByName)]
@@ -282,10 +287,11 @@ pub(crate) async fn fold_counters(c: &mut Conn, limit: i64) -> QueryResult<usize
     Ok(usize::try_from(rows).unwrap_or_default())
 }
 
-/// Removes up to `limit` rows that are older; how many. Rows are named by their place, since the key has several columns.
+/// Removes up to `limit` rows that are older than `before`; returns how many. Rows are identified by `ctid`, since the
+/// key has several columns.
 pub(crate) async fn delete_aged(
     c: &mut Conn,
-    Aging { table, time }: Aging,
+    AgingTable { table, time }: AgingTable,
     before: Instant,
     limit: i64,
 ) -> QueryResult<usize> {
@@ -294,14 +300,14 @@ pub(crate) async fn delete_aged(
             SELECT ctid FROM {table} WHERE {time} < $1 ORDER BY {time} LIMIT $2 FOR UPDATE SKIP LOCKED))"
     ));
     let delete = delete
-        .bind::<Moment, _>(before)
+        .bind::<TimestampColumn, _>(before)
         .bind::<diesel::sql_types::BigInt, _>(limit);
     prepared(delete).execute(c).await
 }
 
-/// Transaction numbers only grow. Where events have later ones than the server gives, they were restored into it; where this
-/// process has seen later ones, an earlier state of the database was.
-const PRESENT: &str = concat!(
+/// Transaction ids only grow. If events have later ids than the server assigns, they were restored into it; if this
+/// process has read later ids, an earlier state of the database was restored.
+const IDENTITY: &str = concat!(
     "SELECT i.database AS recorded, ",
     identity_sql!(),
     " AS present, s.epoch, (s.stale_id IS NULL AND pg_snapshot_xmax(pg_current_snapshot()) < GREATEST(s.pruned_xid, \
@@ -309,9 +315,9 @@ const PRESENT: &str = concat!(
         OR s.epoch < $1 OR s.epoch = $1 AND pg_snapshot_xmax(pg_current_snapshot()) < $2) AS behind FROM installation i, feed_state s"
 );
 
-/// The database as it was recorded last and as it is.
-pub(crate) async fn present(c: &mut Conn, seen: FeedProgress) -> QueryResult<PresentRow> {
-    let present = diesel::sql_query(PRESENT)
+/// Reads the identity of the database as it was recorded last and as it is now.
+pub(crate) async fn read_identity(c: &mut Conn, seen: FeedProgress) -> QueryResult<IdentityRow> {
+    let present = diesel::sql_query(IDENTITY)
         .bind::<diesel::sql_types::BigInt, _>(seen.epoch)
         .bind::<TransactionId, _>(Xid(seen.position.xid));
     prepared(present).get_result(c).await

@@ -1,4 +1,4 @@
-//! Postgres: the change feed.
+//! The change feed on Postgres.
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -6,7 +6,7 @@ use diesel::sql_types::{Array, BigInt, Bool, Text};
 use diesel_async::RunQueryDsl;
 
 use super::pg::{Conn, Db};
-use crate::feed::{Position, Snapshot, Start};
+use crate::feed::{FeedStart, Position, Snapshot};
 use crate::fields::sql::{TransactionId, Uid};
 use crate::fields::{Id, Xid};
 use crate::keyset::{after, up_to};
@@ -15,7 +15,7 @@ use crate::prepared::prepared;
 use crate::rows::feed::{FeedHeadRow, FeedRow, StateRow};
 use crate::schema::{feed, feed_state};
 
-/// The state of the feed, and a place that every event which can be read by now is before.
+/// Reads the state of the feed, and a position that is after every event that can be read by now.
 pub(crate) async fn feed_state(c: &mut Conn) -> QueryResult<(StateRow, Position)> {
     let state = feed_state::table.select((
         StateRow::as_select(),
@@ -26,7 +26,7 @@ pub(crate) async fn feed_state(c: &mut Conn) -> QueryResult<(StateRow, Position)
     Ok((state, end))
 }
 
-/// What stands after a position, and the oldest transaction that still ran when it was read, in one snapshot.
+/// Reads what follows a position, and the oldest transaction that still ran when it was read, in one snapshot.
 pub(crate) async fn feed_heads(
     c: &mut Conn,
     from: Position,
@@ -45,7 +45,7 @@ pub(crate) async fn feed_heads(
     Ok((rows.into_iter().map(|(row, _)| row).collect(), horizon))
 }
 
-/// The events between two positions, of one owner or of all.
+/// Reads the events between two positions, of one owner or of all.
 pub(crate) async fn feed_between(
     c: &mut Conn,
     (from, last): (Position, Position),
@@ -66,15 +66,15 @@ pub(crate) async fn feed_between(
         .await
 }
 
-/// Where a reader starts who wants what is committed from now on.
-pub(crate) async fn feed_now(c: &mut Conn) -> QueryResult<Start> {
+/// Returns where a reader starts that wants only what is committed from now on.
+pub(crate) async fn feed_now(c: &mut Conn) -> QueryResult<FeedStart> {
     let text: String = diesel::select(sql::<Text>("pg_current_snapshot()::text"))
         .get_result(c)
         .await?;
     let snapshot = Snapshot::parse(&text).ok_or_else(|| {
         diesel::result::Error::DeserializationError(format!("snapshot {text}").into())
     })?;
-    Ok(Start {
+    Ok(FeedStart {
         position: Position {
             xid: snapshot.xmin(),
             id: 0,
@@ -83,11 +83,12 @@ pub(crate) async fn feed_now(c: &mut Conn) -> QueryResult<Start> {
     })
 }
 
-/// Begins another feed: no cursor of before is good any more, and every event of before is stale. Writers are kept out meanwhile, so
-/// that none commits an event with a number of before. Within a transaction that has locked the feed's state.
+/// Begins a new feed epoch: all earlier cursors are invalid, and all earlier events are stale. Writers are locked out
+/// meanwhile, so that none commits an event with an earlier id. Runs within a transaction that has locked the feed's
+/// state.
 pub(crate) async fn feed_begin_epoch(c: &mut Conn) -> QueryResult<()> {
     let statements = [
-        // Writers queue behind the lock, and only for so long.
+        // Writers queue behind the lock, so the wait for it is bounded.
         "SET LOCAL lock_timeout = '2s'",
         "LOCK TABLE feed IN SHARE ROW EXCLUSIVE MODE",
         "UPDATE feed_state SET epoch = GREATEST(epoch + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint), \
@@ -100,7 +101,7 @@ pub(crate) async fn feed_begin_epoch(c: &mut Conn) -> QueryResult<()> {
     Ok(())
 }
 
-/// Removes some stale events; how many.
+/// Removes some stale events; returns how many.
 pub(crate) async fn feed_delete_stale(
     c: &mut Conn,
     through: i64,
@@ -122,7 +123,7 @@ pub(crate) async fn feed_delete_up_to(c: &mut Conn, last: Position) -> QueryResu
         .await
 }
 
-/// A stale event is of an earlier epoch and has not been removed yet.
+/// A stale event belongs to an earlier epoch and has not been removed yet.
 fn is_current() -> diesel::expression::SqlLiteral<Bool> {
     sql("id > COALESCE((SELECT stale_id FROM feed_state), 0)")
 }
@@ -139,7 +140,7 @@ fn position_sql(
     )
 }
 
-/// Clears up to `limit` copies of these messages; how many.
+/// Scrubs up to `limit` copies of these messages; returns how many.
 pub(crate) async fn scrub_messages(
     c: &mut Conn,
     owner: &str,
@@ -158,7 +159,7 @@ pub(crate) async fn scrub_messages(
     prepared(scrub).execute(c).await
 }
 
-/// Clears up to `limit` copies of a conversation itself; how many.
+/// Scrubs up to `limit` copies of a conversation itself; returns how many.
 pub(crate) async fn scrub_conversation(
     c: &mut Conn,
     owner: &str,

@@ -7,25 +7,25 @@ use diesel_async::RunQueryDsl;
 use parlance_domain::search::Terms;
 
 use super::pg::{Conn, Db};
-use crate::fields::sql::{Moment, TermSet, Uid};
+use crate::fields::sql::{TermSet, TimestampColumn, Uid};
 use crate::fields::{Id, Instant, Lexemes};
 use crate::prepared::prepared;
 use crate::rows::feed::NewFeedRow;
-use crate::rows::search::{Asked, Found, FoundRow, IndexRow};
+use crate::rows::search::{IndexRow, MatchRow, MatchRows, SearchRequest};
 use crate::schema::feed;
 
-/// How many of the newest messages are looked through before the index is asked, for each that is wanted and at least.
+/// How many of the newest messages are scanned before the index is queried: for each wanted match, and at least.
 const SCANNED_PER_WANTED: usize = 40;
 const SCANNED: usize = 4000;
 
-/// Rows of the index, as one statement writes them; with another statement after it, in one round trip.
-struct Indexed<Q> {
-    rows: Vec<Written>,
+/// Rows of the index, as one statement writes them; optionally with a second statement after it, in one round trip.
+struct IndexInsert<Q> {
+    rows: Vec<IndexValues>,
     over_older: bool,
     then: Option<Q>,
 }
 
-struct Written {
+struct IndexValues {
     message_id: Id,
     owner: String,
     conversation_id: Id,
@@ -33,7 +33,7 @@ struct Written {
     terms: Lexemes,
 }
 
-impl From<&IndexRow> for Written {
+impl From<&IndexRow> for IndexValues {
     fn from(row: &IndexRow) -> Self {
         let IndexRow {
             message_id,
@@ -52,7 +52,7 @@ impl From<&IndexRow> for Written {
     }
 }
 
-impl<Q> Indexed<Q> {
+impl<Q> IndexInsert<Q> {
     fn walk<'b>(&'b self, mut out: AstPass<'_, 'b, Db>) -> QueryResult<()> {
         out.push_sql(
             "INSERT INTO message_search (message_id, owner, conversation_id, created_at, terms) VALUES ",
@@ -65,7 +65,7 @@ impl<Q> Indexed<Q> {
             out.push_sql(", ");
             out.push_bind_param::<Uid, _>(&row.conversation_id)?;
             out.push_sql(", ");
-            out.push_bind_param::<Moment, _>(&row.created_at)?;
+            out.push_bind_param::<TimestampColumn, _>(&row.created_at)?;
             out.push_sql(", ");
             out.push_bind_param::<TermSet, _>(&row.terms)?;
             out.push_sql(")");
@@ -77,7 +77,7 @@ impl<Q> Indexed<Q> {
     }
 }
 
-impl<Q: QueryFragment<Db>> QueryFragment<Db> for Indexed<Q> {
+impl<Q: QueryFragment<Db>> QueryFragment<Db> for IndexInsert<Q> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Db>) -> QueryResult<()> {
         let Some(then) = &self.then else {
             return self.walk(out);
@@ -89,22 +89,22 @@ impl<Q: QueryFragment<Db>> QueryFragment<Db> for Indexed<Q> {
     }
 }
 
-impl<Q> Query for Indexed<Q> {
+impl<Q> Query for IndexInsert<Q> {
     type SqlType = Untyped;
 }
 
-impl<Q> QueryId for Indexed<Q> {
+impl<Q> QueryId for IndexInsert<Q> {
     type QueryId = ();
 
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-/// Writes rows of the index, over older ones of the same messages.
+/// Writes rows of the index; replaces existing rows of the same messages.
 pub(crate) async fn index(c: &mut Conn, rows: &[IndexRow]) -> QueryResult<()> {
     write(c, rows, true).await
 }
 
-/// The same for new messages: nothing is looked for that may have to give way.
+/// Writes rows for new messages, without a lookup of existing rows.
 pub(crate) async fn index_new(c: &mut Conn, rows: &[IndexRow]) -> QueryResult<()> {
     write(c, rows, false).await
 }
@@ -113,7 +113,7 @@ async fn write(c: &mut Conn, rows: &[IndexRow], over_older: bool) -> QueryResult
     if rows.is_empty() {
         return Ok(());
     }
-    let statement = Indexed::<SqlQuery> {
+    let statement = IndexInsert::<SqlQuery> {
         rows: rows.iter().map(Into::into).collect(),
         over_older,
         then: None,
@@ -121,13 +121,13 @@ async fn write(c: &mut Conn, rows: &[IndexRow], over_older: bool) -> QueryResult
     prepared(statement).execute(c).await.map(|_| ())
 }
 
-/// The same for one new message together with its event.
+/// Writes the row of one new message together with its feed event.
 pub(crate) async fn index_and_append(
     c: &mut Conn,
     row: &IndexRow,
     event: &NewFeedRow,
 ) -> QueryResult<()> {
-    let statement = Indexed {
+    let statement = IndexInsert {
         rows: vec![row.into()],
         over_older: false,
         then: Some(diesel::insert_into(feed::table).values(event.clone())),
@@ -135,30 +135,33 @@ pub(crate) async fn index_and_append(
     prepared(statement).execute(c).await.map(|_| ())
 }
 
-/// Matches in the order of their time, newest first.
+/// Returns matches in the order of their time, newest first.
 ///
-/// The newest messages are looked through first: where the words are common there are enough matches among them, and an index
-/// of words would have to collect all there are. Where that does not yield enough they are rare, and the index has them at
-/// once. Left alone with one statement the planner would take the words for independent of one another and of time.
-pub(crate) async fn search(c: &mut Conn, asked: &Asked) -> QueryResult<Found> {
-    let scanned = (asked.enough * SCANNED_PER_WANTED).max(SCANNED);
-    let found = statement(asked, Some(scanned)).load::<FoundRow>(c).await?;
-    if found.len() >= asked.enough {
+/// The newest messages are scanned first: if the words are common there are enough matches among them, whereas the
+/// index would collect all matches. If the scan does not yield enough, the words are rare, and the index returns the
+/// matches quickly. With a single statement the planner would assume that the words are independent of one another and
+/// of time.
+pub(crate) async fn search(c: &mut Conn, request: &SearchRequest) -> QueryResult<MatchRows> {
+    let scanned = (request.enough * SCANNED_PER_WANTED).max(SCANNED);
+    let found = statement(request, Some(scanned))
+        .load::<MatchRow>(c)
+        .await?;
+    if found.len() >= request.enough {
         return Ok((found, false));
     }
-    let everything = asked.narrower.is_empty() && asked.status.is_none();
+    let everything = request.narrower.is_empty() && request.status.is_none();
     let found = if everything {
         found
     } else {
-        statement(asked, None).load(c).await?
+        statement(request, None).load(c).await?
     };
-    let is_last = found.len() < asked.limit;
+    let is_last = found.len() < request.limit;
     Ok((found, is_last))
 }
 
 type Statement = BoxedSqlQuery<'static, Db, SqlQuery>;
 
-/// Text and its parameters, which are numbered as they come. A literal statement is planned anew each time, for its values.
+/// SQL text and its parameters, numbered in order. A literal statement is planned each time, for its values.
 struct Builder {
     query: Statement,
     count: usize,
@@ -198,17 +201,17 @@ impl Builder {
 
     fn time(self, before: &str, value: Option<Instant>) -> Self {
         match value {
-            Some(value) => self.push(before).bind::<Moment, _>(value),
+            Some(value) => self.push(before).bind::<TimestampColumn, _>(value),
             None => self,
         }
     }
 
-    fn place(self, before: &str, place: Option<(i64, Id)>) -> Self {
-        match place {
+    fn position(self, before: &str, position: Option<(i64, Id)>) -> Self {
+        match position {
             Some((at, id)) => self
                 .push(before)
                 .push("(")
-                .bind::<Moment, _>(Instant(at))
+                .bind::<TimestampColumn, _>(Instant(at))
                 .push(", ")
                 .bind::<Uid, _>(id)
                 .push(")"),
@@ -222,42 +225,42 @@ impl Builder {
     }
 }
 
-/// With a number of messages: those of the newest that match. Without one: those of all that match, by the index; `OFFSET 0`
-/// keeps the planner from walking through all of them in their order instead, for the sake of the LIMIT.
-fn statement(asked: &Asked, scanned: Option<usize>) -> Statement {
+/// Builds the search. With `scanned`: the matches among that many of the newest messages. Without: all matches, by the
+/// index; `OFFSET 0` keeps the planner from scanning all of them in order instead because of the LIMIT.
+fn statement(request: &SearchRequest, scanned: Option<usize>) -> Statement {
     const NEWEST: &str = " ORDER BY s.created_at DESC, s.message_id DESC LIMIT ";
     let begun = Builder {
         query: diesel::sql_query(
-            "SELECT (extract(epoch FROM w.created_at) * 1000000)::bigint AS place, w.message_id, m.subject, ",
+            "SELECT (extract(epoch FROM w.created_at) * 1000000)::bigint AS position, w.message_id, m.subject, ",
         )
         .into_boxed(),
         count: 0,
     };
     let head = begun
         .push("substr(m.body, 1, ")
-        .bind::<BigInt, _>(asked.head)
+        .bind::<BigInt, _>(request.head)
         .push("::int) AS head, c.title, c.deleted_at IS NULL")
-        .text(" AND m.owner = ", &asked.owner)
+        .text(" AND m.owner = ", &request.owner)
         .texts([
-            (" AND c.user_label = ", asked.user.as_deref()),
-            (" AND m.channel = ", asked.channel),
-            (" AND m.direction = ", asked.direction),
+            (" AND c.user_label = ", request.user.as_deref()),
+            (" AND m.channel = ", request.channel),
+            (" AND m.direction = ", request.direction),
         ])
         .push(" AS shown FROM (SELECT s.message_id, s.conversation_id, s.created_at FROM ");
     let matching = if let Some(scanned) = scanned {
         let newest = head.push("(SELECT s.* FROM message_search s WHERE ");
-        let newest = within(newest, asked).number(NEWEST, scanned);
-        matches(newest.push(") s"), asked, " WHERE ")
+        let newest = within(newest, request).number(NEWEST, scanned);
+        matches(newest.push(") s"), request, " WHERE ")
     } else {
         let inner = head
             .push("(SELECT s.message_id, s.conversation_id, s.created_at FROM message_search s");
-        let inner = matches(inner, asked, " WHERE ").push(" AND ");
-        within(inner, asked).push(" OFFSET 0) s")
+        let inner = matches(inner, request, " WHERE ").push(" AND ");
+        within(inner, request).push(" OFFSET 0) s")
     };
     matching
-        .number(NEWEST, asked.limit)
+        .number(NEWEST, request.limit)
         .push(
-            // Each by its key: a planner that has few rows before it reads whole tables.
+            // Each by its key: a planner that expects few rows would otherwise read whole tables.
             ") w CROSS JOIN LATERAL (SELECT * FROM messages m WHERE m.id = w.message_id OFFSET 0) m \
              CROSS JOIN LATERAL (SELECT * FROM conversations c WHERE c.id = w.conversation_id OFFSET 0) c \
              ORDER BY w.created_at DESC, w.message_id DESC",
@@ -265,40 +268,40 @@ fn statement(asked: &Asked, scanned: Option<usize>) -> Statement {
         .query
 }
 
-/// The stretch of the owner's messages.
-fn within(builder: Builder, asked: &Asked) -> Builder {
+/// Adds the conditions on owner, time and position.
+fn within(builder: Builder, request: &SearchRequest) -> Builder {
     builder
-        .text("s.owner = ", &asked.owner)
-        .time(" AND s.created_at >= ", asked.created_after)
-        .time(" AND s.created_at < ", asked.created_before)
-        .place(" AND (s.created_at, s.message_id) < ", asked.beyond)
-        .place(" AND (s.created_at, s.message_id) <= ", asked.from)
-        .place(" AND (s.created_at, s.message_id) >= ", asked.up_to)
+        .text("s.owner = ", &request.owner)
+        .time(" AND s.created_at >= ", request.created_after)
+        .time(" AND s.created_at < ", request.created_before)
+        .position(" AND (s.created_at, s.message_id) < ", request.beyond)
+        .position(" AND (s.created_at, s.message_id) <= ", request.from)
+        .position(" AND (s.created_at, s.message_id) >= ", request.up_to)
 }
 
-/// What a message must be like.
-fn matches(builder: Builder, asked: &Asked, clause: &str) -> Builder {
-    let builder = match asked.status {
+/// Adds the conditions on status and terms.
+fn matches(builder: Builder, request: &SearchRequest, clause: &str) -> Builder {
+    let builder = match request.status {
         Some(status) => builder
             .text(
                 " JOIN messages x ON x.id = s.message_id AND x.owner = ",
-                &asked.owner,
+                &request.owner,
             )
             .push(clause)
             .push("x.status = '")
-            .push(status) // a word of an enum, in the text so that it is seen to imply an index's condition
+            .push(status) // word of an enum; literal, so that it is recognized to imply an index's condition
             .push("'"),
         None => builder.push(clause).push("true"),
     };
-    if asked.narrower.is_empty() {
+    if request.narrower.is_empty() {
         builder
     } else {
-        let terms = joined(&asked.terms, " & ");
+        let terms = joined(&request.terms, " & ");
         builder.text(" AND s.terms @@ ", &terms).push("::tsquery")
     }
 }
 
-/// Each in quotes; there are none in a term.
+/// Joins the terms in quotes; a term contains none.
 fn joined(terms: &Terms, separator: &str) -> String {
     let mut text = String::new();
     for term in terms.iter() {

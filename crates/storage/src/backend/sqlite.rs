@@ -5,13 +5,13 @@ use diesel::sqlite::SqliteConnection;
 use diesel_async::sync_connection_wrapper::{SyncConnectionWrapper, SyncTransactionManagerWrapper};
 use diesel_async::{RunQueryDsl, TransactionManager};
 
-use crate::db::Aging;
+use crate::db::AgingTable;
 use crate::feed::FeedProgress;
-use crate::fields::sql::Moment;
+use crate::fields::sql::TimestampColumn;
 use crate::fields::{Id, Instant};
 use crate::prepared::prepared;
 use crate::rows::cache::{NewPendingRow, RenewalRow, RenewedRow};
-use crate::rows::installation::PresentRow;
+use crate::rows::installation::IdentityRow;
 use crate::schema::cache_pending;
 
 pub(crate) type Conn = SyncConnectionWrapper<SqliteConnection>;
@@ -23,34 +23,34 @@ macro_rules! locked {
     ($query:expr) => {
         $query
     };
-    ($query:expr, in turn of $conversation:literal) => {
+    ($query:expr, conversation lock on $conversation:literal) => {
         $query
     };
 }
 
-/// There is one writer: nothing is removed meanwhile.
-macro_rules! kept {
+/// There is one writer: no row is removed meanwhile.
+macro_rules! key_shared {
     ($query:expr) => {
         $query
     };
 }
 
-/// There is one writer: nobody else locks anything.
+/// There is one writer: no other transaction locks anything.
 macro_rules! skipping_locked {
     ($query:expr) => {
         $query
     };
 }
 
-/// There is one writer: nothing changes meanwhile.
+/// There is one writer: no row changes meanwhile.
 macro_rules! shared {
     ($query:expr) => {
         $query
     };
 }
 
-/// Runs a statement that writes at most one row, and appends what that changes among what is counted; whether it wrote one.
-macro_rules! written {
+/// Runs a statement that writes at most one row, and appends its deltas to the counters; returns whether it wrote one.
+macro_rules! write_counted {
     ($c:expr, $statement:expr, $deltas:expr) => {{
         let wrote = $crate::prepared::prepared($statement).execute($c).await? == 1;
         if wrote && !$deltas.is_empty() {
@@ -60,14 +60,15 @@ macro_rules! written {
     }};
 }
 
-/// The first rows of an ordered list, so many: no plan here is made for a number.
+/// The first rows of an ordered list. The plan does not depend on the number here.
 macro_rules! first {
     ($limit:expr, of $list:expr) => {
         $list.limit($limit)
     };
 }
 
-/// Inserts many rows, one by each statement, on one visit to the connection's thread: nothing is far there. How many it wrote.
+/// Inserts rows, one by each statement, in one visit to the connection's thread: a statement costs no round trip here.
+/// Returns how many were written.
 macro_rules! insert_all {
     ($c:expr, $rows:expr, |$some:ident| $statement:expr) => {{
         let rows = $rows.to_vec();
@@ -83,7 +84,7 @@ macro_rules! insert_all {
     }};
 }
 
-/// Does the same for each of many rows.
+/// Runs a statement for each row.
 macro_rules! for_each {
     ($c:expr, $rows:expr, |$one:ident, $row:ident| $statement:expr) => {{
         let mut each = Vec::with_capacity($rows.len());
@@ -95,10 +96,10 @@ macro_rules! for_each {
     }};
 }
 
-/// The clock of the machine, which has only this one instance; a number of microseconds later.
+/// The clock of the machine, which runs the only instance, plus a number of microseconds.
 macro_rules! from_now {
     ($micros:expr) => {
-        diesel::dsl::sql::<$crate::fields::sql::Moment>(
+        diesel::dsl::sql::<$crate::fields::sql::TimestampColumn>(
             "(CAST(unixepoch('subsec') * 1000000 AS INTEGER) + ",
         )
         .bind::<diesel::sql_types::BigInt, _>($micros)
@@ -118,7 +119,7 @@ macro_rules! identity_sql {
     };
 }
 
-/// The same as an expression.
+/// The identity as an expression.
 macro_rules! identity {
     () => {
         diesel::dsl::sql::<diesel::sql_types::Text>(identity_sql!())
@@ -146,26 +147,29 @@ pub(crate) use super::sqlite_search::{index, index_and_append, index_new, search
 #[path = "../queries/mod.rs"]
 pub(crate) mod queries;
 
-/// There is one writer: it always is its turn.
-pub(crate) async fn try_turns(_: &mut Conn, conversations: &[Id]) -> QueryResult<Vec<Id>> {
+/// There is one writer: every conversation lock is free.
+pub(crate) async fn try_conversation_locks(
+    _: &mut Conn,
+    conversations: &[Id],
+) -> QueryResult<Vec<Id>> {
     Ok(conversations.to_vec())
 }
 
-/// Frees the first of each line; whether one was blocked.
-pub(crate) async fn free_lines(
+/// Unblocks the first delivery of each queue; returns whether one was blocked.
+pub(crate) async fn unblock_queues(
     c: &mut Conn,
     owner: &str,
-    lines: &[(Id, i64)],
+    queues: &[(Id, i64)],
 ) -> QueryResult<bool> {
     let mut freed = false;
-    for (conversation, generation) in lines {
+    for (conversation, generation) in queues {
         freed |= queries::delivery::unblock_next(c, owner, *conversation, *generation).await?;
     }
     Ok(freed)
 }
 
-/// `IMMEDIATE`: a transaction that reads first and writes later would fail with "database is locked" under another writer,
-/// and no waiting helps it then.
+/// Begins with `IMMEDIATE`: a transaction that reads first and writes later would fail with "database is locked" under
+/// another writer, and waiting would not help.
 pub(crate) async fn begin(c: &mut Conn) -> QueryResult<()> {
     c.spawn_blocking(|c| {
         diesel::connection::AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE")
@@ -173,7 +177,7 @@ pub(crate) async fn begin(c: &mut Conn) -> QueryResult<()> {
     .await
 }
 
-/// All statements read what the first one saw.
+/// Begins a transaction in which all statements read the snapshot of the first.
 pub(crate) async fn begin_snapshot(c: &mut Conn) -> QueryResult<()> {
     <Manager as TransactionManager<Conn>>::begin_transaction(c).await
 }
@@ -186,8 +190,8 @@ pub(crate) async fn rollback(c: &mut Conn) -> QueryResult<()> {
     <Manager as TransactionManager<Conn>>::rollback_transaction(c).await
 }
 
-/// Moves the whole write-ahead log into the database and truncates its file. Gives up soon where a reader takes long, since the
-/// next write waits meanwhile; a later call does it then.
+/// Checkpoints the whole write-ahead log into the database and truncates its file. Gives up soon if a reader takes
+/// long, since the next write waits meanwhile; a later call then does it.
 pub(crate) async fn empty_log(c: &mut Conn) -> QueryResult<()> {
     use diesel::connection::SimpleConnection as _;
     c.spawn_blocking(|c| {
@@ -199,14 +203,15 @@ pub(crate) async fn empty_log(c: &mut Conn) -> QueryResult<()> {
     .await
 }
 
-/// Renews what an instance may serve, if the epoch allows it: the twin of the one statement of Postgres. Within a transaction.
+/// Renews the right of an instance to serve, if the epoch allows it: the counterpart of the one statement on Postgres.
+/// Runs within a transaction.
 pub(crate) async fn renew_cache(c: &mut Conn, renewal: &RenewalRow) -> QueryResult<RenewedRow> {
     let in_force = queries::cache::epoch_in_force(c, renewal.serve).await?;
     let (number, remote, known) = queries::cache::epoch(c).await?;
     let renewed = in_force == Some((number, true)) && remote == renewal.remote;
     if renewed {
         queries::cache::renew(c, renewal.id, false, renewal.alive, renewal.serve).await?;
-        forget_retired(c, renewal.forget).await?;
+        delete_retired(c, renewal.retired_limit).await?;
     }
     Ok(RenewedRow {
         number,
@@ -216,7 +221,7 @@ pub(crate) async fn renew_cache(c: &mut Conn, renewal: &RenewalRow) -> QueryResu
     })
 }
 
-/// Keys that wait to be released: one statement each, since nothing is far here.
+/// Adds keys that wait to be released, one by each statement: a statement costs no round trip here.
 pub(crate) async fn add_pending(c: &mut Conn, rows: &[NewPendingRow]) -> QueryResult<()> {
     for row in rows {
         diesel::insert_into(cache_pending::table)
@@ -227,7 +232,7 @@ pub(crate) async fn add_pending(c: &mut Conn, rows: &[NewPendingRow]) -> QueryRe
     Ok(())
 }
 
-async fn forget_retired(c: &mut Conn, limit: i64) -> QueryResult<()> {
+async fn delete_retired(c: &mut Conn, limit: i64) -> QueryResult<()> {
     let oldest = cache_pending::table
         .filter(cache_pending::retired)
         .order(cache_pending::id)
@@ -248,26 +253,26 @@ const FOLD: &str = "\
         unread_items = unread_items + excluded.unread_items, unread = unread + excluded.unread, \
         tokens = tokens + excluded.tokens";
 
-const FORGET_FOLDED: &str = "\
+const DELETE_FOLDED: &str = "\
     DELETE FROM stat_deltas WHERE rowid IN (SELECT rowid FROM stat_deltas ORDER BY rowid LIMIT ?1)";
 
-/// Adds up to a number of changes to the totals; how many. Within a transaction.
+/// Folds up to `limit` deltas into the totals; returns how many. Runs within a transaction.
 pub(crate) async fn fold_counters(c: &mut Conn, limit: i64) -> QueryResult<usize> {
     use diesel::sql_types::BigInt;
     diesel::sql_query(FOLD)
         .bind::<BigInt, _>(limit)
         .execute(c)
         .await?;
-    diesel::sql_query(FORGET_FOLDED)
+    diesel::sql_query(DELETE_FOLDED)
         .bind::<BigInt, _>(limit)
         .execute(c)
         .await
 }
 
-/// Removes up to `limit` rows that are older; how many.
+/// Removes up to `limit` rows that are older than `before`; returns how many.
 pub(crate) async fn delete_aged(
     c: &mut Conn,
-    Aging { table, time }: Aging,
+    AgingTable { table, time }: AgingTable,
     before: Instant,
     limit: i64,
 ) -> QueryResult<usize> {
@@ -276,21 +281,21 @@ pub(crate) async fn delete_aged(
             SELECT rowid FROM {table} WHERE {time} < ? ORDER BY {time} LIMIT ?)"
     ));
     let delete = delete
-        .bind::<Moment, _>(before)
+        .bind::<TimestampColumn, _>(before)
         .bind::<diesel::sql_types::BigInt, _>(limit);
     prepared(delete).execute(c).await
 }
 
-const PRESENT: &str = concat!(
+const IDENTITY: &str = concat!(
     "SELECT i.database AS recorded, ",
     identity_sql!(),
     " AS present, s.epoch, false AS behind FROM installation i, feed_state s"
 );
 
-/// The database as it was recorded last and as it is.
-/// A file is not put back while a process has it open, so what that has seen proves nothing.
-pub(crate) async fn present(c: &mut Conn, _seen: FeedProgress) -> QueryResult<PresentRow> {
-    prepared(diesel::sql_query(PRESENT)).get_result(c).await
+/// Reads the identity of the database as it was recorded last and as it is now. A file is not restored while a process
+/// has it open, so what a process has read of the feed proves nothing here.
+pub(crate) async fn read_identity(c: &mut Conn, _seen: FeedProgress) -> QueryResult<IdentityRow> {
+    prepared(diesel::sql_query(IDENTITY)).get_result(c).await
 }
 
 #[cfg(test)]
@@ -313,7 +318,7 @@ mod tests {
         detail: String,
     }
 
-    /// The lines of the plan that are about tables and sorting.
+    /// Returns the lines of the plan about tables and sorting.
     fn plan(filter: &ConversationFilter) -> Vec<String> {
         let mut c = SqliteConnection::establish(":memory:").unwrap();
         c.run_pending_migrations(crate::migrate::SQLITE).unwrap();
@@ -329,9 +334,9 @@ mod tests {
             .collect()
     }
 
-    /// Each index gives the rows in their order and begins at the place, and nothing is sorted.
+    /// Each index returns the rows in their order and starts at the position, and nothing is sorted.
     #[test]
-    fn lists_are_bounded_whatever_they_are_narrowed_by() {
+    fn every_filtered_list_uses_its_index() {
         const KIND: [&str; 2] = ["of_kind", "of_kind_and_user"];
         let any = ConversationFilter::default;
         let status = Some(ConversationStatus::Active);

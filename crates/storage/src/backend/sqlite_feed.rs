@@ -1,18 +1,18 @@
-//! SQLite: the change feed.
+//! The change feed on SQLite.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 
 use super::sqlite::{Conn, Db, queries};
-use crate::feed::{Position, Start};
+use crate::feed::{FeedStart, Position};
 use crate::fields::sql::Uid;
 use crate::fields::{Id, Xid};
 use crate::prepared::prepared;
 use crate::rows::feed::{FeedHeadRow, FeedRow, StateRow};
 use crate::schema::{feed, feed_state};
 
-/// The state of the feed, and the place of the last event that was ever written.
+/// Reads the state of the feed, and the position of the last event that was ever written.
 pub(crate) async fn feed_state(c: &mut Conn) -> QueryResult<(StateRow, Position)> {
     let state = feed_state::table.select((
         StateRow::as_select(),
@@ -24,7 +24,7 @@ pub(crate) async fn feed_state(c: &mut Conn) -> QueryResult<(StateRow, Position)
     Ok((state, Position { xid: 0, id }))
 }
 
-/// What stands after a position. One writer: what is visible is final, so there is no horizon.
+/// Reads what follows a position. One writer: what is visible is final, so there is no horizon.
 pub(crate) async fn feed_heads(
     c: &mut Conn,
     from: Position,
@@ -40,7 +40,7 @@ pub(crate) async fn feed_heads(
     Ok((rows, None))
 }
 
-/// The events between two positions, of one owner or of all.
+/// Reads the events between two positions, of one owner or of all.
 pub(crate) async fn feed_between(
     c: &mut Conn,
     (from, last): (Position, Position),
@@ -60,14 +60,14 @@ pub(crate) async fn feed_between(
         .await
 }
 
-/// Where a reader starts who wants what is committed from now on.
-pub(crate) async fn feed_now(c: &mut Conn) -> QueryResult<Start> {
+/// Returns where a reader starts that wants only what is committed from now on.
+pub(crate) async fn feed_now(c: &mut Conn) -> QueryResult<FeedStart> {
     let newest: Option<i64> = feed::table
         .select(diesel::dsl::max(feed::id))
         .get_result(c)
         .await?;
     let pruned = queries::feed::state(c).await?.pruned_id;
-    Ok(Start {
+    Ok(FeedStart {
         position: Position {
             xid: 0,
             id: newest.unwrap_or(0).max(pruned),
@@ -76,7 +76,8 @@ pub(crate) async fn feed_now(c: &mut Conn) -> QueryResult<Start> {
     })
 }
 
-/// Begins another feed: no cursor of before is good any more, and every event of before is stale. Within a transaction.
+/// Begins a new feed epoch: all earlier cursors are invalid, and all earlier events are stale. Runs within a
+/// transaction.
 pub(crate) async fn feed_begin_epoch(c: &mut Conn) -> QueryResult<()> {
     diesel::sql_query(
         "UPDATE feed_state SET epoch = max(epoch + 1, CAST((julianday('now') - 2440587.5) * 86400000000 AS integer)), \
@@ -88,7 +89,7 @@ pub(crate) async fn feed_begin_epoch(c: &mut Conn) -> QueryResult<()> {
     .map(|_| ())
 }
 
-/// Removes some stale events; how many.
+/// Removes some stale events; returns how many.
 pub(crate) async fn feed_delete_stale(
     c: &mut Conn,
     through: i64,
@@ -118,7 +119,8 @@ const SCRUB_CONVERSATION: &str = "\
         SELECT id FROM feed WHERE conversation_id = ? AND message_id IS NULL AND owner = ? \
         AND payload IS NOT NULL LIMIT ?)";
 
-/// Clears up to `limit` copies of these messages; how many. One statement for each message, since nothing is far here.
+/// Scrubs up to `limit` copies of these messages; returns how many. One statement for each message: a statement costs
+/// no round trip here.
 pub(crate) async fn scrub_messages(
     c: &mut Conn,
     owner: &str,
@@ -137,7 +139,7 @@ pub(crate) async fn scrub_messages(
     Ok(scrubbed)
 }
 
-/// Clears up to `limit` copies of a conversation itself; how many.
+/// Scrubs up to `limit` copies of a conversation itself; returns how many.
 pub(crate) async fn scrub_conversation(
     c: &mut Conn,
     owner: &str,

@@ -1,4 +1,4 @@
-//! Search on SQLite: FTS5, which gives matches in the order of their numbers as fast as they are taken.
+//! Search on SQLite: FTS5, which returns matches in the order of their numbers, one by one.
 
 use std::ops::Range;
 
@@ -9,27 +9,28 @@ use diesel::sqlite::SqliteConnection;
 use parlance_domain::search::Terms;
 
 use super::sqlite::{Conn, Db};
-use super::sqlite_states::Few;
-use crate::fields::sql::{Moment, Uid};
+use super::sqlite_states::StateMessages;
+use crate::fields::sql::{TimestampColumn, Uid};
 use crate::fields::{Id, Instant};
 use crate::prepared::prepared;
 use crate::rows::feed::NewFeedRow;
-use crate::rows::search::{Asked, Found, FoundRow, IndexRow};
+use crate::rows::search::{IndexRow, MatchRow, MatchRows, SearchRequest};
 use crate::schema::feed;
 
-/// Numbers of one millisecond; when they are taken the next one's are.
+/// Numbers of one millisecond; if they are used up, those of the next millisecond follow.
 const PER_MILLI: i64 = 1024;
-/// How far a search for messages in a certain state goes before it takes another way.
+/// Bounds at which a search for messages in a state switches to another strategy.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
-    /// Matches that are looked at before no more are than are wanted.
+    /// Matches that are read before the search limits itself to the wanted number.
     scanned: i64,
-    /// The same where their numbers are enough: it costs a fortieth.
+    /// The same where only the numbers of matches are read: a number costs a fortieth of a match.
     listed: i64,
-    /// How many messages of a state are few: their numbers are found in the time in which so many matches are read that
-    /// there would be enough for a page among them, were they more.
+    /// Maximum number of messages of a state that count as few: their numbers are read in the time in which so many
+    /// matches are read that, with more messages in the state, a page would be among them.
     few: i64,
-    /// Of so many each is looked at by itself, beyond what was listed; it costs about a thousand times what a number does.
+    /// Up to this number, each message of the state is tested by itself, beyond what was listed; a test costs about a
+    /// thousand times as much as a number.
     one_by_one: i64,
 }
 
@@ -40,21 +41,21 @@ const BOUNDS: Bounds = Bounds {
     one_by_one: 200,
 };
 
-/// Writes rows of the index, over older ones of the same messages. On one visit to the connection's thread.
+/// Writes rows of the index, in one visit to the connection's thread; replaces existing rows of the same messages.
 pub(crate) async fn index(c: &mut Conn, rows: &[IndexRow]) -> QueryResult<()> {
     let rows = rows.to_vec();
     c.spawn_blocking(move |c| rows.iter().try_for_each(|row| index_one(c, row)))
         .await
 }
 
-/// The same for new messages: nothing is looked for that may have to give way.
+/// Writes rows for new messages, without a lookup of existing rows.
 pub(crate) async fn index_new(c: &mut Conn, rows: &[IndexRow]) -> QueryResult<()> {
     let rows = rows.to_vec();
     c.spawn_blocking(move |c| rows.iter().try_for_each(|row| index_new_one(c, row)))
         .await
 }
 
-/// The same for one new message together with its event.
+/// Writes the row of one new message together with its feed event.
 pub(crate) async fn index_and_append(
     c: &mut Conn,
     row: &IndexRow,
@@ -99,7 +100,7 @@ fn write(c: &mut SqliteConnection, number: i64, row: &IndexRow) -> QueryResult<(
     prepared(insert).execute(c).map(|_| ())
 }
 
-/// The next number of the message's millisecond that is free.
+/// Takes the next free number of the message's millisecond.
 fn take_number(c: &mut SqliteConnection, row: &IndexRow) -> QueryResult<i64> {
     let mut first = of_time(row.created_at.0);
     let number = loop {
@@ -122,37 +123,37 @@ fn take_number(c: &mut SqliteConnection, row: &IndexRow) -> QueryResult<i64> {
     Ok(number)
 }
 
-/// The first number of a moment's millisecond. All times of the contract fit.
+/// Returns the first number of a timestamp's millisecond. All times that the API allows fit.
 const fn of_time(micros: i64) -> i64 {
     micros.div_euclid(1000).saturating_mul(PER_MILLI)
 }
 
-/// Matches in the order of their numbers, highest first.
-pub(crate) async fn search(c: &mut Conn, asked: &Asked) -> QueryResult<Found> {
-    let asked = asked.clone();
-    c.spawn_blocking(move |c| find(c, &asked, BOUNDS)).await
+/// Returns matches in the order of their numbers, highest first.
+pub(crate) async fn search(c: &mut Conn, request: &SearchRequest) -> QueryResult<MatchRows> {
+    let request = request.clone();
+    c.spawn_blocking(move |c| find(c, &request, BOUNDS)).await
 }
 
-/// Those of the messages that are asked about, and of some others of the same milliseconds.
-fn numbers(c: &mut SqliteConnection, asked: &Asked) -> QueryResult<Range<i64>> {
-    let place = |(number, _): (i64, Id)| number;
+/// Returns the range of numbers that covers the requested messages, and some others of the same milliseconds.
+fn numbers(c: &mut SqliteConnection, request: &SearchRequest) -> QueryResult<Range<i64>> {
+    let position = |(number, _): (i64, Id)| number;
     let starts = [
-        asked.created_after.map(|at| of_time(at.0)),
-        asked.up_to.map(place),
+        request.created_after.map(|at| of_time(at.0)),
+        request.up_to.map(position),
     ];
-    let before = asked.created_before.map(|before| end_of(c, before));
+    let before = request.created_before.map(|before| end_of(c, before));
     let ends = [
         before.transpose()?,
-        asked.beyond.map(place),
-        asked.from.map(|from| place(from).saturating_add(1)),
+        request.beyond.map(position),
+        request.from.map(|from| position(from).saturating_add(1)),
     ];
     let start = starts.into_iter().flatten().max().unwrap_or(i64::MIN);
     let end = ends.into_iter().flatten().min().unwrap_or(i64::MAX);
     Ok(start..end)
 }
 
-/// The end of the numbers that messages from before a moment have: that of its millisecond, or of a later one that they ran
-/// into because theirs was full.
+/// Returns the end of the numbers of messages from before a timestamp: that of its millisecond, or of a later one if
+/// messages overflowed into it because theirs was full.
 fn end_of(c: &mut SqliteConnection, before: Instant) -> QueryResult<i64> {
     #[derive(QueryableByName)]
     struct Block {
@@ -169,7 +170,7 @@ fn end_of(c: &mut SqliteConnection, before: Instant) -> QueryResult<i64> {
         );
         let next = end.saturating_add(PER_MILLI);
         let Block { numbers, early } = block
-            .bind::<Moment, _>(before)
+            .bind::<TimestampColumn, _>(before)
             .bind::<BigInt, _>(end)
             .bind::<BigInt, _>(next)
             .get_result(c)?;
@@ -180,65 +181,71 @@ fn end_of(c: &mut SqliteConnection, before: Instant) -> QueryResult<i64> {
     }
 }
 
-fn find(c: &mut SqliteConnection, asked: &Asked, bounds: Bounds) -> QueryResult<Found> {
-    let numbers = numbers(c, asked)?;
-    let sought = Sought {
-        asked,
-        terms: sought_terms(c, asked)?,
+fn find(
+    c: &mut SqliteConnection,
+    request: &SearchRequest,
+    bounds: Bounds,
+) -> QueryResult<MatchRows> {
+    let numbers = numbers(c, request)?;
+    let search = TermSearch {
+        request,
+        terms: fts_terms(c, request)?,
     };
-    let Some(status) = asked.status else {
-        let limit = limit(asked.limit);
-        let found: Vec<FoundRow> = sought.by_terms(numbers, None, limit, limit).load(c)?;
-        let is_last = found.len() < asked.limit;
+    let Some(status) = request.status else {
+        let limit = limit(request.limit);
+        let found: Vec<MatchRow> = search.by_terms(numbers, None, limit, limit).load(c)?;
+        let is_last = found.len() < request.limit;
         return Ok((found, is_last));
     };
-    let Some(few) = Few::of(c, asked, status, bounds.few)? else {
+    let Some(in_state) = StateMessages::find(c, request, status, bounds.few)? else {
         let by_terms =
-            |numbers, matches, limit| sought.by_terms(numbers, Some(status), matches, limit);
+            |numbers, matches, limit| search.by_terms(numbers, Some(status), matches, limit);
         let beyond = |rest, wanted| by_terms(rest, i64::MAX, wanted);
-        return go_on(c, &sought, numbers, bounds.scanned, (by_terms, beyond));
+        return find_enough(c, &search, numbers, bounds.scanned, (by_terms, beyond));
     };
-    if asked.narrower.is_empty() {
-        let found: Vec<FoundRow> = sought.all_of(&few, numbers, limit(asked.limit)).load(c)?;
-        let is_last = found.len() < asked.limit;
+    if request.narrower.is_empty() {
+        let found: Vec<MatchRow> = search
+            .all_of(&in_state, numbers, limit(request.limit))
+            .load(c)?;
+        let is_last = found.len() < request.limit;
         return Ok((found, is_last));
     }
-    let among = |numbers, matches, limit| sought.among(&few, numbers, matches, limit);
+    let among = |numbers, matches, limit| search.among(&in_state, numbers, matches, limit);
     let beyond = |rest, wanted| {
-        if few.most <= bounds.one_by_one {
-            sought.one_by_one(&few, rest, wanted)
+        if in_state.upper_bound <= bounds.one_by_one {
+            search.one_by_one(&in_state, rest, wanted)
         } else {
             among(rest, i64::MAX, wanted)
         }
     };
-    go_on(c, &sought, numbers, bounds.listed, (among, beyond))
+    find_enough(c, &search, numbers, bounds.listed, (among, beyond))
 }
 
-/// First those among so many matches of the terms. If they are not enough, also those beyond, however far it is to enough of
-/// them, and no further.
-fn go_on(
+/// Returns the matches among the first `matches` matches of the terms. If they are not enough, continues beyond them
+/// until there are enough, and no further.
+fn find_enough(
     c: &mut SqliteConnection,
-    sought: &Sought<'_>,
+    search: &TermSearch<'_>,
     numbers: Range<i64>,
     matches: i64,
-    (near, beyond): (
+    (first, beyond): (
         impl Fn(Range<i64>, i64, i64) -> Statement,
         impl Fn(Range<i64>, i64) -> Statement,
     ),
-) -> QueryResult<Found> {
-    let asked = sought.asked;
-    // Of a window that is asked for again all is wanted: what may not be seen was not counted.
-    let enough = asked.up_to.map_or(asked.enough, |_| asked.limit);
-    let mut found: Vec<FoundRow> = near(numbers.clone(), matches, limit(asked.limit)).load(c)?;
+) -> QueryResult<MatchRows> {
+    let request = search.request;
+    // A range that is read again is read in full: matches that are not visible were not counted in `enough`.
+    let enough = request.up_to.map_or(request.enough, |_| request.limit);
+    let mut found: Vec<MatchRow> = first(numbers.clone(), matches, limit(request.limit)).load(c)?;
     if found.len() >= enough {
         return Ok((found, false));
     }
-    let next = sought.after(numbers.clone(), matches).get_result(c);
+    let next = search.after(numbers.clone(), matches).get_result(c);
     let Some(Number { number: next }) = next.optional()? else {
         return Ok((found, true));
     };
     let wanted = enough - found.len();
-    let further: Vec<FoundRow> =
+    let further: Vec<MatchRow> =
         beyond(numbers.start..next.saturating_add(1), limit(wanted)).load(c)?;
     let is_last = further.len() < wanted;
     found.extend(further);
@@ -249,39 +256,40 @@ fn limit(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// The terms as FTS5 takes them. Where nobody else has anything, that of the owner says nothing, and to look it up for each
-/// match costs as much as all else here; whose a match is, is looked at in any case.
-fn sought_terms(c: &mut SqliteConnection, asked: &Asked) -> QueryResult<String> {
-    if asked.narrower.is_empty() {
-        return Ok(fts(&asked.terms));
+/// Returns the terms for FTS5. If there is no other owner, the owner's term selects nothing, and looking it up for each
+/// match would double the cost; the owner of a match is checked in any case.
+fn fts_terms(c: &mut SqliteConnection, request: &SearchRequest) -> QueryResult<String> {
+    if request.narrower.is_empty() {
+        return Ok(fts(&request.terms));
     }
     let others = diesel::sql_query(
         "SELECT EXISTS (SELECT 1 FROM stat_totals WHERE owner < ?1) \
          OR EXISTS (SELECT 1 FROM stat_totals WHERE owner > ?1) AS number",
     );
-    let Number { number: others } = prepared(others.bind::<Text, _>(&asked.owner)).get_result(c)?;
+    let Number { number: others } =
+        prepared(others.bind::<Text, _>(&request.owner)).get_result(c)?;
     let terms = if others == 0 {
-        &asked.narrower
+        &request.narrower
     } else {
-        &asked.terms
+        &request.terms
     };
     Ok(fts(terms))
 }
 
 pub(super) type Statement = BoxedSqlQuery<'static, Db, SqlQuery>;
 
-/// What is looked for, and the terms that it is looked for by.
-struct Sought<'a> {
-    asked: &'a Asked,
+/// A search, and its terms for FTS5.
+struct TermSearch<'a> {
+    request: &'a SearchRequest,
     terms: String,
 }
 
-/// The rows of matches by their numbers, `w`.
+/// Joins the rows of matches by their numbers, `w`.
 const ROWS: &str = " CROSS JOIN message_search n ON n.number = w.number CROSS JOIN messages m ON m.id = n.message_id \
      CROSS JOIN conversations c ON c.id = m.conversation_id";
 
-impl Sought<'_> {
-    /// In the order of numbers: so many matches, and of those so many in that state.
+impl TermSearch<'_> {
+    /// In the order of numbers: the first `matches` matches, and of those up to `limit` in that state.
     fn by_terms(
         &self,
         numbers: Range<i64>,
@@ -290,7 +298,7 @@ impl Sought<'_> {
         limit: i64,
     ) -> Statement {
         let query = self
-            .matches(shown(self.asked).sql("("), numbers, matches)
+            .matches(shown(self.request).sql("("), numbers, matches)
             .sql(format!(") w{ROWS}"));
         let query = match status {
             Some(status) => query.sql(format!(" WHERE m.status = '{status}'")),
@@ -299,38 +307,45 @@ impl Sought<'_> {
         newest(query, limit)
     }
 
-    /// In the order of numbers: so many matches, and of those so many that are among the few. What a match is like is not
-    /// read: only its number is compared with theirs.
-    fn among(&self, few: &Few, numbers: Range<i64>, matches: i64, limit: i64) -> Statement {
-        let query = shown(self.asked).sql("(SELECT l.number FROM (");
+    /// In the order of numbers: the first `matches` matches, and of those up to `limit` that are messages of the state.
+    /// Rows of matches are not read: only their numbers are compared.
+    fn among(
+        &self,
+        in_state: &StateMessages,
+        numbers: Range<i64>,
+        matches: i64,
+        limit: i64,
+    ) -> Statement {
+        let query = shown(self.request).sql("(SELECT l.number FROM (");
         let query = self
             .matches(query, numbers, matches)
             .sql(") l WHERE l.number IN (");
-        let query = few.numbers(query, self.asked).sql("))");
+        let query = in_state.numbers(query, self.request).sql("))");
         newest(query.sql(format!(" w{ROWS}")), limit)
     }
 
-    /// Of the few: whether each is a match. To look up a term for one costs what a thousand matches cost that follow one another.
-    fn one_by_one(&self, few: &Few, numbers: Range<i64>, limit: i64) -> Statement {
-        let query = shown(self.asked).sql("(SELECT l.number FROM (");
-        let query = few.numbers(query, self.asked);
-        let query = stretch(query.sql(" AND "), numbers, "n.number").sql(
+    /// Tests each message of the state by itself. Looking up a term for one message costs as much as reading a thousand
+    /// consecutive matches.
+    fn one_by_one(&self, in_state: &StateMessages, numbers: Range<i64>, limit: i64) -> Statement {
+        let query = shown(self.request).sql("(SELECT l.number FROM (");
+        let query = in_state.numbers(query, self.request);
+        let query = within(query.sql(" AND "), numbers, "n.number").sql(
             ") l CROSS JOIN message_terms t ON t.rowid = l.number WHERE t.message_terms MATCH ",
         );
-        let query = query.sql("?").bind::<Text, _>(fts(&self.asked.narrower));
+        let query = query.sql("?").bind::<Text, _>(fts(&self.request.narrower));
         newest(query.sql(format!(") w{ROWS}")), limit)
     }
 
-    /// All of the few.
-    fn all_of(&self, few: &Few, numbers: Range<i64>, limit: i64) -> Statement {
-        let query = few.numbers(shown(self.asked).sql("("), self.asked);
-        let query = stretch(query.sql(" AND "), numbers, "n.number")
+    /// All messages of the state.
+    fn all_of(&self, in_state: &StateMessages, numbers: Range<i64>, limit: i64) -> Statement {
+        let query = in_state.numbers(shown(self.request).sql("("), self.request);
+        let query = within(query.sql(" AND "), numbers, "n.number")
             .sql(" ORDER BY n.number DESC LIMIT ?")
             .bind::<BigInt, _>(limit);
         newest(query.sql(format!(") w{ROWS}")), limit)
     }
 
-    /// The number of the match after so many.
+    /// The number of the match after the first `matches`.
     fn after(&self, numbers: Range<i64>, matches: i64) -> Statement {
         let query = diesel::sql_query("").into_boxed::<Db>();
         self.matches(query, numbers, 1)
@@ -342,7 +357,7 @@ impl Sought<'_> {
         let query = query
             .sql("SELECT rowid AS number FROM message_terms WHERE message_terms MATCH ? AND ")
             .bind::<Text, _>(self.terms.clone());
-        stretch(query, numbers, "rowid")
+        within(query, numbers, "rowid")
             .sql(" ORDER BY rowid DESC LIMIT ?")
             .bind::<BigInt, _>(limit)
     }
@@ -354,36 +369,36 @@ fn newest(query: Statement, limit: i64) -> Statement {
         .bind::<BigInt, _>(limit)
 }
 
-/// What is read of each, and whether it is to be seen.
-fn shown(asked: &Asked) -> Statement {
+/// Selects the columns of each match, and whether it is visible.
+fn shown(request: &SearchRequest) -> Statement {
     let query = diesel::sql_query(
-        "SELECT n.number AS place, n.message_id, m.subject, substr(m.body, 1, ?) AS head, c.title, c.deleted_at IS NULL",
+        "SELECT n.number AS position, n.message_id, m.subject, substr(m.body, 1, ?) AS head, c.title, c.deleted_at IS NULL",
     )
     .into_boxed::<Db>()
-    .bind::<BigInt, _>(asked.head);
-    let query = narrowed(query.sql(" AND "), asked);
+    .bind::<BigInt, _>(request.head);
+    let query = narrowed(query.sql(" AND "), request);
     let times = [
-        (" AND m.created_at >= ?", asked.created_after),
-        (" AND m.created_at < ?", asked.created_before),
+        (" AND m.created_at >= ?", request.created_after),
+        (" AND m.created_at < ?", request.created_before),
     ];
     let query = times
         .into_iter()
         .fold(query, |query, (condition, at)| match at {
-            Some(at) => query.sql(condition).bind::<Moment, _>(at),
+            Some(at) => query.sql(condition).bind::<TimestampColumn, _>(at),
             None => query,
         });
     query.sql(" AS shown FROM ")
 }
 
-/// What is asked of a message but its time, its state and its words.
-pub(super) fn narrowed(query: Statement, asked: &Asked) -> Statement {
+/// Adds the conditions on a message, except those on its time, its state and its words.
+pub(super) fn narrowed(query: Statement, request: &SearchRequest) -> Statement {
     let query = query
         .sql("m.owner = ?")
-        .bind::<Text, _>(asked.owner.clone());
+        .bind::<Text, _>(request.owner.clone());
     let texts = [
-        (" AND c.user_label = ?", asked.user.clone()),
-        (" AND m.channel = ?", asked.channel.map(str::to_owned)),
-        (" AND m.direction = ?", asked.direction.map(str::to_owned)),
+        (" AND c.user_label = ?", request.user.clone()),
+        (" AND m.channel = ?", request.channel.map(str::to_owned)),
+        (" AND m.direction = ?", request.direction.map(str::to_owned)),
     ];
     let add = |query: Statement, (condition, value): (&str, Option<String>)| match value {
         Some(value) => query.sql(condition).bind::<Text, _>(value),
@@ -392,15 +407,15 @@ pub(super) fn narrowed(query: Statement, asked: &Asked) -> Statement {
     texts.into_iter().fold(query, add)
 }
 
-/// From where and up to where.
-fn stretch(query: Statement, numbers: Range<i64>, number: &str) -> Statement {
+/// Adds the bounds of the numbers.
+fn within(query: Statement, numbers: Range<i64>, number: &str) -> Statement {
     query
         .sql(format!("{number} >= ? AND {number} < ?"))
         .bind::<BigInt, _>(numbers.start)
         .bind::<BigInt, _>(numbers.end)
 }
 
-/// Each in quotes; there are none in a term. All must occur.
+/// Joins the terms in quotes; a term contains none. All must occur.
 fn fts(terms: &Terms) -> String {
     let mut text = String::new();
     for term in terms.iter() {
@@ -433,10 +448,10 @@ mod tests {
         c
     }
 
-    fn sought(asked: &Asked) -> Sought<'_> {
-        Sought {
-            asked,
-            terms: fts(&asked.terms),
+    fn term_search(request: &SearchRequest) -> TermSearch<'_> {
+        TermSearch {
+            request,
+            terms: fts(&request.terms),
         }
     }
 
@@ -450,8 +465,8 @@ mod tests {
         details.into_iter().map(|row| row.detail).collect()
     }
 
-    fn asked() -> Asked {
-        Asked {
+    fn request() -> SearchRequest {
+        SearchRequest {
             owner: "acme".to_owned(),
             terms: query("a b acme", Language::Simple),
             narrower: query("a b", Language::Simple),
@@ -471,12 +486,13 @@ mod tests {
         }
     }
 
-    /// The matches come in the order that is wanted, so that no more are taken than are; all else is found by its key.
+    /// The matches come in the wanted order, so that only the wanted number is read; everything else is found by its
+    /// key.
     #[test]
-    fn matches_are_taken_in_their_order() {
-        let asked = asked();
+    fn matches_are_read_in_their_order() {
+        let request = request();
         for status in [None, Some("delivered")] {
-            let plan = plan(&sought(&asked).by_terms(0..9, status, 10, 10));
+            let plan = plan(&term_search(&request).by_terms(0..9, status, 10, 10));
             assert!(
                 plan[1].starts_with("SCAN message_terms VIRTUAL TABLE INDEX"),
                 "{plan:#?}"
@@ -493,27 +509,30 @@ mod tests {
         }
     }
 
-    /// The messages of a state are read once, and of a match nothing but its number before it is known to be one of them.
+    /// The messages of a state are read once, and of a match only its number is read before it is known to be one of
+    /// them.
     #[test]
-    fn the_few_of_a_state_are_found_by_themselves() {
-        let (asked, mut c) = (asked(), database());
-        for (status, place) in [
+    fn messages_of_a_rare_state_are_read_first() {
+        let (request, mut c) = (request(), database());
+        for (status, position) in [
             ("failed", "messages_resting (owner=? AND status=?)"),
             ("canceled", "messages_resting (owner=? AND status=?)"),
             ("sent", "INDEX messages_open"),
             ("sending", "SCAN d"),
         ] {
-            let few = Few::of(&mut c, &asked, status, 10).unwrap().unwrap();
-            let sought = sought(&asked);
+            let in_state = StateMessages::find(&mut c, &request, status, 10)
+                .unwrap()
+                .unwrap();
+            let search = term_search(&request);
             for statement in [
-                sought.among(&few, 0..9, 10, 10),
-                sought.one_by_one(&few, 0..9, 10),
-                sought.all_of(&few, 0..9, 10),
+                search.among(&in_state, 0..9, 10, 10),
+                search.one_by_one(&in_state, 0..9, 10),
+                search.all_of(&in_state, 0..9, 10),
             ] {
                 let plan = plan(&statement);
                 let first = |what: &str| plan.iter().position(|line| line.contains(what));
-                let (place, rows) = (first(place), first("SEARCH c USING"));
-                assert!(place.is_some() && place < rows, "{plan:#?}");
+                let (position, rows) = (first(position), first("SEARCH c USING"));
+                assert!(position.is_some() && position < rows, "{plan:#?}");
                 let full = plan.iter().filter(|line| {
                     line.starts_with("SCAN m") && !line.contains("INDEX")
                         || *line == "SCAN n"
@@ -525,7 +544,7 @@ mod tests {
     }
 
     #[test]
-    fn every_time_of_the_contract_has_numbers() {
+    fn every_valid_time_has_numbers() {
         let (first, last) = (-62_135_596_800_000_000, 253_402_300_799_999_999);
         assert!(of_time(first) < of_time(0) && of_time(0) == 0 && of_time(0) < of_time(last));
         assert!(of_time(last).checked_add(1 << 40).is_some());

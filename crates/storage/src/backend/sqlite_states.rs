@@ -1,4 +1,4 @@
-//! The messages in a state, on SQLite, where they are few and can be found without a look at others.
+//! Messages in a state, on SQLite, where they are few and can be found without reading others.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
@@ -6,9 +6,10 @@ use diesel::sqlite::SqliteConnection;
 
 use super::sqlite::Db;
 use super::sqlite_search::{Number, Statement, narrowed};
-use crate::rows::search::Asked;
+use crate::rows::search::SearchRequest;
 
-/// The states of `messages_resting`; a statement with the word in it is seen to imply the index's condition.
+/// The states of the index `messages_resting`; a statement with the literal word is recognized to imply the index's
+/// condition.
 const RESTING: [&str; 6] = [
     "scheduled",
     "uncertain",
@@ -18,124 +19,130 @@ const RESTING: [&str; 6] = [
     "canceled",
 ];
 
-/// Where the messages of a state are.
+/// Where the messages of a state are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Source {
     /// In an index by owner and state.
     Resting,
-    /// In an index of what providers have and have not reported about, of the whole installation.
+    /// In an index of messages that providers have, or may have, accepted and have not reported about, of the whole
+    /// installation.
     Open,
-    /// Among the jobs of the whole installation.
-    Jobs,
+    /// Among the deliveries of the whole installation.
+    Deliveries,
 }
 
-impl Place {
+impl Source {
     fn of(status: &str) -> Option<Self> {
         match status {
             "sent" => Some(Self::Open),
-            "pending" | "sending" => Some(Self::Jobs),
+            "pending" | "sending" => Some(Self::Deliveries),
             _ => RESTING.contains(&status).then_some(Self::Resting),
         }
     }
 
-    /// What is read to find them.
+    /// The table and index to read.
     const fn table(self) -> &'static str {
         match self {
             Self::Resting => "messages m INDEXED BY messages_resting",
             Self::Open => "messages m INDEXED BY messages_open",
-            Self::Jobs => "deliveries d",
+            Self::Deliveries => "deliveries d",
         }
     }
 
     fn condition(self, status: &str) -> String {
         match self {
             Self::Resting => format!("m.status = '{status}' AND m.owner = ?"),
-            // As the index says it, word by word.
+            // Exactly as in the definition of the index.
             Self::Open => "m.status IN ('sent', 'uncertain')".to_owned(),
-            Self::Jobs => "d.state <> 'scheduled'".to_owned(),
+            Self::Deliveries => "d.state <> 'scheduled'".to_owned(),
         }
     }
 }
 
-/// The messages of an owner that are in a state, and some others.
-pub(super) struct Few {
-    place: Place,
+/// The messages of an owner that are in a state; the source may contain others too.
+pub(super) struct StateMessages {
+    source: Source,
     status: &'static str,
-    /// They are no more than these.
-    pub(super) most: i64,
+    /// Upper bound of their number.
+    pub(super) upper_bound: i64,
 }
 
-impl Few {
-    /// Nothing where they may be more than so many.
-    pub(super) fn of(
+impl StateMessages {
+    /// Returns `None` if there may be more than `few`.
+    pub(super) fn find(
         c: &mut SqliteConnection,
-        asked: &Asked,
+        request: &SearchRequest,
         status: &'static str,
         few: i64,
     ) -> QueryResult<Option<Self>> {
-        let Some(place) = Place::of(status) else {
+        let Some(source) = Source::of(status) else {
             return Ok(None);
         };
-        let table = place.table();
-        let counted = match place {
-            // All: to pass over others would be to look through any number of them.
-            Place::Jobs => format!("SELECT 1 FROM {table}"),
-            Place::Resting | Place::Open => {
-                format!("SELECT 1 FROM {table} WHERE {}", place.condition(status))
+        let table = source.table();
+        let counted = match source {
+            // All rows: skipping others could mean reading any number of them.
+            Source::Deliveries => format!("SELECT 1 FROM {table}"),
+            Source::Resting | Source::Open => {
+                format!("SELECT 1 FROM {table} WHERE {}", source.condition(status))
             }
         };
         let counted = format!("SELECT count(*) AS number FROM ({counted} LIMIT ?)");
         let counted = diesel::sql_query(counted).into_boxed::<Db>();
-        let counted = match place {
-            Place::Resting => counted.bind::<Text, _>(asked.owner.clone()),
-            Place::Open | Place::Jobs => counted,
+        let counted = match source {
+            Source::Resting => counted.bind::<Text, _>(request.owner.clone()),
+            Source::Open | Source::Deliveries => counted,
         };
-        let Number { number: most } = counted
+        let Number {
+            number: upper_bound,
+        } = counted
             .bind::<BigInt, _>(few.saturating_add(1))
             .get_result(c)?;
         let found = Self {
-            place,
+            source,
             status,
-            most,
+            upper_bound,
         };
-        Ok((most <= few && found.are_all(c, asked)?).then_some(found))
+        Ok((upper_bound <= few && found.are_all(c, request)?).then_some(found))
     }
 
-    /// Whether none is missing. A message that is under way has a job; but nothing that a search finds may depend on it.
-    fn are_all(&self, c: &mut SqliteConnection, asked: &Asked) -> QueryResult<bool> {
-        if self.place != Place::Jobs {
+    /// Whether no message is missing. A message that is under way has a delivery, but the results of a search must not
+    /// depend on it.
+    fn are_all(&self, c: &mut SqliteConnection, request: &SearchRequest) -> QueryResult<bool> {
+        if self.source != Source::Deliveries {
             return Ok(true);
         }
         let query = diesel::sql_query("SELECT count(*) AS number FROM (").into_boxed::<Db>();
-        let query = self.numbers(query, asked).sql(
+        let query = self.numbers(query, request).sql(
             ") l CROSS JOIN message_search n ON n.number = l.number CROSS JOIN messages m ON m.id = n.message_id \
              CROSS JOIN conversations c ON c.id = m.conversation_id WHERE c.deleted_at IS NULL AND ",
         );
-        let Number { number } = narrowed(query, asked).get_result(c)?;
-        Ok(asked.counted.is_some_and(|counted| number >= counted))
+        let Number { number } = narrowed(query, request).get_result(c)?;
+        Ok(request.counted.is_some_and(|counted| number >= counted))
     }
 
-    /// Their numbers. More conditions may follow.
-    pub(super) fn numbers(&self, query: Statement, asked: &Asked) -> Statement {
+    /// Selects their numbers. More conditions may follow.
+    pub(super) fn numbers(&self, query: Statement, request: &SearchRequest) -> Statement {
         let Self {
-            place,
+            source,
             status,
-            most: _,
+            upper_bound: _,
         } = self;
-        let message = match place {
-            Place::Resting | Place::Open => "",
-            Place::Jobs => " CROSS JOIN messages m ON m.id = d.message_id",
+        let message = match source {
+            Source::Resting | Source::Open => "",
+            Source::Deliveries => " CROSS JOIN messages m ON m.id = d.message_id",
         };
-        let owner = match place {
-            Place::Resting => String::new(),
-            Place::Open | Place::Jobs => format!(" AND m.status = '{status}' AND m.owner = ?"),
+        let owner = match source {
+            Source::Resting => String::new(),
+            Source::Open | Source::Deliveries => {
+                format!(" AND m.status = '{status}' AND m.owner = ?")
+            }
         };
         query
             .sql(format!(
                 "SELECT n.number FROM {}{message} CROSS JOIN message_search n ON n.message_id = m.id WHERE {}{owner}",
-                place.table(),
-                place.condition(status)
+                source.table(),
+                source.condition(status)
             ))
-            .bind::<Text, _>(asked.owner.clone())
+            .bind::<Text, _>(request.owner.clone())
     }
 }

@@ -1,4 +1,5 @@
-//! Attachments, uploads and their content. Content is kept in pieces, so that neither a write nor a read holds all of it.
+//! Attachments, uploads and their content. Content is stored in chunks, so that neither a write nor a read has all of
+//! it in memory.
 
 use parlance_domain::{Attachment, AttachmentId, MessageId, Owner, Timestamp};
 
@@ -8,22 +9,22 @@ use crate::fields::Id;
 use crate::rows::attachment::{AttachmentRow, ChunkRow};
 use crate::tx::{Guarded, Tx};
 
-/// Pieces of content that one transaction removes: 16 MiB.
-pub const PIECES: i64 = 64;
+/// Chunks of content that one transaction removes: 16 MiB.
+pub const CHUNKS_PER_PRUNE: i64 = 64;
 /// Uploads that one transaction removes.
 const UPLOADS: i64 = 500;
 
-/// What one step of pruning did.
+/// Result of one step of pruning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pruned {
-    /// Rows that it removed.
+pub struct PruneResult {
+    /// Number of rows removed.
     pub removed: usize,
     /// Whether there may be more to remove.
     pub more: bool,
 }
 
 impl Database {
-    /// An attachment of a message.
+    /// Returns an attachment of a message.
     pub async fn attachment(
         &self,
         owner: &Owner,
@@ -40,7 +41,7 @@ impl Database {
         Ok(row.map(Attachment::from))
     }
 
-    /// A piece of an attachment's content; `None` after the last.
+    /// Returns a chunk of an attachment's content; `None` after the last.
     pub async fn attachment_chunk(
         &self,
         owner: &Owner,
@@ -64,12 +65,12 @@ impl Database {
         expires_at: Timestamp,
     ) -> StorageResult<()> {
         let row = row(owner, upload, None, now, Some(expires_at), false);
-        let mut lease = self.writer().await?;
-        on!(lease, |c, q| q::attachment::insert(c, &row))?;
-        lease.commit().await
+        let mut connection = self.writer().await?;
+        on!(connection, |c, q| q::attachment::insert(c, &row))?;
+        connection.commit().await
     }
 
-    /// Appends a piece to an upload; `Stale` if it is finished or forgotten.
+    /// Appends a chunk to an upload; `Stale` if it is complete or was removed.
     pub async fn append_upload(
         &self,
         owner: &Owner,
@@ -82,60 +83,66 @@ impl Database {
             position,
             data,
         };
-        let mut lease = self.writer().await?;
-        if !on!(lease, |c, q| q::attachment::lock_unfinished(
+        let mut connection = self.writer().await?;
+        if !on!(connection, |c, q| q::attachment::lock_unfinished(
             c,
             owner.as_str(),
             chunk.attachment_id
         ))? {
-            lease.rollback().await?;
+            connection.rollback().await?;
             return Ok(Guarded::Stale);
         }
-        on!(lease, |c, q| q::attachment::insert_chunk(c, &chunk))?;
-        lease.commit().await?;
+        on!(connection, |c, q| q::attachment::insert_chunk(c, &chunk))?;
+        connection.commit().await?;
         Ok(Guarded::Updated)
     }
 
-    /// Ends an upload: from now on a message may take it.
+    /// Completes an upload: from now on a message may use it.
     pub async fn complete_upload(
         &self,
         owner: &Owner,
         id: AttachmentId,
         size_bytes: i64,
     ) -> StorageResult<Guarded> {
-        let mut lease = self.writer().await?;
-        let done = on!(lease, |c, q| q::attachment::complete(
+        let mut connection = self.writer().await?;
+        let done = on!(connection, |c, q| q::attachment::complete(
             c,
             owner.as_str(),
             Id(id.uuid()),
             size_bytes
         ))?;
-        lease.commit().await?;
+        connection.commit().await?;
         Ok(done.into())
     }
 
-    /// Forgets an upload that broke off.
+    /// Removes an upload that was interrupted.
     pub async fn discard_upload(&self, owner: &Owner, id: AttachmentId) -> StorageResult<()> {
-        let mut lease = self.writer().await?;
-        on!(lease, |c, q| q::attachment::discard(
+        let mut connection = self.writer().await?;
+        on!(connection, |c, q| q::attachment::discard(
             c,
             owner.as_str(),
             Id(id.uuid())
         ))?;
-        lease.commit().await
+        connection.commit().await
     }
 
-    /// Removes uploads of the whole installation that no message took in time, and the attachments of deleted messages, which
-    /// become such uploads. The content goes first, [`PIECES`] by each call.
-    pub async fn prune_uploads(&self, now: Timestamp) -> StorageResult<Pruned> {
-        let mut lease = self.writer().await?;
-        let ids = on!(lease, |c, q| q::attachment::expired(c, now.into(), UPLOADS))?;
-        on!(lease, |c, q| q::attachment::expire(c, ids.clone()))?;
-        let (mut left, mut empty) = (PIECES, Vec::new());
+    /// Removes uploads of the whole installation that no message used in time, and the attachments of deleted messages,
+    /// which become such uploads. The content is removed first, [`CHUNKS_PER_PRUNE`] chunks by each call.
+    pub async fn prune_uploads(&self, now: Timestamp) -> StorageResult<PruneResult> {
+        let mut connection = self.writer().await?;
+        let ids = on!(connection, |c, q| q::attachment::expired(
+            c,
+            now.into(),
+            UPLOADS
+        ))?;
+        on!(connection, |c, q| q::attachment::expire(c, ids.clone()))?;
+        let (mut left, mut empty) = (CHUNKS_PER_PRUNE, Vec::new());
         for &id in &ids {
-            let last = on!(lease, |c, q| q::attachment::last_chunks(c, id, left))?;
+            let last = on!(connection, |c, q| q::attachment::last_chunks(c, id, left))?;
             if let Some(first) = last.last() {
-                on!(lease, |c, q| q::attachment::delete_chunks(c, id, *first))?;
+                on!(connection, |c, q| q::attachment::delete_chunks(
+                    c, id, *first
+                ))?;
             }
             left -= i64::try_from(last.len()).unwrap_or(i64::MAX);
             if left <= 0 {
@@ -143,9 +150,12 @@ impl Database {
             }
             empty.push(id);
         }
-        let removed = on!(lease, |c, q| q::attachment::delete_all(c, empty.clone()))?;
-        lease.commit().await?;
-        Ok(Pruned {
+        let removed = on!(connection, |c, q| q::attachment::delete_all(
+            c,
+            empty.clone()
+        ))?;
+        connection.commit().await?;
+        Ok(PruneResult {
             removed,
             more: left <= 0 || i64::try_from(ids.len()).is_ok_and(|found| found >= UPLOADS),
         })
@@ -153,10 +163,10 @@ impl Database {
 }
 
 impl Tx {
-    /// A finished upload of the owner that no message has taken yet.
+    /// Returns a complete upload of the owner that no message has used yet.
     pub async fn upload(&mut self, id: AttachmentId) -> StorageResult<Option<Attachment>> {
         let now = self.now.into();
-        let row = on!(self.lease, |c, q| q::attachment::upload(
+        let row = on!(self.connection, |c, q| q::attachment::upload(
             c,
             self.owner.as_str(),
             Id(id.uuid()),
@@ -165,14 +175,14 @@ impl Tx {
         Ok(row.map(Attachment::from))
     }
 
-    /// Gives an upload to its one message; `Stale` if another was first.
+    /// Assigns an upload to its one message; `Stale` if another message was first.
     pub async fn claim_upload(
         &mut self,
         id: AttachmentId,
         message: MessageId,
     ) -> StorageResult<Guarded> {
         let (id, message, now) = (Id(id.uuid()), Id(message.uuid()), self.now.into());
-        on!(self.lease, |c, q| q::attachment::claim_upload(
+        on!(self.connection, |c, q| q::attachment::claim_upload(
             c,
             self.owner.as_str(),
             id,
@@ -182,7 +192,7 @@ impl Tx {
         .map(Guarded::from)
     }
 
-    /// Inserts an attachment of a message, with its content if we hold it.
+    /// Inserts an attachment of a message, with its content if we store it.
     pub async fn insert_attachment(
         &mut self,
         attachment: &Attachment,
@@ -190,14 +200,16 @@ impl Tx {
         pieces: Vec<Vec<u8>>,
     ) -> StorageResult<()> {
         let row = row(&self.owner, attachment, Some(message), self.now, None, true);
-        on!(self.lease, |c, q| q::attachment::insert(c, &row))?;
+        on!(self.connection, |c, q| q::attachment::insert(c, &row))?;
         for (position, data) in (0..).zip(pieces) {
             let chunk = ChunkRow {
                 attachment_id: row.id,
                 position,
                 data,
             };
-            on!(self.lease, |c, q| q::attachment::insert_chunk(c, &chunk))?;
+            on!(self.connection, |c, q| q::attachment::insert_chunk(
+                c, &chunk
+            ))?;
         }
         Ok(())
     }

@@ -4,9 +4,9 @@ use parlance_domain::{
     Channel, Conversation, ConversationId, ConversationStatus, EventType, Owner, Timestamp,
 };
 
-use super::news;
+use super::feed_event;
 use crate::conn::Database;
-use crate::counting::{Deltas, MessagesOf};
+use crate::counting::{Deltas, MovedMessageCounts};
 use crate::error::StorageResult;
 use crate::fields::{Id, Instant};
 use crate::rows::conversation::{ConversationChange, ConversationRow};
@@ -14,35 +14,35 @@ use crate::rows::feed::payload;
 use crate::touched::Touch;
 use crate::tx::{Guarded, Tx};
 
-/// Which conversations a list shows; `None` is any.
+/// Filter of a list of conversations; `None` matches any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConversationFilter {
-    /// Whose. What is nobody's cannot be asked for.
+    /// User of the conversation. Conversations without a user cannot be selected.
     pub user: Option<String>,
-    /// On which channel.
+    /// Channel.
     pub channel: Option<Channel>,
-    /// In which state.
+    /// Status.
     pub status: Option<ConversationStatus>,
-    /// Only those with unread messages.
+    /// Only conversations with unread messages.
     pub unread_only: bool,
-    /// With this address, ours or theirs, in canonical form.
+    /// Address of either participant, in canonical form.
     pub participant: Option<String>,
 }
 
-/// Events that one statement clears.
-const SCRUBBED: i64 = 1_000;
-/// Messages that one statement counts anew.
-const MOVED: i64 = 5_000;
+/// Feed events that one statement scrubs.
+const SCRUBBED_PER_STATEMENT: i64 = 1_000;
+/// Number of messages that one statement moves the counts of.
+const MOVED_PER_STATEMENT: i64 = 5_000;
 
-/// Whether a statement cleared as many events as it may, so that there may be more.
+/// Whether a statement scrubbed the maximum number of events, so that there may be more.
 fn is_full(scrubbed: usize) -> bool {
-    i64::try_from(scrubbed).is_ok_and(|scrubbed| scrubbed >= SCRUBBED)
+    i64::try_from(scrubbed).is_ok_and(|scrubbed| scrubbed >= SCRUBBED_PER_STATEMENT)
 }
 
-/// The place of a conversation in a list: when it was last active, and which it is.
+/// Position of a conversation in a list: when it was last active, and its id.
 pub type ListPosition = (Timestamp, ConversationId);
 
-/// Where a conversation stands in lists.
+/// Returns the position of a conversation in lists.
 pub fn list_position(conversation: &Conversation) -> ListPosition {
     (
         conversation
@@ -53,7 +53,7 @@ pub fn list_position(conversation: &Conversation) -> ListPosition {
 }
 
 impl Database {
-    /// A conversation of the owner.
+    /// Returns a conversation of the owner.
     pub async fn conversation(
         &self,
         owner: &Owner,
@@ -67,7 +67,7 @@ impl Database {
         row.map(Conversation::try_from).transpose()
     }
 
-    /// A conversation by the owner's own name for it.
+    /// Returns a conversation by its external id.
     pub async fn conversation_by_external_id(
         &self,
         owner: &Owner,
@@ -81,7 +81,7 @@ impl Database {
         row.map(Conversation::try_from).transpose()
     }
 
-    /// The owner's conversations, newest first, beyond a place.
+    /// Returns the owner's conversations, newest first, beyond a position.
     pub async fn conversations(
         &self,
         owner: &Owner,
@@ -100,7 +100,7 @@ impl Database {
         rows.into_iter().map(Conversation::try_from).collect()
     }
 
-    /// How many conversations a list has.
+    /// Counts the conversations of a list.
     pub async fn count_conversations(
         &self,
         owner: &Owner,
@@ -113,8 +113,8 @@ impl Database {
         ))
     }
 
-    /// Conversations of the whole installation that have no messages and were last active before a moment: up to `limit`,
-    /// oldest first, after one of them.
+    /// Returns conversations of the whole installation that have no messages and were last active before `before`: up
+    /// to `limit`, oldest first, after `after`.
     pub async fn aged_conversations(
         &self,
         before: Timestamp,
@@ -133,7 +133,8 @@ impl Database {
         rows.into_iter().map(Conversation::try_from).collect()
     }
 
-    /// Conversations of the whole installation whose deletion was cut off before `since`.
+    /// Returns conversations of the whole installation that were hidden before `since` and not removed: interrupted
+    /// deletions.
     pub async fn unfinished_deletions(
         &self,
         since: Timestamp,
@@ -145,12 +146,12 @@ impl Database {
 }
 
 impl Tx {
-    /// Locks a conversation of the owner: the first lock of a write that has to do with its sequence.
+    /// Locks a conversation of the owner: the first lock of every write that depends on its sequence.
     pub async fn lock_conversation(
         &mut self,
         id: ConversationId,
     ) -> StorageResult<Option<Conversation>> {
-        let row = on!(self.lease, |c, q| q::conversation::lock(
+        let row = on!(self.connection, |c, q| q::conversation::lock(
             c,
             self.owner.as_str(),
             Id(id.uuid())
@@ -166,18 +167,18 @@ impl Tx {
         theirs: &str,
     ) -> StorageResult<Option<Conversation>> {
         let (owner, channel) = (self.owner.as_str(), channel.of_conversation().as_str());
-        let row = on!(self.lease, |c, q| q::conversation::lock_pair(
+        let row = on!(self.connection, |c, q| q::conversation::lock_pair(
             c, owner, channel, ours, theirs
         ))?;
         row.map(Conversation::try_from).transpose()
     }
 
-    /// Locks a conversation by the owner's own name for it.
+    /// Locks a conversation by its external id.
     pub async fn lock_conversation_by_external_id(
         &mut self,
         id: &str,
     ) -> StorageResult<Option<Conversation>> {
-        let row = on!(self.lease, |c, q| q::conversation::lock_external_id(
+        let row = on!(self.connection, |c, q| q::conversation::lock_external_id(
             c,
             self.owner.as_str(),
             id
@@ -185,12 +186,12 @@ impl Tx {
         row.map(Conversation::try_from).transpose()
     }
 
-    /// A conversation of the owner, unlocked.
+    /// Returns a conversation of the owner, unlocked.
     pub async fn conversation(
         &mut self,
         id: ConversationId,
     ) -> StorageResult<Option<Conversation>> {
-        let row = on!(self.lease, |c, q| q::conversation::get(
+        let row = on!(self.connection, |c, q| q::conversation::get(
             c,
             self.owner.as_str(),
             Id(id.uuid())
@@ -198,13 +199,14 @@ impl Tx {
         row.map(Conversation::try_from).transpose()
     }
 
-    /// Whose a conversation is; nobody's if it is not there. It stays so for whoever has locked it or one of its messages.
+    /// Returns the user of a conversation; empty if it has none or does not exist. It cannot change while the caller
+    /// has locked the conversation or one of its messages.
     pub async fn user_of(&mut self, id: ConversationId) -> StorageResult<String> {
         let found = self.conversation(id).await?;
         Ok(found.map(|found| found.user).unwrap_or_default())
     }
 
-    /// The conversation of a pair of addresses that is not closed, unlocked.
+    /// Returns the conversation of a pair of addresses that is not closed, unlocked.
     pub async fn conversation_of_pair(
         &mut self,
         channel: Channel,
@@ -212,18 +214,18 @@ impl Tx {
         theirs: &str,
     ) -> StorageResult<Option<Conversation>> {
         let (owner, channel) = (self.owner.as_str(), channel.of_conversation().as_str());
-        let row = on!(self.lease, |c, q| q::conversation::by_pair(
+        let row = on!(self.connection, |c, q| q::conversation::by_pair(
             c, owner, channel, ours, theirs
         ))?;
         row.map(Conversation::try_from).transpose()
     }
 
-    /// A conversation by the owner's own name for it, unlocked.
+    /// Returns a conversation by its external id, unlocked.
     pub async fn conversation_by_external_id(
         &mut self,
         id: &str,
     ) -> StorageResult<Option<Conversation>> {
-        let row = on!(self.lease, |c, q| q::conversation::by_external_id(
+        let row = on!(self.connection, |c, q| q::conversation::by_external_id(
             c,
             self.owner.as_str(),
             id
@@ -231,27 +233,29 @@ impl Tx {
         row.map(Conversation::try_from).transpose()
     }
 
-    /// Whether it was inserted; `false` if its pair or its external id is taken. The caller then begins anew, locks the one
-    /// that took it and so gets a transaction id after that one's.
+    /// Inserts a conversation; `false` if its pair or its external id is taken. The caller then starts again and locks
+    /// the existing one, and so gets a transaction id after that one's.
     pub async fn insert_conversation(
         &mut self,
         conversation: &Conversation,
     ) -> StorageResult<bool> {
         let row = ConversationRow::from(conversation);
         let deltas = Deltas::of_conversation(None, Some(conversation));
-        if !on!(self.lease, |c, q| q::conversation::insert(c, &row, &deltas))? {
+        if !on!(self.connection, |c, q| q::conversation::insert(
+            c, &row, &deltas
+        ))? {
             return Ok(false);
         }
         self.touch(Touch::ConversationCreated(
             conversation.id,
             conversation.user.clone(),
         ));
-        self.tell_of_conversation(EventType::ConversationCreated, &row)
+        self.append_conversation_event(EventType::ConversationCreated, &row)
             .await?;
         Ok(true)
     }
 
-    /// Writes a conversation back. `announced` unless the change is only the place that a new message takes.
+    /// Writes a conversation back. `announced` unless the only change is the new end of the sequence for a new message.
     pub async fn update_conversation(
         &mut self,
         found: &Conversation,
@@ -261,7 +265,7 @@ impl Tx {
         let row = ConversationRow::from(changed);
         let change = ConversationChange::from(row.clone());
         let deltas = Deltas::of_conversation(Some(found), Some(changed));
-        if !on!(self.lease, |c, q| q::conversation::update(
+        if !on!(self.connection, |c, q| q::conversation::update(
             c,
             self.owner.as_str(),
             row.id,
@@ -280,21 +284,21 @@ impl Tx {
             self.index_below(changed, i64::MAX).await?;
         }
         if announced {
-            self.tell_of_conversation(EventType::ConversationUpdated, &row)
+            self.append_conversation_event(EventType::ConversationUpdated, &row)
                 .await?;
         }
         Ok(Guarded::Updated)
     }
 
-    /// Hides a conversation and takes back what still waits to leave. Its messages, and the feed's copies of it and of them, are
-    /// removed afterwards in batches.
+    /// Hides a conversation and withdraws its waiting deliveries. Its messages, and the feed's copies of it and of
+    /// them, are removed afterwards in batches.
     pub async fn hide_conversation(
         &mut self,
         conversation: &Conversation,
     ) -> StorageResult<Guarded> {
         let id = Id(conversation.id.uuid());
         let (owner, now) = (self.owner.clone(), self.now);
-        let hidden = on!(self.lease, |c, q| q::conversation::hide(
+        let hidden = on!(self.connection, |c, q| q::conversation::hide(
             c,
             owner.as_str(),
             id,
@@ -303,20 +307,21 @@ impl Tx {
         let Some(hidden) = hidden.map(Conversation::try_from).transpose()? else {
             return Ok(Guarded::Stale);
         };
-        // From now on its messages do not count, though they are still there; whoever writes one of them knows.
+        // From now on its messages do not count, though they still exist; [`Deltas`] skips the messages of a hidden
+        // conversation.
         let deltas = Deltas::of_conversation(Some(&hidden), None);
-        on!(self.lease, |c, q| q::stats::append(c, &deltas))?;
+        on!(self.connection, |c, q| q::stats::append(c, &deltas))?;
         self.move_messages(&hidden, None).await?;
         self.touch(Touch::ConversationDeleted(
             conversation.id,
             conversation.user.clone(),
         ));
-        on!(self.lease, |c, q| q::delivery::delete_of_conversation(
+        on!(self.connection, |c, q| q::delivery::delete_of_conversation(
             c,
             owner.as_str(),
             id
         ))?;
-        let gone = news(
+        let gone = feed_event(
             &owner,
             EventType::ConversationDeleted,
             (id, None),
@@ -324,11 +329,11 @@ impl Tx {
             None,
             now,
         );
-        on!(self.lease, |c, q| q::feed::append(c, &gone))?;
+        on!(self.connection, |c, q| q::feed::append(c, &gone))?;
         Ok(Guarded::Updated)
     }
 
-    /// Removes a hidden conversation whose messages are gone.
+    /// Removes a hidden conversation after its messages.
     pub async fn remove_hidden_conversation(
         &mut self,
         conversation: &Conversation,
@@ -338,54 +343,57 @@ impl Tx {
             conversation.id,
             conversation.user.clone(),
         ));
-        if !on!(self.lease, |c, q| q::conversation::remove_hidden(
+        if !on!(self.connection, |c, q| q::conversation::remove_hidden(
             c,
             self.owner.as_str(),
             id
         ))? {
             return Ok(Guarded::Stale);
         }
-        // What was under way when it was hidden may have appended an event since.
+        // A write that was running when it was hidden may have appended an event since.
         while self.scrub_hidden_conversation(conversation).await? {}
         Ok(Guarded::Updated)
     }
 
-    /// Clears a batch of the feed's copies of a hidden conversation itself; whether there may be more.
+    /// Scrubs a batch of the feed's copies of a hidden conversation itself; returns whether there may be more.
     pub async fn scrub_hidden_conversation(
         &mut self,
         conversation: &Conversation,
     ) -> StorageResult<bool> {
         let (owner, id) = (self.owner.clone(), Id(conversation.id.uuid()));
-        let scrubbed = on_backend!(self.lease, scrub_conversation(owner.as_str(), id, SCRUBBED))?;
+        let scrubbed = on_backend!(
+            self.connection,
+            scrub_conversation(owner.as_str(), id, SCRUBBED_PER_STATEMENT)
+        )?;
         Ok(is_full(scrubbed))
     }
 
-    /// Clears the feed's copies of messages that are gone, some by each statement.
+    /// Scrubs the feed's copies of removed messages, a batch by each statement.
     pub(crate) async fn scrub_messages(&mut self, messages: &[Id]) -> StorageResult<()> {
         let owner = self.owner.clone();
         while is_full(on_backend!(
-            self.lease,
-            scrub_messages(owner.as_str(), messages, SCRUBBED)
+            self.connection,
+            scrub_messages(owner.as_str(), messages, SCRUBBED_PER_STATEMENT)
         )?) {}
         Ok(())
     }
 
-    /// Counts the messages of a conversation for another user, or for no user any more, some by each statement.
+    /// Moves the counts of a conversation's messages to another user, or removes them, a batch by each statement.
     async fn move_messages(&mut self, found: &Conversation, to: Option<&str>) -> StorageResult<()> {
         let (owner, id) = (self.owner.clone(), Id(found.id.uuid()));
         let mut above = 0;
         loop {
-            let last = on!(self.lease, |c, q| q::message::sequence_after(
+            let last = on!(self.connection, |c, q| q::message::sequence_after(
                 c,
                 owner.as_str(),
                 id,
                 above,
-                MOVED
+                MOVED_PER_STATEMENT
             ))?;
             let up_to = last.unwrap_or(i64::MAX);
-            on!(self.lease, |c, q| q::stats::move_messages(
+            on!(self.connection, |c, q| q::stats::move_messages(
                 c,
-                MessagesOf::moving(found, (above, up_to), to)
+                MovedMessageCounts::new(found, (above, up_to), to)
             ))?;
             if last.is_none() {
                 return Ok(());
@@ -394,12 +402,12 @@ impl Tx {
         }
     }
 
-    async fn tell_of_conversation(
+    async fn append_conversation_event(
         &mut self,
         kind: EventType,
         row: &ConversationRow,
     ) -> StorageResult<()> {
-        let event = news(
+        let event = feed_event(
             &self.owner,
             kind,
             (row.id, None),
@@ -407,6 +415,6 @@ impl Tx {
             payload(row),
             self.now,
         );
-        on!(self.lease, |c, q| q::feed::append(c, &event))
+        on!(self.connection, |c, q| q::feed::append(c, &event))
     }
 }

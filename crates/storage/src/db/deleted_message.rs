@@ -1,26 +1,26 @@
-//! Received messages that were deleted: a provider that delivers one of them again does not bring it back.
+//! Tombstones of deleted inbound messages: a provider that delivers one of them again does not create it again.
 
 use parlance_domain::{Direction, Message, Timestamp};
 
-use super::Aging;
+use super::AgingTable;
 use crate::conn::Database;
 use crate::error::StorageResult;
 use crate::rows::deleted_message::DeletedMessageRow;
 use crate::tx::Tx;
 
-const DELETED_MESSAGES: Aging = Aging {
+const DELETED_MESSAGES: AgingTable = AgingTable {
     table: "deleted_messages",
     time: "deleted_at",
 };
 
 impl Tx {
-    /// Whether the owner deleted a message that this provider brought, or is just deleting its conversation.
+    /// Whether the owner has deleted this provider's message, or is deleting its conversation.
     pub async fn was_deleted(
         &mut self,
         provider: &str,
         provider_message_id: &str,
     ) -> StorageResult<bool> {
-        on!(self.lease, |c, q| q::deleted_message::exists(
+        on!(self.connection, |c, q| q::deleted_message::exists(
             c,
             self.owner.as_str(),
             provider,
@@ -28,7 +28,7 @@ impl Tx {
         ))
     }
 
-    /// Records that a received message is deleted.
+    /// Records that an inbound message is deleted.
     pub(crate) async fn record_deletion(&mut self, message: &Message) -> StorageResult<()> {
         let received = message.direction == Direction::Inbound;
         let names = message
@@ -39,7 +39,7 @@ impl Tx {
         self.record_deletions(names.into_iter().collect()).await
     }
 
-    /// Records that received messages are deleted, by provider and provider message id.
+    /// Records that inbound messages are deleted, by provider and provider message id.
     pub(crate) async fn record_deletions(
         &mut self,
         names: Vec<(String, String)>,
@@ -54,20 +54,23 @@ impl Tx {
             deleted_at: self.now.into(),
         };
         let rows: Vec<_> = names.into_iter().map(row).collect();
-        on!(self.lease, |c, q| q::deleted_message::insert(c, &rows)).map(|_| ())
+        on!(self.connection, |c, q| q::deleted_message::insert(c, &rows)).map(|_| ())
     }
 }
 
 impl Database {
-    /// Forgets up to `limit` deletions of the whole installation that were recorded earlier; how many.
+    /// Removes up to `limit` tombstones of the whole installation that are older than `before`; returns how many.
     pub async fn prune_deleted_messages(
         &self,
         before: Timestamp,
         limit: i64,
     ) -> StorageResult<usize> {
-        let mut lease = self.writer().await?;
-        let removed = on_backend!(lease, delete_aged(DELETED_MESSAGES, before.into(), limit))?;
-        lease.commit().await?;
+        let mut connection = self.writer().await?;
+        let removed = on_backend!(
+            connection,
+            delete_aged(DELETED_MESSAGES, before.into(), limit)
+        )?;
+        connection.commit().await?;
         Ok(removed)
     }
 }

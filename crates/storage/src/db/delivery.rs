@@ -1,4 +1,4 @@
-//! The jobs of messages that are to leave.
+//! Deliveries of outbound messages.
 
 use parlance_domain::{
     Channel, ConversationId, Message, MessageId, Owner, Sender, SenderId, Timestamp,
@@ -10,70 +10,75 @@ use crate::fields::{Id, Instant};
 use crate::rows::delivery::DeliveryRow;
 use crate::tx::{Guarded, Tx};
 
-/// A job that a worker has claimed.
+/// A delivery that a worker has claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
-    /// Whose.
+    /// Owner of the message.
     pub owner: Owner,
-    /// Which message.
+    /// The message.
     pub message_id: MessageId,
-    /// The sender that it leaves from.
+    /// The sender that the message is sent from.
     pub sender_id: SenderId,
-    /// The hand-over that this is; recorded, so that whoever comes later knows that it was begun.
+    /// Number of this attempt; recorded, so that a later claimer knows that it was begun.
     pub attempt: i32,
-    /// Whether the one before was begun and its outcome never written: it may have left.
+    /// Whether the previous attempt was begun and its outcome never written: the message may have been sent.
     pub answer_lost: bool,
     /// When it became due.
     pub due_at: Timestamp,
-    /// When its worker has lost it.
+    /// When its worker loses it.
     pub lease_until: Timestamp,
 }
 
-/// What a claim finds.
+/// Result of a claim.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClaimResult {
-    /// Jobs that are the claimer's now.
+    /// Deliveries that are now the claimer's.
     pub claims: Vec<Claim>,
-    /// Scheduled messages whose time has come: they are claimed when they have taken their place in the line.
+    /// Scheduled messages that are due: they can be claimed once they are in their conversation queue.
     pub due_scheduled: Vec<DueScheduledDelivery>,
 }
 
-/// A scheduled message whose time has come.
+/// A scheduled message that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueScheduledDelivery {
-    /// Whose.
+    /// Owner of the message.
     pub owner: Owner,
-    /// In whose line it is to stand.
+    /// Conversation of the queue that it enters.
     pub conversation_id: ConversationId,
-    /// Which message.
+    /// The message.
     pub message_id: MessageId,
 }
 
-/// Jobs that wait, together.
+/// Number of waiting deliveries of one channel and state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueDepth {
-    /// On which channel.
+    /// Channel.
     pub channel: Channel,
     /// `scheduled`, `waiting` or `claimed`.
     pub state: String,
-    /// Whether they wait for a release.
+    /// Whether they are held until a release.
     pub held: bool,
-    /// How many.
+    /// Number of deliveries.
     pub depth: i64,
     /// When the oldest became due, or will.
     pub oldest_due: Option<Timestamp>,
 }
 
 impl Database {
-    /// Claims up to `limit` jobs that are due, each until its lease ends. Instances that claim at once share them.
+    /// Claims up to `limit` deliveries that are due, each until its lease ends. Instances that claim at once share
+    /// them.
     pub async fn claim_deliveries(
         &self,
         now: Timestamp,
         lease_until: Timestamp,
         limit: i64,
     ) -> StorageResult<ClaimResult> {
-        let mut lease = self.writer().await?;
-        let rows = on!(lease, |c, q| q::delivery::claimable(c, now.into(), limit))?;
+        let mut connection = self.writer().await?;
+        let rows = on!(connection, |c, q| q::delivery::claimable(
+            c,
+            now.into(),
+            limit
+        ))?;
         let (scheduled, rows): (Vec<_>, Vec<_>) =
             rows.into_iter().partition(|row| row.state == "scheduled");
         let claimed = ClaimResult {
@@ -87,26 +92,26 @@ impl Database {
                 .collect::<StorageResult<_>>()?,
         };
         if rows.is_empty() {
-            lease.rollback().await?;
+            connection.rollback().await?;
             return Ok(claimed);
         }
         let ids: Vec<Id> = rows.iter().map(|row| row.message_id).collect();
-        on!(lease, |c, q| q::delivery::claim(
+        on!(connection, |c, q| q::delivery::claim(
             c,
             ids.clone(),
             lease_until.into()
         ))?;
-        lease.commit().await?;
+        connection.commit().await?;
         Ok(claimed)
     }
 
-    /// When the next job can be claimed.
+    /// Returns when the next delivery can be claimed.
     pub async fn next_delivery_due(&self) -> StorageResult<Option<Timestamp>> {
         let due = read!(self, |c, q| q::delivery::next_due(c))?;
         Ok(due.map(Into::into))
     }
 
-    /// What waits, by channel and state.
+    /// Returns the waiting deliveries, by channel and state.
     pub async fn queue_depths(&self) -> StorageResult<Vec<QueueDepth>> {
         let (released, present) = read!(self, |c, q| q::hold::held_range(c))?;
         let rows = read!(self, |c, q| q::delivery::queues(c))?;
@@ -114,14 +119,14 @@ impl Database {
         let rows = rows
             .into_iter()
             .map(|(channel, state, generation, depth, oldest)| {
-                queue((channel, state, held(generation), depth, oldest))
+                queue_depth((channel, state, held(generation), depth, oldest))
             });
         rows.collect()
     }
 }
 
 impl Tx {
-    /// The job of a message, for a dispatcher to claim once it is due.
+    /// Inserts the delivery of a message, for a dispatcher to claim once it is due.
     pub async fn insert_delivery(
         &mut self,
         message: &Message,
@@ -129,11 +134,11 @@ impl Tx {
     ) -> StorageResult<()> {
         let (owner, conversation) = (self.owner.clone(), Id(message.conversation_id.uuid()));
         let scheduled = message.send_at.is_some();
-        // What is scheduled is not in the line: it must not hold up what is sent before its time.
-        let line = if scheduled {
+        // A scheduled delivery is not in the queue: it must not delay what is sent before its time.
+        let queue = if scheduled {
             None
         } else {
-            self.line(message).await?
+            self.queue_generation(message).await?
         };
         let row = DeliveryRow {
             message_id: Id(message.id.uuid()),
@@ -149,21 +154,21 @@ impl Tx {
             expires_at: message.expires_at.map(Into::into),
             created_at: self.now.into(),
         };
-        if line.is_none() {
-            self.note_job(message.send_at.unwrap_or(self.now));
+        if queue.is_none() {
+            self.note_delivery(message.send_at.unwrap_or(self.now));
         }
-        on!(self.lease, |c, q| q::delivery::insert(c, &row, line))
+        on!(self.connection, |c, q| q::delivery::insert(c, &row, queue))
     }
 
-    /// Moves a scheduled job to another time; `Stale` if it has left already.
+    /// Moves a scheduled delivery to another time; `Stale` if it is not scheduled any more.
     pub async fn reschedule_delivery(
         &mut self,
         message: MessageId,
         due: Timestamp,
     ) -> StorageResult<Guarded> {
-        self.note_job(due);
+        self.note_delivery(due);
         let id = Id(message.uuid());
-        on!(self.lease, |c, q| q::delivery::reschedule(
+        on!(self.connection, |c, q| q::delivery::reschedule(
             c,
             self.owner.as_str(),
             id,
@@ -172,57 +177,58 @@ impl Tx {
         .map(Guarded::from)
     }
 
-    /// Takes a scheduled job whose time has come into the line, and says whether it is blocked there; `None` if it is not
-    /// scheduled any more. The caller has locked the message.
+    /// Moves a scheduled delivery that is due into its conversation queue, and returns whether it is blocked there;
+    /// `None` if it is not scheduled any more. The caller has locked the message.
     pub async fn enter_conversation_queue(
         &mut self,
         message: &Message,
     ) -> StorageResult<Option<bool>> {
-        let line = self.line(message).await?;
-        let blocked = line.is_some();
+        let queue = self.queue_generation(message).await?;
+        let blocked = queue.is_some();
         let (owner, id) = (self.owner.clone(), Id(message.id.uuid()));
-        let entered = on!(self.lease, |c, q| q::delivery::enter_conversation_queue(
+        let entered = on!(self.connection, |c, q| q::delivery::enter_queue(
             c,
             owner.as_str(),
             id,
             self.now.into(),
-            line
+            queue
         ))?;
         if entered && !blocked {
-            self.note_job(self.now);
+            self.note_delivery(self.now);
         }
         Ok(entered.then_some(blocked))
     }
 
-    /// The generation of the line that a job of this message's conversation comes into behind others.
-    async fn line(&mut self, message: &Message) -> StorageResult<Option<i64>> {
+    /// Returns the generation of the conversation queue if a new delivery of this message's conversation comes behind
+    /// others in it.
+    async fn queue_generation(&mut self, message: &Message) -> StorageResult<Option<i64>> {
         let conversation = Id(message.conversation_id.uuid());
-        on!(self.lease, |c, q| q::delivery::line(
+        on!(self.connection, |c, q| q::delivery::queue_generation(
             c,
             self.owner.as_str(),
             conversation
         ))
     }
 
-    /// The last attempt of a message's job, if it has one.
+    /// Returns the last attempt of a message's delivery, if it has one.
     pub async fn delivery_attempt(&mut self, message: MessageId) -> StorageResult<Option<i32>> {
-        on!(self.lease, |c, q| q::delivery::attempt(
+        on!(self.connection, |c, q| q::delivery::attempt(
             c,
             self.owner.as_str(),
             Id(message.uuid())
         ))
     }
 
-    /// Gives a claimed job back for later; `Stale` if its worker has lost it.
+    /// Returns a claimed delivery to the waiting state for later; `Stale` if its worker has lost it.
     pub async fn give_delivery_back(
         &mut self,
         message: MessageId,
         attempt: i32,
         due: Timestamp,
     ) -> StorageResult<Guarded> {
-        self.note_job(due);
+        self.note_delivery(due);
         let (owner, id) = (self.owner.clone(), Id(message.uuid()));
-        on!(self.lease, |c, q| q::delivery::give_back(
+        on!(self.connection, |c, q| q::delivery::give_back(
             c,
             owner.as_str(),
             id,
@@ -232,46 +238,47 @@ impl Tx {
         .map(Guarded::from)
     }
 
-    /// Takes back the job of a message that nobody has claimed; `Stale` if somebody has.
+    /// Removes the delivery of a message unless it is claimed; `Stale` if it is.
     pub async fn withdraw_delivery(&mut self, message: &Message) -> StorageResult<Guarded> {
         let (owner, id) = (self.owner.clone(), Id(message.id.uuid()));
-        let withdrawn = on!(self.lease, |c, q| q::delivery::withdraw(
+        let withdrawn = on!(self.connection, |c, q| q::delivery::withdraw(
             c,
             owner.as_str(),
             id
         ))?;
-        self.free_next(withdrawn.flatten(), message).await?;
+        self.unblock_next(withdrawn.flatten(), message).await?;
         Ok(withdrawn.is_some().into())
     }
 
-    /// The message does not wait to leave any more, whoever has its job; `None` if it had none, or else the job's last attempt.
+    /// Removes the delivery of a message, claimed or not. Returns its last attempt, or `None` if the message had no
+    /// delivery.
     pub async fn delete_delivery(&mut self, message: &Message) -> StorageResult<Option<i32>> {
         let (owner, id) = (self.owner.clone(), Id(message.id.uuid()));
-        let deleted = on!(self.lease, |c, q| q::delivery::delete(
+        let deleted = on!(self.connection, |c, q| q::delivery::delete(
             c,
             owner.as_str(),
             id
         ))?;
-        let Some((attempt, line)) = deleted else {
+        let Some((attempt, queue)) = deleted else {
             return Ok(None);
         };
-        self.free_next(line, message).await?;
+        self.unblock_next(queue, message).await?;
         Ok(Some(attempt))
     }
 
-    /// The next of the line may go if the first has gone.
-    async fn free_next(&mut self, line: Option<i64>, message: &Message) -> StorageResult<()> {
-        let Some(generation) = line else {
+    /// Unblocks the next delivery of the queue if the first has gone.
+    async fn unblock_next(&mut self, queue: Option<i64>, message: &Message) -> StorageResult<()> {
+        let Some(generation) = queue else {
             return Ok(());
         };
         let conversation = Id(message.conversation_id.uuid());
-        if on!(self.lease, |c, q| q::delivery::unblock_next(
+        if on!(self.connection, |c, q| q::delivery::unblock_next(
             c,
             self.owner.as_str(),
             conversation,
             generation
         ))? {
-            self.note_job(self.now);
+            self.note_delivery(self.now);
         }
         Ok(())
     }
@@ -301,7 +308,7 @@ fn claim(row: &DeliveryRow, lease_until: Timestamp) -> StorageResult<Claim> {
     })
 }
 
-fn queue(
+fn queue_depth(
     (channel, state, held, depth, oldest): (String, String, bool, i64, Option<Instant>),
 ) -> StorageResult<QueueDepth> {
     let bad = || StorageError::inconsistent("deliveries", "channel", &channel);

@@ -1,28 +1,28 @@
-//! The stories of messages: every attempt, receipt and refusal.
+//! Delivery events of messages: every attempt, report and refusal.
 
 use parlance_domain::{MessageId, MessageStatus, Owner, Timestamp};
 
 use crate::conn::Database;
 use crate::error::StorageResult;
 use crate::fields::Id;
-use crate::rows::message_event::NewStoryRow;
+use crate::rows::message_event::NewDeliveryEventRow;
 use crate::tx::Tx;
 
-/// What happened to a message on its way.
+/// Kind of a delivery event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryEventKind {
-    /// It was handed over, or that was tried.
+    /// A hand-over, or an attempt at one.
     Attempt,
-    /// Its provider, or somebody in its name, told how far it came.
+    /// A report about the status, by the provider or in its name.
     Report,
-    /// It was called back.
+    /// The message was canceled.
     Canceled,
-    /// Its time passed.
+    /// The message expired.
     Expired,
 }
 
 impl DeliveryEventKind {
-    /// The word in the database and in the contract.
+    /// The name in the database and in the API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Attempt => "attempt",
@@ -39,27 +39,27 @@ impl DeliveryEventKind {
     }
 }
 
-/// One line of a story.
+/// A delivery event of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryEvent {
-    /// When we learned of it.
+    /// When we recorded it.
     pub time: Timestamp,
-    /// What it was.
+    /// Its kind.
     pub kind: DeliveryEventKind,
-    /// Of which hand-over.
+    /// Number of the hand-over.
     pub attempt: Option<i32>,
-    /// Who carried it.
+    /// The provider.
     pub provider: Option<String>,
-    /// When it happened, as the provider says.
+    /// When it happened, according to the provider.
     pub provider_time: Option<Timestamp>,
-    /// Where the message stood afterwards, or what was reported.
+    /// Status of the message afterwards, or the reported one.
     pub status: Option<MessageStatus>,
-    /// In words; may be empty.
+    /// Explanation; may be empty.
     pub detail: String,
 }
 
 impl Database {
-    /// The story of a message of the owner, oldest first.
+    /// Returns the delivery events of a message of the owner, oldest first.
     pub async fn delivery_events(
         &self,
         owner: &Owner,
@@ -78,32 +78,36 @@ impl Database {
 }
 
 impl Tx {
-    /// The attempts that a message's story tells of, and in which words.
+    /// Returns the attempts that a message's delivery events record, with their details.
     pub async fn recorded_attempts(
         &mut self,
         message: MessageId,
     ) -> StorageResult<Vec<(i32, String)>> {
         let id = Id(message.uuid());
-        on!(self.lease, |c, q| q::message_event::attempts(
+        on!(self.connection, |c, q| q::message_event::attempts(
             c,
             self.owner.as_str(),
             id
         ))
     }
 
-    /// Adds a line to a message's story.
+    /// Appends a delivery event.
     pub async fn append_delivery_event(
         &mut self,
         message: MessageId,
         event: &DeliveryEvent,
     ) -> StorageResult<()> {
-        let row = story_row(self.owner.as_str(), message, event);
-        on!(self.lease, |c, q| q::message_event::append(c, &row))
+        let row = delivery_event_row(self.owner.as_str(), message, event);
+        on!(self.connection, |c, q| q::message_event::append(c, &row))
     }
 }
 
-/// The row of a line.
-pub(crate) fn story_row(owner: &str, message: MessageId, event: &DeliveryEvent) -> NewStoryRow {
+/// Returns the row of a delivery event.
+pub(crate) fn delivery_event_row(
+    owner: &str,
+    message: MessageId,
+    event: &DeliveryEvent,
+) -> NewDeliveryEventRow {
     let DeliveryEvent {
         time,
         kind,
@@ -113,7 +117,7 @@ pub(crate) fn story_row(owner: &str, message: MessageId, event: &DeliveryEvent) 
         status,
         detail,
     } = event;
-    NewStoryRow {
+    NewDeliveryEventRow {
         owner: owner.to_owned(),
         message_id: Id(message.uuid()),
         time: (*time).into(),

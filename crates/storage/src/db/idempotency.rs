@@ -3,57 +3,57 @@
 use parlance_domain::Timestamp;
 use uuid::Uuid;
 
-use super::Aging;
+use super::AgingTable;
 use crate::conn::Database;
 use crate::error::StorageResult;
 use crate::fields::Id;
 use crate::rows::idempotency::KeyRow;
 use crate::tx::Tx;
 
-const REQUEST_IDS: Aging = Aging {
+const REQUEST_IDS: AgingTable = AgingTable {
     table: "idempotency_keys",
     time: "created_at",
 };
 
-/// A key, and what the request under it was.
+/// An idempotency key, and the hash of its request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
-    /// The RPC that it was given to.
+    /// The RPC that it belongs to.
     pub rpc: &'static str,
     /// The caller's `request_id`.
     pub key: String,
-    /// A hash of the rest of the request.
+    /// Hash of the rest of the request.
     pub request_hash: [u8; 32],
 }
 
-/// What a key stands for.
+/// What is recorded under a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remembered {
-    /// The hash of the request that took it.
+pub struct IdempotencyRecord {
+    /// Hash of the request that took it.
     pub request_hash: Vec<u8>,
-    /// The resource that this request made.
+    /// The resource that this request created.
     pub resource_id: Uuid,
 }
 
 impl Tx {
-    /// What an earlier request made under this key, if there was one and it has committed.
+    /// Returns what is recorded under this key, if an earlier request took it and has committed.
     pub async fn idempotency_record(
         &mut self,
         key: &IdempotencyKey,
-    ) -> StorageResult<Option<Remembered>> {
-        let row = on!(self.lease, |c, q| q::idempotency::get(
+    ) -> StorageResult<Option<IdempotencyRecord>> {
+        let row = on!(self.connection, |c, q| q::idempotency::get(
             c,
             self.owner.as_str(),
             key.rpc,
             &key.key
         ))?;
-        Ok(row.map(|row| Remembered {
+        Ok(row.map(|row| IdempotencyRecord {
             request_hash: row.request_hash,
             resource_id: row.resource_id.0,
         }))
     }
 
-    /// Takes a key for a resource; `false` if another request has it. Waits for one that is just taking it.
+    /// Takes a key for a resource; `false` if another request has it. Waits for a transaction that is taking it.
     pub async fn take_key(
         &mut self,
         key: &IdempotencyKey,
@@ -67,16 +67,17 @@ impl Tx {
             resource_id: Id(resource_id),
             created_at: self.now.into(),
         };
-        on!(self.lease, |c, q| q::idempotency::take(c, &row))
+        on!(self.connection, |c, q| q::idempotency::take(c, &row))
     }
 }
 
 impl Database {
-    /// Removes up to `limit` keys of the whole installation that are older than the promise; how many.
+    /// Removes up to `limit` keys of the whole installation that are older than the guaranteed retention; returns how
+    /// many.
     pub async fn prune_keys(&self, before: Timestamp, limit: i64) -> StorageResult<usize> {
-        let mut lease = self.writer().await?;
-        let removed = on_backend!(lease, delete_aged(REQUEST_IDS, before.into(), limit))?;
-        lease.commit().await?;
+        let mut connection = self.writer().await?;
+        let removed = on_backend!(connection, delete_aged(REQUEST_IDS, before.into(), limit))?;
+        connection.commit().await?;
         Ok(removed)
     }
 }

@@ -1,70 +1,70 @@
 //! Imports of old conversations.
 //!
-//! Old messages are written as all others are, at the end of their conversation and in its turn, with their counters and their
-//! place in the index, but many at a time and without a job. Of each conversation it is kept how many of its old messages were
-//! imported, so that whoever brings them again adds only what is missing.
+//! Old messages are written like all others, at the end of their conversation and under its lock, with their counters
+//! and their entries in the search index, but many at a time and without a delivery. For each conversation the number
+//! of its imported messages is stored, so that a repeated import adds only what is missing.
 
 use parlance_domain::{
     Conversation, ConversationId, Direction, EventType, Json, Message, Role, Timestamp,
 };
 
-use super::news;
+use super::feed_event;
 use crate::counting::Deltas;
 use crate::error::{StorageError, StorageResult};
 use crate::fields::{Id, Instant};
 use crate::prepared::portions;
 use crate::rows::conversation::ConversationRow;
 use crate::rows::feed::payload;
-use crate::rows::import::{ImportRow, LikenessRow};
+use crate::rows::import::{ComparableRow, ImportRow};
 use crate::rows::message::MessageRow;
 use crate::rows::stats::{of_conversation, of_message};
 use crate::touched::Touch;
 use crate::tx::{Guarded, Tx};
 
-/// A conversation that is there.
+/// A conversation that exists already.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExistingConversation {
-    /// As it is.
+    /// The conversation.
     pub conversation: Conversation,
-    /// How many of its first messages were imported; `None` if it was made otherwise.
+    /// How many of its first messages were imported; `None` if it was not created by an import.
     pub imported: Option<i64>,
 }
 
 /// Old messages of one conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Import {
-    /// The conversation as it was found, locked; `None` for a new one.
+    /// The conversation as it was read, locked; `None` for a new one.
     pub found: Option<Conversation>,
-    /// The conversation as it is with them.
+    /// The conversation as it is with the messages.
     pub conversation: Conversation,
     /// The messages.
     pub messages: Vec<Message>,
-    /// How many of its messages are imported with these.
+    /// Number of its imported messages, including these.
     pub imported: i64,
 }
 
-/// As much of a message as tells whether an old one is the same.
+/// The fields of a message that decide whether an imported one is the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComparableMessage {
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// Which way it went.
+    /// Its direction.
     pub direction: Direction,
-    /// Who spoke.
+    /// Role of its author.
     pub role: Option<Role>,
-    /// What was said.
+    /// Its text.
     pub body: String,
     /// The owner's own data.
     pub metadata: Json,
 }
 
 impl Tx {
-    /// The conversations of these external ids that are there, unlocked, in no order.
+    /// Returns the existing conversations with these external ids, unlocked, in no order.
     pub async fn existing_conversations(
         &mut self,
         external_ids: &[String],
     ) -> StorageResult<Vec<ExistingConversation>> {
-        let rows = on!(self.lease, |c, q| q::import::known(
+        let rows = on!(self.connection, |c, q| q::import::existing(
             c,
             self.owner.as_str(),
             external_ids.to_vec()
@@ -78,38 +78,38 @@ impl Tx {
         rows.into_iter().map(known).collect()
     }
 
-    /// How many messages of a conversation were imported, if any import had to do with it.
+    /// Returns how many messages of a conversation were imported; `None` if it was not part of an import.
     pub async fn imported(&mut self, id: ConversationId) -> StorageResult<Option<i64>> {
-        on!(self.lease, |c, q| q::import::progress(
+        on!(self.connection, |c, q| q::import::progress(
             c,
             self.owner.as_str(),
             Id(id.uuid())
         ))
     }
 
-    /// Messages of a conversation that were made at one of these moments.
+    /// Returns the messages of a conversation that were created at one of these times.
     pub async fn messages_created_at(
         &mut self,
         id: ConversationId,
         times: &[Timestamp],
     ) -> StorageResult<Vec<ComparableMessage>> {
         let times: Vec<Instant> = times.iter().copied().map(Into::into).collect();
-        let rows = on!(self.lease, |c, q| q::import::alike(
+        let rows = on!(self.connection, |c, q| q::import::created_at(
             c,
             self.owner.as_str(),
             Id(id.uuid()),
             times.clone()
         ))?;
         rows.into_iter()
-            .map(|row| likeness(row, Id(id.uuid())))
+            .map(|row| comparable(row, Id(id.uuid())))
             .collect()
     }
 
-    /// Writes old conversations and their messages; `Stale` if the pair or the external id of one is taken, or it has moved on,
-    /// and then the transaction is to be forgotten. New ones are to come in the order of their external ids: two who bring the
-    /// same then wait for one another, not each for the other.
+    /// Writes old conversations and their messages. Returns `Stale` if the pair or the external id of one is taken, or
+    /// one has another version; the transaction must then be rolled back. New conversations must be in the order of
+    /// their external ids: two imports of the same conversations then wait for one another without a deadlock.
     ///
-    /// A new conversation is one event, and so is an old one that is completed; the messages are none.
+    /// A new conversation is one event, and so is an existing one that gets messages; the messages are none.
     pub async fn import(&mut self, imports: &[Import]) -> StorageResult<Guarded> {
         for import in imports {
             if let Some(found) = &import.found
@@ -118,7 +118,7 @@ impl Tx {
                 return Ok(Guarded::Stale);
             }
         }
-        if self.make_all(imports).await? == Guarded::Stale {
+        if self.insert_new(imports).await? == Guarded::Stale {
             return Ok(Guarded::Stale);
         }
         let progress: Vec<ImportRow> = imports
@@ -129,7 +129,9 @@ impl Tx {
                 messages: import.imported,
             })
             .collect();
-        on!(self.lease, |c, q| q::import::set_progress(c, &progress))?;
+        on!(self.connection, |c, q| q::import::set_progress(
+            c, &progress
+        ))?;
         self.insert_messages(imports).await?;
         Ok(Guarded::Updated)
     }
@@ -144,7 +146,7 @@ impl Tx {
         Ok(updated)
     }
 
-    async fn make_all(&mut self, imports: &[Import]) -> StorageResult<Guarded> {
+    async fn insert_new(&mut self, imports: &[Import]) -> StorageResult<Guarded> {
         let is_new = |import: &&Import| import.found.is_none();
         let new: Vec<&Conversation> = imports
             .iter()
@@ -152,7 +154,9 @@ impl Tx {
             .map(|import| &import.conversation)
             .collect();
         let rows: Vec<ConversationRow> = new.iter().copied().map(Into::into).collect();
-        let made = on!(self.lease, |c, q| q::import::insert_conversations(c, &rows))?;
+        let made = on!(self.connection, |c, q| q::import::insert_conversations(
+            c, &rows
+        ))?;
         if made < rows.len() {
             return Ok(Guarded::Stale);
         }
@@ -163,7 +167,7 @@ impl Tx {
             ));
         }
         let event = |row: &ConversationRow| {
-            news(
+            feed_event(
                 &self.owner,
                 EventType::ConversationCreated,
                 (row.id, None),
@@ -173,11 +177,11 @@ impl Tx {
             )
         };
         let events: Vec<_> = rows.iter().map(event).collect();
-        on!(self.lease, |c, q| q::feed::append_all(c, &events))?;
+        on!(self.connection, |c, q| q::feed::append_all(c, &events))?;
         Ok(Guarded::Updated)
     }
 
-    /// With their places in the index, and all that counts.
+    /// Inserts the messages with their index entries, and all counters.
     async fn insert_messages(&mut self, imports: &[Import]) -> StorageResult<()> {
         let messages = || {
             imports.iter().flat_map(|import| {
@@ -186,12 +190,12 @@ impl Tx {
             })
         };
         let rows: Vec<MessageRow> = messages().map(|(_, message)| message.into()).collect();
-        on!(self.lease, |c, q| q::import::insert_messages(c, &rows))?;
-        let found_by: Vec<_> = messages()
+        on!(self.connection, |c, q| q::import::insert_messages(c, &rows))?;
+        let index_rows: Vec<_> = messages()
             .map(|(of, message)| self.index_row(message, &of.user, &of.title))
             .collect();
-        for some in portions(&found_by) {
-            on_backend!(self.lease, index_new(some))?;
+        for some in portions(&index_rows) {
+            on_backend!(self.connection, index_new(some))?;
         }
         let made = imports.iter().filter(|import| import.found.is_none());
         let conversations = made.map(|import| {
@@ -200,13 +204,13 @@ impl Tx {
         });
         let counted = messages().map(|(of, message)| (of.user.as_str(), of_message(message).1));
         for deltas in Deltas::of_all(self.owner.as_str(), conversations.chain(counted)) {
-            on!(self.lease, |c, q| q::stats::append(c, &deltas))?;
+            on!(self.connection, |c, q| q::stats::append(c, &deltas))?;
         }
         Ok(())
     }
 }
 
-fn likeness(row: LikenessRow, conversation: Id) -> StorageResult<ComparableMessage> {
+fn comparable(row: ComparableRow, conversation: Id) -> StorageResult<ComparableMessage> {
     let bad = |column| StorageError::inconsistent("messages", column, conversation.0);
     let role = row.role.as_deref();
     Ok(ComparableMessage {

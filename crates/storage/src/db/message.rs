@@ -6,30 +6,30 @@ use parlance_domain::{
     Conversation, ConversationId, Direction, EventType, Message, MessageId, Owner, Timestamp,
 };
 
-use super::news;
+use super::feed_event;
 use crate::conn::Database;
 use crate::counting::Deltas;
 use crate::error::StorageResult;
 use crate::fields::{Id, Instant};
 use crate::rows::feed::{NewFeedRow, payload};
-use crate::rows::message::{DoomedRow, MessageChange, MessageRow};
+use crate::rows::message::{MessageChange, MessageRow, RemovalRow};
 use crate::touched::Touch;
 use crate::tx::{Guarded, Tx};
 
 /// Unread messages that one statement counts.
-const COUNTED: i64 = 5_000;
+const COUNTED_PER_STATEMENT: i64 = 5_000;
 
-/// Messages whose times one statement reads.
-const TIMES: i64 = 1_000;
-/// Messages of one conversation may have been written in another order than their ids were made, within this time: instances have
-/// different clocks, and a writer waits for its turn.
-const APART: Duration = Duration::from_mins(10);
+/// Number of messages that one statement reads the times of.
+const TIMES_PER_STATEMENT: i64 = 1_000;
+/// Bound within which messages of one conversation may have been written in another order than their ids were
+/// generated: instances have different clocks, and a writer waits for the conversation lock.
+const MAX_WRITE_SKEW: Duration = Duration::from_mins(10);
 
-/// Bytes of text that one transaction removes with messages, or a little more.
-const BYTES: i64 = 8 * 1024 * 1024;
+/// Bytes of text that one transaction removes with messages; it may remove slightly more.
+const BYTES_PER_TRANSACTION: i64 = 8 * 1024 * 1024;
 
-/// The first of these until they have so many bytes; at least one.
-fn within(bytes: i64, found: Vec<DoomedRow>) -> Vec<DoomedRow> {
+/// Returns the first rows until they reach the number of bytes; at least one.
+fn within(bytes: i64, found: Vec<RemovalRow>) -> Vec<RemovalRow> {
     let mut left = bytes;
     let fitting = found.into_iter().take_while(|one| {
         let fits = left > 0;
@@ -39,27 +39,27 @@ fn within(bytes: i64, found: Vec<DoomedRow>) -> Vec<DoomedRow> {
     fitting.collect()
 }
 
-/// A stretch of a conversation's sequence.
+/// Range of a conversation's sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageRange {
-    /// Only messages after this place.
+    /// Only messages after this sequence.
     pub above: i64,
-    /// Only messages before this place.
+    /// Only messages before this sequence.
     pub below: Option<i64>,
-    /// The order.
+    /// Order of the result.
     pub oldest_first: bool,
 }
 
-/// A message whose time may be over.
+/// A message that may have reached the end of its retention.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgedMessage {
-    /// Whose.
+    /// Owner of the message.
     pub owner: Owner,
-    /// In which conversation.
+    /// Its conversation.
     pub conversation_id: ConversationId,
-    /// Which.
+    /// Id of the message.
     pub id: MessageId,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
 }
 
@@ -75,7 +75,7 @@ fn aged(
 }
 
 impl Database {
-    /// A message of the owner.
+    /// Returns a message of the owner.
     pub async fn message(&self, owner: &Owner, id: MessageId) -> StorageResult<Option<Message>> {
         let row = read!(self, |c, q| q::message::get(
             c,
@@ -85,7 +85,7 @@ impl Database {
         row.map(Message::try_from).transpose()
     }
 
-    /// A message by its provider's id.
+    /// Returns a message by its provider's id.
     pub async fn message_by_provider_id(
         &self,
         owner: &Owner,
@@ -101,7 +101,7 @@ impl Database {
         row.map(Message::try_from).transpose()
     }
 
-    /// The messages of these ids that exist, in no order.
+    /// Returns those messages of these ids that exist, in no order.
     pub async fn messages(&self, owner: &Owner, ids: &[MessageId]) -> StorageResult<Vec<Message>> {
         let ids: Vec<Id> = ids.iter().map(|id| Id(id.uuid())).collect();
         let rows = read!(self, |c, q| q::message::batch(
@@ -112,7 +112,8 @@ impl Database {
         rows.into_iter().map(Message::try_from).collect()
     }
 
-    /// Messages of the whole installation that a provider has, or may have, and has not reported about, after one of them.
+    /// Returns messages of the whole installation that a provider has, or may have, accepted and has not reported
+    /// about, after `after`.
     pub async fn open_messages(
         &self,
         provider: &str,
@@ -124,7 +125,7 @@ impl Database {
         rows.into_iter().map(Message::try_from).collect()
     }
 
-    /// Messages of a conversation in a stretch of its sequence.
+    /// Returns messages of a conversation in a range of its sequence.
     pub async fn message_page(
         &self,
         owner: &Owner,
@@ -143,8 +144,8 @@ impl Database {
         rows.into_iter().map(Message::try_from).collect()
     }
 
-    /// Messages of the whole installation that are not under way and were made before a moment: up to `limit`, oldest first,
-    /// after one of them.
+    /// Returns messages of the whole installation that are not under way and were created before `before`: up to
+    /// `limit`, oldest first, after `after`.
     pub async fn aged_messages(
         &self,
         before: Timestamp,
@@ -161,27 +162,27 @@ impl Database {
         rows.into_iter().map(aged).collect()
     }
 
-    /// How many messages of a conversation lie between two places, both included.
+    /// Counts the messages of a conversation between two sequences, inclusive.
     pub async fn messages_between(
         &self,
         owner: &Owner,
         conversation: ConversationId,
-        places: (i64, i64),
+        range: (i64, i64),
     ) -> StorageResult<i64> {
         let conversation = Id(conversation.uuid());
         read!(self, |c, q| q::message::count_between(
             c,
             owner.as_str(),
             conversation,
-            places
+            range
         ))
     }
 }
 
 impl Tx {
-    /// A message of the owner, unlocked.
+    /// Returns a message of the owner, unlocked.
     pub async fn message(&mut self, id: MessageId) -> StorageResult<Option<Message>> {
-        let row = on!(self.lease, |c, q| q::message::get(
+        let row = on!(self.connection, |c, q| q::message::get(
             c,
             self.owner.as_str(),
             Id(id.uuid())
@@ -189,13 +190,13 @@ impl Tx {
         row.map(Message::try_from).transpose()
     }
 
-    /// A message by its provider's id, unlocked.
+    /// Returns a message by its provider's id, unlocked.
     pub async fn message_by_provider_id(
         &mut self,
         provider: &str,
         id: &str,
     ) -> StorageResult<Option<Message>> {
-        let row = on!(self.lease, |c, q| q::message::by_provider(
+        let row = on!(self.connection, |c, q| q::message::by_provider(
             c,
             self.owner.as_str(),
             provider,
@@ -204,9 +205,9 @@ impl Tx {
         row.map(Message::try_from).transpose()
     }
 
-    /// Locks a message of the owner; after its conversation, where both are locked.
+    /// Locks a message of the owner; after its conversation, if both are locked.
     pub async fn lock_message(&mut self, id: MessageId) -> StorageResult<Option<Message>> {
-        let row = on!(self.lease, |c, q| q::message::lock(
+        let row = on!(self.connection, |c, q| q::message::lock(
             c,
             self.owner.as_str(),
             Id(id.uuid())
@@ -214,7 +215,7 @@ impl Tx {
         row.map(Message::try_from).transpose()
     }
 
-    /// How many messages count as unread above a place; some are counted by each statement.
+    /// Counts the messages above a sequence that count as unread, a batch by each statement.
     pub async fn unread_above(
         &mut self,
         conversation: ConversationId,
@@ -223,37 +224,37 @@ impl Tx {
         let id = Id(conversation.uuid());
         let mut unread = 0;
         loop {
-            let places = on!(self.lease, |c, q| q::message::unread_above(
+            let sequences = on!(self.connection, |c, q| q::message::unread_above(
                 c,
                 self.owner.as_str(),
                 id,
                 sequence,
-                COUNTED
+                COUNTED_PER_STATEMENT
             ))?;
-            let count = i64::try_from(places.len()).unwrap_or(i64::MAX);
+            let count = i64::try_from(sequences.len()).unwrap_or(i64::MAX);
             unread += count;
-            match places.last() {
-                Some(last) if count >= COUNTED => sequence = *last,
+            match sequences.last() {
+                Some(last) if count >= COUNTED_PER_STATEMENT => sequence = *last,
                 Some(_) | None => return Ok(unread),
             }
         }
     }
 
-    /// The place of the last inbound message.
+    /// Returns the sequence of the last inbound message.
     pub async fn last_inbound(
         &mut self,
         conversation: ConversationId,
     ) -> StorageResult<Option<i64>> {
-        on!(self.lease, |c, q| q::message::last_inbound(
+        on!(self.connection, |c, q| q::message::last_inbound(
             c,
             self.owner.as_str(),
             Id(conversation.uuid())
         ))
     }
 
-    /// The newest time at which a message that is left was made. A provider may bring a message late, so that it need not be the
-    /// one with the highest sequence. It is among the last that were written, but for imports, which say themselves when a message
-    /// was made: there all are looked through, some by each statement.
+    /// Returns the newest creation time of the remaining messages. A provider may deliver a message late, so that the
+    /// newest need not have the highest sequence. It is among the last that were written, except in imported
+    /// conversations, where the import sets the creation times: there all messages are read, a batch by each statement.
     pub async fn newest_message_time(
         &mut self,
         conversation: ConversationId,
@@ -262,12 +263,12 @@ impl Tx {
         let id = Id(conversation.uuid());
         let (mut newest, mut below) = (None, i64::MAX);
         loop {
-            let times = on!(self.lease, |c, q| q::message::times_below(
+            let times = on!(self.connection, |c, q| q::message::times_below(
                 c,
                 self.owner.as_str(),
                 id,
                 below,
-                TIMES
+                TIMES_PER_STATEMENT
             ))?;
             newest = newest.max(
                 times
@@ -275,19 +276,19 @@ impl Tx {
                     .map(|(_, _, made)| Timestamp::from(*made))
                     .max(),
             );
-            let full = i64::try_from(times.len()).is_ok_and(|found| found >= TIMES);
+            let full = i64::try_from(times.len()).is_ok_and(|found| found >= TIMES_PER_STATEMENT);
             let Some((sequence, last, _)) = times.last().filter(|_| full) else {
                 return Ok(newest);
             };
             let written = MessageId::from_uuid(last.0).time();
-            if !any_time && newest >= Some(written.plus(APART)) {
+            if !any_time && newest >= Some(written.plus(MAX_WRITE_SKEW)) {
                 return Ok(newest);
             }
             below = *sequence;
         }
     }
 
-    /// Inserts a message at the end of its conversation, which the caller has locked and moved on.
+    /// Inserts a message at the end of its conversation, which the caller has locked and updated.
     pub async fn insert_message(
         &mut self,
         message: &Message,
@@ -295,14 +296,14 @@ impl Tx {
     ) -> StorageResult<()> {
         let row = MessageRow::from(message);
         let deltas = Deltas::of_message(None, Some(message));
-        on!(self.lease, |c, q| q::message::insert(c, &row, &deltas))?;
+        on!(self.connection, |c, q| q::message::insert(c, &row, &deltas))?;
         self.touch(Touch::MessageCreated(
             Box::new(message.clone()),
             conversation.user.clone(),
         ));
         let event = self.event_of_message(EventType::MessageCreated, &row, &conversation.user);
-        let found_by = self.index_row(message, &conversation.user, &conversation.title);
-        on_backend!(self.lease, index_and_append(&found_by, &event))
+        let index_row = self.index_row(message, &conversation.user, &conversation.title);
+        on_backend!(self.connection, index_and_append(&index_row, &event))
     }
 
     /// Writes a message back.
@@ -316,7 +317,7 @@ impl Tx {
         let row = MessageRow::from(changed);
         let change = MessageChange::from(row.clone());
         let deltas = Deltas::of_message(Some(found), Some(changed));
-        if !on!(self.lease, |c, q| q::message::update(
+        if !on!(self.connection, |c, q| q::message::update(
             c,
             self.owner.as_str(),
             row.id,
@@ -334,16 +335,16 @@ impl Tx {
         if found.body != changed.body
             && let Some(conversation) = self.conversation(changed.conversation_id).await?
         {
-            let found_by = self.index_row(changed, &conversation.user, &conversation.title);
-            on_backend!(self.lease, index(std::slice::from_ref(&found_by)))?;
+            let index_row = self.index_row(changed, &conversation.user, &conversation.title);
+            on_backend!(self.connection, index(std::slice::from_ref(&index_row)))?;
         }
         let event = self.event_of_message(kind, &row, user);
-        on!(self.lease, |c, q| q::feed::append(c, &event))?;
+        on!(self.connection, |c, q| q::feed::append(c, &event))?;
         Ok(Guarded::Updated)
     }
 
-    /// The same as [`Tx::touch`] for a write that changed this message. Should its conversation be given to another user just
-    /// now, that write fences for both of them.
+    /// Adds the [touch](Tx::touch) of a change to this message. If its conversation is being moved to another user
+    /// concurrently, that write fences for both users.
     pub async fn touch_message(&mut self, message: &Message) -> StorageResult<()> {
         let user = self.user_of(message.conversation_id).await?;
         self.touch(Touch::MessageChanged(
@@ -354,21 +355,21 @@ impl Tx {
         Ok(())
     }
 
-    /// Removes a message, its job and the feed's copies, unless it is just being handed over. Its attachments are detached from it,
-    /// and their content is pruned in the background: it may be more than one transaction should remove.
+    /// Removes a message, its delivery and the feed's copies, unless it is being handed over. Its attachments are
+    /// detached, and their content is pruned in the background: it may be more than one transaction should remove.
     pub async fn delete_message(&mut self, found: &Message, user: &str) -> StorageResult<Guarded> {
         let (owner, now) = (self.owner.clone(), self.now);
         let (conversation, id) = (Id(found.conversation_id.uuid()), Id(found.id.uuid()));
         let deltas = Deltas::of_message(Some(found), None);
         if !found.attachments.is_empty() {
-            on!(self.lease, |c, q| q::attachment::detach(
+            on!(self.connection, |c, q| q::attachment::detach(
                 c,
                 owner.as_str(),
                 id,
                 found.version
             ))?;
         }
-        if !on!(self.lease, |c, q| q::message::delete(
+        if !on!(self.connection, |c, q| q::message::delete(
             c,
             owner.as_str(),
             id,
@@ -384,7 +385,7 @@ impl Tx {
             user.to_owned(),
         ));
         self.scrub_messages(&[id]).await?;
-        let gone = news(
+        let gone = feed_event(
             &owner,
             EventType::MessageDeleted,
             (conversation, Some(id)),
@@ -392,30 +393,30 @@ impl Tx {
             None,
             now,
         );
-        on!(self.lease, |c, q| q::feed::append(c, &gone))?;
+        on!(self.connection, |c, q| q::feed::append(c, &gone))?;
         Ok(Guarded::Updated)
     }
 
-    /// Removes up to `limit` messages of a hidden conversation, and fewer where they are large; how many went. Their attachments
-    /// are detached, as by [`Self::delete_message`].
+    /// Removes up to `limit` messages of a hidden conversation, and fewer if they are large; returns how many. Their
+    /// attachments are detached, as by [`Self::delete_message`].
     pub async fn delete_some_messages(
         &mut self,
         hidden: &Conversation,
         limit: i64,
     ) -> StorageResult<usize> {
         let (owner, id) = (self.owner.clone(), Id(hidden.id.uuid()));
-        let found = on!(self.lease, |c, q| q::message::some_of(
+        let found = on!(self.connection, |c, q| q::message::some_of(
             c,
             owner.as_str(),
             id,
             limit
         ))?;
-        let doomed = within(BYTES, found);
-        if doomed.is_empty() {
+        let batch = within(BYTES_PER_TRANSACTION, found);
+        if batch.is_empty() {
             return Ok(0);
         }
-        let ids: Vec<Id> = doomed.iter().map(|one| one.id).collect();
-        let received = doomed
+        let ids: Vec<Id> = batch.iter().map(|one| one.id).collect();
+        let received = batch
             .into_iter()
             .filter(|one| one.direction == Direction::Inbound.as_str());
         let names = received.filter_map(|one| one.provider.zip(one.provider_message_id));
@@ -427,12 +428,12 @@ impl Tx {
                 hidden.user.clone(),
             ));
         }
-        on!(self.lease, |c, q| q::attachment::detach_all(
+        on!(self.connection, |c, q| q::attachment::detach_all(
             c,
             owner.as_str(),
             ids.iter().copied().map(Some).collect()
         ))?;
-        let removed = on!(self.lease, |c, q| q::message::delete_all(
+        let removed = on!(self.connection, |c, q| q::message::delete_all(
             c,
             owner.as_str(),
             ids.clone()
@@ -447,7 +448,7 @@ impl Tx {
         row: &MessageRow,
         user: &str,
     ) -> NewFeedRow {
-        news(
+        feed_event(
             &self.owner,
             kind,
             (row.conversation_id, Some(row.id)),

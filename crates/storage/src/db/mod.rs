@@ -1,5 +1,5 @@
-//! What the app may call, by entity: reads on [`crate::Database`], writes on [`crate::Tx`]. A write here notes what it
-//! touched and appends the feed, so that no caller can forget either.
+//! The public API of this crate, by entity: reads on [`crate::Database`], writes on [`crate::Tx`]. Each write adds its
+//! changes to the change set and appends the feed, so that no caller can omit either.
 
 pub mod attachment;
 pub mod cache;
@@ -24,15 +24,15 @@ use parlance_domain::{EventType, Timestamp};
 use crate::fields::{Doc, Id};
 use crate::rows::feed::NewFeedRow;
 
-/// A table whose rows are removed when they are old, with an index on their time.
+/// A table that is pruned by age, with an index on its time column.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Aging {
+pub(crate) struct AgingTable {
     pub(crate) table: &'static str,
     pub(crate) time: &'static str,
 }
 
-/// An event of the feed, as a write appends it.
-pub(crate) fn news(
+/// Builds a feed event, as a write appends it.
+pub(crate) fn feed_event(
     owner: &parlance_domain::Owner,
     kind: EventType,
     (conversation, message): (Id, Option<Id>),

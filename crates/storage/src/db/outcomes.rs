@@ -1,10 +1,10 @@
-//! What came of hand-overs, many at once: a few statements serve them all, however many they are.
+//! Outcomes of hand-overs, written in batches: a few statements serve any number of them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use parlance_domain::{ConversationId, EventType, Message, MessageId};
 
-use super::delivery_event::{DeliveryEvent, story_row};
+use super::delivery_event::{DeliveryEvent, delivery_event_row};
 use crate::counting::Deltas;
 use crate::error::StorageResult;
 use crate::fields::Id;
@@ -16,24 +16,24 @@ use crate::tx::{Guarded, Tx};
 /// A message that is locked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LockedMessage {
-    /// It.
+    /// The message.
     pub message: Message,
-    /// Whose its conversation is.
+    /// The user of its conversation.
     pub user: String,
 }
 
-/// A message that is written back: all of it but its body has changed, for the index of words is not told.
+/// A message that is written back. Its body must not have changed: the search index is not updated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rewrite {
-    /// As it was locked.
+    /// The message as it was locked.
     pub found: LockedMessage,
-    /// As it becomes.
+    /// The message as it becomes.
     pub changed: Message,
-    /// What that is.
+    /// The kind of the feed event.
     pub kind: EventType,
 }
 
-/// The same as a row.
+/// The row of a rewrite.
 pub(crate) struct RewriteRow {
     pub(crate) id: Id,
     pub(crate) found_version: i64,
@@ -42,26 +42,31 @@ pub(crate) struct RewriteRow {
 }
 
 impl Tx {
-    /// Locks messages, each after its conversation, as far as nobody else has either just now: whoever locks many must wait for
-    /// none, or all that they hold would wait with him.
+    /// Locks messages, each after its conversation, and skips those that are locked by another transaction, or that are
+    /// in a locked conversation: a transaction that locks many must not wait for one, or everything that it has locked
+    /// would wait too.
     pub async fn try_lock_messages(
         &mut self,
         wanted: &[(ConversationId, MessageId)],
     ) -> StorageResult<HashMap<MessageId, LockedMessage>> {
-        let turns: BTreeSet<_> = wanted.iter().map(|(turn, _)| turn.uuid()).collect();
-        let turns: Vec<Id> = turns.into_iter().map(Id).collect();
-        let turns = on_backend!(self.lease, try_turns(&turns))?;
+        let conversations: BTreeSet<_> = wanted.iter().map(|(id, _)| id.uuid()).collect();
+        let conversations: Vec<Id> = conversations.into_iter().map(Id).collect();
+        let conversations = on_backend!(self.connection, try_conversation_locks(&conversations))?;
         let owner = self.owner.as_str();
-        let taken: HashSet<_> = turns.iter().map(|turn| turn.0).collect();
-        let users = on!(self.lease, |c, q| q::outcomes::users(c, owner, turns))?;
+        let taken: HashSet<_> = conversations.iter().map(|id| id.0).collect();
+        let users = on!(self.connection, |c, q| q::outcomes::users(
+            c,
+            owner,
+            conversations
+        ))?;
         let users: HashMap<Id, String> = users.into_iter().collect();
-        let in_turn = |(turn, _): &&(ConversationId, MessageId)| taken.contains(&turn.uuid());
-        let ids = wanted.iter().filter(in_turn);
+        let is_taken = |(id, _): &&(ConversationId, MessageId)| taken.contains(&id.uuid());
+        let ids = wanted.iter().filter(is_taken);
         let ids: Vec<Id> = ids.map(|(_, id)| Id(id.uuid())).collect();
-        let rows = on!(self.lease, |c, q| q::outcomes::lock(c, owner, ids))?;
+        let rows = on!(self.connection, |c, q| q::outcomes::lock(c, owner, ids))?;
         let mut locked = HashMap::with_capacity(rows.len());
         for row in rows {
-            // Somebody is deleting its conversation.
+            // Its conversation is being deleted.
             let Some(user) = users.get(&row.conversation_id) else {
                 continue;
             };
@@ -72,52 +77,57 @@ impl Tx {
         Ok(locked)
     }
 
-    /// Ends claimed jobs, each of this attempt, and frees the next of their lines; those whose workers still had them, for of two
-    /// attempts at one message one at most has.
+    /// Ends claimed deliveries, each of this attempt, and unblocks the next of their conversation queues. Returns those
+    /// that their workers still had: of two attempts at one message, at most one has.
     pub async fn finish_deliveries(
         &mut self,
-        jobs: &[(MessageId, i32)],
+        deliveries: &[(MessageId, i32)],
     ) -> StorageResult<HashSet<(MessageId, i32)>> {
         let mut by_attempt: BTreeMap<i32, Vec<Id>> = BTreeMap::new();
-        for (message, attempt) in jobs {
+        for (message, attempt) in deliveries {
             let of_attempt = by_attempt.entry(*attempt).or_default();
             of_attempt.push(Id(message.uuid()));
         }
         let owner = self.owner.clone();
-        let mut finished = HashSet::with_capacity(jobs.len());
-        let mut lines = BTreeSet::new();
+        let mut finished = HashSet::with_capacity(deliveries.len());
+        let mut queues = BTreeSet::new();
         for (attempt, ids) in by_attempt {
-            let gone = on!(self.lease, |c, q| q::outcomes::finish(
+            let gone = on!(self.connection, |c, q| q::outcomes::finish(
                 c,
                 owner.as_str(),
                 ids,
                 attempt
             ))?;
-            for (message, line) in gone {
+            for (message, queue) in gone {
                 finished.insert((MessageId::from_uuid(message.0), attempt));
-                lines.extend(line.map(|(conversation, generation)| (conversation.0, generation)));
+                queues.extend(queue.map(|(conversation, generation)| (conversation.0, generation)));
             }
         }
-        let lines: Vec<_> = lines.into_iter().map(|(line, of)| (Id(line), of)).collect();
-        if !lines.is_empty() && on_backend!(self.lease, free_lines(owner.as_str(), &lines))? {
-            self.note_job(self.now);
+        let queues: Vec<_> = queues
+            .into_iter()
+            .map(|(queue, of)| (Id(queue), of))
+            .collect();
+        if !queues.is_empty()
+            && on_backend!(self.connection, unblock_queues(owner.as_str(), &queues))?
+        {
+            self.note_delivery(self.now);
         }
         Ok(finished)
     }
 
-    /// Adds lines to messages' stories.
+    /// Appends delivery events.
     pub async fn append_delivery_events(
         &mut self,
-        lines: &[(MessageId, DeliveryEvent)],
+        events: &[(MessageId, DeliveryEvent)],
     ) -> StorageResult<()> {
         let row = |(message, event): &(MessageId, DeliveryEvent)| {
-            story_row(self.owner.as_str(), *message, event)
+            delivery_event_row(self.owner.as_str(), *message, event)
         };
-        let rows: Vec<_> = lines.iter().map(row).collect();
-        on!(self.lease, |c, q| q::outcomes::tell(c, &rows)).map(|_| ())
+        let rows: Vec<_> = events.iter().map(row).collect();
+        on!(self.connection, |c, q| q::outcomes::append_events(c, &rows)).map(|_| ())
     }
 
-    /// Writes messages back; `Stale` if one of them has moved on since.
+    /// Writes messages back; `Stale` if one of them has another version.
     pub async fn rewrite_messages(&mut self, rewrites: &[Rewrite]) -> StorageResult<Guarded> {
         let mut rows = Vec::with_capacity(rewrites.len());
         let mut events: Vec<NewFeedRow> = Vec::with_capacity(rewrites.len());
@@ -137,7 +147,9 @@ impl Tx {
             });
         }
         let owner = self.owner.as_str();
-        if !on!(self.lease, |c, q| q::outcomes::rewrite(c, owner, &rows))? {
+        if !on!(self.connection, |c, q| q::outcomes::rewrite(
+            c, owner, &rows
+        ))? {
             return Ok(Guarded::Stale);
         }
         for Rewrite { found, changed, .. } in rewrites {
@@ -147,7 +159,7 @@ impl Tx {
                 found.user.clone(),
             ));
         }
-        on!(self.lease, |c, q| q::feed::append_all(c, &events))?;
+        on!(self.connection, |c, q| q::feed::append_all(c, &events))?;
         Ok(Guarded::Updated)
     }
 }

@@ -1,4 +1,5 @@
-//! Whose something is, for those who look after the cache of the whole installation: its keys tell ids and no owners.
+//! Looks up the owners of entities, for tools that inspect the cache of the whole installation: its keys contain ids
+//! and no owners.
 
 use std::collections::HashSet;
 
@@ -9,22 +10,22 @@ use crate::error::StorageResult;
 use crate::fields::Id;
 use crate::rows;
 
-/// So many events are looked at for each conversation that is wanted.
+/// Events that are read for each requested conversation.
 const EVENTS_EACH: i64 = 20;
 
-/// A conversation in which something happened.
+/// A recently active conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActiveConversation {
-    /// Whose it is.
+    /// Its owner.
     pub owner: Owner,
-    /// Which of the owner's users it belonged to then; empty for none.
+    /// The user that it belonged to then; empty for none.
     pub user: String,
     /// The conversation.
     pub conversation: ConversationId,
 }
 
 impl Database {
-    /// Whose message it is.
+    /// Returns the owner of a message.
     pub async fn owner_of_message(&self, id: MessageId) -> StorageResult<Option<Owner>> {
         let owner = read!(self, |c, q| q::ownership::message(c, Id(id.uuid())))?;
         owner
@@ -32,7 +33,7 @@ impl Database {
             .transpose()
     }
 
-    /// Whose conversation it is.
+    /// Returns the owner of a conversation.
     pub async fn owner_of_conversation(&self, id: ConversationId) -> StorageResult<Option<Owner>> {
         let owner = read!(self, |c, q| q::ownership::conversation(c, Id(id.uuid())))?;
         owner
@@ -40,8 +41,8 @@ impl Database {
             .transpose()
     }
 
-    /// Conversations of the whole installation in which something happened lately, the latest first, up to `limit`: as far back
-    /// as the feed is kept, and fewer where a few have nearly all of the news.
+    /// Returns recently active conversations of the whole installation, the latest first, up to `limit`: as far back as
+    /// the feed goes, and fewer if a few conversations have nearly all of the events.
     pub async fn recently_active(&self, limit: usize) -> StorageResult<Vec<ActiveConversation>> {
         let events = i64::try_from(limit).unwrap_or(i64::MAX);
         let events = events.saturating_mul(EVENTS_EACH);

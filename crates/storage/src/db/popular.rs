@@ -1,7 +1,9 @@
-//! Searches that are asked often, of the whole installation: what a start asks again, so that the first who asks need not wait.
+//! Popular searches of the whole installation: a starting instance runs them again, so that the first clients need not
+//! wait.
 //!
-//! A search weighs as much as it was asked; every day that is halved, and what weighs nothing goes. Whoever writes holds the one
-//! row of `popular_state` meanwhile, so that no day is halved twice and the bounds hold whoever else writes.
+//! The weight of a search is the number of times it was made; it is halved every day, and a search without weight is
+//! removed. Every writer locks the one row of `popular_state`, so that no day is halved twice and the bounds hold under
+//! concurrent writes.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -10,10 +12,10 @@ use parlance_domain::{Owner, Timestamp};
 use uuid::Uuid;
 
 use super::search::SearchFilter;
-use crate::conn::{Database, Lease};
+use crate::conn::{Database, PooledConnection};
 use crate::error::StorageResult;
 use crate::fields::{Id, Instant};
-use crate::rows::popular::{PopularRow, StandingRow};
+use crate::rows::popular::{PopularRankRow, PopularRow};
 
 /// How many rows one statement deletes.
 const CHUNK: usize = 1000;
@@ -22,31 +24,32 @@ const DAY: Duration = Duration::from_hours(24);
 /// The first page of a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PopularSearch {
-    /// A fingerprint of all of it.
+    /// Fingerprint of the whole search.
     pub fingerprint: Uuid,
-    /// Whose.
+    /// Owner of the messages.
     pub owner: Owner,
-    /// The words, as they were asked.
+    /// The words, as they were entered.
     pub query: String,
-    /// Which messages.
+    /// Filter of the search.
     pub filter: SearchFilter,
-    /// How many of them.
+    /// Size of the page.
     pub page_size: usize,
 }
 
-/// What is kept of them.
+/// Bounds of what is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PopularBounds {
-    /// Searches of an owner.
+    /// Maximum number of searches of an owner.
     pub of_owner: usize,
-    /// Searches of all owners.
+    /// Maximum number of searches of all owners.
     pub in_all: usize,
-    /// Those that were last asked before that go.
+    /// Searches made last before this time are removed.
     pub since: Option<Timestamp>,
 }
 
 impl Database {
-    /// Adds how often each of these was asked, and drops what is out of bounds, out of fashion, or has nothing left to find.
+    /// Adds how often each of these searches was made, and removes those that are out of bounds, too old, or can have
+    /// no match any more.
     pub async fn note_searches(
         &self,
         asked: &[(PopularSearch, u64)],
@@ -58,24 +61,24 @@ impl Database {
             .iter()
             .map(|(search, times)| PopularRow::new(search, *times, now));
         let rows: Vec<PopularRow> = rows.collect();
-        // Most of the time nobody searches, and then nothing is written.
+        // Most of the time there are no searches, and then nothing is written.
         if rows.is_empty() && read!(self, |c, q| q::popular::is_empty(c))? {
             return Ok(());
         }
-        let mut lease = self.writer().await?;
-        age(&mut lease, now).await?;
-        on!(lease, |c, q| q::popular::add(c, &rows))?;
-        let pointless = on!(lease, |c, q| q::popular::pointless(c))?;
-        let standing = on!(lease, |c, q| q::popular::standing(c))?;
-        let gone = surplus(&standing, &pointless.into_iter().collect(), bounds);
+        let mut connection = self.writer().await?;
+        age(&mut connection, now).await?;
+        on!(connection, |c, q| q::popular::add(c, &rows))?;
+        let without_matches = on!(connection, |c, q| q::popular::without_matches(c))?;
+        let ranking = on!(connection, |c, q| q::popular::ranking(c))?;
+        let gone = surplus(&ranking, &without_matches.into_iter().collect(), bounds);
         for some in gone.chunks(CHUNK) {
-            on!(lease, |c, q| q::popular::delete(c, some.to_vec()))?;
+            on!(connection, |c, q| q::popular::delete(c, some.to_vec()))?;
         }
-        lease.commit().await
+        connection.commit().await
     }
 
-    /// The most asked searches of the whole installation, up to `limit`. A row that cannot be read is passed over: there is
-    /// nothing to mend, it goes out of fashion.
+    /// Returns the most popular searches of the whole installation, up to `limit`. A row that cannot be read is
+    /// skipped: it needs no repair, since it ages out.
     pub async fn popular_searches(&self, limit: usize) -> StorageResult<Vec<PopularSearch>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = read!(self, |c, q| q::popular::popular(c, limit))?;
@@ -83,23 +86,23 @@ impl Database {
         Ok(searches.collect())
     }
 
-    /// Forgets all of them.
+    /// Removes all of them.
     pub async fn delete_searches(&self) -> StorageResult<()> {
         if read!(self, |c, q| q::popular::is_empty(c))? {
             return Ok(());
         }
-        let mut lease = self.writer().await?;
-        on!(lease, |c, q| q::popular::lock_day(c))?;
-        on!(lease, |c, q| q::popular::delete_all(c))?;
-        lease.commit().await
+        let mut connection = self.writer().await?;
+        on!(connection, |c, q| q::popular::lock_day(c))?;
+        on!(connection, |c, q| q::popular::delete_all(c))?;
+        connection.commit().await
     }
 }
 
-/// Halves what was asked, once for every day that has passed.
-async fn age(lease: &mut Lease, now: Instant) -> StorageResult<()> {
+/// Halves the weights, once for every day that has passed.
+async fn age(connection: &mut PooledConnection, now: Instant) -> StorageResult<()> {
     let length = i64::try_from(DAY.as_micros()).unwrap_or(i64::MAX);
     let today = now.0.div_euclid(length);
-    let day = on!(*lease, |c, q| q::popular::lock_day(c))?;
+    let day = on!(*connection, |c, q| q::popular::lock_day(c))?;
     let Some(passed) = u32::try_from(today.saturating_sub(day))
         .ok()
         .filter(|passed| *passed > 0)
@@ -107,15 +110,19 @@ async fn age(lease: &mut Lease, now: Instant) -> StorageResult<()> {
         return Ok(());
     };
     let divisor = 1_i64.checked_shl(passed).filter(|divisor| *divisor > 0);
-    on!(*lease, |c, q| q::popular::divide(
+    on!(*connection, |c, q| q::popular::divide(
         c,
         divisor.unwrap_or(i64::MAX)
     ))?;
-    on!(*lease, |c, q| q::popular::set_day(c, today))
+    on!(*connection, |c, q| q::popular::set_day(c, today))
 }
 
-/// Which of these, the most asked first, are to go.
-fn surplus(standing: &[StandingRow], pointless: &HashSet<Id>, bounds: PopularBounds) -> Vec<Id> {
+/// Returns which of these rows, the most popular first, are to be removed.
+fn surplus(
+    ranking: &[PopularRankRow],
+    without_matches: &HashSet<Id>,
+    bounds: PopularBounds,
+) -> Vec<Id> {
     let PopularBounds {
         of_owner,
         in_all,
@@ -125,11 +132,11 @@ fn surplus(standing: &[StandingRow], pointless: &HashSet<Id>, bounds: PopularBou
     let mut kept_of: HashMap<&str, usize> = HashMap::new();
     let mut kept = 0;
     let mut gone = Vec::new();
-    for row in standing {
+    for row in ranking {
         let of = kept_of.entry(row.owner.as_str()).or_default();
         let stays = row.weight > 0
             && since.is_none_or(|since| row.asked_at >= since)
-            && !pointless.contains(&row.question)
+            && !without_matches.contains(&row.question)
             && *of < of_owner
             && kept < in_all;
         if stays {

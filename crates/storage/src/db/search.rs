@@ -1,8 +1,9 @@
-//! What messages are found by.
+//! The search index and searches.
 //!
-//! A message is indexed in the transaction that writes it, by its own words, its conversation's title and its user. When these
-//! two change, so are the conversation's newest messages; a conversation of more than [`BATCH`] waits for the rest, which
-//! [`Tx::index_more`] does, and until then its older messages are found as they were.
+//! A message is indexed in the transaction that writes it, by its own words, its conversation's title and its user. If
+//! the title or the user changes, the conversation's newest messages are indexed again in the same transaction. In a
+//! conversation of more than [`BATCH`] messages, [`Tx::index_more`] indexes the rest later, and until then its older
+//! messages match as before.
 
 use parlance_domain::search::{Language, RANKED_CHARS, Scope, Terms};
 use parlance_domain::{
@@ -11,37 +12,39 @@ use parlance_domain::{
 };
 use uuid::Uuid;
 
-use crate::conn::{Database, Lease};
+use crate::conn::{Database, PooledConnection};
 use crate::db::stats::{Counter, CounterKind};
 use crate::error::{StorageError, StorageResult};
 use crate::fields::Id;
-use crate::rows::search::{Around, Asked, Found, FoundRow, IndexRow, SearchPendingRow};
+use crate::rows::search::{
+    IndexContext, IndexRow, MatchRow, MatchRows, SearchPendingRow, SearchRequest,
+};
 use crate::touched::Touch;
 use crate::tx::Tx;
 
-/// Messages that one write indexes anew.
+/// Messages that one write indexes again.
 pub const BATCH: i64 = 200;
 
-/// Which messages are wanted; `None` is any.
+/// Filter of a search; `None` matches any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SearchFilter {
-    /// Whose conversations.
+    /// User of the conversation.
     pub user: Option<String>,
-    /// Of which conversation.
+    /// Conversation.
     pub conversation_id: Option<ConversationId>,
-    /// Of which channel.
+    /// Channel.
     pub channel: Option<Channel>,
-    /// Which way they went.
+    /// Direction.
     pub direction: Option<Direction>,
-    /// In which state.
+    /// Status.
     pub status: Option<MessageStatus>,
-    /// Made then or later.
+    /// Created then or later.
     pub created_after: Option<Timestamp>,
-    /// Made earlier.
+    /// Created earlier.
     pub created_before: Option<Timestamp>,
 }
 
-/// Where a match stands among all, by time; what it consists of is the database's own.
+/// Position of a match among all matches, by time; its content is specific to the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SearchPosition {
     at: i64,
@@ -49,10 +52,10 @@ pub struct SearchPosition {
 }
 
 impl SearchPosition {
-    /// Bytes of a place.
+    /// Length of a position in bytes.
     pub const LEN: usize = 24;
 
-    /// A place as it travels.
+    /// Encodes a position, for a page token.
     pub fn to_bytes(self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
         bytes[..8].copy_from_slice(&self.at.to_be_bytes());
@@ -60,7 +63,7 @@ impl SearchPosition {
         bytes
     }
 
-    /// The place that came back.
+    /// Decodes a position.
     pub fn from_bytes(bytes: &[u8; Self::LEN]) -> Self {
         let (mut at, mut id) = ([0; 8], [0; 16]);
         at.copy_from_slice(&bytes[..8]);
@@ -76,27 +79,27 @@ impl SearchPosition {
     }
 }
 
-/// A stretch of the matches, from the newest on.
+/// A range of the matches, from the newest on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SearchWindow {
-    /// Only older ones than this.
+    /// Only matches that are older than this.
     pub beyond: Option<SearchPosition>,
-    /// Only from this one on, with it.
+    /// Only from this match on, inclusive.
     pub from: Option<SearchPosition>,
-    /// Only up to this one, with it.
+    /// Only up to this match, inclusive.
     pub up_to: Option<SearchPosition>,
-    /// How many are wanted.
+    /// How many matches are wanted.
     pub enough: usize,
-    /// How many may be returned where they are near.
+    /// How many may be returned if they cost nothing extra.
     pub limit: usize,
 }
 
-/// A message that has the words.
+/// A message that contains the words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Match {
-    /// Where it stands.
+    /// Position among the matches.
     pub position: SearchPosition,
-    /// Which message.
+    /// The message.
     pub id: MessageId,
     /// Its subject.
     pub subject: String,
@@ -106,43 +109,43 @@ pub struct Match {
     pub title: String,
 }
 
-/// Matches next to one another, newest first.
+/// Consecutive matches, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Matches {
-    /// Those that may be seen.
+    /// The visible matches.
     pub matches: Vec<Match>,
-    /// Where the first and the last stand, with those that may not be seen.
+    /// Positions of the first and the last match, including those that are not visible.
     pub ends: Option<(SearchPosition, SearchPosition)>,
-    /// Whether there are none beyond.
+    /// Whether there are no more beyond.
     pub is_last: bool,
 }
 
 impl Database {
-    /// The language that messages are searched in.
+    /// Returns the language of message search.
     pub const fn search_language(&self) -> Language {
         self.search_language
     }
 
-    /// The owner's messages that have all the words, in a stretch of time.
+    /// Returns the owner's messages that contain all the words, in a range of the matches.
     pub async fn search(
         &self,
         owner: &Owner,
         words: &Terms,
         filter: &SearchFilter,
-        stretch: SearchWindow,
+        window: SearchWindow,
     ) -> StorageResult<Matches> {
         let found = match filter.status {
             None => {
-                let asked = asked(owner, words, filter, stretch, None);
-                read!(self, search(&asked))
+                let request = search_request(owner, words, filter, window, None);
+                read!(self, search(&request))
             }
             Some(status) => match self
-                .search_in_state(owner, words, filter, stretch, status)
+                .search_in_state(owner, words, filter, window, status)
                 .await
             {
-                // As by `read!`: the connection may have died while it was idle.
+                // As in `read!`: the connection may have died while it was idle.
                 Err(StorageError::Unavailable(_)) => {
-                    self.search_in_state(owner, words, filter, stretch, status)
+                    self.search_in_state(owner, words, filter, window, status)
                         .await
                 }
                 found => found,
@@ -150,7 +153,7 @@ impl Database {
         };
         let (rows, is_last) = found?;
         let ends = match (rows.first(), rows.last()) {
-            (Some(first), Some(last)) => Some((first.place(), last.place())),
+            (Some(first), Some(last)) => Some((first.position(), last.position())),
             (_, _) => None,
         };
         let seen = rows.into_iter().filter(|row| row.shown);
@@ -161,18 +164,19 @@ impl Database {
         })
     }
 
-    /// The matches in a state, and how many messages are in it, in one snapshot. The counters are exact: where there are none, all
-    /// that have the words would be looked through for them, and where there are few, a search ends when it has found as many.
+    /// Searches for messages in a state, and counts the messages in that state, in one snapshot. The counters are
+    /// exact: with a count of zero the search ends at once instead of reading all matches of the words, and with a
+    /// small count it ends when it has found as many.
     async fn search_in_state(
         &self,
         owner: &Owner,
         words: &Terms,
         filter: &SearchFilter,
-        stretch: SearchWindow,
+        window: SearchWindow,
         wanted: MessageStatus,
-    ) -> StorageResult<Found> {
-        let mut lease = self.snapshot().await?;
-        let rows = on!(lease, |c, q| q::stats::sums(
+    ) -> StorageResult<MatchRows> {
+        let mut connection = self.snapshot().await?;
+        let rows = on!(connection, |c, q| q::stats::sums(
             c,
             owner.as_str(),
             filter.user.as_deref()
@@ -198,14 +202,15 @@ impl Database {
         let found = if counted == 0 {
             (Vec::new(), true)
         } else {
-            let asked = asked(owner, words, filter, stretch, Some(counted));
-            on_backend!(lease, search(&asked))?
+            let request = search_request(owner, words, filter, window, Some(counted));
+            on_backend!(connection, search(&request))?
         };
-        lease.rollback().await?;
+        connection.rollback().await?;
         Ok(found)
     }
 
-    /// Some conversations of the whole installation whose messages are not yet all found by their title and user.
+    /// Returns some conversations of the whole installation with messages that are not yet indexed with their current
+    /// title and user.
     pub async fn pending_for_search(
         &self,
         limit: i64,
@@ -221,18 +226,18 @@ impl Database {
 }
 
 impl Tx {
-    /// Goes on with a conversation whose messages are not yet all found by its title and user, and which the caller has
-    /// locked; whether there are more.
+    /// Indexes the next batch of a conversation that is not fully indexed with its current title and user. The caller
+    /// has locked it. Returns whether there are more.
     pub async fn index_more(&mut self, conversation: &Conversation) -> StorageResult<bool> {
         let id = Id(conversation.id.uuid());
-        let below = on!(self.lease, |c, q| q::search::pending(
+        let below = on!(self.connection, |c, q| q::search::pending(
             c,
             self.owner.as_str(),
             id
         ))?;
         match below {
             Some(below) => {
-                // Nothing is written that a client sees, but what a search finds is another.
+                // No client reads what is written here, but the results of searches change.
                 self.touch(Touch::ConversationIndexed(
                     conversation.id,
                     conversation.user.clone(),
@@ -243,30 +248,31 @@ impl Tx {
         }
     }
 
-    /// There is nothing left to be found of a conversation.
+    /// Removes the record that a conversation has messages to index.
     pub async fn delete_pending_for_search(&mut self, id: ConversationId) -> StorageResult<()> {
         let id = Id(id.uuid());
-        on!(self.lease, |c, q| q::search::delete_pending(
+        on!(self.connection, |c, q| q::search::delete_pending(
             c,
             self.owner.as_str(),
             id
         ))
     }
 
-    /// Indexes the newest messages below a place anew, and notes where the next ones begin; whether there are any.
+    /// Indexes the newest messages below a sequence again, and records where the next batch begins; returns whether
+    /// there is one.
     pub(crate) async fn index_below(
         &mut self,
         conversation: &Conversation,
         below: i64,
     ) -> StorageResult<bool> {
         let (owner, language) = (self.owner.clone(), self.language);
-        let around = Around {
+        let context = IndexContext {
             owner: &owner,
             user: &conversation.user,
             title: &conversation.title,
             language,
         };
-        let batch = index_batch(&mut self.lease, conversation.id, around, below).await?;
+        let batch = index_batch(&mut self.connection, conversation.id, context, below).await?;
         let Some(below) = batch.next else {
             self.delete_pending_for_search(conversation.id).await?;
             return Ok(false);
@@ -276,15 +282,15 @@ impl Tx {
             owner: owner.as_str().to_owned(),
             below,
         };
-        on!(self.lease, |c, q| q::search::add_pending(c, &row))?;
+        on!(self.connection, |c, q| q::search::add_pending(c, &row))?;
         Ok(true)
     }
 
-    /// The row of the index for a message.
+    /// Returns the index row of a message.
     pub(crate) fn index_row(&self, message: &Message, user: &str, title: &str) -> IndexRow {
         IndexRow::of(
             message,
-            Around {
+            IndexContext {
                 owner: &self.owner,
                 user,
                 title,
@@ -294,34 +300,34 @@ impl Tx {
     }
 }
 
-/// What was indexed together.
+/// Result of indexing one batch.
 pub(crate) struct Batch {
-    /// How many.
+    /// Number of messages.
     pub(crate) messages: i64,
-    /// Those that are left lie below this place.
+    /// The remaining messages are below this sequence.
     pub(crate) next: Option<i64>,
 }
 
 /// Indexes up to [`BATCH`] of a conversation's messages.
 pub(crate) async fn index_batch(
-    lease: &mut Lease,
+    connection: &mut PooledConnection,
     conversation: ConversationId,
-    around: Around<'_>,
+    context: IndexContext<'_>,
     below: i64,
 ) -> StorageResult<Batch> {
     let id = Id(conversation.uuid());
-    let sources = on!(*lease, |c, q| q::search::sources(
+    let sources = on!(*connection, |c, q| q::search::sources(
         c,
-        around.owner.as_str(),
+        context.owner.as_str(),
         id,
         below,
         BATCH
     ))?;
     let rows: Vec<IndexRow> = sources
         .iter()
-        .map(|source| IndexRow::of_source(source, around))
+        .map(|source| IndexRow::of_source(source, context))
         .collect::<StorageResult<_>>()?;
-    on_backend!(*lease, index(&rows))?;
+    on_backend!(*connection, index(&rows))?;
     let messages = i64::try_from(sources.len()).unwrap_or(i64::MAX);
     let last = sources.last().filter(|_| messages == BATCH);
     Ok(Batch {
@@ -330,13 +336,13 @@ pub(crate) async fn index_batch(
     })
 }
 
-pub(crate) fn asked(
+pub(crate) fn search_request(
     owner: &Owner,
     words: &Terms,
     filter: &SearchFilter,
-    stretch: SearchWindow,
+    window: SearchWindow,
     counted: Option<i64>,
-) -> Asked {
+) -> SearchRequest {
     let SearchFilter {
         user,
         conversation_id,
@@ -354,7 +360,7 @@ pub(crate) fn asked(
     ];
     let scopes = scopes.into_iter().flatten();
     let terms = scopes.fold(words.clone(), Terms::within);
-    Asked {
+    SearchRequest {
         owner: owner.as_str().to_owned(),
         terms: terms.clone().within(Scope::Owner(owner)),
         narrower: terms,
@@ -365,28 +371,28 @@ pub(crate) fn asked(
         counted,
         created_after: created_after.map(Into::into),
         created_before: created_before.map(Into::into),
-        beyond: stretch.beyond.map(SearchPosition::columns),
-        from: stretch.from.map(SearchPosition::columns),
-        up_to: stretch.up_to.map(SearchPosition::columns),
-        enough: stretch.enough,
-        limit: stretch.limit,
+        beyond: window.beyond.map(SearchPosition::columns),
+        from: window.from.map(SearchPosition::columns),
+        up_to: window.up_to.map(SearchPosition::columns),
+        enough: window.enough,
+        limit: window.limit,
         head: i64::try_from(RANKED_CHARS).unwrap_or(i64::MAX),
     }
 }
 
-impl FoundRow {
-    pub(crate) const fn place(&self) -> SearchPosition {
+impl MatchRow {
+    pub(crate) const fn position(&self) -> SearchPosition {
         SearchPosition {
-            at: self.place,
+            at: self.position,
             id: self.message_id.0,
         }
     }
 }
 
-impl From<FoundRow> for Match {
-    fn from(row: FoundRow) -> Self {
+impl From<MatchRow> for Match {
+    fn from(row: MatchRow) -> Self {
         Self {
-            place: row.place(),
+            position: row.position(),
             id: MessageId::from_uuid(row.message_id.0),
             subject: row.subject,
             head: row.head,

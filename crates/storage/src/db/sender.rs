@@ -10,7 +10,7 @@ use crate::touched::Touch;
 use crate::tx::{Guarded, Tx};
 
 impl Database {
-    /// A sender of the owner.
+    /// Returns a sender of the owner.
     pub async fn sender(&self, owner: &Owner, id: SenderId) -> StorageResult<Option<Sender>> {
         let row = read!(self, |c, q| q::sender::get(
             c,
@@ -20,7 +20,7 @@ impl Database {
         row.map(Sender::try_from).transpose()
     }
 
-    /// The sender of an address, whoever owns it: the caller compares the owner.
+    /// Returns the sender of an address, of any owner: the caller compares the owner.
     pub async fn sender_of_address(
         &self,
         channel: Channel,
@@ -31,7 +31,7 @@ impl Database {
         row.map(Sender::try_from).transpose()
     }
 
-    /// The owner's senders after one of them, in the order of their making.
+    /// Returns the owner's senders after one of them, in the order of their creation.
     pub async fn senders(
         &self,
         owner: &Owner,
@@ -52,13 +52,13 @@ impl Database {
 }
 
 impl Tx {
-    /// The sender of an address, whoever owns it: the caller compares the owner.
+    /// Returns the sender of an address, of any owner: the caller compares the owner.
     pub async fn sender_of_address(
         &mut self,
         channel: Channel,
         address: &str,
     ) -> StorageResult<Option<Sender>> {
-        let row = on!(self.lease, |c, q| q::sender::by_address(
+        let row = on!(self.connection, |c, q| q::sender::by_address(
             c,
             channel.as_str(),
             address
@@ -68,7 +68,7 @@ impl Tx {
 
     /// Locks a sender of the owner.
     pub async fn lock_sender(&mut self, id: SenderId) -> StorageResult<Option<Sender>> {
-        let row = on!(self.lease, |c, q| q::sender::lock(
+        let row = on!(self.connection, |c, q| q::sender::lock(
             c,
             self.owner.as_str(),
             Id(id.uuid())
@@ -76,11 +76,11 @@ impl Tx {
         row.map(Sender::try_from).transpose()
     }
 
-    /// Whether it was inserted; `false` if its address is taken.
+    /// Inserts a sender; `false` if its address is taken.
     pub async fn insert_sender(&mut self, sender: &Sender) -> StorageResult<bool> {
         let row = SenderRow::from(sender);
         self.touch(Touch::Sender(sender.id));
-        on!(self.lease, |c, q| q::sender::insert(c, &row))
+        on!(self.connection, |c, q| q::sender::insert(c, &row))
     }
 
     /// Writes a sender back.
@@ -94,14 +94,19 @@ impl Tx {
         }
         let row = SenderRow::from(changed);
         self.touch(Touch::Sender(found.id));
-        // Its messages may have waited for this.
-        self.note_job(self.now);
-        on!(self.lease, |c, q| q::sender::update(c, &row, found.version)).map(Guarded::from)
+        // Its messages may have waited for this change.
+        self.note_delivery(self.now);
+        on!(self.connection, |c, q| q::sender::update(
+            c,
+            &row,
+            found.version
+        ))
+        .map(Guarded::from)
     }
 
-    /// Whether messages wait for it.
+    /// Whether messages wait to be sent from it.
     pub async fn messages_wait_for_sender(&mut self, id: SenderId) -> StorageResult<bool> {
-        on!(self.lease, |c, q| q::delivery::waits_for(
+        on!(self.connection, |c, q| q::delivery::waits_for(
             c,
             self.owner.as_str(),
             Id(id.uuid())
@@ -111,7 +116,7 @@ impl Tx {
     /// Removes a sender.
     pub async fn delete_sender(&mut self, id: SenderId) -> StorageResult<Guarded> {
         self.touch(Touch::Sender(id));
-        on!(self.lease, |c, q| q::sender::delete(
+        on!(self.connection, |c, q| q::sender::delete(
             c,
             self.owner.as_str(),
             Id(id.uuid())

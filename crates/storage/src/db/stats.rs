@@ -1,28 +1,28 @@
-//! Counters, exact at any moment: each write appends what it changed in its own transaction, and a read sums what was folded
-//! and what was not yet, in one statement. No row is written by all.
+//! Counters, exact at any time: each write appends its deltas in its own transaction, and a read sums the folded totals
+//! and the deltas in one statement. There is no row that every write updates.
 
 use parlance_domain::{Channel, ConversationStatus, Direction, MessageStatus, Owner};
 
 use crate::conn::Database;
 use crate::error::StorageResult;
 
-/// What a number counts.
+/// What a counter counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum CounterKind {
     /// Conversations.
     Conversations {
-        /// On this channel.
+        /// Channel.
         channel: Channel,
-        /// In this state.
+        /// Status.
         status: ConversationStatus,
     },
     /// Messages.
     Messages {
-        /// On this channel.
+        /// Channel.
         channel: Channel,
-        /// Going this way.
+        /// Direction.
         direction: Direction,
-        /// In this state.
+        /// Status.
         status: MessageStatus,
     },
 }
@@ -30,35 +30,36 @@ pub enum CounterKind {
 /// Numbers of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counter {
-    /// Of what.
+    /// What is counted.
     pub kind: CounterKind,
-    /// How many.
+    /// Number of items.
     pub items: i64,
-    /// Of conversations: how many of them have unread messages.
+    /// For conversations: how many of them have unread messages.
     pub unread_items: i64,
-    /// Of conversations: how many unread messages they have.
+    /// For conversations: how many unread messages they have.
     pub unread: i64,
-    /// Of messages: the tokens that they used.
+    /// For messages: the tokens that they used.
     pub tokens: i64,
 }
 
 impl Database {
-    /// Everything that is counted of an owner, or of one of its users. What is not there is left out, and a conversation that
-    /// is being deleted counts no more, nor do its messages.
+    /// Returns all counters of an owner, or of one of its users. Zero counters are left out. A conversation that is
+    /// being deleted is not counted, and neither are its messages.
     pub async fn counters(&self, owner: &Owner, user: Option<&str>) -> StorageResult<Vec<Counter>> {
         let rows = read!(self, |c, q| q::stats::sums(c, owner.as_str(), user))?;
         rows.into_iter().map(Counter::try_from).collect()
     }
 
-    /// Adds up to `limit` changes of the whole installation to the totals; how many. Instances that do so at once share them.
+    /// Folds up to `limit` deltas of the whole installation into the totals; returns how many. Instances that fold at
+    /// once share them.
     pub async fn fold_counters(&self, limit: i64) -> StorageResult<usize> {
-        // Most of the time there is none: then nobody who writes has to wait.
+        // Most of the time there are none: then no writer has to wait.
         if !read!(self, |c, q| q::stats::has_deltas(c))? {
             return Ok(0);
         }
-        let mut lease = self.writer().await?;
-        let folded = on_backend!(lease, fold_counters(limit))?;
-        lease.commit().await?;
+        let mut connection = self.writer().await?;
+        let folded = on_backend!(connection, fold_counters(limit))?;
+        connection.commit().await?;
         Ok(folded)
     }
 }

@@ -1,4 +1,4 @@
-//! JSON documents that nothing in SQL looks into.
+//! JSON documents as columns. No SQL reads inside them.
 
 use std::io::Write as _;
 
@@ -21,16 +21,16 @@ const JSONB_VERSION: u8 = 1;
 pub(crate) struct Doc(pub(crate) String);
 
 impl Doc {
-    /// The text as it was written: without blanks, members sorted by name. Postgres gives an object back in its own form, and
-    /// what is read must equal what was written, or an edit that changes nothing would count as one.
+    /// Returns the text as it was written: without blanks, members sorted by name. Postgres returns an object in its
+    /// own form, and what is read must equal what was written, or an edit that changes nothing would count as a change.
     pub(crate) fn into_canonical(self) -> String {
-        // Every object of Postgres that has a member has a blank after its name.
+        // Postgres puts a blank after the name of each member.
         if !self.0.contains("\": ") {
             return self.0;
         }
         match serde_json::from_str::<serde_json::Value>(&self.0) {
             Ok(value) => value.to_string(),
-            // Whoever shows it will say so.
+            // The conversion to the API reports it.
             Err(_) => self.0,
         }
     }
@@ -71,7 +71,7 @@ mod tests {
     use super::Doc;
 
     #[test]
-    fn a_document_of_postgres_is_ours_again() {
+    fn a_postgres_document_is_canonicalized() {
         let ours = r#"{"":true,"a":": ","bb":[1,-1.5e-300],"c":{"d":null}}"#;
         let theirs = format!(
             r#"{{"": true, "a": ": ", "c": {{"d": null}}, "bb": [1, -0.{}15]}}"#,

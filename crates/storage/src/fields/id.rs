@@ -1,4 +1,4 @@
-//! Ids.
+//! Ids as columns.
 
 use std::io::Write as _;
 
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::sql;
 
-/// An id of any entity, as a column.
+/// Id of any entity, as a column.
 #[derive(
     Clone,
     Copy,

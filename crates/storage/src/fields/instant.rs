@@ -1,4 +1,4 @@
-//! Moments, exact to the microsecond on both databases.
+//! Timestamps as columns, exact to the microsecond on both databases.
 
 use std::io::Write as _;
 
@@ -16,7 +16,7 @@ use super::sql;
 /// Postgres counts from 2000-01-01.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 
-/// A moment, as a column: microseconds since 1970.
+/// A timestamp, as a column: microseconds since 1970.
 #[derive(
     Clone,
     Copy,
@@ -31,7 +31,7 @@ const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
     Serialize,
     Deserialize,
 )]
-#[diesel(sql_type = sql::Moment)]
+#[diesel(sql_type = sql::TimestampColumn)]
 pub(crate) struct Instant(pub(crate) i64);
 
 impl From<Timestamp> for Instant {
@@ -46,28 +46,28 @@ impl From<Instant> for Timestamp {
     }
 }
 
-impl ToSql<sql::Moment, Pg> for Instant {
+impl ToSql<sql::TimestampColumn, Pg> for Instant {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
         out.write_all(&self.0.saturating_sub(POSTGRES_EPOCH).to_be_bytes())?;
         Ok(IsNull::No)
     }
 }
 
-impl FromSql<sql::Moment, Pg> for Instant {
+impl FromSql<sql::TimestampColumn, Pg> for Instant {
     fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
         let micros = i64::from_be_bytes(value.as_bytes().try_into()?);
         Ok(Self(micros.saturating_add(POSTGRES_EPOCH)))
     }
 }
 
-impl ToSql<sql::Moment, Sqlite> for Instant {
+impl ToSql<sql::TimestampColumn, Sqlite> for Instant {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
         out.set_value(self.0);
         Ok(IsNull::No)
     }
 }
 
-impl FromSql<sql::Moment, Sqlite> for Instant {
+impl FromSql<sql::TimestampColumn, Sqlite> for Instant {
     fn from_sql(mut value: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
         Ok(Self(value.read_long()))
     }

@@ -1,4 +1,4 @@
-//! What a message is found by, as a column of Postgres.
+//! Search terms of a message, as a column of Postgres.
 
 use std::io::Write as _;
 
@@ -9,10 +9,11 @@ use parlance_domain::search::Terms;
 
 use super::sql;
 
-/// The end of a term's text, and the number of its places: none.
+/// The end of a term's text, and the number of its positions: none.
 const END: [u8; 3] = [0; 3];
 
-/// Terms in the binary form of a `tsvector`: in their order, as Postgres wants them, so that it neither parses nor sorts.
+/// Terms in the binary form of a `tsvector`: already in the order that Postgres requires, so that it neither parses nor
+/// sorts.
 #[derive(Clone, Debug, AsExpression)]
 #[diesel(sql_type = sql::TermSet)]
 pub(crate) struct Lexemes(pub(crate) Terms);

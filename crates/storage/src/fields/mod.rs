@@ -1,4 +1,4 @@
-//! SQL types that exist on both databases, each with its value.
+//! SQL types that exist on both databases, each with its Rust value.
 //!
 //! Numeric OIDs, so that diesel-async never looks a type up in `pg_type`.
 
@@ -33,7 +33,7 @@ pub(crate) mod sql {
         postgres_type(oid = 1184, array_oid = 1185),
         sqlite_type(name = "Long")
     )]
-    pub struct Moment;
+    pub struct TimestampColumn;
 
     /// `jsonb` / text.
     #[derive(Clone, Copy, Debug, QueryId, SqlType)]
@@ -53,5 +53,5 @@ pub(crate) mod sql {
     #[diesel(postgres_type(oid = 5069, array_oid = 271), sqlite_type(name = "Long"))]
     pub struct TransactionId;
 
-    impl diesel::sql_types::SqlOrd for Moment {}
+    impl diesel::sql_types::SqlOrd for TimestampColumn {}
 }

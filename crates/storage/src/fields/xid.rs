@@ -1,4 +1,4 @@
-//! The number of a Postgres transaction, by which the feed is ordered.
+//! Postgres transaction ids, by which the feed is ordered.
 
 use std::io::Write as _;
 

@@ -9,7 +9,7 @@ use crate::prepared::prepared;
 use crate::rows::attachment::{AttachmentRow, ChunkRow};
 use crate::schema::{attachment_chunks, attachments, conversations, messages};
 
-/// When an upload expired whose content may be incomplete: in 1970, before any instance's time.
+/// Expiry time of an upload that may have incomplete content: in 1970, before any instance's clock.
 const LONG_EXPIRED: Instant = Instant(0);
 
 /// The message of an attachment, unless its conversation is being deleted.
@@ -39,7 +39,7 @@ pub(crate) async fn of_message(
         .optional()
 }
 
-/// A piece of the content; the owner is checked again, since the attachment may be gone by now.
+/// Reads a chunk of the content. The owner is checked again, since the attachment may have been removed by now.
 pub(crate) async fn chunk(
     c: &mut Conn,
     owner: &str,
@@ -74,7 +74,7 @@ pub(crate) async fn insert_chunk(c: &mut Conn, row: &ChunkRow) -> QueryResult<()
         .map(|_| ())
 }
 
-/// Locks an upload that is still being streamed, so that what is finished stays as it is; whether there is one.
+/// Locks an incomplete upload, so that a complete one stays as it is; returns whether there is one.
 pub(crate) async fn lock_unfinished(c: &mut Conn, owner: &str, id: Id) -> QueryResult<bool> {
     let found: Option<Id> = locked!(
         attachments::table
@@ -89,7 +89,7 @@ pub(crate) async fn lock_unfinished(c: &mut Conn, owner: &str, id: Id) -> QueryR
     Ok(found.is_some())
 }
 
-/// An upload whose last byte has come.
+/// Marks an upload as complete.
 pub(crate) async fn complete(
     c: &mut Conn,
     owner: &str,
@@ -107,7 +107,7 @@ pub(crate) async fn complete(
     Ok(prepared(diesel::update(target).set(set)).execute(c).await? == 1)
 }
 
-/// A finished upload that no message has taken and whose time has not passed.
+/// Reads a complete upload that no message has used and that has not expired.
 pub(crate) async fn upload(
     c: &mut Conn,
     owner: &str,
@@ -126,7 +126,7 @@ pub(crate) async fn upload(
         .optional()
 }
 
-/// Gives an upload to its one message; `false` if another was first or its time has passed.
+/// Assigns an upload to its one message; `false` if another was first or it has expired.
 pub(crate) async fn claim_upload(
     c: &mut Conn,
     owner: &str,
@@ -147,7 +147,7 @@ pub(crate) async fn claim_upload(
     Ok(prepared(diesel::update(target).set(set)).execute(c).await? == 1)
 }
 
-/// Removes an upload that broke off.
+/// Removes an upload that was interrupted.
 pub(crate) async fn discard(c: &mut Conn, owner: &str, id: Id) -> QueryResult<()> {
     let target = attachments::table
         .filter(attachments::id.eq(id))
@@ -156,7 +156,7 @@ pub(crate) async fn discard(c: &mut Conn, owner: &str, id: Id) -> QueryResult<()
     diesel::delete(target).execute(c).await.map(|_| ())
 }
 
-/// Makes the attachments of a message, which the caller deletes next under the same conditions, expired uploads.
+/// Turns the attachments of a message, which the caller deletes next under the same conditions, into expired uploads.
 pub(crate) async fn detach(
     c: &mut Conn,
     owner: &str,
@@ -181,7 +181,7 @@ pub(crate) async fn detach(
         .map(|_| ())
 }
 
-/// The same for messages of a conversation that is being deleted.
+/// Does the same for messages of a conversation that is being deleted.
 pub(crate) async fn detach_all(
     c: &mut Conn,
     owner: &str,
@@ -197,8 +197,8 @@ pub(crate) async fn detach_all(
     diesel::update(target).set(set).execute(c).await.map(|_| ())
 }
 
-/// Uploads of the whole installation that expired before any message took them. Locked; those that another instance has locked
-/// are left to it.
+/// Locks uploads of the whole installation that expired before any message used them. Skips those that another instance
+/// has locked.
 pub(crate) async fn expired(c: &mut Conn, now: Instant, limit: i64) -> QueryResult<Vec<Id>> {
     skipping_locked!(
         attachments::table
@@ -212,7 +212,8 @@ pub(crate) async fn expired(c: &mut Conn, now: Instant, limit: i64) -> QueryResu
     .await
 }
 
-/// Makes sure that no message takes uploads whose content is about to be removed, whatever time its instance has.
+/// Makes sure that no message uses uploads that are about to lose their content, whatever the clock of its instance
+/// says.
 pub(crate) async fn expire(c: &mut Conn, ids: Vec<Id>) -> QueryResult<()> {
     let target = attachments::table.filter(attachments::id.eq_any(ids));
     diesel::update(target)
@@ -222,7 +223,7 @@ pub(crate) async fn expire(c: &mut Conn, ids: Vec<Id>) -> QueryResult<()> {
         .map(|_| ())
 }
 
-/// The positions of the last pieces of a content.
+/// Reads the positions of the last chunks of a content.
 pub(crate) async fn last_chunks(c: &mut Conn, id: Id, limit: i64) -> QueryResult<Vec<i32>> {
     attachment_chunks::table
         .filter(attachment_chunks::attachment_id.eq(id))
@@ -233,7 +234,7 @@ pub(crate) async fn last_chunks(c: &mut Conn, id: Id, limit: i64) -> QueryResult
         .await
 }
 
-/// Removes the pieces of a content from a position on.
+/// Removes the chunks of a content from a position on.
 pub(crate) async fn delete_chunks(c: &mut Conn, id: Id, from: i32) -> QueryResult<usize> {
     let target = attachment_chunks::table
         .filter(attachment_chunks::attachment_id.eq(id))
@@ -241,7 +242,7 @@ pub(crate) async fn delete_chunks(c: &mut Conn, id: Id, from: i32) -> QueryResul
     diesel::delete(target).execute(c).await
 }
 
-/// Removes uploads whose content is gone.
+/// Removes uploads without content.
 pub(crate) async fn delete_all(c: &mut Conn, ids: Vec<Id>) -> QueryResult<usize> {
     let target = attachments::table
         .filter(attachments::id.eq_any(ids))

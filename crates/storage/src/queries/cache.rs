@@ -1,5 +1,5 @@
-//! What the instances tell one another for the cache, of the whole installation. Every time is the database's own clock; lengths
-//! are in microseconds.
+//! Coordination of the cache among instances, of the whole installation. Every time is the database's own clock;
+//! durations are in microseconds.
 
 use diesel::dsl::{max, not};
 use diesel::prelude::*;
@@ -34,8 +34,8 @@ macro_rules! silent {
     };
 }
 
-/// What an instance learns of the others: how many live, how many have been silent for that long, and until when one that keeps
-/// values in its own memory may serve.
+/// Reads about the other instances: how many are alive, how many have been silent for that long, and until when one
+/// that caches in its own memory may serve.
 pub(crate) async fn others(c: &mut Conn, id: Id, silent: i64) -> QueryResult<OthersRow> {
     let living = cache_instances::table
         .filter(cache_instances::id.ne(id))
@@ -53,7 +53,7 @@ pub(crate) async fn others(c: &mut Conn, id: Id, silent: i64) -> QueryResult<Oth
         .await
 }
 
-/// Until when any instance may serve what it shares with others, and what time it is.
+/// Reads until when any instance may serve what it shares with others, and the current time.
 pub(crate) async fn shared_served_until(c: &mut Conn) -> QueryResult<(Option<Instant>, Instant)> {
     let until = cache_instances::table
         .filter(not(cache_instances::memory))
@@ -61,7 +61,7 @@ pub(crate) async fn shared_served_until(c: &mut Conn) -> QueryResult<(Option<Ins
     prepared(until).get_result(c).await
 }
 
-/// Until when any instance may serve.
+/// Reads until when any instance may serve.
 pub(crate) async fn served(c: &mut Conn) -> QueryResult<ServedRow> {
     let until = cache_instances::table
         .select(max(cache_instances::serves_until))
@@ -71,7 +71,8 @@ pub(crate) async fn served(c: &mut Conn) -> QueryResult<ServedRow> {
         .await
 }
 
-/// The epoch, the Redis that holds its values (empty where none does), and whether the server that answers has recorded it.
+/// Reads the epoch, the Redis process that has its values (empty for none), and whether it was recorded on the server
+/// that answers.
 pub(crate) async fn epoch(c: &mut Conn) -> QueryResult<(i64, String, bool)> {
     let columns = (
         cache_epoch::number,
@@ -83,8 +84,8 @@ pub(crate) async fn epoch(c: &mut Conn) -> QueryResult<(i64, String, bool)> {
         .await
 }
 
-/// The epoch that is in force, if its last record was that long ago, and whether the server that answers has recorded it; none is
-/// recorded until the end of the transaction.
+/// Reads the epoch that is in force, if it was recorded that long ago, and whether it was recorded on the server that
+/// answers. No other is recorded until the end of the transaction.
 pub(crate) async fn epoch_in_force(c: &mut Conn, wait: i64) -> QueryResult<Option<(i64, bool)>> {
     let epoch = shared!(
         cache_epoch::table
@@ -94,8 +95,8 @@ pub(crate) async fn epoch_in_force(c: &mut Conn, wait: i64) -> QueryResult<Optio
     prepared(epoch).get_result(c).await.optional()
 }
 
-/// Whether for that long nobody has been able to hold values, and whoever wants to must be recorded first. Waits for one that
-/// is just being recorded: its time is of before.
+/// Whether no process has been recorded as the holder of values for that long. Waits for one that is being recorded:
+/// its time is earlier than its commit.
 pub(crate) async fn is_free(c: &mut Conn, wait: i64) -> QueryResult<bool> {
     let free = shared!(
         cache_epoch::table
@@ -108,7 +109,7 @@ pub(crate) async fn is_free(c: &mut Conn, wait: i64) -> QueryResult<bool> {
     Ok(free.is_some())
 }
 
-/// Locks the epoch if it still is this one, once all who renew under it have committed.
+/// Locks the epoch if it still has this number, once all renewals under it have committed.
 pub(crate) async fn lock_epoch(c: &mut Conn, number: i64) -> QueryResult<Option<String>> {
     locked!(
         cache_epoch::table
@@ -120,7 +121,7 @@ pub(crate) async fn lock_epoch(c: &mut Conn, number: i64) -> QueryResult<Option<
     .optional()
 }
 
-/// The rows that wait, oldest first, or also those of epochs that have ended.
+/// Reads the waiting rows, oldest first; with `retired_too` also those of ended epochs.
 pub(crate) async fn pending(
     c: &mut Conn,
     retired_too: bool,
@@ -142,13 +143,13 @@ pub(crate) async fn pending(
     }
 }
 
-/// How many rows wait.
+/// Counts the waiting rows.
 pub(crate) async fn waiting(c: &mut Conn) -> QueryResult<i64> {
     let waiting = cache_pending::table.filter(not(cache_pending::retired));
     waiting.count().get_result(c).await
 }
 
-/// Whether that many rows wait.
+/// Whether at least that many rows wait.
 pub(crate) async fn as_many_wait(c: &mut Conn, at_least: i64) -> QueryResult<bool> {
     if at_least <= 0 {
         return Ok(true);
@@ -165,7 +166,7 @@ pub(crate) async fn as_many_wait(c: &mut Conn, at_least: i64) -> QueryResult<boo
     Ok(last.is_some())
 }
 
-/// Whether rows of this token wait, of whatever epoch.
+/// Whether rows of this token wait, of any epoch.
 pub(crate) async fn token_waits(c: &mut Conn, token: &str) -> QueryResult<bool> {
     let rows = cache_pending::table.filter(cache_pending::token.eq(token));
     diesel::select(diesel::dsl::exists(rows))
@@ -173,7 +174,7 @@ pub(crate) async fn token_waits(c: &mut Conn, token: &str) -> QueryResult<bool> 
         .await
 }
 
-/// Registers an instance as alive, with the place where it keeps values.
+/// Registers an instance as alive, with its tier.
 pub(crate) async fn register(c: &mut Conn, id: Id, tier: CacheTier, alive: i64) -> QueryResult<()> {
     let row = (
         cache_instances::id.eq(id),
@@ -194,7 +195,7 @@ pub(crate) async fn register(c: &mut Conn, id: Id, tier: CacheTier, alive: i64) 
     prepared(upsert).execute(c).await.map(|_| ())
 }
 
-/// An instance may serve for that long.
+/// Allows an instance to serve for that long.
 pub(crate) async fn renew(
     c: &mut Conn,
     id: Id,
@@ -219,8 +220,8 @@ pub(crate) async fn renew(
     prepared(upsert).execute(c).await.map(|_| ())
 }
 
-/// Removes instances that have not told of themselves for that long; those that somebody else is removing are passed over.
-pub(crate) async fn forget_instances(c: &mut Conn, silent: i64) -> QueryResult<()> {
+/// Removes instances that have not registered for that long; skips those that another transaction is removing.
+pub(crate) async fn delete_silent_instances(c: &mut Conn, silent: i64) -> QueryResult<()> {
     let dead: Vec<Id> = prepared(skipping_locked!(
         silent!(silent).select(cache_instances::id)
     ))
@@ -235,7 +236,8 @@ pub(crate) async fn forget_instances(c: &mut Conn, silent: i64) -> QueryResult<(
         .map(|_| ())
 }
 
-/// Records who holds values from now on, under the next number, if the number still is the one that was read.
+/// Records which process has the values from now on, under the next number, if the epoch still has the number that was
+/// read.
 pub(crate) async fn record(c: &mut Conn, number: i64, remote: &str) -> QueryResult<bool> {
     let target = cache_epoch::table.filter(cache_epoch::number.eq(number));
     let set = (
@@ -247,7 +249,7 @@ pub(crate) async fn record(c: &mut Conn, number: i64, remote: &str) -> QueryResu
     Ok(prepared(diesel::update(target).set(set)).execute(c).await? == 1)
 }
 
-/// What waits is about an epoch that has ended.
+/// Marks the waiting rows as belonging to an ended epoch.
 pub(crate) async fn retire_pending(c: &mut Conn) -> QueryResult<()> {
     let waiting = cache_pending::table.filter(not(cache_pending::retired));
     prepared(diesel::update(waiting).set(cache_pending::retired.eq(true)))
@@ -256,8 +258,8 @@ pub(crate) async fn retire_pending(c: &mut Conn) -> QueryResult<()> {
         .map(|_| ())
 }
 
-/// Deletes all that waits.
-pub(crate) async fn forget_pending(c: &mut Conn) -> QueryResult<()> {
+/// Deletes all waiting rows.
+pub(crate) async fn delete_all_pending(c: &mut Conn) -> QueryResult<()> {
     diesel::delete(cache_pending::table)
         .execute(c)
         .await

@@ -1,4 +1,4 @@
-//! Conversations. One that is being deleted is invisible to all but the last two statements.
+//! Conversations. One that is being deleted is visible only to `hidden` and `remove_hidden`.
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -7,7 +7,7 @@ use diesel_async::RunQueryDsl;
 
 use super::{Conn, Db};
 use crate::counting::Deltas;
-use crate::fields::sql::{Moment, Uid};
+use crate::fields::sql::{TimestampColumn, Uid};
 use crate::fields::{Id, Instant};
 use crate::keyset::after as behind;
 use crate::prepared::prepared;
@@ -40,7 +40,7 @@ pub(crate) async fn by_external_id(
         .optional()
 }
 
-/// The conversation of a pair of addresses that is not closed.
+/// Reads the conversation of a pair of addresses that is not closed.
 pub(crate) async fn by_pair(
     c: &mut Conn,
     owner: &str,
@@ -62,7 +62,7 @@ pub(crate) async fn by_pair(
         .optional()
 }
 
-/// Locks by id: the first lock of every write that has to do with the conversation or a place in it.
+/// Locks by id: the first lock of every write that depends on the conversation or its sequence.
 pub(crate) async fn lock(
     c: &mut Conn,
     owner: &str,
@@ -74,7 +74,7 @@ pub(crate) async fn lock(
             .filter(conversations::owner.eq(owner))
             .filter(conversations::deleted_at.is_null())
             .select(ConversationRow::as_select()),
-        in turn of "conversations.id"
+        conversation lock on "conversations.id"
     )
     .get_result(c)
     .await
@@ -99,14 +99,14 @@ pub(crate) async fn lock_pair(
             .filter(conversations::channel.ne("chat"))
             .filter(conversations::deleted_at.is_null())
             .select(ConversationRow::as_select()),
-        in turn of "conversations.id"
+        conversation lock on "conversations.id"
     )
     .get_result(c)
     .await
     .optional()
 }
 
-/// Locks by the owner's own name for it.
+/// Locks by external id.
 pub(crate) async fn lock_external_id(
     c: &mut Conn,
     owner: &str,
@@ -118,14 +118,14 @@ pub(crate) async fn lock_external_id(
             .filter(conversations::external_id.eq(external))
             .filter(conversations::deleted_at.is_null())
             .select(ConversationRow::as_select()),
-        in turn of "conversations.id"
+        conversation lock on "conversations.id"
     )
     .get_result(c)
     .await
     .optional()
 }
 
-/// Whether it was inserted; `false` if its pair or its external id is taken.
+/// Inserts the row; `false` if its pair or its external id is taken.
 pub(crate) async fn insert(
     c: &mut Conn,
     row: &ConversationRow,
@@ -134,10 +134,10 @@ pub(crate) async fn insert(
     let statement = diesel::insert_into(conversations::table)
         .values(row.clone())
         .on_conflict_do_nothing();
-    written!(c, statement, deltas)
+    write_counted!(c, statement, deltas)
 }
 
-/// Writes the row back if it still is the one that was read.
+/// Writes the row back if it still has the version that was read.
 pub(crate) async fn update(
     c: &mut Conn,
     owner: &str,
@@ -151,10 +151,10 @@ pub(crate) async fn update(
         .filter(conversations::owner.eq(owner))
         .filter(conversations::version.eq(found_version))
         .filter(conversations::deleted_at.is_null());
-    written!(c, diesel::update(target).set(change.clone()), deltas)
+    write_counted!(c, diesel::update(target).set(change.clone()), deltas)
 }
 
-/// Hides it: gone for every reader, before its messages are removed. The row as it then was.
+/// Hides it from every reader, before its messages are removed. Returns the row as it then was.
 pub(crate) async fn hide(
     c: &mut Conn,
     owner: &str,
@@ -175,7 +175,8 @@ pub(crate) async fn hide(
     .optional()
 }
 
-/// Those that were hidden before `since` and are still there, of the whole installation: a deletion that was cut off.
+/// Reads conversations of the whole installation that were hidden before `since` and not removed: interrupted
+/// deletions.
 pub(crate) async fn hidden(
     c: &mut Conn,
     since: Instant,
@@ -190,7 +191,8 @@ pub(crate) async fn hidden(
         .await
 }
 
-/// Of the whole installation: those without messages that were last active before a moment, oldest first, after a place.
+/// Reads conversations of the whole installation without messages that were last active before `before`, oldest first,
+/// after a position.
 pub(crate) async fn empty(
     c: &mut Conn,
     before: Instant,
@@ -203,7 +205,10 @@ pub(crate) async fn empty(
         .filter(conversations::active_at.lt(before))
         .into_boxed::<Db>();
     if let Some((active_at, id)) = after {
-        let values = (active_at.into_sql::<Moment>(), id.into_sql::<Uid>());
+        let values = (
+            active_at.into_sql::<TimestampColumn>(),
+            id.into_sql::<Uid>(),
+        );
         query = query.filter(behind(
             (conversations::active_at, conversations::id),
             values,
@@ -217,7 +222,7 @@ pub(crate) async fn empty(
         .await
 }
 
-/// Removes a hidden one whose messages are gone.
+/// Removes a hidden conversation after its messages.
 pub(crate) async fn remove_hidden(c: &mut Conn, owner: &str, id: Id) -> QueryResult<bool> {
     let target = conversations::table
         .filter(conversations::id.eq(id))

@@ -1,8 +1,8 @@
 //! Lists of conversations, newest first.
 //!
-//! Each is a stretch of an index, or a few that are merged. What a list is narrowed by is one key with its owner, as in the
-//! indexes: see the migration `list_filters`, which says why. What says that an index holds only some rows is literal: a plan for
-//! any value finds no use for such an index unless the statement has it.
+//! Each list is a range of an index, or a few ranges that are merged. A filter is part of one key together with the
+//! owner, as in the indexes: the migration `list_filters` explains why. The condition of a partial index is literal in
+//! the statement: a generic plan uses such an index only then.
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -12,10 +12,10 @@ use parlance_domain::{Channel, ConversationStatus};
 
 use super::{Conn, Db};
 use crate::db::conversation::ConversationFilter;
-use crate::fields::sql::{Moment, Uid};
+use crate::fields::sql::{TimestampColumn, Uid};
 use crate::fields::{Id, Instant};
 use crate::keyset::before;
-use crate::merged::{Counted, Merged};
+use crate::merged::{Merged, MergedCount};
 use crate::prepared::prepared;
 use crate::rows::conversation::ConversationRow;
 use crate::schema::conversations;
@@ -35,7 +35,7 @@ const OURS: &str = "participant_from <> '' AND owner || ' ' || participant_from 
 const OURS_OF_USER: &str =
     "user_label <> '' AND participant_from <> '' AND owner || ' ours ' || user_label = ";
 
-/// The first conversations of a list, beyond a place.
+/// Reads the first conversations of a list, beyond a position.
 pub(crate) async fn page(
     c: &mut Conn,
     owner: &str,
@@ -52,12 +52,12 @@ pub(crate) fn first(
     from: Option<(Instant, Id)>,
     limit: i64,
 ) -> Merged<Rows> {
-    let stretch = |list| beyond(list, from).select(ConversationRow::as_select());
-    let lists = lists(owner, filter).into_iter().map(stretch).collect();
+    let rows = |list| beyond(list, from).select(ConversationRow::as_select());
+    let lists = lists(owner, filter).into_iter().map(rows).collect();
     Merged::new(lists, limit)
 }
 
-/// How many conversations a list has.
+/// Counts the conversations of a list.
 pub(crate) async fn count(
     c: &mut Conn,
     owner: &str,
@@ -65,21 +65,24 @@ pub(crate) async fn count(
 ) -> QueryResult<i64> {
     let lists = lists(owner, filter).into_iter();
     let lists = lists.map(|list| list.select(sql::<Integer>("1"))).collect();
-    prepared(Counted::new(lists)).get_result(c).await
+    prepared(MergedCount::new(lists)).get_result(c).await
 }
 
 fn beyond(list: List, from: Option<(Instant, Id)>) -> List {
     let Some((active_at, id)) = from else {
         return list;
     };
-    let values = (active_at.into_sql::<Moment>(), id.into_sql::<Uid>());
+    let values = (
+        active_at.into_sql::<TimestampColumn>(),
+        id.into_sql::<Uid>(),
+    );
     list.filter(before(
         (conversations::active_at, conversations::id),
         values,
     ))
 }
 
-/// The lists that a list is merged from. None of them have a conversation in common.
+/// Returns the lists that a list is merged from. No conversation is in two of them.
 fn lists(owner: &str, filter: &ConversationFilter) -> Vec<List> {
     let ConversationFilter {
         user,
@@ -106,22 +109,22 @@ fn lists(owner: &str, filter: &ConversationFilter) -> Vec<List> {
     }
     vec![match user {
         Some(user) => keyed(OF_USER, format!("{owner} {user}")),
-        None => there().filter(conversations::owner.eq(owner.to_owned())),
+        None => visible().filter(conversations::owner.eq(owner.to_owned())),
     }]
 }
 
-/// All that are not being deleted.
-fn there() -> List {
+/// All conversations that are not being deleted.
+fn visible() -> List {
     conversations::table
         .filter(conversations::deleted_at.is_null())
         .into_boxed()
 }
 
 fn keyed(key: &str, value: String) -> List {
-    there().filter(sql::<Bool>(key).bind::<Text, _>(value))
+    visible().filter(sql::<Bool>(key).bind::<Text, _>(value))
 }
 
-/// By what has no index together with what they are found by.
+/// Adds the filters that have no index in combination with the key.
 fn narrowed(mut list: List, channel: Option<Channel>, status: Option<ConversationStatus>) -> List {
     if let Some(channel) = channel {
         list = list.filter(conversations::channel.eq(channel.as_str()));
@@ -139,7 +142,7 @@ fn unread(owner: &str, user: Option<&str>) -> List {
     }
 }
 
-/// One list for each status and channel that there may be.
+/// One list for each possible status and channel.
 fn of_kinds(
     owner: &str,
     user: Option<&str>,
@@ -149,7 +152,7 @@ fn of_kinds(
     let statuses = ConversationStatus::ALL.iter();
     let statuses = statuses.filter(|one| status.is_none_or(|status| status == **one));
     let channels = || {
-        // No conversation has a channel whose messages lie in another's.
+        // Messages of some channels belong to conversations of another channel; no conversation has such a channel.
         let any = |one: &Channel| one.of_conversation() == *one;
         let channels = Channel::ALL.iter();
         channels.filter(move |one| channel.map_or(any(one), |channel| channel == **one))
@@ -165,7 +168,7 @@ fn of_kinds(
     kinds.map(list).collect()
 }
 
-/// Those in which an address is ours.
+/// Conversations in which the address is ours.
 fn ours(owner: &str, user: Option<&str>, address: &str) -> List {
     match user {
         Some(user) => keyed(OURS_OF_USER, format!("{owner} ours {user}"))
@@ -174,7 +177,7 @@ fn ours(owner: &str, user: Option<&str>, address: &str) -> List {
     }
 }
 
-/// Those in which it is theirs alone.
+/// Conversations in which the address is theirs and not ours.
 fn theirs(owner: &str, user: Option<&str>, address: &str) -> List {
     let list = keyed(THEIRS, format!("{owner} {address}"))
         .filter(conversations::participant_from.ne(address.to_owned()));

@@ -1,4 +1,4 @@
-//! Received messages that were deleted, by their providers' ids.
+//! Tombstones of deleted inbound messages, by their providers' ids.
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -7,7 +7,7 @@ use super::Conn;
 use crate::rows::deleted_message::DeletedMessageRow;
 use crate::schema::{conversations, deleted_messages, messages};
 
-/// Records deletions; one that is recorded already stays as it is.
+/// Records deletions; an existing tombstone is not changed.
 pub(crate) async fn insert(c: &mut Conn, rows: &[DeletedMessageRow]) -> QueryResult<usize> {
     insert_all!(c, rows, |some| {
         diesel::insert_into(deleted_messages::table)

@@ -1,12 +1,12 @@
-//! The jobs of messages that are to leave.
+//! Deliveries of outbound messages.
 //!
-//! One message of a conversation is handed over at a time: the others are `blocked`, and whoever removes a job frees the
-//! next. A send locks the last job of the line (against removal only) before it decides whether its own is blocked, so that
-//! none is blocked by a job that is just being removed. A scheduled one comes into the line when its time has come. Of a line
-//! exactly one is not blocked.
+//! One message of a conversation is handed over at a time: the others are `blocked`, and the transaction that removes a
+//! delivery unblocks the next. A send locks the last delivery of the conversation queue (against removal only) before
+//! it decides whether its own is blocked, so that none is blocked by a delivery that is being removed. A scheduled
+//! delivery enters the queue when it is due. Exactly one delivery of a queue is not blocked.
 //!
-//! A hold begins a new generation of jobs, and only the present generation is claimed. A line is of one generation, so that a
-//! held job blocks none that was sent later.
+//! A hold begins a new generation of deliveries, and only the current generation is claimed. A queue belongs to one
+//! generation, so that a held delivery blocks none that is sent later.
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -17,7 +17,7 @@ use crate::prepared::prepared;
 use crate::rows::delivery::DeliveryRow;
 use crate::schema::{deliveries, installation, senders};
 
-/// The sender of a job, if it may send.
+/// The sender of a delivery, if it may send.
 macro_rules! active {
     () => {
         senders::table
@@ -26,7 +26,7 @@ macro_rules! active {
     };
 }
 
-/// The present generation of jobs.
+/// The current generation of deliveries.
 macro_rules! present {
     () => {
         installation::table
@@ -36,8 +36,8 @@ macro_rules! present {
     };
 }
 
-/// The generation that may be claimed: the present one, or none while another server than the accepted one executes this. That
-/// server may hold an earlier state of the database that was not detected yet.
+/// The generation that may be claimed: the current one, or none if the server that executes this is not the accepted
+/// one. Such a server may have an earlier state of the database that was not detected yet.
 macro_rules! claimed_from {
     () => {
         installation::table
@@ -57,7 +57,7 @@ pub(crate) async fn waits_for(c: &mut Conn, owner: &str, sender: Id) -> QueryRes
         .await
 }
 
-/// Of the whole installation: how many jobs there are and since when the oldest has been due, by channel, state and generation.
+/// Counts the deliveries of the whole installation, with the due time of the oldest, by channel, state and generation.
 pub(crate) async fn queues(
     c: &mut Conn,
 ) -> QueryResult<Vec<(String, String, i64, i64, Option<Instant>)>> {
@@ -78,7 +78,7 @@ pub(crate) async fn queues(
         .await
 }
 
-/// The last attempt of a message's job, if it has one.
+/// Reads the last attempt of a message's delivery, if it has one.
 pub(crate) async fn attempt(c: &mut Conn, owner: &str, message: Id) -> QueryResult<Option<i32>> {
     deliveries::table
         .filter(deliveries::message_id.eq(message))
@@ -89,7 +89,8 @@ pub(crate) async fn attempt(c: &mut Conn, owner: &str, message: Id) -> QueryResu
         .optional()
 }
 
-/// When the next job of the whole installation can be claimed. One of a paused sender cannot: it would be due all the time.
+/// Reads when the next delivery of the whole installation can be claimed. One of a paused sender cannot: it would be
+/// due all the time.
 pub(crate) async fn next_due(c: &mut Conn) -> QueryResult<Option<Instant>> {
     let next = deliveries::table
         .filter(diesel::dsl::not(deliveries::blocked))
@@ -101,10 +102,14 @@ pub(crate) async fn next_due(c: &mut Conn) -> QueryResult<Option<Instant>> {
     prepared(next).get_result(c).await.optional()
 }
 
-/// The generation of a conversation's line, if there is a job in it; its last job is locked against removal. A scheduled one is
-/// not in the line, nor is one of an earlier generation.
-pub(crate) async fn line(c: &mut Conn, owner: &str, conversation: Id) -> QueryResult<Option<i64>> {
-    kept!(
+/// Reads the generation of a conversation's queue, if there is a delivery in it; locks its last delivery against
+/// removal. A scheduled delivery is not in the queue, and neither is one of an earlier generation.
+pub(crate) async fn queue_generation(
+    c: &mut Conn,
+    owner: &str,
+    conversation: Id,
+) -> QueryResult<Option<i64>> {
+    key_shared!(
         deliveries::table
             .filter(deliveries::conversation_id.eq(conversation))
             .filter(deliveries::owner.eq(owner))
@@ -119,29 +124,30 @@ pub(crate) async fn line(c: &mut Conn, owner: &str, conversation: Id) -> QueryRe
     .optional()
 }
 
-/// Whether a job is blocked that comes behind a line of this generation: not if a hold has begun another one since.
+/// Whether a delivery that comes behind a queue of this generation is blocked: not if a hold has begun a new generation
+/// since.
 macro_rules! blocked_by {
-    ($line:expr) => {
-        present!().eq($line.unwrap_or(NO_LINE))
+    ($queue:expr) => {
+        present!().eq($queue.unwrap_or(NO_QUEUE))
     };
 }
 
 /// No generation.
-const NO_LINE: i64 = -1;
+const NO_QUEUE: i64 = -1;
 
-/// Inserts a job of the present generation, behind the line of that generation.
-pub(crate) async fn insert(c: &mut Conn, row: &DeliveryRow, line: Option<i64>) -> QueryResult<()> {
+/// Inserts a delivery of the current generation, behind the queue of that generation.
+pub(crate) async fn insert(c: &mut Conn, row: &DeliveryRow, queue: Option<i64>) -> QueryResult<()> {
     let insert = diesel::insert_into(deliveries::table).values((
         row.clone(),
-        deliveries::blocked.eq(blocked_by!(line)),
+        deliveries::blocked.eq(blocked_by!(queue)),
         deliveries::generation.eq(present!()),
     ));
     prepared(insert).execute(c).await.map(|_| ())
 }
 
-/// Jobs of the whole installation that can be claimed now, or come into the line, locked. Those of a paused sender wait, and so
-/// do held ones. Those that another instance is claiming are passed over. None, until the server
-/// was accepted: what waits in a restored database may have left before.
+/// Locks deliveries of the whole installation that can be claimed now, and scheduled ones that can enter their queue.
+/// Skips those of a paused sender, held ones, and those that another instance is claiming. Returns none until the
+/// server was accepted: what waits in a restored database may have been sent before.
 pub(crate) async fn claimable(
     c: &mut Conn,
     now: Instant,
@@ -160,7 +166,7 @@ pub(crate) async fn claimable(
     prepared(claimable).load(c).await
 }
 
-/// Claims jobs that are locked: a new attempt each, until the lease ends.
+/// Claims deliveries that are locked: a new attempt each, until the lease ends.
 pub(crate) async fn claim(c: &mut Conn, ids: Vec<Id>, lease_until: Instant) -> QueryResult<usize> {
     prepared(
         diesel::update(deliveries::table.filter(deliveries::message_id.eq_any(ids))).set((
@@ -173,7 +179,7 @@ pub(crate) async fn claim(c: &mut Conn, ids: Vec<Id>, lease_until: Instant) -> Q
     .await
 }
 
-/// Gives a claimed job back, to be claimed again later; `false` if its worker has lost it.
+/// Returns a claimed delivery to the waiting state, to be claimed again later; `false` if its worker has lost it.
 pub(crate) async fn give_back(
     c: &mut Conn,
     owner: &str,
@@ -193,7 +199,7 @@ pub(crate) async fn give_back(
     Ok(prepared(diesel::update(target).set(set)).execute(c).await? == 1)
 }
 
-/// Moves a scheduled job to another time; `false` if it is not scheduled any more.
+/// Moves a scheduled delivery to another time; `false` if it is not scheduled any more.
 pub(crate) async fn reschedule(
     c: &mut Conn,
     owner: &str,
@@ -212,13 +218,14 @@ pub(crate) async fn reschedule(
     )
 }
 
-/// A scheduled job whose time has come takes its place in the line; `false` if it has left the schedule, or is held.
-pub(crate) async fn enter_conversation_queue(
+/// Moves a scheduled delivery that is due into the conversation queue; `false` if it is not scheduled any more, or is
+/// held.
+pub(crate) async fn enter_queue(
     c: &mut Conn,
     owner: &str,
     message: Id,
     now: Instant,
-    line: Option<i64>,
+    queue: Option<i64>,
 ) -> QueryResult<bool> {
     let target = deliveries::table
         .filter(deliveries::message_id.eq(message))
@@ -228,12 +235,13 @@ pub(crate) async fn enter_conversation_queue(
         .filter(deliveries::due_at.le(now));
     let set = (
         deliveries::state.eq("waiting"),
-        deliveries::blocked.eq(blocked_by!(line)),
+        deliveries::blocked.eq(blocked_by!(queue)),
     );
     Ok(prepared(diesel::update(target).set(set)).execute(c).await? == 1)
 }
 
-/// Ends a job that is not claimed; `None` if it is, or else the generation of the line whose next job is to be freed, if any.
+/// Removes a delivery that is not claimed. Returns `None` if it is claimed, otherwise the generation of the queue in
+/// which the next delivery is to be unblocked, if any.
 pub(crate) async fn withdraw(
     c: &mut Conn,
     owner: &str,
@@ -252,11 +260,14 @@ pub(crate) async fn withdraw(
         .get_result(c)
         .await
         .optional()?;
-    Ok(removed.map(|(state, blocked, generation)| led(&state, blocked).then_some(generation)))
+    Ok(
+        removed
+            .map(|(state, blocked, generation)| was_first(&state, blocked).then_some(generation)),
+    )
 }
 
-/// Ends a job, claimed or not: a report says that the message has left. `None` if there is none, or else its last attempt, and
-/// the generation of the line whose next job is to be freed, if any.
+/// Removes a delivery, claimed or not: a report says that the message has been sent. Returns `None` if there is none,
+/// otherwise its last attempt, and the generation of the queue in which the next delivery is to be unblocked, if any.
 pub(crate) async fn delete(
     c: &mut Conn,
     owner: &str,
@@ -276,16 +287,17 @@ pub(crate) async fn delete(
         .await
         .optional()?;
     Ok(removed.map(|(attempt, state, blocked, generation)| {
-        (attempt, led(&state, blocked).then_some(generation))
+        (attempt, was_first(&state, blocked).then_some(generation))
     }))
 }
 
-/// Whether a job was the first of its line. One that goes from the middle must not free another while the first is under way.
-fn led(state: &str, blocked: bool) -> bool {
+/// Whether a delivery was the first of its queue. Removing one from the middle must not unblock another while the first
+/// is under way.
+fn was_first(state: &str, blocked: bool) -> bool {
     state != "scheduled" && !blocked
 }
 
-/// Frees the first of a conversation's line of this generation; whether it was blocked.
+/// Unblocks the first delivery of a conversation's queue of this generation; returns whether it was blocked.
 pub(crate) async fn unblock_next(
     c: &mut Conn,
     owner: &str,
@@ -315,7 +327,7 @@ pub(crate) async fn unblock_next(
     .map(|freed| freed == 1)
 }
 
-/// None of a conversation's messages leaves any more.
+/// Removes all deliveries of a conversation.
 pub(crate) async fn delete_of_conversation(
     c: &mut Conn,
     owner: &str,

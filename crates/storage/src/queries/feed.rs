@@ -38,8 +38,8 @@ pub(crate) async fn append_all(c: &mut Conn, rows: &[NewFeedRow]) -> QueryResult
     .map(|_| ())
 }
 
-/// There are no stale events any more.
-pub(crate) async fn forget_stale(c: &mut Conn) -> QueryResult<()> {
+/// Records that there are no stale events any more.
+pub(crate) async fn clear_stale(c: &mut Conn) -> QueryResult<()> {
     let none = feed_state::stale_id.eq(None::<i64>);
     prepared(diesel::update(feed_state::table).set(none))
         .execute(c)
@@ -47,7 +47,7 @@ pub(crate) async fn forget_stale(c: &mut Conn) -> QueryResult<()> {
         .map(|_| ())
 }
 
-/// Remembers up to where the feed has been pruned.
+/// Records up to where the feed has been pruned.
 pub(crate) async fn set_pruned(c: &mut Conn, xid: Xid, id: i64) -> QueryResult<()> {
     prepared(
         diesel::update(feed_state::table)

@@ -1,5 +1,6 @@
-//! Holding deliveries back and releasing them. A hold takes no longer for a million of them than for one: it begins a new generation, and
-//! only the present one is claimed. A release moves the older ones to the present generation, a few at a time.
+//! Holds and releases of deliveries. A hold takes no longer for a million of them than for one: it begins a new
+//! generation, and only the current one is claimed. A release moves the older ones to the current generation, a few at
+//! a time.
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -9,7 +10,7 @@ use crate::fields::Id;
 use crate::prepared::prepared;
 use crate::schema::{deliveries, installation};
 
-/// The generation below which deliveries are released, and the present one: what lies between is held.
+/// Reads the generation below which deliveries are released, and the current one: those in between are held.
 pub(crate) async fn held_range(c: &mut Conn) -> QueryResult<(i64, i64)> {
     installation::table
         .select((installation::released, installation::generation))
@@ -17,7 +18,7 @@ pub(crate) async fn held_range(c: &mut Conn) -> QueryResult<(i64, i64)> {
         .await
 }
 
-/// How many deliveries are of these generations.
+/// Counts the deliveries of these generations.
 pub(crate) async fn count(c: &mut Conn, (from, below): (i64, i64)) -> QueryResult<i64> {
     deliveries::table
         .filter(deliveries::generation.ge(from))
@@ -27,7 +28,7 @@ pub(crate) async fn count(c: &mut Conn, (from, below): (i64, i64)) -> QueryResul
         .await
 }
 
-/// Holds every delivery that there is, those too that an earlier release has not moved yet.
+/// Holds every delivery, including those that an earlier release has not moved yet.
 pub(crate) async fn hold(c: &mut Conn) -> QueryResult<()> {
     let set = (
         installation::generation.eq(installation::generation + 1),
@@ -39,7 +40,7 @@ pub(crate) async fn hold(c: &mut Conn) -> QueryResult<()> {
         .map(|_| ())
 }
 
-/// Releases every delivery that is held.
+/// Releases every held delivery.
 pub(crate) async fn release(c: &mut Conn) -> QueryResult<()> {
     let all = installation::released.eq(installation::generation);
     prepared(diesel::update(installation::table).set(all))
@@ -48,7 +49,8 @@ pub(crate) async fn release(c: &mut Conn) -> QueryResult<()> {
         .map(|_| ())
 }
 
-/// Conversations with deliveries that are released and not moved yet. Every line has one that is not blocked.
+/// Reads conversations with deliveries that are released and not moved yet. Every queue has one delivery that is not
+/// blocked.
 pub(crate) async fn unmoved(c: &mut Conn, limit: i64) -> QueryResult<Vec<(String, Id)>> {
     let released = installation::table
         .select(installation::released)
@@ -64,7 +66,7 @@ pub(crate) async fn unmoved(c: &mut Conn, limit: i64) -> QueryResult<Vec<(String
         .await
 }
 
-/// The first released deliveries of a conversation, with their generations.
+/// Reads the first released deliveries of a conversation, with their generations.
 pub(crate) async fn unmoved_of(
     c: &mut Conn,
     (owner, conversation): (&str, Id),
@@ -82,7 +84,7 @@ pub(crate) async fn unmoved_of(
         .await
 }
 
-/// Has the deliveries of a conversation wait that nothing is in front of, except one that is being handed over.
+/// Blocks the first delivery of a conversation's queue, unless it is being handed over.
 pub(crate) async fn block(
     c: &mut Conn,
     (owner, conversation): (&str, Id),
@@ -100,13 +102,13 @@ pub(crate) async fn block(
         .map(|_| ())
 }
 
-/// Whether a delivery of a conversation is being handed over; it is locked against removal.
+/// Whether a delivery of a conversation is being handed over; locks it against removal.
 pub(crate) async fn is_claimed(
     c: &mut Conn,
     (owner, conversation): (&str, Id),
     generation: i64,
 ) -> QueryResult<bool> {
-    let claimed: Option<Id> = kept!(
+    let claimed: Option<Id> = key_shared!(
         deliveries::table
             .filter(deliveries::conversation_id.eq(conversation))
             .filter(deliveries::owner.eq(owner))
@@ -121,8 +123,8 @@ pub(crate) async fn is_claimed(
     Ok(claimed.is_some())
 }
 
-/// Moves deliveries to the present generation, at the end of their queue. One that is being handed over is not blocked: it
-/// leads its queue until it is done, or is claimed again when its lease ends.
+/// Moves deliveries to the current generation, at the end of their queue. One that is being handed over is not blocked:
+/// it leads its queue until it is done, or is claimed again when its lease ends.
 pub(crate) async fn move_up(c: &mut Conn, ids: Vec<Id>, generation: i64) -> QueryResult<()> {
     let set = (
         deliveries::generation.eq(generation),

@@ -24,7 +24,7 @@ pub(crate) async fn get(
         .optional()
 }
 
-/// Whether the key was free. Waits for a transaction that has just taken it; `false` once that has committed.
+/// Takes the key; `false` if it is taken. Waits for a transaction that is taking it.
 pub(crate) async fn take(c: &mut Conn, row: &KeyRow) -> QueryResult<bool> {
     let inserted = prepared(
         diesel::insert_into(idempotency_keys::table)

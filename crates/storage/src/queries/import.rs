@@ -1,4 +1,4 @@
-//! Imports of old conversations: how far they have come, and what they write, many rows at a time.
+//! Imports of old conversations: their progress, and their inserts, many rows at a time.
 
 use diesel::prelude::*;
 use diesel::upsert::excluded;
@@ -7,12 +7,13 @@ use diesel_async::RunQueryDsl;
 use super::Conn;
 use crate::fields::{Id, Instant};
 use crate::rows::conversation::ConversationRow;
-use crate::rows::import::{ImportRow, LikenessRow};
+use crate::rows::import::{ComparableRow, ImportRow};
 use crate::rows::message::MessageRow;
 use crate::schema::{conversations, imports, messages};
 
-/// The conversations of these names, each with how many of its messages were imported, if any import had to do with it.
-pub(crate) async fn known(
+/// Reads the conversations with these external ids, each with how many of its messages were imported, if it was part of
+/// an import.
+pub(crate) async fn existing(
     c: &mut Conn,
     owner: &str,
     external_ids: Vec<String>,
@@ -27,7 +28,7 @@ pub(crate) async fn known(
         .await
 }
 
-/// How many messages of a conversation were imported.
+/// Reads how many messages of a conversation were imported.
 pub(crate) async fn progress(
     c: &mut Conn,
     owner: &str,
@@ -42,23 +43,23 @@ pub(crate) async fn progress(
         .optional()
 }
 
-/// Messages of a conversation that were made then.
-pub(crate) async fn alike(
+/// Reads the messages of a conversation that were created at these times.
+pub(crate) async fn created_at(
     c: &mut Conn,
     owner: &str,
     conversation: Id,
     times: Vec<Instant>,
-) -> QueryResult<Vec<LikenessRow>> {
+) -> QueryResult<Vec<ComparableRow>> {
     messages::table
         .filter(messages::conversation_id.eq(conversation))
         .filter(messages::owner.eq(owner.to_owned()))
         .filter(messages::created_at.eq_any(times))
-        .select(LikenessRow::as_select())
+        .select(ComparableRow::as_select())
         .load(c)
         .await
 }
 
-/// How many were inserted; fewer if the pair or the external id of one is taken.
+/// Inserts conversations; returns how many: fewer if the pair or the external id of one is taken.
 pub(crate) async fn insert_conversations(
     c: &mut Conn,
     rows: &[ConversationRow],
@@ -77,7 +78,7 @@ pub(crate) async fn insert_messages(c: &mut Conn, rows: &[MessageRow]) -> QueryR
     .map(|_| ())
 }
 
-/// Notes how far they have come.
+/// Records the progress.
 pub(crate) async fn set_progress(c: &mut Conn, rows: &[ImportRow]) -> QueryResult<()> {
     insert_all!(c, rows, |some| {
         diesel::insert_into(imports::table)

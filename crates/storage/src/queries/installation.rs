@@ -1,4 +1,4 @@
-//! The installation itself, and the database that it runs on.
+//! The installation, and the database that it runs on.
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -6,10 +6,10 @@ use diesel_async::RunQueryDsl;
 use super::Conn;
 use crate::fields::Id;
 use crate::prepared::prepared;
-use crate::rows::installation::StandingRow;
+use crate::rows::installation::DatabaseStateRow;
 use crate::schema::{cache_epoch, cache_instances, installation, write_probe};
 
-/// The installation's id.
+/// Reads the id of the installation.
 pub(crate) async fn id(c: &mut Conn) -> QueryResult<Id> {
     installation::table
         .select(installation::id)
@@ -17,14 +17,15 @@ pub(crate) async fn id(c: &mut Conn) -> QueryResult<Id> {
         .await
 }
 
-/// Locks the installation; how many reconciliation passes there were, and the server on which deliveries were held last.
+/// Locks the installation; returns the number of reconciliation passes, and the server on which deliveries were held
+/// last.
 pub(crate) async fn lock(c: &mut Conn) -> QueryResult<(i64, String)> {
     locked!(installation::table.select((installation::reconciliations, installation::held_on)))
         .get_result(c)
         .await
 }
 
-/// The server that answers.
+/// Reads the server that answers.
 pub(crate) async fn server(c: &mut Conn) -> QueryResult<String> {
     diesel::select(server!()).get_result(c).await
 }
@@ -49,7 +50,7 @@ pub(crate) async fn record(c: &mut Conn) -> QueryResult<()> {
         .map(|_| ())
 }
 
-/// Lets deliveries be claimed on this server, if the recorded database answers; whether it does.
+/// Allows deliveries to be claimed on this server, if the recorded database answers; returns whether it does.
 pub(crate) async fn accept(c: &mut Conn, server: &str) -> QueryResult<bool> {
     let recorded = installation::table.filter(installation::database.eq(identity!()));
     prepared(diesel::update(recorded).set(installation::server.eq(server)))
@@ -58,7 +59,7 @@ pub(crate) async fn accept(c: &mut Conn, server: &str) -> QueryResult<bool> {
         .map(|rows| rows > 0)
 }
 
-/// Sets how many reconciliation passes there were: the database was compared with the marker.
+/// Sets the number of reconciliation passes: the database was compared with the marker.
 pub(crate) async fn set_reconciliations(c: &mut Conn, passes: i64) -> QueryResult<()> {
     let set = (
         installation::reconciliations.eq(passes),
@@ -70,12 +71,12 @@ pub(crate) async fn set_reconciliations(c: &mut Conn, passes: i64) -> QueryResul
         .map(|_| ())
 }
 
-/// The identity of the database that answers.
+/// Reads the identity of the database that answers.
 pub(crate) async fn identity(c: &mut Conn) -> QueryResult<String> {
     diesel::select(identity!()).get_result(c).await
 }
 
-/// Writes so many bytes that nothing needs.
+/// Writes filler bytes.
 pub(crate) async fn probe(c: &mut Conn, filler: Vec<u8>) -> QueryResult<()> {
     prepared(diesel::update(write_probe::table).set(write_probe::filler.eq(filler)))
         .execute(c)
@@ -83,13 +84,13 @@ pub(crate) async fn probe(c: &mut Conn, filler: Vec<u8>) -> QueryResult<()> {
         .map(|_| ())
 }
 
-/// The database that answers, and what it has recorded.
-pub(crate) async fn standing(c: &mut Conn) -> QueryResult<StandingRow> {
+/// Reads the state of the database that answers, and what it has recorded.
+pub(crate) async fn database_state(c: &mut Conn) -> QueryResult<DatabaseStateRow> {
     let epoch = cache_epoch::table.select(cache_epoch::number);
     let shared = cache_instances::table
         .filter(cache_instances::shared)
         .filter(cache_instances::alive_until.gt(from_now!(0)));
-    let standing = installation::table.select((
+    let state = installation::table.select((
         installation::id,
         identity!(),
         server!(),
@@ -97,10 +98,10 @@ pub(crate) async fn standing(c: &mut Conn) -> QueryResult<StandingRow> {
         diesel::dsl::exists(shared),
         epoch.single_value(),
     ));
-    prepared(standing).get_result(c).await
+    prepared(state).get_result(c).await
 }
 
-/// Counts a reconciliation pass, if there have been so many before; how many there have been by now.
+/// Counts a reconciliation pass, if there have been at least `known`; returns the new count.
 pub(crate) async fn count_reconciliation(c: &mut Conn, known: i64) -> QueryResult<Option<i64>> {
     let as_many = installation::table.filter(installation::reconciliations.ge(known));
     let counted = diesel::update(as_many)

@@ -8,14 +8,15 @@ use diesel_async::RunQueryDsl;
 use super::{Conn, Db};
 use crate::counting::Deltas;
 use crate::db::message::MessageRange;
-use crate::fields::sql::{Moment, Uid};
+use crate::fields::sql::{TimestampColumn, Uid};
 use crate::fields::{Id, Instant};
 use crate::keyset::after as behind;
 use crate::prepared::prepared;
-use crate::rows::message::{DoomedRow, MessageChange, MessageRow};
+use crate::rows::message::{MessageChange, MessageRow, RemovalRow};
 use crate::schema::{conversations, messages};
 
-/// The conversation of a message, unless it is being deleted: its messages are gone for every reader, before they are removed.
+/// The conversation of a message, unless it is being deleted: its messages are hidden from every reader before they are
+/// removed.
 macro_rules! visible {
     () => {
         conversations::table
@@ -62,7 +63,7 @@ pub(crate) async fn batch(c: &mut Conn, owner: &str, ids: Vec<Id>) -> QueryResul
         .await
 }
 
-/// Messages of the whole installation that a provider has, or may have, and has not reported about.
+/// Reads messages of the whole installation that a provider has, or may have, accepted and has not reported about.
 pub(crate) async fn open(
     c: &mut Conn,
     provider: &str,
@@ -84,7 +85,8 @@ pub(crate) async fn open(
         .await
 }
 
-/// Of the whole installation: messages that are not under way and were made before a moment, oldest first, after a place.
+/// Reads messages of the whole installation that are not under way and were created before `before`, oldest first,
+/// after a position.
 pub(crate) async fn aged(
     c: &mut Conn,
     before: Instant,
@@ -93,13 +95,16 @@ pub(crate) async fn aged(
 ) -> QueryResult<Vec<(String, Id, Id, Instant)>> {
     let mut query = messages::table
         .filter(messages::created_at.lt(before))
-        // Literal, or a plan for any value finds no use for the index.
+        // Literal: a generic plan does not use the index otherwise.
         .filter(sql::<Bool>(
             "status NOT IN ('scheduled', 'pending', 'sending', 'uncertain')",
         ))
         .into_boxed::<Db>();
     if let Some((created_at, id)) = after {
-        let values = (created_at.into_sql::<Moment>(), id.into_sql::<Uid>());
+        let values = (
+            created_at.into_sql::<TimestampColumn>(),
+            id.into_sql::<Uid>(),
+        );
         query = query.filter(behind((messages::created_at, messages::id), values));
     }
     query
@@ -115,7 +120,7 @@ pub(crate) async fn aged(
         .await
 }
 
-/// A page of a conversation that is not being deleted; bounded by the index on (conversation, sequence).
+/// Reads a page of a conversation that is not being deleted; bounded by the index on (conversation, sequence).
 pub(crate) async fn page(
     c: &mut Conn,
     owner: &str,
@@ -149,7 +154,7 @@ pub(crate) async fn page(
     first!(limit, of list).load(c).await
 }
 
-/// Locks by id, in turn with all other writes to its conversation.
+/// Locks by id, after taking the conversation lock in the same statement.
 pub(crate) async fn lock(c: &mut Conn, owner: &str, id: Id) -> QueryResult<Option<MessageRow>> {
     locked!(
         messages::table
@@ -157,15 +162,15 @@ pub(crate) async fn lock(c: &mut Conn, owner: &str, id: Id) -> QueryResult<Optio
             .filter(messages::owner.eq(owner))
             .filter(diesel::dsl::exists(visible!()))
             .select(MessageRow::as_select()),
-        in turn of "messages.conversation_id"
+        conversation lock on "messages.conversation_id"
     )
     .get_result(c)
     .await
     .optional()
 }
 
-/// How many messages of a conversation lie between two places, both included. Whose they are is asked of the conversation, so
-/// that the index alone can be counted.
+/// Counts the messages of a conversation between two sequences, inclusive. The owner is checked on the conversation, so
+/// that only the index is read.
 pub(crate) async fn count_between(
     c: &mut Conn,
     owner: &str,
@@ -185,8 +190,8 @@ pub(crate) async fn count_between(
         .await
 }
 
-/// The first places of messages that count as unread above a place. The owner is checked on the conversation, so that the index
-/// alone is read.
+/// Reads the first sequences of messages that count as unread above a sequence. The owner is checked on the
+/// conversation, so that only the index is read.
 pub(crate) async fn unread_above(
     c: &mut Conn,
     owner: &str,
@@ -209,7 +214,7 @@ pub(crate) async fn unread_above(
         .await
 }
 
-/// The place of the last inbound message.
+/// Reads the sequence of the last inbound message.
 pub(crate) async fn last_inbound(
     c: &mut Conn,
     owner: &str,
@@ -227,7 +232,7 @@ pub(crate) async fn last_inbound(
         .optional()
 }
 
-/// The messages with the highest sequences below a place: their sequences, ids and the times at which they were made.
+/// Reads the messages with the highest sequences below a sequence: their sequences, ids and creation times.
 pub(crate) async fn times_below(
     c: &mut Conn,
     owner: &str,
@@ -248,10 +253,10 @@ pub(crate) async fn times_below(
 
 pub(crate) async fn insert(c: &mut Conn, row: &MessageRow, deltas: &Deltas) -> QueryResult<()> {
     let statement = diesel::insert_into(messages::table).values(row.clone());
-    written!(c, statement, deltas).map(|_| ())
+    write_counted!(c, statement, deltas).map(|_| ())
 }
 
-/// Writes the row back if it still is the one that was read.
+/// Writes the row back if it still has the version that was read.
 pub(crate) async fn update(
     c: &mut Conn,
     owner: &str,
@@ -264,10 +269,10 @@ pub(crate) async fn update(
         .filter(messages::id.eq(id))
         .filter(messages::owner.eq(owner))
         .filter(messages::version.eq(found_version));
-    written!(c, diesel::update(target).set(change.clone()), deltas)
+    write_counted!(c, diesel::update(target).set(change.clone()), deltas)
 }
 
-/// Removes it unless it is just being handed over; its attachments and its job go with it.
+/// Removes it unless it is being handed over; its attachments and its delivery go with it.
 pub(crate) async fn delete(
     c: &mut Conn,
     owner: &str,
@@ -280,16 +285,16 @@ pub(crate) async fn delete(
         .filter(messages::owner.eq(owner))
         .filter(messages::version.eq(found_version))
         .filter(messages::status.ne_all(["sending", "uncertain"]));
-    written!(c, diesel::delete(target), deltas)
+    write_counted!(c, diesel::delete(target), deltas)
 }
 
-/// Some messages of a conversation that is being deleted.
+/// Reads some messages of a conversation that is being deleted.
 pub(crate) async fn some_of(
     c: &mut Conn,
     owner: &str,
     conversation: Id,
     limit: i64,
-) -> QueryResult<Vec<DoomedRow>> {
+) -> QueryResult<Vec<RemovalRow>> {
     let hidden = conversations::table
         .filter(conversations::id.eq(conversation))
         .filter(conversations::deleted_at.is_not_null());
@@ -304,7 +309,7 @@ pub(crate) async fn some_of(
             messages::direction,
             messages::provider,
             messages::provider_message_id,
-            // Neither database reads a long text to tell how long it is.
+            // Neither database reads a long text to find its length.
             sql::<BigInt>("CAST(octet_length(body) + octet_length(html_body) AS bigint)"),
         ))
         .load(c)
@@ -319,20 +324,20 @@ pub(crate) async fn delete_all(c: &mut Conn, owner: &str, ids: Vec<Id>) -> Query
     diesel::delete(target).execute(c).await
 }
 
-/// The sequence of the message that comes `places` after a sequence, if the conversation has so many.
+/// Reads the sequence of the message that is `steps` after a sequence, if the conversation has so many.
 pub(crate) async fn sequence_after(
     c: &mut Conn,
     owner: &str,
     conversation: Id,
     above: i64,
-    places: i64,
+    steps: i64,
 ) -> QueryResult<Option<i64>> {
     let last = messages::table
         .filter(messages::conversation_id.eq(conversation))
         .filter(messages::owner.eq(owner))
         .filter(messages::sequence.gt(above))
         .order(messages::sequence)
-        .offset(places.saturating_sub(1))
+        .offset(steps.saturating_sub(1))
         .limit(1)
         .select(messages::sequence);
     prepared(last).get_result(c).await.optional()

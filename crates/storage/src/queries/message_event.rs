@@ -1,11 +1,11 @@
-//! The stories of messages. Only appended to; they go with their message.
+//! Delivery events of messages. Append-only; removed with their message.
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 use super::Conn;
 use crate::fields::Id;
-use crate::rows::message_event::{NewStoryRow, StoryRow};
+use crate::rows::message_event::{DeliveryEventRow, NewDeliveryEventRow};
 use crate::schema::message_events;
 
 pub(crate) async fn of_message(
@@ -13,18 +13,18 @@ pub(crate) async fn of_message(
     owner: &str,
     message: Id,
     limit: i64,
-) -> QueryResult<Vec<StoryRow>> {
+) -> QueryResult<Vec<DeliveryEventRow>> {
     message_events::table
         .filter(message_events::message_id.eq(message))
         .filter(message_events::owner.eq(owner))
         .order(message_events::id)
         .limit(limit)
-        .select(StoryRow::as_select())
+        .select(DeliveryEventRow::as_select())
         .load(c)
         .await
 }
 
-/// The attempts that are told of, and in which words.
+/// Reads the recorded attempts, with their details.
 pub(crate) async fn attempts(
     c: &mut Conn,
     owner: &str,
@@ -43,7 +43,7 @@ pub(crate) async fn attempts(
         .await
 }
 
-pub(crate) async fn append(c: &mut Conn, row: &NewStoryRow) -> QueryResult<()> {
+pub(crate) async fn append(c: &mut Conn, row: &NewDeliveryEventRow) -> QueryResult<()> {
     diesel::insert_into(message_events::table)
         .values(row.clone())
         .execute(c)

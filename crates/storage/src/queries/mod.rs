@@ -1,7 +1,7 @@
 //! Every statement, by entity, reads first. Compiled once per database: see `backend`.
 //!
-//! A statement about an owner's data has the owner in its WHERE. Those without one belong to the installation (the feed's
-//! tail, pruning, an address finding its sender) and say so.
+//! A statement about an owner's data has the owner in its WHERE. Those without an owner concern the whole installation
+//! (the end of the feed, pruning, the sender of an address) and say so.
 
 pub(crate) mod attachment;
 pub(crate) mod cache;

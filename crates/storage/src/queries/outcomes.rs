@@ -1,4 +1,4 @@
-//! What came of hand-overs, many at once.
+//! Outcomes of hand-overs, in batches.
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -7,10 +7,10 @@ use super::Conn;
 use crate::db::outcomes::RewriteRow;
 use crate::fields::Id;
 use crate::rows::message::MessageRow;
-use crate::rows::message_event::NewStoryRow;
+use crate::rows::message_event::NewDeliveryEventRow;
 use crate::schema::{conversations, deliveries, message_events, messages};
 
-/// Whose conversations are that nobody is deleting.
+/// Reads the users of those conversations that are not being deleted.
 pub(crate) async fn users(
     c: &mut Conn,
     owner: &str,
@@ -25,7 +25,7 @@ pub(crate) async fn users(
         .await
 }
 
-/// Locks by id, as far as nobody else has; for whoever has taken the turns of their conversations.
+/// Locks by id, and skips rows that another transaction has locked. The caller has the conversation locks.
 pub(crate) async fn lock(c: &mut Conn, owner: &str, ids: Vec<Id>) -> QueryResult<Vec<MessageRow>> {
     skipping_locked!(
         messages::table
@@ -37,7 +37,7 @@ pub(crate) async fn lock(c: &mut Conn, owner: &str, ids: Vec<Id>) -> QueryResult
     .await
 }
 
-/// Ends claimed jobs of this attempt; which, and the line that each was the first of.
+/// Ends claimed deliveries of this attempt; returns which, and the queue that each was the first of.
 pub(crate) async fn finish(
     c: &mut Conn,
     owner: &str,
@@ -58,20 +58,20 @@ pub(crate) async fn finish(
         ))
         .get_results(c)
         .await?;
-    let line = |(message, conversation, generation, blocked): (_, _, _, bool)| {
+    let queue = |(message, conversation, generation, blocked): (_, _, _, bool)| {
         (message, (!blocked).then_some((conversation, generation)))
     };
-    Ok(ended.into_iter().map(line).collect())
+    Ok(ended.into_iter().map(queue).collect())
 }
 
-/// Writes messages back, each of the version that was found; whether all of them still had it.
+/// Writes messages back, each if it has the version that was read; returns whether all of them had.
 pub(crate) async fn rewrite(c: &mut Conn, owner: &str, rows: &[RewriteRow]) -> QueryResult<bool> {
     let written = for_each!(c, rows, |c, row| {
         let target = messages::table
             .filter(messages::id.eq(row.id))
             .filter(messages::owner.eq(owner))
             .filter(messages::version.eq(row.found_version));
-        written!(
+        write_counted!(
             c,
             diesel::update(target).set(row.change.clone()),
             &row.deltas
@@ -80,7 +80,10 @@ pub(crate) async fn rewrite(c: &mut Conn, owner: &str, rows: &[RewriteRow]) -> Q
     Ok(written.into_iter().all(|written| written))
 }
 
-pub(crate) async fn tell(c: &mut Conn, rows: &[NewStoryRow]) -> QueryResult<usize> {
+pub(crate) async fn append_events(
+    c: &mut Conn,
+    rows: &[NewDeliveryEventRow],
+) -> QueryResult<usize> {
     insert_all!(c, rows, |some| diesel::insert_into(message_events::table)
         .values(some))
 }

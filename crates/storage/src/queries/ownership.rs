@@ -1,4 +1,4 @@
-//! Whose something is. The only reads that do not name the owner, since they are asked for it.
+//! Owners of entities. The only reads that do not name the owner, since they return it.
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -25,8 +25,8 @@ pub(crate) async fn conversation(c: &mut Conn, id: Id) -> QueryResult<Option<Str
         .optional()
 }
 
-/// Of the latest events, newest first: which conversation each is about, and whose it was. The feed is read in its own order,
-/// however many conversations there are.
+/// Reads the latest events, newest first: the conversation of each, and its owner and user. The feed is read in its own
+/// order, however many conversations there are.
 pub(crate) async fn latest(c: &mut Conn, events: i64) -> QueryResult<Vec<(String, Id, String)>> {
     feed::table
         .order((feed::xid.desc(), feed::id.desc()))

@@ -1,4 +1,4 @@
-//! Searches that are asked often, of the whole installation.
+//! Popular searches, of the whole installation.
 
 use diesel::dsl::{exists, not, sql};
 use diesel::prelude::*;
@@ -9,10 +9,11 @@ use diesel_async::RunQueryDsl;
 use super::Conn;
 use crate::fields::Id;
 use crate::prepared::prepared;
-use crate::rows::popular::{PopularRow, StandingRow};
+use crate::rows::popular::{PopularRankRow, PopularRow};
 use crate::schema::{conversations, popular_searches, popular_state};
 
-/// The day for which the weights hold; nobody else changes anything until the end of the transaction.
+/// Reads the day for which the weights hold, and locks it: no other transaction changes anything until the end of this
+/// one.
 pub(crate) async fn lock_day(c: &mut Conn) -> QueryResult<i64> {
     locked!(popular_state::table.select(popular_state::day))
         .get_result(c)
@@ -35,7 +36,7 @@ pub(crate) async fn divide(c: &mut Conn, divisor: i64) -> QueryResult<()> {
         .map(|_| ())
 }
 
-/// Each question once.
+/// Adds rows; each fingerprint must occur once.
 pub(crate) async fn add(c: &mut Conn, rows: &[PopularRow]) -> QueryResult<()> {
     insert_all!(c, rows, |some| {
         diesel::insert_into(popular_searches::table)
@@ -51,7 +52,7 @@ pub(crate) async fn add(c: &mut Conn, rows: &[PopularRow]) -> QueryResult<()> {
     .map(|_| ())
 }
 
-/// The most asked first.
+/// Reads the most popular searches first.
 pub(crate) async fn popular(c: &mut Conn, limit: i64) -> QueryResult<Vec<PopularRow>> {
     popular_searches::table
         .order((
@@ -65,27 +66,27 @@ pub(crate) async fn popular(c: &mut Conn, limit: i64) -> QueryResult<Vec<Popular
         .await
 }
 
-/// All of them, the most asked first.
-pub(crate) async fn standing(c: &mut Conn) -> QueryResult<Vec<StandingRow>> {
+/// Reads all rows, the most popular first.
+pub(crate) async fn ranking(c: &mut Conn) -> QueryResult<Vec<PopularRankRow>> {
     popular_searches::table
         .order((
             popular_searches::weight.desc(),
             popular_searches::asked_at.desc(),
             popular_searches::question,
         ))
-        .select(StandingRow::as_select())
+        .select(PopularRankRow::as_select())
         .load(c)
         .await
 }
 
-/// Those that can find nothing: their owner, their user or their conversation has nothing left.
-pub(crate) async fn pointless(c: &mut Conn) -> QueryResult<Vec<Id>> {
-    let theirs = || {
+/// Reads searches that can have no match: their owner, user or conversation has nothing left.
+pub(crate) async fn without_matches(c: &mut Conn) -> QueryResult<Vec<Id>> {
+    let of_owner = || {
         conversations::table
             .filter(conversations::owner.eq(popular_searches::owner))
             .filter(conversations::deleted_at.is_null())
     };
-    // As the index has it: see `conversation_lists`.
+    // As in the definition of the index: see `conversation_lists`.
     let of_user = conversations::table
         .filter(conversations::deleted_at.is_null())
         .filter(sql::<Bool>(
@@ -100,9 +101,9 @@ pub(crate) async fn pointless(c: &mut Conn) -> QueryResult<Vec<Id>> {
         .and(not(exists(of_user)));
     let no_conversation = popular_searches::conversation_id
         .is_not_null()
-        .and(not(exists(theirs().filter(named))));
+        .and(not(exists(of_owner().filter(named))));
     popular_searches::table
-        .filter(not(exists(theirs())).or(no_user).or(no_conversation))
+        .filter(not(exists(of_owner())).or(no_user).or(no_conversation))
         .select(popular_searches::question)
         .load(c)
         .await

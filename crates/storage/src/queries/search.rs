@@ -1,4 +1,4 @@
-//! What messages are found by. The statements that search, and that write the index, differ per database: see `backend`.
+//! The search index. The statements that search, and that write the index, differ per database: see `backend`.
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -9,7 +9,7 @@ use crate::rows::conversation::ConversationRow;
 use crate::rows::search::{SearchPendingRow, SourceRow};
 use crate::schema::{conversations, messages, search_pending, search_state};
 
-/// The newest messages of a conversation below a place.
+/// Reads the newest messages of a conversation below a sequence.
 pub(crate) async fn sources(
     c: &mut Conn,
     owner: &str,
@@ -28,7 +28,7 @@ pub(crate) async fn sources(
         .await
 }
 
-/// Where the messages of a conversation begin that are not yet found by its title and user.
+/// Reads the sequence below which messages of a conversation are not yet indexed with its current title and user.
 pub(crate) async fn pending(
     c: &mut Conn,
     owner: &str,
@@ -43,7 +43,7 @@ pub(crate) async fn pending(
         .optional()
 }
 
-/// Some such conversations of the whole installation.
+/// Reads some such conversations of the whole installation.
 pub(crate) async fn some_pending(c: &mut Conn, limit: i64) -> QueryResult<Vec<SearchPendingRow>> {
     search_pending::table
         .order(search_pending::conversation_id)
@@ -71,7 +71,7 @@ pub(crate) async fn delete_pending(c: &mut Conn, owner: &str, conversation: Id) 
     diesel::delete(target).execute(c).await.map(|_| ())
 }
 
-/// What the terms of the whole installation were made by.
+/// Reads the edition of the index of the whole installation.
 pub(crate) async fn made_by(c: &mut Conn) -> QueryResult<String> {
     search_state::table
         .select(search_state::made_by)
@@ -87,7 +87,7 @@ pub(crate) async fn set_made_by(c: &mut Conn, made_by: &str) -> QueryResult<()> 
         .map(|_| ())
 }
 
-/// Some conversations of the whole installation after one of them, each locked in its turn.
+/// Locks some conversations of the whole installation after one of them.
 pub(crate) async fn lock_some(
     c: &mut Conn,
     after: Option<Id>,
@@ -105,12 +105,12 @@ pub(crate) async fn lock_some(
         .await?;
     let mut locked = Vec::with_capacity(ids.len());
     for id in ids {
-        // One by one: the order of their turns is that of their ids.
+        // One by one, in the order of their ids: that is the order of the locks.
         let row: Option<ConversationRow> = locked!(
             conversations::table
                 .filter(conversations::id.eq(id))
                 .select(ConversationRow::as_select()),
-            in turn of "conversations.id"
+            conversation lock on "conversations.id"
         )
         .get_result(c)
         .await
@@ -120,7 +120,7 @@ pub(crate) async fn lock_some(
     Ok(locked)
 }
 
-/// How many messages there are in the whole installation.
+/// Counts the messages of the whole installation.
 pub(crate) async fn count_messages(c: &mut Conn) -> QueryResult<i64> {
     messages::table.count().get_result(c).await
 }

@@ -19,7 +19,7 @@ pub(crate) async fn get(c: &mut Conn, owner: &str, id: Id) -> QueryResult<Option
         .optional()
 }
 
-/// Of the whole installation: it is how an address finds its owner.
+/// Reads the sender of an address in the whole installation: an address determines its owner.
 pub(crate) async fn by_address(
     c: &mut Conn,
     channel: &str,
@@ -70,7 +70,7 @@ pub(crate) async fn lock(c: &mut Conn, owner: &str, id: Id) -> QueryResult<Optio
     .optional()
 }
 
-/// Whether it was inserted; `false` if the address is taken.
+/// Inserts the row; `false` if the address is taken.
 pub(crate) async fn insert(c: &mut Conn, row: &SenderRow) -> QueryResult<bool> {
     let inserted = prepared(
         diesel::insert_into(senders::table)

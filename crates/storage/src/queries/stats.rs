@@ -4,11 +4,11 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 use super::Conn;
-use crate::counting::{Deltas, MessagesOf, Sums};
+use crate::counting::{Deltas, MovedMessageCounts, Sums};
 use crate::prepared::prepared;
 use crate::rows::stats::CountRow;
 
-/// All numbers of an owner, or of one of its users: what was folded and what was not yet, in one snapshot.
+/// Reads all counters of an owner, or of one of its users: totals and deltas, in one snapshot.
 pub(crate) async fn sums(
     c: &mut Conn,
     owner: &str,
@@ -17,18 +17,18 @@ pub(crate) async fn sums(
     prepared(Sums::of(owner, user)).load(c).await
 }
 
-/// Whether something is not folded yet, of the whole installation.
+/// Whether there are deltas that are not folded yet, of the whole installation.
 pub(crate) async fn has_deltas(c: &mut Conn) -> QueryResult<bool> {
     let exists = diesel::dsl::sql::<diesel::sql_types::Bool>("EXISTS (SELECT 1 FROM stat_deltas)");
     prepared(diesel::select(exists)).get_result(c).await
 }
 
-/// Appends what a write changed that has no statement to do so with.
+/// Appends the deltas of a write that has no statement to combine them with.
 pub(crate) async fn append(c: &mut Conn, deltas: &Deltas) -> QueryResult<()> {
     prepared(deltas.clone()).execute(c).await.map(|_| ())
 }
 
-/// Moves some messages of a conversation from one user to another, or to no user.
-pub(crate) async fn move_messages(c: &mut Conn, moved: MessagesOf) -> QueryResult<()> {
+/// Moves the counts of some messages of a conversation to another user, or removes them.
+pub(crate) async fn move_messages(c: &mut Conn, moved: MovedMessageCounts) -> QueryResult<()> {
     prepared(moved).execute(c).await.map(|_| ())
 }

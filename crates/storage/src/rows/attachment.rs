@@ -1,4 +1,4 @@
-//! Attachments and uploads, apart from the messages because of their content.
+//! Attachments and uploads; in tables of their own because of their content.
 
 use diesel::prelude::*;
 use diesel::{pg::Pg, sqlite::Sqlite};

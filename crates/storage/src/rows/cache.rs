@@ -1,4 +1,4 @@
-//! What the instances tell one another for the cache.
+//! Rows by which instances coordinate the cache.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
@@ -15,18 +15,18 @@ pub(crate) struct NewPendingRow {
     pub(crate) retired: bool,
 }
 
-/// What a renewal asks for; its lengths in microseconds.
+/// Parameters of a renewal; durations in microseconds.
 #[derive(Clone, Debug)]
 pub(crate) struct RenewalRow {
     pub(crate) id: Id,
-    /// Who answers.
+    /// Identity of the Redis process that answers.
     pub(crate) remote: String,
     /// How long the instance counts as alive.
     pub(crate) alive: i64,
-    /// How long it may serve, and how long an epoch is too young.
+    /// How long it may serve, and how old an epoch must be.
     pub(crate) serve: i64,
-    /// How many retired rows go with it, at most.
-    pub(crate) forget: i64,
+    /// Maximum number of retired rows that are removed with it.
+    pub(crate) retired_limit: i64,
 }
 
 /// Until when instances may serve, as far as the database knows.
@@ -35,28 +35,28 @@ pub(crate) struct ServedRow {
     pub(crate) until: Option<Instant>,
     pub(crate) now: Instant,
     pub(crate) recorded_at: Instant,
-    /// Whether the server that answers has recorded the epoch.
+    /// Whether the epoch was recorded on the server that answers.
     pub(crate) known: bool,
 }
 
-/// What an instance learns of the others.
+/// What an instance reads about the other instances.
 #[derive(Clone, Copy, Debug, Queryable)]
 pub(crate) struct OthersRow {
     pub(crate) living: Option<i64>,
-    /// Those that have been silent for so long that they are forgotten.
+    /// Instances that have been silent for so long that they are removed.
     pub(crate) silent: Option<i64>,
-    /// Until when another instance that keeps values in its own memory may serve.
+    /// Until when another instance that caches in its own memory may serve.
     pub(crate) memory: ServedRow,
 }
 
-/// What a renewal finds.
+/// Result of a renewal.
 #[derive(Clone, Debug, QueryableByName)]
 pub(crate) struct RenewedRow {
     #[diesel(sql_type = BigInt)]
     pub(crate) number: i64,
     #[diesel(sql_type = Text)]
     pub(crate) remote: String,
-    /// Whether the server that answers has recorded it.
+    /// Whether the epoch was recorded on the server that answers.
     #[diesel(sql_type = Bool)]
     pub(crate) known: bool,
     #[diesel(sql_type = Bool)]

@@ -10,7 +10,7 @@ use crate::error::{StorageError, StorageResult};
 use crate::fields::{Doc, Id, Instant};
 use crate::schema::conversations;
 
-/// A conversation; its serialised form is what the feed keeps, so fields may be added but not renamed.
+/// A conversation. The feed stores its serialized form, so fields may be added but not renamed.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, Serialize, Deserialize)]
 #[diesel(table_name = conversations, check_for_backend(Pg, Sqlite), treat_none_as_default_value = false)]
 pub(crate) struct ConversationRow {
@@ -36,7 +36,7 @@ pub(crate) struct ConversationRow {
     pub(crate) edit_version: i64,
 }
 
-/// Everything about a conversation that a write changes, in one guarded statement.
+/// All columns of a conversation that a write changes, in one guarded statement.
 #[derive(Clone, Debug, AsChangeset)]
 #[diesel(table_name = conversations, treat_none_as_null = true)]
 pub(crate) struct ConversationChange {

@@ -1,4 +1,4 @@
-//! Received messages that were deleted.
+//! Tombstones: records of deleted inbound messages.
 
 use diesel::prelude::*;
 

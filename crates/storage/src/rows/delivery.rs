@@ -1,4 +1,4 @@
-//! The jobs of messages that are to leave.
+//! Deliveries of outbound messages.
 
 use diesel::prelude::*;
 use diesel::{pg::Pg, sqlite::Sqlite};

@@ -36,7 +36,7 @@ pub(crate) struct FeedHeadRow {
     pub(crate) time: Instant,
 }
 
-/// An event as it is written: its place is the database's to give.
+/// An event as it is written; the database assigns its position.
 #[derive(Clone, Debug, Insertable)]
 #[diesel(table_name = feed, check_for_backend(Pg, Sqlite), treat_none_as_default_value = false)]
 pub(crate) struct NewFeedRow {
@@ -60,7 +60,7 @@ pub(crate) struct StateRow {
     pub(crate) stale_id: Option<i64>,
 }
 
-/// The copy of a row that an event keeps. Rows have string keys and finite numbers, so it cannot fail.
+/// Returns the copy of a row that an event stores. Rows have string keys and finite numbers, so it cannot fail.
 pub(crate) fn payload<T: serde::Serialize>(row: &T) -> Option<Doc> {
     serde_json::to_string(row).ok().map(Doc)
 }

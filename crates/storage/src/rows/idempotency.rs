@@ -1,4 +1,4 @@
-//! Which request made which resource.
+//! Idempotency keys: which request created which resource.
 
 use diesel::prelude::*;
 use diesel::{pg::Pg, sqlite::Sqlite};

@@ -1,4 +1,4 @@
-//! How far imports have come.
+//! Progress of imports.
 
 use diesel::prelude::*;
 use diesel::{pg::Pg, sqlite::Sqlite};
@@ -15,10 +15,10 @@ pub(crate) struct ImportRow {
     pub(crate) messages: i64,
 }
 
-/// As much of a message as tells whether an old one is the same.
+/// The columns of a message that decide whether an imported one is the same.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = messages, check_for_backend(Pg, Sqlite))]
-pub(crate) struct LikenessRow {
+pub(crate) struct ComparableRow {
     pub(crate) created_at: Instant,
     pub(crate) direction: String,
     pub(crate) role: Option<String>,

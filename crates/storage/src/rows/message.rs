@@ -14,9 +14,9 @@ use crate::error::{StorageError, StorageResult};
 use crate::fields::{Doc, Id, Instant};
 use crate::schema::messages;
 
-/// As much of a message as its removal needs.
+/// The columns of a message that its removal needs.
 #[derive(Clone, Debug, Queryable)]
-pub(crate) struct DoomedRow {
+pub(crate) struct RemovalRow {
     pub(crate) id: Id,
     pub(crate) direction: String,
     pub(crate) provider: Option<String>,
@@ -25,7 +25,7 @@ pub(crate) struct DoomedRow {
     pub(crate) bytes: i64,
 }
 
-/// A message; its serialised form is what the feed keeps, so fields may be added but not renamed.
+/// A message. The feed stores its serialized form, so fields may be added but not renamed.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, Serialize, Deserialize)]
 #[diesel(table_name = messages, check_for_backend(Pg, Sqlite), treat_none_as_default_value = false)]
 pub(crate) struct MessageRow {
@@ -65,7 +65,7 @@ pub(crate) struct MessageRow {
     pub(crate) edit_version: i64,
 }
 
-/// Everything about a message that a write changes, in one guarded statement.
+/// All columns of a message that a write changes, in one guarded statement.
 #[derive(Clone, Debug, AsChangeset)]
 #[diesel(table_name = messages, treat_none_as_null = true)]
 pub(crate) struct MessageChange {
@@ -87,7 +87,7 @@ pub(crate) struct MessageChange {
     pub(crate) edit_version: i64,
 }
 
-/// A fault, as its column holds it.
+/// A fault as its column stores it.
 #[derive(Serialize, Deserialize)]
 struct FaultDoc {
     code: String,
@@ -97,7 +97,7 @@ struct FaultDoc {
     occurred_at: i64,
 }
 
-/// An attachment without its content, as the message's column holds it.
+/// An attachment without its content, as the message's column stores it.
 #[derive(Serialize, Deserialize)]
 struct AttachmentDoc {
     id: uuid::Uuid,
@@ -107,7 +107,7 @@ struct AttachmentDoc {
     url: Option<String>,
 }
 
-/// JSON of a value of ours; such values have string keys and finite numbers, so it cannot fail.
+/// Serializes a value. The values here have string keys and finite numbers, so it cannot fail.
 fn doc(value: &impl Serialize) -> Doc {
     Doc(serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned()))
 }
@@ -270,7 +270,7 @@ impl TryFrom<MessageRow> for Message {
     }
 }
 
-/// Most messages have neither: no serialiser for an empty list.
+/// Most messages have neither: an empty list skips the serializer.
 fn list<T>(items: &[T], to_doc: impl Fn(&[T]) -> Doc) -> Doc {
     if items.is_empty() {
         Doc("[]".to_owned())

@@ -1,4 +1,4 @@
-//! The stories of messages.
+//! Delivery events of messages.
 
 use diesel::prelude::*;
 use diesel::{pg::Pg, sqlite::Sqlite};
@@ -12,7 +12,7 @@ use parlance_domain::MessageStatus;
 /// An event as it is read.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = message_events, check_for_backend(Pg, Sqlite))]
-pub(crate) struct StoryRow {
+pub(crate) struct DeliveryEventRow {
     pub(crate) id: i64,
     pub(crate) time: Instant,
     pub(crate) kind: String,
@@ -26,7 +26,7 @@ pub(crate) struct StoryRow {
 /// An event as it is written.
 #[derive(Clone, Debug, Insertable)]
 #[diesel(table_name = message_events, check_for_backend(Pg, Sqlite), treat_none_as_default_value = false)]
-pub(crate) struct NewStoryRow {
+pub(crate) struct NewDeliveryEventRow {
     pub(crate) owner: String,
     pub(crate) message_id: Id,
     pub(crate) time: Instant,
@@ -38,10 +38,10 @@ pub(crate) struct NewStoryRow {
     pub(crate) detail: String,
 }
 
-impl TryFrom<StoryRow> for DeliveryEvent {
+impl TryFrom<DeliveryEventRow> for DeliveryEvent {
     type Error = StorageError;
 
-    fn try_from(row: StoryRow) -> StorageResult<Self> {
+    fn try_from(row: DeliveryEventRow) -> StorageResult<Self> {
         let bad = |column| StorageError::inconsistent("message_events", column, row.id);
         Ok(Self {
             time: row.time.into(),

@@ -1,6 +1,6 @@
-//! One struct per table: what a statement reads or writes, and its way from and to the domain.
+//! One struct per table: what a statement reads or writes, and its conversion from and to the domain.
 //!
-//! A column that holds a word of an enum is text; a word that is not one of ours is [`StorageError::Inconsistent`].
+//! A column with a word of an enum is text; an unknown word is [`StorageError::Inconsistent`].
 
 pub(crate) mod attachment;
 pub(crate) mod cache;
@@ -20,7 +20,7 @@ pub(crate) mod stats;
 
 use crate::error::StorageError;
 
-/// The enum variant of a stored word.
+/// Parses a stored word into its enum variant.
 macro_rules! word {
     ($table:literal, $row:expr, $column:ident, $enum:ty) => {
         <$enum>::parse(&$row.$column).ok_or_else(|| {
@@ -30,7 +30,7 @@ macro_rules! word {
 }
 pub(crate) use word;
 
-/// The owner of a row.
+/// Parses the owner of a row.
 pub(crate) fn owner(
     table: &'static str,
     name: &str,

@@ -1,4 +1,4 @@
-//! Searches that are asked often.
+//! Popular searches.
 
 use diesel::prelude::*;
 use diesel::{pg::Pg, sqlite::Sqlite};
@@ -13,7 +13,7 @@ use crate::schema::popular_searches;
 
 const TABLE: &str = "popular_searches";
 
-/// A search, how often it was asked, and when it was last.
+/// A search, how often it was made, and when it was made last.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = popular_searches, check_for_backend(Pg, Sqlite), treat_none_as_default_value = false)]
 pub(crate) struct PopularRow {
@@ -32,10 +32,10 @@ pub(crate) struct PopularRow {
     pub(crate) asked_at: Instant,
 }
 
-/// As much of a row as decides whether it stays.
+/// The columns of a row that decide whether it stays.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = popular_searches, check_for_backend(Pg, Sqlite))]
-pub(crate) struct StandingRow {
+pub(crate) struct PopularRankRow {
     pub(crate) question: Id,
     pub(crate) owner: String,
     pub(crate) weight: i64,
@@ -72,7 +72,7 @@ impl PopularRow {
             status: status.map(|word| word.as_str().to_owned()),
             created_after: created_after.map(Into::into),
             created_before: created_before.map(Into::into),
-            // No sum of what is ever counted comes near the end of the column.
+            // No sum of such counts comes close to the limit of the column.
             weight: i64::from(u32::try_from(times).unwrap_or(u32::MAX)),
             asked_at: at,
         }

@@ -1,4 +1,4 @@
-//! What messages are found by.
+//! Rows of the search index.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
@@ -11,7 +11,7 @@ use crate::error::{StorageError, StorageResult};
 use crate::fields::{Id, Instant, sql};
 use crate::schema::{messages, search_pending};
 
-/// A message's place in the index.
+/// A message in the index.
 #[derive(Clone, Debug)]
 pub(crate) struct IndexRow {
     pub(crate) message_id: Id,
@@ -21,16 +21,16 @@ pub(crate) struct IndexRow {
     pub(crate) terms: Terms,
 }
 
-/// What the terms of a message are made of besides itself.
+/// What the terms of a message are derived from, besides the message itself.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Around<'a> {
+pub(crate) struct IndexContext<'a> {
     pub(crate) owner: &'a Owner,
     pub(crate) user: &'a str,
     pub(crate) title: &'a str,
     pub(crate) language: Language,
 }
 
-/// What the terms of a message are made of, where it is indexed anew.
+/// The columns of a message that its terms are derived from, for a rebuild.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = messages, check_for_backend(Pg, Sqlite))]
 pub(crate) struct SourceRow {
@@ -44,7 +44,7 @@ pub(crate) struct SourceRow {
     pub(crate) created_at: Instant,
 }
 
-/// A conversation whose messages are not yet all found by its title and user.
+/// A conversation with messages that are not yet indexed with its current title and user.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = search_pending, check_for_backend(Pg, Sqlite))]
 pub(crate) struct SearchPendingRow {
@@ -53,11 +53,11 @@ pub(crate) struct SearchPendingRow {
     pub(crate) below: i64,
 }
 
-/// What a search asks of an index.
+/// A search, as the backends take it.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct SearchRequest {
     pub(crate) owner: String,
-    /// Words and scopes; the owner's is always among them.
+    /// Words and scopes; always includes the owner's.
     pub(crate) terms: Terms,
     /// The same without the owner's.
     pub(crate) narrower: Terms,
@@ -65,30 +65,30 @@ pub(crate) struct Asked {
     pub(crate) channel: Option<&'static str>,
     pub(crate) direction: Option<&'static str>,
     pub(crate) status: Option<&'static str>,
-    /// How many messages of that state there are that may be seen, of the user, the channel and the direction.
+    /// Number of visible messages in the requested state, for the user, the channel and the direction.
     pub(crate) counted: Option<i64>,
     pub(crate) created_after: Option<Instant>,
     pub(crate) created_before: Option<Instant>,
-    /// Only beyond this place.
+    /// Only matches beyond this position.
     pub(crate) beyond: Option<(i64, Id)>,
-    /// Only from this place on, with it.
+    /// Only matches from this position on, inclusive.
     pub(crate) from: Option<(i64, Id)>,
-    /// Only up to this place, with it.
+    /// Only matches up to this position, inclusive.
     pub(crate) up_to: Option<(i64, Id)>,
-    /// How many are wanted.
+    /// How many matches are wanted.
     pub(crate) enough: usize,
-    /// How many are taken if they are near.
+    /// How many matches are returned if they cost nothing extra.
     pub(crate) limit: usize,
-    /// Characters of the body that come with each.
+    /// Characters of the body that are returned with each match.
     pub(crate) head: i64,
 }
 
-/// What a search finds.
+/// A match of a search.
 #[derive(Clone, Debug, QueryableByName)]
-pub(crate) struct FoundRow {
+pub(crate) struct MatchRow {
     /// The time, or the number, by which matches are ordered.
     #[diesel(sql_type = BigInt)]
-    pub(crate) place: i64,
+    pub(crate) position: i64,
     #[diesel(sql_type = sql::Uid)]
     pub(crate) message_id: Id,
     #[diesel(sql_type = Text)]
@@ -97,33 +97,34 @@ pub(crate) struct FoundRow {
     pub(crate) head: String,
     #[diesel(sql_type = Text)]
     pub(crate) title: String,
-    /// Whether it is to be seen: a hash may have found another's, and the index does not know which conversations are hidden.
+    /// Whether it is visible. A term is a hash, which may match another owner's message, and the index does not know
+    /// which conversations are hidden.
     #[diesel(sql_type = Bool)]
     pub(crate) shown: bool,
 }
 
-/// What a search finds, and whether there is nothing beyond.
-pub(crate) type Found = (Vec<FoundRow>, bool);
+/// Matches of a search, and whether there are none beyond them.
+pub(crate) type MatchRows = (Vec<MatchRow>, bool);
 
 impl IndexRow {
-    pub(crate) fn of(message: &Message, around: Around<'_>) -> Self {
+    pub(crate) fn of(message: &Message, context: IndexContext<'_>) -> Self {
         let texts = [
-            around.title,
+            context.title,
             message.subject.as_str(),
             message.body.as_str(),
         ];
         let scopes = (message.conversation_id, message.channel, message.direction);
         Self {
             message_id: Id(message.id.uuid()),
-            owner: around.owner.as_str().to_owned(),
+            owner: context.owner.as_str().to_owned(),
             conversation_id: Id(message.conversation_id.uuid()),
             created_at: message.created_at.into(),
-            terms: terms(texts, scopes, around),
+            terms: terms(texts, scopes, context),
         }
     }
 
-    pub(crate) fn of_source(row: &SourceRow, around: Around<'_>) -> StorageResult<Self> {
-        let texts = [around.title, row.subject.as_str(), row.body.as_str()];
+    pub(crate) fn of_source(row: &SourceRow, context: IndexContext<'_>) -> StorageResult<Self> {
+        let texts = [context.title, row.subject.as_str(), row.body.as_str()];
         let scopes = (
             ConversationId::from_uuid(row.conversation_id.0),
             word!("messages", row, channel, Channel)?,
@@ -131,10 +132,10 @@ impl IndexRow {
         );
         Ok::<_, StorageError>(Self {
             message_id: row.id,
-            owner: around.owner.as_str().to_owned(),
+            owner: context.owner.as_str().to_owned(),
             conversation_id: row.conversation_id,
             created_at: row.created_at,
-            terms: terms(texts, scopes, around),
+            terms: terms(texts, scopes, context),
         })
     }
 }
@@ -142,14 +143,14 @@ impl IndexRow {
 fn terms(
     texts: [&str; 3],
     (conversation, channel, direction): (ConversationId, Channel, Direction),
-    around: Around<'_>,
+    context: IndexContext<'_>,
 ) -> Terms {
     let scopes = [
-        Scope::Owner(around.owner),
-        Scope::User(around.user),
+        Scope::Owner(context.owner),
+        Scope::User(context.user),
         Scope::Conversation(conversation),
         Scope::Channel(channel),
         Scope::Direction(direction),
     ];
-    document(texts, scopes, around.language)
+    document(texts, scopes, context.language)
 }

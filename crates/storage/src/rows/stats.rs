@@ -1,4 +1,4 @@
-//! What a conversation and a message count as, and what a write adds to that and takes away.
+//! How conversations and messages are counted, and what a write adds to the counters and subtracts from them.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -13,7 +13,7 @@ use parlance_domain::{
 use crate::db::stats::{Counter, CounterKind};
 use crate::error::{StorageError, StorageResult};
 
-/// What a conversation is called among what is counted; a message is called by its direction.
+/// Name of conversations among the counters; messages are named by their direction.
 const CONVERSATION: &str = "conversation";
 
 /// Numbers under one name.
@@ -35,12 +35,12 @@ pub(crate) struct CountRow {
     pub(crate) tokens: i64,
 }
 
-/// A row's place among what is counted: the user of a conversation (a message is counted for its conversation's), and the row
-/// as a number of one.
-pub(crate) type Place<'a> = (Option<&'a str>, CountRow);
+/// What an entity adds to the counters: the user of a conversation (a message is counted for its conversation's user),
+/// and the row for one entity.
+pub(crate) type EntityCount<'a> = (Option<&'a str>, CountRow);
 
-/// What a conversation counts as.
-pub(crate) fn of_conversation(conversation: &Conversation) -> Place<'_> {
+/// Returns how a conversation is counted.
+pub(crate) fn of_conversation(conversation: &Conversation) -> EntityCount<'_> {
     let Conversation {
         user,
         channel,
@@ -75,8 +75,8 @@ pub(crate) fn of_conversation(conversation: &Conversation) -> Place<'_> {
     (Some(user), row)
 }
 
-/// What a message counts as, for the user of its conversation.
-pub(crate) fn of_message(message: &Message) -> Place<'static> {
+/// Returns how a message is counted, for the user of its conversation.
+pub(crate) fn of_message(message: &Message) -> EntityCount<'static> {
     let Message {
         channel,
         direction,
@@ -100,7 +100,7 @@ pub(crate) fn of_message(message: &Message) -> Place<'static> {
         latency_ms: _,
         metadata: _,
         policy: _,
-        // The conversation knows how many are unread.
+        // The conversation stores how many are unread.
         counts_unread: _,
         send_at: _,
         expires_at: _,
@@ -129,10 +129,10 @@ pub(crate) fn of_message(message: &Message) -> Place<'static> {
     (None, row)
 }
 
-/// What a write changes that finds the one and leaves the other: nothing, one row or two.
+/// Returns the change of the counters from one state of an entity to another: no row, one row or two.
 pub(crate) fn between<'a>(
-    before: Option<Place<'a>>,
-    after: Option<Place<'a>>,
+    before: Option<EntityCount<'a>>,
+    after: Option<EntityCount<'a>>,
 ) -> Vec<(Option<&'a str>, CountRow)> {
     let rows = match (before, after) {
         (Some((user, before)), Some((new_user, after)))
@@ -145,11 +145,11 @@ pub(crate) fn between<'a>(
             taken.into_iter().chain(after).collect()
         }
     };
-    let is_news = |(_, row): &(Option<&str>, CountRow)| !row.is_zero();
-    rows.into_iter().filter(is_news).collect()
+    let is_change = |(_, row): &(Option<&str>, CountRow)| !row.is_zero();
+    rows.into_iter().filter(is_change).collect()
 }
 
-/// The sum of what belongs together: one row for each user and kind.
+/// Sums rows into one for each user and kind.
 pub(crate) fn sums<'a>(
     rows: impl IntoIterator<Item = (&'a str, CountRow)>,
 ) -> Vec<(&'a str, CountRow)> {

@@ -1,4 +1,4 @@
-//! A write cannot forget who must hear of it.
+//! A write cannot be committed without its commit hook.
 
 use parlance_storage::Tx;
 

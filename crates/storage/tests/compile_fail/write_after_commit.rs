@@ -1,4 +1,4 @@
-//! What is committed is closed.
+//! A committed transaction accepts no writes.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What the instances tell one another for the cache: who may serve until when, under which epoch, and what waits.
+//! Coordination of the cache among instances: how long they may serve, under which epoch, and which keys wait.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -55,7 +55,7 @@ async fn all(db: &Database) -> Vec<String> {
     names(db.cache_pending(true, 10_000).await.unwrap())
 }
 
-/// The process is recorded and its epoch is in force.
+/// Records the process and waits until its epoch is in force.
 async fn recorded(db: &Database, remote: &str) -> i64 {
     let renewal = db.cache_renew(A, remote, AT_ONCE).await.unwrap();
     assert_eq!(renewal, CacheRenewal::Recorded);
@@ -69,7 +69,7 @@ async fn renewed(db: &Database, remote: &str, times: CacheTimes) -> i64 {
     }
 }
 
-/// The record was made that long ago.
+/// Makes the epoch's record that old.
 async fn aged(db: &Db, seconds: i64) {
     let earlier = match db.kind {
         Kind::Postgres => format!("recorded_at - interval '{seconds} seconds'"),
@@ -79,7 +79,7 @@ async fn aged(db: &Db, seconds: i64) {
         .await;
 }
 
-/// Its number, and who holds its values.
+/// Returns the epoch's number, and the process that has its values.
 async fn epoch(db: &Db) -> (i64, String) {
     let sql = "SELECT CAST(number AS text) || ' ' || remote AS v FROM cache_epoch";
     let row = db.texts(sql).await.remove(0);
@@ -87,14 +87,14 @@ async fn epoch(db: &Db) -> (i64, String) {
     (number.parse().unwrap(), remote.to_owned())
 }
 
-/// The server that has recorded the epoch is another one than the one that answers.
+/// Makes the epoch one that another server has recorded.
 async fn elsewhere(db: &Db) {
     db.run("UPDATE cache_epoch SET database = 'another server'")
         .await;
 }
 
 on_both! {
-    /// The first to renew records who answers, and nobody serves until that is old enough.
+    /// The first renewal records the process that answers, and no instance serves until that record is old enough.
     async fn an_epoch_is_recorded_before_it_is_in_force(db: Db) {
         let d = &db.open;
         assert_eq!(d.cache_renew(A, "one", LONG).await.unwrap(), CacheRenewal::Recorded);
@@ -103,7 +103,7 @@ on_both! {
         }
         assert_eq!(d.cache_served_for(AT_ONCE).await.unwrap().left, Duration::ZERO);
         assert_eq!(db.count("cache_instances").await, 0);
-        // As long as somebody may serve after a renewal, and not less.
+        // As long as an instance may serve after a renewal, and not less.
         aged(&db, 3590).await;
         assert_eq!(d.cache_renew(A, "one", LONG).await.unwrap(), CacheRenewal::TooYoung);
         aged(&db, 10).await;
@@ -113,7 +113,7 @@ on_both! {
         assert_eq!(epoch(&db).await, (number, "one".to_owned()));
     }
 
-    /// Who answers now is not who is recorded: it gets a number of its own, and has to wait again.
+    /// The process that answers is not the recorded one: it gets a new number, and has to wait again.
     async fn another_process_is_another_epoch(db: Db) {
         let d = &db.open;
         let first = recorded(d, "one").await;
@@ -121,14 +121,15 @@ on_both! {
         assert_eq!(d.cache_renew(B, "two", LONG).await.unwrap(), CacheRenewal::TooYoung);
         let (second, remote) = epoch(&db).await;
         assert!(second != first && remote == "two", "{first} {second} {remote}");
-        // It comes back: under a new number, since somebody else was in between.
+        // The first process returns: under a new number, since another was recorded in between.
         assert_eq!(d.cache_renew(A, "one", AT_ONCE).await.unwrap(), CacheRenewal::Recorded);
         let third = renewed(d, "one", AT_ONCE).await;
         assert!(third != first && third != second, "{first} {second} {third}");
     }
 
-    /// Many find that another process answers, each another one: every record is of what the recorder has read.
-    async fn of_many_who_record_at_once_each_number_has_one(db: Db) {
+    /// Many instances find another process, each a different one: every record replaces the one that the recorder has
+    /// read.
+    async fn concurrent_records_get_distinct_numbers(db: Db) {
         let d = &db.open;
         let racers: Vec<_> = (0..16u128)
             .map(|n| {
@@ -147,7 +148,7 @@ on_both! {
         assert!(records >= 1);
     }
 
-    /// A row that came after the drain has read stays, be it of the same key.
+    /// A row that was added after the reconciliation pass has read stays, even for the same key.
     async fn exactly_the_rows_that_were_read_are_deleted(db: Db) {
         let d = &db.open;
         let epoch = recorded(d, "one").await;
@@ -167,7 +168,7 @@ on_both! {
         assert_eq!(two, ["message:b", "message:a"]);
     }
 
-    /// Another epoch began after the drain had renewed: what it has released was released in vain.
+    /// Another epoch began after the pass had renewed: its releases were in vain.
     async fn no_row_is_deleted_under_an_epoch_that_has_ended(db: Db) {
         let d = &db.open;
         let epoch = recorded(d, "one").await;
@@ -179,7 +180,7 @@ on_both! {
         assert_eq!(waiting(d).await, ["message:a"]);
         assert!(d.cache_settle(&rows, Some(next), AT_ONCE).await.unwrap());
         assert_eq!(waiting(d).await, Vec::<String>::new());
-        // An instance that serves from its own memory serves under none, but a paused one may still need the rows.
+        // An instance that serves from its own memory serves under no epoch, but a paused one may still need the rows.
         let rows = add(d, &["message:a"], "t2").await;
         assert!(!d.cache_settle(&rows, None, AT_ONCE).await.unwrap());
         assert_eq!(waiting(d).await, ["message:a"]);
@@ -189,9 +190,9 @@ on_both! {
         assert_eq!(all(d).await, Vec::<String>::new());
     }
 
-    /// What waits when an epoch is retired needs no release any more. But its writers wait for it as long as anybody may serve
-    /// under that epoch.
-    async fn rows_of_a_retired_epoch_go_when_the_next_is_in_force(db: Db) {
+    /// Keys that wait when an epoch is retired need no release any more. But their writers wait as long as an instance
+    /// may serve under that epoch.
+    async fn rows_of_a_retired_epoch_are_deleted_when_the_next_is_in_force(db: Db) {
         let d = &db.open;
         let epoch = recorded(d, "one").await;
         add(d, &["message:a"], "t1").await;
@@ -202,14 +203,14 @@ on_both! {
         add(d, &["message:b"], "t2").await;
         assert_eq!(d.cache_renew(A, "one", LONG).await.unwrap(), CacheRenewal::TooYoung);
         assert_eq!(waiting(d).await, ["message:b"]);
-        assert_eq!(all(d).await, ["message:a", "message:b"], "for whoever serves under no epoch");
+        assert_eq!(all(d).await, ["message:a", "message:b"], "for an instance that serves under no epoch");
         assert!(d.cache_token_waits("t1").await.unwrap());
         assert_ne!(renewed(d, "one", AT_ONCE).await, epoch);
         assert_eq!(all(d).await, ["message:b"]);
     }
 
-    /// So many rows that no release of each is worth it: they go some at a time.
-    async fn many_retired_rows_go_bit_by_bit(db: Db) {
+    /// So many rows that releasing each is too expensive: they are removed some at a time.
+    async fn many_retired_rows_are_deleted_in_batches(db: Db) {
         let d = &db.open;
         let epoch = recorded(d, "one").await;
         let many: Vec<String> = (0..2500).map(|n| format!("message:{n}")).collect();
@@ -223,8 +224,8 @@ on_both! {
         assert_eq!(left, [1500, 500, 0]);
     }
 
-    /// Nobody serves any more and nobody comes back: an epoch of nobody lets the rows go without a release.
-    async fn an_epoch_is_closed_when_nobody_may_serve_under_it(db: Db) {
+    /// No instance serves any more and none returns: an empty epoch lets the rows be deleted without a release.
+    async fn an_epoch_is_closed_when_no_instance_may_serve_under_it(db: Db) {
         let d = &db.open;
         assert!(!d.cache_close(0, AT_ONCE).await.unwrap(), "nothing is recorded");
         recorded(d, "one").await;
@@ -233,9 +234,9 @@ on_both! {
         assert!(!d.cache_close(2, AT_ONCE).await.unwrap(), "few rows");
         aged(&db, 3600).await;
         renewed(d, "one", LONG).await;
-        assert!(!d.cache_close(1, AT_ONCE).await.unwrap(), "somebody may serve");
+        assert!(!d.cache_close(1, AT_ONCE).await.unwrap(), "an instance may serve");
         d.cache_renew(A, "one", AT_ONCE).await.unwrap();
-        // Somebody who serves from its own memory does not count.
+        // An instance that serves from its own memory does not count.
         d.cache_register(B, CacheTier::Memory, LONG).await.unwrap();
         d.cache_renew_memory(B, LONG).await.unwrap();
         assert!(d.cache_close(1, AT_ONCE).await.unwrap());
@@ -247,25 +248,26 @@ on_both! {
         assert_eq!(all(d).await, Vec::<String>::new());
     }
 
-    /// Whoever recorded it is about to serve under it: closed each time before that, it would never be in force.
-    async fn an_epoch_is_not_closed_before_it_can_be_served_under(db: Db) {
+    /// The instance that recorded the epoch is about to serve under it: if the epoch were closed each time before that,
+    /// it would never be in force.
+    async fn an_epoch_is_not_closed_before_an_instance_can_serve_under_it(db: Db) {
         let d = &db.open;
         assert_eq!(d.cache_renew(A, "one", LONG).await.unwrap(), CacheRenewal::Recorded);
         assert!(!d.cache_close(0, LONG).await.unwrap(), "young");
         aged(&db, 9 * 3600).await;
-        assert!(!d.cache_close(0, LONG).await.unwrap(), "somebody may be late");
+        assert!(!d.cache_close(0, LONG).await.unwrap(), "an instance may be late");
         aged(&db, 3600).await;
         assert!(d.cache_close(0, LONG).await.unwrap());
     }
 
-    /// A writer who did not know better leaves rows where there never was a Redis: they must not gather.
-    async fn rows_under_no_epoch_go_once_nobody_serves(db: Db) {
+    /// Writers that use no Redis leave rows where there never was one: they must not accumulate.
+    async fn rows_under_an_empty_epoch_are_deleted_once_no_instance_serves(db: Db) {
         let d = &db.open;
         add(d, &["message:a"], "t1").await;
         d.cache_register(B, CacheTier::Memory, LONG).await.unwrap();
         d.cache_renew_memory(B, LONG).await.unwrap();
         assert!(!d.cache_close(0, AT_ONCE).await.unwrap());
-        assert_eq!(waiting(d).await.len(), 1, "somebody serves from memory, and must hear of it");
+        assert_eq!(waiting(d).await.len(), 1, "an instance serves from memory, and must be notified");
         d.cache_renew_memory(B, AT_ONCE).await.unwrap();
         assert!(!d.cache_close(0, AT_ONCE).await.unwrap());
         assert_eq!(all(d).await, Vec::<String>::new());
@@ -281,25 +283,25 @@ on_both! {
         assert_eq!(seen.others, 1);
         assert!(seen.memory_serves > ALMOST_AS_LONG, "{seen:?}");
         assert_eq!(d.cache_register(A, CacheTier::Memory, LONG).await.unwrap().memory_serves, Duration::ZERO, "its own");
-        // Telling of itself does not take back what it may serve.
+        // Registering again does not shorten the time that it may serve.
         assert!(d.cache_served_for(AT_ONCE).await.unwrap().left > ALMOST_AS_LONG);
-        // Dead, and then long dead.
+        // Dead, and then dead for long.
         d.cache_register(A, CacheTier::Memory, CacheTimes { alive: Duration::ZERO, ..LONG }).await.unwrap();
         assert_eq!(d.cache_register(B, CacheTier::Shared, LONG).await.unwrap().others, 0);
         assert_eq!(db.count("cache_instances").await, 2, "it may come back");
         d.cache_renew_memory(A, CacheTimes { alive: Duration::ZERO, ..AT_ONCE }).await.unwrap();
-        let forgetful = CacheTimes { remove_after: Duration::ZERO, ..LONG };
+        let removing = CacheTimes { remove_after: Duration::ZERO, ..LONG };
         eventually(SOON, async || {
-            d.cache_register(B, CacheTier::Shared, forgetful).await.unwrap();
+            d.cache_register(B, CacheTier::Shared, removing).await.unwrap();
             (db.count("cache_instances").await == 1).then_some(())
         }).await;
-        // It was only asleep.
+        // It was only suspended.
         d.cache_renew_memory(A, LONG).await.unwrap();
         assert!(d.cache_register(B, CacheTier::Shared, LONG).await.unwrap().memory_serves > SECOND);
     }
 
-    /// Free means: whoever wants to serve has yet to be recorded, and then to wait.
-    async fn it_is_free_until_somebody_is_recorded(db: Db) {
+    /// Free: a process that is to be served from has yet to be recorded, and the instance then has to wait.
+    async fn an_epoch_is_free_until_a_process_is_recorded(db: Db) {
         let d = &db.open;
         assert!(d.cache_register(A, CacheTier::Shared, LONG).await.unwrap().free);
         recorded(d, "one").await;
@@ -310,8 +312,8 @@ on_both! {
         assert!(d.cache_register(A, CacheTier::Shared, LONG).await.unwrap().free);
     }
 
-    /// Two installations, and two futures of one database, have no number in common.
-    async fn epochs_have_numbers_of_their_own(db: Db) {
+    /// Two installations, and two copies of one database, have no number in common.
+    async fn epoch_numbers_are_unique(db: Db) {
         let d = &db.open;
         let (first, _) = epoch(&db).await;
         let mut numbers = BTreeSet::from([first]);
@@ -335,7 +337,7 @@ on_both! {
         assert!((0..1 << 53).contains(&epoch(&db).await.0));
     }
 
-    /// What another server has recorded is good no longer: its rows may be missing the last renewals.
+    /// A record of another server is not valid any more: the last renewals may be missing.
     async fn another_server_begins_another_epoch(db: Db) {
         let d = &db.open;
         let number = recorded(d, "one").await;
@@ -353,8 +355,8 @@ on_both! {
         assert_eq!(d.cache_served_for(AT_ONCE).await.unwrap().left, Duration::ZERO);
     }
 
-    /// Nor may an instance rely on what another server has closed, until it is closed anew.
-    async fn it_is_not_free_where_another_server_has_closed(db: Db) {
+    /// An instance may not rely on an epoch that another server has closed, until it is closed again.
+    async fn an_epoch_closed_by_another_server_is_not_free(db: Db) {
         let d = &db.open;
         assert!(d.cache_register(A, CacheTier::Shared, LONG).await.unwrap().free);
         elsewhere(&db).await;
@@ -366,19 +368,19 @@ on_both! {
         assert!(d.cache_register(A, CacheTier::Shared, LONG).await.unwrap().free);
     }
 
-    /// A pass is counted only where all are known that there have been.
+    /// A pass is counted only by a database that knows of all earlier passes.
     async fn a_database_that_went_back_counts_no_pass(db: Db) {
         let d = &db.open;
         assert_eq!(d.cache_count(0).await.unwrap(), Some(1));
         assert_eq!(d.cache_count(1).await.unwrap(), Some(2));
         assert_eq!(d.cache_count(3).await.unwrap(), None);
-        assert_eq!(d.cache_count(3).await.unwrap(), None, "until it is told so");
+        assert_eq!(d.cache_count(3).await.unwrap(), None, "until it is counted again");
         d.database_went_back(3).await.unwrap();
         assert!(d.cache_count(3).await.unwrap() > Some(3));
     }
 
-    /// Of two who come at once at least one sees the other: each commits before it looks.
-    async fn who_comes_at_once_is_seen(db: Db) {
+    /// Of two instances that register at once, at least one sees the other: each commits before it reads.
+    async fn concurrent_registrations_see_each_other(db: Db) {
         let d = &db.open;
         for round in 0..10u128 {
             let instances = (0..6).map(|n| Uuid::from_u128(round * 6 + n));
@@ -398,15 +400,15 @@ on_both! {
     }
 }
 
-/// A renewal that has not committed holds the epoch: a record waits for it, and its time is after. Were it not so, the next
-/// epoch could be in force while somebody still serves under this one.
+/// A renewal that has not committed locks the epoch: a record waits for it, and gets a later time. Otherwise the next
+/// epoch could be in force while an instance still serves under this one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_waits_for_those_who_renew() {
+async fn a_record_waits_for_running_renewals() {
     let db = Db::postgres().await;
     let d = db.open.clone();
     recorded(&d, "one").await;
     let renewing = db.client().await;
-    // As the renewal does it, and held open.
+    // As the renewal does it, and kept open.
     renewing
         .batch_execute("BEGIN; SELECT number FROM cache_epoch FOR SHARE")
         .await
@@ -430,9 +432,9 @@ async fn a_record_waits_for_those_who_renew() {
     assert!(recorded_at > held_at, "{recorded_at} {held_at}");
 }
 
-/// And a renewal waits for a record that has not committed, and then finds it too young.
+/// A renewal waits for a record that has not committed, and then finds it too young.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_renews_waits_for_a_record() {
+async fn a_renewal_waits_for_a_running_record() {
     let db = Db::postgres().await;
     let number = recorded(&db.open, "one").await;
     aged(&db, 3600).await;
@@ -457,7 +459,7 @@ async fn who_renews_waits_for_a_record() {
     assert!(!retiring.await.unwrap());
     assert_eq!(waiting(&db.open).await, ["message:a"]);
     assert_eq!(epoch(&db).await, (2, "one".to_owned()));
-    // A record that is not there yet is seen, too, by whoever asks whether anybody can serve.
+    // A record that is not committed yet also makes a query for free epochs wait.
     db.run("UPDATE cache_epoch SET remote = '', recorded_at = 'epoch'")
         .await;
     recording
@@ -487,7 +489,7 @@ async fn waits(watch: &tokio_postgres::Client) {
     eventually(SOON, async || (waiters(watch).await > 0).then_some(())).await;
 }
 
-/// One statement: nothing is begun, and nothing is prepared twice.
+/// One statement: no transaction is begun, and nothing is prepared twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_renewal_is_one_statement() {
     let db = Db::postgres().await;
@@ -516,9 +518,9 @@ async fn a_renewal_is_one_statement() {
     assert_eq!(found.len(), 1, "{found:?}");
 }
 
-/// Or a gate would shut because there is much to do, which is when it is needed.
+/// Otherwise the gate would close under load, which is when it is needed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_keeper_waits_for_no_request() {
+async fn the_reserved_pool_waits_for_no_request() {
     let db = Db::postgres().await;
     let busy = db
         .opened(|settings| {
@@ -530,14 +532,14 @@ async fn the_keeper_waits_for_no_request() {
     busy.cache_register(A, CacheTier::Shared, AT_ONCE)
         .await
         .unwrap_err();
-    let apart = busy.reserved_pool();
+    let reserved = busy.reserved_pool();
     assert!(
-        apart
+        reserved
             .cache_register(A, CacheTier::Shared, AT_ONCE)
             .await
             .unwrap()
             .free
     );
-    recorded(&apart, "one").await;
+    recorded(&reserved, "one").await;
     drop(writing);
 }

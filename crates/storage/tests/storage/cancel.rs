@@ -1,4 +1,4 @@
-//! Callers who leave in the middle: what runs for them is ended, and their connection is good again.
+//! Callers that stop in the middle: what runs for them is ended, and their connection can be used again.
 
 use std::panic;
 use std::pin::pin;
@@ -15,7 +15,7 @@ use tokio_postgres::Client;
 
 use crate::support::{Db, Kind, SOON, append, at, conversation, open, owner};
 
-/// One connection: whoever loses it has lost all.
+/// One connection: a test that loses it can do nothing more.
 async fn single(db: &Db) -> Database {
     db.opened(|settings| settings.pool_size = 1).await
 }
@@ -36,15 +36,15 @@ async fn waits_for_a_lock(watch: &Client) {
     .await;
 }
 
-/// Starts it and leaves at once.
-fn begin_and_leave<T>(future: impl Future<Output = T>) {
+/// Polls the future once and drops it.
+fn begin_and_drop<T>(future: impl Future<Output = T>) {
     let mut future = pin!(future);
     let _ = future
         .as_mut()
         .poll(&mut Context::from_waker(Waker::noop()));
 }
 
-/// How many there have been since the first call.
+/// Counts the panics since the first call.
 fn panics_of_the_driver() -> &'static AtomicUsize {
     static SEEN: AtomicUsize = AtomicUsize::new(0);
     static LISTEN: Once = Once::new();
@@ -69,12 +69,12 @@ async fn works(db: &Database, owner: &Owner) {
     tx.rollback().await.unwrap();
 }
 
-/// Without the cancel request the statement would wait on for its lock, and the connection with it.
+/// Without the cancel request the statement would keep waiting for its lock, and occupy the connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_statement_that_waits_is_cancelled_on_the_server() {
     let db = Db::postgres().await;
     let owner = owner("acme");
-    let place = open(&db.open, &owner).await.id;
+    let target = open(&db.open, &owner).await.id;
     // No limit that would end it anyway.
     let one = db
         .opened(|settings| {
@@ -92,9 +92,9 @@ async fn a_statement_that_waits_is_cancelled_on_the_server() {
         let waiting = async {
             if in_transaction {
                 let mut tx = one.begin(&owner, at(0)).await.unwrap();
-                let _ = tx.lock_conversation(place).await;
+                let _ = tx.lock_conversation(target).await;
             } else {
-                let _ = one.conversation(&owner, place).await;
+                let _ = one.conversation(&owner, target).await;
             }
             panic!("the lock is not free");
         };
@@ -102,7 +102,7 @@ async fn a_statement_that_waits_is_cancelled_on_the_server() {
             () = waiting => {}
             () = waits_for_a_lock(&watch) => {}
         }
-        // The pool has one connection and it is good, while the lock is still held.
+        // The one connection of the pool can be used while the lock is still held.
         let state = tokio::time::timeout(SOON, works(&one, &owner)).await;
         assert!(state.is_ok(), "in a transaction: {in_transaction}");
         assert_eq!(others(&watch, "wait_event_type = 'Lock'").await, 0);
@@ -116,39 +116,39 @@ async fn a_statement_that_waits_is_cancelled_on_the_server() {
         );
     }
     holder.batch_execute("ROLLBACK").await.unwrap();
-    assert!(one.conversation(&owner, place).await.unwrap().is_some());
+    assert!(one.conversation(&owner, target).await.unwrap().is_some());
 }
 
 on_both! {
     async fn an_open_transaction_that_is_dropped_is_rolled_back(db: Db) {
         let owner = owner("acme");
-        let place = open(&db.open, &owner).await.id;
+        let target = open(&db.open, &owner).await.id;
         let one = single(&db).await;
         for _ in 0..3 {
             let mut tx = one.begin(&owner, at(0)).await.unwrap();
-            let found = tx.lock_conversation(place).await.unwrap().unwrap();
+            let found = tx.lock_conversation(target).await.unwrap().unwrap();
             assert!(tx.insert_conversation(&conversation(&owner)).await.unwrap());
             drop((tx, found));
         }
         works(&one, &owner).await;
         assert_eq!(db.count("conversations").await, 1);
-        append(&one, &owner, place).await.unwrap();
+        append(&one, &owner, target).await.unwrap();
     }
 
-    /// At whatever point the caller leaves, the one connection is good for the next.
-    async fn leaving_at_any_point_costs_no_connection(db: Db) {
+    /// Wherever the caller stops, the one connection can be used by the next.
+    async fn dropping_a_call_at_any_point_costs_no_connection(db: Db) {
         let owner = owner("acme");
-        let place = open(&db.open, &owner).await.id;
+        let target = open(&db.open, &owner).await.id;
         let one = single(&db).await;
         for round in 0..40 {
             let work = async {
-                one.conversation(&owner, place).await?;
+                one.conversation(&owner, target).await?;
                 let mut tx = one.begin(&owner, at(0)).await?;
-                tx.lock_conversation(place).await?;
+                tx.lock_conversation(target).await?;
                 tx.insert_conversation(&conversation(&owner)).await?;
                 tx.rollback().await
             };
-            // Between nothing and all of it, as the machine's load has it.
+            // Between nothing and all of it, depending on the machine's load.
             let _: Result<Result<(), StorageError>, _> = tokio::time::timeout(Duration::from_micros(150 * round), work).await;
         }
         works(&one, &owner).await;
@@ -156,33 +156,33 @@ on_both! {
         assert!(one.pool_status().open <= if db.kind == Kind::Sqlite { 2 } else { 1 });
     }
 
-    /// A driver that is asked to go on with what it knows nothing of panics where nobody sees it.
-    async fn leaving_between_transactions_panics_nowhere(db: Db) {
+    /// A driver that is used in an unknown state panics in a task, where no test sees it.
+    async fn dropping_a_call_between_transactions_causes_no_panic(db: Db) {
         let owner = owner("acme");
         let one = single(&db).await;
         let panics = panics_of_the_driver();
         for _ in 0..3 {
             let tx = one.begin(&owner, at(0)).await.unwrap();
-            begin_and_leave(tx.rollback());
+            begin_and_drop(tx.rollback());
             works(&one, &owner).await;
-            begin_and_leave(one.begin(&owner, at(0)));
+            begin_and_drop(one.begin(&owner, at(0)));
             works(&one, &owner).await;
         }
-        assert_eq!(panics.load(Ordering::Relaxed), 0, "in this test, or in one beside it");
+        assert_eq!(panics.load(Ordering::Relaxed), 0, "in this test, or in a concurrent one");
     }
 
-    /// A statement of SQLite cannot be called off: the driver waits for it where it is dropped. Would it not, the connection
-    /// would go back before it has ended, and a pool that looks at it then panics.
-    async fn leaving_a_long_read_costs_no_connection(db: Db) {
+    /// A statement of SQLite cannot be cancelled: dropping its future waits for it. Otherwise the connection would be
+    /// returned before the statement has ended, and a pool that checks it would panic.
+    async fn dropping_a_long_read_costs_no_connection(db: Db) {
         let owner = owner("acme");
         crate::plans::fill(&db, 20_000).await;
         let one = single(&db).await;
-        let (place, all) = (crate::plans::first_conversation(&db), MessageRange { above: 0, below: None, oldest_first: true });
-        let read = || one.message_page(&owner, place, all, 20_000);
+        let (target, all) = (crate::plans::first_conversation(&db), MessageRange { above: 0, below: None, oldest_first: true });
+        let read = || one.message_page(&owner, target, all, 20_000);
         assert_eq!(read().await.unwrap().len(), 20_000);
-        begin_and_leave(read());
+        begin_and_drop(read());
         for millis in [1, 3, 5] {
-            // Unless all of it is there before the machine lets us leave.
+            // Unless all of it completes before the machine lets us drop it.
             eventually(SOON, async || {
                 let left = tokio::time::timeout(Duration::from_millis(millis), read()).await;
                 left.is_err().then_some(())
@@ -197,7 +197,7 @@ on_both! {
 async fn a_statement_over_its_limit_has_timed_out() {
     let db = Db::postgres().await;
     let owner = owner("acme");
-    let place = open(&db.open, &owner).await.id;
+    let target = open(&db.open, &owner).await.id;
     let hasty = db
         .opened(|settings| {
             settings.pool_size = 1;
@@ -209,15 +209,15 @@ async fn a_statement_over_its_limit_has_timed_out() {
         .batch_execute("BEGIN; LOCK TABLE conversations IN ACCESS EXCLUSIVE MODE")
         .await
         .unwrap();
-    let read = hasty.conversation(&owner, place).await;
+    let read = hasty.conversation(&owner, target).await;
     assert!(matches!(read, Err(StorageError::TimedOut)), "{read:?}");
     let mut tx = hasty.begin(&owner, at(0)).await.unwrap();
-    let locked = tx.lock_conversation(place).await;
+    let locked = tx.lock_conversation(target).await;
     assert!(matches!(locked, Err(StorageError::TimedOut)), "{locked:?}");
     drop(tx);
     works(&hasty, &owner).await;
     holder.batch_execute("ROLLBACK").await.unwrap();
-    assert!(hasty.conversation(&owner, place).await.unwrap().is_some());
+    assert!(hasty.conversation(&owner, target).await.unwrap().is_some());
 }
 
 /// A process that was stopped in the middle of a transaction must not hold its locks for ever.
@@ -225,7 +225,7 @@ async fn a_statement_over_its_limit_has_timed_out() {
 async fn a_transaction_that_idles_too_long_is_ended() {
     let db = Db::postgres().await;
     let owner = owner("acme");
-    let place = open(&db.open, &owner).await.id;
+    let target = open(&db.open, &owner).await.id;
     let hasty = db
         .opened(|settings| {
             settings.pool_size = 1;
@@ -234,12 +234,12 @@ async fn a_transaction_that_idles_too_long_is_ended() {
         .await;
     let watch = db.client().await;
     let mut tx = hasty.begin(&owner, at(0)).await.unwrap();
-    tx.lock_conversation(place).await.unwrap();
+    tx.lock_conversation(target).await.unwrap();
     eventually(SOON, async || {
         (others(&watch, "state LIKE 'idle in transaction%'").await == 0).then_some(())
     })
     .await;
-    let late = tx.lock_conversation(place).await;
+    let late = tx.lock_conversation(target).await;
     assert!(
         matches!(late, Err(StorageError::Unavailable(_))),
         "{late:?}"

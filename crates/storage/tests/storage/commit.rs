@@ -1,4 +1,4 @@
-//! A commit that has begun is finished and notified, even if its caller has left.
+//! A commit that has begun is finished and notified, even if its caller has gone.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use parlance_storage::{PendingKeys, Sink, Touched};
 use parlance_testkit::eventually;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::support::{Db, SOON, at, conversation, heard, owner};
+use crate::support::{Db, SOON, at, conversation, owner, recording_sink};
 
-/// A sink whose telling takes until it is allowed to end.
+/// A sink that notifies only when it is allowed to.
 struct Slow {
     begun: Semaphore,
     go_on: Semaphore,
@@ -39,8 +39,8 @@ impl Sink for Slow {
     }
 }
 
-/// A commit whose caller has left, and that waits for the sink.
-async fn left_within_a_commit(db: &Db) -> Arc<Slow> {
+/// Starts a commit, drops its caller, and leaves it waiting for the sink.
+async fn abandoned_commit(db: &Db) -> Arc<Slow> {
     let owner = owner("acme");
     let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
     assert!(tx.insert_conversation(&conversation(&owner)).await.unwrap());
@@ -61,16 +61,16 @@ async fn left_within_a_commit(db: &Db) -> Arc<Slow> {
 }
 
 on_both! {
-    /// Were the commit a part of the caller's future, the drop after one poll would roll it back.
-    async fn it_is_finished_though_its_caller_left_at_once(db: Db) {
+    /// If the commit were part of the caller's future, the drop after one poll would roll it back.
+    async fn a_commit_is_finished_without_its_caller(db: Db) {
         let owner = owner("acme");
         let new = conversation(&owner);
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
         assert!(tx.insert_conversation(&new).await.unwrap());
-        let sink = heard();
+        let sink = recording_sink();
         {
             let mut commit = pin!(tx.commit(&sink));
-            // Done by now only if another thread was very quick.
+            // Finished by now only if another thread was very quick.
             let _ = commit
                 .as_mut()
                 .poll(&mut Context::from_waker(Waker::noop()));
@@ -79,16 +79,16 @@ on_both! {
         assert_eq!(db.open.conversation(&owner, new.id).await.unwrap(), Some(new));
     }
 
-    /// And the telling, which comes after it.
-    async fn it_is_notified_though_its_caller_left_before(db: Db) {
-        let sink = left_within_a_commit(&db).await;
+    /// The same for the notification, which comes after the commit.
+    async fn a_commit_is_notified_without_its_caller(db: Db) {
+        let sink = abandoned_commit(&db).await;
         sink.go_on.add_permits(1);
         eventually(SOON, async || sink.notified.try_acquire().ok().map(SemaphorePermit::forget)).await;
     }
 
-    /// The process can wait for a commit that its caller has left.
+    /// The process can wait for a commit that outlives its caller.
     async fn commits_without_a_caller_are_awaited(db: Db) {
-        let sink = left_within_a_commit(&db).await;
+        let sink = abandoned_commit(&db).await;
         let mut ended = pin!(db.open.commits_ended());
         let waits = ended.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         assert!(waits.is_pending());
@@ -103,7 +103,7 @@ on_both! {
         let owner = owner("acme");
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
         assert!(tx.insert_conversation(&conversation(&owner)).await.unwrap());
-        let sink = heard();
+        let sink = recording_sink();
         tx.commit(&sink).await.unwrap();
         assert_eq!(sink.all().len(), 1);
         let tx = db.open.begin(&owner, at(0)).await.unwrap();

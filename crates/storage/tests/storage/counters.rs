@@ -1,4 +1,4 @@
-//! Counters equal what is counted, whoever writes and folds at the same time.
+//! Counters equal a count of the rows, under concurrent writes and folds.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,10 +12,12 @@ use parlance_domain::{
 use parlance_storage::db::stats::{Counter, CounterKind};
 use parlance_storage::{Database, Guarded, StorageResult};
 
-use crate::support::write::placed;
-use crate::support::{Db, append, at, committed, conversation, heard, message, open, owner};
+use crate::support::write::append_uncommitted;
+use crate::support::{
+    Db, append, at, committed, conversation, message, open, owner, recording_sink,
+};
 
-/// What is there, one line for each number that is not 0, counted the long way.
+/// The expected counters, one line for each number that is not 0, counted from the rows.
 async fn counted(db: &Db, owner: &Owner, user: Option<&str>) -> BTreeSet<String> {
     let of_user = user.map_or_else(String::new, |user| format!("AND c.user_label = '{user}'"));
     let sql = format!(
@@ -52,12 +54,12 @@ fn line(counter: &Counter) -> String {
     format!("{name} {items} {unread_items} {unread} {tokens}").to_lowercase()
 }
 
-async fn kept(db: &Database, owner: &Owner, user: Option<&str>) -> BTreeSet<String> {
+async fn stored(db: &Database, owner: &Owner, user: Option<&str>) -> BTreeSet<String> {
     let counters = db.counters(owner, user).await.unwrap();
     counters.iter().map(line).collect()
 }
 
-/// For the owner and each user: before folding, and after.
+/// Compares the counters of the owner and of each user: before folding, and after.
 async fn check(db: &Db, owner: &Owner, users: &[&str]) {
     for folded in [false, true] {
         if folded {
@@ -66,7 +68,7 @@ async fn check(db: &Db, owner: &Owner, users: &[&str]) {
         }
         for user in users.iter().map(|user| Some(*user)).chain([None]) {
             assert_eq!(
-                kept(&db.open, owner, user).await,
+                stored(&db.open, owner, user).await,
                 counted(db, owner, user).await,
                 "{user:?}, folded: {folded}"
             );
@@ -87,11 +89,11 @@ async fn set_status(
             ..found.clone()
         };
         changed.progress.status = status;
-        let told = EventType::MessageStatusChanged;
-        let done = tx.update_message(&found, &changed, told, "").await?;
+        let kind = EventType::MessageStatusChanged;
+        let done = tx.update_message(&found, &changed, kind, "").await?;
         assert_eq!(done, Guarded::Updated, "the row was locked");
     }
-    tx.commit(&heard()).await
+    tx.commit(&recording_sink()).await
 }
 
 async fn edit(
@@ -110,7 +112,7 @@ async fn edit(
         let done = tx.update_conversation(&found, &changed, true).await?;
         assert_eq!(done, Guarded::Updated, "the row was locked");
     }
-    tx.commit(&heard()).await
+    tx.commit(&recording_sink()).await
 }
 
 async fn hide(db: &Database, owner: &Owner, id: ConversationId) -> StorageResult<()> {
@@ -118,7 +120,7 @@ async fn hide(db: &Database, owner: &Owner, id: ConversationId) -> StorageResult
     if let Some(found) = tx.lock_conversation(id).await? {
         assert_eq!(tx.hide_conversation(&found).await?, Guarded::Updated);
     }
-    tx.commit(&heard()).await
+    tx.commit(&recording_sink()).await
 }
 
 async fn remove(db: &Database, owner: &Owner, id: MessageId) -> StorageResult<()> {
@@ -126,10 +128,10 @@ async fn remove(db: &Database, owner: &Owner, id: MessageId) -> StorageResult<()
     if let Some(found) = tx.lock_message(id).await? {
         let _ = tx.delete_message(&found, "").await?;
     }
-    tx.commit(&heard()).await
+    tx.commit(&recording_sink()).await
 }
 
-/// A message like no other, with all that counts.
+/// Receives a message with fields unlike any other, including all that is counted.
 async fn receive(
     db: &Database,
     owner: &Owner,
@@ -172,11 +174,11 @@ async fn receive(
         new.progress.status = MessageStatus::Received;
     }
     tx.insert_message(&new, &moved).await?;
-    tx.commit(&heard()).await?;
+    tx.commit(&recording_sink()).await?;
     Ok(Some(new))
 }
 
-/// Small, and different for each seed.
+/// Small generator with a seed.
 struct Dice(u64);
 
 impl Dice {
@@ -196,13 +198,13 @@ impl Dice {
 
 const USERS: [&str; 4] = ["", "ada", "bob", "eve"];
 
-/// What a service does all day, at random.
+/// The writes of a service, at random.
 async fn work(db: Database, owner: Owner, seed: u64, steps: u64) {
     let mut dice = Dice(seed);
-    let mut places = Vec::new();
+    let mut targets = Vec::new();
     let mut messages = Vec::new();
     for n in 0..steps {
-        if places.is_empty() || dice.roll(12) == 0 {
+        if targets.is_empty() || dice.roll(12) == 0 {
             let mut new = conversation(&owner);
             new.user = dice.pick(&USERS).to_owned();
             let mut tx = db.begin(&owner, at(0)).await.unwrap();
@@ -210,24 +212,24 @@ async fn work(db: Database, owner: Owner, seed: u64, steps: u64) {
             if dice.roll(5) == 0 {
                 tx.rollback().await.unwrap();
             } else {
-                tx.commit(&heard()).await.unwrap();
-                places.push(new.id);
+                tx.commit(&recording_sink()).await.unwrap();
+                targets.push(new.id);
             }
             continue;
         }
-        let place = dice.pick(&places);
+        let target = dice.pick(&targets);
         let message = (!messages.is_empty()).then(|| dice.pick(&messages));
         let done = match (dice.roll(20), message) {
-            (0, _) => hide(&db, &owner, place).await,
+            (0, _) => hide(&db, &owner, target).await,
             (1 | 2, _) => {
                 let user = dice.pick(&USERS);
-                edit(&db, &owner, place, |c| user.clone_into(&mut c.user)).await
+                edit(&db, &owner, target, |c| user.clone_into(&mut c.user)).await
             }
             (3, _) => {
                 let status = dice.pick(ConversationStatus::ALL);
-                edit(&db, &owner, place, |c| c.status = status).await
+                edit(&db, &owner, target, |c| c.status = status).await
             }
-            (4, _) => edit(&db, &owner, place, |c| c.unread_count = 0).await,
+            (4, _) => edit(&db, &owner, target, |c| c.unread_count = 0).await,
             (5, Some(message)) => remove(&db, &owner, message).await,
             (6..=11, Some(message)) => {
                 let status = dice.pick(MessageStatus::ALL);
@@ -235,15 +237,15 @@ async fn work(db: Database, owner: Owner, seed: u64, steps: u64) {
             }
             (12, _) => {
                 let mut tx = db.begin(&owner, at(1)).await.unwrap();
-                if tx.conversation(place).await.unwrap().is_some() {
-                    let id = tx.lock_conversation(place).await.unwrap().map(|c| c.id);
+                if tx.conversation(target).await.unwrap().is_some() {
+                    let id = tx.lock_conversation(target).await.unwrap().map(|c| c.id);
                     if let Some(id) = id {
-                        placed(&mut tx, id).await.unwrap();
+                        append_uncommitted(&mut tx, id).await.unwrap();
                     }
                 }
                 tx.rollback().await
             }
-            _ => receive(&db, &owner, place, n).await.map(|new| {
+            _ => receive(&db, &owner, target, n).await.map(|new| {
                 messages.extend(new.map(|new| new.id));
             }),
         };
@@ -252,7 +254,7 @@ async fn work(db: Database, owner: Owner, seed: u64, steps: u64) {
 }
 
 on_both! {
-    /// One of each kind, looked at after each.
+    /// One write of each kind, checked after each.
     async fn every_write_counts(db: Db) {
         let owner = owner("acme");
         let first = open(&db.open, &owner).await;
@@ -285,35 +287,35 @@ on_both! {
         assert_eq!(db.open.counters(&owner, None).await.unwrap(), []);
     }
 
-    /// What was not committed, and what was refused, counts nothing.
-    async fn what_is_not_written_is_not_counted(db: Db) {
+    /// Neither rolled back nor refused writes are counted.
+    async fn unwritten_changes_are_not_counted(db: Db) {
         let owner = owner("acme");
-        let place = open(&db.open, &owner).await;
-        let first = append(&db.open, &owner, place.id).await.unwrap();
+        let target = open(&db.open, &owner).await;
+        let first = append(&db.open, &owner, target.id).await.unwrap();
         let rows = db.count("stat_deltas").await;
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-        let pair = Conversation { participant_to: place.participant_to.clone(), ..conversation(&owner) };
+        let pair = Conversation { participant_to: target.participant_to.clone(), ..conversation(&owner) };
         assert!(!tx.insert_conversation(&pair).await.unwrap(), "the pair is taken");
         let mut late = Message { version: 9, ..first.clone() };
         late.progress.status = MessageStatus::Sent;
         let stale = Message { version: 7, ..first.clone() };
-        let told = EventType::MessageStatusChanged;
-        assert_eq!(tx.update_message(&stale, &late, told, "").await.unwrap(), Guarded::Stale);
+        let kind = EventType::MessageStatusChanged;
+        assert_eq!(tx.update_message(&stale, &late, kind, "").await.unwrap(), Guarded::Stale);
         assert_eq!(tx.delete_message(&stale, "").await.unwrap(), Guarded::Stale);
-        let stale = Conversation { version: 7, ..place.clone() };
-        let archived = Conversation { status: ConversationStatus::Archived, user: "bob".to_owned(), ..place.clone() };
+        let stale = Conversation { version: 7, ..target.clone() };
+        let archived = Conversation { status: ConversationStatus::Archived, user: "bob".to_owned(), ..target.clone() };
         assert_eq!(tx.update_conversation(&stale, &archived, true).await.unwrap(), Guarded::Stale);
         committed(tx).await;
         assert_eq!(db.count("stat_deltas").await, rows);
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-        placed(&mut tx, place.id).await.unwrap();
+        append_uncommitted(&mut tx, target.id).await.unwrap();
         tx.rollback().await.unwrap();
         assert_eq!(db.count("stat_deltas").await, rows);
         check(&db, &owner, &["ada"]).await;
     }
 
-    /// Writers, three that fold and one that reads, all at once; in the end everything is as if counted.
-    async fn folding_among_writers_loses_and_doubles_nothing(db: Db) {
+    /// Writers, three folding tasks and one reader concurrently; in the end the counters equal the rows.
+    async fn folding_among_writers_counts_each_change_once(db: Db) {
         let owner = owner("acme");
         let over = Arc::new(AtomicBool::new(false));
         let folders: Vec<_> = (0..3).map(|n| {
@@ -342,17 +344,17 @@ on_both! {
         check(&db, &owner, &USERS[1..]).await;
     }
 
-    /// A reader between two folds, and in the middle of one, sees the same.
+    /// A reader between two folds, and during one, sees the same.
     async fn a_reader_sees_each_change_once(db: Db) {
         let owner = owner("acme");
-        let place = open(&db.open, &owner).await.id;
+        let target = open(&db.open, &owner).await.id;
         for _ in 0..300 {
-            append(&db.open, &owner, place).await.unwrap();
+            append(&db.open, &owner, target).await.unwrap();
         }
         let expected = counted(&db, &owner, None).await;
         let look = async || {
-            assert_eq!(kept(&db.open, &owner, None).await, expected);
-            assert_eq!(kept(&db.open, &owner, Some("ada")).await, expected);
+            assert_eq!(stored(&db.open, &owner, None).await, expected);
+            assert_eq!(stored(&db.open, &owner, Some("ada")).await, expected);
         };
         let mut folds = 0;
         while tokio::join!(db.open.fold_counters(3), look()).0.unwrap() > 0 {
@@ -365,23 +367,24 @@ on_both! {
     }
 }
 
-/// Whoever waited for their turn behind a change of the user, or behind a deletion, counts for who has it then. Without the
-/// look at the conversation in the same statement a status would move under the old user, or under nobody.
+/// A write that waited for the conversation lock behind a change of the user, or behind a deletion, counts for the user
+/// that the conversation has then. If the statement did not read the conversation, the status would move under the old
+/// user, or under no user.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_status_that_waited_for_its_turn_counts_for_the_user_of_then() {
+async fn a_status_that_waited_for_the_lock_counts_for_the_current_user() {
     let db = Db::postgres().await;
     let owner = owner("acme");
     for hides in [false, true] {
-        let place = open(&db.open, &owner).await;
-        let sent = append(&db.open, &owner, place.id).await.unwrap();
+        let target = open(&db.open, &owner).await;
+        let sent = append(&db.open, &owner, target.id).await.unwrap();
         let found = db
             .open
-            .conversation(&owner, place.id)
+            .conversation(&owner, target.id)
             .await
             .unwrap()
             .unwrap();
         let mut tx = db.open.begin(&owner, at(2)).await.unwrap();
-        assert!(tx.lock_conversation(place.id).await.unwrap().is_some());
+        assert!(tx.lock_conversation(target.id).await.unwrap().is_some());
         let late = {
             let (db, owner) = (db.open.clone(), owner.clone());
             tokio::spawn(async move { set_status(&db, &owner, sent.id, MessageStatus::Sent).await })

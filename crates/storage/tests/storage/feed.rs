@@ -1,4 +1,4 @@
-//! What the feed tells of each change: once, with the row as it then was, in the change's own transaction.
+//! The events of each change: one, with the row as it then was, in the change's own transaction.
 
 use parlance_domain::{
     Conversation, ConversationStatus, EventSubject, EventType, Json, Message, Owner,
@@ -7,11 +7,11 @@ use parlance_storage::feed::{FeedEvent, Position};
 use parlance_storage::{Database, Guarded, Touch};
 use parlance_testkit::eventually;
 
-use crate::support::write::placed;
-use crate::support::{Db, SOON, append, at, committed, conversation, heard, open, owner};
+use crate::support::write::append_uncommitted;
+use crate::support::{Db, SOON, append, at, committed, conversation, open, owner, recording_sink};
 
-/// All events there are, page by page. The horizon is that of the whole server, so a transaction of another test may hold
-/// them back for a while.
+/// Returns all events, page by page. The horizon is that of the whole server, so a transaction of another test may
+/// delay them for a while.
 pub(crate) async fn all(db: &Database) -> Vec<FeedEvent> {
     eventually(SOON, async || {
         let mut position = Position::default();
@@ -35,21 +35,21 @@ fn kinds(events: &[FeedEvent]) -> Vec<EventType> {
     events.iter().map(|event| event.event.kind).collect()
 }
 
-async fn changed(db: &Database, owner: &Owner, place: &Conversation, title: &str) -> Conversation {
+async fn changed(db: &Database, owner: &Owner, target: &Conversation, title: &str) -> Conversation {
     let next = Conversation {
         title: title.to_owned(),
-        version: place.version + 1,
-        ..place.clone()
+        version: target.version + 1,
+        ..target.clone()
     };
     let mut tx = db.begin(owner, at(2)).await.unwrap();
-    let done = tx.update_conversation(place, &next, true).await.unwrap();
+    let done = tx.update_conversation(target, &next, true).await.unwrap();
     assert_eq!(done, Guarded::Updated);
     committed(tx).await;
     next
 }
 
 on_both! {
-    async fn each_change_is_told_once_and_as_it_was(db: Db) {
+    async fn each_change_has_one_event_with_its_row(db: Db) {
         let (owner, d) = (owner("acme"), &db.open);
         let new = Conversation {
             user: "ada ä".to_owned(), metadata: Json::from_text(r#"{"a":1}"#.to_owned()), ..conversation(&owner)
@@ -59,7 +59,7 @@ on_both! {
         committed(tx).await;
         let renamed = changed(d, &owner, &new, "renamed").await;
         let mut tx = d.begin(&owner, at(3)).await.unwrap();
-        let first = placed(&mut tx, new.id).await.unwrap();
+        let first = append_uncommitted(&mut tx, new.id).await.unwrap();
         let mut second = Message { version: 2, body: "second ä".to_owned(), ..first.clone() };
         second.progress.attempt = 7;
         for (kind, before, after) in [(EventType::MessageUpdated, &first, &second), (EventType::MessageStatusChanged, &second, &first)] {
@@ -91,34 +91,34 @@ on_both! {
     }
 
     /// The event and the change are one transaction: neither without the other.
-    async fn what_is_rolled_back_is_not_told(db: Db) {
+    async fn a_rollback_leaves_no_event(db: Db) {
         let (owner, d) = (owner("acme"), &db.open);
-        let place = open(d, &owner).await;
-        let kept = append(d, &owner, place.id).await.unwrap();
+        let target = open(d, &owner).await;
+        let kept = append(d, &owner, target.id).await.unwrap();
         let before = all(d).await;
         for abandoned in [false, true] {
             let mut tx = d.begin(&owner, at(0)).await.unwrap();
-            let found = tx.lock_conversation(place.id).await.unwrap().unwrap();
+            let found = tx.lock_conversation(target.id).await.unwrap().unwrap();
             assert!(tx.insert_conversation(&conversation(&owner)).await.unwrap());
             let archived = Conversation { status: ConversationStatus::Archived, version: found.version + 1, ..found.clone() };
             assert_eq!(tx.update_conversation(&found, &archived, true).await.unwrap(), Guarded::Updated);
-            placed(&mut tx, place.id).await.unwrap();
+            append_uncommitted(&mut tx, target.id).await.unwrap();
             let next = Message { version: 2, ..kept.clone() };
             assert_eq!(tx.update_message(&kept, &next, EventType::MessageUpdated, "ada").await.unwrap(), Guarded::Updated);
             assert_eq!(tx.delete_message(&next, "ada").await.unwrap(), Guarded::Updated);
             assert_eq!(tx.hide_conversation(&found).await.unwrap(), Guarded::Updated);
             if abandoned { drop(tx) } else { tx.rollback().await.unwrap() }
-            // A new writer waits for the rollback of an abandoned one on SQLite, and reads nothing of it on Postgres.
+            // On SQLite a new writer waits for the rollback of an abandoned one; on Postgres it reads nothing of it.
             d.begin(&owner, at(0)).await.unwrap().rollback().await.unwrap();
             assert_eq!(all(d).await, before);
         }
     }
 
-    async fn what_is_deleted_leaves_the_copies(db: Db) {
+    async fn deletion_scrubs_the_copies(db: Db) {
         let (owner, d) = (owner("acme"), &db.open);
-        let place = open(d, &owner).await;
-        let gone = append(d, &owner, place.id).await.unwrap();
-        let kept = append(d, &owner, place.id).await.unwrap();
+        let target = open(d, &owner).await;
+        let gone = append(d, &owner, target.id).await.unwrap();
+        let kept = append(d, &owner, target.id).await.unwrap();
         let mut tx = d.begin(&owner, at(4)).await.unwrap();
         assert_eq!(tx.delete_message(&gone, "ada").await.unwrap(), Guarded::Updated);
         committed(tx).await;
@@ -129,11 +129,11 @@ on_both! {
             assert_eq!(blank, event.message_id == Some(gone.id), "{event:?}");
         }
 
-        let place = d.conversation(&owner, place.id).await.unwrap().unwrap();
+        let target = d.conversation(&owner, target.id).await.unwrap().unwrap();
         let mut tx = d.begin(&owner, at(5)).await.unwrap();
-        assert_eq!(tx.hide_conversation(&place).await.unwrap(), Guarded::Updated);
-        assert_eq!(tx.delete_some_messages(&place, 9).await.unwrap(), 1);
-        assert_eq!(tx.remove_hidden_conversation(&place).await.unwrap(), Guarded::Updated);
+        assert_eq!(tx.hide_conversation(&target).await.unwrap(), Guarded::Updated);
+        assert_eq!(tx.delete_some_messages(&target, 9).await.unwrap(), 1);
+        assert_eq!(tx.remove_hidden_conversation(&target).await.unwrap(), Guarded::Updated);
         committed(tx).await;
         let events = all(d).await;
         assert_eq!(kinds(&events).last(), Some(&EventType::ConversationDeleted));
@@ -141,14 +141,14 @@ on_both! {
         assert!(events.iter().all(|e| e.event.subject == EventSubject::Gone));
     }
 
-    /// A commit's sink hears of everything that the events of the transaction speak of.
-    async fn what_is_told_is_touched(db: Db) {
+    /// The change set of a commit covers every event of its transaction.
+    async fn every_feed_event_is_in_the_change_set(db: Db) {
         let (owner, d) = (owner("acme"), &db.open);
-        let sink = heard();
+        let sink = recording_sink();
         let mut tx = d.begin(&owner, at(0)).await.unwrap();
         let new = conversation(&owner);
         assert!(tx.insert_conversation(&new).await.unwrap());
-        let first = placed(&mut tx, new.id).await.unwrap();
+        let first = append_uncommitted(&mut tx, new.id).await.unwrap();
         let found = tx.conversation(new.id).await.unwrap().unwrap();
         let moved = Conversation { user: "eve".to_owned(), version: found.version + 1, ..found.clone() };
         assert_eq!(tx.update_conversation(&found, &moved, true).await.unwrap(), Guarded::Updated);
@@ -157,10 +157,10 @@ on_both! {
         assert_eq!(tx.delete_message(&next, "eve").await.unwrap(), Guarded::Updated);
         assert_eq!(tx.hide_conversation(&moved).await.unwrap(), Guarded::Updated);
         tx.commit(&sink).await.unwrap();
-        let heard = sink.all();
-        assert_eq!(heard.len(), 1);
-        assert_eq!(heard[0].owner(), &owner);
-        assert_eq!(heard[0].touches(), [
+        let changes = sink.all();
+        assert_eq!(changes.len(), 1);
+        assert_eq!(changes[0].owner(), &owner);
+        assert_eq!(changes[0].touches(), [
             Touch::ConversationCreated(new.id, "ada".to_owned()),
             Touch::ConversationChanged(new.id, "ada".to_owned()),
             Touch::MessageCreated(Box::new(first.clone()), "ada".to_owned()),
@@ -171,14 +171,14 @@ on_both! {
         ]);
     }
 
-    /// From now on: what was committed before is not news, what is committed after is.
-    async fn from_now_begins_at_now(db: Db) {
+    /// From now on: what was committed before is skipped, what is committed after is returned.
+    async fn reading_from_now_skips_earlier_commits(db: Db) {
         let (owner, d) = (owner("acme"), &db.open);
-        let place = open(d, &owner).await;
-        append(d, &owner, place.id).await.unwrap();
+        let target = open(d, &owner).await;
+        append(d, &owner, target.id).await.unwrap();
         let start = d.feed_now().await.unwrap();
         assert!(start.seen.is_some() == (db.kind == crate::support::Kind::Postgres));
-        let after = append(d, &owner, place.id).await.unwrap();
+        let after = append(d, &owner, target.id).await.unwrap();
         let page = eventually(SOON, async || {
             let page = d.feed_page(start.position, 100).await.unwrap();
             page.blocked_since.is_none().then_some(page)

@@ -1,4 +1,5 @@
-//! Postgres: no reader of the feed skips a late commit, and the events of one conversation are in the order of its sequence.
+//! Postgres: no reader of the feed skips a late commit, and the events of one conversation are in the order of its
+//! sequence.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,14 +12,14 @@ use parlance_testkit::eventually;
 use tokio_postgres::Client;
 
 use crate::feed::all;
-use crate::support::write::placed;
-use crate::support::{Db, SOON, append, at, committed, conversation, heard, open, owner};
+use crate::support::write::append_uncommitted;
+use crate::support::{Db, SOON, append, at, committed, conversation, open, owner, recording_sink};
 
 fn messages(events: &[FeedEvent]) -> Vec<MessageId> {
     events.iter().filter_map(|e| e.event.message_id).collect()
 }
 
-/// What the page shows, read until nothing of another test's transactions on the same server is in the way.
+/// Reads the page until no transaction of another test on the same server delays it.
 async fn settled(db: &Db, from: Position, wanted: impl Fn(&FeedPage) -> bool) -> FeedPage {
     eventually(SOON, async || {
         let page = db.open.feed_page(from, 100).await.unwrap();
@@ -27,8 +28,8 @@ async fn settled(db: &Db, from: Position, wanted: impl Fn(&FeedPage) -> bool) ->
     .await
 }
 
-/// Without the horizon a reader shows what is committed, notes its place, and never sees the one that had written before and
-/// commits later: its place is behind.
+/// Without the horizon a reader would show what is committed, store its position, and never see a transaction that had
+/// written before and commits later: its events are before that position.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_late_commit_is_not_skipped() {
     let db = Db::postgres().await;
@@ -38,7 +39,7 @@ async fn a_late_commit_is_not_skipped() {
     let position = start.events[1].position;
 
     let mut late = db.open.begin(&owner, at(1)).await.unwrap();
-    let held = placed(&mut late, one.id).await.unwrap();
+    let held = append_uncommitted(&mut late, one.id).await.unwrap();
     let mut early = Vec::new();
     for _ in 0..3 {
         early.push(append(&db.open, &owner, other.id).await.unwrap().id);
@@ -64,7 +65,7 @@ async fn a_late_commit_is_not_skipped() {
     );
     assert!(page.events.is_sorted_by(|a, b| a.position < b.position));
 
-    // Who began in between: what was committed is old, what was not is news.
+    // A reader that starts in between: what was committed is old, what was not is new.
     let page = settled(&db, now.position, |page| page.blocked_since.is_none()).await;
     let news: Vec<_> = page
         .events
@@ -83,26 +84,26 @@ async fn waiting(watch: &Client, table: &str) -> Option<bool> {
     rows.first().map(|row| row.get(0))
 }
 
-/// On this the order within a conversation stands: whoever waits for the row lock has no transaction id yet, so its events
-/// come after those of the one who holds it. An UPDATE that waits has one already.
+/// The order within a conversation relies on this: a statement that waits for the row lock has no transaction id yet,
+/// so its events come after those of the holder. An UPDATE that waits has one already.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_lock_takes_its_transaction_id_after_the_wait() {
     let db = Db::postgres().await;
     let owner = owner("acme");
-    let place = open(&db.open, &owner).await;
+    let target = open(&db.open, &owner).await;
     let watch = db.client().await;
     let other = db.client().await;
     let update = format!(
         "UPDATE conversations SET title = title WHERE id = '{}'",
-        place.id
+        target.id
     );
     for (with_lock, has_xid) in [(true, false), (false, true)] {
         let mut holder = db.open.begin(&owner, at(0)).await.unwrap();
-        placed(&mut holder, place.id).await.unwrap();
+        append_uncommitted(&mut holder, target.id).await.unwrap();
         let locking = async {
             if with_lock {
                 let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-                tx.lock_conversation(place.id).await.unwrap().unwrap();
+                tx.lock_conversation(target.id).await.unwrap().unwrap();
                 tx.rollback().await.unwrap();
             } else {
                 other.batch_execute(&update).await.unwrap();
@@ -122,7 +123,7 @@ async fn a_row_lock_takes_its_transaction_id_after_the_wait() {
     }
 }
 
-/// A small generator, so that a failure repeats.
+/// A small generator, so that a failure can be repeated.
 struct Dice(u64);
 
 impl Dice {
@@ -138,19 +139,20 @@ impl Dice {
 const WRITERS: u64 = 16;
 const EACH: u64 = 20;
 
-/// A writer: commits some, gives up some, and lingers in the middle so that transactions overlap in every way.
+/// A writer: commits some transactions, rolls some back, and pauses in the middle so that transactions overlap in every
+/// way.
 async fn write(db: Db2, seed: u64) -> Vec<MessageId> {
     let mut dice = Dice(seed * 7_919 + 1);
     let mut written = Vec::new();
     for _ in 0..EACH {
         let mut tx = db.open.begin(&db.owner, at(0)).await.unwrap();
-        let place = db.places[usize::try_from(dice.roll(3)).unwrap()];
-        let new = placed(&mut tx, place).await.unwrap();
+        let target = db.targets[usize::try_from(dice.roll(3)).unwrap()];
+        let new = append_uncommitted(&mut tx, target).await.unwrap();
         for _ in 0..dice.roll(4) {
             tokio::time::sleep(Duration::from_millis(dice.roll(3))).await;
         }
         if dice.roll(6) == 0 {
-            // Something unrelated, to have transactions that take their number and never show up.
+            // An unrelated write, so that some transactions take an id and never appear in the feed.
             tx.insert_conversation(&conversation(&db.owner))
                 .await
                 .unwrap();
@@ -159,7 +161,7 @@ async fn write(db: Db2, seed: u64) -> Vec<MessageId> {
             0 => tx.rollback().await.unwrap(),
             1 => drop(tx),
             _ => {
-                tx.commit(&heard()).await.unwrap();
+                tx.commit(&recording_sink()).await.unwrap();
                 written.push(new.id);
             }
         }
@@ -171,10 +173,10 @@ async fn write(db: Db2, seed: u64) -> Vec<MessageId> {
 struct Db2 {
     open: parlance_storage::Database,
     owner: parlance_domain::Owner,
-    places: [ConversationId; 3],
+    targets: [ConversationId; 3],
 }
 
-/// Follows the feed until told that all is written, and then to its end.
+/// Follows the feed until all is written, and then to its end.
 async fn follow(
     db: parlance_storage::Database,
     done: Arc<AtomicBool>,
@@ -198,18 +200,18 @@ async fn follow(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_the_interleaving_a_reader_sees_each_event_once_and_in_order() {
+async fn under_any_interleaving_a_reader_sees_each_event_once_and_in_order() {
     let db = Db::postgres().await;
     let owner = owner("acme");
-    let mut places = Vec::new();
+    let mut targets = Vec::new();
     for _ in 0..3 {
-        places.push(open(&db.open, &owner).await.id);
+        targets.push(open(&db.open, &owner).await.id);
     }
     let open = db.opened(|settings| settings.pool_size = 24).await;
     let shared = Db2 {
         open,
         owner,
-        places: places.clone().try_into().unwrap(),
+        targets: targets.clone().try_into().unwrap(),
     };
     let done = Arc::new(AtomicBool::new(false));
     let readers =
@@ -225,7 +227,7 @@ async fn whatever_the_interleaving_a_reader_sees_each_event_once_and_in_order() 
     let truth = all(&db.open).await;
     for reader in readers {
         let seen = reader.await.unwrap();
-        assert_eq!(seen, truth, "each once, in the order that everybody sees");
+        assert_eq!(seen, truth, "each once, in the order of all readers");
         let ids = messages(&seen);
         assert_eq!(ids.len(), written.len());
         assert_eq!(ids.into_iter().collect::<HashSet<_>>(), written);
@@ -238,8 +240,8 @@ async fn whatever_the_interleaving_a_reader_sees_each_event_once_and_in_order() 
                     .push(message.sequence);
             }
         }
-        for place in &places {
-            let found = sequences.remove(place).unwrap_or_default();
+        for target in &targets {
+            let found = sequences.remove(target).unwrap_or_default();
             let count = i64::try_from(found.len()).unwrap();
             assert_eq!(found, (1..=count).collect::<Vec<_>>());
         }

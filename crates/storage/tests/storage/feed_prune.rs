@@ -1,4 +1,4 @@
-//! Pruning: what is gone is known to be gone, for good.
+//! Pruning: removed events are recorded as removed, and never return.
 
 use parlance_storage::feed::Position;
 use parlance_testkit::eventually;
@@ -6,7 +6,7 @@ use parlance_testkit::eventually;
 use crate::feed::all;
 use crate::support::{Db, SOON, at, committed, conversation, open, owner};
 
-/// One event at a time of its own.
+/// Appends one event with its own time.
 async fn event(db: &Db, seconds: i64) {
     let owner = owner("acme");
     let mut tx = db.open.begin(&owner, at(seconds)).await.unwrap();
@@ -14,7 +14,8 @@ async fn event(db: &Db, seconds: i64) {
     committed(tx).await;
 }
 
-/// Prunes, in as many steps as other tests' transactions on the same server make of it: each may hold back the rest for a while.
+/// Prunes in as many steps as transactions of other tests on the same server require: each may delay the rest for a
+/// while.
 async fn prune(db: &Db, before: i64, limit: i64, expected: usize) {
     let mut gone = 0;
     eventually(SOON, async || {
@@ -27,7 +28,7 @@ async fn prune(db: &Db, before: i64, limit: i64, expected: usize) {
 }
 
 on_both! {
-    async fn what_is_pruned_is_known_and_not_given_again(db: Db) {
+    async fn pruned_events_are_recorded_and_never_returned(db: Db) {
         assert_eq!(db.open.feed_state().await.unwrap().pruned, Position::default());
         assert_eq!(db.open.prune_feed(at(0), 10).await.unwrap(), 0);
         for seconds in 0..5 {
@@ -52,7 +53,7 @@ on_both! {
         let state = db.open.feed_state().await.unwrap();
         assert_eq!(state.pruned, events[4].position);
         assert!(db.open.feed_now().await.unwrap().position >= state.pruned);
-        // The feed is empty now. Without AUTOINCREMENT SQLite would begin again at 1, behind every cursor.
+        // The feed is empty now. Without AUTOINCREMENT SQLite would start again at 1, before every cursor.
         event(&db, 9).await;
         let page = eventually(SOON, async || {
             let page = db.open.feed_page(state.pruned, 10).await.unwrap();
@@ -63,9 +64,9 @@ on_both! {
     }
 }
 
-/// What an older transaction still holds back is not pruned, however old it claims to be: no reader has seen it.
+/// Events that an older transaction still holds back are not pruned, however old they are: no reader has seen them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_held_back_is_not_pruned() {
+async fn events_behind_the_horizon_are_not_pruned() {
     let db = Db::postgres().await;
     let owner = owner("acme");
     event(&db, 0).await;
@@ -82,10 +83,10 @@ async fn what_is_held_back_is_not_pruned() {
     prune(&db, 99, 10, 2).await;
 }
 
-/// Two instances prune at once: without a lock on the state the slower one, which saw less, would set it back, and a cursor
-/// in between would be taken for good although its events are gone.
+/// Two instances prune at once: without a lock on the state the slower one, which read less, would move it back, and a
+/// cursor in between would be accepted although its events are gone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_place_of_pruning_never_goes_back() {
+async fn the_pruned_position_never_goes_back() {
     let db = Db::postgres().await;
     let owner = owner("acme");
     for _ in 0..4 {

@@ -1,4 +1,4 @@
-//! Around a commit: fence, write down what could not be fenced, commit, release; and what is said when it fails.
+//! The calls around a commit: fence, record what could not be fenced, commit, release; and the report of a failure.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -7,15 +7,15 @@ use parlance_domain::{ConversationId, Owner};
 use parlance_storage::{Database, PendingKeys, Sink, StorageError, Touch, Touched};
 use parlance_testkit::eventually;
 
-use crate::support::write::placed;
+use crate::support::write::append_uncommitted;
 use crate::support::{Db, Kind, SOON, at, conversation, open, owner};
 
-/// What a sink was asked, in order.
+/// The calls of a sink, in order.
 #[derive(Debug, Clone, PartialEq)]
 enum Call {
     Fence {
         touches: usize,
-        /// Whether somebody else already sees the write.
+        /// Whether another reader already sees the write.
         seen: bool,
     },
     Committed {
@@ -27,14 +27,14 @@ enum Call {
     },
 }
 
-/// Looks at the database each time it is asked.
+/// Reads the database at each call.
 struct Witness {
     calls: Mutex<Vec<Call>>,
     db: Database,
     owner: Owner,
     looks_for: ConversationId,
     cut: bool,
-    /// Fences made ahead do not hold any more.
+    /// Early fences are no longer valid.
     outlived: AtomicBool,
 }
 
@@ -72,7 +72,7 @@ fn two_keys() -> PendingKeys {
 }
 
 impl Sink for Witness {
-    /// Whether it could not be made.
+    /// Whether the fence could not be set.
     type Fence = bool;
 
     async fn fence(&self, touched: &Touched) -> bool {
@@ -104,7 +104,7 @@ impl Sink for Witness {
 }
 
 on_both! {
-    /// The fence stands before anybody can see the write, and is handed back when everybody can.
+    /// The fence is set before any reader can see the write, and passed back when every reader can.
     async fn fence_then_commit_then_release(db: Db) {
         let (owner, new) = (owner("acme"), conversation(&owner("acme")));
         let sink = Witness::new(&db.open, &owner, new.id, false);
@@ -115,8 +115,8 @@ on_both! {
         assert_eq!(sink.calls(), expected);
     }
 
-    /// What could not be fenced is written down in the same transaction: there if and only if the write is.
-    async fn what_could_not_be_fenced_is_committed_with_the_write(db: Db) {
+    /// Keys that could not be fenced are recorded in the same transaction: present if and only if the write is.
+    async fn unfenced_keys_are_committed_with_the_write(db: Db) {
         let (owner, new) = (owner("acme"), conversation(&owner("acme")));
         let sink = Witness::new(&db.open, &owner, new.id, true);
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
@@ -129,8 +129,8 @@ on_both! {
         assert_eq!(found, [("message:a", "t"), ("message:b", "t")]);
     }
 
-    /// Where they cannot be written, the write is not made.
-    async fn a_write_that_cannot_be_told_of_is_not_made(db: Db) {
+    /// If they cannot be recorded, the write is not made.
+    async fn a_write_without_its_pending_keys_is_not_made(db: Db) {
         let (owner, new) = (owner("acme"), conversation(&owner("acme")));
         db.run("DROP TABLE cache_pending").await;
         let sink = Witness::new(&db.open, &owner, new.id, true);
@@ -145,23 +145,23 @@ on_both! {
     /// A transaction that can only be rolled back fences nothing.
     async fn a_transaction_that_has_failed_fences_nothing(db: Db) {
         let owner = owner("acme");
-        let place = open(&db.open, &owner).await;
-        let sink = Witness::new(&db.open, &owner, place.id, true);
+        let target = open(&db.open, &owner).await;
+        let sink = Witness::new(&db.open, &owner, target.id, true);
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-        let message = placed(&mut tx, place.id).await.unwrap();
-        tx.insert_message(&message, &place).await.unwrap_err();
+        let message = append_uncommitted(&mut tx, target.id).await.unwrap();
+        tx.insert_message(&message, &target).await.unwrap_err();
         tx.commit(&sink).await.unwrap_err();
         assert_eq!(sink.calls(), []);
         assert_eq!(db.count("messages").await, 0);
         assert_eq!(db.count("cache_pending").await, 0);
     }
 
-    /// The database says no to a COMMIT: what was written is not there and never will be.
+    /// The database refuses a COMMIT: the write is absent and will never appear.
     async fn a_refused_commit_is_certain(db: Db) {
         let owner = owner("acme");
-        let place = open(&db.open, &owner).await;
+        let target = open(&db.open, &owner).await;
         db.run(match db.kind {
-            // A constraint that is looked at when all is done.
+            // A deferred constraint, checked at the commit.
             Kind::Postgres => {
                 "CREATE TABLE other (id uuid PRIMARY KEY); ALTER TABLE messages \
                  ADD FOREIGN KEY (id) REFERENCES other DEFERRABLE INITIALLY DEFERRED"
@@ -172,11 +172,11 @@ on_both! {
                  CREATE TRIGGER refer AFTER INSERT ON messages BEGIN INSERT INTO refers VALUES (new.id); END"
             }
         }).await;
-        // Opened anew, so that it knows of the change.
+        // Opened again, so that it sees the change.
         let again = db.opened(|_| {}).await;
-        let sink = Witness::new(&again, &owner, place.id, true);
+        let sink = Witness::new(&again, &owner, target.id, true);
         let mut tx = again.begin(&owner, at(0)).await.unwrap();
-        placed(&mut tx, place.id).await.unwrap();
+        append_uncommitted(&mut tx, target.id).await.unwrap();
         tx.commit(&sink).await.unwrap_err();
         assert_eq!(sink.calls()[1..], [Call::Failed { certain: true }]);
         assert_eq!(db.count("messages").await, 0);
@@ -184,29 +184,29 @@ on_both! {
         again.begin(&owner, at(0)).await.unwrap().rollback().await.unwrap();
     }
 
-    /// A fence that was begun before the last statements is that of the commit.
-    async fn a_fence_ahead_is_taken_once(db: Db) {
+    /// A fence that was set before the last statements is the fence of the commit.
+    async fn an_early_fence_is_used_once(db: Db) {
         let owner = owner("acme");
-        let place = open(&db.open, &owner).await;
-        let sink = Witness::new(&db.open, &owner, place.id, false);
+        let target = open(&db.open, &owner).await;
+        let sink = Witness::new(&db.open, &owner, target.id, false);
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-        placed(&mut tx, place.id).await.unwrap();
-        let ahead = tx.fence_early(&sink);
+        append_uncommitted(&mut tx, target.id).await.unwrap();
+        let early = tx.fence_early(&sink);
         eventually(SOON, async || (sink.calls().len() == 1).then_some(())).await;
-        tx.commit_fenced(ahead).await.unwrap();
+        tx.commit_fenced(early).await.unwrap();
         let expected = [Call::Fence { touches: 2, seen: true }, Call::Committed { seen: true, pending: 0 }];
         assert_eq!(sink.calls(), expected);
     }
 
-    /// If more was touched since, all of it is fenced, and the first fence is handed back.
-    async fn a_fence_ahead_of_other_writes_is_not_relied_on(db: Db) {
+    /// If there were changes since, all of them are fenced, and the first fence is passed back.
+    async fn an_early_fence_does_not_cover_later_changes(db: Db) {
         let owner = owner("acme");
-        let place = open(&db.open, &owner).await;
-        let sink = Witness::new(&db.open, &owner, place.id, false);
+        let target = open(&db.open, &owner).await;
+        let sink = Witness::new(&db.open, &owner, target.id, false);
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-        let ahead = tx.fence_early(&sink);
-        placed(&mut tx, place.id).await.unwrap();
-        tx.commit_fenced(ahead).await.unwrap();
+        let early = tx.fence_early(&sink);
+        append_uncommitted(&mut tx, target.id).await.unwrap();
+        tx.commit_fenced(early).await.unwrap();
         let calls = eventually(SOON, async || Some(sink.calls()).filter(|calls| calls.len() == 4)).await;
         for expected in [
             Call::Fence { touches: 0, seen: true },
@@ -219,17 +219,17 @@ on_both! {
         assert_eq!(db.count("messages").await, 1);
     }
 
-    /// A fence made ahead that does not hold at the commit is handed back, and another one is made.
-    async fn a_fence_ahead_that_no_longer_holds_is_made_again(db: Db) {
+    /// An early fence that is not valid at the commit is passed back, and another one is set.
+    async fn an_invalid_early_fence_is_replaced(db: Db) {
         let owner = owner("acme");
-        let place = open(&db.open, &owner).await;
-        let sink = Witness::new(&db.open, &owner, place.id, false);
+        let target = open(&db.open, &owner).await;
+        let sink = Witness::new(&db.open, &owner, target.id, false);
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-        placed(&mut tx, place.id).await.unwrap();
-        let ahead = tx.fence_early(&sink);
+        append_uncommitted(&mut tx, target.id).await.unwrap();
+        let early = tx.fence_early(&sink);
         eventually(SOON, async || (sink.calls().len() == 1).then_some(())).await;
         sink.outlived.store(true, Ordering::Relaxed);
-        tx.commit_fenced(ahead).await.unwrap();
+        tx.commit_fenced(early).await.unwrap();
         let expected = [
             Call::Fence { touches: 2, seen: true },
             Call::Failed { certain: true },
@@ -240,12 +240,12 @@ on_both! {
     }
 
     /// Without a commit nothing stays fenced.
-    async fn a_fence_ahead_of_nothing_is_handed_back(db: Db) {
+    async fn an_unused_early_fence_is_passed_back(db: Db) {
         let owner = owner("acme");
-        let place = open(&db.open, &owner).await;
-        let sink = Witness::new(&db.open, &owner, place.id, false);
+        let target = open(&db.open, &owner).await;
+        let sink = Witness::new(&db.open, &owner, target.id, false);
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-        placed(&mut tx, place.id).await.unwrap();
+        append_uncommitted(&mut tx, target.id).await.unwrap();
         drop(tx.fence_early(&sink));
         tx.rollback().await.unwrap();
         let calls = eventually(SOON, async || Some(sink.calls()).filter(|calls| calls.len() == 2)).await;
@@ -253,25 +253,26 @@ on_both! {
         assert_eq!(calls, expected);
     }
 
-    /// What was committed before is fenced and released again, though nothing changes.
-    async fn a_write_that_is_repeated_is_fenced_again(db: Db) {
+    /// A repeated change that was committed before is fenced and released again, though nothing changes.
+    async fn a_repeated_write_is_fenced_again(db: Db) {
         let owner = owner("acme");
-        let place = open(&db.open, &owner).await;
-        let sink = Witness::new(&db.open, &owner, place.id, true);
+        let target = open(&db.open, &owner).await;
+        let sink = Witness::new(&db.open, &owner, target.id, true);
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-        tx.touch(Touch::ConversationChanged(place.id, "ada".to_owned()));
-        tx.touch(Touch::ConversationChanged(place.id, "ada".to_owned()));
+        tx.touch(Touch::ConversationChanged(target.id, "ada".to_owned()));
+        tx.touch(Touch::ConversationChanged(target.id, "ada".to_owned()));
         tx.commit(&sink).await.unwrap();
         let expected = [Call::Fence { touches: 1, seen: true }, Call::Committed { seen: true, pending: 2 }];
         assert_eq!(sink.calls(), expected);
     }
 }
 
-/// Begins a COMMIT that waits, and ends it with this function of Postgres; what its caller and its sink were told.
+/// Starts a COMMIT that waits, and ends it with this function of Postgres; returns the caller's error and the sink's
+/// calls.
 async fn interrupted(function: &str) -> (StorageError, bool, Db) {
     let db = Db::postgres().await;
     let owner = owner("acme");
-    let place = open(&db.open, &owner).await.id;
+    let target = open(&db.open, &owner).await.id;
     // A trigger that runs last waits for a lock.
     db.run(
         "CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS \
@@ -285,9 +286,9 @@ async fn interrupted(function: &str) -> (StorageError, bool, Db) {
         .batch_execute("SELECT pg_advisory_lock(7)")
         .await
         .unwrap();
-    let sink = Witness::new(&db.open, &owner, place, false);
+    let sink = Witness::new(&db.open, &owner, target, false);
     let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-    placed(&mut tx, place).await.unwrap();
+    append_uncommitted(&mut tx, target).await.unwrap();
     let committing = Arc::clone(&sink);
     let commit = tokio::spawn(async move { tx.commit(&committing).await });
     let end = format!(
@@ -299,24 +300,24 @@ async fn interrupted(function: &str) -> (StorageError, bool, Db) {
     })
     .await;
     let error = commit.await.unwrap().unwrap_err();
-    let told = sink.calls()[1..].to_vec();
-    let [Call::Failed { certain }] = told[..] else {
-        panic!("{told:?}");
+    let calls = sink.calls()[1..].to_vec();
+    let [Call::Failed { certain }] = calls[..] else {
+        panic!("{calls:?}");
     };
     (error, certain, db)
 }
 
-/// The connection dies under the COMMIT: nobody knows what became of it, and nobody says that it is certain.
+/// The connection dies under the COMMIT: its outcome is unknown, and is not reported as certain.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_without_an_answer_is_in_doubt() {
+async fn a_commit_without_an_answer_is_uncertain() {
     let (error, certain, _db) = interrupted("pg_terminate_backend(pid, 10000)").await;
     assert!(matches!(error, StorageError::Unavailable(_)), "{error:?}");
     assert!(!certain);
 }
 
-/// Called off, it is answered: nothing was written.
+/// A cancelled COMMIT is answered: nothing was written.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_that_was_called_off_is_certain() {
+async fn a_cancelled_commit_is_certain() {
     let (error, certain, db) = interrupted("pg_cancel_backend(pid)").await;
     assert!(matches!(error, StorageError::TimedOut), "{error:?}");
     assert!(certain);

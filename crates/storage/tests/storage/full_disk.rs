@@ -1,4 +1,4 @@
-//! The disk under Postgres is full, and then is not.
+//! The disk under Postgres is full, and then has space again.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -9,10 +9,10 @@ use parlance_domain::{ConversationId, Message, Owner};
 use parlance_storage::{Database, DatabaseUrl, Settings, StorageError, StorageResult};
 use parlance_testkit::{Postgres, PostgresConfig};
 
-use crate::support::write::{heard, placed};
+use crate::support::write::{append_uncommitted, recording_sink};
 use crate::support::{Db, at, open, owner, sender};
 
-/// A small disk, which only root can mount. It goes with this value.
+/// A small disk, which only root can mount. Unmounted with this value.
 struct Disk(PathBuf);
 
 impl Disk {
@@ -29,7 +29,7 @@ impl Disk {
         mounted.success().then(|| Self(at.to_owned()))
     }
 
-    /// Takes all the space that there is.
+    /// Uses up all free space.
     fn fill(&self) {
         let mut filler = File::create(self.filler()).unwrap();
         for size in [1 << 20, 1 << 12] {
@@ -52,7 +52,7 @@ impl Drop for Disk {
     }
 }
 
-/// What makes a server refuse writes: a full disk for root, a setting for everyone else.
+/// What makes a server refuse writes: a full disk if the test runs as root, otherwise a setting.
 enum Refusing {
     Disk(Disk),
     Setting(Settings),
@@ -83,9 +83,9 @@ async fn set_read_only(server: &Settings, on: bool) {
 
 async fn append_large(db: &Database, owner: &Owner, to: ConversationId) -> StorageResult<Message> {
     let mut tx = db.begin(owner, at(1)).await?;
-    let message = placed(&mut tx, to).await?;
-    // Random enough that nothing makes it smaller.
-    let story = parlance_storage::db::delivery_event::DeliveryEvent {
+    let message = append_uncommitted(&mut tx, to).await?;
+    // Random enough to be incompressible.
+    let event = parlance_storage::db::delivery_event::DeliveryEvent {
         time: at(1),
         kind: parlance_storage::db::delivery_event::DeliveryEventKind::Attempt,
         attempt: Some(1),
@@ -96,20 +96,20 @@ async fn append_large(db: &Database, owner: &Owner, to: ConversationId) -> Stora
             .map(|n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_string())
             .collect(),
     };
-    tx.append_delivery_event(message.id, &story).await?;
-    tx.commit(&heard()).await?;
+    tx.append_delivery_event(message.id, &event).await?;
+    tx.commit(&recording_sink()).await?;
     Ok(message)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn writes_are_refused_and_then_taken_again() {
+async fn writes_are_refused_and_then_accepted_again() {
     let server = Postgres::start(PostgresConfig::default());
     let maintenance = Settings::new(DatabaseUrl::parse(server.url()).unwrap());
-    let place = server.dir().join("small");
-    let disk = Disk::mount(&place);
+    let target = server.dir().join("small");
+    let disk = Disk::mount(&target);
     let mut made = "CREATE DATABASE small".to_owned();
     if disk.is_some() {
-        let space = format!("CREATE TABLESPACE small LOCATION '{}'", place.display());
+        let space = format!("CREATE TABLESPACE small LOCATION '{}'", target.display());
         Db::try_run(&maintenance, &space).await.unwrap();
         made += " TEMPLATE template0 TABLESPACE small";
     }
@@ -153,7 +153,7 @@ async fn writes_are_refused_and_then_taken_again() {
     }
 }
 
-/// Connections that are opened meanwhile serve reads, too.
+/// Connections that are opened meanwhile serve reads too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_read_only_primary_serves_reads() {
     let server = Postgres::start(PostgresConfig::default());
@@ -173,12 +173,12 @@ async fn a_read_only_primary_serves_reads() {
 }
 
 on_both! {
-    /// A row that was there when it was read has been removed since: the write is begun again.
-    async fn a_row_that_is_gone_is_a_conflict(db: Db) {
+    /// A row that existed when it was read has been removed since: the write is started again.
+    async fn a_removed_row_is_a_conflict(db: Db) {
         let owner = owner("acme");
         let to = open(&db.open, &owner).await.id;
         let mut tx = db.open.begin(&owner, at(1)).await.unwrap();
-        let message = placed(&mut tx, to).await.unwrap();
+        let message = append_uncommitted(&mut tx, to).await.unwrap();
         let error = tx.insert_delivery(&message, &sender(&owner)).await.unwrap_err();
         assert!(matches!(error, StorageError::Conflict(_)), "{error}");
     }

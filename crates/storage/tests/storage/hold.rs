@@ -7,12 +7,12 @@ use parlance_storage::db::delivery::ClaimResult;
 use parlance_storage::feed::FeedProgress;
 use parlance_storage::{Database, Guarded};
 
-use crate::support::write::{placed, queued};
+use crate::support::write::{append_uncommitted, queued};
 use crate::support::{Db, at, committed, open, owner, sender};
 
 const LEASE: Duration = Duration::from_mins(1);
 
-/// A stored sender, in a database that is recorded.
+/// Stores a sender, in a database that is recorded.
 pub(crate) async fn ready(db: &Database, owner: &Owner) -> Sender {
     db.settle_identity(FeedProgress::default()).await.unwrap();
     let new = sender(owner);
@@ -22,10 +22,10 @@ pub(crate) async fn ready(db: &Database, owner: &Owner) -> Sender {
     new
 }
 
-/// A message at the end of a conversation that waits for delivery.
+/// Stores a message at the end of a conversation, waiting for delivery.
 pub(crate) async fn send(db: &Database, from: &Sender, to: ConversationId) -> Message {
     let mut tx = db.begin(&from.owner, at(1)).await.unwrap();
-    let message = placed(&mut tx, to).await.unwrap();
+    let message = append_uncommitted(&mut tx, to).await.unwrap();
     queued(&mut tx, &message, from).await;
     committed(tx).await;
     message
@@ -43,7 +43,7 @@ pub(crate) async fn claim(db: &Database) -> Vec<MessageId> {
     claims.into_iter().map(|claim| claim.message_id).collect()
 }
 
-/// The provider has taken it.
+/// Finishes a delivery: the provider has accepted it.
 async fn finish(db: &Database, owner: &Owner, id: MessageId) {
     let mut tx = db.begin(owner, at(9)).await.unwrap();
     let finished = tx.finish_deliveries(&[(id, 1)]).await.unwrap();
@@ -51,7 +51,7 @@ async fn finish(db: &Database, owner: &Owner, id: MessageId) {
     committed(tx).await;
 }
 
-/// Everything that leaves, one after the other.
+/// Delivers everything that can be claimed, one after the other.
 async fn drained(db: &Database, owner: &Owner) -> Vec<MessageId> {
     let mut left = Vec::new();
     loop {
@@ -80,7 +80,7 @@ async fn held(db: &Db) -> i64 {
 }
 
 on_both! {
-    async fn what_waits_is_held_and_what_is_sent_later_is_not(db: Db) {
+    async fn a_hold_covers_waiting_deliveries_and_not_later_ones(db: Db) {
         let owner = owner("acme");
         let from = ready(&db.open, &owner).await;
         let (busy, other) = (open(&db.open, &owner).await.id, open(&db.open, &owner).await.id);
@@ -94,14 +94,14 @@ on_both! {
         assert_eq!(held(&db).await, 4);
         assert_eq!(claim(&db.open).await, []);
         assert_eq!(db.open.next_delivery_due().await.unwrap(), None);
-        // In the same conversation, too.
+        // In the same conversation too.
         let later = send(&db.open, &from, busy).await.id;
         let last = send(&db.open, &from, busy).await.id;
         assert_eq!(claim(&db.open).await, [later]);
         assert_eq!(db.open.move_released().await.unwrap(), 0);
         assert_eq!(held(&db).await, 4);
 
-        // One of the later ones is under way, another waits for it: those that are released come before that one.
+        // One of the later ones is under way, another waits for it: the released ones come before the waiting one.
         assert_eq!(db.open.release_deliveries().await.unwrap(), 4);
         move_all(&db.open).await;
         assert_eq!(held(&db).await, 0);
@@ -112,18 +112,18 @@ on_both! {
         assert_eq!(drained(&db.open, &owner).await, expected);
     }
 
-    /// What was sent after the hold has waited for a sender that is paused, or for its next attempt.
-    async fn what_is_released_comes_before_what_has_not_begun(db: Db) {
+    /// A delivery of after the hold has waited for a paused sender, or for its next attempt.
+    async fn released_deliveries_come_before_unstarted_ones(db: Db) {
         let owner = owner("acme");
         let from = ready(&db.open, &owner).await;
-        let place = open(&db.open, &owner).await.id;
+        let target = open(&db.open, &owner).await.id;
         let mut sent = Vec::new();
         for _ in 0..2 {
-            sent.push(send(&db.open, &from, place).await.id);
+            sent.push(send(&db.open, &from, target).await.id);
         }
         db.open.hold_deliveries().await.unwrap();
         for _ in 0..2 {
-            sent.push(send(&db.open, &from, place).await.id);
+            sent.push(send(&db.open, &from, target).await.id);
         }
         assert_eq!(db.open.release_deliveries().await.unwrap(), 2);
         move_all(&db.open).await;
@@ -132,17 +132,17 @@ on_both! {
         assert_eq!(drained(&db.open, &owner).await, sent[1..]);
     }
 
-    /// Its worker may be one of the state before a restore, and never come back.
-    async fn a_delivery_under_hand_over_that_is_released_leads_its_line(db: Db) {
+    /// Its worker may belong to the state before a restore, and never return.
+    async fn a_released_delivery_under_hand_over_leads_its_queue(db: Db) {
         let owner = owner("acme");
         let from = ready(&db.open, &owner).await;
         for comes_back in [true, false] {
-            let place = open(&db.open, &owner).await.id;
-            let first = send(&db.open, &from, place).await.id;
-            let second = send(&db.open, &from, place).await.id;
+            let target = open(&db.open, &owner).await.id;
+            let first = send(&db.open, &from, target).await.id;
+            let second = send(&db.open, &from, target).await.id;
             assert_eq!(claim(&db.open).await, [first]);
             db.open.hold_deliveries().await.unwrap();
-            let third = send(&db.open, &from, place).await.id;
+            let third = send(&db.open, &from, target).await.id;
             db.open.release_deliveries().await.unwrap();
             move_all(&db.open).await;
             assert_eq!(claim(&db.open).await, [], "the first is under way");
@@ -161,13 +161,13 @@ on_both! {
         }
     }
 
-    async fn a_second_hold_holds_what_was_released_and_has_not_left(db: Db) {
+    async fn a_second_hold_covers_released_deliveries_not_yet_sent(db: Db) {
         let owner = owner("acme");
         let from = ready(&db.open, &owner).await;
-        let place = open(&db.open, &owner).await.id;
-        send(&db.open, &from, place).await;
+        let target = open(&db.open, &owner).await.id;
+        send(&db.open, &from, target).await;
         db.open.hold_deliveries().await.unwrap();
-        send(&db.open, &from, place).await;
+        send(&db.open, &from, target).await;
         assert_eq!(db.open.release_deliveries().await.unwrap(), 1);
         assert_eq!(db.open.hold_deliveries().await.unwrap(), 2);
         move_all(&db.open).await;
@@ -177,17 +177,18 @@ on_both! {
         assert_eq!(drained(&db.open, &owner).await.len(), 2);
     }
 
-    /// The first of a line that goes while it is held leaves another first, by which the rest is found.
+    /// If the first of a queue is removed while it is held, the queue has another first one, by which the rest is
+    /// found.
     async fn held_messages_can_be_canceled(db: Db) {
         let owner = owner("acme");
         let from = ready(&db.open, &owner).await;
-        let place = open(&db.open, &owner).await.id;
+        let target = open(&db.open, &owner).await.id;
         let mut sent = Vec::new();
         for _ in 0..3 {
-            sent.push(send(&db.open, &from, place).await);
+            sent.push(send(&db.open, &from, target).await);
         }
         db.open.hold_deliveries().await.unwrap();
-        let later = send(&db.open, &from, place).await;
+        let later = send(&db.open, &from, target).await;
         let mut tx = db.open.begin(&owner, at(9)).await.unwrap();
         assert!(tx.lock_message(sent[0].id).await.unwrap().is_some());
         assert_eq!(tx.withdraw_delivery(&sent[0]).await.unwrap(), Guarded::Updated);
@@ -200,17 +201,17 @@ on_both! {
     }
 
     /// More than one transaction moves, in one conversation and in many.
-    async fn a_long_line_is_released_in_order(db: Db) {
+    async fn a_long_queue_is_released_in_order(db: Db) {
         let owner = owner("acme");
         let from = ready(&db.open, &owner).await;
-        let place = open(&db.open, &owner).await.id;
+        let target = open(&db.open, &owner).await.id;
         let mut sent = Vec::new();
         for _ in 0..510 {
-            sent.push(send(&db.open, &from, place).await.id);
+            sent.push(send(&db.open, &from, target).await.id);
         }
         for _ in 0..70 {
-            let place = open(&db.open, &owner).await.id;
-            send(&db.open, &from, place).await;
+            let target = open(&db.open, &owner).await.id;
+            send(&db.open, &from, target).await;
         }
         db.open.hold_deliveries().await.unwrap();
         assert_eq!(db.open.release_deliveries().await.unwrap(), 580);

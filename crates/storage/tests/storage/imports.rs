@@ -1,4 +1,4 @@
-//! Old conversations, many rows at a time, and what of that can be seen.
+//! Imports of old conversations, many rows at a time, and what is visible of them.
 
 use parlance_domain::{Conversation, Direction, Message, Owner};
 use parlance_storage::db::import::{ExistingConversation, Import};
@@ -6,7 +6,7 @@ use parlance_storage::{Guarded, Touch};
 
 use crate::support::{Db, at, committed, conversation, message, owner};
 
-/// An old conversation of so many messages, half of them inbound, from one place on.
+/// An old conversation of so many messages, half of them inbound, starting at a sequence.
 fn old(mut conversation: Conversation, found: Option<&Conversation>, count: i64) -> Import {
     let mut messages = Vec::new();
     for n in 0..count {
@@ -49,7 +49,7 @@ async fn written(db: &Db, owner: &Owner, imports: &[Import]) -> Vec<Touch> {
 }
 
 on_both! {
-    async fn many_rows_are_as_each_alone(db: Db) {
+    async fn an_import_equals_single_writes(db: Db) {
         let acme = owner("acme");
         // Above and below what one statement writes.
         let new: Vec<Import> = (0..70).map(|n| old(named(&acme, &format!("s{n}")), None, n % 7)).collect();
@@ -77,7 +77,7 @@ on_both! {
         assert_eq!(db.count("feed").await, 71);
     }
 
-    async fn what_is_taken_is_told(db: Db) {
+    async fn conflicts_are_reported(db: Db) {
         let acme = owner("acme");
         written(&db, &acme, &[old(named(&acme, "s1"), None, 1)]).await;
         let mut tx = db.open.begin(&acme, at(9)).await.unwrap();
@@ -91,7 +91,7 @@ on_both! {
         assert_eq!(db.count("messages").await, 1);
     }
 
-    async fn another_owner_knows_none_of_it(db: Db) {
+    async fn an_import_is_invisible_to_other_owners(db: Db) {
         let (acme, other) = (owner("acme"), owner("other"));
         let import = old(named(&acme, "s1"), None, 2);
         let (id, name, times) = (import.conversation.id, ["s1".to_owned()], [at(0), at(1), at(5)]);
@@ -109,8 +109,8 @@ on_both! {
         assert!(import.messages.iter().all(|message| alike.iter().any(|one| one.body == message.body)));
     }
 
-    /// How far an import came goes with its conversation.
-    async fn what_is_removed_begins_anew(db: Db) {
+    /// The progress of an import is removed with its conversation.
+    async fn progress_is_removed_with_the_conversation(db: Db) {
         let acme = owner("acme");
         let import = old(named(&acme, "s1"), None, 2);
         let of = &import.conversation;

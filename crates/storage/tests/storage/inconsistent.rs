@@ -1,11 +1,11 @@
-//! A row that holds what we never write is an error that names it, not a guess.
+//! A row with a value that this crate never writes is an error that names the row.
 
 use parlance_storage::StorageError;
 use parlance_testkit::eventually;
 
 use crate::support::{Db, Kind, SOON, append, at, committed, open, owner, sender};
 
-/// The checks would refuse such a word; a later version, or a hand, could have removed them.
+/// The checks would refuse such a word; a later version or an operator could have removed them.
 async fn without_checks(db: &Db, table: &str, set: &str) {
     match db.kind {
         Kind::Sqlite => {
@@ -47,10 +47,10 @@ fn named<T: std::fmt::Debug>(
 }
 
 on_both! {
-    async fn a_word_of_no_enum_is_named(db: Db) {
+    async fn an_unknown_word_is_reported_with_its_row(db: Db) {
         let owner = owner("acme");
-        let place = open(&db.open, &owner).await;
-        let new = append(&db.open, &owner, place.id).await.unwrap();
+        let target = open(&db.open, &owner).await;
+        let new = append(&db.open, &owner, target.id).await.unwrap();
         let from = sender(&owner);
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
         assert!(tx.insert_sender(&from).await.unwrap());
@@ -80,13 +80,13 @@ on_both! {
                 if table == "senders" {
                     named(db.open.sender(&owner, from.id).await, (table, column), from.id);
                 } else {
-                    named(db.open.conversation(&owner, place.id).await, (table, column), place.id);
+                    named(db.open.conversation(&owner, target.id).await, (table, column), target.id);
                 }
                 without_checks(&db, table, &format!("{column} = '{good}'")).await;
             }
         }
         let id = db.texts("SELECT CAST(max(id) AS text) AS v FROM feed").await.remove(0);
-        // A transaction of another test on the same server may hold it back for a while.
+        // A transaction of another test on the same server may delay it for a while.
         let page = async || {
             let page = db.open.feed_page(parlance_storage::feed::Position::default(), 10).await;
             page.is_err().then_some(page)

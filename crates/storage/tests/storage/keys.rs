@@ -1,10 +1,10 @@
-//! Idempotency keys: one taker, whom the others wait for.
+//! Idempotency keys: one request takes it, and the others wait for that one.
 
 use parlance_storage::Guarded;
-use parlance_storage::db::idempotency::{IdempotencyKey, Remembered};
+use parlance_storage::db::idempotency::{IdempotencyKey, IdempotencyRecord};
 use uuid::Uuid;
 
-use crate::support::{Db, append, at, committed, heard, open, owner};
+use crate::support::{Db, append, at, committed, open, owner, recording_sink};
 
 fn key(name: &str, hash: u8) -> IdempotencyKey {
     IdempotencyKey {
@@ -14,17 +14,17 @@ fn key(name: &str, hash: u8) -> IdempotencyKey {
     }
 }
 
-fn remembered(hash: u8, resource: u128) -> Remembered {
-    Remembered {
+fn record(hash: u8, resource: u128) -> IdempotencyRecord {
+    IdempotencyRecord {
         request_hash: vec![hash; 32],
         resource_id: Uuid::from_u128(resource),
     }
 }
 
 on_both! {
-    /// Without the primary key all would take it. Those who do not get it see what the first one made, which they can only
-    /// have waited for: it commits last of all that it does.
-    async fn of_sixteen_one_takes_it_and_the_others_wait(db: Db) {
+    /// Without the primary key all would take it. The others read what the first one created, and they can only have
+    /// waited for it: its commit is its last action.
+    async fn one_of_sixteen_takes_the_key_and_the_others_wait(db: Db) {
         let owner = owner("acme");
         let takers: Vec<_> = (1..=16_u8).map(|n| {
             let (db, owner) = (db.open.clone(), owner.clone());
@@ -33,7 +33,7 @@ on_both! {
                 let mine = key("one", n);
                 let taken = tx.take_key(&mine, Uuid::from_u128(u128::from(n))).await.unwrap();
                 let found = tx.idempotency_record(&mine).await.unwrap();
-                tx.commit(&heard()).await.unwrap();
+                tx.commit(&recording_sink()).await.unwrap();
                 (n, taken, found)
             })
         }).collect();
@@ -44,11 +44,11 @@ on_both! {
         let winners: Vec<u8> = outcomes.iter().filter(|(_, taken, _)| *taken).map(|(n, _, _)| *n).collect();
         let [winner] = winners[..] else { panic!("{winners:?}") };
         for (_, _, found) in outcomes {
-            assert_eq!(found, Some(remembered(winner, u128::from(winner))));
+            assert_eq!(found, Some(record(winner, u128::from(winner))));
         }
     }
 
-    async fn a_taker_who_gives_up_frees_it(db: Db) {
+    async fn a_rollback_frees_the_key(db: Db) {
         let owner = owner("acme");
         for abandoned in [false, true] {
             let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
@@ -66,10 +66,10 @@ on_both! {
         assert_eq!(db.count("idempotency_keys").await, 0);
     }
 
-    async fn a_key_outlives_what_it_made_and_is_pruned_by_age(db: Db) {
+    async fn a_key_outlives_its_resource_and_is_pruned_by_age(db: Db) {
         let owner = owner("acme");
-        let place = open(&db.open, &owner).await;
-        let made = append(&db.open, &owner, place.id).await.unwrap();
+        let target = open(&db.open, &owner).await;
+        let made = append(&db.open, &owner, target.id).await.unwrap();
         for (name, now) in [("old", 10), ("new", 20)] {
             let mut tx = db.open.begin(&owner, at(now)).await.unwrap();
             assert!(tx.take_key(&key(name, 1), made.id.uuid()).await.unwrap());
@@ -88,7 +88,7 @@ on_both! {
         assert_eq!(db.open.prune_keys(at(10), 9).await.unwrap(), 0);
         assert_eq!(db.open.prune_keys(at(11), 9).await.unwrap(), 1);
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-        assert_eq!(tx.idempotency_record(&key("new", 0)).await.unwrap(), Some(remembered(1, made.id.uuid().as_u128())));
+        assert_eq!(tx.idempotency_record(&key("new", 0)).await.unwrap(), Some(record(1, made.id.uuid().as_u128())));
         assert!(tx.take_key(&key("old", 2), Uuid::nil()).await.unwrap());
         tx.rollback().await.unwrap();
     }

@@ -1,11 +1,11 @@
-//! Lists of conversations, narrowed in every way: what they show, and how many they say there are.
+//! Lists of conversations with every combination of filters: their contents and their counts.
 
 use parlance_domain::{Channel, Conversation, ConversationStatus, Owner};
 use parlance_storage::db::conversation::{ConversationFilter, list_position};
 
 use crate::support::{Db, at, committed, conversation, owner};
 
-/// Conversations of all kinds, two of them at each moment. Some have an address of ours on the other side, some on both.
+/// Conversations of all kinds, two of them at each time. Some have an address of ours on the other side, some on both.
 fn all(owner: &Owner) -> Vec<Conversation> {
     let pick = |from: &[&str], n: usize| from[n % from.len()].to_owned();
     let one = |n: usize| {
@@ -24,7 +24,7 @@ fn all(owner: &Owner) -> Vec<Conversation> {
         Conversation {
             user: pick(&["", "ana", "b c", "c"], n / 9),
             channel,
-            // Of a pair only one is not closed.
+            // Only one conversation of a pair is not closed.
             status: if n.is_multiple_of(5) {
                 ConversationStatus::Closed
             } else {
@@ -40,7 +40,7 @@ fn all(owner: &Owner) -> Vec<Conversation> {
     (0..90).map(one).collect()
 }
 
-/// By looking at each.
+/// The expected result, by testing each.
 fn matching(all: &[Conversation], filter: &ConversationFilter) -> Vec<Conversation> {
     let ConversationFilter {
         user,
@@ -82,7 +82,7 @@ fn every_filter() -> Vec<ConversationFilter> {
         Some(ConversationStatus::Closed),
     ];
     let mut filters = Vec::new();
-    for user in texts(&["ana", "b c", "c", "nobody"]) {
+    for user in texts(&["ana", "b c", "c", "absent"]) {
         for participant in texts(&["+1", "+9", "A", "A b", "+0"]) {
             for (channel, status) in channels.iter().flat_map(|c| statuses.map(|s| (*c, s))) {
                 filters.extend([true, false].map(|unread_only| ConversationFilter {
@@ -99,7 +99,7 @@ fn every_filter() -> Vec<ConversationFilter> {
 }
 
 on_both! {
-    async fn a_list_has_what_matches_all_filters(db: Db) {
+    async fn a_list_contains_what_matches_all_filters(db: Db) {
         let (ours, theirs) = (owner("acme"), owner("other"));
         let all = all(&ours);
         for (owner, all) in [(&ours, all.clone()), (&theirs, self::all(&theirs))] {

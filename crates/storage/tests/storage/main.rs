@@ -1,4 +1,4 @@
-//! The storage crate over its public face, on both databases. Raw SQL is used only to look behind it and to break rows.
+//! The storage crate by its public API, on both databases. Raw SQL is used only to inspect and to damage rows.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Migrations under a race, without effect, and alike on both databases.
+//! Migrations: concurrent, without pending ones, and alike on both databases.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,13 +22,13 @@ fn names(kind: Kind) -> Vec<String> {
     names
 }
 
-/// What the migration table calls a migration: the part of its folder's name before the first underscore, without dashes.
+/// The version in the migration table: the part of the folder's name before the first underscore, without dashes.
 fn versions(kind: Kind) -> Vec<String> {
     let version = |name: &String| name.split('_').next().unwrap().replace('-', "");
     names(kind).iter().map(version).collect()
 }
 
-/// Without the lock two of them find the same migration missing, and the second fails at its first CREATE TABLE.
+/// Without the lock two processes find the same migration pending, and the second fails at its first CREATE TABLE.
 async fn race(settings: Settings, kind: Kind) {
     let racers: Vec<_> = (0..6)
         .map(|_| {
@@ -48,18 +48,18 @@ async fn race(settings: Settings, kind: Kind) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_race_of_six_applies_each_once_on_sqlite() {
+async fn six_concurrent_processes_apply_each_migration_once_on_sqlite() {
     let (settings, _file) = fresh_sqlite();
     race(settings, Kind::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_race_of_six_applies_each_once_on_postgres() {
+async fn six_concurrent_processes_apply_each_migration_once_on_postgres() {
     race(fresh_postgres().await, Kind::Postgres).await;
 }
 
 #[tokio::test]
-async fn listing_what_is_missing_changes_nothing_on_postgres() {
+async fn listing_pending_migrations_changes_nothing_on_postgres() {
     let settings = fresh_postgres().await;
     let listed = pending_migrations(&settings).await.unwrap();
     assert_eq!(listed.migrations, versions(Kind::Postgres));
@@ -73,7 +73,7 @@ async fn listing_what_is_missing_changes_nothing_on_postgres() {
 }
 
 #[tokio::test]
-async fn listing_what_is_missing_changes_nothing_on_sqlite() {
+async fn listing_pending_migrations_changes_nothing_on_sqlite() {
     let (settings, file) = fresh_sqlite();
     let entries = || {
         let folder = std::fs::read_dir(file.path().parent().unwrap()).unwrap();
@@ -84,7 +84,7 @@ async fn listing_what_is_missing_changes_nothing_on_sqlite() {
     assert_eq!(listed.migrations, versions(Kind::Sqlite));
     assert_eq!(entries(), before);
 
-    // A file that is there and empty stays empty.
+    // An existing empty file stays empty.
     std::fs::write(file.path(), b"").unwrap();
     let listed = pending_migrations(&settings).await.unwrap();
     assert_eq!(listed.migrations, versions(Kind::Sqlite));
@@ -98,8 +98,8 @@ fn both_databases_have_the_same_migrations() {
     assert_eq!(names(Kind::Sqlite), names(Kind::Postgres));
 }
 
-/// The names of columns and whether they may be NULL, by table; not those of the index of words, which each database has in its
-/// own way.
+/// The names of columns and whether they may be NULL, by table; without those of the search index, which differs
+/// between the databases.
 async fn tables(db: &Db) -> BTreeMap<String, Vec<String>> {
     let sql = match db.kind {
         Kind::Sqlite => {
@@ -128,7 +128,7 @@ async fn tables(db: &Db) -> BTreeMap<String, Vec<String>> {
     tables
 }
 
-/// The names of the indexes that we gave them.
+/// The names of our indexes.
 async fn indexes(db: &Db) -> Vec<String> {
     let sql = match db.kind {
         Kind::Sqlite => {

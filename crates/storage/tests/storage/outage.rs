@@ -1,4 +1,4 @@
-//! Postgres goes away in every way it can, and comes back.
+//! Postgres becomes unavailable in every possible way, and returns.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use parlance_testkit::{Postgres, PostgresConfig, Proxy, eventually};
 
 use crate::support::{Db, SOON, append, at, open, owner};
 
-/// Makes the pool hold several idle connections.
+/// Makes the pool open several idle connections.
 async fn warmed(db: &Database, connections: usize) {
     let owner = owner("acme");
     let mut held = Vec::new();
@@ -21,13 +21,13 @@ async fn warmed(db: &Database, connections: usize) {
     assert!(db.pool_status().idle as usize >= connections);
 }
 
-/// The pool does not ask an idle connection whether it lives. All of them have died: the first caller must not be told,
-/// however many there are.
+/// The pool does not test idle connections. All of them have died: the first caller must not see an error, however many
+/// there are.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_died_while_idle_are_not_noticed() {
+async fn connections_that_died_while_idle_cause_no_error() {
     let db = Db::postgres().await;
     let owner = owner("acme");
-    let place = open(&db.open, &owner).await.id;
+    let target = open(&db.open, &owner).await.id;
     let admin = db.client().await;
     for round in 0..4 {
         warmed(&db.open, 6).await;
@@ -37,7 +37,13 @@ async fn connections_that_died_while_idle_are_not_noticed() {
         assert!(killed >= 6, "{killed}");
         let now = at(0);
         match round {
-            0 => assert!(db.open.conversation(&owner, place).await.unwrap().is_some()),
+            0 => assert!(
+                db.open
+                    .conversation(&owner, target)
+                    .await
+                    .unwrap()
+                    .is_some()
+            ),
             1 => db
                 .open
                 .begin(&owner, now)
@@ -52,34 +58,36 @@ async fn connections_that_died_while_idle_are_not_noticed() {
     }
 }
 
-/// A transaction whose connection dies cannot be saved: its caller is told, and nothing is written.
+/// If the connection of a transaction dies, the transaction is lost: its caller gets an error, and nothing is written.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_transaction_whose_connection_died_is_unavailable() {
+async fn a_transaction_on_a_dead_connection_is_unavailable() {
     let db = Db::postgres().await;
     let owner = owner("acme");
-    let place = open(&db.open, &owner).await.id;
+    let target = open(&db.open, &owner).await.id;
     let admin = db.client().await;
     let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-    crate::support::write::placed(&mut tx, place).await.unwrap();
+    crate::support::write::append_uncommitted(&mut tx, target)
+        .await
+        .unwrap();
     let sql = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
                WHERE datname = current_database() AND state = 'idle in transaction'";
     assert_eq!(admin.query(sql, &[]).await.unwrap().len(), 1);
-    let sink = crate::support::heard();
+    let sink = crate::support::recording_sink();
     let committed = tx.commit(&sink).await;
     assert!(
         matches!(committed, Err(StorageError::Unavailable(_))),
         "{committed:?}"
     );
     assert_eq!(sink.all(), []);
-    assert_eq!(append(&db.open, &owner, place).await.unwrap().sequence, 1);
+    assert_eq!(append(&db.open, &owner, target).await.unwrap().sequence, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_paused_server_is_unavailable_in_time_and_good_afterwards() {
+async fn a_paused_server_is_unavailable_in_time_and_usable_afterwards() {
     let server = Postgres::start(PostgresConfig::default());
     let db = Db::within(&server).await;
     let owner = owner("acme");
-    let place = open(&db.open, &owner).await.id;
+    let target = open(&db.open, &owner).await.id;
     let patience = Duration::from_secs(2);
     let one = db
         .opened(|settings| {
@@ -89,9 +97,9 @@ async fn a_paused_server_is_unavailable_in_time_and_good_afterwards() {
         .await;
     let tx = one.begin(&owner, at(0)).await.unwrap();
     server.pause();
-    // The one connection is taken, so nobody gets one.
+    // The one connection is taken, so no caller gets one.
     let began = Instant::now();
-    let read = tokio::time::timeout(SOON, one.conversation(&owner, place))
+    let read = tokio::time::timeout(SOON, one.conversation(&owner, target))
         .await
         .expect("in time");
     assert!(
@@ -100,11 +108,11 @@ async fn a_paused_server_is_unavailable_in_time_and_good_afterwards() {
     );
     assert!(began.elapsed() >= patience, "it was not waited for");
 
-    // A caller who holds one hangs until it leaves; then its connection is not trusted any more.
+    // A caller that holds one hangs until it gives up; after that its connection is not used any more.
     drop(tx);
     let hangs = tokio::time::timeout(patience, one.ping()).await;
     assert!(!matches!(hangs, Ok(Ok(()))));
-    // A new pool does not come up either, and says so.
+    // A new pool does not open either, and reports why.
     let mut settings = db.settings.clone();
     settings.acquire_timeout = patience;
     let opened = tokio::time::timeout(SOON, Database::open(&settings))
@@ -113,7 +121,7 @@ async fn a_paused_server_is_unavailable_in_time_and_good_afterwards() {
     assert!(matches!(opened, Err(StorageError::Unavailable(_))));
 
     server.resume();
-    eventually(SOON, async || append(&one, &owner, place).await.ok()).await;
+    eventually(SOON, async || append(&one, &owner, target).await.ok()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -124,16 +132,16 @@ async fn a_server_that_was_killed_is_found_again() {
     });
     let db = Db::within(&server).await;
     let owner = owner("acme");
-    let place = open(&db.open, &owner).await.id;
+    let target = open(&db.open, &owner).await.id;
     let hasty = db
         .opened(|settings| settings.acquire_timeout = Duration::from_secs(5))
         .await;
-    append(&hasty, &owner, place).await.unwrap();
+    append(&hasty, &owner, target).await.unwrap();
     warmed(&hasty, 4).await;
 
     server.kill9();
     for _ in 0..3 {
-        let read = hasty.conversation(&owner, place).await;
+        let read = hasty.conversation(&owner, target).await;
         assert!(
             matches!(read, Err(StorageError::Unavailable(_))),
             "{read:?}"
@@ -146,13 +154,13 @@ async fn a_server_that_was_killed_is_found_again() {
     }
 
     server.restart().await;
-    let found = eventually(SOON, async || hasty.conversation(&owner, place).await.ok()).await;
+    let found = eventually(SOON, async || hasty.conversation(&owner, target).await.ok()).await;
     assert_eq!(found.unwrap().last_sequence, 1);
     warmed(&hasty, 4).await;
-    assert_eq!(append(&hasty, &owner, place).await.unwrap().sequence, 2);
+    assert_eq!(append(&hasty, &owner, target).await.unwrap().sequence, 2);
 }
 
-/// The words by which a refusal is known come from the server.
+/// A refusal is recognized by the server's messages.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_without_a_free_slot_is_unavailable() {
     let server = Postgres::start(PostgresConfig {
@@ -185,7 +193,7 @@ async fn a_server_without_a_free_slot_is_unavailable() {
     eventually(SOON, async || Database::open(&settings).await.ok()).await;
 }
 
-/// A pool of one connection behind a proxy that can lose it without a word.
+/// A pool of one connection behind a proxy that can drop it silently.
 async fn behind_a_proxy(db: &Db) -> (Database, Proxy) {
     let DatabaseUrl::Postgres(url) = &db.settings.url else {
         panic!("SQLite has no connections to lose");
@@ -208,17 +216,17 @@ async fn behind_a_proxy(db: &Db) -> (Database, Proxy) {
     (open, proxy)
 }
 
-/// Its packets are dropped and nothing resets it: only the client's own limit ends the wait.
+/// Its packets are dropped and no reset arrives: only the client's own limit ends the wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_read_on_a_silently_dropped_connection_is_answered_by_another() {
     let db = Db::postgres().await;
     let owner = owner("acme");
-    let place = open(&db.open, &owner).await.id;
+    let target = open(&db.open, &owner).await.id;
     let (lossy, proxy) = behind_a_proxy(&db).await;
     for _ in 0..2 {
         lossy.ping().await.unwrap();
         proxy.strand();
-        let read = tokio::time::timeout(SOON, lossy.conversation(&owner, place)).await;
+        let read = tokio::time::timeout(SOON, lossy.conversation(&owner, target)).await;
         assert!(read.expect("it ends").unwrap().is_some());
         proxy.strand();
         let begun = tokio::time::timeout(SOON, lossy.begin(&owner, at(0))).await;
@@ -226,23 +234,25 @@ async fn a_read_on_a_silently_dropped_connection_is_answered_by_another() {
     }
 }
 
-/// Whether it was carried out is not known.
+/// Whether it was executed is unknown.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_without_an_answer_is_unavailable_and_uncertain() {
     let db = Db::postgres().await;
     let owner = owner("acme");
-    let place = open(&db.open, &owner).await.id;
+    let target = open(&db.open, &owner).await.id;
     let (lossy, proxy) = behind_a_proxy(&db).await;
     let mut tx = lossy.begin(&owner, at(0)).await.unwrap();
-    crate::support::write::placed(&mut tx, place).await.unwrap();
+    crate::support::write::append_uncommitted(&mut tx, target)
+        .await
+        .unwrap();
     proxy.lose_replies();
-    let sink = crate::support::heard();
+    let sink = crate::support::recording_sink();
     let committed = tokio::time::timeout(SOON, tx.commit(&sink)).await;
     let error = committed.expect("it ends").unwrap_err();
     assert!(matches!(error, StorageError::Unavailable(_)), "{error:?}");
     assert_eq!(sink.all(), [], "it is not reported as committed");
     let found = eventually(SOON, async || {
-        let found = db.open.conversation(&owner, place).await.unwrap().unwrap();
+        let found = db.open.conversation(&owner, target).await.unwrap().unwrap();
         (found.last_sequence == 1).then_some(found)
     })
     .await;

@@ -1,4 +1,4 @@
-//! Another owner's id finds and changes nothing, whatever is asked.
+//! Another owner's id finds and changes nothing, in any call.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use crate::support::write::queued;
 use crate::support::{
-    Db, Kind, append, at, attachment, committed, conversation, heard, message, open, owner, sender,
+    Db, Kind, append, at, attachment, committed, conversation, message, open, owner,
+    recording_sink, sender,
 };
 
 const TABLES: [&str; 10] = [
@@ -46,7 +47,7 @@ async fn everything(db: &Db) -> BTreeMap<&'static str, Vec<String>> {
     all
 }
 
-/// What stays of a received message after its deletion.
+/// Leaves the tombstone of an inbound message.
 async fn received_and_deleted(db: &Db, provider_id: &str) {
     let now = match db.kind {
         Kind::Postgres => "now()",
@@ -66,13 +67,13 @@ on_both! {
         assert!(tx.insert_conversation(&named).await.unwrap());
         let from = sender(&ours);
         assert!(tx.insert_sender(&from).await.unwrap());
-        let mut place = named.clone();
-        place.last_sequence = 1;
+        let mut target = named.clone();
+        target.last_sequence = 1;
         let new = Message {
             provider: Some("p".to_owned()), provider_message_id: Some("1".to_owned()), counts_unread: true,
-            direction: parlance_domain::Direction::Inbound, ..message(&place)
+            direction: parlance_domain::Direction::Inbound, ..message(&target)
         };
-        tx.insert_message(&new, &place).await.unwrap();
+        tx.insert_message(&new, &target).await.unwrap();
         queued(&mut tx, &new, &from).await;
         let held = attachment();
         tx.insert_attachment(&held, new.id, vec![b"abc".to_vec()]).await.unwrap();
@@ -159,13 +160,13 @@ on_both! {
         assert_eq!(tx.give_delivery_back(new.id, 0, at(1_000)).await.unwrap(), Guarded::Stale);
         assert_eq!(tx.withdraw_delivery(&new).await.unwrap(), Guarded::Stale);
         assert_eq!(tx.delete_delivery(&new).await.unwrap(), None);
-        tx.commit(&heard()).await.unwrap();
+        tx.commit(&recording_sink()).await.unwrap();
         assert_eq!(everything(&db).await, before);
 
-        // Their own key of the same name is free.
+        // The other owner's own key of the same name is free.
         let mut tx = d.begin(&theirs, at(1)).await.unwrap();
         assert!(tx.take_key(&key, Uuid::nil()).await.unwrap());
-        // An address is unique in the installation: the one exception, by which the caller learns whose it is.
+        // An address is unique in the installation: the one exception, by which the caller learns its owner.
         let found = tx.sender_of_address(from.channel, &from.address).await.unwrap();
         assert_eq!(found.map(|sender| sender.owner), Some(ours));
         committed(tx).await;

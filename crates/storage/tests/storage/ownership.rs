@@ -1,4 +1,4 @@
-//! Whose something is.
+//! Owners of entities, and recently active conversations.
 
 use parlance_domain::{Conversation, ConversationId, MessageId, Owner};
 use parlance_storage::db::ownership::ActiveConversation;
@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::support::{Db, append, open, owner};
 
 on_both! {
-    async fn an_id_tells_its_owner(db: Db) {
+    async fn an_id_determines_its_owner(db: Db) {
         let (ours, theirs) = (owner("acme"), owner("other"));
         let conversation = open(&db.open, &ours).await;
         let message = append(&db.open, &ours, conversation.id).await.unwrap();
@@ -20,7 +20,7 @@ on_both! {
         assert_eq!(db.open.owner_of_conversation(ConversationId::from_uuid(nothing)).await.unwrap(), None);
     }
 
-    async fn what_was_active_lately_comes_latest_first_and_once(db: Db) {
+    async fn recently_active_conversations_are_listed_once_latest_first(db: Db) {
         let (ours, theirs) = (owner("acme"), owner("other"));
         let first = open(&db.open, &ours).await;
         let second = open(&db.open, &theirs).await;

@@ -3,7 +3,7 @@
 use parlance_domain::{Channel, Conversation, ConversationId, ConversationStatus, Owner};
 use parlance_storage::{Database, Guarded};
 
-use crate::support::{Db, at, committed, conversation, heard, owner};
+use crate::support::{Db, at, committed, conversation, owner, recording_sink};
 
 const OURS: &str = "+15550000001";
 const THEIRS: &str = "+15559999999";
@@ -16,7 +16,7 @@ fn of_pair(owner: &Owner) -> Conversation {
     }
 }
 
-/// The app's way: lock the one that is there, else open one; begin anew if somebody else was first.
+/// As the app does it: lock the existing one, else open one; start again if another writer was first.
 async fn found_or_opened(db: &Database, owner: &Owner) -> (ConversationId, bool) {
     loop {
         let mut tx = db.begin(owner, at(0)).await.unwrap();
@@ -39,7 +39,7 @@ async fn found_or_opened(db: &Database, owner: &Owner) -> (ConversationId, bool)
             }
             (new.id, true)
         };
-        tx.commit(&heard()).await.unwrap();
+        tx.commit(&recording_sink()).await.unwrap();
         return (id, opened);
     }
 }
@@ -73,7 +73,7 @@ on_both! {
         assert_eq!(db.count("feed WHERE kind = 'conversation_created'").await, 1);
     }
 
-    async fn closed_and_deleted_ones_leave_the_pair_free(db: Db) {
+    async fn closed_and_deleted_conversations_free_the_pair(db: Db) {
         let owner = owner("acme");
         let first = of_pair(&owner);
         assert!(insert(&db.open, &first).await);

@@ -1,6 +1,7 @@
-//! Lists are bounded by their indexes: the plans of the statements that really run, on tables that are worth an index.
+//! Lists are bounded by their indexes: the plans of the statements that really run, on tables that are large enough for
+//! an index.
 //!
-//! Postgres logs each statement with its plan (`auto_explain`); SQLite is asked for its plan of the same statement.
+//! Postgres logs each statement with its plan (`auto_explain`); SQLite explains the same statement.
 
 use parlance_domain::{Channel, ConversationId, ConversationStatus, MessageId, Owner, Timestamp};
 use parlance_storage::db::conversation::ConversationFilter;
@@ -9,10 +10,10 @@ use parlance_storage::feed::Position;
 use parlance_testkit::{Postgres, PostgresConfig, eventually};
 use uuid::Uuid;
 
-use crate::support::write::placed;
+use crate::support::write::append_uncommitted;
 use crate::support::{Db, Kind, SOON, at, committed, open, owner};
 
-/// Conversations of `acme` (half of them unread) and of another, and as many messages in one of them.
+/// Conversations of `acme` (half of them unread) and of another owner, and as many messages in one of them.
 pub(crate) async fn fill(db: &Db, rows: i64) {
     let (id, time, numbers, done) = match db.kind {
         Kind::Postgres => (
@@ -61,7 +62,7 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    /// The statement, as far as it matters; the columns are those of the table.
+    /// Asserts that the statement contains these parts; the columns are those of the table.
     fn says(&self, parts: &[&str]) {
         let (_, tail) = self.sql.split_once(" FROM ").unwrap();
         for part in parts {
@@ -69,7 +70,8 @@ impl Ran {
         }
     }
 
-    /// The index gives the rows in their order and begins at the place: nothing is sorted, nothing is read and dropped.
+    /// Asserts that the index returns the rows in their order and starts at the position: nothing is sorted, and
+    /// nothing is read and dropped.
     async fn bounded(&self, index: &str, sqlite: &Db) {
         let Self { sql, plan } = self;
         let of_messages = index.starts_with("messages");
@@ -112,7 +114,7 @@ impl Ran {
 }
 
 impl Ran {
-    /// The index gives the rows in their order between two places, and nothing is sorted.
+    /// Asserts that the index returns the rows in their order between two sequences, and nothing is sorted.
     async fn oldest_first(&self, index: &str, sqlite: &Db) {
         let Self { sql, plan } = self;
         assert!(
@@ -142,12 +144,12 @@ impl Ran {
     }
 }
 
-/// The last statement in the log whose first line has what is wanted.
+/// The last statement in the log that has `wanted` in its first line.
 pub(crate) async fn last(server: &Postgres, wanted: &str) -> Ran {
     eventually(SOON, async || logged(server, wanted).pop()).await
 }
 
-/// The statements in the log whose first line has what is wanted, oldest first.
+/// The statements in the log that have `wanted` in their first line, oldest first.
 pub(crate) fn logged(server: &Postgres, wanted: &str) -> Vec<Ran> {
     let log = std::fs::read_to_string(server.dir().join("stderr")).unwrap();
     let entries = log.split("Query Text: ").skip(1).filter_map(|entry| {
@@ -164,7 +166,7 @@ pub(crate) fn logged(server: &Postgres, wanted: &str) -> Vec<Ran> {
     entries.collect()
 }
 
-/// Runs it, and again when the plan for any value has replaced those for particular ones.
+/// Runs it, and again when the generic plan has replaced the custom ones.
 macro_rules! ran {
     ($server:expr, $table:literal, $call:expr) => {{
         for _ in 0..7 {
@@ -175,7 +177,7 @@ macro_rules! ran {
 }
 
 async fn sqlite_plan(db: &Db, sql: &str) -> String {
-    // The parameters are numbered alike, and both databases take this quoting.
+    // The parameters are numbered alike, and both databases accept this quoting.
     let sql = sql.replace('$', "?");
     db.details(&format!("EXPLAIN QUERY PLAN {sql}"))
         .await
@@ -214,7 +216,7 @@ async fn lists_are_bounded_by_indexes() {
     let (db, sqlite) = (Db::within(&server).await, Db::sqlite().await);
     fill(&db, 20_000).await;
     fill(&sqlite, 20_000).await;
-    // One connection, so that its prepared statements reach their general plans.
+    // One connection, so that its prepared statements reach their generic plans.
     let one = db.opened(|settings| settings.pool_size = 1).await;
     let owner: Owner = owner("acme");
     let middle = Some((at(10_000), first_conversation(&db)));
@@ -275,10 +277,10 @@ async fn lists_are_bounded_by_indexes() {
         .await;
 }
 
-/// Whatever a list is narrowed by, it is found by that, where it is rare with its owner and common with others, too. By one
-/// plan for any value: to plan costs more than to read. The statements of SQLite are looked at in `backend/sqlite.rs`.
+/// A list with any filter uses the index of that filter, if the value is rare for its owner though common for others.
+/// By a generic plan: planning costs more than reading. The statements of SQLite are tested in `backend/sqlite.rs`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lists_are_bounded_whatever_they_are_narrowed_by() {
+async fn lists_with_any_filter_are_bounded_by_indexes() {
     let server = explaining(&[]);
     let db = Db::within(&server).await;
     fill(&db, 20_000).await;
@@ -312,7 +314,7 @@ async fn lists_are_bounded_whatever_they_are_narrowed_by() {
     }
 }
 
-/// Each filter alone and with a user, and the indexes that they are found by.
+/// Each filter alone and with a user, and the expected indexes.
 fn narrowed() -> Vec<(ConversationFilter, Vec<&'static str>)> {
     const KIND: [&str; 2] = ["conversations_of_kind", "conversations_of_kind_and_user"];
     let any = ConversationFilter::default();
@@ -373,8 +375,8 @@ fn narrowed() -> Vec<(ConversationFilter, Vec<&'static str>)> {
 }
 
 impl Ran {
-    /// These indexes give the rows in their order and begin at the place: nothing is sorted, and nothing is read and dropped but
-    /// what an address has.
+    /// These indexes return the rows in their order and start at the position: nothing is sorted, and only rows of an
+    /// address are read and dropped.
     fn found_by(&self, indexes: &[&str]) {
         let Self { sql, plan } = self;
         let lines: Vec<&str> = plan.lines().map(str::trim).collect();
@@ -398,9 +400,9 @@ impl Ran {
     }
 }
 
-/// Whatever a list has, a page of it is read by one plan for any value: to plan costs more than to read.
+/// A page of any list is read by a generic plan: planning costs more than reading.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pages_are_not_planned_anew() {
+async fn pages_use_a_generic_plan() {
     let server = explaining(&[]);
     let db = Db::within(&server).await;
     fill(&db, 20_000).await;
@@ -428,16 +430,16 @@ async fn pages_are_not_planned_anew() {
     }
 }
 
-/// A foreign key is looked up by its index though its table was small when that was planned.
+/// A foreign key is checked by its index though its table was small when that was planned.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_small_is_not_read_whole() {
+async fn tables_that_were_small_are_not_scanned() {
     let server = explaining(&[]);
     let db = Db::within(&server).await;
     let owner: Owner = owner("acme");
-    let place = open(&db.open, &owner).await;
+    let target = open(&db.open, &owner).await;
     db.run("ANALYZE").await;
     let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-    placed(&mut tx, place.id).await.unwrap();
+    append_uncommitted(&mut tx, target.id).await.unwrap();
     committed(tx).await;
     let run = last(&server, "FOR KEY SHARE OF x").await;
     assert!(
@@ -448,14 +450,15 @@ async fn what_was_small_is_not_read_whole() {
     );
 }
 
-/// What is past its time is found by an index from the oldest on: neither what is younger is read nor what is still to leave.
+/// Expired rows are found by an index from the oldest on: younger ones are not read, nor those that still wait to be
+/// sent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn retention_reads_what_goes_and_nothing_else() {
+async fn retention_reads_only_expired_rows() {
     let server = explaining(&[]);
     let (db, sqlite) = (Db::within(&server).await, Db::sqlite().await);
     for db in [&db, &sqlite] {
         fill(db, 20_000).await;
-        // A quarter waits to leave, and half of the conversations have messages.
+        // A quarter waits for delivery, and half of the conversations have messages.
         db.run(
             "UPDATE messages SET status = 'pending' WHERE sequence % 4 = 0; \
              UPDATE conversations SET message_count = 1 WHERE unread_count = 0; ANALYZE",
@@ -492,7 +495,7 @@ async fn retention_reads_what_goes_and_nothing_else() {
     }
 }
 
-/// The rest of what runs on every request: by a key, and by no other way.
+/// The other statements of every request: by a key, and in no other way.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lookups_use_their_keys_on_sqlite_and_postgres() {
     let db = Db::postgres().await;

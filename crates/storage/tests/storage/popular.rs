@@ -1,4 +1,4 @@
-//! Searches that are asked often: counted, aged, bounded, and gone with what they could find.
+//! Popular searches: counted, aged, bounded, and removed with the messages that they could find.
 
 use parlance_domain::{Channel, Direction, MessageStatus, Owner, Timestamp};
 use parlance_storage::db::popular::{PopularBounds, PopularSearch};
@@ -30,14 +30,14 @@ async fn note(db: &Database, asked: &[(PopularSearch, u64)], now: Timestamp) {
     db.note_searches(asked, WIDE, now).await.unwrap();
 }
 
-/// The questions, the most asked first.
-async fn kept(db: &Database) -> Vec<u128> {
+/// The fingerprints, the most popular first.
+async fn stored(db: &Database) -> Vec<u128> {
     let searches = db.popular_searches(usize::MAX).await.unwrap();
     searches.iter().map(|it| it.fingerprint.as_u128()).collect()
 }
 
 on_both! {
-    async fn the_most_asked_come_first_as_they_were_asked(db: Db) {
+    async fn the_most_popular_searches_come_first_unchanged(db: Db) {
         let (ours, theirs) = (owner("acme"), owner("other"));
         let conversation = open(&db.open, &ours).await;
         open(&db.open, &theirs).await;
@@ -62,15 +62,15 @@ on_both! {
         assert_eq!(db.open.popular_searches(1).await.unwrap(), std::slice::from_ref(&wide));
         assert_eq!(db.open.popular_searches(0).await.unwrap(), []);
         note(&db.open, &[(narrow.clone(), 2)], at(60)).await;
-        assert_eq!(kept(&db.open).await, [1, 2], "what is asked again adds up");
+        assert_eq!(stored(&db.open).await, [1, 2], "repeated searches add up");
 
         db.run("UPDATE popular_searches SET channel = 'pigeon' WHERE weight = 4").await;
-        assert_eq!(db.open.popular_searches(9).await.unwrap(), [wide], "what cannot be read is passed over");
+        assert_eq!(db.open.popular_searches(9).await.unwrap(), [wide], "an unreadable row is skipped");
         db.open.delete_searches().await.unwrap();
         assert_eq!(db.count("popular_searches").await, 0);
     }
 
-    async fn old_fashions_go(db: Db) {
+    async fn old_searches_are_removed(db: Db) {
         let acme = owner("acme");
         open(&db.open, &acme).await;
         note(&db.open, &[(search(&acme, 1), 9), (search(&acme, 2), 2)], at(0)).await;
@@ -79,17 +79,17 @@ on_both! {
         assert_eq!(db.texts(weights).await, ["2", "9"], "a day is halved once");
         note(&db.open, &[(search(&acme, 3), 5)], at(DAY)).await;
         assert_eq!(db.texts(weights).await, ["1", "4", "5"]);
-        assert_eq!(kept(&db.open).await, [3, 1, 2], "of today is more than of yesterday");
+        assert_eq!(stored(&db.open).await, [3, 1, 2], "of today is more than of yesterday");
         note(&db.open, &[], at(DAY)).await;
         note(&db.open, &[], at(0)).await;
         assert_eq!(db.texts(weights).await, ["1", "4", "5"], "a clock that is behind changes nothing");
         note(&db.open, &[], at(2 * DAY)).await;
-        assert_eq!(kept(&db.open).await, [3, 1]);
+        assert_eq!(stored(&db.open).await, [3, 1]);
         note(&db.open, &[], at(1000 * DAY)).await;
         assert_eq!(db.count("popular_searches").await, 0);
     }
 
-    async fn there_are_so_many_of_an_owner_and_so_many_in_all(db: Db) {
+    async fn searches_are_bounded_per_owner_and_in_all(db: Db) {
         let owners = ["a", "b", "c"].map(owner);
         for owner in &owners {
             open(&db.open, owner).await;
@@ -104,23 +104,23 @@ on_both! {
             db.open.note_searches(some, bounds, at(0)).await.unwrap();
             assert_eq!(db.count("popular_searches").await, 10);
         }
-        assert_eq!(kept(&db.open).await, (2990..3000).rev().collect::<Vec<_>>());
+        assert_eq!(stored(&db.open).await, (2990..3000).rev().collect::<Vec<_>>());
         let narrower = PopularBounds { of_owner: 1, ..bounds };
         db.open.note_searches(&[], narrower, at(0)).await.unwrap();
-        assert_eq!(kept(&db.open).await, [2999, 2998, 2997], "one of each");
+        assert_eq!(stored(&db.open).await, [2999, 2998, 2997], "one of each");
     }
 
-    async fn what_is_past_its_time_goes(db: Db) {
+    async fn expired_searches_are_removed(db: Db) {
         let acme = owner("acme");
         open(&db.open, &acme).await;
         note(&db.open, &[(search(&acme, 1), 1000), (search(&acme, 2), 1000)], at(0)).await;
         note(&db.open, &[(search(&acme, 2), 2)], at(60)).await;
         let bounds = PopularBounds { since: Some(at(30)), ..WIDE };
         db.open.note_searches(&[], bounds, at(60)).await.unwrap();
-        assert_eq!(kept(&db.open).await, [2]);
+        assert_eq!(stored(&db.open).await, [2]);
     }
 
-    async fn what_can_find_nothing_goes_with_what_it_found(db: Db) {
+    async fn searches_without_possible_matches_are_removed(db: Db) {
         let (acme, other) = (owner("acme"), owner("other"));
         let of = |n, user: Option<&str>, conversation_id| PopularSearch {
             filter: SearchFilter {
@@ -142,16 +142,16 @@ on_both! {
         ];
         let asked = asked.map(|search| (search, 2));
         note(&db.open, &asked, at(0)).await;
-        let mut left = kept(&db.open).await;
+        let mut left = stored(&db.open).await;
         left.sort_unstable();
-        assert_eq!(left, [1, 2, 4, 5], "nobody is eve, and another owner has nothing");
+        assert_eq!(left, [1, 2, 4, 5], "no user is eve, and another owner has nothing");
         for (conversation, expected) in [(first, vec![1, 2, 5]), (second, vec![])] {
             let mut tx = db.open.begin(&acme, at(0)).await.unwrap();
             let found = tx.lock_conversation(conversation.id).await.unwrap().unwrap();
             assert_eq!(tx.hide_conversation(&found).await.unwrap(), Guarded::Updated);
             committed(tx).await;
             note(&db.open, &[], at(0)).await;
-            let mut left = kept(&db.open).await;
+            let mut left = stored(&db.open).await;
             left.sort_unstable();
             assert_eq!(left, expected);
         }

@@ -1,4 +1,4 @@
-//! The index is made by `migrate`: once, and again for another language.
+//! The index is built by `migrate`: once, and again for another language.
 
 use parlance_domain::search::{Language, query};
 use parlance_storage::db::search::{SearchFilter, SearchWindow};
@@ -26,9 +26,9 @@ async fn count(settings: &Settings, text: &str) -> usize {
 
 on_both! {
     async fn a_language_is_changed_by_migrating(db: Db) {
-        let mut place = open(&db.open, &owner("acme")).await;
+        let mut target = open(&db.open, &owner("acme")).await;
         for body in ["connections", "connected", "boats"] {
-            put(&db, &mut place, |new| body.clone_into(&mut new.body)).await;
+            put(&db, &mut target, |new| body.clone_into(&mut new.body)).await;
         }
         assert_eq!(pending_migrations(&db.settings).await.unwrap().indexed, None);
         assert_eq!(count(&db.settings, "connection").await, 0);
@@ -47,17 +47,17 @@ on_both! {
         assert_eq!(count(&db.settings, "boats").await, 1);
     }
 
-    /// What is there before the index is found after it.
-    async fn messages_from_before_are_found(db: Db) {
-        let mut place = open(&db.open, &owner("acme")).await;
+    /// Messages that are older than the index are found afterwards.
+    async fn existing_messages_are_indexed(db: Db) {
+        let mut target = open(&db.open, &owner("acme")).await;
         for n in 0..450 {
-            put(&db, &mut place, |new| new.body = format!("number n{n}")).await;
+            put(&db, &mut target, |new| new.body = format!("number n{n}")).await;
         }
-        let forget = match db.kind {
+        let clear = match db.kind {
             crate::support::Kind::Postgres => "DELETE FROM message_search",
             crate::support::Kind::Sqlite => "DELETE FROM message_search; INSERT INTO message_terms (message_terms) VALUES ('delete-all')",
         };
-        db.run(&format!("{forget}; UPDATE search_state SET made_by = ''")).await;
+        db.run(&format!("{clear}; UPDATE search_state SET made_by = ''")).await;
         assert_eq!(count(&db.settings, "number").await, 0);
         assert_eq!(migrate(&db.settings).await.unwrap().indexed, Some(450));
         assert_eq!(count(&db.settings, "number").await, 50);

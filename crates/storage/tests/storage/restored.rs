@@ -1,4 +1,4 @@
-//! A database that is another one than before, or went back in time.
+//! A database that is not the recorded one, or that went back to an earlier state.
 
 use parlance_storage::feed::{FeedProgress, Position};
 use parlance_storage::{Database, DatabaseUrl, Settings};
@@ -7,7 +7,7 @@ use parlance_testkit::{Postgres, PostgresConfig, eventually};
 use crate::hold::{claim, ready, send};
 use crate::support::{Db, SOON, open, owner};
 
-/// The epoch and how many messages are held.
+/// The epoch and the number of held messages.
 async fn settled(db: &Database) -> (i64, i64) {
     let epoch = db.settle_identity(FeedProgress::default()).await.unwrap();
     let queues = db.queue_depths().await.unwrap();
@@ -15,8 +15,8 @@ async fn settled(db: &Database) -> (i64, i64) {
     (epoch, held.map(|queue| queue.depth).sum())
 }
 
-/// Nothing was claimed of the other database; then its feed is a new one, and what waits is held.
-async fn begins_again(db: &Database, epoch: i64) {
+/// Nothing was claimed on the other database; its feed has a new epoch, and waiting deliveries are held.
+async fn assert_new_epoch(db: &Database, epoch: i64) {
     let owner = owner("acme");
     assert_eq!(claim(db).await, [], "before the database was recorded");
     let (new, held) = settled(db).await;
@@ -24,32 +24,32 @@ async fn begins_again(db: &Database, epoch: i64) {
     assert_eq!(settled(db).await, (new, 1), "once");
     assert_eq!(claim(db).await, []);
 
-    // Events of before are not shown, whatever their numbers, and go away.
+    // Events of before are not shown, whatever their ids, and are removed.
     let state = db.feed_state().await.unwrap();
     assert_eq!(state.epoch, new);
     let shown = async || db.feed_page(state.pruned, 10).await.unwrap().events;
     assert_eq!(shown().await, []);
-    let place = open(db, &owner).await.id;
+    let target = open(db, &owner).await.id;
     let page = eventually(SOON, async || {
         let page = db.feed_page(state.pruned, 10).await.unwrap();
         (!page.events.is_empty()).then_some(page)
     })
     .await;
     assert_eq!(page.events.len(), 1);
-    assert_eq!(page.events[0].event.conversation_id, place);
+    assert_eq!(page.events[0].event.conversation_id, target);
     assert!(page.events[0].position > state.pruned);
     while db.prune_stale_feed(1).await.unwrap() > 0 {}
     assert_eq!(shown().await, page.events);
     assert_eq!(settled(db).await, (new, 1));
 }
 
-/// A sent message that waits, and the feed's epoch.
+/// Stores a sent message that waits for delivery; returns the feed's epoch.
 async fn in_use(db: &Database) -> i64 {
     let owner = owner("acme");
     let epoch = db.settle_identity(FeedProgress::default()).await.unwrap();
     let from = ready(db, &owner).await;
-    let place = open(db, &owner).await.id;
-    send(db, &from, place).await;
+    let target = open(db, &owner).await.id;
+    send(db, &from, target).await;
     epoch
 }
 
@@ -74,20 +74,20 @@ on_both! {
         let (epoch, held) = settled(&db.open).await;
         assert_eq!((epoch, held), (db.open.feed_state().await.unwrap().epoch, 0));
         let from = ready(&db.open, &owner).await;
-        let place = open(&db.open, &owner).await.id;
-        let sent = send(&db.open, &from, place).await;
+        let target = open(&db.open, &owner).await.id;
+        let sent = send(&db.open, &from, target).await;
         assert_eq!(settled(&db.open).await, (epoch, 0));
         assert_eq!(claim(&db.open).await, [sent.id]);
     }
 
-    async fn another_database_begins_again(db: Db) {
+    async fn another_database_begins_a_new_epoch(db: Db) {
         let on = db.opened(|settings| settings.hold_after_restore = true).await;
         let epoch = in_use(&on).await;
         db.run("UPDATE installation SET database = 'another', server = 'another'").await;
-        begins_again(&on, epoch).await;
+        assert_new_epoch(&on, epoch).await;
     }
 
-    /// An earlier state that is restored twice begins with the same epoch twice: the second new one is still a later one.
+    /// An earlier state that is restored twice starts with the same epoch twice: the second new one is still higher.
     async fn epochs_of_the_feed_grow_over_restores(db: Db) {
         let first = in_use(&db.open).await;
         db.run("UPDATE installation SET database = 'another', server = 'another'").await;
@@ -100,8 +100,8 @@ on_both! {
         assert!(first < second && second < third, "{first} {second} {third}");
     }
 
-    /// A cursor behind this place is of a state that was lost.
-    async fn no_event_lies_behind_the_end_of_the_feed(db: Db) {
+    /// A cursor after this position belongs to a state that was lost.
+    async fn no_event_is_after_the_end_of_the_feed(db: Db) {
         let owner = owner("acme");
         for _ in 0..3 {
             open(&db.open, &owner).await;
@@ -113,8 +113,8 @@ on_both! {
         }
     }
 
-    /// The guard off.
-    async fn without_a_hold_what_waits_leaves_again(db: Db) {
+    /// With the guard switched off.
+    async fn without_a_hold_waiting_deliveries_are_sent_again(db: Db) {
         let off = db.opened(|settings| settings.hold_after_restore = false).await;
         let epoch = in_use(&off).await;
         db.run("UPDATE installation SET database = 'another', server = 'another'").await;
@@ -124,7 +124,7 @@ on_both! {
     }
 
     /// What the cache proves by its marker.
-    async fn a_database_that_went_back_begins_again_once(db: Db) {
+    async fn a_database_that_went_back_begins_one_new_epoch(db: Db) {
         let on = db.opened(|settings| settings.hold_after_restore = true).await;
         let epoch = in_use(&on).await;
         on.database_went_back(7).await.unwrap();
@@ -139,8 +139,8 @@ on_both! {
         assert!(settled(&on).await.0 > new);
     }
 
-    /// Two signs tell of the same restore. What was sent after the first has not left before.
-    async fn a_restore_that_the_marker_shows_as_well_holds_once(db: Db) {
+    /// Two signs of the same restore. What was sent after the first one has not been sent before.
+    async fn a_restore_with_two_signs_holds_once(db: Db) {
         let on = db.opened(|settings| settings.hold_after_restore = true).await;
         let owner = owner("acme");
         in_use(&on).await;
@@ -148,8 +148,8 @@ on_both! {
         db.run("UPDATE installation SET database = 'another', server = 'another'").await;
         let (epoch, held) = settled(&on).await;
         assert_eq!(held, 1);
-        let place = open(&on, &owner).await.id;
-        let later = send(&on, &from, place).await;
+        let target = open(&on, &owner).await.id;
+        let later = send(&on, &from, target).await;
         on.database_went_back(20).await.unwrap();
         assert_eq!(settled(&on).await, (epoch, 1));
         assert_eq!(claim(&on).await, [later.id]);
@@ -159,7 +159,7 @@ on_both! {
 
 /// A copy of the database on the same server.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_copied_database_begins_again() {
+async fn a_copied_database_begins_a_new_epoch() {
     let server = Postgres::start(PostgresConfig::default());
     let db = Db::within(&server).await;
     let epoch = in_use(&db.open).await;
@@ -177,12 +177,12 @@ async fn a_copied_database_begins_again() {
     })
     .await;
     let database = Database::open(&copied).await.unwrap();
-    begins_again(&database, epoch).await;
+    assert_new_epoch(&database, epoch).await;
 }
 
-/// The standby has another timeline once it is promoted; while it is none, nothing is written there.
+/// The standby has another timeline once it is promoted; until then nothing is written there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_promoted_standby_begins_again() {
+async fn a_promoted_standby_begins_a_new_epoch() {
     let primary = Postgres::start(PostgresConfig::default());
     let db = Db::within(&primary).await;
     let epoch = in_use(&db.open).await;
@@ -195,13 +195,13 @@ async fn a_promoted_standby_begins_again() {
         database.identity().await.unwrap(),
         db.open.identity().await.unwrap()
     );
-    begins_again(&database, epoch).await;
+    assert_new_epoch(&database, epoch).await;
     assert_eq!(settled(&db.open).await, (epoch, 0), "the other lives on");
 }
 
-/// A dump that is restored in place makes the tables anew.
+/// Restoring a dump over the tables creates them again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_table_that_is_made_anew_is_another_database() {
+async fn a_table_that_is_created_again_is_another_database() {
     let db = Db::postgres().await;
     let epoch = in_use(&db.open).await;
     db.run(
@@ -209,12 +209,12 @@ async fn a_table_that_is_made_anew_is_another_database() {
          DROP TABLE installation; ALTER TABLE copy RENAME TO installation; COMMIT",
     )
     .await;
-    begins_again(&db.open, epoch).await;
+    assert_new_epoch(&db.open, epoch).await;
 }
 
-/// A process that ran on while an earlier state was put back has seen transactions that the server has not begun.
+/// A process that kept running while an earlier state was restored has seen transactions that the server has not begun.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_has_not_come_as_far_as_was_seen_begins_again_once() {
+async fn a_database_behind_the_read_position_begins_one_new_epoch() {
     let db = Db::postgres().await;
     let epoch = in_use(&db.open).await;
     let state = db.open.feed_state().await.unwrap();
@@ -227,7 +227,7 @@ async fn a_database_that_has_not_come_as_far_as_was_seen_begins_again_once() {
         xid: state.end.xid + 1_000_000_000,
         id: 1,
     };
-    // Of another epoch it proves nothing.
+    // From another epoch it proves nothing.
     let of_another = FeedProgress {
         epoch: epoch - 1,
         position,
@@ -239,7 +239,7 @@ async fn a_database_that_has_not_come_as_far_as_was_seen_begins_again_once() {
     assert_eq!(settled(&db.open).await, (new, 1));
     assert_eq!(db.open.settle_identity(lost).await.unwrap(), new, "once");
 
-    // The same state is put back once more: its epoch is lower than the one that was seen.
+    // The same state is restored once more: its epoch is lower than the one that was seen.
     let seen = FeedProgress {
         epoch: new,
         position: Position::default(),
@@ -251,9 +251,9 @@ async fn a_database_that_has_not_come_as_far_as_was_seen_begins_again_once() {
     assert_eq!(db.open.settle_identity(seen).await.unwrap(), newer, "once");
 }
 
-/// Events that were restored into a server which has given fewer transaction numbers.
+/// Events that were restored into a server which has assigned lower transaction ids.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn events_with_numbers_to_come_begin_another_feed() {
+async fn events_with_future_ids_begin_a_new_epoch() {
     let db = Db::postgres().await;
     let epoch = in_use(&db.open).await;
     db.run("UPDATE feed SET xid = (xid::text::bigint + 1000000000)::text::xid8")

@@ -1,4 +1,4 @@
-//! What is written comes back, every field of it.
+//! Every field that is written is read back unchanged.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
-use crate::support::write::placed;
+use crate::support::write::append_uncommitted;
 use crate::support::{Db, at, attachment, committed, conversation, message, open, owner, sender};
 
-/// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999999Z: what the contract's timestamps reach.
+/// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999999Z: the range of the API's timestamps.
 const FIRST: Timestamp = Timestamp::from_micros(-62_135_596_800_000_000);
 const LAST: Timestamp = Timestamp::from_micros(253_402_300_799_999_999);
 
-/// Metadata in the form in which its text comes back from both: no spaces, keys as `jsonb` orders them.
+/// Metadata in the form in which both databases return its text: no spaces, keys as `jsonb` orders them.
 fn metadata() -> Json {
     Json::from_text(r#"{"a":[1,null,{"ä":"🦀\n"}],"zz":1.5}"#.to_owned())
 }
@@ -83,13 +83,13 @@ fn rich(of: &Conversation) -> Message {
 on_both! {
     async fn a_message_full_and_empty(db: Db) {
         let owner = owner("acme");
-        let mut place = open(&db.open, &owner).await;
+        let mut target = open(&db.open, &owner).await;
         let mut stored = Vec::new();
         for (sequence, make) in [(1, rich as fn(&Conversation) -> Message), (i64::MAX, message)] {
-            place.last_sequence = sequence;
-            let new = make(&place);
+            target.last_sequence = sequence;
+            let new = make(&target);
             let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-            tx.insert_message(&new, &place).await.unwrap();
+            tx.insert_message(&new, &target).await.unwrap();
             assert_eq!(tx.message(new.id).await.unwrap().as_ref(), Some(&new));
             committed(tx).await;
             assert_eq!(db.open.message(&owner, new.id).await.unwrap().as_ref(), Some(&new));
@@ -99,13 +99,13 @@ on_both! {
         assert_eq!(found.as_ref(), Some(&stored[0]));
     }
 
-    /// What an update can change changes, to something and back to nothing, and nothing else does.
+    /// Every field that an update can change is changed, to a value and back to none, and no other field is.
     async fn a_message_written_back(db: Db) {
         let owner = owner("acme");
-        let place = open(&db.open, &owner).await;
+        let target = open(&db.open, &owner).await;
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-        let first = placed(&mut tx, place.id).await.unwrap();
-        let full = rich(&place);
+        let first = append_uncommitted(&mut tx, target.id).await.unwrap();
+        let full = rich(&target);
         let changed = Message {
             body: full.body, provider: full.provider, provider_message_id: full.provider_message_id,
             progress: full.progress, segments: full.segments, metadata: full.metadata, send_at: full.send_at,
@@ -144,7 +144,7 @@ on_both! {
         let by_name = db.open.conversation_by_external_id(&owner, STRANGE).await.unwrap();
         assert_eq!(by_name.as_ref(), Some(&full));
 
-        // The address of a conversation never changes, all else may.
+        // The address of a conversation never changes, everything else may.
         let changed = Conversation {
             id: empty.id, channel: empty.channel, participant_from: String::new(), participant_to: String::new(),
             external_id: Some("other".to_owned()), created_at: empty.created_at, version: 2, ..full
@@ -190,9 +190,9 @@ on_both! {
 
     async fn an_attachment_and_its_content(db: Db) {
         let owner = owner("acme");
-        let place = open(&db.open, &owner).await;
+        let target = open(&db.open, &owner).await;
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-        let new = placed(&mut tx, place.id).await.unwrap();
+        let new = append_uncommitted(&mut tx, target.id).await.unwrap();
         let bytes: Vec<u8> = (0..=255).collect();
         let held = Attachment { filename: STRANGE.to_owned(), size_bytes: 256, ..attachment() };
         let linked = Attachment { filename: String::new(), size_bytes: 0, url: Some(STRANGE.to_owned()), ..attachment() };
@@ -208,10 +208,10 @@ on_both! {
         assert_eq!(db.open.attachment_chunk(&owner, linked.id, 0).await.unwrap(), None);
     }
 
-    /// Any text without NUL and any time of the contract.
+    /// Any text without NUL and any time that the API allows.
     async fn any_text_and_time(db: Db) {
         let owner = owner("acme");
-        let mut place = open(&db.open, &owner).await;
+        let mut target = open(&db.open, &owner).await;
         let text = || proptest::string::string_regex("[^\u{0}]{0,40}").unwrap();
         let time = || FIRST.as_micros()..=LAST.as_micros();
         let any = (text(), text(), prop::option::of(time()), time(), any::<i64>());
@@ -219,13 +219,13 @@ on_both! {
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
         for _ in 0..64 {
             let (body, subject, sent, created, number) = any.new_tree(&mut runner).unwrap().current();
-            place.last_sequence += 1;
-            let mut new = message(&place);
+            target.last_sequence += 1;
+            let mut new = message(&target);
             new.cc_addresses = vec![body.clone()];
             (new.body, new.subject, new.latency_ms) = (body, subject, Some(number));
             new.created_at = Timestamp::from_micros(created);
             new.progress.sent_at = sent.map(Timestamp::from_micros);
-            tx.insert_message(&new, &place).await.unwrap();
+            tx.insert_message(&new, &target).await.unwrap();
             assert_eq!(tx.message(new.id).await.unwrap(), Some(new));
         }
         tx.rollback().await.unwrap();

@@ -1,4 +1,4 @@
-//! What is found: on both databases the same, and what a reader would find by hand.
+//! Results of searches: the same on both databases, and the same as of a scan by hand.
 
 use std::collections::BTreeSet;
 
@@ -47,7 +47,7 @@ async fn finds(db: &Db, owner: &Owner, text: &str) -> BTreeSet<MessageId> {
     found(db, owner, text, &SearchFilter::default()).await
 }
 
-/// Writes a message that was made as wanted into a conversation.
+/// Writes a message, prepared by `make`, into a conversation.
 pub(crate) async fn put(
     db: &Db,
     of: &mut Conversation,
@@ -108,12 +108,12 @@ async fn edit(db: &Db, of: &Message, body: &str) {
     committed(tx).await;
 }
 
-/// A database of each kind, to write and ask the same.
+/// A database of each kind, for the same writes and searches.
 async fn both() -> [Db; 2] {
     [Db::sqlite().await, Db::postgres().await]
 }
 
-/// How a word may be written, and what it is.
+/// Spellings of a word, and the word.
 const SPELLINGS: [(&str, &str); 14] = [
     ("red", "red"),
     ("RED", "red"),
@@ -145,7 +145,7 @@ const BETWEEN: [&str; 12] = [
     "\u{202e} ",
 ];
 
-/// A text of some of the words, with what stands between.
+/// A text of some of the words, with separators.
 fn text() -> impl Strategy<Value = Vec<(usize, usize)>> {
     prop::collection::vec((0..SPELLINGS.len(), 0..BETWEEN.len()), 0..6)
 }
@@ -160,9 +160,10 @@ fn meant(text: &[(usize, usize)]) -> BTreeSet<&'static str> {
     text.iter().map(|(word, _)| SPELLINGS[*word].1).collect()
 }
 
-/// Random messages in conversations of two owners; every query finds on both databases what has all of its words.
+/// Random messages in conversations of two owners; every query finds on both databases the messages with all of its
+/// words.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn both_databases_find_what_has_all_the_words() {
+async fn both_databases_find_messages_with_all_the_words() {
     let both = both().await;
     let mut runner = TestRunner::deterministic();
     for round in 0..6 {
@@ -173,13 +174,13 @@ async fn both_databases_find_what_has_all_the_words() {
         let mut corpus: Vec<(Message, BTreeSet<&str>)> = Vec::new();
         for owner in owners.iter().cycle().take(4) {
             let title = text().new_tree(&mut runner).unwrap().current();
-            let place = Conversation {
+            let target = Conversation {
                 title: written(&title),
                 ..conversation(owner)
             };
             for db in &both {
                 let mut tx = db.open.begin(owner, at(0)).await.unwrap();
-                assert!(tx.insert_conversation(&place).await.unwrap());
+                assert!(tx.insert_conversation(&target).await.unwrap());
                 committed(tx).await;
             }
             let texts = prop::collection::vec((text(), text()), 8);
@@ -191,7 +192,7 @@ async fn both_databases_find_what_has_all_the_words() {
                         new.body = written(&body);
                         new.id = one.unwrap_or(new.id);
                     };
-                    let new = put(db, &mut place.clone(), make).await;
+                    let new = put(db, &mut target.clone(), make).await;
                     one = Some(new.id);
                     if db.kind == both[1].kind {
                         let all = [&title, &subject, &body]
@@ -230,11 +231,11 @@ async fn both_databases_find_what_has_all_the_words() {
 }
 
 on_both! {
-    /// Whatever it says, a query is no syntax.
+    /// No text of a query is syntax.
     async fn any_query_is_answered(db: Db) {
         let owner = owner("acme");
-        let mut place = open(&db.open, &owner).await;
-        let new = put(&db, &mut place, |new| "a needle".clone_into(&mut new.body)).await;
+        let mut target = open(&db.open, &owner).await;
+        let new = put(&db, &mut target, |new| "a needle".clone_into(&mut new.body)).await;
         let many = (0..2_500).map(|n| format!("w{n}")).collect::<Vec<_>>().join(" ");
         let long = "x".repeat(10_000);
         for strange in [
@@ -253,41 +254,41 @@ on_both! {
         }
     }
 
-    /// Whatever a message says, it is found by it.
+    /// Every message is found by its own text.
     async fn any_text_is_found_by_itself(db: Db) {
         let owner = owner("acme");
-        let mut place = open(&db.open, &owner).await;
+        let mut target = open(&db.open, &owner).await;
         let mut runner = TestRunner::deterministic();
         let text = proptest::string::string_regex("[^\u{0}]{0,60}").unwrap();
         for _ in 0..60 {
             let body = text.new_tree(&mut runner).unwrap().current();
-            let new = put(&db, &mut place, |new| new.body.clone_from(&body)).await;
+            let new = put(&db, &mut target, |new| new.body.clone_from(&body)).await;
             assert!(finds(&db, &owner, &body).await.contains(&new.id), "{body:?}");
         }
-        // The longest that there may be, of words that are all different.
+        // The longest text that is allowed, of words that are all different.
         let long = (0..40_000).map(|n| format!("{n:x}")).collect::<Vec<_>>().join(" ");
-        let new = put(&db, &mut place, |new| new.body.clone_from(&long)).await;
+        let new = put(&db, &mut target, |new| new.body.clone_from(&long)).await;
         assert_eq!(finds(&db, &owner, "9c3f 1 conversation").await, [new.id].into());
     }
 
-    async fn an_index_follows_what_changes(db: Db) {
+    async fn the_index_follows_changes(db: Db) {
         let owner = owner("acme");
-        let mut place = open(&db.open, &owner).await;
-        change(&db, &mut place, |c| "Blue".clone_into(&mut c.title)).await;
-        let one = put(&db, &mut place, |new| "first car".clone_into(&mut new.body)).await;
-        let two = put(&db, &mut place, |new| "second car".clone_into(&mut new.body)).await;
+        let mut target = open(&db.open, &owner).await;
+        change(&db, &mut target, |c| "Blue".clone_into(&mut c.title)).await;
+        let one = put(&db, &mut target, |new| "first car".clone_into(&mut new.body)).await;
+        let two = put(&db, &mut target, |new| "second car".clone_into(&mut new.body)).await;
         assert_eq!(finds(&db, &owner, "car blue").await, [one.id, two.id].into());
 
         edit(&db, &one, "first boat").await;
         assert_eq!(finds(&db, &owner, "car").await, [two.id].into());
         assert_eq!(finds(&db, &owner, "boat blue").await, [one.id].into());
 
-        change(&db, &mut place, |c| "Green".clone_into(&mut c.title)).await;
+        change(&db, &mut target, |c| "Green".clone_into(&mut c.title)).await;
         assert_eq!(finds(&db, &owner, "blue").await, [].into());
         assert_eq!(finds(&db, &owner, "green").await, [one.id, two.id].into());
 
         let of = |user: &str| SearchFilter { user: Some(user.to_owned()), ..SearchFilter::default() };
-        change(&db, &mut place, |c| "bob".clone_into(&mut c.user)).await;
+        change(&db, &mut target, |c| "bob".clone_into(&mut c.user)).await;
         assert_eq!(found(&db, &owner, "car", &of("ada")).await, [].into());
         assert_eq!(found(&db, &owner, "car", &of("bob")).await, [two.id].into());
 
@@ -296,35 +297,35 @@ on_both! {
         assert_eq!(db.count("message_search").await, 1);
 
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-        assert_eq!(tx.hide_conversation(&place).await.unwrap(), Guarded::Updated);
+        assert_eq!(tx.hide_conversation(&target).await.unwrap(), Guarded::Updated);
         committed(tx).await;
         assert_eq!(finds(&db, &owner, "car").await, [].into(), "it is being deleted");
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-        assert_eq!(tx.delete_some_messages(&place, 9).await.unwrap(), 1);
+        assert_eq!(tx.delete_some_messages(&target, 9).await.unwrap(), 1);
         committed(tx).await;
         assert_eq!(db.count("message_search").await, 0);
     }
 
-    /// A repeated change of the title counts from the newest message on again.
-    async fn a_long_conversation_follows_bit_by_bit(db: Db) {
+    /// A repeated change of the title starts from the newest message again.
+    async fn a_long_conversation_is_indexed_in_batches(db: Db) {
         let owner = owner("acme");
-        let mut place = open(&db.open, &owner).await;
+        let mut target = open(&db.open, &owner).await;
         let mut ids = BTreeSet::new();
         for _ in 0..=BATCH {
-            ids.insert(put(&db, &mut place, |_| {}).await.id);
+            ids.insert(put(&db, &mut target, |_| {}).await.id);
         }
-        change(&db, &mut place, |c| "blue".clone_into(&mut c.title)).await;
+        change(&db, &mut target, |c| "blue".clone_into(&mut c.title)).await;
         assert_eq!(finds(&db, &owner, "blue").await.len(), 200);
-        change(&db, &mut place, |c| "green".clone_into(&mut c.title)).await;
+        change(&db, &mut target, |c| "green".clone_into(&mut c.title)).await;
         assert_eq!(finds(&db, &owner, "green").await.len(), 200);
         let waiting = db.open.pending_for_search(9).await.unwrap();
-        assert_eq!(waiting, [(owner.clone(), place.id)]);
+        assert_eq!(waiting, [(owner.clone(), target.id)]);
 
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-        let locked = tx.lock_conversation(place.id).await.unwrap().unwrap();
+        let locked = tx.lock_conversation(target.id).await.unwrap().unwrap();
         assert!(!tx.index_more(&locked).await.unwrap());
-        // Searches are another from now on, though nobody is told of a change.
-        assert_eq!(tx.touched().touches(), [Touch::ConversationIndexed(place.id, place.user.clone())]);
+        // The results of searches change, though no event is appended.
+        assert_eq!(tx.touched().touches(), [Touch::ConversationIndexed(target.id, target.user.clone())]);
         assert!(!tx.index_more(&locked).await.unwrap());
         assert_eq!(tx.touched().touches().len(), 1, "there is nothing left to do");
         committed(tx).await;
@@ -333,7 +334,7 @@ on_both! {
         assert_eq!(db.open.pending_for_search(9).await.unwrap(), []);
     }
 
-    async fn every_filter_holds(db: Db) {
+    async fn every_filter_is_applied(db: Db) {
         let owner = owner("acme");
         let mut here = open(&db.open, &owner).await;
         let mut there = open(&db.open, &owner).await;
@@ -367,23 +368,23 @@ on_both! {
         }
     }
 
-    /// On SQLite more than fit the numbers of their millisecond.
-    async fn many_of_one_moment(db: Db) {
+    /// On SQLite more messages than one millisecond has numbers.
+    async fn many_messages_of_one_timestamp(db: Db) {
         let owner = owner("acme");
-        let mut place = open(&db.open, &owner).await;
+        let mut target = open(&db.open, &owner).await;
         let late = Timestamp::from_micros(at(5).as_micros() + 1_000);
         let end = Timestamp::from_micros(at(5).as_micros() + 2_000);
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-        let locked = tx.lock_conversation(place.id).await.unwrap().unwrap();
+        let locked = tx.lock_conversation(target.id).await.unwrap().unwrap();
         for (many, time) in [(1, at(4)), (1_100, at(5)), (1, late)] {
             for _ in 0..many {
-                place.last_sequence += 1;
-                let new = Message { created_at: time, ..message(&place) };
-                tx.insert_message(&new, &place).await.unwrap();
+                target.last_sequence += 1;
+                let new = Message { created_at: time, ..message(&target) };
+                tx.insert_message(&new, &target).await.unwrap();
             }
         }
-        place.version += 1;
-        assert_eq!(tx.update_conversation(&locked, &place, false).await.unwrap(), Guarded::Updated);
+        target.version += 1;
+        assert_eq!(tx.update_conversation(&locked, &target, false).await.unwrap(), Guarded::Updated);
         committed(tx).await;
         for (after, before, expected) in [
             (None, Some(end), 1_102), (None, Some(late), 1_101), (None, Some(at(5)), 1), (Some(late), None, 1),
@@ -396,15 +397,15 @@ on_both! {
         }
     }
 
-    /// Stretches that follow one another have every match once, newest first.
-    async fn stretches_follow_one_another(db: Db) {
+    /// Consecutive ranges return every match once, newest first.
+    async fn consecutive_ranges_return_every_match_once(db: Db) {
         let owner = owner("acme");
-        let mut place = open(&db.open, &owner).await;
+        let mut target = open(&db.open, &owner).await;
         let mut expected = Vec::new();
         for n in 0..25 {
             // Some at the same time, one far back.
             let time = if n == 7 { at(-1_000_000) } else { at(n / 3) };
-            let new = put(&db, &mut place, |new| {
+            let new = put(&db, &mut target, |new| {
                 "car".clone_into(&mut new.body);
                 new.created_at = time;
             }).await;
@@ -435,14 +436,14 @@ on_both! {
     }
 }
 
-/// The counters and the matches are of one moment: a message that changes its state in between is found as it was counted. The
-/// search is held between the two by a lock on what it reads last.
+/// The counters and the matches are of one snapshot: a message that changes its state in between is found as it was
+/// counted. The search is stopped between the two by a lock on what it reads last.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_search_by_status_reads_one_snapshot() {
     let db = Db::postgres().await;
     let owner = owner("acme");
-    let mut place = open(&db.open, &owner).await;
-    let sent = put(&db, &mut place, |message| {
+    let mut target = open(&db.open, &owner).await;
+    let sent = put(&db, &mut target, |message| {
         message.body = "parcel".to_owned();
         message.progress.status = MessageStatus::Failed;
     })

@@ -1,5 +1,5 @@
-//! Searches are bounded by their indexes: the plans of the statements that really run on Postgres, over a hundred thousand
-//! messages. The statements of SQLite are looked at beside them, in `backend/sqlite_search.rs`.
+//! Searches are bounded by their indexes: the plans of the statements that really run on Postgres, over a hundred
+//! thousand messages. The statements of SQLite are tested in `backend/sqlite_search.rs`.
 
 use parlance_domain::search::{Language, Scope, query};
 use parlance_domain::{ConversationId, MessageStatus, Owner};
@@ -8,8 +8,8 @@ use parlance_testkit::{Postgres, PostgresConfig, eventually};
 
 use crate::support::{Db, SOON, at, owner};
 
-/// 100,000 messages of 100 conversations of one owner. `half` is in every second one, `hundredth` and `rare` in as many as
-/// they say, `before` in every one of the older half and in no other; one in a thousand has failed.
+/// 100,000 messages of 100 conversations of one owner. `half` is in every second one, `hundredth` and `rare` in as many
+/// as they say, `before` in every one of the older half and in no other; one in a thousand has failed.
 async fn fill(db: &Db, owner: &Owner) {
     let term = |scope: Scope<'_>| {
         let terms = query("", Language::Simple).within(scope);
@@ -47,7 +47,7 @@ async fn fill(db: &Db, owner: &Owner) {
     db.run("VACUUM ANALYZE").await;
 }
 
-/// The plans of what ran since, in order.
+/// The plans of the statements that ran since, in order.
 async fn plans(server: &Postgres, seen: &mut usize, expected: usize) -> Vec<String> {
     let found = eventually(SOON, async || {
         let log = std::fs::read_to_string(server.dir().join("stderr")).unwrap();
@@ -120,13 +120,13 @@ async fn searches_are_bounded_by_indexes() {
 
     let mut seen = 0;
     for (text, filter, found, expected) in [
-        // Common: the newest messages, whatever else there is.
+        // Common: the newest messages, with any filter.
         ("half", &any, 1000, &[NEWEST][..]),
         ("half hundredth", &any, 40, &[NEWEST, WORDS]),
         ("half", &early, 1000, &[NEWEST]),
         ("", &any, 1000, &[NEWEST]),
         ("", &early, 1000, &[NEWEST]),
-        // Rare: the words.
+        // Rare: the index of words.
         ("rare", &any, 5, &[NEWEST, WORDS]),
         ("half rare", &any, 0, &[NEWEST, WORDS]),
         ("nothing", &any, 0, &[NEWEST, WORDS]),
@@ -136,7 +136,7 @@ async fn searches_are_bounded_by_indexes() {
         ("half", &nowhere, 0, &[NEWEST, WORDS]),
         ("", &failed, 100, &[NEWEST, "messages_resting on"]),
         ("half", &failed, 100, &[NEWEST, "messages_resting on"]),
-        // Common once, and far away.
+        // Common in the past, and far away.
         ("before", &any, 1000, &[NEWEST, ""]),
     ] {
         let words = query(text, Language::Simple);

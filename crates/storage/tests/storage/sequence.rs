@@ -1,12 +1,12 @@
-//! The numbers of a conversation's messages: 1, 2, 3, ... in the order of commit.
+//! The sequence of a conversation's messages: 1, 2, 3, ... in the order of commit.
 
 use std::sync::{Arc, Mutex};
 
 use parlance_storage::Guarded;
 use parlance_storage::db::message::MessageRange;
 
-use crate::support::write::placed;
-use crate::support::{Db, append, at, heard, message, open, owner};
+use crate::support::write::append_uncommitted;
+use crate::support::{Db, append, at, message, open, owner, recording_sink};
 
 const WRITERS: i64 = 32;
 const EACH: i64 = 25;
@@ -16,7 +16,7 @@ on_both! {
     /// `placed` takes for a failure. Every fifth attempt is given up in the middle.
     async fn thirty_two_writers_leave_no_gap(db: Db) {
         let owner = owner("acme");
-        let place = open(&db.open, &owner).await.id;
+        let target = open(&db.open, &owner).await.id;
         let commits = Arc::new(Mutex::new(Vec::new()));
         let writers: Vec<_> = (0..WRITERS).map(|writer| {
             let (db, owner, commits) = (db.open.clone(), owner.clone(), Arc::clone(&commits));
@@ -24,12 +24,12 @@ on_both! {
                 for n in 0..EACH {
                     if (writer + n) % 5 == 0 {
                         let mut tx = db.begin(&owner, at(n)).await.unwrap();
-                        placed(&mut tx, place).await.unwrap();
+                        append_uncommitted(&mut tx, target).await.unwrap();
                         if n % 2 == 0 { tx.rollback().await.unwrap() } else { drop(tx) }
                     }
                     let before = commits.lock().unwrap().len();
-                    let new = append(&db, &owner, place).await.unwrap();
-                    // Whoever was known to be committed before this one began has a lower number.
+                    let new = append(&db, &owner, target).await.unwrap();
+                    // A writer that was known to be committed before this one began has a lower number.
                     let mut commits = commits.lock().unwrap();
                     assert!(commits[..before].iter().all(|sequence| *sequence < new.sequence));
                     commits.push(new.sequence);
@@ -42,23 +42,23 @@ on_both! {
 
         let total = WRITERS * EACH;
         let all = MessageRange { above: 0, below: None, oldest_first: true };
-        let messages = db.open.message_page(&owner, place, all, total + 1).await.unwrap();
+        let messages = db.open.message_page(&owner, target, all, total + 1).await.unwrap();
         let sequences: Vec<i64> = messages.iter().map(|m| m.sequence).collect();
         assert_eq!(sequences, (1..=total).collect::<Vec<_>>());
         let mut handed_out = commits.lock().unwrap().clone();
         handed_out.sort_unstable();
         assert_eq!(handed_out, sequences);
-        let conversation = db.open.conversation(&owner, place).await.unwrap().unwrap();
+        let conversation = db.open.conversation(&owner, target).await.unwrap().unwrap();
         assert_eq!((conversation.last_sequence, conversation.message_count), (total, total));
         assert_eq!(db.count("feed").await, total + 1, "one event each, none of those given up");
     }
 
-    /// The database itself refuses a number that is taken, should a caller ever not lock.
-    async fn a_number_is_given_once(db: Db) {
+    /// The database itself refuses a number that is taken, in case a caller does not lock.
+    async fn a_sequence_is_used_once(db: Db) {
         let owner = owner("acme");
-        let place = open(&db.open, &owner).await;
-        append(&db.open, &owner, place.id).await.unwrap();
-        let found = db.open.conversation(&owner, place.id).await.unwrap().unwrap();
+        let target = open(&db.open, &owner).await;
+        append(&db.open, &owner, target.id).await.unwrap();
+        let found = db.open.conversation(&owner, target.id).await.unwrap().unwrap();
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
         let again = tx.insert_message(&message(&found), &found).await;
         assert!(matches!(again, Err(parlance_storage::StorageError::Conflict(_))), "{again:?}");
@@ -66,15 +66,15 @@ on_both! {
         assert_eq!(db.count("messages").await, 1);
     }
 
-    async fn a_deleted_number_is_not_used_again(db: Db) {
+    async fn a_deleted_sequence_is_not_used_again(db: Db) {
         let owner = owner("acme");
-        let place = open(&db.open, &owner).await.id;
-        let mut last = append(&db.open, &owner, place).await.unwrap();
-        last = append(&db.open, &owner, place).await.unwrap_or(last);
+        let target = open(&db.open, &owner).await.id;
+        let mut last = append(&db.open, &owner, target).await.unwrap();
+        last = append(&db.open, &owner, target).await.unwrap_or(last);
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
-        tx.lock_conversation(place).await.unwrap();
+        tx.lock_conversation(target).await.unwrap();
         assert_eq!(tx.delete_message(&last, "ada").await.unwrap(), Guarded::Updated);
-        tx.commit(&heard()).await.unwrap();
-        assert_eq!(append(&db.open, &owner, place).await.unwrap().sequence, 3);
+        tx.commit(&recording_sink()).await.unwrap();
+        assert_eq!(append(&db.open, &owner, target).await.unwrap().sequence, 3);
     }
 }

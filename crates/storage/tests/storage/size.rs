@@ -1,4 +1,4 @@
-//! Large conversations: what a write does to them is bounded by each statement, however many messages and events there are.
+//! Large conversations: the work of a write is bounded in each statement, however many messages and events there are.
 
 use parlance_domain::{Attachment, Conversation, Message};
 use parlance_storage::Guarded;
@@ -6,10 +6,10 @@ use parlance_storage::feed::Position;
 use parlance_testkit::{Postgres, eventually};
 
 use crate::plans::{Ran, explaining, fill, first_conversation, last, logged};
-use crate::support::write::placed;
+use crate::support::write::append_uncommitted;
 use crate::support::{Db, Kind, SOON, append, at, attachment, committed, open, owner};
 
-/// Events of other messages of a conversation.
+/// Adds events of other messages of a conversation.
 async fn add_events(db: &Db, of: &Conversation, count: i64) {
     let (id, time, numbers) = match db.kind {
         Kind::Postgres => (
@@ -46,9 +46,9 @@ async fn a_deletion_reads_only_the_events_of_its_message() {
     let server = explaining(&[("auto_explain.log_analyze", "on")]);
     let db = Db::within(&server).await;
     let owner = owner("acme");
-    let place = open(&db.open, &owner).await;
-    let message = append(&db.open, &owner, place.id).await.unwrap();
-    add_events(&db, &place, 20_000).await;
+    let target = open(&db.open, &owner).await;
+    let message = append(&db.open, &owner, target.id).await.unwrap();
+    add_events(&db, &target, 20_000).await;
     db.run("ANALYZE").await;
     delete(&db, &message).await;
     let run = last(&server, "UPDATE feed SET payload = NULL").await;
@@ -69,13 +69,13 @@ async fn scrubbing_a_conversation_reads_only_its_own_events() {
     let server = explaining(&[("auto_explain.log_analyze", "on")]);
     let db = Db::within(&server).await;
     let owner = owner("acme");
-    let place = open(&db.open, &owner).await;
-    add_events(&db, &place, 20_000).await;
+    let target = open(&db.open, &owner).await;
+    add_events(&db, &target, 20_000).await;
     db.run("ANALYZE").await;
     let mut tx = db.open.begin(&owner, at(9)).await.unwrap();
-    let hidden = tx.hide_conversation(&place).await.unwrap();
+    let hidden = tx.hide_conversation(&target).await.unwrap();
     assert_eq!(hidden, Guarded::Updated);
-    let more = tx.scrub_hidden_conversation(&place).await.unwrap();
+    let more = tx.scrub_hidden_conversation(&target).await.unwrap();
     assert!(!more, "few events are of the conversation itself");
     committed(tx).await;
     let run = last(&server, "UPDATE feed SET payload = NULL").await;
@@ -90,7 +90,7 @@ async fn scrubbing_a_conversation_reads_only_its_own_events() {
     assert!(!run.plan.contains("Rows Removed"), "{}", run.plan);
 }
 
-/// The numbers of rows that statements of the log have read, once they are so many together.
+/// The numbers of rows that statements of the log have read, once they add up to `together`.
 async fn rows_of_each(server: &Postgres, wanted: &str, together: u64) -> Vec<u64> {
     eventually(SOON, async || {
         let rows: Vec<u64> = logged(server, wanted)
@@ -108,9 +108,9 @@ async fn each_statement_reads_a_bounded_number_of_rows() {
     let server = explaining(&[("auto_explain.log_analyze", "on")]);
     let db = Db::within(&server).await;
     let owner = owner("acme");
-    let place = open(&db.open, &owner).await;
-    let message = append(&db.open, &owner, place.id).await.unwrap();
-    add_events(&db, &place, 2_500).await;
+    let target = open(&db.open, &owner).await;
+    let message = append(&db.open, &owner, target.id).await.unwrap();
+    add_events(&db, &target, 2_500).await;
     let id = db.id(message.id);
     db.run(&format!(
         "UPDATE feed SET message_id = {id} WHERE kind = 'message_updated'; ANALYZE"
@@ -132,38 +132,38 @@ async fn each_statement_reads_a_bounded_number_of_rows() {
 }
 
 on_both! {
-    /// Copies are cleared a thousand by each statement; all of them are, and no others.
+    /// Copies are scrubbed a thousand by each statement; all of them are, and no others.
     async fn a_message_with_many_events_can_be_deleted(db: Db) {
         let owner = owner("acme");
-        let place = open(&db.open, &owner).await;
-        let message = append(&db.open, &owner, place.id).await.unwrap();
-        add_events(&db, &place, 2_500).await;
+        let target = open(&db.open, &owner).await;
+        let message = append(&db.open, &owner, target.id).await.unwrap();
+        add_events(&db, &target, 2_500).await;
         let id = db.id(message.id);
         db.run(&format!("UPDATE feed SET message_id = {id} WHERE kind = 'message_updated'")).await;
-        add_events(&db, &place, 10).await;
+        add_events(&db, &target, 10).await;
         delete(&db, &message).await;
         assert_eq!(db.count(&format!("feed WHERE payload IS NOT NULL AND message_id = {id}")).await, 0);
         assert_eq!(db.count("feed WHERE payload IS NOT NULL AND kind = 'message_updated'").await, 10);
     }
 
-    /// The copies of a hidden conversation are cleared in batches, each of which can be its own transaction.
+    /// The copies of a hidden conversation are scrubbed in batches, each of which can be its own transaction.
     async fn a_hidden_conversation_is_scrubbed_in_batches(db: Db) {
         let (owner, d) = (owner("acme"), &db.open);
-        let place = open(d, &owner).await;
-        add_events(&db, &place, 2_500).await;
+        let target = open(d, &owner).await;
+        add_events(&db, &target, 2_500).await;
         db.run("UPDATE feed SET message_id = NULL WHERE kind = 'message_updated'").await;
         let mut tx = d.begin(&owner, at(9)).await.unwrap();
-        assert_eq!(tx.hide_conversation(&place).await.unwrap(), Guarded::Updated);
+        assert_eq!(tx.hide_conversation(&target).await.unwrap(), Guarded::Updated);
         committed(tx).await;
         for (more, left) in [(true, 1_501), (true, 501), (false, 0)] {
             let mut tx = d.begin(&owner, at(9)).await.unwrap();
-            assert_eq!(tx.scrub_hidden_conversation(&place).await.unwrap(), more);
+            assert_eq!(tx.scrub_hidden_conversation(&target).await.unwrap(), more);
             committed(tx).await;
             assert_eq!(db.count("feed WHERE payload IS NOT NULL").await, left);
         }
     }
 
-    /// A statement counts 5,000 places of the sequence for another user, or for none.
+    /// One statement moves the counts of 5,000 messages to another user, or removes them.
     async fn counters_of_a_long_conversation_move_in_batches(db: Db) {
         fill(&db, 12_000).await;
         let (owner, id) = (owner("acme"), first_conversation(&db));
@@ -179,7 +179,7 @@ on_both! {
                 tx.update_conversation(&found, &to_eve, true).await
             };
             assert_eq!(done.unwrap(), Guarded::Updated);
-            // What follows looks at the transaction's own rows.
+            // What follows reads the transaction's own rows.
             committed(tx).await;
             assert_eq!(db.texts(moved).await, ["-5000", "-5000", "-2000"]);
             db.run(&format!("UPDATE conversations SET user_label = 'user 1' WHERE id = {}; DELETE FROM stat_deltas", db.id(id))).await;
@@ -202,22 +202,22 @@ on_both! {
     /// Large texts are removed with fewer messages at a time, and attachments are left to the pruning of uploads.
     async fn messages_are_removed_by_bytes_and_without_their_content(db: Db) {
         let (owner, d) = (owner("acme"), &db.open);
-        let place = open(d, &owner).await;
+        let target = open(d, &owner).await;
         for _ in 0..5 {
             let mut tx = d.begin(&owner, at(0)).await.unwrap();
-            let message = placed(&mut tx, place.id).await.unwrap();
+            let message = append_uncommitted(&mut tx, target.id).await.unwrap();
             let held: Attachment = attachment();
             tx.insert_attachment(&held, message.id, vec![b"abc".to_vec()]).await.unwrap();
             committed(tx).await;
         }
         db.run(&format!("UPDATE messages SET html_body = '{}'", "x".repeat(5 * 1024 * 1024))).await;
-        let place = d.conversation(&owner, place.id).await.unwrap().unwrap();
+        let target = d.conversation(&owner, target.id).await.unwrap().unwrap();
         let mut tx = d.begin(&owner, at(9)).await.unwrap();
-        assert_eq!(tx.hide_conversation(&place).await.unwrap(), Guarded::Updated);
+        assert_eq!(tx.hide_conversation(&target).await.unwrap(), Guarded::Updated);
         committed(tx).await;
         for removed in [2, 2, 1, 0] {
             let mut tx = d.begin(&owner, at(9)).await.unwrap();
-            assert_eq!(tx.delete_some_messages(&place, 500).await.unwrap(), removed);
+            assert_eq!(tx.delete_some_messages(&target, 500).await.unwrap(), removed);
             committed(tx).await;
         }
         assert_eq!(db.count("attachment_chunks").await, 5, "a statement of its own removes them");
@@ -225,13 +225,13 @@ on_both! {
         assert_eq!(db.count("attachment_chunks").await, 0);
     }
 
-    /// A page has one owner's events, as many as its bytes allow, and says up to where it looked.
-    async fn a_page_of_the_feed_is_cut_by_bytes(db: Db) {
+    /// A page has one owner's events, up to its limit of bytes, and reports up to where it read.
+    async fn a_page_of_the_feed_is_limited_by_bytes(db: Db) {
         let (acme, other) = (owner("acme"), owner("other"));
         let d = &db.open;
-        let (place, foreign) = (open(d, &acme).await, open(d, &other).await);
+        let (target, foreign) = (open(d, &acme).await, open(d, &other).await);
         for _ in 0..4 {
-            append(d, &acme, place.id).await.unwrap();
+            append(d, &acme, target.id).await.unwrap();
             append(d, &other, foreign.id).await.unwrap();
         }
         let all = crate::feed::all(d).await;
@@ -253,8 +253,8 @@ on_both! {
         }
         assert_eq!(found, mine);
         assert!(pages > 2);
-        // Events of others are looked through some at a time.
-        let page = d.feed_page_of(&owner("nobody"), Position::default(), 3, size).await.unwrap();
+        // Events of others are scanned some at a time.
+        let page = d.feed_page_of(&owner("absent"), Position::default(), 3, size).await.unwrap();
         assert_eq!((page.events.len(), page.more, page.up_to), (0, true, all[2].position));
     }
 }

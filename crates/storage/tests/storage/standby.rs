@@ -1,4 +1,4 @@
-//! Several hosts, of which one is a standby: what is read and written is on the primary.
+//! Several hosts, of which one is a standby: reads and writes go to the primary.
 
 use parlance_storage::{Database, DatabaseUrl, Settings, StorageError, pending_migrations};
 use parlance_testkit::Postgres;
@@ -23,7 +23,7 @@ fn with_hosts(db: &Db, hosts: &str) -> Settings {
     }
 }
 
-/// The standby is named first, and the URL would take it.
+/// The standby is named first, and the URL would accept it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_standby_is_not_connected_to() {
     let primary = Postgres::start(parlance_testkit::PostgresConfig::default());
@@ -46,7 +46,7 @@ async fn a_standby_is_not_connected_to() {
     let on_standby = Db::rows_of(&with_url(&db, &standby), connected).await;
     assert_eq!(on_standby, [Some("0".to_owned())]);
 
-    // One host alone is looked at too, and the error says what to change.
+    // A single host is checked too, and the error says what to change.
     let refused = Database::open(&with_hosts(&db, host(&standby))).await;
     let Err(StorageError::Unavailable(why)) = refused.map(|_| ()) else {
         panic!("a standby was taken for the primary");

@@ -1,4 +1,4 @@
-//! SQLite's write-ahead log is bounded while there always is a reader.
+//! SQLite's write-ahead log is bounded under constant reads.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::support::{Db, SOON, open, owner};
 
 const LIMIT: u64 = 1024 * 1024;
 
-/// Two connections that read in turn, each beginning before the other ends.
+/// Two connections that read alternately, each starting before the other ends.
 fn overlapping_readers(path: &Path, over: &AtomicBool) {
     let connect = || {
         let mut conn = SqliteConnection::establish(&path.to_string_lossy()).unwrap();
@@ -37,7 +37,7 @@ fn overlapping_readers(path: &Path, over: &AtomicBool) {
 async fn the_log_is_bounded_under_constant_readers() {
     let db = Db::sqlite().await;
     let owner = owner("acme");
-    let mut place = open(&db.open, &owner).await;
+    let mut target = open(&db.open, &owner).await;
     let DatabaseUrl::Sqlite(path) = db.settings.url.clone() else {
         panic!("it is SQLite");
     };
@@ -51,7 +51,7 @@ async fn the_log_is_bounded_under_constant_readers() {
     let mut largest = 0;
     for _ in 0..20 {
         for _ in 0..10 {
-            put(&db, &mut place, |message| {
+            put(&db, &mut target, |message| {
                 message.body = "x ".repeat(15_000);
             })
             .await;

@@ -1,4 +1,4 @@
-//! Whatever way a search takes, it finds what a reader finds who looks at every message.
+//! Every search strategy returns what a scan of all messages returns.
 
 use diesel::connection::SimpleConnection as _;
 use diesel_migrations::MigrationHarness as _;
@@ -7,10 +7,10 @@ use parlance_domain::{Channel, ConversationId, Direction, MessageStatus, Owner};
 use uuid::Uuid;
 
 use super::*;
-use crate::db::search::{SearchFilter, SearchPosition, SearchWindow, asked};
+use crate::db::search::{SearchFilter, SearchPosition, SearchWindow, search_request};
 
 const USERS: [&str; 3] = ["ada", "bob", "eve"];
-/// Half of the messages have been delivered, and a few are in each of these.
+/// Half of the messages have been delivered, and a few are in each of these states.
 const STATES: [MessageStatus; 12] = [
     MessageStatus::Scheduled,
     MessageStatus::Pending,
@@ -26,8 +26,8 @@ const STATES: [MessageStatus; 12] = [
     MessageStatus::Received,
 ];
 
-/// A message as it is to be found; its number is its place in time.
-struct Made {
+/// A message to be found; its number is its position in time.
+struct TestMessage {
     id: Uuid,
     owner: usize,
     user: &'static str,
@@ -41,13 +41,13 @@ fn owners() -> [Owner; 2] {
     ["acme", "other"].map(|name| Owner::parse(name).unwrap())
 }
 
-/// Numbers that look like chance, the same each time.
+/// Pseudo-random numbers, the same each time.
 fn chance(n: u64, below: u64) -> u64 {
     let mixed = (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     ((mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 33) % below
 }
 
-fn made(owners: usize) -> Vec<Made> {
+fn test_messages(owners: usize) -> Vec<TestMessage> {
     (0..240)
         .map(|n| {
             let pick =
@@ -62,12 +62,12 @@ fn made(owners: usize) -> Vec<Made> {
                 _ => n < 60,
             });
             let conversation = pick(4, 8);
-            Made {
+            TestMessage {
                 id: Uuid::from_u128(u128::from(n) + 1),
                 owner: conversation % owners,
                 user: USERS[conversation / 2 % USERS.len()],
                 direction: [Direction::Inbound, Direction::Outbound][pick(5, 2)],
-                // The newest of a state stand apart from the word that only old ones have.
+                // The newest messages of a state are separate from the word that only old ones have.
                 status: STATES[if pick(6, 2) == 0 { pick(7, 12) } else { 5 }],
                 words: words.map(|(word, _)| word).collect(),
                 hidden: conversation == 7,
@@ -76,8 +76,8 @@ fn made(owners: usize) -> Vec<Made> {
         .collect()
 }
 
-/// With jobs of the messages that are under way, or without some.
-fn database(messages: &[Made], jobs: usize) -> SqliteConnection {
+/// With deliveries of the messages that are under way, or without some.
+fn database(messages: &[TestMessage], deliveries: usize) -> SqliteConnection {
     let mut c = SqliteConnection::establish(":memory:").unwrap();
     c.run_pending_migrations(crate::migrate::SQLITE).unwrap();
     let owners = owners();
@@ -86,15 +86,15 @@ fn database(messages: &[Made], jobs: usize) -> SqliteConnection {
     for (number, one) in messages.iter().enumerate() {
         let owner = owners[one.owner].as_str();
         let talk = (owner, one.user, one.hidden);
-        let place = talks.iter().position(|other| *other == talk);
-        let place = place.unwrap_or_else(|| {
+        let position = talks.iter().position(|other| *other == talk);
+        let position = position.unwrap_or_else(|| {
             statements.extend(conversation(talks.len(), talk));
             talks.push(talk);
             talks.len() - 1
         });
-        statements.push(message(number, owner, place, one));
-        if number >= jobs {
-            statements.extend(job(owner, place, one));
+        statements.push(message(number, owner, position, one));
+        if number >= deliveries {
+            statements.extend(delivery(owner, position, one));
         }
     }
     c.batch_execute(&statements.join(";")).unwrap();
@@ -104,34 +104,34 @@ fn database(messages: &[Made], jobs: usize) -> SqliteConnection {
     c
 }
 
-fn conversation(place: usize, (owner, user, hidden): (&str, &str, bool)) -> [String; 2] {
+fn conversation(position: usize, (owner, user, hidden): (&str, &str, bool)) -> [String; 2] {
     let deleted = if hidden { "7" } else { "NULL" };
     [
         format!(
             "INSERT INTO conversations (id, owner, user_label, channel, participant_from, participant_to, title, status, \
                last_sequence, read_sequence, message_count, unread_count, active_at, metadata, created_at, updated_at, \
-               version, edit_version, deleted_at) VALUES (x'{place:032x}', '{owner}', '{user}', 'sms', '', '{place}', 'title', \
+               version, edit_version, deleted_at) VALUES (x'{position:032x}', '{owner}', '{user}', 'sms', '', '{position}', 'title', \
                'active', 0, 0, 0, 0, 0, '{{}}', 0, 0, 1, 1, {deleted})"
         ),
         format!(
-            "INSERT INTO stat_totals VALUES ('{owner}', '{user}{place}', 'inbound', 'sms', 'read', 1, 0, 0, 0)"
+            "INSERT INTO stat_totals VALUES ('{owner}', '{user}{position}', 'inbound', 'sms', 'read', 1, 0, 0, 0)"
         ),
     ]
 }
 
-fn message(number: usize, owner: &str, place: usize, one: &Made) -> String {
+fn message(number: usize, owner: &str, position: usize, one: &TestMessage) -> String {
     let (id, words) = (one.id.simple(), one.words.join(" "));
     let (direction, status) = (one.direction.as_str(), one.status.as_str());
     format!(
         "INSERT INTO messages (id, owner, conversation_id, sequence, channel, direction, status, from_address, to_address, \
            cc_addresses, subject, body, html_body, attachments, attempt, segments, metadata, policy, counts_unread, \
-           created_at, updated_at, version, edit_version) VALUES (x'{id}', '{owner}', x'{place:032x}', {number} + 1, 'sms', \
+           created_at, updated_at, version, edit_version) VALUES (x'{id}', '{owner}', x'{position:032x}', {number} + 1, 'sms', \
            '{direction}', '{status}', '', '', '[]', '', '{words}', '', '[]', 0, 1, '{{}}', 'at_least_once', 0, {number}, 0, \
            1, 1)"
     )
 }
 
-fn job(owner: &str, place: usize, one: &Made) -> Option<String> {
+fn delivery(owner: &str, position: usize, one: &TestMessage) -> Option<String> {
     let state = match one.status {
         MessageStatus::Scheduled => "scheduled",
         MessageStatus::Pending | MessageStatus::Sending => "waiting",
@@ -149,11 +149,11 @@ fn job(owner: &str, place: usize, one: &Made) -> Option<String> {
     Some(format!(
         "INSERT INTO deliveries (message_id, owner, conversation_id, sequence, sender_id, channel, provider, state, attempt, \
            blocked, generation, due_at, created_at) \
-           VALUES (x'{id}', '{owner}', x'{place:032x}', 1, x'00', 'sms', '', '{state}', 0, 0, 0, 0, 0)"
+           VALUES (x'{id}', '{owner}', x'{position:032x}', 1, x'00', 'sms', '', '{state}', 0, 0, 0, 0, 0)"
     ))
 }
 
-fn index_as(c: &mut SqliteConnection, number: i64, owner: &Owner, one: &Made) {
+fn index_as(c: &mut SqliteConnection, number: i64, owner: &Owner, one: &TestMessage) {
     let scopes = [
         Scope::Owner(owner),
         Scope::User(one.user),
@@ -176,17 +176,19 @@ fn index_as(c: &mut SqliteConnection, number: i64, owner: &Owner, one: &Made) {
     write(c, number, &row).unwrap();
 }
 
-fn fits(one: &Made, owner: usize, filter: &SearchFilter) -> bool {
+fn fits(one: &TestMessage, owner: usize, filter: &SearchFilter) -> bool {
     one.owner == owner
         && !one.hidden
         && filter.user.as_deref().is_none_or(|user| user == one.user)
-        && filter.direction.is_none_or(|way| way == one.direction)
+        && filter
+            .direction
+            .is_none_or(|direction| direction == one.direction)
         && filter.status.is_none_or(|status| status == one.status)
 }
 
-const WAYS: [Bounds; 5] = [
+const STRATEGIES: [Bounds; 5] = [
     BOUNDS,
-    // Everything that follows after the nearest, in each of its ways.
+    // Beyond the first matches, one strategy after the other.
     Bounds {
         scanned: 7,
         listed: 7,
@@ -213,16 +215,21 @@ const WAYS: [Bounds; 5] = [
     },
 ];
 
-/// Page after page, each asked for twice: the second time by its ends.
-fn all(c: &mut SqliteConnection, ask: impl Fn(SearchWindow) -> Asked, bounds: Bounds) -> Vec<Uuid> {
-    let shown = |rows: &[FoundRow]| -> Vec<Uuid> {
+/// Reads page after page, each twice: the second time by its ends.
+fn all(
+    c: &mut SqliteConnection,
+    ask: impl Fn(SearchWindow) -> SearchRequest,
+    bounds: Bounds,
+) -> Vec<Uuid> {
+    let shown = |rows: &[MatchRow]| -> Vec<Uuid> {
         rows.iter()
             .filter(|row| row.shown)
             .map(|row| row.message_id.0)
             .collect()
     };
-    let place = |row: Option<&FoundRow>| -> Option<SearchPosition> { row.map(FoundRow::place) };
-    let mut stretch = SearchWindow {
+    let position =
+        |row: Option<&MatchRow>| -> Option<SearchPosition> { row.map(MatchRow::position) };
+    let mut window = SearchWindow {
         beyond: None,
         from: None,
         up_to: None,
@@ -231,13 +238,13 @@ fn all(c: &mut SqliteConnection, ask: impl Fn(SearchWindow) -> Asked, bounds: Bo
     };
     let mut seen = Vec::new();
     loop {
-        let (rows, is_last) = find(c, &ask(stretch), bounds).unwrap();
+        let (rows, is_last) = find(c, &ask(window), bounds).unwrap();
         let page = shown(&rows);
         if !rows.is_empty() {
             let again = SearchWindow {
                 beyond: None,
-                from: place(rows.first()),
-                up_to: place(rows.last()),
+                from: position(rows.first()),
+                up_to: position(rows.last()),
                 enough: page.len(),
                 limit: 1000,
             };
@@ -245,20 +252,20 @@ fn all(c: &mut SqliteConnection, ask: impl Fn(SearchWindow) -> Asked, bounds: Bo
             assert_eq!(shown(&again), page, "the same page, by its ends");
         }
         seen.extend(page);
-        stretch.beyond = place(rows.last()).or(stretch.beyond);
+        window.beyond = position(rows.last()).or(window.beyond);
         if is_last {
             return seen;
         }
         assert!(
-            rows.len() >= stretch.enough,
+            rows.len() >= window.enough,
             "a page that is not the last is full"
         );
     }
 }
 
-fn looked_at_by_hand(owners_of_all: usize, jobs: usize) {
-    let messages = made(owners_of_all);
-    let mut c = database(&messages, jobs);
+fn assert_same_as_scan(owners_of_all: usize, deliveries: usize) {
+    let messages = test_messages(owners_of_all);
+    let mut c = database(&messages, deliveries);
     let owner = &owners()[0];
     let states = std::iter::once(None).chain(STATES.map(Some));
     for status in states {
@@ -287,13 +294,14 @@ fn looked_at_by_hand(owners_of_all: usize, jobs: usize) {
                 "nothing",
             ] {
                 let words: Vec<&str> = text.split_whitespace().collect();
-                let has_all = |one: &&Made| words.iter().all(|word| one.words.contains(word));
+                let has_all =
+                    |one: &&TestMessage| words.iter().all(|word| one.words.contains(word));
                 let expected: Vec<Uuid> = fitting().filter(has_all).map(|one| one.id).collect();
                 let terms = query(text, Language::Simple);
-                for bounds in WAYS {
+                for bounds in STRATEGIES {
                     let found = all(
                         &mut c,
-                        |stretch| asked(owner, &terms, &filter, stretch, counted),
+                        |window| search_request(owner, &terms, &filter, window, counted),
                         bounds,
                     );
                     assert_eq!(found, expected, "{text:?} {filter:?} {bounds:?}");
@@ -304,18 +312,18 @@ fn looked_at_by_hand(owners_of_all: usize, jobs: usize) {
 }
 
 #[test]
-fn every_way_finds_the_same() {
-    looked_at_by_hand(2, 0);
+fn every_strategy_returns_the_same() {
+    assert_same_as_scan(2, 0);
 }
 
-/// Then the owner's term is left out.
+/// With a single owner, its term is left out.
 #[test]
-fn nobody_else_is_there() {
-    looked_at_by_hand(1, 0);
+fn a_single_owner() {
+    assert_same_as_scan(1, 0);
 }
 
-/// What is under way without a job, which should not be, is found all the same.
+/// A message that is under way without a delivery, which should not happen, is found too.
 #[test]
-fn jobs_are_missing() {
-    looked_at_by_hand(2, 120);
+fn deliveries_are_missing() {
+    assert_same_as_scan(2, 120);
 }

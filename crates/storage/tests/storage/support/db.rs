@@ -1,4 +1,4 @@
-//! A throw-away database that is migrated and open, and raw SQL beside it.
+//! A throw-away database that is migrated and open, and raw SQL on it.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use parlance_storage::{Database, DatabaseUrl, Settings, migrate};
 use parlance_testkit::{Postgres, SqliteFile};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
-/// Which of the two.
+/// Which of the two databases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Sqlite,
     Postgres,
 }
 
-/// An open database of a test's own.
+/// An open database of one test.
 pub(crate) struct Db {
     pub(crate) kind: Kind,
     pub(crate) settings: Settings,
@@ -40,12 +40,12 @@ impl Db {
         Self::ready(Kind::Postgres, settings(&url), None).await
     }
 
-    /// Raw SQL only: the file or the database as it is.
+    /// Runs raw SQL only: the file or the database as it is.
     pub(crate) async fn rows_of(settings: &Settings, sql: &str) -> Vec<Option<String>> {
         rows(settings, sql, false).await
     }
 
-    /// Statements that may fail.
+    /// Runs statements that may fail.
     pub(crate) async fn try_run(
         settings: &Settings,
         sql: &str,
@@ -67,7 +67,7 @@ impl Db {
         }
     }
 
-    /// The same database, opened once more in another way.
+    /// Opens the same database once more with other settings.
     pub(crate) async fn opened(&self, change: impl FnOnce(&mut Settings)) -> Database {
         let mut settings = self.settings.clone();
         change(&mut settings);
@@ -79,12 +79,12 @@ impl Db {
         rows(&self.settings, sql, true).await;
     }
 
-    /// The column `v` of a query's rows, as text; a NULL is `None`.
+    /// Returns the column `v` of a query's rows, as text; a NULL is `None`.
     pub(crate) async fn column(&self, sql: &str) -> Vec<Option<String>> {
         rows(&self.settings, sql, false).await
     }
 
-    /// The same where nothing is NULL.
+    /// Returns the column `v` of a query without NULLs.
     pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
         self.column(sql)
             .await
@@ -93,7 +93,7 @@ impl Db {
             .collect()
     }
 
-    /// The column `detail` of SQLite's plans.
+    /// Returns the column `detail` of SQLite's plans.
     pub(crate) async fn details(&self, sql: &str) -> Vec<String> {
         let DatabaseUrl::Sqlite(path) = &self.settings.url else {
             panic!("only SQLite shows its plans so");
@@ -104,7 +104,7 @@ impl Db {
             .unwrap()
     }
 
-    /// How many rows.
+    /// Counts the rows of a table.
     pub(crate) async fn count(&self, table: &str) -> i64 {
         let rows = self
             .texts(&format!("SELECT CAST(count(*) AS text) AS v FROM {table}"))
@@ -112,7 +112,7 @@ impl Db {
         rows[0].parse().unwrap()
     }
 
-    /// A connection to Postgres beside the pool, which lives as long as the client.
+    /// Opens a connection to Postgres outside the pool, which lives as long as the client.
     pub(crate) async fn client(&self) -> Client {
         match &self.settings.url {
             DatabaseUrl::Postgres(url) => client(url).await,
@@ -120,7 +120,7 @@ impl Db {
         }
     }
 
-    /// An id as this database writes it in SQL.
+    /// Formats an id as this database writes it in SQL.
     pub(crate) fn id(&self, id: impl std::fmt::Display) -> String {
         match self.kind {
             Kind::Postgres => format!("'{id}'"),
@@ -198,7 +198,7 @@ pub(crate) async fn fresh_postgres() -> Settings {
 
 fn settings(url: &str) -> Settings {
     Settings {
-        // Two cores and a server with many guests: waiting is not what most tests are about.
+        // Two cores and a server that many tests share: waiting is not what most tests are about.
         acquire_timeout: Duration::from_secs(20),
         pool_size: 8,
         ..Settings::new(DatabaseUrl::parse(url).unwrap())

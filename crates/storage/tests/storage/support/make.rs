@@ -1,4 +1,4 @@
-//! Things to store, each unlike all others.
+//! Entities to store, each unlike all others.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,7 +20,7 @@ fn random() -> [u8; 10] {
     bytes
 }
 
-/// A moment, in seconds after some beginning.
+/// A timestamp, in seconds after a fixed start.
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_micros((1_700_000_000 + seconds) * 1_000_000)
 }
@@ -55,7 +55,7 @@ pub(crate) fn conversation(owner: &Owner) -> Conversation {
     }
 }
 
-/// The message at the conversation's newest place.
+/// The message at the end of the conversation.
 pub(crate) fn message(conversation: &Conversation) -> Message {
     Message {
         id: MessageId::new(at(0), random()),

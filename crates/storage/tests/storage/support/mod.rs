@@ -1,4 +1,4 @@
-//! What the tests have in common: a database of either kind, things to put into it, and the shortest way to do so.
+//! Shared code of the tests: a database of either kind, entities, and the shortest way to write them.
 
 pub(crate) mod db;
 pub(crate) mod make;
@@ -6,9 +6,10 @@ pub(crate) mod write;
 
 pub(crate) use db::{Db, Kind};
 pub(crate) use make::{at, attachment, conversation, message, owner, sender};
-pub(crate) use write::{append, committed, heard, open};
+pub(crate) use write::{append, committed, open, recording_sink};
 
-/// How long a test waits for what must come: longer than anything takes on a busy machine, for nobody waits for it in vain.
+/// How long a test waits for what must happen: longer than anything takes on a busy machine, since no passing test
+/// waits that long.
 pub(crate) const SOON: std::time::Duration = std::time::Duration::from_mins(2);
 
 /// One test body, run on SQLite and on Postgres.

@@ -7,11 +7,11 @@ use parlance_storage::{Database, Guarded, PendingKeys, Sink, StorageResult, Touc
 
 use super::make::{at, conversation, message};
 
-/// A sink that remembers what it was told.
+/// A sink that records its notifications.
 #[derive(Default)]
-pub(crate) struct Heard(Mutex<Vec<Touched>>);
+pub(crate) struct RecordingSink(Mutex<Vec<Touched>>);
 
-impl Sink for Heard {
+impl Sink for RecordingSink {
     type Fence = ();
 
     async fn fence(&self, _touched: &Touched) {}
@@ -31,22 +31,22 @@ impl Sink for Heard {
     async fn failed(&self, (): (), _certain: bool) {}
 }
 
-impl Heard {
+impl RecordingSink {
     pub(crate) fn all(&self) -> Vec<Touched> {
         self.0.lock().unwrap().clone()
     }
 }
 
-pub(crate) fn heard() -> Arc<Heard> {
-    Arc::new(Heard::default())
+pub(crate) fn recording_sink() -> Arc<RecordingSink> {
+    Arc::new(RecordingSink::default())
 }
 
-/// Commits and tells nobody who asks.
+/// Commits with a sink that is not read.
 pub(crate) async fn committed(tx: Tx) {
-    tx.commit(&heard()).await.unwrap();
+    tx.commit(&recording_sink()).await.unwrap();
 }
 
-/// A stored conversation.
+/// Stores a conversation.
 pub(crate) async fn open(db: &Database, owner: &Owner) -> Conversation {
     let new = conversation(owner);
     let mut tx = db.begin(owner, at(0)).await.unwrap();
@@ -55,8 +55,8 @@ pub(crate) async fn open(db: &Database, owner: &Owner) -> Conversation {
     new
 }
 
-/// Takes the next place and writes a message there, uncommitted.
-pub(crate) async fn placed(tx: &mut Tx, id: ConversationId) -> StorageResult<Message> {
+/// Takes the next sequence and writes a message with it, uncommitted.
+pub(crate) async fn append_uncommitted(tx: &mut Tx, id: ConversationId) -> StorageResult<Message> {
     let found = tx.lock_conversation(id).await?.expect("a conversation");
     let mut moved = found.clone();
     moved.last_sequence += 1;
@@ -69,19 +69,19 @@ pub(crate) async fn placed(tx: &mut Tx, id: ConversationId) -> StorageResult<Mes
     Ok(new)
 }
 
-/// A stored message at the end of a conversation.
+/// Stores a message at the end of a conversation.
 pub(crate) async fn append(
     db: &Database,
     owner: &Owner,
     id: ConversationId,
 ) -> StorageResult<Message> {
     let mut tx = db.begin(owner, at(1)).await?;
-    let new = placed(&mut tx, id).await?;
-    tx.commit(&heard()).await?;
+    let new = append_uncommitted(&mut tx, id).await?;
+    tx.commit(&recording_sink()).await?;
     Ok(new)
 }
 
-/// The job of a message.
+/// Inserts the delivery of a message.
 pub(crate) async fn queued(tx: &mut Tx, message: &Message, sender: &Sender) {
     tx.insert_delivery(message, sender).await.unwrap();
 }
