@@ -1,29 +1,30 @@
-//! Accepting the database server that answers: deliveries are claimed only on an accepted one.
+//! Acceptance of the database server that answers. Deliveries are claimed only on an accepted server.
 //!
-//! A server may hold an earlier state of the database, in which messages wait that have left before. The marker in the shared tier
-//! proves that. So a server is accepted when its state has been compared with the marker, or when no comparison was possible for
-//! long. This is a loop of its own: a reconciliation pass ends after `GATE_TTL`, which may be too short for a distant database.
+//! A server may hold an earlier state of the database, with deliveries of messages that have been handed over since. The marker
+//! in the shared tier proves that. So a server is accepted when its state has been compared with the marker, or when no
+//! comparison was possible for long. This is a loop of its own, because a reconciliation pass is limited to 1 s, which may be too
+//! short for a distant database.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::cache::{Cache, Place};
-use crate::gate::DRAIN_EVERY;
+use crate::cache::{Cache, Tiers};
+use crate::gate::RECONCILE_INTERVAL;
 use crate::ledger::{LedgerError, RegistrationState};
 use crate::reconciler::claim;
 use crate::remote::{Claimed, Remote};
 
-/// Within this time an instance that uses a shared tier has registered with a new server.
-const REGISTRATION: Duration = Duration::from_secs(6);
+/// Time within which an instance with a shared tier has registered with a new server.
+const REGISTRATION_WAIT: Duration = Duration::from_secs(6);
 
 impl Cache {
-    /// Waits until the database has been compared with the marker in the shared tier, where there is one, or could not be for
-    /// `marker_timeout`. What depends on the comparison must not begin before it.
+    /// Waits until the database has been compared with the marker in the shared tier, or could not be compared for too long.
+    /// Returns at once without a shared tier. Work that depends on the state of the database must not begin before.
     pub async fn wait_until_compared(&self) {
         let mut compared = self.compared.subscribe();
-        // The sender is in this cache.
+        // Cannot fail: the sender is a field of this cache.
         let _ = compared.wait_for(|compared| *compared).await;
     }
 
@@ -36,36 +37,36 @@ impl Cache {
         drop(self);
         loop {
             let Some(cache) = weak.upgrade() else { return };
-            if let Err(error) = cache.look_at_server().await {
-                tracing::debug!(%error, "the database server could not be looked at; trying again");
+            if let Err(error) = cache.check_server().await {
+                tracing::debug!(%error, "checking the database server failed; trying again");
             }
             drop(cache);
-            tokio::time::sleep(DRAIN_EVERY).await;
+            tokio::time::sleep(RECONCILE_INTERVAL).await;
         }
     }
 
-    async fn look_at_server(&self) -> Result<(), LedgerError> {
+    async fn check_server(&self) -> Result<(), LedgerError> {
         let state = self.ledger.registration_state().await?;
         if state.is_accepted && *self.compared.borrow() {
             return Ok(());
         }
-        let unable = self.settings.marker_timeout;
-        let patience = match &self.place {
-            Place::Shared { remote, .. } => match self.compare(remote, &state).await? {
+        let without_marker = self.settings.marker_timeout;
+        let wait = match &self.tiers {
+            Tiers::Shared { remote, .. } => match self.compare(remote, &state).await? {
                 Comparison::Equal => Duration::ZERO,
                 Comparison::WentBack => {
                     self.compared.send_replace(true);
                     return Ok(());
                 }
-                Comparison::Impossible => unable,
+                Comparison::Impossible => without_marker,
             },
-            Place::Off | Place::Memory(_) if state.is_shared => unable,
-            Place::Off | Place::Memory(_) => unable.min(REGISTRATION),
+            Tiers::Off | Tiers::Memory(_) if state.is_shared => without_marker,
+            Tiers::Off | Tiers::Memory(_) => without_marker.min(REGISTRATION_WAIT),
         };
-        self.accept(&state, patience).await
+        self.accept(&state, wait).await
     }
 
-    /// Compares the passes that the database has counted with the marker.
+    /// Compares the number of passes that the database has counted with the marker.
     async fn compare(
         &self,
         remote: &Arc<dyn Remote>,
@@ -82,11 +83,7 @@ impl Cache {
     }
 
     /// Accepts the server once it has answered for this long.
-    async fn accept(
-        &self,
-        state: &RegistrationState,
-        patience: Duration,
-    ) -> Result<(), LedgerError> {
+    async fn accept(&self, state: &RegistrationState, wait: Duration) -> Result<(), LedgerError> {
         let now = Instant::now();
         let since = {
             let mut uncompared = self.uncompared();
@@ -95,15 +92,15 @@ impl Cache {
             let known = known.filter(|(known, _)| *known == server);
             uncompared.insert(known.unwrap_or((server, now))).1
         };
-        if now < since + patience {
+        if now < since + wait {
             return Ok(());
         }
-        // A database that is not recorded yet is accepted when it is: the time that passed counts until then.
+        // A server of a database that is not recorded yet cannot be accepted: the waiting time is kept until it is recorded.
         if state.is_accepted || self.ledger.accept(&state.holder.server).await? {
             *self.uncompared() = None;
-            if !patience.is_zero() && patience == self.settings.marker_timeout {
+            if !wait.is_zero() && wait == self.settings.marker_timeout {
                 tracing::warn!(
-                    "the marker in Redis could not be read for {patience:?}: messages are handed over without knowing whether an \
+                    "the marker in Redis could not be read for {wait:?}: messages are handed over without a check whether an \
                      earlier state of the database was restored"
                 );
             }
@@ -119,11 +116,11 @@ impl Cache {
     }
 }
 
-/// What came of comparing the database with the marker.
+/// Result of comparing the database with the marker.
 enum Comparison {
-    /// The database knows of every pass that the marker knows of.
+    /// The database has counted every pass that the marker has recorded.
     Equal,
-    /// It does not: it went back to an earlier state, and what depends on the later one was ended.
+    /// The database went back to an earlier state; everything that depends on the lost state was ended.
     WentBack,
     /// The shared tier does not answer, or another installation or server has claimed it.
     Impossible,

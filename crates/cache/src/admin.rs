@@ -1,6 +1,6 @@
-//! What an operator asks and does.
+//! Operations for operators: state, statistics, keys and cached values.
 
-use crate::cache::{Cache, Codec, Place};
+use crate::cache::{Cache, Codec, Tiers};
 use crate::gate::GateState;
 use crate::key::{Key, Kind};
 use crate::memory::{EncodedValue, MemoryStatus};
@@ -10,100 +10,101 @@ use crate::scoped::in_force;
 use crate::settings::Backend;
 use crate::stats::Sample;
 
-/// What is there, in either form.
+/// Cached value as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Peek {
-    /// In this process, under this number: of its generation, if it belongs to a scope.
+    /// In the memory tier, under this epoch, or under this generation if it belongs to a scope.
     Encoded(EncodedValue, i64),
-    /// In Redis, under this epoch, and this generation if it belongs to a scope.
+    /// In Redis, under this epoch, and under this generation if it belongs to a scope.
     Raw(Raw, i64, Option<String>),
 }
 
 impl Cache {
-    /// What is in force: that of the settings, but for `Redis` and `Hybrid` without a shared tier.
+    /// Backend in force. It is the configured one, except that `Redis` and `Hybrid` without a shared tier are `Off`.
     pub fn backend(&self) -> Backend {
-        match &self.place {
-            Place::Off => Backend::Off,
-            Place::Memory(_) => Backend::Memory,
-            Place::Shared { copies: None, .. } => Backend::Redis,
-            Place::Shared {
+        match &self.tiers {
+            Tiers::Off => Backend::Off,
+            Tiers::Memory(_) => Backend::Memory,
+            Tiers::Shared { copies: None, .. } => Backend::Redis,
+            Tiers::Shared {
                 copies: Some(_), ..
             } => Backend::Hybrid,
         }
     }
 
-    /// The gate; `None` where there is none to keep.
+    /// State of the gate; `None` if this instance needs no gate.
     pub fn gate(&self) -> Option<GateState> {
         self.keeps_a_gate().then(|| self.gate.state())
     }
 
-    /// Every series that has counted something.
+    /// Every series with a count above zero.
     pub fn counts(&self) -> Vec<(Sample, u64)> {
         self.stats.counts()
     }
 
-    /// What is in this process, by kind; what has expired is swept out first.
+    /// Size of the memory tier by kind, after expired values were removed.
     pub fn memory_status(&self) -> Vec<(Kind, MemoryStatus)> {
-        self.near().map_or_else(Vec::new, |near| {
-            Kind::ALL.into_iter().zip(near.sweep()).collect()
+        self.memory().map_or_else(Vec::new, |memory| {
+            Kind::ALL.into_iter().zip(memory.sweep()).collect()
         })
     }
 
-    /// Whether what others write is heard; `None` where nothing depends on it.
+    /// Whether invalidations are received; `None` without copies in this process.
     pub fn is_receiving_invalidations(&self) -> Option<bool> {
-        match &self.place {
-            Place::Shared {
+        match &self.tiers {
+            Tiers::Shared {
                 copies: Some(copies),
                 ..
-            } => Some(copies.near.is_live()),
-            Place::Off | Place::Memory(_) | Place::Shared { copies: None, .. } => None,
+            } => Some(copies.memory.is_live()),
+            Tiers::Off | Tiers::Memory(_) | Tiers::Shared { copies: None, .. } => None,
         }
     }
 
-    /// What Redis says of itself; `None` without one.
+    /// Statistics of Redis; `None` without Redis.
     pub async fn remote_stats(&self) -> Option<Result<RemoteStats, Fault>> {
-        match &self.place {
-            Place::Shared { remote, .. } => Some(remote.stats().await),
-            Place::Off | Place::Memory(_) => None,
+        match &self.tiers {
+            Tiers::Shared { remote, .. } => Some(remote.stats().await),
+            Tiers::Off | Tiers::Memory(_) => None,
         }
     }
 
-    /// Our keys whose names fit the glob, which knows `*` and `?`.
+    /// Keys with names that match a glob of `*` and `?`.
     pub async fn keys(&self, pattern: &str) -> Result<Vec<Key>, Fault> {
-        match &self.place {
-            Place::Off => Ok(Vec::new()),
-            Place::Memory(near) => Ok(near
+        match &self.tiers {
+            Tiers::Off => Ok(Vec::new()),
+            Tiers::Memory(memory) => Ok(memory
                 .keys()
                 .into_iter()
-                .filter(|key| fits(pattern.as_bytes(), key.to_string().as_bytes()))
+                .filter(|key| matches_glob(pattern.as_bytes(), key.to_string().as_bytes()))
                 .collect()),
-            Place::Shared { remote, .. } => remote.scan(pattern).await,
+            Tiers::Shared { remote, .. } => remote.scan(pattern).await,
         }
     }
 
-    /// Keys that were hit of late, for the auditor.
+    /// Takes the sample of recently hit keys, for the auditor.
     pub fn take_recent_hits(&self) -> Vec<Key> {
-        self.seen.take()
+        self.recent_hits.take()
     }
 
-    /// What a read would be answered with now; nothing while the gate is shut. It is no read: nothing is counted.
+    /// Returns the value that a read would be answered with now; `None` while the gate is shut. It is not counted as a read.
     pub async fn peek(&self, key: Key) -> Option<Peek> {
-        match &self.place {
-            Place::Off => None,
-            Place::Memory(near) => {
-                if !self.memory_is_open() || near.is_fenced(key) {
+        match &self.tiers {
+            Tiers::Off => None,
+            Tiers::Memory(memory) => {
+                if !self.memory_is_open() || memory.is_fenced(key) {
                     return None;
                 }
-                let number = Self::number_of(near, key);
-                near.get(key, number)
+                let number = Self::number_of(memory, key);
+                memory
+                    .get(key, number)
                     .map(|found| Peek::Encoded(found.encoded, number))
             }
-            Place::Shared { remote, copies } => {
+            Tiers::Shared { remote, copies } => {
                 let epoch = self.gate.epoch()?;
                 if let Some(copies) = copies
-                    && let Some(found) = copies.near.get(key, epoch.number)
+                    && let Some(found) = copies.memory.get(key, epoch.number)
                     && copies.tracking.barrier(tokio::time::Instant::now()).await
-                    && copies.near.get(key, epoch.number).is_some()
+                    && copies.memory.get(key, epoch.number).is_some()
                 {
                     return Some(Peek::Encoded(found.encoded, epoch.number));
                 }
@@ -118,17 +119,18 @@ impl Cache {
         }
     }
 
-    pub(crate) fn near(&self) -> Option<&crate::memory::Near> {
-        match &self.place {
-            Place::Memory(near) => Some(near),
-            Place::Shared { copies, .. } => copies.as_ref().map(|copies| &*copies.near),
-            Place::Off => None,
+    /// Memory tier, if there is one.
+    pub(crate) fn memory(&self) -> Option<&crate::memory::MemoryTier> {
+        match &self.tiers {
+            Tiers::Memory(memory) => Some(memory),
+            Tiers::Shared { copies, .. } => copies.as_ref().map(|copies| &*copies.memory),
+            Tiers::Off => None,
         }
     }
 }
 
 impl Peek {
-    /// Whether it is what this value would be kept as.
+    /// Whether this value would be stored in exactly this form.
     pub fn is<C: Codec>(&self, codec: C, value: &C::Value) -> bool {
         match self {
             Self::Encoded(encoded, _) => *encoded == codec.encode(value),
@@ -140,10 +142,10 @@ impl Peek {
     }
 }
 
-/// Whether a name fits a glob of `*`, `?` and plain characters, as Redis understands it.
-fn fits(pattern: &[u8], name: &[u8]) -> bool {
+/// Whether a name matches a glob of `*`, `?` and plain characters, as in Redis.
+fn matches_glob(pattern: &[u8], name: &[u8]) -> bool {
     let (mut p, mut n) = (0, 0);
-    // Where the last star was, and how much of the name it has taken so far.
+    // Position of the last star, and how much of the name it has matched so far.
     let mut star: Option<(usize, usize)> = None;
     while n < name.len() {
         match pattern.get(p) {
@@ -170,10 +172,10 @@ fn fits(pattern: &[u8], name: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::fits;
+    use super::matches_glob;
 
     #[test]
-    fn globs_are_understood() {
+    fn globs_match_as_in_redis() {
         for (pattern, name, expected) in [
             ("*", "", true),
             ("*", "message:1", true),
@@ -189,7 +191,7 @@ mod tests {
             ("", "", true),
         ] {
             assert_eq!(
-                fits(pattern.as_bytes(), name.as_bytes()),
+                matches_glob(pattern.as_bytes(), name.as_bytes()),
                 expected,
                 "{pattern} {name}"
             );

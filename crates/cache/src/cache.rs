@@ -1,4 +1,4 @@
-//! The cache as the app sees it.
+//! Public interface of the cache: the cache itself, codecs, read requests and lookup results.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,38 +10,38 @@ use tokio::time::Instant;
 use crate::gate::Gate;
 use crate::key::{Key, Kind};
 use crate::ledger::Ledger;
-use crate::memory::{EncodedValue, Near};
+use crate::memory::{EncodedValue, MemoryTier};
 use crate::raw::Raw;
 use crate::remote::Remote;
 use crate::settings::{Backend, CacheSettings};
-use crate::single_flight::Flights;
-use crate::stall::Patience;
+use crate::single_flight::SingleFlight;
+use crate::stall::StallDetector;
 use crate::stats::{Operation, Outcome, Sample, Stats, Tier};
 use crate::tracking::{InvalidationHandler, Tracking};
 
-/// How values of one kind are written and read.
+/// Encoding of the values of one kind.
 pub trait Codec: Copy + Send + Sync + 'static {
-    /// What is cached.
+    /// Type of the cached value.
     type Value: Clone + Send + Sync + 'static;
-    /// Why the database did not answer.
+    /// Error of a load from the database.
     type Error: Clone + Send + Sync + 'static;
 
-    /// Whose it is; `None` for what cannot be cached, such as a list of nothing.
+    /// Owner of the value; `None` if it cannot be cached, such as an empty list.
     fn owner(self, value: &Self::Value) -> Option<&str>;
-    /// Its text, unstamped.
+    /// Text of the value for Redis, without the epoch stamp.
     fn raw(self, value: &Self::Value) -> Raw;
-    /// What the text says; `None` for what we never write.
+    /// Parses the text; `None` if this service would never have written it.
     fn parse(self, raw: &Raw) -> Option<Self::Value>;
-    /// The form in which this process answers with it.
+    /// Encodes the value in the format in which this process answers.
     fn encode(self, value: &Self::Value) -> EncodedValue;
-    /// Whether the database is away, rather than unwilling.
+    /// Whether the error means that the database is unreachable, not that it refused the statement.
     fn is_away(error: &Self::Error) -> bool;
 }
 
-/// Where an answer came from.
+/// Source of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
-    /// This process.
+    /// The memory tier of this process.
     Memory,
     /// Redis.
     Redis,
@@ -50,7 +50,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// Its word in the metadata of answers.
+    /// Name in the metadata of answers.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Memory => "memory",
@@ -60,23 +60,23 @@ impl Source {
     }
 }
 
-/// A value.
+/// Value found by a read, encoded or decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer<V> {
-    /// As this process keeps it.
+    /// Encoded, from the memory tier.
     Encoded(EncodedValue),
-    /// As the app knows it.
+    /// Decoded.
     Value(V),
 }
 
-/// A value, and where it came from.
+/// Value found by a read, with its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheLookup<V> {
-    /// It.
+    /// The value.
     pub answer: Answer<V>,
-    /// Where it was.
+    /// Source of the value.
     pub source: Source,
-    /// With the database away: how long ago nothing could yet be wrong with it.
+    /// Upper bound of the staleness, if the value was served while the database was unreachable.
     pub stale: Option<Duration>,
 }
 
@@ -90,153 +90,157 @@ impl<V> CacheLookup<V> {
     }
 }
 
-/// What is asked for.
+/// Request to read one value.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadRequest<'a> {
-    /// It.
+    /// Key to read.
     pub key: Key,
-    /// By whom: what is another owner's does not exist.
+    /// Owner that reads; a value of another owner is treated as absent.
     pub owner: &'a str,
-    /// How old it may be while the database is away.
+    /// Accepted staleness while the database is unreachable.
     pub max_staleness: Option<Duration>,
 }
 
-/// In which form a message goes on top of a list.
+/// Format in which a new message is prepended to a cached list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueFormat {
-    /// In none: lists are not kept.
+    /// Lists are not cached.
     None,
-    /// As text for Redis.
+    /// Text for Redis.
     Text,
-    /// As this process holds it.
+    /// Encoded answer, for the memory tier.
     Encoded,
 }
 
-pub(crate) enum Place {
+/// Tiers that the configured backend uses.
+pub(crate) enum Tiers {
     Off,
-    Memory(Arc<Near>),
+    Memory(Arc<MemoryTier>),
     Shared {
         remote: Arc<dyn Remote>,
         copies: Option<Copies>,
     },
 }
 
+/// Copies of Redis values in this process (`hybrid`).
 pub(crate) struct Copies {
-    pub(crate) near: Arc<Near>,
+    pub(crate) memory: Arc<MemoryTier>,
     pub(crate) tracking: Arc<dyn Tracking>,
 }
 
-/// The tier that instances share, and the connection that hears of writes to it.
+/// Tier that instances share, with the connection that reports invalidations of it.
 pub struct Shared {
-    /// The tier.
+    /// The shared tier.
     pub remote: Arc<dyn Remote>,
-    /// The connection; without one nothing is copied into this process.
+    /// The invalidation connection; without it the process keeps no copies.
     pub tracking: Option<Arc<dyn Tracking>>,
 }
 
-/// The epoch of what only this process holds.
-pub(crate) const ALONE: i64 = 0;
-/// Most bytes of a list that is cached.
-pub(crate) const MAX_LIST: usize = 1024 * 1024;
+/// Epoch of values that only this process holds.
+pub(crate) const LOCAL_EPOCH: i64 = 0;
+/// Largest cached list or page, in bytes.
+pub(crate) const MAX_LIST_BYTES: usize = 1024 * 1024;
 
-/// The cache.
+/// Cache of one instance.
 pub struct Cache {
     pub(crate) settings: CacheSettings,
-    pub(crate) place: Place,
+    pub(crate) tiers: Tiers,
     pub(crate) gate: Gate,
     pub(crate) ledger: Arc<dyn Ledger>,
-    pub(crate) flights: Arc<Flights>,
-    pub(crate) patience: Arc<Patience>,
+    pub(crate) single_flight: Arc<SingleFlight>,
+    pub(crate) stall_detector: Arc<StallDetector>,
     pub(crate) stats: Arc<Stats>,
-    pub(crate) settled: watch::Sender<bool>,
-    /// The database has been compared with the marker in the shared tier.
+    /// Whether this instance may write: see [`Cache::wait_until_ready`].
+    pub(crate) ready: watch::Sender<bool>,
+    /// Whether the database was compared with the marker in the shared tier.
     pub(crate) compared: watch::Sender<bool>,
-    /// The database server that was not accepted yet, and since when it has answered.
+    /// Database server that is not accepted yet, and since when it has answered.
     pub(crate) uncompared: Mutex<Option<(String, Instant)>>,
-    /// The database that answered the last pass of an instance that serves from its own memory, and the number of that pass.
-    pub(crate) counted: Mutex<Option<(String, i64)>>,
-    /// Keys that were hit of late: what the auditor looks at.
-    pub(crate) seen: crate::sample::Seen,
+    /// Database server and number of the last reconciliation pass of an instance that serves from its own memory.
+    pub(crate) last_pass: Mutex<Option<(String, i64)>>,
+    /// Recently hit keys, for the auditor.
+    pub(crate) recent_hits: crate::sample::RecentHits,
 }
 
 impl Cache {
-    /// Of a backend. `Memory` and `Off` need no shared tier; without one, `Redis` and `Hybrid` are `Off`.
+    /// Creates the cache of a backend. `Memory` and `Off` need no shared tier; `Redis` and `Hybrid` without one become `Off`.
     pub fn new(
         settings: CacheSettings,
         shared: Option<Shared>,
         ledger: Arc<dyn Ledger>,
     ) -> Arc<Self> {
         let stats = Arc::new(Stats::new());
-        let near = || Arc::new(Near::new(settings.max_entries, settings.max_bytes));
-        let place = match (settings.backend, shared) {
-            (Backend::Memory, _) => Place::Memory(near()),
-            (Backend::Redis, Some(Shared { remote, .. })) => Place::Shared {
+        let memory_tier = || Arc::new(MemoryTier::new(settings.max_entries, settings.max_bytes));
+        let tiers = match (settings.backend, shared) {
+            (Backend::Memory, _) => Tiers::Memory(memory_tier()),
+            (Backend::Redis, Some(Shared { remote, .. })) => Tiers::Shared {
                 remote,
                 copies: None,
             },
             (Backend::Hybrid, Some(Shared { remote, tracking })) => {
                 let copies = tracking.map(|tracking| {
-                    let near = near();
-                    tracking.listen(Arc::new(Ear {
-                        near: Arc::clone(&near),
+                    let memory = memory_tier();
+                    tracking.listen(Arc::new(MemoryInvalidator {
+                        memory: Arc::clone(&memory),
                         stats: Arc::clone(&stats),
                     }));
-                    Copies { near, tracking }
+                    Copies { memory, tracking }
                 });
-                Place::Shared { remote, copies }
+                Tiers::Shared { remote, copies }
             }
-            (Backend::Off, _) | (Backend::Redis | Backend::Hybrid, None) => Place::Off,
+            (Backend::Off, _) | (Backend::Redis | Backend::Hybrid, None) => Tiers::Off,
         };
-        let compared = watch::Sender::new(!matches!(place, Place::Shared { .. }));
-        let (settled, _) = watch::channel(false);
+        let compared = watch::Sender::new(!matches!(tiers, Tiers::Shared { .. }));
+        let (ready, _) = watch::channel(false);
         Arc::new(Self {
-            patience: Patience::new(settings.stall_timeout),
+            stall_detector: StallDetector::new(settings.stall_timeout),
             gate: Gate::shut(Arc::clone(&settings.clock), settings.margin),
             settings,
-            place,
+            tiers,
             ledger,
-            flights: Flights::new(),
+            single_flight: SingleFlight::new(),
             stats,
-            settled,
+            ready,
             compared,
             uncompared: Mutex::default(),
-            counted: Mutex::default(),
-            seen: crate::sample::Seen::new(),
+            last_pass: Mutex::default(),
+            recent_hits: crate::sample::RecentHits::new(),
         })
     }
 
-    /// Tells how long every operation took, besides counting it.
+    /// Registers a callback that receives the duration of every operation.
     pub fn watch(&self, watcher: impl Fn(Sample, Duration) + Send + Sync + 'static) {
         self.stats.watch(Box::new(watcher));
     }
 
-    /// In which form a message goes on top of a list.
+    /// Format in which a new message is prepended to a cached list.
     pub fn value_format(&self) -> ValueFormat {
-        match &self.place {
-            Place::Off => ValueFormat::None,
-            Place::Memory(_) => ValueFormat::Encoded,
-            Place::Shared { .. } => ValueFormat::Text,
+        match &self.tiers {
+            Tiers::Off => ValueFormat::None,
+            Tiers::Memory(_) => ValueFormat::Encoded,
+            Tiers::Shared { .. } => ValueFormat::Text,
         }
     }
 
-    /// How it is set up.
+    /// Settings of this cache.
     pub const fn settings(&self) -> &CacheSettings {
         &self.settings
     }
 
-    /// Whether the instances tell one another of themselves: where others may write, and for a shared tier.
+    /// Whether this instance registers and keeps a gate: with a shared tier, or if other instances may write to the database.
     pub(crate) fn keeps_a_gate(&self) -> bool {
-        match &self.place {
-            Place::Shared { .. } => true,
-            Place::Off | Place::Memory(_) => self.settings.shared_database,
+        match &self.tiers {
+            Tiers::Shared { .. } => true,
+            Tiers::Off | Tiers::Memory(_) => self.settings.shared_database,
         }
     }
 
-    /// Whether what this process alone holds may be used.
+    /// Whether values of the memory backend may be served.
     pub(crate) fn memory_is_open(&self) -> bool {
         !self.settings.shared_database || self.gate.epoch().is_some()
     }
 
+    /// Counts one operation.
     pub(crate) fn count(
         &self,
         (kind, tier): (Kind, Tier),
@@ -256,36 +260,36 @@ impl Cache {
 
 #[cfg(test)]
 impl Cache {
-    /// From now on copies are kept whatever was heard meanwhile.
-    pub(crate) fn forget_the_fill_guard(&self) {
-        if let Place::Shared {
+    /// Disables the fill guard: copies are stored even if their key was invalidated meanwhile.
+    pub(crate) fn disable_fill_guard(&self) {
+        if let Tiers::Shared {
             copies: Some(copies),
             ..
-        } = &self.place
+        } = &self.tiers
         {
             copies
-                .near
-                .unguarded
+                .memory
+                .fill_guard_off
                 .store(true, std::sync::atomic::Ordering::Relaxed);
         }
     }
 }
 
-/// Hears for the copies.
-struct Ear {
-    near: Arc<Near>,
+/// Applies invalidations to the copies in this process.
+struct MemoryInvalidator {
+    memory: Arc<MemoryTier>,
     stats: Arc<Stats>,
 }
 
-impl InvalidationHandler for Ear {
+impl InvalidationHandler for MemoryInvalidator {
     fn live(&self) {
-        self.near.hear();
+        self.memory.connected();
     }
 
     fn changed(&self, key: Key) {
         if key == Key::EVERYTHING {
-            self.near.empty();
-        } else if self.near.changed(key) {
+            self.memory.empty();
+        } else if self.memory.invalidate(key) {
             let sample = Sample {
                 kind: key.kind(),
                 tier: Tier::Memory,
@@ -297,11 +301,11 @@ impl InvalidationHandler for Ear {
     }
 
     fn lost(&self) {
-        self.near.lose();
+        self.memory.disconnected();
     }
 }
 
-/// The words of the log, which operators search for.
+/// Name of a kind at the beginning of a log message; operators search for it.
 pub(crate) const fn title(kind: Kind) -> &'static str {
     match kind {
         Kind::Message => "Message",
@@ -314,7 +318,7 @@ pub(crate) const fn title(kind: Kind) -> &'static str {
     }
 }
 
-/// The same in the middle of a line.
+/// Name of a kind inside a log message.
 pub(crate) const fn name(kind: Kind) -> &'static str {
     match kind {
         Kind::Message => "message",
@@ -327,11 +331,11 @@ pub(crate) const fn name(kind: Kind) -> &'static str {
     }
 }
 
-/// A message as it goes on top of a list.
+/// Entry that becomes the newest of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewestEntry {
-    /// Its place in the conversation.
+    /// Sequence of the message in its conversation.
     pub sequence: i64,
-    /// In the form that [`Cache::value_format`] says.
+    /// Message in the format that [`Cache::value_format`] returns.
     pub element: Bytes,
 }

@@ -1,24 +1,25 @@
-//! Clocks: that of this process, which goes on while the machine is suspended, and the database's beside it.
+//! Clocks: the clock of this process, which runs on while the machine is suspended, and detection of steps of the database's
+//! clock.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Clock by which gates and registrations end. It never goes back.
+/// Clock by which gates and registrations end. It is monotonic.
 pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
-/// The runtime's clock, and besides the time for which the machine was suspended, where the system counts it.
+/// Clock of the runtime plus the time for which the machine was suspended, where the operating system counts it.
 pub fn boot_clock() -> Clock {
     let suspended = suspended();
     Arc::new(move || {
-        // First: a suspension between the two is missing, as if the clock had been read before it.
+        // Read first: a suspension between the two readings is missing, as if the clock had been read before it.
         let slept = suspended();
         Instant::now() + slept
     })
 }
 
-/// Readings of which the first difference of the clocks is the largest.
+/// Number of readings; the largest difference of the clocks is the first one.
 #[cfg(target_os = "linux")]
 const READINGS: u32 = 16;
 
@@ -30,7 +31,7 @@ fn suspended() -> impl Fn() -> Duration + Send + Sync {
     use rustix::time::{ClockId, clock_gettime};
 
     let difference = || {
-        // In this order a pause between the two calls makes the difference smaller, never larger.
+        // In this order, a pause between the two calls makes the difference smaller, never larger.
         let boot = clock_gettime(ClockId::Boottime);
         let awake = clock_gettime(ClockId::Monotonic);
         let nanos = |time: rustix::time::Timespec| {
@@ -38,7 +39,7 @@ fn suspended() -> impl Fn() -> Duration + Send + Sync {
         };
         nanos(boot) - nanos(awake)
     };
-    // A pause between its two calls would count as a suspension later.
+    // A single reading would not do: a pause between its two calls would later count as a suspension.
     let before = (0..READINGS).map(|_| difference()).max().unwrap_or(0);
     let most = AtomicU64::new(0);
     move || {
@@ -52,10 +53,10 @@ fn suspended() -> impl Fn() -> Duration + Send + Sync {
     || Duration::ZERO
 }
 
-/// How fast two clocks may drift apart: one part in so many.
+/// Reciprocal of the rate at which two clocks may drift apart.
 const DRIFT: u32 = 1000;
 
-/// Offset of the database's clock to that of this process, as far as the answers allow to say.
+/// Bounds of the offset between the database's clock and that of this process.
 #[derive(Debug, Clone, Copy)]
 struct Offset {
     least: i128,
@@ -63,21 +64,21 @@ struct Offset {
     measured: Instant,
 }
 
-/// Finds steps of the database's clock: it is compared with this process' own at every answer that says the time.
+/// Detects steps of the database's clock, by comparing it with the clock of this process at every answer that contains the time.
 #[derive(Debug)]
 pub(crate) struct DatabaseClock {
     origin: Instant,
     offset: Option<Offset>,
-    /// Until when nothing is believed that the database said before its clock stepped.
+    /// Until when nothing is relied on that the database reported before its clock stepped.
     unsteady_until: Option<Instant>,
     steps: u64,
     largest: Duration,
 }
 
-/// What is known of the database's clock.
+/// Observed steps and skew of the database's clock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ClockState {
-    /// Steps beyond the margin.
+    /// Number of steps beyond the margin.
     pub steps: u64,
     /// Largest skew between two answers.
     pub largest_skew: Duration,
@@ -94,19 +95,19 @@ impl DatabaseClock {
         }
     }
 
-    /// Takes what the database's clock said at some moment between question and answer. Returns by how much it has stepped since the
-    /// last answers at least, if that is more than the margin.
+    /// Records a time that the database's clock reported between request and answer. Returns the minimum of its step since the
+    /// last answers, if that is more than the margin.
     pub(crate) fn observe(
         &mut self,
         (asked, answered): (Instant, Instant),
-        said: Duration,
-        (margin, distrust): (Duration, Duration),
+        reported: Duration,
+        (margin, unsteady_for): (Duration, Duration),
     ) -> Option<Duration> {
         let own = |at: Instant| nanos(at.saturating_duration_since(self.origin));
-        let said = nanos(said);
+        let reported = nanos(reported);
         let now = Offset {
-            least: said - own(answered),
-            most: said - own(asked),
+            least: reported - own(answered),
+            most: reported - own(asked),
             measured: answered,
         };
         let before = self.offset.replace(now)?;
@@ -114,7 +115,7 @@ impl DatabaseClock {
         let (least, most) = (before.least - drift, before.most + drift);
         let gap = (now.least - most).max(least - now.most).max(0);
         if gap == 0 {
-            // A quick answer says more than the slow ones after it.
+            // A fast answer gives tighter bounds than the slow ones after it.
             self.offset = Some(Offset {
                 least: now.least.max(least),
                 most: now.most.min(most),
@@ -128,11 +129,11 @@ impl DatabaseClock {
             return None;
         }
         self.steps += 1;
-        self.unsteady_until = Some(answered + distrust);
+        self.unsteady_until = Some(answered + unsteady_for);
         Some(skew)
     }
 
-    /// Whether it has not stepped of late.
+    /// Whether the clock has not stepped recently.
     pub(crate) fn is_steady(&self, now: Instant) -> bool {
         self.unsteady_until.is_none_or(|until| now >= until)
     }
@@ -156,14 +157,14 @@ mod tests {
     const LIMITS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(3));
     const PASS: Duration = Duration::from_millis(500);
 
-    /// A database that answers after so many milliseconds, its clock ahead by as many as the test says.
-    struct Lab {
+    /// Database that answers after a given time, with its clock ahead by a given time, in milliseconds.
+    struct Harness {
         clock: DatabaseClock,
         start: Instant,
         now: Instant,
     }
 
-    impl Lab {
+    impl Harness {
         fn new() -> Self {
             let start = Instant::now();
             Self {
@@ -177,52 +178,52 @@ mod tests {
             let asked = self.now + PASS;
             self.now = asked + Duration::from_millis(takes);
             let middle = asked + Duration::from_millis(takes / 2);
-            let said = middle - self.start + Duration::from_millis(1_000_000 + ahead);
-            self.clock.observe((asked, self.now), said, LIMITS)
+            let reported = middle - self.start + Duration::from_millis(1_000_000 + ahead);
+            self.clock.observe((asked, self.now), reported, LIMITS)
         }
     }
 
     #[test]
-    fn a_step_in_either_direction_is_found_and_distrusted_for_a_while() {
+    fn a_step_in_either_direction_is_detected_and_the_clock_is_unsteady_for_a_while() {
         for (before, after) in [(0, 60), (60, 0), (0, 10_000), (900_000, 0)] {
-            let mut lab = Lab::new();
-            assert_eq!(lab.ask(before, 2), None);
-            assert_eq!(lab.ask(before, 2), None);
-            let step = lab.ask(after, 2).unwrap();
+            let mut harness = Harness::new();
+            assert_eq!(harness.ask(before, 2), None);
+            assert_eq!(harness.ask(before, 2), None);
+            let step = harness.ask(after, 2).unwrap();
             let whole = Duration::from_millis(u64::abs_diff(before, after));
             assert!(
                 step <= whole && step + Duration::from_millis(4) > whole,
                 "{step:?}"
             );
-            assert!(!lab.clock.is_steady(lab.now));
-            assert!(lab.clock.is_steady(lab.now + LIMITS.1));
-            assert_eq!(lab.ask(after, 2), None, "it is one step");
-            assert_eq!(lab.clock.state().steps, 1);
+            assert!(!harness.clock.is_steady(harness.now));
+            assert!(harness.clock.is_steady(harness.now + LIMITS.1));
+            assert_eq!(harness.ask(after, 2), None, "counted once");
+            assert_eq!(harness.clock.state().steps, 1);
         }
     }
 
     #[test]
-    fn slow_answers_are_no_step_and_hide_none_from_the_next() {
-        let mut lab = Lab::new();
+    fn slow_answers_are_no_step_and_do_not_hide_a_later_step() {
+        let mut harness = Harness::new();
         for takes in [2, 700, 1, 300, 2, 900] {
-            assert_eq!(lab.ask(0, takes), None);
+            assert_eq!(harness.ask(0, takes), None);
         }
         // The answer may be from before or after the step.
-        assert_eq!(lab.ask(200, 600), None);
-        assert!(lab.ask(200, 2).is_some());
+        assert_eq!(harness.ask(200, 600), None);
+        assert!(harness.ask(200, 2).is_some());
     }
 
     #[test]
-    fn what_drifts_slowly_is_no_step() {
-        let mut lab = Lab::new();
+    fn slow_drift_is_no_step() {
+        let mut harness = Harness::new();
         for pass in 0..10_000 {
-            assert_eq!(lab.ask(pass / 4, 2), None);
+            assert_eq!(harness.ask(pass / 4, 2), None);
         }
-        assert_eq!(lab.clock.state().steps, 0);
+        assert_eq!(harness.clock.state().steps, 0);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_clock_follows_that_of_the_runtime() {
+    async fn the_clock_follows_the_clock_of_the_runtime() {
         let clock = boot_clock();
         let before = clock();
         tokio::time::advance(PASS).await;

@@ -1,22 +1,22 @@
-//! Putting there what was read under a lease.
+//! Fills: values that were loaded under a lease are stored in the tiers.
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::cache::{ALONE, Cache, Codec, MAX_LIST, name};
+use crate::cache::{Cache, Codec, LOCAL_EPOCH, MAX_LIST_BYTES, name};
 use crate::key::{Key, Kind};
 use crate::ledger::Epoch;
-use crate::memory::Near;
+use crate::memory::MemoryTier;
 use crate::read::Id;
 use crate::remote::{Fault, Remote, Token};
 use crate::stats::{Operation, Outcome, Tier};
 
 impl Cache {
-    /// In this process; the lease is given back, and if it still stood, the value is there.
-    pub(crate) fn fill_near<C: Codec>(
+    /// Fills the memory tier if the lease is still valid, and ends the lease.
+    pub(crate) fn fill_memory<C: Codec>(
         &self,
-        near: &Near,
+        memory: &MemoryTier,
         (key, token): (Key, Token),
         codec: C,
         value: Option<&C::Value>,
@@ -24,16 +24,16 @@ impl Cache {
         let began = Instant::now();
         let entry = value.and_then(|value| {
             let (owner, encoded) = (codec.owner(value)?, codec.encode(value));
-            (encoded.len() <= self.largest(key.kind())).then_some((owner, encoded))
+            (encoded.len() <= self.max_bytes(key.kind())).then_some((owner, encoded))
         });
         let ttl = self.settings.ttl(key.kind());
-        let filled = near.fill((key, token), entry, ALONE, ttl);
+        let filled = memory.fill((key, token), entry, LOCAL_EPOCH, ttl);
         if value.is_some() {
-            self.tell_fill(key, Tier::Memory, &Ok(filled), began);
+            self.record_fill(key, Tier::Memory, &Ok(filled), began);
         }
     }
 
-    /// In the shared tier, under the epoch of the lease. Nobody has to wait for it: it is good only while its lease stands.
+    /// Fills the shared tier in the background, under the epoch of the lease. The fill has no effect once the lease is gone.
     pub(crate) fn fill_shared<C: Codec>(
         self: &Arc<Self>,
         remote: &Arc<dyn Remote>,
@@ -42,7 +42,7 @@ impl Cache {
         value: &C::Value,
     ) {
         let raw = codec.raw(value);
-        if codec.owner(value).is_none() || raw.len() > self.largest(key.kind()) {
+        if codec.owner(value).is_none() || raw.len() > self.max_bytes(key.kind()) {
             return;
         }
         let (cache, remote) = (Arc::clone(self), Arc::clone(remote));
@@ -51,19 +51,20 @@ impl Cache {
             let raw = raw.stamped(epoch.number);
             let ttl = cache.settings.ttl(key.kind());
             let filled = remote.fill(key, &epoch, token, &raw, ttl).await;
-            cache.tell_fill(key, Tier::Redis, &filled, began);
+            cache.record_fill(key, Tier::Redis, &filled, began);
         });
     }
 
-    /// A larger value is not cached.
-    pub(crate) fn largest(&self, kind: Kind) -> usize {
+    /// Largest value of a kind that is cached, in bytes.
+    pub(crate) fn max_bytes(&self, kind: Kind) -> usize {
         match kind {
             Kind::Message | Kind::Conversation | Kind::Generation => self.settings.max_value,
-            Kind::Messages | Kind::List | Kind::Stats | Kind::Search => MAX_LIST,
+            Kind::Messages | Kind::List | Kind::Stats | Kind::Search => MAX_LIST_BYTES,
         }
     }
 
-    pub(crate) fn tell_fill(
+    /// Counts and logs a fill.
+    pub(crate) fn record_fill(
         &self,
         key: Key,
         tier: Tier,

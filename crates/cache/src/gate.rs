@@ -1,7 +1,7 @@
-//! The gate: whether what lies in the cache may be used now.
+//! Gate: the time-limited right of an instance to serve from the cache.
 //!
-//! It opens when a drain has ended, until [`GATE_TTL`] after that drain began. So a writer who could not tell the cache has to wait that
-//! long at most, and whoever could not drain for that long uses nothing.
+//! It opens when a reconciliation pass has finished, until [`GATE_TTL`] after the begin of that pass. So a degraded writer
+//! waits at most that long, and an instance that could not reconcile for that long serves nothing from the cache.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -11,34 +11,34 @@ use tokio::time::Instant;
 use crate::clock::{Clock, ClockState, DatabaseClock};
 use crate::ledger::Epoch;
 
-/// How long a drain is good for.
+/// How long a reconciliation pass keeps the gate open.
 pub const GATE_TTL: Duration = Duration::from_secs(1);
-/// What clocks may differ by in that time, unless the settings say otherwise.
+/// Default of the allowed difference of clocks within that time.
 pub const MARGIN: Duration = Duration::from_millis(50);
-/// How long a commit may take that relies on nobody serving. One that takes longer is found out after it; but only if its process
-/// lives until then.
-pub(crate) const COMMIT: Duration = Duration::from_millis(400);
-/// How often a drain begins.
-pub(crate) const DRAIN_EVERY: Duration = Duration::from_millis(500);
-/// How long an instance that has told of itself counts as alive.
-pub(crate) const ALIVE: Duration = Duration::from_secs(3);
+/// Longest commit that may rely on no instance serving. A longer commit is detected afterwards, but only if its process lives
+/// until then.
+pub(crate) const MAX_COMMIT: Duration = Duration::from_millis(400);
+/// How often a reconciliation pass begins.
+pub(crate) const RECONCILE_INTERVAL: Duration = Duration::from_millis(500);
+/// How long a registered instance counts as alive.
+pub(crate) const REGISTRATION_TTL: Duration = Duration::from_secs(3);
 
-/// Why nothing is served after a step.
+/// Reason for a shut gate after a clock step.
 pub(crate) const CLOCK_STEPPED: &str =
-    "the database's clock stepped: what was said before is not relied on for three seconds";
+    "the database's clock stepped: nothing that it reported before is relied on for three seconds";
 
-/// What an operator sees of the gate.
+/// State of the gate, for operators.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GateState {
     /// Whether it is open.
     pub open: bool,
     /// The epoch in force, if it is.
     pub epoch: Option<i64>,
-    /// How long ago the last drain that ended had begun; nothing older than that can be stale.
+    /// Age of the last finished reconciliation pass, from its begin; upper bound of the staleness.
     pub reconciled: Option<Duration>,
-    /// Why the last drain did not end, in words; empty if it did.
+    /// Why the last reconciliation pass did not finish; empty if it did.
     pub trouble: String,
-    /// How many rows waited for a drain when last counted.
+    /// Pending rows at the last count.
     pub pending: u64,
     /// Steps of the database's clock.
     pub clock: ClockState,
@@ -50,24 +50,24 @@ pub struct GateState {
 struct Inner {
     clock: DatabaseClock,
     epoch: Option<Arc<Epoch>>,
-    /// When the last drain that ended had begun.
+    /// Begin of the last finished reconciliation pass.
     reconciled: Option<Instant>,
-    /// Until when the other instances count us among them.
+    /// Until when other instances count this one as alive.
     registered: Option<Instant>,
-    /// From when on a write may rely on the registration: no instance that has not seen it serves from its memory any more.
+    /// From when on writes may rely on the registration: no instance that has not seen it serves from its memory any more.
     writes_from: Option<Instant>,
-    /// Until when nobody can be serving from a shared tier.
+    /// Until when no instance can be serving from a shared tier.
     free: Option<Instant>,
-    /// The database did not answer the last drain.
+    /// Whether the database did not answer the last pass.
     database_away: bool,
     trouble: String,
     pending: u64,
-    /// Since when another installation has used the shared tier without a break.
+    /// Since when another installation has held the claim of the shared tier without a break.
     refused_since: Option<Instant>,
     refused: bool,
 }
 
-/// What the keeper finds, and readers and writers ask.
+/// Gate of one instance: set by reconciliation, checked by readers and writers.
 pub(crate) struct Gate {
     clock: Clock,
     margin: Duration,
@@ -84,7 +84,7 @@ impl Gate {
             writes_from: None,
             free: None,
             database_away: false,
-            trouble: "it has not reconciled yet".to_owned(),
+            trouble: "no reconciliation pass has finished yet".to_owned(),
             pending: 0,
             refused_since: None,
             refused: false,
@@ -96,7 +96,7 @@ impl Gate {
         }
     }
 
-    /// The time by which everything here ends.
+    /// Reads the clock by which gate and registration end.
     pub(crate) fn now(&self) -> Instant {
         (self.clock)()
     }
@@ -109,7 +109,7 @@ impl Gate {
         change(&mut self.inner.write().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The epoch, if the gate is open.
+    /// Epoch in force, if the gate is open.
     pub(crate) fn epoch(&self) -> Option<Arc<Epoch>> {
         let now = self.now();
         self.read(|inner| {
@@ -118,16 +118,16 @@ impl Gate {
         })
     }
 
-    /// Whether it is open, and under this epoch.
+    /// Whether the gate is open under this epoch.
     pub(crate) fn is_open_under(&self, epoch: &Epoch) -> bool {
         self.epoch().is_some_and(|now| *now == *epoch)
     }
 
-    /// A drain that began then has ended. Whether the epoch is another one than before.
+    /// Opens the gate after a pass that began at `began`. Returns whether the epoch has changed.
     pub(crate) fn open(&self, epoch: Epoch, began: Instant) -> bool {
         let now = self.now();
         self.write(|inner| {
-            // The clock may have stepped since.
+            // The clock may have stepped since the pass began.
             if !inner.clock.is_steady(now) {
                 return false;
             }
@@ -140,7 +140,7 @@ impl Gate {
         })
     }
 
-    /// A drain has not ended.
+    /// Records why a pass did not finish.
     pub(crate) fn trouble(&self, why: impl Into<String>, database_away: bool) {
         self.write(|inner| {
             inner.trouble = why.into();
@@ -148,25 +148,25 @@ impl Gate {
         });
     }
 
-    /// Another holder has the claim of the shared tier: nothing may be used. After a failover that is the claim which this
-    /// installation made for the database before it, until that expires. So only a refusal that lasts for longer is one by another
-    /// installation. Returns whether that is new.
+    /// Shuts the gate because another holder has the claim of the shared tier. After a failover of the database, that is the
+    /// claim which this installation made for the server before, until it expires. So only a refusal that lasts longer is due to
+    /// another installation. Returns whether that has just been established.
     pub(crate) fn refuse(&self, why: impl Into<String>) -> bool {
         let now = self.now();
         self.close(why);
         self.write(|inner| {
             let since = *inner.refused_since.get_or_insert(now);
-            let is_another = now >= since + ALIVE + GATE_TTL;
+            let is_another = now >= since + REGISTRATION_TTL + GATE_TTL;
             is_another && !std::mem::replace(&mut inner.refused, true)
         })
     }
 
-    /// No other installation uses the shared tier.
+    /// Records that this installation holds the claim of the shared tier.
     pub(crate) fn admit(&self) {
         self.write(|inner| (inner.refused_since, inner.refused) = (None, false));
     }
 
-    /// Nothing may be used, at once.
+    /// Shuts the gate at once.
     pub(crate) fn close(&self, why: impl Into<String>) {
         self.write(|inner| {
             inner.reconciled = None;
@@ -178,28 +178,28 @@ impl Gate {
         self.write(|inner| inner.pending = rows);
     }
 
-    /// The other instances count this one among them since then at the latest. Perhaps no instance can be serving.
+    /// Records a registration that began at `began`. `free`: no instance can be serving from a shared tier.
     pub(crate) fn register(&self, began: Instant, free: bool) {
         let now = self.now();
         self.write(|inner| {
-            inner.registered = Some(began + ALIVE);
+            inner.registered = Some(began + REGISTRATION_TTL);
             inner.free = (free && inner.clock.is_steady(now)).then_some(began + GATE_TTL);
         });
     }
 
-    /// Has writes wait by rows for so long, since an instance that serves from its memory has not seen the registration yet.
+    /// Degrades writes for this time, because an instance that serves from its memory has not seen the registration yet.
     pub(crate) fn write_after(&self, wait: Duration) {
         let from = self.now() + wait;
         self.write(|inner| inner.writes_from = Some(from));
     }
 
-    /// Whether the other instances have counted this one among them without a gap.
+    /// Whether other instances have counted this one as alive without a gap.
     pub(crate) fn is_known(&self) -> bool {
         let now = self.now();
         self.read(|inner| inner.registered.is_some_and(|until| now < until))
     }
 
-    /// Whether they do, and none serves from its memory that does not know it.
+    /// Whether writes may rely on the registration: no instance that has not seen it serves from its memory.
     pub(crate) fn is_registered(&self) -> bool {
         let now = self.now();
         self.read(|inner| {
@@ -208,13 +208,13 @@ impl Gate {
         })
     }
 
-    /// Compares what the database's clock said with the clock of this process. After a step beyond the margin nothing is used
-    /// that the database said before: neither the right to serve, nor the registration, nor that no instance serves.
-    pub(crate) fn observe(&self, asked: Instant, said: Duration) {
+    /// Compares the time reported by the database with the clock of this process. After a step beyond the margin, everything that
+    /// the database granted before is void: the right to serve, the registration, and the absence of serving instances.
+    pub(crate) fn observe(&self, asked: Instant, reported: Duration) {
         let answered = self.now();
-        let limits = (self.margin, ALIVE);
+        let limits = (self.margin, REGISTRATION_TTL);
         let step = self.write(|inner| {
-            let step = inner.clock.observe((asked, answered), said, limits);
+            let step = inner.clock.observe((asked, answered), reported, limits);
             if step.is_some() {
                 inner.reconciled = None;
                 inner.registered = None;
@@ -226,20 +226,20 @@ impl Gate {
         if let Some(step) = step {
             tracing::warn!(
                 ?step,
-                "the database's clock stepped; nothing is served from the cache for {ALIVE:?}. Let its clock be slewed, not \
-                 stepped, or raise CACHE_CLOCK_MARGIN_MS"
+                "the database's clock stepped; nothing is served from the cache for {REGISTRATION_TTL:?}. Slew the clock of the \
+                 database server instead of stepping it, or raise CACHE_CLOCK_MARGIN_MS"
             );
         }
     }
 
-    /// Whether the database's clock can be relied on.
+    /// Whether the database's clock has not stepped recently.
     pub(crate) fn clock_is_steady(&self) -> bool {
         let now = self.now();
         self.read(|inner| inner.clock.is_steady(now))
     }
 
-    /// How long to wait for instances that may serve for so long by the database's clock: never longer than an instance can,
-    /// and that long if the clock cannot be relied on.
+    /// How long a writer waits for instances that may serve for `left` by the database's clock. At most the longest time that an
+    /// instance can serve, and exactly that if the clock has stepped recently.
     pub(crate) fn wait_for(&self, left: Duration) -> Duration {
         let most = GATE_TTL + self.margin;
         if self.clock_is_steady() {
@@ -249,13 +249,13 @@ impl Gate {
         }
     }
 
-    /// Whether nobody can be serving from a shared tier, now and for a while.
-    pub(crate) fn is_free_for(&self, long: Duration) -> bool {
-        let then = self.now() + long;
+    /// Whether no instance can be serving from a shared tier, from now on for this time.
+    pub(crate) fn is_free_for(&self, time: Duration) -> bool {
+        let then = self.now() + time;
         self.read(|inner| inner.free.is_some_and(|until| then < until))
     }
 
-    /// The last epoch, and how long ago nothing of it could be stale.
+    /// Last epoch, and the upper bound of the staleness of its values.
     pub(crate) fn last(&self) -> Option<(Arc<Epoch>, Duration)> {
         self.read(|inner| {
             let epoch = inner.epoch.clone()?;
@@ -264,7 +264,7 @@ impl Gate {
         })
     }
 
-    /// Whether the last drain found the database away.
+    /// Whether the database did not answer the last pass.
     pub(crate) fn database_is_away(&self) -> bool {
         self.read(|inner| inner.database_away)
     }

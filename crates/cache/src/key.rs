@@ -1,8 +1,8 @@
-//! What is cached, and under which name.
+//! Keys of cached values, and their names in Redis.
 
 use std::fmt;
 
-/// What a key holds.
+/// Kind of a cached value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     /// One message.
@@ -17,12 +17,12 @@ pub enum Kind {
     Stats,
     /// The first page of a search.
     Search,
-    /// The token of a scope: what was found under another one is no longer good.
+    /// Generation token of a scope: values stored under another token are invalid.
     Generation,
 }
 
 impl Kind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 7] = [
         Self::Message,
         Self::Conversation,
@@ -33,7 +33,7 @@ impl Kind {
         Self::Generation,
     ];
 
-    /// Its word in metrics and statistics.
+    /// Name in metrics and statistics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Message => "message",
@@ -46,12 +46,12 @@ impl Kind {
         }
     }
 
-    /// Its place in tables of counters.
+    /// Index in tables of counters.
     pub(crate) const fn index(self) -> usize {
         self as usize
     }
 
-    /// Whether values of this kind are good as long as the generation of their scope, and have no leases.
+    /// Whether values of this kind depend on the generation of their scope, and have no leases.
     pub const fn is_scoped(self) -> bool {
         match self {
             Self::List | Self::Stats | Self::Search => true,
@@ -60,7 +60,7 @@ impl Kind {
     }
 }
 
-/// A key: its kind and the id of what it holds. Small and `Copy`, so that a hit makes no text.
+/// Key of a cached value. It is small and `Copy`, so that a hit formats no text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     kind: Kind,
@@ -75,10 +75,10 @@ const fn halves(id: u128) -> [u64; 2] {
 }
 
 impl Key {
-    /// No message has it: whoever hears that it changed forgets all copies.
+    /// Key of no message; its invalidation drops all copies in an instance.
     pub(crate) const EVERYTHING: Self = Self::new(Kind::Message, 0);
 
-    /// Of the thing with that id; of a scope, for its generation and its statistics.
+    /// Key of the record with this id; for generations and statistics, of the scope with this id.
     pub const fn new(kind: Kind, id: u128) -> Self {
         Self {
             kind,
@@ -88,8 +88,8 @@ impl Key {
         }
     }
 
-    /// Of what a query finds in a scope: hashes of both, and how much of it at most. Only a search names its limit; that of a
-    /// list belongs into the query.
+    /// Key of the result of a query in a scope: hashes of both, and the limit. Only a search passes its limit; the limit of a
+    /// list is part of the query.
     pub const fn of_query(kind: Kind, scope: u128, query: u64, limit: u16) -> Self {
         Self {
             kind,
@@ -99,28 +99,28 @@ impl Key {
         }
     }
 
-    /// What it holds.
+    /// Kind of the value.
     pub const fn kind(self) -> Kind {
         self.kind
     }
 
-    /// Whose.
+    /// Id of the record or scope.
     pub const fn id(self) -> u128 {
         ((self.id[0] as u128) << 64) | self.id[1] as u128
     }
 
-    /// The generation of its scope.
+    /// Key of the generation of its scope.
     #[must_use]
     pub const fn generation(self) -> Self {
         Self::new(Kind::Generation, self.id())
     }
 
-    /// The name of its lease: the text in braces alone picks the slot of a cluster, so both are in one.
+    /// Name of its lease. Only the text in braces selects the slot of a cluster, so a key and its lease share a slot.
     pub fn lease(self) -> String {
         format!("lease:{{{self}}}")
     }
 
-    /// The key of that name; `None` if it is not one of ours.
+    /// Parses the name of a key; `None` if it is not a name of this service.
     pub fn parse(text: &str) -> Option<Self> {
         let (head, rest) = text.split_once(':')?;
         let key = match head {
@@ -144,11 +144,11 @@ impl Key {
             "generation" => Self::new(Kind::Generation, parse_scope(rest)?.0),
             _ => return None,
         };
-        // Only as we write it: upper case, or hyphens elsewhere, would be another key.
+        // Only the canonical spelling: upper case or hyphens elsewhere would be another key.
         (key.to_string() == text).then_some(key)
     }
 
-    /// The key of a lease of that name; `None` if it is not one of ours.
+    /// Parses the name of a lease to its key; `None` if it is not a name of this service.
     pub fn parse_lease(text: &str) -> Option<Self> {
         let inner = text.strip_prefix("lease:{")?.strip_suffix('}')?;
         Self::parse(inner)
@@ -160,13 +160,13 @@ fn parse_id(text: &str) -> Option<u128> {
     u128::from_str_radix(&digits, 16).ok()
 }
 
-/// The scope in braces, and what follows.
+/// Parses the scope in braces; returns it with the remaining text.
 fn parse_scope(text: &str) -> Option<(u128, &str)> {
     let (scope, rest) = text.strip_prefix('{')?.split_once('}')?;
     Some((u128::from_str_radix(scope, 16).ok()?, rest))
 }
 
-/// An id as a UUID is written.
+/// Id, formatted as a UUID.
 struct Uuid(u128);
 
 impl fmt::Display for Uuid {
@@ -184,7 +184,8 @@ impl fmt::Display for Uuid {
 }
 
 impl fmt::Display for Key {
-    /// The name in Redis. The text in braces alone picks the slot of a cluster: what belongs to a scope lies beside its generation.
+    /// Name in Redis. Only the text in braces selects the slot of a cluster, so the values of a scope share a slot with its
+    /// generation.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (id, uuid) = (self.id(), Uuid(self.id()));
         let (query, limit) = (self.query, self.limit);
@@ -207,7 +208,7 @@ mod tests {
     const ID: u128 = 0x0192_f0c1_2345_7abc_8def_0123_4567_89ab;
 
     #[test]
-    fn names_are_those_of_the_contract() {
+    fn names_match_the_contract() {
         let name = |kind| Key::new(kind, ID).to_string();
         let id = "0192f0c1-2345-7abc-8def-0123456789ab";
         assert_eq!(name(Kind::Message), format!("message:{id}"));
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_is_read_back() {
+    fn every_name_is_parsed_back() {
         let of_query = |kind, id| match kind {
             Kind::List => Key::of_query(kind, id, 7, 0),
             Kind::Search => Key::of_query(kind, id, u64::MAX, 50),
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_not_ours_are_left_alone() {
+    fn foreign_names_are_not_parsed() {
         for text in [
             "",
             "message:",

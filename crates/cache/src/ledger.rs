@@ -1,4 +1,4 @@
-//! What the instances tell one another through the database, as the protocol needs it.
+//! Interface to the database tables of the protocol: registrations, epochs and pending rows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,53 +8,53 @@ use async_trait::async_trait;
 use crate::key::Key;
 use crate::remote::Token;
 
-/// Identity of a shared tier: its process, or processes, and the database number.
+/// Identity of a shared tier: its process or processes, and the database number.
 pub type RemoteId = Arc<str>;
 
-/// A number under which values are good, and the process that holds them.
+/// Number under which values are valid, and the process that holds them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Epoch {
     /// Stamped on every value.
     pub number: i64,
-    /// Of which process.
+    /// Process that the epoch belongs to.
     pub remote: RemoteId,
 }
 
-/// What came of renewing the right to serve from a shared tier.
+/// Result of renewing the right to serve from a shared tier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Renewal {
-    /// It is renewed under this epoch: `serves_until` is committed.
+    /// The right is renewed under this epoch: `serves_until` is committed.
     Renewed(Epoch),
-    /// Another process answered than the recorded one, so it was recorded under the next number; it is not in force yet.
+    /// Another process answered than the recorded one. It is recorded under the next number, which is not in force yet.
     Recorded,
-    /// The epoch is too young: whoever serves under the one before must have ended first.
+    /// The epoch is too young: instances that serve under the one before must have ended first.
     TooYoung,
 }
 
-/// For what a shared tier is claimed.
+/// Installation and database server that claim a shared tier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
-    /// The installation and the identity of its database. The marker of the claim is of it.
+    /// Installation and identity of its database. The marker of the claim belongs to it.
     pub database: String,
-    /// Identity of the database server that answers; another one after a restore, a failover and a restart, and for a copy of the
-    /// database that runs beside it.
+    /// Identity of the database server that answers. It changes with a restore, a failover and a restart, and differs for a copy
+    /// of the database that runs concurrently.
     pub server: String,
 }
 
-/// Which database answers, and what it has recorded.
+/// Database server that answers, and what the database has recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistrationState {
-    /// The name under which the instances claim a shared tier.
+    /// Name under which instances claim a shared tier.
     pub holder: Holder,
-    /// Whether the server is the one that was accepted last.
+    /// Whether this server is the accepted one.
     pub is_accepted: bool,
-    /// Whether an instance lives that uses a shared tier.
+    /// Whether a live instance uses a shared tier.
     pub is_shared: bool,
-    /// The number of the epoch.
+    /// Number of the epoch.
     pub epoch: i64,
 }
 
-/// Where an instance keeps values.
+/// Where an instance caches values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InstanceKind {
     /// Nowhere.
@@ -65,86 +65,87 @@ pub enum InstanceKind {
     Shared,
 }
 
-/// What is known of the other instances when one tells of itself.
+/// Other instances, as seen by a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Registered {
-    /// Others that live.
+    /// Number of other live instances.
     pub others: u64,
-    /// No epoch has ever been recorded, or the last one was closed more than `GATE_TTL` and 50 ms ago: whoever wants to serve from a
-    /// shared tier must first record one and then wait that long, so until `GATE_TTL` from now nobody does.
+    /// No epoch has ever been recorded, or the last one was closed more than 1 s and 50 ms ago. An instance that wants to serve
+    /// from a shared tier must first record an epoch and then wait that long, so no instance does for the next second.
     pub free: bool,
-    /// How long the longest-serving other instance that keeps values in its own memory may still do so.
+    /// Longest time for which another instance may still serve from its own memory.
     pub memory_serves: Duration,
-    /// What the database's clock says, since its epoch.
+    /// Time of the database's clock, since its epoch.
     pub clock: Duration,
 }
 
 /// How long instances may still serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Serving {
-    /// The longest, by the database's clock.
+    /// Longest remaining time, by the database's clock.
     pub left: Duration,
-    /// What that clock says, since its epoch.
+    /// Time of that clock, since its epoch.
     pub clock: Duration,
 }
 
-/// Rows that wait for a release.
+/// Rows of keys that wait for a release.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PendingRows {
-    /// Those whose keys this version knows.
+    /// Rows with keys that this version knows.
     pub known: Vec<Pending>,
-    /// The ids of the others: a newer version may be serving their keys, this one cannot.
+    /// Ids of the other rows: a newer version may be serving their keys, this one cannot.
     pub unknown: Vec<i64>,
 }
 
 impl PendingRows {
-    /// How many they are.
+    /// Number of rows.
     pub const fn count(&self) -> usize {
         self.known.len() + self.unknown.len()
     }
 }
 
-/// A key that a write could not fence or release.
+/// Key that a write could not fence or release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pending {
-    /// Its row.
+    /// Id of the row.
     pub id: i64,
-    /// What has to be released.
+    /// Key to release.
     pub key: Key,
-    /// By whose fence.
+    /// Token of the write's fence.
     pub token: Token,
 }
 
-/// The database did not do it.
+/// Failure of a database call, as text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct LedgerError(pub String);
 
-/// The database's side of the protocol. Every call is a transaction of its own.
+/// Database side of the protocol. Every call is a transaction of its own.
 #[async_trait]
 pub trait Ledger: Send + Sync + 'static {
-    /// Registers this instance with the place where it keeps values, and reads the others. It counts as alive for three times `GATE_TTL` of
-    /// the database's time.
+    /// Registers this instance with the kind of its cache, and reads the other registrations. The instance counts as alive for 3
+    /// s of the database's time.
     async fn register(&self, kind: InstanceKind) -> Result<Registered, LedgerError>;
 
-    /// If `answering` is the recorded process and its epoch is in force: `serves_until` of this instance is `GATE_TTL` and 50 ms from
-    /// now, by the database's clock. If another process is recorded, or it was recorded by another database server than the one that
-    /// executes this, this one is recorded under the next number.
+    /// Renews the right to serve. If `answering` is the recorded process and its epoch is in force, `serves_until` of this
+    /// instance is set to 1 s and 50 ms from now, by the database's clock. If another process is recorded, or another database
+    /// server has recorded it, `answering` is recorded under the next number.
     async fn renew(&self, answering: &RemoteId) -> Result<Renewal, LedgerError>;
 
-    /// Which database answers, and what it has recorded.
+    /// Returns the database server that answers, and what the database has recorded.
     async fn registration_state(&self) -> Result<RegistrationState, LedgerError>;
 
-    /// Accepts a server: the state of its database was compared with the marker, or could not be for long. Deliveries may be claimed
-    /// on it. Returns false, and changes nothing, if another database than the recorded one answers.
+    /// Accepts a server, so that deliveries may be claimed on it: the state of its database was compared with the marker, or
+    /// could not be compared for long. Returns false, and changes nothing, if another database than the recorded one answers.
     async fn accept(&self, server: &str) -> Result<bool, LedgerError>;
 
-    /// Counts a reconciliation pass, in a statement that is a transaction by itself: how many there have been by now. `None`, and
-    /// nothing is counted, if there have been fewer than `known`: only a database that went back has forgotten some.
+    /// Counts a reconciliation pass, in a transaction of its own, and returns the number of passes so far. Returns `None`, and
+    /// counts nothing, if there have been fewer than `known`: only a database that went back to an earlier state has lost some.
     async fn count(&self, known: Option<i64>) -> Result<Option<i64>, LedgerError>;
 
-    /// Records the next number for `remote`, if `number` still is that of the epoch. With `lost` the database went back to an earlier
-    /// state of itself, after so many passes: it counts on from there, and what else depends on the state that is gone is ended.
+    /// Records the next number for `remote`, if `number` still is that of the epoch. `lost` is given if the database went back to
+    /// an earlier state, and is the number of passes before that: counting continues from there, and everything else that depends
+    /// on the lost state is ended.
     async fn begin(
         &self,
         number: i64,
@@ -152,36 +153,38 @@ pub trait Ledger: Send + Sync + 'static {
         lost: Option<i64>,
     ) -> Result<(), LedgerError>;
 
-    /// As `renew`, for an instance that keeps values in its own memory and shares them with nobody.
+    /// Renews the right to serve of an instance with the memory backend.
     async fn renew_memory(&self) -> Result<(), LedgerError>;
 
-    /// The rows that wait, oldest first, up to `limit`.
+    /// Returns the pending rows, oldest first, at most `limit`.
     async fn pending(&self, limit: i64) -> Result<PendingRows, LedgerError>;
 
-    /// How many rows wait.
+    /// Counts the pending rows.
     async fn waiting(&self) -> Result<u64, LedgerError>;
 
-    /// Deletes exactly these rows, if the epoch still is this one; where none is named, if no epoch can be served from
-    /// ([`Registered::free`]). Whether it did.
+    /// Deletes exactly these rows, if the epoch still is this one; without an epoch, if no epoch can be served
+    /// ([`Registered::free`]). Returns whether they were deleted.
     async fn settle(&self, rows: &[i64], epoch: Option<i64>) -> Result<bool, LedgerError>;
 
     /// Records the next number for the process of this epoch, if it still is the recorded one. No value of an older number is
-    /// ever a hit again, so the rows that wait at that moment need no release any more: they are marked in the same transaction,
-    /// `pending` leaves them out, and whoever renews under a later epoch that is in force deletes them, some at a time.
+    /// ever a hit again, so the pending rows need no release any more. They are marked in the same transaction and omitted by
+    /// `pending`. An instance that renews under a later epoch in force deletes them in batches.
     async fn retire(&self, epoch: i64) -> Result<(), LedgerError>;
 
-    /// If no instance may serve from a shared tier any more by the database's clock (those that serve from their own memory do not
-    /// count): as `retire`, but for no process at all, so that nobody serves before a process is recorded anew. Unless `at_least`
-    /// rows wait, nothing is done. Nothing is done either where no epoch is recorded, where it is closed already, and while it is so
-    /// young that somebody may be about to serve under it.
+    /// Closes the epoch if no instance may serve from a shared tier any more, by the database's clock (instances that serve from
+    /// their own memory do not count). Like `retire`, but records no process, so that no instance serves before a process is
+    /// recorded again. Does nothing if
+    /// - fewer than `at_least` rows are pending,
+    /// - no epoch is recorded, or it is closed already,
+    /// - the epoch is so young that an instance may be about to serve under it.
     async fn close(&self, at_least: i64) -> Result<(), LedgerError>;
 
-    /// Adds rows after the fact, in a transaction of their own.
+    /// Adds rows after the commit of their write, in a transaction of their own.
     async fn add(&self, keys: &[Key], token: Token) -> Result<(), LedgerError>;
 
-    /// How long any instance may still serve, by the database's clock: the greatest `serves_until` less now.
+    /// How long any instance may still serve, by the database's clock: the latest `serves_until` minus now.
     async fn served_for(&self) -> Result<Serving, LedgerError>;
 
-    /// Whether rows of this token wait.
+    /// Whether rows of this token are pending.
     async fn waits(&self, token: Token) -> Result<bool, LedgerError>;
 }

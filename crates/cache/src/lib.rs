@@ -1,16 +1,17 @@
-//! The cache: values of the database kept near, never stale. Knows no entity: it holds bytes under typed keys.
+//! Coherent cache of database values, in the process and in Redis. It knows no entity: it holds bytes under typed keys.
 //!
-//! The promise and the protocol stand in `docs/caching.md`; in short, a write fences its keys before it commits (no value, and
-//! no reader may fill) and releases them after, and a reader fills only under a lease that no write has taken from it.
+//! `docs/caching.md` describes the guarantee and the protocol. In short: a write fences its keys before it commits (the value is
+//! deleted and no reader may fill the key) and releases them afterwards. A reader fills a key only under a lease that no write
+//! has revoked.
 //!
 //! Invariants:
-//! * A read that begins after a write was acknowledged sees it, whatever fails (see the table in `docs/caching.md`).
-//! * A value is filled only under the lease that was taken before its row was read, and only by the primary's row.
-//! * A flight is shared only by readers who came before its row was asked for.
-//! * The gate is looked at before a value is asked for, before a lease is taken, before a fence and after a release.
-//! * A cache that is dead or slow costs a read one time-out, and never its answer.
+//! * A read that begins after a write was acknowledged sees that write, whatever fails (see the table in `docs/caching.md`).
+//! * A value is filled only under a lease that was acquired before its row was read, and only from the primary database.
+//! * Readers share a load only if they arrived before its row was queried (single flight).
+//! * The gate is checked before a lookup, before a lease is acquired, before a fence and after a release.
+//! * A dead or slow cache costs a read one time-out and never fails it.
 //!
-//! To add a kind: a line in [`Kind`], its prefix and its time to live.
+//! To add a kind: a variant in [`Kind`], its prefix and its time to live.
 
 mod acceptance;
 mod admin;

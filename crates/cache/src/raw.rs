@@ -1,32 +1,32 @@
-//! What lies in Redis under a key, and the epoch that is stamped on it.
+//! Value of a key in Redis, with its epoch stamp.
 
 use bytes::Bytes;
 
-/// A value as Redis holds it: the text of a JSON object, or a list of them, newest first.
+/// Value as Redis holds it: the text of a JSON object, or a list of such texts, newest first.
 ///
-/// A stamped object begins with `{"epoch":<number>,`; whoever encodes it leaves that out, and begins the rest with
-/// `{"sequence":<number>,` where it is an element of a list, so that both are found without reading the JSON.
+/// A stamped object begins with `{"epoch":<number>,`. Codecs omit the stamp, and begin an element of a list with
+/// `{"sequence":<number>,`, so that both numbers are found without parsing the JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Raw {
-    /// One object.
+    /// Single object.
     One(Bytes),
-    /// Several.
+    /// List of objects.
     List(Vec<Bytes>),
 }
 
-/// What the stamp of an epoch looks like.
+/// Stamp of an epoch.
 pub(crate) fn stamp(epoch: i64) -> String {
     format!("{{\"epoch\":{epoch},")
 }
 
-/// The epoch of the stamp. Every hit asks for it.
+/// Parses the epoch of the stamp. Runs on every hit.
 fn epoch_of(object: &[u8]) -> Option<i64> {
     let rest = object.strip_prefix(b"{\"epoch\":")?;
     let end = rest.iter().position(|byte| *byte == b',')?;
     std::str::from_utf8(rest.get(..end)?).ok()?.parse().ok()
 }
 
-/// A generation is a token of ours: it needs no escapes.
+/// Stamp of an epoch and a generation. A generation is a token of this crate and needs no escaping.
 fn stamp_in(epoch: i64, generation: &str) -> String {
     format!("{{\"epoch\":{epoch},\"generation\":\"{generation}\",")
 }
@@ -40,7 +40,7 @@ fn stamped(stamp: &str, object: &[u8]) -> Bytes {
 }
 
 impl Raw {
-    /// With the stamp of the epoch.
+    /// Adds the stamp of the epoch.
     #[must_use]
     pub fn stamped(&self, epoch: i64) -> Self {
         let stamp = stamp(epoch);
@@ -50,7 +50,7 @@ impl Raw {
         }
     }
 
-    /// Whether all of it carries the stamp of the epoch; a mark of a writer has none.
+    /// Whether the object, or every element, carries the stamp of the epoch. The mark of a writer carries none.
     pub fn is_of(&self, epoch: i64) -> bool {
         let is_of = |object: &Bytes| epoch_of(object) == Some(epoch);
         match self {
@@ -59,7 +59,7 @@ impl Raw {
         }
     }
 
-    /// With the stamp of the epoch and of the generation of its scope.
+    /// Adds the stamp of the epoch and of the generation of its scope.
     #[must_use]
     pub fn stamped_in(&self, epoch: i64, generation: &str) -> Self {
         let stamp = stamp_in(epoch, generation);
@@ -69,7 +69,7 @@ impl Raw {
         }
     }
 
-    /// Whether it carries the stamp of the epoch and of this generation.
+    /// Whether the object carries the stamp of the epoch and of this generation.
     pub fn is_in(&self, epoch: i64, generation: &str) -> bool {
         let stamp = stamp_in(epoch, generation);
         match self {
@@ -78,7 +78,7 @@ impl Raw {
         }
     }
 
-    /// How many bytes it is.
+    /// Length in bytes.
     pub fn len(&self) -> usize {
         match self {
             Self::One(object) => object.len(),
@@ -86,7 +86,7 @@ impl Raw {
         }
     }
 
-    /// Whether there is nothing.
+    /// Whether the value has no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stamp_is_found_by_its_number_alone() {
+    fn a_stamp_matches_only_its_own_number() {
         let value = Raw::One(Bytes::from_static(br#"{"sequence":1,"body":"x"}"#));
         let first = value.stamped(1);
         assert_eq!(
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_of_an_epoch_if_every_element_is() {
+    fn a_list_is_of_an_epoch_only_if_every_element_is() {
         let element = Bytes::from_static(br#"{"sequence":1}"#);
         let one = |epoch| match Raw::One(element.clone()).stamped(epoch) {
             Raw::One(text) => text,

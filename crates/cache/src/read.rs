@@ -1,4 +1,4 @@
-//! The way in for reads: near, then Redis, then the database, and what it says is put where the next one looks first.
+//! Read path: the memory tier, then Redis, then the database. A loaded value is filled into the tiers for the next read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,66 +6,66 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::cache::{
-    ALONE, Answer, Cache, CacheLookup, Codec, Copies, Place, ReadRequest, Source, title,
+    Answer, Cache, CacheLookup, Codec, Copies, LOCAL_EPOCH, ReadRequest, Source, Tiers, title,
 };
 use crate::key::{Key, Kind};
 use crate::ledger::Epoch;
-use crate::memory::{EncodedValue, Leased, Near};
+use crate::memory::{EncodedValue, Leased, MemoryTier};
 use crate::raw::Raw;
 use crate::remote::{Acquired, Fault, Remote};
-use crate::single_flight::{self, Boarding};
+use crate::single_flight::{self, FlightRole};
 use crate::stats::{Operation, Outcome, Tier};
 
-/// What instances share, and the copies of this one if it keeps any.
-pub(crate) type Tiers<'a> = (&'a Arc<dyn Remote>, Option<&'a Copies>);
+/// Shared tier, and the copies of this process if it keeps any.
+pub(crate) type SharedTiers<'a> = (&'a Arc<dyn Remote>, Option<&'a Copies>);
 
-/// What a reader brings along on a flight.
-pub(crate) struct Errand {
+/// Request to load a missed value.
+pub(crate) struct LoadRequest {
     pub(crate) key: Key,
     pub(crate) owner: Arc<str>,
-    /// What was found and cannot be used.
+    /// Unusable value that was found; it is deleted before the fill.
     pub(crate) spoiled: Option<Raw>,
-    /// When the budget is spent.
+    /// Deadline for calls to Redis.
     pub(crate) until: Instant,
 }
 
 pub(crate) type Reply<C> = Result<Option<CacheLookup<<C as Codec>::Value>>, <C as Codec>::Error>;
 
-/// What a look into Redis came to.
-pub(crate) enum Look<V> {
+/// Result of a lookup in Redis.
+pub(crate) enum LookupResult<V> {
     Hit(V),
     Miss(Option<Raw>),
-    /// It is there, and another owner's.
+    /// The value belongs to another owner.
     Foreign,
-    /// Redis is no help now.
+    /// The call to Redis failed.
     Fault,
 }
 
 impl Cache {
-    /// What this process alone holds, without any waiting: the quickest way there is.
+    /// Looks up a value of the memory backend without awaiting anything.
     pub fn hit(&self, key: Key, owner: &str) -> Option<EncodedValue> {
-        let Place::Memory(near) = &self.place else {
+        let Tiers::Memory(memory) = &self.tiers else {
             return None;
         };
         if !self.memory_is_open() {
             return None;
         }
         let began = Instant::now();
-        let found = near.get(key, Self::number_of(near, key))?;
+        let found = memory.get(key, Self::number_of(memory, key))?;
         if *found.owner != *owner {
             return None;
         }
-        self.tell_hit(key, Tier::Memory, began);
+        self.record_hit(key, Tier::Memory, began);
         Some(found.encoded)
     }
 
-    /// Reads a value: from the cache if that is sure to be what the database would say, else by `load`.
+    /// Reads a value: from the cache if it is certainly current, else through `load`.
     ///
-    /// What does not end in a hit is boxed, here and below: a future is moved several times before it is polled, and one with
-    /// room for all of that costs a hit more than its lookup.
+    /// The futures of all paths except hits are boxed, here and below. A future is moved several times before it is polled, and a
+    /// future large enough for every path would cost a hit more than its lookup.
     pub async fn read<C, F, L>(
         self: &Arc<Self>,
-        asked: ReadRequest<'_>,
+        lookup: ReadRequest<'_>,
         codec: C,
         load: F,
     ) -> Reply<C>
@@ -74,36 +74,37 @@ impl Cache {
         F: FnOnce() -> L + Clone + Send + 'static,
         L: Future<Output = Result<Option<C::Value>, C::Error>> + Send + 'static,
     {
-        let key = asked.key;
-        match &self.place {
-            Place::Off => Ok(from_database(load().await?)),
-            Place::Memory(near) => {
+        let key = lookup.key;
+        match &self.tiers {
+            Tiers::Off => Ok(from_database(load().await?)),
+            Tiers::Memory(memory) => {
                 if !self.memory_is_open() {
-                    self.tell(key, Tier::Memory, Outcome::Gate, Instant::now());
-                    return Box::pin(self.shut_memory(near, asked, codec, load)).await;
+                    self.record_lookup(key, Tier::Memory, Outcome::Gate, Instant::now());
+                    return Box::pin(self.shut_memory(memory, lookup, codec, load)).await;
                 }
-                self.tell(key, Tier::Memory, Outcome::Miss, Instant::now());
-                let errand = Errand::new(&asked, None, Instant::now() + self.settings.budget);
-                Box::pin(self.fly(errand, codec, load)).await
+                self.record_lookup(key, Tier::Memory, Outcome::Miss, Instant::now());
+                let request =
+                    LoadRequest::new(&lookup, None, Instant::now() + self.settings.budget);
+                Box::pin(self.load_once(request, codec, load)).await
             }
-            Place::Shared { remote, copies } => {
-                // Before anything is asked for: later is too late.
+            Tiers::Shared { remote, copies } => {
+                // Checked before the lookup: a gate that opened only afterwards would not vouch for what the lookup found.
                 let Some(epoch) = self.gate.epoch() else {
-                    self.tell(key, Tier::Redis, Outcome::Gate, Instant::now());
-                    return Box::pin(self.shut(remote, asked, codec, load)).await;
+                    self.record_lookup(key, Tier::Redis, Outcome::Gate, Instant::now());
+                    return Box::pin(self.shut(remote, lookup, codec, load)).await;
                 };
                 if key.kind().is_scoped() {
-                    return self.read_scoped(remote, &epoch, asked, codec, load).await;
+                    return self.read_scoped(remote, &epoch, lookup, codec, load).await;
                 }
                 let until = Instant::now() + self.settings.budget;
                 let tiers = (remote, copies.as_ref());
-                if let Some(encoded) = self.copy(tiers, until, &asked, &epoch).await {
+                if let Some(encoded) = self.copy(tiers, until, &lookup, &epoch).await {
                     return Ok(Some(CacheLookup::new(
                         Answer::Encoded(encoded),
                         Source::Memory,
                     )));
                 }
-                self.read_shared(tiers, until, &epoch, asked, codec, load)
+                self.read_shared(tiers, until, &epoch, lookup, codec, load)
                     .await
             }
         }
@@ -111,10 +112,10 @@ impl Cache {
 
     async fn read_shared<C, F, L>(
         self: &Arc<Self>,
-        (remote, copies): Tiers<'_>,
+        (remote, copies): SharedTiers<'_>,
         until: Instant,
         epoch: &Arc<Epoch>,
-        asked: ReadRequest<'_>,
+        lookup: ReadRequest<'_>,
         codec: C,
         load: F,
     ) -> Reply<C>
@@ -123,61 +124,61 @@ impl Cache {
         F: FnOnce() -> L + Clone + Send + 'static,
         L: Future<Output = Result<Option<C::Value>, C::Error>> + Send + 'static,
     {
-        let key = asked.key;
+        let key = lookup.key;
         let began = Instant::now();
-        // Before the lookup: what is heard from now on forbids the copy.
+        // Taken before the lookup: any later invalidation forbids the copy.
         let mark = copies.and_then(|copies| copies.mark(key, epoch));
         let asking = remote.get(key, epoch);
-        let answered = self.patience.wait(remote, until, asking).await;
-        match self.look(&asked, codec, epoch, answered, began) {
-            Look::Hit(value) => {
+        let answered = self.stall_detector.wait(remote, until, asking).await;
+        match self.evaluate(&lookup, codec, epoch, answered, began) {
+            LookupResult::Hit(value) => {
                 if let (Some(copies), Some(mark)) = (copies, mark) {
-                    self.keep_copy(
+                    self.store_copy(
                         copies,
                         (key, mark),
-                        asked.owner,
+                        lookup.owner,
                         codec.encode(&value),
                         epoch,
                     );
                 }
                 Ok(Some(CacheLookup::new(Answer::Value(value), Source::Redis)))
             }
-            Look::Miss(spoiled) => {
-                let errand = Errand::new(&asked, spoiled, until);
-                Box::pin(self.fly(errand, codec, load)).await
+            LookupResult::Miss(spoiled) => {
+                let request = LoadRequest::new(&lookup, spoiled, until);
+                Box::pin(self.load_once(request, codec, load)).await
             }
-            Look::Foreign | Look::Fault => Ok(from_database(load().await?)),
+            LookupResult::Foreign | LookupResult::Fault => Ok(from_database(load().await?)),
         }
     }
 
-    /// A copy in this process, if everything that was written before now has been heard.
+    /// Returns a copy in this process, if all invalidations from before this read have been received.
     async fn copy(
         &self,
-        (remote, copies): Tiers<'_>,
+        (remote, copies): SharedTiers<'_>,
         until: Instant,
-        asked: &ReadRequest<'_>,
+        lookup: &ReadRequest<'_>,
         epoch: &Epoch,
     ) -> Option<crate::memory::EncodedValue> {
-        let (key, copies) = (asked.key, copies?);
-        if key.kind() == Kind::Messages || !copies.hears(epoch) {
+        let (key, copies) = (lookup.key, copies?);
+        if key.kind() == Kind::Messages || !copies.is_listening_to(epoch) {
             return None;
         }
         let began = Instant::now();
-        if copies.near.get(key, epoch.number).is_none() {
-            // Without a line in the log: Redis is asked next, and says what came of the read.
+        if copies.memory.get(key, epoch.number).is_none() {
+            // Not logged: Redis is asked next, and that lookup logs the result.
             let of = (key.kind(), Tier::Memory);
             self.count(of, Operation::Get, Outcome::Miss, began.elapsed());
             return None;
         }
-        if !self.has_heard((remote, copies), (began, until)).await {
-            self.tell(key, Tier::Memory, Outcome::Error, began);
+        if !self.barrier_passed((remote, copies), (began, until)).await {
+            self.record_lookup(key, Tier::Memory, Outcome::Error, began);
             return None;
         }
-        self.copy_after_barrier(copies, asked, epoch, began)
+        self.copy_after_barrier(copies, lookup, epoch, began)
     }
 
-    /// Whether everything has been heard that copies must not be older than.
-    pub(crate) async fn has_heard(
+    /// Waits until every invalidation that copies may not miss has been received.
+    pub(crate) async fn barrier_passed(
         &self,
         (remote, copies): (&Arc<dyn Remote>, &Copies),
         (began, until): (Instant, Instant),
@@ -185,32 +186,36 @@ impl Cache {
         let since = began.checked_sub(self.settings.max_staleness);
         let barrier = copies.tracking.barrier(since.unwrap_or(began));
         let asking = async { barrier.await.then_some(()).ok_or(Fault::Slow) };
-        self.patience.wait(remote, until, asking).await.is_ok()
+        self.stall_detector
+            .wait(remote, until, asking)
+            .await
+            .is_ok()
     }
 
-    /// Only what is still there after the barrier, and only if it was this connection that was asked.
+    /// Returns the copy if it still exists after the barrier, and if the invalidation connection still is the one of this epoch.
     pub(crate) fn copy_after_barrier(
         &self,
         copies: &Copies,
-        asked: &ReadRequest<'_>,
+        lookup: &ReadRequest<'_>,
         epoch: &Epoch,
         began: Instant,
     ) -> Option<EncodedValue> {
-        let found = copies.near.get(asked.key, epoch.number);
-        let found = found.filter(|_| copies.hears(epoch));
+        let found = copies.memory.get(lookup.key, epoch.number);
+        let found = found.filter(|_| copies.is_listening_to(epoch));
         match found {
-            Some(found) if *found.owner == *asked.owner => {
-                self.tell_hit(asked.key, Tier::Memory, began);
+            Some(found) if *found.owner == *lookup.owner => {
+                self.record_hit(lookup.key, Tier::Memory, began);
                 Some(found.encoded)
             }
             Some(_) | None => {
-                self.tell(asked.key, Tier::Memory, Outcome::Miss, began);
+                self.record_lookup(lookup.key, Tier::Memory, Outcome::Miss, began);
                 None
             }
         }
     }
 
-    pub(crate) fn keep_copy(
+    /// Stores a copy of a Redis value, unless its key was invalidated since the mark was taken.
+    pub(crate) fn store_copy(
         &self,
         copies: &Copies,
         at: (Key, u64),
@@ -224,8 +229,12 @@ impl Cache {
         }
         let began = Instant::now();
         let ttl = self.settings.ttl(kind);
-        let kept = copies.near.copy(at, owner, encoded, epoch.number, ttl);
-        let outcome = if kept { Outcome::Ok } else { Outcome::Refused };
+        let stored = copies.memory.copy(at, owner, encoded, epoch.number, ttl);
+        let outcome = if stored {
+            Outcome::Ok
+        } else {
+            Outcome::Refused
+        };
         self.count(
             (kind, Tier::Memory),
             Operation::Set,
@@ -234,60 +243,60 @@ impl Cache {
         );
     }
 
-    /// What Redis said, as far as it is of use.
-    pub(crate) fn look<C: Codec>(
+    /// Evaluates an answer of Redis.
+    pub(crate) fn evaluate<C: Codec>(
         &self,
-        asked: &ReadRequest<'_>,
+        lookup: &ReadRequest<'_>,
         codec: C,
         epoch: &Epoch,
         answered: Result<Option<Raw>, Fault>,
         began: Instant,
-    ) -> Look<C::Value> {
-        let key = asked.key;
-        let (look, outcome) = match answered {
-            Ok(Some(raw)) => match self.open(codec, asked.owner, epoch, &raw) {
-                Ok(value) => (Look::Hit(value), Outcome::Hit),
-                Err(Unfit::Foreign) => (Look::Foreign, Outcome::Spoiled),
-                Err(Unfit::Spoiled) => (Look::Miss(Some(raw)), Outcome::Spoiled),
+    ) -> LookupResult<C::Value> {
+        let key = lookup.key;
+        let (result, outcome) = match answered {
+            Ok(Some(raw)) => match self.decode(codec, lookup.owner, epoch, &raw) {
+                Ok(value) => (LookupResult::Hit(value), Outcome::Hit),
+                Err(Unusable::Foreign) => (LookupResult::Foreign, Outcome::Spoiled),
+                Err(Unusable::Spoiled) => (LookupResult::Miss(Some(raw)), Outcome::Spoiled),
             },
-            Ok(None) => (Look::Miss(None), Outcome::Miss),
+            Ok(None) => (LookupResult::Miss(None), Outcome::Miss),
             Err(fault) => {
-                tracing::debug!(%key, %fault, "the cache was no help");
-                (Look::Fault, Outcome::Error)
+                tracing::debug!(%key, %fault, "redis lookup failed; reading from the database");
+                (LookupResult::Fault, Outcome::Error)
             }
         };
         if outcome == Outcome::Hit {
-            self.tell_hit(key, Tier::Redis, began);
+            self.record_hit(key, Tier::Redis, began);
         } else {
-            self.tell(key, Tier::Redis, outcome, began);
+            self.record_lookup(key, Tier::Redis, outcome, began);
         }
-        look
+        result
     }
 
-    /// The value in the text, if it is of this epoch, ours, and for this owner.
-    #[expect(clippy::unused_self, reason = "a method reads better where it is used")]
-    pub(crate) fn open<C: Codec>(
+    /// Decodes the text, if it carries this epoch, parses, and belongs to this owner.
+    #[expect(clippy::unused_self, reason = "callers read better with a method")]
+    pub(crate) fn decode<C: Codec>(
         &self,
         codec: C,
         owner: &str,
         epoch: &Epoch,
         raw: &Raw,
-    ) -> Result<C::Value, Unfit> {
+    ) -> Result<C::Value, Unusable> {
         if !raw.is_of(epoch.number) {
-            return Err(Unfit::Spoiled);
+            return Err(Unusable::Spoiled);
         }
-        let value = codec.parse(raw).ok_or(Unfit::Spoiled)?;
+        let value = codec.parse(raw).ok_or(Unusable::Spoiled)?;
         match codec.owner(&value) {
-            Some(whose) if whose == owner => Ok(value),
-            Some(_) => Err(Unfit::Foreign),
-            None => Err(Unfit::Spoiled),
+            Some(actual) if actual == owner => Ok(value),
+            Some(_) => Err(Unusable::Foreign),
+            None => Err(Unusable::Spoiled),
         }
     }
 
-    /// Goes to the database, together with others who want the same if there are some.
-    pub(crate) async fn fly<C, F, L>(
+    /// Loads a missed value, sharing the load with concurrent readers of the same key (single flight).
+    pub(crate) async fn load_once<C, F, L>(
         self: &Arc<Self>,
-        mut errand: Errand,
+        mut request: LoadRequest,
         codec: C,
         load: F,
     ) -> Reply<C>
@@ -296,61 +305,67 @@ impl Cache {
         F: FnOnce() -> L + Clone + Send + 'static,
         L: Future<Output = Result<Option<C::Value>, C::Error>> + Send + 'static,
     {
-        let (home, alone) = match self.flights.board(errand.key, &errand.owner) {
-            Boarding::Full => return self.fetch(errand, codec, load).await,
-            Boarding::Now(flight) => {
-                let row = self.fetch(errand, codec, load).await;
-                drop(flight);
+        let (result, fallback) = match self.single_flight.join(request.key, &request.owner) {
+            FlightRole::Full => return self.fetch(request, codec, load).await,
+            FlightRole::Leader(in_flight) => {
+                let row = self.fetch(request, codec, load).await;
+                drop(in_flight);
                 return row;
             }
-            Boarding::Next(next, home) => {
-                let (cache, alone) = (Arc::clone(self), load.clone());
-                next.fetch(move |_, waited| async move {
-                    // It was the database that took this time.
-                    errand.until += waited;
-                    cache.fetch(errand, codec, load).await
+            FlightRole::NextLeader(next, result) => {
+                let (cache, fallback) = (Arc::clone(self), load.clone());
+                next.run(move |_, waited| async move {
+                    // The wait was for the database, so it does not count against the budget for Redis.
+                    request.until += waited;
+                    cache.fetch(request, codec, load).await
                 });
-                (home, alone)
+                (result, fallback)
             }
-            Boarding::With(home) => (home, load),
+            FlightRole::Follower(result) => (result, load),
         };
-        match single_flight::home::<Reply<C>>(home).await {
-            Some(cargo) => (*cargo).clone(),
-            // It was lost: everybody for himself.
-            None => alone().await.map(from_database),
+        match single_flight::result::<Reply<C>>(result).await {
+            Some(shared) => (*shared).clone(),
+            // The shared load was lost: each reader loads for itself.
+            None => fallback().await.map(from_database),
         }
     }
 
-    /// Takes the lease, asks the database, fills.
-    async fn fetch<C, F, L>(self: &Arc<Self>, errand: Errand, codec: C, load: F) -> Reply<C>
+    /// Acquires the lease, loads from the database and fills.
+    async fn fetch<C, F, L>(self: &Arc<Self>, request: LoadRequest, codec: C, load: F) -> Reply<C>
     where
         C: Codec,
         F: FnOnce() -> L,
         L: Future<Output = Result<Option<C::Value>, C::Error>>,
     {
-        if errand.key.kind().is_scoped() {
-            return self.fetch_scoped(errand, codec, load).await;
+        if request.key.kind().is_scoped() {
+            return self.fetch_scoped(request, codec, load).await;
         }
-        match &self.place {
-            Place::Off => Ok(from_database(load().await?)),
-            Place::Memory(near) => self.fetch_near(near, &errand, codec, load).await,
-            Place::Shared { remote, .. } => self.fetch_shared(remote, errand, codec, load).await,
+        match &self.tiers {
+            Tiers::Off => Ok(from_database(load().await?)),
+            Tiers::Memory(memory) => self.fetch_memory(memory, &request, codec, load).await,
+            Tiers::Shared { remote, .. } => self.fetch_shared(remote, request, codec, load).await,
         }
     }
 
-    async fn fetch_near<C, F, L>(&self, near: &Near, errand: &Errand, codec: C, load: F) -> Reply<C>
+    async fn fetch_memory<C, F, L>(
+        &self,
+        memory: &MemoryTier,
+        request: &LoadRequest,
+        codec: C,
+        load: F,
+    ) -> Reply<C>
     where
         C: Codec,
         F: FnOnce() -> L,
         L: Future<Output = Result<Option<C::Value>, C::Error>>,
     {
-        let key = errand.key;
+        let key = request.key;
         let token = self.settings.token();
         let lease = match self
             .memory_is_open()
-            .then(|| near.acquire(key, ALONE, token))
+            .then(|| memory.acquire(key, LOCAL_EPOCH, token))
         {
-            Some(Leased::Value(found)) if *found.owner == *errand.owner => {
+            Some(Leased::Value(found)) if *found.owner == *request.owner => {
                 return Ok(Some(CacheLookup::new(
                     Answer::Encoded(found.encoded),
                     Source::Memory,
@@ -361,7 +376,7 @@ impl Cache {
         };
         let value = load().await?;
         if let Some(lease) = lease {
-            self.fill_near(near, lease, codec, value.as_ref());
+            self.fill_memory(memory, lease, codec, value.as_ref());
         }
         Ok(from_database(value))
     }
@@ -369,7 +384,7 @@ impl Cache {
     async fn fetch_shared<C, F, L>(
         self: &Arc<Self>,
         remote: &Arc<dyn Remote>,
-        errand: Errand,
+        request: LoadRequest,
         codec: C,
         load: F,
     ) -> Reply<C>
@@ -378,18 +393,18 @@ impl Cache {
         F: FnOnce() -> L,
         L: Future<Output = Result<Option<C::Value>, C::Error>>,
     {
-        let key = errand.key;
-        // Again, since time has passed; what is filled carries the epoch of this moment.
+        let key = request.key;
+        // The gate is checked again, because time has passed; the filled value carries the current epoch.
         let lease = match self.gate.epoch() {
-            Some(epoch) => self.lease(remote, &errand, codec, epoch).await,
-            None => Lease::None,
+            Some(epoch) => self.lease(remote, &request, codec, epoch).await,
+            None => LeaseResult::None,
         };
         let under = match lease {
-            Lease::Value(value) => {
+            LeaseResult::Value(value) => {
                 return Ok(Some(CacheLookup::new(Answer::Value(value), Source::Redis)));
             }
-            Lease::None => return Ok(from_database(load().await?)),
-            Lease::Granted(epoch, token) => (epoch, token),
+            LeaseResult::None => return Ok(from_database(load().await?)),
+            LeaseResult::Granted(epoch, token) => (epoch, token),
         };
         let value = load().await?;
         if let Some(value) = &value {
@@ -398,29 +413,34 @@ impl Cache {
         Ok(from_database(value))
     }
 
+    /// Acquires the lease of a key, or returns the value if it is present by now.
     pub(crate) async fn lease<C: Codec>(
         &self,
         remote: &Arc<dyn Remote>,
-        errand: &Errand,
+        request: &LoadRequest,
         codec: C,
         epoch: Arc<Epoch>,
-    ) -> Lease<C::Value> {
+    ) -> LeaseResult<C::Value> {
         let token = self.settings.token();
-        let asking = remote.acquire(errand.key, &epoch, token, errand.spoiled.as_ref());
-        match self.patience.wait(remote, errand.until, asking).await {
-            Ok(Acquired::Granted) => Lease::Granted(epoch, token),
+        let asking = remote.acquire(request.key, &epoch, token, request.spoiled.as_ref());
+        match self
+            .stall_detector
+            .wait(remote, request.until, asking)
+            .await
+        {
+            Ok(Acquired::Granted) => LeaseResult::Granted(epoch, token),
             Ok(Acquired::Value(raw)) => self
-                .open(codec, &errand.owner, &epoch, &raw)
-                .map_or(Lease::None, Lease::Value),
-            Ok(Acquired::Busy) | Err(_) => Lease::None,
+                .decode(codec, &request.owner, &epoch, &raw)
+                .map_or(LeaseResult::None, LeaseResult::Value),
+            Ok(Acquired::Busy) | Err(_) => LeaseResult::None,
         }
     }
 
-    /// With the gate shut: the database, or, while it is away, what is not older than the request allows.
+    /// Reads while the gate is shut: from the database, or a stale value that the request accepts if the database is unreachable.
     async fn shut<C, F, L>(
         &self,
         remote: &Arc<dyn Remote>,
-        asked: ReadRequest<'_>,
+        lookup: ReadRequest<'_>,
         codec: C,
         load: F,
     ) -> Reply<C>
@@ -430,19 +450,19 @@ impl Cache {
         L: Future<Output = Result<Option<C::Value>, C::Error>>,
     {
         let old = async || {
-            let (epoch, age) = self.allowed_age(asked.max_staleness)?;
-            if asked.key.kind().is_scoped() {
-                return self.old_scoped(remote, (epoch, age), &asked, codec).await;
+            let (epoch, age) = self.allowed_age(lookup.max_staleness)?;
+            if lookup.key.kind().is_scoped() {
+                return self.old_scoped(remote, (epoch, age), &lookup, codec).await;
             }
-            let raw = remote.get(asked.key, &epoch).await.ok()??;
-            let value = self.open(codec, asked.owner, &epoch, &raw).ok()?;
+            let raw = remote.get(lookup.key, &epoch).await.ok()??;
+            let value = self.decode(codec, lookup.owner, &epoch, &raw).ok()?;
             Some(CacheLookup {
                 answer: Answer::Value(value),
                 source: Source::Redis,
                 stale: Some(age),
             })
         };
-        // Known to be away: whoever allows an old answer need not wait until that is found out again.
+        // The database is known to be unreachable: do not wait for another time-out before serving a stale value.
         if self.gate.database_is_away()
             && let Some(found) = old().await
         {
@@ -454,11 +474,11 @@ impl Cache {
         }
     }
 
-    /// The same for what this process alone holds.
+    /// Reads from the memory backend while the gate is shut.
     async fn shut_memory<C, F, L>(
         &self,
-        near: &Near,
-        asked: ReadRequest<'_>,
+        memory: &MemoryTier,
+        lookup: ReadRequest<'_>,
         _: C,
         load: F,
     ) -> Reply<C>
@@ -468,9 +488,9 @@ impl Cache {
         L: Future<Output = Result<Option<C::Value>, C::Error>>,
     {
         let old = || {
-            let (_, age) = self.allowed_age(asked.max_staleness)?;
-            let found = near.get(asked.key, Self::number_of(near, asked.key))?;
-            (*found.owner == *asked.owner).then_some(CacheLookup {
+            let (_, age) = self.allowed_age(lookup.max_staleness)?;
+            let found = memory.get(lookup.key, Self::number_of(memory, lookup.key))?;
+            (*found.owner == *lookup.owner).then_some(CacheLookup {
                 answer: Answer::Encoded(found.encoded),
                 source: Source::Memory,
                 stale: Some(age),
@@ -487,14 +507,15 @@ impl Cache {
         }
     }
 
-    /// The last epoch and its age, if that is allowed.
+    /// Returns the last epoch and its age, if the age is within the limit.
     pub(crate) fn allowed_age(&self, limit: Option<Duration>) -> Option<(Arc<Epoch>, Duration)> {
         let limit = limit?;
         self.gate.last().filter(|(_, age)| *age <= limit)
     }
 
-    pub(crate) fn tell_hit(&self, key: Key, tier: Tier, began: Instant) {
-        self.seen.note(key);
+    /// Counts and logs a hit, and samples its key for the auditor.
+    pub(crate) fn record_hit(&self, key: Key, tier: Tier, began: Instant) {
+        self.recent_hits.record(key);
         self.count(
             (key.kind(), tier),
             Operation::Get,
@@ -504,7 +525,8 @@ impl Cache {
         tracing::debug!("{} cache hit: {}", title(key.kind()), Id(key));
     }
 
-    pub(crate) fn tell(&self, key: Key, tier: Tier, outcome: Outcome, began: Instant) {
+    /// Counts and logs a lookup that was no hit.
+    pub(crate) fn record_lookup(&self, key: Key, tier: Tier, outcome: Outcome, began: Instant) {
         self.count((key.kind(), tier), Operation::Get, outcome, began.elapsed());
         tracing::debug!(
             result = outcome.as_str(),
@@ -515,19 +537,22 @@ impl Cache {
     }
 }
 
-/// Why a text in Redis is of no use.
-pub(crate) enum Unfit {
+/// Reason why a text in Redis cannot be used.
+pub(crate) enum Unusable {
+    /// It does not parse, or carries another epoch.
     Spoiled,
+    /// It belongs to another owner.
     Foreign,
 }
 
-pub(crate) enum Lease<V> {
+/// Result of acquiring a lease.
+pub(crate) enum LeaseResult<V> {
     Value(V),
     Granted(Arc<Epoch>, crate::remote::Token),
     None,
 }
 
-/// The id alone, as the log shows it.
+/// Id of a key without its prefix, as the log shows it.
 pub(crate) struct Id(pub(crate) Key);
 
 impl std::fmt::Display for Id {
@@ -537,11 +562,11 @@ impl std::fmt::Display for Id {
     }
 }
 
-impl Errand {
-    pub(crate) fn new(asked: &ReadRequest<'_>, spoiled: Option<Raw>, until: Instant) -> Self {
+impl LoadRequest {
+    pub(crate) fn new(lookup: &ReadRequest<'_>, spoiled: Option<Raw>, until: Instant) -> Self {
         Self {
-            key: asked.key,
-            owner: asked.owner.into(),
+            key: lookup.key,
+            owner: lookup.owner.into(),
             spoiled,
             until,
         }
@@ -549,14 +574,15 @@ impl Errand {
 }
 
 impl Copies {
-    /// Whether the connection that hears is live, and to the process of this epoch.
-    pub(crate) fn hears(&self, epoch: &Epoch) -> bool {
-        self.near.is_live() && self.tracking.identity().as_ref() == Some(&epoch.remote)
+    /// Whether the invalidation connection is live and connected to the process of this epoch.
+    pub(crate) fn is_listening_to(&self, epoch: &Epoch) -> bool {
+        self.memory.is_live() && self.tracking.identity().as_ref() == Some(&epoch.remote)
     }
 
+    /// Returns the mark that [`Cache::store_copy`] needs; `None` while no invalidations are received.
     pub(crate) fn mark(&self, key: Key, epoch: &Epoch) -> Option<u64> {
-        if self.hears(epoch) {
-            self.near.mark(key)
+        if self.is_listening_to(epoch) {
+            self.memory.mark(key)
         } else {
             None
         }

@@ -1,8 +1,7 @@
-//! Several values at once: one question to Redis, one to the database for all that is missing, leases and fills side by side.
+//! Batch reads: one request to Redis, one query for all missing rows, and concurrent leases and fills.
 //!
-//! Those of an owner who miss something at the same time go to the database together, whatever each of them misses. The leases
-//! are taken before the rows are asked for and the fills come after, as for one value; what each key is promised holds for each
-//! key by itself.
+//! Concurrent batch reads of one owner share one query, whichever keys each of them misses. As for a single value, leases are
+//! acquired before the rows are queried and fills follow. The guarantee holds for each key separately.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,24 +10,26 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use crate::cache::{ALONE, Answer, Cache, CacheLookup, Codec, Copies, Place, ReadRequest, Source};
+use crate::cache::{
+    Answer, Cache, CacheLookup, Codec, Copies, LOCAL_EPOCH, ReadRequest, Source, Tiers,
+};
 use crate::key::{Key, Kind};
 use crate::ledger::Epoch;
-use crate::memory::{Leased, Near};
+use crate::memory::{Leased, MemoryTier};
 use crate::raw::Raw;
-use crate::read::{Errand, Lease, Look, Tiers};
+use crate::read::{LeaseResult, LoadRequest, LookupResult, SharedTiers};
 use crate::remote::{Remote, Token};
-use crate::single_flight::{self, Boarding, Wanted};
+use crate::single_flight::{self, FlightRole, Wanted};
 use crate::stats::{Operation, Outcome, Tier};
 
-/// What is asked for together.
+/// Request to read several values.
 #[derive(Debug, Clone, Copy)]
 pub struct BatchReadRequest<'a> {
-    /// Each once, all of one kind, and no lists.
+    /// Distinct keys of one kind, which is not a list.
     pub keys: &'a [Key],
-    /// By whom: what is another owner's does not exist.
+    /// Owner that reads; values of another owner are treated as absent.
     pub owner: &'a str,
-    /// How old they may be while the database is away.
+    /// Accepted staleness while the database is unreachable.
     pub max_staleness: Option<Duration>,
 }
 
@@ -42,24 +43,24 @@ impl<'a> BatchReadRequest<'a> {
     }
 }
 
-/// What was found so far.
-type Finds<V> = HashMap<Key, CacheLookup<V>>;
-type Reply<C> = Result<Finds<<C as Codec>::Value>, <C as Codec>::Error>;
+/// Values found so far.
+type Lookups<V> = HashMap<Key, CacheLookup<V>>;
+type Reply<C> = Result<Lookups<<C as Codec>::Value>, <C as Codec>::Error>;
 
-/// What has to be asked of the database.
-struct Rest {
+/// Request to load the missed values of a batch.
+struct BatchLoad {
     owner: Arc<str>,
     missing: Wanted,
-    /// When the budget is spent.
+    /// Deadline for calls to Redis.
     until: Instant,
 }
 
 impl Cache {
-    /// Reads values: each from the cache if that is sure to be what the database would say, the others by `load`, which is
-    /// called at most once. What there is not, is not among them.
+    /// Reads several values: each from the cache if it is certainly current, the others through `load`, which is called at most
+    /// once. Keys without a value are missing in the result.
     pub async fn read_many<C, D, F, L>(
         self: &Arc<Self>,
-        asked: BatchReadRequest<'_>,
+        lookup: BatchReadRequest<'_>,
         codec: D,
         load: F,
     ) -> Reply<C>
@@ -69,34 +70,34 @@ impl Cache {
         F: FnOnce(Vec<Key>) -> L + Clone + Send + 'static,
         L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>> + Send + 'static,
     {
-        if asked.keys.is_empty() {
-            return Ok(Finds::new());
+        if lookup.keys.is_empty() {
+            return Ok(Lookups::new());
         }
-        match &self.place {
-            Place::Off => Ok(from_database(load(asked.keys.to_vec()).await?)),
-            Place::Memory(_) if self.memory_is_open() => {
-                self.read_many_near(&asked, codec, load).await
+        match &self.tiers {
+            Tiers::Off => Ok(from_database(load(lookup.keys.to_vec()).await?)),
+            Tiers::Memory(_) if self.memory_is_open() => {
+                self.read_many_memory(&lookup, codec, load).await
             }
-            Place::Memory(_) => {
-                self.tell_gate(&asked, Tier::Memory);
-                self.read_many_shut(&asked, &codec, load).await
+            Tiers::Memory(_) => {
+                self.record_gate_shut(&lookup, Tier::Memory);
+                self.read_many_shut(&lookup, &codec, load).await
             }
-            Place::Shared { remote, copies } => {
-                // Before anything is asked for: later is too late.
+            Tiers::Shared { remote, copies } => {
+                // Checked before the lookup: a gate that opened only afterwards would not vouch for what the lookup found.
                 let Some(epoch) = self.gate.epoch() else {
-                    self.tell_gate(&asked, Tier::Redis);
-                    return self.read_many_shut(&asked, &codec, load).await;
+                    self.record_gate_shut(&lookup, Tier::Redis);
+                    return self.read_many_shut(&lookup, &codec, load).await;
                 };
                 let tiers = (remote, copies.as_ref());
-                self.read_many_shared(tiers, &epoch, &asked, codec, load)
+                self.read_many_shared(tiers, &epoch, &lookup, codec, load)
                     .await
             }
         }
     }
 
-    async fn read_many_near<C, D, F, L>(
+    async fn read_many_memory<C, D, F, L>(
         self: &Arc<Self>,
-        asked: &BatchReadRequest<'_>,
+        lookup: &BatchReadRequest<'_>,
         codec: D,
         load: F,
     ) -> Reply<C>
@@ -106,35 +107,37 @@ impl Cache {
         F: FnOnce(Vec<Key>) -> L + Clone + Send + 'static,
         L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>> + Send + 'static,
     {
-        let mut finds = Finds::new();
-        for key in asked.keys {
-            if let Some(encoded) = self.hit(*key, asked.owner) {
-                finds.insert(
+        let mut results = Lookups::new();
+        for key in lookup.keys {
+            if let Some(encoded) = self.hit(*key, lookup.owner) {
+                results.insert(
                     *key,
                     CacheLookup::new(Answer::Encoded(encoded), Source::Memory),
                 );
             } else {
-                self.tell(*key, Tier::Memory, Outcome::Miss, Instant::now());
+                self.record_lookup(*key, Tier::Memory, Outcome::Miss, Instant::now());
             }
         }
-        let missing: Wanted = missing(asked.keys, &finds).map(|key| (key, None)).collect();
+        let missing: Wanted = missing(lookup.keys, &results)
+            .map(|key| (key, None))
+            .collect();
         if missing.is_empty() {
-            return Ok(finds);
+            return Ok(results);
         }
-        let rest = Rest {
-            owner: asked.owner.into(),
+        let batch = BatchLoad {
+            owner: lookup.owner.into(),
             missing,
             until: Instant::now() + self.settings.budget,
         };
-        finds.extend(Box::pin(self.fly_for_many(rest, codec, load)).await?);
-        Ok(finds)
+        results.extend(Box::pin(self.load_many_once(batch, codec, load)).await?);
+        Ok(results)
     }
 
     async fn read_many_shared<C, D, F, L>(
         self: &Arc<Self>,
-        (remote, copies): Tiers<'_>,
+        (remote, copies): SharedTiers<'_>,
         epoch: &Arc<Epoch>,
-        asked: &BatchReadRequest<'_>,
+        lookup: &BatchReadRequest<'_>,
         codec: D,
         load: F,
     ) -> Reply<C>
@@ -145,64 +148,64 @@ impl Cache {
         L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>> + Send + 'static,
     {
         let until = Instant::now() + self.settings.budget;
-        let mut finds = match copies {
-            Some(copies) => self.copies((remote, copies), until, asked, epoch).await,
-            None => Finds::new(),
+        let mut results = match copies {
+            Some(copies) => self.copies((remote, copies), until, lookup, epoch).await,
+            None => Lookups::new(),
         };
         let began = Instant::now();
-        let wanted: Vec<Key> = missing(asked.keys, &finds).collect();
+        let wanted: Vec<Key> = missing(lookup.keys, &results).collect();
         if wanted.is_empty() {
-            return Ok(finds);
+            return Ok(results);
         }
-        // Before the lookup: what is heard from now on forbids the copy.
+        // Taken before the lookup: any later invalidation forbids the copy.
         let mark = |key: &Key| Some((*key, copies?.mark(*key, epoch)?));
         let marks: HashMap<Key, u64> = wanted.iter().filter_map(mark).collect();
         let asking = remote.get_many(&wanted, epoch);
-        let answered = self.patience.wait(remote, until, asking).await;
-        let is_of_use = answered.is_ok();
+        let answered = self.stall_detector.wait(remote, until, asking).await;
+        let is_usable = answered.is_ok();
         let mut missing = Wanted::new();
         for (index, key) in wanted.into_iter().enumerate() {
             let answer = match &answered {
                 Ok(raws) => Ok(raws.get(index).cloned().flatten()),
                 Err(fault) => Err(fault.clone()),
             };
-            match self.look(&asked.one(key), codec(key), epoch, answer, began) {
-                Look::Hit(value) => {
+            match self.evaluate(&lookup.one(key), codec(key), epoch, answer, began) {
+                LookupResult::Hit(value) => {
                     if let (Some(copies), Some(mark)) = (copies, marks.get(&key)) {
                         let encoded = codec(key).encode(&value);
-                        self.keep_copy(copies, (key, *mark), asked.owner, encoded, epoch);
+                        self.store_copy(copies, (key, *mark), lookup.owner, encoded, epoch);
                     }
-                    finds.insert(key, CacheLookup::new(Answer::Value(value), Source::Redis));
+                    results.insert(key, CacheLookup::new(Answer::Value(value), Source::Redis));
                 }
-                Look::Miss(spoiled) => {
+                LookupResult::Miss(spoiled) => {
                     missing.insert(key, spoiled);
                 }
-                Look::Foreign | Look::Fault => {
+                LookupResult::Foreign | LookupResult::Fault => {
                     missing.insert(key, None);
                 }
             }
         }
         if missing.is_empty() {
-            return Ok(finds);
+            return Ok(results);
         }
-        if !is_of_use {
+        if !is_usable {
             let rows = load(missing.into_keys().collect()).await?;
-            finds.extend(from_database(rows));
-            return Ok(finds);
+            results.extend(from_database(rows));
+            return Ok(results);
         }
-        let rest = Rest {
-            owner: asked.owner.into(),
+        let batch = BatchLoad {
+            owner: lookup.owner.into(),
             missing,
             until,
         };
-        finds.extend(Box::pin(self.fly_for_many(rest, codec, load)).await?);
-        Ok(finds)
+        results.extend(Box::pin(self.load_many_once(batch, codec, load)).await?);
+        Ok(results)
     }
 
-    /// Goes to the database, together with others of the owner if there are some.
-    async fn fly_for_many<C, D, F, L>(
+    /// Loads the missed values, sharing the query with concurrent batch reads of the owner (single flight).
+    async fn load_many_once<C, D, F, L>(
         self: &Arc<Self>,
-        mut rest: Rest,
+        mut batch: BatchLoad,
         codec: D,
         load: F,
     ) -> Reply<C>
@@ -212,65 +215,72 @@ impl Cache {
         F: FnOnce(Vec<Key>) -> L + Clone + Send + 'static,
         L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>> + Send + 'static,
     {
-        let wanted: Vec<Key> = rest.missing.keys().copied().collect();
+        let wanted: Vec<Key> = batch.missing.keys().copied().collect();
         let Some(kind) = wanted.first().map(|key| key.kind()) else {
-            return Ok(Finds::new());
+            return Ok(Lookups::new());
         };
-        let boarding = self
-            .flights
-            .board_for_many(kind, &rest.owner, &rest.missing);
-        let (home, alone) = match boarding {
-            Boarding::Full => return self.fetch_many(rest, &codec, load).await,
-            Boarding::Now(flight) => {
-                let rows = self.fetch_many(rest, &codec, load).await;
-                drop(flight);
+        let role = self
+            .single_flight
+            .join_many(kind, &batch.owner, &batch.missing);
+        let (result, fallback) = match role {
+            FlightRole::Full => return self.fetch_many(batch, &codec, load).await,
+            FlightRole::Leader(in_flight) => {
+                let rows = self.fetch_many(batch, &codec, load).await;
+                drop(in_flight);
                 return rows;
             }
-            Boarding::Next(next, home) => {
-                let (cache, alone) = (Arc::clone(self), load.clone());
-                next.fetch(move |wanted, waited| async move {
-                    rest.missing = wanted;
-                    // It was the database that took this time.
-                    rest.until += waited;
-                    cache.fetch_many(rest, &codec, load).await
+            FlightRole::NextLeader(next, result) => {
+                let (cache, fallback) = (Arc::clone(self), load.clone());
+                next.run(move |wanted, waited| async move {
+                    batch.missing = wanted;
+                    // The wait was for the database, so it does not count against the budget for Redis.
+                    batch.until += waited;
+                    cache.fetch_many(batch, &codec, load).await
                 });
-                (home, alone)
+                (result, fallback)
             }
-            Boarding::With(home) => (home, load),
+            FlightRole::Follower(result) => (result, load),
         };
-        let Some(cargo) = single_flight::home::<Reply<C>>(home).await else {
-            // It was lost: everybody for himself.
-            return alone(wanted).await.map(from_database);
+        let Some(shared) = single_flight::result::<Reply<C>>(result).await else {
+            // The shared load was lost: each reader loads for itself.
+            return fallback(wanted).await.map(from_database);
         };
-        let brought = cargo.as_ref().as_ref().map_err(Clone::clone)?;
+        let loaded = shared.as_ref().as_ref().map_err(Clone::clone)?;
         let mine = wanted.into_iter();
         Ok(mine
-            .filter_map(|key| Some((key, brought.get(&key)?.clone())))
+            .filter_map(|key| Some((key, loaded.get(&key)?.clone())))
             .collect())
     }
 
-    /// Takes the leases, asks the database, fills.
-    async fn fetch_many<C, D, F, L>(self: &Arc<Self>, rest: Rest, codec: &D, load: F) -> Reply<C>
+    /// Acquires the leases, queries the database and fills.
+    async fn fetch_many<C, D, F, L>(
+        self: &Arc<Self>,
+        batch: BatchLoad,
+        codec: &D,
+        load: F,
+    ) -> Reply<C>
     where
         C: Codec,
         D: Fn(Key) -> C + Sync,
         F: FnOnce(Vec<Key>) -> L,
         L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>>,
     {
-        match &self.place {
-            Place::Off => {
-                let rows = load(rest.missing.into_keys().collect()).await?;
+        match &self.tiers {
+            Tiers::Off => {
+                let rows = load(batch.missing.into_keys().collect()).await?;
                 Ok(from_database(rows))
             }
-            Place::Memory(near) => self.fetch_many_near(near, &rest, codec, load).await,
-            Place::Shared { remote, .. } => self.fetch_many_shared(remote, rest, codec, load).await,
+            Tiers::Memory(memory) => self.fetch_many_memory(memory, &batch, codec, load).await,
+            Tiers::Shared { remote, .. } => {
+                self.fetch_many_shared(remote, batch, codec, load).await
+            }
         }
     }
 
-    async fn fetch_many_near<C, D, F, L>(
+    async fn fetch_many_memory<C, D, F, L>(
         &self,
-        near: &Near,
-        rest: &Rest,
+        memory: &MemoryTier,
+        batch: &BatchLoad,
         codec: &D,
         load: F,
     ) -> Reply<C>
@@ -280,37 +290,37 @@ impl Cache {
         F: FnOnce(Vec<Key>) -> L,
         L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>>,
     {
-        let (mut finds, mut leases) = (Finds::new(), Vec::new());
-        // Again, since time has passed.
-        let keys = rest.missing.keys().filter(|_| self.memory_is_open());
+        let (mut results, mut leases) = (Lookups::new(), Vec::new());
+        // The gate is checked again, because time has passed.
+        let keys = batch.missing.keys().filter(|_| self.memory_is_open());
         for key in keys {
             let token = self.settings.token();
-            match near.acquire(*key, ALONE, token) {
-                Leased::Value(found) if *found.owner == *rest.owner => {
+            match memory.acquire(*key, LOCAL_EPOCH, token) {
+                Leased::Value(found) if *found.owner == *batch.owner => {
                     let answer = Answer::Encoded(found.encoded);
-                    finds.insert(*key, CacheLookup::new(answer, Source::Memory));
+                    results.insert(*key, CacheLookup::new(answer, Source::Memory));
                 }
                 Leased::Granted => leases.push((*key, token)),
                 Leased::Value(_) | Leased::Busy => {}
             }
         }
-        let missing: Vec<Key> = missing(rest.missing.keys(), &finds).collect();
+        let missing: Vec<Key> = missing(batch.missing.keys(), &results).collect();
         if missing.is_empty() {
-            return Ok(finds);
+            return Ok(results);
         }
         let rows = load(missing).await;
         for lease in leases {
             let row = rows.as_ref().ok().and_then(|rows| rows.get(&lease.0));
-            self.fill_near(near, lease, codec(lease.0), row);
+            self.fill_memory(memory, lease, codec(lease.0), row);
         }
-        finds.extend(from_database(rows?));
-        Ok(finds)
+        results.extend(from_database(rows?));
+        Ok(results)
     }
 
     async fn fetch_many_shared<C, D, F, L>(
         self: &Arc<Self>,
         remote: &Arc<dyn Remote>,
-        rest: Rest,
+        batch: BatchLoad,
         codec: &D,
         load: F,
     ) -> Reply<C>
@@ -320,12 +330,12 @@ impl Cache {
         F: FnOnce(Vec<Key>) -> L,
         L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>>,
     {
-        let mut finds = Finds::new();
-        let keys: Vec<Key> = rest.missing.keys().copied().collect();
-        let leases = self.leases(remote, rest, codec, &mut finds).await;
-        let missing: Vec<Key> = missing(&keys, &finds).collect();
+        let mut results = Lookups::new();
+        let keys: Vec<Key> = batch.missing.keys().copied().collect();
+        let leases = self.leases(remote, batch, codec, &mut results).await;
+        let missing: Vec<Key> = missing(&keys, &results).collect();
         if missing.is_empty() {
-            return Ok(finds);
+            return Ok(results);
         }
         let rows = load(missing).await?;
         for lease in leases {
@@ -334,97 +344,101 @@ impl Cache {
                 self.fill_shared(remote, lease, codec(key), row);
             }
         }
-        finds.extend(from_database(rows));
-        Ok(finds)
+        results.extend(from_database(rows));
+        Ok(results)
     }
 
-    /// Copies in this process, after one barrier for all of them.
+    /// Returns copies in this process, after one barrier for all of them.
     async fn copies<V>(
         &self,
         (remote, copies): (&Arc<dyn Remote>, &Copies),
         until: Instant,
-        asked: &BatchReadRequest<'_>,
+        lookup: &BatchReadRequest<'_>,
         epoch: &Epoch,
-    ) -> Finds<V> {
-        let mut finds = Finds::new();
-        if !copies.hears(epoch) {
-            return finds;
+    ) -> Lookups<V> {
+        let mut results = Lookups::new();
+        if !copies.is_listening_to(epoch) {
+            return results;
         }
         let began = Instant::now();
-        let single = asked.keys.iter().filter(|key| key.kind() != Kind::Messages);
-        let (there, absent): (Vec<Key>, Vec<Key>) =
-            single.partition(|key| copies.near.get(**key, epoch.number).is_some());
+        let single = lookup
+            .keys
+            .iter()
+            .filter(|key| key.kind() != Kind::Messages);
+        let (present, absent): (Vec<Key>, Vec<Key>) =
+            single.partition(|key| copies.memory.get(**key, epoch.number).is_some());
         for key in absent {
             let of = (key.kind(), Tier::Memory);
             self.count(of, Operation::Get, Outcome::Miss, began.elapsed());
         }
-        if there.is_empty() {
-            return finds;
+        if present.is_empty() {
+            return results;
         }
-        let heard = self.has_heard((remote, copies), (began, until)).await;
-        for key in there {
-            if !heard {
-                self.tell(key, Tier::Memory, Outcome::Error, began);
+        let is_current = self.barrier_passed((remote, copies), (began, until)).await;
+        for key in present {
+            if !is_current {
+                self.record_lookup(key, Tier::Memory, Outcome::Error, began);
             } else if let Some(encoded) =
-                self.copy_after_barrier(copies, &asked.one(key), epoch, began)
+                self.copy_after_barrier(copies, &lookup.one(key), epoch, began)
             {
-                finds.insert(
+                results.insert(
                     key,
                     CacheLookup::new(Answer::Encoded(encoded), Source::Memory),
                 );
             }
         }
-        finds
+        results
     }
 
-    /// Asks for the leases of what was missed, side by side. What is there by now is found.
+    /// Acquires the leases of the missed keys concurrently. Values that are present by now are added to the results.
     async fn leases<C, D>(
         &self,
         remote: &Arc<dyn Remote>,
-        rest: Rest,
+        batch: BatchLoad,
         codec: &D,
-        finds: &mut Finds<C::Value>,
+        results: &mut Lookups<C::Value>,
     ) -> Vec<(Key, (Arc<Epoch>, Token))>
     where
         C: Codec,
         D: Fn(Key) -> C + Sync,
     {
-        // Again, since time has passed; what is filled carries the epoch of this moment.
+        // The gate is checked again, because time has passed; filled values carry the current epoch.
         let Some(epoch) = self.gate.epoch() else {
             return Vec::new();
         };
-        let Rest {
+        let BatchLoad {
             owner,
             missing,
             until,
-        } = rest;
-        let ask = |(key, spoiled)| {
-            let errand = Errand {
+        } = batch;
+        let acquire = |(key, spoiled)| {
+            let request = LoadRequest {
                 key,
                 owner: Arc::clone(&owner),
                 spoiled,
                 until,
             };
             let (codec, epoch) = (codec(key), Arc::clone(&epoch));
-            async move { (key, self.lease(remote, &errand, codec, epoch).await) }
+            async move { (key, self.lease(remote, &request, codec, epoch).await) }
         };
         let mut leases = Vec::new();
-        for (key, lease) in join_all(missing.into_iter().map(ask)).await {
+        for (key, lease) in join_all(missing.into_iter().map(acquire)).await {
             match lease {
-                Lease::Value(value) => {
-                    finds.insert(key, CacheLookup::new(Answer::Value(value), Source::Redis));
+                LeaseResult::Value(value) => {
+                    results.insert(key, CacheLookup::new(Answer::Value(value), Source::Redis));
                 }
-                Lease::Granted(epoch, token) => leases.push((key, (epoch, token))),
-                Lease::None => {}
+                LeaseResult::Granted(epoch, token) => leases.push((key, (epoch, token))),
+                LeaseResult::None => {}
             }
         }
         leases
     }
 
-    /// With the gate shut: the database, or, while it is away, what is not older than the request allows, if all of it is there.
+    /// Reads while the gate is shut: from the database, or, if it is unreachable, stale values that the request accepts, provided
+    /// that all of them are present.
     async fn read_many_shut<C, D, F, L>(
         &self,
-        asked: &BatchReadRequest<'_>,
+        lookup: &BatchReadRequest<'_>,
         codec: &D,
         load: F,
     ) -> Reply<C>
@@ -435,64 +449,68 @@ impl Cache {
         L: Future<Output = Result<HashMap<Key, C::Value>, C::Error>>,
     {
         if self.gate.database_is_away()
-            && let Some(finds) = self.old(asked, codec).await
+            && let Some(results) = self.old(lookup, codec).await
         {
-            return Ok(finds);
+            return Ok(results);
         }
-        match load(asked.keys.to_vec()).await {
-            Err(error) if C::is_away(&error) => self.old(asked, codec).await.ok_or(error),
+        match load(lookup.keys.to_vec()).await {
+            Err(error) if C::is_away(&error) => self.old(lookup, codec).await.ok_or(error),
             rows => Ok(from_database(rows?)),
         }
     }
 
     async fn old<C: Codec>(
         &self,
-        asked: &BatchReadRequest<'_>,
+        lookup: &BatchReadRequest<'_>,
         codec: &impl Fn(Key) -> C,
-    ) -> Option<Finds<C::Value>> {
-        match &self.place {
-            Place::Off => None,
-            Place::Memory(near) => self.old_near(near, asked),
-            Place::Shared { remote, .. } => self.old_shared(remote, asked, codec).await,
+    ) -> Option<Lookups<C::Value>> {
+        match &self.tiers {
+            Tiers::Off => None,
+            Tiers::Memory(memory) => self.old_memory(memory, lookup),
+            Tiers::Shared { remote, .. } => self.old_shared(remote, lookup, codec).await,
         }
     }
 
-    fn old_near<V>(&self, near: &Near, asked: &BatchReadRequest<'_>) -> Option<Finds<V>> {
-        let (_, age) = self.allowed_age(asked.max_staleness)?;
+    fn old_memory<V>(
+        &self,
+        memory: &MemoryTier,
+        lookup: &BatchReadRequest<'_>,
+    ) -> Option<Lookups<V>> {
+        let (_, age) = self.allowed_age(lookup.max_staleness)?;
         let old = |key: &Key| {
-            let found = near.get(*key, ALONE)?;
-            (*found.owner == *asked.owner).then(|| (*key, Answer::Encoded(found.encoded)))
+            let found = memory.get(*key, LOCAL_EPOCH)?;
+            (*found.owner == *lookup.owner).then(|| (*key, Answer::Encoded(found.encoded)))
         };
-        let old: Option<Vec<_>> = asked.keys.iter().map(old).collect();
+        let old: Option<Vec<_>> = lookup.keys.iter().map(old).collect();
         Some(aged(old?, Source::Memory, age))
     }
 
     async fn old_shared<C: Codec>(
         &self,
         remote: &Arc<dyn Remote>,
-        asked: &BatchReadRequest<'_>,
+        lookup: &BatchReadRequest<'_>,
         codec: &impl Fn(Key) -> C,
-    ) -> Option<Finds<C::Value>> {
-        let (epoch, age) = self.allowed_age(asked.max_staleness)?;
-        let raws = remote.get_many(asked.keys, &epoch).await.ok()?;
+    ) -> Option<Lookups<C::Value>> {
+        let (epoch, age) = self.allowed_age(lookup.max_staleness)?;
+        let raws = remote.get_many(lookup.keys, &epoch).await.ok()?;
         let old = |(key, raw): (&Key, Option<Raw>)| {
-            let value = self.open(codec(*key), asked.owner, &epoch, &raw?).ok()?;
+            let value = self.decode(codec(*key), lookup.owner, &epoch, &raw?).ok()?;
             Some((*key, Answer::Value(value)))
         };
-        let old: Option<Vec<_>> = asked.keys.iter().zip(raws).map(old).collect();
-        // A node that says less than it was asked for has said nothing of the rest.
-        let old = old.filter(|old| old.len() == asked.keys.len())?;
+        let old: Option<Vec<_>> = lookup.keys.iter().zip(raws).map(old).collect();
+        // A node may answer fewer values than it was asked for; the missing ones are unknown.
+        let old = old.filter(|old| old.len() == lookup.keys.len())?;
         Some(aged(old, Source::Redis, age))
     }
 
-    fn tell_gate(&self, asked: &BatchReadRequest<'_>, tier: Tier) {
-        for key in asked.keys {
-            self.tell(*key, tier, Outcome::Gate, Instant::now());
+    fn record_gate_shut(&self, lookup: &BatchReadRequest<'_>, tier: Tier) {
+        for key in lookup.keys {
+            self.record_lookup(*key, tier, Outcome::Gate, Instant::now());
         }
     }
 }
 
-fn aged<V>(old: Vec<(Key, Answer<V>)>, source: Source, age: Duration) -> Finds<V> {
+fn aged<V>(old: Vec<(Key, Answer<V>)>, source: Source, age: Duration) -> Lookups<V> {
     let found = |(key, answer)| {
         let stale = Some(age);
         let found = CacheLookup {
@@ -507,13 +525,13 @@ fn aged<V>(old: Vec<(Key, Answer<V>)>, source: Source, age: Duration) -> Finds<V
 
 fn missing<'a, V>(
     keys: impl IntoIterator<Item = &'a Key>,
-    finds: &Finds<V>,
+    results: &Lookups<V>,
 ) -> impl Iterator<Item = Key> {
-    let is_missing = |key: &&Key| !finds.contains_key(*key);
+    let is_missing = |key: &&Key| !results.contains_key(*key);
     keys.into_iter().filter(is_missing).copied()
 }
 
-fn from_database<V>(rows: HashMap<Key, V>) -> Finds<V> {
+fn from_database<V>(rows: HashMap<Key, V>) -> Lookups<V> {
     let found = |(key, row)| (key, CacheLookup::new(Answer::Value(row), Source::Database));
     rows.into_iter().map(found).collect()
 }

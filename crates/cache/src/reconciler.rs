@@ -1,8 +1,8 @@
-//! The keeper: drains what writers could not tell, and opens the gate.
+//! Reconciliation: renews the right to serve, releases the keys that degraded writers have recorded, and opens the gate.
 //!
-//! The order is essential: the right to serve is renewed and committed first, and only then are the rows read. A writer without
-//! the cache commits its row and then reads who may still serve: either it sees the renewal and waits for it, or the renewal
-//! came later, and then the rows that are read here have that row among them.
+//! The order is essential: the right to serve is renewed and committed first, and only then are the pending rows read. A degraded
+//! writer commits its rows and then reads which instances may still serve. Either it sees the renewal and waits for it, or the
+//! renewal came later, and then the rows read here include those of the writer.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,77 +10,78 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use crate::cache::{ALONE, Cache, Place};
-use crate::gate::{CLOCK_STEPPED, DRAIN_EVERY, GATE_TTL};
+use crate::cache::{Cache, LOCAL_EPOCH, Tiers};
+use crate::gate::{CLOCK_STEPPED, GATE_TTL, RECONCILE_INTERVAL};
 use crate::key::Key;
 use crate::ledger::{
     Epoch, Holder, InstanceKind, LedgerError, Pending, PendingRows, Registered, RegistrationState,
     RemoteId, Renewal,
 };
-use crate::memory::Near;
+use crate::memory::MemoryTier;
 use crate::remote::{Claimed, Fault, Remote, Token};
 use crate::stats::{Outcome, Tier};
 use crate::write::release_all;
 
-/// More rows than this are not drained one by one: a new epoch makes all of them moot.
-const MOST_ROWS: i64 = 10_000;
-/// So many rows are released side by side: few enough that Redis answers all of them within the time of one call.
-const PORTION: usize = 64;
-/// How long a start waits for the first drain; with Redis away it goes on without.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// How often what has expired is swept out of this process.
-const SWEEP_EVERY: Duration = Duration::from_secs(20);
+/// Most pending rows that are released one by one; beyond that a new epoch retires all of them.
+const MAX_ROWS: i64 = 10_000;
+/// Rows that are released concurrently: few enough for Redis to answer all of them within the time of one call.
+const ROWS_PER_BATCH: usize = 64;
+/// How long a start waits for the first reconciliation pass; without Redis it goes on without one.
+const READY_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often expired values are removed from the memory tier.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(20);
 
-/// Why a drain did not end.
-enum Trouble {
+/// Reason why a reconciliation pass did not finish.
+enum ReconcileError {
     Database(LedgerError),
     Cache(Fault),
-    /// It will, later.
+    /// A later pass will finish.
     Wait(&'static str),
     /// Another installation uses the shared tier.
     Refused(String),
 }
 
-impl From<LedgerError> for Trouble {
+impl From<LedgerError> for ReconcileError {
     fn from(error: LedgerError) -> Self {
         Self::Database(error)
     }
 }
 
-impl From<Fault> for Trouble {
+impl From<Fault> for ReconcileError {
     fn from(fault: Fault) -> Self {
         Self::Cache(fault)
     }
 }
 
-/// Whom a drain asks.
+/// System that a pass calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
+enum Dependency {
     Database,
     Remote,
 }
 
-/// Whom a drain asks now, and since when: for the words, if it takes too long.
-struct Asking(Mutex<(Side, Instant)>);
+/// Call that a pass waits for, and since when; names the culprit if the pass times out.
+struct PendingCall(Mutex<(Dependency, Instant)>);
 
-impl Asking {
+impl PendingCall {
     fn new(began: Instant) -> Self {
-        Self(Mutex::new((Side::Database, began)))
+        Self(Mutex::new((Dependency::Database, began)))
     }
 
-    fn now(&self, side: Side) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (side, Instant::now());
+    /// Records that a call begins.
+    fn begin(&self, dependency: Dependency) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (dependency, Instant::now());
     }
 
-    /// Who is to blame for a drain that took too long; nobody, if it was no one answer that it waited for.
-    fn culprit(&self) -> Option<Side> {
-        let (side, since) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (since.elapsed() >= GATE_TTL / 2).then_some(side)
+    /// System that delayed a pass; `None` if no single call took long.
+    fn slow_dependency(&self) -> Option<Dependency> {
+        let (dependency, since) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (since.elapsed() >= GATE_TTL / 2).then_some(dependency)
     }
 }
 
 impl Cache {
-    /// Keeps the gate, sweeps, and accepts the database server, until the cache is dropped.
+    /// Background work: reconciles, removes expired values and accepts database servers, until the cache is dropped.
     pub async fn keep(self: Arc<Self>) {
         let accepting = Arc::clone(&self).accept_servers();
         tokio::join!(self.keep_gate(), accepting);
@@ -90,7 +91,7 @@ impl Cache {
         let weak = Arc::downgrade(&self);
         let keeps_a_gate = self.keeps_a_gate();
         if !keeps_a_gate {
-            self.settled.send_replace(true);
+            self.ready.send_replace(true);
         }
         drop(self);
         let mut swept = Instant::now();
@@ -98,100 +99,102 @@ impl Cache {
             let Some(cache) = weak.upgrade() else { return };
             let began = Instant::now();
             if keeps_a_gate {
-                cache.drain().await;
+                cache.reconcile().await;
             }
-            if swept.elapsed() >= SWEEP_EVERY {
+            if swept.elapsed() >= SWEEP_INTERVAL {
                 swept = Instant::now();
                 cache.memory_status();
             }
             drop(cache);
-            tokio::time::sleep_until(began + DRAIN_EVERY).await;
+            tokio::time::sleep_until(began + RECONCILE_INTERVAL).await;
         }
     }
 
-    /// Waits until this instance may write and be asked: the others know of it, and it has drained once or cannot.
+    /// Waits until this instance may take requests: it is registered, and its first reconciliation pass has finished or cannot
+    /// finish.
     pub async fn wait_until_ready(&self) {
-        let mut settled = self.settled.subscribe();
-        let _ = tokio::time::timeout(PATIENCE, settled.wait_for(|settled| *settled)).await;
+        let mut ready = self.ready.subscribe();
+        let _ = tokio::time::timeout(READY_TIMEOUT, ready.wait_for(|ready| *ready)).await;
     }
 
-    /// One drain; at its end the gate is open.
-    pub(crate) async fn drain(&self) {
+    /// Runs one reconciliation pass. The gate is open after a pass that finishes.
+    pub(crate) async fn reconcile(&self) {
         let began = self.gate.now();
-        let asking = Asking::new(Instant::now());
+        let call = PendingCall::new(Instant::now());
         let work = async {
-            match &self.place {
-                Place::Off => self.drain_nothing().await,
-                Place::Memory(near) => self.drain_near(near, began).await,
-                Place::Shared { remote, .. } => self.drain_shared(remote, began, &asking).await,
+            match &self.tiers {
+                Tiers::Off => self.reconcile_off().await,
+                Tiers::Memory(memory) => self.reconcile_memory(memory, began).await,
+                Tiers::Shared { remote, .. } => self.reconcile_shared(remote, began, &call).await,
             }
         };
         let ended = tokio::time::timeout(GATE_TTL, work).await;
         match ended {
-            Ok(Ok(())) => self.settle_in(),
-            Ok(Err(Trouble::Wait(why))) => self.gate.trouble(why, false),
-            Ok(Err(Trouble::Refused(why))) => {
-                self.settle_in();
+            Ok(Ok(())) => self.finish_startup(),
+            Ok(Err(ReconcileError::Wait(why))) => self.gate.trouble(why, false),
+            Ok(Err(ReconcileError::Refused(why))) => {
+                self.finish_startup();
                 if self.gate.refuse(why.as_str()) {
                     tracing::error!("nothing is cached: {why}");
                 }
             }
-            Ok(Err(Trouble::Cache(fault))) => {
-                // Nobody will drain soon, so nobody waits for it either.
-                self.settle_in();
+            Ok(Err(ReconcileError::Cache(fault))) => {
+                // No pass will finish soon, so the start does not wait for one.
+                self.finish_startup();
                 self.gate.trouble(format!("redis: {fault}"), false);
             }
-            Ok(Err(Trouble::Database(error))) => self.gate.trouble(error.to_string(), true),
-            Err(_) => self.drain_took_too_long(&asking),
+            Ok(Err(ReconcileError::Database(error))) => self.gate.trouble(error.to_string(), true),
+            Err(_) => self.report_timeout(&call),
         }
     }
 
-    fn drain_took_too_long(&self, asking: &Asking) {
-        match asking.culprit() {
-            Some(Side::Database) => self
+    fn report_timeout(&self, call: &PendingCall) {
+        match call.slow_dependency() {
+            Some(Dependency::Database) => self
                 .gate
                 .trouble("the database did not answer in time", true),
-            Some(Side::Remote) => {
-                self.settle_in();
+            Some(Dependency::Remote) => {
+                self.finish_startup();
                 self.gate.trouble("redis did not answer in time", false);
             }
             None => self.gate.trouble(
-                "too many writes waited for one drain: the next goes on",
+                "too many pending keys for one pass; the next pass continues",
                 false,
             ),
         }
     }
 
-    /// The start is over once writes may rely on the registration.
-    fn settle_in(&self) {
+    /// Ends the start once writes may rely on the registration.
+    fn finish_startup(&self) {
         if self.gate.is_registered() {
-            self.settled.send_replace(true);
+            self.ready.send_replace(true);
         }
     }
 
-    /// Registers this instance. After the start and after every gap the other instances did not count on its writes, and one of
-    /// them may serve from its memory. Then it looks twice: such an instance renews before it looks at the others. So its renewal
-    /// is seen by the second look, or came after the first was committed, and then it sees this instance and stops.
-    async fn register(&self) -> Result<Registered, Trouble> {
+    /// Registers this instance. After the start and after every gap in its registration, other instances did not expect writes of
+    /// it, and one of them may serve from its memory. In that case it registers twice. A memory instance renews before it reads
+    /// the other registrations: either the second registration here sees that renewal, or the renewal came after the first
+    /// registration was committed, and then the memory instance sees this one and stops.
+    async fn register(&self) -> Result<Registered, ReconcileError> {
         let began = self.gate.now();
-        let mut seen = self.look_at_others().await?;
+        let mut seen = self.register_once().await?;
         if !self.gate.is_known() {
-            seen = self.look_at_others().await?;
+            seen = self.register_once().await?;
             self.gate
                 .write_after(self.gate.wait_for(seen.memory_serves));
         }
         self.gate.register(began, seen.free);
         if !self.gate.clock_is_steady() {
-            return Err(Trouble::Wait(CLOCK_STEPPED));
+            return Err(ReconcileError::Wait(CLOCK_STEPPED));
         }
         Ok(seen)
     }
 
-    async fn look_at_others(&self) -> Result<Registered, LedgerError> {
-        let kind = match &self.place {
-            Place::Off => InstanceKind::Off,
-            Place::Memory(_) => InstanceKind::Memory,
-            Place::Shared { .. } => InstanceKind::Shared,
+    async fn register_once(&self) -> Result<Registered, LedgerError> {
+        let kind = match &self.tiers {
+            Tiers::Off => InstanceKind::Off,
+            Tiers::Memory(_) => InstanceKind::Memory,
+            Tiers::Shared { .. } => InstanceKind::Shared,
         };
         let asked = self.gate.now();
         let seen = self.ledger.register(kind).await?;
@@ -199,78 +202,82 @@ impl Cache {
         Ok(seen)
     }
 
-    /// Without a cache there is nothing to open; but others must know that somebody writes.
-    async fn drain_nothing(&self) -> Result<(), Trouble> {
+    /// Pass of an instance without a cache: there is no gate to open, but other instances must know that this one writes.
+    async fn reconcile_off(&self) -> Result<(), ReconcileError> {
         self.register().await?;
         self.ledger.close(0).await?;
         self.count_pending().await
     }
 
-    /// Where nobody drains, somebody must see what gathers.
-    async fn count_pending(&self) -> Result<(), Trouble> {
+    /// Counts pending rows where no pass releases them, so that operators see them accumulate.
+    async fn count_pending(&self) -> Result<(), ReconcileError> {
         let waiting = self.ledger.waiting().await?;
         self.gate.set_pending(waiting);
         Ok(())
     }
 
-    /// Opens the gate of an instance that keeps values in its own memory: only while no other instance lives, and no epoch can be
-    /// served from Redis. An instance that is paused may still hold such an epoch, and the rows that wait are for it.
-    async fn drain_near(&self, near: &Near, began: Instant) -> Result<(), Trouble> {
+    /// Pass of an instance with the memory backend. It opens the gate only while no other instance lives and no epoch of Redis
+    /// can be served. A paused instance may still hold such an epoch, and the pending rows are meant for it.
+    async fn reconcile_memory(
+        &self,
+        memory: &MemoryTier,
+        began: Instant,
+    ) -> Result<(), ReconcileError> {
         self.ledger.renew_memory().await?;
         let seen = self.register().await?;
         let state = self.ledger.registration_state().await?;
         if self.is_another_database(&state).await? {
             self.gate
-                .close("the database is not in the state in which it was: a new epoch begins");
-            near.empty();
+                .close("another database answers, or an earlier state of it: a new epoch begins");
+            memory.empty();
             return Ok(());
         }
         self.ledger.close(0).await?;
         let shared = if seen.others > 0 {
-            Some("another instance uses this database, so everything is read from it")
+            Some("another instance uses this database, so all reads go to the database")
         } else if !seen.free {
             Some(
-                "an epoch of Redis has not been closed for long enough, so everything is read from the database",
+                "an epoch of Redis has not been closed for long enough, so all reads go to the database",
             )
         } else {
             None
         };
         if let Some(why) = shared {
             self.gate.close(why);
-            near.empty();
+            memory.empty();
             return self.count_pending().await;
         }
-        let rows = self.ledger.pending(MOST_ROWS + 1).await?;
+        let rows = self.ledger.pending(MAX_ROWS + 1).await?;
         self.gate.set_pending(rows.count() as u64);
-        // While it was shut, another instance may have come, written, and gone with all its traces. And rows that were not read
-        // may be about anything.
-        if self.gate.epoch().is_none() || is_too_many(&rows) {
-            near.empty();
+        // While the gate was shut, another instance may have started, written and been forgotten. Rows that were not read may
+        // concern any key.
+        if self.gate.epoch().is_none() || are_too_many(&rows) {
+            memory.empty();
         }
         for row in &rows.known {
-            near.release(row.key, row.token);
+            memory.release(row.key, row.token);
         }
-        // A process that was suspended since may have missed an instance that needs these rows.
+        // If this process was suspended meanwhile, it may have missed an instance that needs these rows.
         if self.gate.now() >= began + GATE_TTL {
-            return Err(Trouble::Wait(
-                "the last drain took too long: the next goes on",
+            return Err(ReconcileError::Wait(
+                "the last pass took too long; the next pass continues",
             ));
         }
         let known = rows.known.iter().map(|row| row.id);
         let ids: Vec<i64> = known.chain(rows.unknown.iter().copied()).collect();
-        self.settle(&ids, None).await?;
+        self.delete_rows(&ids, None).await?;
         self.gate.set_pending(0);
-        let alone = Epoch {
-            number: ALONE,
+        let epoch = Epoch {
+            number: LOCAL_EPOCH,
             remote: RemoteId::from("this process"),
         };
-        self.gate.open(alone, began);
+        self.gate.open(epoch, began);
         Ok(())
     }
 
-    /// Whether the database is another one than at the last pass, or in an earlier state.
-    async fn is_another_database(&self, state: &RegistrationState) -> Result<bool, Trouble> {
-        let last = self.counted().clone();
+    /// Whether another database answers than at the last pass, or an earlier state of the same one.
+    async fn is_another_database(&self, state: &RegistrationState) -> Result<bool, ReconcileError> {
+        let last = self.last_pass().clone();
         let known = last.as_ref().map(|(_, number)| *number);
         let Some(number) = self.ledger.count(known).await? else {
             self.ledger
@@ -280,117 +287,134 @@ impl Cache {
         };
         let server = &state.holder.server;
         let is_another = last.is_some_and(|(last, _)| last != *server);
-        *self.counted() = Some((server.clone(), number));
+        *self.last_pass() = Some((server.clone(), number));
         Ok(is_another)
     }
 
-    fn counted(&self) -> MutexGuard<'_, Option<(String, i64)>> {
-        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    fn last_pass(&self) -> MutexGuard<'_, Option<(String, i64)>> {
+        self.last_pass
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn drain_shared(
+    async fn reconcile_shared(
         &self,
         remote: &Arc<dyn Remote>,
         began: Instant,
-        asking: &Asking,
-    ) -> Result<(), Trouble> {
+        call: &PendingCall,
+    ) -> Result<(), ReconcileError> {
         self.register().await?;
         let state = self.ledger.registration_state().await?;
-        asking.now(Side::Remote);
+        call.begin(Dependency::Remote);
         let claimed = claim(remote, &state.holder).await;
-        asking.now(Side::Database);
+        call.begin(Dependency::Database);
         let (answering, marker) = match claimed {
             Ok((answering, Claimed::Held { marker })) => (answering, marker),
             Ok((_, Claimed::Refused(why))) => {
-                // As without a Redis: no instance of this database serves from it.
+                // As without Redis: no instance of this database serves from it.
                 self.ledger.close(0).await?;
                 self.count_pending().await?;
-                return Err(Trouble::Refused(why));
+                return Err(ReconcileError::Refused(why));
             }
             Err(fault) => {
-                // With Redis away for long, rows would gather for ever.
-                self.ledger.close(MOST_ROWS).await?;
+                // In a long outage of Redis, rows would accumulate without end.
+                self.ledger.close(MAX_ROWS).await?;
                 self.count_pending().await?;
                 return Err(fault.into());
             }
         };
         self.gate.admit();
-        self.reconcile(remote, &state, &answering, marker, asking)
+        self.compare_with_marker(remote, &state, &answering, marker, call)
             .await?;
         let epoch = match self.ledger.renew(&answering).await? {
             Renewal::Renewed(epoch) => epoch,
             Renewal::Recorded => {
-                return Err(Trouble::Wait("another Redis answers: a new epoch begins"));
+                return Err(ReconcileError::Wait(
+                    "another Redis answers: a new epoch begins",
+                ));
             }
-            Renewal::TooYoung => return Err(Trouble::Wait("a new epoch is about to be in force")),
+            Renewal::TooYoung => {
+                return Err(ReconcileError::Wait("a new epoch is about to be in force"));
+            }
         };
-        let rows = self.ledger.pending(MOST_ROWS + 1).await?;
+        let rows = self.ledger.pending(MAX_ROWS + 1).await?;
         self.gate.set_pending(rows.count() as u64);
-        if is_too_many(&rows) {
+        if are_too_many(&rows) {
             self.ledger.retire(epoch.number).await?;
-            return Err(Trouble::Wait("too many writes waited: a new epoch begins"));
+            return Err(ReconcileError::Wait(
+                "too many writes waited: a new epoch begins",
+            ));
         }
-        self.release_rows(remote, &epoch, &rows.known, asking)
-            .await?;
+        self.release_rows(remote, &epoch, &rows.known, call).await?;
         if self.gate.open(epoch, began) {
             tracing::info!("the cache is open");
         }
         Ok(())
     }
 
-    /// Compares the passes that the database has counted with the marker in the shared tier. A pass raises the marker to its number
-    /// after that is committed, so the database has counted as many at least, unless it went back to an earlier state.
-    async fn reconcile(
+    /// Compares the passes that the database has counted with the marker in the shared tier. A pass raises the marker to its
+    /// number after that number is committed. So the database has counted at least as many, unless it went back to an earlier
+    /// state.
+    async fn compare_with_marker(
         &self,
         remote: &Arc<dyn Remote>,
         state: &RegistrationState,
         answering: &RemoteId,
         marker: Option<i64>,
-        asking: &Asking,
-    ) -> Result<(), Trouble> {
+        call: &PendingCall,
+    ) -> Result<(), ReconcileError> {
         let Some(number) = self.ledger.count(marker).await? else {
             tracing::error!(
-                "the database is in an earlier state than the one that cached values are of: they are dropped"
+                "the database is in an earlier state than the cached values: they are invalidated"
             );
             self.ledger.begin(state.epoch, answering, marker).await?;
-            return Err(Trouble::Wait(
+            return Err(ReconcileError::Wait(
                 "the database went back to an earlier state: a new epoch begins",
             ));
         };
-        // Without a marker nothing proves that the database is where it was when the values were put there.
+        // Without a marker nothing proves that the database is in the state that the cached values come from.
         if marker.is_none() {
             self.ledger.begin(state.epoch, answering, None).await?;
         }
-        asking.now(Side::Remote);
+        call.begin(Dependency::Remote);
         let raised = remote.raise(&state.holder, number).await?;
-        asking.now(Side::Database);
+        call.begin(Dependency::Database);
         match (raised, marker) {
             (true, Some(_)) => Ok(()),
-            (true, None) => Err(Trouble::Wait("a new epoch begins")),
-            (false, _) => Err(Trouble::Wait("the claim of Redis was lost")),
+            (true, None) => Err(ReconcileError::Wait(
+                "Redis has no marker: a new epoch begins",
+            )),
+            (false, _) => Err(ReconcileError::Wait(
+                "the claim of the Redis database was lost",
+            )),
         }
     }
 
-    /// In portions, and what is released is settled whatever came of the rest: it need not be done again by the next drain, and
-    /// its writers wait no longer.
+    /// Releases the keys of pending rows in batches. Rows of released keys are deleted even if others failed: the next pass need
+    /// not repeat them, and their writers stop waiting.
     async fn release_rows(
         &self,
         remote: &Arc<dyn Remote>,
         epoch: &Epoch,
         rows: &[Pending],
-        asking: &Asking,
-    ) -> Result<(), Trouble> {
+        call: &PendingCall,
+    ) -> Result<(), ReconcileError> {
         let (mut left, mut fault) = (rows.len(), None);
-        for portion in rows.chunks(PORTION) {
-            asking.now(Side::Remote);
-            let writes = portion.chunk_by(|one, next| one.token == next.token);
+        for batch in rows.chunks(ROWS_PER_BATCH) {
+            call.begin(Dependency::Remote);
+            let writes = batch.chunk_by(|one, next| one.token == next.token);
             let releases = writes.map(|write| async move {
                 let keys: Vec<Key> = write.iter().map(|row| row.key).collect();
                 let token = write.first().map_or(Token(0), |row| row.token);
                 let began = Instant::now();
                 let released = release_all(remote, epoch, &keys, token).await;
                 let outcome = released.as_ref().map_or(Outcome::Error, |()| Outcome::Ok);
-                self.tell_invalidated(keys.into_iter(), Tier::Redis, outcome, began.elapsed());
+                self.record_invalidated_keys(
+                    keys.into_iter(),
+                    Tier::Redis,
+                    outcome,
+                    began.elapsed(),
+                );
                 released.map(|()| write)
             });
             let mut released = Vec::new();
@@ -403,27 +427,28 @@ impl Cache {
             if released.is_empty() {
                 break;
             }
-            asking.now(Side::Database);
+            call.begin(Dependency::Database);
             let ids: Vec<i64> = released.iter().map(|row| row.id).collect();
-            self.settle(&ids, Some(epoch.number)).await?;
+            self.delete_rows(&ids, Some(epoch.number)).await?;
             left -= released.len();
             self.gate.set_pending(left as u64);
         }
         fault.map_or(Ok(()), |fault| Err(fault.into()))
     }
 
-    async fn settle(&self, ids: &[i64], epoch: Option<i64>) -> Result<(), Trouble> {
+    /// Deletes pending rows, if the epoch still is the given one.
+    async fn delete_rows(&self, ids: &[i64], epoch: Option<i64>) -> Result<(), ReconcileError> {
         if self.ledger.settle(ids, epoch).await? {
             Ok(())
         } else {
-            Err(Trouble::Wait("another epoch began meanwhile"))
+            Err(ReconcileError::Wait("another epoch began meanwhile"))
         }
     }
 }
 
-/// Whether there are more rows than are released one by one, those of unknown keys among them: known ones may lie behind.
-fn is_too_many(rows: &PendingRows) -> bool {
-    rows.count() as u64 > MOST_ROWS.unsigned_abs()
+/// Whether there are more rows than are released one by one. Rows of unknown keys count, because known ones may come after them.
+fn are_too_many(rows: &PendingRows) -> bool {
+    rows.count() as u64 > MAX_ROWS.unsigned_abs()
 }
 
 /// Claims the shared tier for the database that answers.

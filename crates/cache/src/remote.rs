@@ -1,4 +1,4 @@
-//! The tier that several instances share, as the protocol needs it.
+//! Interface to the tier that several instances share.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::key::Key;
 use crate::ledger::{Epoch, Holder, RemoteId};
 use crate::raw::Raw;
 
-/// Whose lease or fence it is: random, and never used again.
+/// Random token of a lease or fence; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Token(pub u128);
 
@@ -20,113 +20,113 @@ impl fmt::Display for Token {
     }
 }
 
-/// Why the shared tier did not do it. A write cannot know whether it happened.
+/// Failure of a call to the shared tier. A write cannot know whether the call took effect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// No answer in time.
     #[error("no answer in time")]
     Slow,
-    /// No connection, or it broke.
-    #[error("not reached: {0}")]
+    /// No connection, or the connection broke.
+    #[error("unreachable: {0}")]
     Away(String),
-    /// The connection is to another process than the epoch is about.
-    #[error("another process answers")]
+    /// The connection is to another process than that of the epoch.
+    #[error("another Redis process answers")]
     Elsewhere,
-    /// It was not even asked, since it has failed again and again.
-    #[error("not asked: it has not answered for a while")]
+    /// The circuit breaker is open: no request was sent.
+    #[error("not sent: the circuit breaker is open")]
     Open,
-    /// It answered with an error.
+    /// The tier answered with an error.
     #[error("refused: {0}")]
     Refused(String),
 }
 
-/// What came of asking for a lease.
+/// Result of acquiring a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Acquired {
-    /// There is a value by now.
+    /// A value is present by now.
     Value(Raw),
-    /// A write is under way: read the database and fill nothing.
+    /// A write is under way: the reader must not fill.
     Busy,
-    /// The lease is taken: what is read from now on may be filled.
+    /// The lease is acquired: a value read from now on may be filled.
     Granted,
 }
 
-/// What came of claiming the shared tier for one database of one installation.
+/// Result of claiming the shared tier for one database of one installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claimed {
     /// The claim is held.
     Held {
-        /// The highest number that was raised under it; `None` if that is not known, as after the loss of the claim's key.
+        /// Highest number that the marker was raised to; `None` if unknown, as after the loss of the claim's key.
         marker: Option<i64>,
     },
-    /// Another holder lives. The text names it for an operator, and the remedy.
+    /// Another holder has a valid claim. The text explains this to an operator and names the remedy.
     Refused(String),
 }
 
-/// How a key is fenced.
+/// Effect of a fence on the value of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fence {
-    /// Its value goes.
+    /// The value is deleted.
     Delete,
-    /// Its list stays, under a mark that makes it a miss, since only its head will change.
+    /// The list stays, with a mark at its head that makes it a miss, because only its head will change.
     Mark,
 }
 
-/// How a key is released.
+/// Effect of a release on the value of its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Release {
-    /// Its value goes, in case somebody filled it meanwhile.
+    /// The value is deleted, in case a reader filled it meanwhile.
     Delete,
-    /// If our mark is at the head of the list and what lies below is the message before this one and of the epoch, this goes on
-    /// top; else the list goes.
+    /// The message is prepended, if the mark of this write is at the head of the list and the element below is the preceding
+    /// message under the same epoch. Otherwise the list is deleted.
     Append {
-        /// Its place in the conversation.
+        /// Sequence of the message in its conversation.
         sequence: i64,
-        /// The message, unstamped.
+        /// Message, without the epoch stamp.
         element: Bytes,
-        /// How long the list lives from now on.
+        /// Time to live of the list from now on.
         ttl: Duration,
     },
 }
 
-/// How long a generation is kept; each write of its scope begins another.
+/// Time to live of a generation; every write of its scope rotates it.
 pub(crate) const GENERATION_TTL: Duration = Duration::from_hours(2);
 
-/// What the shared tier says of itself.
+/// Statistics of the shared tier.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RemoteStats {
     /// Bytes in use.
     pub used_bytes: u64,
-    /// Bytes that it may use; 0 without a limit.
+    /// Limit of the bytes in use; 0 without a limit.
     pub max_bytes: u64,
-    /// Keys that went for want of room.
+    /// Keys that were evicted for lack of memory.
     pub evicted: u64,
-    /// Keys there are, ours and others'.
+    /// Number of keys, including keys of other applications.
     pub keys: u64,
 }
 
-/// The shared tier. Every call ends by itself within its time-out (but see `scan`); those of one key go over one connection in
-/// the order in which they were made. A call under an epoch is refused with [`Fault::Elsewhere`] where the connection is to
-/// another process than that of the epoch.
+/// Tier that several instances share. Every call ends within its time-out (except `scan`). Calls for one key use one connection,
+/// in the order in which they were made. A call under an epoch fails with [`Fault::Elsewhere`] if the connection is to another
+/// process than that of the epoch.
 #[async_trait]
 pub trait Remote: Send + Sync + 'static {
-    /// Identity of what answers, asked anew: of each node, its run id, its replication id and the database number.
+    /// Queries the identity of the tier: run id, replication id and database number of each node.
     async fn identity(&self) -> Result<RemoteId, Fault>;
 
-    /// Claims the shared tier for this holder for 3 s from now, by the tier's clock. A claim of another
-    /// holder that has expired is taken over, without its marker; one of the same database by another server, with it.
+    /// Claims the tier for this holder for 3 s from now, by the tier's clock. An expired claim of another holder is taken over:
+    /// with its marker if it is of the same database by another server, without it otherwise.
     async fn claim(&self, holder: &Holder) -> Result<Claimed, Fault>;
 
-    /// Raises the marker of the claim to a number, and never lowers it; `false` if the claim is another holder's by now.
+    /// Raises the marker of the claim to a number, and never lowers it. Returns `false` if another holder has the claim by now.
     async fn raise(&self, holder: &Holder, number: i64) -> Result<bool, Fault>;
 
-    /// The value of a key. A value of the wrong type is an empty [`Raw::One`]: spoiled, but there.
+    /// Reads the value of a key. A value of the wrong Redis type is returned as an empty [`Raw::One`]: present, but unusable.
     async fn get(&self, key: Key, epoch: &Epoch) -> Result<Option<Raw>, Fault>;
 
-    /// The values of keys whose kinds are not lists, by one request (one a node, in a cluster).
+    /// Reads the values of keys that are not lists, with one request (in a cluster, one per node).
     async fn get_many(&self, keys: &[Key], epoch: &Epoch) -> Result<Vec<Option<Raw>>, Fault>;
 
-    /// Asks for the lease. If there is exactly what the caller found spoiled, it is deleted first.
+    /// Acquires the lease. If the value is exactly the one that the caller found unusable, it is deleted first.
     async fn acquire(
         &self,
         key: Key,
@@ -135,7 +135,7 @@ pub trait Remote: Send + Sync + 'static {
         spoiled: Option<&Raw>,
     ) -> Result<Acquired, Fault>;
 
-    /// Puts the value there if the lease still stands, and gives the lease back; whether it was put.
+    /// Stores the value if the lease is still valid, and ends the lease. Returns whether the value was stored.
     async fn fill(
         &self,
         key: Key,
@@ -145,23 +145,23 @@ pub trait Remote: Send + Sync + 'static {
         ttl: Duration,
     ) -> Result<bool, Fault>;
 
-    /// The generation of a value's scope, if there is one, and the value, at one moment.
+    /// Reads the generation of a value's scope, if there is one, and the value, atomically.
     async fn get_scoped(
         &self,
         key: Key,
         epoch: &Epoch,
     ) -> Result<(Option<String>, Option<Raw>), Fault>;
 
-    /// The generation of a value's scope; if there is none, this token from now on.
+    /// Reads the generation of a value's scope; if there is none, sets it to this token.
     async fn generation(&self, key: Key, epoch: &Epoch, token: Token) -> Result<String, Fault>;
 
-    /// Puts a value there, whatever there was: it carries the generation that it is good for.
+    /// Stores a value unconditionally: it carries the generation under which it is valid.
     async fn put(&self, key: Key, epoch: &Epoch, value: &Raw, ttl: Duration) -> Result<(), Fault>;
 
-    /// Fences the keys, side by side: all or an error. A generation is replaced by one that never was.
+    /// Fences the keys concurrently: all of them, or an error. A generation is replaced by an unused one.
     async fn fence(&self, keys: &[(Key, Fence)], epoch: &Epoch, token: Token) -> Result<(), Fault>;
 
-    /// Releases the keys, side by side: all or an error. A generation is replaced by another one that never was.
+    /// Releases the keys concurrently: all of them, or an error. A generation is replaced by another unused one.
     async fn release(
         &self,
         keys: &[(Key, Release)],
@@ -169,9 +169,9 @@ pub trait Remote: Send + Sync + 'static {
         token: Token,
     ) -> Result<(), Fault>;
 
-    /// Our value keys whose name fits the glob; takes as long as it takes.
+    /// Lists the value keys of this service with names that match the glob. Has no overall time-out.
     async fn scan(&self, pattern: &str) -> Result<Vec<Key>, Fault>;
 
-    /// What it says of itself.
+    /// Reads the statistics of the tier.
     async fn stats(&self) -> Result<RemoteStats, Fault>;
 }

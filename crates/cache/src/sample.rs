@@ -1,4 +1,4 @@
-//! Which keys were hit of late.
+//! Sample of recently hit keys.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -6,18 +6,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::key::Key;
 
-/// One hit of so many is remembered.
-const EVERY: u64 = 64;
-/// So many are kept.
-const KEPT: usize = 256;
+/// One hit in this many is sampled.
+const SAMPLE_INTERVAL: u64 = 64;
+/// Most sampled keys.
+const CAPACITY: usize = 256;
 
-/// Keys that were hit of late, the oldest overwritten first.
-pub(crate) struct Seen {
+/// Recently hit keys; the oldest is overwritten first.
+pub(crate) struct RecentHits {
     hits: AtomicU64,
     keys: Mutex<Vec<Key>>,
 }
 
-impl Seen {
+impl RecentHits {
     pub(crate) fn new() -> Self {
         Self {
             hits: AtomicU64::new(0),
@@ -25,21 +25,21 @@ impl Seen {
         }
     }
 
-    pub(crate) fn note(&self, key: Key) {
+    pub(crate) fn record(&self, key: Key) {
         let hit = self.hits.fetch_add(1, Ordering::Relaxed);
-        if !hit.is_multiple_of(EVERY) {
+        if !hit.is_multiple_of(SAMPLE_INTERVAL) {
             return;
         }
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if keys.len() < KEPT {
+        if keys.len() < CAPACITY {
             keys.push(key);
         } else {
-            let place = usize::try_from(hit / EVERY).unwrap_or(0) % KEPT;
-            keys[place] = key;
+            let index = usize::try_from(hit / SAMPLE_INTERVAL).unwrap_or(0) % CAPACITY;
+            keys[index] = key;
         }
     }
 
-    /// Takes what has gathered.
+    /// Takes the sampled keys.
     pub(crate) fn take(&self) -> Vec<Key> {
         let mut keys =
             std::mem::take(&mut *self.keys.lock().unwrap_or_else(PoisonError::into_inner));

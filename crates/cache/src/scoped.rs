@@ -1,39 +1,39 @@
-//! What belongs to a scope (an owner, or an owner and a user): lists, statistics, searches.
+//! Values of a scope (an owner, or an owner and a user): lists, statistics and searches.
 //!
-//! They have no leases. A value carries the generation of its scope that was read before its rows were asked for, and is a hit
-//! only while that is in force. A write begins another generation with its fence and one more with its release: what was read
-//! before its commit carries one of those that are over. A value that is no hit is overwritten in place.
+//! They have no leases. A value carries the generation of its scope that was read before its rows were queried, and is a hit only
+//! while that generation is in force. A write rotates the generation with its fence and again with its release, so a value read
+//! before the commit carries an outdated generation. A value that is no hit is overwritten in place.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::cache::{ALONE, Answer, Cache, CacheLookup, Codec, Place, ReadRequest, Source};
+use crate::cache::{Answer, Cache, CacheLookup, Codec, LOCAL_EPOCH, ReadRequest, Source, Tiers};
 use crate::key::Key;
 use crate::ledger::Epoch;
-use crate::memory::Near;
+use crate::memory::MemoryTier;
 use crate::raw::Raw;
-use crate::read::{Errand, Reply, from_database};
+use crate::read::{LoadRequest, Reply, from_database};
 use crate::remote::{Fault, Remote};
 use crate::stats::{Outcome, Tier};
 
 impl Cache {
-    /// Under which number this process keeps a value now.
-    pub(crate) fn number_of(near: &Near, key: Key) -> i64 {
+    /// Number under which the memory backend stores a value: the generation of its scope, or the local epoch.
+    pub(crate) fn number_of(memory: &MemoryTier, key: Key) -> i64 {
         if key.kind().is_scoped() {
-            near.generation(key)
+            memory.generation(key)
         } else {
-            ALONE
+            LOCAL_EPOCH
         }
     }
 
-    /// In Redis, or from the database.
+    /// Reads a value of a scope from Redis, or loads it.
     pub(crate) async fn read_scoped<C, F, L>(
         self: &Arc<Self>,
         remote: &Arc<dyn Remote>,
         epoch: &Arc<Epoch>,
-        asked: ReadRequest<'_>,
+        lookup: ReadRequest<'_>,
         codec: C,
         load: F,
     ) -> Reply<C>
@@ -42,32 +42,32 @@ impl Cache {
         F: FnOnce() -> L + Clone + Send + 'static,
         L: Future<Output = Result<Option<C::Value>, C::Error>> + Send + 'static,
     {
-        let key = asked.key;
+        let key = lookup.key;
         let began = Instant::now();
         let until = began + self.settings.budget;
         let asking = in_force(remote, key, epoch);
-        let found = match self.patience.wait(remote, until, asking).await {
+        let found = match self.stall_detector.wait(remote, until, asking).await {
             Ok(found) => found,
             Err(fault) => {
-                tracing::debug!(%key, %fault, "the cache was no help");
-                self.tell(key, Tier::Redis, Outcome::Error, began);
+                tracing::debug!(%key, %fault, "redis lookup failed; reading from the database");
+                self.record_lookup(key, Tier::Redis, Outcome::Error, began);
                 return Ok(from_database(load().await?));
             }
         };
-        let value = found.and_then(|(raw, _)| of_owner(codec, asked.owner, &raw));
+        let value = found.and_then(|(raw, _)| of_owner(codec, lookup.owner, &raw));
         if let Some(value) = value {
-            self.tell_hit(key, Tier::Redis, began);
+            self.record_hit(key, Tier::Redis, began);
             return Ok(Some(CacheLookup::new(Answer::Value(value), Source::Redis)));
         }
-        self.tell(key, Tier::Redis, Outcome::Miss, began);
-        let errand = Errand::new(&asked, None, until);
-        self.fly(errand, codec, load).await
+        self.record_lookup(key, Tier::Redis, Outcome::Miss, began);
+        let request = LoadRequest::new(&lookup, None, until);
+        self.load_once(request, codec, load).await
     }
 
-    /// Asks the database, and keeps the answer under the generation that was in force before.
+    /// Loads a value from the database and stores it under the generation that was in force before the query.
     pub(crate) async fn fetch_scoped<C, F, L>(
         self: &Arc<Self>,
-        errand: Errand,
+        request: LoadRequest,
         codec: C,
         load: F,
     ) -> Reply<C>
@@ -76,45 +76,48 @@ impl Cache {
         F: FnOnce() -> L,
         L: Future<Output = Result<Option<C::Value>, C::Error>>,
     {
-        let key = errand.key;
-        match &self.place {
-            Place::Off => Ok(from_database(load().await?)),
-            Place::Memory(near) => {
-                let generation = near.generation(key);
+        let key = request.key;
+        match &self.tiers {
+            Tiers::Off => Ok(from_database(load().await?)),
+            Tiers::Memory(memory) => {
+                let generation = memory.generation(key);
                 let value = load().await?;
                 if let Some(value) = &value
                     && self.memory_is_open()
                 {
-                    self.keep_near(near, key, generation, codec, value);
+                    self.store_memory(memory, key, generation, codec, value);
                 }
                 Ok(from_database(value))
             }
-            Place::Shared { remote, .. } => {
-                let begun = self.generation(remote, &errand).await;
+            Tiers::Shared { remote, .. } => {
+                let begun = self.generation(remote, &request).await;
                 let value = load().await?;
                 if let (Some(value), Some((epoch, generation))) = (&value, begun) {
-                    self.keep_shared(remote, key, (epoch, generation), codec, value);
+                    self.store_shared(remote, key, (epoch, generation), codec, value);
                 }
                 Ok(from_database(value))
             }
         }
     }
 
-    /// The epoch and the generation in force; `None` if nothing can be kept.
+    /// Returns the epoch and the generation in force; `None` if nothing can be stored.
     async fn generation(
         &self,
         remote: &Arc<dyn Remote>,
-        errand: &Errand,
+        request: &LoadRequest,
     ) -> Option<(Arc<Epoch>, String)> {
         let epoch = self.gate.epoch()?;
-        let asking = remote.generation(errand.key, &epoch, self.settings.token());
-        let asked = self.patience.wait(remote, errand.until, asking).await;
-        Some((epoch, asked.ok()?))
+        let asking = remote.generation(request.key, &epoch, self.settings.token());
+        let generation = self
+            .stall_detector
+            .wait(remote, request.until, asking)
+            .await;
+        Some((epoch, generation.ok()?))
     }
 
-    fn keep_near<C: Codec>(
+    fn store_memory<C: Codec>(
         &self,
-        near: &Near,
+        memory: &MemoryTier,
         key: Key,
         generation: i64,
         codec: C,
@@ -123,16 +126,16 @@ impl Cache {
         let began = Instant::now();
         let encoded = codec.encode(value);
         if let Some(owner) = codec.owner(value)
-            && encoded.len() <= self.largest(key.kind())
+            && encoded.len() <= self.max_bytes(key.kind())
         {
             let ttl = self.settings.ttl(key.kind());
-            near.put_scoped(key, owner, encoded, generation, ttl);
-            self.tell_fill(key, Tier::Memory, &Ok(true), began);
+            memory.put_scoped(key, owner, encoded, generation, ttl);
+            self.record_fill(key, Tier::Memory, &Ok(true), began);
         }
     }
 
-    /// Nobody has to wait for it.
-    fn keep_shared<C: Codec>(
+    /// Stores a value in the shared tier, in the background.
+    fn store_shared<C: Codec>(
         self: &Arc<Self>,
         remote: &Arc<dyn Remote>,
         key: Key,
@@ -141,7 +144,7 @@ impl Cache {
         value: &C::Value,
     ) {
         let raw = codec.raw(value);
-        if codec.owner(value).is_none() || raw.len() > self.largest(key.kind()) {
+        if codec.owner(value).is_none() || raw.len() > self.max_bytes(key.kind()) {
             return;
         }
         let (cache, remote) = (Arc::clone(self), Arc::clone(remote));
@@ -150,28 +153,28 @@ impl Cache {
             let raw = raw.stamped_in(epoch.number, &generation);
             let ttl = cache.settings.ttl(key.kind());
             let put = remote.put(key, &epoch, &raw, ttl).await;
-            cache.tell_fill(key, Tier::Redis, &put.map(|()| true), began);
+            cache.record_fill(key, Tier::Redis, &put.map(|()| true), began);
         });
     }
 
-    /// With the database away: what was in force when it was last there.
+    /// Reads a stale value of a scope while the database is unreachable.
     pub(crate) async fn old_scoped<C: Codec>(
         &self,
         remote: &Arc<dyn Remote>,
         (epoch, age): (Arc<Epoch>, Duration),
-        asked: &ReadRequest<'_>,
+        lookup: &ReadRequest<'_>,
         codec: C,
     ) -> Option<CacheLookup<C::Value>> {
-        let (raw, _) = in_force(remote, asked.key, &epoch).await.ok()??;
+        let (raw, _) = in_force(remote, lookup.key, &epoch).await.ok()??;
         Some(CacheLookup {
-            answer: Answer::Value(of_owner(codec, asked.owner, &raw)?),
+            answer: Answer::Value(of_owner(codec, lookup.owner, &raw)?),
             source: Source::Redis,
             stale: Some(age),
         })
     }
 }
 
-/// The value, if it is of this epoch and of the generation in force, and that generation.
+/// Reads the value, if it carries this epoch and the generation in force, and that generation.
 pub(crate) async fn in_force(
     remote: &Arc<dyn Remote>,
     key: Key,

@@ -1,4 +1,4 @@
-//! How the cache is set up.
+//! Settings of the cache.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,21 +8,21 @@ use crate::gate::MARGIN;
 use crate::key::Kind;
 use crate::remote::Token;
 
-/// Where values are kept.
+/// Where values are cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
     /// Nowhere.
     Off,
-    /// In this process; for one instance.
+    /// In this process; for a single instance.
     Memory,
     /// In Redis.
     Redis,
-    /// In Redis, and copies in this process.
+    /// In Redis, with copies in this process.
     Hybrid,
 }
 
 impl Backend {
-    /// Its word in the configuration.
+    /// Name in the configuration.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Off => "off",
@@ -33,7 +33,7 @@ impl Backend {
     }
 }
 
-/// How long values live at most.
+/// Times to live, by kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ttls {
     /// A message.
@@ -64,7 +64,7 @@ impl Default for Ttls {
 }
 
 impl Ttls {
-    /// That of a kind.
+    /// Time to live of a kind.
     pub const fn of(&self, kind: Kind) -> Duration {
         match kind {
             Kind::Message => self.message,
@@ -78,34 +78,34 @@ impl Ttls {
     }
 }
 
-/// How the cache is set up.
+/// Settings of the cache.
 #[derive(Clone)]
 pub struct CacheSettings {
-    /// Where values are kept.
+    /// Where values are cached.
     pub backend: Backend,
-    /// How long they live.
+    /// Times to live.
     pub ttls: Ttls,
-    /// Entries in this process, at most.
+    /// Most entries in this process.
     pub max_entries: usize,
-    /// Their bytes, at most.
+    /// Most bytes of entries in this process.
     pub max_bytes: usize,
-    /// A larger value is not cached.
+    /// Largest message or conversation that is cached, in bytes.
     pub max_value: usize,
-    /// How old a copy in this process may be; zero asks Redis each time whether it still holds.
+    /// Accepted staleness of copies in this process; zero checks every hit with Redis.
     pub max_staleness: Duration,
-    /// How long a read may wait for Redis in all, however many questions it asks.
+    /// How long a read may wait for Redis in total, however many requests it sends.
     pub budget: Duration,
-    /// How long nothing at all may come from Redis before reads go on without it.
+    /// How long Redis may answer no request at all before reads skip it.
     pub stall_timeout: Duration,
-    /// For how long what depends on the state of the database waits for a Redis that does not tell its marker.
+    /// How long to wait for the marker in Redis before a database server is accepted without a comparison.
     pub marker_timeout: Duration,
-    /// Whether other instances may write to the same database: then the gate is kept.
+    /// Whether other instances may write to the same database, so that a gate is needed.
     pub shared_database: bool,
-    /// What the clocks of instances and database may differ by in a second.
+    /// Allowed difference between the clocks of an instance and the database within a second.
     pub margin: Duration,
-    /// By which gates and registrations end.
+    /// Clock by which gates and registrations end.
     pub clock: Clock,
-    /// Random numbers, for tokens and for spreading times to live.
+    /// Source of random numbers, for tokens and for spreading times to live.
     pub random: Arc<dyn Fn() -> u128 + Send + Sync>,
 }
 
@@ -119,7 +119,7 @@ impl std::fmt::Debug for CacheSettings {
 }
 
 impl CacheSettings {
-    /// The defaults of a backend.
+    /// Default settings of a backend.
     pub fn new(backend: Backend, random: Arc<dyn Fn() -> u128 + Send + Sync>) -> Self {
         Self {
             backend,
@@ -142,7 +142,7 @@ impl CacheSettings {
         Token((self.random)())
     }
 
-    /// The time to live of a kind, shorter by up to a tenth, so that what was filled together does not end together.
+    /// Time to live of a kind, reduced at random by up to a tenth, so that values filled together do not expire together.
     pub(crate) fn ttl(&self, kind: Kind) -> Duration {
         let ttl = self.ttls.of(kind);
         let tenth = u64::try_from(ttl.as_millis() / 10).unwrap_or(u64::MAX);
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_filled_together_ends_within_the_last_tenth_of_its_time() {
+    fn times_to_live_are_spread_over_the_last_tenth() {
         let count = AtomicU64::new(0);
         let random = move || u128::from(count.fetch_add(7, Ordering::Relaxed));
         let settings = CacheSettings::new(Backend::Memory, Arc::new(random));

@@ -1,11 +1,11 @@
-//! One flight per key: of many who miss the same value at once, one asks the database.
+//! Single flight: concurrent misses of one key share one load from the database.
 //!
-//! A flight is shared only by those who came before its row was asked for: one who came later could have seen an acknowledged
-//! write that the row does not show. So a flight that has begun takes nobody on; those who come meanwhile wait together for
-//! the next one, which begins when it has ended.
+//! Readers share a load only if they arrived before its row was queried. A later reader may have seen an acknowledged write that
+//! the row does not contain. Therefore no reader joins a load that is in flight; readers that arrive meanwhile wait together for
+//! the next load, which starts when the present one has ended.
 //!
-//! Who asks for many boards once for all that is missing, on a route that all such questions of an owner share, and the next flight
-//! brings what any of them wants.
+//! A batch read joins once for all keys that it misses. All batch reads of one owner and kind share one load key, and the next
+//! load fetches the keys of all of them.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -18,171 +18,174 @@ use tokio::time::Instant;
 use crate::key::{Key, Kind};
 use crate::raw::Raw;
 
-/// What a flight brings home, for all who share it.
-type Cargo = Arc<dyn Any + Send + Sync>;
-type Home = watch::Receiver<Option<Cargo>>;
+/// Result of a load, for all readers that share it.
+type SharedResult = Arc<dyn Any + Send + Sync>;
+type ResultReceiver = watch::Receiver<Option<SharedResult>>;
 
-/// What many miss, each with what was found of it and cannot be used.
+/// Keys that batch reads miss, each with the unusable value that was found under it.
 pub(crate) type Wanted = HashMap<Key, Option<Raw>>;
 
+/// What a load fetches: one key, or the missed keys of a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum What {
+enum Subject {
     One(Key),
     Many(Kind),
 }
 
-/// What is asked for, and whose: an answer for one owner is none for another.
-type Route = (What, Arc<str>);
+/// Identity of a load: its subject and the owner. Owners never share a load.
+type LoadKey = (Subject, Arc<str>);
 
-struct Next {
-    home: Home,
-    /// By those who share a flight for many.
+/// Load that waits for the present one to end.
+struct NextLoad {
+    result: ResultReceiver,
+    /// Keys of the batch reads that share this load.
     wanted: Wanted,
-    turn: oneshot::Sender<Wanted>,
+    start: oneshot::Sender<Wanted>,
 }
 
-/// As many leases can be taken in the time that a read has for Redis.
-const MOST_WANTED: usize = 400;
+/// Most keys of one load: as many leases can be acquired within the budget of a read for Redis.
+const MAX_WANTED: usize = 400;
 
 const SHARDS: usize = 16;
 
-/// All flights.
-pub(crate) struct Flights {
-    shards: [Mutex<HashMap<Route, Option<Next>>>; SHARDS],
+/// Loads that are in flight, and the next load of each.
+pub(crate) struct SingleFlight {
+    shards: [Mutex<HashMap<LoadKey, Option<NextLoad>>>; SHARDS],
 }
 
-/// What somebody who missed does now.
-pub(crate) enum Boarding {
-    /// Nobody is under way: fly at once, alone.
-    Now(Flight),
-    /// Somebody is: this is the next flight, which begins with its turn.
-    Next(NextFlight, Home),
-    /// Others wait for the next flight already: go with them.
-    With(Home),
-    /// The next flight has no room for so much more: fly alone.
+/// Role of a reader that missed.
+pub(crate) enum FlightRole {
+    /// No load is in flight: the reader loads at once.
+    Leader(InFlight),
+    /// A load is in flight: the reader runs the next load, which starts when the present one has ended.
+    NextLeader(QueuedLoad, ResultReceiver),
+    /// The next load is already queued: the reader shares it.
+    Follower(ResultReceiver),
+    /// The next load has no room for the keys of the reader, which loads by itself.
     Full,
 }
 
-/// A flight that waits for its turn.
-pub(crate) struct NextFlight {
-    /// With what all want who have boarded by then.
-    turn: oneshot::Receiver<Wanted>,
-    flight: Flight,
-    landing: watch::Sender<Option<Cargo>>,
+/// Load that waits until the one before it has ended.
+pub(crate) struct QueuedLoad {
+    /// Receives the keys that all sharing readers want by then.
+    start: oneshot::Receiver<Wanted>,
+    in_flight: InFlight,
+    result_sender: watch::Sender<Option<SharedResult>>,
 }
 
-impl NextFlight {
-    /// Fetches when its turn has come, knowing what is wanted and how long that took. In a task: others depend on it, and whoever
-    /// boarded first may leave.
-    pub(crate) fn fetch<F, L>(self, fetch: F)
+impl QueuedLoad {
+    /// Runs the load when the one before it has ended, with the wanted keys and the time waited. Runs in a task, because other
+    /// readers depend on it and the first reader may be cancelled.
+    pub(crate) fn run<F, L>(self, run: F)
     where
         F: FnOnce(Wanted, Duration) -> L + Send + 'static,
         L: Future<Output: Send + Sync + 'static> + Send,
     {
         tokio::spawn(async move {
-            let boarded = Instant::now();
-            // Whoever flies tells at its end, whatever happens.
-            let Ok(wanted) = self.turn.await else { return };
-            let cargo: Cargo = Arc::new(fetch(wanted, boarded.elapsed()).await);
-            let _ = self.landing.send(Some(cargo));
-            drop(self.flight);
+            let queued_at = Instant::now();
+            // `InFlight` sends the keys when it is dropped, however the load before has ended.
+            let Ok(wanted) = self.start.await else { return };
+            let shared: SharedResult = Arc::new(run(wanted, queued_at.elapsed()).await);
+            let _ = self.result_sender.send(Some(shared));
+            drop(self.in_flight);
         });
     }
 }
 
-/// A flight that is under way, or will be. Ends when it is dropped, whatever happens.
-pub(crate) struct Flight {
-    flights: Arc<Flights>,
-    route: Route,
+/// Guard of a load that is or will be in flight. The load ends when the guard is dropped.
+pub(crate) struct InFlight {
+    single_flight: Arc<SingleFlight>,
+    key: LoadKey,
 }
 
-impl Flights {
+impl SingleFlight {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             shards: std::array::from_fn(|_| Mutex::default()),
         })
     }
 
-    fn shard(&self, what: What) -> MutexGuard<'_, HashMap<Route, Option<Next>>> {
-        let index = match what {
-            What::One(key) => usize::try_from(key.id() % (SHARDS as u128)).unwrap_or(0),
-            What::Many(_) => 0,
+    fn shard(&self, subject: Subject) -> MutexGuard<'_, HashMap<LoadKey, Option<NextLoad>>> {
+        let index = match subject {
+            Subject::One(key) => usize::try_from(key.id() % (SHARDS as u128)).unwrap_or(0),
+            Subject::Many(_) => 0,
         };
         self.shards[index]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn board(self: &Arc<Self>, key: Key, owner: &str) -> Boarding {
-        self.board_for((What::One(key), owner.into()), &Wanted::new())
+    /// Joins the load of one key.
+    pub(crate) fn join(self: &Arc<Self>, key: Key, owner: &str) -> FlightRole {
+        self.join_load((Subject::One(key), owner.into()), &Wanted::new())
     }
 
-    /// For several keys of that kind.
-    pub(crate) fn board_for_many(
+    /// Joins the load of several keys of one kind.
+    pub(crate) fn join_many(
         self: &Arc<Self>,
         kind: Kind,
         owner: &Arc<str>,
         wanted: &Wanted,
-    ) -> Boarding {
-        self.board_for((What::Many(kind), Arc::clone(owner)), wanted)
+    ) -> FlightRole {
+        self.join_load((Subject::Many(kind), Arc::clone(owner)), wanted)
     }
 
-    fn board_for(self: &Arc<Self>, route: Route, wanted: &Wanted) -> Boarding {
-        let flight = || Flight {
-            flights: Arc::clone(self),
-            route: route.clone(),
+    fn join_load(self: &Arc<Self>, key: LoadKey, wanted: &Wanted) -> FlightRole {
+        let in_flight = || InFlight {
+            single_flight: Arc::clone(self),
+            key: key.clone(),
         };
-        let mut shard = self.shard(route.0);
-        match shard.get_mut(&route) {
+        let mut shard = self.shard(key.0);
+        match shard.get_mut(&key) {
             None => {
-                let flight = flight();
-                shard.insert(route, None);
-                Boarding::Now(flight)
+                let in_flight = in_flight();
+                shard.insert(key, None);
+                FlightRole::Leader(in_flight)
             }
-            Some(Some(next)) if next.wanted.len() + wanted.len() > MOST_WANTED => Boarding::Full,
+            Some(Some(next)) if next.wanted.len() + wanted.len() > MAX_WANTED => FlightRole::Full,
             Some(Some(next)) => {
                 for (key, spoiled) in wanted {
-                    let noted = next.wanted.entry(*key).or_default();
-                    *noted = noted.take().or_else(|| spoiled.clone());
+                    let known = next.wanted.entry(*key).or_default();
+                    *known = known.take().or_else(|| spoiled.clone());
                 }
-                Boarding::With(next.home.clone())
+                FlightRole::Follower(next.result.clone())
             }
             Some(empty) => {
-                let (landing, home) = watch::channel(None);
-                let (turn_sender, turn) = oneshot::channel();
-                *empty = Some(Next {
-                    home: home.clone(),
+                let (result_sender, result) = watch::channel(None);
+                let (start_sender, start) = oneshot::channel();
+                *empty = Some(NextLoad {
+                    result: result.clone(),
                     wanted: wanted.clone(),
-                    turn: turn_sender,
+                    start: start_sender,
                 });
-                let next = NextFlight {
-                    turn,
-                    flight: flight(),
-                    landing,
+                let next = QueuedLoad {
+                    start,
+                    in_flight: in_flight(),
+                    result_sender,
                 };
-                Boarding::Next(next, home)
+                FlightRole::NextLeader(next, result)
             }
         }
     }
 }
 
-impl Drop for Flight {
+impl Drop for InFlight {
     fn drop(&mut self) {
-        let mut shard = self.flights.shard(self.route.0);
-        // The next flight has the place from now on, and takes nobody on any more.
-        match shard.get_mut(&self.route).and_then(Option::take) {
+        let mut shard = self.single_flight.shard(self.key.0);
+        // The next load is in flight from now on, and no reader may join it any more.
+        match shard.get_mut(&self.key).and_then(Option::take) {
             Some(next) => {
-                let _ = next.turn.send(next.wanted);
+                let _ = next.start.send(next.wanted);
             }
             None => {
-                shard.remove(&self.route);
+                shard.remove(&self.key);
             }
         }
     }
 }
 
-/// Waits for what a flight brings home; `None` if it never arrived.
-pub(crate) async fn home<C: Send + Sync + 'static>(mut home: Home) -> Option<Arc<C>> {
-    let cargo = home.wait_for(Option::is_some).await.ok()?.clone()?;
-    cargo.downcast().ok()
+/// Waits for the result of a shared load; `None` if the load was lost.
+pub(crate) async fn result<C: Send + Sync + 'static>(mut result: ResultReceiver) -> Option<Arc<C>> {
+    let shared = result.wait_for(Option::is_some).await.ok()?.clone()?;
+    shared.downcast().ok()
 }

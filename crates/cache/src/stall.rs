@@ -1,7 +1,8 @@
-//! How long a read waits for Redis: its budget, but not for one from which nothing comes any more.
+//! Stall detector: limits how long reads wait for a Redis that answers no request at all.
 //!
-//! A single answer may be late because much is asked; then others come, and it is worth waiting for. A server that stands still
-//! answers nobody. The first read that notices says so, all that wait go to the database, and none asks until it has answered.
+//! A single answer may be late under load; then other answers arrive, and waiting is worthwhile within the budget of the read. A
+//! server that hangs answers no request. The first read that notices marks Redis as stalled: all waiting reads go to the
+//! database, and further reads skip Redis until it answers a probe.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,95 +13,96 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use crate::remote::{Fault, Remote};
 
-/// Most answers come before anything has to be prepared for those that do not.
-const SOON: Duration = Duration::from_millis(2);
+/// Most answers arrive within this time, before the listener for stalls has to be set up.
+const FAST_ANSWER: Duration = Duration::from_millis(2);
 
-pub(crate) struct Patience {
-    /// How long nothing may come.
-    silence: Duration,
-    /// Answers so far, whoever asked.
+/// Detects that Redis answers no request.
+pub(crate) struct StallDetector {
+    /// Longest time without any answer.
+    timeout: Duration,
+    /// Number of answers so far, to all callers.
     answers: AtomicU64,
-    /// Whether nothing came for so long, and nothing since.
-    doubted: AtomicBool,
-    /// Told when it begins.
-    doubt: Notify,
+    /// Whether Redis is stalled.
+    stalled: AtomicBool,
+    /// Notified when a stall begins.
+    stall: Notify,
 }
 
-impl Patience {
-    pub(crate) fn new(silence: Duration) -> Arc<Self> {
+impl StallDetector {
+    pub(crate) fn new(timeout: Duration) -> Arc<Self> {
         Arc::new(Self {
-            silence,
+            timeout,
             answers: AtomicU64::new(0),
-            doubted: AtomicBool::new(false),
-            doubt: Notify::new(),
+            stalled: AtomicBool::new(false),
+            stall: Notify::new(),
         })
     }
 
-    /// Waits until then for what is asked of Redis.
+    /// Waits for a call to Redis until the deadline, or until Redis is stalled.
     pub(crate) async fn wait<T>(
         self: &Arc<Self>,
         remote: &Arc<dyn Remote>,
         until: Instant,
         asking: impl Future<Output = Result<T, Fault>> + Send,
     ) -> Result<T, Fault> {
-        if self.is_doubted() {
+        if self.is_stalled() {
             return Err(Fault::Slow);
         }
         let mut seen = self.answers.load(Ordering::Relaxed);
-        let mut look = Instant::now() + self.silence;
+        let mut check_at = Instant::now() + self.timeout;
         let mut asking = std::pin::pin!(asking);
-        let soon = (Instant::now() + SOON).min(until);
-        if let Ok(answer) = timeout_at(soon, &mut asking).await {
-            return self.note(answer);
+        let fast = (Instant::now() + FAST_ANSWER).min(until);
+        if let Ok(answer) = timeout_at(fast, &mut asking).await {
+            return self.record(answer);
         }
-        let mut doubt = std::pin::pin!(self.doubt.notified());
-        // From here on it is told; what was said before is seen.
-        doubt.as_mut().enable();
-        if self.is_doubted() {
+        let mut stall = std::pin::pin!(self.stall.notified());
+        // Enabled before the check: a stall that begins later notifies, an earlier one is seen here.
+        stall.as_mut().enable();
+        if self.is_stalled() {
             return Err(Fault::Slow);
         }
         loop {
             tokio::select! {
                 biased;
-                answer = &mut asking => return self.note(answer),
-                () = &mut doubt => return Err(Fault::Slow),
-                () = sleep_until(look.min(until)) => {}
+                answer = &mut asking => return self.record(answer),
+                () = &mut stall => return Err(Fault::Slow),
+                () = sleep_until(check_at.min(until)) => {}
             }
             if Instant::now() >= until {
                 return Err(Fault::Slow);
             }
             let known = std::mem::replace(&mut seen, self.answers.load(Ordering::Relaxed));
             if known == seen {
-                self.doubt(remote);
+                self.mark_stalled(remote);
                 return Err(Fault::Slow);
             }
-            look += self.silence;
+            check_at += self.timeout;
         }
     }
 
-    fn is_doubted(&self) -> bool {
-        self.doubted.load(Ordering::Relaxed)
+    fn is_stalled(&self) -> bool {
+        self.stalled.load(Ordering::Relaxed)
     }
 
-    fn note<T>(&self, answer: Result<T, Fault>) -> Result<T, Fault> {
+    fn record<T>(&self, answer: Result<T, Fault>) -> Result<T, Fault> {
         if let Ok(_) | Err(Fault::Refused(_)) = &answer {
             self.answers.fetch_add(1, Ordering::Relaxed);
         }
         answer
     }
 
-    fn doubt(self: &Arc<Self>, remote: &Arc<dyn Remote>) {
-        let first = !self.doubted.swap(true, Ordering::AcqRel);
+    fn mark_stalled(self: &Arc<Self>, remote: &Arc<dyn Remote>) {
+        let first = !self.stalled.swap(true, Ordering::AcqRel);
         if first {
-            self.doubt.notify_waiters();
-            tracing::debug!("nothing comes from redis: reads go to the database until it answers");
-            let (patience, remote) = (Arc::clone(self), Arc::clone(remote));
+            self.stall.notify_waiters();
+            tracing::debug!("redis is stalled: reads go to the database until it answers");
+            let (detector, remote) = (Arc::clone(self), Arc::clone(remote));
             tokio::spawn(async move {
-                // Whatever else it says, it says it at once, and so will it to everybody.
+                // Any other result, even an error, arrives at once, and so will the answers to reads.
                 while remote.identity().await == Err(Fault::Slow) {
-                    sleep(patience.silence).await;
+                    sleep(detector.timeout).await;
                 }
-                patience.doubted.store(false, Ordering::Release);
+                detector.stalled.store(false, Ordering::Release);
             });
         }
     }

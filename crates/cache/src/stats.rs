@@ -1,4 +1,4 @@
-//! What the cache counts.
+//! Counters of cache operations.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::key::Kind;
 
-/// Where.
+/// Tier of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Tier {
     /// In this process.
@@ -16,10 +16,10 @@ pub enum Tier {
 }
 
 impl Tier {
-    /// All of them.
+    /// All tiers.
     pub const ALL: [Self; 2] = [Self::Memory, Self::Redis];
 
-    /// Its word in metrics, statistics and metadata.
+    /// Name in metrics, statistics and metadata.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Memory => "memory",
@@ -28,22 +28,22 @@ impl Tier {
     }
 }
 
-/// What was done.
+/// Operation on a tier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
-    /// A value was asked for.
+    /// Lookup of a value.
     Get,
-    /// A value was to be put there.
+    /// Store of a value.
     Set,
-    /// A value was to go.
+    /// Invalidation of a value.
     Invalidate,
 }
 
 impl Operation {
-    /// All of them.
+    /// All operations.
     pub const ALL: [Self; 3] = [Self::Get, Self::Set, Self::Invalidate];
 
-    /// Its word in metrics.
+    /// Name in metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "get",
@@ -53,27 +53,27 @@ impl Operation {
     }
 }
 
-/// What came of it.
+/// Outcome of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// It was there.
+    /// The value was found.
     Hit,
-    /// It was not.
+    /// The value was absent.
     Miss,
-    /// What was there is not ours, or not of this epoch, or another owner's.
+    /// The value was not readable, of another epoch, or of another owner.
     Spoiled,
-    /// Done.
+    /// The operation succeeded.
     Ok,
-    /// Not done, since a write came between, or it is too large.
+    /// The value was not stored, because of a concurrent write or its size.
     Refused,
-    /// Not asked, since the gate is shut.
+    /// The tier was not asked, because the gate is shut.
     Gate,
-    /// The tier did not answer, or refused.
+    /// The tier did not answer, or answered with an error.
     Error,
 }
 
 impl Outcome {
-    /// All of them.
+    /// All outcomes.
     pub const ALL: [Self; 7] = [
         Self::Hit,
         Self::Miss,
@@ -84,7 +84,7 @@ impl Outcome {
         Self::Error,
     ];
 
-    /// Its word in metrics.
+    /// Name in metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Hit => "hit",
@@ -98,16 +98,16 @@ impl Outcome {
     }
 }
 
-/// One operation on one key.
+/// Operation on one key, for counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sample {
-    /// Of what.
+    /// Kind of the key.
     pub kind: Kind,
-    /// Where.
+    /// Tier of the operation.
     pub tier: Tier,
-    /// What was done.
+    /// The operation.
     pub operation: Operation,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: Outcome,
 }
 
@@ -115,10 +115,10 @@ const SERIES: usize = Kind::ALL.len() * Tier::ALL.len() * Operation::ALL.len() *
 
 type Watcher = Box<dyn Fn(Sample, Duration) + Send + Sync>;
 
-/// Counts of everything, since the start.
+/// Counters of all operations since the start.
 pub(crate) struct Stats {
     counts: [AtomicU64; SERIES],
-    /// Who wants to know how long each took.
+    /// Callback that receives the duration of each operation.
     watcher: OnceLock<Watcher>,
 }
 
@@ -153,7 +153,7 @@ impl Stats {
         }
     }
 
-    /// Every series that has counted something, and how much.
+    /// Returns every series with a count above zero.
     pub(crate) fn counts(&self) -> Vec<(Sample, u64)> {
         let mut counts = Vec::new();
         for kind in Kind::ALL {
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_series_counts_for_itself() {
+    fn every_series_is_counted_separately() {
         let stats = Stats::new();
         let mut expected = Vec::new();
         let mut n = 0;

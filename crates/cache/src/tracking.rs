@@ -1,4 +1,4 @@
-//! Hearing what others write, for the tier in this process.
+//! Interface to the invalidation connection, for copies in this process.
 
 use async_trait::async_trait;
 use tokio::time::Instant;
@@ -6,25 +6,25 @@ use tokio::time::Instant;
 use crate::key::Key;
 use crate::ledger::RemoteId;
 
-/// What the connection that hears of writes tells the tier in this process, in the order in which it hears it.
+/// Receiver of invalidations, called by the invalidation connection in the order in which they arrive.
 pub trait InvalidationHandler: Send + Sync + 'static {
-    /// The connection hears from now on; what was there before is gone.
+    /// The connection is live from now on; earlier copies must be dropped.
     fn live(&self);
-    /// Somebody has fenced, released or leased it.
+    /// The key was fenced, released or leased.
     fn changed(&self, key: Key);
-    /// All of it may have changed, or the connection is lost: nothing may be used until it is live again.
+    /// All keys may have changed, or the connection is lost: no copy may be used until it is live again.
     fn lost(&self);
 }
 
-/// The connection that hears of writes.
+/// Invalidation connection.
 #[async_trait]
 pub trait Tracking: Send + Sync + 'static {
-    /// Begins to hear, for as long as the process lives.
-    fn listen(&self, heard: std::sync::Arc<dyn InvalidationHandler>);
+    /// Starts to receive invalidations.
+    fn listen(&self, handler: std::sync::Arc<dyn InvalidationHandler>);
 
-    /// Which process the connection is to, while it is live.
+    /// Identity of the process that the connection is to, while it is live.
     fn identity(&self) -> Option<RemoteId>;
 
-    /// Waits until everything that happened before `since` has been heard; `false` if that cannot be known in time.
+    /// Waits until every invalidation from before `since` has been received; `false` if that cannot be established in time.
     async fn barrier(&self, since: Instant) -> bool;
 }

@@ -1,30 +1,30 @@
-//! The way in for writes: fence, commit, release; and what a write does that cannot tell the cache.
+//! Write path: fence, commit, release, and the degraded path of a write that cannot reach the cache.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::cache::{ALONE, Cache, NewestEntry, Place, name};
-use crate::gate::COMMIT;
+use crate::cache::{Cache, LOCAL_EPOCH, NewestEntry, Tiers, name};
+use crate::gate::MAX_COMMIT;
 use crate::key::Key;
 use crate::ledger::Epoch;
-use crate::memory::Near;
+use crate::memory::MemoryTier;
 use crate::read::Id;
 use crate::remote::{Fault, Fence, Release, Remote, Token};
 use crate::stats::{Operation, Outcome, Tier};
 
-/// What a write does to a key.
+/// Change that a write makes to a cached key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
-    /// What it holds changes.
+    /// The value changes.
     Changed(Key),
-    /// A message goes on top of its list; without one (see [`Cache::value_format`]) the list changes like any other key.
+    /// A message is added to its list; without the entry (see [`Cache::value_format`]) the list changes like any other key.
     Appended(Key, Option<NewestEntry>),
 }
 
 impl Write {
-    /// Of which key.
+    /// Key that changes.
     pub const fn key(&self) -> Key {
         match self {
             Self::Changed(key) | Self::Appended(key, _) => *key,
@@ -32,61 +32,62 @@ impl Write {
     }
 }
 
-/// How the transaction of a write ended.
+/// Outcome of the transaction of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TransactionOutcome {
-    /// It is true.
+    /// The transaction is committed.
     Committed,
-    /// It is not, and never will be.
+    /// The transaction is rolled back.
     Aborted,
-    /// The database did not say: it may still become true.
+    /// The database did not answer: the transaction may still commit.
     Unknown,
 }
 
-/// A write whose keys are fenced, or that could not fence them.
+/// Write with fenced keys, or on the degraded path.
 #[derive(Debug)]
 #[must_use = "a fence that is not released keeps its keys out of the cache for seconds"]
 pub struct Fenced {
     writes: Vec<Write>,
     keys: Vec<Key>,
     token: Token,
-    way: Way,
+    path: FencePath,
 }
 
+/// How the keys of a write are protected.
 #[derive(Debug)]
-enum Way {
-    /// There is nothing that could be stale.
+enum FencePath {
+    /// Not at all: nothing is cached.
     Nothing,
-    /// In this process.
-    Near,
-    /// In the shared tier, under this epoch.
+    /// By fences in the memory tier.
+    Memory,
+    /// By fences in the shared tier, under this epoch.
     Shared(Arc<Epoch>),
-    /// Nobody can be serving from a cache; if that still holds after the commit.
+    /// No instance may serve from a cache, provided that this still holds after the commit.
     Free,
-    /// Not at all: rows tell it.
-    Cut,
+    /// By rows in `cache_pending`.
+    Degraded,
 }
 
 impl Fenced {
-    /// What has to be written to the database in the same transaction: the keys, and whose fence it would have been.
+    /// Rows that must be written in the same transaction if the write is degraded: its keys and the token of its fence.
     pub fn pending(&self) -> Option<(&[Key], Token)> {
-        matches!(self.way, Way::Cut).then_some((&*self.keys, self.token))
+        matches!(self.path, FencePath::Degraded).then_some((&*self.keys, self.token))
     }
 }
 
-/// How often a writer looks whether its rows are gone.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How long a writer whose keys could not be released waits before it tries again to say so in the database.
-const RETRY_AFTER: Duration = Duration::from_millis(100);
+/// How often a degraded writer polls its pending rows.
+const PENDING_POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// Delay before a writer retries to record its pending rows.
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 impl Cache {
-    /// Before the commit: from now on nobody fills these keys, and there is no value. Never fails: what could not be fenced is
-    /// told by rows.
+    /// Fences keys before the commit: readers find no value and may not fill one. Never fails: a write that cannot be
+    /// fenced is degraded and leaves rows (see [`Fenced::pending`]).
     pub async fn fence(&self, writes: Vec<Write>) -> Fenced {
         let keys: Vec<Key> = writes.iter().map(Write::key).collect();
         let token = self.settings.token();
-        let way = if writes.is_empty() {
-            Way::Nothing
+        let path = if writes.is_empty() {
+            FencePath::Nothing
         } else {
             self.try_fence(&writes, token).await
         };
@@ -94,34 +95,34 @@ impl Cache {
             writes,
             keys,
             token,
-            way,
+            path,
         }
     }
 
-    async fn try_fence(&self, writes: &[Write], token: Token) -> Way {
+    async fn try_fence(&self, writes: &[Write], token: Token) -> FencePath {
         if !self.keeps_a_gate() {
-            return match &self.place {
-                Place::Memory(near) => {
-                    fence_near(near, writes, token);
-                    Way::Near
+            return match &self.tiers {
+                Tiers::Memory(memory) => {
+                    fence_memory(memory, writes, token);
+                    FencePath::Memory
                 }
-                Place::Off | Place::Shared { .. } => Way::Nothing,
+                Tiers::Off | Tiers::Shared { .. } => FencePath::Nothing,
             };
         }
-        // Before the first drain, and after a long stop, the others do not know of us.
+        // Before the first reconciliation pass, and after a long stop, other instances do not know of this one.
         if !self.gate.is_registered() {
-            return Way::Cut;
+            return FencePath::Degraded;
         }
-        match &self.place {
-            Place::Shared { remote, .. } => match self.gate.epoch() {
+        match &self.tiers {
+            Tiers::Shared { remote, .. } => match self.gate.epoch() {
                 Some(epoch) => self.fence_shared(remote, epoch, writes, token).await,
-                None => self.free_or_cut(),
+                None => self.free_or_degraded(),
             },
-            Place::Memory(near) => {
-                fence_near(near, writes, token);
-                self.free_or_cut()
+            Tiers::Memory(memory) => {
+                fence_memory(memory, writes, token);
+                self.free_or_degraded()
             }
-            Place::Off => self.free_or_cut(),
+            Tiers::Off => self.free_or_degraded(),
         }
     }
 
@@ -129,13 +130,13 @@ impl Cache {
         self.gate.is_free_for(Duration::ZERO) && self.gate.is_registered()
     }
 
-    /// Whether a fence that was made some time before the commit still is what one made now would be. If not, it is to be
-    /// released as aborted, and another one made.
+    /// Whether an early fence still protects a commit that begins now. If not, the caller must release it as aborted and fence
+    /// again.
     pub fn is_fence_valid(&self, fenced: &Fenced) -> bool {
-        match &fenced.way {
-            Way::Nothing | Way::Near | Way::Cut => true,
-            Way::Shared(epoch) => self.is_shared_under(epoch),
-            Way::Free => self.gate.is_free_for(COMMIT) && self.gate.is_registered(),
+        match &fenced.path {
+            FencePath::Nothing | FencePath::Memory | FencePath::Degraded => true,
+            FencePath::Shared(epoch) => self.is_shared_under(epoch),
+            FencePath::Free => self.gate.is_free_for(MAX_COMMIT) && self.gate.is_registered(),
         }
     }
 
@@ -143,11 +144,11 @@ impl Cache {
         self.gate.is_open_under(epoch) && self.gate.is_registered()
     }
 
-    fn free_or_cut(&self) -> Way {
-        if self.gate.is_free_for(COMMIT) {
-            Way::Free
+    fn free_or_degraded(&self) -> FencePath {
+        if self.gate.is_free_for(MAX_COMMIT) {
+            FencePath::Free
         } else {
-            Way::Cut
+            FencePath::Degraded
         }
     }
 
@@ -157,7 +158,7 @@ impl Cache {
         epoch: Arc<Epoch>,
         writes: &[Write],
         token: Token,
-    ) -> Way {
+    ) -> FencePath {
         let fences: Vec<(Key, Fence)> = writes
             .iter()
             .map(|write| match write {
@@ -167,18 +168,18 @@ impl Cache {
             .collect();
         let began = Instant::now();
         match remote.fence(&fences, &epoch, token).await {
-            Ok(()) => Way::Shared(epoch),
+            Ok(()) => FencePath::Shared(epoch),
             Err(fault) => {
-                tracing::debug!(%fault, "a write could not be fenced");
-                self.tell_invalidation(writes, Tier::Redis, Outcome::Error, began.elapsed());
-                Way::Cut
+                tracing::debug!(%fault, "fencing a write failed");
+                self.record_invalidation(writes, Tier::Redis, Outcome::Error, began.elapsed());
+                FencePath::Degraded
             }
         }
     }
 
-    /// After the commit: when this returns, no read that begins sees anything older.
+    /// Releases the fences after the commit. When this returns, no new read can see an older value.
     pub async fn release(&self, fenced: Fenced, ended: TransactionOutcome) {
-        // What may still become true stays fenced until the database must have ended it.
+        // The transaction may still commit: its keys stay fenced until the database must have ended it.
         if ended == TransactionOutcome::Unknown {
             return;
         }
@@ -187,35 +188,35 @@ impl Cache {
             writes,
             keys,
             token,
-            way,
+            path,
         } = fenced;
-        if let Place::Memory(near) = &self.place
-            && !matches!(way, Way::Nothing)
+        if let Tiers::Memory(memory) = &self.tiers
+            && !matches!(path, FencePath::Nothing)
         {
             let began = Instant::now();
-            self.release_near(near, &writes, token, committed);
-            self.tell_invalidation(&writes, Tier::Memory, Outcome::Ok, began.elapsed());
+            self.release_memory(memory, &writes, token, committed);
+            self.record_invalidation(&writes, Tier::Memory, Outcome::Ok, began.elapsed());
         }
-        match way {
-            Way::Nothing | Way::Near => {}
-            Way::Shared(epoch) => self.release_shared(&epoch, writes, token, committed).await,
-            Way::Free if !committed || self.is_still_free() => {}
-            // Somebody may have begun to serve since.
-            Way::Free => self.tell_by_rows(&keys, token).await,
-            Way::Cut if !committed => {}
-            Way::Cut => self.wait_for_others(token).await,
+        match path {
+            FencePath::Nothing | FencePath::Memory => {}
+            FencePath::Shared(epoch) => self.release_shared(&epoch, writes, token, committed).await,
+            FencePath::Free if !committed || self.is_still_free() => {}
+            // Another instance may have begun to serve since the fence.
+            FencePath::Free => self.record_pending(&keys, token).await,
+            FencePath::Degraded if !committed => {}
+            FencePath::Degraded => self.wait_for_others(token).await,
         }
     }
 
-    fn release_near(&self, near: &Near, writes: &[Write], token: Token, committed: bool) {
+    fn release_memory(&self, memory: &MemoryTier, writes: &[Write], token: Token, committed: bool) {
         for write in writes {
             match write {
                 Write::Appended(key, Some(top)) if committed => {
                     let ttl = self.settings.ttl(key.kind());
                     let item = (top.sequence, top.element.clone());
-                    near.release_list((*key, token), item, ALONE, ttl);
+                    memory.release_list((*key, token), item, LOCAL_EPOCH, ttl);
                 }
-                Write::Changed(key) | Write::Appended(key, _) => near.release(*key, token),
+                Write::Changed(key) | Write::Appended(key, _) => memory.release(*key, token),
             }
         }
     }
@@ -227,7 +228,7 @@ impl Cache {
         token: Token,
         committed: bool,
     ) {
-        let Place::Shared { remote, .. } = &self.place else {
+        let Tiers::Shared { remote, .. } = &self.tiers else {
             return;
         };
         let began = Instant::now();
@@ -240,14 +241,14 @@ impl Cache {
         let outcome = match &released {
             Ok(()) => Outcome::Ok,
             Err(fault) => {
-                tracing::debug!(%fault, "a write could not be released");
+                tracing::debug!(%fault, "releasing a write failed");
                 Outcome::Error
             }
         };
-        self.tell_invalidation(&writes, Tier::Redis, outcome, began.elapsed());
-        // Not the same as before the fence: another process may be the one that others read from by now.
+        self.record_invalidation(&writes, Tier::Redis, outcome, began.elapsed());
+        // Checked again after the fence: other instances may read from another Redis process by now.
         if committed && !(released.is_ok() && self.is_shared_under(epoch)) {
-            self.tell_by_rows(&keys, token).await;
+            self.record_pending(&keys, token).await;
         }
     }
 
@@ -265,16 +266,17 @@ impl Cache {
         }
     }
 
-    /// The write is true and the cache does not know: rows say so now, and then it waits as if they had been there at once.
-    async fn tell_by_rows(&self, keys: &[Key], token: Token) {
+    /// Records the keys of a committed write that could not be released, then waits as if the rows had been part of its
+    /// transaction.
+    async fn record_pending(&self, keys: &[Key], token: Token) {
         while let Err(error) = self.ledger.add(keys, token).await {
-            tracing::warn!(%error, "a write waits to tell the other instances; it is not acknowledged yet");
-            tokio::time::sleep(RETRY_AFTER).await;
+            tracing::warn!(%error, "recording the keys of a committed write failed; it is retried and not acknowledged yet");
+            tokio::time::sleep(RETRY_DELAY).await;
         }
         self.wait_for_others(token).await;
     }
 
-    /// Waits until the rows of this write are gone, or nobody serves any more who had not seen them.
+    /// Waits until the rows of this write are deleted, or until every instance that may not have seen them has stopped serving.
     async fn wait_for_others(&self, token: Token) {
         let served = loop {
             let asked = self.gate.now();
@@ -284,8 +286,8 @@ impl Cache {
                     break self.gate.wait_for(serving.left);
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a write waits for the other instances");
-                    tokio::time::sleep(RETRY_AFTER).await;
+                    tracing::warn!(%error, "reading how long other instances may serve failed; it is retried, and the write is not acknowledged yet");
+                    tokio::time::sleep(RETRY_DELAY).await;
                 }
             }
         };
@@ -295,16 +297,18 @@ impl Cache {
             if left.is_zero() || matches!(self.ledger.waits(token).await, Ok(false)) {
                 return;
             }
-            tokio::time::sleep(left.min(LOOK_EVERY)).await;
+            tokio::time::sleep(left.min(PENDING_POLL_INTERVAL)).await;
         }
     }
 
-    fn tell_invalidation(&self, writes: &[Write], tier: Tier, outcome: Outcome, took: Duration) {
+    /// Counts and logs the invalidation of the keys of a write.
+    fn record_invalidation(&self, writes: &[Write], tier: Tier, outcome: Outcome, took: Duration) {
         let keys = writes.iter().map(Write::key);
-        self.tell_invalidated(keys, tier, outcome, took);
+        self.record_invalidated_keys(keys, tier, outcome, took);
     }
 
-    pub(crate) fn tell_invalidated(
+    /// Counts and logs the invalidation of keys.
+    pub(crate) fn record_invalidated_keys(
         &self,
         keys: impl Iterator<Item = Key>,
         tier: Tier,
@@ -319,67 +323,67 @@ impl Cache {
         }
     }
 
-    /// Makes these keys go, though nothing was written: for an operator.
+    /// Invalidates keys without a write, on request of an operator.
     pub async fn invalidate(&self, keys: &[Key]) -> Result<(), Fault> {
         let (began, token) = (Instant::now(), self.settings.token());
-        let (tier, done) = match &self.place {
-            Place::Off => return Ok(()),
-            Place::Memory(near) => {
+        let (tier, done) = match &self.tiers {
+            Tiers::Off => return Ok(()),
+            Tiers::Memory(memory) => {
                 for key in keys {
-                    near.release(*key, token);
+                    memory.release(*key, token);
                 }
                 (Tier::Memory, Ok(()))
             }
-            Place::Shared { remote, .. } => {
-                let epoch = self.served()?;
+            Tiers::Shared { remote, .. } => {
+                let epoch = self.serving_epoch()?;
                 let released = release_all(remote, &epoch, keys, token).await;
                 (Tier::Redis, released)
             }
         };
         let outcome = done.as_ref().map_or(Outcome::Error, |()| Outcome::Ok);
-        self.tell_invalidated(keys.iter().copied(), tier, outcome, began.elapsed());
+        self.record_invalidated_keys(keys.iter().copied(), tier, outcome, began.elapsed());
         done
     }
 
-    /// Makes all copies go, in every instance, also those of what has expired in Redis.
+    /// Invalidates all copies in every instance, including copies of values that have expired in Redis.
     pub async fn invalidate_copies(&self) -> Result<(), Fault> {
-        match &self.place {
-            Place::Off | Place::Memory(_) => Ok(()),
-            Place::Shared { remote, .. } => {
-                let (epoch, token) = (self.served()?, self.settings.token());
+        match &self.tiers {
+            Tiers::Off | Tiers::Memory(_) => Ok(()),
+            Tiers::Shared { remote, .. } => {
+                let (epoch, token) = (self.serving_epoch()?, self.settings.token());
                 release_all(remote, &epoch, &[Key::EVERYTHING], token).await
             }
         }
     }
 
-    fn served(&self) -> Result<Arc<Epoch>, Fault> {
-        let shut = || Fault::Away("the gate is shut, nothing is served".to_owned());
+    fn serving_epoch(&self) -> Result<Arc<Epoch>, Fault> {
+        let shut = || Fault::Away("the gate is shut; nothing is served from the cache".to_owned());
         self.gate.epoch().ok_or_else(shut)
     }
 }
 
-/// So many keys are released side by side.
-const BATCH: usize = 256;
+/// Keys that are released concurrently.
+const KEYS_PER_BATCH: usize = 256;
 
-/// Releases keys by deletion, some at a time.
+/// Releases keys by deletion, in batches.
 pub(crate) async fn release_all(
     remote: &Arc<dyn Remote>,
     epoch: &Epoch,
     keys: &[Key],
     token: Token,
 ) -> Result<(), Fault> {
-    for some in keys.chunks(BATCH) {
-        let releases: Vec<(Key, Release)> = some.iter().map(|k| (*k, Release::Delete)).collect();
+    for batch in keys.chunks(KEYS_PER_BATCH) {
+        let releases: Vec<(Key, Release)> = batch.iter().map(|k| (*k, Release::Delete)).collect();
         remote.release(&releases, epoch, token).await?;
     }
     Ok(())
 }
 
-fn fence_near(near: &Near, writes: &[Write], token: Token) {
+fn fence_memory(memory: &MemoryTier, writes: &[Write], token: Token) {
     for write in writes {
         match write {
-            Write::Changed(key) | Write::Appended(key, None) => near.fence(*key, token),
-            Write::Appended(key, Some(_)) => near.fence_list(*key, token),
+            Write::Changed(key) | Write::Appended(key, None) => memory.fence(*key, token),
+            Write::Appended(key, Some(_)) => memory.fence_list(*key, token),
         }
     }
 }

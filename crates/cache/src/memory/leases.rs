@@ -1,4 +1,4 @@
-//! Leases and fences of keys in this process.
+//! Leases and fences of the memory tier.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,17 +8,18 @@ use tokio::time::Instant;
 use crate::key::Key;
 use crate::remote::Token;
 
-/// As in the shared tier. A reader who takes longer may not fill; a writer who takes longer has been ended by the database.
+/// Duration of a reader's lease, as in the shared tier. A reader that takes longer may not fill.
 pub(crate) const READ_LEASE: Duration = Duration::from_secs(2);
+/// Duration of a fence, as in the shared tier. The transaction of a writer that takes longer has been ended by the database.
 pub(crate) const WRITE_FENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
-struct Lease {
+struct KeyLease {
     reader: Option<(Token, Instant)>,
     writers: Vec<(Token, Instant)>,
 }
 
-impl Lease {
+impl KeyLease {
     fn expire(&mut self, now: Instant) {
         self.reader = self.reader.filter(|(_, until)| now < *until);
         self.writers.retain(|(_, until)| now < *until);
@@ -29,12 +30,12 @@ impl Lease {
     }
 }
 
-/// The leases of some keys.
+/// Leases and fences of the keys of a shard.
 #[derive(Debug, Default)]
-pub(super) struct Leases(HashMap<Key, Lease>);
+pub(super) struct Leases(HashMap<Key, KeyLease>);
 
 impl Leases {
-    /// Takes the reader's lease from whoever had it, unless a writer is there.
+    /// Acquires the reader's lease, revoking that of another reader, unless the key is fenced.
     pub(super) fn acquire(&mut self, key: Key, token: Token, now: Instant) -> bool {
         let lease = self.0.entry(key).or_default();
         lease.expire(now);
@@ -45,28 +46,28 @@ impl Leases {
         true
     }
 
-    /// Ends the reader's lease if it still is this one; whether it was.
+    /// Ends the reader's lease if it still is this one. Returns whether it was.
     pub(super) fn give_back(&mut self, key: Key, token: Token, now: Instant) -> bool {
         let Some(lease) = self.0.get_mut(&key) else {
             return false;
         };
         lease.expire(now);
-        let stands = lease.reader.is_some_and(|(reader, _)| reader == token);
-        if stands {
+        let is_valid = lease.reader.is_some_and(|(reader, _)| reader == token);
+        if is_valid {
             lease.reader = None;
         }
         self.tidy(key);
-        stands
+        is_valid
     }
 
-    /// A writer comes: the reader's lease is gone.
+    /// Adds a writer's fence and revokes the reader's lease.
     pub(super) fn fence(&mut self, key: Key, token: Token, now: Instant) {
         let lease = self.0.entry(key).or_default();
         lease.reader = None;
         lease.writers.push((token, now + WRITE_FENCE));
     }
 
-    /// A writer goes, and with it any reader's lease.
+    /// Removes a writer's fence and revokes the reader's lease.
     pub(super) fn release(&mut self, key: Key, token: Token) {
         if let Some(lease) = self.0.get_mut(&key) {
             lease.reader = None;
@@ -81,15 +82,15 @@ impl Leases {
             .is_some_and(|lease| lease.writers.iter().any(|(_, until)| now < *until))
     }
 
-    /// No reader may fill any more.
-    pub(super) fn forget_readers(&mut self) {
+    /// Revokes the leases of all readers.
+    pub(super) fn drop_readers(&mut self) {
         for lease in self.0.values_mut() {
             lease.reader = None;
         }
     }
 
-    /// Leases of those who never came back.
-    pub(super) fn forget_expired(&mut self, now: Instant) {
+    /// Removes expired leases and fences.
+    pub(super) fn drop_expired(&mut self, now: Instant) {
         self.0.retain(|_, lease| {
             lease.expire(now);
             !lease.is_over()
@@ -97,7 +98,7 @@ impl Leases {
     }
 
     fn tidy(&mut self, key: Key) {
-        if self.0.get(&key).is_some_and(Lease::is_over) {
+        if self.0.get(&key).is_some_and(KeyLease::is_over) {
             self.0.remove(&key);
         }
     }

@@ -1,7 +1,7 @@
-//! The tier in this process: alone with its leases (`memory`), or copies of what the shared tier holds (`hybrid`).
+//! Memory tier: values in this process, either alone with leases (`memory`) or as copies of the shared tier (`hybrid`).
 //!
-//! Values lie in a bounded map that readers ask without a lock of ours. Whatever decides about a value (its lease, the count of
-//! what was heard about it) lies in shards under a mutex each, and values change only under it.
+//! Values are kept in a bounded map that readers use without a lock of this module. Everything that decides about a value (its
+//! lease, the count of its invalidations) is kept in shards with a mutex each, and values change only under that mutex.
 
 mod leases;
 #[cfg(test)]
@@ -21,21 +21,21 @@ use crate::key::{Key, Kind};
 use crate::remote::Token;
 use leases::Leases;
 
-/// A value in the form in which this process answers with it.
+/// Value in the format in which this process answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EncodedValue {
-    /// One thing.
+    /// Single value.
     One(Bytes),
-    /// Several, newest first.
+    /// List, newest first.
     List(Arc<EncodedList>),
 }
 
-/// The newest of a list, newest first.
+/// Newest entries of a list, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodedList {
-    /// The place of the first.
+    /// Sequence of the first entry.
     pub newest: i64,
-    /// All of them.
+    /// The entries.
     pub items: Vec<Bytes>,
 }
 
@@ -48,19 +48,19 @@ impl EncodedValue {
     }
 }
 
-/// What a place in a list takes besides its bytes.
+/// Overhead of an entry of a list, in bytes.
 const ITEM_BYTES: usize = 72;
-/// What an entry takes besides its bytes: its key, its place in the map, and its head.
+/// Overhead of a value: its key, its slot in the map, and its header.
 const ENTRY_BYTES: usize = 192;
-/// As many as the list in the shared tier has.
+/// Length of a list, as in the shared tier.
 pub(crate) const LIST_LENGTH: usize = 50;
 
-/// A value and whose it is.
+/// Stored value with its owner.
 #[derive(Debug, Clone)]
 struct Entry {
     owner: Arc<str>,
     encoded: EncodedValue,
-    /// Writers who are changing the head of this list, the latest last: until the last of them has gone it is a miss.
+    /// Writers that are changing the head of this list, the latest last. The list is a miss while there are any.
     marks: Option<Arc<Vec<Token>>>,
     epoch: i64,
     expires: Instant,
@@ -72,14 +72,14 @@ impl Entry {
     }
 }
 
-/// What a hit finds.
+/// Value found by a lookup.
 #[derive(Debug, Clone)]
-pub(crate) struct NearValue {
+pub(crate) struct MemoryValue {
     pub(crate) owner: Arc<str>,
     pub(crate) encoded: EncodedValue,
 }
 
-/// The bounds in entries and in bytes in one number: every entry weighs at least its share of the bytes.
+/// Weight of an entry. It combines the bounds in entries and in bytes: every entry weighs at least its share of the bytes.
 #[derive(Debug, Clone)]
 struct Weights {
     least: u64,
@@ -92,7 +92,7 @@ impl Weighter<Key, Entry> for Weights {
     }
 }
 
-/// Counts what had to go for want of room.
+/// Counts evictions, by kind.
 #[derive(Debug, Clone)]
 struct Evictions(Arc<[AtomicU64; Kind::ALL.len()]>);
 
@@ -107,47 +107,47 @@ impl Lifecycle<Key, Entry> for Evictions {
 #[derive(Debug, Default)]
 struct Shard {
     leases: Leases,
-    /// How often something was heard about a key of this shard.
-    heard: u64,
+    /// Number of invalidations of keys of this shard.
+    invalidations: u64,
 }
 
-/// What is in this process.
+/// Size of the memory tier, for one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MemoryStatus {
-    /// Entries that are good.
+    /// Entries that have not expired.
     pub entries: u64,
-    /// Their bytes, with what it takes to keep them.
+    /// Bytes of these entries, including overhead.
     pub bytes: u64,
-    /// Entries that went for want of room, ever.
+    /// Evicted entries since the start.
     pub evictions: u64,
 }
 
 const SHARDS: usize = 64;
 
-/// The tier in this process.
-pub(crate) struct Near {
+/// Tier in this process.
+pub(crate) struct MemoryTier {
     values: Values<Key, Entry, Weights, DefaultHashBuilder, Evictions>,
     shards: [Mutex<Shard>; SHARDS],
     evictions: Evictions,
     owners: Mutex<HashSet<Arc<str>>>,
     generations: Mutex<HashMap<u128, i64>>,
-    /// Counts generations: in one process a number never comes again.
+    /// Next generation number; numbers are never reused in a process.
     next_generation: AtomicI64,
-    /// Whether what others write is heard.
+    /// Whether invalidations are received.
     live: AtomicBool,
-    /// Tests show what happens without it.
+    /// Disables the fill guard, for tests that must then fail.
     #[cfg(test)]
-    pub(crate) unguarded: AtomicBool,
+    pub(crate) fill_guard_off: AtomicBool,
 }
 
-impl Near {
+impl MemoryTier {
     pub(crate) fn new(max_entries: usize, max_bytes: usize) -> Self {
         let (entries, bytes) = (max_entries.max(1), max_bytes.max(1));
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let least = bytes.div_ceil(u64::try_from(entries).unwrap_or(u64::MAX));
         let evictions = Evictions(Arc::new(Default::default()));
         let weights = Weights { least };
-        // Few entries in many shards would leave a shard no room for one.
+        // With few entries in many shards, a shard would have no room for a single entry.
         let shards = (entries / 64).clamp(1, SHARDS);
         let options = OptionsBuilder::new()
             .estimated_items_capacity(entries.min(1 << 20))
@@ -161,7 +161,7 @@ impl Near {
                 DefaultHashBuilder::default(),
                 evictions.clone(),
             ),
-            // It is missing nothing; if it says so all the same, its own choice of shards will do.
+            // Cannot fail, because all options are set; the default number of shards serves as fallback.
             Err(_) => Values::with(
                 entries.min(1 << 20),
                 bytes,
@@ -179,22 +179,22 @@ impl Near {
             next_generation: AtomicI64::new(1),
             live: AtomicBool::new(false),
             #[cfg(test)]
-            unguarded: AtomicBool::new(false),
+            fill_guard_off: AtomicBool::new(false),
         }
     }
 
     fn shard(&self, key: Key) -> MutexGuard<'_, Shard> {
-        // Ids are ordered by time and random at their end.
+        // Ids begin with a timestamp and end with random bits.
         let index = usize::try_from(key.id() % (SHARDS as u128)).unwrap_or(0);
         self.shards[index]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The value, if it is good in this epoch.
-    pub(crate) fn get(&self, key: Key, epoch: i64) -> Option<NearValue> {
+    /// Returns the value, if it is valid in this epoch.
+    pub(crate) fn get(&self, key: Key, epoch: i64) -> Option<MemoryValue> {
         let entry = self.values.get(&key)?;
-        entry.is_good(epoch).then_some(NearValue {
+        entry.is_good(epoch).then_some(MemoryValue {
             owner: entry.owner,
             encoded: entry.encoded,
         })
@@ -211,7 +211,7 @@ impl Near {
         self.values.insert(key, entry);
     }
 
-    /// One text for all entries of an owner.
+    /// Interns an owner: all its entries share one text.
     fn interned(&self, owner: &str) -> Arc<str> {
         let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = owners.get(owner) {
@@ -222,23 +222,23 @@ impl Near {
         owner
     }
 
-    /// Forgets what has expired; by kind, what is left.
+    /// Removes expired values, leases and owners. Returns the remaining size by kind.
     pub(crate) fn sweep(&self) -> [MemoryStatus; Kind::ALL.len()] {
         let left: [(AtomicU64, AtomicU64); Kind::ALL.len()] = Default::default();
         let now = Instant::now();
         self.values.retain(|key, entry| {
-            let good = now < entry.expires;
-            if good {
+            let is_valid = now < entry.expires;
+            if is_valid {
                 let (entries, bytes) = &left[key.kind().index()];
                 let size = u64::try_from(entry.encoded.len() + ENTRY_BYTES).unwrap_or(u64::MAX);
                 entries.fetch_add(1, Ordering::Relaxed);
                 bytes.fetch_add(size, Ordering::Relaxed);
             }
-            good
+            is_valid
         });
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.leases.forget_expired(now);
+            shard.leases.drop_expired(now);
         }
         let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
         owners.retain(|owner| Arc::strong_count(owner) > 1);
@@ -249,15 +249,15 @@ impl Near {
         })
     }
 
-    /// Every key there is.
+    /// Returns all keys.
     pub(crate) fn keys(&self) -> Vec<Key> {
         self.values.iter().map(|(key, _)| key).collect()
     }
 }
 
-/// With leases: this tier stands alone.
-impl Near {
-    /// Asks for the lease.
+/// Leases and fences, for the memory backend.
+impl MemoryTier {
+    /// Acquires the lease of a key.
     pub(crate) fn acquire(&self, key: Key, epoch: i64, token: Token) -> Leased {
         let mut shard = self.shard(key);
         if let Some(found) = self.get(key, epoch) {
@@ -270,7 +270,7 @@ impl Near {
         }
     }
 
-    /// Puts the value there if the lease still stands, and gives the lease back.
+    /// Stores the value if the lease is still valid, and ends the lease.
     pub(crate) fn fill(
         &self,
         (key, token): (Key, Token),
@@ -279,9 +279,9 @@ impl Near {
         ttl: Duration,
     ) -> bool {
         let mut shard = self.shard(key);
-        let stands = shard.leases.give_back(key, token, Instant::now());
+        let is_valid = shard.leases.give_back(key, token, Instant::now());
         match value {
-            Some((owner, encoded)) if stands => {
+            Some((owner, encoded)) if is_valid => {
                 self.put(key, owner, encoded, epoch, ttl);
                 true
             }
@@ -289,17 +289,17 @@ impl Near {
         }
     }
 
-    /// From now on there is no value, and no lease but those of writers.
+    /// Fences a key: deletes the value, revokes the reader's lease and forbids new ones.
     pub(crate) fn fence(&self, key: Key, token: Token) {
         if key.kind() == Kind::Generation {
-            return self.turn(key);
+            return self.rotate_generation(key);
         }
         let mut shard = self.shard(key);
         shard.leases.fence(key, token, Instant::now());
         self.values.remove(&key);
     }
 
-    /// As `fence`, but the list stays under a mark.
+    /// Fences a list, which stays with a mark.
     pub(crate) fn fence_list(&self, key: Key, token: Token) {
         let mut shard = self.shard(key);
         shard.leases.fence(key, token, Instant::now());
@@ -311,17 +311,17 @@ impl Near {
         }
     }
 
-    /// The write is over: the value goes, in case somebody has filled it since the fence was lost.
+    /// Releases a key. The value is deleted, in case a reader has filled it after the fence expired.
     pub(crate) fn release(&self, key: Key, token: Token) {
         if key.kind() == Kind::Generation {
-            return self.turn(key);
+            return self.rotate_generation(key);
         }
         let mut shard = self.shard(key);
         shard.leases.release(key, token);
         self.values.remove(&key);
     }
 
-    /// The write is over and has added a message: it goes on top if the list is as it was when it was fenced.
+    /// Releases a list after a message was added: the message is prepended if the list is unchanged since the fence.
     pub(crate) fn release_list(
         &self,
         (key, token): (Key, Token),
@@ -334,13 +334,13 @@ impl Near {
         let Some(mut entry) = self.values.get(&key) else {
             return;
         };
-        let ours_alone = entry
+        let is_only_mark = entry
             .marks
             .as_deref()
             .is_some_and(|marks| marks == &[token]);
         match &entry.encoded {
             EncodedValue::List(list)
-                if ours_alone && list.newest == sequence - 1 && entry.epoch == epoch =>
+                if is_only_mark && list.newest == sequence - 1 && entry.epoch == epoch =>
             {
                 let rest = list.items.iter().take(LIST_LENGTH - 1).cloned();
                 let items = std::iter::once(item).chain(rest).collect();
@@ -358,25 +358,25 @@ impl Near {
         }
     }
 
-    /// Whether a writer has it fenced.
+    /// Whether a writer has fenced the key.
     pub(crate) fn is_fenced(&self, key: Key) -> bool {
         self.shard(key).leases.is_fenced(key, Instant::now())
     }
 }
 
-/// As many scopes have a generation; of more, all are forgotten, and what was found under them with them.
-const GENERATIONS: usize = 100_000;
+/// Most scopes with a generation. Beyond that all generations are dropped, which invalidates the values stored under them.
+const MAX_GENERATIONS: usize = 100_000;
 
-/// By generations: what belongs to a scope has no leases.
-impl Near {
-    /// Begins another generation.
-    fn turn(&self, key: Key) {
+/// Values of scopes: they depend on generations and have no leases.
+impl MemoryTier {
+    /// Rotates the generation of a scope.
+    fn rotate_generation(&self, key: Key) {
         self.with_generations(|generations| {
-            generations.insert(key.id(), self.unused());
+            generations.insert(key.id(), self.unused_generation());
         });
     }
 
-    fn unused(&self) -> i64 {
+    fn unused_generation(&self) -> i64 {
         self.next_generation.fetch_add(1, Ordering::Relaxed)
     }
 
@@ -385,20 +385,22 @@ impl Near {
             .generations
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if generations.len() >= GENERATIONS {
+        if generations.len() >= MAX_GENERATIONS {
             generations.clear();
         }
         look(&mut generations)
     }
 
-    /// The generation of the scope that a key is of; one that never was if there is none.
+    /// Returns the generation of the scope of a key; a new one if the scope has none.
     pub(crate) fn generation(&self, key: Key) -> i64 {
         self.with_generations(|generations| {
-            *generations.entry(key.id()).or_insert_with(|| self.unused())
+            *generations
+                .entry(key.id())
+                .or_insert_with(|| self.unused_generation())
         })
     }
 
-    /// Keeps what was found under a generation.
+    /// Stores a value under a generation.
     pub(crate) fn put_scoped(
         &self,
         key: Key,
@@ -412,31 +414,31 @@ impl Near {
     }
 }
 
-/// What came of asking for the lease.
+/// Result of acquiring a lease.
 #[derive(Debug)]
 pub(crate) enum Leased {
-    /// There is a value by now.
-    Value(NearValue),
+    /// A value is present by now.
+    Value(MemoryValue),
     /// A write is under way.
     Busy,
-    /// It is taken.
+    /// The lease is acquired.
     Granted,
 }
 
-/// As copies of what the shared tier holds.
-impl Near {
-    /// How things stand for the key; `None` while nothing is heard from that process.
+/// Copies of the shared tier, for the hybrid backend.
+impl MemoryTier {
+    /// Returns the mark of a key for [`MemoryTier::copy`]; `None` while no invalidations are received.
     pub(crate) fn mark(&self, key: Key) -> Option<u64> {
         let shard = self.shard(key);
-        self.is_live().then_some(shard.heard)
+        self.is_live().then_some(shard.invalidations)
     }
 
-    /// Whether others are heard.
+    /// Whether invalidations are received.
     pub(crate) fn is_live(&self) -> bool {
         self.live.load(Ordering::Acquire)
     }
 
-    /// Keeps a copy, unless something was heard about it since the mark was taken.
+    /// Stores a copy, unless its shard was invalidated since the mark was taken. Returns whether it was stored.
     pub(crate) fn copy(
         &self,
         (key, mark): (Key, u64),
@@ -446,40 +448,40 @@ impl Near {
         ttl: Duration,
     ) -> bool {
         let shard = self.shard(key);
-        let unheard = shard.heard == mark && self.is_live();
+        let unchanged = shard.invalidations == mark && self.is_live();
         #[cfg(test)]
-        let unheard = unheard || self.unguarded.load(Ordering::Relaxed);
-        if unheard {
+        let unchanged = unchanged || self.fill_guard_off.load(Ordering::Relaxed);
+        if unchanged {
             self.put(key, owner, encoded, epoch, ttl);
         }
-        unheard
+        unchanged
     }
 
-    /// Somebody has written to it; whether there was something to forget.
-    pub(crate) fn changed(&self, key: Key) -> bool {
+    /// Removes the copy of a changed key. Returns whether there was one.
+    pub(crate) fn invalidate(&self, key: Key) -> bool {
         let mut shard = self.shard(key);
-        shard.heard = shard.heard.wrapping_add(1);
+        shard.invalidations = shard.invalidations.wrapping_add(1);
         self.values.remove(&key).is_some()
     }
 
-    /// From now on everything is heard.
-    pub(crate) fn hear(&self) {
+    /// The invalidation connection is live: drops all copies from before, and accepts new ones.
+    pub(crate) fn connected(&self) {
         self.empty();
         self.live.store(true, Ordering::Release);
     }
 
-    /// Nothing is heard any more.
-    pub(crate) fn lose(&self) {
+    /// The invalidation connection is lost: drops all copies, and accepts none.
+    pub(crate) fn disconnected(&self) {
         self.live.store(false, Ordering::Release);
         self.empty();
     }
 
-    /// Forgets everything, and what is just being looked up.
+    /// Drops all values, generations and readers' leases; copies of lookups in progress are refused.
     pub(crate) fn empty(&self) {
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.heard = shard.heard.wrapping_add(1);
-            shard.leases.forget_readers();
+            shard.invalidations = shard.invalidations.wrapping_add(1);
+            shard.leases.drop_readers();
         }
         self.values.clear();
         self.with_generations(HashMap::clear);

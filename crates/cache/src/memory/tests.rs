@@ -1,11 +1,11 @@
-//! The tier in this process, alone.
+//! Tests of the memory tier by itself.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{EncodedList, EncodedValue, Leased, Near};
+use super::{EncodedList, EncodedValue, Leased, MemoryTier};
 use crate::key::{Key, Kind};
 use crate::remote::Token;
 
@@ -16,8 +16,8 @@ const WRITER: Token = Token(2);
 const OTHER: Token = Token(3);
 const TTL: Duration = Duration::from_mins(5);
 
-fn near() -> Near {
-    Near::new(1000, 1 << 20)
+fn memory() -> MemoryTier {
+    MemoryTier::new(1000, 1 << 20)
 }
 
 fn body(text: &'static str) -> EncodedValue {
@@ -34,106 +34,106 @@ fn list(newest: i64, items: &[&'static str]) -> EncodedValue {
     }))
 }
 
-fn fill(near: &Near, key: Key, encoded: EncodedValue) -> bool {
-    assert!(matches!(near.acquire(key, 0, READER), Leased::Granted));
-    near.fill((key, READER), Some(("owner", encoded)), 0, TTL)
+fn fill(memory: &MemoryTier, key: Key, encoded: EncodedValue) -> bool {
+    assert!(matches!(memory.acquire(key, 0, READER), Leased::Granted));
+    memory.fill((key, READER), Some(("owner", encoded)), 0, TTL)
 }
 
-fn encoded(near: &Near, key: Key) -> Option<EncodedValue> {
-    near.get(key, 0).map(|found| found.encoded)
+fn encoded(memory: &MemoryTier, key: Key) -> Option<EncodedValue> {
+    memory.get(key, 0).map(|found| found.encoded)
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_filled_is_found_until_it_expires() {
-    let near = near();
-    assert!(fill(&near, KEY, body("a")));
-    assert_eq!(encoded(&near, KEY), Some(body("a")));
-    assert!(matches!(near.acquire(KEY, 0, OTHER), Leased::Value(_)));
+async fn a_filled_value_is_found_until_it_expires() {
+    let memory = memory();
+    assert!(fill(&memory, KEY, body("a")));
+    assert_eq!(encoded(&memory, KEY), Some(body("a")));
+    assert!(matches!(memory.acquire(KEY, 0, OTHER), Leased::Value(_)));
     tokio::time::advance(TTL).await;
-    assert_eq!(encoded(&near, KEY), None);
-    assert_eq!(near.keys(), [KEY]);
-    assert_eq!(near.sweep()[Kind::Message.index()].entries, 0);
-    assert_eq!(near.keys(), []);
+    assert_eq!(encoded(&memory, KEY), None);
+    assert_eq!(memory.keys(), [KEY]);
+    assert_eq!(memory.sweep()[Kind::Message.index()].entries, 0);
+    assert_eq!(memory.keys(), []);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fence_takes_the_value_and_the_lease() {
-    let near = near();
-    assert!(matches!(near.acquire(KEY, 0, READER), Leased::Granted));
-    near.fence(KEY, WRITER);
-    assert!(!near.fill((KEY, READER), Some(("owner", body("old"))), 0, TTL));
-    assert!(matches!(near.acquire(KEY, 0, OTHER), Leased::Busy));
-    near.fence(KEY, OTHER);
-    near.release(KEY, WRITER);
-    assert!(matches!(near.acquire(KEY, 0, READER), Leased::Busy));
-    near.release(KEY, OTHER);
-    assert!(fill(&near, KEY, body("new")));
+async fn a_fence_deletes_the_value_and_revokes_the_lease() {
+    let memory = memory();
+    assert!(matches!(memory.acquire(KEY, 0, READER), Leased::Granted));
+    memory.fence(KEY, WRITER);
+    assert!(!memory.fill((KEY, READER), Some(("owner", body("old"))), 0, TTL));
+    assert!(matches!(memory.acquire(KEY, 0, OTHER), Leased::Busy));
+    memory.fence(KEY, OTHER);
+    memory.release(KEY, WRITER);
+    assert!(matches!(memory.acquire(KEY, 0, READER), Leased::Busy));
+    memory.release(KEY, OTHER);
+    assert!(fill(&memory, KEY, body("new")));
 }
 
 #[tokio::test(start_paused = true)]
-async fn leases_and_fences_end_by_themselves() {
-    let near = near();
-    assert!(matches!(near.acquire(KEY, 0, READER), Leased::Granted));
+async fn leases_and_fences_expire() {
+    let memory = memory();
+    assert!(matches!(memory.acquire(KEY, 0, READER), Leased::Granted));
     tokio::time::advance(Duration::from_secs(2)).await;
-    assert!(!near.fill((KEY, READER), Some(("owner", body("late"))), 0, TTL));
-    near.fence(KEY, WRITER);
+    assert!(!memory.fill((KEY, READER), Some(("owner", body("late"))), 0, TTL));
+    memory.fence(KEY, WRITER);
     tokio::time::advance(Duration::from_millis(9_999)).await;
-    assert!(matches!(near.acquire(KEY, 0, READER), Leased::Busy));
+    assert!(matches!(memory.acquire(KEY, 0, READER), Leased::Busy));
     tokio::time::advance(Duration::from_millis(1)).await;
-    assert!(fill(&near, KEY, body("new")));
+    assert!(fill(&memory, KEY, body("new")));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_later_reader_takes_the_lease() {
-    let near = near();
-    assert!(matches!(near.acquire(KEY, 0, READER), Leased::Granted));
-    assert!(matches!(near.acquire(KEY, 0, OTHER), Leased::Granted));
-    assert!(!near.fill((KEY, READER), Some(("owner", body("a"))), 0, TTL));
-    assert!(near.fill((KEY, OTHER), Some(("owner", body("b"))), 0, TTL));
+async fn a_later_reader_takes_over_the_lease() {
+    let memory = memory();
+    assert!(matches!(memory.acquire(KEY, 0, READER), Leased::Granted));
+    assert!(matches!(memory.acquire(KEY, 0, OTHER), Leased::Granted));
+    assert!(!memory.fill((KEY, READER), Some(("owner", body("a"))), 0, TTL));
+    assert!(memory.fill((KEY, OTHER), Some(("owner", body("b"))), 0, TTL));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_goes_on_top_of_a_list_in_its_turn() {
-    let near = near();
-    assert!(fill(&near, LIST, list(2, &["b", "a"])));
-    near.fence_list(LIST, WRITER);
-    assert_eq!(encoded(&near, LIST), None);
-    near.release_list((LIST, WRITER), (3, Bytes::from_static(b"c")), 0, TTL);
-    assert_eq!(encoded(&near, LIST), Some(list(3, &["c", "b", "a"])));
+async fn a_message_is_prepended_to_its_list_in_sequence() {
+    let memory = memory();
+    assert!(fill(&memory, LIST, list(2, &["b", "a"])));
+    memory.fence_list(LIST, WRITER);
+    assert_eq!(encoded(&memory, LIST), None);
+    memory.release_list((LIST, WRITER), (3, Bytes::from_static(b"c")), 0, TTL);
+    assert_eq!(encoded(&memory, LIST), Some(list(3, &["c", "b", "a"])));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_is_not_as_it_was_goes() {
-    let top = |sequence| (sequence, Bytes::from_static(b"x"));
+async fn a_list_that_changed_since_the_fence_is_deleted() {
+    let entry = |sequence| (sequence, Bytes::from_static(b"x"));
     // A gap.
-    let gap = near();
+    let gap = memory();
     assert!(fill(&gap, LIST, list(2, &["b", "a"])));
     gap.fence_list(LIST, WRITER);
-    gap.release_list((LIST, WRITER), top(4), 0, TTL);
+    gap.release_list((LIST, WRITER), entry(4), 0, TTL);
     assert!(gap.values.get(&LIST).is_none());
     // Another writer, before or after.
     for first in [WRITER, OTHER] {
-        let both = near();
+        let both = memory();
         assert!(fill(&both, LIST, list(2, &["b", "a"])));
         both.fence_list(LIST, WRITER);
         both.fence_list(LIST, OTHER);
-        both.release_list((LIST, first), top(3), 0, TTL);
+        both.release_list((LIST, first), entry(3), 0, TTL);
         assert!(both.values.get(&LIST).is_none());
     }
-    // No mark of ours: it was filled since.
-    let since = near();
+    // No mark of this writer: the list was filled after the fence.
+    let since = memory();
     assert!(fill(&since, LIST, list(2, &["b", "a"])));
-    since.release_list((LIST, WRITER), top(3), 0, TTL);
+    since.release_list((LIST, WRITER), entry(3), 0, TTL);
     assert!(since.values.get(&LIST).is_none());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_keeps_fifty() {
-    let near = near();
-    assert!(fill(&near, LIST, list(50, &["m"; 50])));
-    near.fence_list(LIST, WRITER);
-    near.release_list((LIST, WRITER), (51, Bytes::from_static(b"n")), 0, TTL);
-    let Some(EncodedValue::List(list)) = encoded(&near, LIST) else {
+async fn a_list_is_cut_to_fifty_entries() {
+    let memory = memory();
+    assert!(fill(&memory, LIST, list(50, &["m"; 50])));
+    memory.fence_list(LIST, WRITER);
+    memory.release_list((LIST, WRITER), (51, Bytes::from_static(b"n")), 0, TTL);
+    let Some(EncodedValue::List(list)) = encoded(&memory, LIST) else {
         panic!("no list");
     };
     assert_eq!((list.newest, list.items.len()), (51, 50));
@@ -141,36 +141,39 @@ async fn a_list_keeps_fifty() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_copy_is_kept_only_if_nothing_was_heard_since_its_mark() {
-    let near = near();
-    assert_eq!(near.mark(KEY), None, "nothing is heard yet");
-    near.hear();
-    let mark = near.mark(KEY).unwrap();
-    assert!(near.copy((KEY, mark), "owner", body("a"), 3, TTL));
-    assert_eq!(near.get(KEY, 3).map(|found| found.encoded), Some(body("a")));
-    assert!(near.get(KEY, 4).is_none(), "of another epoch");
-    near.changed(KEY);
-    assert!(near.get(KEY, 3).is_none());
-    assert!(!near.copy((KEY, mark), "owner", body("a"), 3, TTL));
-    let mark = near.mark(KEY).unwrap();
-    near.lose();
-    near.hear();
-    assert!(!near.copy((KEY, mark), "owner", body("a"), 3, TTL));
+async fn a_copy_is_stored_only_if_not_invalidated_since_its_mark() {
+    let memory = memory();
+    assert_eq!(memory.mark(KEY), None, "not connected yet");
+    memory.connected();
+    let mark = memory.mark(KEY).unwrap();
+    assert!(memory.copy((KEY, mark), "owner", body("a"), 3, TTL));
+    assert_eq!(
+        memory.get(KEY, 3).map(|found| found.encoded),
+        Some(body("a"))
+    );
+    assert!(memory.get(KEY, 4).is_none(), "of another epoch");
+    memory.invalidate(KEY);
+    assert!(memory.get(KEY, 3).is_none());
+    assert!(!memory.copy((KEY, mark), "owner", body("a"), 3, TTL));
+    let mark = memory.mark(KEY).unwrap();
+    memory.disconnected();
+    memory.connected();
+    assert!(!memory.copy((KEY, mark), "owner", body("a"), 3, TTL));
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_holds_no_more_than_it_may() {
+async fn the_bounds_in_entries_and_bytes_are_kept() {
     for (entries, bytes) in [(100, 1 << 20), (100_000, 64 * 1024)] {
-        let near = Near::new(entries, bytes);
+        let memory = MemoryTier::new(entries, bytes);
         for id in 0..5_000 {
             let key = Key::new(Kind::Message, id);
             assert!(fill(
-                &near,
+                &memory,
                 key,
-                body("two hundred bytes, or what goes for it")
+                body("two hundred bytes with the overhead")
             ));
         }
-        let status = near.sweep()[Kind::Message.index()];
+        let status = memory.sweep()[Kind::Message.index()];
         assert!(status.entries <= entries as u64, "{status:?}");
         assert!(status.bytes <= bytes as u64, "{status:?}");
         assert!(status.entries > 50, "{status:?}");

@@ -1,4 +1,4 @@
-//! Not asking what has not answered for a while.
+//! Circuit breaker: after a few failures in a row no request is sent until a probe succeeds.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -7,15 +7,15 @@ use tokio::sync::Notify;
 
 use crate::remote::Fault;
 
-/// How many failures in a row open it.
-const LIMIT: u32 = 5;
+/// Failures in a row that open the breaker.
+const FAILURE_LIMIT: u32 = 5;
 
-/// Whether Redis is asked.
+/// State of the circuit breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BreakerState {
-    /// It is.
+    /// Requests are sent.
     Closed,
-    /// It has not answered for a while: calls fail at once until a probe is answered.
+    /// Calls fail at once until a probe succeeds.
     Open,
 }
 
@@ -24,8 +24,8 @@ pub(super) struct Breaker {
     failures: AtomicU32,
     open: AtomicBool,
     opened: Notify,
-    /// What it opened at.
-    why: Mutex<Option<Fault>>,
+    /// Failure that opened the breaker.
+    cause: Mutex<Option<Fault>>,
 }
 
 impl Breaker {
@@ -37,30 +37,31 @@ impl Breaker {
         }
     }
 
-    /// It answered, be it with an error.
+    /// Records an answer, even an error.
     pub(super) fn answered(&self) {
-        // Read first: all lookups share this line of memory.
+        // Read before writing: all lookups share this cache line of the processor.
         if self.failures.load(Ordering::Relaxed) != 0 {
             self.failures.store(0, Ordering::Relaxed);
         }
     }
 
+    /// Records that no answer came.
     pub(super) fn failed(&self, fault: &Fault) {
         let before = self.failures.fetch_add(1, Ordering::Relaxed);
-        if before + 1 >= LIMIT && !self.open.swap(true, Ordering::AcqRel) {
-            *self.why.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault.clone());
+        if before + 1 >= FAILURE_LIMIT && !self.open.swap(true, Ordering::AcqRel) {
+            *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault.clone());
             self.opened.notify_one();
         }
     }
 
-    /// Ends when it opens; at what.
+    /// Waits until the breaker opens, and returns the failure that opened it.
     pub(super) async fn opened(&self) -> Fault {
         self.opened.notified().await;
-        let mut why = self.why.lock().unwrap_or_else(PoisonError::into_inner);
-        why.take().unwrap_or(Fault::Slow)
+        let mut cause = self.cause.lock().unwrap_or_else(PoisonError::into_inner);
+        cause.take().unwrap_or(Fault::Slow)
     }
 
-    /// A probe was answered.
+    /// Closes the breaker after a successful probe.
     pub(super) fn close(&self) {
         self.failures.store(0, Ordering::Relaxed);
         self.open.store(false, Ordering::Release);
@@ -72,19 +73,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_opens_after_failures_in_a_row_and_a_probe_closes_it() {
+    fn failures_in_a_row_open_the_breaker_and_a_probe_closes_it() {
         let breaker = Breaker::default();
-        for _ in 1..LIMIT {
+        for _ in 1..FAILURE_LIMIT {
             breaker.failed(&Fault::Slow);
         }
         breaker.answered();
-        for _ in 1..LIMIT {
+        for _ in 1..FAILURE_LIMIT {
             breaker.failed(&Fault::Slow);
             assert_eq!(breaker.state(), BreakerState::Closed);
         }
         breaker.failed(&Fault::Slow);
         assert_eq!(breaker.state(), BreakerState::Open);
-        // An answer that was under way when it opened proves nothing.
+        // An answer that was in flight when the breaker opened proves nothing.
         breaker.answered();
         assert_eq!(breaker.state(), BreakerState::Open);
         breaker.close();

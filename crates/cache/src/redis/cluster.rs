@@ -1,7 +1,8 @@
-//! Which node of a cluster is in charge of a key.
+//! Slot map of a Redis Cluster: which node serves a key.
 //!
-//! The client's own cluster connection reconnects and follows redirections by itself, so that nobody knows to which process a
-//! request went in the end. Here each node has its lanes, which know; a redirection is an error and makes the map be read anew.
+//! The client library's cluster connection reconnects and follows redirections by itself, so a caller cannot know which process
+//! executed a request. Here each node has its own connections, which know their process. A redirection is an error, and the map
+//! is read again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,36 +17,36 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
 use super::fault::fault;
-use super::node::Node;
+use super::node::NodeConnections;
 use super::slot::{SLOTS, slot};
 use crate::ledger::RemoteId;
 use crate::remote::Fault;
 
-/// How long a node may take to tell the map.
-const TELLING: Duration = Duration::from_millis(500);
-/// The map is read at most so often.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Time-out of reading the map from a node.
+const MAP_TIMEOUT: Duration = Duration::from_millis(500);
+/// Shortest time between two reads of the map.
+const REFRESH_PAUSE: Duration = Duration::from_millis(100);
 
-/// The slots of each master, by its address.
+/// Ranges of slots with the address of their master.
 type Ranges = Vec<(u16, u16, (String, u16))>;
 
 #[derive(Default)]
 pub(super) struct Map {
-    nodes: HashMap<(String, u16), Arc<Node>>,
-    slots: Vec<Option<Arc<Node>>>,
+    nodes: HashMap<(String, u16), Arc<NodeConnections>>,
+    slots: Vec<Option<Arc<NodeConnections>>>,
 }
 
 impl Map {
-    pub(super) fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &Arc<NodeConnections>> {
         self.nodes.values()
     }
 
-    fn node(&self, name: &str) -> Result<Arc<Node>, Fault> {
+    fn node(&self, name: &str) -> Result<Arc<NodeConnections>, Fault> {
         let index = usize::from(slot(name.as_bytes()));
         self.slots
             .get(index)
             .and_then(Clone::clone)
-            .ok_or_else(|| Fault::Refused("no node is in charge of its slot".to_owned()))
+            .ok_or_else(|| Fault::Refused("no node serves the slot of the key".to_owned()))
     }
 }
 
@@ -61,8 +62,8 @@ pub(super) struct Cluster {
     connections: usize,
     state: watch::Sender<State>,
     stale: Notify,
-    /// One refresh at a time; the last one's answer is the newest.
-    reading: tokio::sync::Mutex<()>,
+    /// Serializes refreshes, so that the last answer is the newest.
+    refreshing: tokio::sync::Mutex<()>,
 }
 
 impl Cluster {
@@ -72,28 +73,28 @@ impl Cluster {
             connections,
             state: watch::Sender::new(State::Unknown),
             stale: Notify::new(),
-            reading: tokio::sync::Mutex::new(()),
+            refreshing: tokio::sync::Mutex::new(()),
         }
     }
 
-    /// Some node was not, or no longer, in charge, or does not answer.
-    pub(super) fn is_stale(&self) {
+    /// Requests a refresh: a node did not serve a key, or does not answer.
+    pub(super) fn mark_stale(&self) {
         self.stale.notify_one();
     }
 
-    /// Reads the map whenever it is stale, and until it is known.
+    /// Refreshes the map whenever it is stale, and retries until it is known.
     pub(super) async fn keep(&self) {
         loop {
             if let Err(fault) = self.refresh().await {
-                tracing::debug!(%fault, "no map of the redis cluster");
+                tracing::debug!(%fault, "reading the map of the redis cluster failed");
                 self.stale.notify_one();
             }
-            sleep(PAUSE).await;
+            sleep(REFRESH_PAUSE).await;
             self.stale.notified().await;
         }
     }
 
-    /// The map; waits until the first one is known or has failed to be read.
+    /// Returns the map; waits until the first read has succeeded or failed.
     pub(super) async fn map(&self) -> Result<Arc<Map>, Fault> {
         if let State::Known(map) = &*self.state.borrow() {
             return Ok(Arc::clone(map));
@@ -114,14 +115,14 @@ impl Cluster {
         }
     }
 
-    /// The node in charge of the key of this name.
-    pub(super) async fn node(&self, name: &str) -> Result<Arc<Node>, Fault> {
+    /// Returns the node that serves the key of this name.
+    pub(super) async fn node(&self, name: &str) -> Result<Arc<NodeConnections>, Fault> {
         let node = self.map().await?.node(name);
-        // A map that was read while the cluster was formed has gaps.
-        node.inspect_err(|_| self.is_stale())
+        // A map that was read while the cluster was being formed has gaps.
+        node.inspect_err(|_| self.mark_stale())
     }
 
-    /// Which processes answer, asked anew: who the masters are, and then each of them.
+    /// Queries the identity of the cluster: the present masters, and then the process of each.
     pub(super) async fn process(&self) -> Result<RemoteId, Fault> {
         let map = self.refresh().await?;
         let asked = join_all(map.nodes().map(|node| node.process())).await;
@@ -131,7 +132,7 @@ impl Cluster {
     }
 
     async fn refresh(&self) -> Result<Arc<Map>, Fault> {
-        let _turn = self.reading.lock().await;
+        let _guard = self.refreshing.lock().await;
         let old = match &*self.state.borrow() {
             State::Known(map) => Some(Arc::clone(map)),
             State::Unknown | State::Failed(_) => None,
@@ -151,29 +152,32 @@ impl Cluster {
         }
     }
 
-    /// From the first node that answers: those known first, then the seeds.
+    /// Reads the map from the first node that answers: known nodes first, then the seeds.
     async fn read(&self, old: Option<&Map>) -> Result<Map, Fault> {
-        let mut failed = Fault::Slow;
+        let mut last_fault = Fault::Slow;
         for (address, node) in old.iter().flat_map(|map| &map.nodes) {
             let asked = async {
-                let link = node.any()?.link().await?;
-                ranges(&mut link.connection(), &address.0).await
+                let open_connection = node.any()?.get().await?;
+                ranges(&mut open_connection.connection(), &address.0).await
             };
-            match timeout(TELLING, asked).await.unwrap_or(Err(Fault::Slow)) {
-                Ok(ranges) => return self.build(old, ranges),
-                Err(fault) => failed = fault,
-            }
-        }
-        for seed in &self.seeds {
-            match timeout(TELLING, ask_seed(seed))
+            match timeout(MAP_TIMEOUT, asked)
                 .await
                 .unwrap_or(Err(Fault::Slow))
             {
                 Ok(ranges) => return self.build(old, ranges),
-                Err(fault) => failed = fault,
+                Err(fault) => last_fault = fault,
             }
         }
-        Err(failed)
+        for seed in &self.seeds {
+            match timeout(MAP_TIMEOUT, ask_seed(seed))
+                .await
+                .unwrap_or(Err(Fault::Slow))
+            {
+                Ok(ranges) => return self.build(old, ranges),
+                Err(fault) => last_fault = fault,
+            }
+        }
+        Err(last_fault)
     }
 
     fn build(&self, old: Option<&Map>, ranges: Ranges) -> Result<Map, Fault> {
@@ -188,9 +192,9 @@ impl Cluster {
                 Some(node) => Arc::clone(node),
                 None => Arc::new(self.connect(&address)?),
             };
-            let places = map.slots.get_mut(usize::from(first)..=usize::from(last));
-            for place in places.into_iter().flatten() {
-                *place = Some(Arc::clone(&node));
+            let entries = map.slots.get_mut(usize::from(first)..=usize::from(last));
+            for entry in entries.into_iter().flatten() {
+                *entry = Some(Arc::clone(&node));
             }
             map.nodes.insert(address, node);
         }
@@ -200,8 +204,8 @@ impl Cluster {
         Ok(map)
     }
 
-    /// As to the first seed, but elsewhere.
-    fn connect(&self, (host, port): &(String, u16)) -> Result<Node, Fault> {
+    /// Connects to a node with the settings of the first seed.
+    fn connect(&self, (host, port): &(String, u16)) -> Result<NodeConnections, Fault> {
         let unknown = || Fault::Away("no address".to_owned());
         let seed = self.seeds.first().ok_or_else(unknown)?;
         let mut address = seed.addr().clone();
@@ -213,12 +217,13 @@ impl Cluster {
             h.clone_from(host);
             *p = *port;
         }
-        Node::new(seed.clone().set_addr(address), self.connections).map_err(|_| unknown())
+        NodeConnections::new(seed.clone().set_addr(address), self.connections)
+            .map_err(|_| unknown())
     }
 }
 
 async fn ask_seed(seed: &ConnectionInfo) -> Result<Ranges, Fault> {
-    // Settings with another kind of address are refused.
+    // Settings with another kind of address were rejected before.
     let host =
         if let ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } = seed.addr() {
             host.as_str()
@@ -230,7 +235,7 @@ async fn ask_seed(seed: &ConnectionInfo) -> Result<Ranges, Fault> {
     ranges(&mut connection.map_err(|e| fault(&e))?, host).await
 }
 
-/// What a node says of the slots, each with its master's address; a node that does not know its own is where it was asked.
+/// Reads the ranges of slots from a node. A node that does not know its own address is reported under the address that was used.
 async fn ranges(connection: &mut MultiplexedConnection, asked: &str) -> Result<Ranges, Fault> {
     let answer: RedisResult<Vec<Vec<Value>>> =
         cmd("CLUSTER").arg("SLOTS").query_async(connection).await;
@@ -239,7 +244,7 @@ async fn ranges(connection: &mut MultiplexedConnection, asked: &str) -> Result<R
         .into_iter()
         .map(|row| range(row, asked))
         .collect();
-    ranges.ok_or_else(|| Fault::Refused("a map of the cluster that is unlike any".to_owned()))
+    ranges.ok_or_else(|| Fault::Refused("unexpected answer to CLUSTER SLOTS".to_owned()))
 }
 
 fn range(row: Vec<Value>, asked: &str) -> Option<(u16, u16, (String, u16))> {

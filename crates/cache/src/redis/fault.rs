@@ -1,11 +1,11 @@
-//! What the client's errors mean to us.
+//! Classification of errors of the client library.
 
 use deadpool_redis::PoolError;
 use deadpool_redis::redis::RedisError;
 
 use crate::remote::Fault;
 
-/// Redis answered with an error, or the connection is of no use any more.
+/// Whether Redis answered with an error, or the connection is unusable.
 pub(super) fn fault(error: &RedisError) -> Fault {
     if error.is_unrecoverable_error() || error.is_io_error() {
         Fault::Away(error.to_string())
@@ -24,7 +24,7 @@ pub(super) fn pool_fault(error: PoolError) -> Fault {
     }
 }
 
-/// Whether a key holds something of another type.
+/// Whether a key holds a value of another Redis type.
 pub(super) fn is_wrong_type(error: &RedisError) -> bool {
     error.code() == Some("WRONGTYPE")
 }
@@ -34,8 +34,8 @@ pub(super) fn is_unknown_script(error: &RedisError) -> bool {
     error.code() == Some("NOSCRIPT")
 }
 
-/// Whether the node is not, or no longer, in charge of the key.
-pub(super) fn is_misled(error: &RedisError) -> bool {
+/// Whether the node does not serve the key, or no longer.
+pub(super) fn is_misdirected(error: &RedisError) -> bool {
     matches!(
         error.code(),
         Some("MOVED" | "CLUSTERDOWN" | "READONLY" | "MASTERDOWN")

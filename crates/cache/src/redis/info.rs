@@ -1,4 +1,4 @@
-//! What a server tells of itself.
+//! Identity and statistics of a server.
 
 use deadpool_redis::redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use deadpool_redis::redis::{ErrorKind, RedisError, RedisResult, cmd, pipe};
@@ -13,9 +13,9 @@ fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// Identity of the Redis database behind the connection: run id and replication id of the process, and the database number. The
-/// run id alone comes back when the same process is promoted again, and one process holds several databases.
+/// run id alone is not enough: it stays when the same process is promoted again, and one process holds several databases.
 ///
-/// A replica is refused: it can take no fence, and where the address will lead to its master the connection to it has to go.
+/// A replica is refused: it cannot take a fence, and the connection must be replaced by one to its master.
 pub(super) async fn process(connection: &mut MultiplexedConnection) -> RedisResult<RemoteId> {
     let mut asked = pipe();
     asked.cmd("INFO").arg("server");
@@ -31,11 +31,11 @@ pub(super) async fn process(connection: &mut MultiplexedConnection) -> RedisResu
         (Some(run), Some(replication)) => {
             Ok(format!("{run}:{replication}:{}", connection.get_db()).into())
         }
-        _ => Err(unlike("the server does not tell its run id")),
+        _ => Err(unexpected("INFO contains no run id")),
     }
 }
 
-fn unlike(text: &'static str) -> RedisError {
+fn unexpected(text: &'static str) -> RedisError {
     (ErrorKind::UnexpectedReturnType, text).into()
 }
 
@@ -54,7 +54,7 @@ pub(super) async fn stats(connection: &mut MultiplexedConnection) -> RedisResult
     })
 }
 
-/// Of a line such as `db0:keys=12,expires=3,avg_ttl=0`.
+/// Parses the number of keys from a line such as `db0:keys=12,expires=3,avg_ttl=0`.
 fn keys(line: &str) -> Option<u64> {
     let (_, rest) = line.strip_prefix("db")?.split_once(":keys=")?;
     rest.split(',').next()?.parse().ok()
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_found_by_their_whole_name() {
+    fn fields_are_found_by_their_full_name() {
         let info = "# Memory\r\nused_memory_human:1M\r\nused_memory:12\r\nmaxmemory:0\r\n";
         assert_eq!(field(info, "used_memory"), Some("12"));
         assert_eq!(field(info, "memory"), None);

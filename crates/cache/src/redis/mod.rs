@@ -1,13 +1,14 @@
 //! The shared tier in Redis.
 //!
-//! - A few connections, shared by all and called lanes; a key always takes the same one, so that what is asked of it arrives in
-//!   the order in which it was asked.
-//! - A lane knows which process it is to, since it asks before anything else; what is meant for another one is refused.
-//! - Everything that changes a key is a script in `lua/`: a reader's of one value and its lease, a writer's of all that it touches
-//!   on one server, in a cluster in one slot.
-//! - Nothing is tried twice: whoever asks is told that it failed, and does without.
+//! - Each node has a few shared connections. A key always uses the same one, so its commands arrive in the order in which they were
+//!   sent.
+//! - A connection asks for the identity of its process before anything else. Commands under the epoch of another process are
+//!   refused.
+//! - Every change of a key is a script in `lua/`: for a reader, of one value and its lease; for a writer, of all its keys on one
+//!   server, or in one slot of a cluster.
+//! - Nothing is retried: the caller gets the error and does without Redis.
 //!
-//! To add a command: a script and the function in `scripts.rs` that writes it down; then a method of [`RedisTier`].
+//! To add a command: a script, the function in `scripts.rs` that builds its call, and a method of [`RedisTier`].
 
 mod breaker;
 mod cluster;

@@ -1,4 +1,4 @@
-//! One server and the connections to it.
+//! Connections to one server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,26 +8,27 @@ use deadpool_redis::{Manager, Pool, Runtime};
 use futures_util::future::join_all;
 
 use super::settings::BadSettings;
-use super::shared_connection::Lane;
+use super::shared_connection::SharedConnection;
 use crate::key::Key;
 use crate::ledger::RemoteId;
 use crate::remote::Fault;
 
-/// Requests that wait for their turn on a connection; more wait outside.
-const QUEUE: usize = 1024;
+/// Requests that are queued on a connection; further requests wait before the queue.
+const QUEUED_REQUESTS: usize = 1024;
 
-pub(super) struct Node {
-    lanes: Vec<Arc<Lane>>,
+/// Connections to one node.
+pub(super) struct NodeConnections {
+    connections: Vec<Arc<SharedConnection>>,
 }
 
-impl Node {
-    /// Needs a runtime around it.
+impl NodeConnections {
+    /// Starts to connect. Must be called within a runtime.
     pub(super) fn new(address: ConnectionInfo, connections: usize) -> Result<Self, BadSettings> {
-        // The time of a request is ours to keep; that of opening too.
+        // This module applies its own time-outs to requests and to opening.
         let config = AsyncConnectionConfig::new()
             .set_response_timeout(None)
             .set_connection_timeout(None)
-            .set_pipeline_buffer_size(QUEUE);
+            .set_pipeline_buffer_size(QUEUED_REQUESTS);
         let manager = Manager::new_with_config(address, config).map_err(|_| BadSettings::Url)?;
         let connections = connections.max(1);
         let pool = Pool::builder(manager)
@@ -35,48 +36,58 @@ impl Node {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|_| BadSettings::Url)?;
-        let lanes = (0..connections).map(|_| Arc::new(Lane::new(pool.clone())));
+        let opened = (0..connections).map(|_| Arc::new(SharedConnection::new(pool.clone())));
         Ok(Self {
-            lanes: lanes.collect(),
+            connections: opened.collect(),
         })
     }
 
-    /// Always the same for a key.
-    pub(super) fn lane(&self, key: Key) -> Result<&Arc<Lane>, Fault> {
-        // Of the random bits of an id, the same for a conversation and its list.
-        let lanes = u128::try_from(self.lanes.len()).unwrap_or(1);
-        let index = usize::try_from((key.id() ^ (key.id() >> 17)) % lanes).unwrap_or(0);
-        self.lanes.get(index).ok_or(Fault::Slow)
+    /// Returns the connection of a key, which is always the same.
+    pub(super) fn connection(&self, key: Key) -> Result<&Arc<SharedConnection>, Fault> {
+        // Computed from random bits of the id, so a conversation and its list use the same connection.
+        let count = u128::try_from(self.connections.len()).unwrap_or(1);
+        let index = usize::try_from((key.id() ^ (key.id() >> 17)) % count).unwrap_or(0);
+        self.connections.get(index).ok_or(Fault::Slow)
     }
 
-    /// Any of them.
-    pub(super) fn any(&self) -> Result<&Arc<Lane>, Fault> {
-        self.lanes.first().ok_or(Fault::Slow)
+    /// Returns any connection.
+    pub(super) fn any(&self) -> Result<&Arc<SharedConnection>, Fault> {
+        self.connections.first().ok_or(Fault::Slow)
     }
 
     pub(super) fn is_up(&self) -> bool {
-        self.lanes.iter().all(|lane| lane.is_up())
+        self.connections.iter().all(|connection| connection.is_up())
     }
 
-    /// Which process answers, asked anew over each connection: after a failover some may still lead to the old one.
+    /// Queries the identity of the process on each connection: after a failover some may still lead to the old process.
     pub(super) async fn process(&self) -> Result<RemoteId, Fault> {
-        let asked = join_all(self.lanes.iter().map(|lane| lane.process())).await;
+        let asked = join_all(
+            self.connections
+                .iter()
+                .map(|connection| connection.process()),
+        )
+        .await;
         let mut answers = asked.into_iter().collect::<Result<Vec<_>, _>>()?;
         answers.dedup();
         if let (Some(process), true) = (answers.pop(), answers.is_empty()) {
             return Ok(process);
         }
-        for lane in &self.lanes {
-            if let Ok(link) = lane.link().await {
-                lane.replace(&link);
+        for connection in &self.connections {
+            if let Ok(open_connection) = connection.get().await {
+                connection.replace(&open_connection);
             }
         }
         Err(Fault::Elsewhere)
     }
 
-    /// Whether it answers in time, over each connection.
+    /// Whether the server answers in time on every connection.
     pub(super) async fn probe(&self, within: Duration) -> bool {
-        let asked = join_all(self.lanes.iter().map(|lane| lane.probe(within))).await;
+        let asked = join_all(
+            self.connections
+                .iter()
+                .map(|connection| connection.probe(within)),
+        )
+        .await;
         asked.into_iter().all(|answers| answers)
     }
 }

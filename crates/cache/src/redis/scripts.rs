@@ -1,4 +1,5 @@
-//! The scripts: of readers, each of one value and its lease; of writers, of all that a write touches in one slot or on one node.
+//! Calls of the Lua scripts: of readers, for one value and its lease; of writers, for all keys of a write in one slot or on one
+//! node.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -8,16 +9,16 @@ use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{Cmd, RedisResult, Script, Value, cmd, pipe};
 
 use super::fault::is_unknown_script;
-use crate::gate::ALIVE;
+use crate::gate::REGISTRATION_TTL;
 use crate::key::{Key, Kind};
 use crate::ledger::{Epoch, Holder};
 use crate::raw::{Raw, stamp};
 use crate::remote::{Fence, GENERATION_TTL, Release, Token};
 
-/// How long a reader may take from its lease to its fill.
-const READER: Duration = Duration::from_secs(2);
-/// How long a writer may take from its fence to its release; longer than the database lets a transaction be.
-const WRITER: Duration = Duration::from_secs(10);
+/// Longest time of a reader from its lease to its fill.
+const READ_LEASE: Duration = Duration::from_secs(2);
+/// Longest time of a writer from its fence to its release; longer than the database allows a transaction to take.
+const WRITE_FENCE: Duration = Duration::from_secs(10);
 
 macro_rules! script {
     ($name:literal) => {
@@ -37,9 +38,9 @@ static RELEASE: LazyLock<Script> = script!("release");
 static CLAIM_SCRIPT: LazyLock<Script> = script!("claim");
 static RAISE: LazyLock<Script> = script!("raise");
 
-/// The key by which an installation claims its Redis database.
+/// Key of the claim of a Redis database by an installation.
 pub(super) const CLAIM: &str = "parlance:claim";
-/// How long the claim's key, and with it the marker, is kept without a pass: longer than anything that was cached before.
+/// Time to live of the claim's key, and thus of the marker, without a pass: longer than that of any cached value.
 const CLAIM_TTL: Duration = Duration::from_hours(24);
 
 fn evalsha(script: &Script, key: Key, token: Token) -> Cmd {
@@ -50,12 +51,12 @@ fn evalsha(script: &Script, key: Key, token: Token) -> Cmd {
     command
 }
 
-/// Of at least 1, for Redis takes no time of zero.
+/// Milliseconds, at least 1: Redis rejects an expiry of zero.
 pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
-/// The shape that a kind has.
+/// Shape of the values of a kind, as the scripts name it.
 fn shape(kind: Kind) -> &'static str {
     match kind {
         Kind::Message
@@ -68,7 +69,7 @@ fn shape(kind: Kind) -> &'static str {
     }
 }
 
-/// Its shape and its elements, at most so many.
+/// Appends the shape of a value and its elements, at most `max`.
 fn append(command: &mut Cmd, value: &Raw, max: usize) {
     match value {
         Raw::One(object) => command.arg("one").arg(object.as_ref()),
@@ -84,7 +85,7 @@ fn append(command: &mut Cmd, value: &Raw, max: usize) {
 
 pub(super) fn acquire(key: Key, token: Token, spoiled: Option<&Raw>, max: usize) -> Cmd {
     let mut command = evalsha(&ACQUIRE, key, token);
-    command.arg(millis(READER));
+    command.arg(millis(READ_LEASE));
     command.arg(shape(key.kind())).arg(max);
     match spoiled {
         None => {
@@ -95,7 +96,7 @@ pub(super) fn acquire(key: Key, token: Token, spoiled: Option<&Raw>, max: usize)
     command
 }
 
-/// `None` if the value has not the shape of its kind.
+/// Call of the fill script; `None` if the value does not have the shape of its kind.
 pub(super) fn fill(key: Key, token: Token, value: &Raw, ttl: Duration, max: usize) -> Option<Cmd> {
     let fits = match value {
         Raw::One(_) => shape(key.kind()) == "one",
@@ -111,21 +112,21 @@ pub(super) fn fill(key: Key, token: Token, value: &Raw, ttl: Duration, max: usiz
 
 pub(super) fn fence(keys: &[(Key, Fence)], token: Token) -> Cmd {
     let mut names = Vec::with_capacity(2 * keys.len());
-    let mut hows = Vec::with_capacity(keys.len());
+    let mut modes = Vec::with_capacity(keys.len());
     for (key, fence) in keys {
         names.push(key.to_string());
         if key.kind() == Kind::Generation {
-            hows.push("turn");
+            modes.push("rotate");
             continue;
         }
         names.push(key.lease());
-        hows.push(match fence {
+        modes.push(match fence {
             Fence::Delete => "delete",
             Fence::Mark => "mark",
         });
     }
-    let mut command = writing(&FENCE, &names, token);
-    command.arg(hows);
+    let mut command = write_command(&FENCE, &names, token);
+    command.arg(modes);
     command
 }
 
@@ -137,11 +138,11 @@ pub(super) fn release(keys: &[(Key, Release)], epoch: &Epoch, token: Token, max:
             names.push(key.lease());
         }
     }
-    let mut command = writing(&RELEASE, &names, token);
+    let mut command = write_command(&RELEASE, &names, token);
     command.arg(max);
     for (key, release) in keys {
         match release {
-            _ if key.kind() == Kind::Generation => command.arg("turn"),
+            _ if key.kind() == Kind::Generation => command.arg("rotate"),
             _ if key.kind().is_scoped() => command.arg("drop"),
             Release::Delete => command.arg("delete"),
             Release::Append {
@@ -160,26 +161,26 @@ pub(super) fn release(keys: &[(Key, Release)], epoch: &Epoch, token: Token, max:
     command
 }
 
-/// What the scripts of a write begin with.
-fn writing(script: &Script, names: &[String], token: Token) -> Cmd {
+/// Begin of a call of a script of a write.
+fn write_command(script: &Script, names: &[String], token: Token) -> Cmd {
     let mut command = cmd("EVALSHA");
     command.arg(script.get_hash()).arg(names.len()).arg(names);
     command.arg(token.to_string());
-    command.arg(millis(WRITER)).arg(millis(GENERATION_TTL));
+    command.arg(millis(WRITE_FENCE)).arg(millis(GENERATION_TTL));
     command
 }
 
 fn stamped(element: &Bytes, epoch: &Epoch) -> Bytes {
     match Raw::One(element.clone()).stamped(epoch.number) {
         Raw::One(element) => element,
-        // Stamping keeps the shape.
+        // Unreachable: stamping keeps the shape.
         Raw::List(_) => Bytes::new(),
     }
 }
 
 pub(super) fn claim(holder: &Holder) -> Cmd {
     let mut command = on_claim(&CLAIM_SCRIPT, holder);
-    command.arg(millis(ALIVE)).arg(millis(CLAIM_TTL));
+    command.arg(millis(REGISTRATION_TTL)).arg(millis(CLAIM_TTL));
     command
 }
 
@@ -212,7 +213,7 @@ pub(super) async fn load(connection: &mut MultiplexedConnection) -> RedisResult<
     loading.exec_async(connection).await
 }
 
-/// Runs one.
+/// Runs a script, loading the scripts first if the server does not know them.
 pub(super) async fn run(
     connection: &mut MultiplexedConnection,
     command: &Cmd,
@@ -226,26 +227,26 @@ pub(super) async fn run(
     }
 }
 
-/// Runs several in one go; the first error of any.
+/// Runs several scripts in one pipeline; returns the first error.
 pub(super) async fn run_all(
     connection: &mut MultiplexedConnection,
     commands: Vec<Cmd>,
 ) -> RedisResult<()> {
-    let unknown = attempt(connection, commands).await?;
+    let unknown = run_known(connection, commands).await?;
     if unknown.is_empty() {
         return Ok(());
     }
     load(connection).await?;
-    let still = attempt(connection, unknown).await?;
-    // Flushed again at once: let the caller see it as any other error.
+    let still = run_known(connection, unknown).await?;
+    // The scripts were flushed again at once: return that as an error.
     match still.first() {
         None => Ok(()),
         Some(command) => command.exec_async(connection).await,
     }
 }
 
-/// Those that the server does not know.
-async fn attempt(
+/// Runs the scripts that the server knows, and returns the calls of the others.
+async fn run_known(
     connection: &mut MultiplexedConnection,
     commands: Vec<Cmd>,
 ) -> RedisResult<Vec<Cmd>> {

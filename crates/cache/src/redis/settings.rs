@@ -1,4 +1,4 @@
-//! Where Redis is, and how it is spoken to.
+//! Settings of the Redis tier.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,12 +9,12 @@ use deadpool_redis::redis::{
     Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, TlsCertificates, parse_redis_url,
 };
 
-/// Where Redis is: `redis://` or `rediss://`, with user, password and number of the database where there are any.
+/// Address of Redis: URLs with `redis://` or `rediss://`, and optional user, password and database number.
 #[derive(Clone)]
 pub enum Node {
-    /// One server, or what leads to the one that is in charge.
+    /// Single server, or an address that leads to the present master.
     Single(String),
-    /// Some of the nodes of a cluster; the others are asked for. All take the first one's user and password.
+    /// Some nodes of a cluster; the others are discovered. User and password of the first one apply to all.
     Cluster(Vec<String>),
 }
 
@@ -30,7 +30,7 @@ impl fmt::Debug for Node {
     }
 }
 
-/// Where a URL of Redis leads, without what may be secret: made from its parts as the driver reads them.
+/// Redacts a Redis URL for display: rebuilt from its parts as the driver parses them, without possible secrets.
 pub fn shown(url: &str) -> String {
     const MASK: &str = "***";
     let Some(url) = parse_redis_url(url).filter(|_| is_clear(url)) else {
@@ -43,7 +43,7 @@ pub fn shown(url: &str) -> String {
     };
     let host = url.host_str().unwrap_or_default();
     let port = url.port().map(|port| format!(":{port}"));
-    // The number of a database, and nothing else.
+    // Only a database number is shown.
     let database = url.path().trim_start_matches('/').parse::<u16>();
     let database = database.map(|number| format!("/{number}"));
     format!(
@@ -54,7 +54,7 @@ pub fn shown(url: &str) -> String {
     )
 }
 
-/// Whether it is clear where user and password end: one of `/`, `?` and `#` that a password holds as it is ends them too early.
+/// Whether the end of user and password is unambiguous: an unescaped `/`, `?` or `#` in a password would end them too early.
 pub fn is_clear(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let mut parts = rest.splitn(2, ['/', '?', '#']);
@@ -62,7 +62,7 @@ pub fn is_clear(url: &str) -> bool {
     parts.next().is_none_or(|after| !after.contains('@'))
 }
 
-/// Whether the driver reads the whole URL: it ignores a path that is no number of a database, and parameters that it does not know.
+/// Whether the driver uses the whole URL: it ignores a path that is no database number, and unknown parameters.
 pub fn is_readable(url: &str) -> bool {
     let Some(parsed) = parse_redis_url(url) else {
         return false;
@@ -73,23 +73,23 @@ pub fn is_readable(url: &str) -> bool {
     is_number && is_known && address(url, None).is_ok()
 }
 
-/// How Redis is spoken to.
+/// Settings of the Redis tier.
 #[derive(Debug, Clone)]
 pub struct RedisSettings {
-    /// Where it is.
+    /// Address of Redis.
     pub node: Node,
-    /// A PEM file of the authorities that vouch for it, in place of those of the web.
+    /// PEM file of the certificate authorities of the server, in place of the public ones.
     pub ca_file: Option<PathBuf>,
-    /// How long a call may take.
+    /// Time-out of a call.
     pub timeout: Duration,
-    /// Connections to each node.
+    /// Number of connections to each node.
     pub connections: usize,
-    /// The longest list.
+    /// Most elements of a list.
     pub max_list: usize,
 }
 
 impl RedisSettings {
-    /// The defaults.
+    /// Default settings.
     pub const fn new(node: Node) -> Self {
         Self {
             node,
@@ -100,7 +100,7 @@ impl RedisSettings {
         }
     }
 
-    /// What to connect to, all of it.
+    /// Parses all addresses.
     pub(super) fn addresses(&self) -> Result<Vec<ConnectionInfo>, BadSettings> {
         let urls = match &self.node {
             Node::Single(url) => std::slice::from_ref(url),
@@ -116,28 +116,30 @@ impl RedisSettings {
     }
 }
 
-/// Settings that can lead nowhere. Tells nothing that may be secret.
+/// Error in the settings. Its text contains no secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum BadSettings {
-    /// There is no URL.
-    #[error("no URL of Redis is given")]
+    /// No URL.
+    #[error("no Redis URL is given")]
     NoUrl,
-    /// It is no URL.
-    #[error("the URL of Redis is not like redis://user:password@host:port/0 or rediss://...")]
-    Url,
-    /// It leads through a socket in the file system, where there is no host to speak of.
-    #[error("Redis is reached by host and port only")]
-    Socket,
-    /// The authorities cannot be read.
-    #[error("the authorities of Redis in {0} cannot be read: {1}")]
-    Authorities(PathBuf, String),
-    /// They are given, but would not be asked.
+    /// Malformed URL.
     #[error(
-        "authorities are given, but the URL of Redis begins with redis://, so nothing would be encrypted"
+        "the Redis URL does not have the form redis://user:password@host:port/0 or rediss://..."
+    )]
+    Url,
+    /// Unix socket in place of host and port.
+    #[error("the Redis URL must name a host and port; Unix sockets are not supported")]
+    Socket,
+    /// Unreadable file of certificate authorities.
+    #[error("the certificate authorities of Redis in {0} cannot be read: {1}")]
+    Authorities(PathBuf, String),
+    /// Certificate authorities for an unencrypted connection.
+    #[error(
+        "certificate authorities are given, but the Redis URL begins with redis://, so nothing would be encrypted"
     )]
     Plain,
-    /// A cluster has no one connection that hears of every write.
-    #[error("a cluster of Redis cannot be listened to")]
+    /// Invalidation connection to a cluster: no single connection receives every invalidation.
+    #[error("an invalidation connection to a Redis Cluster is not supported")]
     Tracking,
 }
 
@@ -148,7 +150,7 @@ fn authorities(path: &Path) -> Result<Vec<u8>, BadSettings> {
     if pem.windows(begins.len()).any(|window| window == begins) {
         Ok(pem)
     } else {
-        Err(bad("there is no certificate in it".to_owned()))
+        Err(bad("it contains no certificate".to_owned()))
     }
 }
 
@@ -199,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leads_nowhere_is_an_error() {
+    fn unusable_settings_are_an_error() {
         let of = |url: &str| RedisSettings::new(Node::Single(url.to_owned())).addresses();
         assert!(of("redis://host").is_ok() && of("rediss://u:p@host:1/2").is_ok());
         assert!(matches!(of("localhost:6379"), Err(BadSettings::Url)));

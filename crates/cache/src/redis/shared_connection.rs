@@ -1,4 +1,4 @@
-//! One shared connection: opened in the background, replaced when it breaks.
+//! Shared connection to a node: opened in the background, replaced when it breaks.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -15,23 +15,23 @@ use super::{info, scripts};
 use crate::ledger::{Epoch, RemoteId};
 use crate::remote::Fault;
 
-/// How long opening one may take; nobody waits for it longer than his own time.
-const OPENING: Duration = Duration::from_secs(1);
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-/// So many answers in a row came too late: rather a new connection, for this one may lead into the void.
-const LATE: u32 = 3;
+/// Time-out of opening a connection. Callers wait no longer than their own time-out.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const FIRST_BACKOFF: Duration = Duration::from_millis(10);
+const MAX_BACKOFF: Duration = Duration::from_millis(500);
+/// Late answers in a row after which the connection is replaced: its peer may be gone.
+const MAX_LATE: u32 = 3;
 
-/// A connection that is open.
-pub(super) struct Link {
+/// Open connection.
+pub(super) struct OpenConnection {
     connection: MultiplexedConnection,
     process: RwLock<RemoteId>,
     late: AtomicU32,
 }
 
-impl Link {
+impl OpenConnection {
     async fn open(pool: &Pool) -> Result<Self, Fault> {
-        // Taken for good: nobody checks it out again, and what breaks is not given back.
+        // Taken out of the pool for good: a broken connection must not return to it.
         let pooled = pool.get().await.map_err(pool_fault)?;
         let mut connection = Connection::take(pooled);
         let process = info::process(&mut connection)
@@ -51,13 +51,13 @@ impl Link {
         self.connection.clone()
     }
 
-    /// Whether it is to the process, or to one of the processes, of the epoch.
+    /// Whether the connection is to a process of the epoch.
     pub(super) fn is_of(&self, epoch: &Epoch) -> bool {
         let process = self.process.read().unwrap_or_else(PoisonError::into_inner);
         epoch.remote.split(',').any(|one| one == &**process)
     }
 
-    fn learn(&self, process: &RemoteId) {
+    fn set_process(&self, process: &RemoteId) {
         let mut known = self.process.write().unwrap_or_else(PoisonError::into_inner);
         if *known != *process {
             *known = Arc::clone(process);
@@ -68,55 +68,55 @@ impl Link {
 #[derive(Clone)]
 enum State {
     Opening,
-    Up(Arc<Link>),
+    Up(Arc<OpenConnection>),
     Down(Fault),
 }
 
-/// One place for a connection.
-pub(super) struct Lane {
-    shared: Arc<Shared>,
+/// Connection to a node that many callers share.
+pub(super) struct SharedConnection {
+    shared: Arc<ConnectionState>,
     driver: AbortHandle,
 }
 
-struct Shared {
+struct ConnectionState {
     state: watch::Sender<State>,
-    hurry: Notify,
+    connect_now: Notify,
 }
 
-impl Lane {
-    /// Needs a runtime around it.
+impl SharedConnection {
+    /// Starts to connect. Must be called within a runtime.
     pub(super) fn new(pool: Pool) -> Self {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ConnectionState {
             state: watch::Sender::new(State::Opening),
-            hurry: Notify::new(),
+            connect_now: Notify::new(),
         });
         let driver = tokio::spawn(drive(Arc::clone(&shared), pool)).abort_handle();
         Self { shared, driver }
     }
 
-    /// The connection; waits while it is being opened, but not while there is none to be had.
-    pub(super) async fn link(&self) -> Result<Arc<Link>, Fault> {
+    /// Returns the open connection. Waits while it is being opened, but fails at once after a failed attempt.
+    pub(super) async fn get(&self) -> Result<Arc<OpenConnection>, Fault> {
         match &*self.shared.state.borrow() {
-            State::Up(link) => return Ok(Arc::clone(link)),
+            State::Up(open_connection) => return Ok(Arc::clone(open_connection)),
             State::Down(fault) => return Err(fault.clone()),
             State::Opening => {}
         }
         let mut state = self.shared.state.subscribe();
         let known = state.wait_for(|state| !matches!(state, State::Opening));
         match known.await.as_deref() {
-            Ok(State::Up(link)) => Ok(Arc::clone(link)),
+            Ok(State::Up(open_connection)) => Ok(Arc::clone(open_connection)),
             Ok(State::Down(fault)) => Err(fault.clone()),
             Ok(State::Opening) | Err(_) => Err(Fault::Slow),
         }
     }
 
-    /// The connection, and if there is none, as soon as there is.
-    async fn link_at_last(&self) -> Result<Arc<Link>, Fault> {
-        self.shared.hurry.notify_one();
+    /// Waits for an open connection, and retries at once if the last attempt failed.
+    async fn wait_until_open(&self) -> Result<Arc<OpenConnection>, Fault> {
+        self.shared.connect_now.notify_one();
         let mut state = self.shared.state.subscribe();
         let known = state.wait_for(|state| matches!(state, State::Up(_)));
         match known.await.as_deref() {
-            Ok(State::Up(link)) => Ok(Arc::clone(link)),
+            Ok(State::Up(open_connection)) => Ok(Arc::clone(open_connection)),
             Ok(State::Opening | State::Down(_)) | Err(_) => Err(Fault::Slow),
         }
     }
@@ -125,94 +125,100 @@ impl Lane {
         matches!(&*self.shared.state.borrow(), State::Up(_))
     }
 
-    /// This connection is of no use any more. Of all that say so the first replaces it.
-    pub(super) fn replace(&self, link: &Arc<Link>) {
+    /// Replaces an unusable connection. Only the first of concurrent calls for one connection has an effect.
+    pub(super) fn replace(&self, open_connection: &Arc<OpenConnection>) {
         self.shared.state.send_if_modified(|state| {
-            let it = matches!(state, State::Up(up) if Arc::ptr_eq(up, link));
-            if it {
+            let is_current = matches!(state, State::Up(up) if Arc::ptr_eq(up, open_connection));
+            if is_current {
                 *state = State::Opening;
             }
-            it
+            is_current
         });
     }
 
-    pub(super) fn answered(link: &Link) {
-        if link.late.load(Ordering::Relaxed) != 0 {
-            link.late.store(0, Ordering::Relaxed);
+    /// Records an answer in time.
+    pub(super) fn answered(open_connection: &OpenConnection) {
+        if open_connection.late.load(Ordering::Relaxed) != 0 {
+            open_connection.late.store(0, Ordering::Relaxed);
         }
     }
 
-    pub(super) fn was_late(&self, link: &Arc<Link>) {
-        if link.late.fetch_add(1, Ordering::Relaxed) + 1 >= LATE {
-            self.replace(link);
+    /// Records a late answer.
+    pub(super) fn was_late(&self, open_connection: &Arc<OpenConnection>) {
+        if open_connection.late.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_LATE {
+            self.replace(open_connection);
         }
     }
 
-    /// Which process answers, asked anew.
+    /// Queries the identity of the process.
     pub(super) async fn process(&self) -> Result<RemoteId, Fault> {
-        let link = self.link().await?;
-        match info::process(&mut link.connection()).await {
+        let open_connection = self.get().await?;
+        match info::process(&mut open_connection.connection()).await {
             Ok(process) => {
-                link.learn(&process);
+                open_connection.set_process(&process);
                 Ok(process)
             }
             Err(error) => {
                 let fault = fault(&error);
                 if matches!(fault, Fault::Away(_)) {
-                    self.replace(&link);
+                    self.replace(&open_connection);
                 }
                 Err(fault)
             }
         }
     }
 
-    /// Whether it answers in time; if not, the connection is replaced.
+    /// Whether the server answers a PING in time; if not, the connection is replaced.
     pub(super) async fn probe(&self, within: Duration) -> bool {
-        let Ok(Ok(link)) = timeout(within, self.link_at_last()).await else {
+        let Ok(Ok(open_connection)) = timeout(within, self.wait_until_open()).await else {
             return false;
         };
-        let answered = timeout(within, info::ping(&mut link.connection())).await;
+        let answered = timeout(within, info::ping(&mut open_connection.connection())).await;
         let answers = matches!(answered, Ok(Ok(())));
         if !answers {
-            self.replace(&link);
+            self.replace(&open_connection);
         }
         answers
     }
 }
 
-impl Drop for Lane {
+impl Drop for SharedConnection {
     fn drop(&mut self) {
         self.driver.abort();
     }
 }
 
-/// One task a lane opens its connections, one after the other, so that a thousand callers of a broken one open one.
-async fn drive(shared: Arc<Shared>, pool: Pool) {
+/// Opens the connection and its replacements. One task does so, so that a thousand callers of a broken connection open only one.
+async fn drive(shared: Arc<ConnectionState>, pool: Pool) {
     let mut state = shared.state.subscribe();
-    let mut pause = FIRST_PAUSE;
+    let mut backoff = FIRST_BACKOFF;
     loop {
-        let opened = timeout(OPENING, Link::open(&pool)).await;
+        let opened = timeout(CONNECT_TIMEOUT, OpenConnection::open(&pool)).await;
         match opened.unwrap_or(Err(Fault::Slow)) {
-            Ok(link) => {
-                pause = FIRST_PAUSE;
-                shared.state.send_replace(State::Up(Arc::new(link)));
+            Ok(open_connection) => {
+                backoff = FIRST_BACKOFF;
+                shared
+                    .state
+                    .send_replace(State::Up(Arc::new(open_connection)));
                 let gone = state.wait_for(|state| !matches!(state, State::Up(_)));
                 if gone.await.is_err() {
                     return;
                 }
             }
             Err(fault) => {
-                tracing::debug!(%fault, "no connection to redis");
-                shared.state.send_replace(State::Down(unreached(fault)));
-                let _ = timeout(pause, shared.hurry.notified()).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                tracing::debug!(%fault, "connecting to redis failed");
+                shared
+                    .state
+                    .send_replace(State::Down(as_unreachable(fault)));
+                let _ = timeout(backoff, shared.connect_now.notified()).await;
+                backoff = (backoff * 2).min(MAX_BACKOFF);
             }
         }
     }
 }
 
-/// A server that refuses us is not reached, whatever it says: there is no connection.
-fn unreached(fault: Fault) -> Fault {
+/// Reports a server that refuses the connection as unreachable.
+fn as_unreachable(fault: Fault) -> Fault {
     match fault {
         Fault::Refused(why) => Fault::Away(why),
         Fault::Slow | Fault::Away(_) | Fault::Elsewhere | Fault::Open => fault,

@@ -1,8 +1,8 @@
-//! Which slot of a cluster a key lies in.
+//! Cluster slot of a key.
 
 pub(super) const SLOTS: u16 = 16384;
 
-/// CRC-16/XMODEM of what stands between the first braces, or else of all.
+/// Slot by CRC-16/XMODEM of the text between the first braces, or of the whole key.
 pub(super) fn slot(key: &[u8]) -> u16 {
     let tag = key.iter().position(|b| *b == b'{').and_then(|open| {
         let rest = key.get(open + 1..)?;
@@ -31,7 +31,7 @@ mod tests {
     use crate::key::{Key, Kind};
 
     #[test]
-    fn slots_are_those_of_the_specification() {
+    fn slots_match_the_specification() {
         assert_eq!(crc16(b"123456789"), 0x31c3);
         assert_eq!(slot(b"foo"), 12182);
         assert_eq!(slot(b"{foo}.bar"), slot(b"foo"));
@@ -39,16 +39,16 @@ mod tests {
     }
 
     #[test]
-    fn a_key_and_its_lease_or_its_generation_are_in_one() {
+    fn a_key_shares_its_slot_with_its_lease_or_generation() {
         for kind in Kind::ALL {
             let key = Key::new(kind, 0x0192_f0c1_2345_7abc_8def_0123_4567_89ab);
-            let beside = if kind.is_scoped() {
+            let companion = if kind.is_scoped() {
                 key.generation().to_string()
             } else {
                 key.lease()
             };
             let of = |name: String| slot(name.as_bytes());
-            assert!(kind == Kind::Generation || of(key.to_string()) == of(beside));
+            assert!(kind == Kind::Generation || of(key.to_string()) == of(companion));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The tier: what the protocol asks, over lanes, within its time, if the breaker lets it.
+//! Redis tier: calls of the protocol over shared connections, with time-outs and a circuit breaker.
 
 mod calls;
 
@@ -13,30 +13,31 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::breaker::{Breaker, BreakerState};
 use super::cluster::Cluster;
-use super::fault::{fault, is_misled};
-use super::node::Node;
+use super::fault::{fault, is_misdirected};
+use super::node::NodeConnections;
 use super::scripts;
 use super::settings::{self, BadSettings, RedisSettings};
-use super::shared_connection::{Lane, Link};
+use super::shared_connection::{OpenConnection, SharedConnection};
 use crate::key::Key;
 use crate::ledger::Epoch;
 use crate::remote::Fault;
 
-/// How often an open breaker asks whether Redis answers again.
-const PROBE: Duration = Duration::from_millis(500);
+/// How often an open breaker probes Redis.
+const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 
+/// Connections to a single server, or to a cluster.
 enum Route {
-    Single(Node),
+    Single(NodeConnections),
     Cluster(Arc<Cluster>),
 }
 
-/// Redis, shared by several instances.
+/// Shared tier in Redis.
 pub struct RedisTier {
     route: Route,
     breaker: Arc<Breaker>,
     timeout: Duration,
     max_list: usize,
-    /// What an operator is told where another installation uses it.
+    /// Text for operators if another installation has claimed the Redis database.
     refusal: String,
     tasks: Vec<AbortHandle>,
 }
@@ -50,7 +51,7 @@ impl std::fmt::Debug for RedisTier {
 }
 
 impl RedisTier {
-    /// Connects in the background, so that an absent Redis is no error. Needs a runtime around it, and ends with its last owner.
+    /// Connects in the background, so an absent Redis is no error. Must be called within a runtime; the tasks end with the tier.
     pub fn connect(settings: &RedisSettings) -> Result<Arc<Self>, BadSettings> {
         let addresses = settings.addresses()?;
         let refusal = refusal(&settings.node, addresses.first().ok_or(BadSettings::NoUrl)?);
@@ -58,13 +59,13 @@ impl RedisTier {
         let route = match (&settings.node, addresses.into_iter()) {
             (settings::Node::Single(_), mut addresses) => {
                 let address = addresses.next().ok_or(BadSettings::NoUrl)?;
-                Route::Single(Node::new(address, settings.connections)?)
+                Route::Single(NodeConnections::new(address, settings.connections)?)
             }
             (settings::Node::Cluster(_), seeds) => {
                 let cluster = Arc::new(Cluster::new(seeds.collect(), settings.connections));
-                let kept = Arc::clone(&cluster);
-                let keeper = tokio::spawn(async move { kept.keep().await });
-                tasks.push(keeper.abort_handle());
+                let refreshed = Arc::clone(&cluster);
+                let refresher = tokio::spawn(async move { refreshed.keep().await });
+                tasks.push(refresher.abort_handle());
                 Route::Cluster(cluster)
             }
         };
@@ -83,12 +84,12 @@ impl RedisTier {
         }))
     }
 
-    /// Whether Redis is asked.
+    /// State of the circuit breaker.
     pub fn breaker(&self) -> BreakerState {
         self.breaker.state()
     }
 
-    /// Whether there is a connection to each node, and they answer.
+    /// Whether every node is connected and answers.
     pub fn reachable(&self) -> bool {
         let up = match &self.route {
             Route::Single(node) => node.is_up(),
@@ -97,26 +98,26 @@ impl RedisTier {
         up && self.breaker() == BreakerState::Closed
     }
 
-    async fn lane(&self, key: Key) -> Result<Arc<Lane>, Fault> {
+    async fn connection(&self, key: Key) -> Result<Arc<SharedConnection>, Fault> {
         match &self.route {
-            Route::Single(node) => node.lane(key).cloned(),
+            Route::Single(node) => node.connection(key).cloned(),
             Route::Cluster(cluster) => {
                 let node = cluster.node(&key.to_string()).await?;
-                node.lane(key).cloned()
+                node.connection(key).cloned()
             }
         }
     }
 
-    /// The lane to where the claim is kept.
-    async fn claim_lane(&self) -> Result<Arc<Lane>, Fault> {
+    /// Connection to the node that holds the claim.
+    async fn claim_connection(&self) -> Result<Arc<SharedConnection>, Fault> {
         match &self.route {
             Route::Single(node) => node.any().cloned(),
             Route::Cluster(cluster) => cluster.node(scripts::CLAIM).await?.any().cloned(),
         }
     }
 
-    /// One of each node.
-    async fn lanes(&self) -> Result<Vec<Arc<Lane>>, Fault> {
+    /// One connection to each node.
+    async fn node_connections(&self) -> Result<Vec<Arc<SharedConnection>>, Fault> {
         match &self.route {
             Route::Single(node) => Ok(vec![Arc::clone(node.any()?)]),
             Route::Cluster(cluster) => {
@@ -130,7 +131,7 @@ impl RedisTier {
         match &self.route {
             Route::Single(node) => node.probe(self.timeout).await,
             Route::Cluster(cluster) => {
-                cluster.is_stale();
+                cluster.mark_stale();
                 let Ok(Ok(map)) = timeout(self.timeout, cluster.map()).await else {
                     return false;
                 };
@@ -140,7 +141,7 @@ impl RedisTier {
         }
     }
 
-    /// Within its time, and counted by the breaker.
+    /// Runs a call with a time-out, and reports its result to the breaker.
     async fn guarded<T>(
         &self,
         within: Duration,
@@ -159,49 +160,52 @@ impl RedisTier {
         result
     }
 
-    /// Asks over a lane that is to the process of the epoch.
+    /// Runs a call over a connection, if it is to the process of the epoch.
     async fn over<T, F>(
         &self,
-        lane: &Arc<Lane>,
+        connection: &Arc<SharedConnection>,
         epoch: Option<&Epoch>,
         ask: impl FnOnce(MultiplexedConnection) -> F + Send,
     ) -> Result<T, Fault>
     where
         F: Future<Output = RedisResult<T>> + Send,
     {
-        let link = lane.link().await.inspect_err(|_| self.misled())?;
-        if epoch.is_some_and(|epoch| !link.is_of(epoch)) {
+        let open_connection = connection
+            .get()
+            .await
+            .inspect_err(|_| self.mark_map_stale())?;
+        if epoch.is_some_and(|epoch| !open_connection.is_of(epoch)) {
             return Err(Fault::Elsewhere);
         }
-        let mut late = Late {
-            answer: Some((lane, &link)),
+        let mut guard = LateAnswer {
+            answer: Some((connection, &open_connection)),
             from: Instant::now() + self.timeout / 2,
         };
-        let answer = ask(link.connection()).await;
-        late.answer = None;
-        Lane::answered(&link);
+        let answer = ask(open_connection.connection()).await;
+        guard.answer = None;
+        SharedConnection::answered(&open_connection);
         answer.map_err(|error| {
             let fault = fault(&error);
-            if matches!(fault, Fault::Away(_)) || is_misled(&error) {
-                self.misled();
+            if matches!(fault, Fault::Away(_)) || is_misdirected(&error) {
+                self.mark_map_stale();
             }
-            // A server that became a replica: the address may lead to its master by now.
+            // The server became a replica: its address may lead to the new master by now.
             if matches!(fault, Fault::Away(_)) || error.code() == Some("READONLY") {
-                lane.replace(&link);
+                connection.replace(&open_connection);
             }
             fault
         })
     }
 
-    fn misled(&self) {
+    fn mark_map_stale(&self) {
         if let Route::Cluster(cluster) = &self.route {
-            cluster.is_stale();
+            cluster.mark_stale();
         }
     }
 }
 
 fn refusal(node: &settings::Node, address: &ConnectionInfo) -> String {
-    let (place, remedy) = match node {
+    let (location, remedy) = match node {
         settings::Node::Single(_) => (
             format!("Redis database {} at", address.redis_settings().db()),
             "a Redis database of its own (REDIS_DB, or the number at the end of REDIS_URL)",
@@ -212,25 +216,25 @@ fn refusal(node: &settings::Node, address: &ConnectionInfo) -> String {
         ),
     };
     format!(
-        "{place} {} is used by another Parlance installation, or by another copy of this one's database; \
-         give this installation {remedy}",
+        "{location} {} is used by another Parlance installation, or by another copy of the database of this one; \
+         configure {remedy} for this installation",
         address.addr()
     )
 }
 
-/// Dropped with an answer that did not come.
-struct Late<'a> {
-    answer: Option<(&'a Lane, &'a Arc<Link>)>,
-    /// From when on that is the connection's fault, and not that of a caller who left.
+/// Guard of a pending answer; dropped with `answer` set if the answer did not come.
+struct LateAnswer<'a> {
+    answer: Option<(&'a SharedConnection, &'a Arc<OpenConnection>)>,
+    /// From when on a missing answer counts against the connection, not as a cancelled call.
     from: Instant,
 }
 
-impl Drop for Late<'_> {
+impl Drop for LateAnswer<'_> {
     fn drop(&mut self) {
-        if let Some((lane, link)) = self.answer
+        if let Some((connection, open_connection)) = self.answer
             && Instant::now() >= self.from
         {
-            lane.was_late(link);
+            connection.was_late(open_connection);
         }
     }
 }
@@ -246,15 +250,15 @@ impl Drop for RedisTier {
 async fn probe(tier: Weak<RedisTier>, breaker: Arc<Breaker>) {
     loop {
         let why = breaker.opened().await;
-        tracing::warn!(%why, "redis does not answer: it is not asked until it does");
+        tracing::warn!(%why, "redis does not answer: the circuit breaker is open until a probe succeeds");
         loop {
-            sleep(PROBE).await;
+            sleep(PROBE_INTERVAL).await;
             let Some(tier) = tier.upgrade() else { return };
             if tier.answers().await {
                 break;
             }
         }
         breaker.close();
-        tracing::info!("redis answers again");
+        tracing::info!("redis answers again: the circuit breaker is closed");
     }
 }

@@ -1,4 +1,4 @@
-//! Hearing what others write: one connection that Redis tells of every lease that is written.
+//! Invalidation connection: Redis reports every written lease on it (`CLIENT TRACKING`).
 
 mod listener;
 
@@ -19,48 +19,49 @@ use super::settings::{BadSettings, Node, RedisSettings};
 use crate::ledger::RemoteId;
 use crate::remote::Fault;
 use crate::tracking::{InvalidationHandler, Tracking};
-use listener::Ear;
+use listener::InvalidationListener;
 
-/// The leases, since a value that expires tells nobody for sure, and a lease is written by each fence and release.
+/// Tracked prefixes. Leases are tracked instead of values: every fence and release writes a lease, while the expiry of a value is
+/// not reported reliably.
 const PREFIXES: [&str; 2] = ["lease:{message:", "lease:{conversation:"];
-const OPENING: Duration = Duration::from_secs(1);
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-/// How often it looks whether the process still is the same: one that was demoted and promoted again keeps its connections.
-const CHECK: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const FIRST_BACKOFF: Duration = Duration::from_millis(10);
+const MAX_BACKOFF: Duration = Duration::from_millis(500);
+/// How often the identity of the process is checked: a process that is demoted and promoted again keeps its connections.
+const IDENTITY_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Nanoseconds since the tracking began, so that the latest time that was asked for is one atomic number.
-type Moment = u64;
+/// Nanoseconds since tracking began; a number, so that the latest requested time fits an atomic.
+type TrackingNanos = u64;
 
 #[derive(Clone, Default)]
 struct State {
-    /// Which connection it is, counted from 1.
+    /// Number of the connection, from 1.
     generation: u64,
-    /// The process it is to, while it is live.
+    /// Process that the connection is to, while it is live.
     live: Option<RemoteId>,
-    /// What happened before has been heard.
-    until: Moment,
+    /// All invalidations from before this time have been received.
+    until: TrackingNanos,
 }
 
-struct Shared {
+struct TrackingState {
     state: watch::Sender<State>,
-    /// The latest moment that a barrier wants to be sure of.
-    asked: AtomicU64,
+    /// Latest time that a barrier waits for.
+    latest_wanted: AtomicU64,
     wanted: Notify,
     began: Instant,
     timeout: Duration,
 }
 
-impl Shared {
-    fn moment(&self, instant: Instant) -> Moment {
+impl TrackingState {
+    fn nanos(&self, instant: Instant) -> TrackingNanos {
         let since = instant.saturating_duration_since(self.began);
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
 }
 
-/// The connection that hears of writes; of a single node, for a PING is not routed by key.
+/// Invalidation connection to a single node. A cluster is not supported, because a PING is not routed by key.
 pub struct InvalidationConnection {
-    shared: Arc<Shared>,
+    shared: Arc<TrackingState>,
     client: Client,
     driver: OnceLock<(AbortHandle, Arc<dyn InvalidationHandler>)>,
 }
@@ -74,7 +75,7 @@ impl std::fmt::Debug for InvalidationConnection {
 }
 
 impl InvalidationConnection {
-    /// Connects when somebody listens.
+    /// Creates the connection; it connects when [`Tracking::listen`] is called.
     pub fn new(settings: &RedisSettings) -> Result<Arc<Self>, BadSettings> {
         if let Node::Cluster(_) = &settings.node {
             return Err(BadSettings::Tracking);
@@ -85,9 +86,9 @@ impl InvalidationConnection {
         let address = address.set_redis_settings(redis.set_protocol(ProtocolVersion::RESP3));
         let client = Client::open(address).map_err(|_| BadSettings::Url)?;
         Ok(Arc::new(Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(TrackingState {
                 state: watch::Sender::default(),
-                asked: AtomicU64::new(0),
+                latest_wanted: AtomicU64::new(0),
                 wanted: Notify::new(),
                 began: Instant::now(),
                 timeout: settings.timeout,
@@ -100,12 +101,12 @@ impl InvalidationConnection {
 
 #[async_trait]
 impl Tracking for InvalidationConnection {
-    /// The first who listens is told; needs a runtime around it.
-    fn listen(&self, heard: Arc<dyn InvalidationHandler>) {
+    /// Only the handler of the first call is notified. Must be called within a runtime.
+    fn listen(&self, handler: Arc<dyn InvalidationHandler>) {
         self.driver.get_or_init(|| {
             let (shared, client) = (Arc::clone(&self.shared), self.client.clone());
-            let driver = tokio::spawn(drive(shared, client, Arc::clone(&heard)));
-            (driver.abort_handle(), heard)
+            let driver = tokio::spawn(drive(shared, client, Arc::clone(&handler)));
+            (driver.abort_handle(), handler)
         });
     }
 
@@ -114,7 +115,7 @@ impl Tracking for InvalidationConnection {
     }
 
     async fn barrier(&self, since: Instant) -> bool {
-        let since = self.shared.moment(since);
+        let since = self.shared.nanos(since);
         let generation = {
             let state = self.shared.state.borrow();
             if state.live.is_none() || state.until >= since {
@@ -122,15 +123,15 @@ impl Tracking for InvalidationConnection {
             }
             state.generation
         };
-        // Subscribed before it asks, so that the answer is not missed; `wait_for` looks at what is there first.
+        // Subscribed before the request, so that the answer is not missed; `wait_for` checks the present state first.
         let mut state = self.shared.state.subscribe();
-        self.shared.asked.fetch_max(since, Ordering::AcqRel);
+        self.shared.latest_wanted.fetch_max(since, Ordering::AcqRel);
         self.shared.wanted.notify_one();
         let known = state.wait_for(|state| {
             state.live.is_none() || state.generation != generation || state.until >= since
         });
         match timeout(self.shared.timeout, known).await {
-            // Of another connection an answer proves nothing about what was heard on this one.
+            // An answer on another connection proves nothing about the invalidations of this one.
             Ok(Ok(state)) => state.live.is_some() && state.generation == generation,
             Ok(Err(_)) | Err(_) => false,
         }
@@ -139,50 +140,55 @@ impl Tracking for InvalidationConnection {
 
 impl Drop for InvalidationConnection {
     fn drop(&mut self) {
-        if let Some((driver, heard)) = self.driver.get() {
+        if let Some((driver, handler)) = self.driver.get() {
             driver.abort();
             self.shared.state.send_modify(|state| state.live = None);
-            heard.lost();
+            handler.lost();
         }
     }
 }
 
-/// One connection after the other.
-async fn drive(shared: Arc<Shared>, client: Client, heard: Arc<dyn InvalidationHandler>) {
-    let mut pause = FIRST_PAUSE;
+/// Keeps a connection open, replacing it when it is lost.
+async fn drive(shared: Arc<TrackingState>, client: Client, handler: Arc<dyn InvalidationHandler>) {
+    let mut backoff = FIRST_BACKOFF;
     let mut generation = 0;
     loop {
         generation += 1;
-        let ear = Arc::new(Ear::new(
+        let listener = Arc::new(InvalidationListener::new(
             Arc::clone(&shared),
-            Arc::clone(&heard),
+            Arc::clone(&handler),
             generation,
         ));
-        let opened = timeout(OPENING, open(&client, &ear)).await;
+        let opened = timeout(CONNECT_TIMEOUT, open(&client, &listener)).await;
         match opened.unwrap_or(Err(Fault::Slow)) {
             Ok(mut connection) => {
-                pause = FIRST_PAUSE;
-                tracing::debug!("redis tells of writes");
-                answer(&shared, &ear, &mut connection).await;
-                tracing::debug!("redis does not tell of writes any more");
+                backoff = FIRST_BACKOFF;
+                tracing::debug!("receiving invalidations from redis");
+                serve_barriers(&shared, &listener, &mut connection).await;
+                tracing::debug!("the invalidation connection to redis was lost");
             }
-            Err(fault) => tracing::debug!(%fault, "redis does not tell of writes"),
+            Err(fault) => {
+                tracing::debug!(%fault, "opening the invalidation connection to redis failed")
+            }
         }
-        ear.deafen();
-        sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        listener.close();
+        sleep(backoff).await;
+        backoff = (backoff * 2).min(MAX_BACKOFF);
     }
 }
 
-/// A connection on which Redis has confirmed that it tells, and everything before it has confirmed that is past.
-async fn open(client: &Client, ear: &Arc<Ear>) -> Result<MultiplexedConnection, Fault> {
-    let hearing = Arc::clone(ear);
+/// Opens a connection. Returns when Redis has confirmed tracking, and has answered a PING behind it.
+async fn open(
+    client: &Client,
+    listener: &Arc<InvalidationListener>,
+) -> Result<MultiplexedConnection, Fault> {
+    let receiver = Arc::clone(listener);
     let config = AsyncConnectionConfig::new()
         .set_response_timeout(None)
         .set_connection_timeout(None)
-        // Called by the connection as it reads: what stands before a PONG is heard before the PONG is.
+        // Called by the connection as it reads: an invalidation before a PONG is applied before the PONG is seen.
         .set_push_sender(move |push: PushInfo| {
-            hearing.hear(&push);
+            receiver.receive(&push);
             Ok::<_, ()>(())
         });
     let opened = client.get_multiplexed_async_connection_with_config(&config);
@@ -197,40 +203,44 @@ async fn open(client: &Client, ear: &Arc<Ear>) -> Result<MultiplexedConnection, 
     }
     let confirmed = tracking.exec_async(&mut connection).await;
     confirmed.map_err(|e| fault(&e))?;
-    let sent = ear.now();
+    let sent = listener.now();
     info::ping(&mut connection).await.map_err(|e| fault(&e))?;
-    if ear.live(process, sent) {
+    if listener.live(process, sent) {
         Ok(connection)
     } else {
-        Err(Fault::Away("it broke at once".to_owned()))
+        Err(Fault::Away("the connection broke at once".to_owned()))
     }
 }
 
-/// Asks whenever a barrier wants to know, once for all that want to; until the connection breaks or answers too late.
-async fn answer(shared: &Shared, ear: &Ear, connection: &mut MultiplexedConnection) {
-    let mut check = Instant::now() + CHECK;
+/// Sends a PING when barriers wait, one for all of them, until the connection breaks or answers too late.
+async fn serve_barriers(
+    shared: &TrackingState,
+    listener: &InvalidationListener,
+    connection: &mut MultiplexedConnection,
+) {
+    let mut check = Instant::now() + IDENTITY_CHECK_INTERVAL;
     loop {
         if Instant::now() >= check {
             let asked = timeout(shared.timeout, info::process(connection)).await;
-            if !matches!(asked, Ok(Ok(process)) if ear.is_to(&process)) {
+            if !matches!(asked, Ok(Ok(process)) if listener.is_to(&process)) {
                 return;
             }
-            check = Instant::now() + CHECK;
+            check = Instant::now() + IDENTITY_CHECK_INTERVAL;
         }
-        if ear.is_deaf() {
+        if listener.is_closed() {
             return;
         }
-        if shared.asked.load(Ordering::Acquire) <= shared.state.borrow().until {
+        if shared.latest_wanted.load(Ordering::Acquire) <= shared.state.borrow().until {
             tokio::select! {
                 () = shared.wanted.notified() => {}
-                () = ear.deafened() => return,
+                () = listener.closed() => return,
                 () = tokio::time::sleep_until(check) => {}
             }
             continue;
         }
-        let sent = ear.now();
+        let sent = listener.now();
         match timeout(shared.timeout, info::ping(connection)).await {
-            Ok(Ok(())) => ear.heard_until(sent),
+            Ok(Ok(())) => listener.confirmed_until(sent),
             Ok(Err(_)) | Err(_) => return,
         }
     }

@@ -1,5 +1,5 @@
-//! A database as far as the protocol uses it: two resources with versions, and the tables of the instances. A transaction happens
-//! at one moment, some time after it was sent and some time before its answer comes.
+//! Simulated database, as far as the protocol uses one: two resources with versions, and the tables of the instances. A
+//! transaction takes effect atomically, some time after it was sent and some time before its answer arrives.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,8 +20,8 @@ use crate::ledger::{
 };
 use crate::remote::Token;
 
-/// Less than outside, so that epochs are closed within a run.
-const LEFT_ALONE: Duration = Duration::from_secs(2);
+/// Shorter than in production, so that epochs are closed within a run.
+const CLOSE_AFTER: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone)]
 struct Recorded {
@@ -31,14 +31,14 @@ struct Recorded {
     at: Instant,
 }
 
-/// How a database gets into an earlier state.
+/// How a database returns to an earlier state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Back {
-    /// A copy that lags takes its place.
+pub(super) enum RollbackKind {
+    /// A lagging replica is promoted.
     Promoted,
     /// The server starts from an earlier copy of its files.
     Restored,
-    /// The whole machine is in an earlier state: the database itself cannot notice.
+    /// The whole machine is rolled back: the database itself cannot notice.
     Silently,
 }
 
@@ -52,50 +52,50 @@ struct Alive {
 #[derive(Debug, Clone)]
 struct Row {
     id: i64,
-    /// None for one that only a newer version knows.
+    /// `None` for a key that only a newer version knows.
     key: Option<Key>,
     token: Token,
-    moot: bool,
+    retired: bool,
 }
 
-/// What the database holds.
+/// Contents of the database.
 #[derive(Clone)]
 pub(super) struct Tables {
-    /// Of whose database this is a copy.
+    /// Installation that the database belongs to.
     installation: usize,
-    /// The timeline in which it was promoted last, and the one in which its server was started.
+    /// Timeline of the last promotion, and timeline in which the server was started.
     promoted: u64,
     started: u64,
-    /// How often it has gone back so far: what is written now is above all that was written before.
+    /// Number of returns to an earlier state. Versions written now are above all versions written before.
     pub(super) timeline: u64,
     /// Reconciliation passes.
     counted: i64,
-    /// How many passes of later states the shared tier knew of when a new server was started on this one.
+    /// Marker in the shared tier when a new server was started on this state.
     later: i64,
-    /// The server on which deliveries may be claimed.
+    /// Accepted server, on which deliveries may be claimed.
     accepted: String,
-    /// A server was accepted though the shared tier proved that its state was an earlier one.
-    pub(super) is_rash: bool,
-    dice: StdRng,
+    /// Whether a server was accepted although the marker proved that its state was an earlier one.
+    pub(super) accepted_too_early: bool,
+    rng: StdRng,
     pub(super) weakness: Weakness,
-    /// The version of the single resource.
+    /// Version of the single resource.
     pub(super) version: u64,
-    /// The versions of the messages in the list, by their sequence less one.
+    /// Versions of the messages in the list, by sequence minus one.
     pub(super) messages: Vec<u64>,
-    /// How often anything has changed.
+    /// Number of changes.
     pub(super) changes: u64,
     instances: BTreeMap<usize, Alive>,
     epoch: Option<Recorded>,
     rows: Vec<Row>,
     next_row: i64,
-    /// Until when it does not answer.
+    /// Until when the database does not answer.
     pub(super) away_until: Instant,
-    /// How far its clock is ahead of the one that everything runs by.
+    /// How far its clock is ahead of the simulation's.
     pub(super) ahead: Duration,
-    /// How old an epoch must be to be closed.
-    pub(super) left_alone: Duration,
+    /// Age from which an epoch may be closed.
+    pub(super) close_after: Duration,
     origin: Instant,
-    /// Until when there is nothing to connect to.
+    /// Until when connections are refused.
     starts_until: Instant,
 }
 
@@ -109,8 +109,8 @@ impl Tables {
             counted: 0,
             later: 0,
             accepted: String::new(),
-            is_rash: false,
-            dice: StdRng::seed_from_u64(installation as u64),
+            accepted_too_early: false,
+            rng: StdRng::seed_from_u64(installation as u64),
             weakness: Weakness::None,
             version: 1,
             messages: vec![1],
@@ -120,9 +120,9 @@ impl Tables {
             rows: Vec::new(),
             next_row: 1,
             away_until: now,
-            // So far that it can be set back.
+            // Far enough ahead to be set back.
             ahead: Duration::from_mins(10),
-            left_alone: LEFT_ALONE,
+            close_after: CLOSE_AFTER,
             origin: now,
             starts_until: now,
         }
@@ -139,17 +139,17 @@ impl Tables {
             id: self.next_row,
             key,
             token,
-            moot: false,
+            retired: false,
         });
         self.next_row += 1;
     }
 
-    /// What the database's clock says.
+    /// Time of the database's clock.
     pub(super) fn now(&self) -> Instant {
         Instant::now() + self.ahead
     }
 
-    /// The same as the database says it.
+    /// Time of the database's clock since its epoch, as it is reported.
     fn clock(&self) -> Duration {
         self.now() - self.origin
     }
@@ -161,7 +161,7 @@ impl Tables {
             .is_some_and(|epoch| now < epoch.at + GATE_TTL + MARGIN)
     }
 
-    /// Whether no instance can serve under an epoch.
+    /// Whether no epoch can be served.
     fn free(&self) -> bool {
         let closed = self
             .epoch
@@ -175,7 +175,7 @@ impl Tables {
         let step = if self.weakness == Weakness::SharedStamps {
             0
         } else {
-            self.dice.random_range(0..1 << 32)
+            self.rng.random_range(0..1 << 32)
         };
         self.epoch = Some(Recorded {
             number: number + step,
@@ -189,7 +189,7 @@ impl Tables {
         self.epoch.as_ref().map_or(0, |epoch| epoch.number)
     }
 
-    /// The server that answers.
+    /// Identity of the server that answers.
     fn database(&self) -> String {
         if self.weakness == Weakness::NoDatabaseIdentity {
             return "always the same".to_owned();
@@ -197,7 +197,7 @@ impl Tables {
         format!("{} {}", self.promoted, self.started)
     }
 
-    /// For what a shared tier is claimed.
+    /// Installation and server that claim a shared tier.
     pub(super) fn holder(&self) -> Holder {
         Holder {
             database: format!("{} {}", self.installation, self.promoted),
@@ -205,13 +205,13 @@ impl Tables {
         }
     }
 
-    /// Whether the epoch was recorded by the server that answers; none has been yet where there is none.
+    /// Whether the epoch was recorded by the server that answers, or no epoch is recorded.
     fn is_recorded_here(&self) -> bool {
         let epoch = self.epoch.as_ref();
         epoch.is_none_or(|epoch| epoch.database == self.database())
     }
 
-    /// How long those may still serve whose rows say until when: the rows of another server may be missing the latest.
+    /// How long instances may still serve. Rows written on another server may lack the latest renewals.
     fn served_for(&self, until: impl Iterator<Item = Instant>) -> Duration {
         let now = self.now();
         if !self.is_recorded_here() {
@@ -226,52 +226,52 @@ impl Tables {
         until.map_or(Duration::ZERO, |u| u.saturating_duration_since(now))
     }
 
-    /// Takes the place of a later state, and answers again after a while.
+    /// Replaces a later state; the database answers again after a while.
     pub(super) fn replace(
         mut self,
         later: &Self,
         marker: Option<i64>,
-        (how, millis): (Back, u64),
+        (how, millis): (RollbackKind, u64),
     ) -> Self {
-        self.is_rash = later.is_rash;
+        self.accepted_too_early = later.accepted_too_early;
         self.timeline = later.timeline + 1;
-        self.dice = later.dice.clone();
+        self.rng = later.rng.clone();
         let pause = match how {
-            Back::Promoted => {
+            RollbackKind::Promoted => {
                 self.promoted = self.timeline;
                 millis
             }
-            Back::Restored => {
+            RollbackKind::Restored => {
                 self.started = self.timeline;
                 self.later = marker.unwrap_or_default();
                 1_100 + millis
             }
-            Back::Silently => 1_100 + millis,
+            RollbackKind::Silently => 1_100 + millis,
         };
         self.starts_until = Instant::now() + Duration::from_millis(pause);
         self.away_until = self.starts_until;
         self
     }
 
-    /// The next version after this one: in another timeline it is above all of the one before.
+    /// Next version after this one. Versions of a later timeline are above all of an earlier one.
     pub(super) fn next(&self, version: u64) -> u64 {
         (self.timeline << 32) + (version & u64::from(u32::MAX)) + 1
     }
 
-    /// Whether an instance lives that uses a shared tier.
+    /// Whether a live instance uses a shared tier.
     fn is_shared(&self) -> bool {
         let now = self.now();
         let mut alive = self.instances.values().filter(|alive| now < alive.until);
         alive.any(|alive| alive.kind == InstanceKind::Shared)
     }
 
-    /// Whether passes were counted after this state, and the shared tier knows it.
+    /// Whether the marker proves that passes were counted after this state.
     pub(super) fn is_behind(&self, marker: Option<i64>) -> bool {
         marker.is_some_and(|marker| marker > self.counted)
     }
 }
 
-/// The connection of one instance.
+/// Connection of one instance to its database.
 #[derive(Clone)]
 pub(super) struct Session {
     pub(super) world: World,
@@ -279,7 +279,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Sends a transaction: it happens when it arrives.
+    /// Sends a transaction, which takes effect when it arrives.
     pub(super) async fn transact<T: Send + 'static>(
         &self,
         effect: impl FnOnce(&mut Tables) -> T + Send + 'static,
@@ -292,11 +292,11 @@ impl Session {
             (tables.timeline, tables.starts_until)
         };
         if Instant::now() < starts_until {
-            world.dawdle().await;
-            return Err(LedgerError("it is not there".to_owned()));
+            world.short_delay().await;
+            return Err(LedgerError("connection refused".to_owned()));
         }
         tokio::spawn(async move {
-            world.dawdle().await;
+            world.short_delay().await;
             let until = {
                 let mut parts = world.lock();
                 let cut_until = parts.cut_until[instance];
@@ -306,22 +306,24 @@ impl Session {
             let result = {
                 let mut parts = world.lock();
                 let tables = parts.tables(instance);
-                // The connection to what was there before is lost.
+                // The connection was to the state before, and is lost.
                 if tables.timeline != timeline {
                     return;
                 }
                 effect(tables)
             };
-            world.dawdle().await;
+            world.short_delay().await;
             let _ = answer.send(result);
         });
-        answered.await.map_err(|_| LedgerError("away".to_owned()))
+        answered
+            .await
+            .map_err(|_| LedgerError("connection lost".to_owned()))
     }
 }
 
 impl Session {
-    /// Deletes rows, whatever epoch there is.
-    pub(super) async fn settle_blindly(&self, rows: &[i64]) -> Result<bool, LedgerError> {
+    /// Deletes rows under any epoch.
+    pub(super) async fn delete_rows_unchecked(&self, rows: &[i64]) -> Result<bool, LedgerError> {
         let rows = rows.to_vec();
         self.transact(move |tables| {
             tables.rows.retain(|row| !rows.contains(&row.id));
@@ -330,8 +332,8 @@ impl Session {
         .await
     }
 
-    /// What the database's clock would say if it had never stepped.
-    pub(super) fn even_clock(&self) -> Duration {
+    /// Time that the database's clock would report without its steps.
+    pub(super) fn unstepped_clock(&self) -> Duration {
         Instant::now() - self.world.lock().tables(self.instance).origin
     }
 }
@@ -414,7 +416,7 @@ impl Ledger for Session {
         );
         self.transact(move |tables| {
             let is_proven = marker.is_some_and(|marker| marker >= tables.later);
-            tables.is_rash |= is_proven && tables.is_behind(Some(tables.later));
+            tables.accepted_too_early |= is_proven && tables.is_behind(Some(tables.later));
             tables.accepted = server;
             true
         })
@@ -465,7 +467,7 @@ impl Ledger for Session {
     async fn pending(&self, limit: i64) -> Result<PendingRows, LedgerError> {
         self.transact(move |tables| {
             let mut found = PendingRows::default();
-            let rows = tables.rows.iter().filter(|row| !row.moot);
+            let rows = tables.rows.iter().filter(|row| !row.retired);
             for row in rows.take(usize::try_from(limit).unwrap_or(usize::MAX)) {
                 match row.key {
                     Some(key) => found.known.push(Pending {
@@ -483,7 +485,7 @@ impl Ledger for Session {
 
     async fn waiting(&self) -> Result<u64, LedgerError> {
         self.transact(|tables| {
-            let waiting = tables.rows.iter().filter(|row| !row.moot);
+            let waiting = tables.rows.iter().filter(|row| !row.retired);
             waiting.count() as u64
         })
         .await
@@ -502,7 +504,7 @@ impl Ledger for Session {
             }
             tables
                 .rows
-                .retain(|row| !row.moot && !rows.contains(&row.id));
+                .retain(|row| !row.retired && !rows.contains(&row.id));
             true
         })
         .await
@@ -512,7 +514,7 @@ impl Ledger for Session {
         self.transact(move |tables| {
             if let Some(recorded) = tables.epoch.clone().filter(|e| e.number == epoch) {
                 tables.record(recorded.remote);
-                tables.rows.iter_mut().for_each(|row| row.moot = true);
+                tables.rows.iter_mut().for_each(|row| row.retired = true);
             }
         })
         .await
@@ -532,10 +534,10 @@ impl Ledger for Session {
             let open = tables
                 .epoch
                 .as_ref()
-                .is_some_and(|epoch| !closed(epoch) && now >= epoch.at + tables.left_alone);
+                .is_some_and(|epoch| !closed(epoch) && now >= epoch.at + tables.close_after);
             if open && !served && i64::try_from(tables.rows.len()).unwrap() >= at_least {
                 tables.record(String::new());
-                tables.rows.iter_mut().for_each(|row| row.moot = true);
+                tables.rows.iter_mut().for_each(|row| row.retired = true);
             }
         })
         .await
@@ -560,7 +562,7 @@ impl Ledger for Session {
 
     async fn waits(&self, token: Token) -> Result<bool, LedgerError> {
         self.transact(move |tables| {
-            // Also a moot one: what ended its epoch may not know of every instance that still serves under it.
+            // Retired rows count: the instance that ended their epoch may not know every instance that still serves under it.
             tables.rows.iter().any(|row| row.token == token)
         })
         .await

@@ -1,4 +1,4 @@
-//! What nobody asks for any more.
+//! Expiry of values that are not read any more.
 
 use std::time::Duration;
 
@@ -11,18 +11,18 @@ use crate::cache::ReadRequest;
 use crate::settings::Backend;
 
 #[tokio::test(start_paused = true)]
-async fn what_has_expired_leaves_within_a_minute_by_itself() {
+async fn expired_values_are_removed_within_a_minute() {
     let cache = serving(Backend::Memory).await;
-    let asked = ReadRequest {
+    let lookup = ReadRequest {
         key: SINGLE,
         owner: "owner",
         max_staleness: None,
     };
     let load = || async { Ok::<_, String>(Some(1)) };
-    cache.read(asked, Single, load).await.unwrap();
-    let near = cache.near().unwrap();
-    assert_eq!(near.keys(), [SINGLE]);
+    cache.read(lookup, Single, load).await.unwrap();
+    let memory = cache.memory().unwrap();
+    assert_eq!(memory.keys(), [SINGLE]);
     sleep(cache.settings.ttls.of(SINGLE.kind())).await;
     sleep(Duration::from_mins(1)).await;
-    assert_eq!(near.keys(), []);
+    assert_eq!(memory.keys(), []);
 }

@@ -1,33 +1,33 @@
-//! What goes wrong in the world.
+//! Fault injection.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::database::Back;
+use super::database::RollbackKind;
 use super::redis::Process;
 use super::world::World;
 
-/// Which kinds of faults a run has.
+/// Kinds of faults of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Faults {
-    /// None: only the order of things is left to chance.
+    /// No faults; only the order of events is random.
     None,
-    /// Connections are cut, deaf or mute for a while; the database is away for a moment.
+    /// Connections lose requests, answers or both for a while; the database does not answer for a while.
     Cuts,
-    /// Besides, Redis loses leases, values or its claim, or another process or database takes its place; the database goes back to
-    /// an earlier state.
+    /// As `Cuts`. In addition Redis loses leases, values or its claim, or is replaced by another process or database, and the
+    /// database goes back to an earlier state.
     Losses,
-    /// Instances stop, or do not reach the database, for longer than the others count on them, and the database's clock steps.
+    /// Instances stop or cannot reach the database for longer than they count as alive, and the database's clock steps.
     Stops,
-    /// The database goes back to an earlier state, and nothing else.
+    /// Only returns of the database to an earlier state.
     Restores,
-    /// Instances move to another database of the same Redis process, and nothing else.
+    /// Only moves of the instances to another database of the same Redis process.
     Renumbering,
 }
 
-/// Makes something go wrong now and then, until it is dropped.
-pub(super) async fn trouble(world: World, faults: Faults, instances: usize) {
+/// Injects faults at random times until it is dropped.
+pub(super) async fn inject_faults(world: World, faults: Faults, instances: usize) {
     if faults == Faults::Stops {
         stops(&world, instances).await;
         return;
@@ -38,7 +38,7 @@ pub(super) async fn trouble(world: World, faults: Faults, instances: usize) {
         } else {
             900
         };
-        world.think(pause).await;
+        world.random_pause(pause).await;
         let kind = match faults {
             Faults::None | Faults::Stops => return,
             Faults::Cuts => world.roll(4),
@@ -47,40 +47,40 @@ pub(super) async fn trouble(world: World, faults: Faults, instances: usize) {
             Faults::Restores => 9 + world.roll(3),
         };
         let instance = usize::try_from(world.roll(instances as u64)).unwrap_or(0);
-        let lasts = Duration::from_millis(world.roll(2500));
+        let duration = Duration::from_millis(world.roll(2500));
         match kind {
-            0 => cut(&world, instance, (true, true), lasts),
-            1 => cut(&world, instance, (false, true), lasts),
-            2 => stop_hearing(&world, instance),
-            3 => world.lock().tables(instance).away_until = Instant::now() + lasts / 3,
+            0 => cut(&world, instance, (true, true), duration),
+            1 => cut(&world, instance, (false, true), duration),
+            2 => cut_tracking(&world, instance),
+            3 => world.lock().tables(instance).away_until = Instant::now() + duration / 3,
             4 => lose_leases(&world),
             5 => lose_values(&world),
             6 => replace(&world, Process::copied_to),
             7 => replace(&world, |_, number| Process::new(number)),
             8 => replace(&world, |old, _| old.next_database()),
-            9 => go_back(&world, instance, Back::Promoted, lasts),
-            10 => go_back(&world, instance, Back::Restored, lasts),
-            _ => go_back(&world, instance, Back::Silently, lasts),
+            9 => go_back(&world, instance, RollbackKind::Promoted, duration),
+            10 => go_back(&world, instance, RollbackKind::Restored, duration),
+            _ => go_back(&world, instance, RollbackKind::Silently, duration),
         }
     }
 }
 
-/// Stops and steps in turn, until it is dropped.
+/// Injects stops and clock steps until it is dropped.
 async fn stops(world: &World, instances: usize) {
     loop {
-        world.think(1500).await;
+        world.random_pause(1500).await;
         let instance = usize::try_from(world.roll(instances as u64)).unwrap_or(0);
-        let lasts = Duration::from_millis(3_200 + world.roll(4_000));
+        let duration = Duration::from_millis(3_200 + world.roll(4_000));
         match world.roll(6) {
-            0..3 => world.stop(instance, lasts),
-            3 => world.lock().cut_until[instance] = Instant::now() + lasts,
+            0..3 => world.stop(instance, duration),
+            3 => world.lock().cut_until[instance] = Instant::now() + duration,
             4 => step(world),
             _ => replace(world, |_, number| Process::new(number)),
         }
     }
 }
 
-/// The database's clock is set forward or back.
+/// Steps the database's clock forward or back.
 fn step(world: &World) {
     let length = Duration::from_millis(60 + world.roll(5_000));
     let forward = world.roll(2) == 0;
@@ -93,24 +93,29 @@ fn step(world: &World) {
     };
 }
 
-fn cut(world: &World, instance: usize, (deaf, mute): (bool, bool), lasts: Duration) {
+fn cut(
+    world: &World,
+    instance: usize,
+    (requests_lost, answers_lost): (bool, bool),
+    duration: Duration,
+) {
     {
         let mut parts = world.lock();
-        parts.links[instance].deaf = deaf;
-        parts.links[instance].mute = mute;
+        parts.links[instance].requests_lost = requests_lost;
+        parts.links[instance].answers_lost = answers_lost;
     }
     let world = world.clone();
     tokio::spawn(async move {
-        tokio::time::sleep(lasts).await;
+        tokio::time::sleep(duration).await;
         let mut parts = world.lock();
-        parts.links[instance].deaf = false;
-        parts.links[instance].mute = false;
+        parts.links[instance].requests_lost = false;
+        parts.links[instance].answers_lost = false;
     });
 }
 
-fn stop_hearing(world: &World, instance: usize) {
-    if let Some(ear) = world.lock().ears.get_mut(&instance) {
-        ear.cut = true;
+fn cut_tracking(world: &World, instance: usize) {
+    if let Some(tracking) = world.lock().tracking.get_mut(&instance) {
+        tracking.cut = true;
     }
 }
 
@@ -127,18 +132,17 @@ fn lose_values(world: &World) {
     parts.processes[current].lose_claim();
 }
 
-/// In the end the database is as it was at the beginning.
-fn go_back(world: &World, instance: usize, how: Back, lasts: Duration) {
+/// Returns the database after a while to its present state.
+fn go_back(world: &World, instance: usize, how: RollbackKind, duration: Duration) {
     let earlier = world.lock().tables(instance).clone();
     let world = world.clone();
     tokio::spawn(async move {
-        tokio::time::sleep(lasts / 2).await;
+        tokio::time::sleep(duration / 2).await;
         world.lock().go_back(instance, earlier, how);
     });
 }
 
-/// Another process, or another database of this one, takes the place; connections move one by one, and until then the old one goes
-/// on answering theirs.
+/// Replaces the Redis process or its database. Connections move one by one; until then the old one continues to answer them.
 fn replace(world: &World, next: impl FnOnce(&Process, usize) -> Process) {
     let (links, next) = {
         let mut parts = world.lock();
@@ -149,19 +153,22 @@ fn replace(world: &World, next: impl FnOnce(&Process, usize) -> Process) {
     };
     let world = world.clone();
     tokio::spawn(async move {
-        // A copy that lags: writes go on in the old one for a while.
-        world.think(300).await;
+        // The copy lags: writes still go to the old one for a while.
+        world.random_pause(300).await;
         world.lock().current = next;
         for instance in 0..links {
             let world = world.clone();
             tokio::spawn(async move {
-                world.think(1500).await;
+                world.random_pause(1500).await;
                 let connection = {
                     let mut parts = world.lock();
                     parts.links[instance].process = next;
-                    parts.ears.get(&instance).map(|ear| ear.connection)
+                    parts
+                        .tracking
+                        .get(&instance)
+                        .map(|tracking| tracking.connection)
                 };
-                world.think(300).await;
+                world.random_pause(300).await;
                 if let Some(connection) = connection {
                     world.lose(instance, connection);
                 }

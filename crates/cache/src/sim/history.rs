@@ -1,4 +1,4 @@
-//! What was acknowledged and what was seen, and whether that fits the promise.
+//! History checker: acknowledged writes and finished reads, compared with the guarantee.
 
 use std::collections::BTreeMap;
 
@@ -6,20 +6,20 @@ use tokio::time::Instant;
 
 use crate::gate::{GATE_TTL, MARGIN};
 
-/// What is known at a moment: the versions that every later read must reach.
+/// Versions that every later read must reach.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Floor {
     version: u64,
     messages: BTreeMap<usize, u64>,
-    /// How often anything has changed.
+    /// Number of changes.
     changes: u64,
-    /// How often what was acknowledged was lost: of what is lost while a read goes on nothing is due.
+    /// Number of losses so far; a read with a loss during it is not checked.
     losses: usize,
     /// When the read began.
     since: Option<Instant>,
 }
 
-/// The database went back to an earlier state: versions above those of that state, and below all that were written later, are lost.
+/// Return of the database to an earlier state. Versions above those of that state and below all later ones are lost.
 #[derive(Debug, Clone)]
 struct Loss {
     at: Instant,
@@ -31,24 +31,24 @@ struct Loss {
 }
 
 impl Loss {
-    /// Whether a read that began then must not show what was lost: every gate that was open has shut.
+    /// Whether a read that began at the floor must not show lost versions: every gate that was open has shut.
     fn is_settled(&self, floor: &Floor) -> bool {
         floor.since >= Some(self.at + GATE_TTL + MARGIN)
     }
 
-    fn check(&self, kept: u64, found: u64) -> Result<(), String> {
-        if found > kept && found < self.next {
-            return Err(format!("{found} was read, which the database has lost"));
+    fn check(&self, left: u64, found: u64) -> Result<(), String> {
+        if found > left && found < self.next {
+            return Err(format!("{found} was read, but the database has lost it"));
         }
         Ok(())
     }
 }
 
-/// What was acknowledged and what was seen so far.
+/// Acknowledged and seen versions so far.
 #[derive(Debug, Clone, Default)]
 pub(super) struct History {
     acknowledged: Floor,
-    /// Where nothing is lost, what any finished read has seen is seen by all later ones.
+    /// Versions seen by finished reads. In a lossless run all later reads must see them too.
     seen: Floor,
     losses: Vec<Loss>,
 }
@@ -58,8 +58,8 @@ impl Floor {
         self.version = self.version.max(version);
     }
 
-    fn raise_message(&mut self, place: usize, version: u64) {
-        let known = self.messages.entry(place).or_default();
+    fn raise_message(&mut self, sequence: usize, version: u64) {
+        let known = self.messages.entry(sequence).or_default();
         *known = version.max(*known);
     }
 }
@@ -69,16 +69,16 @@ impl History {
         self.acknowledged.raise(version);
     }
 
-    pub(super) fn acknowledge_message(&mut self, place: usize, version: u64) {
-        self.acknowledged.raise_message(place, version);
+    pub(super) fn acknowledge_message(&mut self, sequence: usize, version: u64) {
+        self.acknowledged.raise_message(sequence, version);
     }
 
-    /// At least so many changes were true when a write was acknowledged.
+    /// Records the number of committed changes when a write was acknowledged.
     pub(super) fn acknowledge_changes(&mut self, changes: u64) {
         self.acknowledged.changes = self.acknowledged.changes.max(changes);
     }
 
-    /// What was acknowledged after this state is lost.
+    /// Records that writes acknowledged after this state are lost.
     pub(super) fn go_back(&mut self, version: u64, messages: &[u64], changes: u64, next: u64) {
         self.losses.push(Loss {
             at: Instant::now(),
@@ -90,15 +90,15 @@ impl History {
         let known = &mut self.acknowledged;
         known.version = known.version.min(version);
         known.changes = known.changes.min(changes);
-        known.messages.retain(|place, version| {
-            let left = messages.get(*place - 1);
+        known.messages.retain(|sequence, version| {
+            let left = messages.get(*sequence - 1);
             *version = left.copied().unwrap_or_default().min(*version);
             left.is_some()
         });
         self.seen = Floor::default();
     }
 
-    /// Statistics were read: before an acknowledgement they may show a change or not, and again not.
+    /// Checks a read of statistics. Before its acknowledgement a change may be visible in one read and not in the next.
     pub(super) fn read_changes(&self, floor: &Floor, changes: u64) -> Result<(), String> {
         if self.has_lost(floor) {
             return Ok(());
@@ -108,7 +108,7 @@ impl History {
         }
         if changes < floor.changes {
             return Err(format!(
-                "{changes} changes were read, at least {} were due",
+                "{changes} changes were read, expected at least {}",
                 floor.changes
             ));
         }
@@ -123,21 +123,21 @@ impl History {
         self.losses.iter().filter(|loss| loss.is_settled(floor))
     }
 
-    /// What a read that begins now must see.
+    /// Floor of a read that begins now.
     pub(super) fn floor(&self, lossless: bool) -> Floor {
         let mut floor = self.acknowledged.clone();
         floor.losses = self.losses.len();
         floor.since = Some(Instant::now());
         if lossless {
             floor.raise(self.seen.version);
-            for (place, version) in &self.seen.messages {
-                floor.raise_message(*place, *version);
+            for (sequence, version) in &self.seen.messages {
+                floor.raise_message(*sequence, *version);
             }
         }
         floor
     }
 
-    /// A read has ended; what is wrong with it.
+    /// Checks a finished read.
     pub(super) fn read(&mut self, floor: &Floor, version: u64) -> Result<(), String> {
         if self.has_lost(floor) {
             return Ok(());
@@ -148,14 +148,14 @@ impl History {
         self.seen.raise(version);
         if version < floor.version {
             return Err(format!(
-                "version {version} was read, at least {} was due",
+                "version {version} was read, expected at least {}",
                 floor.version
             ));
         }
         Ok(())
     }
 
-    /// The same for the list: places and versions, newest first.
+    /// Checks a finished read of the list: sequences and versions, newest first.
     pub(super) fn read_list(&mut self, floor: &Floor, list: &[(usize, u64)]) -> Result<(), String> {
         for pair in list.windows(2) {
             if pair[0].0 != pair[1].0 + 1 {
@@ -166,19 +166,21 @@ impl History {
             return Ok(());
         }
         for loss in self.settled(floor) {
-            for (place, version) in list {
-                let kept = loss.messages.get(*place - 1).copied();
-                loss.check(kept.unwrap_or_default(), *version)?;
+            for (sequence, version) in list {
+                let left = loss.messages.get(*sequence - 1).copied();
+                loss.check(left.unwrap_or_default(), *version)?;
             }
         }
         let found: BTreeMap<usize, u64> = list.iter().copied().collect();
-        for (place, version) in &found {
-            self.seen.raise_message(*place, *version);
+        for (sequence, version) in &found {
+            self.seen.raise_message(*sequence, *version);
         }
-        for (place, due) in &floor.messages {
-            let version = found.get(place).copied().unwrap_or_default();
+        for (sequence, due) in &floor.messages {
+            let version = found.get(sequence).copied().unwrap_or_default();
             if version < *due {
-                return Err(format!("{list:?} lacks version {due} of message {place}"));
+                return Err(format!(
+                    "{list:?} lacks version {due} of message {sequence}"
+                ));
             }
         }
         Ok(())

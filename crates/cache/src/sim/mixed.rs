@@ -1,5 +1,5 @@
-//! Instances with different caches beside one another, step by step: an instance that stops, a second one that keeps values in its
-//! own memory, an epoch of Redis that is only paused, a database whose clock steps, and fences made ahead.
+//! Instances with different backends on one database, step by step: stopped instances, several memory instances, a paused
+//! instance with an epoch of Redis, steps of the database's clock, and early fences.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use super::play::Single;
 use super::redis::{Connection, SINGLE};
 use super::world::World;
 use crate::cache::{Cache, ReadRequest, Shared};
-use crate::gate::{ALIVE, GATE_TTL, MARGIN};
+use crate::gate::{GATE_TTL, MARGIN, REGISTRATION_TTL};
 use crate::key::{Key, Kind};
 use crate::ledger::Ledger as _;
 use crate::remote::Token;
 use crate::settings::{Backend, CacheSettings};
 use crate::write::{Fenced, TransactionOutcome, Write};
 
-const ASKED: ReadRequest<'static> = ReadRequest {
+const REQUEST: ReadRequest<'static> = ReadRequest {
     key: SINGLE,
     owner: "owner",
     max_staleness: None,
@@ -48,23 +48,23 @@ fn is_open(cache: &Cache) -> bool {
     cache.gate().is_some_and(|gate| gate.open)
 }
 
-/// Drains until the gate is open.
+/// Reconciles until the gate is open.
 async fn opened(cache: &Cache) {
     for _ in 0..100 {
-        cache.drain().await;
+        cache.reconcile().await;
         if is_open(cache) {
             return;
         }
         advance(GATE_TTL / 2).await;
     }
-    panic!("it did not open: {:?}", cache.gate());
+    panic!("the gate did not open: {:?}", cache.gate());
 }
 
 async fn fence(cache: &Cache) -> Fenced {
     cache.fence(vec![Write::Changed(SINGLE)]).await
 }
 
-/// Whether a write leaves rows, and then waits for the instances that serve.
+/// Whether a write is degraded.
 async fn is_degraded(cache: &Cache) -> bool {
     let fenced = fence(cache).await;
     let degraded = fenced.pending().is_some();
@@ -76,27 +76,27 @@ async fn waiting(session: &Session) -> usize {
     session.pending(i64::MAX).await.unwrap().count()
 }
 
-/// Every instance whose registration has lapsed counts as new: one that serves from its memory did not count on it.
+/// An instance with a lapsed registration counts as new: a memory instance did not expect its writes.
 #[tokio::test(start_paused = true)]
-async fn a_lapsed_instance_waits_for_one_that_serves_from_memory() {
+async fn a_lapsed_instance_waits_for_a_memory_instance() {
     for backend in [Backend::Off, Backend::Redis] {
         let world = World::new(1, 2, 0);
         let (stopped, memory) = (start(&world, 0, backend), start(&world, 1, Backend::Memory));
-        stopped.drain().await;
+        stopped.reconcile().await;
         assert!(stopped.gate.is_registered());
-        memory.drain().await;
-        assert!(!is_open(&memory), "{backend:?}: it is not alone");
-        advance(ALIVE).await;
+        memory.reconcile().await;
+        assert!(!is_open(&memory), "{backend:?}: another instance lives");
+        advance(REGISTRATION_TTL).await;
         opened(&memory).await;
 
-        stopped.drain().await;
+        stopped.reconcile().await;
         assert!(is_open(&memory));
         assert!(!stopped.gate.is_registered(), "{backend:?}");
         assert!(is_degraded(&stopped).await, "{backend:?}");
-        memory.drain().await;
-        assert!(!is_open(&memory), "it sees the other one");
+        memory.reconcile().await;
+        assert!(!is_open(&memory), "it sees the other instance");
         advance(GATE_TTL + MARGIN).await;
-        stopped.drain().await;
+        stopped.reconcile().await;
         assert!(stopped.gate.is_registered(), "{backend:?}");
     }
 }
@@ -109,34 +109,34 @@ async fn an_instance_without_a_gap_stays_registered() {
         start(&world, 0, Backend::Off),
         start(&world, 1, Backend::Memory),
     );
-    off.drain().await;
+    off.reconcile().await;
     for _ in 0..20 {
-        memory.drain().await;
-        off.drain().await;
+        memory.reconcile().await;
+        off.reconcile().await;
         assert!(off.gate.is_registered() && !is_open(&memory));
         assert!(!is_degraded(&off).await);
         advance(GATE_TTL / 2).await;
     }
 }
 
-/// A rolling update of instances that keep values in their own memory: the new one writes while the old one still serves.
+/// Rolling update of memory instances: the new one writes while the old one still serves.
 #[tokio::test(start_paused = true)]
 async fn a_second_memory_instance_waits_for_the_first() {
     let world = World::new(1, 2, 0);
     let [first, second] = [0, 1].map(|number| start(&world, number, Backend::Memory));
     opened(&first).await;
     assert!(!is_degraded(&first).await);
-    second.drain().await;
+    second.reconcile().await;
     assert!(is_open(&first));
     assert!(is_degraded(&second).await);
-    first.drain().await;
+    first.reconcile().await;
     assert!(!is_open(&first) && !is_open(&second));
     advance(GATE_TTL + MARGIN).await;
-    second.drain().await;
+    second.reconcile().await;
     assert!(!is_degraded(&second).await);
 }
 
-/// Rows are for the instance that holds an epoch of Redis, also while it is paused.
+/// Pending rows stay for an instance that holds an epoch of Redis, also while it is paused.
 #[tokio::test(start_paused = true)]
 async fn a_memory_instance_leaves_rows_to_a_paused_epoch() {
     let world = World::new(1, 2, 0);
@@ -146,21 +146,21 @@ async fn a_memory_instance_leaves_rows_to_a_paused_epoch() {
     let session = session(&world, 1);
     let row = [Key::new(Kind::Message, 9)];
     session.add(&row, Token(1)).await.unwrap();
-    // Longer than it counts as alive. Its epoch is not closed yet.
-    world.lock().tables(0).left_alone = Duration::from_mins(1);
-    advance(ALIVE + GATE_TTL).await;
-    memory.drain().await;
+    // Longer than the Redis instance counts as alive. Its epoch is not closed yet.
+    world.lock().tables(0).close_after = Duration::from_mins(1);
+    advance(REGISTRATION_TTL + GATE_TTL).await;
+    memory.reconcile().await;
     assert!(!is_open(&memory));
     assert_eq!(waiting(&session).await, 1);
-    redis.drain().await;
+    redis.reconcile().await;
     assert!(is_open(&redis));
-    assert_eq!(waiting(&session).await, 0, "it has released the key");
+    assert_eq!(waiting(&session).await, 0, "the key is released");
 
-    // Gone for good, its epoch is closed, and then the rows need no release.
-    world.lock().tables(0).left_alone = Duration::ZERO;
+    // The Redis instance does not come back: its epoch is closed, and the rows need no release.
+    world.lock().tables(0).close_after = Duration::ZERO;
     session.add(&row, Token(2)).await.unwrap();
-    advance(ALIVE + GATE_TTL).await;
-    memory.drain().await;
+    advance(REGISTRATION_TTL + GATE_TTL).await;
+    memory.reconcile().await;
     assert!(!is_open(&memory), "closed just now");
     opened(&memory).await;
     assert_eq!(waiting(&session).await, 0);
@@ -174,25 +174,25 @@ fn add_known_behind_unknown(tables: &mut Tables) {
     tables.add_rows(&[SINGLE], Token(2));
 }
 
-/// Everything that was in memory goes if rows may lie behind those that were read.
+/// All values are dropped if there may be more rows than were read.
 #[tokio::test(start_paused = true)]
-async fn a_memory_instance_forgets_all_behind_too_many_rows() {
+async fn a_memory_instance_drops_all_values_with_too_many_rows() {
     let world = World::new(1, 1, 0);
     let memory = start(&world, 0, Backend::Memory);
     opened(&memory).await;
     let load = || async { Ok::<_, String>(Some(1)) };
-    memory.read(ASKED, Single, load).await.unwrap();
+    memory.read(REQUEST, Single, load).await.unwrap();
     assert!(memory.hit(SINGLE, "owner").is_some());
     let session = session(&world, 0);
     session.transact(add_known_behind_unknown).await.unwrap();
-    memory.drain().await;
+    memory.reconcile().await;
     assert!(is_open(&memory));
     assert!(memory.hit(SINGLE, "owner").is_none());
-    memory.drain().await;
+    memory.reconcile().await;
     assert_eq!(waiting(&session).await, 0);
 }
 
-/// Rows of keys that only a newer version knows do not hide known ones.
+/// Rows of keys that only a newer version knows do not hide rows of known keys.
 #[tokio::test(start_paused = true)]
 async fn a_known_row_behind_many_unknown_ones_keeps_the_gate_shut() {
     let world = World::new(1, 1, 0);
@@ -202,26 +202,26 @@ async fn a_known_row_behind_many_unknown_ones_keeps_the_gate_shut() {
     let session = session(&world, 0);
     session.transact(add_known_behind_unknown).await.unwrap();
     advance(GATE_TTL).await;
-    redis.drain().await;
+    redis.reconcile().await;
     assert!(!is_open(&redis), "a row was not read");
     opened(&redis).await;
     assert_ne!(
         redis.gate().unwrap().epoch,
         before,
-        "all older values are dead"
+        "all older values are invalid"
     );
     assert_eq!(waiting(&session).await, 0);
 }
 
-/// A fence made ahead counts as made when the commit begins.
+/// An early fence must still be valid when the commit begins.
 #[tokio::test(start_paused = true)]
-async fn a_fence_made_ahead_does_not_hold_once_what_it_relied_on_has_ended() {
+async fn an_early_fence_is_invalid_once_its_precondition_has_ended() {
     let world = World::new(1, 2, 0);
     let off = start(&world, 0, Backend::Off);
-    off.drain().await;
+    off.reconcile().await;
     let free = fence(&off).await;
     assert!(free.pending().is_none() && off.is_fence_valid(&free));
-    // Less is left than a commit may take, though no instance serves yet.
+    // Less time is left than a commit may take, although no instance serves yet.
     advance(GATE_TTL.saturating_sub(Duration::from_millis(300))).await;
     assert!(!off.is_fence_valid(&free));
     off.release(free, TransactionOutcome::Aborted).await;
@@ -238,23 +238,23 @@ async fn a_fence_made_ahead_does_not_hold_once_what_it_relied_on_has_ended() {
     redis.release(shared, TransactionOutcome::Aborted).await;
 }
 
-/// Moves the database's clock.
+/// Steps the database's clock.
 fn step(world: &World, change: impl FnOnce(Duration) -> Duration) {
     let mut parts = world.lock();
     let tables = parts.tables(0);
     tables.ahead = change(tables.ahead);
 }
 
-/// By the stepped clock the right of the instance in memory is over, which it is not.
+/// By the stepped clock the right of the memory instance seems to have ended.
 #[tokio::test(start_paused = true)]
-async fn a_writer_waits_in_full_after_a_step_of_the_databases_clock() {
+async fn a_writer_waits_the_full_time_after_a_clock_step() {
     let world = World::new(1, 2, 0);
     let (off, memory) = (
         start(&world, 0, Backend::Off),
         start(&world, 1, Backend::Memory),
     );
-    off.drain().await;
-    advance(ALIVE).await;
+    off.reconcile().await;
+    advance(REGISTRATION_TTL).await;
     opened(&memory).await;
     step(&world, |ahead| ahead + Duration::from_secs(2));
     let fenced = fence(&off).await;
@@ -268,9 +268,9 @@ async fn a_writer_waits_in_full_after_a_step_of_the_databases_clock() {
     assert_eq!(off.gate().unwrap().clock.steps, 1);
 }
 
-/// Backwards a writer waits no longer than an instance can serve.
+/// After a step backwards a writer waits no longer than an instance can serve.
 #[tokio::test(start_paused = true)]
-async fn a_clock_that_is_set_back_keeps_no_writer_waiting_for_long() {
+async fn a_clock_step_backwards_does_not_delay_writers_for_long() {
     let world = World::new(1, 2, 0);
     let (off, memory) = (
         start(&world, 0, Backend::Off),
@@ -286,9 +286,9 @@ async fn a_clock_that_is_set_back_keeps_no_writer_waiting_for_long() {
     assert!(began.elapsed() <= 2 * GATE_TTL, "{:?}", began.elapsed());
 }
 
-/// After a step nothing is served until what was said before it has ended.
+/// After a step the gate stays shut until everything that was reported before has expired.
 #[tokio::test(start_paused = true)]
-async fn a_step_of_the_databases_clock_shuts_the_gate_for_a_while() {
+async fn a_clock_step_shuts_the_gate_for_a_while() {
     for backend in [Backend::Redis, Backend::Memory] {
         for ahead in [true, false] {
             let world = World::new(1, 1, 0);
@@ -302,10 +302,10 @@ async fn a_step_of_the_databases_clock_shuts_the_gate_for_a_while() {
                     now.saturating_sub(much)
                 }
             });
-            cache.drain().await;
+            cache.reconcile().await;
             assert!(!is_open(&cache), "{backend:?}");
             assert!(is_degraded(&cache).await, "{backend:?}");
-            advance(ALIVE).await;
+            advance(REGISTRATION_TTL).await;
             opened(&cache).await;
             let clock = cache.gate().unwrap().clock;
             assert_eq!(clock.steps, 1);
@@ -314,23 +314,23 @@ async fn a_step_of_the_databases_clock_shuts_the_gate_for_a_while() {
     }
 }
 
-/// Less than the margin is what the margin is for.
+/// A step within the margin is tolerated.
 #[tokio::test(start_paused = true)]
 async fn a_small_step_is_measured_and_changes_nothing() {
     let world = World::new(1, 1, 0);
     let cache = start(&world, 0, Backend::Redis);
     opened(&cache).await;
     step(&world, |ahead| ahead + MARGIN / 2);
-    cache.drain().await;
+    cache.reconcile().await;
     assert!(is_open(&cache));
     let clock = cache.gate().unwrap().clock;
     assert_eq!(clock.steps, 0);
     assert!(clock.largest_skew > Duration::ZERO);
 }
 
-/// The machine was suspended: the runtime's clock has not moved, but that of the gate has.
+/// During a suspension the clock of the runtime stands still, but the clock of the gate does not.
 #[tokio::test(start_paused = true)]
-async fn a_suspended_instance_serves_nothing_when_it_goes_on() {
+async fn a_suspended_instance_serves_nothing_after_it_resumes() {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use tokio::time::Instant;

@@ -1,8 +1,8 @@
-//! The protocol's own code in a small world with its own time: a Redis, a database, connections that are slow, cut or moved, and
-//! a seed that decides everything. Any failure comes again with its seed: `PARLANCE_SEED=<n> cargo test -p parlance-cache sim`, and
-//! `PARLANCE_SEED=<from>..<to>` plays a range.
+//! Simulation: the code of the cache with a simulated Redis, database and connections that are slow, cut or moved. A seed decides
+//! every step. Any failure can be repeated with its seed: `PARLANCE_SEED=<n> cargo test -p parlance-cache sim`. A range is played
+//! with `PARLANCE_SEED=<from>..<to>`.
 //!
-//! Time is tokio's paused clock: it jumps to the next timer when nobody can go on, so a run of seconds takes a millisecond.
+//! Time is tokio's paused clock: it jumps to the next timer when no task can proceed, so a run of seconds takes a millisecond.
 
 mod backlog;
 mod database;
@@ -27,15 +27,18 @@ use plan::Plan;
 use play::{Outcome, play};
 use weak::Weakness;
 
-/// How many seeds `make test` plays, and `make torture`.
+/// Seeds of `make test`, and of `make torture`.
 const SEEDS: u64 = 10_000;
 const TORTURE_SEEDS: u64 = 1_000_000;
-/// A broken variant must be found out within so many.
+/// Seeds within which every broken variant must be detected.
 const SEEDS_TO_FAIL: u64 = 4_000;
 
-/// `PARLANCE_SEED` names one seed, or a range as `from..to`.
+/// Seeds to play: from `PARLANCE_SEED`, which is one seed or a range `from..to`, or the default.
 fn seeds() -> std::ops::Range<u64> {
-    #[expect(clippy::disallowed_methods, reason = "a test is told how long to run")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the environment selects the length of a test"
+    )]
     let (named, torture) = (
         std::env::var("PARLANCE_SEED").ok(),
         std::env::var("PARLANCE_TORTURE").is_ok(),
@@ -55,13 +58,13 @@ fn seeds() -> std::ops::Range<u64> {
     }
 }
 
-/// Plays seeds on both cores; the first that went wrong, and what was played in all.
+/// Plays seeds in two threads. Returns the total, and the first seed that broke the guarantee.
 fn play_all(
     range: std::ops::Range<u64>,
     plan: impl Fn(u64) -> Plan + Sync,
 ) -> (Outcome, Option<(u64, String)>) {
     let threads = 2;
-    // The others go on only up to the first seed that was found, so that it is the first.
+    // The other thread continues up to the lowest failing seed, so that the lowest one is reported.
     let found = AtomicU64::new(u64::MAX);
     let results: Vec<(Outcome, Option<(u64, String)>)> = std::thread::scope(|scope| {
         let handles: Vec<_> = (0..threads)
@@ -76,9 +79,9 @@ fn play_all(
                         let played = catch_unwind(AssertUnwindSafe(|| play(seed, &plan(seed))));
                         match played {
                             Ok(Ok(outcome)) => total.add(&outcome),
-                            Ok(Err(wrong)) => {
+                            Ok(Err(violation)) => {
                                 found.fetch_min(seed, Ordering::Relaxed);
-                                return (total, Some((seed, wrong)));
+                                return (total, Some((seed, violation)));
                             }
                             Err(_) => return (total, Some((seed, "a panic".to_owned()))),
                         }
@@ -91,37 +94,37 @@ fn play_all(
     });
     let mut total = Outcome::default();
     let mut first: Option<(u64, String)> = None;
-    for (outcome, wrong) in results {
+    for (outcome, violation) in results {
         total.add(&outcome);
-        if let Some(wrong) = wrong
-            && first.as_ref().is_none_or(|known| wrong.0 < known.0)
+        if let Some(violation) = violation
+            && first.as_ref().is_none_or(|known| violation.0 < known.0)
         {
-            first = Some(wrong);
+            first = Some(violation);
         }
     }
     (total, first)
 }
 
 #[test]
-fn no_seed_breaks_the_promise() {
-    let (total, wrong) = play_all(seeds(), |seed| Plan::of_seed(seed, Weakness::None));
+fn no_seed_breaks_the_guarantee() {
+    let (total, violation) = play_all(seeds(), |seed| Plan::of_seed(seed, Weakness::None));
     println!("{total}");
-    assert_eq!(wrong, None, "play it again with PARLANCE_SEED");
+    assert_eq!(violation, None, "repeat it with PARLANCE_SEED");
     if seeds().count() > 1 {
-        assert!(total.is_worth_something(), "{total}");
+        assert!(total.is_meaningful(), "{total}");
     }
 }
 
-/// Each guard matters: without it some seed breaks the promise.
+/// Without any single guard, some seed breaks the guarantee.
 #[test]
 fn every_guard_is_needed() {
-    let mut useless = Vec::new();
+    let mut unnoticed = Vec::new();
     for weakness in Weakness::ALL {
-        let (total, wrong) = play_all(0..SEEDS_TO_FAIL, |seed| Plan::of_seed(seed, weakness));
-        match wrong {
-            Some((seed, wrong)) => println!("{weakness:?}: seed {seed}: {wrong}"),
-            None => useless.push((weakness, total.to_string())),
+        let (total, violation) = play_all(0..SEEDS_TO_FAIL, |seed| Plan::of_seed(seed, weakness));
+        match violation {
+            Some((seed, violation)) => println!("{weakness:?}: seed {seed}: {violation}"),
+            None => unnoticed.push((weakness, total.to_string())),
         }
     }
-    assert_eq!(useless, []);
+    assert_eq!(unnoticed, []);
 }

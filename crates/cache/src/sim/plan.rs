@@ -1,4 +1,4 @@
-//! What a run is made of, as its seed says.
+//! Parameters of a run, derived from its seed.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use super::faults::Faults;
 use super::weak::Weakness;
 use crate::settings::Backend;
 
-/// How long a run lasts as a rule.
+/// Length of most runs.
 const LENGTH: Duration = Duration::from_secs(3);
-/// How long one lasts in which instances stop.
+/// Length of runs in which instances stop.
 const LONG: Duration = Duration::from_secs(15);
-/// One of so many seeds mixes instances that stop.
+/// One seed in this many mixes backends, with instances that stop.
 const MIXED: u64 = 25;
 
-/// What a run is made of.
+/// Parameters of a run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
     pub(super) weakness: Weakness,
@@ -24,73 +24,73 @@ pub(super) struct Plan {
     pub(super) instances: usize,
     pub(super) faults: Faults,
     pub(super) slow: u32,
-    /// Writers die in the middle, or take a message back.
+    /// Whether writers crash or roll back.
     pub(super) crashes: bool,
-    /// Writers take their time between the commit and the release.
-    pub(super) linger: u64,
-    /// How long nothing may come from Redis before reads go on without it: as a rule, or until their time is over.
-    pub(super) patience: u64,
-    /// Other instances could use the database too: it is not a file that the only one has locked.
+    /// Longest delay between commit and release, in milliseconds.
+    pub(super) release_delay: u64,
+    /// Time-out of the stall detector, in milliseconds: the default, or the whole budget of a read.
+    pub(super) stall_timeout: u64,
+    /// Whether other instances may use the database, as opposed to a locked file.
     pub(super) shared: bool,
-    /// The last instance belongs to another installation.
-    pub(super) parted: bool,
-    /// How long it lasts, by its own clock.
+    /// Whether the last instance belongs to another installation.
+    pub(super) separate_installation: bool,
+    /// Length of the run, in simulated time.
     pub(super) length: Duration,
-    /// When the last instance starts.
+    /// Start of the last instance.
     late: Duration,
 }
 
 impl Plan {
     pub(super) fn of_seed(seed: u64, weakness: Weakness) -> Self {
-        let mut dice = StdRng::seed_from_u64(seed ^ 0x5eed);
-        let faults = match dice.random_range(0..5) {
+        let mut rng = StdRng::seed_from_u64(seed ^ 0x5eed);
+        let faults = match rng.random_range(0..5) {
             0 => Faults::None,
             1 => Faults::Cuts,
             2 => Faults::Restores,
             _ => Faults::Losses,
         };
-        let one = |dice: &mut StdRng| match dice.random_range(0..7) {
+        let one = |rng: &mut StdRng| match rng.random_range(0..7) {
             0 => Backend::Off,
             1..4 => Backend::Redis,
             _ => Backend::Hybrid,
         };
-        let alone = weakness == Weakness::None && dice.random_range(0..6) == 0;
+        let alone = weakness == Weakness::None && rng.random_range(0..6) == 0;
         let (backends, instances) = if alone {
             ([Backend::Memory; 3], 1)
         } else {
-            let mut backends = [one(&mut dice), one(&mut dice), one(&mut dice)];
-            // One that keeps values in its own memory, and must notice that it is not alone.
-            if weakness == Weakness::None && dice.random_range(0..6) == 0 {
+            let mut backends = [one(&mut rng), one(&mut rng), one(&mut rng)];
+            // A memory instance, which must notice the other instances.
+            if weakness == Weakness::None && rng.random_range(0..6) == 0 {
                 backends[0] = Backend::Memory;
             }
-            (backends, dice.random_range(2..=3))
+            (backends, rng.random_range(2..=3))
         };
         let mut plan = Self {
             weakness,
             backends,
             instances,
             faults,
-            slow: dice.random_range(0..6),
-            crashes: dice.random_range(0..2) == 0,
-            linger: if dice.random_range(0..2) == 0 { 1 } else { 40 },
-            patience: if dice.random_range(0..2) == 0 { 10 } else { 50 },
-            shared: !alone || dice.random_range(0..2) == 0,
-            parted: !alone && dice.random_range(0..8) == 0,
+            slow: rng.random_range(0..6),
+            crashes: rng.random_range(0..2) == 0,
+            release_delay: if rng.random_range(0..2) == 0 { 1 } else { 40 },
+            stall_timeout: if rng.random_range(0..2) == 0 { 10 } else { 50 },
+            shared: !alone || rng.random_range(0..2) == 0,
+            separate_installation: !alone && rng.random_range(0..8) == 0,
             length: LENGTH,
             late: Duration::ZERO,
         };
-        // A file does not go back while a process has it open.
+        // A file is not restored while a process has it open.
         if !plan.shared && plan.faults != Faults::None {
             plan.faults = Faults::Cuts;
         }
         if weakness.is_of_mixed_instances()
             || (weakness == Weakness::None && seed.is_multiple_of(MIXED))
         {
-            plan.mix(&mut dice);
+            plan.mix(&mut rng);
             return plan;
         }
         if weakness == Weakness::SharedStamps {
-            plan.parted = true;
+            plan.separate_installation = true;
             plan.faults = Faults::None;
             plan.backends = [Backend::Redis; 3];
         }
@@ -99,22 +99,22 @@ impl Plan {
         }
         if matches!(
             weakness,
-            Weakness::NoDatabaseIdentity | Weakness::NoMarker | Weakness::RashAccept
+            Weakness::NoDatabaseIdentity | Weakness::NoMarker | Weakness::EarlyAccept
         ) {
             plan.faults = Faults::Restores;
         }
-        // What a missing fence lets through is seen only where nothing is lost and everybody fences.
+        // The effect of a missing fence shows only without losses and where every instance fences.
         if weakness == Weakness::NoFence {
             plan.faults = Faults::None;
             plan.slow = 0;
             plan.backends = [Backend::Redis; 3];
         }
-        // What a missing fill guard lets through takes an answer that is slower than a whole write.
+        // The effect of a missing fill guard needs an answer that takes longer than a whole write.
         if weakness == Weakness::NoFillGuard {
             plan.faults = Faults::None;
             plan.slow = 5;
-            plan.linger = 1;
-            plan.patience = 50;
+            plan.release_delay = 1;
+            plan.stall_timeout = 50;
             plan.backends = [Backend::Hybrid; 3];
         }
         // Long enough for values to be cached before a restore and after it.
@@ -126,15 +126,15 @@ impl Plan {
 }
 
 impl Plan {
-    /// Whether every write can tell the cache. Only then is what one read has seen due to all later ones: a writer that is cut
-    /// off commits first, and others hear of it before its write is acknowledged, but some before others.
+    /// Whether no write is degraded. Only then must later reads see everything that one read has seen: a degraded write is
+    /// visible before its acknowledgement, at some instances earlier than at others.
     pub(super) fn is_lossless(&self) -> bool {
-        let tells = |backend: &Backend| matches!(backend, Backend::Redis | Backend::Hybrid);
-        let all = self.backends[..self.instances].iter().all(tells) || self.instances == 1;
+        let is_remote = |backend: &Backend| matches!(backend, Backend::Redis | Backend::Hybrid);
+        let all = self.backends[..self.instances].iter().all(is_remote) || self.instances == 1;
         self.faults == Faults::None && self.slow == 0 && all
     }
 
-    /// When an instance starts.
+    /// Start of an instance.
     pub(super) fn starts_after(&self, instance: usize) -> Duration {
         if instance + 1 == self.instances {
             self.late
@@ -143,11 +143,11 @@ impl Plan {
         }
     }
 
-    /// Instances with different caches, of which one keeps values in its own memory, and stop for longer than they count as
-    /// alive; the last may start while the others serve. It takes long enough for an epoch to be closed.
-    fn mix(&mut self, dice: &mut StdRng) {
+    /// Mixes backends, with at least one memory instance. Instances stop for longer than they count as alive, and the last one
+    /// may start while the others serve. The run is long enough for an epoch to be closed.
+    fn mix(&mut self, rng: &mut StdRng) {
         for backend in &mut self.backends {
-            *backend = match dice.random_range(0..5) {
+            *backend = match rng.random_range(0..5) {
                 0 | 1 => Backend::Memory,
                 2 => Backend::Off,
                 3 => Backend::Redis,
@@ -155,14 +155,14 @@ impl Plan {
             };
         }
         self.backends[0] = Backend::Memory;
-        self.instances = dice.random_range(2..=3);
+        self.instances = rng.random_range(2..=3);
         self.faults = Faults::Stops;
         self.shared = true;
-        self.parted = false;
-        self.slow = dice.random_range(0..2);
+        self.separate_installation = false;
+        self.slow = rng.random_range(0..2);
         self.length = LONG;
-        if dice.random_range(0..2) == 0 {
-            self.late = Duration::from_millis(dice.random_range(1_000..6_000));
+        if rng.random_range(0..2) == 0 {
+            self.late = Duration::from_millis(rng.random_range(1_000..6_000));
         }
     }
 }

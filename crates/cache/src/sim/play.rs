@@ -1,4 +1,4 @@
-//! One run: instances, writers and readers, and what they saw.
+//! Simulated run: instances with writers and readers, checked against the history.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,11 +13,11 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::database::Session;
-use super::faults::trouble;
+use super::faults::inject_faults;
 use super::plan::Plan;
-use super::redis::{Connection, LIST, NOTHING, SCOPE, SINGLE, STATS};
-use super::tracking::Hearing;
-use super::weak::{WeakConnection, WeakHearing, WeakSession, Weakness};
+use super::redis::{ABSENT, Connection, LIST, SCOPE, SINGLE, STATS};
+use super::tracking::SimulatedTracking;
+use super::weak::{WeakConnection, WeakSession, WeakTracking, Weakness};
 use super::world::World;
 use crate::cache::{
     Answer, Cache, CacheLookup, Codec, NewestEntry, ReadRequest, Shared, Source, ValueFormat,
@@ -29,12 +29,12 @@ use crate::read_many::BatchReadRequest;
 use crate::settings::CacheSettings;
 use crate::write::{TransactionOutcome, Write};
 
-/// What was played.
+/// Counts of a run.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Outcome {
     runs: u64,
     reads: u64,
-    near: u64,
+    memory: u64,
     remote: u64,
     writes: u64,
 }
@@ -43,14 +43,14 @@ impl Outcome {
     pub(super) fn add(&mut self, other: &Self) {
         self.runs += other.runs;
         self.reads += other.reads;
-        self.near += other.near;
+        self.memory += other.memory;
         self.remote += other.remote;
         self.writes += other.writes;
     }
 
-    /// A check that only ever saw the database proves nothing.
-    pub(super) fn is_worth_something(&self) -> bool {
-        self.near * 50 > self.reads && self.remote * 10 > self.reads && self.writes > self.runs
+    /// Whether enough reads were hits: a check of database reads alone proves nothing.
+    pub(super) fn is_meaningful(&self) -> bool {
+        self.memory * 50 > self.reads && self.remote * 10 > self.reads && self.writes > self.runs
     }
 }
 
@@ -59,22 +59,22 @@ impl fmt::Display for Outcome {
         let Self {
             runs,
             reads,
-            near,
+            memory,
             remote,
             writes,
         } = self;
         write!(
             f,
-            "{runs} runs, {writes} writes acknowledged, {reads} reads checked, {near} from memory, {remote} from redis"
+            "{runs} runs, {writes} writes acknowledged, {reads} reads checked, {memory} from memory, {remote} from redis"
         )
     }
 }
 
 const OWNER: &str = "owner";
 /// Longer than any run.
-const MARKER_PATIENCE: Duration = Duration::from_hours(1);
+const MARKER_TIMEOUT: Duration = Duration::from_hours(1);
 
-/// A version as it is cached.
+/// Codec of a single version.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Single;
 
@@ -118,7 +118,7 @@ impl Codec for Single {
     }
 }
 
-/// A list of messages, newest first: sequence and version.
+/// Codec of a list of messages, newest first: sequence and version.
 #[derive(Debug, Clone, Copy)]
 struct List;
 
@@ -153,7 +153,7 @@ impl Codec for List {
     }
 }
 
-/// One server process.
+/// Simulated server process.
 #[derive(Clone)]
 struct Instance {
     world: World,
@@ -164,29 +164,29 @@ struct Instance {
 
 impl Instance {
     fn start(world: &World, number: usize, plan: &Plan, seed: u64) -> Self {
-        let dice = Mutex::const_new(StdRng::seed_from_u64(seed ^ (number as u64) << 32));
-        let random = Arc::new(move || dice.try_lock().map_or(0, |mut dice| dice.random()));
+        let rng = Mutex::const_new(StdRng::seed_from_u64(seed ^ (number as u64) << 32));
+        let random = Arc::new(move || rng.try_lock().map_or(0, |mut rng| rng.random()));
         let mut settings = CacheSettings::new(plan.backends[number], random);
-        settings.stall_timeout = Duration::from_millis(plan.patience);
-        // That of the machine counts the machine's own time, by which no seed would be played the same way again.
+        settings.stall_timeout = Duration::from_millis(plan.stall_timeout);
+        // Not the boot clock: it includes time of the real machine, with which no seed could be repeated.
         settings.clock = if plan.weakness == Weakness::StandingClock {
-            world.clock_that_stops(number)
+            world.stopping_clock(number)
         } else {
             Arc::new(Instant::now)
         };
         settings.shared_database = plan.shared;
-        settings.marker_timeout = MARKER_PATIENCE;
+        settings.marker_timeout = MARKER_TIMEOUT;
         let connection = Connection {
             world: world.clone(),
             instance: number,
         };
-        let hearing = Hearing {
+        let tracking = SimulatedTracking {
             world: world.clone(),
             instance: number,
         };
         let shared = Shared {
             remote: Arc::new(WeakConnection(connection, plan.weakness)),
-            tracking: Some(Arc::new(WeakHearing(hearing, plan.weakness))),
+            tracking: Some(Arc::new(WeakTracking(tracking, plan.weakness))),
         };
         let session = Session {
             world: world.clone(),
@@ -195,10 +195,10 @@ impl Instance {
         let ledger = Arc::new(WeakSession(session.clone(), plan.weakness));
         let cache = Cache::new(settings, Some(shared), ledger);
         if plan.weakness == Weakness::NoFillGuard {
-            cache.forget_the_fill_guard();
+            cache.disable_fill_guard();
         }
-        let keeping = world.clone().run_in(number, Arc::clone(&cache).keep());
-        tokio::spawn(keeping);
+        let background = world.clone().run_in(number, Arc::clone(&cache).keep());
+        tokio::spawn(background);
         Self {
             world: world.clone(),
             cache,
@@ -208,7 +208,7 @@ impl Instance {
     }
 
     async fn read(&self, seen: &mut Outcome) -> Result<(), String> {
-        let with_others = self.world.roll(3) == 0;
+        let batched = self.world.roll(3) == 0;
         let floor = self
             .world
             .lock()
@@ -217,17 +217,17 @@ impl Instance {
         let (version, source) = if let Some(encoded) = self.cache.hit(SINGLE, OWNER) {
             (single(&encoded)?, Source::Memory)
         } else {
-            let found = if with_others {
-                self.read_with_others().await
+            let found = if batched {
+                self.read_many().await
             } else {
-                self.read_alone().await
+                self.read_one().await
             };
             match found {
                 Ok(Some(found)) => match found.answer {
                     Answer::Encoded(encoded) => (single(&encoded)?, found.source),
                     Answer::Value(version) => (version, found.source),
                 },
-                Ok(None) => return Err("it is gone".to_owned()),
+                Ok(None) => return Err("the record is missing".to_owned()),
                 Err(_) => return Ok(()),
             }
         };
@@ -239,8 +239,8 @@ impl Instance {
             .map_err(|e| format!("{e}, from {source:?}"))
     }
 
-    async fn read_alone(&self) -> Result<Option<CacheLookup<u64>>, String> {
-        let asked = ReadRequest {
+    async fn read_one(&self) -> Result<Option<CacheLookup<u64>>, String> {
+        let lookup = ReadRequest {
             key: SINGLE,
             owner: OWNER,
             max_staleness: None,
@@ -250,13 +250,13 @@ impl Instance {
             let version = session.transact(|tables| tables.version).await;
             version.map(Some).map_err(|error| error.to_string())
         };
-        self.cache.read(asked, Single, load).await
+        self.cache.read(lookup, Single, load).await
     }
 
-    /// Together with what there is not.
-    async fn read_with_others(&self) -> Result<Option<CacheLookup<u64>>, String> {
-        let asked = BatchReadRequest {
-            keys: &[NOTHING, SINGLE],
+    /// Reads the single resource in a batch with an absent key.
+    async fn read_many(&self) -> Result<Option<CacheLookup<u64>>, String> {
+        let lookup = BatchReadRequest {
+            keys: &[ABSENT, SINGLE],
             owner: OWNER,
             max_staleness: None,
         };
@@ -270,16 +270,16 @@ impl Instance {
                 Ok(HashMap::new())
             }
         };
-        let mut found = self.cache.read_many(asked, |_| Single, load).await?;
-        if found.contains_key(&NOTHING) {
-            return Err("there is something where nothing was written".to_owned());
+        let mut found = self.cache.read_many(lookup, |_| Single, load).await?;
+        if found.contains_key(&ABSENT) {
+            return Err("a value was found under a key that was never written".to_owned());
         }
         Ok(found.remove(&SINGLE))
     }
 
-    /// The same for what is kept by scope.
+    /// Reads the statistics, a value of a scope.
     async fn read_stats(&self, seen: &mut Outcome) -> Result<(), String> {
-        let asked = ReadRequest {
+        let lookup = ReadRequest {
             key: STATS,
             owner: OWNER,
             max_staleness: None,
@@ -297,12 +297,12 @@ impl Instance {
                 let changes = session.transact(|tables| tables.changes).await;
                 changes.map(Some).map_err(|error| error.to_string())
             };
-            match self.cache.read(asked, Single, load).await {
+            match self.cache.read(lookup, Single, load).await {
                 Ok(Some(found)) => match found.answer {
                     Answer::Encoded(encoded) => (single(&encoded)?, found.source),
                     Answer::Value(changes) => (changes, found.source),
                 },
-                Ok(None) => return Err("it is gone".to_owned()),
+                Ok(None) => return Err("the record is missing".to_owned()),
                 Err(_) => return Ok(()),
             }
         };
@@ -315,7 +315,7 @@ impl Instance {
     }
 
     async fn read_list(&self, seen: &mut Outcome) -> Result<(), String> {
-        let asked = ReadRequest {
+        let lookup = ReadRequest {
             key: LIST,
             owner: OWNER,
             max_staleness: None,
@@ -335,12 +335,12 @@ impl Instance {
                 let newest_first = rows.iter().enumerate().rev();
                 Ok(Some(newest_first.map(|(i, v)| (i + 1, *v)).collect()))
             };
-            match self.cache.read(asked, List, load).await {
+            match self.cache.read(lookup, List, load).await {
                 Ok(Some(found)) => match found.answer {
                     Answer::Encoded(encoded) => (list(&encoded)?, found.source),
                     Answer::Value(list) => (list, found.source),
                 },
-                Ok(None) => return Err("it is gone".to_owned()),
+                Ok(None) => return Err("the record is missing".to_owned()),
                 Err(_) => return Ok(()),
             }
         };
@@ -352,17 +352,17 @@ impl Instance {
             .map_err(|e| format!("{e}, from {source:?}"))
     }
 
-    /// Changes the single resource, or a message, or adds one; whether it was acknowledged.
+    /// Changes the single resource, changes a message or adds one. Returns whether the write was acknowledged.
     async fn write(&self, rows: &Mutex<()>, plan: &Plan) -> bool {
-        let what = self.world.roll(3);
-        let fate = if plan.crashes {
+        let kind = self.world.roll(3);
+        let failure = if plan.crashes {
             self.world.roll(12)
         } else {
             99
         };
-        // The lock of the row, until the commit.
+        // Row lock, held until the commit.
         let locked = rows.lock().await;
-        self.world.dawdle().await;
+        self.world.short_delay().await;
         let me = self.session.instance;
         let (sequence, first_version, timeline) = {
             let mut parts = self.world.lock();
@@ -371,20 +371,20 @@ impl Instance {
             (sequence, tables.next(0), tables.timeline)
         };
         let scope = Write::Changed(SCOPE);
-        let writes = match what {
+        let writes = match kind {
             0 => vec![Write::Changed(SINGLE), scope],
             1 => vec![Write::Changed(LIST), Write::Changed(SINGLE), scope],
             _ => {
-                let top = (self.cache.value_format() != ValueFormat::None).then(|| NewestEntry {
+                let entry = (self.cache.value_format() != ValueFormat::None).then(|| NewestEntry {
                     sequence: i64::try_from(sequence).unwrap(),
                     element: element(sequence, first_version),
                 });
-                vec![Write::Appended(LIST, top), scope]
+                vec![Write::Appended(LIST, entry), scope]
             }
         };
         let fenced = self.cache.fence(writes).await;
-        match fate {
-            // The process dies, and with it its transaction.
+        match failure {
+            // The process dies, and its transaction is rolled back.
             0 => return false,
             1 => {
                 drop(locked);
@@ -397,14 +397,14 @@ impl Instance {
         }
         let pending = fenced.pending().map(|(keys, token)| (keys.to_vec(), token));
         let commit = self.session.transact(move |tables| {
-            // Its transaction went with what it had begun in.
+            // The state in which the transaction began is lost, and the transaction with it.
             if tables.timeline != timeline {
                 return None;
             }
             if let Some((keys, token)) = pending {
                 tables.add_rows(&keys, token);
             }
-            match what {
+            match kind {
                 0 => tables.version = tables.next(tables.version),
                 1 => {
                     tables.version = tables.next(tables.version);
@@ -419,11 +419,11 @@ impl Instance {
             return false;
         };
         drop(locked);
-        // The process dies, and nobody releases.
-        if fate == 2 {
+        // The process dies after the commit and does not release.
+        if failure == 2 {
             return false;
         }
-        self.world.think(plan.linger).await;
+        self.world.random_pause(plan.release_delay).await;
         self.cache
             .release(fenced, TransactionOutcome::Committed)
             .await;
@@ -433,7 +433,7 @@ impl Instance {
         }
         let history = parts.history(me);
         history.acknowledge_changes(changes);
-        match what {
+        match kind {
             0 => history.acknowledge(version),
             1 => {
                 history.acknowledge(version);
@@ -449,7 +449,7 @@ impl Outcome {
     fn count(&mut self, source: Source) {
         self.reads += 1;
         match source {
-            Source::Memory => self.near += 1,
+            Source::Memory => self.memory += 1,
             Source::Redis => self.remote += 1,
             Source::Database => {}
         }
@@ -458,8 +458,10 @@ impl Outcome {
 
 fn single(encoded: &EncodedValue) -> Result<u64, String> {
     match encoded {
-        EncodedValue::One(text) => parse(text).map(|(_, v)| v).ok_or("bad text".to_owned()),
-        EncodedValue::List(_) => Err("a list".to_owned()),
+        EncodedValue::One(text) => parse(text)
+            .map(|(_, v)| v)
+            .ok_or("unreadable value".to_owned()),
+        EncodedValue::List(_) => Err("a list in place of a value".to_owned()),
     }
 }
 
@@ -467,9 +469,11 @@ fn list(encoded: &EncodedValue) -> Result<Vec<(usize, u64)>, String> {
     match encoded {
         EncodedValue::List(list) => {
             let items = list.items.iter().map(|item| parse(item));
-            items.collect::<Option<_>>().ok_or("bad text".to_owned())
+            items
+                .collect::<Option<_>>()
+                .ok_or("unreadable value".to_owned())
         }
-        EncodedValue::One(_) => Err("no list".to_owned()),
+        EncodedValue::One(_) => Err("a value in place of a list".to_owned()),
     }
 }
 
@@ -481,18 +485,18 @@ pub(super) fn play(seed: u64, plan: &Plan) -> Result<Outcome, String> {
         .build()
         .unwrap();
     let result = runtime.block_on(run(seed, plan));
-    result.map_err(|wrong| format!("{wrong} ({plan:?})"))
+    result.map_err(|violation| format!("{violation} ({plan:?})"))
 }
 
 async fn run(seed: u64, plan: &Plan) -> Result<Outcome, String> {
     let world = World::new(seed, plan.instances, plan.slow);
-    if plan.parted {
-        world.part(plan.instances - 1);
+    if plan.separate_installation {
+        world.move_to_separate_installation(plan.instances - 1);
     }
     for number in 0..plan.instances {
         world.lock().tables(number).weakness = plan.weakness;
     }
-    let trouble = tokio::spawn(trouble(world.clone(), plan.faults, plan.instances));
+    let faults = tokio::spawn(inject_faults(world.clone(), plan.faults, plan.instances));
     let rows = Arc::new(Mutex::new(()));
     let mut tasks: Vec<JoinHandle<Result<Outcome, String>>> = Vec::new();
     for number in 0..plan.instances {
@@ -506,14 +510,14 @@ async fn run(seed: u64, plan: &Plan) -> Result<Outcome, String> {
     for task in tasks {
         total.add(&task.await.map_err(|_| "a panic".to_owned())??);
     }
-    trouble.abort();
-    if (0..plan.instances).any(|number| world.lock().tables(number).is_rash) {
+    faults.abort();
+    if (0..plan.instances).any(|number| world.lock().tables(number).accepted_too_early) {
         return Err("an earlier state of the database was accepted".to_owned());
     }
     Ok(total)
 }
 
-/// One instance with a writer and two readers, from its start to the end of the run.
+/// Runs one instance with a writer and two readers until the end of the run.
 async fn serve(
     world: World,
     number: usize,
@@ -527,7 +531,7 @@ async fn serve(
     let writes = async {
         let mut outcome = Outcome::default();
         while Instant::now() < end {
-            instance.world.think(700).await;
+            instance.world.random_pause(700).await;
             outcome.writes += u64::from(instance.write(&rows, &plan).await);
         }
         Ok::<_, String>(outcome)
@@ -535,7 +539,7 @@ async fn serve(
     let reads = || async {
         let mut outcome = Outcome::default();
         while Instant::now() < end {
-            instance.world.think(60).await;
+            instance.world.random_pause(60).await;
             match instance.world.roll(3) {
                 0 => instance.read(&mut outcome).await?,
                 1 => instance.read_list(&mut outcome).await?,

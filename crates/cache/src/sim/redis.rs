@@ -1,4 +1,4 @@
-//! A Redis as far as the protocol uses it: one lease and one value a key, and scripts that happen at one moment.
+//! Simulated Redis, as far as the protocol uses one: a lease and a value per key, and atomic scripts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::world::{Parts, World};
-use crate::gate::ALIVE;
+use crate::gate::REGISTRATION_TTL;
 use crate::key::{Key, Kind};
 use crate::ledger::{Epoch, Holder, RemoteId};
 use crate::raw::{Raw, stamp};
@@ -22,12 +22,12 @@ const READ_LEASE: Duration = Duration::from_secs(2);
 const WRITE_FENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Lease {
+pub(super) struct SimulatedLease {
     reader: Option<(Token, Instant)>,
     writers: Vec<(Token, Instant)>,
 }
 
-impl Lease {
+impl SimulatedLease {
     fn expire(&mut self) {
         let now = Instant::now();
         self.reader = self.reader.filter(|(_, until)| now < *until);
@@ -35,7 +35,7 @@ impl Lease {
     }
 }
 
-/// Who uses a database of a process, until when, and how many passes are known to have been counted.
+/// Claim of a numbered database of a process.
 #[derive(Debug, Clone)]
 struct Claim {
     holder: Holder,
@@ -43,15 +43,15 @@ struct Claim {
     marker: Option<i64>,
 }
 
-/// One numbered database of a process and what it holds.
+/// Numbered database of a process, with its contents.
 #[derive(Debug, Clone)]
 pub(super) struct Process {
     server: usize,
     number: usize,
     claim: Option<Claim>,
     pub(super) values: BTreeMap<Key, (Raw, Instant)>,
-    pub(super) leases: BTreeMap<Key, Lease>,
-    turns: u64,
+    pub(super) leases: BTreeMap<Key, SimulatedLease>,
+    rotations: u64,
 }
 
 impl Process {
@@ -62,11 +62,11 @@ impl Process {
             claim: None,
             values: BTreeMap::new(),
             leases: BTreeMap::new(),
-            turns: 0,
+            rotations: 0,
         }
     }
 
-    /// The next database of the same process; there is nothing in it.
+    /// Next database of the same process, empty.
     pub(super) fn next_database(&self) -> Self {
         Self {
             number: self.number + 1,
@@ -74,7 +74,7 @@ impl Process {
         }
     }
 
-    /// Another process that has taken over what was there.
+    /// Another process with a copy of the contents.
     pub(super) fn copied_to(&self, server: usize) -> Self {
         Self {
             values: self.values.clone(),
@@ -87,12 +87,12 @@ impl Process {
         format!("process {}:{}", self.server, self.number)
     }
 
-    /// The claim's key is evicted.
+    /// Evicts the key of the claim.
     pub(super) fn lose_claim(&mut self) {
         self.claim = None;
     }
 
-    /// The marker of this database.
+    /// Marker of a database of the service.
     pub(super) fn marker(&self, database: &str) -> Option<i64> {
         let claim = self.claim.as_ref();
         claim
@@ -114,7 +114,7 @@ impl Process {
         let marker = marker.and_then(|known| known.marker);
         self.claim = Some(Claim {
             holder: holder.clone(),
-            until: now + ALIVE,
+            until: now + REGISTRATION_TTL,
             marker,
         });
         Claimed::Held { marker }
@@ -138,7 +138,7 @@ impl Process {
         self.values.get(&key).map(|(raw, _)| raw.clone())
     }
 
-    fn lease(&mut self, key: Key) -> &mut Lease {
+    fn lease(&mut self, key: Key) -> &mut SimulatedLease {
         let lease = self.leases.entry(key).or_default();
         lease.expire();
         lease
@@ -169,7 +169,7 @@ impl Process {
         true
     }
 
-    fn turn(&mut self, key: Key, generation: String) -> String {
+    fn rotate(&mut self, key: Key, generation: String) -> String {
         let value = Raw::One(generation.clone().into());
         self.values
             .insert(key, (value, Instant::now() + GENERATION_TTL));
@@ -178,8 +178,8 @@ impl Process {
 
     fn fence(&mut self, key: Key, how: Fence, token: Token) {
         if key.kind() == Kind::Generation {
-            self.turns += 1;
-            self.turn(key, format!("{token}-{}", self.turns));
+            self.rotations += 1;
+            self.rotate(key, format!("{token}-{}", self.rotations));
             return;
         }
         let lease = self.lease(key);
@@ -199,8 +199,8 @@ impl Process {
 
     fn release(&mut self, key: Key, how: &Release, token: Token, epoch: i64) {
         if key.kind() == Kind::Generation {
-            self.turns += 1;
-            self.turn(key, format!("{token}-{}", self.turns));
+            self.rotations += 1;
+            self.rotate(key, format!("{token}-{}", self.rotations));
             return;
         }
         let lease = self.lease(key);
@@ -243,14 +243,14 @@ fn mark(token: Token) -> Bytes {
     format!("{{\"fence\":\"{token}\"}}").into()
 }
 
-/// The connection of one instance.
+/// Connection of one instance to Redis.
 pub(super) struct Connection {
     pub(super) world: World,
     pub(super) instance: usize,
 }
 
 impl Connection {
-    /// Sends a command: it happens when it arrives, even if nobody waits for its answer any more.
+    /// Sends a command, which takes effect when it arrives, even if the caller has given up by then.
     async fn call<T: Send + 'static>(
         &self,
         epoch: Option<&Epoch>,
@@ -275,7 +275,7 @@ impl Connection {
             let (result, back) = {
                 let mut parts = world.lock();
                 let link = parts.links[instance];
-                if link.deaf || link.process != process {
+                if link.requests_lost || link.process != process {
                     return;
                 }
                 let result = effect(&mut parts, &world, process);
@@ -283,7 +283,7 @@ impl Connection {
             };
             tokio::time::sleep(back).await;
             let link = world.lock().links[instance];
-            if !link.mute && link.process == process {
+            if !link.answers_lost && link.process == process {
                 let _ = answer.send(result);
             }
         });
@@ -296,7 +296,7 @@ impl Connection {
 }
 
 impl Connection {
-    /// A plain SET, as those do who know no leases.
+    /// Plain SET without a lease.
     pub(super) async fn set(
         &self,
         key: Key,
@@ -412,7 +412,7 @@ impl Remote for Connection {
         self.call(Some(epoch), move |parts, _, p| {
             let process = &mut parts.processes[p];
             let known = process.value(key.generation()).and_then(text);
-            known.unwrap_or_else(|| process.turn(key.generation(), token.to_string()))
+            known.unwrap_or_else(|| process.rotate(key.generation(), token.to_string()))
         })
         .await
     }
@@ -461,9 +461,9 @@ impl Remote for Connection {
     }
 }
 
-/// The keys of this world; under one of them there never is anything.
+/// Keys of the simulation. `ABSENT` is never written.
 pub(super) const SINGLE: Key = Key::new(Kind::Message, 1);
 pub(super) const LIST: Key = Key::new(Kind::Messages, 2);
-pub(super) const NOTHING: Key = Key::new(Kind::Message, 4);
+pub(super) const ABSENT: Key = Key::new(Kind::Message, 4);
 pub(super) const STATS: Key = Key::new(Kind::Stats, 3);
 pub(super) const SCOPE: Key = STATS.generation();

@@ -1,4 +1,4 @@
-//! Many who want the same at once, of which there is nothing in the cache.
+//! Concurrent misses of the same keys (single flight).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,10 +16,10 @@ use crate::key::{Key, Kind};
 use crate::read_many::BatchReadRequest;
 use crate::settings::{Backend, CacheSettings};
 
-const CROWD: usize = 200;
+const READERS: usize = 200;
 const OWNER: &str = "owner";
 
-/// Of one instance, its gate open.
+/// Starts an instance and waits until its gate is open.
 pub(super) async fn serving(backend: Backend) -> Arc<Cache> {
     let (world, instance) = (World::new(1, 1, 0), 0);
     let session = Session {
@@ -43,16 +43,16 @@ pub(super) async fn serving(backend: Backend) -> Arc<Cache> {
     cache
 }
 
-/// How often the database was asked for all of them.
-async fn asked(backend: Backend, key: Key) -> usize {
+/// Counts the loads of concurrent reads of one key.
+async fn count_loads(backend: Backend, key: Key) -> usize {
     let cache = serving(backend).await;
     let loads = Arc::new(AtomicUsize::new(0));
-    let readers = (0..CROWD).map(|number| {
+    let readers = (0..READERS).map(|number| {
         let (cache, loads) = (Arc::clone(&cache), Arc::clone(&loads));
         async move {
-            // They come while the first still waits for the database.
+            // All readers arrive while the first one waits for the database.
             sleep(Duration::from_micros(number as u64 * 20)).await;
-            let asked = ReadRequest {
+            let lookup = ReadRequest {
                 key,
                 owner: OWNER,
                 max_staleness: None,
@@ -62,25 +62,25 @@ async fn asked(backend: Backend, key: Key) -> usize {
                 sleep(Duration::from_millis(50)).await;
                 Ok::<_, String>(Some(1))
             };
-            assert!(cache.read(asked, Single, load).await.unwrap().is_some());
+            assert!(cache.read(lookup, Single, load).await.unwrap().is_some());
         }
     });
     join_all(readers).await;
     loads.load(Ordering::Relaxed)
 }
 
-/// Longer than a read has for Redis.
+/// Longer than the budget of a read for Redis.
 const SLOW: Duration = Duration::from_millis(100);
 
-/// The same of those who ask for many: each for one that all want, and one that nobody else does.
-async fn asked_for_many(cache: &Arc<Cache>, owner: &'static str, crowd: usize) -> usize {
+/// Counts the loads of concurrent batch reads, each of a common key and a key of its own.
+async fn count_batch_loads(cache: &Arc<Cache>, owner: &'static str, count: usize) -> usize {
     let loads = Arc::new(AtomicUsize::new(0));
-    let readers = (0..crowd).map(|number| {
+    let readers = (0..count).map(|number| {
         let (cache, loads) = (Arc::clone(cache), Arc::clone(&loads));
         async move {
             sleep(Duration::from_micros(number as u64 * 20)).await;
             let own = Key::new(Kind::Message, 1_000 + number as u128);
-            let asked = BatchReadRequest {
+            let lookup = BatchReadRequest {
                 keys: &[SINGLE, own],
                 owner,
                 max_staleness: None,
@@ -90,42 +90,42 @@ async fn asked_for_many(cache: &Arc<Cache>, owner: &'static str, crowd: usize) -
                 sleep(SLOW).await;
                 Ok::<_, String>(missing.into_iter().map(|key| (key, 1)).collect())
             };
-            let found = cache.read_many(asked, |_| Single, load).await.unwrap();
+            let found = cache.read_many(lookup, |_| Single, load).await.unwrap();
             assert_eq!(found.len(), 2);
             assert!(found.contains_key(&SINGLE) && found.contains_key(&own));
         }
     });
     join_all(readers).await;
-    // What is put into Redis is put there behind the answers.
+    // Fills of Redis finish after the answers.
     sleep(SLOW).await;
     loads.load(Ordering::Relaxed)
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_database_is_asked_once_for_all_that_is_missing_and_never_for_nothing() {
+async fn concurrent_batch_reads_share_loads_and_hits_need_none() {
     for backend in [Backend::Memory, Backend::Redis, Backend::Hybrid] {
         let cache = serving(backend).await;
-        let loads = asked_for_many(&cache, OWNER, CROWD).await;
+        let loads = count_batch_loads(&cache, OWNER, READERS).await;
         assert!(loads <= 2, "{backend:?}: {loads}");
-        let loads = asked_for_many(&cache, OWNER, CROWD).await;
+        let loads = count_batch_loads(&cache, OWNER, READERS).await;
         assert_eq!(loads, 0, "{backend:?}");
     }
 }
 
-/// More than one flight holds: some go alone, and nobody goes without.
+/// More keys than one load may have: some readers load by themselves, and all are answered.
 #[tokio::test(start_paused = true)]
-async fn a_larger_crowd_is_answered_as_well() {
+async fn more_keys_than_one_load_holds_are_all_answered() {
     for backend in [Backend::Memory, Backend::Redis] {
         let cache = serving(backend).await;
-        let loads = asked_for_many(&cache, OWNER, 3 * CROWD).await;
-        assert!((3..=3 * CROWD).contains(&loads), "{backend:?}: {loads}");
-        assert_eq!(asked_for_many(&cache, OWNER, 3 * CROWD).await, 0);
+        let loads = count_batch_loads(&cache, OWNER, 3 * READERS).await;
+        assert!((3..=3 * READERS).contains(&loads), "{backend:?}: {loads}");
+        assert_eq!(count_batch_loads(&cache, OWNER, 3 * READERS).await, 0);
     }
 }
 
-/// Whose question has failed in the middle asks again, and so do those who waited for its answer.
+/// If a shared load panics, all readers that waited for it load by themselves.
 #[tokio::test(start_paused = true)]
-async fn a_flight_that_is_lost_is_no_answer() {
+async fn a_lost_load_is_repeated_by_its_waiters() {
     let cache = serving(Backend::Memory).await;
     let loads = Arc::new(AtomicUsize::new(0));
     let ask = || {
@@ -134,16 +134,16 @@ async fn a_flight_that_is_lost_is_no_answer() {
             let load = move || async move {
                 let number = loads.fetch_add(1, Ordering::Relaxed);
                 sleep(SLOW).await;
-                // The second is asked for those who came while the first was under way.
+                // The second load is that of the readers that arrived during the first.
                 assert_ne!(number, 1, "lost on purpose");
                 Ok::<_, String>(Some(1))
             };
-            let asked = ReadRequest {
+            let lookup = ReadRequest {
                 key: STATS,
                 owner: OWNER,
                 max_staleness: None,
             };
-            cache.read(asked, Single, load).await.unwrap().is_some()
+            cache.read(lookup, Single, load).await.unwrap().is_some()
         }
     };
     assert_eq!(join_all((0..5).map(|_| ask())).await, [true; 5]);
@@ -158,13 +158,13 @@ async fn a_flight_that_is_lost_is_no_answer() {
                 assert_ne!(number, 1, "lost on purpose");
                 Ok::<_, String>(missing.into_iter().map(|key| (key, 1)).collect())
             };
-            let asked = BatchReadRequest {
+            let lookup = BatchReadRequest {
                 keys: &[SINGLE],
                 owner: OWNER,
                 max_staleness: None,
             };
             cache
-                .read_many(asked, |_| Single, load)
+                .read_many(lookup, |_| Single, load)
                 .await
                 .unwrap()
                 .len()
@@ -173,12 +173,12 @@ async fn a_flight_that_is_lost_is_no_answer() {
     assert_eq!(join_all((0..5).map(|_| ask())).await, [1; 5]);
 }
 
-/// The first asks for himself. What he finds may be older than the others' questions, so they are asked for together once more.
+/// The first reader loads by itself. Its row may be older than the other reads, so those share one more load.
 #[tokio::test(start_paused = true)]
-async fn the_database_is_asked_once_for_all_who_wait() {
+async fn concurrent_reads_of_one_key_share_a_load() {
     for backend in [Backend::Memory, Backend::Redis, Backend::Hybrid] {
         for key in [SINGLE, STATS] {
-            let loads = asked(backend, key).await;
+            let loads = count_loads(backend, key).await;
             assert!(loads <= 2, "{backend:?} {key}: {loads}");
         }
     }

@@ -1,4 +1,4 @@
-//! A Redis from which nothing comes any more, and what that costs a read.
+//! Stalled Redis, and what it costs a read.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -9,78 +9,78 @@ use tokio::time::{Instant, sleep};
 use super::database::Session;
 use super::play::Single;
 use super::redis::{Connection, SINGLE};
-use super::tracking::Hearing;
+use super::tracking::SimulatedTracking;
 use super::world::World;
 use crate::cache::{Cache, ReadRequest, Shared, Source};
 use crate::remote::{Fault, Remote};
 use crate::settings::{Backend, CacheSettings};
-use crate::stall::Patience;
+use crate::stall::StallDetector;
 
-const ASKED: ReadRequest<'static> = ReadRequest {
+const REQUEST: ReadRequest<'static> = ReadRequest {
     key: SINGLE,
     owner: "owner",
     max_staleness: None,
 };
-const SILENCE: Duration = Duration::from_millis(10);
+const STALL_TIMEOUT: Duration = Duration::from_millis(10);
 const BUDGET: Duration = Duration::from_millis(50);
-/// Clocks of the runtime are no finer.
+/// Resolution of the timers of the runtime.
 const TICK: Duration = Duration::from_millis(1);
 
-struct Lab {
+struct Harness {
     world: World,
     cache: Arc<Cache>,
 }
 
-impl Lab {
-    /// With a copy in memory.
-    async fn new(patience: Duration) -> Self {
+impl Harness {
+    /// Starts an instance with a copy in memory.
+    async fn new(stall_timeout: Duration) -> Self {
         let (world, instance) = (World::new(1, 1, 0), 0);
         let settings = CacheSettings {
             budget: BUDGET,
-            patience,
+            stall_timeout,
             ..CacheSettings::new(Backend::Hybrid, Arc::new(|| 7))
         };
         let session = Session {
             world: world.clone(),
             instance,
         };
-        let hearing = Hearing {
+        let tracking = SimulatedTracking {
             world: world.clone(),
             instance,
         };
         let shared = Shared {
             remote: connection(&world),
-            tracking: Some(Arc::new(hearing)),
+            tracking: Some(Arc::new(tracking)),
         };
         let cache = Cache::new(settings, Some(shared), Arc::new(session));
         tokio::spawn(Arc::clone(&cache).keep());
         cache.wait_until_ready().await;
-        let lab = Self { world, cache };
-        while lab.read().await != Source::Memory {
+        let harness = Self { world, cache };
+        while harness.read().await != Source::Memory {
             sleep(TICK).await;
         }
-        lab
+        harness
     }
 
     async fn read(&self) -> Source {
         let load = || async { Ok::<_, String>(Some(1)) };
-        let found = self.cache.read(ASKED, Single, load).await.unwrap();
+        let found = self.cache.read(REQUEST, Single, load).await.unwrap();
         found.unwrap().source
     }
 
-    /// How long a read takes that ends at the database.
-    async fn cost(&self) -> Duration {
+    /// Duration of a read that ends at the database.
+    async fn time_to_database(&self) -> Duration {
         let began = Instant::now();
         assert_eq!(self.read().await, Source::Database);
         began.elapsed()
     }
 
-    fn hush(&self, hushed: bool) {
+    fn set_hung(&self, hung: bool) {
         let mut parts = self.world.lock();
-        parts.links[0].deaf = hushed;
-        let later = Duration::from_mins(u64::from(hushed));
-        for ear in parts.ears.values_mut() {
-            ear.last = Instant::now() + later;
+        parts.links[0].requests_lost = hung;
+        let later = Duration::from_mins(u64::from(hung));
+        for tracking in parts.tracking.values_mut() {
+            tracking.last = Instant::now() + later;
         }
     }
 }
@@ -93,44 +93,44 @@ fn connection(world: &World) -> Arc<dyn Remote> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_who_wait_find_out_and_the_others_do_not_ask() {
-    let lab = Lab::new(SILENCE).await;
-    lab.hush(true);
+async fn waiting_reads_detect_a_stall_and_later_reads_skip_redis() {
+    let harness = Harness::new(STALL_TIMEOUT).await;
+    harness.set_hung(true);
     let late = async {
-        sleep(SILENCE / 2).await;
-        lab.cost().await
+        sleep(STALL_TIMEOUT / 2).await;
+        harness.time_to_database().await
     };
-    let (first, late) = tokio::join!(lab.cost(), late);
-    assert!(first <= SILENCE + TICK, "{first:?}");
-    assert!(late <= SILENCE / 2 + TICK, "{late:?}");
-    assert_eq!(lab.cost().await, Duration::ZERO);
-    lab.hush(false);
-    while lab.read().await != Source::Memory {
+    let (first, late) = tokio::join!(harness.time_to_database(), late);
+    assert!(first <= STALL_TIMEOUT + TICK, "{first:?}");
+    assert!(late <= STALL_TIMEOUT / 2 + TICK, "{late:?}");
+    assert_eq!(harness.time_to_database().await, Duration::ZERO);
+    harness.set_hung(false);
+    while harness.read().await != Source::Memory {
         sleep(TICK).await;
     }
 }
 
-/// A barrier and a lookup together cost no more than either may.
+/// A barrier and a lookup together take no longer than the budget.
 #[tokio::test(start_paused = true)]
-async fn the_budget_is_for_all_questions_of_a_read() {
-    let lab = Lab::new(BUDGET).await;
-    lab.hush(true);
-    let cost = lab.cost().await;
-    assert!(cost <= BUDGET + TICK, "{cost:?}");
+async fn the_budget_covers_all_requests_of_a_read() {
+    let harness = Harness::new(BUDGET).await;
+    harness.set_hung(true);
+    let time_to_database = harness.time_to_database().await;
+    assert!(time_to_database <= BUDGET + TICK, "{time_to_database:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_others_are_answered_it_is_worth_waiting() {
-    let patience = Patience::new(SILENCE);
+async fn a_read_waits_while_other_requests_are_answered() {
+    let detector = StallDetector::new(STALL_TIMEOUT);
     let remote = connection(&World::new(1, 1, 0));
     let began = Instant::now();
-    let waits = patience.wait(&remote, began + BUDGET, pending::<Result<(), Fault>>());
+    let waits = detector.wait(&remote, began + BUDGET, pending::<Result<(), Fault>>());
     let others = async {
         loop {
-            sleep(SILENCE / 2).await;
+            sleep(STALL_TIMEOUT / 2).await;
             let answer = async { Ok::<_, Fault>(()) };
             let until = Instant::now() + BUDGET;
-            assert_eq!(patience.wait(&remote, until, answer).await, Ok(()));
+            assert_eq!(detector.wait(&remote, until, answer).await, Ok(()));
         }
     };
     tokio::select! {

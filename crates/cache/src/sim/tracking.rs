@@ -1,4 +1,4 @@
-//! The connection that hears of writes: news and answers come over it in order.
+//! Simulated invalidation connection: invalidations and answers arrive over it in order.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,112 +6,117 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::world::{Ear, World};
+use super::world::{TrackingConnection, World};
 use crate::ledger::RemoteId;
 use crate::tracking::{InvalidationHandler, Tracking};
 
-const PATIENCE: Duration = Duration::from_millis(50);
+const BARRIER_TIMEOUT: Duration = Duration::from_millis(50);
 
-pub(super) struct Hearing {
+pub(super) struct SimulatedTracking {
     pub(super) world: World,
     pub(super) instance: usize,
 }
 
 #[async_trait]
-impl Tracking for Hearing {
-    fn listen(&self, heard: Arc<dyn InvalidationHandler>) {
-        heard.live();
+impl Tracking for SimulatedTracking {
+    fn listen(&self, handler: Arc<dyn InvalidationHandler>) {
+        handler.live();
         let mut parts = self.world.lock();
         let process = parts.links[self.instance].process;
-        let ear = Ear {
-            heard,
+        let tracking = TrackingConnection {
+            handler,
             process,
             live: true,
             cut: false,
             last: Instant::now(),
             connection: 0,
         };
-        parts.ears.insert(self.instance, ear);
+        parts.tracking.insert(self.instance, tracking);
     }
 
     fn identity(&self) -> Option<RemoteId> {
         let parts = self.world.lock();
-        let ear = parts.ears.get(&self.instance).filter(|ear| ear.live)?;
-        Some(parts.id_of(ear.process))
+        let tracking = parts
+            .tracking
+            .get(&self.instance)
+            .filter(|tracking| tracking.live)?;
+        Some(parts.id_of(tracking.process))
     }
 
-    /// One round trip from now on: as good as any answer to a question that was sent after `since`.
+    /// Makes one round trip from now on; its answer covers everything before `since`.
     async fn barrier(&self, _: Instant) -> bool {
         let started = Instant::now();
         let connection = {
             let parts = self.world.lock();
-            match parts.ears.get(&self.instance) {
-                Some(ear) if ear.live => ear.connection,
+            match parts.tracking.get(&self.instance) {
+                Some(tracking) if tracking.live => tracking.connection,
                 _ => return false,
             }
         };
-        self.world.dawdle().await;
-        // The question arrives: what was broadcast before is ahead of its answer.
+        self.world.short_delay().await;
+        // The request arrives: earlier invalidations are ahead of its answer.
         let pong = {
             let mut parts = self.world.lock();
             let back = parts.delay();
-            let Some(ear) = parts.ears.get_mut(&self.instance) else {
+            let Some(tracking) = parts.tracking.get_mut(&self.instance) else {
                 return false;
             };
-            ear.last = ear.last.max(Instant::now() + back);
-            ear.last
+            tracking.last = tracking.last.max(Instant::now() + back);
+            tracking.last
         };
-        tokio::time::sleep_until(pong.min(started + PATIENCE)).await;
-        // News of the same moment was ahead.
+        tokio::time::sleep_until(pong.min(started + BARRIER_TIMEOUT)).await;
+        // Invalidations with the same arrival time come first.
         tokio::time::sleep(Duration::from_millis(1)).await;
-        let good = {
+        let passed = {
             let parts = self.world.lock();
-            let ear = parts.ears.get(&self.instance);
-            pong <= started + PATIENCE
-                && ear.is_some_and(|ear| ear.live && !ear.cut && ear.connection == connection)
+            let tracking = parts.tracking.get(&self.instance);
+            pong <= started + BARRIER_TIMEOUT
+                && tracking.is_some_and(|tracking| {
+                    tracking.live && !tracking.cut && tracking.connection == connection
+                })
         };
-        if !good {
+        if !passed {
             self.world.lose(self.instance, connection);
         }
-        good
+        passed
     }
 }
 
 impl World {
-    /// The connection is lost, and made anew some time later, to whichever process answers then.
+    /// Loses the connection; some time later it is opened again, to the process that answers then.
     pub(super) fn lose(&self, instance: usize, connection: u64) {
-        let heard = {
+        let handler = {
             let mut parts = self.lock();
-            let Some(ear) = parts.ears.get_mut(&instance) else {
+            let Some(tracking) = parts.tracking.get_mut(&instance) else {
                 return;
             };
-            if ear.connection != connection || !ear.live {
+            if tracking.connection != connection || !tracking.live {
                 return;
             }
-            ear.live = false;
-            Arc::clone(&ear.heard)
+            tracking.live = false;
+            Arc::clone(&tracking.handler)
         };
-        heard.lost();
+        handler.lost();
         let world = self.clone();
         tokio::spawn(async move {
-            world.think(400).await;
-            let heard = {
+            world.random_pause(400).await;
+            let handler = {
                 let mut parts = world.lock();
                 let process = parts.links[instance].process;
-                let Some(ear) = parts.ears.get_mut(&instance) else {
+                let Some(tracking) = parts.tracking.get_mut(&instance) else {
                     return;
                 };
-                ear.connection += 1;
-                ear.process = process;
-                ear.cut = false;
-                ear.last = Instant::now();
-                Arc::clone(&ear.heard)
+                tracking.connection += 1;
+                tracking.process = process;
+                tracking.cut = false;
+                tracking.last = Instant::now();
+                Arc::clone(&tracking.handler)
             };
-            // Tracking is on before anything may be kept.
-            if let Some(ear) = world.lock().ears.get_mut(&instance) {
-                ear.live = true;
+            // Tracking is on before any copy may be stored.
+            if let Some(tracking) = world.lock().tracking.get_mut(&instance) {
+                tracking.live = true;
             }
-            heard.live();
+            handler.live();
         });
     }
 }

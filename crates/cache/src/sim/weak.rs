@@ -1,4 +1,4 @@
-//! The protocol without one of its guards, by what stands around it: nothing of this is in the product.
+//! Protocol without one of its guards. The guards are disabled by wrappers; the product has no switches for them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::database::Session;
 use super::redis::Connection;
-use super::tracking::Hearing;
+use super::tracking::SimulatedTracking;
 use crate::key::{Key, Kind};
 use crate::ledger::{
     Epoch, Holder, InstanceKind, Ledger, LedgerError, PendingRows, Registered, RegistrationState,
@@ -18,51 +18,51 @@ use crate::raw::Raw;
 use crate::remote::{Acquired, Claimed, Fault, Fence, Release, Remote, RemoteStats, Token};
 use crate::tracking::{InvalidationHandler, Tracking};
 
-/// Which guard is off.
+/// Disabled guard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Weakness {
     None,
-    /// What the seeds do: fill what was read, delete after the commit.
+    /// Plain cache-aside: fills without a lease, deletes after the commit.
     DeleteAfterCommit,
     NoFence,
     NoRelease,
-    /// A fill asks for no lease.
+    /// Fills need no lease.
     FillWithoutToken,
-    /// Who could not tell the cache acknowledges all the same.
+    /// Degraded writes are acknowledged without waiting.
     NoWait,
     NoBarrier,
     NoFillGuard,
-    /// A scope's generation is replaced before the commit, but not after it.
+    /// The generation of a scope is rotated before the commit only.
     OneGeneration,
-    /// Values carry no epoch: whatever process answers is believed.
+    /// Values carry no epoch: any process is trusted.
     NoEpoch,
-    /// An instance that registers does not wait for those that serve from their memory.
+    /// A registering instance does not wait for memory instances.
     NoMemoryWait,
-    /// An instance that keeps values in its own memory opens beside an epoch of Redis, and deletes its rows.
-    MemoryBesideEpoch,
+    /// A memory instance opens its gate during an epoch of Redis, and deletes the pending rows of that epoch.
+    MemoryDuringEpoch,
     /// The clock of gates and registrations stands still while an instance is stopped.
     StandingClock,
-    /// Nothing sees that the database's clock steps.
+    /// Steps of the database's clock are not detected.
     UnwatchedClock,
-    /// All databases of a Redis process are one.
+    /// The databases of a Redis process are not distinguished.
     NoDatabaseNumber,
-    /// Several installations use one Redis database at a time, and count their epochs alike.
+    /// Several installations use one Redis database concurrently, with equal epoch numbers.
     SharedStamps,
-    /// Whatever database server answers is believed.
+    /// Any database server is trusted.
     NoDatabaseIdentity,
-    /// It is not compared how many passes the database and Redis know of.
+    /// The passes counted by the database are not compared with the marker.
     NoMarker,
     /// A database server is accepted before its state was compared with the marker.
-    RashAccept,
+    EarlyAccept,
 }
 
 impl Weakness {
-    /// Those that are about instances with different caches, and about clocks.
+    /// Whether the guard concerns instances with different backends, or clocks.
     pub(super) const fn is_of_mixed_instances(self) -> bool {
         matches!(
             self,
             Self::NoMemoryWait
-                | Self::MemoryBesideEpoch
+                | Self::MemoryDuringEpoch
                 | Self::StandingClock
                 | Self::UnwatchedClock
         )
@@ -79,19 +79,19 @@ impl Weakness {
         Self::OneGeneration,
         Self::NoEpoch,
         Self::NoMemoryWait,
-        Self::MemoryBesideEpoch,
+        Self::MemoryDuringEpoch,
         Self::StandingClock,
         Self::UnwatchedClock,
         Self::NoDatabaseNumber,
         Self::SharedStamps,
         Self::NoDatabaseIdentity,
         Self::NoMarker,
-        Self::RashAccept,
+        Self::EarlyAccept,
     ];
 }
 
 impl Weakness {
-    /// As what a Redis is known.
+    /// Identity under which a Redis is known.
     fn known(self, id: RemoteId) -> RemoteId {
         if self == Self::NoEpoch {
             return "always the same".into();
@@ -103,7 +103,7 @@ impl Weakness {
     }
 }
 
-/// A connection that leaves something out.
+/// Connection to Redis with a disabled guard.
 pub(super) struct WeakConnection(pub(super) Connection, pub(super) Weakness);
 
 #[async_trait]
@@ -144,7 +144,7 @@ impl Remote for WeakConnection {
         token: Token,
         spoiled: Option<&Raw>,
     ) -> Result<Acquired, Fault> {
-        if self.fills_blindly() {
+        if self.fills_without_lease() {
             return Ok(Acquired::Granted);
         }
         let epoch = self.epoch(epoch);
@@ -160,7 +160,7 @@ impl Remote for WeakConnection {
         ttl: Duration,
     ) -> Result<bool, Fault> {
         let epoch = self.epoch(epoch);
-        if self.fills_blindly() {
+        if self.fills_without_lease() {
             return self.0.set(key, &epoch, value, ttl).await.map(|()| true);
         }
         self.0.fill(key, &epoch, token, value, ttl).await
@@ -195,7 +195,7 @@ impl Remote for WeakConnection {
         epoch: &Epoch,
         token: Token,
     ) -> Result<(), Fault> {
-        // The fence is left to expire, and the value to whoever has filled it.
+        // The fence is left to expire, and a filled value stays.
         if self.1 == Weakness::NoRelease {
             return Ok(());
         }
@@ -219,7 +219,7 @@ impl Remote for WeakConnection {
 }
 
 impl WeakConnection {
-    fn fills_blindly(&self) -> bool {
+    fn fills_without_lease(&self) -> bool {
         matches!(
             self.1,
             Weakness::DeleteAfterCommit | Weakness::FillWithoutToken
@@ -238,13 +238,13 @@ impl WeakConnection {
     }
 }
 
-/// A connection that hears, but not as it should.
-pub(super) struct WeakHearing(pub(super) Hearing, pub(super) Weakness);
+/// Invalidation connection with a disabled guard.
+pub(super) struct WeakTracking(pub(super) SimulatedTracking, pub(super) Weakness);
 
 #[async_trait]
-impl Tracking for WeakHearing {
-    fn listen(&self, heard: Arc<dyn InvalidationHandler>) {
-        self.0.listen(heard);
+impl Tracking for WeakTracking {
+    fn listen(&self, handler: Arc<dyn InvalidationHandler>) {
+        self.0.listen(handler);
     }
 
     fn identity(&self) -> Option<RemoteId> {
@@ -257,15 +257,15 @@ impl Tracking for WeakHearing {
     }
 }
 
-/// A database that does not say all that it should.
+/// Database with a disabled guard.
 pub(super) struct WeakSession(pub(super) Session, pub(super) Weakness);
 
 impl WeakSession {
-    fn clock(&self, said: Duration) -> Duration {
+    fn clock(&self, reported: Duration) -> Duration {
         if self.1 == Weakness::UnwatchedClock {
-            self.0.even_clock()
+            self.0.unstepped_clock()
         } else {
-            said
+            reported
         }
     }
 }
@@ -277,7 +277,7 @@ impl Ledger for WeakSession {
         if self.1 == Weakness::NoMemoryWait {
             seen.memory_serves = Duration::ZERO;
         }
-        seen.free |= kind == InstanceKind::Memory && self.1 == Weakness::MemoryBesideEpoch;
+        seen.free |= kind == InstanceKind::Memory && self.1 == Weakness::MemoryDuringEpoch;
         seen.clock = self.clock(seen.clock);
         Ok(seen)
     }
@@ -288,7 +288,7 @@ impl Ledger for WeakSession {
 
     async fn registration_state(&self) -> Result<RegistrationState, LedgerError> {
         let state = self.0.registration_state().await?;
-        if self.1 == Weakness::RashAccept {
+        if self.1 == Weakness::EarlyAccept {
             self.0.accept(&state.holder.server).await?;
         }
         Ok(state)
@@ -324,8 +324,8 @@ impl Ledger for WeakSession {
     }
 
     async fn settle(&self, rows: &[i64], epoch: Option<i64>) -> Result<bool, LedgerError> {
-        if epoch.is_none() && self.1 == Weakness::MemoryBesideEpoch {
-            return self.0.settle_blindly(rows).await;
+        if epoch.is_none() && self.1 == Weakness::MemoryDuringEpoch {
+            return self.0.delete_rows_unchecked(rows).await;
         }
         self.0.settle(rows, epoch).await
     }

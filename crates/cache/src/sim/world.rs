@@ -1,4 +1,4 @@
-//! Everything that several instances share, in one place, and the dice.
+//! Shared state of a simulated run: Redis processes, databases, connections and the random number generator.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use tokio::time::Instant;
 
-use super::database::{Back, Tables};
+use super::database::{RollbackKind, Tables};
 use super::history::History;
 use super::redis::Process;
 use crate::clock::Clock;
@@ -19,58 +19,59 @@ use crate::key::Key;
 use crate::ledger::RemoteId;
 use crate::tracking::InvalidationHandler;
 
-/// How an instance is connected to Redis.
+/// Connection of an instance to Redis.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Link {
-    /// To which process.
+    /// Process that the connection is to.
     pub(super) process: usize,
-    /// Requests do not arrive.
-    pub(super) deaf: bool,
-    /// Answers do not come back.
-    pub(super) mute: bool,
-    /// When the last request arrives: one connection keeps the order.
+    /// Whether requests do not arrive.
+    pub(super) requests_lost: bool,
+    /// Whether answers do not arrive.
+    pub(super) answers_lost: bool,
+    /// When the last request arrives; requests of one connection stay in order.
     pub(super) last: Instant,
 }
 
-/// The connection of an instance that hears of writes.
-pub(super) struct Ear {
-    pub(super) heard: Arc<dyn InvalidationHandler>,
+/// Invalidation connection of an instance.
+pub(super) struct TrackingConnection {
+    pub(super) handler: Arc<dyn InvalidationHandler>,
     pub(super) process: usize,
     pub(super) live: bool,
     pub(super) cut: bool,
-    /// When the last news arrives.
+    /// When the last invalidation arrives.
     pub(super) last: Instant,
-    /// Grows with every new connection: news of an old one is lost.
+    /// Number of the connection; invalidations of an earlier one are lost.
     pub(super) connection: u64,
 }
 
-/// A database, and what its clients have seen.
+/// Database, and what its clients have seen.
 struct Store {
     tables: Tables,
     history: History,
 }
 
-/// What is there.
+/// Parts of the simulated system.
 pub(super) struct Parts {
-    pub(super) dice: StdRng,
+    pub(super) rng: StdRng,
     pub(super) processes: Vec<Process>,
-    /// The process that new connections go to.
+    /// Process that new connections go to.
     pub(super) current: usize,
     pub(super) links: Vec<Link>,
-    pub(super) ears: BTreeMap<usize, Ear>,
+    pub(super) tracking: BTreeMap<usize, TrackingConnection>,
     stores: Vec<Store>,
-    /// Which store an instance is connected to.
+    /// Store of each instance.
     store_of: Vec<usize>,
-    /// How often, of a hundred, something is slow.
+    /// Percentage of slow messages.
     pub(super) slow: u32,
-    /// Until when each instance does not reach the database.
+    /// Until when each instance cannot reach the database.
     pub(super) cut_until: Vec<Instant>,
     /// Until when each instance is stopped.
     stopped_until: Vec<Instant>,
-    /// For how long each instance was stopped in all.
+    /// Total time for which each instance was stopped.
     stopped_for: Vec<Duration>,
 }
 
+/// Simulated system that instances share.
 #[derive(Clone)]
 pub(super) struct World(Arc<Mutex<Parts>>);
 
@@ -79,16 +80,16 @@ impl World {
         let now = Instant::now();
         let link = Link {
             process: 0,
-            deaf: false,
-            mute: false,
+            requests_lost: false,
+            answers_lost: false,
             last: now,
         };
         Self(Arc::new(Mutex::new(Parts {
-            dice: StdRng::seed_from_u64(seed),
+            rng: StdRng::seed_from_u64(seed),
             processes: vec![Process::new(0)],
             current: 0,
             links: vec![link; instances],
-            ears: BTreeMap::new(),
+            tracking: BTreeMap::new(),
             stores: vec![Store::new(now, 0)],
             store_of: vec![0; instances],
             slow,
@@ -98,8 +99,8 @@ impl World {
         })))
     }
 
-    /// The instance belongs to another installation, whose database holds the same rows under the same keys.
-    pub(super) fn part(&self, instance: usize) {
+    /// Moves the instance to another installation, with a database that holds the same rows under the same keys.
+    pub(super) fn move_to_separate_installation(&self, instance: usize) {
         let mut parts = self.lock();
         let store = Store::new(Instant::now(), parts.stores.len());
         parts.store_of[instance] = parts.stores.len();
@@ -111,31 +112,31 @@ impl World {
     }
 
     pub(super) fn roll(&self, below: u64) -> u64 {
-        self.lock().dice.random_range(0..below)
+        self.lock().rng.random_range(0..below)
     }
 
-    /// A moment of work or of travel.
-    pub(super) async fn dawdle(&self) {
+    /// Waits as long as work or a message takes.
+    pub(super) async fn short_delay(&self) {
         let delay = self.lock().delay();
         tokio::time::sleep(delay).await;
     }
 
     /// Stops an instance, as SIGSTOP does.
-    pub(super) fn stop(&self, instance: usize, lasts: Duration) {
+    pub(super) fn stop(&self, instance: usize, duration: Duration) {
         let (mut parts, now) = (self.lock(), Instant::now());
         if now >= parts.stopped_until[instance] {
-            parts.stopped_until[instance] = now + lasts;
-            parts.stopped_for[instance] += lasts;
+            parts.stopped_until[instance] = now + duration;
+            parts.stopped_for[instance] += duration;
         }
     }
 
-    /// A clock that stands still while this instance is stopped.
-    pub(super) fn clock_that_stops(&self, instance: usize) -> Clock {
+    /// Clock that stands still while this instance is stopped.
+    pub(super) fn stopping_clock(&self, instance: usize) -> Clock {
         let world = self.clone();
         Arc::new(move || Instant::now() - world.lock().stopped_for[instance])
     }
 
-    /// Runs as a part of an instance: while it is stopped, this does not go on.
+    /// Runs a future as part of an instance: it makes no progress while the instance is stopped.
     pub(super) async fn run_in<F: Future>(self, instance: usize, work: F) -> F::Output {
         let (mut work, mut wakes) = (pin!(work), pin!(tokio::time::sleep(Duration::ZERO)));
         poll_fn(move |context| {
@@ -151,7 +152,8 @@ impl World {
         .await
     }
 
-    pub(super) async fn think(&self, below: u64) {
+    /// Waits for a random time below this number of milliseconds.
+    pub(super) async fn random_pause(&self, below: u64) {
         let millis = self.roll(below);
         tokio::time::sleep(Duration::from_millis(millis)).await;
     }
@@ -167,23 +169,23 @@ impl Store {
 }
 
 impl Parts {
-    /// The database of an instance.
+    /// Database of an instance.
     pub(super) fn tables(&mut self, instance: usize) -> &mut Tables {
         &mut self.stores[self.store_of[instance]].tables
     }
 
-    /// What the clients of an instance's database have seen.
+    /// History of the clients of an instance's database.
     pub(super) fn history(&mut self, instance: usize) -> &mut History {
         &mut self.stores[self.store_of[instance]].history
     }
 
-    /// The database of an instance is in this earlier state of itself: what was acknowledged since is lost.
-    pub(super) fn go_back(&mut self, instance: usize, earlier: Tables, how: Back) {
+    /// Puts the database of an instance into an earlier state: writes acknowledged since are lost.
+    pub(super) fn go_back(&mut self, instance: usize, earlier: Tables, how: RollbackKind) {
         let marker = self.processes[self.current].marker(&earlier.holder().database);
-        let pause = self.dice.random_range(0..800);
+        let pause = self.rng.random_range(0..800);
         let Store { tables, history } = &mut self.stores[self.store_of[instance]];
-        // What no pass has counted since is not found out, and that is said of it.
-        let is_hidden = how == Back::Silently && !earlier.is_behind(marker);
+        // A silent rollback that no pass has counted since cannot be detected, as documented; it is not simulated.
+        let is_hidden = how == RollbackKind::Silently && !earlier.is_behind(marker);
         if earlier.timeline != tables.timeline || is_hidden {
             return;
         }
@@ -196,7 +198,7 @@ impl Parts {
         );
     }
 
-    /// The marker that the process which answers an instance keeps of its database.
+    /// Marker of an instance's database in the Redis process that answers the instance.
     pub(super) fn marker_of(&mut self, instance: usize) -> Option<i64> {
         let database = self.tables(instance).holder().database;
         self.processes[self.links[instance].process].marker(&database)
@@ -204,10 +206,10 @@ impl Parts {
 
     pub(super) fn delay(&mut self) -> Duration {
         let slow = self.slow;
-        let millis = match self.dice.random_range(0..100) {
-            n if n < slow => self.dice.random_range(20..90),
-            n if n < 4 * slow => self.dice.random_range(4..20),
-            _ => self.dice.random_range(0..4),
+        let millis = match self.rng.random_range(0..100) {
+            n if n < slow => self.rng.random_range(20..90),
+            n if n < 4 * slow => self.rng.random_range(4..20),
+            _ => self.rng.random_range(0..4),
         };
         Duration::from_millis(millis)
     }
@@ -216,30 +218,33 @@ impl Parts {
         self.processes[process].id().into()
     }
 
-    /// A lease was written in a process: every connection that tracks it hears of it, in order.
+    /// Reports a written lease of a process to every connection that tracks it, in order.
     pub(super) fn broadcast(&mut self, world: &World, process: usize, key: Key) {
-        let instances: Vec<usize> = self.ears.keys().copied().collect();
+        let instances: Vec<usize> = self.tracking.keys().copied().collect();
         for instance in instances {
             let delay = self.delay();
-            let Some(ear) = self.ears.get_mut(&instance) else {
+            let Some(tracking) = self.tracking.get_mut(&instance) else {
                 continue;
             };
-            if !ear.live || ear.process != process {
+            if !tracking.live || tracking.process != process {
                 continue;
             }
-            let at = (Instant::now() + delay).max(ear.last);
-            ear.last = at;
-            let (world, connection) = (world.clone(), ear.connection);
+            let at = (Instant::now() + delay).max(tracking.last);
+            tracking.last = at;
+            let (world, connection) = (world.clone(), tracking.connection);
             tokio::spawn(async move {
                 tokio::time::sleep_until(at).await;
-                let heard = {
+                let handler = {
                     let parts = world.lock();
-                    let ear = parts.ears.get(&instance);
-                    ear.filter(|ear| ear.connection == connection && ear.live && !ear.cut)
-                        .map(|ear| Arc::clone(&ear.heard))
+                    let tracking = parts.tracking.get(&instance);
+                    tracking
+                        .filter(|tracking| {
+                            tracking.connection == connection && tracking.live && !tracking.cut
+                        })
+                        .map(|tracking| Arc::clone(&tracking.handler))
                 };
-                if let Some(heard) = heard {
-                    heard.changed(key);
+                if let Some(handler) = handler {
+                    handler.changed(key);
                 }
             });
         }

@@ -1,11 +1,11 @@
-//! The claim of a Redis database: one holder at a time, and a marker that only rises.
+//! Claim of a Redis database: one holder at a time, and a marker that is never lowered.
 
 use deadpool_redis::redis::Value;
 use parlance_cache::redis::{Node, RedisSettings, RedisTier};
 use parlance_cache::{Claimed, Holder, Remote as _};
 use parlance_testkit::{RedisCluster, eventually};
 
-use crate::support::{LONG, bench, bench_with, settings};
+use crate::support::{LONG, harness, harness_with, settings};
 
 const CLAIM: &str = "parlance:claim";
 
@@ -25,8 +25,8 @@ fn held(marker: Option<i64>) -> Claimed {
 }
 
 #[tokio::test]
-async fn one_holder_has_it_until_it_expires() {
-    let b = bench().await;
+async fn one_holder_has_the_claim_until_it_expires() {
+    let b = harness().await;
     assert_eq!(b.tier.claim(&holder("one/a")).await, Ok(held(None)));
     assert_eq!(b.tier.raise(&holder("one/a"), 5).await, Ok(true));
     let Ok(Claimed::Refused(why)) = b.tier.claim(&holder("one/b")).await else {
@@ -45,7 +45,7 @@ async fn one_holder_has_it_until_it_expires() {
     assert_eq!(b.tier.raise(&holder("one/b"), 6).await, Ok(false));
     assert_eq!(b.tier.claim(&holder("one/a")).await, Ok(held(Some(5))));
 
-    // It has expired, but nobody else came.
+    // The claim has expired, but no other holder has taken it over.
     b.ask::<i64>(&["HSET", CLAIM, "until", "1"]).await;
     assert_eq!(b.tier.claim(&holder("one/a")).await, Ok(held(Some(5))));
     assert!(matches!(
@@ -56,7 +56,7 @@ async fn one_holder_has_it_until_it_expires() {
     assert_eq!(
         b.tier.claim(&holder("one/b")).await,
         Ok(held(None)),
-        "the marker was another's"
+        "the marker belonged to the other holder"
     );
     assert!(matches!(
         b.tier.claim(&holder("one/a")).await,
@@ -65,11 +65,11 @@ async fn one_holder_has_it_until_it_expires() {
     assert_eq!(b.tier.raise(&holder("one/a"), 7).await, Ok(false));
 }
 
-/// A copy of a database has its identity, and would raise the same marker. After a restart the server is another one, too, and
-/// goes on where it was.
+/// A copy of a database has the same identity, and would raise the same marker. After a restart the server is another one too,
+/// but continues with the marker.
 #[tokio::test]
-async fn two_servers_of_one_database_do_not_share_it() {
-    let b = bench().await;
+async fn two_servers_of_one_database_do_not_share_a_claim() {
+    let b = harness().await;
     let (one, copy) = (over("a", "one"), over("a", "copy"));
     assert_eq!(b.tier.claim(&one).await, Ok(held(None)));
     assert_eq!(b.tier.raise(&one, 5).await, Ok(true));
@@ -81,8 +81,8 @@ async fn two_servers_of_one_database_do_not_share_it() {
 }
 
 #[tokio::test]
-async fn a_marker_only_rises_and_is_kept_for_a_day() {
-    let b = bench().await;
+async fn a_marker_is_never_lowered_and_lives_for_a_day() {
+    let b = harness().await;
     assert_eq!(b.tier.claim(&holder("a")).await, Ok(held(None)));
     for (number, marker) in [(0, 0), (9, 9), (3, 9), (10, 10)] {
         assert_eq!(b.tier.raise(&holder("a"), number).await, Ok(true));
@@ -90,7 +90,7 @@ async fn a_marker_only_rises_and_is_kept_for_a_day() {
     }
     let life: i64 = b.ask(&["TTL", CLAIM]).await;
     assert!(life > 23 * 3600, "{life}");
-    // Lost, or not ours: as if there never was one.
+    // A lost or overwritten claim is as if there had been none.
     b.ask::<i64>(&["DEL", CLAIM]).await;
     assert_eq!(b.tier.raise(&holder("a"), 11).await, Ok(false));
     assert_eq!(b.tier.claim(&holder("a")).await, Ok(held(None)));
@@ -100,8 +100,8 @@ async fn a_marker_only_rises_and_is_kept_for_a_day() {
 }
 
 #[tokio::test]
-async fn each_database_number_has_its_own() {
-    let b = bench().await;
+async fn each_database_number_has_its_own_claim() {
+    let b = harness().await;
     let other = RedisTier::connect(&settings(&format!("{}7", b.redis.url()))).unwrap();
     assert_eq!(b.tier.claim(&holder("a")).await, Ok(held(None)));
     assert_eq!(other.claim(&holder("b")).await, Ok(held(None)));
@@ -112,10 +112,10 @@ async fn each_database_number_has_its_own() {
     assert!(why.contains("Redis database 7"), "{why}");
 }
 
-/// Where there is room for nothing else, what was claimed stays claimed.
+/// A claim is renewed even if Redis refuses other writes.
 #[tokio::test]
-async fn a_full_redis_does_not_lose_it() {
-    let b = bench_with(|_| {}).await;
+async fn a_claim_is_renewed_in_a_redis_that_is_out_of_memory() {
+    let b = harness_with(|_| {}).await;
     assert_eq!(b.tier.claim(&holder("a")).await, Ok(held(None)));
     b.ask::<Value>(&["CONFIG", "SET", "maxmemory-policy", "noeviction"])
         .await;

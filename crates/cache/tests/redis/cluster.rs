@@ -1,4 +1,4 @@
-//! Three masters: each key at its own, and who answers there.
+//! Redis Cluster of three masters: each key at its master, and the identity of the processes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,14 +27,14 @@ fn value(key: Key) -> Raw {
     Raw::One(key.to_string().into())
 }
 
-/// The node that holds the key.
-fn home(cluster: &RedisCluster, key: Key) -> usize {
+/// Node that serves the key.
+fn node_of(cluster: &RedisCluster, key: Key) -> usize {
     let answers = |node: &usize| !cluster.ask(*node, &format!("GET {key}")).starts_with('-');
     (0..3).find(answers).unwrap()
 }
 
 #[tokio::test]
-async fn all_is_done_at_the_node_in_charge() {
+async fn every_call_goes_to_the_node_that_serves_the_key() {
     let cluster = RedisCluster::start().await;
     let (tier, epoch) = connect(&cluster).await;
     assert_eq!(epoch.remote.split(',').count(), 3);
@@ -50,8 +50,8 @@ async fn all_is_done_at_the_node_in_charge() {
             Ok(true)
         );
     }
-    let homes: BTreeSet<usize> = keys.iter().map(|key| home(&cluster, *key)).collect();
-    assert_eq!(homes.len(), 3);
+    let nodes: BTreeSet<usize> = keys.iter().map(|key| node_of(&cluster, *key)).collect();
+    assert_eq!(nodes.len(), 3);
     let found = tier.get_many(&keys, &epoch).await.unwrap();
     for (at, (key, found)) in keys.iter().zip(found).enumerate() {
         assert_eq!(found, (at % 2 == 0).then(|| value(*key)));
@@ -82,10 +82,10 @@ async fn all_is_done_at_the_node_in_charge() {
 }
 
 #[tokio::test]
-async fn one_seed_is_enough_and_a_dead_one_does_no_harm() {
+async fn one_live_seed_is_enough() {
     let cluster = RedisCluster::start().await;
-    let nobody = ClosedPort::reserve();
-    let dead = format!("redis://{}", nobody.address());
+    let absent = ClosedPort::reserve();
+    let dead = format!("redis://{}", absent.address());
     let mut settings = settings("");
     settings.node = Node::Cluster(vec![dead, cluster.urls()[1].clone()]);
     let tier = RedisTier::connect(&settings).unwrap();
@@ -97,14 +97,14 @@ async fn one_seed_is_enough_and_a_dead_one_does_no_harm() {
 }
 
 #[tokio::test]
-async fn a_node_that_dies_takes_its_keys_alone_and_comes_back_as_another() {
+async fn a_dead_node_affects_only_its_keys_and_restarts_as_another_process() {
     let cluster = RedisCluster::start().await;
     let (tier, epoch_before) = connect(&cluster).await;
     let keys = keys();
-    let homes: Vec<usize> = keys.iter().map(|key| home(&cluster, *key)).collect();
+    let nodes: Vec<usize> = keys.iter().map(|key| node_of(&cluster, *key)).collect();
     cluster.nodes()[0].kill9();
     let of = |node: usize| {
-        let at = homes.iter().position(|home| *home == node).unwrap();
+        let at = nodes.iter().position(|serving| *serving == node).unwrap();
         keys[at]
     };
     for node in [1, 2] {
@@ -112,32 +112,32 @@ async fn a_node_that_dies_takes_its_keys_alone_and_comes_back_as_another() {
     }
     let lost = tier.get(of(0), &epoch_before).await;
     assert!(matches!(lost, Err(Fault::Away(_))), "{lost:?}");
-    // A write of keys of all three fails as a whole.
+    // A write with keys of all three nodes fails as a whole.
     let fences: Vec<_> = keys.iter().map(|key| (*key, Fence::Delete)).collect();
     assert!(tier.fence(&fences, &epoch_before, A).await.is_err());
-    // Nobody can say who all the masters are.
+    // The identity of the cluster is unknown while a master is down.
     assert!(tier.identity().await.is_err());
     cluster.nodes()[0].restart().await;
     cluster.formed().await;
     let new = epoch(&tier, 8).await;
     assert_ne!(new.remote, epoch_before.remote);
-    for (key, home) in keys.iter().zip(&homes) {
+    for (key, node) in keys.iter().zip(&nodes) {
         let before = tier.get(*key, &epoch_before).await;
-        assert_eq!(before.is_err(), *home == 0, "{before:?}");
+        assert_eq!(before.is_err(), *node == 0, "{before:?}");
         assert!(tier.get(*key, &new).await.is_ok());
     }
     assert_eq!(tier.get(of(0), &epoch_before).await, Err(Fault::Elsewhere));
 }
 
-/// The client's own cluster connection would go on with the replica and tell nobody.
+/// The client library's cluster connection would continue with the replica without an error.
 #[tokio::test]
-async fn a_replica_that_was_promoted_answers_nothing_of_the_epoch_before() {
+async fn a_promoted_replica_refuses_the_epoch_before() {
     let mut cluster = RedisCluster::start().await;
     let replica = cluster.add_replica(0).await;
     let (tier, before) = connect(&cluster).await;
     let key = keys()
         .into_iter()
-        .find(|key| home(&cluster, *key) == 0)
+        .find(|key| node_of(&cluster, *key) == 0)
         .unwrap();
     tier.acquire(key, &before, A, None).await.unwrap();
     tier.fill(key, &before, A, &value(key), TTL).await.unwrap();
@@ -162,7 +162,7 @@ async fn a_replica_that_was_promoted_answers_nothing_of_the_epoch_before() {
 }
 
 #[tokio::test]
-async fn a_cluster_that_is_away_is_not_asked_until_it_answers() {
+async fn the_breaker_opens_for_a_hanging_cluster_and_closes_again() {
     let cluster = RedisCluster::start().await;
     let mut short = RedisSettings::new(Node::Cluster(cluster.urls()));
     short.connections = 1;

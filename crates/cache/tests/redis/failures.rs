@@ -1,4 +1,4 @@
-//! What fails, and how: nothing is answered by the wrong process, nothing waits, and it comes back by itself.
+//! Failures: no call is answered by the wrong process, no call waits, and the tier recovers by itself.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use parlance_cache::{Acquired, Epoch, Fault, Fence, Release, Remote};
 use parlance_testkit::{ClosedPort, Redis, eventually};
 
 use super::support::{
-    A, Bench, LONG, MESSAGE, TTL, bench, bench_with, direct, epoch, one, settings,
+    A, Harness, LONG, MESSAGE, TTL, direct, epoch, harness, harness_with, one, settings,
 };
 
 const SHORT: Duration = Duration::from_millis(50);
@@ -29,8 +29,8 @@ async fn all_calls(tier: &RedisTier, epoch: &Epoch) -> [Result<(), Fault>; 6] {
 }
 
 #[tokio::test]
-async fn what_is_meant_for_another_process_is_not_asked() {
-    let b = bench().await;
+async fn a_call_for_another_process_is_not_sent() {
+    let b = harness().await;
     b.filled(MESSAGE, &one("{v}")).await;
     let other = Epoch {
         number: b.epoch.number,
@@ -45,10 +45,10 @@ async fn what_is_meant_for_another_process_is_not_asked() {
 
 #[tokio::test]
 async fn a_restarted_server_is_another_process() {
-    let b = bench().await;
+    let b = harness().await;
     b.redis.kill9();
     b.redis.restart().await;
-    // The first call may find the broken connection; none is ever answered.
+    // The first call may find the broken connection; no call is ever answered.
     eventually(LONG, async || {
         let answer = b.tier.get(MESSAGE, &b.epoch).await;
         assert!(answer.is_err(), "{answer:?}");
@@ -65,7 +65,7 @@ async fn a_restarted_server_is_another_process() {
     }
 }
 
-async fn replicate(of: &Bench, master: &Redis) {
+async fn replicate(of: &Harness, master: &Redis) {
     let port = master
         .url()
         .rsplit(':')
@@ -82,8 +82,8 @@ async fn replicate(of: &Bench, master: &Redis) {
 
 /// The run id alone stays the same when a server is demoted and promoted again.
 #[tokio::test]
-async fn a_promotion_is_another_process_though_the_connection_stays() {
-    let b = bench().await;
+async fn a_promoted_process_counts_as_another_although_the_connection_stays() {
+    let b = harness().await;
     let other = Redis::start();
     replicate(&b, &other).await;
     let refused = b.tier.identity().await;
@@ -99,10 +99,10 @@ async fn a_promotion_is_another_process_though_the_connection_stays() {
     assert_eq!(b.tier.get(MESSAGE, &new).await, Ok(None));
 }
 
-/// Nobody asked for the identity between; the connections have stayed all the while.
+/// The identity is not queried in between, and the connections stay.
 #[tokio::test]
-async fn asking_anew_tells_every_connection() {
-    let b = bench().await;
+async fn a_new_identity_is_applied_to_every_connection() {
+    let b = harness().await;
     let other = Redis::start();
     let clients: i64 = client_count(&b).await;
     replicate(&b, &other).await;
@@ -117,19 +117,19 @@ async fn asking_anew_tells_every_connection() {
     }
 }
 
-async fn client_count(b: &Bench) -> i64 {
+async fn client_count(b: &Harness) -> i64 {
     let list: String = b.ask(&["CLIENT", "LIST", "TYPE", "normal"]).await;
     i64::try_from(list.lines().count()).unwrap()
 }
 
 #[tokio::test]
-async fn a_replica_that_took_the_masters_place_refuses_and_is_left() {
-    let b = bench().await;
+async fn a_demoted_master_is_refused_and_disconnected() {
+    let b = harness().await;
     let other = Redis::start();
     replicate(&b, &other).await;
     let fenced = b.tier.fence(&[(MESSAGE, Fence::Delete)], &b.epoch, A).await;
     assert!(fenced.is_err());
-    // Reads are refused too, once the connection was opened again.
+    // Reads are refused too, once the connection has been reopened.
     eventually(LONG, async || {
         let _ = b.tier.fence(&[(MESSAGE, Fence::Delete)], &b.epoch, A).await;
         matches!(b.tier.get(MESSAGE, &b.epoch).await, Err(Fault::Away(_))).then_some(())
@@ -138,13 +138,13 @@ async fn a_replica_that_took_the_masters_place_refuses_and_is_left() {
 }
 
 #[tokio::test]
-async fn connections_that_were_cut_are_replaced_and_few() {
-    let b = bench().await;
+async fn cut_connections_are_replaced_without_extra_connections() {
+    let b = harness().await;
     let before = client_count(&b).await;
     for _ in 0..5 {
         b.ask::<i64>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"])
             .await;
-        // Many at once find it broken.
+        // Many concurrent calls find it broken.
         let calls = (0..100).map(|_| b.tier.get(MESSAGE, &b.epoch));
         futures_util::future::join_all(calls).await;
         eventually(LONG, async || b.tier.identity().await.ok()).await;
@@ -157,15 +157,15 @@ async fn connections_that_were_cut_are_replaced_and_few() {
 }
 
 #[tokio::test]
-async fn an_absent_server_is_no_error_until_it_is_asked() {
+async fn an_absent_server_is_no_error_until_a_call() {
     let absent = ClosedPort::reserve();
     let url = format!("redis://{}/", absent.address());
     let tier = RedisTier::connect(&settings(&url)).unwrap();
-    let nobody = Epoch {
+    let epoch = Epoch {
         number: 1,
-        remote: Arc::from("nobody"),
+        remote: Arc::from("absent"),
     };
-    let answer = tier.get(MESSAGE, &nobody).await;
+    let answer = tier.get(MESSAGE, &epoch).await;
     assert!(matches!(answer, Err(Fault::Away(_))), "{answer:?}");
     assert!(!tier.reachable());
     eventually(LONG, async || {
@@ -173,12 +173,12 @@ async fn an_absent_server_is_no_error_until_it_is_asked() {
         (tier.breaker() == BreakerState::Open).then_some(())
     })
     .await;
-    assert_eq!(tier.get(MESSAGE, &nobody).await, Err(Fault::Open));
+    assert_eq!(tier.get(MESSAGE, &epoch).await, Err(Fault::Open));
 }
 
 #[tokio::test]
-async fn a_server_that_dies_opens_the_breaker_and_its_return_closes_it() {
-    let b = bench().await;
+async fn a_dead_server_opens_the_breaker_and_its_restart_closes_it() {
+    let b = harness().await;
     b.redis.kill9();
     eventually(LONG, async || {
         let answer = b.tier.get(MESSAGE, &b.epoch).await;
@@ -195,7 +195,7 @@ async fn a_server_that_dies_opens_the_breaker_and_its_return_closes_it() {
     assert_eq!(b.tier.identity().await, Err(Fault::Open));
     assert!(!b.tier.reachable());
     b.redis.restart().await;
-    // Nobody calls: the probe alone closes it.
+    // Without calls, the probe alone closes the breaker.
     eventually(LONG, async || {
         (b.tier.breaker() == BreakerState::Closed).then_some(())
     })
@@ -206,8 +206,8 @@ async fn a_server_that_dies_opens_the_breaker_and_its_return_closes_it() {
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_is_slow_then_not_asked_then_asked_again() {
-    let b = bench_with(|settings| settings.timeout = SHORT).await;
+async fn a_hanging_server_opens_the_breaker_until_it_answers() {
+    let b = harness_with(|settings| settings.timeout = SHORT).await;
     b.redis.pause();
     let mut slow = 0;
     eventually(LONG, async || match b.tier.get(MESSAGE, &b.epoch).await {
@@ -225,13 +225,13 @@ async fn a_server_that_hangs_is_slow_then_not_asked_then_asked_again() {
         (b.tier.breaker() == BreakerState::Closed).then_some(())
     })
     .await;
-    // It is the same process still.
+    // It still is the same process.
     eventually(LONG, async || b.tier.get(MESSAGE, &b.epoch).await.ok()).await;
 }
 
 #[tokio::test]
-async fn a_caller_who_leaves_costs_no_connection() {
-    let b = bench().await;
+async fn a_cancelled_call_costs_no_connection() {
+    let b = harness().await;
     let clients: String = b.ask(&["CLIENT", "LIST", "TYPE", "normal"]).await;
     for _ in 0..50 {
         let call = b.tier.get(MESSAGE, &b.epoch);
@@ -255,9 +255,9 @@ async fn a_caller_who_leaves_costs_no_connection() {
 }
 
 #[tokio::test]
-async fn its_tasks_end_with_it() {
-    let b = bench().await;
-    let Bench {
+async fn the_tasks_end_with_the_tier() {
+    let b = harness().await;
+    let Harness {
         redis: _redis,
         tier,
         direct: connection,
@@ -274,7 +274,7 @@ async fn its_tasks_end_with_it() {
 }
 
 #[tokio::test]
-async fn a_password_is_used_and_a_wrong_one_is_told_without_it() {
+async fn a_password_is_used_and_never_shown_in_errors() {
     let server = Redis::start_with(["--requirepass", "s3cret-of-ours"]);
     let with = |password: &str| {
         server
@@ -299,8 +299,8 @@ async fn a_password_is_used_and_a_wrong_one_is_told_without_it() {
 }
 
 #[tokio::test]
-async fn a_user_and_a_database_are_used() {
-    let b = bench().await;
+async fn the_user_and_the_database_number_are_used() {
+    let b = harness().await;
     b.ask::<Value>(&["ACL", "SETUSER", "cache", "on", ">pw", "~*", "+@all"])
         .await;
     let url = b.redis.url().replace("redis://", "redis://cache:pw@") + "3";

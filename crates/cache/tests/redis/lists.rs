@@ -1,10 +1,10 @@
-//! The newest messages of a conversation: marks, and what goes on top.
+//! Lists of the newest messages of a conversation: marks and appended messages.
 
 use bytes::Bytes;
 use deadpool_redis::redis::Value;
 use parlance_cache::{Acquired, Fence, Raw, Release, Remote, Token};
 
-use super::support::{A, B, Bench, C, LIST, TTL, bench, one, writer};
+use super::support::{A, B, C, Harness, LIST, TTL, harness, one, writer};
 
 fn unstamped(sequence: i64) -> Bytes {
     format!("{{\"sequence\":{sequence},\"body\":\"x\"}}").into()
@@ -23,7 +23,7 @@ fn append(sequence: i64) -> Release {
     }
 }
 
-impl Bench {
+impl Harness {
     async fn mark(&self, token: Token) {
         let keys = [(LIST, Fence::Mark)];
         self.tier.fence(&keys, &self.epoch, token).await.unwrap();
@@ -39,7 +39,7 @@ impl Bench {
         self.filled(LIST, &list).await;
     }
 
-    /// `None` if there is no list.
+    /// Sequences in the list; `None` without a list.
     async fn sequences(&self) -> Option<Vec<i64>> {
         let Some(Raw::List(elements)) = self.get(LIST).await else {
             return None;
@@ -57,14 +57,14 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn a_list_is_filled_and_read_whole() {
-    let b = bench().await;
+async fn a_list_is_filled_and_read_completely() {
+    let b = harness().await;
     assert_eq!(b.get(LIST).await, None);
     b.with_messages(1..=3).await;
     assert_eq!(b.sequences().await, Some(vec![3, 2, 1]));
     let left: i64 = b.ask(&["PTTL", &LIST.to_string()]).await;
     assert!(left > 0);
-    // A fill takes the place of what is there.
+    // A fill replaces the list.
     b.ask::<i64>(&["DEL", &LIST.to_string()]).await;
     b.with_messages(7..=8).await;
     assert_eq!(b.sequences().await, Some(vec![8, 7]));
@@ -72,8 +72,8 @@ async fn a_list_is_filled_and_read_whole() {
 }
 
 #[tokio::test]
-async fn an_empty_list_is_not_kept_and_a_long_one_is_cut() {
-    let b = bench().await;
+async fn an_empty_list_is_not_stored_and_a_long_one_is_cut() {
+    let b = harness().await;
     b.acquire(LIST, A).await;
     assert!(!b.fill(LIST, A, &Raw::List(vec![])).await);
     assert!(!b.exists(LIST).await);
@@ -84,7 +84,7 @@ async fn an_empty_list_is_not_kept_and_a_long_one_is_cut() {
 
 #[tokio::test]
 async fn a_value_of_another_shape_is_refused() {
-    let b = bench().await;
+    let b = harness().await;
     b.acquire(LIST, A).await;
     let filled = b.tier.fill(LIST, &b.epoch, A, &one("{v}"), TTL).await;
     assert!(filled.is_err());
@@ -92,8 +92,8 @@ async fn a_value_of_another_shape_is_refused() {
 }
 
 #[tokio::test]
-async fn a_mark_makes_it_a_miss_and_its_release_appends() {
-    let b = bench().await;
+async fn a_marked_list_is_a_miss_and_the_release_appends() {
+    let b = harness().await;
     b.with_messages(1..=3).await;
     b.mark(A).await;
     assert_eq!(b.list(LIST).await[0], format!("{{\"fence\":\"{A}\"}}"));
@@ -107,10 +107,10 @@ async fn a_mark_makes_it_a_miss_and_its_release_appends() {
     assert!(b.lease(LIST).await.is_empty());
 }
 
-/// A reader during a send finds the mark; the list is the send's to go on with.
+/// A reader during a send finds the mark and must not delete the list, which the send continues.
 #[tokio::test]
-async fn a_reader_under_a_mark_leaves_the_list_to_its_writer() {
-    let b = bench().await;
+async fn a_reader_does_not_delete_a_marked_list() {
+    let b = harness().await;
     b.with_messages(1..=3).await;
     b.mark(A).await;
     let found = b.get(LIST).await;
@@ -121,8 +121,8 @@ async fn a_reader_under_a_mark_leaves_the_list_to_its_writer() {
 }
 
 #[tokio::test]
-async fn the_mark_of_a_dead_writer_goes_when_its_fence_has_expired() {
-    let b = bench().await;
+async fn a_list_with_the_mark_of_a_dead_writer_is_deleted_after_its_fence_expired() {
+    let b = harness().await;
     b.with_messages(1..=3).await;
     b.mark(A).await;
     b.expire(LIST, &writer(A)).await;
@@ -133,8 +133,8 @@ async fn the_mark_of_a_dead_writer_goes_when_its_fence_has_expired() {
 }
 
 #[tokio::test]
-async fn an_appended_list_lives_on_and_stays_short() {
-    let b = bench().await;
+async fn an_append_renews_the_time_to_live_and_cuts_the_list() {
+    let b = harness().await;
     b.with_messages(1..=50).await;
     b.ask::<i64>(&["PEXPIRE", &LIST.to_string(), "20000"]).await;
     b.mark(A).await;
@@ -146,19 +146,19 @@ async fn an_appended_list_lives_on_and_stays_short() {
 }
 
 #[tokio::test]
-async fn no_list_is_begun_by_a_send() {
-    let b = bench().await;
+async fn a_send_does_not_create_a_list() {
+    let b = harness().await;
     b.mark(A).await;
     assert!(!b.exists(LIST).await);
     b.free(A, append(1)).await;
     assert!(!b.exists(LIST).await);
 }
 
-/// In every case but its own the list goes.
+/// The list is deleted unless the message directly follows it.
 #[tokio::test]
-async fn what_does_not_fit_takes_the_list_away() {
-    let b = bench().await;
-    // A gap, the same again, one that begins with the same digits.
+async fn a_message_that_does_not_fit_deletes_the_list() {
+    let b = harness().await;
+    // A gap, a repetition, an earlier sequence, a sequence with the same first digit.
     for sequence in [5, 3, 2, 31] {
         b.with_messages(1..=3).await;
         b.mark(A).await;
@@ -176,7 +176,7 @@ async fn what_does_not_fit_takes_the_list_away() {
     b.with_messages(1..=3).await;
     b.free(A, append(4)).await;
     assert!(!b.exists(LIST).await);
-    // What lies below is of another epoch.
+    // The element below is of another epoch.
     b.filled(LIST, &messages(1..=3).stamped(70)).await;
     b.mark(A).await;
     b.free(A, append(4)).await;
@@ -184,8 +184,8 @@ async fn what_does_not_fit_takes_the_list_away() {
 }
 
 #[tokio::test]
-async fn two_writers_drop_the_list_in_either_order() {
-    let b = bench().await;
+async fn two_writers_delete_the_list_in_either_order() {
+    let b = harness().await;
     for (first, second) in [(A, B), (B, A)] {
         b.with_messages(1..=3).await;
         b.mark(A).await;
@@ -201,13 +201,13 @@ async fn two_writers_drop_the_list_in_either_order() {
 }
 
 #[tokio::test]
-async fn a_reader_who_came_before_a_mark_fills_nothing() {
-    let b = bench().await;
+async fn a_reader_from_before_a_mark_fills_nothing() {
+    let b = harness().await;
     b.acquire(LIST, A).await;
     b.mark(B).await;
     let list = messages(1..=3).stamped(b.epoch.number);
     assert!(!b.fill(LIST, A, &list).await);
-    // Neither does one who came before the release of a fence that was lost.
+    // Nor does a reader from before the release of a lost fence.
     b.ask::<i64>(&["DEL", &LIST.lease()]).await;
     b.acquire(LIST, A).await;
     b.free(B, append(4)).await;
@@ -216,8 +216,8 @@ async fn a_reader_who_came_before_a_mark_fills_nothing() {
 }
 
 #[tokio::test]
-async fn exactly_the_list_that_was_found_spoiled_goes() {
-    let b = bench().await;
+async fn only_exactly_the_unusable_list_is_deleted() {
+    let b = harness().await;
     let name = LIST.to_string();
     b.ask::<i64>(&["RPUSH", &name, "x", "y"]).await;
     let found = b.get(LIST).await.unwrap();
@@ -231,15 +231,15 @@ async fn exactly_the_list_that_was_found_spoiled_goes() {
     }
     assert_eq!(acquire(&found).await, Acquired::Granted);
     assert!(!b.exists(LIST).await);
-    // An element without bytes is an element.
+    // An empty element counts as an element.
     b.ask::<i64>(&["RPUSH", &name, ""]).await;
     let found = b.get(LIST).await.unwrap();
     assert_eq!(acquire(&found).await, Acquired::Granted);
 }
 
 #[tokio::test]
-async fn text_in_place_of_a_list_is_there_and_goes() {
-    let b = bench().await;
+async fn a_text_in_place_of_a_list_is_found_and_deleted() {
+    let b = harness().await;
     let name = LIST.to_string();
     b.ask::<Value>(&["SET", &name, "x"]).await;
     assert_eq!(b.get(LIST).await, Some(one("")));

@@ -3,7 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a panic is how a test fails, in helpers too"
+    reason = "tests fail by panicking, also in helpers"
 )]
 
 mod claims;

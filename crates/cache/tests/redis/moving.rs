@@ -1,4 +1,4 @@
-//! Slots that move while keys are read and written: an error or a right answer, never a wrong fill.
+//! Slots that move while keys are read and written: an error or a correct answer, never a wrong fill.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -10,7 +10,7 @@ use parlance_testkit::{RedisCluster, eventually};
 use super::cluster::connect;
 use super::support::{A, B, LONG, MESSAGE, TTL, direct, one};
 
-/// Where the slot of a key is, and how it moves.
+/// Slot of a key, which tests move between nodes.
 struct Slot<'a> {
     cluster: &'a RedisCluster,
     number: u16,
@@ -38,18 +38,18 @@ impl<'a> Slot<'a> {
         self.set(self.at, &format!("MIGRATING {}", self.cluster.id(to)));
     }
 
-    /// One key by itself, as all tools do; both a value and its lease are on their way at different times.
-    fn carry(&self, to: usize, name: &str) {
+    /// Migrates one key by itself, as all tools do: a value and its lease move at different times.
+    fn migrate(&self, to: usize, name: &str) {
         let port = self.cluster.port(to);
-        let carried = self.cluster.ask(
+        let migrated = self.cluster.ask(
             self.at,
             &format!("MIGRATE 127.0.0.1 {port} {name} 0 5000 REPLACE"),
         );
-        assert!(carried == "OK" || carried == "NOKEY", "{carried}");
+        assert!(migrated == "OK" || migrated == "NOKEY", "{migrated}");
     }
 
-    /// What is there by now goes too.
-    fn carry_rest(&self, to: usize) {
+    /// Migrates the remaining keys of the slot.
+    fn migrate_rest(&self, to: usize) {
         loop {
             let count = self
                 .cluster
@@ -58,7 +58,7 @@ impl<'a> Slot<'a> {
                 return;
             }
             for name in [MESSAGE.to_string(), MESSAGE.lease()] {
-                self.carry(to, &name);
+                self.migrate(to, &name);
             }
         }
     }
@@ -76,19 +76,19 @@ fn refused<T>(result: &Result<T, Fault>) -> bool {
 }
 
 #[tokio::test]
-async fn a_value_and_its_lease_apart_are_an_error() {
+async fn a_value_and_its_lease_on_different_nodes_are_an_error() {
     let cluster = RedisCluster::start().await;
     let (tier, epoch) = connect(&cluster).await;
     let mut slot = Slot::of(&cluster, MESSAGE);
     let (from, to) = (slot.at, (slot.at + 1) % 3);
     // A reader holds the lease when the slot begins to move.
     tier.acquire(MESSAGE, &epoch, A, None).await.unwrap();
-    // For as long as this takes, however busy the machine.
+    // The lease must outlive the test on a busy machine.
     let lease = MESSAGE.lease();
     cluster.ask(slot.at, &format!("ZADD {lease} XX 9999999999999 r:{A}"));
     cluster.ask(slot.at, &format!("PERSIST {lease}"));
     slot.begin(to);
-    slot.carry(to, &lease);
+    slot.migrate(to, &lease);
     assert!(refused(
         &tier.fill(MESSAGE, &epoch, A, &one("{v}"), TTL).await
     ));
@@ -101,7 +101,7 @@ async fn a_value_and_its_lease_apart_are_an_error() {
         assert_ne!(cluster.ask(node, &format!("EXISTS {MESSAGE}")), ":1");
     }
     slot.end(to);
-    // The map is read again: the lease that has moved is still good.
+    // The map is read again: the moved lease is still valid.
     eventually(LONG, async || {
         let filled = tier.fill(MESSAGE, &epoch, A, &one("{v}"), TTL).await;
         assert_ne!(filled, Ok(false));
@@ -109,7 +109,7 @@ async fn a_value_and_its_lease_apart_are_an_error() {
     })
     .await;
     assert_eq!(tier.get(MESSAGE, &epoch).await, Ok(Some(one("{v}"))));
-    // The value alone.
+    // Only the value has moved.
     tier.acquire(MESSAGE, &epoch, A, Some(&one("{v}")))
         .await
         .unwrap();
@@ -123,14 +123,14 @@ async fn a_value_and_its_lease_apart_are_an_error() {
     ));
     let release = [(MESSAGE, Release::Delete)];
     assert!(refused(&tier.release(&release, &epoch, B).await));
-    slot.carry_rest(from);
+    slot.migrate_rest(from);
     slot.end(from);
     eventually(LONG, async || tier.release(&release, &epoch, B).await.ok()).await;
     assert_eq!(tier.get(MESSAGE, &epoch).await, Ok(None));
     assert_eq!(tier.identity().await, Ok(epoch.remote));
 }
 
-/// A row, its version, and the highest that was acknowledged.
+/// Row with its version and the highest acknowledged version.
 #[derive(Default)]
 struct Row {
     version: AtomicU64,
@@ -142,10 +142,10 @@ struct Row {
 }
 
 async fn write(tier: &RedisTier, epoch: &Epoch, row: &Row, token: Token) {
-    // Refused or not: without the fence the release alone takes what was filled.
+    // The result does not matter: without the fence, the release deletes filled values.
     let _ = tier.fence(&[(MESSAGE, Fence::Delete)], epoch, token).await;
     let version = row.version.fetch_add(1, Ordering::SeqCst) + 1;
-    // As the drain does it: again, until it is done; nobody is told before.
+    // As in reconciliation: repeated until it succeeds, and acknowledged only then.
     let release = [(MESSAGE, Release::Delete)];
     while tier.release(&release, epoch, token).await.is_err() {
         row.refused.fetch_add(1, Ordering::SeqCst);
@@ -184,7 +184,7 @@ async fn read(tier: &RedisTier, epoch: &Epoch, row: &Row, token: Token) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_history_under_a_slot_that_wanders_has_no_stale_read() {
+async fn no_read_is_stale_while_a_slot_moves() {
     let cluster = RedisCluster::start().await;
     let (tier, epoch) = connect(&cluster).await;
     let row = Row::default();
@@ -212,17 +212,17 @@ async fn a_history_under_a_slot_that_wanders_has_no_stale_read() {
             let to = (slot.at + 1 + round % 2) % 3;
             slot.begin(to);
             let names = [MESSAGE.to_string(), MESSAGE.lease()];
-            slot.carry(to, &names[round % 2]);
-            // Some find the one here and the other there.
+            slot.migrate(to, &names[round % 2]);
+            // Wait until some writes find value and lease on different nodes.
             let refused = row.refused.load(Ordering::SeqCst);
             eventually(LONG, async || {
                 (row.refused.load(Ordering::SeqCst) > refused + 5).then_some(())
             })
             .await;
-            slot.carry_rest(to);
+            slot.migrate_rest(to);
             slot.end(to);
             let before = row.acknowledged.load(Ordering::SeqCst);
-            // Some writes get through before it moves again.
+            // Wait until some writes succeed before the slot moves again.
             eventually(LONG, async || {
                 (row.acknowledged.load(Ordering::SeqCst) > before + 5).then_some(())
             })
@@ -238,9 +238,9 @@ async fn a_history_under_a_slot_that_wanders_has_no_stale_read() {
     assert!(fills > 20 && hits > 20, "{fills} fills, {hits} hits");
 }
 
-/// What the whole rests on: a node never runs a script of which it holds the value or the lease alone.
+/// Precondition of the protocol: a node never runs a script if it holds only the value or only the lease.
 #[tokio::test]
-async fn the_server_refuses_a_script_whose_keys_are_apart() {
+async fn the_server_refuses_a_script_with_keys_on_different_nodes() {
     let cluster = RedisCluster::start().await;
     let slot = Slot::of(&cluster, MESSAGE);
     let to = (slot.at + 1) % 3;

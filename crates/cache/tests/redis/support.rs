@@ -1,4 +1,4 @@
-//! A Redis, a tier, and a connection that looks at what the tier has done.
+//! Test harness: a Redis, a tier, and a direct connection to inspect the effects of the tier.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use parlance_cache::{Acquired, Epoch, Key, Kind, Raw, Remote, Token};
 use parlance_testkit::{Redis, eventually};
 
 pub(crate) const TTL: Duration = Duration::from_mins(5);
-/// Longer than anything takes on a busy machine.
+/// Longer than any operation takes on a busy machine.
 pub(crate) const LONG: Duration = Duration::from_mins(2);
 
 pub(crate) const MESSAGE: Key = Key::new(Kind::Message, 0x0192_f0c1_2345_7abc_8def_0123_4567_89ab);
@@ -20,32 +20,32 @@ pub(crate) const A: Token = Token(0xa);
 pub(crate) const B: Token = Token(0xb);
 pub(crate) const C: Token = Token(0xc);
 
-pub(crate) struct Bench {
+pub(crate) struct Harness {
     pub(crate) redis: Redis,
     pub(crate) tier: Arc<RedisTier>,
     pub(crate) epoch: Epoch,
     pub(crate) direct: MultiplexedConnection,
 }
 
-/// With time for a busy machine; tests of the time-out set their own.
+/// Settings with a time-out for a busy machine; tests of the time-out set their own.
 pub(crate) fn settings(url: &str) -> RedisSettings {
     let mut settings = RedisSettings::new(Node::Single(url.to_owned()));
     settings.timeout = Duration::from_secs(10);
     settings
 }
 
-pub(crate) async fn bench() -> Bench {
-    bench_with(|_| {}).await
+pub(crate) async fn harness() -> Harness {
+    harness_with(|_| {}).await
 }
 
-pub(crate) async fn bench_with(change: impl FnOnce(&mut RedisSettings)) -> Bench {
+pub(crate) async fn harness_with(change: impl FnOnce(&mut RedisSettings)) -> Harness {
     let redis = Redis::start();
     let mut settings = settings(redis.url());
     change(&mut settings);
     let tier = RedisTier::connect(&settings).unwrap();
     let epoch = epoch(&tier, 7).await;
     let direct = direct(redis.url()).await;
-    Bench {
+    Harness {
         redis,
         tier,
         epoch,
@@ -53,7 +53,7 @@ pub(crate) async fn bench_with(change: impl FnOnce(&mut RedisSettings)) -> Bench
     }
 }
 
-/// Of the process that answers now.
+/// Epoch of the process that answers now.
 pub(crate) async fn epoch(tier: &RedisTier, number: i64) -> Epoch {
     let remote = eventually(LONG, async || tier.identity().await.ok()).await;
     Epoch { number, remote }
@@ -64,8 +64,8 @@ pub(crate) async fn direct(url: &str) -> MultiplexedConnection {
     client.get_multiplexed_async_connection().await.unwrap()
 }
 
-impl Bench {
-    /// One command, as `redis-cli` would take it.
+impl Harness {
+    /// Sends one command, as in `redis-cli`.
     pub(crate) async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
         let mut command = redis::cmd(words[0]);
         for word in &words[1..] {
@@ -74,7 +74,7 @@ impl Bench {
         command.query_async(&mut self.direct.clone()).await.unwrap()
     }
 
-    /// The tokens in the lease of a key.
+    /// Tokens in the lease of a key.
     pub(crate) async fn lease(&self, key: Key) -> Vec<String> {
         self.ask(&["ZRANGE", &key.lease(), "0", "-1"]).await
     }
@@ -107,7 +107,7 @@ impl Bench {
             .unwrap()
     }
 
-    /// As a reader fills it, without anybody between.
+    /// Fills a key as a reader does, without interference.
     pub(crate) async fn filled(&self, key: Key, value: &Raw) {
         assert_eq!(self.acquire(key, Token(0xf111)).await, Acquired::Granted);
         assert!(self.fill(key, Token(0xf111), value).await);

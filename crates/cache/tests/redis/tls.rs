@@ -1,4 +1,4 @@
-//! An encrypted connection, and one to somebody else.
+//! TLS: trusted and untrusted servers.
 
 use parlance_cache::redis::{BadSettings, InvalidationConnection, RedisSettings, RedisTier};
 use parlance_cache::{Acquired, Fault, InvalidationHandler, Key, Remote, RemoteId, Tracking};
@@ -7,16 +7,16 @@ use tokio::time::Instant;
 
 use super::support::{A, LONG, MESSAGE, epoch, settings};
 
-struct Deaf;
+struct IgnoringHandler;
 
-impl InvalidationHandler for Deaf {
+impl InvalidationHandler for IgnoringHandler {
     fn live(&self) {}
     fn changed(&self, _: Key) {}
     fn lost(&self) {}
 }
 
 #[tokio::test]
-async fn values_are_shared_under_an_authority_of_ours() {
+async fn a_private_certificate_authority_is_accepted() {
     let redis = Redis::start_tls();
     let mut ours = settings(redis.url());
     ours.ca_file = Some(redis.ca_file());
@@ -25,7 +25,7 @@ async fn values_are_shared_under_an_authority_of_ours() {
     let acquired = tier.acquire(MESSAGE, &epoch, A, None).await;
     assert_eq!(acquired, Ok(Acquired::Granted));
     let track = InvalidationConnection::new(&ours).unwrap();
-    track.listen(std::sync::Arc::new(Deaf));
+    track.listen(std::sync::Arc::new(IgnoringHandler));
     eventually(LONG, async || {
         track.barrier(Instant::now()).await.then_some(())
     })
@@ -33,7 +33,7 @@ async fn values_are_shared_under_an_authority_of_ours() {
     assert_eq!(track.identity(), Some(epoch.remote));
 }
 
-/// How its first question ends. Where an opening takes too long it is begun anew: only what was said counts.
+/// Result of the first call. Time-outs are retried, because only an answer counts.
 async fn refusal(settings: &RedisSettings) -> Result<RemoteId, Fault> {
     eventually(LONG, async || {
         let ended = RedisTier::connect(settings).unwrap().identity().await;
@@ -43,16 +43,16 @@ async fn refusal(settings: &RedisSettings) -> Result<RemoteId, Fault> {
 }
 
 #[tokio::test]
-async fn who_is_not_vouched_for_is_not_spoken_to() {
+async fn an_untrusted_server_is_refused() {
     let (redis, other) = (Redis::start_tls(), Redis::start_tls());
-    // Those of the web, and another one of ours.
+    // The public authorities, and another private one.
     for ca_file in [None, Some(other.ca_file())] {
         let mut theirs = settings(redis.url());
         theirs.ca_file = ca_file;
         let refused = refusal(&theirs).await;
         assert!(matches!(refused, Err(Fault::Away(_))), "{refused:?}");
     }
-    // Its name is looked at as well.
+    // The host name is checked too.
     let elsewhere = redis.url().replace("127.0.0.1", "localhost");
     let mut ours = settings(&elsewhere);
     ours.ca_file = Some(redis.ca_file());
@@ -61,7 +61,7 @@ async fn who_is_not_vouched_for_is_not_spoken_to() {
 }
 
 #[tokio::test]
-async fn an_authority_that_nobody_would_ask_is_an_error() {
+async fn unused_or_unreadable_authorities_are_an_error() {
     let redis = Redis::start_tls();
     let mut plain = settings(&redis.url().replace("rediss", "redis"));
     plain.ca_file = Some(redis.ca_file());

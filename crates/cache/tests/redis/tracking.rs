@@ -1,4 +1,4 @@
-//! Hearing what others write.
+//! Invalidation connection.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -10,23 +10,23 @@ use parlance_cache::{Fence, InvalidationHandler, Key, Kind, Release, Remote, Tra
 use parlance_testkit::{Redis, eventually};
 use tokio::time::Instant;
 
-use super::support::{A, B, Bench, LIST, LONG, MESSAGE, bench, one, settings};
+use super::support::{A, B, Harness, LIST, LONG, MESSAGE, harness, one, settings};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
+enum StateChange {
     Live,
     Lost,
 }
 
 #[derive(Default)]
-struct Ears {
-    told: Mutex<Vec<Told>>,
+struct RecordingHandler {
+    states: Mutex<Vec<StateChange>>,
     changed: Mutex<HashMap<Key, u64>>,
 }
 
-impl InvalidationHandler for Ears {
+impl InvalidationHandler for RecordingHandler {
     fn live(&self) {
-        self.told.lock().unwrap().push(Told::Live);
+        self.states.lock().unwrap().push(StateChange::Live);
     }
 
     fn changed(&self, key: Key) {
@@ -34,13 +34,13 @@ impl InvalidationHandler for Ears {
     }
 
     fn lost(&self) {
-        self.told.lock().unwrap().push(Told::Lost);
+        self.states.lock().unwrap().push(StateChange::Lost);
     }
 }
 
-impl Ears {
-    fn told(&self) -> Vec<Told> {
-        self.told.lock().unwrap().clone()
+impl RecordingHandler {
+    fn states(&self) -> Vec<StateChange> {
+        self.states.lock().unwrap().clone()
     }
 
     fn changes(&self, key: Key) -> u64 {
@@ -48,12 +48,12 @@ impl Ears {
     }
 }
 
-async fn listen(settings: &RedisSettings) -> (Arc<InvalidationConnection>, Arc<Ears>) {
+async fn listen(settings: &RedisSettings) -> (Arc<InvalidationConnection>, Arc<RecordingHandler>) {
     let track = InvalidationConnection::new(settings).unwrap();
-    let ears = Arc::new(Ears::default());
-    track.listen(Arc::clone(&ears) as Arc<dyn InvalidationHandler>);
+    let handler = Arc::new(RecordingHandler::default());
+    track.listen(Arc::clone(&handler) as Arc<dyn InvalidationHandler>);
     live(&track).await;
-    (track, ears)
+    (track, handler)
 }
 
 async fn live(track: &InvalidationConnection) {
@@ -63,19 +63,19 @@ async fn live(track: &InvalidationConnection) {
     .await;
 }
 
-async fn hearing() -> (Bench, Arc<InvalidationConnection>, Arc<Ears>) {
-    let b = bench().await;
-    let (track, ears) = listen(&settings(b.redis.url())).await;
-    (b, track, ears)
+async fn listening() -> (Harness, Arc<InvalidationConnection>, Arc<RecordingHandler>) {
+    let b = harness().await;
+    let (track, handler) = listen(&settings(b.redis.url())).await;
+    (b, track, handler)
 }
 
-/// How many PINGs the server has answered.
-async fn pings(b: &Bench) -> u64 {
+/// Number of PINGs that the server has answered.
+async fn pings(b: &Harness) -> u64 {
     answered(b).await.0
 }
 
-/// How many PINGs, and how many INFOs before this one.
-async fn answered(b: &Bench) -> (u64, u64) {
+/// Number of PINGs, and of INFOs before this one, that the server has answered.
+async fn answered(b: &Harness) -> (u64, u64) {
     let info: String = b.ask(&["INFO", "commandstats"]).await;
     let calls = |command: &str| {
         let calls = info.lines().find_map(|line| {
@@ -88,32 +88,35 @@ async fn answered(b: &Bench) -> (u64, u64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_acknowledged_before_is_heard_before_the_barrier_ends() {
-    let (b, track, ears) = hearing().await;
+async fn a_barrier_ends_after_the_invalidations_of_acknowledged_writes() {
+    let (b, track, handler) = listening().await;
     for round in 0..1500_u128 {
         let key = Key::new(Kind::ALL[usize::try_from(round % 3).unwrap()], round % 50);
-        let before = ears.changes(key);
+        let before = handler.changes(key);
         b.tier
             .fence(&[(key, Fence::Delete)], &b.epoch, A)
             .await
             .unwrap();
         assert!(track.barrier(Instant::now()).await);
-        let fenced = ears.changes(key);
+        let fenced = handler.changes(key);
         assert!(fenced > before, "the fence of round {round}");
         b.tier
             .release(&[(key, Release::Delete)], &b.epoch, A)
             .await
             .unwrap();
         assert!(track.barrier(Instant::now()).await);
-        assert!(ears.changes(key) > fenced, "the release of round {round}");
+        assert!(
+            handler.changes(key) > fenced,
+            "the release of round {round}"
+        );
     }
-    assert_eq!(ears.told(), [Told::Live]);
+    assert_eq!(handler.states(), [StateChange::Live]);
 }
 
-/// A fence that was lost leaves nothing to remove; the release is heard all the same.
+/// A lost fence leaves nothing to remove; the release is reported nevertheless.
 #[tokio::test]
-async fn a_release_without_its_fence_is_heard() {
-    let (b, track, ears) = hearing().await;
+async fn a_release_without_its_fence_is_reported() {
+    let (b, track, handler) = listening().await;
     for (key, release) in [
         (MESSAGE, Release::Delete),
         (
@@ -125,19 +128,19 @@ async fn a_release_without_its_fence_is_heard() {
             },
         ),
     ] {
-        assert_eq!(ears.changes(key), 0);
+        assert_eq!(handler.changes(key), 0);
         b.tier
             .release(&[(key, release)], &b.epoch, A)
             .await
             .unwrap();
         assert!(track.barrier(Instant::now()).await);
-        assert!(ears.changes(key) > 0, "{key}");
+        assert!(handler.changes(key) > 0, "{key}");
     }
 }
 
 #[tokio::test]
-async fn only_leases_are_heard_of() {
-    let (b, track, ears) = hearing().await;
+async fn only_leases_are_reported() {
+    let (b, track, handler) = listening().await;
     for name in [
         MESSAGE.to_string(),
         "lease:{message:other}".to_owned(),
@@ -146,23 +149,23 @@ async fn only_leases_are_heard_of() {
         b.ask::<Value>(&["SET", &name, "x"]).await;
     }
     assert!(track.barrier(Instant::now()).await);
-    assert!(ears.changed.lock().unwrap().is_empty());
+    assert!(handler.changed.lock().unwrap().is_empty());
     let other = Key::new(Kind::Message, 2);
     b.filled(other, &one("{v}")).await;
     assert!(track.barrier(Instant::now()).await);
-    assert!(ears.changes(other) > 0);
+    assert!(handler.changes(other) > 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_ping_serves_all_who_wait() {
-    let (b, track, _) = hearing().await;
+async fn one_ping_serves_all_waiting_barriers() {
+    let (b, track, _) = listening().await;
     let before = pings(&b).await;
     let since = Instant::now();
     let barriers = (0..1000).map(|_| track.barrier(since));
     let passed = futures_util::future::join_all(barriers).await;
     assert!(passed.into_iter().all(|passed| passed));
     assert_eq!(pings(&b).await - before, 1);
-    // What was known then is known: no PING for it.
+    // Times that are already confirmed need no PING.
     for _ in 0..100 {
         assert!(track.barrier(since).await);
         assert!(
@@ -172,15 +175,15 @@ async fn one_ping_serves_all_who_wait() {
         );
     }
     assert_eq!(pings(&b).await - before, 1);
-    // Who asks about a later moment needs another one.
+    // A later time needs another PING.
     assert!(track.barrier(Instant::now()).await);
     assert_eq!(pings(&b).await - before, 2);
 }
 
-/// While a PING is under way it is too early for who comes then: he waits for the next, which serves all of them.
+/// A PING in flight was sent too early for barriers that begin now: they wait for the next one, which serves all of them.
 #[tokio::test]
-async fn who_comes_during_a_ping_waits_for_the_next() {
-    let (b, track, _) = hearing().await;
+async fn barriers_that_begin_during_a_ping_wait_for_the_next() {
+    let (b, track, _) = listening().await;
     let during = async || {
         b.redis.pause();
         let later = async {
@@ -200,65 +203,68 @@ async fn who_comes_during_a_ping_waits_for_the_next() {
         let before = answered(&b).await;
         during().await;
         let after = answered(&b).await;
-        // Once a second it asks who answers. Where that comes first, the PING behind it serves all.
+        // The identity is checked once a second. If that comes first, the PING behind it serves all.
         (after.1 == before.1 + 1).then_some(after.0 - before.0)
     });
     assert_eq!(pings.await, 2);
 }
 
 #[tokio::test]
-async fn all_is_lost_when_all_keys_go() {
-    let (b, track, ears) = hearing().await;
+async fn a_flush_of_all_keys_is_a_loss() {
+    let (b, track, handler) = listening().await;
     for command in ["FLUSHALL", "FLUSHDB"] {
-        let known = ears.told().len();
+        let known = handler.states().len();
         b.ask::<Value>(&[command]).await;
-        // Whatever the barrier says, the loss was told before it said so.
+        // Whatever the barrier returns, the loss is reported before.
         track.barrier(Instant::now()).await;
-        assert_eq!(ears.told()[known], Told::Lost);
+        assert_eq!(handler.states()[known], StateChange::Lost);
         live(&track).await;
-        assert_eq!(ears.told()[known..], [Told::Lost, Told::Live]);
+        assert_eq!(
+            handler.states()[known..],
+            [StateChange::Lost, StateChange::Live]
+        );
     }
 }
 
 #[tokio::test]
-async fn a_cut_connection_is_lost_and_another_one_hears() {
-    let (b, track, ears) = hearing().await;
+async fn a_cut_connection_is_lost_and_replaced() {
+    let (b, track, handler) = listening().await;
     for round in 1..=20 {
         b.ask::<i64>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"])
             .await;
         eventually(LONG, async || {
-            (ears.told().len() >= 2 * round).then_some(())
+            (handler.states().len() >= 2 * round).then_some(())
         })
         .await;
         live(&track).await;
-        let expected = [Told::Live, Told::Lost]
+        let expected = [StateChange::Live, StateChange::Lost]
             .into_iter()
             .cycle()
             .take(2 * round + 1);
-        assert_eq!(ears.told(), expected.collect::<Vec<_>>());
-        let before = ears.changes(MESSAGE);
+        assert_eq!(handler.states(), expected.collect::<Vec<_>>());
+        let before = handler.changes(MESSAGE);
         eventually(LONG, async || {
             let fences = [(MESSAGE, Fence::Delete)];
             b.tier.fence(&fences, &b.epoch, B).await.ok()
         })
         .await;
         assert!(track.barrier(Instant::now()).await);
-        assert!(ears.changes(MESSAGE) > before);
+        assert!(handler.changes(MESSAGE) > before);
     }
 }
 
-/// One that reconnects by itself would go on without it.
+/// A connection that reconnects by itself would continue without tracking.
 #[tokio::test]
-async fn it_tracks_on_every_connection() {
-    let (b, track, _) = hearing().await;
+async fn tracking_is_enabled_on_every_connection() {
+    let (b, track, _) = listening().await;
     for _ in 0..3 {
         let clients: String = b.ask(&["CLIENT", "LIST"]).await;
-        // Of the flags, `B` is the one of tracking by prefix.
-        let hearing = clients.lines().filter(|line| {
+        // Flag `B` is tracking by prefix.
+        let tracking = clients.lines().filter(|line| {
             let mut fields = line.split(' ');
             fields.any(|field| field.starts_with("flags=") && field.contains('B'))
         });
-        assert_eq!(hearing.count(), 1, "{clients}");
+        assert_eq!(tracking.count(), 1, "{clients}");
         b.ask::<i64>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"])
             .await;
         eventually(LONG, async || track.identity().is_none().then_some(())).await;
@@ -268,24 +274,28 @@ async fn it_tracks_on_every_connection() {
 
 #[tokio::test]
 async fn a_server_that_hangs_is_lost_within_the_time_out() {
-    let b = bench().await;
-    let (track, ears) = listen(&RedisSettings::new(Node::Single(b.redis.url().to_owned()))).await;
-    let told = ears.told().len();
+    let b = harness().await;
+    let (track, handler) =
+        listen(&RedisSettings::new(Node::Single(b.redis.url().to_owned()))).await;
+    let states = handler.states().len();
     b.redis.pause();
     assert!(!track.barrier(Instant::now()).await);
-    eventually(LONG, async || (ears.told().len() > told).then_some(())).await;
-    assert_eq!(ears.told()[told], Told::Lost);
+    eventually(LONG, async || {
+        (handler.states().len() > states).then_some(())
+    })
+    .await;
+    assert_eq!(handler.states()[states], StateChange::Lost);
     assert_eq!(track.identity(), None);
-    // At once, now that it is lost.
+    // Returns at once, because the connection is lost.
     assert!(!track.barrier(Instant::now()).await);
     b.redis.resume();
     live(&track).await;
-    assert_eq!(ears.told().last(), Some(&Told::Live));
+    assert_eq!(handler.states().last(), Some(&StateChange::Live));
 }
 
 #[tokio::test]
-async fn it_tells_which_process_it_hears() {
-    let (b, track, ears) = hearing().await;
+async fn the_identity_is_that_of_the_connected_process() {
+    let (b, track, handler) = listening().await;
     assert_eq!(track.identity().as_ref(), Some(&b.epoch.remote));
     b.redis.kill9();
     eventually(LONG, async || track.identity().is_none().then_some(())).await;
@@ -295,12 +305,15 @@ async fn it_tells_which_process_it_hears() {
     let new = eventually(LONG, async || b.tier.identity().await.ok()).await;
     assert_ne!(new, b.epoch.remote);
     assert_eq!(track.identity(), Some(new));
-    assert_eq!(ears.told(), [Told::Live, Told::Lost, Told::Live]);
+    assert_eq!(
+        handler.states(),
+        [StateChange::Live, StateChange::Lost, StateChange::Live]
+    );
 }
 
 #[tokio::test]
-async fn a_promotion_is_noticed_though_the_connection_stays() {
-    let (b, track, ears) = hearing().await;
+async fn a_promotion_is_detected_although_the_connection_stays() {
+    let (b, track, handler) = listening().await;
     b.ask::<Value>(&["REPLICAOF", "127.0.0.1", "1"]).await;
     b.ask::<Value>(&["REPLICAOF", "NO", "ONE"]).await;
     let new = eventually(LONG, async || b.tier.identity().await.ok()).await;
@@ -309,25 +322,31 @@ async fn a_promotion_is_noticed_though_the_connection_stays() {
         (track.identity().as_ref() == Some(&new)).then_some(())
     })
     .await;
-    assert_eq!(ears.told(), [Told::Live, Told::Lost, Told::Live]);
+    assert_eq!(
+        handler.states(),
+        [StateChange::Live, StateChange::Lost, StateChange::Live]
+    );
 }
 
 #[tokio::test]
-async fn nothing_is_heard_before_somebody_listens_or_after_it_ends() {
+async fn nothing_is_received_before_a_handler_listens_or_after_the_end() {
     let redis = Redis::start();
     let track = InvalidationConnection::new(&settings(redis.url())).unwrap();
     assert!(!track.barrier(Instant::now()).await);
     assert_eq!(track.identity(), None);
-    let ears = Arc::new(Ears::default());
-    track.listen(Arc::clone(&ears) as Arc<dyn InvalidationHandler>);
+    let handler = Arc::new(RecordingHandler::default());
+    track.listen(Arc::clone(&handler) as Arc<dyn InvalidationHandler>);
     live(&track).await;
     drop(track);
-    assert_eq!(ears.told(), [Told::Live, Told::Lost]);
-    eventually(LONG, async || (Arc::strong_count(&ears) == 1).then_some(())).await;
+    assert_eq!(handler.states(), [StateChange::Live, StateChange::Lost]);
+    eventually(LONG, async || {
+        (Arc::strong_count(&handler) == 1).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
-async fn a_cluster_is_not_listened_to() {
+async fn a_cluster_is_refused() {
     let cluster = RedisSettings::new(Node::Cluster(vec!["redis://127.0.0.1".to_owned()]));
     assert!(matches!(
         InvalidationConnection::new(&cluster),

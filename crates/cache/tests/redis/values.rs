@@ -1,16 +1,16 @@
-//! Values and their leases: each rule of the scripts, and what it is there against.
+//! Values and their leases: each rule of the scripts, and the fault that it prevents.
 
 use bytes::Bytes;
 use deadpool_redis::redis::Value;
 use parlance_cache::{Acquired, Fence, Key, Kind, Raw, Release, Remote};
 
-use super::support::{A, B, Bench, C, MESSAGE, TTL, bench, one, reader, writer};
+use super::support::{A, B, C, Harness, MESSAGE, TTL, harness, one, reader, writer};
 
 const DELETE: Fence = Fence::Delete;
 
 #[tokio::test]
 async fn a_value_is_filled_under_a_lease_and_read() {
-    let b = bench().await;
+    let b = harness().await;
     assert_eq!(b.get(MESSAGE).await, None);
     assert_eq!(b.acquire(MESSAGE, A).await, Acquired::Granted);
     assert_eq!(b.lease(MESSAGE).await, [reader(A)]);
@@ -20,13 +20,13 @@ async fn a_value_is_filled_under_a_lease_and_read() {
     let left: i64 = b.ask(&["PTTL", &MESSAGE.to_string()]).await;
     let ttl = i64::try_from(TTL.as_millis()).unwrap();
     assert!((ttl - 60_000..=ttl).contains(&left), "{left}");
-    // Who comes now is given it, and leaves no lease.
+    // A later reader gets the value and leaves no lease.
     assert_eq!(b.acquire(MESSAGE, B).await, Acquired::Value(one("{v}")));
     assert!(b.lease(MESSAGE).await.is_empty());
 }
 
-/// How long a token of a lease lives from now on, and the lease itself.
-async fn left(b: &Bench, member: &str) -> (i64, i64) {
+/// Remaining time to live of a token of the lease, and of the lease itself.
+async fn left(b: &Harness, member: &str) -> (i64, i64) {
     let name = MESSAGE.lease();
     let score: f64 = b.ask(&["ZSCORE", &name, member]).await;
     let (seconds, micros): (f64, f64) = b.ask(&["TIME"]).await;
@@ -36,8 +36,8 @@ async fn left(b: &Bench, member: &str) -> (i64, i64) {
 }
 
 #[tokio::test]
-async fn a_lease_lives_two_seconds_and_a_fence_ten() {
-    let b = bench().await;
+async fn a_lease_expires_after_two_seconds_and_a_fence_after_ten() {
+    let b = harness().await;
     b.acquire(MESSAGE, A).await;
     let (token, lease) = left(&b, &reader(A)).await;
     assert!((1..=2000).contains(&token) && (1..=2000).contains(&lease));
@@ -48,8 +48,8 @@ async fn a_lease_lives_two_seconds_and_a_fence_ten() {
 }
 
 #[tokio::test]
-async fn a_later_reader_takes_the_lease() {
-    let b = bench().await;
+async fn a_later_reader_takes_over_the_lease() {
+    let b = harness().await;
     b.acquire(MESSAGE, A).await;
     assert_eq!(b.acquire(MESSAGE, B).await, Acquired::Granted);
     assert_eq!(b.lease(MESSAGE).await, [reader(B)]);
@@ -60,7 +60,7 @@ async fn a_later_reader_takes_the_lease() {
 
 #[tokio::test]
 async fn an_expired_lease_fills_nothing() {
-    let b = bench().await;
+    let b = harness().await;
     b.acquire(MESSAGE, A).await;
     b.expire(MESSAGE, &reader(A)).await;
     assert!(!b.fill(MESSAGE, A, &one("{v}")).await);
@@ -68,8 +68,8 @@ async fn an_expired_lease_fills_nothing() {
 }
 
 #[tokio::test]
-async fn a_lease_is_good_for_one_fill() {
-    let b = bench().await;
+async fn a_lease_permits_one_fill() {
+    let b = harness().await;
     b.acquire(MESSAGE, A).await;
     assert!(b.fill(MESSAGE, A, &one("{v}")).await);
     assert!(!b.fill(MESSAGE, A, &one("{w}")).await);
@@ -77,8 +77,8 @@ async fn a_lease_is_good_for_one_fill() {
 }
 
 #[tokio::test]
-async fn a_fence_takes_value_and_lease_and_keeps_readers_out() {
-    let b = bench().await;
+async fn a_fence_deletes_the_value_revokes_the_lease_and_refuses_readers() {
+    let b = harness().await;
     b.filled(MESSAGE, &one("{v}")).await;
     b.tier
         .fence(&[(MESSAGE, DELETE)], &b.epoch, A)
@@ -88,7 +88,7 @@ async fn a_fence_takes_value_and_lease_and_keeps_readers_out() {
     assert_eq!(b.acquire(MESSAGE, B).await, Acquired::Busy);
     assert_eq!(b.lease(MESSAGE).await, [writer(A)]);
     assert!(!b.fill(MESSAGE, B, &one("{old}")).await);
-    // A reader who came before the fence.
+    // A reader from before the fence.
     let other = Key::new(Kind::Message, 1);
     b.acquire(other, B).await;
     b.tier.fence(&[(other, DELETE)], &b.epoch, A).await.unwrap();
@@ -97,8 +97,8 @@ async fn a_fence_takes_value_and_lease_and_keeps_readers_out() {
 }
 
 #[tokio::test]
-async fn a_fence_that_expired_lets_readers_in() {
-    let b = bench().await;
+async fn an_expired_fence_admits_readers() {
+    let b = harness().await;
     b.tier
         .fence(&[(MESSAGE, DELETE)], &b.epoch, A)
         .await
@@ -109,8 +109,8 @@ async fn a_fence_that_expired_lets_readers_in() {
 }
 
 #[tokio::test]
-async fn a_release_keeps_the_fences_of_others() {
-    let b = bench().await;
+async fn a_release_keeps_the_fences_of_other_writers() {
+    let b = harness().await;
     let keys = [(MESSAGE, DELETE)];
     b.tier.fence(&keys, &b.epoch, A).await.unwrap();
     b.tier.fence(&keys, &b.epoch, B).await.unwrap();
@@ -123,10 +123,10 @@ async fn a_release_keeps_the_fences_of_others() {
     assert_eq!(b.acquire(MESSAGE, C).await, Acquired::Granted);
 }
 
-/// The fence was lost, so a reader has filled what was before the commit, and another is about to.
+/// The fence was lost, so one reader has filled the value from before the commit, and another is about to.
 #[tokio::test]
-async fn a_release_takes_what_was_filled_without_its_fence() {
-    let b = bench().await;
+async fn a_release_deletes_values_filled_after_a_lost_fence() {
+    let b = harness().await;
     b.tier
         .fence(&[(MESSAGE, DELETE)], &b.epoch, A)
         .await
@@ -143,8 +143,8 @@ async fn a_release_takes_what_was_filled_without_its_fence() {
 }
 
 #[tokio::test]
-async fn exactly_what_was_found_spoiled_goes() {
-    let b = bench().await;
+async fn only_exactly_the_unusable_value_is_deleted() {
+    let b = harness().await;
     let name = MESSAGE.to_string();
     let acquire = async |token, spoiled: &Raw| {
         let asked = b.tier.acquire(MESSAGE, &b.epoch, token, Some(spoiled));
@@ -155,7 +155,7 @@ async fn exactly_what_was_found_spoiled_goes() {
     assert_eq!(other, Acquired::Value(one("{good}")));
     assert_eq!(acquire(A, &one("{good}")).await, Acquired::Granted);
     assert!(!b.exists(MESSAGE).await);
-    // Under a fence too, though nobody may fill then.
+    // Also under a fence, although no reader may fill then.
     b.tier
         .fence(&[(MESSAGE, DELETE)], &b.epoch, B)
         .await
@@ -166,8 +166,8 @@ async fn exactly_what_was_found_spoiled_goes() {
 }
 
 #[tokio::test]
-async fn bytes_need_not_be_text() {
-    let b = bench().await;
+async fn values_need_not_be_text() {
+    let b = harness().await;
     let bytes = Raw::One(Bytes::from_static(b"\r\n\0\xff{\"epoch\":1,"));
     b.filled(MESSAGE, &bytes).await;
     assert_eq!(b.get(MESSAGE).await, Some(bytes.clone()));
@@ -176,8 +176,8 @@ async fn bytes_need_not_be_text() {
 }
 
 #[tokio::test]
-async fn a_wrong_type_is_there_and_goes() {
-    let b = bench().await;
+async fn a_value_of_the_wrong_type_is_found_and_deleted() {
+    let b = harness().await;
     let name = MESSAGE.to_string();
     for spoiled in [None, Some(one(""))] {
         b.ask::<i64>(&["HSET", &name, "a", "b"]).await;
@@ -186,20 +186,20 @@ async fn a_wrong_type_is_there_and_goes() {
         assert_eq!(asked.await.unwrap(), Acquired::Granted);
         assert!(!b.exists(MESSAGE).await);
     }
-    // Somebody was faster: what is there now is good.
+    // Another reader was faster: the present value is usable.
     b.ask::<Value>(&["SET", &name, "{good}"]).await;
     let spoiled = one("");
     let asked = b.tier.acquire(MESSAGE, &b.epoch, A, Some(&spoiled));
     assert_eq!(asked.await.unwrap(), Acquired::Value(one("{good}")));
-    // An empty text is spoiled as well.
+    // An empty text is unusable too.
     b.ask::<Value>(&["SET", &name, ""]).await;
     let asked = b.tier.acquire(MESSAGE, &b.epoch, A, Some(&spoiled));
     assert_eq!(asked.await.unwrap(), Acquired::Granted);
 }
 
 #[tokio::test]
-async fn a_lease_of_the_wrong_type_harms_nobody() {
-    let b = bench().await;
+async fn a_lease_of_the_wrong_type_is_replaced() {
+    let b = harness().await;
     b.ask::<Value>(&["SET", &MESSAGE.lease(), "x"]).await;
     assert_eq!(b.acquire(MESSAGE, A).await, Acquired::Granted);
     b.ask::<Value>(&["SET", &MESSAGE.lease(), "x"]).await;
@@ -215,8 +215,8 @@ async fn a_lease_of_the_wrong_type_harms_nobody() {
 }
 
 #[tokio::test]
-async fn many_are_read_at_once_in_their_order() {
-    let b = bench().await;
+async fn a_batch_of_values_is_read_in_order() {
+    let b = harness().await;
     let keys: Vec<Key> = (1..=20).map(|id| Key::new(Kind::Message, id)).collect();
     for key in keys.iter().step_by(2) {
         let value = Raw::One(key.to_string().into());
@@ -234,8 +234,8 @@ async fn many_are_read_at_once_in_their_order() {
 }
 
 #[tokio::test]
-async fn many_are_fenced_and_released_side_by_side() {
-    let b = bench().await;
+async fn a_batch_of_keys_is_fenced_and_released() {
+    let b = harness().await;
     let keys: Vec<Key> = (1..=20).map(|id| Key::new(Kind::Message, id)).collect();
     let fences: Vec<_> = keys.iter().map(|key| (*key, DELETE)).collect();
     b.tier.fence(&fences, &b.epoch, A).await.unwrap();
@@ -250,8 +250,8 @@ async fn many_are_fenced_and_released_side_by_side() {
 }
 
 #[tokio::test]
-async fn a_scan_finds_our_values_alone() {
-    let b = bench().await;
+async fn a_scan_finds_only_values_of_this_service() {
+    let b = harness().await;
     let kinds = [Kind::Message, Kind::Conversation];
     let mut keys: Vec<Key> = (1..=700)
         .flat_map(|id| kinds.map(|kind| Key::new(kind, id)))
@@ -285,8 +285,8 @@ async fn a_scan_finds_our_values_alone() {
 }
 
 #[tokio::test]
-async fn it_tells_of_itself() {
-    let b = bench().await;
+async fn statistics_are_read() {
+    let b = harness().await;
     b.ask::<Value>(&["CONFIG", "SET", "maxmemory", "123456789"])
         .await;
     b.filled(MESSAGE, &one("{v}")).await;
@@ -299,8 +299,8 @@ async fn it_tells_of_itself() {
 }
 
 #[tokio::test]
-async fn scripts_that_were_flushed_are_loaded_again() {
-    let b = bench().await;
+async fn flushed_scripts_are_loaded_again() {
+    let b = harness().await;
     let flush = async || b.ask::<Value>(&["SCRIPT", "FLUSH"]).await;
     flush().await;
     assert_eq!(b.acquire(MESSAGE, A).await, Acquired::Granted);

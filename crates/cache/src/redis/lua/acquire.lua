@@ -1,6 +1,6 @@
 -- KEYS: the value, its lease.
--- ARGV: token, its life in ms, 'one' or 'list', the longest list, what the caller found spoiled ('none', 'one' or 'list'), and
--- that, element by element. Answers {1, value}, {0} if a write is under way, or {2} if the lease is taken.
+-- ARGV: token, its time to live in ms, 'one' or 'list', the maximum list length, the shape of the unusable value that the caller
+-- found ('none', 'one' or 'list'), and its elements. Returns {1, value}, {0} if a write is under way, or {2} if the lease is acquired.
 local list = ARGV[3] == 'list'
 
 local function same(value)
@@ -35,7 +35,7 @@ elseif value and not (list and #value == 0) then
   if not same(value) then
     return {1, value}
   end
-  -- The list under the mark of a write that is under way is a miss, but that write will go on with it.
+  -- A list under the mark of a write in progress is a miss, but it stays: that write will append to it.
   if not (busy and list and string.sub(value[1], 1, 10) == '{"fence":"') then
     redis.call('DEL', KEYS[1])
   end

@@ -1,9 +1,10 @@
 -- KEYS: the claim of this Redis database, a hash of `holder`, `server`, `until` (in ms on this server's clock) and `marker`.
--- ARGV: the holder who asks, the server of its database, how long it holds in ms, how long the key lives in ms.
--- Answers {1, marker}, or {1} if there is none, or {0} if another holder lives, or the same one with another server: a copy of the
--- database, which would raise the same marker.
+-- ARGV: the holder that claims, its database server, the duration of the claim in ms, the time to live of the key in ms.
+-- Returns {1, marker}, or {1} without a marker, or {0} if another holder has a valid claim, or the same holder with another server:
+-- a copy of the database, which would raise the same marker.
 
--- First of all: a server without room refuses writes only to a script that has written nothing yet, and this one adds nothing.
+-- This write must come first: a server that is out of memory refuses writes only to a script that has not written yet, and this
+-- write adds no data.
 if is_error(redis.pcall('HLEN', KEYS[1])) then
   redis.call('DEL', KEYS[1])
 end
@@ -20,6 +21,6 @@ redis.call('PEXPIRE', KEYS[1], ARGV[4])
 if held and claim[4] then
   return {1, tonumber(claim[4])}
 end
--- The marker is of the holder before.
+-- The marker belongs to the previous holder.
 redis.call('HDEL', KEYS[1], 'marker')
 return {1}

@@ -1,5 +1,5 @@
 -- KEYS: the value, its lease.
--- ARGV: token, the value's time to live in ms, 'one' or 'list', and the value, element by element. Answers whether it was put.
+-- ARGV: token, the value's time to live in ms, 'one' or 'list', and the elements of the value. Returns whether it was stored.
 sweep(KEYS[2])
 if redis.call('ZREM', KEYS[2], 'r:' .. ARGV[1]) == 0 or #ARGV < 4 then
   return 0

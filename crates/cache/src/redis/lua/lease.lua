@@ -1,4 +1,4 @@
--- Stands before each script. A lease is a ZSET of one `r:` or any number of `w:` tokens, scored by when they expire in ms on this
+-- Prefix of every script. A lease is a ZSET of one `r:` token or any number of `w:` tokens, scored by their expiry in ms on this
 -- server's clock.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -7,7 +7,7 @@ local function is_error(answer)
   return type(answer) == 'table' and answer.err
 end
 
--- Without what has expired. What is no ZSET is none of ours and would fail every write of the key: here and below it goes.
+-- Removes expired tokens. A key of another type would fail every write: it is deleted, here and below.
 local function sweep(lease)
   if is_error(redis.pcall('ZREMRANGEBYSCORE', lease, '-inf', now)) then
     redis.call('DEL', lease)
@@ -23,7 +23,7 @@ local function has(lease, kind)
   return false
 end
 
--- Beside others what has expired goes, too, so that it cannot heap up where nobody reads.
+-- Revokes readers' leases. Removes expired tokens too, so that they do not accumulate on keys that are never read.
 local function drop_readers(lease)
   local members = redis.call('ZRANGE', lease, 0, -1)
   if #members > 1 then
@@ -36,7 +36,7 @@ local function drop_readers(lease)
   end
 end
 
--- The newest member always expires last, so the key lives as long as it does.
+-- Adds a token. The newest token always expires last, so the key expires with it.
 local function add(lease, member, life)
   if is_error(redis.pcall('ZADD', lease, now + life, member)) then
     redis.call('DEL', lease)
@@ -45,9 +45,9 @@ local function add(lease, member, life)
   redis.call('PEXPIRE', lease, life)
 end
 
--- Begins another generation of a scope: one that never was, even if the same write asks twice. A late repetition that brought
--- an earlier one back would bring back what was found under it.
-local function turn(generation, token, life)
+-- Rotates the generation of a scope to an unused token, even if the same write repeats the call. If a late repetition restored an
+-- earlier token, values stored under that token would be valid again.
+local function rotate(generation, token, life)
   redis.call('SET', generation, token .. '-' .. time[1] .. '-' .. time[2], 'PX', life)
 end
 

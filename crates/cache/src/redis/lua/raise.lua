@@ -1,5 +1,5 @@
--- KEYS: the claim of this Redis database. ARGV: its holder, the server of its database, a number, how long the key lives in ms.
--- Raises the marker to the number, and never lowers it. Answers whether the holder still holds the claim.
+-- KEYS: the claim of this Redis database. ARGV: its holder, its database server, a number, the time to live of the key in ms.
+-- Raises the marker to the number, and never lowers it. Returns whether the holder still has the claim.
 if redis.pcall('HGET', KEYS[1], 'holder') ~= ARGV[1] or redis.pcall('HGET', KEYS[1], 'server') ~= ARGV[2] then
   return 0
 end

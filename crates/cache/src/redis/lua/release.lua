@@ -1,10 +1,10 @@
--- KEYS: one after the other, each with its lease behind it, but for a generation and what is kept under one. ARGV: token, the
--- life of a fence in ms, that of a generation, the longest list, and for each key 'delete', 'turn', 'drop' (without a lease), or
--- 'append' with how the element below must begin, the element, its time to live in ms.
+-- KEYS: each key followed by its lease, except for generations and values of a scope, which have none. ARGV: token, the time to
+-- live of a fence in ms, that of a generation, the maximum list length, and for each key 'delete', 'rotate', 'drop' (without a
+-- lease), or 'append' with the required prefix of the element below, the element, and its time to live in ms.
 local writer = 'w:' .. ARGV[1]
 
--- A fence that stood until now has let no reader in. Trackers hear of a lease that is written, even if the fence was lost; the
--- removal of what is gone tells nobody.
+-- Removes the fence. A fence that was in force until now has admitted no reader. If it was lost, the lease is written once more,
+-- because tracking connections are notified of a written lease, but not of the removal of an absent one.
 local function lift(lease)
   local lifted = redis.pcall('ZREM', lease, writer)
   if lifted == 1 then
@@ -18,7 +18,7 @@ local function lift(lease)
   redis.call('ZREM', lease, writer)
 end
 
--- Whether it went on top.
+-- Prepends the element if the list fits. Returns whether it did.
 local function append(key, below, element, life)
   if redis.pcall('LINDEX', key, 0) ~= '{"fence":"' .. ARGV[1] .. '"}' then
     return false
@@ -36,20 +36,20 @@ end
 
 local at, i = 1, 5
 while i <= #ARGV do
-  local key, how = KEYS[at], ARGV[i]
-  if how == 'turn' then
-    turn(key, ARGV[1], ARGV[3])
+  local key, mode = KEYS[at], ARGV[i]
+  if mode == 'rotate' then
+    rotate(key, ARGV[1], ARGV[3])
     at = at + 1
-  elseif how == 'drop' then
+  elseif mode == 'drop' then
     redis.call('DEL', key)
     at = at + 1
   else
     lift(KEYS[at + 1])
-    if how == 'delete' or not append(key, ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]) then
+    if mode == 'delete' or not append(key, ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]) then
       redis.call('DEL', key)
     end
     at = at + 2
   end
-  i = i + (how == 'append' and 4 or 1)
+  i = i + (mode == 'append' and 4 or 1)
 end
 return 1

@@ -1,4 +1,4 @@
-//! What the protocol asks.
+//! Calls of the protocol.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,20 +17,20 @@ use crate::key::{Key, Kind};
 use crate::ledger::{Epoch, Holder, RemoteId};
 use crate::raw::Raw;
 use crate::redis::fault::is_wrong_type;
-use crate::redis::shared_connection::Lane;
+use crate::redis::shared_connection::SharedConnection;
 use crate::redis::slot::slot;
 use crate::redis::{info, scripts};
 use crate::remote::{
     Acquired, Claimed, Fault, Fence, GENERATION_TTL, Release, Remote, RemoteStats, Token,
 };
 
-/// A step of a scan looks at so many keys; a small server does that within a few milliseconds.
-const STEP: usize = 500;
-/// A scan is nobody's request: it may wait longer than a call for each of its steps.
-const STEP_TIME: Duration = Duration::from_secs(1);
+/// Keys per step of a scan; a small server scans them within a few milliseconds.
+const SCAN_COUNT: usize = 500;
+/// Time-out of a step of a scan. It is longer than that of a call, because no client request waits for it.
+const SCAN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What goes over one lane.
-type Group<T> = (Arc<Lane>, Vec<(Key, T)>);
+/// Keys of one connection.
+type Group<T> = (Arc<SharedConnection>, Vec<(Key, T)>);
 
 #[async_trait]
 impl Remote for RedisTier {
@@ -46,8 +46,8 @@ impl Remote for RedisTier {
 
     async fn claim(&self, holder: &Holder) -> Result<Claimed, Fault> {
         let command = scripts::claim(holder);
-        let held = self.on_claim(command, held).await?;
-        Ok(held.unwrap_or_else(|| Claimed::Refused(self.refusal.clone())))
+        let claimed = self.on_claim(command, claimed).await?;
+        Ok(claimed.unwrap_or_else(|| Claimed::Refused(self.refusal.clone())))
     }
 
     async fn raise(&self, holder: &Holder, number: i64) -> Result<bool, Fault> {
@@ -59,9 +59,9 @@ impl Remote for RedisTier {
     async fn get(&self, key: Key, epoch: &Epoch) -> Result<Option<Raw>, Fault> {
         let max = self.max_list;
         self.guarded(self.timeout, async {
-            let lane = self.lane(key).await?;
-            self.over(&lane, Some(epoch), async move |mut c| {
-                one(reading(key, max).query_async(&mut c).await)
+            let connection = self.connection(key).await?;
+            self.over(&connection, Some(epoch), async move |mut c| {
+                value_or_wrong_type(read_command(key, max).query_async(&mut c).await)
             })
             .await
         })
@@ -75,14 +75,14 @@ impl Remote for RedisTier {
         match &self.route {
             Route::Single(_) => {
                 self.guarded(self.timeout, async {
-                    let lane = self.lane(*first).await?;
-                    self.over(&lane, Some(epoch), |c| mget(c, keys)).await
+                    let connection = self.connection(*first).await?;
+                    self.over(&connection, Some(epoch), |c| mget(c, keys)).await
                 })
                 .await
             }
             Route::Cluster(_) => {
-                // A node takes no MGET of several slots.
-                self.guarded(self.timeout, self.get_apart(keys, epoch))
+                // MGET across several slots is not allowed.
+                self.guarded(self.timeout, self.get_from_nodes(keys, epoch))
                     .await
             }
         }
@@ -97,8 +97,8 @@ impl Remote for RedisTier {
     ) -> Result<Acquired, Fault> {
         let command = scripts::acquire(key, token, spoiled, self.max_list);
         self.guarded(self.timeout, async {
-            let lane = self.lane(key).await?;
-            self.over(&lane, Some(epoch), async move |mut c| {
+            let connection = self.connection(key).await?;
+            self.over(&connection, Some(epoch), async move |mut c| {
                 acquired(scripts::run(&mut c, &command).await?)
             })
             .await
@@ -114,11 +114,12 @@ impl Remote for RedisTier {
         value: &Raw,
         ttl: Duration,
     ) -> Result<bool, Fault> {
-        let command = scripts::fill(key, token, value, ttl, self.max_list)
-            .ok_or_else(|| Fault::Refused("a value of another shape than its kind".to_owned()))?;
+        let command = scripts::fill(key, token, value, ttl, self.max_list).ok_or_else(|| {
+            Fault::Refused("the value does not have the shape of its kind".to_owned())
+        })?;
         self.guarded(self.timeout, async {
-            let lane = self.lane(key).await?;
-            self.over(&lane, Some(epoch), async move |mut c| {
+            let connection = self.connection(key).await?;
+            self.over(&connection, Some(epoch), async move |mut c| {
                 Ok(from_redis_value(scripts::run(&mut c, &command).await?)?)
             })
             .await
@@ -132,16 +133,17 @@ impl Remote for RedisTier {
         epoch: &Epoch,
     ) -> Result<(Option<String>, Option<Raw>), Fault> {
         self.guarded(self.timeout, async {
-            let lane = self.lane(key).await?;
-            self.over(&lane, Some(epoch), |c| scoped(c, key)).await
+            let connection = self.connection(key).await?;
+            self.over(&connection, Some(epoch), |c| scoped(c, key))
+                .await
         })
         .await
     }
 
     async fn generation(&self, key: Key, epoch: &Epoch, token: Token) -> Result<String, Fault> {
         self.guarded(self.timeout, async {
-            let lane = self.lane(key).await?;
-            self.over(&lane, Some(epoch), |c| generation(c, key, token))
+            let connection = self.connection(key).await?;
+            self.over(&connection, Some(epoch), |c| generation(c, key, token))
                 .await
         })
         .await
@@ -149,14 +151,16 @@ impl Remote for RedisTier {
 
     async fn put(&self, key: Key, epoch: &Epoch, value: &Raw, ttl: Duration) -> Result<(), Fault> {
         let Raw::One(text) = value else {
-            return Err(Fault::Refused("a list has leases".to_owned()));
+            return Err(Fault::Refused(
+                "a list cannot be stored without a lease".to_owned(),
+            ));
         };
         let mut set = cmd("SET");
         set.arg(key.to_string()).arg(text.as_ref());
         set.arg("PX").arg(scripts::millis(ttl));
         self.guarded(self.timeout, async {
-            let lane = self.lane(key).await?;
-            self.over(&lane, Some(epoch), async move |mut c| {
+            let connection = self.connection(key).await?;
+            self.over(&connection, Some(epoch), async move |mut c| {
                 set.exec_async(&mut c).await
             })
             .await
@@ -183,8 +187,10 @@ impl Remote for RedisTier {
     }
 
     async fn scan(&self, pattern: &str) -> Result<Vec<Key>, Fault> {
-        let lanes = self.guarded(self.timeout, self.lanes()).await?;
-        let scans = lanes.iter().map(|lane| self.scan_one(lane, pattern));
+        let connections = self.guarded(self.timeout, self.node_connections()).await?;
+        let scans = connections
+            .iter()
+            .map(|connection| self.scan_one(connection, pattern));
         let mut found = BTreeSet::new();
         for keys in join_all(scans).await {
             found.extend(keys?);
@@ -194,10 +200,12 @@ impl Remote for RedisTier {
 
     async fn stats(&self) -> Result<RemoteStats, Fault> {
         self.guarded(self.timeout, async {
-            let lanes = self.lanes().await?;
-            let asked = lanes
-                .iter()
-                .map(|lane| self.over(lane, None, async move |mut c| info::stats(&mut c).await));
+            let connections = self.node_connections().await?;
+            let asked = connections.iter().map(|connection| {
+                self.over(connection, None, async move |mut c| {
+                    info::stats(&mut c).await
+                })
+            });
             let mut sum = RemoteStats::default();
             for stats in join_all(asked).await {
                 let one = stats?;
@@ -219,8 +227,8 @@ impl RedisTier {
         read: fn(Value) -> RedisResult<T>,
     ) -> Result<T, Fault> {
         self.guarded(self.timeout, async {
-            let lane = self.claim_lane().await?;
-            self.over(&lane, None, async move |mut c| {
+            let connection = self.claim_connection().await?;
+            self.over(&connection, None, async move |mut c| {
                 read(scripts::run(&mut c, &command).await?)
             })
             .await
@@ -228,7 +236,7 @@ impl RedisTier {
         .await
     }
 
-    /// Runs a script of keys that lie together; those of one lane go in one go.
+    /// Runs a script once per group of keys that it may touch together; scripts of one connection are pipelined.
     async fn write<T: Clone + Send + Sync>(
         &self,
         keys: &[(Key, T)],
@@ -236,23 +244,23 @@ impl RedisTier {
         script: impl Fn(&[(Key, T)]) -> Cmd + Send + Sync,
     ) -> Result<(), Fault> {
         self.guarded(self.timeout, async {
-            let groups = self.by_lane(keys.to_vec()).await?;
-            let asked = groups.into_iter().map(|(lane, keys)| {
+            let groups = self.by_connection(keys.to_vec()).await?;
+            let asked = groups.into_iter().map(|(connection, keys)| {
                 let scripts: Vec<Cmd> = self.together(keys).iter().map(|k| script(k)).collect();
                 async move {
-                    self.over(&lane, Some(epoch), async move |mut c| {
+                    self.over(&connection, Some(epoch), async move |mut c| {
                         scripts::run_all(&mut c, scripts).await
                     })
                     .await
                 }
             });
-            // All of them, even if one has failed: the others' keys are the better for it.
+            // All scripts run even if one fails: they still invalidate their keys.
             join_all(asked).await.into_iter().collect()
         })
         .await
     }
 
-    /// Those of one node that a script may have: in a cluster of one slot.
+    /// Groups the keys of one node that a script may touch together: in a cluster, the keys of one slot.
     fn together<T>(&self, keys: Vec<(Key, T)>) -> Vec<Vec<(Key, T)>> {
         match &self.route {
             Route::Single(_) => vec![keys],
@@ -267,55 +275,64 @@ impl RedisTier {
         }
     }
 
-    async fn get_apart(&self, keys: &[Key], epoch: &Epoch) -> Result<Vec<Option<Raw>>, Fault> {
-        let places = keys.iter().copied().zip(0..);
-        let asked =
-            self.by_lane(places.collect())
-                .await?
-                .into_iter()
-                .map(|(lane, places)| async move {
-                    let (keys, places): (Vec<Key>, Vec<usize>) = places.into_iter().unzip();
-                    let values = self
-                        .over(&lane, Some(epoch), |c| get_each(c, &keys))
-                        .await?;
-                    Ok::<_, Fault>(places.into_iter().zip(values))
-                });
+    /// Reads values in a cluster, with one pipeline per connection.
+    async fn get_from_nodes(&self, keys: &[Key], epoch: &Epoch) -> Result<Vec<Option<Raw>>, Fault> {
+        let positions = keys.iter().copied().zip(0..);
+        let asked = self
+            .by_connection(positions.collect())
+            .await?
+            .into_iter()
+            .map(|(connection, positions)| async move {
+                let (keys, positions): (Vec<Key>, Vec<usize>) = positions.into_iter().unzip();
+                let values = self
+                    .over(&connection, Some(epoch), |c| get_each(c, &keys))
+                    .await?;
+                Ok::<_, Fault>(positions.into_iter().zip(values))
+            });
         let mut found = Vec::with_capacity(keys.len());
         for values in join_all(asked).await {
             found.extend(values?);
         }
-        found.sort_unstable_by_key(|(place, _): &(usize, _)| *place);
+        found.sort_unstable_by_key(|(position, _): &(usize, _)| *position);
         Ok(found.into_iter().map(|(_, value)| value).collect())
     }
 
-    /// In the order of the keys, for each lane.
-    async fn by_lane<T>(&self, keys: Vec<(Key, T)>) -> Result<Vec<Group<T>>, Fault> {
+    /// Groups keys by connection, in their order.
+    async fn by_connection<T>(&self, keys: Vec<(Key, T)>) -> Result<Vec<Group<T>>, Fault> {
         let mut groups: Vec<Group<T>> = Vec::new();
         for (key, of) in keys {
-            let lane = self.lane(key).await?;
+            let connection = self.connection(key).await?;
             match groups
                 .iter_mut()
-                .find(|(known, _)| Arc::ptr_eq(known, &lane))
+                .find(|(known, _)| Arc::ptr_eq(known, &connection))
             {
                 Some((_, group)) => group.push((key, of)),
-                None => groups.push((lane, vec![(key, of)])),
+                None => groups.push((connection, vec![(key, of)])),
             }
         }
         Ok(groups)
     }
 
-    async fn scan_one(&self, lane: &Arc<Lane>, pattern: &str) -> Result<Vec<Key>, Fault> {
+    async fn scan_one(
+        &self,
+        connection: &Arc<SharedConnection>,
+        pattern: &str,
+    ) -> Result<Vec<Key>, Fault> {
         let mut found = Vec::new();
         let mut cursor = String::from("0");
         loop {
             let mut step = cmd("SCAN");
             step.arg(&cursor).arg("MATCH").arg(pattern);
-            step.arg("COUNT").arg(STEP);
-            let asked = self.over(lane, None, async move |mut c: MultiplexedConnection| {
-                step.query_async::<(String, Vec<Vec<u8>>)>(&mut c).await
-            });
-            let (next, names) = self.guarded(STEP_TIME.max(self.timeout), asked).await?;
-            // Others' names may be anything.
+            step.arg("COUNT").arg(SCAN_COUNT);
+            let asked = self.over(
+                connection,
+                None,
+                async move |mut c: MultiplexedConnection| {
+                    step.query_async::<(String, Vec<Vec<u8>>)>(&mut c).await
+                },
+            );
+            let (next, names) = self.guarded(SCAN_TIMEOUT.max(self.timeout), asked).await?;
+            // Keys of other applications need not be text.
             let names = names
                 .iter()
                 .filter_map(|name| std::str::from_utf8(name).ok());
@@ -328,7 +345,7 @@ impl RedisTier {
     }
 }
 
-fn reading(key: Key, max: usize) -> Cmd {
+fn read_command(key: Key, max: usize) -> Cmd {
     match key.kind() {
         Kind::Message
         | Kind::Conversation
@@ -358,12 +375,12 @@ async fn mget(
     }
     let values: Vec<Value> = all.query_async(&mut connection).await?;
     if values.len() != keys.len() {
-        return Err(unlike("as many values as keys"));
+        return Err(unexpected("as many values as keys"));
     }
     values.into_iter().map(raw).collect()
 }
 
-/// A value of the wrong type is none, and is overwritten.
+/// Reads a generation and a value. A value of the wrong type counts as absent, and is overwritten.
 async fn scoped(
     connection: MultiplexedConnection,
     key: Key,
@@ -371,7 +388,7 @@ async fn scoped(
     let mut both = mget(connection, &[key.generation(), key])
         .await?
         .into_iter();
-    let generation = both.next().flatten().and_then(word);
+    let generation = both.next().flatten().and_then(text);
     Ok((generation, both.next().flatten()))
 }
 
@@ -389,9 +406,9 @@ async fn generation(
     Ok(found)
 }
 
-fn word(raw: Raw) -> Option<String> {
+fn text(raw: Raw) -> Option<String> {
     match raw {
-        Raw::One(text) => String::from_utf8(text.into()).ok(),
+        Raw::One(bytes) => String::from_utf8(bytes.into()).ok(),
         Raw::List(_) => None,
     }
 }
@@ -403,20 +420,20 @@ async fn get_each(
     let mut each = pipe();
     each.ignore_errors();
     for key in keys {
-        each.add_command(reading(*key, 1));
+        each.add_command(read_command(*key, 1));
     }
     let values: Vec<RedisResult<Value>> = each.query_async(&mut connection).await?;
-    values.into_iter().map(one).collect()
+    values.into_iter().map(value_or_wrong_type).collect()
 }
 
-fn one(answer: RedisResult<Value>) -> RedisResult<Option<Raw>> {
+fn value_or_wrong_type(answer: RedisResult<Value>) -> RedisResult<Option<Raw>> {
     match answer {
         Err(error) if is_wrong_type(&error) => Ok(Some(Raw::One(Bytes::new()))),
         answer => raw(answer?),
     }
 }
 
-/// An empty list is none.
+/// Converts an answer to a value. An empty list counts as absent.
 fn raw(value: Value) -> RedisResult<Option<Raw>> {
     if let Value::Nil = value {
         return Ok(None);
@@ -425,10 +442,10 @@ fn raw(value: Value) -> RedisResult<Option<Raw>> {
         return Ok(Some(Raw::One(bytes.into())));
     }
     let Value::Array(elements) = value else {
-        return Err(unlike("a value"));
+        return Err(unexpected("a value"));
     };
     let elements: Option<Vec<Bytes>> = elements.into_iter().map(element).collect();
-    let elements = elements.ok_or_else(|| unlike("a list of values"))?;
+    let elements = elements.ok_or_else(|| unexpected("a list of values"))?;
     Ok(Some(elements)
         .filter(|list| !list.is_empty())
         .map(Raw::List))
@@ -442,8 +459,8 @@ fn element(value: Value) -> Option<Bytes> {
     }
 }
 
-/// The claim that is held; `None` if another holder has it.
-fn held(answer: Value) -> RedisResult<Option<Claimed>> {
+/// Converts the answer of the claim script; `None` if another holder has the claim.
+fn claimed(answer: Value) -> RedisResult<Option<Claimed>> {
     let answer: Vec<i64> = from_redis_value(answer)?;
     match *answer.as_slice() {
         [0] => Ok(None),
@@ -451,26 +468,31 @@ fn held(answer: Value) -> RedisResult<Option<Claimed>> {
         [1, marker] => Ok(Some(Claimed::Held {
             marker: Some(marker),
         })),
-        _ => Err(unlike("what claim answers")),
+        _ => Err(unexpected("an answer of the claim script")),
     }
 }
 
 fn acquired(answer: Value) -> RedisResult<Acquired> {
     let Value::Array(parts) = answer else {
-        return Err(unlike("what acquire answers"));
+        return Err(unexpected("an answer of the acquire script"));
     };
     let mut parts = parts.into_iter();
     match (parts.next(), parts.next()) {
         (Some(Value::Int(0)), None) => Ok(Acquired::Busy),
         (Some(Value::Int(2)), None) => Ok(Acquired::Granted),
         (Some(Value::Int(1)), Some(value)) => {
-            let value = raw(value)?.ok_or_else(|| unlike("a value of acquire"))?;
+            let value = raw(value)?.ok_or_else(|| unexpected("a value of the acquire script"))?;
             Ok(Acquired::Value(value))
         }
-        _ => Err(unlike("what acquire answers")),
+        _ => Err(unexpected("an answer of the acquire script")),
     }
 }
 
-fn unlike(expected: &'static str) -> RedisError {
-    (ErrorKind::UnexpectedReturnType, "not", expected.to_owned()).into()
+fn unexpected(expected: &'static str) -> RedisError {
+    (
+        ErrorKind::UnexpectedReturnType,
+        "unexpected answer, expected",
+        expected.to_owned(),
+    )
+        .into()
 }

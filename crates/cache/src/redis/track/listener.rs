@@ -1,4 +1,4 @@
-//! What one connection hears, and whether it counts.
+//! Listener of one invalidation connection.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -6,7 +6,7 @@ use deadpool_redis::redis::{PushInfo, PushKind, Value};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{Moment, Shared, State};
+use super::{State, TrackingNanos, TrackingState};
 use crate::key::Key;
 use crate::ledger::RemoteId;
 use crate::tracking::InvalidationHandler;
@@ -16,32 +16,32 @@ enum Phase {
     /// Not confirmed yet.
     Fresh,
     Live,
-    /// It broke, or heard what it cannot tell: nothing of it counts any more.
-    Deaf,
+    /// The connection broke, or sent a message that could not be understood. Nothing that it receives counts any more.
+    Closed,
 }
 
-/// Of one connection. Under its lock a phase, what is told of it and what barriers see of it change together, so that the end of
-/// one connection is told before anything of the next.
-pub(super) struct Ear {
-    shared: Arc<Shared>,
-    heard: Arc<dyn InvalidationHandler>,
+/// Listener of one connection. The phase, the notification of the handler and the state that barriers see change together under
+/// its lock, so the handler learns of the end of one connection before anything of the next.
+pub(super) struct InvalidationListener {
+    shared: Arc<TrackingState>,
+    handler: Arc<dyn InvalidationHandler>,
     generation: u64,
     phase: Mutex<Phase>,
-    deaf: Notify,
+    closed_notify: Notify,
 }
 
-impl Ear {
+impl InvalidationListener {
     pub(super) fn new(
-        shared: Arc<Shared>,
-        heard: Arc<dyn InvalidationHandler>,
+        shared: Arc<TrackingState>,
+        handler: Arc<dyn InvalidationHandler>,
         generation: u64,
     ) -> Self {
         Self {
             shared,
-            heard,
+            handler,
             generation,
             phase: Mutex::new(Phase::Fresh),
-            deaf: Notify::new(),
+            closed_notify: Notify::new(),
         }
     }
 
@@ -49,46 +49,46 @@ impl Ear {
         self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn now(&self) -> Moment {
-        self.shared.moment(Instant::now())
+    pub(super) fn now(&self) -> TrackingNanos {
+        self.shared.nanos(Instant::now())
     }
 
-    /// Called by the connection while it reads.
-    pub(super) fn hear(&self, push: &PushInfo) {
+    /// Processes a push message; called by the connection while it reads.
+    pub(super) fn receive(&self, push: &PushInfo) {
         if push.kind == PushKind::Disconnection {
-            self.deafen();
+            self.close();
         } else if push.kind == PushKind::Invalidate {
             self.invalidated(&push.data);
         }
     }
 
-    /// Names, or nil after FLUSHALL.
+    /// Processes an invalidation: names of keys, or nil after FLUSHALL.
     fn invalidated(&self, data: &[Value]) {
         for names in data {
             let Value::Array(names) = names else {
-                return self.deafen();
+                return self.close();
             };
             for name in names {
                 let Value::BulkString(name) = name else {
-                    return self.deafen();
+                    return self.close();
                 };
-                // Another's name may begin like ours.
+                // A key of another application may have the same prefix.
                 let name = std::str::from_utf8(name).ok();
                 if let Some(key) = name.and_then(Key::parse_lease) {
-                    self.heard.changed(key);
+                    self.handler.changed(key);
                 }
             }
         }
     }
 
-    /// It counts from now on; not if it is deaf already.
-    pub(super) fn live(&self, process: RemoteId, until: Moment) -> bool {
+    /// Makes the connection live, unless it is closed already. Returns whether it is live.
+    pub(super) fn live(&self, process: RemoteId, until: TrackingNanos) -> bool {
         let mut phase = self.phase();
-        if *phase == Phase::Deaf {
+        if *phase == Phase::Closed {
             return false;
         }
         *phase = Phase::Live;
-        self.heard.live();
+        self.handler.live();
         self.shared.state.send_replace(State {
             generation: self.generation,
             live: Some(process),
@@ -97,30 +97,30 @@ impl Ear {
         true
     }
 
-    /// What happened before this moment has been heard.
-    pub(super) fn heard_until(&self, moment: Moment) {
+    /// Records that all invalidations from before this time have been received.
+    pub(super) fn confirmed_until(&self, until: TrackingNanos) {
         let phase = self.phase();
         if *phase == Phase::Live {
-            self.shared.state.send_modify(|state| state.until = moment);
+            self.shared.state.send_modify(|state| state.until = until);
         }
     }
 
-    /// Nothing of it counts any more.
-    pub(super) fn deafen(&self) {
+    /// Closes the listener: nothing that it receives counts any more.
+    pub(super) fn close(&self) {
         let mut phase = self.phase();
-        if std::mem::replace(&mut *phase, Phase::Deaf) == Phase::Live {
+        if std::mem::replace(&mut *phase, Phase::Closed) == Phase::Live {
             self.shared.state.send_modify(|state| state.live = None);
-            self.heard.lost();
+            self.handler.lost();
         }
-        self.deaf.notify_one();
+        self.closed_notify.notify_one();
     }
 
-    pub(super) fn is_deaf(&self) -> bool {
-        *self.phase() == Phase::Deaf
+    pub(super) fn is_closed(&self) -> bool {
+        *self.phase() == Phase::Closed
     }
 
-    pub(super) async fn deafened(&self) {
-        self.deaf.notified().await;
+    pub(super) async fn closed(&self) {
+        self.closed_notify.notified().await;
     }
 
     pub(super) fn is_to(&self, process: &RemoteId) -> bool {
