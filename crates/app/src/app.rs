@@ -1,4 +1,4 @@
-//! What every use case needs.
+//! The application: settings and everything a use case needs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,34 +19,35 @@ use crate::events::hub::Hub;
 use crate::janitor::JanitorFailures;
 use crate::write::Changes;
 
-/// What an installation decides.
+/// Settings of an installation.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Which installation this is, as its database says: what several may keep in one Redis is told apart by it.
+    /// Identity of the installation, from its database: distinguishes installations that share one Redis.
     pub installation: Uuid,
-    /// How much a message may hold.
+    /// Size limits of a message.
     pub limits: Limits,
-    /// The providers that carry messages; the first is the default.
+    /// The configured providers; the first is the default.
     pub providers: Vec<String>,
-    /// Whether an unknown address of ours becomes a sender by itself: while no message leaves the machine.
+    /// Whether an unknown address of ours becomes a sender automatically. Only for installations that send nothing to
+    /// the outside.
     pub open_senders: bool,
-    /// How the dispatcher works.
+    /// Settings of the dispatcher.
     pub pace: Pace,
     /// How long the change feed is kept.
     pub feed_retention: Duration,
-    /// How long messages and conversations are kept; for ever without it.
+    /// How long messages and conversations are kept; unlimited without it.
     pub retention: Option<Duration>,
-    /// How often the feed is looked at for what other instances wrote, while somebody watches.
+    /// How often the feed is polled for the writes of other instances, while there are watchers.
     pub feed_poll: Duration,
-    /// The bytes of events that may wait in this process for watchers that are slow.
+    /// Memory budget in bytes for events that wait for slow watchers of this process.
     pub watch_bytes: u64,
     /// How long a `request_id` is remembered; at least 24 hours are promised.
     pub request_id_retention: Duration,
-    /// How long an upload waits for its send.
+    /// How long an upload may wait for the message that uses it.
     pub upload_lifetime: Duration,
-    /// Whether it is noted which searches are asked often.
+    /// Whether frequent searches are recorded.
     pub note_searches: bool,
-    /// How the transport writes what is kept in this process.
+    /// How the transport encodes values of the in-process cache.
     pub encoders: Encoders,
 }
 
@@ -79,7 +80,7 @@ pub struct App {
     pub(crate) changes: Arc<Changes>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) going_down: watch::Sender<bool>,
-    /// Held messages were released by this instance.
+    /// Notified when this instance has released held messages.
     pub(crate) releases: Notify,
     pub(crate) popular: Popular,
     pub(crate) audited: Arc<Audited>,
@@ -89,7 +90,7 @@ pub struct App {
 }
 
 impl App {
-    /// The service over an open, migrated database, and its cache (see [`crate::cache`]).
+    /// Creates the service over an open, migrated database, and its cache (see [`crate::cache`]).
     pub fn new(
         database: Database,
         cache: Arc<Cache>,
@@ -105,7 +106,7 @@ impl App {
             settings.watch_bytes,
         );
         let (going_down, _) = watch::channel(false);
-        // Where nothing is cached, nothing is warmed.
+        // Without a cache nothing is warmed.
         let popular = Popular::new(settings.note_searches && cache.backend() != Backend::Off);
         Arc::new(Self {
             db: database,
@@ -123,32 +124,32 @@ impl App {
         })
     }
 
-    /// How much a message may hold.
+    /// Size limits of a message.
     pub const fn limits(&self) -> &Limits {
         &self.settings.limits
     }
 
-    /// What time it is.
+    /// The present time.
     pub fn now(&self) -> Timestamp {
         self.env.now()
     }
 
-    /// What is kept near.
+    /// The cache.
     pub const fn cache(&self) -> &Arc<Cache> {
         &self.cache
     }
 
-    /// The database, for those who look after it.
+    /// The database, for maintenance.
     pub const fn database(&self) -> &Database {
         &self.db
     }
 
-    /// Ends every watcher; whoever watches connects to another instance.
+    /// Begins the shutdown: ends every watcher; the clients reconnect to another instance.
     pub fn go_down(&self) {
         self.going_down.send_replace(true);
     }
 
-    /// A number for jitter.
+    /// Random number for jitter.
     pub(crate) fn random_number(&self) -> u64 {
         let mut bytes = [0; 8];
         bytes.copy_from_slice(&self.env.random()[..8]);
@@ -172,7 +173,7 @@ impl App {
     }
 }
 
-/// The etag of a resource at an edit: opaque to clients.
+/// The etag of an edit version; opaque to clients.
 pub fn etag(edit_version: i64) -> String {
     format!("\"{edit_version}\"")
 }

@@ -1,4 +1,4 @@
-//! Time and randomness as arguments: a test sets its own.
+//! Time and randomness as arguments, so that tests can supply their own.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -7,19 +7,19 @@ use parlance_domain::Timestamp;
 use rand::RngCore as _;
 use uuid::Uuid;
 
-/// What time it is.
+/// Source of the present time.
 pub trait Clock: Send + Sync + 'static {
-    /// Now.
+    /// The present time.
     fn now(&self) -> Timestamp;
 }
 
-/// Where random bytes come from.
+/// Source of random bytes.
 pub trait Random: Send + Sync + 'static {
     /// Fills the bytes.
     fn fill(&self, bytes: &mut [u8]);
 }
 
-/// The world outside.
+/// Clock and randomness of the application.
 #[derive(Clone)]
 pub struct Environment {
     clock: Arc<dyn Clock>,
@@ -27,7 +27,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// A world with these.
+    /// Environment with the given clock and randomness.
     pub fn new(clock: impl Clock, random: impl Random) -> Self {
         Self {
             clock: Arc::new(clock),
@@ -35,23 +35,23 @@ impl Environment {
         }
     }
 
-    /// The real world.
+    /// Environment with the system's clock and randomness.
     pub fn system() -> Self {
         Self::new(SystemClock, SystemRandom)
     }
 
-    /// Now.
+    /// The present time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// Random numbers, for as long as somebody asks.
+    /// Returns a generator of random numbers.
     pub fn random_numbers(&self) -> Arc<dyn Fn() -> u128 + Send + Sync> {
         let env = self.clone();
         Arc::new(move || env.random_uuid().as_u128())
     }
 
-    /// A random id, of no time.
+    /// Random UUID without a time.
     pub(crate) fn random_uuid(&self) -> Uuid {
         let mut bytes = [0; 16];
         self.random.fill(&mut bytes);
@@ -73,7 +73,7 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(
         clippy::disallowed_methods,
-        reason = "this is the clock that everybody else is handed"
+        reason = "this is the clock that the rest of the code receives as an argument"
     )]
     fn now(&self) -> Timestamp {
         let since = SystemTime::now()
@@ -90,7 +90,7 @@ pub struct SystemRandom;
 impl Random for SystemRandom {
     #[expect(
         clippy::disallowed_methods,
-        reason = "this is the randomness that everybody else is handed"
+        reason = "this is the randomness that the rest of the code receives as an argument"
     )]
     fn fill(&self, bytes: &mut [u8]) {
         rand::rng().fill_bytes(bytes);

@@ -1,5 +1,4 @@
-//! Why a use case did not do what it was asked: a kind for the transport, a reason for programs, a text for people and the
-//! cause for the log.
+//! Errors of use cases: a kind for the transport, a reason for programs, a text for people and the cause for the log.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,37 +10,38 @@ use parlance_storage::StorageError;
 /// The result of a use case.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What the transport makes of it.
+/// Kind of an error; the transport maps it to a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// The request is wrong, whatever the state.
+    /// The request is invalid in any state.
     InvalidArgument,
     /// Unknown, deleted, or another owner's.
     NotFound,
-    /// The request is right, the state is not.
+    /// The request is valid, but not in the present state.
     FailedPrecondition,
-    /// Somebody else was faster; read again and retry.
+    /// A concurrent write won; read again and retry.
     Aborted,
-    /// It exists already.
+    /// The resource exists already.
     AlreadyExists,
-    /// Not this caller's.
+    /// The caller has no right to it.
     PermissionDenied,
-    /// Too much.
+    /// A limit is exceeded.
     ResourceExhausted,
-    /// Beyond what is kept.
+    /// Outside of what is kept.
     OutOfRange,
-    /// The database is away; retry later.
+    /// The database cannot be reached; retry later.
     Unavailable,
-    /// The time is up.
+    /// The time limit has passed.
     DeadlineExceeded,
-    /// Our fault.
+    /// A fault of the service.
     Internal,
 }
 
-/// Declares the reasons with their words, their kinds and what a caller can do.
+/// Declares the reasons with their names, kinds and remedies.
 macro_rules! reasons {
     ($($(#[$meta:meta])* $variant:ident = $word:literal, $kind:ident, $remedy:literal;)+) => {
-        /// Why, for programs: the `reason` of the `ErrorInfo`. Never renamed, never used for something else.
+        /// Reason of an error, for programs: the `reason` of the `ErrorInfo`. Never renamed, never used for something
+        /// else.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Reason { $($(#[$meta])* $variant,)+ }
 
@@ -49,12 +49,12 @@ macro_rules! reasons {
             /// Every reason, in the order of the table in the docs.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The word in the `ErrorInfo`.
+            /// The name in the `ErrorInfo`.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)+ }
             }
 
-            /// The kind of error that it always comes with.
+            /// The kind of every error with this reason.
             pub const fn kind(self) -> Kind {
                 match self { $(Self::$variant => Kind::$kind,)+ }
             }
@@ -70,7 +70,7 @@ macro_rules! reasons {
 reasons! {
     /// Fields are missing or malformed; the violations name each.
     InvalidRequest = "INVALID_REQUEST", InvalidArgument, "correct every field that `BadRequest` names";
-    /// The bytes are not the message that the method takes.
+    /// The bytes are not the request message of the method.
     MalformedRequest = "MALFORMED_REQUEST", InvalidArgument, "generate the client from the current protos";
     /// The `request_id` belongs to another request.
     RequestIdReused = "REQUEST_ID_REUSED", InvalidArgument, "use a new `request_id` for a new request";
@@ -82,42 +82,42 @@ reasons! {
     SenderNotFound = "SENDER_NOT_FOUND", NotFound, "check the id and the owner";
     /// No such attachment.
     AttachmentNotFound = "ATTACHMENT_NOT_FOUND", NotFound, "check both ids and the owner";
-    /// No such upload, or it was used, or its time has passed.
+    /// No such upload, or it was used, or it has expired.
     UploadNotFound = "UPLOAD_NOT_FOUND", FailedPrecondition, "upload the file again: an upload is good for one send within 24 hours";
-    /// The content is not with us.
+    /// The content is not stored here.
     AttachmentElsewhere = "ATTACHMENT_ELSEWHERE", FailedPrecondition, "fetch it from the attachment's `url`";
     /// The resource changed since it was read.
     EtagMismatch = "ETAG_MISMATCH", Aborted, "read it again, apply the edit to that, send the new etag";
-    /// Somebody changed the same thing at the same moment.
+    /// A concurrent request changed the same resource.
     Conflict = "CONFLICT", Aborted, "retry";
     /// The conversation is closed, which is final.
     ConversationClosed = "CONVERSATION_CLOSED", FailedPrecondition, "send by addresses, which opens a new conversation";
-    /// The move is not possible from the present status.
+    /// The change is not possible from the present status.
     IllegalStatus = "ILLEGAL_STATUS", FailedPrecondition, "read the resource: its status says what is possible";
-    /// The field can be edited only before the message leaves.
-    NotEditable = "NOT_EDITABLE", FailedPrecondition, "only metadata can be edited once a message has left";
-    /// The message is just being handed over.
+    /// The field can be edited only before the message is handed over.
+    NotEditable = "NOT_EDITABLE", FailedPrecondition, "after the hand-over only metadata can be edited";
+    /// The message is being handed over.
     MessageInFlight = "MESSAGE_IN_FLIGHT", FailedPrecondition, "wait until it is SENT or FAILED";
     /// No sender has this address.
-    NoSender = "NO_SENDER", FailedPrecondition, "make a sender with CreateSender";
+    NoSender = "NO_SENDER", FailedPrecondition, "create a sender with CreateSender";
     /// This installation has no such provider.
     NoProvider = "NO_PROVIDER", FailedPrecondition, "configure the provider, or name one that is";
     /// This installation's configuration has no such credentials.
     NoCredentials = "NO_CREDENTIALS", FailedPrecondition, "leave `credentials` empty or name some of the configuration";
     /// Messages still wait for the sender.
-    SenderInUse = "SENDER_IN_USE", FailedPrecondition, "wait until they have left, or delete them";
-    /// The old messages before these were not imported.
+    SenderInUse = "SENDER_IN_USE", FailedPrecondition, "wait until they are sent, or delete them";
+    /// The messages before these were not imported.
     ImportIncomplete = "IMPORT_INCOMPLETE", FailedPrecondition, "import the messages before these first, and these once more";
     /// Nothing is cached here.
-    CacheOff = "CACHE_OFF", FailedPrecondition, "set `CACHE_BACKEND`, or leave it be: reads work without";
+    CacheOff = "CACHE_OFF", FailedPrecondition, "set `CACHE_BACKEND`; reads also work without a cache";
     /// The address is another owner's sender.
     SenderOfAnother = "SENDER_OF_ANOTHER", PermissionDenied, "send from an address of your own";
     /// The pair of addresses has an open conversation; its id is in the metadata.
     ConversationExists = "CONVERSATION_EXISTS", AlreadyExists, "use the conversation that `conversation_id` names";
     /// The external id is taken; the conversation's id is in the metadata.
     ExternalIdTaken = "EXTERNAL_ID_TAKEN", AlreadyExists, "use the conversation that `conversation_id` names, or another external id";
-    /// The provider's id of a message is that of another.
-    ProviderMessageIdTaken = "PROVIDER_MESSAGE_ID_TAKEN", AlreadyExists, "leave `provider_message_id` out, or bring the message once";
+    /// Another message has this provider's id.
+    ProviderMessageIdTaken = "PROVIDER_MESSAGE_ID_TAKEN", AlreadyExists, "leave `provider_message_id` out, or import the message only once";
     /// The address is a sender already.
     SenderExists = "SENDER_EXISTS", AlreadyExists, "use the sender that has the address";
     /// The request or the reply is larger than a message may be.
@@ -125,33 +125,33 @@ reasons! {
     /// The watcher did not keep up.
     WatcherTooSlow = "WATCHER_TOO_SLOW", ResourceExhausted, "watch again from the `cursor` in the metadata, and read faster";
     /// The cursor is older than what is kept, or of another feed.
-    CursorExpired = "CURSOR_EXPIRED", OutOfRange, "read the conversations anew, then watch without a cursor";
+    CursorExpired = "CURSOR_EXPIRED", OutOfRange, "read the conversations again, then watch without a cursor";
     /// The database cannot be reached, or takes no writes.
     DatabaseUnavailable = "DATABASE_UNAVAILABLE", Unavailable, "retry after the delay of `RetryInfo`, with the same `request_id`";
-    /// The cache cannot be told now. Reads and writes go on without it.
+    /// The cache cannot be reached. Reads and writes continue without it.
     CacheUnavailable = "CACHE_UNAVAILABLE", Unavailable, "retry after the delay of `RetryInfo`; GetCacheInfo says what is wrong";
-    /// This instance is going down.
-    ShuttingDown = "SHUTTING_DOWN", Unavailable, "connect anew: another instance will answer";
+    /// This instance is shutting down.
+    ShuttingDown = "SHUTTING_DOWN", Unavailable, "reconnect: another instance will answer";
     /// The deadline passed, or the database took too long.
     DeadlineExceeded = "DEADLINE_EXCEEDED", DeadlineExceeded, "retry with the same `request_id`, perhaps with more time";
-    /// Our fault; the log has the cause.
+    /// A fault of the service; the log has the cause.
     Internal = "INTERNAL", Internal, "report it with the time of the request";
 }
 
-/// Why a use case did not do what it was asked. Boxed: results are returned everywhere and errors are rare.
+/// Error of a use case. Boxed: results are returned everywhere and errors are rare.
 #[derive(Debug)]
 pub struct Error(Box<Details>);
 
 /// The parts of an [`Error`].
 #[derive(Debug)]
 pub struct Details {
-    /// Why, for programs.
+    /// The reason, for programs.
     pub reason: Reason,
-    /// Why, for people.
+    /// The text, for people.
     pub message: String,
-    /// Every field that is wrong.
+    /// Every invalid field.
     pub violations: Vec<Violation>,
-    /// What else a program may want to know.
+    /// Further values for programs.
     pub metadata: BTreeMap<&'static str, String>,
     /// When to try again.
     pub retry_after: Option<Duration>,
@@ -159,11 +159,11 @@ pub struct Details {
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-/// How long a caller waits before it asks an absent database again.
+/// How long a caller waits before it tries an unavailable database again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Error {
-    /// For a reason, in words.
+    /// Creates an error from a reason and a text.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self(Box::new(Details {
             reason,
@@ -175,52 +175,52 @@ impl Error {
         }))
     }
 
-    /// For fields that are wrong, all at once.
+    /// Creates an error that lists all invalid fields.
     pub fn invalid(violations: Vec<Violation>) -> Self {
-        let words: Vec<String> = violations
+        let texts: Vec<String> = violations
             .iter()
             .map(|v| format!("{}: {}", v.field, v.description))
             .collect();
-        let mut error = Self::new(Reason::InvalidRequest, words.join("; "));
+        let mut error = Self::new(Reason::InvalidRequest, texts.join("; "));
         error.0.violations = violations;
         error
     }
 
-    /// For one field that is wrong.
+    /// Creates an error for one invalid field.
     pub fn invalid_field(field: impl Into<String>, description: impl Into<String>) -> Self {
         Self::invalid(vec![Violation::new(field, description)])
     }
 
-    /// With something that a program may want to know.
+    /// Adds a value for programs.
     #[must_use]
     pub fn with(mut self, key: &'static str, value: impl std::fmt::Display) -> Self {
         self.0.metadata.insert(key, value.to_string());
         self
     }
 
-    /// With a delay after which to try again.
+    /// Adds a delay after which to retry.
     #[must_use]
     pub fn retry_after(mut self, delay: Duration) -> Self {
         self.0.retry_after = Some(delay);
         self
     }
 
-    /// With its cause, for the log.
+    /// Adds the cause, for the log.
     #[must_use]
     pub fn caused_by(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.0.source = Some(Box::new(source));
         self
     }
 
-    /// Returns the texts of all causes, for the log. A cause whose text is contained in the one before is left out.
+    /// Returns the texts of all causes, for the log. A text that the previous one contains is left out.
     pub fn causes(&self) -> Option<String> {
         let first: &(dyn std::error::Error + 'static) = self.source.as_deref()?;
         let mut text = first.to_string();
         let mut next = first.source();
         while let Some(cause) = next {
-            let words = cause.to_string();
-            if !text.contains(&words) {
-                text = format!("{text}: {words}");
+            let next_text = cause.to_string();
+            if !text.contains(&next_text) {
+                text = format!("{text}: {next_text}");
             }
             next = cause.source();
         }
@@ -229,8 +229,8 @@ impl Error {
 }
 
 impl Error {
-    /// The same for another who was told of it, too.
-    pub(crate) fn again(error: Arc<Self>) -> Self {
+    /// Copies the error for another waiter of the same shared load.
+    pub(crate) fn shared(error: Arc<Self>) -> Self {
         Self(Box::new(Details {
             reason: error.reason,
             message: error.message.clone(),
@@ -263,21 +263,21 @@ impl std::error::Error for Error {
 }
 
 impl From<StorageError> for Error {
-    /// What the app did not expect from storage.
+    /// Wraps an unexpected error of storage.
     fn from(error: StorageError) -> Self {
         Self::of_storage(&error).caused_by(error)
     }
 }
 
 impl From<Arc<StorageError>> for Error {
-    /// The same of a statement that several waited for.
+    /// Wraps the error of a statement that several callers waited for.
     fn from(error: Arc<StorageError>) -> Self {
         Self::of_storage(&error).caused_by(error)
     }
 }
 
 impl Error {
-    /// Nothing of the driver's words reaches the caller.
+    /// Classifies an error of storage. The driver's text never reaches the caller.
     fn of_storage(error: &StorageError) -> Self {
         match error {
             StorageError::Unavailable(_) => Self::new(
@@ -287,7 +287,7 @@ impl Error {
             .retry_after(RETRY_AFTER),
             StorageError::WritesRefused(_) => Self::new(
                 Reason::DatabaseUnavailable,
-                "the database takes no writes now: its disk is full, or it is read-only",
+                "the database does not accept writes: its disk is full, or it is read-only",
             )
             .retry_after(RETRY_AFTER),
             StorageError::TimedOut => {
@@ -295,11 +295,12 @@ impl Error {
             }
             StorageError::Conflict(_) => Self::new(
                 Reason::Conflict,
-                "somebody changed the same thing at the same moment",
+                "another request changed the same resource at the same time",
             ),
-            StorageError::Inconsistent { .. } | StorageError::Driver(_) => {
-                Self::new(Reason::Internal, "something went wrong on our side")
-            }
+            StorageError::Inconsistent { .. } | StorageError::Driver(_) => Self::new(
+                Reason::Internal,
+                "internal error; see the log of the service",
+            ),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A request that is repeated under its `request_id` makes nothing, and returns what the first one made, as it is now.
+//! Idempotency: a request repeated under its `request_id` creates nothing and returns the present state of what the
+//! first one created.
 
 use parlance_storage::Tx;
 use parlance_storage::db::idempotency::IdempotencyKey;
@@ -9,18 +10,18 @@ use crate::error::{Error, Reason, Result};
 /// A caller's `request_id` and a hash of the rest of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId {
-    /// What the caller chose.
+    /// The key that the caller chose.
     pub key: String,
-    /// SHA-256 of the request without it, so that another request under the same id is noticed.
+    /// SHA-256 of the request without the key, so that another request under the same key is detected.
     pub request_hash: [u8; 32],
 }
 
-/// Something that was made now, or by an earlier request under the same `request_id`.
+/// Resource created now, or by an earlier request under the same `request_id`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replayable<T> {
-    /// It, as it is now.
+    /// The resource, in its present state.
     pub value: T,
-    /// Whether an earlier request made it.
+    /// Whether an earlier request created it.
     pub replayed: bool,
 }
 
@@ -40,24 +41,24 @@ impl<T> Replayable<T> {
     }
 }
 
-/// The outcome of taking a key.
-pub(crate) enum Taken {
-    /// It was free, or none was given: go on.
-    Now,
-    /// An earlier request made this.
-    Before(Uuid),
+/// Result of taking a key.
+pub(crate) enum KeyUse {
+    /// The key was free, or none was given: go on.
+    First,
+    /// An earlier request created this resource.
+    Repeated(Uuid),
 }
 
-/// Takes the key for a resource that is about to be made. Call it after the conversation is locked and before anything else
-/// is written. A request in flight under the same key is waited for.
-pub(crate) async fn take(
+/// Takes the key for a resource that is about to be created. Call it after the conversation is locked and before any
+/// other write. Waits for a request in flight under the same key.
+pub(crate) async fn take_key(
     tx: &mut Tx,
     rpc: &'static str,
     id: Option<&RequestId>,
     resource: Uuid,
-) -> Result<Taken> {
+) -> Result<KeyUse> {
     let Some(RequestId { key, request_hash }) = id else {
-        return Ok(Taken::Now);
+        return Ok(KeyUse::First);
     };
     let key = IdempotencyKey {
         rpc,
@@ -65,18 +66,20 @@ pub(crate) async fn take(
         request_hash: *request_hash,
     };
     if tx.take_key(&key, resource).await? {
-        return Ok(Taken::Now);
+        return Ok(KeyUse::First);
     }
     match tx.idempotency_record(&key).await? {
-        Some(found) if found.request_hash == request_hash => Ok(Taken::Before(found.resource_id)),
+        Some(found) if found.request_hash == request_hash => {
+            Ok(KeyUse::Repeated(found.resource_id))
+        }
         Some(_) => Err(Error::new(
             Reason::RequestIdReused,
             "this request_id was used for another request; use a new one for a new request",
         )),
-        // Forgotten between the two statements: only a key of days ago is.
+        // Pruned between the two statements, which happens only to keys that are days old.
         None => Err(Error::new(
             Reason::Conflict,
-            "this request_id has just been forgotten; retry",
+            "this request_id has just expired; retry",
         )),
     }
 }

@@ -1,5 +1,5 @@
-//! Background upkeep: every instance removes what has grown old and finishes what was interrupted. Each part runs by itself, so
-//! that none waits for another or stops with it, and an item that fails is counted and skipped.
+//! Background upkeep: every instance removes old data and finishes interrupted work. Each part runs on its own, so
+//! that none waits for another or stops with it. An item that fails is counted and skipped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,15 +13,16 @@ use crate::limit::within;
 
 /// Rows that one statement removes.
 const BATCH: i64 = 1_000;
-/// A deletion that is this old has lost its caller.
+/// Age at which an unfinished deletion counts as abandoned by its caller.
 const ABANDONED: Duration = Duration::from_mins(1);
 
 /// The size above which the write-ahead log of SQLite is emptied.
 const LOG_BYTES: u64 = 64 * 1024 * 1024;
-/// Providers deliver a message again for this long at most.
+/// How long providers may redeliver a message.
 const REDELIVERED: Duration = Duration::from_hours(30 * 24);
 
-/// A round removes in short transactions what there is, however much. One that takes longer hangs, and the next goes on from there.
+/// Time limit of a round. A round removes everything in short transactions; one that takes longer hangs, and the next
+/// continues.
 const LONGEST_ROUND: Duration = Duration::from_hours(1);
 
 /// A part of the upkeep.
@@ -31,7 +32,7 @@ pub enum JanitorPart {
     Feed,
     /// Removes old request ids.
     RequestIds,
-    /// Forgets which received messages were deleted long ago.
+    /// Removes the tombstones of messages that were deleted long ago.
     DeletedMessages,
     /// Removes the content of expired uploads and of deleted messages.
     Uploads,
@@ -43,7 +44,7 @@ pub enum JanitorPart {
     Retention,
     /// Folds the changes of counters into their totals.
     Counters,
-    /// Stores which searches are frequent.
+    /// Stores the frequent searches.
     PopularSearches,
     /// Bounds the write-ahead log of SQLite.
     Log,
@@ -82,7 +83,7 @@ impl JanitorPart {
 
     const fn interval(self) -> Duration {
         match self {
-            // A read sums what is not folded yet.
+            // Reads sum the changes that are not folded yet.
             Self::Counters | Self::Log => Duration::from_secs(1),
             Self::Feed
             | Self::RequestIds
@@ -96,7 +97,7 @@ impl JanitorPart {
     }
 }
 
-/// How often each part, or an item of it, has failed.
+/// Number of failures of each part and its items.
 #[derive(Debug, Default)]
 pub(crate) struct JanitorFailures([AtomicU64; JanitorPart::ALL.len()]);
 
@@ -135,7 +136,7 @@ impl App {
         let mut failed = false;
         loop {
             let result = run().await;
-            // Once, however long the database is away.
+            // Logged once, however long the database is unavailable.
             if let Err(error) = &result
                 && !failed
             {
@@ -176,8 +177,8 @@ impl App {
         failures.map_or(0, |failures| failures.load(Ordering::Relaxed))
     }
 
-    /// Counts and logs an item that failed, so that its part goes on with the next; `None` for such an item. Without a database
-    /// every item would fail, so that error ends the part.
+    /// Counts and logs an item that failed, so that its part goes on with the next; `None` for such an item. If the
+    /// database is unavailable every item would fail, so that error ends the part.
     pub(crate) fn skip_failed<T>(
         &self,
         part: JanitorPart,
@@ -200,26 +201,26 @@ impl App {
         *self.going_down.borrow()
     }
 
-    /// Whether a statement removed as many rows as it may, so that there may be more.
-    fn goes_on(&self, removed: usize) -> bool {
+    /// Whether a statement removed as many rows as it may, so that more may be left.
+    fn may_have_more(&self, removed: usize) -> bool {
         i64::try_from(removed).is_ok_and(|removed| removed >= BATCH) && !self.is_going_down()
     }
 
     async fn prune_feed(&self) -> Result<()> {
         let before = self.now().minus(self.settings.feed_retention);
-        while self.goes_on(self.db.prune_feed(before, BATCH).await?) {}
+        while self.may_have_more(self.db.prune_feed(before, BATCH).await?) {}
         Ok(())
     }
 
     async fn prune_request_ids(&self) -> Result<()> {
         let before = self.now().minus(self.settings.request_id_retention);
-        while self.goes_on(self.db.prune_keys(before, BATCH).await?) {}
+        while self.may_have_more(self.db.prune_keys(before, BATCH).await?) {}
         Ok(())
     }
 
     async fn prune_deleted_messages(&self) -> Result<()> {
         let before = self.now().minus(REDELIVERED);
-        while self.goes_on(self.db.prune_deleted_messages(before, BATCH).await?) {}
+        while self.may_have_more(self.db.prune_deleted_messages(before, BATCH).await?) {}
         Ok(())
     }
 
@@ -252,7 +253,7 @@ impl App {
 
     /// Folds the counters' changes into their totals.
     pub async fn fold(&self) -> Result<()> {
-        while self.goes_on(self.db.fold_counters(BATCH).await?) {}
+        while self.may_have_more(self.db.fold_counters(BATCH).await?) {}
         Ok(())
     }
 }

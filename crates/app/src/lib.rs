@@ -1,12 +1,12 @@
-//! The use cases: what happens when somebody sends, receives, reads, reports or watches. The only crate that sees storage,
-//! cache and providers together.
+//! The use cases: sending, receiving, reading, reporting, watching. The only crate that sees storage, cache and
+//! providers together.
 //!
 //! Invariants:
 //! * Every use case takes the owner first and passes it to every statement.
-//! * Nothing is awaited but the database while a transaction is open.
-//! * A late or repeated report is not an error; what cannot be is said with a [`Reason`] that clients can act on.
+//! * While a transaction is open, nothing but the database is awaited.
+//! * A late or repeated report is not an error; an impossible request fails with a [`Reason`] that clients can act on.
 //!
-//! To add a use case: one file under its entity with its input, its outcome and one method on [`App`].
+//! To add a use case: one file under its entity with its request, its result and one method on [`App`].
 
 mod app;
 pub mod attachments;

@@ -1,8 +1,8 @@
-//! Pages: how many at once, and the opaque token that asks for the next.
+//! Pages of lists, and the opaque token that requests the next page.
 //!
-//! A token holds the place after the last item and a fingerprint over the request, its owner and that place. It grants
-//! nothing (the owner stands in every statement); the fingerprint is there to tell a token of another list, or a broken one,
-//! from a good one.
+//! A token holds the position after the last item and a fingerprint over the request, its owner and that position. It
+//! grants nothing (every statement filters by the owner). The fingerprint only distinguishes a valid token from that
+//! of another list, or a broken one.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,15 +11,15 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
 
-/// The number of items of a page that says nothing.
+/// The page size of a request that names none.
 const DEFAULT_SIZE: usize = 50;
-/// The most items of a page.
+/// The largest page size.
 const MAX_SIZE: usize = 200;
-/// A page ends after the item that reaches this, so that it fits every client's message limit.
+/// A page ends after the item that reaches this size, so that it fits every client's message limit.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 const FINGERPRINT: usize = 16;
 
-/// What a list request says about pages.
+/// Page parameters of a list request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PageRequest {
     /// `page_size`, not negative.
@@ -33,14 +33,14 @@ pub struct PageRequest {
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
-    /// Asks for the next page; empty at the end.
+    /// Token of the next page; empty at the end.
     pub next_page_token: String,
-    /// How many items all pages have, if it was asked for.
+    /// Number of items of all pages, if requested.
     pub total_size: Option<i64>,
 }
 
 impl PageRequest {
-    /// The size that is meant.
+    /// The effective size.
     pub(crate) const fn limit(&self) -> usize {
         match self.size {
             0 => DEFAULT_SIZE,
@@ -49,8 +49,8 @@ impl PageRequest {
         }
     }
 
-    /// The place after which the page begins; `None` for the first page.
-    pub(crate) fn place<const N: usize>(&self, list: &ListIdentity) -> Result<Option<[u8; N]>> {
+    /// The position after which the page begins; `None` for the first page.
+    pub(crate) fn position<const N: usize>(&self, list: &ListIdentity) -> Result<Option<[u8; N]>> {
         if self.token.is_empty() {
             return Ok(None);
         }
@@ -61,31 +61,31 @@ impl PageRequest {
             )
         };
         let bytes = URL_SAFE_NO_PAD.decode(&self.token).map_err(|_| foreign())?;
-        let (fingerprint, place) = bytes.split_at_checked(FINGERPRINT).ok_or_else(foreign)?;
-        let place: [u8; N] = place.try_into().map_err(|_| foreign())?;
-        if list.fingerprint(&place) != fingerprint {
+        let (fingerprint, position) = bytes.split_at_checked(FINGERPRINT).ok_or_else(foreign)?;
+        let position: [u8; N] = position.try_into().map_err(|_| foreign())?;
+        if list.fingerprint(&position) != fingerprint {
             return Err(foreign());
         }
-        Ok(Some(place))
+        Ok(Some(position))
     }
 }
 
-/// What makes one list different from another: the RPC, the owner and every filter.
+/// Identity of a list: the RPC, the owner and every filter.
 #[derive(Debug, Clone)]
 pub(crate) struct ListIdentity(Sha256);
 
-/// A fingerprint of all that an answer depends on, but for what there is.
+/// Fingerprint of everything that a response depends on, except the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Question(pub(crate) u128);
+pub(crate) struct QueryFingerprint(pub(crate) u128);
 
-impl Question {
-    /// As much of it as a key of the cache holds.
+impl QueryFingerprint {
+    /// The part of it that fits into a cache key.
     pub(crate) const fn short(self) -> u64 {
         (self.0 >> 64) as u64
     }
 
-    /// The same question for so many answers, where it does not say how many.
-    pub(crate) const fn of_size(self, limit: usize) -> Self {
+    /// The fingerprint for pages of this size, if it does not include the size.
+    pub(crate) const fn with_limit(self, limit: usize) -> Self {
         Self(self.0.wrapping_add(limit as u128))
     }
 }
@@ -97,25 +97,25 @@ impl ListIdentity {
             .with(owner.as_str().as_bytes())
     }
 
-    /// Adds a filter; its length goes in, too, so that no two sequences of filters look alike.
+    /// Adds a filter with its length, so that no two sequences of filters are the same.
     pub(crate) fn with(mut self, filter: &[u8]) -> Self {
         self.0.update((filter.len() as u64).to_be_bytes());
         self.0.update(filter);
         self
     }
 
-    /// The token that asks for what comes after a place.
-    pub(crate) fn token(&self, place: &[u8]) -> String {
-        URL_SAFE_NO_PAD.encode([self.fingerprint(place).as_slice(), place].concat())
+    /// The token of the page after a position.
+    pub(crate) fn token(&self, position: &[u8]) -> String {
+        URL_SAFE_NO_PAD.encode([self.fingerprint(position).as_slice(), position].concat())
     }
 
-    /// The question that it asks.
-    pub(crate) fn question(&self) -> Question {
-        Question(u128::from_be_bytes(self.fingerprint(&[])))
+    /// The fingerprint of the query.
+    pub(crate) fn query_fingerprint(&self) -> QueryFingerprint {
+        QueryFingerprint(u128::from_be_bytes(self.fingerprint(&[])))
     }
 
-    fn fingerprint(&self, place: &[u8]) -> [u8; FINGERPRINT] {
-        let hash: [u8; 32] = self.0.clone().chain_update(place).finalize().into();
+    fn fingerprint(&self, position: &[u8]) -> [u8; FINGERPRINT] {
+        let hash: [u8; 32] = self.0.clone().chain_update(position).finalize().into();
         let mut fingerprint = [0; FINGERPRINT];
         fingerprint.copy_from_slice(&hash[..FINGERPRINT]);
         fingerprint
@@ -138,19 +138,23 @@ mod tests {
     fn a_token_is_good_for_its_own_list_alone() {
         let token = list("a", "x").token(&[1; 8]);
         assert_eq!(
-            asking(token.clone()).place(&list("a", "x")).unwrap(),
+            asking(token.clone()).position(&list("a", "x")).unwrap(),
             Some([1; 8])
         );
         assert!(
-            asking(token.clone()).place::<8>(&list("b", "x")).is_err(),
+            asking(token.clone())
+                .position::<8>(&list("b", "x"))
+                .is_err(),
             "another owner's"
         );
         assert!(
-            asking(token.clone()).place::<8>(&list("a", "y")).is_err(),
+            asking(token.clone())
+                .position::<8>(&list("a", "y"))
+                .is_err(),
             "another filter's"
         );
         assert!(
-            asking(token).place::<16>(&list("a", "x")).is_err(),
+            asking(token).position::<16>(&list("a", "x")).is_err(),
             "another kind's"
         );
     }
@@ -163,11 +167,17 @@ mod tests {
             broken[at] = if broken[at] == b'A' { b'B' } else { b'A' };
             let broken = String::from_utf8(broken).unwrap();
             assert!(
-                asking(broken.clone()).place::<8>(&list("a", "x")).is_err(),
+                asking(broken.clone())
+                    .position::<8>(&list("a", "x"))
+                    .is_err(),
                 "{broken}"
             );
         }
-        assert!(asking("%".to_owned()).place::<8>(&list("a", "x")).is_err());
+        assert!(
+            asking("%".to_owned())
+                .position::<8>(&list("a", "x"))
+                .is_err()
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! What is older than the installation wants to keep goes: messages by when they were made, and conversations that were last
-//! active before and are left empty. By the same writes as if somebody deleted them, in batches that are found by an index, so
-//! the time it takes is that of what goes. Instances that do so at once begin at different places, and pass over what is gone.
+//! Retention: removes messages older than the configured age, and conversations that were last active before it and
+//! are left empty. It uses the same writes as a deletion by a client, in batches that are found by an index, so the
+//! time depends only on what is removed. Instances that do this at once begin at different items and skip what is
+//! gone.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +14,13 @@ use crate::error::Result;
 use crate::janitor::JanitorPart;
 use crate::messages::is_idle;
 
-/// Messages and conversations that are looked for at once.
-const FOUND: i64 = 500;
-/// Messages that one write removes: it holds up their conversation meanwhile.
+/// Messages and conversations that one read returns.
+const PAGE: i64 = 500;
+/// Messages that one write removes; the write blocks their conversation meanwhile.
 const BATCH: usize = 50;
 
 impl App {
-    /// Drops everything that is older than the installation wants to keep; how many messages and conversations.
+    /// Removes everything older than the retention; returns how many messages and conversations.
     pub async fn drop_aged(&self) -> Result<(usize, usize)> {
         let Some(retention) = self.settings.retention else {
             return Ok((0, 0));
@@ -28,7 +29,11 @@ impl App {
         let (messages, with_them) = self.drop_messages(before).await?;
         let conversations = with_them + self.drop_conversations(before).await?;
         if messages + conversations > 0 {
-            tracing::info!(messages, conversations, "dropped what is past its time");
+            tracing::info!(
+                messages,
+                conversations,
+                "removed messages and conversations older than the retention"
+            );
         }
         Ok((messages, conversations))
     }
@@ -37,7 +42,7 @@ impl App {
         let (mut messages, mut conversations) = (0, 0);
         let mut last: Option<AgedMessage> = None;
         while !self.is_going_down() {
-            let found = self.db.aged_messages(before, last.as_ref(), FOUND).await?;
+            let found = self.db.aged_messages(before, last.as_ref(), PAGE).await?;
             let Some(newest) = found.last() else { break };
             last = Some(newest.clone());
             for (owner, conversation, ids) in self.rotated(batches(found)) {
@@ -51,14 +56,14 @@ impl App {
         Ok((messages, conversations))
     }
 
-    /// Those that never had a message, or lost them otherwise.
+    /// Removes conversations without messages.
     async fn drop_conversations(&self, before: Timestamp) -> Result<usize> {
         let mut dropped = 0;
         let mut last: Option<Conversation> = None;
         while !self.is_going_down() {
             let found = self
                 .db
-                .aged_conversations(before, last.as_ref(), FOUND)
+                .aged_conversations(before, last.as_ref(), PAGE)
                 .await?;
             let Some(newest) = found.last() else { break };
             last = Some(newest.clone());
@@ -71,7 +76,7 @@ impl App {
         Ok(dropped)
     }
 
-    /// Unless it is in use again.
+    /// Removes the conversation, unless it is in use again.
     async fn drop_conversation(&self, aged: &Conversation, before: Timestamp) -> Result<bool> {
         let mut tx = self.begin(&aged.owner).await?;
         let found = tx.lock_conversation(aged.id).await?;
@@ -88,12 +93,12 @@ impl App {
         Ok(true)
     }
 
-    /// The same things, from a random one on and round to it.
-    fn rotated<T>(&self, mut things: Vec<T>) -> Vec<T> {
-        let length = u64::try_from(things.len()).unwrap_or(u64::MAX).max(1);
+    /// The same items, rotated to begin at a random one.
+    fn rotated<T>(&self, mut items: Vec<T>) -> Vec<T> {
+        let length = u64::try_from(items.len()).unwrap_or(u64::MAX).max(1);
         let first = usize::try_from(self.random_number() % length).unwrap_or_default();
-        things.rotate_left(first);
-        things
+        items.rotate_left(first);
+        items
     }
 }
 

@@ -1,4 +1,4 @@
-//! The customer of the simulator: what they answer is received as from any provider.
+//! Replies of the simulator's recipients, received as from any provider.
 
 use parlance_domain::{Address, Channel, Json, Message, Owner};
 use parlance_providers::simulator;
@@ -7,14 +7,14 @@ use crate::App;
 use crate::error::{Error, Reason, Result};
 use crate::messages::{ConversationTarget, NewMessage, ReceiveMessage};
 
-/// What a customer says.
+/// Reply of a simulated recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     /// `Sms` or `Email`.
     pub channel: Channel,
-    /// Our address, which hears it.
+    /// Our address, which receives the reply.
     pub ours: Address,
-    /// The customer's address.
+    /// The recipient's address.
     pub theirs: Address,
     /// The subject; mail only.
     pub subject: String,
@@ -23,7 +23,7 @@ pub struct Reply {
 }
 
 impl App {
-    /// Receives an answer of the customer.
+    /// Receives a reply of a simulated recipient.
     pub async fn reply_as(&self, owner: &Owner, reply: Reply) -> Result<Message> {
         let Reply {
             channel,
@@ -38,7 +38,7 @@ impl App {
         {
             return Err(Error::new(
                 Reason::NoProvider,
-                "another provider carries this address; nobody answers in its name",
+                "this address belongs to another provider; only the simulator's recipients can reply",
             ));
         }
         let target = ConversationTarget::Pair {
@@ -63,7 +63,7 @@ impl App {
             request_id: None,
             message,
             provider: simulator::NAME.to_owned(),
-            // Each answer is one: two equal texts in a row are two messages.
+            // Each reply is unique: two equal texts in a row are two messages.
             provider_message_id: format!("sim-in-{}", self.message_id(self.now())),
             received_at: None,
         };

@@ -1,4 +1,4 @@
-//! The one way in for writes: begin, lock, check, write, fence, commit, release, tell.
+//! The single path of writes: begin, lock, check, write, fence, commit, release, notify.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use crate::cache::{Encoders, codec, keys};
 use crate::error::{Error, Reason, Result};
 use crate::{App, Settings, etag};
 
-/// Who hears of every commit of this instance: the cache, the tail of the feed and the dispatcher.
+/// Notifies the cache, the tail of the feed and the dispatcher of every commit of this instance.
 pub(crate) struct Changes {
     cache: Arc<Cache>,
     installation: Uuid,
     encoders: Encoders,
-    news: Notify,
-    jobs: Notify,
-    /// How often the dispatcher looks for jobs by itself: what is due later need not wake it.
+    commits: Notify,
+    deliveries: Notify,
+    /// The dispatcher's polling interval; a delivery that is due later than this need not wake it.
     poll: Duration,
 }
 
@@ -31,35 +31,35 @@ impl Changes {
             cache,
             installation: settings.installation,
             encoders: settings.encoders,
-            news: Notify::new(),
-            jobs: Notify::new(),
+            commits: Notify::new(),
+            deliveries: Notify::new(),
             poll: settings.pace.poll,
         }
     }
 
-    /// Waits for a commit of this instance; one that came since the last wait counts.
+    /// Waits for a commit of this instance; a commit since the last wait counts.
     pub(crate) async fn wait(&self) {
-        self.news.notified().await;
+        self.commits.notified().await;
     }
 
-    /// Waits for a commit that may have made a job which cannot wait.
-    pub(crate) async fn wait_for_jobs(&self) {
-        self.jobs.notified().await;
+    /// Waits for a commit that may have made a delivery that is due soon.
+    pub(crate) async fn wait_for_deliveries(&self) {
+        self.deliveries.notified().await;
     }
 
-    /// Wakes the dispatcher: there are jobs to claim.
-    pub(crate) fn notify_of_jobs(&self) {
-        self.jobs.notify_one();
+    /// Wakes the dispatcher: there are deliveries to claim.
+    pub(crate) fn wake_dispatcher(&self) {
+        self.deliveries.notify_one();
     }
 }
 
 impl Sink for Changes {
-    /// Nothing, if nothing that is cached was touched.
+    /// `None` if no cached value is touched.
     type Fence = Option<Fenced>;
 
     async fn fence(&self, touched: &Touched) -> Self::Fence {
         let writes = keys::writes(touched, self.installation);
-        let writes: Vec<_> = writes.iter().map(|write| self.told(write)).collect();
+        let writes: Vec<_> = writes.iter().map(|write| self.cache_write(write)).collect();
         if writes.is_empty() {
             return None;
         }
@@ -79,15 +79,15 @@ impl Sink for Changes {
 
     async fn committed(&self, touched: &Touched, fence: Self::Fence) {
         if touched.next_delivery().is_some_and(|wait| wait < self.poll) {
-            self.jobs.notify_one();
+            self.deliveries.notify_one();
         }
         if let Some(fence) = fence {
             self.cache
                 .release(fence, TransactionOutcome::Committed)
                 .await;
         }
-        // After the release: whoever hears of a change and reads it at once is to find it.
-        self.news.notify_one();
+        // After the release, so that a reader that is notified and reads at once sees the change.
+        self.commits.notify_one();
     }
 
     async fn failed(&self, fence: Self::Fence, certain: bool) {
@@ -103,28 +103,29 @@ impl Sink for Changes {
 }
 
 impl Changes {
-    /// A write as the cache is told of it.
-    fn told(&self, write: &keys::Write) -> parlance_cache::Write {
+    /// Translates a write for the cache.
+    fn cache_write(&self, write: &keys::Write) -> parlance_cache::Write {
         match write {
             keys::Write::Changed(key) => parlance_cache::Write::Changed(*key),
             keys::Write::Appended { key, message } => {
                 let most = self.cache.settings().max_value;
-                let top = codec::top(self.cache.value_format(), self.encoders, message, most);
-                parlance_cache::Write::Appended(*key, top)
+                let entry =
+                    codec::newest_entry(self.cache.value_format(), self.encoders, message, most);
+                parlance_cache::Write::Appended(*key, entry)
             }
         }
     }
 }
 
-/// How often a write is begun anew that somebody else has just overtaken.
+/// How often a write that meets a conflict is retried.
 const ATTEMPTS: u32 = 8;
 
-/// What one attempt at a write came to.
-pub(crate) enum Attempt<T> {
-    /// It is done.
+/// Result of one attempt at a write.
+pub(crate) enum TryResult<T> {
+    /// The write is done.
     Done(T),
-    /// Somebody else took what it wanted to make; begin anew and find theirs.
-    Overtaken,
+    /// Another transaction created the same thing; a new attempt finds it.
+    Conflict,
 }
 
 impl App {
@@ -133,18 +134,18 @@ impl App {
         Ok(self.db.begin(owner, self.now()).await?)
     }
 
-    /// Makes the writes of a transaction true.
+    /// Commits a transaction.
     pub(crate) async fn commit(&self, tx: Tx) -> Result<()> {
         Ok(tx.commit(&self.changes).await?)
     }
 
-    /// Fences what was touched so far, if that takes longer than beginning it.
+    /// Starts the fence for the changes so far, if fencing takes a round trip.
     pub(crate) fn fence_early(&self, tx: &Tx) -> Option<EarlyFence<Changes>> {
         let shared = self.cache().value_format() == ValueFormat::Text;
         shared.then(|| tx.fence_early(&self.changes))
     }
 
-    /// Fences a message that is about to change, the row being locked.
+    /// Starts the fence for a message that is about to change; its row must be locked.
     pub(crate) fn fence_of_change(
         &self,
         tx: &mut Tx,
@@ -156,7 +157,7 @@ impl App {
         self.fence_early(tx)
     }
 
-    /// Makes the writes of a transaction true, under a fence that was begun before if there is one.
+    /// Commits a transaction, under a fence that was started before if there is one.
     pub(crate) async fn commit_fenced(
         &self,
         tx: Tx,
@@ -169,17 +170,17 @@ impl App {
     }
 }
 
-/// Repeats a write that was overtaken, or met a conflict (a deadlock, a row that another transaction has just removed), each time in
-/// a new transaction.
-pub(crate) async fn until_done<T, F>(attempt: impl Fn() -> F) -> Result<T>
+/// Retries a write that met a conflict (a concurrent creation, a deadlock, a row that another transaction has just
+/// removed), each time in a new transaction.
+pub(crate) async fn retry_on_conflict<T, F>(attempt: impl Fn() -> F) -> Result<T>
 where
-    F: Future<Output = Result<Attempt<T>>>,
+    F: Future<Output = Result<TryResult<T>>>,
 {
     let mut conflict = None;
     for _ in 0..ATTEMPTS {
         match attempt().await {
-            Ok(Attempt::Done(value)) => return Ok(value),
-            Ok(Attempt::Overtaken) => {}
+            Ok(TryResult::Done(value)) => return Ok(value),
+            Ok(TryResult::Conflict) => {}
             Err(error) if error.reason == Reason::Conflict => conflict = Some(error),
             Err(error) => return Err(error),
         }
@@ -187,13 +188,13 @@ where
     Err(conflict.unwrap_or_else(|| {
         Error::new(
             Reason::Conflict,
-            "another write was faster each time; retry",
+            "too many concurrent writes to the same resource; retry",
         )
     }))
 }
 
-/// A write that a unique value of somebody else's has stopped counts as overtaken.
-pub(crate) fn overtaken_by_conflict<T>(
+/// Turns a unique-constraint conflict into `None`, which the caller treats as [`TryResult::Conflict`].
+pub(crate) fn none_on_conflict<T>(
     result: std::result::Result<T, StorageError>,
 ) -> Result<Option<T>> {
     match result {
@@ -203,18 +204,18 @@ pub(crate) fn overtaken_by_conflict<T>(
     }
 }
 
-/// The row was locked when its version was read, so it cannot have moved on; if it has, nothing was written.
-pub(crate) fn held(outcome: Guarded) -> Result<()> {
+/// Fails if a guarded update wrote nothing. The row was locked when its version was read, so this should not happen.
+pub(crate) fn ensure_updated(outcome: Guarded) -> Result<()> {
     match outcome {
         Guarded::Updated => Ok(()),
         Guarded::Stale => Err(Error::new(
             Reason::Conflict,
-            "the resource changed at the same moment; retry",
+            "the resource was changed by a concurrent request; retry",
         )),
     }
 }
 
-/// An edit of something that has been read before must be of what is there now.
+/// Checks that an edit is based on the present version.
 pub(crate) fn check_etag(given: Option<&str>, edit_version: i64) -> Result<()> {
     let current = etag(edit_version);
     match given {

@@ -1,4 +1,4 @@
-//! Reading an attachment.
+//! Reads an attachment.
 
 use parlance_domain::{AttachmentId, MessageId, Owner};
 use parlance_storage::Database;
@@ -6,7 +6,7 @@ use parlance_storage::Database;
 use crate::App;
 use crate::error::{Error, Reason, Result};
 
-/// An attachment that is being read.
+/// Reader of an attachment's chunks.
 pub struct AttachmentReader {
     db: Database,
     owner: Owner,
@@ -16,7 +16,7 @@ pub struct AttachmentReader {
 }
 
 impl App {
-    /// Begins to read an attachment.
+    /// Opens an attachment for reading.
     pub async fn open_attachment(
         &self,
         owner: &Owner,
@@ -46,20 +46,20 @@ impl App {
 }
 
 impl AttachmentReader {
-    /// The next piece; `None` after the last.
+    /// The next chunk; `None` after the last.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>> {
         if self.left <= 0 {
             return Ok(None);
         }
-        // Gone in the middle if its message was deleted: half a file must not look like a whole one.
-        let piece = self
+        // Missing if the message was deleted during the download. Fails, so that half a file does not look complete.
+        let chunk = self
             .db
             .attachment_chunk(&self.owner, self.id, self.position)
             .await?
             .ok_or_else(not_found)?;
         self.position += 1;
-        self.left -= i64::try_from(piece.len()).unwrap_or(i64::MAX);
-        Ok(Some(piece))
+        self.left -= i64::try_from(chunk.len()).unwrap_or(i64::MAX);
+        Ok(Some(chunk))
     }
 }
 

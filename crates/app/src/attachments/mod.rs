@@ -1,4 +1,5 @@
-//! What travels with messages: uploads beforehand, reading afterwards. Content goes in pieces; nobody holds all of it.
+//! Attachments: upload before the send, download afterwards. Content is transferred in chunks and never held
+//! completely.
 
 mod download;
 mod upload;

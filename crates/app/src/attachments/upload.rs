@@ -1,4 +1,4 @@
-//! Uploading what does not fit a request.
+//! Uploads content that does not fit into a request.
 
 use bytes::{Bytes, BytesMut};
 use parlance_domain::{Attachment, AttachmentId, Owner, Timestamp};
@@ -6,10 +6,10 @@ use parlance_storage::Database;
 
 use crate::App;
 use crate::error::{Error, Reason, Result};
-use crate::messages::PIECE;
-use crate::write::held;
+use crate::messages::CHUNK;
+use crate::write::ensure_updated;
 
-/// An upload that is being written. Dropped before it is finished, it is forgotten.
+/// Upload in progress. If it is dropped before it is finished, its content is discarded.
 pub struct Upload {
     db: Database,
     owner: Owner,
@@ -22,14 +22,14 @@ pub struct Upload {
     finished: bool,
 }
 
-/// An upload that a message can take.
+/// Finished upload, which a message can use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FinishedUpload {
     /// Its id.
     pub id: AttachmentId,
-    /// Until when.
+    /// When it expires.
     pub expires_at: Timestamp,
-    /// How large it is.
+    /// Size in bytes.
     pub size_bytes: i64,
 }
 
@@ -80,26 +80,26 @@ impl Upload {
             ));
         }
         self.pending.extend_from_slice(&data);
-        while self.pending.len() >= PIECE {
-            let piece = self.pending.split_to(PIECE);
-            self.store(piece.to_vec()).await?;
+        while self.pending.len() >= CHUNK {
+            let chunk = self.pending.split_to(CHUNK);
+            self.store(chunk.to_vec()).await?;
         }
         Ok(())
     }
 
-    /// Ends the upload.
+    /// Finishes the upload.
     pub async fn finish(mut self) -> Result<FinishedUpload> {
         if !self.pending.is_empty() {
             let rest = self.pending.split().to_vec();
             self.store(rest).await?;
         }
         let size_bytes = i64::try_from(self.size).unwrap_or(i64::MAX);
-        held(
+        ensure_updated(
             self.db
                 .complete_upload(&self.owner, self.id, size_bytes)
                 .await?,
         )
-        .map_err(|_| forgotten())?;
+        .map_err(|_| expired())?;
         self.finished = true;
         Ok(FinishedUpload {
             id: self.id,
@@ -108,22 +108,22 @@ impl Upload {
         })
     }
 
-    async fn store(&mut self, piece: Vec<u8>) -> Result<()> {
-        held(
+    async fn store(&mut self, chunk: Vec<u8>) -> Result<()> {
+        ensure_updated(
             self.db
-                .append_upload(&self.owner, self.id, self.position, piece)
+                .append_upload(&self.owner, self.id, self.position, chunk)
                 .await?,
         )
-        .map_err(|_| forgotten())?;
+        .map_err(|_| expired())?;
         self.position += 1;
         Ok(())
     }
 }
 
-fn forgotten() -> Error {
+fn expired() -> Error {
     Error::new(
         Reason::UploadNotFound,
-        "the upload took so long that it has been forgotten",
+        "the upload took too long and has been removed; upload the file again",
     )
 }
 
@@ -135,8 +135,8 @@ impl Drop for Upload {
         let (db, owner, id) = (self.db.clone(), self.owner.clone(), self.id);
         tokio::spawn(async move {
             if let Err(error) = db.discard_upload(&owner, id).await {
-                // The janitor will find it.
-                tracing::debug!(%error, upload_id = %id, "an upload that broke off could not be discarded yet");
+                // The janitor removes it.
+                tracing::debug!(%error, upload_id = %id, "an interrupted upload could not be discarded yet");
             }
         });
     }

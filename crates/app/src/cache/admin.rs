@@ -1,4 +1,4 @@
-//! What an operator asks of the cache, and has it do.
+//! Administration of the cache: statistics, state, invalidation.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,46 +15,46 @@ use super::guarantee::guarantee;
 use crate::App;
 use crate::error::{Error, Reason, Result};
 
-/// So many keys are looked up side by side.
+/// Keys that are looked up concurrently.
 const AT_ONCE: usize = 64;
-/// How long a caller waits before it tries again what the cache could not be told.
+/// How long a caller waits before it retries an invalidation that failed.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Where operators ask.
+/// Administration of the cache by operators.
 pub struct CacheAdmin {
     pub(crate) app: Arc<App>,
-    /// To Redis, where there is one.
+    /// The connection to Redis, if configured.
     pub(crate) tier: Option<Arc<RedisTier>>,
-    /// Why what is in force is not what was asked for.
+    /// Why the active backend differs from the configured one.
     pub(crate) note: String,
 }
 
-/// What one tier has done for one kind of value.
+/// Counters of one tier for one kind of value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TierStats {
-    /// Which tier.
+    /// The tier.
     pub tier: Tier,
-    /// Of which kind.
+    /// The kind of value.
     pub kind: Kind,
-    /// Reads that were answered.
+    /// Reads answered by the tier.
     pub hits: u64,
-    /// Reads that went on.
+    /// Reads passed on to the next tier or the database.
     pub misses: u64,
-    /// What the tier did not answer.
+    /// Operations that failed.
     pub errors: u64,
-    /// Values that were put there.
+    /// Values stored.
     pub fills: u64,
-    /// Values that were made to go.
+    /// Values invalidated.
     pub invalidations: u64,
-    /// What is there; nothing is known of what instances share.
+    /// Present contents; unknown for the tier that instances share.
     pub held: MemoryStatus,
 }
 
 impl TierStats {
-    /// Hits of reads that it could answer; 0 before the first.
+    /// Share of hits among the reads that the tier could answer; 0 before the first read.
     #[expect(
         clippy::cast_precision_loss,
-        reason = "a share of counts beyond 2^52 is as good"
+        reason = "the rounding of counts beyond 2^52 is irrelevant for a ratio"
     )]
     pub fn hit_rate(&self) -> f64 {
         let all = self.hits + self.misses;
@@ -66,72 +66,72 @@ impl TierStats {
     }
 }
 
-/// Whether values may be served.
+/// State of the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GateView {
-    /// There is nothing to wait for.
+    /// The backend needs no gate.
     None,
-    /// They may.
+    /// Values may be served.
     Open,
-    /// They may not.
+    /// Values may not be served.
     Shut,
 }
 
-/// Redis, as it is known here.
+/// State of Redis as seen by this instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RedisState {
     /// Whether it answers.
     pub reachable: bool,
-    /// Whether it is asked.
+    /// State of the circuit breaker.
     pub breaker: BreakerState,
-    /// What it says of itself, if it answers.
+    /// Statistics of the Redis server, if it answers.
     pub stats: Option<RemoteStats>,
 }
 
-/// The cache of this instance.
+/// State of the cache of this instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheInfo {
-    /// What is in force.
+    /// The active backend.
     pub backend: Backend,
-    /// Why that is not what was asked for.
+    /// Why it differs from the configured one.
     pub note: String,
-    /// Redis, where there is one.
+    /// State of Redis, if configured.
     pub redis: Option<RedisState>,
-    /// Whether values may be served.
+    /// State of the gate.
     pub gate: GateView,
-    /// Why not, or what kept the last drain from ending.
+    /// Why the gate is shut, or why the last reconciliation pass failed.
     pub gate_reason: String,
-    /// What a client may rely on now.
+    /// The consistency guarantee at present.
     pub guarantee: String,
-    /// How old a copy may be.
+    /// Maximum age of a copy.
     pub max_staleness: Duration,
-    /// Under which number.
+    /// The present epoch.
     pub epoch: Option<i64>,
-    /// Rows that wait for a drain.
+    /// Rows that wait for reconciliation.
     pub pending_rows: u64,
-    /// How long ago the last drain that ended had begun.
+    /// Time since the start of the last successful reconciliation pass.
     pub drained_ago: Option<Duration>,
-    /// Whether this process hears what others write.
+    /// Whether this process receives invalidations of other instances' writes.
     pub tracking_live: bool,
-    /// What the auditor looked at.
+    /// Values that the auditor has compared.
     pub audit_checked: u64,
-    /// What it found wrong.
+    /// Violations that it has found.
     pub audit_violations: u64,
-    /// The installation, whose id is part of every scope.
+    /// The installation; its id is part of every scope.
     pub installation: Uuid,
 }
 
-/// What is to go.
+/// What to invalidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Invalidation {
-    /// These.
+    /// These keys.
     Keys(Vec<Key>),
-    /// What fits the glob.
+    /// Keys that match the glob.
     Pattern(String),
 }
 
 impl CacheAdmin {
-    /// Of this app's cache.
+    /// Creates the administration of an app's cache.
     pub fn new(app: Arc<App>, tier: Option<Arc<RedisTier>>, note: String) -> Arc<Self> {
         Arc::new(Self { app, tier, note })
     }
@@ -140,11 +140,11 @@ impl CacheAdmin {
         self.app.cache()
     }
 
-    /// What has been counted since the start, of each tier and kind in use.
+    /// Counters since the start, for each tier and kind in use.
     pub fn stats(&self) -> Vec<TierStats> {
         let cache = self.cache();
         let counts = cache.counts();
-        let near = cache.memory_status();
+        let memory = cache.memory_status();
         let mut all = Vec::new();
         for (tier, kind) in in_use(cache.backend()) {
             let sum = |wanted: &dyn Fn(Operation, Outcome) -> bool| {
@@ -155,18 +155,22 @@ impl CacheAdmin {
                     .map(|(_, count)| count)
                     .sum()
             };
-            let held = near
+            let held = memory
                 .iter()
                 .find(|(of, _)| tier == Tier::Memory && *of == kind);
             all.push(TierStats {
                 tier,
                 kind,
-                hits: sum(&|did, came| (did, came) == (Operation::Get, Outcome::Hit)),
-                misses: sum(&|did, came| did == Operation::Get && is_miss(came)),
-                errors: sum(&|_, came| came == Outcome::Error),
-                fills: sum(&|did, came| (did, came) == (Operation::Set, Outcome::Ok)),
-                invalidations: sum(&|did, came| {
-                    (did, came) == (Operation::Invalidate, Outcome::Ok)
+                hits: sum(&|operation, outcome| {
+                    (operation, outcome) == (Operation::Get, Outcome::Hit)
+                }),
+                misses: sum(&|operation, outcome| operation == Operation::Get && is_miss(outcome)),
+                errors: sum(&|_, outcome| outcome == Outcome::Error),
+                fills: sum(&|operation, outcome| {
+                    (operation, outcome) == (Operation::Set, Outcome::Ok)
+                }),
+                invalidations: sum(&|operation, outcome| {
+                    (operation, outcome) == (Operation::Invalidate, Outcome::Ok)
                 }),
                 held: held.map(|(_, status)| *status).unwrap_or_default(),
             });
@@ -174,7 +178,7 @@ impl CacheAdmin {
         all
     }
 
-    /// How it is set up, how it does, and what it promises now.
+    /// Configuration, state and present guarantee.
     pub async fn info(&self) -> CacheInfo {
         let cache = self.cache();
         let stats = cache.remote_stats().await.and_then(std::result::Result::ok);
@@ -204,7 +208,7 @@ impl CacheAdmin {
         }
     }
 
-    /// Makes values go, here and at every other instance; how many there were.
+    /// Invalidates values here and at every other instance; returns how many existed.
     pub async fn invalidate(&self, what: Invalidation) -> Result<u64> {
         self.check_on()?;
         match what {
@@ -212,27 +216,27 @@ impl CacheAdmin {
                 keys.sort_unstable();
                 keys.dedup();
                 let cache = self.cache();
-                let there = stream::iter(keys.clone())
+                let existing = stream::iter(keys.clone())
                     .map(|key| cache.peek(key))
                     .buffer_unordered(AT_ONCE)
                     .filter(|found| std::future::ready(found.is_some()))
                     .count()
                     .await;
-                // What cannot be read as a value goes, too, and is not counted.
+                // Unreadable values are invalidated, too, and not counted.
                 cache.invalidate(&keys).await.map_err(unavailable)?;
-                Ok(there as u64)
+                Ok(existing as u64)
             }
-            Invalidation::Pattern(pattern) => self.release(&pattern).await,
+            Invalidation::Pattern(pattern) => self.invalidate_matching(&pattern).await,
         }
     }
 
-    /// Makes all values go; how many there were.
+    /// Invalidates all values; returns how many existed.
     pub async fn clear(&self) -> Result<u64> {
         self.check_on()?;
-        self.release("*").await
+        self.invalidate_matching("*").await
     }
 
-    async fn release(&self, pattern: &str) -> Result<u64> {
+    async fn invalidate_matching(&self, pattern: &str) -> Result<u64> {
         let cache = self.cache();
         let keys = cache.keys(pattern).await.map_err(unavailable)?;
         cache.invalidate(&keys).await.map_err(unavailable)?;
@@ -254,12 +258,12 @@ impl CacheAdmin {
     }
 }
 
-/// The generation of a scope is what values are good by, and none itself.
+/// Whether a kind holds values. The generation of a scope only validates values.
 pub(crate) fn is_value(kind: Kind) -> bool {
     kind != Kind::Generation
 }
 
-/// The tiers of a backend, and what each keeps: copies are of single things.
+/// The tiers of a backend and the kinds that each holds: the in-process copies of `hybrid` are of single records.
 fn in_use(backend: Backend) -> Vec<(Tier, Kind)> {
     let all = |tier| {
         Kind::ALL
@@ -296,7 +300,7 @@ fn view(gate: Option<&GateState>) -> GateView {
 }
 
 fn unavailable(fault: Fault) -> Error {
-    Error::new(Reason::CacheUnavailable, "the cache cannot be told now")
+    Error::new(Reason::CacheUnavailable, "the cache cannot be reached now")
         .retry_after(RETRY_AFTER)
         .caused_by(fault)
 }

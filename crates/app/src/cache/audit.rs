@@ -1,8 +1,8 @@
-//! The auditor: whether what the cache would answer is what the database says. It must find nothing.
+//! The auditor: compares cached values with the database. It must find no violation.
 //!
-//! The row is read first, then the value, so that a value which differs is an older one, unless a write came between. One that
-//! differs is suspected, no more: a write may have been committed that is still to be released, and is acknowledged to nobody. So
-//! it counts only if, when any such write has long ended, the row still is the same, and so is the value.
+//! The row is read first, then the value, so that a value which differs is older, unless a write came between. A
+//! difference is only a suspicion: a write may have been committed and neither released nor acknowledged yet. So it
+//! counts only if, after any such write must have ended, both the row and the value are unchanged.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,28 +16,28 @@ use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
 use super::admin::{CacheAdmin, is_value};
-use super::audit_answers::PATIENCE;
+use super::audit_answers::SETTLE_TIME;
 use super::codec::{ConversationCodec, MessageCodec, MessagesCodec, NEWEST, Newest};
 use crate::App;
 
-/// So many keys of those that were hit of late are looked at each time.
-const MOST: usize = 32;
+/// Recently hit keys that one round compares at most.
+const MAX_PER_ROUND: usize = 32;
 
-/// What the auditor has counted.
+/// Counters of the auditor.
 #[derive(Debug, Default)]
 pub struct Audited([Counts; Kind::ALL.len()]);
 
-/// Of one kind.
+/// Counters of one kind.
 #[derive(Debug, Default)]
 struct Counts {
-    /// Values that were compared.
+    /// Values compared.
     checked: AtomicU64,
-    /// Values that were wrong.
+    /// Violations.
     violations: AtomicU64,
 }
 
 impl Audited {
-    /// Each kind, how many of its values were compared, and how many of these were wrong.
+    /// Each kind with the number of values compared and of violations.
     pub fn by_kind(&self) -> impl Iterator<Item = (Kind, u64, u64)> {
         let kinds = Kind::ALL.into_iter().zip(&self.0);
         kinds
@@ -48,50 +48,51 @@ impl Audited {
             })
     }
 
-    /// How many values were compared, and how many of these were wrong.
+    /// Number of values compared and of violations.
     pub(crate) fn in_all(&self) -> (u64, u64) {
-        self.by_kind().fold((0, 0), |(checked, wrong), (_, c, w)| {
-            (checked + c, wrong + w)
-        })
+        self.by_kind()
+            .fold((0, 0), |(checked, violations), (_, c, v)| {
+                (checked + c, violations + v)
+            })
     }
 
-    /// A value was compared.
-    pub(crate) fn note(&self, key: Key, found: Found) {
+    /// Counts a finding.
+    pub(crate) fn note(&self, key: Key, finding: Finding) {
         let mut kinds = Kind::ALL.into_iter().zip(&self.0);
         let Some((_, counts)) = kinds.find(|(kind, _)| *kind == key.kind()) else {
             return;
         };
-        let (checked, violations) = match found {
-            Found::Nothing => (0, 0),
-            Found::Right => (1, 0),
-            Found::Wrong => (1, 1),
+        let (checked, violations) = match finding {
+            Finding::Absent => (0, 0),
+            Finding::Match => (1, 0),
+            Finding::Violation => (1, 1),
         };
         counts.checked.fetch_add(checked, Ordering::Relaxed);
         counts.violations.fetch_add(violations, Ordering::Relaxed);
-        if found == Found::Wrong {
+        if finding == Finding::Violation {
             tracing::error!(%key, "a cached value is not what the database says");
         }
     }
 }
 
-/// What came of comparing one value.
+/// Result of comparing one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Found {
-    /// There is none any more.
-    Nothing,
-    /// It is what the database says.
-    Right,
-    /// It is not.
-    Wrong,
+pub(crate) enum Finding {
+    /// The value does not exist any more.
+    Absent,
+    /// The value is what the database holds.
+    Match,
+    /// The value differs.
+    Violation,
 }
 
 impl CacheAdmin {
-    /// What the auditor has counted.
+    /// The auditor's counters.
     pub fn audited(&self) -> &Arc<Audited> {
         &self.app.audited
     }
 
-    /// Audits now and then, as long as the process lives.
+    /// Runs the auditor at an interval, for the life of the process.
     pub async fn run_auditor(self: Arc<Self>, every: Duration) {
         let mut ticks = tokio::time::interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -102,20 +103,22 @@ impl CacheAdmin {
         }
     }
 
-    /// Looks at some of what was hit of late.
+    /// Compares some of the recently hit values.
     async fn audit(&self) {
         let hit = self.cache().take_recent_hits().into_iter();
-        // A key of a scope does not tell its question: see `audit_answers`.
-        let keys = hit.filter(|key| !key.kind().is_scoped()).take(MOST);
-        let looked = self.app.look_at(keys, tokio::time::sleep(PATIENCE));
-        // With the database away nothing can be compared.
-        if let Err(error) = looked.await {
+        // The key of a scope does not reveal its query: see `audit_answers`.
+        let keys = hit
+            .filter(|key| !key.kind().is_scoped())
+            .take(MAX_PER_ROUND);
+        let compared = self.app.compare(keys, tokio::time::sleep(SETTLE_TIME));
+        // Nothing can be compared while the database is unavailable.
+        if let Err(error) = compared.await {
             tracing::debug!(%error, "the auditor could not compare");
         }
     }
 }
 
-/// What the database says of a key.
+/// Database contents of a key.
 #[derive(Debug, Clone, PartialEq)]
 enum Row {
     Nothing,
@@ -125,28 +128,32 @@ enum Row {
 }
 
 impl App {
-    /// `patience` is over when whatever write was under way has ended.
-    async fn look_at(
+    /// Compares values with their rows. `settled` completes when every write that was under way has ended.
+    async fn compare(
         &self,
         keys: impl Iterator<Item = Key>,
-        patience: impl Future<Output = ()>,
+        settled: impl Future<Output = ()>,
     ) -> StorageResult<()> {
         let mut suspects = Vec::new();
         for key in keys {
             let row = self.row(key).await?;
             match self.cache().peek(key).await {
-                None => self.audited.note(key, Found::Nothing),
-                Some(seen) if self.is_right(&seen, &row) => self.audited.note(key, Found::Right),
+                None => self.audited.note(key, Finding::Absent),
+                Some(seen) if self.is_right(&seen, &row) => self.audited.note(key, Finding::Match),
                 Some(seen) => suspects.push((key, row, seen)),
             }
         }
         if !suspects.is_empty() {
-            patience.await;
+            settled.await;
         }
         for (key, row, seen) in suspects {
             let stays = self.row(key).await? == row && self.cache().peek(key).await == Some(seen);
-            let found = if stays { Found::Wrong } else { Found::Nothing };
-            self.audited.note(key, found);
+            let finding = if stays {
+                Finding::Violation
+            } else {
+                Finding::Absent
+            };
+            self.audited.note(key, finding);
         }
         Ok(())
     }
@@ -159,7 +166,7 @@ impl App {
                 let id = ConversationId::from_uuid(id);
                 self.db.owner_of_conversation(id).await?
             }
-            // They are good by their generation, which no row tells: see `audit_answers`.
+            // Validated by their generation, which no row holds: see `audit_answers`.
             Kind::List | Kind::Stats | Kind::Search | Kind::Generation => None,
         };
         let Some(owner) = owner else {
@@ -191,7 +198,7 @@ impl App {
         Ok(row.unwrap_or(Row::Nothing))
     }
 
-    /// What is cached of nothing is wrong.
+    /// Whether a value matches its row. A value without a row does not.
     fn is_right(&self, seen: &Peek, row: &Row) -> bool {
         let encoders = self.settings.encoders;
         match row {

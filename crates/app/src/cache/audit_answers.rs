@@ -1,9 +1,11 @@
-//! The auditor of lists, statistics and searches. A key does not tell its question, so an answer is looked at when it is given,
-//! by whoever has the question: some of those that came from the cache are asked of the database again, behind the answer.
+//! The auditor of lists, statistics and searches. A key does not reveal its query, so an answer is compared when it
+//! is served, by the request that has the query: for some of the hits the database is queried again, after the
+//! response.
 //!
-//! The rows are read first, then the value. One that differs is suspected, no more: a write may have been committed whose release
-//! is still to come, and until then the old answer is in force. So it counts only if, when any such write has long ended, the
-//! rows still say the same, and the value is still there, under the same generation: then no write began or ended meanwhile.
+//! The rows are read first, then the value. A difference is only a suspicion: a write may have been committed but not
+//! released yet, and until then the old answer is valid. So it counts only if, after any such write must have ended,
+//! the rows are unchanged and the value still exists under the same generation: then no write began or ended in
+//! between.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,24 +14,24 @@ use std::time::Duration;
 use parlance_cache::{Cache, Codec, Key};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::audit::{Audited, Found};
+use super::audit::{Audited, Finding};
 
-/// One hit of so many is looked at.
+/// One hit of this many is compared.
 const EVERY: u64 = 64;
-/// So many are looked at between two rounds of the auditor: the database has other things to do.
-const MOST: u64 = 32;
-/// A write is released, or waited for, within little more than a second of its commit. One that takes longer died or was stopped
-/// in between, and is acknowledged to nobody.
-pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+/// Comparisons between two rounds of the auditor, to limit the load of the database.
+const MAX_PER_ROUND: u64 = 32;
+/// A write is released, or waited for, within little more than a second of its commit. A write that takes longer died
+/// or was stopped in between and is not acknowledged.
+pub(super) const SETTLE_TIME: Duration = Duration::from_secs(3);
 
-/// Which answers are looked at.
+/// Selects the answers to compare.
 #[derive(Debug)]
 pub(crate) struct AnswerAudits {
     hits: AtomicU64,
-    /// What is left until the next round: nothing where nobody audits.
+    /// Comparisons left until the next round; always zero without an auditor.
     left: AtomicU64,
-    /// One at a time.
-    turn: Arc<Semaphore>,
+    /// Permit for one comparison at a time.
+    permit: Arc<Semaphore>,
 }
 
 impl Default for AnswerAudits {
@@ -37,19 +39,19 @@ impl Default for AnswerAudits {
         Self {
             hits: AtomicU64::new(0),
             left: AtomicU64::new(0),
-            turn: Arc::new(Semaphore::new(1)),
+            permit: Arc::new(Semaphore::new(1)),
         }
     }
 }
 
 impl AnswerAudits {
-    /// The auditor begins a round.
+    /// Begins a round of the auditor.
     pub(crate) fn begin_round(&self) {
-        self.left.store(MOST, Ordering::Relaxed);
+        self.left.store(MAX_PER_ROUND, Ordering::Relaxed);
     }
 
-    /// Whether the answer that is just given is to be looked at: it is while the permit is held.
-    pub(crate) fn turn(&self) -> Option<OwnedSemaphorePermit> {
+    /// Decides whether the answer just served is compared; the comparison lasts as long as the permit is held.
+    pub(crate) fn try_begin(&self) -> Option<OwnedSemaphorePermit> {
         if self.left.load(Ordering::Relaxed) == 0 {
             return None;
         }
@@ -57,74 +59,74 @@ impl AnswerAudits {
         if !hit.is_multiple_of(EVERY) {
             return None;
         }
-        let turn = Arc::clone(&self.turn).try_acquire_owned().ok()?;
+        let permit = Arc::clone(&self.permit).try_acquire_owned().ok()?;
         let one_less = |left: u64| left.checked_sub(1);
         let relaxed = Ordering::Relaxed;
         self.left
             .fetch_update(relaxed, relaxed, one_less)
             .is_ok()
-            .then_some(turn)
+            .then_some(permit)
     }
 }
 
-/// An answer that was given from the cache.
-pub(crate) struct Given<C> {
+/// An answer that was served from the cache.
+pub(crate) struct ServedAnswer<C> {
     pub(crate) cache: Arc<Cache>,
     pub(crate) key: Key,
     pub(crate) codec: C,
 }
 
-impl<C> Given<C>
+impl<C> ServedAnswer<C>
 where
     C: Codec,
     C::Value: PartialEq,
     C::Error: std::fmt::Debug,
 {
-    /// Looks at it behind the caller's back; `ask` asks the database.
-    pub(crate) fn audit<F, L>(self, ask: F, audited: Arc<Audited>, turn: OwnedSemaphorePermit)
+    /// Compares the answer in the background; `load` queries the database.
+    pub(crate) fn audit<F, L>(self, load: F, audited: Arc<Audited>, permit: OwnedSemaphorePermit)
     where
         F: FnOnce() -> L + Clone + Send + 'static,
         L: Future<Output = Result<Option<C::Value>, C::Error>> + Send + 'static,
     {
         tokio::spawn(async move {
-            match self.look(ask, tokio::time::sleep(PATIENCE)).await {
+            match self.compare(load, tokio::time::sleep(SETTLE_TIME)).await {
                 Ok(found) => audited.note(self.key, found),
-                // With the database away nothing can be compared.
+                // Nothing can be compared while the database is unavailable.
                 Err(error) => tracing::debug!(?error, "the auditor could not compare"),
             }
-            drop(turn);
+            drop(permit);
         });
     }
 
-    /// `patience` is over when whatever write was under way has ended.
-    async fn look<F, L>(
+    /// `settled` completes when every write that was under way has ended.
+    async fn compare<F, L>(
         &self,
-        ask: F,
-        patience: impl Future<Output = ()>,
-    ) -> Result<Found, C::Error>
+        load: F,
+        settled: impl Future<Output = ()>,
+    ) -> Result<Finding, C::Error>
     where
         F: FnOnce() -> L + Clone,
         L: Future<Output = Result<Option<C::Value>, C::Error>>,
     {
         let (cache, key) = (&self.cache, self.key);
-        let Some(said) = ask.clone()().await? else {
-            return Ok(Found::Nothing);
+        let Some(expected) = load.clone()().await? else {
+            return Ok(Finding::Absent);
         };
         let Some(seen) = cache.peek(key).await else {
-            return Ok(Found::Nothing);
+            return Ok(Finding::Absent);
         };
-        if seen.is(self.codec, &said) {
-            return Ok(Found::Right);
+        if seen.is(self.codec, &expected) {
+            return Ok(Finding::Match);
         }
-        patience.await;
-        if ask().await?.as_ref() != Some(&said) {
-            return Ok(Found::Nothing);
+        settled.await;
+        if load().await?.as_ref() != Some(&expected) {
+            return Ok(Finding::Absent);
         }
-        let is_still_there = cache.peek(key).await == Some(seen);
-        Ok(if is_still_there {
-            Found::Wrong
+        let is_unchanged = cache.peek(key).await == Some(seen);
+        Ok(if is_unchanged {
+            Finding::Violation
         } else {
-            Found::Nothing
+            Finding::Absent
         })
     }
 }
@@ -141,17 +143,17 @@ mod tests {
 
     use super::*;
     use crate::cache::codec::{AnswerCodec, NoAnswer};
-    use crate::cache::json::{self, Kept};
+    use crate::cache::json::{self, CachedAnswer};
     use crate::cache::keys::Scope;
     use crate::conversations::Stats;
     use crate::env::Environment;
     use crate::paging::ListIdentity;
 
-    type Said = Result<Option<Kept<Stats>>, NoAnswer>;
+    type Loaded = Result<Option<CachedAnswer<Stats>>, NoAnswer>;
 
-    /// A cache of statistics, whose one number stands in a row.
+    /// A cache of statistics with one number, which is stored in a row.
     struct World {
-        given: Given<AnswerCodec<Stats>>,
+        answer: ServedAnswer<AnswerCodec<Stats>>,
         owner: Owner,
         row: AtomicI64,
         _file: SqliteFile,
@@ -160,8 +162,9 @@ mod tests {
     impl World {
         async fn new() -> Arc<Self> {
             let file = SqliteFile::new();
-            let opened = parlance_storage::Settings::new(DatabaseUrl::parse(&file.url()).unwrap());
-            let database = Database::open(&opened).await.unwrap();
+            let settings_of_file =
+                parlance_storage::Settings::new(DatabaseUrl::parse(&file.url()).unwrap());
+            let database = Database::open(&settings_of_file).await.unwrap();
             let env = Environment::system();
             let settings = CacheSettings {
                 shared_database: false,
@@ -169,12 +172,12 @@ mod tests {
             };
             let owner = Owner::parse("acme").unwrap();
             Arc::new(Self {
-                given: Given {
+                answer: ServedAnswer {
                     cache: crate::cache::open(&database, settings, None, &env),
                     key: Scope::of(Uuid::nil(), &owner, None).stats(),
                     codec: AnswerCodec {
-                        question: ListIdentity::new("test", &owner).question(),
-                        encode: json::told,
+                        fingerprint: ListIdentity::new("test", &owner).query_fingerprint(),
+                        encode: json::answer_only,
                     },
                 },
                 owner,
@@ -183,40 +186,43 @@ mod tests {
             })
         }
 
-        /// What the database says.
-        fn says(&self) -> Kept<Stats> {
+        /// The present contents of the database.
+        fn stored(&self) -> CachedAnswer<Stats> {
             let answer = Stats {
                 messages: self.row.load(Ordering::Relaxed),
                 ..Stats::default()
             };
-            Kept {
+            CachedAnswer {
                 owner: self.owner.clone(),
                 user: None,
                 answer,
             }
         }
 
-        fn ask(
+        fn load(
             self: &Arc<Self>,
-        ) -> impl FnOnce() -> std::future::Ready<Said> + Clone + Send + 'static {
+        ) -> impl FnOnce() -> std::future::Ready<Loaded> + Clone + Send + 'static {
             let world = Arc::clone(self);
-            move || std::future::ready(Ok(Some(world.says())))
+            move || std::future::ready(Ok(Some(world.stored())))
         }
 
-        /// Reads as a client would: the answer is kept under the generation in force.
+        /// Reads as a client would: the answer is cached under the present generation.
         async fn read(self: &Arc<Self>) {
-            let asked = ReadRequest {
-                key: self.given.key,
+            let lookup = ReadRequest {
+                key: self.answer.key,
                 owner: self.owner.as_str(),
                 max_staleness: None,
             };
-            let read = self.given.cache.read(asked, self.given.codec, self.ask());
+            let read = self
+                .answer
+                .cache
+                .read(lookup, self.answer.codec, self.load());
             assert!(read.await.unwrap().is_some());
         }
 
         async fn fence(&self) -> Fenced {
-            let generation = Write::Changed(self.given.key.generation());
-            self.given.cache.fence(vec![generation]).await
+            let generation = Write::Changed(self.answer.key.generation());
+            self.answer.cache.fence(vec![generation]).await
         }
 
         /// Commits; the release is still to come.
@@ -225,7 +231,7 @@ mod tests {
         }
 
         async fn release(&self, fence: Fenced) {
-            self.given
+            self.answer
                 .cache
                 .release(fence, TransactionOutcome::Committed)
                 .await;
@@ -237,52 +243,52 @@ mod tests {
             self.release(fence).await;
         }
 
-        async fn look(self: &Arc<Self>, patience: impl Future<Output = ()>) -> Found {
-            self.given.look(self.ask(), patience).await.unwrap()
+        async fn compare(self: &Arc<Self>, settled: impl Future<Output = ()>) -> Finding {
+            self.answer.compare(self.load(), settled).await.unwrap()
         }
     }
 
     #[tokio::test]
-    async fn what_the_database_says_is_right_and_anything_else_is_wrong() {
+    async fn a_value_that_differs_from_the_database_is_a_violation() {
         let world = World::new().await;
-        assert_eq!(world.look(async {}).await, Found::Nothing, "there is none");
+        assert_eq!(world.compare(async {}).await, Finding::Absent, "no value");
         world.read().await;
-        assert_eq!(world.look(async {}).await, Found::Right);
-        // Nobody was told.
+        assert_eq!(world.compare(async {}).await, Finding::Match);
+        // The cache was not notified.
         world.commit(2);
-        assert_eq!(world.look(async {}).await, Found::Wrong);
+        assert_eq!(world.compare(async {}).await, Finding::Violation);
         let gone = async { world.write(2).await };
-        assert_eq!(world.look(gone).await, Found::Nothing);
+        assert_eq!(world.compare(gone).await, Finding::Absent);
     }
 
     #[tokio::test]
-    async fn a_write_between_the_rows_and_the_value_is_no_finding() {
+    async fn a_write_between_row_and_value_is_no_violation() {
         let world = World::new().await;
         world.read().await;
         let racing = Arc::clone(&world);
-        let ask = move || async move {
-            let said = racing.says();
+        let load = move || async move {
+            let expected = racing.stored();
             let next = racing.row.load(Ordering::Relaxed) + 1;
             racing.write(next).await;
             racing.read().await;
-            Ok(Some(said))
+            Ok(Some(expected))
         };
-        let found = world.given.look(ask, async {}).await.unwrap();
-        assert_eq!(found, Found::Nothing);
+        let found = world.answer.compare(load, async {}).await.unwrap();
+        assert_eq!(found, Finding::Absent);
     }
 
     #[tokio::test]
-    async fn a_write_that_is_still_to_be_released_is_no_finding() {
+    async fn an_unreleased_write_is_no_violation() {
         let world = World::new().await;
         let fence = world.fence().await;
         world.read().await;
         world.commit(2);
         let released = async { world.release(fence).await };
-        assert_eq!(world.look(released).await, Found::Nothing);
+        assert_eq!(world.compare(released).await, Finding::Absent);
     }
 
     #[tokio::test]
-    async fn the_same_value_under_another_generation_is_another() {
+    async fn an_equal_value_under_another_generation_is_no_violation() {
         let world = World::new().await;
         let (first, second) = (world.fence().await, std::cell::Cell::new(None));
         world.read().await;
@@ -294,25 +300,27 @@ mod tests {
             world.read().await;
             world.commit(2);
         };
-        assert_eq!(world.look(meanwhile).await, Found::Nothing);
+        assert_eq!(world.compare(meanwhile).await, Finding::Absent);
         world.release(second.take().unwrap()).await;
         world.read().await;
-        assert_eq!(world.look(async {}).await, Found::Right);
+        assert_eq!(world.compare(async {}).await, Finding::Match);
     }
 
     #[test]
-    fn one_hit_of_so_many_is_looked_at_and_one_at_a_time() {
+    fn one_hit_in_64_is_compared_and_one_at_a_time() {
         let audits = AnswerAudits::default();
-        let turns = |hits: u64| (0..hits).filter_map(|_| audits.turn()).count();
-        assert_eq!(turns(10 * EVERY), 0, "nobody audits");
+        let begun = |hits: u64| (0..hits).filter_map(|_| audits.try_begin()).count();
+        assert_eq!(begun(10 * EVERY), 0, "no auditor runs");
         audits.begin_round();
-        assert_eq!(turns(10 * EVERY), 10);
-        let held = std::iter::repeat_with(|| audits.turn()).flatten().next();
-        assert_eq!(turns(10 * EVERY), 0, "one is looked at");
+        assert_eq!(begun(10 * EVERY), 10);
+        let held = std::iter::repeat_with(|| audits.try_begin())
+            .flatten()
+            .next();
+        assert_eq!(begun(10 * EVERY), 0, "one comparison runs");
         drop(held);
-        let left = usize::try_from(MOST).unwrap() - 11;
-        assert_eq!(turns(10 * MOST * EVERY), left, "the round is over");
+        let left = usize::try_from(MAX_PER_ROUND).unwrap() - 11;
+        assert_eq!(begun(10 * MAX_PER_ROUND * EVERY), left, "the round is over");
         audits.begin_round();
-        assert!(turns(EVERY) == 1);
+        assert!(begun(EVERY) == 1);
     }
 }

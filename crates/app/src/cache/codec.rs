@@ -1,5 +1,6 @@
-//! Messages, conversations and the newest messages of one, as the cache keeps them: as JSON in Redis, and in this process as the
-//! transport will answer, behind what the app has to know of it (see [`Item`] and [`conversation_of`]).
+//! Codecs of messages, conversations and a conversation's newest messages: JSON in Redis; in the in-process cache the
+//! encoded response of the transport, preceded by the fields that the app needs (see [`Item`] and
+//! [`conversation_of`]).
 
 mod answer;
 #[cfg(test)]
@@ -19,10 +20,11 @@ use crate::paging::Page;
 
 pub(crate) use answer::{AnswerCodec, NoAnswer};
 
-/// As many messages as the cache keeps of a conversation.
+/// Number of messages of a conversation that the cache holds.
 pub(crate) const NEWEST: usize = 50;
 
-/// How the transport writes what it answers with. Kept in this process in that form, a hit need not be written again.
+/// The transport's encoders. Values of the in-process cache are stored encoded, so that a hit need not encode them
+/// again.
 #[derive(Debug, Clone, Copy)]
 pub struct Encoders {
     /// A message.
@@ -33,27 +35,27 @@ pub struct Encoders {
     pub list: fn(&Page<Conversation>) -> Bytes,
     /// Statistics.
     pub stats: fn(&Stats) -> Bytes,
-    /// A page of what was found.
+    /// A page of search results.
     pub search: fn(&Page<SearchResult>) -> Bytes,
 }
 
 impl Default for Encoders {
-    /// Without a transport: as it stands in Redis.
+    /// Without a transport: the JSON of Redis.
     fn default() -> Self {
         Self {
             message: json::message,
             conversation: json::conversation,
-            list: json::told,
-            stats: json::told,
-            search: json::told,
+            list: json::answer_only,
+            stats: json::answer_only,
+            search: json::answer_only,
         }
     }
 }
 
-/// A message.
+/// Codec of a message.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MessageCodec {
-    /// Which: another one under its key is none of ours.
+    /// The expected id: a value with another id under its key is rejected.
     pub(crate) id: MessageId,
     pub(crate) encoders: Encoders,
 }
@@ -83,10 +85,10 @@ impl Codec for MessageCodec {
     }
 }
 
-/// A conversation.
+/// Codec of a conversation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConversationCodec {
-    /// Which: another one under its key is none of ours.
+    /// The expected id: a value with another id under its key is rejected.
     pub(crate) id: ConversationId,
     pub(crate) encoders: Encoders,
 }
@@ -122,7 +124,7 @@ impl Codec for ConversationCodec {
 
 const COUNT_BYTES: usize = 8;
 
-/// A conversation that this process holds: how many messages it has, and itself as the transport answers.
+/// Splits a conversation of the in-process cache into its message count and the encoded response.
 pub(crate) fn conversation_of(mut held: Bytes) -> (i64, Bytes) {
     let message_count = held.try_get_i64().unwrap_or_default();
     (message_count, held)
@@ -133,20 +135,20 @@ pub(crate) fn conversation_of(mut held: Bytes) -> (i64, Bytes) {
 pub(crate) struct Newest {
     /// Newest first, up to [`NEWEST`].
     pub(crate) messages: Vec<Message>,
-    /// Whether the conversation has no others.
+    /// Whether the conversation has no other messages.
     pub(crate) is_all: bool,
 }
 
 impl Newest {
-    /// Of what there was when one more than [`NEWEST`] was asked for.
+    /// From a read of up to [`NEWEST`] + 1 messages.
     pub(crate) fn of(mut messages: Vec<Message>) -> Self {
         let is_all = messages.len() <= NEWEST;
         messages.truncate(NEWEST);
         Self { messages, is_all }
     }
 
-    /// Each, and whether it is the conversation's first: where there is such a one, nothing lies below. It stays true of it for as
-    /// long as the list lives, since a message that is deleted takes the list with it.
+    /// Each message, and whether it is the conversation's first; below the first one there are no others. This stays
+    /// true for the lifetime of the list, because the deletion of a message invalidates the list.
     fn elements(&self) -> impl Iterator<Item = (&Message, bool)> {
         let last = self.messages.len().wrapping_sub(1);
         let is_first = move |index| self.is_all && index == last;
@@ -155,10 +157,10 @@ impl Newest {
     }
 }
 
-/// The newest messages of a conversation.
+/// Codec of a conversation's newest messages.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MessagesCodec {
-    /// Of which: another's under its key are none of ours.
+    /// The expected conversation: messages of another one under its key are rejected.
     pub(crate) id: ConversationId,
     pub(crate) encoders: Encoders,
 }
@@ -207,8 +209,8 @@ impl Codec for MessagesCodec {
     }
 }
 
-/// Whether these are messages of one conversation and owner in their order, the first one of the conversation at the end if it is
-/// there; a shorter list has it.
+/// Whether these are messages of one conversation and owner in descending order. The conversation's first message may
+/// only be the last element, and a list shorter than [`NEWEST`] must contain it.
 fn is_a_list(id: ConversationId, elements: &[(Message, bool)]) -> bool {
     let Some(((newest, _), (_, ends))) = elements.first().zip(elements.last()) else {
         return false;
@@ -225,15 +227,15 @@ fn is_a_list(id: ConversationId, elements: &[(Message, bool)]) -> bool {
             .all(|(_, is_first)| !is_first)
 }
 
-/// A message in a list that this process holds.
+/// A message in a list of the in-process cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Item {
     pub(crate) sequence: i64,
-    /// What it takes of a page.
+    /// Its share of a page's size.
     pub(crate) size: usize,
-    /// Whether it is the first of its conversation.
+    /// Whether it is the first message of its conversation.
     pub(crate) is_first: bool,
-    /// As the transport answers.
+    /// The encoded response.
     pub(crate) encoded: Bytes,
 }
 
@@ -250,7 +252,7 @@ impl Item {
         held.freeze()
     }
 
-    /// What `held` has put together; `None` for anything else.
+    /// Parses the result of `held`; `None` for anything else.
     pub(crate) fn of(mut held: Bytes) -> Option<Self> {
         Some(Self {
             sequence: held.try_get_i64().ok()?,
@@ -261,7 +263,7 @@ impl Item {
     }
 }
 
-/// Roughly what a message takes in a reply: its texts, and a little for the rest.
+/// Approximate size of a message in a response: its texts and an allowance for the rest.
 pub(crate) fn page_size(message: &Message) -> usize {
     const REST: usize = 512;
     message.body.len()
@@ -271,14 +273,14 @@ pub(crate) fn page_size(message: &Message) -> usize {
         + REST
 }
 
-/// A new message as it goes on top of its list; `None` where no list may keep it.
-pub(crate) fn top(
+/// A new message as the newest element of its list; `None` if it may not be cached.
+pub(crate) fn newest_entry(
     form: ValueFormat,
     encoders: Encoders,
     message: &Message,
     max_bytes: usize,
 ) -> Option<NewestEntry> {
-    // It lies on others, so it is not the first.
+    // Older messages exist, so it is not the first.
     let element = match form {
         ValueFormat::None => return None,
         ValueFormat::Text => json::element(message, false),
@@ -297,7 +299,7 @@ fn one(raw: &Raw) -> Option<&Bytes> {
     }
 }
 
-/// A statement that took too long was answered by a database that is there.
+/// A statement that timed out was answered by a database that can be reached.
 fn is_away(error: &StorageError) -> bool {
     match error {
         StorageError::Unavailable(_) | StorageError::WritesRefused(_) => true,

@@ -1,4 +1,4 @@
-//! What the cache promises now, in words.
+//! Text of the consistency guarantee that the cache gives at present.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use parlance_cache::{Backend, GateState};
 
 const SEES: &str = "A read that begins after a write was acknowledged sees it";
 
-/// What a client may rely on.
+/// The guarantee for clients.
 pub(crate) fn guarantee(
     backend: Backend,
     gate: Option<&GateState>,
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_copy_that_may_be_old_is_promised_less() {
+    fn only_stale_copies_weaken_the_guarantee() {
         let of = |backend, open, staleness| {
             guarantee(backend, Some(&gate(open)), Duration::from_millis(staleness))
         };
@@ -72,7 +72,7 @@ mod tests {
         for backend in [Backend::Memory, Backend::Redis] {
             assert!(of(backend, true, 250).starts_with(SEES), "{backend:?}");
         }
-        // With the gate shut no copy is used.
+        // With the gate shut no copy is served.
         assert!(of(Backend::Hybrid, false, 250).contains("read from the database"));
         assert!(of(Backend::Hybrid, true, 250).contains(" 250 ms "));
         assert!(guarantee(Backend::Memory, None, Duration::ZERO).contains("alone"));

@@ -1,4 +1,4 @@
-//! What each change means for the cache: the one place that knows. A change that is not here does not compile.
+//! Mapping from changes to cache keys; it exists only here. A new kind of change does not compile until it is mapped.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
@@ -9,14 +9,14 @@ use parlance_storage::{Touch, Touched};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::paging::Question;
+use crate::paging::QueryFingerprint;
 
-/// What a write does to a key.
+/// Effect of a write on a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Write {
-    /// What it holds changes, or goes.
+    /// The value changes or is removed.
     Changed(Key),
-    /// A message comes on top of its list.
+    /// A message is appended to its list as the newest.
     Appended {
         /// The list.
         key: Key,
@@ -33,32 +33,32 @@ impl Write {
     }
 }
 
-/// What a transaction does to keys, each named once. A key that changes in more than one way has changed: only one message at a
-/// time can come on top of a list that is as it was.
+/// The effects of a transaction, each key once. A key with more than one effect counts as changed: only a single
+/// message can be appended to an otherwise unchanged list.
 pub(crate) fn writes(touched: &Touched, installation: Uuid) -> Vec<Write> {
     let mut writes: Vec<Write> = Vec::new();
-    let mut places = HashMap::new();
+    let mut indexes = HashMap::new();
     let changes: Vec<_> = touched.touches().iter().map(of).collect();
     let users = changes.iter().map(|(_, user)| *user).collect();
-    for write in changes.into_iter().flat_map(|(things, _)| things) {
-        match places.entry(write.key()) {
-            Entry::Vacant(place) => {
-                place.insert(writes.len());
+    for write in changes.into_iter().flat_map(|(writes, _)| writes) {
+        match indexes.entry(write.key()) {
+            Entry::Vacant(entry) => {
+                entry.insert(writes.len());
                 writes.push(write);
             }
-            Entry::Occupied(place) => {
-                if let Some(first) = writes.get_mut(*place.get()) {
+            Entry::Occupied(entry) => {
+                if let Some(first) = writes.get_mut(*entry.get()) {
                     *first = Write::Changed(write.key());
                 }
             }
         }
     }
-    let ended = scopes(touched, &users, installation);
-    writes.extend(ended.map(|scope| Write::Changed(scope.generation())));
+    let rotated = scopes(touched, &users, installation);
+    writes.extend(rotated.map(|scope| Write::Changed(scope.generation())));
     writes
 }
 
-/// Whatever was touched, the owner's lists, statistics and searches may show it, and those of the users it belongs to.
+/// The scopes that may show the changes: the owner, and the users of the changed conversations.
 fn scopes(
     touched: &Touched,
     users: &BTreeSet<Option<&str>>,
@@ -66,17 +66,17 @@ fn scopes(
 ) -> impl Iterator<Item = Scope> {
     let owner = touched.owner();
     let whole = (!users.is_empty()).then(|| Scope::of(installation, owner, None));
-    // What belongs to nobody is asked for by no user's name.
+    // Conversations without a user are in the owner's scope only.
     let named = users.iter().flatten().filter(|user| !user.is_empty());
     whole
         .into_iter()
         .chain(named.map(move |user| Scope::of(installation, owner, Some(user))))
 }
 
-/// The things that a change is of, and the user whose lists, statistics and searches may show it, besides those of the owner.
+/// The keys that a change affects, and the user in addition to the owner with scoped values that may show it.
 fn of(touch: &Touch) -> (Vec<Write>, Option<&str>) {
     match touch {
-        // Nobody has asked for what was not there: a miss is not cached.
+        // Nothing can be cached for a new id: a miss is not cached.
         Touch::ConversationCreated(_, user) | Touch::ConversationIndexed(_, user) => {
             (Vec::new(), Some(user))
         }
@@ -84,8 +84,8 @@ fn of(touch: &Touch) -> (Vec<Write>, Option<&str>) {
             (vec![Write::Changed(conversation(*id))], Some(user))
         }
         Touch::ConversationDeleted(id, user) | Touch::ConversationImported(id, user) => {
-            let things = [conversation(*id), newest(*id)];
-            (things.map(Write::Changed).into(), Some(user))
+            let keys = [conversation(*id), newest(*id)];
+            (keys.map(Write::Changed).into(), Some(user))
         }
         Touch::MessageCreated(message, user) => {
             let write = Write::Appended {
@@ -95,21 +95,21 @@ fn of(touch: &Touch) -> (Vec<Write>, Option<&str>) {
             (vec![write], Some(user))
         }
         Touch::MessageChanged(id, of, user) | Touch::MessageDeleted(id, of, user) => {
-            let things = [message(*id), newest(*of)];
-            (things.map(Write::Changed).into(), Some(user))
+            let keys = [message(*id), newest(*of)];
+            (keys.map(Write::Changed).into(), Some(user))
         }
-        // Not cached, and nothing that is shows it.
+        // Not cached, and not part of any cached value.
         Touch::Sender(_) => (Vec::new(), None),
     }
 }
 
-/// Whose lists, statistics and searches go together: an owner's, or those of one of its users.
+/// Scope of lists, statistics and searches that are invalidated together: an owner, or one of its users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Scope(u128);
 
 impl Scope {
-    /// The first half of a SHA-256 over the installation's id (32 hex digits), a space and the owner, and of a user another space and
-    /// the user: there is no space in an owner. Two installations have no scope in common.
+    /// The first half of a SHA-256 over the installation's id (32 hex digits), a space and the owner; for a user
+    /// followed by a space and the user. An owner contains no space. Scopes of two installations differ.
     pub(crate) fn of(installation: Uuid, owner: &Owner, user: Option<&str>) -> Self {
         let mut hash = Sha256::new_with_prefix(format!("{} ", installation.simple()));
         hash.update(owner.as_str());
@@ -122,25 +122,25 @@ impl Scope {
         Self(u128::from_be_bytes(half))
     }
 
-    /// What ends when something of it changes.
+    /// The key of the scope's generation, which is rotated when something in it changes.
     pub(crate) const fn generation(self) -> Key {
         Key::new(Kind::Generation, self.0)
     }
 
-    /// The first page of a list.
-    pub(crate) fn list(self, question: Question) -> Key {
-        Key::of_query(Kind::List, self.0, question.short(), 0)
+    /// Key of the first page of a list.
+    pub(crate) fn list(self, fingerprint: QueryFingerprint) -> Key {
+        Key::of_query(Kind::List, self.0, fingerprint.short(), 0)
     }
 
-    /// Its statistics.
+    /// Key of the statistics.
     pub(crate) const fn stats(self) -> Key {
         Key::new(Kind::Stats, self.0)
     }
 
-    /// The first page of a search, of so many results.
-    pub(crate) fn search(self, question: Question, limit: usize) -> Key {
+    /// Key of the first page of a search, for a page size.
+    pub(crate) fn search(self, fingerprint: QueryFingerprint, limit: usize) -> Key {
         let limit = u16::try_from(limit).unwrap_or(u16::MAX);
-        Key::of_query(Kind::Search, self.0, question.short(), limit)
+        Key::of_query(Kind::Search, self.0, fingerprint.short(), limit)
     }
 }
 
@@ -223,8 +223,8 @@ mod tests {
         }
     }
 
-    /// What a transaction that touched this writes to the cache.
-    async fn written(touches: impl IntoIterator<Item = Touch>) -> Vec<Write> {
+    /// The cache writes of a transaction with these changes.
+    async fn all_writes(touches: impl IntoIterator<Item = Touch>) -> Vec<Write> {
         let file = SqliteFile::new();
         let settings = Settings::new(DatabaseUrl::parse(&file.url()).unwrap());
         migrate(&settings).await.unwrap();
@@ -237,16 +237,16 @@ mod tests {
         writes(tx.touched(), Uuid::nil())
     }
 
-    /// The same without generations.
-    async fn things(touches: impl IntoIterator<Item = Touch>) -> Vec<Write> {
-        let mut writes = written(touches).await;
+    /// The writes without generations.
+    async fn value_writes(touches: impl IntoIterator<Item = Touch>) -> Vec<Write> {
+        let mut writes = all_writes(touches).await;
         writes.retain(|write| write.key().kind() != Kind::Generation);
         writes
     }
 
-    /// The scopes whose generations end, that of the owner first.
-    async fn ended(touches: impl IntoIterator<Item = Touch>) -> Vec<Write> {
-        let mut writes = written(touches).await;
+    /// The scopes with rotated generations, the owner's first.
+    async fn rotated(touches: impl IntoIterator<Item = Touch>) -> Vec<Write> {
+        let mut writes = all_writes(touches).await;
         writes.retain(|write| write.key().kind() == Kind::Generation);
         writes
     }
@@ -267,11 +267,11 @@ mod tests {
     async fn an_import_changes_its_conversation_and_all_of_its_list() {
         let imported = Touch::ConversationImported(talk(1), user());
         let expected = changed([conversation(talk(1)), newest(talk(1))]);
-        assert_eq!(things([imported]).await, expected);
+        assert_eq!(value_writes([imported]).await, expected);
     }
 
     #[tokio::test]
-    async fn whatever_is_touched_ends_the_generations_of_whom_it_belongs_to() {
+    async fn every_change_rotates_the_generations_of_its_owner_and_user() {
         let message = created(1, talk(1));
         for touch in [
             Touch::ConversationCreated(talk(1), user()),
@@ -283,18 +283,18 @@ mod tests {
             Touch::MessageChanged(id(1), talk(1), user()),
             Touch::MessageDeleted(id(1), talk(1), user()),
         ] {
-            let told = format!("{touch:?}");
-            assert_eq!(ended([touch]).await, generations(&["ada"]), "{told}");
+            let label = format!("{touch:?}");
+            assert_eq!(rotated([touch]).await, generations(&["ada"]), "{label}");
         }
         let sender = Touch::Sender(SenderId::new(AT, [1; 10]));
-        assert_eq!(ended([sender]).await, generations(&[]));
-        let nobodys = Touch::ConversationChanged(talk(1), String::new());
-        assert_eq!(ended([nobodys]).await, generations(&[]));
-        assert_eq!(ended([]).await, []);
+        assert_eq!(rotated([sender]).await, generations(&[]));
+        let without_user = Touch::ConversationChanged(talk(1), String::new());
+        assert_eq!(rotated([without_user]).await, generations(&[]));
+        assert_eq!(rotated([]).await, []);
     }
 
     #[tokio::test]
-    async fn many_messages_of_several_users_end_each_generation_once() {
+    async fn changes_of_several_users_rotate_each_generation_once() {
         let of = |n: u8, user: &str| {
             [
                 Touch::ConversationChanged(talk(n), user.to_owned()),
@@ -303,11 +303,11 @@ mod tests {
             ]
         };
         let many = (0..20).flat_map(|n| of(n, ["eve", "", "ada"][usize::from(n % 3)]));
-        assert_eq!(ended(many).await, generations(&["ada", "eve"]));
+        assert_eq!(rotated(many).await, generations(&["ada", "eve"]));
     }
 
     #[test]
-    fn a_scope_is_what_the_shell_says() {
+    fn a_scope_equals_the_hash_computed_by_sha256sum() {
         let owner = Owner::parse("acme").unwrap();
         let one = Uuid::from_u128(0x018f_0000_0000_7000_8000_0000_0000_0001);
         for (scope, expected) in [
@@ -332,18 +332,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_comes_on_top_of_its_list() {
+    async fn a_message_is_appended_to_its_list() {
         let message = created(1, talk(1));
         let send = [
             Touch::ConversationChanged(talk(1), user()),
             Touch::MessageCreated(message.clone(), user()),
         ];
         let expected = [Write::Changed(conversation(talk(1))), appended(&message)];
-        assert_eq!(things(send).await, expected);
+        assert_eq!(value_writes(send).await, expected);
     }
 
     #[tokio::test]
-    async fn what_is_new_needs_no_fence_of_its_own() {
+    async fn a_new_conversation_needs_no_fence() {
         let message = created(1, talk(1));
         let first = [
             Touch::ConversationCreated(talk(1), user()),
@@ -351,30 +351,30 @@ mod tests {
             Touch::Sender(SenderId::new(AT, [1; 10])),
             Touch::ConversationIndexed(talk(1), user()),
         ];
-        assert_eq!(things(first).await, [appended(&message)]);
+        assert_eq!(value_writes(first).await, [appended(&message)]);
     }
 
     #[tokio::test]
     async fn a_changed_message_changes_its_list() {
         let expected = changed([message(id(1)), newest(talk(1))]);
         let touch = Touch::MessageChanged(id(1), talk(1), user());
-        assert_eq!(things([touch]).await, expected);
+        assert_eq!(value_writes([touch]).await, expected);
         let delete = [
             Touch::MessageDeleted(id(1), talk(1), user()),
             Touch::ConversationChanged(talk(1), user()),
         ];
         let expected = changed([message(id(1)), newest(talk(1)), conversation(talk(1))]);
-        assert_eq!(things(delete).await, expected);
+        assert_eq!(value_writes(delete).await, expected);
     }
 
     #[tokio::test]
-    async fn a_conversation_changes_alone_and_goes_with_all() {
-        // A change of the user touches both, and is one key.
+    async fn a_change_affects_one_key_and_a_deletion_affects_all() {
+        // A change of the user touches both users, but one key.
         let moved = [
             Touch::ConversationChanged(talk(1), user()),
             Touch::ConversationChanged(talk(1), "eve".to_owned()),
         ];
-        assert_eq!(things(moved).await, changed([conversation(talk(1))]));
+        assert_eq!(value_writes(moved).await, changed([conversation(talk(1))]));
         let deleted = [
             Touch::ConversationDeleted(talk(1), user()),
             Touch::MessageDeleted(id(1), talk(1), user()),
@@ -386,11 +386,11 @@ mod tests {
             message(id(1)),
             message(id(2)),
         ];
-        assert_eq!(things(deleted).await, changed(expected));
+        assert_eq!(value_writes(deleted).await, changed(expected));
     }
 
     #[tokio::test]
-    async fn only_one_message_comes_on_top_of_a_list() {
+    async fn only_a_single_message_is_appended_to_a_list() {
         let (first, second, other) = (
             created(1, talk(1)),
             created(2, talk(1)),
@@ -402,7 +402,7 @@ mod tests {
             Touch::MessageCreated(second, user()),
         ];
         let expected = [Write::Changed(newest(talk(1))), appended(&other)];
-        assert_eq!(things(two).await, expected);
+        assert_eq!(value_writes(two).await, expected);
         for touch in [
             Touch::MessageChanged(id(1), talk(1), user()),
             Touch::MessageDeleted(id(9), talk(1), user()),
@@ -410,7 +410,7 @@ mod tests {
         ] {
             let created = Touch::MessageCreated(first.clone(), user());
             for both in [[created.clone(), touch.clone()], [touch, created]] {
-                let writes = things(both).await;
+                let writes = value_writes(both).await;
                 assert!(writes.contains(&Write::Changed(newest(talk(1)))));
                 assert!(!writes.contains(&appended(&first)));
             }

@@ -1,4 +1,4 @@
-//! The database's side of the cache's protocol.
+//! Database side of the cache protocol.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,32 +17,38 @@ use uuid::Uuid;
 
 use crate::limit::within;
 
-/// After such a silence an instance is forgotten: long enough that an operator still finds it.
-const FORGET: Duration = Duration::from_hours(1);
+/// An instance is removed after this silence: long enough for an operator to notice it.
+const INSTANCE_EXPIRY: Duration = Duration::from_hours(1);
 
-/// What this instance and the others tell one another, in their database.
+/// Coordination between instances through their database.
 pub(crate) struct DatabaseLedger {
     /// For writers.
     database: Database,
-    /// For the keeper: a gate must not shut because requests have all the connections.
-    apart: Database,
+    /// Reserved connections for reconciliation: a gate must not shut because requests use all others.
+    reserved: Database,
     instance: Uuid,
     times: CacheTimes,
-    /// Whether this instance serves from its own memory, and so under no epoch.
+    /// Whether this instance serves from the in-process cache alone, and so without an epoch.
     memory: AtomicBool,
 }
 
 impl DatabaseLedger {
-    /// Of this instance: how long a drain is good for, and what clocks may differ by in that time.
-    pub(crate) fn new(database: Database, instance: Uuid, g: Duration, margin: Duration) -> Self {
+    /// Ledger of this instance. `gate_ttl` is the validity of a reconciliation pass, `margin` the tolerated clock
+    /// difference.
+    pub(crate) fn new(
+        database: Database,
+        instance: Uuid,
+        gate_ttl: Duration,
+        margin: Duration,
+    ) -> Self {
         Self {
-            apart: database.reserved_pool(),
+            reserved: database.reserved_pool(),
             database,
             instance,
             times: CacheTimes {
-                serve: g.saturating_add(margin),
-                alive: g.saturating_mul(3),
-                forget: FORGET,
+                serve: gate_ttl.saturating_add(margin),
+                alive: gate_ttl.saturating_mul(3),
+                remove_after: INSTANCE_EXPIRY,
             },
             memory: AtomicBool::new(false),
         }
@@ -57,8 +63,10 @@ impl Ledger for DatabaseLedger {
             InstanceKind::Memory => CacheTier::Memory,
             InstanceKind::Shared => CacheTier::Shared,
         };
-        let registering = self.apart.cache_register(self.instance, tier, self.times);
-        // One that takes longer than it is good for is void.
+        let registering = self
+            .reserved
+            .cache_register(self.instance, tier, self.times);
+        // A registration that takes longer than it is valid is void.
         let seen = within(self.times.alive, registering)
             .await
             .map_err(failed)?;
@@ -79,7 +87,7 @@ impl Ledger for DatabaseLedger {
     async fn renew(&self, answering: &RemoteId) -> Result<Renewal, LedgerError> {
         self.memory.store(false, Ordering::Relaxed);
         let renewal = self
-            .apart
+            .reserved
             .cache_renew(self.instance, answering, self.times)
             .await
             .map_err(failed)?;
@@ -101,7 +109,7 @@ impl Ledger for DatabaseLedger {
             is_accepted,
             is_shared,
             epoch,
-        } = self.apart.cache_database_state().await.map_err(failed)?;
+        } = self.reserved.cache_database_state().await.map_err(failed)?;
         Ok(RegistrationState {
             holder: Holder {
                 database: format!("{installation}/{database}"),
@@ -114,12 +122,12 @@ impl Ledger for DatabaseLedger {
     }
 
     async fn accept(&self, server: &str) -> Result<bool, LedgerError> {
-        self.apart.cache_accept(server).await.map_err(failed)
+        self.reserved.cache_accept(server).await.map_err(failed)
     }
 
     async fn count(&self, known: Option<i64>) -> Result<Option<i64>, LedgerError> {
         let known = known.unwrap_or_default();
-        self.apart.cache_count(known).await.map_err(failed)
+        self.reserved.cache_count(known).await.map_err(failed)
     }
 
     async fn begin(
@@ -128,28 +136,31 @@ impl Ledger for DatabaseLedger {
         remote: &RemoteId,
         lost: Option<i64>,
     ) -> Result<(), LedgerError> {
-        let begun = self.apart.cache_begin(number, remote).await;
+        let begun = self.reserved.cache_begin(number, remote).await;
         begun.map_err(failed)?;
-        // Last: it counts on, and until then each pass finds out anew that the database went back.
+        // Last, because it increments the counter: until then each pass detects again that the database went back.
         if let Some(lost) = lost {
-            self.apart.database_went_back(lost).await.map_err(failed)?;
+            self.reserved
+                .database_went_back(lost)
+                .await
+                .map_err(failed)?;
         }
         Ok(())
     }
 
     async fn renew_memory(&self) -> Result<(), LedgerError> {
         self.memory.store(true, Ordering::Relaxed);
-        self.apart
+        self.reserved
             .cache_renew_memory(self.instance, self.times)
             .await
             .map_err(failed)
     }
 
     async fn pending(&self, limit: i64) -> Result<PendingRows, LedgerError> {
-        // An epoch that has ended says nothing of what is in our own memory.
+        // Keys of an ended epoch matter, too: an in-process cache has no epoch.
         let retired_too = self.memory.load(Ordering::Relaxed);
         let rows = self
-            .apart
+            .reserved
             .cache_pending(retired_too, limit)
             .await
             .map_err(failed)?;
@@ -164,24 +175,24 @@ impl Ledger for DatabaseLedger {
     }
 
     async fn waiting(&self) -> Result<u64, LedgerError> {
-        let waiting = self.apart.cache_waiting().await.map_err(failed)?;
+        let waiting = self.reserved.cache_waiting().await.map_err(failed)?;
         Ok(waiting.unsigned_abs())
     }
 
     async fn settle(&self, rows: &[i64], epoch: Option<i64>) -> Result<bool, LedgerError> {
-        self.apart
+        self.reserved
             .cache_settle(rows, epoch, self.times)
             .await
             .map_err(failed)
     }
 
     async fn retire(&self, epoch: i64) -> Result<(), LedgerError> {
-        let retired = self.apart.cache_retire(epoch).await;
+        let retired = self.reserved.cache_retire(epoch).await;
         retired.map(|_| ()).map_err(failed)
     }
 
     async fn close(&self, at_least: i64) -> Result<(), LedgerError> {
-        let closed = self.apart.cache_close(at_least, self.times).await;
+        let closed = self.reserved.cache_close(at_least, self.times).await;
         closed.map(|_| ()).map_err(failed)
     }
 
@@ -206,7 +217,7 @@ impl Ledger for DatabaseLedger {
     }
 }
 
-/// Keys as the database keeps them.
+/// Keys in the form in which the database stores them.
 pub(crate) fn pending_keys(keys: &[Key], token: Token) -> PendingKeys {
     PendingKeys {
         keys: keys.iter().map(Key::to_string).collect(),
@@ -214,14 +225,14 @@ pub(crate) fn pending_keys(keys: &[Key], token: Token) -> PendingKeys {
     }
 }
 
-/// A row that waits; `None` for a key that a later version may know: we cannot be serving it.
+/// Parses a pending row; `None` for a key of a later version, which this version cannot be serving.
 fn pending(row: &PendingKey) -> Option<Pending> {
     let PendingKey { id, key, token } = row;
     let Some(key) = Key::parse(key) else {
-        tracing::debug!(%key, "a key waits that this version does not know");
+        tracing::debug!(%key, "a pending key is unknown to this version");
         return None;
     };
-    // A release drops the value whoever asks for it; a fence that nobody can name ends by itself.
+    // A release drops the value whatever its token; a fence with an unreadable token expires.
     let token = u128::from_str_radix(token, 16).unwrap_or_default();
     Some(Pending {
         id: *id,
@@ -242,7 +253,7 @@ mod tests {
     use parlance_domain::MessageId;
 
     #[test]
-    fn what_waits_is_read_back() {
+    fn a_pending_key_is_read_back() {
         let key = keys::message(MessageId::from_uuid(Uuid::from_u128(7)));
         let token = Token(u128::MAX - 5);
         let PendingKeys { keys, token: text } = pending_keys(&[key], token);
@@ -255,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_we_never_write_is_no_panic() {
+    fn foreign_rows_do_not_panic() {
         let row = |key: &str, token: &str| PendingKey {
             id: 1,
             key: key.to_owned(),

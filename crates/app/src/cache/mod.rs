@@ -1,4 +1,4 @@
-//! What the app keeps in the cache: under which keys, and what the instances tell one another for it in their database.
+//! The app's use of the cache: keys, codecs, and coordination between instances through the database.
 
 mod admin;
 mod audit;
@@ -27,7 +27,8 @@ pub use warm::{Warm, Warmed};
 use crate::env::Environment;
 use ledger::DatabaseLedger;
 
-/// The cache of this instance, whose ledger is the database. Somebody has to [`Cache::keep`] it, unless it is alone.
+/// Opens the cache of this instance, with the database as its ledger. Run [`Cache::keep`] for it, unless the database
+/// is not shared.
 pub fn open(
     database: &Database,
     settings: CacheSettings,
@@ -43,7 +44,8 @@ pub fn open(
     Cache::new(settings, shared, Arc::new(ledger))
 }
 
-/// No cache, at an instance that is alone with its database: nobody has to be told of a write.
+/// Cache with backend `off` for an instance that does not share its database: no instance has to be notified of
+/// writes.
 pub fn none(database: &Database, env: &Environment) -> Arc<Cache> {
     let settings = CacheSettings {
         shared_database: false,

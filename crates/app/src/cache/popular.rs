@@ -1,9 +1,10 @@
-//! Which searches are asked often: counted here, kept by the database, asked again after the next start.
+//! Popular searches: counted here, stored in the database, repeated after the next start to warm the cache.
 //!
-//! Whoever searches neither waits nor allocates for it: a table that somebody else holds just now counts nothing, and the text
-//! of a search is copied only when it comes into its table. A table is a *space-saving* sketch: full, it gives the place of the
-//! least asked to the newcomer, who may have been there before, so that it begins with as many as that one had. Those are not
-//! counted as asked. What is asked more often than a table can overlook stays in it, however many others come and go.
+//! A search neither waits nor allocates for the count: while another request holds the table it is not counted, and
+//! its text is copied only when it gets a new entry. A table is a *space-saving* sketch. When it is full, a new
+//! search replaces the entry with the lowest count and inherits that count, since it may have been counted and
+//! replaced before; the inherited part does not count as searched. A search that is more frequent than the sketch's
+//! error bound stays in the table, however many others come and go.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -15,41 +16,41 @@ use uuid::Uuid;
 use crate::App;
 use crate::error::Result;
 use crate::messages::SearchMessages;
-use crate::paging::{PageRequest, Question};
+use crate::paging::{PageRequest, QueryFingerprint};
 
-/// Tables: those who search at once seldom meet in one.
+/// Number of tables; several, so that concurrent searches seldom meet in one.
 const TABLES: usize = 16;
-/// Searches that a table holds.
+/// Entries per table.
 const EACH: usize = 64;
-/// What was asked only once is nobody's habit, and is written down nowhere.
-const OFTEN: u64 = 2;
-/// Bytes of the longest text that is kept: what is longer was pasted, and is not asked again.
+/// Minimum count of a popular search. A search that occurred only once is not stored.
+const MIN_COUNT: u64 = 2;
+/// Maximum bytes of a stored text: longer ones were probably pasted and are not repeated.
 const LONGEST: usize = 256;
 
-/// Searches of an owner that are kept.
+/// Stored searches of an owner.
 const OF_OWNER: usize = 100;
-/// Searches of all owners that are kept.
+/// Stored searches of all owners.
 const IN_ALL: usize = 1000;
 
-/// A search in its table.
+/// Entry of a table.
 struct Entry {
-    question: Question,
-    /// How often it was asked, with what its predecessor had.
+    fingerprint: QueryFingerprint,
+    /// How often it was searched, plus the inherited count.
     count: u64,
-    /// What its predecessor had.
+    /// Count inherited from the replaced entry.
     inherited: u64,
-    /// Apart: whoever looks for a question passes over many.
+    /// Boxed, to keep the scan over the fingerprints short.
     search: Box<PopularSearch>,
 }
 
-/// What is asked at this instance.
+/// Counts the searches of this instance.
 pub(crate) struct Popular {
-    /// Nothing is counted without.
+    /// Empty if counting is off.
     tables: Vec<Mutex<Vec<Entry>>>,
 }
 
 impl Popular {
-    /// Counts, or does nothing.
+    /// Creates the counters; without `counts` they do nothing.
     pub(crate) fn new(counts: bool) -> Self {
         let tables = if counts { TABLES } else { 0 };
         Self {
@@ -57,30 +58,38 @@ impl Popular {
         }
     }
 
-    /// Whether anything is counted.
+    /// Whether searches are counted.
     pub(crate) const fn counts(&self) -> bool {
         !self.tables.is_empty()
     }
 
-    /// A first page was asked for; the question tells its size, too.
-    pub(crate) fn note(&self, owner: &Owner, question: Question, request: &SearchMessages) {
+    /// Counts a request for a first page; the fingerprint includes the page size.
+    pub(crate) fn note(
+        &self,
+        owner: &Owner,
+        fingerprint: QueryFingerprint,
+        request: &SearchMessages,
+    ) {
         if !self.counts() {
             return;
         }
-        let place = usize::try_from(question.0 % TABLES as u128).unwrap_or_default();
-        // Held just now by somebody else: one more or less makes nothing popular.
-        let Some(Ok(mut table)) = self.tables.get(place).map(Mutex::try_lock) else {
+        let index = usize::try_from(fingerprint.0 % TABLES as u128).unwrap_or_default();
+        // Not counted while another request holds the table: one more or less makes no search popular.
+        let Some(Ok(mut table)) = self.tables.get(index).map(Mutex::try_lock) else {
             return;
         };
-        if let Some(known) = table.iter_mut().find(|entry| entry.question == question) {
+        if let Some(known) = table
+            .iter_mut()
+            .find(|entry| entry.fingerprint == fingerprint)
+        {
             known.count += 1;
             return;
         }
-        let Some(search) = kept(owner, question, request) else {
+        let Some(search) = storable(owner, fingerprint, request) else {
             return;
         };
         let mut entry = Entry {
-            question,
+            fingerprint,
             count: 1,
             inherited: 0,
             search: Box::new(search),
@@ -94,20 +103,25 @@ impl Popular {
         }
     }
 
-    /// Takes what was asked often, each with how often it was for certain. The rest stays, and may become so.
+    /// Takes the popular searches, each with its guaranteed count. The others stay, and may become popular.
     fn take(&self) -> Vec<(PopularSearch, u64)> {
-        let mut often = Vec::new();
+        let mut frequent = Vec::new();
         for table in &self.tables {
             let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
-            let taken = table.extract_if(.., |entry| entry.count - entry.inherited >= OFTEN);
-            often.extend(taken.map(|entry| (*entry.search, entry.count - entry.inherited)));
+            let taken = table.extract_if(.., |entry| entry.count - entry.inherited >= MIN_COUNT);
+            frequent.extend(taken.map(|entry| (*entry.search, entry.count - entry.inherited)));
         }
-        often
+        frequent
     }
 }
 
-/// The search as it is kept; `None` for what is not. A database may refuse a text with a zero in it.
-fn kept(owner: &Owner, question: Question, request: &SearchMessages) -> Option<PopularSearch> {
+/// The search in the form in which it is stored; `None` if its texts are too long or contain a zero, which a database
+/// may refuse.
+fn storable(
+    owner: &Owner,
+    fingerprint: QueryFingerprint,
+    request: &SearchMessages,
+) -> Option<PopularSearch> {
     let SearchMessages {
         query,
         filter,
@@ -116,7 +130,7 @@ fn kept(owner: &Owner, question: Question, request: &SearchMessages) -> Option<P
     let user = filter.user.as_deref().unwrap_or_default();
     let is_fit = |text: &str| text.len() <= LONGEST && !text.contains('\0');
     (is_fit(query) && is_fit(user)).then(|| PopularSearch {
-        fingerprint: Uuid::from_u128(question.0),
+        fingerprint: Uuid::from_u128(fingerprint.0),
         owner: owner.clone(),
         query: query.clone(),
         filter: SearchFilter::clone(filter),
@@ -124,10 +138,10 @@ fn kept(owner: &Owner, question: Question, request: &SearchMessages) -> Option<P
     })
 }
 
-/// As it is asked again.
-pub(crate) fn asked_again(search: PopularSearch) -> (Owner, SearchMessages) {
+/// The request that repeats a search.
+pub(crate) fn repeated_request(search: PopularSearch) -> (Owner, SearchMessages) {
     let PopularSearch {
-        fingerprint: _, // of whoever asked: another version may put another one
+        fingerprint: _, // of the original request: another version may compute another one
         owner,
         query,
         filter,
@@ -146,33 +160,32 @@ pub(crate) fn asked_again(search: PopularSearch) -> (Owner, SearchMessages) {
 }
 
 impl App {
-    /// Writes down which searches were asked often since it was last called, and drops what is out of fashion or past its time.
-    /// Switched off, it drops all that was kept before.
+    /// Stores the searches that were popular since the last call, and removes those that are no longer popular or are
+    /// past the retention. If switched off, it removes all.
     pub async fn keep_popular(&self) -> Result<()> {
         if !self.settings.note_searches {
             return Ok(self.db.delete_searches().await?);
         }
-        self.write_down(self.popular.take()).await
+        self.store_popular(self.popular.take()).await
     }
 
-    /// Writes down what was asked often since the janitor did, for a service that ends: whoever waits for that waits for nothing
-    /// where there is nothing.
+    /// Stores the popular searches since the janitor's last run, at shutdown; does nothing if there are none.
     pub async fn keep_last_popular(&self) -> Result<()> {
-        let asked = self.popular.take();
-        if asked.is_empty() {
+        let popular = self.popular.take();
+        if popular.is_empty() {
             return Ok(());
         }
-        self.write_down(asked).await
+        self.store_popular(popular).await
     }
 
-    async fn write_down(&self, asked: Vec<(PopularSearch, u64)>) -> Result<()> {
+    async fn store_popular(&self, popular: Vec<(PopularSearch, u64)>) -> Result<()> {
         let now = self.now();
         let bounds = PopularBounds {
             of_owner: OF_OWNER,
             in_all: IN_ALL,
             since: self.settings.retention.map(|kept| now.minus(kept)),
         };
-        Ok(self.db.note_searches(&asked, bounds, now).await?)
+        Ok(self.db.note_searches(&popular, bounds, now).await?)
     }
 }
 
@@ -190,11 +203,11 @@ mod tests {
             query: query.to_owned(),
             ..SearchMessages::default()
         };
-        let question = ListIdentity::new("test", &owner()).with(query.as_bytes());
-        popular.note(&owner(), question.question(), &request);
+        let list = ListIdentity::new("test", &owner()).with(query.as_bytes());
+        popular.note(&owner(), list.query_fingerprint(), &request);
     }
 
-    fn held(popular: &Popular) -> usize {
+    fn entries(popular: &Popular) -> usize {
         let tables = popular.tables.iter();
         tables.map(|table| table.lock().unwrap().len()).sum()
     }
@@ -207,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_once_is_written_down_nowhere() {
+    fn a_search_that_occurred_once_is_not_stored() {
         let popular = Popular::new(true);
         for query in ["one", "two", "two", "one more"] {
             ask(&popular, query);
@@ -219,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn however_much_is_asked_there_is_room_for_so_many_and_what_is_asked_often_stays() {
+    fn tables_are_bounded_and_frequent_searches_stay() {
         let popular = Popular::new(true);
         for n in 0..20_000 {
             ask(&popular, &format!("rare {n}"));
@@ -227,9 +240,9 @@ mod tests {
                 ask(&popular, "often");
             }
         }
-        assert_eq!(held(&popular), TABLES * EACH);
+        assert_eq!(entries(&popular), TABLES * EACH);
         let taken = taken(&popular);
-        // It was counted from when it came to stay; and no stranger is said to have been asked.
+        // Counted from its last entry on; no other search is popular.
         assert!(
             matches!(&taken[..], [(query, times)] if query == "often" && (100..=200).contains(times)),
             "{taken:?}"
@@ -237,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_a_table() {
+    fn a_search_does_not_wait_for_a_table() {
         let popular = Popular::new(true);
         ask(&popular, "often");
         let tables: Vec<_> = popular.tables.iter().map(|t| t.lock().unwrap()).collect();
@@ -248,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_nobody_asks_twice_are_left_out() {
+    fn texts_that_cannot_be_stored_are_left_out() {
         let popular = Popular::new(true);
         for query in ["\0", &"x".repeat(LONGEST + 1), "right"] {
             ask(&popular, query);
@@ -258,10 +271,10 @@ mod tests {
     }
 
     #[test]
-    fn switched_off_it_keeps_nothing() {
+    fn nothing_is_counted_if_switched_off() {
         let popular = Popular::new(false);
         ask(&popular, "often");
         ask(&popular, "often");
-        assert_eq!((held(&popular), taken(&popular)), (0, Vec::new()));
+        assert_eq!((entries(&popular), taken(&popular)), (0, Vec::new()));
     }
 }

@@ -1,4 +1,4 @@
-//! The one way in for reads: what is near first, then what instances share, then the database.
+//! The single path of reads: the in-process cache, then the tier that instances share, then the database.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,27 +9,27 @@ use parlance_domain::{Conversation, ConversationId, Message, MessageId, Owner};
 use parlance_storage::db::message::MessageRange;
 use parlance_storage::{StorageError, StorageResult};
 
-use super::audit_answers::Given;
+use super::audit_answers::ServedAnswer;
 use super::codec::{
     AnswerCodec, ConversationCodec, MessageCodec, MessagesCodec, NEWEST, Newest, NoAnswer,
     conversation_of,
 };
-use super::json::{Kept, Told};
+use super::json::{CacheableResponse, CachedAnswer};
 use super::keys;
 use crate::App;
 use crate::error::{Error, Reason, Result};
 
-/// An answer in one of two forms.
+/// An answer as a value or encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer<T> {
     /// The value.
     Value(T),
-    /// As the transport answers, by its [`Encoders`](super::Encoders).
+    /// Encoded by the transport's [`Encoders`](super::Encoders).
     Encoded(Bytes),
 }
 
 impl<T> Answer<T> {
-    /// The value, unless only the transport can read it.
+    /// The value, unless the answer is encoded.
     pub fn value(self) -> Option<T> {
         match self {
             Self::Value(value) => Some(value),
@@ -38,19 +38,19 @@ impl<T> Answer<T> {
     }
 }
 
-/// What was read, and where.
+/// Result of a read, with its source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Read<T> {
-    /// It.
+    /// The value.
     pub value: T,
-    /// The slowest that had to be asked.
+    /// The slowest source that was read.
     pub source: Source,
-    /// With the database away: so long ago nothing of it could be wrong.
+    /// The database is unavailable: the value was valid this long ago.
     pub stale: Option<Duration>,
 }
 
 impl<T> Read<T> {
-    /// From here, and as good as can be.
+    /// A fresh value from a source.
     pub(crate) const fn from(source: Source, value: T) -> Self {
         Self {
             value,
@@ -59,7 +59,7 @@ impl<T> Read<T> {
         }
     }
 
-    /// The same of something else.
+    /// Transforms the value.
     pub fn map<U>(self, of: impl FnOnce(T) -> U) -> Read<U> {
         Read {
             value: of(self.value),
@@ -68,7 +68,7 @@ impl<T> Read<T> {
         }
     }
 
-    /// The same, if that can be.
+    /// Transforms the value, if that succeeds.
     pub(crate) fn try_map<U>(self, of: impl FnOnce(T) -> Result<U>) -> Result<Read<U>> {
         Ok(Read {
             value: of(self.value)?,
@@ -77,7 +77,7 @@ impl<T> Read<T> {
         })
     }
 
-    /// Together with something else that was read: as slow as the slower, as old as the older.
+    /// Combines two reads: the slower source, the older age.
     pub(crate) fn and<U, V>(self, other: Read<U>, of: impl FnOnce(T, U) -> V) -> Read<V> {
         Read {
             value: of(self.value, other.value),
@@ -87,21 +87,21 @@ impl<T> Read<T> {
     }
 }
 
-/// A conversation, and what lists have to know of it.
+/// A conversation, and the message count that lists need.
 pub(crate) struct Counted {
     pub(crate) conversation: Answer<Conversation>,
     pub(crate) message_count: i64,
 }
 
-/// About whose things a question is.
+/// Owner and user of a query.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Whose<'a> {
+pub(crate) struct Ownership<'a> {
     pub(crate) owner: &'a Owner,
-    /// The one of its users that it names.
+    /// The user that it names, if any.
     pub(crate) user: Option<&'a str>,
 }
 
-/// The newest messages in either form.
+/// The newest messages as values or encoded.
 pub(crate) enum NewestOf {
     Messages(Newest),
     Held(Arc<parlance_cache::EncodedList>),
@@ -120,8 +120,8 @@ impl App {
             encoders: self.settings.encoders,
         };
         let load = || {
-            let (db, whose) = (self.db.clone(), owner.clone());
-            move || async move { shared(db.message(&whose, id).await) }
+            let (db, owner) = (self.db.clone(), owner.clone());
+            move || async move { shared(db.message(&owner, id).await) }
         };
         let found = self
             .find((keys::message(id), owner, max_staleness), codec, load)
@@ -141,11 +141,11 @@ impl App {
             encoders: self.settings.encoders,
         };
         let load = || {
-            let (db, whose) = (self.db.clone(), owner.clone());
-            move || async move { shared(db.conversation(&whose, id).await) }
+            let (db, owner) = (self.db.clone(), owner.clone());
+            move || async move { shared(db.conversation(&owner, id).await) }
         };
-        let asked = (keys::conversation(id), owner, max_staleness);
-        let found = self.find(asked, codec, load).await?;
+        let lookup = (keys::conversation(id), owner, max_staleness);
+        let found = self.find(lookup, codec, load).await?;
         found.map(|found| found.try_map(counted)).transpose()
     }
 
@@ -161,43 +161,43 @@ impl App {
             encoders: self.settings.encoders,
         };
         let load = || {
-            let (db, whose) = (self.db.clone(), owner.clone());
+            let (db, owner) = (self.db.clone(), owner.clone());
             move || async move {
                 let range = MessageRange {
                     above: 0,
                     below: None,
                     oldest_first: false,
                 };
-                // One more tells whether there are others.
+                // One more than needed shows whether there are others.
                 let limit = i64::try_from(NEWEST + 1).unwrap_or(i64::MAX);
-                let messages = shared(db.message_page(&whose, id, range, limit).await)?;
+                let messages = shared(db.message_page(&owner, id, range, limit).await)?;
                 Ok((!messages.is_empty()).then(|| Newest::of(messages)))
             }
         };
-        let asked = (keys::newest(id), owner, max_staleness);
-        let found = self.find(asked, codec, load).await?;
+        let lookup = (keys::newest(id), owner, max_staleness);
+        let found = self.find(lookup, codec, load).await?;
         found.map(|found| found.try_map(newest)).transpose()
     }
 
-    /// The answer to a question about a scope. `load` makes what asks the database, all of it: what it reads before it begins may
-    /// be older than the generation under which the answer is kept.
+    /// The answer to a query about a scope. `load` creates the function that queries the database. All reads belong
+    /// into that function: anything read earlier may be older than the generation under which the answer is cached.
     pub(crate) async fn find_answer<T, F, L>(
         &self,
-        (key, whose, max_staleness): (Key, Whose<'_>, Option<Duration>),
+        (key, ownership, max_staleness): (Key, Ownership<'_>, Option<Duration>),
         codec: AnswerCodec<T>,
         load: impl Fn() -> F,
     ) -> Result<Read<Answer<T>>>
     where
-        T: Told + Clone + PartialEq + Send + Sync + 'static,
+        T: CacheableResponse + Clone + PartialEq + Send + Sync + 'static,
         F: FnOnce() -> L + Clone + Send + 'static,
         L: Future<Output = std::result::Result<T, NoAnswer>> + Send + 'static,
     {
-        let Whose { owner, user } = whose;
+        let Ownership { owner, user } = ownership;
         let load = || {
             let (owner, user, load) = (owner.clone(), user.map(str::to_owned), load());
             move || async move {
                 let answer = load().await?;
-                Ok(Some(Kept {
+                Ok(Some(CachedAnswer {
                     owner,
                     user,
                     answer,
@@ -205,22 +205,22 @@ impl App {
             }
         };
         let found = self.find((key, owner, max_staleness), codec, &load).await?;
-        // The database has an answer to every question.
+        // The database answers every query.
         let found = found.ok_or_else(misplaced)?;
         let is_hit = found.source != Source::Database && found.stale.is_none();
-        if let Some(turn) = is_hit.then(|| self.answer_audits.turn()).flatten() {
+        if let Some(permit) = is_hit.then(|| self.answer_audits.try_begin()).flatten() {
             let cache = Arc::clone(self.cache());
-            Given { cache, key, codec }.audit(load(), Arc::clone(&self.audited), turn);
+            ServedAnswer { cache, key, codec }.audit(load(), Arc::clone(&self.audited), permit);
         }
-        found.try_map(|kept| {
-            Ok(match one(kept)? {
-                Answer::Value(kept) => Answer::Value(kept.answer),
+        found.try_map(|cached| {
+            Ok(match one(cached)? {
+                Answer::Value(cached) => Answer::Value(cached.answer),
                 Answer::Encoded(reply) => Answer::Encoded(reply),
             })
         })
     }
 
-    /// `load` makes what asks the database; a hit in this process has no need of it.
+    /// Reads a key. `load` creates the function that queries the database; a hit in this process does not need it.
     async fn find<C, F, L>(
         &self,
         (key, owner, max_staleness): (Key, &Owner, Option<Duration>),
@@ -238,17 +238,17 @@ impl App {
             let answer = parlance_cache::Answer::Encoded(held);
             return Ok(Some(Read::from(Source::Memory, answer)));
         }
-        let asked = ReadRequest {
+        let lookup = ReadRequest {
             key,
             owner,
             max_staleness,
         };
-        let found = self.cache().read(asked, codec, load()).await?;
+        let found = self.cache().read(lookup, codec, load()).await?;
         Ok(found.map(read))
     }
 }
 
-/// As the cache says it.
+/// Converts the cache's result.
 pub(crate) fn read<V>(found: CacheLookup<V>) -> Read<parlance_cache::Answer<V>> {
     let CacheLookup {
         answer,
@@ -262,12 +262,12 @@ pub(crate) fn read<V>(found: CacheLookup<V>) -> Read<parlance_cache::Answer<V>> 
     }
 }
 
-/// Many may wait for one statement, and each is told why it failed.
+/// Wraps the error of a statement, since several requests may wait for it.
 pub(crate) fn shared<T>(result: StorageResult<T>) -> std::result::Result<T, Arc<StorageError>> {
     result.map_err(Arc::new)
 }
 
-/// One thing, in the form in which it is there.
+/// A single value in its present form.
 pub(crate) fn one<T>(answer: parlance_cache::Answer<T>) -> Result<Answer<T>> {
     match answer {
         parlance_cache::Answer::Value(value) => Ok(Answer::Value(value)),
@@ -300,7 +300,10 @@ fn newest(answer: parlance_cache::Answer<Newest>) -> Result<NewestOf> {
     }
 }
 
-/// This process has put a thing where a list belongs, or the other way round.
+/// This process stored a single value where a list belongs, or the other way round.
 pub(crate) fn misplaced() -> Error {
-    Error::new(Reason::Internal, "something went wrong on our side")
+    Error::new(
+        Reason::Internal,
+        "internal error; see the log of the service",
+    )
 }

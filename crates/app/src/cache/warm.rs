@@ -1,4 +1,4 @@
-//! Reading what will be asked for, before it is.
+//! Warms the cache: reads values before clients request them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,27 +12,27 @@ use parlance_storage::db::ownership::ActiveConversation;
 
 use super::admin::CacheAdmin;
 use super::codec::NEWEST;
-use super::popular::asked_again;
+use super::popular::repeated_request;
 use super::read::NewestOf;
 use crate::App;
 use crate::conversations::ListConversations;
 use crate::error::{Error, Reason, Result};
 
-/// So many are read side by side, of whatever is warmed: others want the database, too.
+/// Concurrent reads of a warm-up, limited to spare the database.
 const AT_ONCE: usize = 4;
-/// Of a user.
+/// Maximum number of conversations of a user.
 const MOST_OF_A_USER: usize = 100;
-/// Conversations are listed in steps of this.
+/// Page size of the listing.
 const PAGE: usize = 200;
 
-/// What is to be read.
+/// What to warm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warm {
     /// The most recently active conversations of this user, up to 100, and the user's list and statistics.
     User(String),
-    /// These.
+    /// These conversations.
     Conversations(Vec<ConversationId>),
-    /// So many of the owner's, the most recently active, and the owner's list and statistics.
+    /// This many of the owner's most recently active conversations, and the owner's list and statistics.
     Hottest(usize),
 }
 
@@ -69,8 +69,8 @@ impl CacheAdmin {
         self.app.warm(wanted.collect()).await
     }
 
-    /// After the start: so many conversations that were active lately, the lists and statistics of whom they belong to, and so
-    /// many searches that are asked often, of whichever owner.
+    /// Warms the cache after the start: this many recently active conversations with the lists and statistics of
+    /// their owners and users, and this many popular searches, of all owners.
     pub async fn warm_on_start(self: Arc<Self>, conversations: usize, searches: usize) {
         if self.check_on().is_err() {
             return;
@@ -128,14 +128,14 @@ impl App {
             .await
     }
 
-    /// Asks the most popular searches again; how many were answered. One that takes too long keeps no other from its turn.
+    /// Repeats the most popular searches; returns how many succeeded. A slow one does not hold up the others.
     async fn warm_searches(&self, most: usize) -> Result<u64> {
         let searches = self.db.popular_searches(most).await?;
         let answered = AtomicU64::new(0);
         stream::iter(searches.into_iter().map(Ok::<_, Error>))
             .try_for_each_concurrent(AT_ONCE, async |search| {
-                let (owner, request) = asked_again(search);
-                match self.search_again(&owner, &request).await {
+                let (owner, request) = repeated_request(search);
+                match self.refresh_search(&owner, &request).await {
                     Ok(()) => answered.fetch_add(1, Ordering::Relaxed),
                     Err(error) if error.reason == Reason::DatabaseUnavailable => return Err(error),
                     Err(error) => {
@@ -149,7 +149,8 @@ impl App {
         Ok(answered.into_inner())
     }
 
-    /// What owners and users ask for first, of whom these conversations are. One that takes too long keeps no other from its turn.
+    /// Warms the lists and statistics of the owners and users of these conversations. A slow one does not hold up the
+    /// others.
     async fn warm_scopes_of(&self, active: &[ActiveConversation]) -> Result<()> {
         let scopes = active.iter().flat_map(|one| {
             let user = Some(&*one.user).filter(|user| !user.is_empty());
@@ -168,7 +169,7 @@ impl App {
             .await
     }
 
-    /// The list and the statistics of an owner, or of one of its users, as whoever opens an overview asks for them.
+    /// Reads the list and the statistics of an owner, or of one of its users, as an overview page requests them.
     async fn warm_scope(&self, owner: &Owner, user: Option<&str>) -> Result<()> {
         let list = ListConversations {
             filter: ConversationFilter {
@@ -199,7 +200,7 @@ impl App {
         })
     }
 
-    /// How many messages were read; nothing if there is no such conversation.
+    /// Warms one conversation; returns the number of its messages, `None` if it does not exist.
     async fn warm_one(&self, owner: &Owner, id: ConversationId) -> Result<Option<u64>> {
         if self.find_conversation(owner, id, None).await?.is_none() {
             return Ok(None);
@@ -214,7 +215,7 @@ impl App {
         let messages = match newest.map(|read| read.value) {
             None => Vec::new(),
             Some(NewestOf::Messages(newest)) => newest.messages,
-            // As the transport answers, which only the transport can read.
+            // An encoded message, which only the transport can read.
             Some(NewestOf::Held(_)) => {
                 let range = MessageRange {
                     above: 0,

@@ -1,4 +1,4 @@
-//! Opening a conversation before its first message.
+//! Creates a conversation before its first message.
 
 use parlance_domain::{
     Address, Channel, Conversation, ConversationId, ConversationStatus, Json, Owner,
@@ -7,52 +7,52 @@ use parlance_storage::{Touch, Tx};
 
 use crate::App;
 use crate::error::{Error, Reason, Result};
-use crate::idempotency::{Replayable, RequestId, Taken, take};
+use crate::idempotency::{KeyUse, Replayable, RequestId, take_key};
 use crate::messages::{ConversationTarget, conversation_not_found, external_id_taken};
-use crate::write::{Attempt, until_done};
+use crate::write::{TryResult, retry_on_conflict};
 
 const RPC: &str = "CreateConversation";
 
-/// What `create_conversation` takes.
+/// Request of `create_conversation`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateConversation {
-    /// Makes a retry safe.
+    /// Key that makes a retry safe.
     pub request_id: Option<RequestId>,
     /// `Sms`, `Email` or `Chat`.
     pub channel: Channel,
     /// Our address and theirs; none for chat.
     pub addresses: Option<(Address, Address)>,
-    /// Whose it is to be.
+    /// The user that it belongs to.
     pub user: String,
     /// A title.
     pub title: String,
-    /// Its first state.
+    /// The initial status.
     pub status: ConversationStatus,
-    /// The owner's own name for it.
+    /// The owner's external id.
     pub external_id: Option<String>,
-    /// The owner's own data.
+    /// Metadata of the owner.
     pub metadata: Json,
 }
 
 impl App {
-    /// Opens a conversation.
+    /// Creates a conversation.
     pub async fn create_conversation(
         &self,
         owner: &Owner,
         request: CreateConversation,
     ) -> Result<Replayable<Conversation>> {
-        until_done(|| self.try_create(owner, &request)).await
+        retry_on_conflict(|| self.try_create(owner, &request)).await
     }
 
     async fn try_create(
         &self,
         owner: &Owner,
         request: &CreateConversation,
-    ) -> Result<Attempt<Replayable<Conversation>>> {
+    ) -> Result<TryResult<Replayable<Conversation>>> {
         let mut tx = self.begin(owner).await?;
         let target = target(request);
-        let mut conversation = self.opened(&tx, &target)?;
-        if let Taken::Before(earlier) = take(
+        let mut conversation = self.new_conversation(&tx, &target)?;
+        if let KeyUse::Repeated(earlier) = take_key(
             &mut tx,
             RPC,
             request.request_id.as_ref(),
@@ -65,10 +65,10 @@ impl App {
                 .conversation(id)
                 .await?
                 .ok_or_else(|| conversation_not_found(id))?;
-            // The first request may have been cut off before anybody was told.
+            // The first request may have been interrupted before the commit was notified: notifies it again.
             tx.touch(Touch::ConversationCreated(id, found.user.clone()));
             self.commit(tx).await?;
-            return Ok(Attempt::Done(Replayable::replayed(found)));
+            return Ok(TryResult::Done(Replayable::replayed(found)));
         }
         refuse_taken(&mut tx, request).await?;
         if let Some((ours, _)) = &request.addresses {
@@ -80,11 +80,11 @@ impl App {
         conversation.external_id.clone_from(&request.external_id);
         conversation.metadata = request.metadata.clone();
         if !tx.insert_conversation(&conversation).await? {
-            // Taken just now: the next attempt says by whom.
-            return Ok(Attempt::Overtaken);
+            // Another transaction has just taken a unique value: the next attempt reports which conversation has it.
+            return Ok(TryResult::Conflict);
         }
         self.commit(tx).await?;
-        Ok(Attempt::Done(Replayable::fresh(conversation)))
+        Ok(TryResult::Done(Replayable::fresh(conversation)))
     }
 }
 
@@ -104,7 +104,7 @@ fn target(request: &CreateConversation) -> ConversationTarget {
     }
 }
 
-/// Says which conversation has the pair or the external id already.
+/// Fails if another conversation has the pair of addresses or the external id.
 async fn refuse_taken(tx: &mut Tx, request: &CreateConversation) -> Result<()> {
     if let Some((ours, theirs)) = &request.addresses
         && request.status != ConversationStatus::Closed

@@ -1,4 +1,4 @@
-//! Editing a conversation.
+//! Edits a conversation.
 
 use std::sync::Arc;
 
@@ -9,24 +9,24 @@ use parlance_storage::Touch;
 use crate::App;
 use crate::error::{Error, Reason, Result};
 use crate::messages::{conversation_not_found, external_id_taken};
-use crate::write::{Attempt, check_etag, held, overtaken_by_conflict, until_done};
+use crate::write::{TryResult, check_etag, ensure_updated, none_on_conflict, retry_on_conflict};
 
-/// What `edit_conversation` takes: `None` leaves a field as it is, `Some(None)` clears it.
+/// Request of `edit_conversation`: `None` leaves a field unchanged, `Some(None)` clears it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConversationEdit {
-    /// Which conversation.
+    /// Id of the conversation.
     pub id: ConversationId,
-    /// What it was when it was read.
+    /// Expected etag; unconditional without it.
     pub etag: Option<String>,
-    /// Whose it is to be.
+    /// The user that it belongs to.
     pub user: Option<String>,
     /// A title.
     pub title: Option<String>,
-    /// Its state.
+    /// The status.
     pub status: Option<ConversationStatus>,
-    /// The owner's own data.
+    /// Metadata of the owner.
     pub metadata: Option<Json>,
-    /// The owner's own name for it.
+    /// The owner's external id.
     pub external_id: Option<Option<String>>,
 }
 
@@ -37,14 +37,14 @@ impl App {
         owner: &Owner,
         edit: ConversationEdit,
     ) -> Result<Conversation> {
-        until_done(|| self.try_edit(owner, &edit)).await
+        retry_on_conflict(|| self.try_edit(owner, &edit)).await
     }
 
     async fn try_edit(
         self: &Arc<Self>,
         owner: &Owner,
         edit: &ConversationEdit,
-    ) -> Result<Attempt<Conversation>> {
+    ) -> Result<TryResult<Conversation>> {
         let mut tx = self.begin(owner).await?;
         let found = tx
             .lock_conversation(edit.id)
@@ -53,10 +53,10 @@ impl App {
         check_etag(edit.etag.as_deref(), found.edit_version)?;
         let mut conversation = edited(&found, edit)?;
         if conversation == found {
-            // An edit that is repeated: the first may have been cut off before the cache was told.
+            // A repeated edit: the first may have been interrupted before the cache was invalidated.
             tx.touch(Touch::ConversationChanged(found.id, found.user.clone()));
             self.commit(tx).await?;
-            return Ok(Attempt::Done(found));
+            return Ok(TryResult::Done(found));
         }
         if let Some(name) = conversation
             .external_id
@@ -69,13 +69,13 @@ impl App {
         conversation.updated_at = tx.now();
         conversation.version += 1;
         conversation.edit_version += 1;
-        match overtaken_by_conflict(tx.update_conversation(&found, &conversation, true).await)? {
-            Some(outcome) => held(outcome)?,
-            None => return Ok(Attempt::Overtaken),
+        match none_on_conflict(tx.update_conversation(&found, &conversation, true).await)? {
+            Some(outcome) => ensure_updated(outcome)?,
+            None => return Ok(TryResult::Conflict),
         }
         self.commit(tx).await?;
-        self.index_behind(&found, &conversation);
-        Ok(Attempt::Done(conversation))
+        self.index_in_background(&found, &conversation);
+        Ok(TryResult::Done(conversation))
     }
 }
 
@@ -109,7 +109,7 @@ fn edited(found: &Conversation, edit: &ConversationEdit) -> Result<Conversation>
             Step::Illegal => {
                 let illegal = Error::new(
                     Reason::IllegalStatus,
-                    format!("a conversation that is {} stays so", found.status),
+                    format!("a conversation that is {} keeps its status", found.status),
                 );
                 return Err(illegal
                     .with("status", found.status)

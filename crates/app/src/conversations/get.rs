@@ -1,4 +1,4 @@
-//! Reading one conversation.
+//! Reads one conversation.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use crate::cache::read::{Answer, Counted, Read};
 use crate::error::{Error, Reason, Result};
 use crate::messages::conversation_not_found;
 
-/// Which conversation is meant.
+/// Reference to a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConversationRef {
     /// By our id.
     Id(ConversationId),
-    /// By the owner's own name for it.
+    /// By the owner's external id.
     ExternalId(String),
 }
 
 impl App {
-    /// One conversation. While the database is away it may be as old as `max_staleness`.
+    /// One conversation. While the database is unavailable it may be as old as `max_staleness`.
     pub async fn conversation(
         &self,
         owner: &Owner,
@@ -32,7 +32,7 @@ impl App {
                 let found = self.counted(owner, *id, max_staleness).await?;
                 Ok(found.map(|found| found.conversation))
             }
-            // No key of the cache: a name may move from one conversation to another.
+            // Not cached: an external id may move from one conversation to another.
             ConversationRef::ExternalId(name) => {
                 let found = self.db.conversation_by_external_id(owner, name).await?;
                 let conversation = found.ok_or_else(|| {
@@ -46,7 +46,7 @@ impl App {
         }
     }
 
-    /// A conversation by our id, and how many messages it has.
+    /// A conversation by our id, and its number of messages.
     pub(crate) async fn counted(
         &self,
         owner: &Owner,

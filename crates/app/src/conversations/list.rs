@@ -1,4 +1,4 @@
-//! An owner's conversations, page by page.
+//! Lists an owner's conversations, page by page.
 
 use std::time::Duration;
 
@@ -11,24 +11,24 @@ use super::stats;
 use crate::App;
 use crate::cache::codec::AnswerCodec;
 use crate::cache::keys::Scope;
-use crate::cache::read::{Answer, Read, Whose};
+use crate::cache::read::{Answer, Ownership, Read};
 use crate::error::Result;
-use crate::paging::{ListIdentity, MAX_BYTES, Page, PageRequest, Question};
+use crate::paging::{ListIdentity, MAX_BYTES, Page, PageRequest, QueryFingerprint};
 
-/// What `list_conversations` takes.
+/// Request of `list_conversations`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ListConversations {
-    /// Which ones.
+    /// Filter over the conversations.
     pub filter: ConversationFilter,
-    /// Which page.
+    /// Page size and token.
     pub page: PageRequest,
-    /// Whether to say how many there are.
+    /// Whether to return the total number.
     pub with_total: bool,
 }
 
 impl App {
-    /// A page of the owner's conversations, newest first. While the database is away the first page may be as old as
-    /// `max_staleness`.
+    /// A page of the owner's conversations, newest first. While the database is unavailable the first page may be as
+    /// old as `max_staleness`.
     pub async fn list_conversations(
         &self,
         owner: &Owner,
@@ -41,7 +41,7 @@ impl App {
             with_total,
         } = request;
         let list = identity(owner, &filter);
-        let beyond = page.place::<24>(&list)?.map(|bytes| decode(&bytes));
+        let beyond = page.position::<24>(&list)?.map(|bytes| decode(&bytes));
         let listing = Listing {
             limit: page.limit(),
             beyond,
@@ -62,24 +62,24 @@ impl App {
         listing: Listing,
         max_staleness: Option<Duration>,
     ) -> Result<Read<Answer<Page<Conversation>>>> {
-        let question = listing.question();
+        let fingerprint = listing.query_fingerprint();
         let user = listing.filter.user.as_deref();
-        let key = Scope::of(self.settings.installation, owner, user).list(question);
+        let key = Scope::of(self.settings.installation, owner, user).list(fingerprint);
         let codec = AnswerCodec {
-            question,
+            fingerprint,
             encode: self.settings.encoders.list,
         };
-        let whose = Whose { owner, user };
+        let ownership = Ownership { owner, user };
         let load = || {
-            let (db, whose, listing) = (self.db.clone(), owner.clone(), listing.clone());
-            move || async move { Ok(listing.read(&db, &whose).await?) }
+            let (db, owner, listing) = (self.db.clone(), owner.clone(), listing.clone());
+            move || async move { Ok(listing.read(&db, &owner).await?) }
         };
-        self.find_answer((key, whose, max_staleness), codec, load)
+        self.find_answer((key, ownership, max_staleness), codec, load)
             .await
     }
 }
 
-/// A page that is wanted.
+/// Parameters of one page.
 #[derive(Debug, Clone)]
 struct Listing {
     filter: ConversationFilter,
@@ -90,8 +90,8 @@ struct Listing {
 }
 
 impl Listing {
-    /// All that the first page depends on.
-    fn question(&self) -> Question {
+    /// Fingerprint of everything that the first page depends on.
+    fn query_fingerprint(&self) -> QueryFingerprint {
         let Self {
             filter: _, // in the identity of the list
             limit,
@@ -100,11 +100,11 @@ impl Listing {
             list,
         } = self;
         let list = list.clone().with(&limit.to_be_bytes());
-        list.with(&[u8::from(*with_total)]).question()
+        list.with(&[u8::from(*with_total)]).query_fingerprint()
     }
 
     async fn read(self, db: &Database, owner: &Owner) -> StorageResult<Page<Conversation>> {
-        // One more than is wanted tells whether there is a next page.
+        // One more than requested shows whether there is a next page.
         let wanted = i64::try_from(self.limit + 1).unwrap_or(i64::MAX);
         let mut items = db
             .conversations(owner, &self.filter, self.beyond, wanted)
@@ -129,7 +129,7 @@ impl Listing {
     }
 }
 
-/// From the counters; those with one address are counted by their index.
+/// Total from the counters; with a participant filter, counted by an index.
 async fn total(db: &Database, owner: &Owner, filter: &ConversationFilter) -> StorageResult<i64> {
     if filter.participant.is_some() {
         return db.count_conversations(owner, filter).await;

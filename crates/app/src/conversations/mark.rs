@@ -6,10 +6,10 @@ use parlance_storage::{EarlyFence, Touch, Tx};
 use crate::App;
 use crate::error::Result;
 use crate::messages::conversation_not_found;
-use crate::write::{Changes, held};
+use crate::write::{Changes, ensure_updated};
 
 impl App {
-    /// Moves the read cursor forward, to the end without a place.
+    /// Moves the read cursor forward; to the end without a sequence.
     pub async fn mark_as_read(
         &self,
         owner: &Owner,
@@ -21,12 +21,12 @@ impl App {
             .lock_conversation(id)
             .await?
             .ok_or_else(|| conversation_not_found(id))?;
-        // Never beyond the end, or messages to come would be read already.
+        // Never beyond the end: later messages would already count as read.
         let cursor = up_to
             .unwrap_or(found.last_sequence)
             .min(found.last_sequence);
         if cursor <= found.read_sequence {
-            return self.marked_before(tx, found).await;
+            return self.reinvalidate(tx, found).await;
         }
         let fence = self.fence_of_cursor(&mut tx, &found);
         let unread = tx.unread_above(id, cursor).await?;
@@ -41,26 +41,26 @@ impl App {
             .await?
             .ok_or_else(|| conversation_not_found(id))?;
         let Some(last) = tx.last_inbound(id).await? else {
-            return self.marked_before(tx, found).await;
+            return self.reinvalidate(tx, found).await;
         };
         let cursor = found.read_sequence.min(last - 1);
         // The last inbound message of a chat may be one that was sent, which alone would not count.
         let unread = tx.unread_above(id, cursor).await?.max(1);
         if cursor == found.read_sequence && unread == found.unread_count {
-            return self.marked_before(tx, found).await;
+            return self.reinvalidate(tx, found).await;
         }
         let fence = self.fence_of_cursor(&mut tx, &found);
         self.set_cursor(tx, &found, (cursor, unread), fence).await
     }
 
-    /// Fences the conversation, whose row is locked.
+    /// Starts the fence for the conversation; its row must be locked.
     fn fence_of_cursor(&self, tx: &mut Tx, found: &Conversation) -> Option<EarlyFence<Changes>> {
         tx.touch(Touch::ConversationChanged(found.id, found.user.clone()));
         self.fence_early(tx)
     }
 
-    /// Nothing changes. But whoever marked it may have been cut off before the cache was told.
-    async fn marked_before(&self, mut tx: Tx, found: Conversation) -> Result<Conversation> {
+    /// Nothing changes, but an earlier request may have been interrupted before the cache was invalidated.
+    async fn reinvalidate(&self, mut tx: Tx, found: Conversation) -> Result<Conversation> {
         tx.touch(Touch::ConversationChanged(found.id, found.user.clone()));
         self.commit(tx).await?;
         Ok(found)
@@ -80,7 +80,7 @@ impl App {
             version: found.version + 1,
             ..found.clone()
         };
-        held(tx.update_conversation(found, &conversation, true).await?)?;
+        ensure_updated(tx.update_conversation(found, &conversation, true).await?)?;
         self.commit_fenced(tx, fence).await?;
         Ok(conversation)
     }

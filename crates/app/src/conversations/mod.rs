@@ -1,4 +1,4 @@
-//! Conversations: open, import, read, list, count, edit, mark, delete.
+//! Conversations: create, import, read, list, count, edit, mark, delete.
 
 mod create;
 mod delete;

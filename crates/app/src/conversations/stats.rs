@@ -1,4 +1,4 @@
-//! How much an owner, or one of its users, has.
+//! Statistics of an owner, or of one of its users.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use parlance_storage::db::stats::{Counter, CounterKind};
 use crate::App;
 use crate::cache::codec::AnswerCodec;
 use crate::cache::keys::Scope;
-use crate::cache::read::{Answer, Read, Whose};
+use crate::cache::read::{Answer, Ownership, Read};
 use crate::error::Result;
 use crate::paging::ListIdentity;
 
-/// What there is at one moment.
+/// Counts of conversations, messages and tokens.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Conversations.
     pub conversations: i64,
-    /// Of these, active ones.
+    /// The active ones among them.
     pub active_conversations: i64,
     /// Messages.
     pub messages: i64,
@@ -27,36 +27,36 @@ pub struct Stats {
     pub unread: i64,
     /// Tokens that all messages used.
     pub tokens_used: i64,
-    /// The messages by kind; none that there are none of.
+    /// The messages by kind; kinds without messages are absent.
     pub messages_by: BTreeMap<(Channel, Direction, MessageStatus), i64>,
 }
 
 impl App {
-    /// How much a user of the owner has, or the whole owner without one. While the database is away it may be as old as
-    /// `max_staleness`.
+    /// Statistics of a user of the owner, or of the whole owner without one. While the database is unavailable they
+    /// may be as old as `max_staleness`.
     pub async fn stats(
         &self,
         owner: &Owner,
         user: Option<&str>,
         max_staleness: Option<Duration>,
     ) -> Result<Read<Answer<Stats>>> {
-        let question = ListIdentity::new("GetStats", owner);
+        let list = ListIdentity::new("GetStats", owner);
         let codec = AnswerCodec {
-            question: question
+            fingerprint: list
                 .with(user.unwrap_or_default().as_bytes())
-                .question(),
+                .query_fingerprint(),
             encode: self.settings.encoders.stats,
         };
         let key = Scope::of(self.settings.installation, owner, user).stats();
-        let whose = Whose { owner, user };
+        let ownership = Ownership { owner, user };
         let load = || {
-            let (db, whose, user) = (self.db.clone(), owner.clone(), user.map(str::to_owned));
+            let (db, owner, user) = (self.db.clone(), owner.clone(), user.map(str::to_owned));
             move || async move {
-                let counters = db.counters(&whose, user.as_deref()).await?;
+                let counters = db.counters(&owner, user.as_deref()).await?;
                 Ok(counters.iter().fold(Stats::default(), Stats::with))
             }
         };
-        self.find_answer((key, whose, max_staleness), codec, load)
+        self.find_answer((key, ownership, max_staleness), codec, load)
             .await
     }
 }
@@ -95,10 +95,11 @@ impl Stats {
     }
 }
 
-/// How many conversations a list has, by the counters of its user. They know nothing of addresses.
+/// Number of conversations that match a filter, from the counters of its user. The counters do not distinguish
+/// addresses.
 pub(super) fn total(filter: &ConversationFilter, counters: &[Counter]) -> i64 {
     let ConversationFilter {
-        // Whose the counters are.
+        // Selects the counters.
         user: _,
         channel,
         status,

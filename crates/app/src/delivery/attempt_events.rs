@@ -1,4 +1,4 @@
-//! Attempts that their workers have not told of: they are part of the story too, and each has one line in it.
+//! Message events of attempts that their workers did not record, so that every attempt has one entry.
 
 use parlance_domain::{Message, MessageStatus};
 use parlance_storage::Tx;
@@ -6,46 +6,51 @@ use parlance_storage::db::delivery_event::{DeliveryEvent, DeliveryEventKind};
 
 use crate::error::Result;
 
-/// What is told of the attempt that a report has ended: its worker finds this and adds nothing.
-pub(super) const A_REPORT_WAS_FASTER: &str = "handed over; a report was faster than its outcome";
+/// Detail of an attempt with a delivery that a report has ended: its worker finds this and adds nothing.
+pub(super) const SETTLED_BY_REPORT: &str = "handed over; a report was faster than its outcome";
 
-const LOST: &str = "begun, and never ended: its worker was lost";
+const LOST: &str = "started, and never finished: its worker was lost";
 
-/// Tells of the attempts before this one whose workers wrote nothing down.
-pub(super) async fn tell_of_the_lost(tx: &mut Tx, found: &Message, before: i32) -> Result<()> {
-    let told = tx.recorded_attempts(found.id).await?;
-    lost(tx, found, before, &told).await
+/// Records the attempts before this one that have no entry.
+pub(super) async fn record_lost_attempts(tx: &mut Tx, found: &Message, before: i32) -> Result<()> {
+    let recorded = tx.recorded_attempts(found.id).await?;
+    record_missing(tx, found, before, &recorded).await
 }
 
-/// Tells of the last attempt of a job that a report has ended, and of those before, as far as nobody has. In the transaction of
-/// the report: with the job goes what would tell the next worker that an attempt was begun, and this one's may die before it
-/// writes anything down.
-pub(crate) async fn tell_of_the_overtaken(
+/// Records the last attempt of a delivery that a report has ended, and earlier ones without an entry. Must run in the
+/// transaction of the report: it removes the delivery, from which the next worker would learn that an attempt was
+/// started, and the current worker may die before it writes anything.
+pub(crate) async fn record_superseded_attempts(
     tx: &mut Tx,
     found: &Message,
     last: i32,
     status: MessageStatus,
 ) -> Result<()> {
-    let told = tx.recorded_attempts(found.id).await?;
-    lost(tx, found, last, &told).await?;
-    if last > 0 && !is_told(&told, last) {
-        tell(tx, found, last, Some(status), A_REPORT_WAS_FASTER).await?;
+    let recorded = tx.recorded_attempts(found.id).await?;
+    record_missing(tx, found, last, &recorded).await?;
+    if last > 0 && !is_recorded(&recorded, last) {
+        record_attempt(tx, found, last, Some(status), SETTLED_BY_REPORT).await?;
     }
     Ok(())
 }
 
-async fn lost(tx: &mut Tx, found: &Message, before: i32, told: &[(i32, String)]) -> Result<()> {
-    for attempt in (1..before).filter(|&attempt| !is_told(told, attempt)) {
-        tell(tx, found, attempt, None, LOST).await?;
+async fn record_missing(
+    tx: &mut Tx,
+    found: &Message,
+    before: i32,
+    recorded: &[(i32, String)],
+) -> Result<()> {
+    for attempt in (1..before).filter(|&attempt| !is_recorded(recorded, attempt)) {
+        record_attempt(tx, found, attempt, None, LOST).await?;
     }
     Ok(())
 }
 
-fn is_told(told: &[(i32, String)], attempt: i32) -> bool {
-    told.iter().any(|(known, _)| *known == attempt)
+fn is_recorded(recorded: &[(i32, String)], attempt: i32) -> bool {
+    recorded.iter().any(|(known, _)| *known == attempt)
 }
 
-async fn tell(
+async fn record_attempt(
     tx: &mut Tx,
     found: &Message,
     attempt: i32,

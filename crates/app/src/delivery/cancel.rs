@@ -1,4 +1,4 @@
-//! Calling a message back before it leaves.
+//! Cancels a message before it is handed over.
 
 use parlance_domain::message::ProgressEvent;
 use parlance_domain::{EventType, Message, MessageId, Owner, Step};
@@ -8,17 +8,17 @@ use parlance_storage::db::delivery_event::{DeliveryEvent, DeliveryEventKind};
 use crate::App;
 use crate::error::{Error, Reason, Result};
 use crate::messages::{in_flight, message_not_found};
-use crate::write::held;
+use crate::write::ensure_updated;
 
-/// What `cancel_message` takes.
+/// Request of `cancel_message`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CancelMessage {
-    /// Which message.
+    /// Id of the message.
     pub id: MessageId,
 }
 
 impl App {
-    /// Calls a message back that is scheduled, or pending and in nobody's hands yet.
+    /// Cancels a message that is scheduled, or pending and not claimed by a delivery worker.
     pub async fn cancel_message(&self, owner: &Owner, request: CancelMessage) -> Result<Message> {
         let CancelMessage { id } = request;
         let mut tx = self.begin(owner).await?;
@@ -29,7 +29,7 @@ impl App {
         let progress = match found.progress.clone().apply(ProgressEvent::Cancel) {
             Step::Moved(progress) => progress,
             Step::Ignored => {
-                // The first call may have been cut off before the cache was told.
+                // The first request may have been interrupted before the cache was invalidated.
                 tx.touch_message(&found).await?;
                 self.commit(tx).await?;
                 return Ok(found);
@@ -39,7 +39,7 @@ impl App {
         if tx.withdraw_delivery(&found).await? == Guarded::Stale {
             return Err(in_flight(&found));
         }
-        let story = DeliveryEvent {
+        let event = DeliveryEvent {
             time: tx.now(),
             kind: DeliveryEventKind::Canceled,
             attempt: None,
@@ -48,7 +48,7 @@ impl App {
             status: Some(progress.status),
             detail: String::new(),
         };
-        tx.append_delivery_event(id, &story).await?;
+        tx.append_delivery_event(id, &event).await?;
         let message = Message {
             progress,
             updated_at: tx.now(),
@@ -56,7 +56,7 @@ impl App {
             ..found.clone()
         };
         let user = tx.user_of(found.conversation_id).await?;
-        held(
+        ensure_updated(
             tx.update_message(&found, &message, EventType::MessageStatusChanged, &user)
                 .await?,
         )?;
@@ -69,7 +69,7 @@ fn illegal(found: &Message) -> Error {
     Error::new(
         Reason::IllegalStatus,
         format!(
-            "a message that is {} cannot be called back",
+            "a message that is {} cannot be canceled",
             found.progress.status
         ),
     )

@@ -1,4 +1,4 @@
-//! The claimer: takes jobs that are due and puts them into hands.
+//! The claimer: claims due deliveries in batches and starts a delivery worker for each.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,78 +9,85 @@ use parlance_storage::StorageError;
 use parlance_storage::db::delivery::{Claim, ClaimResult};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-use super::conversation_queue::line_up;
-use super::outcome::Ended;
-use super::worker::Hand;
+use super::conversation_queue::enqueue_due;
+use super::outcome::AttemptOutcome;
+use super::worker::DeliveryWorker;
 use super::{DeliveryObserver, ProviderRegistry, outcome_writer};
 use crate::App;
 use crate::error::Result;
 use crate::limit::in_time;
 
-/// How long the claimer waits after the database failed it.
+/// How long the claimer waits after a database error.
 const RETRY: Duration = Duration::from_millis(500);
-/// How long a stopping dispatcher waits for messages under way, so that none has to wait for its lease.
-const LAST_HANDS: Duration = Duration::from_secs(12);
+/// How long a stopping dispatcher waits for messages in flight, so that none has to wait for the end of its lease.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// What the dispatcher works with.
-pub(super) struct Works {
+/// Shared state of the claimer, the delivery workers and the outcome writer.
+pub(super) struct DispatcherContext {
     pub(super) app: Arc<App>,
-    pub(super) carriers: ProviderRegistry,
+    pub(super) providers: ProviderRegistry,
     pub(super) observer: Arc<dyn DeliveryObserver>,
-    /// The scribe has outcomes that it cannot write: their jobs look abandoned, and must not be claimed before they are.
-    pub(super) scribe_waits: watch::Sender<bool>,
+    /// The outcome writer holds outcomes that it cannot write. Their deliveries look abandoned, so nothing may be
+    /// claimed until they are written.
+    pub(super) outcomes_blocked: watch::Sender<bool>,
 }
 
 impl App {
-    /// Delivers until the service goes down; returns when nothing is under way any more.
+    /// Runs the dispatcher until the service goes down; returns when no message is in flight any more.
     pub async fn run_dispatcher(
         self: Arc<Self>,
-        carriers: ProviderRegistry,
+        providers: ProviderRegistry,
         observer: Arc<dyn DeliveryObserver>,
     ) {
-        let works = Arc::new(Works {
+        let context = Arc::new(DispatcherContext {
             app: Arc::clone(&self),
-            carriers,
+            providers,
             observer,
-            scribe_waits: watch::Sender::new(false),
+            outcomes_blocked: watch::Sender::new(false),
         });
-        let (to_scribe, outcomes) = mpsc::channel(self.settings.pace.workers.max(1) * 2);
-        let scribe = tokio::spawn(outcome_writer::run(Arc::clone(&works), outcomes));
-        let hands = Arc::new(Semaphore::new(self.settings.pace.workers));
+        let (outcome_sender, outcomes) = mpsc::channel(self.settings.pace.workers.max(1) * 2);
+        let outcome_writer = tokio::spawn(outcome_writer::run(Arc::clone(&context), outcomes));
+        let slots = Arc::new(Semaphore::new(self.settings.pace.workers));
         let mut going_down = self.going_down.subscribe();
-        // Nothing is claimed before the database is recorded: what waits in a restored one may have left before.
+        // Nothing is claimed before the database's identity is recorded: messages that wait in a restored database
+        // may have been sent before the restore.
         while !*going_down.borrow() {
             let Err(error) = self.settle_database().await else {
                 break;
             };
-            tracing::warn!(%error, cause = error.causes(), "the database's identity could not be looked at; trying again");
+            tracing::warn!(%error, cause = error.causes(), "the database's identity could not be checked; trying again");
             tokio::time::sleep(RETRY).await;
         }
         while !*going_down.borrow() {
-            if to_scribe.is_closed() {
-                // Whatever is handed over now would be handed over again.
-                tracing::error!("the scribe has ended; this instance delivers nothing more");
+            if outcome_sender.is_closed() {
+                // An outcome that cannot be written would lead to a second hand-over.
+                tracing::error!(
+                    "the outcome writer has stopped; this instance delivers nothing more"
+                );
                 break;
             }
-            match claim(&works, &hands, &to_scribe, &mut going_down).await {
-                Ok(Queue::Longer) => {}
-                Ok(Queue::Empty) => self.idle(&mut going_down).await,
+            match claim(&context, &slots, &outcome_sender, &mut going_down).await {
+                Ok(Backlog::Remaining) => {}
+                Ok(Backlog::Empty) => self.idle(&mut going_down).await,
                 Err(error) => {
-                    tracing::warn!(%error, cause = error.causes(), "jobs could not be claimed; trying again");
+                    tracing::warn!(%error, cause = error.causes(), "deliveries could not be claimed; trying again");
                     tokio::time::sleep(RETRY).await;
                 }
             }
         }
-        // The hands hold the other ends: the scribe ends when the last has reported.
-        drop(to_scribe);
-        if tokio::time::timeout(LAST_HANDS, scribe).await.is_err() {
+        // The workers hold the other senders: the outcome writer ends when the last worker has reported.
+        drop(outcome_sender);
+        if tokio::time::timeout(DRAIN_TIMEOUT, outcome_writer)
+            .await
+            .is_err()
+        {
             tracing::warn!(
-                "messages are still under way; another instance takes them over when their leases end"
+                "messages are still in flight; another instance takes them over when their leases end"
             );
         }
     }
 
-    /// Waits until there may be something to claim: a send of this instance, or the next job's time.
+    /// Waits until there may be something to claim: a send of this instance, or the next due delivery.
     async fn idle(&self, going_down: &mut watch::Receiver<bool>) {
         let poll = self.settings.pace.poll;
         let wait = match in_time(self.db.next_delivery_due()).await {
@@ -91,38 +98,39 @@ impl App {
             Ok(None) | Err(_) => poll,
         };
         tokio::select! {
-            () = self.changes.wait_for_jobs() => {}
+            () = self.changes.wait_for_deliveries() => {}
             () = tokio::time::sleep(wait) => {}
             _ = going_down.wait_for(|down| *down) => {}
         }
     }
 }
 
-/// What a claim leaves.
-enum Queue {
-    /// There may be more that is due.
-    Longer,
-    /// There was no more.
+/// Whether due deliveries remain after a claim.
+enum Backlog {
+    /// More deliveries may be due.
+    Remaining,
+    /// No more deliveries were due.
     Empty,
 }
 
-/// Claims what fits into free hands.
+/// Claims as many deliveries as there are free worker slots.
 async fn claim(
-    works: &Arc<Works>,
-    hands: &Arc<Semaphore>,
-    to_scribe: &mpsc::Sender<Ended>,
+    context: &Arc<DispatcherContext>,
+    slots: &Arc<Semaphore>,
+    outcome_sender: &mpsc::Sender<AttemptOutcome>,
     going_down: &mut watch::Receiver<bool>,
-) -> Result<Queue> {
-    let Some(mut free) = free_hands(hands, works.app.settings.pace.batch, going_down).await else {
-        return Ok(Queue::Empty);
+) -> Result<Backlog> {
+    let Some(mut free) = free_slots(slots, context.app.settings.pace.batch, going_down).await
+    else {
+        return Ok(Backlog::Empty);
     };
-    let mut scribe_waits = works.scribe_waits.subscribe();
+    let mut outcomes_blocked = context.outcomes_blocked.subscribe();
     tokio::select! {
         biased;
-        _ = going_down.wait_for(|down| *down) => return Ok(Queue::Empty),
-        _ = scribe_waits.wait_for(|waits| !*waits) => {}
+        _ = going_down.wait_for(|down| *down) => return Ok(Backlog::Empty),
+        _ = outcomes_blocked.wait_for(|blocked| !*blocked) => {}
     }
-    let (app, pace) = (&works.app, &works.app.settings.pace);
+    let (app, pace) = (&context.app, &context.app.settings.pace);
     let now = app.now();
     let limit = i64::try_from(free.len()).unwrap_or(i64::MAX);
     let claiming = app.db.claim_deliveries(now, now.plus(pace.lease), limit);
@@ -131,48 +139,48 @@ async fn claim(
         due_scheduled,
     } = in_time(Box::pin(claiming)).await?;
     let left = if claims.len() < free.len() && due_scheduled.is_empty() {
-        Queue::Empty
+        Backlog::Empty
     } else {
-        Queue::Longer
+        Backlog::Remaining
     };
     let messages = messages_until_lease_ends(app, &claims).await?;
     for claim in claims {
         let Some(permit) = free.pop() else { break };
-        // Deleted between the two statements: its job went with it.
+        // Deleted between the two statements, together with its delivery.
         let Some(message) = messages.get(&claim.message_id) else {
             continue;
         };
-        let hand = Hand {
-            works: Arc::clone(works),
+        let worker = DeliveryWorker {
+            context: Arc::clone(context),
             claim,
             message: message.clone(),
         };
-        let to_scribe = to_scribe.clone();
+        let outcome_sender = outcome_sender.clone();
         tokio::spawn(async move {
-            let ended = hand.deliver().await;
-            // The scribe outlives the hands.
-            let _ = to_scribe.send(ended).await;
+            let outcome = worker.deliver().await;
+            // The outcome writer outlives the workers.
+            let _ = outcome_sender.send(outcome).await;
             drop(permit);
         });
     }
-    in_time(Box::pin(line_up(app, due_scheduled))).await?;
+    in_time(Box::pin(enqueue_due(app, due_scheduled))).await?;
     Ok(left)
 }
 
-/// Waits for one free hand, then takes as many as are free.
-async fn free_hands(
-    hands: &Arc<Semaphore>,
+/// Waits for one free slot, then takes all slots that are free.
+async fn free_slots(
+    slots: &Arc<Semaphore>,
     most: usize,
     going_down: &mut watch::Receiver<bool>,
 ) -> Option<Vec<OwnedSemaphorePermit>> {
     let first = tokio::select! {
         biased;
         _ = going_down.wait_for(|down| *down) => return None,
-        permit = Arc::clone(hands).acquire_owned() => permit.ok()?,
+        permit = Arc::clone(slots).acquire_owned() => permit.ok()?,
     };
     let mut free = vec![first];
     while free.len() < most {
-        let Ok(permit) = Arc::clone(hands).try_acquire_owned() else {
+        let Ok(permit) = Arc::clone(slots).try_acquire_owned() else {
             break;
         };
         free.push(permit);
@@ -180,7 +188,8 @@ async fn free_hands(
     Some(free)
 }
 
-/// What has been claimed is tried until it has to be let go: an attempt that is dropped here looks as if it had been begun.
+/// Reads the claimed messages; retries until their leases end. An attempt that is dropped here looks as if it had
+/// been started.
 async fn messages_until_lease_ends(
     app: &App,
     claims: &[Claim],
@@ -207,7 +216,7 @@ async fn messages_of(app: &App, claims: &[Claim]) -> Result<HashMap<MessageId, M
     let mut messages = HashMap::with_capacity(claims.len());
     for (owner, ids) in ids {
         let found = match app.db.messages(owner, &ids).await {
-            Err(StorageError::Inconsistent { .. }) => readable(app, owner, &ids).await?,
+            Err(StorageError::Inconsistent { .. }) => readable_messages(app, owner, &ids).await?,
             found => found?,
         };
         messages.extend(found.into_iter().map(|message| (message.id, message)));
@@ -215,8 +224,8 @@ async fn messages_of(app: &App, claims: &[Claim]) -> Result<HashMap<MessageId, M
     Ok(messages)
 }
 
-/// One row that holds what we never write does not keep the others.
-async fn readable(app: &App, owner: &Owner, ids: &[MessageId]) -> Result<Vec<Message>> {
+/// Reads the messages one by one, so that an unreadable row does not hold up the others.
+async fn readable_messages(app: &App, owner: &Owner, ids: &[MessageId]) -> Result<Vec<Message>> {
     let mut messages = Vec::with_capacity(ids.len());
     for id in ids {
         match app.db.message(owner, *id).await {

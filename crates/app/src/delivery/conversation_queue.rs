@@ -1,4 +1,4 @@
-//! Scheduled messages come into the line of their conversation when they are due.
+//! Puts scheduled messages into their conversation queue when they are due.
 
 use std::collections::HashMap;
 
@@ -9,16 +9,17 @@ use parlance_storage::{StorageError, Tx};
 
 use crate::App;
 use crate::error::Result;
-use crate::write::held;
+use crate::write::ensure_updated;
 
-/// Puts them into line, for whoever claims next. Not in the transaction of a claim: conversations are locked before jobs.
-pub(super) async fn line_up(app: &App, due_scheduled: Vec<DueScheduledDelivery>) -> Result<()> {
+/// Enqueues the deliveries that have come due. Not in the transaction of a claim: conversations are locked before
+/// deliveries.
+pub(super) async fn enqueue_due(app: &App, due_scheduled: Vec<DueScheduledDelivery>) -> Result<()> {
     let mut by_owner: HashMap<Owner, Vec<DueScheduledDelivery>> = HashMap::new();
     for due in due_scheduled {
         by_owner.entry(due.owner.clone()).or_default().push(due);
     }
     for (owner, mut due) in by_owner {
-        // One order of locks; those of one conversation stay in the order of their times.
+        // One lock order for all; messages of one conversation keep the order of their due times.
         due.sort_by_key(|due| due.conversation_id);
         let mut tx = app.begin(&owner).await?;
         for due in due {
@@ -29,11 +30,11 @@ pub(super) async fn line_up(app: &App, due_scheduled: Vec<DueScheduledDelivery>)
                         show_pending(&mut tx, &message).await?;
                     }
                 }
-                // Deleted, its job with it.
+                // Deleted, together with its delivery.
                 Ok(None) => {}
                 Err(error @ StorageError::Inconsistent { .. }) => {
                     tracing::error!(%error, message_id = %id, "a message cannot be read, so it cannot be handed over");
-                    // As if a worker had it, so that it is not looked at all the time.
+                    // Postponed as if a worker had claimed it, so that it is not looked at all the time.
                     let later = tx.now().plus(app.settings.pace.lease);
                     let _ = tx.reschedule_delivery(id, later).await?;
                 }
@@ -45,7 +46,7 @@ pub(super) async fn line_up(app: &App, due_scheduled: Vec<DueScheduledDelivery>)
     Ok(())
 }
 
-/// It waits for others now and not for its time.
+/// Shows a scheduled message as PENDING: it waits for its predecessors now, no longer for its time.
 async fn show_pending(tx: &mut Tx, found: &Message) -> Result<()> {
     let Step::Moved(progress) = found.progress.clone().apply(ProgressEvent::Due) else {
         return Ok(());
@@ -57,7 +58,7 @@ async fn show_pending(tx: &mut Tx, found: &Message) -> Result<()> {
         ..found.clone()
     };
     let user = tx.user_of(found.conversation_id).await?;
-    held(
+    ensure_updated(
         tx.update_message(found, &message, EventType::MessageStatusChanged, &user)
             .await?,
     )

@@ -1,16 +1,22 @@
-//! From "pending" to "the provider has it": claim, hand over, write down what came of it.
+//! The delivery engine, from PENDING to acceptance by the provider: claim, hand over, write the outcome.
 //!
-//! The cast: the job, a narrow row in the transaction of its message; the claimer, one loop per instance, which takes jobs
-//! that are due, in batches, each for the length of a lease; the hands, as many tasks as there are messages under way, which
-//! speak to providers and to nothing else; the scribe, which writes outcomes down, in batches. Several instances share the
-//! work by passing over one another's locked rows.
+//! Parts:
+//! - A *delivery* is a narrow row, written in the transaction of its message.
+//! - The *claimer*, one loop per instance, claims due deliveries in batches, each for the length of a lease. Several
+//!   instances share the work: each skips rows that another one has locked.
+//! - The *delivery workers*, one task per message in flight, call providers and nothing else.
+//! - The *outcome writer* writes outcomes in batches.
 //!
-//! What holds whatever dies when: a claim counts the attempt up and is committed before the provider is called, so a worker
-//! that comes after a crash knows that an attempt was begun; an outcome is written only by the worker whose attempt it is, so
-//! one that wakes up after it lost its lease changes nothing. So no message is lost; one may be handed over twice if a worker
-//! dies between the provider's yes and its own commit, and not even then with a provider that takes our id as its key, or
-//! under `AT_MOST_ONCE`, which leaves such a message UNCERTAIN. And every attempt has its line in the story: whoever ends a job,
-//! a worker or a report, tells of all that nobody has told of.
+//! Guarantees, whichever part dies:
+//! - A claim increments the attempt and is committed before the provider is called. A worker that comes after a crash
+//!   knows that an attempt was started.
+//! - An outcome is written only by the worker of that attempt. A worker that wakes up after its lease ended changes
+//!   nothing.
+//! - So no message is lost. A message may be handed over twice if a worker dies between the provider's acceptance and
+//!   its own commit. Exceptions: providers that take our id as idempotency key, and `AT_MOST_ONCE`, which leaves such
+//!   a message UNCERTAIN.
+//! - Every attempt has one entry in the message events: a worker or report that ends a delivery also records the
+//!   attempts that have none yet.
 
 mod attempt_events;
 mod cancel;
@@ -25,7 +31,7 @@ mod registry;
 mod reports;
 mod worker;
 
-pub(crate) use attempt_events::tell_of_the_overtaken;
+pub(crate) use attempt_events::record_superseded_attempts;
 pub use cancel::CancelMessage;
 pub use observer::{AttemptResult, DeliveryObserver, QueueStatus};
 pub use pace::Pace;

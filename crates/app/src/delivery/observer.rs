@@ -1,4 +1,4 @@
-//! What the operator sees of deliveries.
+//! Metrics and queue status of deliveries, for operators.
 
 use std::time::Duration;
 
@@ -11,20 +11,20 @@ use crate::error::Result;
 /// The status of messages that wait for a release.
 const HELD: &str = "held";
 
-/// What came of a hand-over, for the metrics.
+/// Result of an attempt, for the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttemptResult {
-    /// The provider has it.
+    /// The provider accepted the message.
     Accepted,
-    /// It will never take it.
+    /// The provider refused it for good.
     Refused,
-    /// It did not take it now.
+    /// The provider did not accept it now.
     Later,
-    /// The answer did not come.
+    /// The provider's answer was lost.
     Lost,
-    /// Its time had passed.
+    /// The message had expired.
     Expired,
-    /// The worker had lost its lease: somebody else answers for the message.
+    /// The worker had lost its lease: another worker is responsible for the message.
     Superseded,
 }
 
@@ -42,29 +42,29 @@ impl AttemptResult {
     }
 }
 
-/// Who counts.
+/// Receives delivery metrics.
 pub trait DeliveryObserver: Send + Sync + 'static {
-    /// A message reached the hands that call its provider, this long after it became due.
+    /// A delivery worker is about to call the provider, this long after the message became due.
     fn handed_over(&self, channel: Channel, waited: Duration);
     /// An attempt ended.
     fn attempted(&self, channel: Channel, result: AttemptResult);
 }
 
-/// Messages that wait, together.
+/// Waiting messages of one channel and status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueStatus {
-    /// On which channel.
+    /// The channel.
     pub channel: Channel,
-    /// `scheduled`, `waiting` or `claimed`; `held`, whichever of these it would be, until it is released.
+    /// `scheduled`, `waiting` or `claimed`; `held` for every message that is held, whichever of these it would be.
     pub status: String,
-    /// How many.
+    /// Number of messages.
     pub depth: i64,
     /// How long the oldest has been due.
     pub age: Duration,
 }
 
 impl App {
-    /// What waits now, by channel and status; nought where something may wait and nothing does, so that no old figure stays.
+    /// Waiting messages by channel and status; zero for combinations without messages, so that no old figure stays.
     pub async fn queue_status(&self) -> Result<Vec<QueueStatus>> {
         let now = self.now();
         let found = self.db.queue_depths().await?;

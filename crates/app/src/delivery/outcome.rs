@@ -1,4 +1,4 @@
-//! What an attempt means for its message: pure, so that every case can be read in one place.
+//! What an attempt means for its message. Pure, so that every case can be read and tested in one module.
 
 use std::time::Duration;
 
@@ -12,64 +12,64 @@ use parlance_storage::db::delivery::Claim;
 use super::AttemptResult;
 use super::pace::Pace;
 
-/// An attempt that is over.
-pub(super) struct Ended {
+/// A finished attempt.
+pub(super) struct AttemptOutcome {
     pub(super) claim: Claim,
     pub(super) conversation_id: ConversationId,
     pub(super) channel: Channel,
     pub(super) ending: Ending,
 }
 
-/// How it ended.
+/// How an attempt ended.
 pub(super) enum Ending {
-    /// The provider said this, or nothing in time.
+    /// The provider's answer, or none in time.
     Answered(Outcome),
-    /// The provider took it under an id that another message has.
-    AcceptedUnder(String),
-    /// It was not handed over.
-    NotHandedOver(WhyNot),
+    /// The provider accepted it under an id that another message has.
+    AcceptedWithDuplicateId(String),
+    /// The message was not handed over.
+    NotHandedOver(SkipReason),
 }
 
-/// Why an attempt did not come to a hand-over.
+/// Why an attempt made no hand-over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum WhyNot {
-    /// Its time had passed.
+pub(super) enum SkipReason {
+    /// The message had expired.
     Expired,
-    /// An earlier attempt may have left, and it must not leave twice.
-    LeftUncertain,
-    /// Hand-overs were begun as often as may be, and the last never ended.
-    NeverAnswered,
-    /// The lease was over.
-    TooLate,
+    /// An earlier attempt may have sent it, and it must not be sent twice.
+    PossiblySent,
+    /// All permitted hand-overs were started, and the last never finished.
+    AttemptsExhausted,
+    /// The lease had ended.
+    LeaseExpired,
 }
 
-/// What is to be written.
+/// What the outcome writer has to write for an attempt.
 #[derive(Debug)]
 pub(super) struct Verdict {
-    /// Where the message stands now.
+    /// New progress of the message.
     pub(super) progress: Progress,
     /// The provider's id, if it gave one.
     pub(super) provider_message_id: Option<String>,
-    /// What becomes of the job.
-    pub(super) job: Job,
-    /// The line of its story.
+    /// What happens to the delivery.
+    pub(super) delivery: DeliveryAction,
+    /// Detail of the attempt's message event.
     pub(super) detail: String,
-    /// For the metrics.
+    /// Result for the metrics.
     pub(super) result: AttemptResult,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Job {
-    /// It is done.
+pub(super) enum DeliveryAction {
+    /// It is finished.
     Finish,
-    /// It is to be claimed again after a while.
-    GiveBack(Duration),
+    /// It becomes due again after this time.
+    Reschedule(Duration),
 }
 
-/// Judges an attempt of a message that this worker still holds.
+/// Judges an attempt of a delivery that this worker still holds.
 pub(super) fn judge(
     message: &Message,
-    ended: &Ended,
+    ended: &AttemptOutcome,
     pace: &Pace,
     now: Timestamp,
     random: u64,
@@ -100,7 +100,7 @@ pub(super) fn judge(
                 AttemptResult::Accepted,
             )
         },
-        Ending::AcceptedUnder(id) => done(
+        Ending::AcceptedWithDuplicateId(id) => done(
             report(under_way, ReportStatus::Sent, attempt, None, now),
             format!("accepted as {id}, which is another message's id"),
             AttemptResult::Accepted,
@@ -116,7 +116,7 @@ pub(super) fn judge(
             AttemptResult::Later,
         ),
         Ending::Answered(Outcome::Later { after, error }) => Verdict {
-            job: Job::GiveBack(pace.backoff(attempt, *after, random)),
+            delivery: DeliveryAction::Reschedule(pace.backoff(attempt, *after, random)),
             ..done(
                 under_way,
                 format!("put off: {}", error.message),
@@ -125,20 +125,22 @@ pub(super) fn judge(
         },
         Ending::Answered(Outcome::Lost(error)) => {
             let uncertain = moved(under_way.clone(), ProgressEvent::AnswerLost { attempt });
-            let told = done(
+            let lost = done(
                 uncertain,
                 format!("answer lost: {}", error.message),
                 AttemptResult::Lost,
             );
             match message.policy {
-                DeliveryPolicy::AtMostOnce => told,
+                DeliveryPolicy::AtMostOnce => lost,
                 DeliveryPolicy::AtLeastOnce if last => Verdict {
                     progress: failed(error.clone()),
-                    ..told
+                    ..lost
                 },
                 DeliveryPolicy::AtLeastOnce => Verdict {
-                    job: Job::GiveBack(pace.grace + pace.backoff(attempt, None, random)),
-                    ..told
+                    delivery: DeliveryAction::Reschedule(
+                        pace.grace + pace.backoff(attempt, None, random),
+                    ),
+                    ..lost
                 },
             }
         }
@@ -146,67 +148,68 @@ pub(super) fn judge(
     }
 }
 
-/// Judges an attempt that did not come to a hand-over.
+/// Judges an attempt that made no hand-over.
 fn not_handed_over(
     message: &Message,
-    why: WhyNot,
+    why: SkipReason,
     under_way: Progress,
     attempt: i32,
     now: Timestamp,
 ) -> Verdict {
     match why {
-        WhyNot::Expired => done(
+        SkipReason::Expired => done(
             expired(message, under_way, attempt, now),
-            "its time had passed".to_owned(),
+            "expired before it was handed over".to_owned(),
             AttemptResult::Expired,
         ),
-        WhyNot::NeverAnswered => done(
+        SkipReason::AttemptsExhausted => done(
             report(
                 under_way,
                 ReportStatus::Failed,
                 attempt,
-                Some(never_answered()),
+                Some(attempts_exhausted()),
                 now,
             ),
-            "given up: the attempts before never ended".to_owned(),
+            "given up: no earlier attempt finished".to_owned(),
             AttemptResult::Lost,
         ),
-        WhyNot::LeftUncertain => done(
+        SkipReason::PossiblySent => done(
             moved(under_way, ProgressEvent::AnswerLost { attempt }),
-            "an earlier attempt may have left; not repeated".to_owned(),
+            "an earlier attempt may have sent it; not repeated".to_owned(),
             AttemptResult::Lost,
         ),
-        WhyNot::TooLate => Verdict {
-            job: Job::GiveBack(Duration::ZERO),
+        SkipReason::LeaseExpired => Verdict {
+            delivery: DeliveryAction::Reschedule(Duration::ZERO),
             ..done(
                 message.progress.clone(),
-                "not handed over: the lease was over".to_owned(),
+                "not handed over: the lease had ended".to_owned(),
                 AttemptResult::Superseded,
             )
         },
     }
 }
 
-/// An attempt after which there is nothing more to do.
+/// Verdict that finishes the delivery.
 fn done(progress: Progress, detail: String, result: AttemptResult) -> Verdict {
     Verdict {
         progress,
         provider_message_id: None,
-        job: Job::Finish,
+        delivery: DeliveryAction::Finish,
         detail,
         result,
     }
 }
 
-fn never_answered() -> ReportedError {
+fn attempts_exhausted() -> ReportedError {
     ReportedError {
         code: "no_answer".to_owned(),
-        message: "it was handed over as often as may be, and no hand-over ended".to_owned(),
+        message: "the maximum number of hand-overs was started, and none finished".to_owned(),
         provider_code: String::new(),
     }
 }
 
-/// What was never handed over expires; what may have left has failed, so that a late receipt still counts.
+/// A message that was never handed over expires. One that may have been sent fails instead, so that a late receipt
+/// still counts.
 fn expired(message: &Message, under_way: Progress, attempt: i32, now: Timestamp) -> Progress {
     let never_left = matches!(
         message.progress.status,
@@ -222,13 +225,13 @@ fn expired(message: &Message, under_way: Progress, attempt: i32, now: Timestamp)
     }
     let error = ReportedError {
         code: "expired".to_owned(),
-        message: "its time passed before a provider took it".to_owned(),
+        message: "the message expired before a provider accepted it".to_owned(),
         provider_code: String::new(),
     };
     report(under_way, ReportStatus::Failed, attempt, Some(error), now)
 }
 
-/// A report of this attempt, merged.
+/// The progress with a report of this attempt merged in.
 pub(super) fn report(
     progress: Progress,
     status: ReportStatus,
@@ -247,7 +250,7 @@ pub(super) fn report(
     )
 }
 
-/// The state after an event, or the same where it says nothing new.
+/// The progress after an event, unchanged if the event is ignored or illegal.
 fn moved(progress: Progress, event: ProgressEvent) -> Progress {
     match progress.clone().apply(event) {
         Step::Moved(next) => next,

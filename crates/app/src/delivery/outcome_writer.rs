@@ -1,4 +1,4 @@
-//! The scribe: writes down what came of attempts, in batches, each outcome guarded by its attempt.
+//! The outcome writer: writes the outcomes of attempts in batches, each guarded by its attempt.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -13,27 +13,31 @@ use parlance_storage::{Guarded, Tx};
 use tokio::sync::mpsc;
 
 use super::AttemptResult;
-use super::attempt_events::{A_REPORT_WAS_FASTER, tell_of_the_lost, tell_of_the_overtaken};
-use super::claimer::Works;
-use super::outcome::{self, Ended, Ending, Job, Verdict, WhyNot, judge};
+use super::attempt_events::{SETTLED_BY_REPORT, record_lost_attempts, record_superseded_attempts};
+use super::claimer::DispatcherContext;
+use super::outcome::{self, AttemptOutcome, DeliveryAction, Ending, SkipReason, Verdict, judge};
 use crate::error::{Error, Kind, Reason, Result};
 use crate::limit::in_time;
-use crate::write::held;
+use crate::write::ensure_updated;
 
 /// Outcomes that one transaction writes.
 const BATCH: usize = 64;
-/// How long the scribe waits after the database failed it.
+/// How long the outcome writer waits after a database error.
 const RETRY: Duration = Duration::from_millis(250);
 /// How often an outcome is tried that the database refuses.
 const TRIES: u32 = 5;
-/// From which try on an outcome that meets a conflict is written without the provider's id: another message has it.
+/// The try from which on an outcome that meets a conflict is written without the provider's id: another message has
+/// that id.
 const WITHOUT_ID: u32 = 3;
 
-/// Writes until the last hand is gone.
-pub(super) async fn run(works: Arc<Works>, mut outcomes: mpsc::Receiver<Ended>) {
+/// Writes outcomes until the last worker is gone.
+pub(super) async fn run(
+    context: Arc<DispatcherContext>,
+    mut outcomes: mpsc::Receiver<AttemptOutcome>,
+) {
     let mut batch = Vec::with_capacity(BATCH);
     while outcomes.recv_many(&mut batch, BATCH).await > 0 {
-        let mut by_owner: HashMap<Owner, Vec<Ended>> = HashMap::new();
+        let mut by_owner: HashMap<Owner, Vec<AttemptOutcome>> = HashMap::new();
         for ended in batch.drain(..) {
             by_owner
                 .entry(ended.claim.owner.clone())
@@ -41,21 +45,21 @@ pub(super) async fn run(works: Arc<Works>, mut outcomes: mpsc::Receiver<Ended>) 
                 .push(ended);
         }
         for (owner, mut ended) in by_owner {
-            // Of one conversation in the order in which the feed is to tell of them.
+            // Within a conversation in the order in which the feed is to show the events.
             ended.sort_by_key(|ended| (ended.conversation_id, ended.claim.message_id));
-            write_all(&works, &owner, ended).await;
+            write_all(&context, &owner, ended).await;
         }
         if outcomes.is_empty() {
-            works.scribe_waits.send_replace(false);
+            context.outcomes_blocked.send_replace(false);
         }
     }
 }
 
-/// Writes them together, and each alone that somebody else has locked just now; or all of them alone, if they cannot be written
-/// together.
-async fn write_all(works: &Works, owner: &Owner, mut ended: Vec<Ended>) {
+/// Writes the outcomes together, then those alone that were locked by another transaction; all of them alone if they
+/// cannot be written together.
+async fn write_all(context: &DispatcherContext, owner: &Owner, mut ended: Vec<AttemptOutcome>) {
     if ended.len() > 1 {
-        match write_while_away(works, owner, &ended, write_free).await {
+        match retry_while_unavailable(context, owner, &ended, write_unlocked).await {
             Ok(written) => ended.retain(|one| !written.contains(&one.claim.message_id)),
             Err(error) => {
                 tracing::warn!(%error, cause = error.causes(), outcomes = ended.len(), "outcomes could not be written together; writing each alone");
@@ -63,23 +67,23 @@ async fn write_all(works: &Works, owner: &Owner, mut ended: Vec<Ended>) {
         }
     }
     for one in &mut ended {
-        write_alone(works, owner, one).await;
+        write_alone(context, owner, one).await;
     }
 }
 
-/// However long the database is away, what the provider said must not be forgotten: the message would be handed over again.
-/// A lease that ends meanwhile is no reason to give up. Its attempt still guards the outcome, and others have no database
-/// either.
-async fn write_while_away<T>(
-    works: &Works,
+/// Retries for as long as the database is unavailable. The provider's answer must not be lost: the message would be
+/// handed over again. The end of a lease is no reason to give up: the attempt still guards the outcome, and other
+/// instances have no database either.
+async fn retry_while_unavailable<T>(
+    context: &DispatcherContext,
     owner: &Owner,
-    ended: &[Ended],
-    write: impl AsyncFn(&Works, &Owner, &[Ended]) -> Result<T>,
+    ended: &[AttemptOutcome],
+    write: impl AsyncFn(&DispatcherContext, &Owner, &[AttemptOutcome]) -> Result<T>,
 ) -> Result<T> {
     loop {
-        match in_time(write(works, owner, ended)).await {
-            Err(error) if is_away(&error) => {
-                works.scribe_waits.send_replace(true);
+        match in_time(write(context, owner, ended)).await {
+            Err(error) if is_unavailable(&error) => {
+                context.outcomes_blocked.send_replace(true);
                 tracing::warn!(%error, cause = error.causes(), outcomes = ended.len(), "outcomes could not be written; trying again");
                 tokio::time::sleep(RETRY).await;
             }
@@ -88,15 +92,16 @@ async fn write_while_away<T>(
     }
 }
 
-async fn write_alone(works: &Works, owner: &Owner, ended: &mut Ended) {
+async fn write_alone(context: &DispatcherContext, owner: &Owner, ended: &mut AttemptOutcome) {
     for attempt in 1..=TRIES {
         let one = std::slice::from_ref(&*ended);
-        let Err(error) = write_while_away(works, owner, one, write_in_turn).await else {
+        let Err(error) = retry_while_unavailable(context, owner, one, write_with_lock_wait).await
+        else {
             return;
         };
         let message_id = ended.claim.message_id;
         if attempt == TRIES {
-            tracing::error!(%error, cause = error.causes(), %message_id, "an outcome could not be written; its job will be claimed again");
+            tracing::error!(%error, cause = error.causes(), %message_id, "an outcome could not be written; its delivery will be claimed again");
             return;
         }
         tracing::warn!(%error, cause = error.causes(), %message_id, "an outcome could not be written; trying again");
@@ -107,42 +112,51 @@ async fn write_alone(works: &Works, owner: &Owner, ended: &mut Ended) {
     }
 }
 
-/// A provider that gives one id to two messages has taken both of them.
-fn without_id(ended: &mut Ended) {
+/// Drops the provider's id from an acceptance. A provider that gives one id to two messages has accepted both of
+/// them.
+fn without_id(ended: &mut AttemptOutcome) {
     if let Ending::Answered(Outcome::Accepted {
         provider_message_id,
     }) = &ended.ending
     {
-        ended.ending = Ending::AcceptedUnder(provider_message_id.clone());
+        ended.ending = Ending::AcceptedWithDuplicateId(provider_message_id.clone());
     }
 }
 
-fn is_away(error: &Error) -> bool {
+fn is_unavailable(error: &Error) -> bool {
     matches!(
         error.reason.kind(),
         Kind::Unavailable | Kind::DeadlineExceeded
     )
 }
 
-/// Writes what can be written without waiting for anybody; of which messages it was.
-async fn write_free(works: &Works, owner: &Owner, ended: &[Ended]) -> Result<HashSet<MessageId>> {
-    let mut tx = works.app.begin(owner).await?;
+/// Writes the outcomes with rows that can be locked without waiting; returns their messages.
+async fn write_unlocked(
+    context: &DispatcherContext,
+    owner: &Owner,
+    ended: &[AttemptOutcome],
+) -> Result<HashSet<MessageId>> {
+    let mut tx = context.app.begin(owner).await?;
     let wanted: Vec<_> = ended
         .iter()
         .map(|one| (one.conversation_id, one.claim.message_id))
         .collect();
     let locked = tx.try_lock_messages(&wanted).await?;
-    let found: Vec<(&Ended, &LockedMessage)> = ended
+    let found: Vec<(&AttemptOutcome, &LockedMessage)> = ended
         .iter()
         .filter_map(|one| Some((one, locked.get(&one.claim.message_id)?)))
         .collect();
-    write(works, tx, &found).await?;
+    write(context, tx, &found).await?;
     Ok(locked.into_keys().collect())
 }
 
-/// Waits until nobody else writes to these conversations.
-async fn write_in_turn(works: &Works, owner: &Owner, ended: &[Ended]) -> Result<()> {
-    let mut tx = works.app.begin(owner).await?;
+/// Writes the outcomes, waiting for locked conversations.
+async fn write_with_lock_wait(
+    context: &DispatcherContext,
+    owner: &Owner,
+    ended: &[AttemptOutcome],
+) -> Result<()> {
+    let mut tx = context.app.begin(owner).await?;
     let (mut locked, mut gone) = (Vec::with_capacity(ended.len()), Vec::new());
     for one in ended {
         match tx.lock_message(one.claim.message_id).await? {
@@ -150,73 +164,79 @@ async fn write_in_turn(works: &Works, owner: &Owner, ended: &[Ended]) -> Result<
                 let user = tx.user_of(message.conversation_id).await?;
                 locked.push((one, LockedMessage { message, user }));
             }
-            // Deleted meanwhile, its job with it.
+            // Deleted in the meantime, together with its delivery.
             None => gone.push(one.channel),
         }
     }
-    let found: Vec<(&Ended, &LockedMessage)> =
+    let found: Vec<(&AttemptOutcome, &LockedMessage)> =
         locked.iter().map(|(one, found)| (*one, found)).collect();
-    write(works, tx, &found).await?;
+    write(context, tx, &found).await?;
     for channel in gone {
-        works.observer.attempted(channel, AttemptResult::Superseded);
+        context
+            .observer
+            .attempted(channel, AttemptResult::Superseded);
     }
     Ok(())
 }
 
-async fn write(works: &Works, mut tx: Tx, ended: &[(&Ended, &LockedMessage)]) -> Result<()> {
+async fn write(
+    context: &DispatcherContext,
+    mut tx: Tx,
+    ended: &[(&AttemptOutcome, &LockedMessage)],
+) -> Result<()> {
     let mut judged = Vec::with_capacity(ended.len());
     for (one, found) in ended {
-        let verdict = judge_one(works, &mut tx, one, found).await?;
+        let verdict = judge_one(context, &mut tx, one, found).await?;
         judged.push((*one, *found, verdict));
     }
     let still_ours = settle(&mut tx, &judged).await?;
-    let mut sheet = Sheet::default();
+    let mut pending = PendingWrites::default();
     let mut results = Vec::with_capacity(ended.len());
     for (one, found, verdict) in judged {
         let attempt = (found.message.id, one.claim.attempt);
         let result = if still_ours.contains(&attempt) {
-            sheet.write(found, one, verdict, tx.now())
+            pending.add_outcome(found, one, verdict, tx.now())
         } else {
-            superseded(&mut tx, &mut sheet, found, one, &verdict).await?
+            superseded(&mut tx, &mut pending, found, one, &verdict).await?
         };
         results.push((one.channel, result));
     }
-    tx.append_delivery_events(&sheet.lines).await?;
-    held(tx.rewrite_messages(&sheet.rewrites).await?)?;
-    works.app.commit(tx).await?;
+    tx.append_delivery_events(&pending.events).await?;
+    ensure_updated(tx.rewrite_messages(&pending.rewrites).await?)?;
+    context.app.commit(tx).await?;
     for (channel, result) in results {
-        works.observer.attempted(channel, result);
+        context.observer.attempted(channel, result);
     }
     Ok(())
 }
 
 async fn judge_one(
-    works: &Works,
+    context: &DispatcherContext,
     tx: &mut Tx,
-    ended: &Ended,
+    ended: &AttemptOutcome,
     found: &LockedMessage,
 ) -> Result<Verdict> {
     if ended.claim.answer_lost {
-        tell_of_the_lost(tx, &found.message, ended.claim.attempt).await?;
+        record_lost_attempts(tx, &found.message, ended.claim.attempt).await?;
     }
-    let app = &works.app;
+    let app = &context.app;
     let (pace, random) = (&app.settings.pace, app.random_number());
     Ok(judge(&found.message, ended, pace, tx.now(), random))
 }
 
-/// Ends the jobs, or gives them back; those that still were this worker's.
+/// Finishes or reschedules the deliveries; returns those that were still this worker's.
 async fn settle(
     tx: &mut Tx,
-    judged: &[(&Ended, &LockedMessage, Verdict)],
+    judged: &[(&AttemptOutcome, &LockedMessage, Verdict)],
 ) -> Result<HashSet<(MessageId, i32)>> {
     let mut done = Vec::with_capacity(judged.len());
     let mut ours = HashSet::new();
     for (ended, found, verdict) in judged {
         let (message, attempt) = (&found.message, ended.claim.attempt);
-        match verdict.job {
-            Job::Finish => done.push((message.id, attempt)),
-            Job::GiveBack(after) => {
-                // Who has expired by then need not wait any longer.
+        match verdict.delivery {
+            DeliveryAction::Finish => done.push((message.id, attempt)),
+            DeliveryAction::Reschedule(after) => {
+                // At its expiry the message need not wait any longer.
                 let due = tx.now().plus(after);
                 let due = message.expires_at.map_or(due, |expires| due.min(expires));
                 if tx.give_delivery_back(message.id, attempt, due).await? == Guarded::Updated {
@@ -229,35 +249,35 @@ async fn settle(
     Ok(ours)
 }
 
-/// What is still to be written.
+/// Message events and updates that are still to be written.
 #[derive(Default)]
-struct Sheet {
-    lines: Vec<(MessageId, DeliveryEvent)>,
+struct PendingWrites {
+    events: Vec<(MessageId, DeliveryEvent)>,
     rewrites: Vec<Rewrite>,
 }
 
-impl Sheet {
-    /// The outcome of an attempt whose job was this worker's until now.
-    fn write(
+impl PendingWrites {
+    /// Adds the outcome of an attempt; its delivery was this worker's until now.
+    fn add_outcome(
         &mut self,
         found: &LockedMessage,
-        ended: &Ended,
+        ended: &AttemptOutcome,
         verdict: Verdict,
         now: Timestamp,
     ) -> AttemptResult {
         let Verdict {
             progress,
             provider_message_id,
-            job: _,
+            delivery: _,
             detail,
             result,
         } = verdict;
-        self.tell(&found.message, ended, detail, now, Some(progress.status));
-        self.rewrite(found, progress, provider_message_id, now);
+        self.add_event(&found.message, ended, detail, now, Some(progress.status));
+        self.add_update(found, progress, provider_message_id, now);
         result
     }
 
-    fn rewrite(
+    fn add_update(
         &mut self,
         found: &LockedMessage,
         progress: Progress,
@@ -287,17 +307,17 @@ impl Sheet {
         });
     }
 
-    fn tell(
+    fn add_event(
         &mut self,
         found: &Message,
-        ended: &Ended,
+        ended: &AttemptOutcome,
         detail: String,
         time: Timestamp,
         status: Option<MessageStatus>,
     ) {
         let kind = match ended.ending {
-            Ending::NotHandedOver(WhyNot::Expired) => DeliveryEventKind::Expired,
-            Ending::Answered(_) | Ending::AcceptedUnder(_) | Ending::NotHandedOver(_) => {
+            Ending::NotHandedOver(SkipReason::Expired) => DeliveryEventKind::Expired,
+            Ending::Answered(_) | Ending::AcceptedWithDuplicateId(_) | Ending::NotHandedOver(_) => {
                 DeliveryEventKind::Attempt
             }
         };
@@ -310,29 +330,30 @@ impl Sheet {
             status,
             detail,
         };
-        self.lines.push((found.id, event));
+        self.events.push((found.id, event));
     }
 }
 
-/// The job is not this worker's any more. Either its lease ended and somebody else has it: then nothing but the story is
-/// written. Or a report has come before the outcome and ended it: then the provider's id is still news.
+/// Handles an attempt after its worker has lost the delivery. Either its lease ended and another worker claimed
+/// it: then only the message event is written. Or a report arrived before the outcome and ended the delivery: then
+/// the provider's id is still new.
 async fn superseded(
     tx: &mut Tx,
-    sheet: &mut Sheet,
+    pending: &mut PendingWrites,
     locked: &LockedMessage,
-    ended: &Ended,
+    ended: &AttemptOutcome,
     verdict: &Verdict,
 ) -> Result<AttemptResult> {
     let (found, attempt) = (&locked.message, ended.claim.attempt);
     let now = tx.now();
-    let told = tx.recorded_attempts(found.id).await?;
-    if told.contains(&(attempt, verdict.detail.clone())) {
-        // It was written, and only the answer to the commit was lost: the cache may not have been told.
+    let recorded = tx.recorded_attempts(found.id).await?;
+    if recorded.contains(&(attempt, verdict.detail.clone())) {
+        // It was written, and only the response to the commit was lost: the cache may not have been invalidated.
         tx.touch_message(found).await?;
         return Ok(verdict.result);
     }
-    // The report has told of it, in the transaction that ended the job.
-    let by_report = told.contains(&(attempt, A_REPORT_WAS_FASTER.to_owned()));
+    // The report recorded the attempt in the transaction that ended the delivery.
+    let by_report = recorded.contains(&(attempt, SETTLED_BY_REPORT.to_owned()));
     let taken_over =
         tx.delivery_attempt(found.id).await?.is_some() || found.progress.attempt > attempt;
     let accepted = match &ended.ending {
@@ -340,22 +361,22 @@ async fn superseded(
             provider_message_id,
         }) => Some(provider_message_id),
         Ending::Answered(Outcome::Refused(_) | Outcome::Later { .. } | Outcome::Lost(_))
-        | Ending::AcceptedUnder(_)
+        | Ending::AcceptedWithDuplicateId(_)
         | Ending::NotHandedOver(_) => None,
     };
-    let news = accepted.filter(|_| !taken_over && found.provider_message_id.is_none());
-    let Some(provider_message_id) = news else {
+    let new_id = accepted.filter(|_| !taken_over && found.provider_message_id.is_none());
+    let Some(provider_message_id) = new_id else {
         if by_report {
             return Ok(verdict.result);
         }
         let detail = match accepted {
-            Some(_) => "accepted, after somebody else had taken over",
-            None => "ended after somebody else had taken over",
+            Some(_) => "accepted after another worker had taken over",
+            None => "ended after another worker had taken over",
         };
-        sheet.tell(found, ended, detail.to_owned(), now, None);
+        pending.add_event(found, ended, detail.to_owned(), now, None);
         return Ok(AttemptResult::Superseded);
     };
-    tell_of_the_overtaken(tx, found, attempt, found.progress.status).await?;
+    record_superseded_attempts(tx, found, attempt, found.progress.status).await?;
     let progress = outcome::report(
         found.progress.clone(),
         ReportStatus::Sent,
@@ -363,6 +384,6 @@ async fn superseded(
         None,
         now,
     );
-    sheet.rewrite(locked, progress, Some(provider_message_id.clone()), now);
+    pending.add_update(locked, progress, Some(provider_message_id.clone()), now);
     Ok(AttemptResult::Accepted)
 }

@@ -1,27 +1,27 @@
-//! How fast, how often and how long.
+//! Settings of the dispatcher: concurrency, intervals, time limits, retries.
 
 use std::time::Duration;
 
 /// The dispatcher's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pace {
-    /// Messages under way at once, in this instance.
+    /// Messages in flight at once, in this instance.
     pub workers: usize,
-    /// Jobs that one claim takes at most.
+    /// Deliveries that one claim takes at most.
     pub batch: usize,
-    /// How long a worker keeps a job; longer than a provider may take. After it somebody else takes over.
+    /// Length of a worker's lease; longer than a provider may take. Another worker may take over when it ends.
     pub lease: Duration,
-    /// How long a provider may take; then the answer counts as lost.
+    /// Time limit of a provider call; after it the answer counts as lost.
     pub provider_timeout: Duration,
-    /// How often to look for jobs that another instance has written or lost.
+    /// How often to look for deliveries that another instance has written or abandoned.
     pub poll: Duration,
-    /// How long to wait for a report after an answer was lost, before handing over again.
+    /// How long to wait for a report after a lost answer, before the next hand-over.
     pub grace: Duration,
-    /// How often a message is handed over at most.
+    /// Maximum number of hand-overs of one message.
     pub max_attempts: i32,
     /// The longest wait before the second attempt; doubled for each one after.
     pub first_backoff: Duration,
-    /// The longest wait of all.
+    /// Upper limit of every wait.
     pub longest_backoff: Duration,
 }
 
@@ -42,9 +42,14 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// How long to wait before the next attempt: full jitter, so that what failed together does not come back together; never
-    /// before the provider wants.
-    pub(crate) fn backoff(&self, attempt: i32, asked: Option<Duration>, random: u64) -> Duration {
+    /// Wait before the next attempt. Full jitter, so that deliveries that failed together are not retried together;
+    /// never shorter than the provider asks.
+    pub(crate) fn backoff(
+        &self,
+        attempt: i32,
+        requested: Option<Duration>,
+        random: u64,
+    ) -> Duration {
         let doublings = u32::try_from(attempt.saturating_sub(1))
             .unwrap_or(0)
             .min(20);
@@ -55,7 +60,7 @@ impl Pace {
         let micros = u64::try_from(longest.as_micros())
             .unwrap_or(u64::MAX)
             .max(1);
-        Duration::from_micros(random % micros).max(asked.unwrap_or_default())
+        Duration::from_micros(random % micros).max(requested.unwrap_or_default())
     }
 }
 

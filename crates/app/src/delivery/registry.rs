@@ -1,4 +1,4 @@
-//! Which provider carries what.
+//! Registry of the providers, by name.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -46,11 +46,12 @@ impl ProviderRegistry {
     }
 }
 
-/// The installation's configuration changed under a sender: it may change back.
+/// Outcome for a provider that was removed from the configuration while senders still name it. The delivery is
+/// retried: the provider may be configured again.
 fn no_provider() -> Outcome {
     let error = ReportedError {
         code: "no_provider".to_owned(),
-        message: "this installation does not have the sender's provider any more".to_owned(),
+        message: "this installation no longer has the sender's provider".to_owned(),
         provider_code: String::new(),
     };
     Outcome::Later { after: None, error }

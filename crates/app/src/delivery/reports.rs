@@ -1,4 +1,4 @@
-//! What providers tell: merged like any other report.
+//! Status reports of providers, merged like any other report.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ impl Reports for App {
         };
         match self.report_status(&owner, report).await {
             Ok(_) => Ok(()),
-            // Deleted, or in a state that takes no reports: telling it again would not change that.
+            // Deleted, or in a state that takes no reports: a retry would not change that.
             Err(error)
                 if matches!(
                     error.reason.kind(),
@@ -39,18 +39,19 @@ impl Reports for App {
                 Ok(())
             }
             Err(error) => {
-                tracing::debug!(%error, cause = error.causes(), %message_id, "a report could not be taken yet");
+                tracing::debug!(%error, cause = error.causes(), %message_id, "a report could not be merged yet; the provider retries it");
                 Err(RetryReport)
             }
         }
     }
 }
 
-/// Messages that one read of what is open brings.
+/// Page size of `for_each_open_message`.
 const PAGE: i64 = 500;
 
 impl App {
-    /// Every message that a provider has and has not reported about, page by page: for a provider that forgets at a restart.
+    /// Calls `each` for every message that a provider has accepted and not finally reported on, page by page; for a
+    /// provider that loses its state at a restart.
     pub async fn for_each_open_message(
         self: &Arc<Self>,
         provider: &str,

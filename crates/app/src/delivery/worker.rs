@@ -1,4 +1,4 @@
-//! One hand: takes one message to its provider.
+//! Delivery worker: hands one message over to its provider.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,48 +8,49 @@ use parlance_domain::{DeliveryPolicy, EventType, Message, Step};
 use parlance_providers::Outcome;
 use parlance_storage::db::delivery::Claim;
 
-use super::claimer::Works;
-use super::outcome::{Ended, Ending, WhyNot};
+use super::claimer::DispatcherContext;
+use super::outcome::{AttemptOutcome, Ending, SkipReason};
 use crate::error::Result;
-use crate::write::held;
+use crate::write::ensure_updated;
 
 /// A hand-over that takes longer than this is shown as SENDING.
 const LONG: Duration = Duration::from_secs(2);
 
-pub(super) struct Hand {
-    pub(super) works: Arc<Works>,
+pub(super) struct DeliveryWorker {
+    pub(super) context: Arc<DispatcherContext>,
     pub(super) claim: Claim,
     pub(super) message: Message,
 }
 
-impl Hand {
+impl DeliveryWorker {
     /// Hands the message over, unless there is a reason not to.
-    pub(super) async fn deliver(self) -> Ended {
+    pub(super) async fn deliver(self) -> AttemptOutcome {
         let Self {
-            works,
+            context,
             claim,
             message,
         } = self;
-        let now = works.app.now();
-        works
+        let now = context.app.now();
+        context
             .observer
             .handed_over(message.channel, now.since(claim.due_at));
         let (channel, conversation_id) = (message.channel, message.conversation_id);
         let ending = if claim.answer_lost && message.policy == DeliveryPolicy::AtMostOnce {
-            // A worker died while it handed this over: it may have left, and must not leave twice.
-            Ending::NotHandedOver(WhyNot::LeftUncertain)
-        } else if claim.attempt > works.app.settings.pace.max_attempts {
-            // Whatever kills its worker each time would do so for ever.
-            Ending::NotHandedOver(WhyNot::NeverAnswered)
+            // A worker died during the hand-over: the message may have been sent, and must not be sent twice.
+            Ending::NotHandedOver(SkipReason::PossiblySent)
+        } else if claim.attempt > context.app.settings.pace.max_attempts {
+            // A message that kills its worker each time would do so for ever.
+            Ending::NotHandedOver(SkipReason::AttemptsExhausted)
         } else if now >= claim.lease_until {
-            // Somebody else may be at it: a call now could be the second, and come after that of the next message.
-            Ending::NotHandedOver(WhyNot::TooLate)
+            // Another worker may have claimed it: a call now could be a second hand-over, and come after that of the
+            // next message.
+            Ending::NotHandedOver(SkipReason::LeaseExpired)
         } else if message.expires_at.is_some_and(|at| at <= now) {
-            Ending::NotHandedOver(WhyNot::Expired)
+            Ending::NotHandedOver(SkipReason::Expired)
         } else {
-            Ending::Answered(hand_over(&works, &claim, message).await)
+            Ending::Answered(hand_over(&context, &claim, message).await)
         };
-        Ended {
+        AttemptOutcome {
             claim,
             conversation_id,
             channel,
@@ -58,19 +59,19 @@ impl Hand {
     }
 }
 
-async fn hand_over(works: &Works, claim: &Claim, message: Message) -> Outcome {
-    let pace = &works.app.settings.pace;
+async fn hand_over(context: &DispatcherContext, claim: &Claim, message: Message) -> Outcome {
+    let pace = &context.app.settings.pace;
     let answer = tokio::time::timeout(
         pace.provider_timeout,
-        works.carriers.hand_over(message, claim.attempt),
+        context.providers.hand_over(message, claim.attempt),
     );
     tokio::pin!(answer);
-    // Beside the answer, not before it: a slow database must not keep the provider's from being heard.
+    // Runs concurrently with the provider call, so that a slow database does not delay the handling of its response.
     let showing = async {
         tokio::time::sleep(LONG).await;
-        if let Err(error) = show_sending(works, claim).await {
-            // Only what is shown meanwhile; the outcome is written all the same.
-            tracing::debug!(%error, cause = error.causes(), message_id = %claim.message_id, "a long hand-over could not be shown");
+        if let Err(error) = show_sending(context, claim).await {
+            // Affects only the status shown meanwhile; the outcome is written in any case.
+            tracing::debug!(%error, cause = error.causes(), message_id = %claim.message_id, "a long hand-over could not be shown as SENDING");
         }
     };
     let answered = tokio::select! {
@@ -89,8 +90,8 @@ fn no_answer() -> ReportedError {
     }
 }
 
-async fn show_sending(works: &Works, claim: &Claim) -> Result<()> {
-    let app = &works.app;
+async fn show_sending(context: &DispatcherContext, claim: &Claim) -> Result<()> {
+    let app = &context.app;
     let mut tx = app.begin(&claim.owner).await?;
     let Some(found) = tx.lock_message(claim.message_id).await? else {
         return Ok(());
@@ -114,7 +115,7 @@ async fn show_sending(works: &Works, claim: &Claim) -> Result<()> {
         ..found.clone()
     };
     let user = tx.user_of(found.conversation_id).await?;
-    held(
+    ensure_updated(
         tx.update_message(&found, &message, EventType::MessageStatusChanged, &user)
             .await?,
     )?;

@@ -1,15 +1,15 @@
-//! The place in the feed that a client keeps.
+//! Cursors: a client's position in the feed, as text.
 
 use parlance_storage::feed::{FeedState, Position};
 
 use crate::error::{Error, Reason, Result};
 
-/// Writes `<epoch>-<transaction>-<event>`.
+/// Formats `<epoch>-<transaction>-<event>`.
 pub(crate) fn write(epoch: i64, position: Position) -> String {
     format!("{epoch}-{}-{}", position.xid, position.id)
 }
 
-/// Reads a cursor that is not empty: `0` is the oldest event that is kept.
+/// Parses a non-empty cursor; `0` is the position before the oldest event that is kept.
 pub(crate) fn read(cursor: &str, state: FeedState) -> Result<Position> {
     if cursor == "0" {
         return Ok(state.pruned);
@@ -17,7 +17,7 @@ pub(crate) fn read(cursor: &str, state: FeedState) -> Result<Position> {
     let malformed = || {
         Error::invalid_field(
             "cursor",
-            "is not a cursor; pass one of an event unchanged, \"0\", or none",
+            "is not a cursor; pass the cursor of an event unchanged, \"0\", or none",
         )
     };
     let mut parts = cursor.split('-');
@@ -28,7 +28,7 @@ pub(crate) fn read(cursor: &str, state: FeedState) -> Result<Position> {
         return Err(malformed());
     }
     let position = Position { xid, id };
-    // A place that the feed has not reached is of a state that the database has lost.
+    // A position beyond the end of the feed belongs to a state that the database has lost.
     if epoch != state.epoch || position < state.pruned || position > state.end {
         return Err(expired());
     }
@@ -38,8 +38,8 @@ pub(crate) fn read(cursor: &str, state: FeedState) -> Result<Position> {
 pub(crate) fn expired() -> Error {
     Error::new(
         Reason::CursorExpired,
-        "the cursor is older than what is kept, or of a state that the database has lost; read anew, then watch without a \
-         cursor",
+        "the cursor is older than the retention of the feed, or belongs to a state that the database has lost; read the \
+         conversations again, then watch without a cursor",
     )
 }
 
@@ -60,7 +60,7 @@ mod tests {
     };
 
     #[test]
-    fn reads_what_it_writes() {
+    fn a_written_cursor_is_read_back() {
         let position = Position { xid: 12, id: 34 };
         assert_eq!(read(&write(7, position), STATE).unwrap(), position);
         assert_eq!(read("0", STATE).unwrap(), STATE.pruned);
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_the_malformed_from_the_expired() {
+    fn distinguishes_malformed_from_expired_cursors() {
         for malformed in [
             "x",
             "7",

@@ -1,4 +1,4 @@
-//! The tail of the feed and whom it tells.
+//! The hub: reads the tail of the feed and distributes its events to watchers.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -16,14 +16,14 @@ use crate::error::Result;
 use crate::limit::in_time;
 use crate::write::Changes;
 
-/// Events that one read of the feed brings.
+/// Events that one read of the feed returns.
 const PAGE: i64 = 500;
-/// The lag after a read that failed.
+/// Value of the lag after a failed read.
 const UNKNOWN: i64 = -1;
 /// How long the tail waits after a failed read.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Which events a watcher wants.
+/// The events that a watcher wants.
 #[derive(Debug, Clone)]
 pub(crate) struct Interest {
     pub(crate) owner: Owner,
@@ -49,18 +49,19 @@ impl Interest {
     }
 }
 
-/// How watching goes, for the metrics.
+/// State of watching, for the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeedStatus {
-    /// Streams that are open.
+    /// Open streams.
     pub watchers: usize,
-    /// How long the oldest event that is written has waited to be shown; `None` if the feed could not be read, or is not.
+    /// How long the oldest committed event has waited to be distributed; `None` if the feed could not be read, or
+    /// nothing reads it.
     pub lag: Option<Duration>,
     /// Bytes of events that wait for watchers.
     pub buffered_bytes: u64,
 }
 
-/// One per instance.
+/// Distributes feed events to the watchers of this instance; one per instance.
 pub(crate) struct Hub {
     db: Database,
     changes: Arc<Changes>,
@@ -70,15 +71,15 @@ pub(crate) struct Hub {
     tail: Mutex<Option<Tail>>,
     next_id: AtomicU64,
     lag_micros: AtomicI64,
-    /// The epoch of the feed when it was looked at last. Epochs grow, except where an earlier state of the database is restored.
+    /// The epoch of the feed as last seen. Epochs grow, except where an earlier state of the database is restored.
     latest: AtomicI64,
 }
 
 /// The running tail.
 struct Tail {
-    /// The feed that it reads.
+    /// The epoch of the feed that it reads.
     epoch: i64,
-    /// Everything up to here has been handed out.
+    /// Every event up to here has been distributed.
     position: Position,
     subscribers: HashMap<u64, Subscriber>,
 }
@@ -88,13 +89,13 @@ struct Subscriber {
     queue: Arc<Queue>,
 }
 
-/// A watcher's end: gone when it is dropped.
+/// A watcher's subscription; dropping it unsubscribes.
 pub(crate) struct Subscription {
     hub: Arc<Hub>,
     id: u64,
-    /// What comes after [`Self::joined`].
+    /// Events after [`Self::joined`].
     pub(crate) queue: Arc<Queue>,
-    /// Everything at or before this place is in the database for whoever wants it.
+    /// Events at or before this position have to be read from the database.
     pub(crate) joined: Position,
 }
 
@@ -119,7 +120,7 @@ impl Hub {
         })
     }
 
-    /// Joins the tail; starts it for the first.
+    /// Joins the tail; starts it for the first watcher.
     pub(crate) async fn subscribe(
         self: &Arc<Self>,
         interest: Interest,
@@ -128,14 +129,14 @@ impl Hub {
         if let Some(subscription) = self.join(interest.clone(), epoch, None) {
             return Ok(subscription);
         }
-        // Nobody watches: the tail starts where the feed ends now.
+        // There is no tail yet: it starts at the present end of the feed.
         let start = self.db.feed_now().await?.position;
-        // Somebody else may have started it meanwhile; `join` then ignores the start.
+        // Another watcher may have started it in the meantime; `join` then ignores the start.
         self.join(interest, epoch, Some(start))
             .ok_or_else(cursor::expired)
     }
 
-    /// `None` also where the epoch has ended.
+    /// Joins the tail; `None` if there is none and no start is given, or if the epoch has ended.
     fn join(
         self: &Arc<Self>,
         interest: Interest,
@@ -193,7 +194,7 @@ impl Hub {
         }
     }
 
-    /// Reads the feed until nobody watches.
+    /// Reads the feed until the last watcher is gone.
     async fn run(self: Arc<Self>) {
         while let Some((epoch, position)) = self.position_if_watched() {
             let page = in_time(self.db.feed_page(position, PAGE)).await;
@@ -207,7 +208,7 @@ impl Hub {
                         i64::try_from(lag.as_micros()).unwrap_or(i64::MAX),
                         Ordering::Relaxed,
                     );
-                    self.hand_out(epoch, page.events);
+                    self.distribute(epoch, page.events);
                     if !page.more {
                         let _ = tokio::time::timeout(self.poll, self.changes.wait()).await;
                     }
@@ -221,7 +222,7 @@ impl Hub {
         }
     }
 
-    /// The epoch of the feed that was seen last, and how far the tail has read in it, for as long as there is one.
+    /// The epoch of the feed as last seen, and the position of the tail if one runs in that epoch.
     pub(crate) fn seen(&self) -> FeedProgress {
         let epoch = self.latest.load(Ordering::Relaxed);
         let tail = self.lock();
@@ -232,7 +233,7 @@ impl Hub {
         }
     }
 
-    /// Where to read on; ends the tail, under its lock, if nobody watches.
+    /// The position to read from; ends the tail, under its lock, if no watcher is left.
     fn position_if_watched(&self) -> Option<(i64, Position)> {
         let mut tail = self.lock();
         if tail.as_ref()?.subscribers.is_empty() {
@@ -241,7 +242,7 @@ impl Hub {
         tail.as_ref().map(|tail| (tail.epoch, tail.position))
     }
 
-    /// The feed is in this epoch: watchers of another one find their queues closed.
+    /// Records the feed's epoch and closes the queues of watchers of any other epoch.
     pub(crate) fn end_other_epochs(&self, epoch: i64) {
         self.latest.store(epoch, Ordering::Relaxed);
         if let Some(tail) = self.lock().as_mut()
@@ -253,8 +254,8 @@ impl Hub {
         }
     }
 
-    /// Under the lock, so that whoever joins gets each event either from here or from the database.
-    fn hand_out(&self, epoch: i64, events: Vec<FeedEvent>) {
+    /// Under the lock, so that a joining watcher gets each event either from here or from the database.
+    fn distribute(&self, epoch: i64, events: Vec<FeedEvent>) {
         let mut tail = self.lock();
         let Some(tail) = tail.as_mut().filter(|tail| tail.epoch == epoch) else {
             return;
@@ -262,7 +263,7 @@ impl Hub {
         for event in events {
             tail.position = event.position;
             let event = self.budget.count(event);
-            // A watcher that finds its queue closed, after what it still has, knows why.
+            // A watcher that finds its queue closed, after the events still in it, determines the reason itself.
             tail.subscribers.retain(|_, subscriber| {
                 !subscriber.interest.covers(event.event())
                     || subscriber.queue.push(Arc::clone(&event))
@@ -277,19 +278,19 @@ impl Hub {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Tail>> {
-        // Nothing panics while it is held; if something did, the map would still be whole.
+        // Nothing panics while it is held; if something did, the map would still be consistent.
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Up to where everything has been handed out.
+    /// The position up to which every event has been distributed.
     fn position(&self) -> Option<Position> {
         self.lock().as_ref().map(|tail| tail.position)
     }
 }
 
 impl Subscription {
-    /// Up to where everything has been handed out. Read it before looking whether an event waits: if none does then, the
-    /// watcher has seen all up to here.
+    /// The position up to which every event has been distributed. Read it before checking whether an event waits: if
+    /// none does, the watcher has seen everything up to here.
     pub(crate) fn position(&self) -> Option<Position> {
         self.hub.position()
     }
@@ -304,7 +305,7 @@ impl Subscription {
         self.hub.has_ended(epoch)
     }
 
-    /// Joins the tail once more, further on.
+    /// Joins the tail again, at its present position.
     pub(crate) async fn rejoin(&self, interest: Interest, epoch: i64) -> Result<Self> {
         self.hub.subscribe(interest, epoch).await
     }

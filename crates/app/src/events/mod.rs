@@ -1,12 +1,12 @@
-//! Watching: the change feed as a stream.
+//! The change feed as a stream for watchers.
 //!
-//! One tail per instance reads the feed, only while somebody watches, and hands every event to the watchers whom it concerns.
-//! A watcher that resumes first reads what it missed from the database, page by page at its own pace, then joins the tail:
-//! what lies at or before the place where it joined comes from the database, what lies after it from the tail. So it misses
-//! nothing and repeats nothing.
+//! One tail per instance reads the feed while there are watchers, and distributes every event to the watchers that
+//! want it. A watcher that resumes first reads what it missed from the database, page by page at its own pace, then
+//! joins the tail. Events at or before the position where it joined come from the database, later ones from the tail,
+//! so it misses none and repeats none.
 //!
-//! Events that wait for watchers share one budget of memory. Where it is used up, the fullest queue is emptied: its watcher reads
-//! the past once more, or is ended as too slow and resumes from its cursor.
+//! Events that wait for watchers share one memory budget. When it is used up, the fullest queue is emptied: its
+//! watcher reads the past again, or is ended as too slow and resumes from its cursor.
 
 mod cursor;
 pub(crate) mod hub;

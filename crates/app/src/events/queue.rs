@@ -1,4 +1,4 @@
-//! Events that wait for watchers, and the budget of memory for all of them together.
+//! Queues of events that wait for watchers, and their common memory budget.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,12 +9,12 @@ use tokio::sync::Notify;
 
 /// Events that wait for one watcher before it counts as too slow.
 const EVENTS: usize = 1_024;
-/// What an event takes beside its copy of the row.
+/// Memory of an event in addition to its copy of the row.
 const OVERHEAD: u64 = 512;
 /// The smallest page of the past, however many watchers share the budget.
 const SMALLEST_PAGE: u64 = 16 * 1024;
 
-/// An event in memory. Watchers share it, and it counts once until the last of them has let go of it.
+/// Event in memory, shared by watchers. It counts once, until the last of them has dropped it.
 #[derive(Debug)]
 pub(crate) struct Buffered {
     event: FeedEvent,
@@ -50,7 +50,7 @@ impl Buffered {
     }
 }
 
-/// The memory that waiting events may take in this process. Above it the fullest queue is emptied.
+/// Memory budget of the waiting events of this process. Above it the fullest queue is emptied.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limit: u64,
@@ -69,12 +69,12 @@ impl Budget {
         })
     }
 
-    /// Bytes of all events that wait.
+    /// Bytes of all waiting events.
     pub(crate) fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// A new queue under this budget.
+    /// Creates a queue under this budget.
     pub(crate) fn queue(self: &Arc<Self>) -> Arc<Queue> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let queue = Arc::new(Queue {
@@ -87,7 +87,7 @@ impl Budget {
         queue
     }
 
-    /// An event that counts from now on.
+    /// Wraps an event so that it counts from now on.
     pub(crate) fn count(&self, event: FeedEvent) -> Arc<Buffered> {
         let bytes = event.bytes.saturating_add(OVERHEAD);
         self.used.fetch_add(bytes, Ordering::Relaxed);
@@ -98,7 +98,7 @@ impl Budget {
         })
     }
 
-    /// How large a page of the past may be, so that one for each watcher fits.
+    /// Size limit of a page of the past, so that one page for each watcher fits.
     pub(crate) fn page_bytes(&self) -> u64 {
         let queues = u64::try_from(self.lock().len()).unwrap_or(u64::MAX);
         let share = self.limit.checked_div(queues).unwrap_or(self.limit);
@@ -110,7 +110,7 @@ impl Budget {
         if self.used() <= self.limit {
             return;
         }
-        // A queue whose last holder this is takes the lock when it is dropped, so the lock is not held meanwhile.
+        // If this is the last holder of a queue, dropping it takes the lock, so the lock is not held here.
         let mut queues: Vec<_> = self.lock().values().filter_map(Weak::upgrade).collect();
         queues.sort_by_cached_key(|queue| queue.bytes());
         while self.used() > self.limit
@@ -141,18 +141,18 @@ struct Waiting {
     closed: bool,
 }
 
-/// What a queue has for its watcher.
+/// Result of taking from a queue.
 #[derive(Debug)]
 pub(crate) enum Next {
     Event(Arc<Buffered>),
-    /// Nothing yet.
+    /// No event yet.
     Empty,
-    /// It was emptied to make room, or had no room for an event; nothing more comes.
+    /// It was emptied to make room, or had no room for an event; no more events come.
     Closed,
 }
 
 impl Queue {
-    /// Appends an event; `false` if the queue is closed, as it is when too many wait in it.
+    /// Appends an event; `false` if the queue is closed, which it is once too many events wait in it.
     pub(crate) fn push(&self, event: Arc<Buffered>) -> bool {
         let mut waiting = self.lock();
         if waiting.events.len() >= EVENTS {
@@ -168,13 +168,13 @@ impl Queue {
         open
     }
 
-    /// Nothing more comes after what waits.
+    /// Closes the queue: no event comes after those that wait.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_one();
     }
 
-    /// The next event, if there is one.
+    /// Takes the next event, if there is one.
     pub(crate) fn pop(&self) -> Next {
         let mut waiting = self.lock();
         match waiting.events.pop_front() {
@@ -187,7 +187,7 @@ impl Queue {
         }
     }
 
-    /// The next event; `None` if nothing more comes. Safe to drop and call again.
+    /// Waits for the next event; `None` if no more come. Safe to drop and call again.
     pub(crate) async fn next(&self) -> Option<Arc<Buffered>> {
         loop {
             match self.pop() {

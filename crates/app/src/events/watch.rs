@@ -1,4 +1,4 @@
-//! One watcher.
+//! One watcher of the feed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use super::queue::{Buffered, Next, Queue};
 use crate::App;
 use crate::error::{Error, Reason, Result};
 
-/// How often a quiet stream shows that it lives.
+/// Interval of heartbeats on a quiet stream.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Events of all owners that one read of the past looks through.
 const PAGE: i64 = 1_000;
 
-/// What `watch` takes.
+/// Request of `watch`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Watch {
     /// Only this conversation.
@@ -28,35 +28,35 @@ pub struct Watch {
     pub user: Option<String>,
     /// Only these types; all if empty.
     pub types: Vec<EventType>,
-    /// After which event; empty: from now; `0`: all that is kept.
+    /// The event to start after; empty: from now on; `0`: everything that is kept.
     pub cursor: String,
 }
 
-/// What a watcher sees.
+/// Event or heartbeat.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Watched {
-    /// What to resume from.
+    /// The cursor to resume from.
     pub cursor: String,
-    /// What happened; none in a heartbeat.
+    /// The event; none in a heartbeat.
     pub event: Option<Event>,
 }
 
-/// A stream of events.
+/// Stream of events for one watcher.
 pub struct Watcher {
     db: Database,
     subscription: Subscription,
     interest: Interest,
     epoch: i64,
-    /// Everything that concerns the watcher up to here has been shown.
+    /// Every matching event up to here has been shown.
     shown: Position,
-    /// Everything that concerns the watcher up to here has been read from the past.
+    /// Every matching event up to here has been read from the past.
     read: Position,
-    /// Read from the past and not shown yet.
+    /// Events read from the past and not shown yet.
     backlog: Arc<Queue>,
-    /// Whether the past has more, before the place where the tail was joined.
+    /// Whether the past has more events before the position where the tail was joined.
     behind: bool,
-    /// What was there already when somebody began to watch "from now".
-    old_news: Option<Snapshot>,
+    /// The transactions that were visible when watching "from now" began.
+    seen_at_start: Option<Snapshot>,
     going_down: watch::Receiver<bool>,
     ended: bool,
 }
@@ -79,10 +79,10 @@ impl App {
             user,
             types,
         };
-        // First, so that no cursor of before a restore is taken for a present one.
+        // First, so that no cursor from before a restore is taken for a present one.
         self.settle_database().await?;
         let state = self.db.feed_state().await?;
-        // Another instance may have begun it since.
+        // Another instance may have begun a new epoch since.
         self.hub.end_other_epochs(state.epoch);
         let from = if cursor.is_empty() {
             None
@@ -90,7 +90,7 @@ impl App {
             Some(cursor::read(&cursor, state)?)
         };
         let subscription = self.hub.subscribe(interest.clone(), state.epoch).await?;
-        let (shown, old_news) = if let Some(position) = from {
+        let (shown, seen_at_start) = if let Some(position) = from {
             (position, None)
         } else {
             let start = self.db.feed_now().await?;
@@ -107,13 +107,13 @@ impl App {
             read: shown,
             backlog,
             behind,
-            old_news,
+            seen_at_start,
             going_down: self.going_down.subscribe(),
             ended: false,
         })
     }
 
-    /// How watching goes, for the metrics.
+    /// State of watching, for the metrics.
     pub fn feed_status(&self) -> FeedStatus {
         self.hub.status()
     }
@@ -134,7 +134,7 @@ impl Watcher {
         loop {
             match self.backlog.pop() {
                 Next::Event(event) => return Ok(self.show(Buffered::take(event))),
-                // It gave way to other watchers: its events are read once more.
+                // It was emptied in favour of other watchers: its events are read again.
                 Next::Closed => {
                     self.backlog = self.subscription.budget().queue();
                     self.read = self.shown;
@@ -157,12 +157,12 @@ impl Watcher {
                 biased;
                 _ = going_down.wait_for(|down| *down) => return Err(self.shutting_down()),
                 event = self.subscription.queue.next() => match event {
-                    None => return Err(self.cut_off()),
-                    Some(event) if self.is_news(event.event()) => return Ok(self.show(Buffered::take(event))),
+                    None => return Err(self.closed_reason()),
+                    Some(event) if self.is_new(event.event()) => return Ok(self.show(Buffered::take(event))),
                     Some(_) => {}
                 },
                 () = &mut heartbeat => {
-                    // Where there is none, an event came at the same moment: that is sign enough.
+                    // An event arrived at the same time and replaces the heartbeat.
                     if let Some(watched) = self.heartbeat() {
                         return Ok(watched);
                     }
@@ -171,8 +171,8 @@ impl Watcher {
         }
     }
 
-    /// Reads what lies before the place where the tail was joined, and returns the first of it. A watcher that is so far behind
-    /// that its queue of the tail overflows meanwhile joins the tail anew at the end.
+    /// Reads the past up to the position where the tail was joined, and returns the first event. If the watcher is so
+    /// far behind that its queue of the tail overflows in the meantime, it joins the tail again at the end.
     async fn read_past(&mut self) -> Result<Option<FeedEvent>> {
         let budget = Arc::clone(self.subscription.budget());
         let (owner, bytes) = (&self.interest.owner, budget.page_bytes());
@@ -191,7 +191,7 @@ impl Watcher {
             .events
             .into_iter()
             .filter(|event| event.position <= joined && interest.covers(event));
-        // The first is not put where it may have to give way, so that every read gets on.
+        // The first event bypasses the backlog, which may be emptied, so that every read makes progress.
         let first = past.next();
         for event in past {
             self.backlog.push(budget.count(event));
@@ -207,10 +207,10 @@ impl Watcher {
         Ok(first)
     }
 
-    fn is_news(&self, event: &FeedEvent) -> bool {
+    fn is_new(&self, event: &FeedEvent) -> bool {
         event.position > self.shown
             && !self
-                .old_news
+                .seen_at_start
                 .as_ref()
                 .is_some_and(|seen| seen.contains(event.position.xid))
     }
@@ -227,7 +227,7 @@ impl Watcher {
     fn heartbeat(&mut self) -> Option<Watched> {
         let position = self.subscription.position();
         match self.subscription.queue.pop() {
-            Next::Event(event) if self.is_news(event.event()) => {
+            Next::Event(event) if self.is_new(event.event()) => {
                 Some(self.show(Buffered::take(event)))
             }
             Next::Event(_) | Next::Closed => None,
@@ -241,14 +241,14 @@ impl Watcher {
         }
     }
 
-    /// Why the tail hands out nothing more.
-    fn cut_off(&self) -> Error {
+    /// Why the tail delivers no more events.
+    fn closed_reason(&self) -> Error {
         if self.subscription.has_ended(self.epoch) {
             return cursor::expired();
         }
         Error::new(
             Reason::WatcherTooSlow,
-            "events came faster than they were read; resume from the cursor",
+            "events arrived faster than they were read; resume from the cursor",
         )
         .with("cursor", cursor::write(self.epoch, self.shown))
     }

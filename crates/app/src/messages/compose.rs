@@ -1,4 +1,4 @@
-//! From a request and a conversation to a message.
+//! Composition of a message from a request and its conversation.
 
 use parlance_domain::message::Progress;
 use parlance_domain::message::{AttachmentView, ContentView, Limits};
@@ -11,12 +11,12 @@ use parlance_storage::Tx;
 use super::{AttachmentSource, ConversationTarget, NewMessage};
 use crate::App;
 use crate::error::{Error, Reason, Result};
-use crate::write::held;
+use crate::write::ensure_updated;
 
-/// Content is kept in pieces of this size.
-pub(crate) const PIECE: usize = 256 * 1024;
+/// Chunk size of stored content.
+pub(crate) const CHUNK: usize = 256 * 1024;
 
-/// An attachment with what is still to be done for it.
+/// An attachment, and what is still to be stored for it.
 pub(crate) struct Prepared {
     attachment: Attachment,
     store: Store,
@@ -28,7 +28,7 @@ enum Store {
     Claim,
 }
 
-/// A message as far as it is the same for both directions.
+/// The parts of a message that do not depend on its direction.
 pub(crate) struct Draft<'a> {
     pub(crate) id: MessageId,
     pub(crate) conversation: &'a Conversation,
@@ -39,27 +39,28 @@ pub(crate) struct Draft<'a> {
     pub(crate) progress: Progress,
 }
 
-/// How a message travels: attachments make an SMS an MMS.
+/// The channel of a message: an SMS with attachments becomes an MMS.
 pub(crate) fn channel(
     target: &ConversationTarget,
     conversation: &Conversation,
     has_attachments: bool,
 ) -> Channel {
-    let asked = match target {
+    let requested = match target {
         ConversationTarget::Pair { channel, .. } => *channel,
         ConversationTarget::Conversation(_) | ConversationTarget::Chat { .. } => {
             conversation.channel
         }
     };
-    if asked == Channel::Sms && has_attachments {
+    if requested == Channel::Sms && has_attachments {
         Channel::Mms
     } else {
-        asked
+        requested
     }
 }
 
-/// What is wrong with what a request says that named a conversation, now that the channel is known.
-pub(crate) fn wrong(
+/// Checks the content of a request that names a conversation, now that the channel is known. Other requests have been
+/// checked before.
+pub(crate) fn violations(
     new: &NewMessage,
     channel: Channel,
     received: bool,
@@ -85,12 +86,12 @@ pub(crate) fn wrong(
     .check(limits)
 }
 
-/// Refuses a request with all that is wrong with it.
-pub(crate) fn refuse(wrong: Vec<Violation>) -> Result<()> {
-    if wrong.is_empty() {
+/// Fails with all violations, if there are any.
+pub(crate) fn ensure_valid(violations: Vec<Violation>) -> Result<()> {
+    if violations.is_empty() {
         Ok(())
     } else {
-        Err(Error::invalid(wrong))
+        Err(Error::invalid(violations))
     }
 }
 
@@ -100,7 +101,7 @@ fn view(new: &super::NewAttachment) -> AttachmentView<'_> {
         AttachmentSource::Content(content) => (None, content.len() as u64),
         AttachmentSource::Upload(_) => (None, 0),
     };
-    // An upload has been checked when it was made.
+    // An upload was checked when it was made.
     let content_type = if new.content_type.is_empty() {
         "application/octet-stream"
     } else {
@@ -115,7 +116,7 @@ fn view(new: &super::NewAttachment) -> AttachmentView<'_> {
 }
 
 impl App {
-    /// Finds uploads and gives every attachment its id.
+    /// Looks up uploads and assigns attachment ids.
     pub(crate) async fn prepare_attachments(
         &self,
         tx: &mut Tx,
@@ -167,7 +168,7 @@ impl App {
     }
 }
 
-/// Stores what a message's attachments hold, after the message itself.
+/// Stores the content of a message's attachments; the message must be stored before.
 pub(crate) async fn store_attachments(
     tx: &mut Tx,
     message: MessageId,
@@ -180,10 +181,10 @@ pub(crate) async fn store_attachments(
                     .await?;
             }
             Store::Content(content) => {
-                let pieces = content.chunks(PIECE).map(<[u8]>::to_vec).collect();
-                tx.insert_attachment(&attachment, message, pieces).await?;
+                let chunks = content.chunks(CHUNK).map(<[u8]>::to_vec).collect();
+                tx.insert_attachment(&attachment, message, chunks).await?;
             }
-            Store::Claim => held(tx.claim_upload(attachment.id, message).await?)
+            Store::Claim => ensure_updated(tx.claim_upload(attachment.id, message).await?)
                 .map_err(|_| upload_not_found(index))?,
         }
     }
@@ -193,13 +194,13 @@ pub(crate) async fn store_attachments(
 fn upload_not_found(index: usize) -> Error {
     Error::new(
         Reason::UploadNotFound,
-        "there is no such upload any more; upload the file again",
+        "this upload does not exist any more; upload the file again",
     )
     .with("field", format!("attachments[{index}].upload_id"))
 }
 
 impl Draft<'_> {
-    /// The message, at the target that the conversation has made for it.
+    /// Builds the message; its sequence is the conversation's last one.
     pub(crate) fn message(self) -> Message {
         let Self {
             id,
@@ -259,7 +260,8 @@ impl Draft<'_> {
     }
 }
 
-/// The recipients beside the first, each once. Addresses are in canonical form, so that equal ones are the same text.
+/// The recipients besides the first, without duplicates. Addresses are in canonical form, so equal addresses are
+/// equal texts.
 pub(crate) fn further_recipients(given: &[String], first: &str) -> Vec<String> {
     let mut further: Vec<String> = Vec::with_capacity(given.len());
     for address in given {
@@ -270,7 +272,7 @@ pub(crate) fn further_recipients(given: &[String], first: &str) -> Vec<String> {
     further
 }
 
-/// How many SMS a text takes; 0 on the other channels.
+/// Number of SMS segments of a text; 0 on the other channels.
 pub(crate) fn segments(channel: Channel, body: &str) -> i32 {
     match channel {
         Channel::Sms => sms::measure(body).segments,

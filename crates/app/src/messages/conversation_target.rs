@@ -1,4 +1,4 @@
-//! Where a message goes: the conversation that it names, the open one of its addresses, or a new one.
+//! The conversation of a new message: the one that it names, the open one of its addresses, or a new one.
 
 use parlance_domain::conversation::ConversationEvent;
 use parlance_domain::{
@@ -12,8 +12,8 @@ use crate::App;
 use crate::error::{Error, Reason, Result};
 
 impl App {
-    /// Locks the conversation, if there is one. The lock comes before every writing statement of the transaction: it is what
-    /// keeps sequences without gaps and the feed in their order.
+    /// Locks the conversation, if it exists. The lock must precede every writing statement of the transaction: it
+    /// keeps sequences free of gaps and the feed in order.
     pub(crate) async fn lock_target(
         &self,
         tx: &mut Tx,
@@ -45,8 +45,12 @@ impl App {
         }
     }
 
-    /// The conversation that a target opens where there is none.
-    pub(crate) fn opened(&self, tx: &Tx, target: &ConversationTarget) -> Result<Conversation> {
+    /// Builds the conversation that a target creates if none exists.
+    pub(crate) fn new_conversation(
+        &self,
+        tx: &Tx,
+        target: &ConversationTarget,
+    ) -> Result<Conversation> {
         let (channel, ours, theirs, external_id, user) = match target {
             ConversationTarget::Conversation(id) => return Err(conversation_not_found(*id)),
             ConversationTarget::Pair {
@@ -93,7 +97,7 @@ impl App {
         })
     }
 
-    /// The sender of an address of ours. Where no message leaves the machine, an unknown address becomes one by itself.
+    /// The sender of an address of ours. With `open_senders` an unknown address becomes a sender automatically.
     pub(crate) async fn sender_of(
         &self,
         tx: &mut Tx,
@@ -109,7 +113,7 @@ impl App {
                 if tx.insert_sender(&sender).await? {
                     sender
                 } else {
-                    // Made by somebody else just now.
+                    // Another transaction has just created it.
                     tx.sender_of_address(channel, address)
                         .await?
                         .ok_or_else(no_sender)?
@@ -143,11 +147,11 @@ impl App {
     }
 }
 
-/// Makes room for one more message; `None` if the conversation is closed.
+/// The conversation after one more message; fails if it is closed.
 pub(crate) fn advanced(
     conversation: &Conversation,
     counts_unread: bool,
-    came_at: parlance_domain::Timestamp,
+    arrived_at: parlance_domain::Timestamp,
 ) -> Result<Conversation> {
     let mut next = conversation.clone();
     match conversation.status.apply(ConversationEvent::MessageAdded) {
@@ -164,7 +168,7 @@ pub(crate) fn advanced(
     next.last_message_at = Some(
         conversation
             .last_message_at
-            .map_or(came_at, |last| last.max(came_at)),
+            .map_or(arrived_at, |last| last.max(arrived_at)),
     );
     Ok(next)
 }
@@ -184,7 +188,7 @@ pub(crate) fn external_id_taken(by: &Conversation) -> Error {
 fn closed(conversation: &Conversation) -> Error {
     Error::new(
         Reason::ConversationClosed,
-        "the conversation is closed, which is final; a message by addresses opens a new one",
+        "the conversation is closed, which is final; a message by addresses opens a new conversation",
     )
     .with("conversation_id", conversation.id)
 }
@@ -192,7 +196,7 @@ fn closed(conversation: &Conversation) -> Error {
 fn no_sender() -> Error {
     Error::new(
         Reason::NoSender,
-        "our address of this message has no sender; make one with CreateSender",
+        "our address of this message is not a sender; create one with CreateSender",
     )
 }
 

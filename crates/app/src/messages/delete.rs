@@ -1,24 +1,25 @@
-//! Deleting a message: gone from reads, search, caches and the feed's copies; a queued one is not sent.
+//! Deletion of a message: it disappears from reads, search, caches and the feed; a pending one is not sent.
 
 use parlance_domain::{Conversation, ConversationId, Message, MessageId, Owner, Timestamp};
 use parlance_storage::{Guarded, Tx};
 
 use super::get::message_not_found;
-use super::report::waits;
+use super::report::has_delivery;
 use crate::App;
 use crate::error::{Error, Reason, Result};
-use crate::write::{check_etag, held};
+use crate::write::{check_etag, ensure_updated};
 
-/// Up to so many unread messages are counted anew when one goes. A conversation that was marked as unread may have one more than
-/// its messages account for, which this puts right; where there are thousands, that one is not worth counting them all.
+/// Up to this many unread messages are counted again after a deletion. A conversation that was marked as unread may
+/// count one more than its messages account for; the recount corrects that. In larger conversations the difference
+/// does not justify the recount.
 const RECOUNTED: i64 = 1_000;
 
-/// What `delete_message` takes.
+/// Request of `delete_message`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeleteMessage {
-    /// Which message.
+    /// Id of the message.
     pub id: MessageId,
-    /// What it was when it was read.
+    /// Expected etag; unconditional without it.
     pub etag: Option<String>,
 }
 
@@ -27,7 +28,7 @@ impl App {
     pub async fn delete_message(&self, owner: &Owner, request: DeleteMessage) -> Result<()> {
         let DeleteMessage { id, etag } = request;
         let missing = || message_not_found(id);
-        // Its conversation is locked first, so it is read before.
+        // Its conversation has to be locked first, so the message is read before.
         let conversation_id = self
             .db
             .message(owner, id)
@@ -41,14 +42,16 @@ impl App {
             .ok_or_else(missing)?;
         let found = tx.lock_message(id).await?.ok_or_else(missing)?;
         check_etag(etag.as_deref(), found.edit_version)?;
-        if waits(found.progress.status) && tx.withdraw_delivery(&found).await? == Guarded::Stale {
+        if has_delivery(found.progress.status)
+            && tx.withdraw_delivery(&found).await? == Guarded::Stale
+        {
             return Err(in_flight(&found));
         }
         if tx.delete_message(&found, &conversation.user).await? == Guarded::Stale {
             return Err(in_flight(&found));
         }
         let shorter = without(&mut tx, &conversation, std::slice::from_ref(&found)).await?;
-        held(
+        ensure_updated(
             tx.update_conversation(&conversation, &shorter, false)
                 .await?,
         )?;
@@ -57,8 +60,9 @@ impl App {
 }
 
 impl App {
-    /// Deletes those of a conversation's messages that are there, not under way, and were made before a moment, and the
-    /// conversation with them if it was not active since and none is left; how many messages, and whether the conversation.
+    /// Deletes those of a conversation's messages that exist, are not in delivery and were created before the given
+    /// time. Deletes the conversation, too, if none is left and it has not been active since. Returns the number of
+    /// messages and whether the conversation was deleted.
     pub(crate) async fn delete_aged(
         &self,
         owner: &Owner,
@@ -73,11 +77,11 @@ impl App {
         };
         let mut gone = Vec::with_capacity(ids.len());
         for &id in ids {
-            // They were found without a lock: another instance may have been faster.
+            // The ids were found without a lock: another instance may have deleted the message.
             let Some(found) = tx.lock_message(id).await? else {
                 continue;
             };
-            let stays = waits(found.progress.status) || found.created_at >= before;
+            let stays = has_delivery(found.progress.status) || found.created_at >= before;
             if !stays && tx.delete_message(&found, &conversation.user).await? == Guarded::Updated {
                 gone.push(found);
             }
@@ -88,12 +92,12 @@ impl App {
         }
         let shorter = without(&mut tx, &conversation, &gone).await?;
         if shorter.message_count == 0 && is_idle(&conversation, before) {
-            held(tx.hide_conversation(&conversation).await?)?;
+            ensure_updated(tx.hide_conversation(&conversation).await?)?;
             self.commit(tx).await?;
             self.remove_hidden(&conversation).await?;
             return Ok((gone.len(), true));
         }
-        held(
+        ensure_updated(
             tx.update_conversation(&conversation, &shorter, false)
                 .await?,
         )?;
@@ -102,7 +106,7 @@ impl App {
     }
 }
 
-/// Whether a conversation was last active before a moment.
+/// Whether a conversation was last active before the given time.
 pub(crate) fn is_idle(conversation: &Conversation, before: Timestamp) -> bool {
     conversation
         .last_message_at
@@ -110,7 +114,7 @@ pub(crate) fn is_idle(conversation: &Conversation, before: Timestamp) -> bool {
         < before
 }
 
-/// The conversation without messages that are gone already.
+/// The conversation with its counters reduced by messages that are already deleted.
 async fn without(
     tx: &mut Tx,
     conversation: &Conversation,
@@ -145,7 +149,7 @@ async fn without(
 pub(crate) fn in_flight(found: &Message) -> Error {
     Error::new(
         Reason::MessageInFlight,
-        "the message is just being handed over; wait until it is SENT or FAILED",
+        "the message is being handed over; wait until it is SENT or FAILED",
     )
     .with("message_id", found.id)
     .with("status", found.progress.status)

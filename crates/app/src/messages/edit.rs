@@ -1,4 +1,4 @@
-//! Editing a message: its metadata always, the rest while it has not left.
+//! Editing of a message: its metadata at any time, the rest only before it is handed over.
 
 use parlance_domain::message::{ContentView, ProgressEvent};
 use parlance_domain::{
@@ -11,22 +11,22 @@ use super::delete::in_flight;
 use super::get::message_not_found;
 use crate::App;
 use crate::error::{Error, Reason, Result};
-use crate::write::{check_etag, held};
+use crate::write::{check_etag, ensure_updated};
 
-/// What `edit_message` takes: `None` leaves a field as it is, `Some(None)` clears it.
+/// Request of `edit_message`: `None` leaves a field unchanged, `Some(None)` clears it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageEdit {
-    /// Which message.
+    /// Id of the message.
     pub id: MessageId,
-    /// What it was when it was read.
+    /// Expected etag; unconditional without it.
     pub etag: Option<String>,
-    /// The owner's own data.
+    /// Metadata of the owner.
     pub metadata: Option<Json>,
     /// The text.
     pub body: Option<String>,
-    /// When to send it; cleared: now.
+    /// When to send it; cleared: at once.
     pub send_at: Option<Option<Timestamp>>,
-    /// After which not to send it any more.
+    /// When the message expires.
     pub expires_at: Option<Option<Timestamp>>,
 }
 
@@ -40,11 +40,11 @@ impl App {
             .ok_or_else(|| message_not_found(edit.id))?;
         check_etag(edit.etag.as_deref(), found.edit_version)?;
         check_editable(&found, &edit)?;
-        let leaves_otherwise = found.channel != Channel::Chat
+        let affects_delivery = found.channel != Channel::Chat
             && (edit.body.is_some() || edit.send_at.is_some() || edit.expires_at.is_some());
         let mut message = self.edited(&found, edit, tx.now())?;
         if message == found {
-            // An edit that is repeated: the first may have been cut off before the cache was told.
+            // A repeated edit: the first may have been interrupted before the cache was invalidated.
             tx.touch_message(&found).await?;
             self.commit(tx).await?;
             return Ok(found);
@@ -59,9 +59,9 @@ impl App {
         } else {
             EventType::MessageStatusChanged
         };
-        held(tx.update_message(&found, &message, kind, &user).await?)?;
-        if leaves_otherwise {
-            // What a worker has in hand leaves as it was.
+        ensure_updated(tx.update_message(&found, &message, kind, &user).await?)?;
+        if affects_delivery {
+            // A message that a worker has claimed is sent as it was.
             let due = message.send_at.unwrap_or(tx.now());
             if tx.reschedule_delivery(message.id, due).await? == Guarded::Stale {
                 return Err(in_flight(&found));
@@ -119,25 +119,25 @@ impl App {
     fn check_body(&self, found: &Message, body: &str) -> Result<()> {
         let view = ContentView {
             channel: Some(found.channel),
-            // Something else may speak for an empty text.
+            // Attachments or HTML allow an empty text.
             received: !found.attachments.is_empty() || !found.html_body.is_empty(),
             body,
             ..ContentView::default()
         };
-        let wrong: Vec<Violation> = view
+        let violations: Vec<Violation> = view
             .check(self.limits())
             .into_iter()
             .map(|v| Violation::new(format!("message.{}", v.field), v.description))
             .collect();
-        if wrong.is_empty() {
+        if violations.is_empty() {
             Ok(())
         } else {
-            Err(Error::invalid(wrong))
+            Err(Error::invalid(violations))
         }
     }
 }
 
-/// The text of what has left cannot be changed; a chat has not left anywhere.
+/// Checks which fields can be edited: the text of a sent message cannot, that of a chat message can.
 fn check_editable(found: &Message, edit: &MessageEdit) -> Result<()> {
     let scheduled = found.progress.status == MessageStatus::Scheduled;
     let fields = [
@@ -151,7 +151,7 @@ fn check_editable(found: &Message, edit: &MessageEdit) -> Result<()> {
     ];
     let refused: Vec<&str> = fields
         .into_iter()
-        .filter(|(_, asked, allowed)| *asked && !*allowed)
+        .filter(|(_, requested, allowed)| *requested && !*allowed)
         .map(|(name, ..)| name)
         .collect();
     if refused.is_empty() {

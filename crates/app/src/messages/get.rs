@@ -1,4 +1,4 @@
-//! Reading messages by id.
+//! Reads messages by id.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,31 +14,31 @@ use crate::cache::keys;
 use crate::cache::read::{Answer, Read, one, read, shared};
 use crate::error::{Error, Reason, Result};
 
-/// Which message is meant.
+/// Reference to a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MessageRef {
     /// By our id.
     Id(MessageId),
-    /// By the provider's.
+    /// By the provider's id.
     Provider {
         /// The provider.
         provider: String,
-        /// Its id of the message.
+        /// The provider's id of the message.
         provider_message_id: String,
     },
 }
 
-/// Messages that were asked for together.
+/// Result of a batch read.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MessageBatch {
-    /// Those that there are, in the order of asking.
+    /// The messages found, in the order of the request.
     pub messages: Vec<Answer<Message>>,
-    /// Those that there are not.
+    /// The ids without a message.
     pub missing: Vec<MessageId>,
 }
 
 impl App {
-    /// One message. While the database is away it may be as old as `max_staleness`.
+    /// One message. While the database is unavailable it may be as old as `max_staleness`.
     pub async fn message(
         &self,
         owner: &Owner,
@@ -54,7 +54,7 @@ impl App {
                 provider,
                 provider_message_id,
             } => {
-                // Boxed, so that a hit by our id carries no room for it.
+                // Boxed, so that the future of a hit by our id stays small.
                 let found = self.message_by_provider_id(owner, provider, provider_message_id);
                 let message = Box::pin(found).await?;
                 Ok(Read::from(Source::Database, Answer::Value(message)))
@@ -62,7 +62,7 @@ impl App {
         }
     }
 
-    /// One message by its provider's id, which is no key of the cache.
+    /// One message by its provider's id, which is not a cache key.
     pub(crate) async fn message_by_provider_id(
         &self,
         owner: &Owner,
@@ -76,7 +76,7 @@ impl App {
         found.ok_or_else(|| Error::new(Reason::MessageNotFound, "no message has this provider id"))
     }
 
-    /// Several messages at once. While the database is away all of them may be as old as `max_staleness`.
+    /// Several messages at once. While the database is unavailable all of them may be as old as `max_staleness`.
     pub async fn messages(
         &self,
         owner: &Owner,
@@ -86,7 +86,7 @@ impl App {
         let mut by_key: HashMap<Key, MessageId> = HashMap::with_capacity(ids.len());
         by_key.extend(ids.iter().map(|id| (keys::message(*id), *id)));
         let keys: Vec<Key> = by_key.keys().copied().collect();
-        let asked = BatchReadRequest {
+        let lookup = BatchReadRequest {
             keys: &keys,
             owner: owner.as_str(),
             max_staleness,
@@ -96,11 +96,11 @@ impl App {
             id: MessageId::from_uuid(uuid::Uuid::from_u128(key.id())),
             encoders,
         };
-        let (db, whose) = (self.db.clone(), owner.clone());
-        let load = |missing| load_messages(db, whose, missing);
-        let mut found = self.cache().read_many(asked, codec, load).await?;
+        let (db, owner) = (self.db.clone(), owner.clone());
+        let load = |missing| load_messages(db, owner, missing);
+        let mut found = self.cache().read_many(lookup, codec, load).await?;
 
-        // What there is not was asked of the database.
+        // Missing messages were looked up in the database.
         let fastest = if found.len() < by_key.len() {
             Source::Database
         } else {

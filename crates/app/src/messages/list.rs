@@ -1,4 +1,4 @@
-//! The messages of a conversation, page by page.
+//! Lists the messages of a conversation, page by page.
 
 use std::time::Duration;
 
@@ -12,35 +12,35 @@ use crate::cache::read::{Answer, NewestOf, Read, misplaced};
 use crate::error::Result;
 use crate::paging::{ListIdentity, MAX_BYTES, Page, PageRequest};
 
-/// Rows are read in steps of this, so that a page of large messages is not read whole before it is cut.
+/// Rows are read in steps of this size, so that a page of large messages is not read completely before it is cut.
 const STEP: usize = 50;
 
-/// What `list_messages` takes.
+/// Request of `list_messages`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListMessages {
-    /// Of which conversation.
+    /// The conversation.
     pub conversation_id: ConversationId,
-    /// Which page.
+    /// Page size and token.
     pub page: PageRequest,
     /// The order; newest first without it.
     pub oldest_first: bool,
-    /// Only messages after this place.
+    /// Only messages after this sequence.
     pub after_sequence: i64,
-    /// Whether to say how many there are.
+    /// Whether to return the total number.
     pub with_total: bool,
 }
 
-/// Part of a conversation's messages.
+/// Messages of one page.
 struct Part {
     messages: Vec<Answer<Message>>,
-    /// The place of the last one.
+    /// Sequence of the last one.
     last: i64,
-    /// Whether there are more behind it.
+    /// Whether more messages follow.
     more: bool,
 }
 
 impl App {
-    /// A page of a conversation's messages. While the database is away it may be as old as `max_staleness`.
+    /// A page of a conversation's messages. While the database is unavailable it may be as old as `max_staleness`.
     pub async fn list_messages(
         &self,
         owner: &Owner,
@@ -58,9 +58,10 @@ impl App {
             .with(conversation_id.uuid().as_bytes())
             .with(&[u8::from(oldest_first)])
             .with(&after_sequence.to_be_bytes());
-        let place = page.place::<8>(&list)?.map(i64::from_be_bytes);
+        let position = page.position::<8>(&list)?.map(i64::from_be_bytes);
         let limit = page.limit();
-        let is_newest = !oldest_first && after_sequence == 0 && place.is_none() && limit <= NEWEST;
+        let is_newest =
+            !oldest_first && after_sequence == 0 && position.is_none() && limit <= NEWEST;
 
         let part = if is_newest && self.cache().value_format() != ValueFormat::None {
             self.newest_part(owner, conversation_id, limit, max_staleness)
@@ -71,17 +72,17 @@ impl App {
                 below: None,
                 oldest_first,
             };
-            continue_after(&mut range, place);
+            continue_after(&mut range, position);
             let part = self.part(owner, conversation_id, range, limit).await?;
             Read::from(Source::Database, part)
         };
         let (part, total_size) = if with_total || part.value.messages.is_empty() {
-            // An empty page may be that of a conversation that does not exist.
+            // An empty page may belong to a conversation that does not exist.
             let of = self.counted(owner, conversation_id, max_staleness).await?;
             let together = part.and(of, |part, of| (part, of.message_count));
             let total = match (with_total, after_sequence) {
                 (false, _) => None,
-                // The conversation counts along; only a part of it has to be counted.
+                // The conversation's counter covers all messages; only a part of them has to be counted.
                 (true, 0) => Some(together.value.1),
                 (true, above) => Some(self.total_above(owner, conversation_id, above).await?),
             };
@@ -106,7 +107,7 @@ impl App {
         ))
     }
 
-    /// How many messages lie above a place, counted on the shorter side of it, or not at all where none was ever deleted.
+    /// Number of messages above a sequence. Counts the shorter side, or nothing if no message was ever deleted.
     async fn total_above(
         &self,
         owner: &Owner,
@@ -141,7 +142,7 @@ impl App {
     ) -> Result<Read<Part>> {
         let found = self.find_newest(owner, conversation, max_staleness).await?;
         match found {
-            None => Ok(Read::from(Source::Database, Part::begun(0))),
+            None => Ok(Read::from(Source::Database, Part::with_capacity(0))),
             Some(found) => found.try_map(|newest| match newest {
                 NewestOf::Messages(newest) => Ok(Part::of_messages(newest, limit)),
                 NewestOf::Held(list) => Part::of_held(&list, limit),
@@ -157,10 +158,10 @@ impl App {
         mut range: MessageRange,
         limit: usize,
     ) -> Result<Part> {
-        let mut part = Part::begun(limit.min(STEP));
-        let mut room = Room::of(limit);
+        let mut part = Part::with_capacity(limit.min(STEP));
+        let mut capacity = Capacity::of(limit);
         loop {
-            // One more than is wanted tells whether there is a next page.
+            // One more than requested shows whether there is a next page.
             let wanted = (limit + 1 - part.messages.len()).min(STEP);
             let found = self
                 .db
@@ -173,7 +174,7 @@ impl App {
                 .await?;
             let exhausted = found.len() < wanted;
             for message in found {
-                if !room.take(page_size(&message)) {
+                if !capacity.take(page_size(&message)) {
                     part.more = true;
                     return Ok(part);
                 }
@@ -188,9 +189,9 @@ impl App {
 }
 
 impl Part {
-    fn begun(capacity: usize) -> Self {
+    fn with_capacity(messages: usize) -> Self {
         Self {
-            messages: Vec::with_capacity(capacity),
+            messages: Vec::with_capacity(messages),
             last: 0,
             more: false,
         }
@@ -203,12 +204,12 @@ impl Part {
 
     fn of_messages(newest: Newest, limit: usize) -> Self {
         let Newest { messages, is_all } = newest;
-        let mut part = Self::begun(limit.min(messages.len()));
-        let mut room = Room::of(limit);
-        // Behind the newest there are others, or not; in front of the end of the page there are.
+        let mut part = Self::with_capacity(limit.min(messages.len()));
+        let mut capacity = Capacity::of(limit);
+        // Whether messages follow after the newest ones; set again below if the page ends earlier.
         part.more = !is_all;
         for message in messages {
-            if !room.take(page_size(&message)) {
+            if !capacity.take(page_size(&message)) {
                 part.more = true;
                 break;
             }
@@ -218,11 +219,11 @@ impl Part {
     }
 
     fn of_held(list: &EncodedList, limit: usize) -> Result<Self> {
-        let mut part = Self::begun(limit.min(list.items.len()));
-        let mut room = Room::of(limit);
+        let mut part = Self::with_capacity(limit.min(list.items.len()));
+        let mut capacity = Capacity::of(limit);
         for held in &list.items {
             let item = Item::of(held.clone()).ok_or_else(misplaced)?;
-            if !room.take(item.size) {
+            if !capacity.take(item.size) {
                 part.more = true;
                 break;
             }
@@ -233,13 +234,14 @@ impl Part {
     }
 }
 
-/// What a page still takes: so many messages, and it ends after the one that reaches its bytes.
-struct Room {
+/// Remaining capacity of a page: a number of messages, and bytes; a page ends after the message that reaches its
+/// bytes.
+struct Capacity {
     messages: usize,
     bytes: usize,
 }
 
-impl Room {
+impl Capacity {
     const fn of(limit: usize) -> Self {
         Self {
             messages: limit,
@@ -247,7 +249,7 @@ impl Room {
         }
     }
 
-    /// Whether there is room for another one; if so it is taken.
+    /// Takes one message's size from the capacity; `false` if none is left.
     const fn take(&mut self, size: usize) -> bool {
         if self.messages == 0 || self.bytes == 0 {
             return false;
@@ -258,10 +260,10 @@ impl Room {
     }
 }
 
-fn continue_after(range: &mut MessageRange, place: Option<i64>) {
-    match (place, range.oldest_first) {
+fn continue_after(range: &mut MessageRange, position: Option<i64>) {
+    match (position, range.oldest_first) {
         (None, _) => {}
-        (Some(place), true) => range.above = range.above.max(place),
-        (Some(place), false) => range.below = Some(place),
+        (Some(position), true) => range.above = range.above.max(position),
+        (Some(position), false) => range.below = Some(position),
     }
 }

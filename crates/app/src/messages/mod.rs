@@ -25,7 +25,7 @@ pub use report::StatusReport;
 pub use search::{SearchMessages, SearchResult};
 pub use send::SendMessage;
 
-pub(crate) use compose::{PIECE, further_recipients, segments};
+pub(crate) use compose::{CHUNK, further_recipients, segments};
 pub(crate) use conversation_target::{conversation_not_found, external_id_taken};
 pub(crate) use delete::{in_flight, is_idle};
 pub(crate) use get::message_not_found;
@@ -33,12 +33,12 @@ pub(crate) use get::message_not_found;
 use bytes::Bytes;
 use parlance_domain::{Address, AttachmentId, Channel, ConversationId, Json, Role};
 
-/// Where a message belongs.
+/// Conversation that a new message belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConversationTarget {
-    /// Into a conversation that exists.
+    /// An existing conversation.
     Conversation(ConversationId),
-    /// Into the open conversation of two addresses, which is opened if there is none.
+    /// The open conversation of two addresses; created if there is none.
     Pair {
         /// `Sms`, `Mms` or `Email`.
         channel: Channel,
@@ -46,46 +46,46 @@ pub enum ConversationTarget {
         ours: Address,
         /// Their address.
         theirs: Address,
-        /// The user of a conversation that is opened.
+        /// The user of a newly created conversation.
         user: String,
     },
-    /// Into the chat of this name, which is opened if there is none; without a name into a new one.
+    /// The chat with this external id, created if there is none; a new chat without one.
     Chat {
-        /// The owner's own name for the conversation.
+        /// The owner's external id of the conversation.
         external_id: Option<String>,
-        /// The user of a conversation that is opened.
+        /// The user of a newly created conversation.
         user: String,
     },
 }
 
-/// Where an attachment's content is.
+/// Source of an attachment's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttachmentSource {
-    /// Not with us.
+    /// A URL; the content is not stored here.
     Url(String),
-    /// In the request.
+    /// The request itself.
     Content(Bytes),
-    /// In an upload; `filename` and `content_type` of the request replace the upload's where they are not empty.
+    /// An upload; non-empty `filename` and `content_type` of the request replace those of the upload.
     Upload(AttachmentId),
 }
 
 /// An attachment of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAttachment {
-    /// The name that a person sees; may be empty.
+    /// The displayed name; may be empty.
     pub filename: String,
     /// The MIME type; may be empty for an upload.
     pub content_type: String,
-    /// Where its content is.
+    /// Source of the content.
     pub source: AttachmentSource,
 }
 
-/// What a message says.
+/// Content and target of a new message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewMessage {
-    /// Where it belongs.
+    /// The conversation that it belongs to.
     pub target: ConversationTarget,
-    /// Who speaks; chat only.
+    /// Role of the author; chat only.
     pub role: Option<Role>,
     /// Further recipients in canonical form; mail only.
     pub cc_addresses: Vec<String>,
@@ -95,12 +95,12 @@ pub struct NewMessage {
     pub body: String,
     /// The HTML text; mail only.
     pub html_body: String,
-    /// What travels with it.
+    /// The attachments.
     pub attachments: Vec<NewAttachment>,
-    /// Tokens that its making used.
+    /// Tokens that its generation used.
     pub tokens_used: Option<i64>,
-    /// How long its making took.
+    /// How long its generation took.
     pub latency_ms: Option<i64>,
-    /// The owner's own data.
+    /// Metadata of the owner.
     pub metadata: Json,
 }

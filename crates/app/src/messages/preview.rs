@@ -1,41 +1,41 @@
-//! What sending would do, without doing it.
+//! Preview of a send, without writing anything.
 
 use parlance_domain::{Channel, Owner, sms};
 use parlance_storage::Tx;
 
 use super::compose;
-use super::send::{SendMessage, wrong_times};
+use super::send::{SendMessage, time_violations};
 use crate::App;
 use crate::error::{Error, Kind, Reason, Result};
 
-/// What `send_message` would do.
+/// Result of `preview_message`: what `send_message` would do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Preview {
     /// Our address; empty for chat.
     pub from_address: String,
     /// Their address; empty for chat.
     pub to_address: String,
-    /// How the text would be encoded; SMS only.
+    /// Encoding of the text; SMS only.
     pub encoding: Option<sms::Encoding>,
-    /// How many SMS it would take; 0 on the other channels.
+    /// Number of SMS segments; 0 on the other channels.
     pub segments: i32,
-    /// Why it would be refused.
+    /// Why the message would be refused.
     pub refused: Option<Reason>,
-    /// Who would carry it; empty for chat.
+    /// The provider; empty for chat.
     pub provider: String,
 }
 
 impl App {
-    /// Looks at a message as `send_message` would, and writes nothing.
+    /// Checks a message as `send_message` would, and writes nothing.
     pub async fn preview_message(&self, owner: &Owner, request: SendMessage) -> Result<Preview> {
-        // In a transaction that is never committed: an address that would become a sender does so in here.
+        // Uses a transaction that is rolled back: with `open_senders`, an address may become a sender in it.
         let mut tx = self.begin(owner).await?;
-        let preview = self.look(&mut tx, &request).await;
+        let preview = self.check_send(&mut tx, &request).await;
         tx.rollback().await?;
         preview
     }
 
-    async fn look(&self, tx: &mut Tx, request: &SendMessage) -> Result<Preview> {
+    async fn check_send(&self, tx: &mut Tx, request: &SendMessage) -> Result<Preview> {
         let new = &request.message;
         let found = match self.lock_target(tx, &new.target).await {
             Ok(found) => found,
@@ -43,17 +43,17 @@ impl App {
         };
         let conversation = match &found {
             Some(found) => found.clone(),
-            None => self.opened(tx, &new.target)?,
+            None => self.new_conversation(tx, &new.target)?,
         };
         let channel = compose::channel(&new.target, &conversation, !new.attachments.is_empty());
-        let mut wrong = compose::wrong(new, channel, false, self.limits());
-        wrong.extend(wrong_times(
+        let mut violations = compose::violations(new, channel, false, self.limits());
+        violations.extend(time_violations(
             channel,
             tx.now(),
             request.send_at,
             request.expires_at,
         ));
-        compose::refuse(wrong)?;
+        compose::ensure_valid(violations)?;
         let measure = (channel == Channel::Sms).then(|| sms::measure(&new.body));
         let mut preview = Preview {
             from_address: conversation.participant_from.clone(),
@@ -62,7 +62,7 @@ impl App {
             segments: measure.map_or(0, |measure| measure.segments),
             ..Preview::default()
         };
-        // In the order of a send: of several reasons it gives the first.
+        // In the order of a send, which reports the first of several reasons.
         if channel != Channel::Chat {
             match self
                 .sender_of(tx, channel, &conversation.participant_from)
@@ -82,7 +82,7 @@ impl App {
     }
 }
 
-/// A refusal is an answer here; that the database is away is not.
+/// Turns a refusal into a preview; other errors, such as an unavailable database, stay errors.
 fn refused(preview: Preview, error: Error) -> Result<Preview> {
     match error.reason.kind() {
         Kind::FailedPrecondition | Kind::PermissionDenied | Kind::AlreadyExists => Ok(Preview {

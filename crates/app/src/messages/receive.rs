@@ -1,49 +1,50 @@
-//! Receiving: the same path for the API and for whatever a provider brings.
+//! Receives messages: one path for the API and for providers.
 
 use parlance_domain::message::Progress;
 use parlance_domain::{Channel, Message, Owner, Timestamp};
 
 use super::NewMessage;
 use super::compose::{self, Draft};
-use super::send::move_on;
+use super::send::advance_conversation;
 use crate::App;
 use crate::error::{Error, Reason, Result};
-use crate::idempotency::{Replayable, RequestId, Taken, take};
-use crate::write::{Attempt, overtaken_by_conflict, until_done};
+use crate::idempotency::{KeyUse, Replayable, RequestId, take_key};
+use crate::write::{TryResult, none_on_conflict, retry_on_conflict};
 
 const RPC: &str = "ReceiveMessage";
 
-/// What `receive_message` takes.
+/// Request of `receive_message`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiveMessage {
-    /// Makes a retry safe.
+    /// Key that makes a retry safe.
     pub request_id: Option<RequestId>,
-    /// What it says and where it belongs.
+    /// Content and target.
     pub message: NewMessage,
-    /// Who brought it.
+    /// The provider that delivered it.
     pub provider: String,
-    /// Their id of it: the same message brought twice is one.
+    /// The provider's id: a message that is delivered twice is stored once.
     pub provider_message_id: String,
-    /// When it came; now without it.
+    /// When it arrived; now without it.
     pub received_at: Option<Timestamp>,
 }
 
 impl App {
-    /// Writes a message that has come; one that the provider has brought before is returned as it is. If that one was deleted, it
-    /// is not there, as it is for a `request_id` whose message was deleted: it does not come back.
+    /// Stores an inbound message. One that the provider has delivered before is returned as it is now. If that one
+    /// was deleted, it is not found, as for a `request_id` after its message was deleted: a redelivery does not
+    /// restore it.
     pub async fn receive_message(
         &self,
         owner: &Owner,
         request: ReceiveMessage,
     ) -> Result<Replayable<Message>> {
-        until_done(|| self.try_receive(owner, &request)).await
+        retry_on_conflict(|| self.try_receive(owner, &request)).await
     }
 
     async fn try_receive(
         &self,
         owner: &Owner,
         request: &ReceiveMessage,
-    ) -> Result<Attempt<Replayable<Message>>> {
+    ) -> Result<TryResult<Replayable<Message>>> {
         let ReceiveMessage {
             request_id,
             message: new,
@@ -64,24 +65,27 @@ impl App {
         if tx.was_deleted(provider, provider_message_id).await? {
             return Err(deleted());
         }
-        if let Taken::Before(earlier) = take(&mut tx, RPC, request_id.as_ref(), id.uuid()).await? {
+        if let KeyUse::Repeated(earlier) =
+            take_key(&mut tx, RPC, request_id.as_ref(), id.uuid()).await?
+        {
             return self.replayed_message(tx, earlier).await;
         }
         let before = match &found {
             Some(found) => found.clone(),
-            None => self.opened(&tx, &new.target)?,
+            None => self.new_conversation(&tx, &new.target)?,
         };
         let channel = compose::channel(&new.target, &before, !new.attachments.is_empty());
-        compose::refuse(compose::wrong(new, channel, true, self.limits()))?;
+        compose::ensure_valid(compose::violations(new, channel, true, self.limits()))?;
         if channel != Channel::Chat {
             self.sender_of(&mut tx, channel, &before.participant_from)
                 .await?;
         }
-        // A clock ahead of ours must not put the conversation ahead of all others.
-        let came_at = received_at.map_or(now, |at| at.min(now));
-        let Some(conversation) = move_on(&mut tx, found.as_ref(), &before, true, came_at).await?
+        // A provider's clock that is ahead must not sort the conversation above all others.
+        let arrived_at = received_at.map_or(now, |at| at.min(now));
+        let Some(conversation) =
+            advance_conversation(&mut tx, found.as_ref(), &before, true, arrived_at).await?
         else {
-            return Ok(Attempt::Overtaken);
+            return Ok(TryResult::Conflict);
         };
         let attachments = self.prepare_attachments(&mut tx, new).await?;
         let draft = Draft {
@@ -90,25 +94,25 @@ impl App {
             new,
             attachments: &attachments,
             received: true,
-            created_at: came_at,
+            created_at: arrived_at,
             progress: Progress::received(),
         };
         let mut message = draft.message();
         message.provider = Some(provider.clone());
         message.provider_message_id = Some(provider_message_id.clone());
-        // IncomingPart twice at once, into two conversations: the second finds the first at its next attempt.
-        if overtaken_by_conflict(tx.insert_message(&message, &conversation).await)?.is_none() {
-            return Ok(Attempt::Overtaken);
+        // Delivered twice at once, into two conversations: the next attempt finds the first.
+        if none_on_conflict(tx.insert_message(&message, &conversation).await)?.is_none() {
+            return Ok(TryResult::Conflict);
         }
         compose::store_attachments(&mut tx, id, attachments).await?;
         self.commit(tx).await?;
-        Ok(Attempt::Done(Replayable::fresh(message)))
+        Ok(TryResult::Done(Replayable::fresh(message)))
     }
 }
 
 fn deleted() -> Error {
     Error::new(
         Reason::MessageNotFound,
-        "the provider brought this message before and it was deleted; do not deliver it again",
+        "the provider delivered this message before and it was deleted; do not deliver it again",
     )
 }

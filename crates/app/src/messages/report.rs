@@ -1,4 +1,4 @@
-//! Reports about a message's way: merged so that any order and repetition gives one result.
+//! Status reports about a message, merged so that any order and any repetition give the same result.
 
 use parlance_domain::message::{Progress, ProgressEvent, Report, ReportStatus, ReportedError};
 use parlance_domain::{EventType, Message, MessageStatus, Owner, Step, Timestamp};
@@ -7,25 +7,25 @@ use parlance_storage::db::delivery_event::{DeliveryEvent, DeliveryEventKind};
 
 use super::get::{MessageRef, message_not_found};
 use crate::App;
-use crate::delivery::tell_of_the_overtaken;
+use crate::delivery::record_superseded_attempts;
 use crate::error::{Error, Reason, Result};
-use crate::write::held;
+use crate::write::ensure_updated;
 
-/// What `report_status` takes.
+/// Request of `report_status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusReport {
-    /// About which message.
+    /// The message.
     pub which: MessageRef,
-    /// How far it has come.
+    /// The reported status.
     pub status: ReportStatus,
-    /// What went wrong.
+    /// The error, if the delivery failed.
     pub error: Option<ReportedError>,
-    /// When; now without it.
+    /// When it happened; now without it.
     pub occurred_at: Option<Timestamp>,
 }
 
 impl App {
-    /// Merges a report; one that says nothing new changes nothing and succeeds.
+    /// Merges a report; one without news changes nothing and succeeds.
     pub async fn report_status(&self, owner: &Owner, report: StatusReport) -> Result<Message> {
         let StatusReport {
             which,
@@ -49,38 +49,39 @@ impl App {
             .lock_message(id)
             .await?
             .ok_or_else(|| message_not_found(id))?;
-        let story = story(&found, status, error.as_ref(), occurred_at, tx.now());
+        let event = report_event(&found, status, error.as_ref(), occurred_at, tx.now());
         let report = Report {
             status,
             attempt: None,
             error,
             occurred_at: occurred_at.unwrap_or(tx.now()),
         };
-        let under_way = if waits(found.progress.status) {
+        let under_way = if has_delivery(found.progress.status) {
             tx.delivery_attempt(id).await?.unwrap_or(0)
         } else {
             0
         };
-        let known = begun(found.progress.clone(), under_way);
+        let known = with_started_attempt(found.progress.clone(), under_way);
         let mut progress = match known.apply(ProgressEvent::Report(report)) {
             Step::Moved(progress) => progress,
             Step::Ignored => {
-                // Nothing new, but it was said. Whoever said it first may have been cut off before the cache was told.
+                // Nothing new, but the report is recorded. The first such report may have been interrupted before the
+                // cache was invalidated.
                 tx.touch_message(&found).await?;
-                tx.append_delivery_event(id, &story).await?;
+                tx.append_delivery_event(id, &event).await?;
                 self.commit(tx).await?;
                 return Ok(found);
             }
             Step::Illegal => return Err(illegal(&found)),
         };
-        if waits(found.progress.status) && !waits(progress.status) {
-            let last = end_job(&mut tx, &found, progress.status).await?;
-            // Its outcome finds no job any more: this is where it sees whether it is the latest.
+        if has_delivery(found.progress.status) && !has_delivery(progress.status) {
+            let last = end_delivery(&mut tx, &found, progress.status).await?;
+            // The outcome of that attempt will find no delivery: from this it sees whether it is the latest.
             progress.attempt = progress.attempt.max(last);
         }
         let user = tx.user_of(found.conversation_id).await?;
         let fence = self.fence_of_change(&mut tx, &found, &user);
-        tx.append_delivery_event(id, &story).await?;
+        tx.append_delivery_event(id, &event).await?;
         let moved = progress.status != found.progress.status;
         let message = Message {
             progress,
@@ -93,22 +94,24 @@ impl App {
         } else {
             EventType::MessageUpdated
         };
-        held(tx.update_message(&found, &message, kind, &user).await?)?;
+        ensure_updated(tx.update_message(&found, &message, kind, &user).await?)?;
         self.commit_fenced(tx, fence).await?;
         Ok(message)
     }
 }
 
-/// Somebody has handed it over: it must not be sent again. The last attempt of its job, which has been told of then.
-async fn end_job(tx: &mut Tx, found: &Message, status: MessageStatus) -> Result<i32> {
-    // Not the attempt that was read before: it may have been claimed since.
+/// Ends the delivery, because the message has been handed over and must not be sent again. Returns its last attempt,
+/// which is recorded here.
+async fn end_delivery(tx: &mut Tx, found: &Message, status: MessageStatus) -> Result<i32> {
+    // Not the attempt that was read above: it may have been claimed again since.
     let last = tx.delete_delivery(found).await?.unwrap_or(0);
-    tell_of_the_overtaken(tx, found, last, status).await?;
+    record_superseded_attempts(tx, found, last, status).await?;
     Ok(last)
 }
 
-/// A scheduled message whose hand-over was begun is not shown to be on its way before that takes long; it is, all the same.
-fn begun(progress: Progress, attempt: i32) -> Progress {
+/// After the start of its hand-over a scheduled message keeps its status until the hand-over takes long; this applies
+/// the pending change.
+fn with_started_attempt(progress: Progress, attempt: i32) -> Progress {
     if attempt == 0 {
         return progress;
     }
@@ -118,7 +121,7 @@ fn begun(progress: Progress, attempt: i32) -> Progress {
     }
 }
 
-fn story(
+fn report_event(
     found: &Message,
     status: ReportStatus,
     error: Option<&ReportedError>,
@@ -136,8 +139,8 @@ fn story(
     }
 }
 
-/// Whether a message has a job.
-pub(super) const fn waits(status: MessageStatus) -> bool {
+/// Whether a message with this status has a delivery.
+pub(super) const fn has_delivery(status: MessageStatus) -> bool {
     match status {
         MessageStatus::Scheduled
         | MessageStatus::Pending

@@ -1,4 +1,4 @@
-//! Sending.
+//! Sends messages.
 
 use parlance_domain::message::Progress;
 use parlance_domain::{
@@ -13,41 +13,41 @@ use super::conversation_target::advanced;
 use super::get::message_not_found;
 use crate::App;
 use crate::error::Result;
-use crate::idempotency::{Replayable, RequestId, Taken, take};
-use crate::write::{Attempt, held, until_done};
+use crate::idempotency::{KeyUse, Replayable, RequestId, take_key};
+use crate::write::{TryResult, ensure_updated, retry_on_conflict};
 
-/// What `send_message` takes.
+/// Request of `send_message`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendMessage {
-    /// Makes a retry safe.
+    /// Key that makes a retry safe.
     pub request_id: Option<RequestId>,
-    /// What it says and where it belongs.
+    /// Content and target.
     pub message: NewMessage,
-    /// When to send it; at once without it, or if it has passed.
+    /// When to send it; at once without it, or if the time has passed.
     pub send_at: Option<Timestamp>,
-    /// After which not to send it any more.
+    /// When the message expires.
     pub expires_at: Option<Timestamp>,
-    /// What to do when a hand-over's answer was lost.
+    /// What to do when the answer of a hand-over was lost.
     pub policy: DeliveryPolicy,
 }
 
 const RPC: &str = "SendMessage";
 
 impl App {
-    /// Writes a message to be delivered, and the job that a dispatcher will claim.
+    /// Stores a message and its delivery, which a dispatcher will claim.
     pub async fn send_message(
         &self,
         owner: &Owner,
         request: SendMessage,
     ) -> Result<Replayable<Message>> {
-        until_done(|| self.try_send(owner, &request)).await
+        retry_on_conflict(|| self.try_send(owner, &request)).await
     }
 
     async fn try_send(
         &self,
         owner: &Owner,
         request: &SendMessage,
-    ) -> Result<Attempt<Replayable<Message>>> {
+    ) -> Result<TryResult<Replayable<Message>>> {
         let SendMessage {
             request_id,
             message: new,
@@ -59,17 +59,19 @@ impl App {
         let now = tx.now();
         let id = self.message_id(now);
         let found = self.lock_target(&mut tx, &new.target).await?;
-        if let Taken::Before(earlier) = take(&mut tx, RPC, request_id.as_ref(), id.uuid()).await? {
+        if let KeyUse::Repeated(earlier) =
+            take_key(&mut tx, RPC, request_id.as_ref(), id.uuid()).await?
+        {
             return self.replayed_message(tx, earlier).await;
         }
         let before = match &found {
             Some(found) => found.clone(),
-            None => self.opened(&tx, &new.target)?,
+            None => self.new_conversation(&tx, &new.target)?,
         };
         let channel = compose::channel(&new.target, &before, !new.attachments.is_empty());
-        let mut wrong = compose::wrong(new, channel, false, self.limits());
-        wrong.extend(wrong_times(channel, now, *send_at, *expires_at));
-        compose::refuse(wrong)?;
+        let mut violations = compose::violations(new, channel, false, self.limits());
+        violations.extend(time_violations(channel, now, *send_at, *expires_at));
+        compose::ensure_valid(violations)?;
         let (send_at, expires_at) = (send_at.filter(|at| *at > now), *expires_at);
 
         let sender = match channel {
@@ -79,9 +81,10 @@ impl App {
                     .await?,
             ),
         };
-        let Some(conversation) = move_on(&mut tx, found.as_ref(), &before, false, now).await?
+        let Some(conversation) =
+            advance_conversation(&mut tx, found.as_ref(), &before, false, now).await?
         else {
-            return Ok(Attempt::Overtaken);
+            return Ok(TryResult::Conflict);
         };
         let attachments = self.prepare_attachments(&mut tx, new).await?;
         let progress = match (&sender, send_at) {
@@ -107,55 +110,56 @@ impl App {
         });
         message.provider = sender.as_ref().map(|sender| sender.provider.clone());
         tx.insert_message(&message, &conversation).await?;
-        // What follows touches nothing more.
+        // The statements below touch no further cache key.
         let fence = self.fence_early(&tx);
         compose::store_attachments(&mut tx, id, attachments).await?;
         if let Some(sender) = sender {
             tx.insert_delivery(&message, &sender).await?;
         }
         self.commit_fenced(tx, fence).await?;
-        Ok(Attempt::Done(Replayable::fresh(message)))
+        Ok(TryResult::Done(Replayable::fresh(message)))
     }
 
-    /// What an earlier request under the same id made, as it is now; gone if it was deleted.
+    /// The message of an earlier request under the same id, as it is now; not found if it was deleted.
     pub(super) async fn replayed_message(
         &self,
         mut tx: Tx,
         id: Uuid,
-    ) -> Result<Attempt<Replayable<Message>>> {
+    ) -> Result<TryResult<Replayable<Message>>> {
         let id = MessageId::from_uuid(id);
         let message = tx.message(id).await?.ok_or_else(|| message_not_found(id))?;
         self.replayed(tx, message).await
     }
 
-    /// The first request may have been cut off before the cache was told: it is told again.
+    /// Returns the message of an earlier request, which may have been interrupted before the cache was invalidated:
+    /// invalidates it again.
     pub(super) async fn replayed(
         &self,
         mut tx: Tx,
         message: Message,
-    ) -> Result<Attempt<Replayable<Message>>> {
+    ) -> Result<TryResult<Replayable<Message>>> {
         let of = message.conversation_id;
         let user = tx.user_of(of).await?;
         tx.touch(Touch::ConversationChanged(of, user.clone()));
         tx.touch(Touch::MessageChanged(message.id, of, user));
         self.commit(tx).await?;
-        Ok(Attempt::Done(Replayable::replayed(message)))
+        Ok(TryResult::Done(Replayable::replayed(message)))
     }
 }
 
-/// Chat is not delivered, so it cannot wait. Whether a time has passed is looked at only here: a request that is repeated
-/// after it has expired is still answered with its message.
-pub(super) fn wrong_times(
+/// Checks `send_at` and `expires_at`. A chat message is not delivered, so it cannot wait. Only a new request is
+/// refused for a time that has passed: a request repeated after its message has expired still returns that message.
+pub(super) fn time_violations(
     channel: Channel,
     now: Timestamp,
     send_at: Option<Timestamp>,
     expires_at: Option<Timestamp>,
 ) -> Vec<Violation> {
-    const THERE: &str = "a chat message is there at once; leave it out";
+    const NOT_FOR_CHAT: &str = "a chat message is delivered at once; leave it out";
     let chat = channel == Channel::Chat;
     let rules = [
-        ("send_at", chat && send_at.is_some(), THERE),
-        ("expires_at", chat && expires_at.is_some(), THERE),
+        ("send_at", chat && send_at.is_some(), NOT_FOR_CHAT),
+        ("expires_at", chat && expires_at.is_some(), NOT_FOR_CHAT),
         (
             "expires_at",
             !chat && expires_at.is_some_and(|at| at <= now),
@@ -169,15 +173,15 @@ pub(super) fn wrong_times(
         .collect()
 }
 
-/// Gives the conversation one more target, or opens it with its first; `None` if somebody else has just opened it.
-pub(super) async fn move_on(
+/// Adds one message to the conversation, or creates it; `None` if another transaction has just created it.
+pub(super) async fn advance_conversation(
     tx: &mut Tx,
     found: Option<&Conversation>,
     before: &Conversation,
     counts_unread: bool,
-    came_at: Timestamp,
+    arrived_at: Timestamp,
 ) -> Result<Option<Conversation>> {
-    let mut conversation = advanced(before, counts_unread, came_at)?;
+    let mut conversation = advanced(before, counts_unread, arrived_at)?;
     conversation.updated_at = tx.now();
     let Some(found) = found else {
         return Ok(tx
@@ -187,7 +191,7 @@ pub(super) async fn move_on(
     };
     conversation.version += 1;
     let announced = found.status != conversation.status;
-    held(
+    ensure_updated(
         tx.update_conversation(found, &conversation, announced)
             .await?,
     )?;

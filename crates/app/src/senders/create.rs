@@ -1,4 +1,4 @@
-//! Making a sender.
+//! Creates a sender.
 
 use std::time::Duration;
 
@@ -7,36 +7,36 @@ use parlance_domain::{Address, Channel, Owner, Sender, SenderStatus};
 use crate::App;
 use crate::error::{Error, Reason, Result};
 
-/// What `create_sender` takes.
+/// Request of `create_sender`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewSender {
     /// `Sms` or `Email`.
     pub channel: Channel,
     /// The address.
     pub address: Address,
-    /// Who carries its messages; empty for the installation's default.
+    /// The provider; empty for the installation's default.
     pub provider: String,
-    /// The name of credentials in the configuration; may be empty.
+    /// Name of the credentials in the configuration; may be empty.
     pub credentials: String,
-    /// Whether messages leave.
+    /// Whether messages are delivered.
     pub status: SenderStatus,
-    /// How many SMS segments may leave per second; 0 is the provider's own limit.
+    /// Maximum SMS segments per second; 0 for the provider's own limit.
     pub segments_per_second: i32,
-    /// How long a message may wait that does not say itself.
+    /// Default time until a message expires.
     pub default_expiry: Option<Duration>,
-    /// The domain of reply addresses; mail only.
+    /// Domain of reply addresses; mail only.
     pub reply_domain: String,
 }
 
 impl App {
-    /// Makes a sender.
+    /// Creates a sender.
     pub async fn create_sender(&self, owner: &Owner, request: NewSender) -> Result<Sender> {
         let provider = if request.provider.is_empty() {
             self.default_provider()
         } else {
             request.provider
         };
-        self.check_carrier(&provider, &request.credentials)?;
+        self.check_provider(&provider, &request.credentials)?;
         let mut tx = self.begin(owner).await?;
         let now = tx.now();
         let sender = Sender {
@@ -66,7 +66,7 @@ impl App {
     }
 }
 
-/// The id is said to its owner alone.
+/// Reveals the sender's id only to its owner.
 fn taken(by: Option<Sender>, owner: &Owner) -> Error {
     let error = Error::new(Reason::SenderExists, "this address is a sender already");
     match by {

@@ -1,20 +1,20 @@
-//! Removing a sender.
+//! Deletes a sender.
 
 use parlance_domain::{Owner, SenderId};
 
 use super::sender_not_found;
 use crate::App;
 use crate::error::{Error, Reason, Result};
-use crate::write::{Attempt, held, until_done};
+use crate::write::{TryResult, ensure_updated, retry_on_conflict};
 
 impl App {
-    /// Removes a sender for which no message waits.
+    /// Deletes a sender for which no message waits.
     pub async fn delete_sender(&self, owner: &Owner, id: SenderId) -> Result<()> {
-        until_done(|| self.try_delete_sender(owner, id)).await
+        retry_on_conflict(|| self.try_delete_sender(owner, id)).await
     }
 
-    /// A message may be sent from it at the same moment: then one of both finds the other's row, and tries again.
-    async fn try_delete_sender(&self, owner: &Owner, id: SenderId) -> Result<Attempt<()>> {
+    /// Concurrent with a send from the same sender: one of the two transactions finds the other's row and is retried.
+    async fn try_delete_sender(&self, owner: &Owner, id: SenderId) -> Result<TryResult<()>> {
         let mut tx = self.begin(owner).await?;
         let found = tx
             .lock_sender(id)
@@ -23,12 +23,12 @@ impl App {
         if tx.messages_wait_for_sender(found.id).await? {
             return Err(Error::new(
                 Reason::SenderInUse,
-                "messages still wait to leave from this sender",
+                "messages of this sender still wait for delivery",
             )
             .with("sender_id", id));
         }
-        held(tx.delete_sender(id).await?)?;
+        ensure_updated(tx.delete_sender(id).await?)?;
         self.commit(tx).await?;
-        Ok(Attempt::Done(()))
+        Ok(TryResult::Done(()))
     }
 }

@@ -1,4 +1,4 @@
-//! Editing a sender.
+//! Edits a sender.
 
 use std::time::Duration;
 
@@ -7,26 +7,26 @@ use parlance_domain::{Channel, Owner, Sender, SenderId, SenderStatus};
 use super::sender_not_found;
 use crate::App;
 use crate::error::{Error, Result};
-use crate::write::{check_etag, held};
+use crate::write::{check_etag, ensure_updated};
 
-/// What `edit_sender` takes: `None` leaves a field as it is, `Some(None)` clears it.
+/// Request of `edit_sender`: `None` leaves a field unchanged, `Some(None)` clears it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SenderEdit {
-    /// Which sender.
+    /// Id of the sender.
     pub id: SenderId,
-    /// What it was when it was read.
+    /// Expected etag; unconditional without it.
     pub etag: Option<String>,
-    /// Who carries its messages; empty for the installation's default.
+    /// The provider; empty for the installation's default.
     pub provider: Option<String>,
-    /// The name of credentials in the configuration.
+    /// Name of the credentials in the configuration.
     pub credentials: Option<String>,
-    /// Whether messages leave.
+    /// Whether messages are delivered.
     pub status: Option<SenderStatus>,
-    /// How many SMS segments may leave per second.
+    /// Maximum SMS segments per second.
     pub segments_per_second: Option<i32>,
-    /// How long a message may wait that does not say itself.
+    /// Default time until a message expires.
     pub default_expiry: Option<Option<Duration>>,
-    /// The domain of reply addresses.
+    /// Domain of reply addresses.
     pub reply_domain: Option<String>,
 }
 
@@ -50,10 +50,10 @@ impl App {
             tx.rollback().await?;
             return Ok(found);
         }
-        self.check_carrier(&sender.provider, &sender.credentials)?;
+        self.check_provider(&sender.provider, &sender.credentials)?;
         sender.updated_at = tx.now();
         sender.version += 1;
-        held(tx.update_sender(&found, &sender).await?)?;
+        ensure_updated(tx.update_sender(&found, &sender).await?)?;
         self.commit(tx).await?;
         Ok(sender)
     }

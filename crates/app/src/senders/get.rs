@@ -1,4 +1,4 @@
-//! Reading senders.
+//! Reads senders.
 
 use parlance_domain::{Channel, Owner, Sender, SenderId};
 
@@ -16,7 +16,7 @@ impl App {
             .ok_or_else(|| sender_not_found(id))
     }
 
-    /// A page of the owner's senders, in the order of their making.
+    /// A page of the owner's senders, in the order of their creation.
     pub async fn list_senders(
         &self,
         owner: &Owner,
@@ -26,7 +26,7 @@ impl App {
         let list = ListIdentity::new("ListSenders", owner)
             .with(channel.map_or("", Channel::as_str).as_bytes());
         let after = page
-            .place::<16>(&list)?
+            .position::<16>(&list)?
             .map(|bytes| SenderId::from_uuid(uuid::Uuid::from_bytes(bytes)));
         let limit = page.limit();
         let wanted = i64::try_from(limit + 1).unwrap_or(i64::MAX);

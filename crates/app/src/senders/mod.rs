@@ -1,4 +1,4 @@
-//! Senders: the addresses of ours that messages leave from and arrive at.
+//! Senders: our addresses, from which messages are sent and at which they are received.
 
 mod create;
 mod delete;
@@ -19,8 +19,8 @@ impl App {
         self.settings.providers.first().cloned().unwrap_or_default()
     }
 
-    /// A sender's provider must be one that this installation has, its credentials some of the configuration.
-    fn check_carrier(&self, provider: &str, credentials: &str) -> Result<()> {
+    /// Checks that the provider and the credentials are configured in this installation.
+    fn check_provider(&self, provider: &str, credentials: &str) -> Result<()> {
         if !self
             .settings
             .providers

@@ -1,4 +1,4 @@
-//! One message that cannot be written or read does not hold up those that came with it.
+//! A message that cannot be written or read does not delay the others of its batch.
 
 use parlance_domain::MessageStatus;
 use parlance_storage::feed::FeedProgress;
@@ -6,9 +6,9 @@ use parlance_storage::feed::FeedProgress;
 use crate::support::{Answer, Kind, Outgoing, SOON, Step, World, pace};
 
 on_both! {
-    /// A provider that gives one id to two messages.
-    async fn an_id_that_another_has_does_not_poison_the_batch(world: World) {
-        world.far.answers(|text, _| {
+    /// A provider that assigns one id to two messages.
+    async fn a_duplicate_provider_id_does_not_fail_the_batch(world: World) {
+        world.provider.answers(|text, _| {
             let same = text.to.ends_with('2') || text.to.ends_with('5');
             if same { Answer::AcceptAs("the same") } else { Answer::Accept }
         });
@@ -18,9 +18,9 @@ on_both! {
         dispatcher.wire.until_held(10).await;
         dispatcher.wire.hold(None);
         world.until_all_left().await;
-        let wrong = world.wrongs(&sent).await;
-        assert!(wrong.is_empty(), "{wrong:#?}");
-        assert_eq!(world.far.calls(), 10);
+        let violations = world.violations(&sent).await;
+        assert!(violations.is_empty(), "{violations:#?}");
+        assert_eq!(world.provider.calls(), 10);
         let mut with_it = 0;
         for &id in &sent {
             let message = world.message(id).await;
@@ -28,16 +28,16 @@ on_both! {
                 Some("the same") => with_it += 1,
                 Some(own) => assert_eq!(own, format!("fake-{id}")),
                 None => {
-                    let story = world.story(id).await;
-                    assert!(story.last().unwrap().detail.contains("the same"), "{story:#?}");
+                    let events = world.delivery_events(id).await;
+                    assert!(events.last().unwrap().detail.contains("the same"), "{events:#?}");
                 }
             }
         }
         assert_eq!(with_it, 1);
     }
 
-    /// One that lost its lease, and the one that took over, told of together.
-    async fn of_two_attempts_only_the_one_that_holds_the_job_ends_it(world: World) {
+    /// The outcomes of an attempt that lost its lease and of its successor, written in one batch.
+    async fn only_the_current_attempt_can_finish_a_delivery(world: World) {
         let id = world.send(Outgoing::to(1)).await.id;
         let database = world.front.database();
         database.settle_identity(FeedProgress::default()).await.unwrap();
@@ -53,16 +53,16 @@ on_both! {
         tx.rollback().await.unwrap();
     }
 
-    async fn a_row_that_cannot_be_read_does_not_hold_up_the_others(world: World) {
+    async fn an_unreadable_row_does_not_delay_others(world: World) {
         unreadable(world, false).await;
     }
 
-    async fn nor_does_one_that_was_scheduled(world: World) {
+    async fn an_unreadable_scheduled_row_does_not_delay_others(world: World) {
         unreadable(world, true).await;
     }
 }
 
-/// A row that holds what we never write.
+/// A row with a value that the service never writes.
 async fn unreadable(world: World, scheduled: bool) {
     let due = world.now().plus(crate::support::SECOND);
     let sent = world
@@ -93,8 +93,8 @@ async fn unreadable(world: World, scheduled: bool) {
         (world.db.count("deliveries").await == 1).then_some(())
     })
     .await;
-    let wrong = world.wrongs(&good).await;
-    assert!(wrong.is_empty(), "{wrong:#?}");
+    let violations = world.violations(&good).await;
+    assert!(violations.is_empty(), "{violations:#?}");
     let good = if world.db.kind == Kind::Sqlite {
         "'[]'"
     } else {

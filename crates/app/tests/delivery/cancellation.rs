@@ -1,4 +1,4 @@
-//! Calling back and deleting, while dispatchers claim: exactly one wins.
+//! Cancellation and deletion concurrent with claims: exactly one wins.
 
 use std::sync::Arc;
 
@@ -9,27 +9,27 @@ use parlance_domain::{MessageId, MessageStatus};
 
 use crate::support::{Dice, HOUR, Outgoing, SECOND, Step, World, pace, scale, seed};
 
-/// Messages of which both are true, or neither: it was called back, and it was taken.
-async fn torn(world: &World, called: &[(MessageId, bool)]) -> Vec<String> {
-    let mut torn = Vec::new();
-    for &(id, canceled) in called {
-        let (status, taken) = (world.status(id).await, world.far.accepted(id));
+/// Returns the messages that were both cancelled and handed over, or neither.
+async fn inconsistent(world: &World, requests: &[(MessageId, bool)]) -> Vec<String> {
+    let mut inconsistent = Vec::new();
+    for &(id, canceled) in requests {
+        let (status, accepted) = (world.status(id).await, world.provider.accepted(id));
         let expected = if canceled {
             (MessageStatus::Canceled, 0)
         } else {
             (MessageStatus::Sent, 1)
         };
-        if (status, taken) != expected {
-            torn.push(format!(
-                "{id}: called back {canceled}, {status}, taken {taken} times"
+        if (status, accepted) != expected {
+            inconsistent.push(format!(
+                "{id}: cancelled {canceled}, {status}, accepted {accepted} times"
             ));
         }
     }
-    torn
+    inconsistent
 }
 
 on_both! {
-    async fn of_a_cancel_and_a_claim_one_wins(world: World) {
+    async fn either_the_cancellation_or_the_claim_wins(world: World) {
         let mut dice = Dice(seed("cancel"));
         let world = Arc::new(world);
         let due = world.now().plus(HOUR);
@@ -45,21 +45,21 @@ on_both! {
         for _ in 0..3 {
             dispatchers.push(world.dispatcher(parlance_app::delivery::Pace { workers: 2, batch: 2, ..pace() }).await);
         }
-        let mut called = Vec::new();
+        let mut requests = Vec::new();
         for id in sent {
             let answer = world.front.cancel_message(&world.owner, CancelMessage { id }).await;
             if let Err(error) = &answer {
                 assert!(matches!(error.reason, Reason::MessageInFlight | Reason::IllegalStatus), "{error}");
             }
-            called.push((id, answer.is_ok()));
+            requests.push((id, answer.is_ok()));
         }
         world.until_all_left().await;
-        assert_eq!(torn(&world, &called).await, [""; 0]);
-        let won = called.iter().filter(|(_, canceled)| *canceled).count();
-        eprintln!("{won} of {} were called back", called.len());
+        assert_eq!(inconsistent(&world, &requests).await, [""; 0]);
+        let won = requests.iter().filter(|(_, canceled)| *canceled).count();
+        eprintln!("{won} of {} were cancelled", requests.len());
     }
 
-    /// Guard off: a cancel that does not ask whether somebody has it.
+    /// Guard off: a cancellation that does not check whether the delivery is claimed.
     async fn without_the_guard_both_win(world: World) {
         let dispatcher = world.dispatcher(pace()).await;
         dispatcher.wire.hold(Some(Step::RequestSent));
@@ -71,10 +71,10 @@ on_both! {
         world.db.run("UPDATE messages SET status = 'canceled'").await;
         dispatcher.wire.hold(None);
         dispatcher.go_down().await;
-        assert_ne!(torn(&world, &[(id, true)]).await, [""; 0]);
+        assert_ne!(inconsistent(&world, &[(id, true)]).await, [""; 0]);
     }
 
-    async fn what_is_deleted_does_not_leave(world: World) {
+    async fn a_deleted_message_is_not_handed_over(world: World) {
         let ids = world.send_to_each(0..6, |outgoing| outgoing).await;
         let scheduled = world.send(Outgoing::to(7).at(world.now().plus(HOUR))).await.id;
         for id in ids.iter().copied().take(3).chain([scheduled]) {
@@ -88,12 +88,12 @@ on_both! {
         assert_eq!(refused.reason, Reason::MessageInFlight);
         dispatcher.wire.hold(None);
         world.until_all_left().await;
-        assert_eq!(world.far.calls(), 3);
+        assert_eq!(world.provider.calls(), 3);
         let gone = world.front.message(&world.owner, &MessageRef::Id(ids[0]), None).await.unwrap_err();
         assert_eq!(gone.reason, Reason::MessageNotFound);
     }
 
-    async fn a_deleted_conversation_sends_nothing_more(world: World) {
+    async fn a_deleted_conversation_sends_nothing(world: World) {
         let dispatcher = world.dispatcher(pace()).await;
         dispatcher.wire.hold(Some(Step::Accepted));
         let first = world.send(Outgoing::to(1).body("1")).await;
@@ -109,6 +109,6 @@ on_both! {
         let other = world.send(Outgoing::to(2).body("1")).await;
         world.until_status(other.id, MessageStatus::Sent).await;
         dispatcher.go_down().await;
-        assert_eq!(world.far.accepts().len(), 2, "what was under way, and another's");
+        assert_eq!(world.provider.accepts().len(), 2, "the hand-over in progress, and the other message");
     }
 }

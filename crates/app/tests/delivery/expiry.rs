@@ -1,4 +1,4 @@
-//! Expiry: what never left expires, what may have left has failed.
+//! Expiry: a message that was never handed over becomes EXPIRED, one that may have been handed over becomes FAILED.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::support::world::OURS;
 use crate::support::{Answer, HOUR, Outgoing, SECOND, SOON, World, pace};
 
 on_both! {
-    async fn what_was_never_handed_over_expires(world: World) {
+    async fn a_message_never_handed_over_expires(world: World) {
         let message = world.send(Outgoing::to(1).until(world.now().plus(HOUR))).await;
         let in_time = world.send(Outgoing::to(2).until(world.now().plus(HOUR * 3))).await;
         world.clock.advance(HOUR);
@@ -18,50 +18,50 @@ on_both! {
         world.until_all_left().await;
         assert_eq!(world.status(message.id).await, MessageStatus::Expired);
         assert_eq!(world.status(in_time.id).await, MessageStatus::Sent);
-        assert_eq!(world.far.calls(), 1);
-        let story = world.story(message.id).await;
-        assert_eq!(story.len(), 1);
-        assert_eq!((story[0].kind, story[0].status), (DeliveryEventKind::Expired, Some(MessageStatus::Expired)));
+        assert_eq!(world.provider.calls(), 1);
+        let events = world.delivery_events(message.id).await;
+        assert_eq!(events.len(), 1);
+        assert_eq!((events[0].kind, events[0].status), (DeliveryEventKind::Expired, Some(MessageStatus::Expired)));
     }
 
-    /// One that expires lets the next of its conversation go.
-    async fn what_expires_frees_the_next(world: World) {
+    /// An expired message unblocks the next of its conversation.
+    async fn an_expired_message_unblocks_the_next(world: World) {
         world.send(Outgoing::to(1).body("1").until(world.now().plus(HOUR))).await;
         world.send(Outgoing::to(1).body("2")).await;
         world.clock.advance(HOUR);
         let _dispatcher = world.dispatcher(pace()).await;
         world.until_all_left().await;
-        let bodies: Vec<String> = world.far.accepts().into_iter().map(|a| a.body).collect();
+        let bodies: Vec<String> = world.provider.accepts().into_iter().map(|a| a.body).collect();
         assert_eq!(bodies, ["2"]);
     }
 
-    async fn what_may_have_left_has_failed(world: World) {
-        world.far.answers(|_, _| Answer::LostTaken);
+    async fn a_message_possibly_handed_over_fails(world: World) {
+        world.provider.answers(|_, _| Answer::LostTaken);
         let message = world.send(Outgoing::to(1).until(world.now().plus(HOUR))).await;
         let _dispatcher = world.dispatcher(pace()).await;
         world.until_status(message.id, MessageStatus::Uncertain).await;
         world.clock.advance(HOUR);
         let failed = world.until_status(message.id, MessageStatus::Failed).await;
         assert_eq!(failed.progress.error.unwrap().code, "expired");
-        assert_eq!(world.far.calls(), 1);
-        // Its late receipt still counts.
+        assert_eq!(world.provider.calls(), 1);
+        // A late receipt still counts.
         crate::reports::report(&world, message.id, parlance_domain::message::ReportStatus::Delivered).await;
         assert_eq!(world.status(message.id).await, MessageStatus::Delivered);
     }
 
-    /// A wait before the next attempt ends when the message expires, not long after.
-    async fn nobody_waits_longer_than_the_message_lives(world: World) {
-        world.far.answers(|_, _| Answer::Later(Some(HOUR * 10)));
+    /// The wait for the next attempt ends when the message expires.
+    async fn no_wait_outlasts_the_expiry(world: World) {
+        world.provider.answers(|_, _| Answer::Later(Some(HOUR * 10)));
         let message = world.send(Outgoing::to(1).until(world.now().plus(HOUR))).await;
         let _dispatcher = world.dispatcher(pace()).await;
         world.until_status(message.id, MessageStatus::Sending).await;
         world.clock.advance(HOUR);
         parlance_testkit::eventually(SOON, async || (world.db.count("deliveries").await == 0).then_some(())).await;
         assert_eq!(world.status(message.id).await, MessageStatus::Failed);
-        assert_eq!(world.far.calls(), 1);
+        assert_eq!(world.provider.calls(), 1);
     }
 
-    async fn a_senders_default_counts_for_what_says_nothing(world: World) {
+    async fn the_senders_default_applies_without_expires_at(world: World) {
         let sender = NewSender {
             channel: Channel::Sms,
             address: Address::ours(Channel::Sms, OURS).unwrap(),

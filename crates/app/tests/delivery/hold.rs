@@ -17,7 +17,7 @@ async fn held(world: &World) -> i64 {
 }
 
 on_both! {
-    async fn what_is_held_leaves_when_it_is_released(world: World) {
+    async fn held_messages_are_sent_when_released(world: World) {
         let sent = world.send_to_each(0..3, |outgoing| outgoing).await;
         let later = world.now().plus(HOUR);
         let scheduled = world.send(Outgoing::to(3).at(later)).await.id;
@@ -34,7 +34,7 @@ on_both! {
         world.front.cancel_message(&world.owner, CancelMessage { id: canceled }).await.unwrap();
         world.clock.advance(HOUR + HOUR);
         dispatcher.until_tried_again().await;
-        assert_eq!((world.far.calls(), held(&world).await), (2, 5));
+        assert_eq!((world.provider.calls(), held(&world).await), (2, 5));
         assert_eq!(world.status(scheduled).await, MessageStatus::Scheduled);
 
         assert_eq!(world.front.release_hold().await.unwrap(), 5);
@@ -44,13 +44,13 @@ on_both! {
         world.until_status(expiring, MessageStatus::Expired).await;
         assert_eq!(world.status(canceled).await, MessageStatus::Canceled);
         world.until_all_left().await;
-        assert_eq!((world.far.calls(), held(&world).await, world.stranded().await), (6, 0, 0));
+        assert_eq!((world.provider.calls(), held(&world).await, world.stranded().await), (6, 0, 0));
         dispatcher.app.go_down();
         tokio::time::timeout(SOON, watch).await.unwrap().unwrap();
     }
 
-    /// A dispatcher starts on a copy of a database with messages that wait: they may have left already.
-    async fn a_dispatcher_holds_what_waits_in_a_restored_database(world: World) {
+    /// A dispatcher starts on a copy of a database with waiting messages, which may have been sent already.
+    async fn a_dispatcher_holds_waiting_messages_of_a_restored_database(world: World) {
         let old = world.send(Outgoing::to(1)).await.id;
         world.db.run("UPDATE installation SET database = 'another', server = 'another'").await;
         let held_here = world.db.settings.hold_after_restore;

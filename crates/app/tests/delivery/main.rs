@@ -1,6 +1,7 @@
-//! The delivery core on both databases: dispatchers that die, freeze and race, over a provider that logs all it takes.
+//! Tests of the delivery engine on both databases: dispatchers that are killed, paused and concurrent, with a provider
+//! that logs every hand-over.
 //!
-//! Every guard is also switched off once, in the test alone, and the same checker must then find the damage.
+//! For every guard there is a test that disables it; the same checker must then report the damage.
 //!
 //! `DELIVERY_SCALE` multiplies the counts, `DELIVERY_SEED` repeats a run.
 
@@ -9,7 +10,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
-    reason = "a panic is how a test fails, in helpers too, and a seed is there to be read"
+    reason = "tests and their helpers fail by panicking, and print their seed"
 )]
 
 #[macro_use]

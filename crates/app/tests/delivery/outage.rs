@@ -1,4 +1,4 @@
-//! The database goes away while messages are under way.
+//! The database becomes unavailable during hand-overs.
 
 use parlance_app::Reason;
 use parlance_domain::MessageStatus;
@@ -7,8 +7,8 @@ use crate::support::{Db, HOUR, Outgoing, SECOND, SOON, Step, World, pace};
 use parlance_storage::DatabaseUrl;
 use parlance_testkit::{Postgres, PostgresConfig};
 
-/// Nobody gets into this database any more, or everybody does again.
-async fn admit(world: &World, admit: bool) {
+/// Permits or refuses connections to the database.
+async fn allow_connections(world: &World, allow: bool) {
     let DatabaseUrl::Postgres(url) = &world.db.settings.url else {
         panic!("this database has no server");
     };
@@ -19,10 +19,10 @@ async fn admit(world: &World, admit: bool) {
             .unwrap();
     let connection = tokio::spawn(connection);
     client
-        .batch_execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {admit}"))
+        .batch_execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {allow}"))
         .await
         .unwrap();
-    if !admit {
+    if !allow {
         let end = format!(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
         );
@@ -31,9 +31,9 @@ async fn admit(world: &World, admit: bool) {
     connection.abort();
 }
 
-/// It is away for longer than a lease lasts. What the provider has said meanwhile is not forgotten.
+/// The database is unavailable for longer than a lease. Responses received meanwhile are not lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn longer_than_the_lease() {
+async fn outcomes_survive_an_outage_longer_than_the_lease() {
     let mut db = Db::postgres().await;
     db.settings.acquire_timeout = SECOND * 5;
     let world = World::new(db).await;
@@ -41,17 +41,17 @@ async fn longer_than_the_lease() {
     let dispatcher = world.dispatcher(pace()).await;
     dispatcher.wire.hold(Some(Step::Accepted));
     dispatcher.wire.until_held(sent.len()).await;
-    admit(&world, false).await;
+    allow_connections(&world, false).await;
     dispatcher.wire.hold(None);
     dispatcher.wire.until_none_held().await;
-    // The scribe has tried before its leases are over, and after.
+    // The outcome writer has retried before its leases expired, and after.
     dispatcher.until_tried_again().await;
     world.clock.advance(HOUR * 2);
     dispatcher.until_tried_again().await;
-    admit(&world, true).await;
+    allow_connections(&world, true).await;
     world.until_all_left().await;
     assert_eq!(
-        world.far.calls(),
+        world.provider.calls(),
         sent.len(),
         "nothing was handed over again"
     );
@@ -60,7 +60,7 @@ async fn longer_than_the_lease() {
     }
 }
 
-/// It answers, and takes no writes for longer than a lease lasts, as a server with a full disk is configured to by hand.
+/// The database refuses writes for longer than a lease, like a server that was set to read-only because of a full disk.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outcome_waits_while_writes_are_refused() {
     let server = Postgres::start(PostgresConfig::default());
@@ -73,7 +73,7 @@ async fn an_outcome_waits_while_writes_are_refused() {
     read_only(&world, true).await;
     dispatcher.wire.hold(None);
     dispatcher.wire.until_none_held().await;
-    // More often than an outcome is tried that is refused for its own sake.
+    // More often than an outcome is retried that is refused because of its content.
     for _ in 0..8 {
         dispatcher.until_tried_again().await;
         world.clock.advance(HOUR);
@@ -85,7 +85,7 @@ async fn an_outcome_waits_while_writes_are_refused() {
     read_only(&world, false).await;
     world.until_all_left().await;
     assert_eq!(
-        world.far.calls(),
+        world.provider.calls(),
         sent.len(),
         "nothing was handed over again"
     );
@@ -95,9 +95,9 @@ async fn an_outcome_waits_while_writes_are_refused() {
     database.check_writes().await.unwrap();
 }
 
-/// The statements of this database have hardly a limit of their own.
+/// The statement time-out of this database is practically unlimited.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_claim_that_hangs_is_given_up() {
+async fn a_hanging_claim_is_cancelled() {
     let mut db = Db::postgres().await;
     db.settings.statement_timeout = HOUR;
     let world = World::new(db).await;
@@ -113,10 +113,10 @@ async fn a_claim_that_hangs_is_given_up() {
     world.until_all_left().await;
 }
 
-/// What every session begins its transactions with.
+/// Sets the default mode of transactions.
 async fn read_only(world: &World, on: bool) {
     let client = world.db.client().await;
-    // Statements of its own: a setting of the system is not changed within a transaction.
+    // Separate statements: ALTER SYSTEM is not possible within a transaction.
     client
         .batch_execute("SET default_transaction_read_only = off")
         .await

@@ -1,4 +1,4 @@
-//! Reports come permuted, repeated, and before our own commit: the final state is their join.
+//! Reports in any order, repeated, and before the dispatcher's own commit: the final state is their join.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use parlance_providers::{ProviderReport, Reports as _};
 
 use crate::support::{Dice, HOUR, Outgoing, SECOND, Step, World, pace, scale, seed};
 
-/// A provider's report.
+/// Sends a provider report.
 pub(crate) async fn report(world: &World, message_id: MessageId, status: ReportStatus) {
     report_at(world, message_id, status, world.now()).await;
 }
@@ -21,7 +21,7 @@ async fn report_at(
 ) {
     let error = status.is_negative().then(|| ReportedError {
         code: format!("{status:?}"),
-        message: "said the provider".to_owned(),
+        message: "reported by the provider".to_owned(),
         provider_code: String::new(),
     });
     let report = ProviderReport {
@@ -34,7 +34,7 @@ async fn report_at(
     world.front.report(report).await.unwrap();
 }
 
-/// A message and what will be reported about it: before our commit, and after it.
+/// A message and its reports before and after the dispatcher's commit.
 struct Plan {
     id: MessageId,
     early: Vec<(ReportStatus, Timestamp)>,
@@ -47,7 +47,7 @@ impl Plan {
         for &status in ReportStatus::ALL {
             if dice.below(3) > 0 {
                 let at = start.plus(Duration::from_secs(dice.next() % 100));
-                // Three times at least, as some providers do.
+                // Up to three times each, as some providers repeat them.
                 reports.extend(std::iter::repeat_n((status, at), 1 + dice.below(3)));
             }
         }
@@ -60,7 +60,7 @@ impl Plan {
         }
     }
 
-    /// The highest, whatever came when; our own SENT is one of them.
+    /// Returns the highest report in any order; the dispatcher's own SENT is one of them.
     fn join(&self) -> MessageStatus {
         let all = self.early.iter().chain(&self.late);
         all.map(|(status, _)| *status)
@@ -76,8 +76,8 @@ impl Plan {
             .min()
     }
 
-    /// What a service would show that takes the last word for the truth.
-    fn last_word(&self) -> MessageStatus {
+    /// Returns the state of a service in which the last report wins.
+    fn last_report(&self) -> MessageStatus {
         let all = self.early.iter().chain(&self.late);
         all.map(|(status, _)| *status)
             .next_back()
@@ -85,7 +85,7 @@ impl Plan {
             .into()
     }
 
-    /// What a service would show that takes the first of the final states for the truth.
+    /// Returns the state of a service in which the first final report wins.
     fn first_final(&self) -> MessageStatus {
         let mut all = self
             .early
@@ -97,7 +97,7 @@ impl Plan {
     }
 }
 
-/// Messages whose state is not the join.
+/// Number of messages with a state other than the join.
 fn divergences(plans: &[Plan], shown: impl Fn(&Plan) -> MessageStatus) -> usize {
     plans
         .iter()
@@ -157,7 +157,7 @@ async fn merged(world: &World, scheduled: bool) {
             Some(format!("fake-{}", plan.id))
         );
         assert_eq!(progress.attempt, 1);
-        // We knew it at `start`.
+        // The dispatcher recorded it at `start`.
         assert_eq!(
             progress.sent_at,
             plan.earliest(ReportStatus::Sent)
@@ -172,41 +172,41 @@ async fn merged(world: &World, scheduled: bool) {
             .into_iter()
             .find(|status| plan.earliest(*status).is_some());
         assert_eq!(progress.error.as_ref().map(|fault| fault.from), negative);
-        let lines = world.story(plan.id).await;
+        let events = world.delivery_events(plan.id).await;
         assert_eq!(
-            lines.len(),
+            events.len(),
             1 + plan.early.len() + plan.late.len(),
-            "each is told: {lines:#?}"
+            "each report is recorded: {events:#?}"
         );
         early += usize::from(!plan.early.is_empty());
     }
     assert!(early > 0 && world.db.count("deliveries").await == 0);
     assert_eq!(
-        world.far.calls(),
+        world.provider.calls(),
         count,
-        "a report of what left is no reason to send it again"
+        "a report does not cause another hand-over"
     );
-    eprintln!("{count} messages, {early} of them with reports before our commit");
+    eprintln!("{count} messages, {early} of them with reports before the commit");
 
-    // Guard off: other rules than the join differ on the same reports.
+    // Guard off: other rules give other results for the same reports.
     assert_eq!(divergences(&plans, Plan::join), 0);
-    assert_ne!(divergences(&plans, Plan::last_word), 0);
+    assert_ne!(divergences(&plans, Plan::last_report), 0);
     assert_ne!(divergences(&plans, Plan::first_final), 0);
 }
 
 on_both! {
-    async fn are_joined(world: World) {
+    async fn are_merged(world: World) {
         merged(&world, false).await;
     }
 
-    /// A message that was scheduled is under way before it is shown to be.
-    async fn are_joined_for_what_was_scheduled(world: World) {
+    /// A scheduled message is in progress before its status shows it.
+    async fn are_merged_for_scheduled_messages(world: World) {
         merged(&world, true).await;
     }
 
-    /// A report that comes while we wait to try again ends the waiting.
-    async fn end_the_wait_after_a_lost_answer(world: World) {
-        world.far.answers(|_, _| crate::support::Answer::LostTaken);
+    /// A report during the wait for the next attempt ends the wait.
+    async fn end_the_wait_after_a_lost_response(world: World) {
+        world.provider.answers(|_, _| crate::support::Answer::LostTaken);
         let _dispatcher = world.dispatcher(pace()).await;
         let ids = world.send_to_each(0..4, |outgoing| outgoing).await;
         for &id in &ids {
@@ -217,14 +217,14 @@ on_both! {
         world.clock.advance(HOUR);
         let last = world.send(Outgoing::to(9)).await;
         world.until_status(last.id, MessageStatus::Uncertain).await;
-        assert_eq!(world.far.calls(), 5);
+        assert_eq!(world.provider.calls(), 5);
         for id in ids {
             assert_eq!(world.status(id).await, MessageStatus::Delivered);
         }
     }
 
-    /// A report about one that waits for its time is a mistake, and does not keep it from leaving.
-    async fn of_what_has_not_left_are_refused(world: World) {
+    /// A report about a scheduled message is an error, and does not prevent its delivery.
+    async fn about_scheduled_messages_are_refused(world: World) {
         let message = world.send(Outgoing::to(1).at(world.now().plus(HOUR))).await;
         report(&world, message.id, ReportStatus::Delivered).await;
         assert_eq!(world.status(message.id).await, MessageStatus::Scheduled);

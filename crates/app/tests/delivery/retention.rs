@@ -1,4 +1,4 @@
-//! Retention: what is past its time goes, and what is still to leave stays, however old it is.
+//! Retention: aged messages are deleted; messages that are still to be delivered stay, regardless of their age.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use crate::support::{Db, HOUR, Outgoing, World, pace};
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// An instance that keeps things for a month.
-async fn forgetful(world: &World) -> Arc<App> {
+/// Starts an instance with a retention of 30 days.
+async fn with_retention(world: &World) -> Arc<App> {
     let env = Environment::new(world.clock.another(), SystemRandom);
     let db = world.database_for_another().await;
     let cache = parlance_app::cache::none(&db, &env);
@@ -23,7 +23,7 @@ async fn forgetful(world: &World) -> Arc<App> {
     App::new(db, cache, settings, env)
 }
 
-/// Whatever its state is, in the row alone.
+/// Sets the status in the message's row only.
 async fn set(world: &World, message: &Message, status: MessageStatus) {
     let id = world.db.id(message.id);
     world
@@ -35,11 +35,11 @@ async fn set(world: &World, message: &Message, status: MessageStatus) {
         .await;
 }
 
-/// A long conversation is locked by each transaction for 50 messages only.
+/// A transaction locks a long conversation for at most 50 messages.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn at_most_50_messages_are_dropped_by_each_transaction() {
+async fn each_transaction_deletes_at_most_50_messages() {
     let world = World::new(Db::postgres().await).await;
-    let app = forgetful(&world).await;
+    let app = with_retention(&world).await;
     for _ in 0..120 {
         world.send(Outgoing::to(1)).await;
     }
@@ -57,9 +57,9 @@ async fn at_most_50_messages_are_dropped_by_each_transaction() {
 }
 
 on_both! {
-    /// A conversation whose messages cannot be dropped is counted, and the next one is dropped all the same.
-    async fn messages_that_cannot_be_dropped_are_skipped(world: World) {
-        let app = forgetful(&world).await;
+    /// A conversation with messages that cannot be deleted is counted, and the next one is processed.
+    async fn messages_that_cannot_be_deleted_are_skipped(world: World) {
+        let app = with_retention(&world).await;
         let mut sent = Vec::new();
         for n in 0..3 {
             sent.push(world.send(Outgoing::to(n)).await);
@@ -74,8 +74,8 @@ on_both! {
     }
 
     /// The same for conversations without messages.
-    async fn conversations_that_cannot_be_dropped_are_skipped(world: World) {
-        let app = forgetful(&world).await;
+    async fn conversations_that_cannot_be_deleted_are_skipped(world: World) {
+        let app = with_retention(&world).await;
         let mut sent = Vec::new();
         for n in 0..3 {
             sent.push(world.send(Outgoing::to(n)).await);
@@ -89,16 +89,16 @@ on_both! {
         assert_eq!(app.janitor_failures(JanitorPart::Retention), 1);
     }
 
-    async fn what_is_under_way_stays(world: World) {
-        let app = forgetful(&world).await;
+    async fn messages_in_delivery_stay(world: World) {
+        let app = with_retention(&world).await;
         let mut stay = Vec::new();
         for (n, &status) in MessageStatus::ALL.iter().enumerate() {
             let message = world.send(Outgoing::to(n)).await;
             set(&world, &message, status).await;
-            let under_way = [
+            let in_delivery = [
                 MessageStatus::Scheduled, MessageStatus::Pending, MessageStatus::Sending, MessageStatus::Uncertain,
             ];
-            if under_way.contains(&status) {
+            if in_delivery.contains(&status) {
                 stay.push(message.id);
             }
         }
@@ -117,9 +117,10 @@ on_both! {
         assert_eq!(world.db.count("conversations").await, stay.len());
     }
 
-    /// Of a conversation that is in use the old part goes; an empty one goes when it was last active before.
-    async fn a_conversation_that_is_in_use_stays(world: World) {
-        let app = forgetful(&world).await;
+    /// Of an active conversation the old messages are deleted; an empty conversation is deleted if it was last active
+    /// before the limit.
+    async fn an_active_conversation_stays(world: World) {
+        let app = with_retention(&world).await;
         let dispatcher = world.dispatcher(pace()).await;
         for _ in 0..120 {
             world.send(Outgoing::to(1)).await;
@@ -136,12 +137,12 @@ on_both! {
         assert_eq!(world.message(last.id).await.sequence, 121);
         let count = world.db.texts("SELECT CAST(message_count AS text) AS v FROM conversations").await;
         assert_eq!(count, ["1"]);
-        assert_eq!(told(&world, EventType::MessageDeleted).await, 121);
-        assert_eq!(told(&world, EventType::ConversationDeleted).await, 1);
+        assert_eq!(feed_events(&world, EventType::MessageDeleted).await, 121);
+        assert_eq!(feed_events(&world, EventType::ConversationDeleted).await, 1);
     }
 
-    /// Three instances at once drop each message once, and the counters are right.
-    async fn several_share_it(world: World) {
+    /// Three concurrent instances delete each message once, and the counters are correct.
+    async fn concurrent_instances_share_the_work(world: World) {
         let dispatcher = world.dispatcher(pace()).await;
         for n in 0..200 {
             world.send(Outgoing::to(n % 20)).await;
@@ -151,7 +152,7 @@ on_both! {
         world.clock.advance(DAY * 31);
         let mut running = Vec::new();
         for _ in 0..3 {
-            let app = forgetful(&world).await;
+            let app = with_retention(&world).await;
             running.push(tokio::spawn(async move { app.drop_aged().await.unwrap() }));
         }
         let mut dropped = (0, 0);
@@ -161,13 +162,13 @@ on_both! {
         }
         assert_eq!(dropped, (200, 20));
         assert_eq!(world.db.count("messages").await + world.db.count("conversations").await, 0);
-        assert_eq!(told(&world, EventType::MessageDeleted).await, 200);
+        assert_eq!(feed_events(&world, EventType::MessageDeleted).await, 200);
         let left = world.front.stats(&world.owner, None, None).await.unwrap();
         assert_eq!(left.value.value(), Some(parlance_app::conversations::Stats::default()));
     }
 }
 
-async fn told(world: &World, kind: EventType) -> usize {
+async fn feed_events(world: &World, kind: EventType) -> usize {
     world
         .db
         .count(&format!("feed WHERE kind = '{}'", kind.as_str()))

@@ -1,4 +1,4 @@
-//! When an attempt fails: again later, by the schedule, not for ever.
+//! Failed attempts are retried later, according to the schedule, a limited number of times.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use parlance_domain::{MessageId, MessageStatus};
 
 use crate::support::{Answer, HOUR, Outgoing, SECOND, SOON, World, pace};
 
-/// When the jobs are due, from now.
+/// Due times of the deliveries, relative to now.
 async fn dues(world: &World) -> Vec<i64> {
     let micros = match world.db.kind {
         crate::support::Kind::Sqlite => "due_at",
@@ -25,7 +25,7 @@ async fn dues(world: &World) -> Vec<i64> {
 async fn until_waiting(world: &World, count: usize, calls: usize) {
     parlance_testkit::eventually(SOON, async || {
         let waiting = world.db.count("deliveries WHERE state = 'waiting'").await;
-        (world.far.calls() == calls && waiting == count).then_some(())
+        (world.provider.calls() == calls && waiting == count).then_some(())
     })
     .await;
 }
@@ -35,10 +35,11 @@ async fn error_of(world: &World, id: MessageId) -> String {
 }
 
 on_both! {
-    /// Full jitter: anywhere between at once and twice as long as the last time, so that what failed together comes back apart.
-    async fn come_back_apart(world: World) {
+    /// Full jitter: the delay is between zero and twice the previous maximum, so that deliveries that failed together
+    /// are retried apart.
+    async fn are_spread_by_jitter(world: World) {
         const COUNT: usize = 60;
-        world.far.answers(|_, _| Answer::Later(None));
+        world.provider.answers(|_, _| Answer::Later(None));
         let sent = world.send_to_each(0..COUNT, |outgoing| outgoing).await;
         let _dispatcher = world.dispatcher(pace()).await;
         for attempt in 1..=5 {
@@ -53,29 +54,29 @@ on_both! {
         for id in sent {
             let message = world.message(id).await;
             assert_eq!((message.progress.status, message.progress.attempt), (MessageStatus::Sending, 6));
-            assert_eq!(world.wrong_story(id).await, [""; 0]);
+            assert_eq!(world.event_violations(id).await, [""; 0]);
         }
     }
 
-    async fn honour_what_the_provider_asks(world: World) {
-        world.far.answers(|_, before| if before == 0 { Answer::Later(Some(HOUR)) } else { Answer::Accept });
+    async fn honour_the_providers_delay(world: World) {
+        world.provider.answers(|_, before| if before == 0 { Answer::Later(Some(HOUR)) } else { Answer::Accept });
         let message = world.send(Outgoing::to(1)).await;
         let _dispatcher = world.dispatcher(pace()).await;
         until_waiting(&world, 1, 1).await;
-        let asked = i64::try_from(HOUR.as_micros()).unwrap();
-        assert_eq!(dues(&world).await, [asked]);
+        let delay = i64::try_from(HOUR.as_micros()).unwrap();
+        assert_eq!(dues(&world).await, [delay]);
         world.clock.advance(HOUR.checked_sub(Duration::from_micros(1)).unwrap());
-        // Somebody else's way shows that the dispatcher has looked.
+        // The delivery of another message shows that the dispatcher has polled.
         let other = world.send(Outgoing::to(2)).await;
-        parlance_testkit::eventually(SOON, async || (world.far.calls() == 2).then_some(())).await;
-        assert_eq!(world.far.accepted(message.id), 0);
+        parlance_testkit::eventually(SOON, async || (world.provider.calls() == 2).then_some(())).await;
+        assert_eq!(world.provider.accepted(message.id), 0);
         world.clock.advance(HOUR);
         world.until_all_left().await;
-        assert_eq!((world.far.accepted(message.id), world.far.accepted(other.id)), (1, 1));
+        assert_eq!((world.provider.accepted(message.id), world.provider.accepted(other.id)), (1, 1));
     }
 
-    async fn after_a_lost_answer_wait_for_a_report_first(world: World) {
-        world.far.answers(|_, _| Answer::LostUntaken);
+    async fn after_a_lost_response_wait_for_a_report_first(world: World) {
+        world.provider.answers(|_, _| Answer::LostUntaken);
         let message = world.send(Outgoing::to(1)).await;
         let _dispatcher = world.dispatcher(pace()).await;
         until_waiting(&world, 1, 1).await;
@@ -85,7 +86,7 @@ on_both! {
     }
 
     async fn end_with_the_last_error(world: World) {
-        world.far.answers(|text, _| if text.body == "later" { Answer::Later(None) } else { Answer::LostUntaken });
+        world.provider.answers(|text, _| if text.body == "later" { Answer::Later(None) } else { Answer::LostUntaken });
         let later = world.send(Outgoing::to(1).body("later")).await.id;
         let lost = world.send(Outgoing::to(2).body("lost")).await.id;
         let _dispatcher = world.dispatcher(Pace { max_attempts: 4, ..pace() }).await;
@@ -93,26 +94,26 @@ on_both! {
             world.clock.advance(SECOND * 10);
             (world.db.count("deliveries").await == 0).then_some(())
         }).await;
-        assert_eq!(world.far.calls(), 8);
+        assert_eq!(world.provider.calls(), 8);
         for (id, code) in [(later, "throttled"), (lost, "timeout")] {
             let message = world.message(id).await;
             assert_eq!((message.progress.status, message.progress.attempt), (MessageStatus::Failed, 4));
             assert_eq!(error_of(&world, id).await, code);
-            assert_eq!(world.wrong_story(id).await, [""; 0]);
+            assert_eq!(world.event_violations(id).await, [""; 0]);
         }
     }
 
-    async fn of_a_refusal_there_are_none(world: World) {
-        world.far.answers(|_, _| Answer::Refuse);
+    async fn do_not_follow_a_refusal(world: World) {
+        world.provider.answers(|_, _| Answer::Refuse);
         let message = world.send(Outgoing::to(1)).await;
         let _dispatcher = world.dispatcher(pace()).await;
         world.until_status(message.id, MessageStatus::Failed).await;
         assert_eq!(error_of(&world, message.id).await, "refused");
-        assert_eq!((world.far.calls(), world.db.count("deliveries").await), (1, 0));
+        assert_eq!((world.provider.calls(), world.db.count("deliveries").await), (1, 0));
     }
 
-    async fn under_at_most_once_a_lost_answer_has_none(world: World) {
-        world.far.answers(|text, before| match (text.body.as_str(), before) {
+    async fn do_not_follow_a_lost_response_with_at_most_once(world: World) {
+        world.provider.answers(|text, before| match (text.body.as_str(), before) {
             ("later", 0) => Answer::Later(None),
             ("later", _) => Answer::Accept,
             _ => Answer::LostTaken,
@@ -126,6 +127,6 @@ on_both! {
         }).await;
         assert_eq!(world.status(lost).await, MessageStatus::Uncertain);
         assert_eq!(world.status(later).await, MessageStatus::Sent);
-        assert_eq!((world.far.accepted(lost), world.far.accepted(later)), (1, 1));
+        assert_eq!((world.provider.accepted(lost), world.provider.accepted(later)), (1, 1));
     }
 }

@@ -1,4 +1,4 @@
-//! What waits: for its time, or for its sender.
+//! Messages that wait for their send time or for their sender.
 
 use parlance_app::messages::MessageEdit;
 use parlance_app::senders::{NewSender, SenderEdit};
@@ -19,9 +19,9 @@ fn edit(id: MessageId) -> MessageEdit {
     }
 }
 
-/// Hand-overs before their time.
+/// Returns the number of hand-overs before their send time.
 fn too_early(world: &World, due: &[(MessageId, Timestamp)]) -> usize {
-    let accepts = world.far.accepts();
+    let accepts = world.provider.accepts();
     let early = accepts.iter().filter(|accept| {
         due.iter()
             .any(|(id, at)| *id == accept.message && accept.at < *at)
@@ -62,7 +62,7 @@ async fn set_status(world: &World, id: parlance_domain::SenderId, status: Sender
 }
 
 on_both! {
-    async fn leave_at_their_time(world: World) {
+    async fn are_sent_at_their_time(world: World) {
         let mut dice = Dice(seed("scheduled"));
         let start = world.now();
         let mut due = Vec::new();
@@ -78,12 +78,12 @@ on_both! {
             world.clock.advance(SECOND * 60);
             let now = world.now();
             let expected = due.iter().filter(|(_, at)| *at <= now).count();
-            parlance_testkit::eventually(SOON, async || (world.far.accepts().len() >= expected).then_some(())).await;
-            assert_eq!(world.far.accepts().len(), expected);
+            parlance_testkit::eventually(SOON, async || (world.provider.accepts().len() >= expected).then_some(())).await;
+            assert_eq!(world.provider.accepts().len(), expected);
         }
         world.until_all_left().await;
         assert_eq!(too_early(&world, &due), 0);
-        // Guard off: a job that does not know its time.
+        // Guard off: a delivery that ignores its send time.
         let at = world.now().plus(HOUR);
         let ignored = world.send(Outgoing::to(99).at(at)).await.id;
         let other = world.send(Outgoing::to(98)).await.id;
@@ -94,7 +94,7 @@ on_both! {
         assert_eq!(too_early(&world, &[(ignored, at)]), 1);
     }
 
-    async fn can_be_moved_until_they_leave(world: World) {
+    async fn can_be_rescheduled_until_they_are_handed_over(world: World) {
         let start = world.now();
         let earlier = world.send(Outgoing::to(1).at(start.plus(HOUR * 2))).await.id;
         let later = world.send(Outgoing::to(2).at(start.plus(HOUR))).await.id;
@@ -114,13 +114,13 @@ on_both! {
         assert_eq!(world.status(later).await, MessageStatus::Scheduled);
         world.clock.advance(HOUR);
         world.until_status(later, MessageStatus::Sent).await;
-        let order: Vec<_> = world.far.accepts().into_iter().map(|a| (a.message, a.body)).collect();
+        let order: Vec<_> = world.provider.accepts().into_iter().map(|a| (a.message, a.body)).collect();
         let hello = "hello".to_owned();
         assert_eq!(order, [(now, hello.clone()), (earlier, hello), (later, "new".to_owned())]);
     }
 
-    /// What the provider has in hand cannot be edited into something else.
-    async fn cannot_be_edited_while_they_leave(world: World) {
+    /// A message that is being handed over cannot be edited.
+    async fn cannot_be_edited_during_the_hand_over(world: World) {
         let message = world.send(Outgoing::to(1).at(world.now().plus(HOUR))).await;
         let dispatcher = world.dispatcher(pace()).await;
         dispatcher.wire.hold(Some(Step::Accepted));
@@ -137,24 +137,24 @@ on_both! {
         }
         dispatcher.wire.hold(None);
         let sent = world.until_status(message.id, MessageStatus::Sent).await;
-        assert_eq!(sent.body, world.far.accepts()[0].body);
+        assert_eq!(sent.body, world.provider.accepts()[0].body);
     }
 
-    async fn wait_for_their_sender(world: World) {
+    async fn wait_for_a_paused_sender(world: World) {
         let paused = sender(&world, SenderStatus::Paused).await;
         let _dispatcher = world.dispatcher(pace()).await;
         let sent = world.send_to_each(0..5, |outgoing| outgoing).await;
-        // Nothing is to be looked for while nobody may send, or the dispatcher would look all the time.
+        // While no sender may send, there is no next due time; otherwise the dispatcher would poll continuously.
         assert_eq!(world.front.database().next_delivery_due().await.unwrap(), None);
-        assert!(world.far.accepts().is_empty());
+        assert!(world.provider.accepts().is_empty());
         set_status(&world, paused.id, SenderStatus::Active).await;
         world.until_all_left().await;
-        let wrong = world.wrongs(&sent).await;
-        assert!(wrong.is_empty(), "{wrong:#?}");
+        let violations = world.violations(&sent).await;
+        assert!(violations.is_empty(), "{violations:#?}");
         set_status(&world, paused.id, SenderStatus::Paused).await;
         let later = world.send(Outgoing::to(9).at(world.clock.now().plus(HOUR))).await;
         world.clock.advance(HOUR * 2);
-        // Guard off: a job that does not look at its sender would have left as these did.
+        // Guard off: a delivery that ignores its sender's status would have left as these did.
         assert_eq!(world.front.database().next_delivery_due().await.unwrap(), None);
         assert_eq!(world.status(later.id).await, MessageStatus::Scheduled);
         set_status(&world, paused.id, SenderStatus::Active).await;

@@ -1,4 +1,4 @@
-//! What is large, slow, late or broken holds up neither memory nor the rest.
+//! Large, slow, late or broken items neither exhaust memory nor delay others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,16 +57,16 @@ async fn delete(world: &World, message: &Message) {
 }
 
 async fn conversation(world: &World, of: &Message) -> Conversation {
-    let found = world
+    let conversation = world
         .front
         .database()
         .conversation(&world.owner, of.conversation_id)
         .await;
-    found.unwrap().unwrap()
+    conversation.unwrap().unwrap()
 }
 
-/// An instance whose watchers share little memory.
-async fn tight(world: &World, watch_bytes: u64) -> Arc<App> {
+/// Starts an instance with a small memory budget for watchers.
+async fn with_watch_bytes(world: &World, watch_bytes: u64) -> Arc<App> {
     let env = Environment::new(world.clock.another(), SystemRandom);
     let db = world.database_for_another().await;
     let cache = parlance_app::cache::none(&db, &env);
@@ -86,8 +86,8 @@ async fn watch(app: &App, world: &World, cursor: &str) -> Watcher {
     app.watch(&world.owner, request).await.unwrap()
 }
 
-/// The messages of the next events up to one, and how often the watcher was too slow and resumed.
-async fn until(
+/// Returns the messages of the next events up to a given one, and how often the watcher was too slow and resumed.
+async fn read_until(
     app: &App,
     world: &World,
     mut watcher: Watcher,
@@ -108,8 +108,8 @@ async fn until(
     (seen, resumed)
 }
 
-/// An old conversation with the customer of number 1, whose messages a provider carried under these ids.
-fn old(external_id: &str, carried: &[&str]) -> IncomingPart {
+/// An existing conversation with customer 1 to import, with the provider's ids of its messages.
+fn existing_conversation(external_id: &str, carried: &[&str]) -> IncomingPart {
     let message = |id: &&str| OldMessage {
         channel: Channel::Sms,
         direction: Direction::Inbound,
@@ -163,7 +163,7 @@ pub(crate) async fn refuse_deletes(world: &World, table: &str, rows: &str) {
     .await;
 }
 
-/// The rows of a table that belong to the conversation of a message, for [`refuse_deletes`].
+/// Condition for the rows of a message's conversation, for [`refuse_deletes`].
 pub(crate) fn of_conversation(world: &World, message: &Message) -> String {
     format!(
         "OLD.conversation_id = {}",
@@ -171,7 +171,7 @@ pub(crate) fn of_conversation(world: &World, message: &Message) -> String {
     )
 }
 
-/// How many of these rows each transaction wrote, in ascending order; on Postgres.
+/// Number of these rows written by each transaction, in ascending order; Postgres only.
 async fn rows_of_each_transaction(world: &World, rows: &str) -> Vec<usize> {
     let counts = "SELECT CAST(count(*) AS text) AS v FROM";
     let counts = format!("{counts} {rows} GROUP BY xmin::text ORDER BY count(*)");
@@ -179,7 +179,7 @@ async fn rows_of_each_transaction(world: &World, rows: &str) -> Vec<usize> {
     counts.iter().map(|count| count.parse().unwrap()).collect()
 }
 
-/// The events of a long conversation and its messages are removed in short transactions.
+/// The events and messages of a long conversation are removed in short transactions.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_conversation_is_deleted_in_several_transactions() {
     let world = World::new(Db::postgres().await).await;
@@ -207,9 +207,9 @@ async fn a_conversation_is_deleted_in_several_transactions() {
     assert!(updates.iter().all(|rows| *rows <= 1_000), "{updates:?}");
 }
 
-/// Another transaction has removed a row that the write refers to; the write begins again.
+/// A concurrent transaction has removed a referenced row; the write is retried.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_write_that_refers_to_a_removed_row_begins_again() {
+async fn a_write_that_refers_to_a_removed_row_is_retried() {
     let world = World::new(Db::postgres().await).await;
     world.db.run(
         "CREATE SEQUENCE attempts; \
@@ -229,12 +229,12 @@ async fn a_write_that_refers_to_a_removed_row_begins_again() {
     assert_eq!(world.db.count("deliveries").await, 1);
 }
 
-/// The service empties the write-ahead log of SQLite when it is larger than 64 MiB.
+/// The service truncates the write-ahead log of SQLite when it exceeds 64 MiB.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_janitor_bounds_the_write_ahead_log() {
     let world = World::new(Db::sqlite().await).await;
     let DatabaseUrl::Sqlite(path) = &world.db.settings.url else {
-        panic!("it is SQLite");
+        panic!("not an SQLite database");
     };
     let log = format!("{}-wal", path.display());
     let size = || std::fs::metadata(&log).unwrap().len();
@@ -249,8 +249,8 @@ async fn the_janitor_bounds_the_write_ahead_log() {
 }
 
 on_both! {
-    /// A part of the janitor that fails is counted; the other parts run all the same.
-    async fn a_part_that_fails_stops_no_other(world: World) {
+    /// A failing part of the janitor is counted; the other parts still run.
+    async fn a_failing_part_does_not_stop_others(world: World) {
         world.send(Outgoing::to(1)).await;
         let upload = Attachment {
             id: AttachmentId::new(world.now(), [7; 10]),
@@ -274,10 +274,10 @@ on_both! {
         janitor.await.unwrap();
     }
 
-    /// A conversation that cannot be indexed is counted, and the next one is indexed all the same.
+    /// A conversation that cannot be indexed is counted, and the next one is indexed.
     async fn a_conversation_that_cannot_be_indexed_is_skipped(world: World) {
         let first = world.send(Outgoing::to(1)).await;
-        // Ids ascend with time, and the conversations are indexed in the order of their ids.
+        // Ids ascend with time, and conversations are indexed in the order of their ids.
         world.clock.advance(Duration::from_secs(1));
         world.send(Outgoing::to(2)).await;
         world.db.run("INSERT INTO search_pending (conversation_id, owner, below) SELECT id, owner, 1 FROM conversations").await;
@@ -287,23 +287,24 @@ on_both! {
         assert_eq!(world.front.janitor_failures(JanitorPart::SearchIndex), 1);
     }
 
-    /// What was refused takes neither its addresses nor its providers' ids from a later part of the same batch.
-    async fn a_refused_part_of_an_import_leaves_the_later_ones_alone(world: World) {
-        let there = receive(&world, "taken", None).await.unwrap();
+    /// A refused part reserves neither its addresses nor its provider ids, which a later part of the same batch may
+    /// use.
+    async fn a_refused_part_of_an_import_does_not_affect_later_parts(world: World) {
+        let existing = receive(&world, "taken", None).await.unwrap();
         world.db.run("UPDATE conversations SET status = 'closed'").await;
-        // The first is written alone; the others have its addresses and so wait for it together.
-        let parts = [old("first", &["taken"]), old("a", &["1", "taken"]), old("b", &["1", "2"])];
+        // The first part is written alone; the others have the same addresses and therefore wait for it together.
+        let parts = [existing_conversation("first", &["taken"]), existing_conversation("a", &["1", "taken"]), existing_conversation("b", &["1", "2"])];
         let parts = stream::iter(parts.map(Ok::<_, std::convert::Infallible>));
         let imported = world.front.import_conversations(&world.owner, parts).await.unwrap();
         let refused: Vec<_> = imported.errors.iter().map(|one| (one.index, one.error.reason)).collect();
-        assert_eq!(refused, [0, 1].map(|index| (index, Reason::ProviderMessageIdTaken)), "{there:?}");
+        assert_eq!(refused, [0, 1].map(|index| (index, Reason::ProviderMessageIdTaken)), "{existing:?}");
         assert_eq!((imported.conversations, imported.messages), (1, 2));
     }
 
-    /// Eight watchers that hardly read: their events stay within the budget, and each sees all of them in the end.
+    /// Eight slow watchers: their events stay within the budget, and each receives all events in the end.
     async fn slow_watchers_share_one_budget(world: World) {
         const LIMIT: u64 = 64 * 1024;
-        let app = tight(&world, LIMIT).await;
+        let app = with_watch_bytes(&world, LIMIT).await;
         let large = || "x".repeat(1_500);
         let mut sent = Vec::new();
         for n in 0..60 {
@@ -322,26 +323,26 @@ on_both! {
             check();
             slow.push(watcher);
         }
-        let mut quick = watch(&app, &world, "").await;
+        let mut fast = watch(&app, &world, "").await;
         for n in 0..60 {
             let message = world.send(Outgoing::to(n % 3).body(large())).await.id;
             sent.push(message);
-            let watched = quick.next().await.unwrap().unwrap();
-            assert_eq!(watched.event.unwrap().message_id, Some(message), "the quick one is not held up");
+            let watched = fast.next().await.unwrap().unwrap();
+            assert_eq!(watched.event.unwrap().message_id, Some(message), "the fast watcher is not delayed");
             check();
         }
-        assert!(largest > LIMIT / 2, "{largest} bytes: they filled it");
+        assert!(largest > LIMIT / 2, "{largest} bytes: the watchers filled the budget");
         let last = *sent.last().unwrap();
         for watcher in slow {
-            let (seen, resumed) = until(&app, &world, watcher, last).await;
+            let (seen, resumed) = read_until(&app, &world, watcher, last).await;
             assert_eq!(seen, sent[1..], "resumed {resumed} times");
         }
-        drop(quick);
+        drop(fast);
         assert_eq!(app.feed_status().buffered_bytes, 0);
     }
 
-    /// A deletion that fails each time is counted, and the next one is finished all the same.
-    async fn an_item_that_fails_does_not_stop_the_upkeep(world: World) {
+    /// A deletion that fails each time is counted, and the next one is completed.
+    async fn a_failing_deletion_does_not_stop_the_others(world: World) {
         let first = world.send(Outgoing::to(1)).await;
         world.clock.advance(Duration::from_secs(1));
         let second = world.send(Outgoing::to(2)).await;
@@ -355,9 +356,9 @@ on_both! {
         assert_eq!(world.front.janitor_failures(JanitorPart::Uploads), 0);
     }
 
-    async fn a_deleted_message_does_not_come_back(world: World) {
+    async fn a_deleted_message_is_not_stored_again(world: World) {
         let first = receive(&world, "1", None).await.unwrap();
-        assert_eq!(receive(&world, "1", None).await.unwrap(), first, "brought twice");
+        assert_eq!(receive(&world, "1", None).await.unwrap(), first, "received twice");
         delete(&world, &first).await;
         assert_eq!(receive(&world, "1", None).await.unwrap_err().reason, Reason::MessageNotFound);
         let second = receive(&world, "2", None).await.unwrap();
@@ -377,8 +378,8 @@ on_both! {
         receive(&world, "2", None).await.unwrap();
     }
 
-    /// Not the time of the message with the highest sequence, which a provider brought late.
-    async fn a_deletion_leaves_the_newest_time(world: World) {
+    /// Not the time of the message with the highest sequence, which arrived late from a provider.
+    async fn a_deletion_updates_the_newest_time(world: World) {
         let now = world.now();
         let newest = receive(&world, "1", None).await.unwrap();
         for (id, hours) in [("2", 1), ("3", 2)] {
@@ -389,8 +390,8 @@ on_both! {
         assert_eq!(conversation(&world, &newest).await.last_message_at, Some(now.minus(HOUR)));
     }
 
-    /// Where thousands are unread they are not counted anew for one that goes.
-    async fn a_deletion_among_many_unread_messages_counts_itself(world: World) {
+    /// With thousands of unread messages the count is decremented, not recounted.
+    async fn a_deletion_among_many_unread_messages_decrements_the_count(world: World) {
         let mut received = Vec::new();
         for n in 0..4 {
             received.push(receive(&world, &n.to_string(), None).await.unwrap());

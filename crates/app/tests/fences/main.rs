@@ -1,9 +1,9 @@
-//! Which keys each use case fences, and that a repeated one fences them again. An instance that nobody knows of yet cannot
-//! fence: it writes the keys down in the transaction of the write, and there they are seen.
+//! Which cache keys each use case fences, and that a repeated request fences them again. An unregistered instance
+//! cannot fence in Redis: it records the keys in the transaction of the write, where the tests read them.
 
 #![expect(
     clippy::unwrap_used,
-    reason = "a panic is how a test fails, in helpers too"
+    reason = "tests and their helpers fail by panicking"
 )]
 
 mod repeated;

@@ -1,5 +1,5 @@
-//! Whoever asks again may do so because the first answer was lost, and with it perhaps the release: the second answer must not
-//! come before the cache was told.
+//! A client may repeat a request because the first response was lost, and the fence may still be held. The second
+//! response must not be sent before the keys were invalidated again.
 
 use parlance_app::conversations::ConversationEdit;
 use parlance_app::delivery::CancelMessage;
@@ -13,7 +13,7 @@ use crate::support::{World, conversation, message, newest, shown};
 async fn a_send_under_its_request_id() {
     let world = World::new().await;
     let sent = world.send().await;
-    world.forget().await;
+    world.clear_fenced().await;
     assert_eq!(world.send().await, sent);
     let talk = sent.conversation_id;
     let expected = shown([message(sent.id), conversation(talk), newest(talk)]);
@@ -21,10 +21,10 @@ async fn a_send_under_its_request_id() {
 }
 
 #[tokio::test]
-async fn what_a_provider_brings_twice() {
+async fn a_message_received_twice() {
     let world = World::new().await;
     let received = world.receive(Some("request"), "p1").await;
-    world.forget().await;
+    world.clear_fenced().await;
     let talk = received.conversation_id;
     let expected = shown([message(received.id), conversation(talk), newest(talk)]);
     assert_eq!(world.receive(None, "p1").await, received);
@@ -34,7 +34,7 @@ async fn what_a_provider_brings_twice() {
 }
 
 #[tokio::test]
-async fn a_report_and_an_edit_and_a_call_back() {
+async fn a_report_an_edit_and_a_cancellation() {
     let world = World::new().await;
     let later = world.app.now().plus(std::time::Duration::from_hours(1));
     let canceled = world.send_under("later", Some(later)).await;
@@ -54,19 +54,19 @@ async fn a_report_and_an_edit_and_a_call_back() {
         error: None,
         occurred_at: None,
     };
-    let call_back = CancelMessage { id: canceled.id };
+    let cancel = CancelMessage { id: canceled.id };
     let (app, owner) = (&world.app, &world.owner);
     app.edit_message(owner, edit.clone()).await.unwrap();
-    world.forget().await;
+    world.clear_fenced().await;
     app.edit_message(owner, edit).await.unwrap();
     let expected = shown([message(canceled.id), newest(talk)]);
     assert_eq!(world.fenced().await, expected);
-    app.cancel_message(owner, call_back).await.unwrap();
-    world.forget().await;
-    app.cancel_message(owner, call_back).await.unwrap();
+    app.cancel_message(owner, cancel).await.unwrap();
+    world.clear_fenced().await;
+    app.cancel_message(owner, cancel).await.unwrap();
     assert_eq!(world.fenced().await, expected);
     app.report_status(owner, report.clone()).await.unwrap();
-    world.forget().await;
+    world.clear_fenced().await;
     app.report_status(owner, report).await.unwrap();
     assert_eq!(
         world.fenced().await,
@@ -90,7 +90,7 @@ async fn marks_and_edits_of_a_conversation() {
     };
     let alone = shown([conversation(talk)]);
     for again in [false, true] {
-        world.forget().await;
+        world.clear_fenced().await;
         app.mark_as_read(owner, talk, None).await.unwrap();
         assert_eq!(world.fenced().await, alone, "read, again: {again}");
     }
@@ -104,12 +104,12 @@ async fn marks_and_edits_of_a_conversation() {
     }
     // Without an inbound message there is nothing to mark.
     let chat = world.create("chat").await;
-    world.forget().await;
+    world.clear_fenced().await;
     assert_eq!(world.create("chat").await, chat);
     assert_eq!(
         world.fenced().await,
         shown([]),
-        "what is new was asked for by nobody"
+        "nothing can be cached for a new conversation"
     );
     app.mark_as_unread(owner, chat.id).await.unwrap();
     assert_eq!(world.fenced().await, shown([conversation(chat.id)]));

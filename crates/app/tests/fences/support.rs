@@ -1,4 +1,4 @@
-//! An instance, and what it has fenced.
+//! An instance, and the keys that it has fenced.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ impl World {
         migrate(&settings).await.unwrap();
         let database = Database::open(&settings).await.unwrap();
         let env = Environment::system();
-        // Nobody keeps it, so that nobody knows of it.
+        // It has no cache and no registration.
         let off = parlance_cache::CacheSettings::new(Backend::Off, env.random_numbers());
         let cache = cache::open(&database, off, None, &env);
         Self {
@@ -44,26 +44,26 @@ impl World {
         }
     }
 
-    /// The keys that one transaction fenced since the last time, each named once.
+    /// Returns the keys fenced by one transaction since the last call; each must be recorded once.
     pub(crate) async fn fenced(&self) -> BTreeSet<String> {
-        let keys = self.named().await;
+        let keys = self.take_pending().await;
         let set: BTreeSet<String> = keys.iter().cloned().collect();
-        assert_eq!(set.len(), keys.len(), "a key is named twice: {keys:?}");
+        assert_eq!(set.len(), keys.len(), "a key is recorded twice: {keys:?}");
         set
     }
 
-    /// The keys that were fenced since the last time, by however many transactions.
+    /// Returns the keys fenced since the last call, by any number of transactions.
     pub(crate) async fn fenced_by_any(&self) -> BTreeSet<String> {
-        self.named().await.into_iter().collect()
+        self.take_pending().await.into_iter().collect()
     }
 
-    /// What was fenced so far does not matter.
-    pub(crate) async fn forget(&self) {
-        self.named().await;
+    /// Discards the keys fenced so far.
+    pub(crate) async fn clear_fenced(&self) {
+        self.take_pending().await;
     }
 
-    async fn named(&self) -> Vec<String> {
-        const AT_ONCE: CacheTimes = CacheTimes {
+    async fn take_pending(&self) -> Vec<String> {
+        const IMMEDIATELY: CacheTimes = CacheTimes {
             serve: Duration::ZERO,
             alive: Duration::ZERO,
             remove_after: Duration::ZERO,
@@ -72,19 +72,19 @@ impl World {
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
         assert!(
             self.database
-                .cache_settle(&ids, None, AT_ONCE)
+                .cache_settle(&ids, None, IMMEDIATELY)
                 .await
                 .unwrap()
         );
         rows.into_iter().map(|row| row.key).collect()
     }
 
-    /// A text to a customer, at once.
+    /// Sends a text to a customer immediately.
     pub(crate) async fn send(&self) -> Message {
         self.send_under("first", None).await
     }
 
-    /// The same under a request id, at a time.
+    /// Sends a text under a request id, optionally scheduled.
     pub(crate) async fn send_under(&self, id: &str, send_at: Option<Timestamp>) -> Message {
         let request = SendMessage {
             request_id: Some(request_id(id)),
@@ -97,7 +97,7 @@ impl World {
         sent.unwrap().value
     }
 
-    /// A text from the customer, which its provider knows under this id.
+    /// Receives a text from the customer with this provider id.
     pub(crate) async fn receive(&self, request: Option<&str>, provider_id: &str) -> Message {
         let request = ReceiveMessage {
             request_id: request.map(request_id),
@@ -110,7 +110,7 @@ impl World {
         received.unwrap().value
     }
 
-    /// A chat without a message.
+    /// Creates a chat without messages.
     pub(crate) async fn create(&self, id: &str) -> Conversation {
         let request = CreateConversation {
             request_id: Some(request_id(id)),
@@ -154,22 +154,22 @@ fn text(body: &str) -> NewMessage {
     }
 }
 
-/// The key of a message, its conversation or its list.
+/// Cache key of a message.
 pub(crate) fn message(id: MessageId) -> String {
     format!("message:{id}")
 }
 
-/// The same of a conversation.
+/// Cache key of a conversation.
 pub(crate) fn conversation(id: ConversationId) -> String {
     format!("conversation:{id}")
 }
 
-/// The same of its newest messages.
+/// Cache key of a conversation's newest messages.
 pub(crate) fn newest(id: ConversationId) -> String {
     format!("conversation:{id}:messages")
 }
 
-/// What ends when something of the owner changes, or of one of its users.
+/// Generation key of the owner or of one of its users.
 pub(crate) fn generation(user: Option<&str>) -> String {
     let user = user.map_or_else(String::new, |user| format!(" {user}"));
     let of = format!("{} acme{user}", uuid::Uuid::nil().simple());
@@ -178,7 +178,7 @@ pub(crate) fn generation(user: Option<&str>) -> String {
     format!("generation:{{{:032x}}}", u128::from_be_bytes(half))
 }
 
-/// These, and what ends because they are shown to the owner and to ada.
+/// Adds the generation keys of the owner and of the user ada.
 pub(crate) fn shown(keys: impl IntoIterator<Item = String>) -> BTreeSet<String> {
     let scopes = [generation(None), generation(Some("ada"))];
     keys.into_iter().chain(scopes).collect()

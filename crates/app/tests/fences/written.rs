@@ -1,4 +1,4 @@
-//! Which write fences what.
+//! Which keys each write fences.
 
 use parlance_app::conversations::ConversationEdit;
 use parlance_app::delivery::CancelMessage;
@@ -9,11 +9,15 @@ use parlance_domain::message::ReportStatus;
 use crate::support::{World, conversation, generation, message, newest, shown};
 
 #[tokio::test]
-async fn messages_that_are_added() {
+async fn added_messages() {
     let world = World::new().await;
     let first = world.send().await;
     let talk = first.conversation_id;
-    assert_eq!(world.fenced().await, shown([newest(talk)]), "all is new");
+    assert_eq!(
+        world.fenced().await,
+        shown([newest(talk)]),
+        "everything is new"
+    );
     world.send_under("second", None).await;
     let both = shown([conversation(talk), newest(talk)]);
     assert_eq!(world.fenced().await, both);
@@ -22,13 +26,13 @@ async fn messages_that_are_added() {
 }
 
 #[tokio::test]
-async fn messages_that_change() {
+async fn changed_messages() {
     let world = World::new().await;
     let later = world.app.now().plus(std::time::Duration::from_hours(1));
     let sent = world.send_under("later", Some(later)).await;
     let (id, talk) = (sent.id, sent.conversation_id);
     let other = world.send().await;
-    world.forget().await;
+    world.clear_fenced().await;
     let edit = MessageEdit {
         id,
         etag: None,
@@ -40,10 +44,10 @@ async fn messages_that_change() {
     world.app.edit_message(&world.owner, edit).await.unwrap();
     let expected = shown([message(id), newest(talk)]);
     assert_eq!(world.fenced().await, expected);
-    let call_back = CancelMessage { id };
+    let cancel = CancelMessage { id };
     world
         .app
-        .cancel_message(&world.owner, call_back)
+        .cancel_message(&world.owner, cancel)
         .await
         .unwrap();
     assert_eq!(world.fenced().await, expected);
@@ -72,10 +76,10 @@ async fn messages_that_change() {
 async fn conversations() {
     let world = World::new().await;
     world.create("chat").await;
-    assert_eq!(world.fenced().await, shown([]), "it is new");
+    assert_eq!(world.fenced().await, shown([]), "the conversation is new");
     let received = world.receive(None, "p1").await;
     let talk = received.conversation_id;
-    world.forget().await;
+    world.clear_fenced().await;
     let alone = shown([conversation(talk)]);
     world
         .app
@@ -103,7 +107,7 @@ async fn conversations() {
     assert_eq!(
         world.fenced().await,
         both,
-        "theirs that had it and that has it"
+        "the generations of the old and the new user"
     );
 }
 
@@ -112,10 +116,10 @@ async fn a_conversation_with_its_messages() {
     let world = World::new().await;
     let received = world.receive(None, "p1").await;
     let talk = received.conversation_id;
-    world.forget().await;
+    world.clear_fenced().await;
     let deleting = world.app.delete_conversation(&world.owner, talk, None);
     deleting.await.unwrap();
-    // In several transactions, so some keys are named by each; what matters is that all are.
+    // Deletion takes several transactions, so some keys are recorded repeatedly; only the set matters.
     let fenced = world.fenced_by_any().await;
     let expected = shown([message(received.id), conversation(talk), newest(talk)]);
     assert_eq!(fenced, expected);

@@ -1,4 +1,4 @@
-//! Lists, statistics and searches: what a hit costs, to whom it shows anything, and what is no hit.
+//! Lists, statistics and searches: the cost of a hit, isolation of owners, and reads that are not cached.
 
 use std::process::Command;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use parlance_testkit::{Postgres, PostgresConfig, eventually};
 use crate::db::Db;
 use crate::world::{SOON, World, shown};
 
-/// All three of the owner and of ada, each as it came: where from, and what it says.
+/// Reads all three for the owner and for ada; returns the source and the content of each.
 async fn all(world: &World) -> Vec<(&'static str, Source, String)> {
     let mut all = Vec::new();
     for user in [None, Some("ada")] {
@@ -27,17 +27,17 @@ async fn all(world: &World) -> Vec<(&'static str, Source, String)> {
     all
 }
 
-/// The same, once no statement is needed for any.
+/// The same, repeated until all reads are hits.
 async fn hits(world: &World) -> Vec<String> {
     eventually(SOON, async || {
         let all = all(world).await;
         let are_hits = all.iter().all(|(_, from, _)| *from != Source::Database);
-        are_hits.then(|| all.into_iter().map(|(_, _, said)| said).collect())
+        are_hits.then(|| all.into_iter().map(|(_, _, content)| content).collect())
     })
     .await
 }
 
-/// Rows that were changed behind the back of the service show who still looks at them.
+/// Rows changed behind the service's back reveal which reads use the database.
 async fn a_hit_costs_no_statement(db: Db, backend: Backend) {
     let world = World::new(db, backend).await;
     let sent = world.chat("c", "hello").await;
@@ -53,7 +53,7 @@ async fn a_hit_costs_no_statement(db: Db, backend: Backend) {
         .await;
     assert_eq!(hits(&world).await, before);
 
-    // What is not kept is asked for.
+    // Filters that are not cached use the database.
     let next = ListConversations {
         filter: ConversationFilter {
             participant: Some("+16460000001".to_owned()),
@@ -64,11 +64,11 @@ async fn a_hit_costs_no_statement(db: Db, backend: Backend) {
     let next = world.app.list_conversations(&world.owner, next, None).await;
     assert_eq!(next.unwrap().source, Source::Database);
 
-    // A write shows what is there, to whomever reads next.
+    // After a write, the next read shows the database's content.
     world.chat("c", "more").await;
-    for (of, from, said) in all(&world).await {
+    for (of, from, content) in all(&world).await {
         assert_eq!(from, Source::Database, "{of}");
-        assert!(of == "stats" || said.contains("behind"), "{said}");
+        assert!(of == "stats" || content.contains("behind"), "{content}");
     }
 }
 
@@ -86,15 +86,18 @@ async fn a_hit_costs_no_statement_in_redis() {
     }
 }
 
-/// And what is there stays there for its owner.
+/// Cached values are visible to their owner only.
 async fn another_owner_finds_nothing(backend: Backend) {
     let mut world = World::new(Db::sqlite().await, backend).await;
     world.chat("c", "hello secret").await;
     let ours = hits(&world).await;
     let owner = std::mem::replace(&mut world.owner, Owner::parse("stranger").unwrap());
     for _ in 0..2 {
-        for ((of, _, said), ours) in all(&world).await.into_iter().zip(&ours).take(3) {
-            assert!(!said.contains("secret") && said != *ours, "{of}: {said}");
+        for ((of, _, content), ours) in all(&world).await.into_iter().zip(&ours).take(3) {
+            assert!(
+                !content.contains("secret") && content != *ours,
+                "{of}: {content}"
+            );
         }
     }
     world.owner = owner;
@@ -111,16 +114,18 @@ async fn another_owner_finds_nothing_in_redis() {
     another_owner_finds_nothing(Backend::Redis).await;
 }
 
-/// A command of Redis.
+/// Runs a Redis command.
 fn redis(world: &World, words: &[&str]) -> String {
     let server = world.redis.as_ref().unwrap();
     let command = Command::new("redis-cli")
         .args(["-u", server.url()])
         .args(words)
         .output();
-    let done = command.unwrap();
-    assert!(done.status.success(), "{words:?}: {done:?}");
-    String::from_utf8_lossy(&done.stdout).trim_end().to_owned()
+    let output = command.unwrap();
+    assert!(output.status.success(), "{words:?}: {output:?}");
+    String::from_utf8_lossy(&output.stdout)
+        .trim_end()
+        .to_owned()
 }
 
 fn keys(world: &World, pattern: &str) -> Vec<String> {
@@ -129,7 +134,7 @@ fn keys(world: &World, pattern: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_redis_shows_is_plain_and_poison_is_a_miss() {
+async fn values_in_redis_are_json_and_a_corrupt_one_is_a_miss() {
     let world = World::new(Db::sqlite().await, Backend::Redis).await;
     let sent = world.chat("c", "hello <b>").await;
     world
@@ -151,44 +156,52 @@ async fn what_redis_shows_is_plain_and_poison_is_a_miss() {
             assert!(json["epoch"].is_number() && json["generation"].is_string());
             assert!(json["question"].is_string() && json["answer"].is_object());
         }
-        // Of the other scope, of another owner, cut, of another generation, of another epoch, of another type.
-        let (here, there) = (&keys[0], &texts[0]);
-        let poison = [
+        // Of the other scope, of another owner, truncated, of another generation, of another epoch, of another type.
+        let (key, value) = (&keys[0], &texts[0]);
+        let corrupt = [
             texts[1].clone(),
-            there.replace("\"owner\":\"default\"", "\"owner\":\"eve\""),
-            there[..there.len() - 1].to_owned(),
-            there.replace("\"generation\":\"", "\"generation\":\"0"),
-            there.replace("{\"epoch\":", "{\"epoch\":1"),
-            "poison".to_owned(),
+            value.replace("\"owner\":\"default\"", "\"owner\":\"eve\""),
+            value[..value.len() - 1].to_owned(),
+            value.replace("\"generation\":\"", "\"generation\":\"0"),
+            value.replace("{\"epoch\":", "{\"epoch\":1"),
+            "corrupt".to_owned(),
             String::new(),
         ];
-        for poison in poison {
-            assert_ne!(&poison, there);
+        for corrupt in corrupt {
+            assert_ne!(&corrupt, value);
             let all = world
                 .while_open(async || {
                     hits(&world).await;
-                    redis(&world, &["SET", here, &poison]);
+                    redis(&world, &["SET", key, &corrupt]);
                     all(&world).await
                 })
                 .await;
-            let said: Vec<&String> = all.iter().map(|(_, _, said)| said).collect();
+            let content: Vec<&String> = all.iter().map(|(_, _, content)| content).collect();
             assert!(
-                said.iter().zip(&good).all(|(said, good)| *said == good),
-                "{poison}"
+                content
+                    .iter()
+                    .zip(&good)
+                    .all(|(content, good)| *content == good),
+                "{corrupt}"
             );
             let misses = all.iter().filter(|(_, from, _)| *from == Source::Database);
-            assert_eq!(misses.count(), 1, "{poison}");
-            assert_eq!(hits(&world).await, good, "and it is overwritten");
+            assert_eq!(misses.count(), 1, "{corrupt}");
+            assert_eq!(
+                hits(&world).await,
+                good,
+                "the corrupt value was overwritten"
+            );
         }
-        redis(&world, &["DEL", here]);
-        redis(&world, &["RPUSH", here, "poison"]);
+        redis(&world, &["DEL", key]);
+        redis(&world, &["RPUSH", key, "corrupt"]);
         assert_eq!(hits(&world).await, good);
     }
 }
 
-/// Some are kept for the owner and some for a user, and each is the whole of it.
+/// A search is repeated while a large conversation is indexed again after an edit. The cached result must be
+/// invalidated at the end.
 #[tokio::test]
-async fn what_is_indexed_behind_an_edit_is_found_at_once() {
+async fn a_search_after_an_edit_is_invalidated_when_indexing_ends() {
     let world = World::new(Db::sqlite().await, Backend::Memory).await;
     let mut sent = world.chat("c", "one").await;
     for _ in 0..450 {
@@ -210,13 +223,13 @@ async fn what_is_indexed_behind_an_edit_is_found_at_once() {
             edit.title = Some("renamed".to_owned());
         })
         .await;
-    // Asked for all the time, so that an answer of before is kept, and found as long as nobody says that it has ended.
+    // Repeated continuously, so that an old result is cached and would be served if its generation were not rotated.
     eventually(SOON, async || (count().await == 1).then_some(())).await;
 }
 
-/// Whoever allows it is answered with what was right a while ago.
+/// A client that permits staleness receives an old value during a database outage.
 #[tokio::test]
-async fn old_answers_are_marked() {
+async fn stale_answers_are_marked() {
     let server = Postgres::start(PostgresConfig::default());
     let mut db = Db::within(&server).await;
     db.settings.acquire_timeout = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! Whatever happens, a read through the cache says what a read of the database says.
+//! A read through the cache returns the same as a read of the database, after any sequence of actions.
 
 use parlance_app::cache::{Answer, Read};
 use parlance_app::conversations::{ConversationFilter, ConversationRef, ListConversations};
@@ -16,9 +16,9 @@ use proptest::sample::Index;
 use crate::db::Db;
 use crate::world::{World, list, shown, unchanged};
 
-/// What somebody does.
+/// Action on the service.
 #[derive(Debug, Clone)]
-enum Act {
+enum Action {
     Chat,
     Text,
     Edit(Index),
@@ -26,43 +26,43 @@ enum Act {
     Delete(Index),
     Read(Index),
     Unread(Index),
-    /// A conversation is ada's from now on, or nobody's, and has another title.
-    Give(Index, bool),
+    /// Assigns a conversation to ada or to no user, and changes its title.
+    Assign(Index, bool),
     Archive(Index),
     Drop(Index),
-    /// Several messages at once, since lists are cut at fifty.
+    /// Sends several messages at once, because lists are limited to 50.
     Many,
 }
 
-fn act() -> impl Strategy<Value = Act> {
+fn action() -> impl Strategy<Value = Action> {
     let reports = proptest::sample::select(ReportStatus::ALL);
     prop_oneof![
-        4 => Just(Act::Chat),
-        2 => Just(Act::Text),
-        2 => any::<Index>().prop_map(Act::Edit),
-        2 => (any::<Index>(), reports).prop_map(|(of, status)| Act::Report(of, status)),
-        2 => any::<Index>().prop_map(Act::Delete),
-        1 => any::<Index>().prop_map(Act::Read),
-        1 => any::<Index>().prop_map(Act::Unread),
-        2 => (any::<Index>(), any::<bool>()).prop_map(|(of, to_ada)| Act::Give(of, to_ada)),
-        1 => any::<Index>().prop_map(Act::Archive),
-        1 => any::<Index>().prop_map(Act::Drop),
-        1 => Just(Act::Many),
+        4 => Just(Action::Chat),
+        2 => Just(Action::Text),
+        2 => any::<Index>().prop_map(Action::Edit),
+        2 => (any::<Index>(), reports).prop_map(|(of, status)| Action::Report(of, status)),
+        2 => any::<Index>().prop_map(Action::Delete),
+        1 => any::<Index>().prop_map(Action::Read),
+        1 => any::<Index>().prop_map(Action::Unread),
+        2 => (any::<Index>(), any::<bool>()).prop_map(|(of, to_ada)| Action::Assign(of, to_ada)),
+        1 => any::<Index>().prop_map(Action::Archive),
+        1 => any::<Index>().prop_map(Action::Drop),
+        1 => Just(Action::Many),
     ]
 }
 
-async fn play(world: &World, act: &Act, sent: &mut Vec<Message>) {
+async fn perform(world: &World, action: &Action, sent: &mut Vec<Message>) {
     let one = |of: &Index| (!sent.is_empty()).then(|| of.get(sent).clone());
     let owner = &world.owner;
-    match act {
-        Act::Chat => sent.push(world.chat("c", "chat").await),
-        Act::Text => sent.push(world.text(1, "text").await),
-        Act::Many => {
+    match action {
+        Action::Chat => sent.push(world.chat("c", "chat").await),
+        Action::Text => sent.push(world.text(1, "text").await),
+        Action::Many => {
             for _ in 0..20 {
                 sent.push(world.chat("c", "one of many").await);
             }
         }
-        Act::Edit(of) => {
+        Action::Edit(of) => {
             if let Some(message) = one(of) {
                 let edit = MessageEdit {
                     id: message.id,
@@ -76,7 +76,7 @@ async fn play(world: &World, act: &Act, sent: &mut Vec<Message>) {
                 let _ = world.app.edit_message(owner, edit).await;
             }
         }
-        Act::Report(of, status) => {
+        Action::Report(of, status) => {
             if let Some(message) = one(of) {
                 let report = StatusReport {
                     which: MessageRef::Id(message.id),
@@ -87,26 +87,26 @@ async fn play(world: &World, act: &Act, sent: &mut Vec<Message>) {
                 let _ = world.app.report_status(owner, report).await;
             }
         }
-        Act::Delete(of) => {
+        Action::Delete(of) => {
             if let Some(message) = one(of) {
                 let (id, etag) = (message.id, None);
                 let delete = DeleteMessage { id, etag };
                 let _ = world.app.delete_message(owner, delete).await;
             }
         }
-        Act::Read(of) => {
+        Action::Read(of) => {
             if let Some(message) = one(of) {
                 let (id, up_to) = (message.conversation_id, Some(message.sequence));
                 let _ = world.app.mark_as_read(owner, id, up_to).await;
             }
         }
-        Act::Unread(of) => {
+        Action::Unread(of) => {
             if let Some(message) = one(of) {
                 let id = message.conversation_id;
                 let _ = world.app.mark_as_unread(owner, id).await;
             }
         }
-        Act::Give(of, to_ada) => {
+        Action::Assign(of, to_ada) => {
             if let Some(message) = one(of) {
                 let user = if *to_ada { "ada" } else { "" };
                 let mut edit = unchanged(message.conversation_id);
@@ -115,14 +115,14 @@ async fn play(world: &World, act: &Act, sent: &mut Vec<Message>) {
                 let _ = world.app.edit_conversation(owner, edit).await;
             }
         }
-        Act::Archive(of) => {
+        Action::Archive(of) => {
             if let Some(message) = one(of) {
                 let mut edit = unchanged(message.conversation_id);
                 edit.status = Some(ConversationStatus::Archived);
                 let _ = world.app.edit_conversation(owner, edit).await;
             }
         }
-        Act::Drop(of) => {
+        Action::Drop(of) => {
             if let Some(message) = one(of) {
                 let id = message.conversation_id;
                 let _ = world.app.delete_conversation(owner, id, None).await;
@@ -131,12 +131,12 @@ async fn play(world: &World, act: &Act, sent: &mut Vec<Message>) {
     }
 }
 
-/// What an instance says of an owner and of one of its users.
-async fn of_scopes(owner: &Owner, app: &App) -> Vec<String> {
-    let mut said = Vec::new();
+/// Returns everything that an instance shows for an owner and for one of its users.
+async fn answers_for_scopes(owner: &Owner, app: &App) -> Vec<String> {
+    let mut answers = Vec::new();
     for user in [None, Some("ada")] {
         let stats = app.stats(owner, user, None).await.unwrap();
-        said.push(shown(&stats.value));
+        answers.push(shown(&stats.value));
         let filter = ConversationFilter {
             user: user.map(str::to_owned),
             ..ConversationFilter::default()
@@ -164,7 +164,7 @@ async fn of_scopes(owner: &Owner, app: &App) -> Vec<String> {
                 with_total: size < 2,
             };
             let page = app.list_conversations(owner, list, None).await.unwrap();
-            said.push(shown(&page.value));
+            answers.push(shown(&page.value));
         }
         for (query, size) in [("chat", 0), ("", 1), ("text", 2)] {
             let search = SearchMessages {
@@ -179,16 +179,16 @@ async fn of_scopes(owner: &Owner, app: &App) -> Vec<String> {
                 },
             };
             let page = app.search_messages(owner, search, None).await.unwrap();
-            said.push(shown(&page.value));
+            answers.push(shown(&page.value));
         }
     }
-    said
+    answers
 }
 
-/// All that an instance says of what was sent.
-async fn all(world: &World, app: &App, sent: &[Message]) -> Vec<String> {
+/// Returns everything that an instance shows for the sent messages.
+async fn all_answers(world: &World, app: &App, sent: &[Message]) -> Vec<String> {
     let owner = &world.owner;
-    let mut said = of_scopes(owner, app).await;
+    let mut answers = answers_for_scopes(owner, app).await;
     let mut conversations: Vec<_> = sent.iter().map(|m| m.conversation_id).collect();
     conversations.sort();
     conversations.dedup();
@@ -200,7 +200,7 @@ async fn all(world: &World, app: &App, sent: &[Message]) -> Vec<String> {
             // It has been deleted.
             continue;
         };
-        said.push(shown(&of.value));
+        answers.push(shown(&of.value));
         for size in [3, 50] {
             let request = ListMessages {
                 with_total: true,
@@ -208,8 +208,8 @@ async fn all(world: &World, app: &App, sent: &[Message]) -> Vec<String> {
             };
             let page: Read<Page<Answer<Message>>> =
                 app.list_messages(owner, request, None).await.unwrap();
-            said.extend(page.value.items.iter().map(shown));
-            said.push(format!(
+            answers.extend(page.value.items.iter().map(shown));
+            answers.push(format!(
                 "{:?} {}",
                 page.value.total_size, page.value.next_page_token
             ));
@@ -218,15 +218,15 @@ async fn all(world: &World, app: &App, sent: &[Message]) -> Vec<String> {
     let some: Vec<MessageId> = sent.iter().rev().take(10).map(|m| m.id).collect();
     if let Some(id) = some.first() {
         let message = app.message(owner, &MessageRef::Id(*id), None).await;
-        said.push(message.map_or_else(|error| error.to_string(), |read| shown(&read.value)));
+        answers.push(message.map_or_else(|error| error.to_string(), |read| shown(&read.value)));
     }
     let batch: Read<MessageBatch> = app.messages(owner, some, None).await.unwrap();
-    said.extend(batch.value.messages.iter().map(shown));
-    said.push(format!("{:?}", batch.value.missing));
-    said
+    answers.extend(batch.value.messages.iter().map(shown));
+    answers.push(format!("{:?}", batch.value.missing));
+    answers
 }
 
-fn they_are_alike(backend: Backend, acts: &[Act]) {
+fn cached_reads_equal_plain_reads(backend: Backend, actions: &[Action]) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -234,31 +234,31 @@ fn they_are_alike(backend: Backend, acts: &[Act]) {
     runtime.block_on(async {
         let world = World::new(Db::sqlite().await, backend).await;
         let mut sent = Vec::new();
-        for act in acts {
-            play(&world, act, &mut sent).await;
-            let expected = all(&world, &world.plain, &sent).await;
-            // Twice: what the first fills, the second finds.
+        for action in actions {
+            perform(&world, action, &mut sent).await;
+            let expected = all_answers(&world, &world.plain, &sent).await;
+            // Twice: the first read fills the cache, the second hits it.
             for _ in 0..2 {
                 assert_eq!(
-                    all(&world, &world.app, &sent).await,
+                    all_answers(&world, &world.app, &sent).await,
                     expected,
-                    "after {act:?}"
+                    "after {action:?}"
                 );
             }
         }
     });
 }
 
-fn acts() -> impl Strategy<Value = Vec<Act>> {
-    proptest::collection::vec(act(), 1..24)
+fn actions() -> impl Strategy<Value = Vec<Action>> {
+    proptest::collection::vec(action(), 1..24)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 40, ..ProptestConfig::default() })]
 
     #[test]
-    fn they_are_alike_with_memory(acts in acts()) {
-        they_are_alike(Backend::Memory, &acts);
+    fn cached_reads_equal_plain_reads_with_memory(actions in actions()) {
+        cached_reads_equal_plain_reads(Backend::Memory, &actions);
     }
 }
 
@@ -266,12 +266,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 4, max_shrink_iters: 20, ..ProptestConfig::default() })]
 
     #[test]
-    fn they_are_alike_with_redis(acts in acts()) {
-        they_are_alike(Backend::Redis, &acts);
+    fn cached_reads_equal_plain_reads_with_redis(actions in actions()) {
+        cached_reads_equal_plain_reads(Backend::Redis, &actions);
     }
 
     #[test]
-    fn they_are_alike_with_redis_and_copies(acts in acts()) {
-        they_are_alike(Backend::Hybrid, &acts);
+    fn cached_reads_equal_plain_reads_with_hybrid(actions in actions()) {
+        cached_reads_equal_plain_reads(Backend::Hybrid, &actions);
     }
 }

@@ -1,4 +1,4 @@
-//! What a hit costs and to whom it shows anything.
+//! The cost of a hit, and isolation of owners.
 
 use parlance_app::cache::Source;
 use parlance_app::conversations::{ConversationEdit, ConversationRef};
@@ -20,7 +20,7 @@ fn edit(id: MessageId, metadata: &str) -> MessageEdit {
     }
 }
 
-/// Rows that were changed behind the back of the service show who still looks at them.
+/// Rows changed behind the service's back reveal which reads use the database.
 #[tokio::test]
 async fn a_hit_costs_no_statement() {
     for db in [Db::sqlite().await, Db::postgres().await] {
@@ -50,7 +50,7 @@ async fn a_hit_costs_no_statement() {
         assert_eq!(world.newest(conversation).await, page);
         assert_eq!(batch().await.value.messages, [message.value]);
 
-        // A write shows what is there, to whomever reads next.
+        // After a write, the next read shows the database's content.
         let edited = edit(sent.id, "{\"a\":1}");
         world.app.edit_message(&world.owner, edited).await.unwrap();
         for text in [
@@ -82,7 +82,7 @@ async fn a_hit_costs_no_statement() {
     }
 }
 
-/// And what is there stays there for its owner.
+/// Cached values are visible to their owner only.
 async fn another_owner_finds_nothing(backend: Backend) {
     let world = World::new(Db::sqlite().await, backend).await;
     let sent = world.chat("c", "secret").await;
@@ -94,7 +94,7 @@ async fn another_owner_finds_nothing(backend: Backend) {
                 .warm(async || world.conversation(conversation).await)
                 .await;
             world.warm(async || world.newest(conversation).await).await;
-            a_stranger_finds_nothing(&world, &sent).await;
+            check_stranger_finds_nothing(&world, &sent).await;
             [
                 world.message(sent.id).await.source,
                 world.conversation(conversation).await.source,
@@ -105,7 +105,7 @@ async fn another_owner_finds_nothing(backend: Backend) {
     assert!(!sources.contains(&Source::Database), "{sources:?}");
 }
 
-async fn a_stranger_finds_nothing(world: &World, sent: &Message) {
+async fn check_stranger_finds_nothing(world: &World, sent: &Message) {
     let conversation = sent.conversation_id;
     let stranger = Owner::parse("stranger").unwrap();
     let (message, of) = (MessageRef::Id(sent.id), ConversationRef::Id(conversation));
@@ -160,7 +160,7 @@ async fn another_owner_finds_nothing_in_both() {
 }
 
 #[tokio::test]
-async fn what_is_asked_by_another_name_is_asked_of_the_database() {
+async fn a_read_by_external_id_uses_the_database() {
     let world = World::new(Db::sqlite().await, Backend::Memory).await;
     let sent = world.chat("c", "hello").await;
     world
@@ -171,8 +171,8 @@ async fn what_is_asked_by_another_name_is_asked_of_the_database() {
     assert_eq!(read.unwrap().source, Source::Database);
 }
 
-/// The slowest that was asked is named, whatever there was besides.
-async fn a_batch_is_gathered_from_everywhere(backend: Backend) {
+/// The source of a batch is the slowest one used.
+async fn a_batch_is_read_from_all_tiers(backend: Backend) {
     let world = World::new(Db::sqlite().await, backend).await;
     let mut ids = Vec::new();
     for n in 0..5 {
@@ -192,11 +192,11 @@ async fn a_batch_is_gathered_from_everywhere(backend: Backend) {
         .await;
     assert_ne!(cached.source, Source::Database);
 
-    let nobodys = MessageId::from_uuid(uuid::Uuid::from_u128(7));
-    let asked = [ids[3], ids[0], nobodys, ids[3], ids[1], ids[4]];
-    let mixed = read(&asked).await;
+    let unknown = MessageId::from_uuid(uuid::Uuid::from_u128(7));
+    let requested = [ids[3], ids[0], unknown, ids[3], ids[1], ids[4]];
+    let mixed = read(&requested).await;
     assert_eq!(mixed.source, Source::Database);
-    assert_eq!(mixed.value.missing, [nobodys]);
+    assert_eq!(mixed.value.missing, [unknown]);
     let bodies: Vec<bool> = mixed
         .value
         .messages
@@ -204,9 +204,9 @@ async fn a_batch_is_gathered_from_everywhere(backend: Backend) {
         .zip([3, 0, 3, 1, 4])
         .map(|(answer, n)| shown(answer).contains(&format!("body {n}")))
         .collect();
-    assert_eq!(bodies, [true; 5], "in the order of asking");
+    assert_eq!(bodies, [true; 5], "in the order of the request");
 
-    // What was missing was filled.
+    // The values read from the database were cached.
     let one = world
         .while_open(async || {
             let three = [ids[3], ids[4], ids[0]];
@@ -220,16 +220,16 @@ async fn a_batch_is_gathered_from_everywhere(backend: Backend) {
 }
 
 #[tokio::test]
-async fn a_batch_is_gathered_from_memory_and_database() {
-    a_batch_is_gathered_from_everywhere(Backend::Memory).await;
+async fn a_batch_is_read_from_memory_and_database() {
+    a_batch_is_read_from_all_tiers(Backend::Memory).await;
 }
 
 #[tokio::test]
-async fn a_batch_is_gathered_from_redis_and_database() {
-    a_batch_is_gathered_from_everywhere(Backend::Redis).await;
+async fn a_batch_is_read_from_redis_and_database() {
+    a_batch_is_read_from_all_tiers(Backend::Redis).await;
 }
 
 #[tokio::test]
-async fn a_batch_is_gathered_from_all_three() {
-    a_batch_is_gathered_from_everywhere(Backend::Hybrid).await;
+async fn a_batch_is_read_from_all_three() {
+    a_batch_is_read_from_all_tiers(Backend::Hybrid).await;
 }

@@ -10,8 +10,8 @@ use parlance_domain::{Json, Message, Owner};
 use crate::db::Db;
 use crate::world::{World, list, shown};
 
-/// Everything that does something to a list that is there.
-async fn a_list_grows_and_goes(backend: Backend) {
+/// Everything that changes a cached list.
+async fn a_cached_list_is_extended_and_invalidated(backend: Backend) {
     let world = World::new(Db::sqlite().await, backend).await;
     let first = world.text(1, "first").await;
     let conversation = first.conversation_id;
@@ -29,13 +29,17 @@ async fn a_list_grows_and_goes(backend: Backend) {
             world.newest(conversation).await
         })
         .await;
-    assert_ne!(page.source, Source::Database, "it was put on top");
+    assert_ne!(
+        page.source,
+        Source::Database,
+        "it was prepended to the cached list"
+    );
     let count = sent.len();
     assert_eq!(page.value.items.len(), count);
     assert!(shown(&page.value.items[0]).contains(&sent[count - 1].id.to_string()));
 
     let owner = &world.owner;
-    let dropped = async |what: &str, expected: usize| {
+    let invalidated = async |what: &str, expected: usize| {
         let page = world.newest(conversation).await;
         assert_eq!(page.source, Source::Database, "after {what}");
         assert_eq!(page.value.items.len(), expected, "after {what}");
@@ -50,7 +54,7 @@ async fn a_list_grows_and_goes(backend: Backend) {
         expires_at: None,
     };
     world.app.edit_message(owner, edit).await.unwrap();
-    dropped("an edit", count).await;
+    invalidated("an edit", count).await;
     let report = StatusReport {
         which: MessageRef::Id(first.id),
         status: ReportStatus::Delivered,
@@ -58,36 +62,36 @@ async fn a_list_grows_and_goes(backend: Backend) {
         occurred_at: None,
     };
     world.app.report_status(owner, report).await.unwrap();
-    dropped("a report", count).await;
+    invalidated("a report", count).await;
     let (id, etag) = (sent[count - 1].id, None);
     let delete = DeleteMessage { id, etag };
     world.app.delete_message(owner, delete).await.unwrap();
-    dropped("a deletion", count - 1).await;
+    invalidated("a deletion", count - 1).await;
 
     let last = world.text(1, "last").await;
     let above = sent[count - 1].sequence + 1;
     assert_eq!(last.sequence, above, "a gap below");
     let page = world.newest(conversation).await;
-    // The list begins below the gap, so this does not go on top of it.
+    // The cached list starts below the gap, so this message is not prepended to it.
     assert_eq!(page.value.items.len(), count);
 }
 
 #[tokio::test]
-async fn a_list_grows_and_goes_in_memory() {
-    a_list_grows_and_goes(Backend::Memory).await;
+async fn a_cached_list_is_extended_and_invalidated_in_memory() {
+    a_cached_list_is_extended_and_invalidated(Backend::Memory).await;
 }
 
 #[tokio::test]
-async fn a_list_grows_and_goes_in_redis() {
-    a_list_grows_and_goes(Backend::Redis).await;
+async fn a_cached_list_is_extended_and_invalidated_in_redis() {
+    a_cached_list_is_extended_and_invalidated(Backend::Redis).await;
 }
 
 #[tokio::test]
-async fn a_list_grows_and_goes_in_both() {
-    a_list_grows_and_goes(Backend::Hybrid).await;
+async fn a_cached_list_is_extended_and_invalidated_in_both() {
+    a_cached_list_is_extended_and_invalidated(Backend::Hybrid).await;
 }
 
-/// Pages of every size, with a total and without, from either instance: the same messages and the same tokens.
+/// Pages of every size, with and without a total, from both instances: same messages and same tokens.
 async fn check_pages(world: &World, messages: &[Message]) {
     let conversation = messages[0].conversation_id;
     for size in [0, 1, 2, 19, 49, 50, 51, 200] {
@@ -113,7 +117,7 @@ async fn check_pages(world: &World, messages: &[Message]) {
                 );
                 assert_eq!(cached.value.total_size, plain.value.total_size);
                 token = plain.value.next_page_token;
-                // Pages of one are alike from the second on.
+                // With pages of one message, all pages after the first are alike.
                 if token.is_empty() || size == 1 {
                     break;
                 }
@@ -122,7 +126,7 @@ async fn check_pages(world: &World, messages: &[Message]) {
     }
 }
 
-async fn pages_go_on_in_the_database(backend: Backend) {
+async fn pages_continue_in_the_database(backend: Backend) {
     let world = World::new(Db::sqlite().await, backend).await;
     let mut messages = Vec::new();
     for count in [1, 49, 50, 51, 60] {
@@ -135,7 +139,7 @@ async fn pages_go_on_in_the_database(backend: Backend) {
             .await;
         check_pages(&world, &messages).await;
     }
-    // The oldest go: fifty are left, and there is nothing behind the last of them though its number is not 1.
+    // The oldest are deleted: fifty remain, and nothing follows the last of them although its number is not 1.
     for message in &messages[..10] {
         let (id, etag) = (message.id, None);
         let delete = DeleteMessage { id, etag };
@@ -149,31 +153,31 @@ async fn pages_go_on_in_the_database(backend: Backend) {
         .warm(async || world.newest(messages[0].conversation_id).await)
         .await;
     check_pages(&world, &messages).await;
-    // And one more pushes one out, behind which there is something again.
+    // One more message moves one out of the list, so that the list has a successor again.
     messages.push(world.chat("c", "on top").await);
     check_pages(&world, &messages).await;
 }
 
 #[tokio::test]
-async fn pages_go_on_from_memory_in_the_database() {
-    pages_go_on_in_the_database(Backend::Memory).await;
+async fn pages_continue_from_memory_in_the_database() {
+    pages_continue_in_the_database(Backend::Memory).await;
 }
 
 #[tokio::test]
-async fn pages_go_on_from_redis_in_the_database() {
-    pages_go_on_in_the_database(Backend::Redis).await;
+async fn pages_continue_from_redis_in_the_database() {
+    pages_continue_in_the_database(Backend::Redis).await;
 }
 
-/// A page ends after the message that reaches its bytes, wherever it comes from.
+/// A page ends after the message with which it reaches its byte limit, from either source.
 #[tokio::test]
-async fn a_page_of_large_messages_is_cut_alike() {
+async fn a_page_of_large_messages_has_the_same_limit() {
     let world = World::new(Db::sqlite().await, Backend::Memory).await;
     let mut messages = Vec::new();
     for count in [18, 24] {
         while messages.len() < count {
             messages.push(world.chat("c", &"x".repeat(50_000)).await);
         }
-        // The list was kept while it was small enough, and grew.
+        // The list was cached while it was small enough, and then grew.
         let conversation = messages[0].conversation_id;
         world.warm(async || world.newest(conversation).await).await;
         check_pages(&world, &messages).await;
@@ -183,7 +187,7 @@ async fn a_page_of_large_messages_is_cut_alike() {
 }
 
 #[tokio::test]
-async fn what_is_not_the_newest_page_is_asked_of_the_database() {
+async fn other_pages_than_the_newest_use_the_database() {
     let world = World::new(Db::sqlite().await, Backend::Memory).await;
     let conversation = world.chat("c", "one").await.conversation_id;
     world.chat("c", "two").await;
@@ -232,7 +236,7 @@ async fn what_is_not_the_newest_page_is_asked_of_the_database() {
 }
 
 #[tokio::test]
-async fn an_empty_conversation_is_there_and_an_unknown_one_is_not() {
+async fn an_empty_conversation_exists_and_an_unknown_one_does_not() {
     let world = World::new(Db::sqlite().await, Backend::Memory).await;
     let sent = world.chat("c", "gone").await;
     let (id, etag) = (sent.id, None);

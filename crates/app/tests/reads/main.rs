@@ -1,14 +1,14 @@
-//! Reads through the cache: what they cost, and that they say what the database says.
+//! Reads through the cache: their cost, and that they return what the database contains.
 
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a panic is how a test fails, in helpers too"
+    reason = "tests and their helpers fail by panicking"
 )]
 
 mod answers;
 #[path = "../delivery/support/db.rs"]
-#[expect(dead_code, reason = "other tests use the rest of it")]
+#[expect(dead_code, reason = "other test binaries use the rest of it")]
 mod db;
 mod equivalence;
 mod hits;

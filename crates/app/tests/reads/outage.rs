@@ -1,4 +1,4 @@
-//! The database is away.
+//! Reads while the database is unavailable.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use parlance_testkit::{Postgres, PostgresConfig, eventually};
 use crate::db::Db;
 use crate::world::{SOON, World, list, shown};
 
-/// Whoever allows it is answered with what was right a while ago; whoever does not is told that the database is away.
-async fn old_answers_are_marked(backend: Backend) {
+/// A client that permits staleness receives an old value; other clients receive an error.
+async fn stale_answers_are_marked(backend: Backend) {
     let server = Postgres::start(PostgresConfig::default());
     let mut db = Db::within(&server).await;
-    // Nobody comes back here.
+    // The server does not come back, so long waits are pointless.
     db.settings.acquire_timeout = Duration::from_secs(5);
     let world = World::new(db, backend).await;
     let sent = world.chat("c", "hello").await;
@@ -58,11 +58,11 @@ async fn old_answers_are_marked(backend: Backend) {
 }
 
 #[tokio::test]
-async fn old_answers_are_marked_from_redis() {
-    old_answers_are_marked(Backend::Redis).await;
+async fn stale_answers_are_marked_from_redis() {
+    stale_answers_are_marked(Backend::Redis).await;
 }
 
 #[tokio::test]
-async fn old_answers_are_marked_with_copies() {
-    old_answers_are_marked(Backend::Hybrid).await;
+async fn stale_answers_are_marked_with_hybrid() {
+    stale_answers_are_marked(Backend::Hybrid).await;
 }

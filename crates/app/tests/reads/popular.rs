@@ -1,4 +1,4 @@
-//! Searches that are asked often: remembered for the next start, and no longer than they may be.
+//! Popular searches: recorded for the next start, and no longer than permitted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use parlance_storage::Database;
 use crate::db::Db;
 use crate::world::World;
 
-/// An instance of its own, with its cache in its memory.
-fn begun(db: &Database, settings: Settings) -> Arc<App> {
+/// Starts an instance with its own in-process cache.
+fn start_app(db: &Database, settings: Settings) -> Arc<App> {
     let env = Environment::system();
     let cache = parlance_cache::CacheSettings {
         shared_database: false,
@@ -24,14 +24,14 @@ fn begun(db: &Database, settings: Settings) -> Arc<App> {
     App::new(db.clone(), cache, settings, env)
 }
 
-fn noting() -> Settings {
+fn with_recording() -> Settings {
     Settings {
         note_searches: true,
         ..Settings::default()
     }
 }
 
-async fn ask(app: &App, owner: &Owner, query: &str, page: PageRequest) -> String {
+async fn search(app: &App, owner: &Owner, query: &str, page: PageRequest) -> String {
     let request = SearchMessages {
         query: query.to_owned(),
         filter: SearchFilter::default(),
@@ -51,14 +51,14 @@ fn first(size: usize) -> PageRequest {
     }
 }
 
-async fn noted(db: &Database) -> Vec<(String, usize)> {
+async fn recorded(db: &Database) -> Vec<(String, usize)> {
     let searches = db.popular_searches(usize::MAX).await.unwrap();
-    let mut noted: Vec<_> = searches
+    let mut recorded: Vec<_> = searches
         .into_iter()
         .map(|it| (it.query, it.page_size))
         .collect();
-    noted.sort();
-    noted
+    recorded.sort();
+    recorded
 }
 
 async fn both(test: impl AsyncFn(World)) {
@@ -68,97 +68,101 @@ async fn both(test: impl AsyncFn(World)) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn first_pages_are_noted_hits_and_misses_alike() {
+async fn first_pages_are_recorded_for_hits_and_misses() {
     both(async |world| {
         let (db, owner) = (world.db.open().await, world.owner.clone());
         for n in 0..3 {
             world.chat(&format!("chat {n}"), "hello").await;
         }
-        let app = begun(&db, noting());
+        let app = start_app(&db, with_recording());
         for _ in 0..3 {
-            let next = ask(&app, &owner, "hello", first(1)).await;
-            ask(&app, &owner, "nothing", first(0)).await;
-            // The first of them is no hit, and tells where the next page begins.
+            let next = search(&app, &owner, "hello", first(1)).await;
+            search(&app, &owner, "nothing", first(0)).await;
+            // The first of them is a miss and returns the token of the next page.
             if !next.is_empty() {
                 let page = PageRequest {
                     size: 1,
                     token: next,
                 };
-                ask(&app, &owner, "hello", page.clone()).await;
-                ask(&app, &owner, "hello", page).await;
+                search(&app, &owner, "hello", page.clone()).await;
+                search(&app, &owner, "hello", page).await;
             }
         }
-        ask(&app, &owner, "once", first(0)).await;
-        assert_eq!(noted(&db).await, [], "not before somebody writes them down");
+        search(&app, &owner, "once", first(0)).await;
+        assert_eq!(recorded(&db).await, [], "recorded by keep_popular only");
         app.keep_popular().await.unwrap();
         let expected = [("hello".to_owned(), 1), ("nothing".to_owned(), 50)];
-        assert_eq!(noted(&db).await, expected);
+        assert_eq!(recorded(&db).await, expected);
 
-        // To be asked by a start is not to be asked by somebody.
-        let next = begun(&db, noting());
-        let desk = CacheAdmin::new(Arc::clone(&next), None, String::new());
+        // Searches executed by the warm-up do not count as popular.
+        let next = start_app(&db, with_recording());
+        let admin = CacheAdmin::new(Arc::clone(&next), None, String::new());
         for _ in 0..3 {
-            Arc::clone(&desk).warm_on_start(0, 10).await;
+            Arc::clone(&admin).warm_on_start(0, 10).await;
         }
         db.delete_searches().await.unwrap();
         next.keep_popular().await.unwrap();
-        assert_eq!(noted(&db).await, []);
+        assert_eq!(recorded(&db).await, []);
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn switched_off_nothing_is_noted_and_what_was_goes() {
+async fn switched_off_nothing_is_recorded_and_old_records_are_deleted() {
     both(async |world| {
         let (db, owner) = (world.db.open().await, world.owner.clone());
         world.chat("chat", "hello").await;
-        let app = begun(&db, noting());
+        let app = start_app(&db, with_recording());
         for _ in 0..2 {
-            ask(&app, &owner, "hello", first(0)).await;
+            search(&app, &owner, "hello", first(0)).await;
         }
         app.keep_popular().await.unwrap();
-        assert_eq!(noted(&db).await.len(), 1);
-        let off = begun(&db, Settings::default());
+        assert_eq!(recorded(&db).await.len(), 1);
+        let off = start_app(&db, Settings::default());
         for _ in 0..2 {
-            ask(&off, &owner, "more", first(0)).await;
+            search(&off, &owner, "more", first(0)).await;
         }
         off.keep_popular().await.unwrap();
-        assert_eq!(noted(&db).await, []);
+        assert_eq!(recorded(&db).await, []);
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn retention_takes_them_with_what_they_found() {
+async fn retention_deletes_recorded_searches() {
     both(async |world| {
         let (db, owner) = (world.db.open().await, world.owner.clone());
         let message = world.chat("chat", "hello").await;
-        let app = begun(&db, noting());
+        let app = start_app(&db, with_recording());
         for _ in 0..2 {
-            ask(&app, &owner, "hello", first(0)).await;
+            search(&app, &owner, "hello", first(0)).await;
         }
         app.keep_popular().await.unwrap();
-        assert_eq!(noted(&db).await.len(), 1);
-        // All that there is is older than a moment by now.
+        assert_eq!(recorded(&db).await.len(), 1);
+        // Everything is older than this retention by now.
         let strict = Settings {
             retention: Some(Duration::from_micros(1)),
-            ..noting()
+            ..with_recording()
         };
-        let strict = begun(&db, strict);
+        let strict = start_app(&db, strict);
         strict.keep_popular().await.unwrap();
-        assert_eq!(noted(&db).await, [], "it was last asked before");
+        assert_eq!(
+            recorded(&db).await,
+            [],
+            "the search is older than the retention"
+        );
 
         for _ in 0..2 {
-            ask(&app, &owner, "hello", first(0)).await;
+            search(&app, &owner, "hello", first(0)).await;
         }
         app.keep_popular().await.unwrap();
-        assert_eq!(noted(&db).await.len(), 1);
+        assert_eq!(recorded(&db).await.len(), 1);
         let gone = app
             .delete_conversation(&owner, message.conversation_id, None)
             .await;
         gone.unwrap();
         app.keep_popular().await.unwrap();
-        assert_eq!(noted(&db).await, [], "its owner has nothing left");
+        assert_eq!(recorded(&db).await, [], "the owner has no messages left");
     })
     .await;
 }

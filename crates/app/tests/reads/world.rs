@@ -23,19 +23,19 @@ use parlance_testkit::{Redis, eventually};
 
 use crate::db::Db;
 
-/// How long a test waits for what must come: longer than anything takes on a busy machine, for nobody waits for it in vain.
+/// Time-out for conditions: longer than anything takes on a busy machine, because it is reached only in a failure.
 pub(crate) const SOON: Duration = Duration::from_mins(2);
 
 pub(crate) struct World {
     pub(crate) app: Arc<App>,
-    /// Asks the database each time.
+    /// Reads the database each time.
     pub(crate) plain: Arc<App>,
     pub(crate) owner: Owner,
     pub(crate) db: Db,
     pub(crate) redis: Option<Redis>,
 }
 
-/// In tests the transport writes what Rust shows.
+/// In tests the encoders write the debug format.
 const ENCODERS: Encoders = Encoders {
     message: |message| format!("{message:?}").into(),
     conversation: |conversation| format!("{conversation:?}").into(),
@@ -44,7 +44,7 @@ const ENCODERS: Encoders = Encoders {
     search: |page| format!("{page:?}").into(),
 };
 
-/// An answer in either form as one text.
+/// Returns an answer in either form as text.
 pub(crate) fn shown<T: Debug>(answer: &Answer<T>) -> String {
     match answer {
         Answer::Value(value) => format!("{value:?}"),
@@ -71,7 +71,7 @@ impl World {
         }
     }
 
-    /// Sends into the chat of this name.
+    /// Sends to the chat with this external id.
     pub(crate) async fn chat(&self, name: &str, body: &str) -> Message {
         let external_id = Some(name.to_owned());
         let user = String::new();
@@ -79,7 +79,7 @@ impl World {
             .await
     }
 
-    /// Sends to the customer of this number.
+    /// Sends to a customer.
     pub(crate) async fn text(&self, customer: u32, body: &str) -> Message {
         let target = ConversationTarget::Pair {
             channel: Channel::Sms,
@@ -130,7 +130,7 @@ impl World {
         page.unwrap()
     }
 
-    /// The first page of all conversations, or of a user's.
+    /// Reads the first page of all conversations, or of a user's.
     pub(crate) async fn listed(&self, user: Option<&str>) -> Read<Answer<Page<Conversation>>> {
         let list = ListConversations {
             filter: ConversationFilter {
@@ -144,12 +144,12 @@ impl World {
         page.unwrap()
     }
 
-    /// How much there is, or a user has.
+    /// Reads the statistics of the owner or a user.
     pub(crate) async fn counted(&self, user: Option<&str>) -> Read<Answer<Stats>> {
         self.app.stats(&self.owner, user, None).await.unwrap()
     }
 
-    /// The first page of all messages with these words, or of a user's.
+    /// Reads the first page of matching messages of the owner or a user.
     pub(crate) async fn searched(
         &self,
         query: &str,
@@ -167,7 +167,7 @@ impl World {
         page.unwrap()
     }
 
-    /// Changes a conversation.
+    /// Edits a conversation.
     pub(crate) async fn edit(
         &self,
         id: ConversationId,
@@ -179,22 +179,22 @@ impl World {
         edited.unwrap();
     }
 
-    /// What came of it while the cache was in use all the time. Where nobody drains for a second, for the machine has other things
-    /// to do, the database answers, and rightly: what came of it then is passed over, and it is done again.
-    pub(crate) async fn while_open<T>(&self, mut act: impl AsyncFnMut() -> T) -> T {
+    /// Runs an action while the cache serves, and returns its result. If no reconciliation pass completes for a second
+    /// on a busy machine, the gate shuts and reads correctly use the database; then the action is repeated.
+    pub(crate) async fn while_open<T>(&self, mut action: impl AsyncFnMut() -> T) -> T {
         eventually(SOON, async || {
             let Some(gate) = self.app.cache().gate() else {
-                return Some(act().await);
+                return Some(action().await);
             };
-            let drained = Instant::now().checked_sub(gate.reconciled?)?;
-            let came = act().await;
-            // That drain alone has kept it open until now.
-            (drained.elapsed() < GATE_TTL).then_some(came)
+            let last_pass = Instant::now().checked_sub(gate.reconciled?)?;
+            let result = action().await;
+            // This pass alone has kept the gate open until now.
+            (last_pass.elapsed() < GATE_TTL).then_some(result)
         })
         .await
     }
 
-    /// Reads until no statement is needed any more; fills need not be awaited by whoever read.
+    /// Reads until the read is a hit; a read does not wait for its fill.
     pub(crate) async fn warm<T>(&self, read: impl AsyncFn() -> Read<T>) -> Read<T> {
         eventually(SOON, async || {
             Some(read().await).filter(|read| read.source != Source::Database)
@@ -203,7 +203,7 @@ impl World {
     }
 }
 
-/// An edit that is none yet.
+/// An edit without changes.
 pub(crate) const fn unchanged(id: ConversationId) -> ConversationEdit {
     ConversationEdit {
         id,
@@ -216,7 +216,7 @@ pub(crate) const fn unchanged(id: ConversationId) -> ConversationEdit {
     }
 }
 
-/// The first page of a conversation.
+/// Request for the first page of a conversation.
 pub(crate) fn list(conversation_id: ConversationId, size: usize) -> ListMessages {
     ListMessages {
         conversation_id,
@@ -237,15 +237,15 @@ fn settings() -> Settings {
     }
 }
 
-/// A machine that is busy with other tests is no Redis that is away.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A time-out that a busy machine does not reach, so that it does not count as a Redis outage.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// One that keeps its cache, once that is in use.
+/// Starts an instance with a cache, and waits until the cache is in use.
 pub(crate) async fn instance(db: &Database, backend: Backend, redis: Option<&Redis>) -> Arc<App> {
     let env = Environment::system();
     let shared = redis.map(|redis| {
         let settings = parlance_cache::redis::RedisSettings {
-            timeout: PATIENCE,
+            timeout: TIMEOUT,
             ..parlance_cache::redis::RedisSettings::new(Node::Single(redis.url().to_owned()))
         };
         Shared {
@@ -253,13 +253,13 @@ pub(crate) async fn instance(db: &Database, backend: Backend, redis: Option<&Red
             tracking: Some(InvalidationConnection::new(&settings).unwrap()),
         }
     });
-    let set_up = parlance_cache::CacheSettings {
+    let cache_settings = parlance_cache::CacheSettings {
         shared_database: shared.is_some(),
-        budget: PATIENCE,
-        stall_timeout: PATIENCE,
+        budget: TIMEOUT,
+        stall_timeout: TIMEOUT,
         ..parlance_cache::CacheSettings::new(backend, env.random_numbers())
     };
-    let cache = parlance_app::cache::open(db, set_up, shared, &env);
+    let cache = parlance_app::cache::open(db, cache_settings, shared, &env);
     tokio::spawn(Arc::clone(&cache).keep());
     eventually(SOON, async || {
         cache.gate().is_none_or(|gate| gate.open).then_some(())

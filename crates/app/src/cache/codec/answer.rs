@@ -1,4 +1,5 @@
-//! Lists, statistics and searches: as JSON in Redis, and in this process as the whole reply of the transport.
+//! Codec of lists, statistics and searches: JSON in Redis; in the in-process cache the complete response of the
+//! transport.
 
 use std::sync::Arc;
 
@@ -6,11 +7,11 @@ use bytes::Bytes;
 use parlance_cache::{Codec, EncodedValue, Raw};
 use parlance_storage::StorageError;
 
-use crate::cache::json::{self, Kept, Told};
+use crate::cache::json::{self, CacheableResponse, CachedAnswer};
 use crate::error::{Error, Reason};
-use crate::paging::Question;
+use crate::paging::QueryFingerprint;
 
-/// Why a question was not answered, for all who waited for it.
+/// Error of a load, shared by all requests that waited for it.
 #[derive(Debug, Clone)]
 pub(crate) struct NoAnswer(pub(crate) Arc<Error>);
 
@@ -28,16 +29,16 @@ impl From<StorageError> for NoAnswer {
 
 impl From<NoAnswer> for Error {
     fn from(NoAnswer(error): NoAnswer) -> Self {
-        Arc::try_unwrap(error).unwrap_or_else(Self::again)
+        Arc::try_unwrap(error).unwrap_or_else(Self::shared)
     }
 }
 
-/// The answer to a question.
+/// Codec of the answer to a query.
 #[derive(Debug)]
 pub(crate) struct AnswerCodec<T> {
-    /// Which: what answers another one under its key is none of ours.
-    pub(crate) question: Question,
-    /// How the transport replies.
+    /// The expected query: the answer to another one under its key is rejected.
+    pub(crate) fingerprint: QueryFingerprint,
+    /// The transport's encoder.
     pub(crate) encode: fn(&T) -> Bytes,
 }
 
@@ -49,24 +50,24 @@ impl<T> Clone for AnswerCodec<T> {
 
 impl<T> Copy for AnswerCodec<T> {}
 
-impl<T: Told + Clone + Send + Sync + 'static> Codec for AnswerCodec<T> {
-    type Value = Kept<T>;
+impl<T: CacheableResponse + Clone + Send + Sync + 'static> Codec for AnswerCodec<T> {
+    type Value = CachedAnswer<T>;
     type Error = NoAnswer;
 
-    fn owner(self, kept: &Kept<T>) -> Option<&str> {
-        Some(kept.owner.as_str())
+    fn owner(self, cached: &CachedAnswer<T>) -> Option<&str> {
+        Some(cached.owner.as_str())
     }
 
-    fn raw(self, kept: &Kept<T>) -> Raw {
-        Raw::One(json::answer(kept, self.question))
+    fn raw(self, cached: &CachedAnswer<T>) -> Raw {
+        Raw::One(json::answer(cached, self.fingerprint))
     }
 
-    fn parse(self, raw: &Raw) -> Option<Kept<T>> {
-        json::parse_answer(super::one(raw)?, self.question)
+    fn parse(self, raw: &Raw) -> Option<CachedAnswer<T>> {
+        json::parse_answer(super::one(raw)?, self.fingerprint)
     }
 
-    fn encode(self, kept: &Kept<T>) -> EncodedValue {
-        EncodedValue::One((self.encode)(&kept.answer))
+    fn encode(self, cached: &CachedAnswer<T>) -> EncodedValue {
+        EncodedValue::One((self.encode)(&cached.answer))
     }
 
     fn is_away(NoAnswer(error): &NoAnswer) -> bool {

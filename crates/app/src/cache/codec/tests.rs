@@ -1,4 +1,4 @@
-//! What is kept comes back whole, and what is none of ours is none.
+//! Round trips of cached values, and rejection of foreign ones.
 
 use parlance_domain::{Channel, Direction, MessageStatus, Owner};
 use proptest::collection::{btree_map, vec};
@@ -7,11 +7,11 @@ use proptest::sample;
 use proptest::test_runner::TestCaseResult;
 
 use super::super::json::tests::{a_conversation, a_message};
-use super::super::json::{Kept, Told};
+use super::super::json::{CacheableResponse, CachedAnswer};
 use super::*;
 use crate::conversations::Stats;
 use crate::messages::SearchResult;
-use crate::paging::{Page, Question};
+use crate::paging::{Page, QueryFingerprint};
 
 fn codec(id: ConversationId) -> MessagesCodec {
     MessagesCodec {
@@ -82,9 +82,9 @@ proptest! {
         prop_assert_eq!(codec.parse(&codec.raw(&conversation)), Some(conversation));
     }
 
-    /// What was put on top of a list is what a list that is read afterwards has there.
+    /// An element appended to a list equals the element of a list that is read afterwards.
     #[test]
-    fn a_top_is_as_it_would_be_filled(newest in newest(), message in a_message()) {
+    fn an_appended_entry_equals_a_filled_one(newest in newest(), message in a_message()) {
         let mut above = message;
         above.conversation_id = id(&newest);
         above.owner = newest.messages[0].owner.clone();
@@ -96,20 +96,20 @@ proptest! {
         all.truncate(NEWEST);
         let filled = Newest { messages: all, is_all };
 
-        let top = |form| top(form, Encoders::default(), &above, usize::MAX).map(|top| top.element);
+        let entry = |form| newest_entry(form, Encoders::default(), &above, usize::MAX).map(|entry| entry.element);
         let Raw::List(texts) = codec.raw(&filled) else {
             return Err(TestCaseError::fail("a list is text in a list"));
         };
-        prop_assert_eq!(top(ValueFormat::Text), texts.first().cloned());
+        prop_assert_eq!(entry(ValueFormat::Text), texts.first().cloned());
         let EncodedValue::List(list) = codec.encode(&filled) else {
             return Err(TestCaseError::fail("a list is held as a list"));
         };
-        prop_assert_eq!(top(ValueFormat::Encoded), list.items.first().cloned());
-        prop_assert_eq!(top(ValueFormat::None), None);
+        prop_assert_eq!(entry(ValueFormat::Encoded), list.items.first().cloned());
+        prop_assert_eq!(entry(ValueFormat::None), None);
     }
 }
 
-fn some() -> (ConversationId, Vec<Bytes>) {
+fn sample_list() -> (ConversationId, Vec<Bytes>) {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let tree = newest()
         .prop_filter("three", |newest| newest.messages.len() > 2)
@@ -123,19 +123,19 @@ fn some() -> (ConversationId, Vec<Bytes>) {
 }
 
 #[test]
-fn what_is_no_list_of_ours_is_none() {
-    let (id, good) = some();
+fn an_invalid_list_is_rejected() {
+    let (id, good) = sample_list();
     let parse = |texts: &[Bytes]| codec(id).parse(&Raw::List(texts.to_vec()));
     let count = good.len();
     assert!(parse(&good).is_some());
     assert_eq!(parse(&[]), None);
-    assert_eq!(parse(&good[..count - 1]), None, "its end is cut off");
+    assert_eq!(parse(&good[..count - 1]), None, "truncated");
     let mut reversed = good.clone();
     reversed.reverse();
     assert_eq!(parse(&reversed), None);
     let mut twice = good.clone();
     twice.insert(0, good[0].clone());
-    assert_eq!(parse(&twice), None, "a place twice");
+    assert_eq!(parse(&twice), None, "a sequence twice");
     let mark = Bytes::from_static(b"{\"fence\":\"a\"}");
     assert_eq!(parse(&[&[mark], &good[..]].concat()), None);
     assert_eq!(codec(id).parse(&Raw::One(good[0].clone())), None);
@@ -150,8 +150,8 @@ fn what_is_no_list_of_ours_is_none() {
 }
 
 #[test]
-fn another_message_under_the_key_is_none() {
-    let (_, texts) = some();
+fn another_message_under_the_key_is_rejected() {
+    let (_, texts) = sample_list();
     let message = json::parse_message(&texts[0]).unwrap();
     let of = |id| MessageCodec {
         id,
@@ -165,13 +165,13 @@ fn another_message_under_the_key_is_none() {
 }
 
 #[test]
-fn a_large_message_is_no_top() {
-    let (_, texts) = some();
+fn a_large_message_is_not_appended() {
+    let (_, texts) = sample_list();
     let message = json::parse_message(&texts[0]).unwrap();
     let size = json::element(&message, false).len();
-    let top = |most| top(ValueFormat::Text, Encoders::default(), &message, most);
-    assert!(top(size).is_some());
-    assert_eq!(top(size - 1), None);
+    let entry = |limit| newest_entry(ValueFormat::Text, Encoders::default(), &message, limit);
+    assert!(entry(size).is_some());
+    assert_eq!(entry(size - 1), None);
 }
 
 fn a_list() -> impl Strategy<Value = Page<Conversation>> {
@@ -218,7 +218,7 @@ fn a_search() -> impl Strategy<Value = Page<SearchResult>> {
     })
 }
 
-/// It comes back as the answer to its question alone, and cut off nowhere.
+/// A cached answer is read back for its own query only, and not if it is truncated.
 fn check<T>(
     answer: &T,
     encode: fn(&T) -> Bytes,
@@ -226,25 +226,25 @@ fn check<T>(
     cut: sample::Index,
 ) -> TestCaseResult
 where
-    T: Told + Clone + PartialEq + std::fmt::Debug + Send + Sync + 'static,
+    T: CacheableResponse + Clone + PartialEq + std::fmt::Debug + Send + Sync + 'static,
 {
     let codec = |question| AnswerCodec {
-        question: Question(question),
+        fingerprint: QueryFingerprint(question),
         encode,
     };
     for user in [None, Some(String::new()), Some("ada \"ä\"".to_owned())] {
-        let kept = Kept {
+        let cached = CachedAnswer {
             owner: Owner::parse("acme").unwrap(),
             user,
             answer: answer.clone(),
         };
-        let raw = codec(question).raw(&kept).stamped_in(7, "0a");
-        prop_assert_eq!(codec(question).owner(&kept), Some("acme"));
+        let raw = codec(question).raw(&cached).stamped_in(7, "0a");
+        prop_assert_eq!(codec(question).owner(&cached), Some("acme"));
         prop_assert_eq!(
-            codec(question).encode(&kept),
+            codec(question).encode(&cached),
             EncodedValue::One(encode(answer))
         );
-        prop_assert_eq!(codec(question).parse(&raw), Some(kept));
+        prop_assert_eq!(codec(question).parse(&raw), Some(cached));
         prop_assert_eq!(codec(question ^ 1).parse(&raw), None);
         let Raw::One(text) = raw else {
             return Err(TestCaseError::fail("one is text in one"));
@@ -276,29 +276,29 @@ proptest! {
 }
 
 #[test]
-fn statistics_read_as_everybody_reads_them() {
+fn the_json_of_statistics_is_stable() {
     let stats = Stats {
         messages: 3,
         messages_by: [((Channel::Sms, Direction::Outbound, MessageStatus::Sent), 3)].into(),
         ..Stats::default()
     };
     let codec = AnswerCodec {
-        question: Question(0xab),
+        fingerprint: QueryFingerprint(0xab),
         encode: Encoders::default().stats,
     };
-    let kept = |user: Option<&str>| Kept {
+    let cached = |user: Option<&str>| CachedAnswer {
         owner: Owner::parse("acme").unwrap(),
         user: user.map(str::to_owned),
         answer: stats.clone(),
     };
     let expected = r#"{"owner":"acme","user":"ada","question":"000000000000000000000000000000ab","answer":{"conversations":0,"active_conversations":0,"messages":3,"unread":0,"tokens_used":0,"messages_by":[{"message_type":"sms","direction":"outbound","status":"sent","count":3}]}}"#;
-    let text = |user| match codec.raw(&kept(user)) {
+    let text = |user| match codec.raw(&cached(user)) {
         Raw::One(text) => String::from_utf8(text.to_vec()).unwrap(),
         Raw::List(_) => panic!("one is text in one"),
     };
     assert_eq!(text(Some("ada")), expected);
     assert_eq!(text(None), expected.replace("\"ada\"", "null"));
-    // What an older or a stranger's version would write is a miss.
+    // A text of an older or foreign version is a miss.
     for name in [
         "owner",
         "user",

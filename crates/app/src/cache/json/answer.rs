@@ -1,4 +1,4 @@
-//! Lists, statistics and searches: what was asked, whose it is, and the answer.
+//! JSON of lists, statistics and searches: the query, its owner and user, and the answer.
 
 use bytes::Bytes;
 use parlance_domain::{Channel, Conversation, Direction, MessageStatus, Owner};
@@ -6,80 +6,86 @@ use serde::{Deserialize, Serialize};
 
 use super::conversation::ConversationText;
 use super::message::MessageText;
-use super::scalar::{Given, OwnerText, Text, Word, there};
+use super::scalar::{NonNullText, OwnerText, Scalar, Text, required_nullable};
 use super::write;
 use crate::conversations::Stats;
 use crate::messages::SearchResult;
-use crate::paging::{Page, Question};
+use crate::paging::{Page, QueryFingerprint};
 
-/// An answer that is kept.
+/// A cached answer.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Kept<T> {
-    /// Whose.
+pub(crate) struct CachedAnswer<T> {
+    /// The owner.
     pub(crate) owner: Owner,
-    /// Of which of its users, if the question names one.
+    /// The user, if the query names one.
     pub(crate) user: Option<String>,
-    /// What was answered.
+    /// The answer.
     pub(crate) answer: T,
 }
 
-/// What can be told as the answer to a question.
-pub(crate) trait Told: Sized {
-    /// How.
+/// A response that can be cached as the answer to a query.
+pub(crate) trait CacheableResponse: Sized {
+    /// Its JSON form.
     type Text<'a>: Serialize + Deserialize<'a>
     where
         Self: 'a;
 
     fn text(&self) -> Self::Text<'_>;
     fn read(text: Self::Text<'_>) -> Option<Self>;
-    /// Roughly how many bytes its texts have.
+    /// Approximate bytes of its texts.
     fn size(&self) -> usize;
 }
 
-/// The names of the fields are a contract with whoever reads Redis.
+/// The field names are a contract with other readers of Redis.
 #[derive(Debug, Serialize, Deserialize)]
 struct AnswerText<'a, T> {
     #[serde(borrow)]
     owner: OwnerText<'a>,
-    #[serde(borrow, deserialize_with = "there")]
-    user: Option<Given<'a>>,
-    question: Word<Question>,
+    #[serde(borrow, deserialize_with = "required_nullable")]
+    user: Option<NonNullText<'a>>,
+    question: Scalar<QueryFingerprint>,
     answer: T,
 }
 
-/// The text of an answer to a question.
-pub(crate) fn answer<T: Told>(kept: &Kept<T>, question: Question) -> Bytes {
-    let Kept {
+/// Serializes the answer to a query.
+pub(crate) fn answer<T: CacheableResponse>(
+    cached: &CachedAnswer<T>,
+    fingerprint: QueryFingerprint,
+) -> Bytes {
+    let CachedAnswer {
         owner,
         user,
         answer,
-    } = kept;
+    } = cached;
     let text = AnswerText {
         owner: owner.into(),
         user: user.as_ref().map(Into::into),
-        question: Word(question),
+        question: Scalar(fingerprint),
         answer: answer.text(),
     };
     write(&text, answer.size())
 }
 
-/// An answer alone.
-pub(crate) fn told<T: Told>(answer: &T) -> Bytes {
+/// Serializes an answer without its query.
+pub(crate) fn answer_only<T: CacheableResponse>(answer: &T) -> Bytes {
     write(&answer.text(), answer.size())
 }
 
-/// What the text says, if it answers this question.
-pub(crate) fn parse_answer<T: Told>(text: &[u8], asked: Question) -> Option<Kept<T>> {
+/// Parses an answer; `None` if it belongs to another query.
+pub(crate) fn parse_answer<T: CacheableResponse>(
+    text: &[u8],
+    expected: QueryFingerprint,
+) -> Option<CachedAnswer<T>> {
     let AnswerText {
         owner,
         user,
-        question: Word(question),
+        question: Scalar(found),
         answer,
     } = serde_json::from_slice::<AnswerText<'_, T::Text<'_>>>(text).ok()?;
-    if question != asked {
+    if found != expected {
         return None;
     }
-    Some(Kept {
+    Some(CachedAnswer {
         owner: owner.owner()?,
         user: user.map(Into::into),
         answer: T::read(answer)?,
@@ -90,13 +96,13 @@ pub(crate) fn parse_answer<T: Told>(text: &[u8], asked: Question) -> Option<Kept
 pub(crate) struct ListText<'a> {
     #[serde(borrow)]
     next_page_token: Text<'a>,
-    #[serde(deserialize_with = "there")]
+    #[serde(deserialize_with = "required_nullable")]
     total_size: Option<i64>,
     #[serde(borrow)]
     conversations: Vec<ConversationText<'a>>,
 }
 
-impl Told for Page<Conversation> {
+impl CacheableResponse for Page<Conversation> {
     type Text<'a> = ListText<'a>;
 
     fn text(&self) -> ListText<'_> {
@@ -148,13 +154,13 @@ pub(crate) struct StatsText {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct CountText {
-    message_type: Word<Channel>,
-    direction: Word<Direction>,
-    status: Word<MessageStatus>,
+    message_type: Scalar<Channel>,
+    direction: Scalar<Direction>,
+    status: Scalar<MessageStatus>,
     count: i64,
 }
 
-impl Told for Stats {
+impl CacheableResponse for Stats {
     type Text<'a> = StatsText;
 
     fn text(&self) -> StatsText {
@@ -175,9 +181,9 @@ impl Told for Stats {
             tokens_used: *tokens_used,
             messages_by: by
                 .map(|((channel, direction, status), count)| CountText {
-                    message_type: Word(*channel),
-                    direction: Word(*direction),
-                    status: Word(*status),
+                    message_type: Scalar(*channel),
+                    direction: Scalar(*direction),
+                    status: Scalar(*status),
                     count: *count,
                 })
                 .collect(),
@@ -195,9 +201,9 @@ impl Told for Stats {
         } = text;
         let by = messages_by.into_iter().map(|count| {
             let CountText {
-                message_type: Word(channel),
-                direction: Word(direction),
-                status: Word(status),
+                message_type: Scalar(channel),
+                direction: Scalar(direction),
+                status: Scalar(status),
                 count,
             } = count;
             ((channel, direction, status), count)
@@ -213,7 +219,7 @@ impl Told for Stats {
     }
 
     fn size(&self) -> usize {
-        /// Names and words of a number.
+        /// Names and values of one count.
         const EACH: usize = 96;
         self.messages_by.len() * EACH
     }
@@ -251,7 +257,7 @@ impl<'a> From<&'a SearchResult> for ResultText<'a> {
     }
 }
 
-impl Told for Page<SearchResult> {
+impl CacheableResponse for Page<SearchResult> {
     type Text<'a> = SearchText<'a>;
 
     fn text(&self) -> SearchText<'_> {

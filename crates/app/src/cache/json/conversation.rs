@@ -1,14 +1,14 @@
-//! A conversation's text.
+//! JSON of a conversation.
 
 use parlance_domain::{Channel, Conversation, ConversationId, ConversationStatus, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::scalar::{Data, Given, OwnerText, Text, Word, there};
+use super::scalar::{Data, NonNullText, OwnerText, Scalar, Text, required_nullable};
 
-/// The names of the fields are a contract with whoever reads Redis.
+/// The field names are a contract with other readers of Redis.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ConversationText<'a> {
-    id: Word<ConversationId>,
+    id: Scalar<ConversationId>,
     #[serde(borrow)]
     owner: OwnerText<'a>,
     #[serde(borrow)]
@@ -17,20 +17,20 @@ pub(super) struct ConversationText<'a> {
     participant_from: Text<'a>,
     #[serde(borrow)]
     participant_to: Text<'a>,
-    channel_type: Word<Channel>,
-    status: Word<ConversationStatus>,
-    #[serde(borrow, deserialize_with = "there")]
-    external_id: Option<Given<'a>>,
+    channel_type: Scalar<Channel>,
+    status: Scalar<ConversationStatus>,
+    #[serde(borrow, deserialize_with = "required_nullable")]
+    external_id: Option<NonNullText<'a>>,
     last_sequence: i64,
     read_sequence: i64,
     message_count: i64,
     unread_count: i64,
     #[serde(borrow)]
     title: Text<'a>,
-    #[serde(deserialize_with = "there")]
-    last_message_at: Option<Word<Timestamp>>,
-    created_at: Word<Timestamp>,
-    updated_at: Word<Timestamp>,
+    #[serde(deserialize_with = "required_nullable")]
+    last_message_at: Option<Scalar<Timestamp>>,
+    created_at: Scalar<Timestamp>,
+    updated_at: Scalar<Timestamp>,
     version: i64,
     edit_version: i64,
     #[serde(borrow)]
@@ -61,22 +61,22 @@ impl<'a> From<&'a Conversation> for ConversationText<'a> {
             edit_version,
         } = conversation;
         Self {
-            id: Word(*id),
+            id: Scalar(*id),
             owner: owner.into(),
             user: user.into(),
             participant_from: participant_from.into(),
             participant_to: participant_to.into(),
-            channel_type: Word(*channel),
-            status: Word(*status),
+            channel_type: Scalar(*channel),
+            status: Scalar(*status),
             external_id: external_id.as_ref().map(Into::into),
             last_sequence: *last_sequence,
             read_sequence: *read_sequence,
             message_count: *message_count,
             unread_count: *unread_count,
             title: title.into(),
-            last_message_at: last_message_at.map(Word),
-            created_at: Word(*created_at),
-            updated_at: Word(*updated_at),
+            last_message_at: last_message_at.map(Scalar),
+            created_at: Scalar(*created_at),
+            updated_at: Scalar(*updated_at),
             version: *version,
             edit_version: *edit_version,
             meta_data: metadata.into(),
@@ -87,13 +87,13 @@ impl<'a> From<&'a Conversation> for ConversationText<'a> {
 impl ConversationText<'_> {
     pub(super) fn into_conversation(self) -> Option<Conversation> {
         let Self {
-            id: Word(id),
+            id: Scalar(id),
             owner,
             user,
             participant_from,
             participant_to,
-            channel_type: Word(channel),
-            status: Word(status),
+            channel_type: Scalar(channel),
+            status: Scalar(status),
             external_id,
             last_sequence,
             read_sequence,
@@ -101,8 +101,8 @@ impl ConversationText<'_> {
             unread_count,
             title,
             last_message_at,
-            created_at: Word(created_at),
-            updated_at: Word(updated_at),
+            created_at: Scalar(created_at),
+            updated_at: Scalar(updated_at),
             version,
             edit_version,
             meta_data,

@@ -1,4 +1,4 @@
-//! A message's text.
+//! JSON of a message.
 
 use parlance_domain::message::{Fault, Progress, ReportStatus};
 use parlance_domain::{
@@ -7,26 +7,26 @@ use parlance_domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::scalar::{Data, Given, OwnerText, Text, Word, there};
+use super::scalar::{Data, NonNullText, OwnerText, Scalar, Text, required_nullable};
 
-/// The names of the fields are a contract with whoever reads Redis. `sequence` comes first: the script that appends to a list
-/// looks for it there.
+/// The field names are a contract with other readers of Redis. `sequence` comes first: the script that appends to a
+/// list expects it there.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct MessageText<'a> {
     sequence: i64,
-    id: Word<MessageId>,
+    id: Scalar<MessageId>,
     #[serde(borrow)]
     owner: OwnerText<'a>,
-    conversation_id: Word<ConversationId>,
-    #[serde(borrow, deserialize_with = "there")]
-    provider: Option<Given<'a>>,
-    #[serde(borrow, deserialize_with = "there")]
-    provider_message_id: Option<Given<'a>>,
-    direction: Word<Direction>,
-    status: Word<MessageStatus>,
-    message_type: Word<Channel>,
-    #[serde(deserialize_with = "there")]
-    role: Option<Word<Role>>,
+    conversation_id: Scalar<ConversationId>,
+    #[serde(borrow, deserialize_with = "required_nullable")]
+    provider: Option<NonNullText<'a>>,
+    #[serde(borrow, deserialize_with = "required_nullable")]
+    provider_message_id: Option<NonNullText<'a>>,
+    direction: Scalar<Direction>,
+    status: Scalar<MessageStatus>,
+    message_type: Scalar<Channel>,
+    #[serde(deserialize_with = "required_nullable")]
+    role: Option<Scalar<Role>>,
     #[serde(borrow)]
     from_address: Text<'a>,
     #[serde(borrow)]
@@ -40,47 +40,47 @@ pub(super) struct MessageText<'a> {
     html_body: Text<'a>,
     #[serde(borrow)]
     attachments: Vec<AttachmentText<'a>>,
-    #[serde(borrow, deserialize_with = "there")]
+    #[serde(borrow, deserialize_with = "required_nullable")]
     error: Option<FaultText<'a>>,
     attempt: i32,
     segments: i32,
-    #[serde(deserialize_with = "there")]
+    #[serde(deserialize_with = "required_nullable")]
     tokens_used: Option<i64>,
-    #[serde(deserialize_with = "there")]
+    #[serde(deserialize_with = "required_nullable")]
     latency_ms: Option<i64>,
-    policy: Word<DeliveryPolicy>,
+    policy: Scalar<DeliveryPolicy>,
     counts_unread: bool,
-    #[serde(deserialize_with = "there")]
-    send_at: Option<Word<Timestamp>>,
-    #[serde(deserialize_with = "there")]
-    expires_at: Option<Word<Timestamp>>,
-    #[serde(deserialize_with = "there")]
-    sent_at: Option<Word<Timestamp>>,
-    #[serde(deserialize_with = "there")]
-    delivered_at: Option<Word<Timestamp>>,
-    #[serde(deserialize_with = "there")]
-    read_at: Option<Word<Timestamp>>,
-    created_at: Word<Timestamp>,
-    updated_at: Word<Timestamp>,
+    #[serde(deserialize_with = "required_nullable")]
+    send_at: Option<Scalar<Timestamp>>,
+    #[serde(deserialize_with = "required_nullable")]
+    expires_at: Option<Scalar<Timestamp>>,
+    #[serde(deserialize_with = "required_nullable")]
+    sent_at: Option<Scalar<Timestamp>>,
+    #[serde(deserialize_with = "required_nullable")]
+    delivered_at: Option<Scalar<Timestamp>>,
+    #[serde(deserialize_with = "required_nullable")]
+    read_at: Option<Scalar<Timestamp>>,
+    created_at: Scalar<Timestamp>,
+    updated_at: Scalar<Timestamp>,
     version: i64,
     edit_version: i64,
     #[serde(borrow)]
     meta_data: Data<'a>,
-    /// In lists alone: that there is none before it.
+    /// Only in lists: whether it is the first message of its conversation.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     first: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct AttachmentText<'a> {
-    id: Word<AttachmentId>,
+    id: Scalar<AttachmentId>,
     #[serde(borrow)]
     filename: Text<'a>,
     #[serde(borrow)]
     content_type: Text<'a>,
     size_bytes: i64,
-    #[serde(borrow, deserialize_with = "there")]
-    url: Option<Given<'a>>,
+    #[serde(borrow, deserialize_with = "required_nullable")]
+    url: Option<NonNullText<'a>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -91,8 +91,8 @@ struct FaultText<'a> {
     message: Text<'a>,
     #[serde(borrow)]
     provider_code: Text<'a>,
-    from: Word<ReportStatus>,
-    occurred_at: Word<Timestamp>,
+    from: Scalar<ReportStatus>,
+    occurred_at: Scalar<Timestamp>,
 }
 
 impl<'a> MessageText<'a> {
@@ -138,15 +138,15 @@ impl<'a> MessageText<'a> {
         } = progress;
         Self {
             sequence: *sequence,
-            id: Word(*id),
+            id: Scalar(*id),
             owner: owner.into(),
-            conversation_id: Word(*conversation_id),
+            conversation_id: Scalar(*conversation_id),
             provider: provider.as_ref().map(Into::into),
             provider_message_id: provider_message_id.as_ref().map(Into::into),
-            direction: Word(*direction),
-            status: Word(*status),
-            message_type: Word(*channel),
-            role: role.map(Word),
+            direction: Scalar(*direction),
+            status: Scalar(*status),
+            message_type: Scalar(*channel),
+            role: role.map(Scalar),
             from_address: from_address.into(),
             to_address: to_address.into(),
             cc_addresses: cc_addresses.clone(),
@@ -159,15 +159,15 @@ impl<'a> MessageText<'a> {
             segments: *segments,
             tokens_used: *tokens_used,
             latency_ms: *latency_ms,
-            policy: Word(*policy),
+            policy: Scalar(*policy),
             counts_unread: *counts_unread,
-            send_at: send_at.map(Word),
-            expires_at: expires_at.map(Word),
-            sent_at: sent_at.map(Word),
-            delivered_at: delivered_at.map(Word),
-            read_at: read_at.map(Word),
-            created_at: Word(*created_at),
-            updated_at: Word(*updated_at),
+            send_at: send_at.map(Scalar),
+            expires_at: expires_at.map(Scalar),
+            sent_at: sent_at.map(Scalar),
+            delivered_at: delivered_at.map(Scalar),
+            read_at: read_at.map(Scalar),
+            created_at: Scalar(*created_at),
+            updated_at: Scalar(*updated_at),
             version: *version,
             edit_version: *edit_version,
             meta_data: metadata.into(),
@@ -178,14 +178,14 @@ impl<'a> MessageText<'a> {
     pub(super) fn into_message(self) -> Option<(Message, bool)> {
         let Self {
             sequence,
-            id: Word(id),
+            id: Scalar(id),
             owner,
-            conversation_id: Word(conversation_id),
+            conversation_id: Scalar(conversation_id),
             provider,
             provider_message_id,
-            direction: Word(direction),
-            status: Word(status),
-            message_type: Word(channel),
+            direction: Scalar(direction),
+            status: Scalar(status),
+            message_type: Scalar(channel),
             role,
             from_address,
             to_address,
@@ -199,15 +199,15 @@ impl<'a> MessageText<'a> {
             segments,
             tokens_used,
             latency_ms,
-            policy: Word(policy),
+            policy: Scalar(policy),
             counts_unread,
             send_at,
             expires_at,
             sent_at,
             delivered_at,
             read_at,
-            created_at: Word(created_at),
-            updated_at: Word(updated_at),
+            created_at: Scalar(created_at),
+            updated_at: Scalar(updated_at),
             version,
             edit_version,
             meta_data,
@@ -266,7 +266,7 @@ impl<'a> From<&'a Attachment> for AttachmentText<'a> {
             url,
         } = attachment;
         Self {
-            id: Word(*id),
+            id: Scalar(*id),
             filename: filename.into(),
             content_type: content_type.into(),
             size_bytes: *size_bytes,
@@ -278,7 +278,7 @@ impl<'a> From<&'a Attachment> for AttachmentText<'a> {
 impl From<AttachmentText<'_>> for Attachment {
     fn from(text: AttachmentText<'_>) -> Self {
         let AttachmentText {
-            id: Word(id),
+            id: Scalar(id),
             filename,
             content_type,
             size_bytes,
@@ -307,8 +307,8 @@ impl<'a> From<&'a Fault> for FaultText<'a> {
             code: code.into(),
             message: message.into(),
             provider_code: provider_code.into(),
-            from: Word(*from),
-            occurred_at: Word(*occurred_at),
+            from: Scalar(*from),
+            occurred_at: Scalar(*occurred_at),
         }
     }
 }
@@ -319,8 +319,8 @@ impl From<FaultText<'_>> for Fault {
             code,
             message,
             provider_code,
-            from: Word(from),
-            occurred_at: Word(occurred_at),
+            from: Scalar(from),
+            occurred_at: Scalar(occurred_at),
         } = text;
         Self {
             code: code.into(),

@@ -1,8 +1,8 @@
-//! Messages and conversations as Redis shows them: plain JSON, every field there, `null` where it is empty.
+//! JSON of messages and conversations in Redis: every field is present, `null` if it is empty.
 //!
-//! What is written is all that there is to the value, so that a hit needs no statement. Every field is taken apart by name in
-//! both directions: a new one breaks the build here. A text that lacks a field is none of ours (an older version wrote it, and
-//! what it did not know cannot be guessed); fields that we do not know are passed over, since a newer version writes them.
+//! The text holds the complete value, so that a hit needs no statement. Every field is named in both directions, so
+//! that a new one breaks the build here. A text that lacks a field is rejected: an older version wrote it, and the
+//! missing value cannot be guessed. Unknown fields are ignored, since a newer version may write them.
 
 mod answer;
 mod conversation;
@@ -16,19 +16,19 @@ use bytes::Bytes;
 use parlance_domain::{Conversation, Message};
 use serde::Serialize;
 
-pub(crate) use answer::{Kept, Told, answer, parse_answer, told};
+pub(crate) use answer::{CacheableResponse, CachedAnswer, answer, answer_only, parse_answer};
 use conversation::ConversationText;
 use message::MessageText;
 
-/// What the fields' names and the short values take, roughly.
+/// Approximate size of field names and short values.
 const REST: usize = 1024;
 
-/// The text of a message.
+/// Serializes a message.
 pub(crate) fn message(message: &Message) -> Bytes {
     element(message, false)
 }
 
-/// The text of a message in a list, and whether it is the first message of its conversation.
+/// Serializes a message of a list, and whether it is the first message of its conversation.
 pub(crate) fn element(message: &Message, is_first: bool) -> Bytes {
     let Message {
         subject,
@@ -41,24 +41,24 @@ pub(crate) fn element(message: &Message, is_first: bool) -> Bytes {
     write(&MessageText::new(message, is_first), texts)
 }
 
-/// What the text of a message says.
+/// Parses a message.
 pub(crate) fn parse_message(text: &[u8]) -> Option<Message> {
     parse_element(text).map(|(message, _)| message)
 }
 
-/// What the text of a message in a list says.
+/// Parses a message of a list.
 pub(crate) fn parse_element(text: &[u8]) -> Option<(Message, bool)> {
     let text: MessageText<'_> = serde_json::from_slice(text).ok()?;
     text.into_message()
 }
 
-/// The text of a conversation.
+/// Serializes a conversation.
 pub(crate) fn conversation(conversation: &Conversation) -> Bytes {
     let texts = conversation.title.len() + conversation.metadata.as_str().len();
     write(&ConversationText::from(conversation), texts)
 }
 
-/// What the text of a conversation says.
+/// Parses a conversation.
 pub(crate) fn parse_conversation(text: &[u8]) -> Option<Conversation> {
     let text: ConversationText<'_> = serde_json::from_slice(text).ok()?;
     text.into_conversation()
@@ -66,7 +66,7 @@ pub(crate) fn parse_conversation(text: &[u8]) -> Option<Conversation> {
 
 fn write(value: &impl Serialize, texts: usize) -> Bytes {
     let mut text = Vec::with_capacity(texts + texts / 8 + REST);
-    // Names, numbers and texts: there is nothing that JSON cannot say. What were cut off would be a miss.
+    // Cannot fail: the values are names, numbers and texts. A truncated text would be a miss.
     let _ = serde_json::to_writer(&mut text, value);
     text.into()
 }

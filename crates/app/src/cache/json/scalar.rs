@@ -1,4 +1,4 @@
-//! How single values are spelled.
+//! JSON form of single values.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,29 +14,29 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::time;
-use crate::paging::Question;
+use crate::paging::QueryFingerprint;
 
-/// What is spelled as a word.
-pub(super) trait Spelled: Copy {
-    fn spell(self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
-    fn read(word: &str) -> Option<Self>;
+/// A value with a text form.
+pub(super) trait TextScalar: Copy {
+    fn write_text(self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+    fn parse_text(text: &str) -> Option<Self>;
 }
 
-macro_rules! words {
+macro_rules! text_scalars {
     ($($enum:ty),+) => {$(
-        impl Spelled for $enum {
-            fn spell(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl TextScalar for $enum {
+            fn write_text(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(self.as_str())
             }
 
-            fn read(word: &str) -> Option<Self> {
-                Self::parse(word)
+            fn parse_text(text: &str) -> Option<Self> {
+                Self::parse(text)
             }
         }
     )+};
 }
 
-words![
+text_scalars![
     Channel,
     ConversationStatus,
     DeliveryPolicy,
@@ -48,13 +48,13 @@ words![
 
 macro_rules! ids {
     ($($id:ty),+) => {$(
-        impl Spelled for $id {
-            fn spell(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl TextScalar for $id {
+            fn write_text(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 fmt::Display::fmt(&self, f)
             }
 
-            fn read(word: &str) -> Option<Self> {
-                Self::parse(word)
+            fn parse_text(text: &str) -> Option<Self> {
+                Self::parse(text)
             }
         }
     )+};
@@ -62,66 +62,66 @@ macro_rules! ids {
 
 ids![AttachmentId, ConversationId, MessageId];
 
-impl Spelled for Timestamp {
-    fn spell(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl TextScalar for Timestamp {
+    fn write_text(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         time::write(self, f)
     }
 
-    fn read(word: &str) -> Option<Self> {
-        time::read(word)
+    fn parse_text(text: &str) -> Option<Self> {
+        time::read(text)
     }
 }
 
-impl Spelled for Question {
-    fn spell(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl TextScalar for QueryFingerprint {
+    fn write_text(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
     }
 
-    fn read(word: &str) -> Option<Self> {
-        let number = u128::from_str_radix(word, 16).ok()?;
-        Some(Self(number)).filter(|question| Word(*question).to_string() == word)
+    fn parse_text(text: &str) -> Option<Self> {
+        let number = u128::from_str_radix(text, 16).ok()?;
+        Some(Self(number)).filter(|fingerprint| Scalar(*fingerprint).to_string() == text)
     }
 }
 
-/// A value as its word.
+/// A value in its text form.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Word<T>(pub(super) T);
+pub(super) struct Scalar<T>(pub(super) T);
 
-impl<T: Spelled> fmt::Display for Word<T> {
+impl<T: TextScalar> fmt::Display for Scalar<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.spell(f)
+        self.0.write_text(f)
     }
 }
 
-impl<T: Spelled> Serialize for Word<T> {
+impl<T: TextScalar> Serialize for Scalar<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de, T: Spelled> Deserialize<'de> for Word<T> {
+impl<'de, T: TextScalar> Deserialize<'de> for Scalar<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(OfWord(PhantomData))
+        deserializer.deserialize_str(ScalarVisitor(PhantomData))
     }
 }
 
-struct OfWord<T>(PhantomData<T>);
+struct ScalarVisitor<T>(PhantomData<T>);
 
-impl<T: Spelled> Visitor<'_> for OfWord<T> {
-    type Value = Word<T>;
+impl<T: TextScalar> Visitor<'_> for ScalarVisitor<T> {
+    type Value = Scalar<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a word of ours")
+        f.write_str("a known value")
     }
 
-    fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Self::Value, E> {
-        T::read(word)
-            .map(Word)
-            .ok_or_else(|| E::custom("not a word of ours"))
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        T::parse_text(text)
+            .map(Scalar)
+            .ok_or_else(|| E::custom("unknown value"))
     }
 }
 
-/// Whose it is.
+/// An owner.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct OwnerText<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -137,7 +137,7 @@ impl OwnerText<'_> {
     }
 }
 
-/// A text; an empty one is `null`.
+/// A text; empty is `null`.
 #[derive(Debug)]
 pub(super) struct Text<'a>(Cow<'a, str>);
 
@@ -165,14 +165,14 @@ impl Serialize for Text<'_> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Not `deserialize_option`, for which a field that is not there would be `null`.
-        deserializer.deserialize_any(OfText)
+        // Not `deserialize_option`, which takes a missing field for `null`.
+        deserializer.deserialize_any(TextVisitor)
     }
 }
 
-struct OfText;
+struct TextVisitor;
 
-impl<'de> Visitor<'de> for OfText {
+impl<'de> Visitor<'de> for TextVisitor {
     type Value = Text<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -192,24 +192,24 @@ impl<'de> Visitor<'de> for OfText {
     }
 }
 
-/// A text that is there, were it empty.
+/// A text that is present; empty is not `null`.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Given<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(super) struct NonNullText<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl<'a> From<&'a String> for Given<'a> {
+impl<'a> From<&'a String> for NonNullText<'a> {
     fn from(text: &'a String) -> Self {
         Self(text.into())
     }
 }
 
-impl From<Given<'_>> for String {
-    fn from(Given(text): Given<'_>) -> Self {
+impl From<NonNullText<'_>> for String {
+    fn from(NonNullText(text): NonNullText<'_>) -> Self {
         text.into_owned()
     }
 }
 
-/// A field that is there, with a value or `null`. A derived `Option` takes a missing field for `null`.
-pub(super) fn there<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+/// A field that must be present, with a value or `null`. A derived `Option` takes a missing field for `null`.
+pub(super) fn required_nullable<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
@@ -217,8 +217,8 @@ where
     Option::deserialize(deserializer)
 }
 
-/// The owner's own data, as it is: the order of its members and its numbers stay. What is no JSON object (which nobody writes)
-/// stands as a text, so that it, too, comes back.
+/// The owner's metadata, unchanged: the order of its members and its numbers stay. Anything but a JSON object (which
+/// is never written) is stored as a text, so that it is read back, too.
 #[derive(Debug)]
 pub(super) enum Data<'a> {
     Object(&'a RawValue),
@@ -229,7 +229,7 @@ impl<'a> From<&'a Json> for Data<'a> {
     fn from(json: &'a Json) -> Self {
         let text = json.as_str();
         match serde_json::from_str::<&RawValue>(text) {
-            // Blanks around it would be lost.
+            // Surrounding blanks would be lost.
             Ok(raw) if text.starts_with('{') && raw.get().len() == text.len() => Self::Object(raw),
             Ok(_) | Err(_) => Self::Text(Cow::Borrowed(text)),
         }

@@ -1,4 +1,4 @@
-//! Every value comes back, in the text that is promised, and no text does harm.
+//! Round trips of every value in the promised JSON form, and robustness against broken texts.
 
 use parlance_domain::message::{Fault, Progress, ReportStatus};
 use parlance_domain::{
@@ -21,7 +21,7 @@ fn time() -> impl Strategy<Value = Timestamp> {
     any::<i64>().prop_map(Timestamp::from_micros)
 }
 
-/// Of every kind of character, and empty ones.
+/// Texts with every kind of character, and empty ones.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![Just(String::new()), "\\PC{0,20}", any::<String>()]
 }
@@ -30,7 +30,7 @@ fn owner() -> impl Strategy<Value = Owner> {
     "[!-~]{1,128}".prop_map(|name| Owner::parse(&name).unwrap())
 }
 
-/// Objects, with blanks and numbers that no type of ours holds, and what is none.
+/// JSON objects with blanks and numbers beyond Rust's types, and texts that are no objects.
 fn data() -> impl Strategy<Value = Json> {
     let odd = select(vec![
         "{}",
@@ -187,10 +187,10 @@ pub(crate) fn a_conversation() -> impl Strategy<Value = Conversation> {
     )
 }
 
-/// Changes a few bytes, takes some out, or cuts it off.
-fn broken(text: &[u8], wounds: &[(Index, Option<u8>)], cut: Option<Index>) -> Vec<u8> {
+/// Changes or removes a few bytes, or truncates the text.
+fn broken(text: &[u8], damage: &[(Index, Option<u8>)], cut: Option<Index>) -> Vec<u8> {
     let mut bytes = text.to_vec();
-    for (at, byte) in wounds {
+    for (at, byte) in damage {
         let at = at.index(bytes.len());
         match byte {
             Some(byte) => bytes[at] = *byte,
@@ -205,7 +205,7 @@ fn broken(text: &[u8], wounds: &[(Index, Option<u8>)], cut: Option<Index>) -> Ve
     bytes
 }
 
-fn wounds() -> impl Strategy<Value = (Vec<(Index, Option<u8>)>, Option<Index>)> {
+fn damage() -> impl Strategy<Value = (Vec<(Index, Option<u8>)>, Option<Index>)> {
     (
         vec(any::<(Index, Option<u8>)>(), 1..4),
         any::<Option<Index>>(),
@@ -227,19 +227,19 @@ proptest! {
         prop_assert_eq!(parse_conversation(&conversation(&value)), Some(value));
     }
 
-    /// Whatever is read out of it, it is a value as any other.
+    /// Whatever is parsed from a broken text is a valid value.
     #[test]
-    fn broken_texts_do_no_harm(value in a_message(), of in a_conversation(), (wounds, cut) in wounds()) {
-        if let Some(found) = parse_message(&broken(&message(&value), &wounds, cut)) {
+    fn broken_texts_are_harmless(value in a_message(), of in a_conversation(), (damage, cut) in damage()) {
+        if let Some(found) = parse_message(&broken(&message(&value), &damage, cut)) {
             prop_assert_eq!(parse_message(&message(&found)), Some(found));
         }
-        if let Some(found) = parse_conversation(&broken(&conversation(&of), &wounds, cut)) {
+        if let Some(found) = parse_conversation(&broken(&conversation(&of), &damage, cut)) {
             prop_assert_eq!(parse_conversation(&conversation(&found)), Some(found));
         }
     }
 
     #[test]
-    fn no_bytes_do_harm(bytes in vec(any::<u8>(), 0..200)) {
+    fn arbitrary_bytes_are_harmless(bytes in vec(any::<u8>(), 0..200)) {
         let _ = (parse_message(&bytes), parse_conversation(&bytes));
     }
 }
@@ -299,9 +299,9 @@ fn full_message() -> Message {
     }
 }
 
-/// The names are known outside: a change of this text is a change of the contract.
+/// The field names are public: a change of this text is a change of the contract.
 #[test]
-fn a_message_reads_like_this() {
+fn the_json_of_a_message_is_stable() {
     let text = String::from_utf8(message(&full_message()).to_vec()).unwrap();
     let expected = concat!(
         r#"{"sequence":7,"id":"0192f0c1-2345-7abc-8def-0123456789ab","owner":"default","#,
@@ -348,7 +348,7 @@ fn full_conversation() -> Conversation {
 }
 
 #[test]
-fn a_conversation_reads_like_this() {
+fn the_json_of_a_conversation_is_stable() {
     let text = String::from_utf8(conversation(&full_conversation()).to_vec()).unwrap();
     assert_eq!(
         text,
@@ -362,9 +362,9 @@ fn a_conversation_reads_like_this() {
     );
 }
 
-/// Those that other programs were promised.
+/// The fields that other programs rely on.
 #[test]
-fn every_promised_field_is_there() {
+fn every_promised_field_is_present() {
     let of = |text: Bytes| serde_json::from_slice::<serde_json::Value>(&text).unwrap();
     let message = of(message(&full_message()));
     for field in [
@@ -406,7 +406,7 @@ fn every_promised_field_is_there() {
     }
 }
 
-/// Takes out each field in turn, and puts one in that we do not know.
+/// Removes each field in turn, and adds an unknown one.
 fn check_fields(text: &[u8], is_read: impl Fn(&[u8]) -> bool) {
     let whole: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(text).unwrap();
     for field in whole.keys() {
@@ -418,11 +418,11 @@ fn check_fields(text: &[u8], is_read: impl Fn(&[u8]) -> bool) {
     more.insert("of_tomorrow".to_owned(), serde_json::json!({"a": [1]}));
     assert!(is_read(&serde_json::to_vec(&more).unwrap()));
     let stamped = [b"{\"epoch\":12,", &text[1..]].concat();
-    assert!(is_read(&stamped), "the stamp of an epoch is passed over");
+    assert!(is_read(&stamped), "the epoch's stamp is ignored");
 }
 
 #[test]
-fn no_field_is_guessed_and_unknown_ones_are_passed_over() {
+fn missing_fields_are_rejected_and_unknown_ones_ignored() {
     check_fields(&message(&full_message()), |text| {
         parse_message(text).is_some()
     });
@@ -432,7 +432,7 @@ fn no_field_is_guessed_and_unknown_ones_are_passed_over() {
 }
 
 #[test]
-fn what_is_none_of_ours_is_none() {
+fn foreign_texts_are_rejected() {
     let good = String::from_utf8(message(&full_message()).to_vec()).unwrap();
     for (from, to) in [
         ("\"email\"", "\"EMAIL\""),

@@ -1,5 +1,5 @@
-//! Times as ISO 8601 has them, to the microsecond, in UTC: `2026-01-02T03:04:05.678901Z`. Years that have more or fewer than
-//! four digits are signed and have six, as the standard says for them, so that every time there is comes back.
+//! ISO 8601 times in UTC with microseconds: `2026-01-02T03:04:05.678901Z`. Years with more or fewer than four digits
+//! are signed and have six, as the standard requires, so that every time is read back.
 
 use std::fmt;
 
@@ -7,9 +7,9 @@ use parlance_domain::Timestamp;
 
 const MICROS: i64 = 1_000_000;
 const DAY: i64 = 24 * 60 * 60;
-/// What the calendar repeats after.
+/// Period of the calendar.
 const DAYS_OF_400_YEARS: i64 = 146_097;
-/// From the first of March of the year 0 to the first of January 1970.
+/// From 1 March of year 0 to 1 January 1970.
 const DAYS_TO_1970: i64 = 719_468;
 
 pub(super) fn write(time: Timestamp, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,7 +28,7 @@ pub(super) fn write(time: Timestamp, f: &mut fmt::Formatter<'_>) -> fmt::Result 
     )
 }
 
-/// Only as it is written.
+/// Accepts only the form that is written.
 pub(super) fn read(text: &str) -> Option<Timestamp> {
     let signed = text.starts_with(['+', '-']);
     let (year, rest) = text.split_at_checked(if signed { 7 } else { 4 })?;
@@ -36,7 +36,7 @@ pub(super) fn read(text: &str) -> Option<Timestamp> {
         let (sign, digits) = year.split_at_checked(1)?;
         let year = number(digits)?;
         let year = if sign == "-" { -year } else { year };
-        // Each year is written in one way.
+        // Each year has only one form.
         Some(year).filter(|year| !(0..=9999).contains(year))?
     } else {
         number(year)?
@@ -66,13 +66,13 @@ fn parts(text: &str) -> Option<[i64; 6]> {
     rest.is_empty().then_some(numbers)
 }
 
-/// Digits and nothing else: `parse` would take a sign.
+/// Digits only: `parse` would accept a sign.
 fn number(digits: &str) -> Option<i64> {
     let legal = digits.bytes().all(|digit| digit.is_ascii_digit());
     digits.parse().ok().filter(|_| legal)
 }
 
-/// The date of a day since 1970. The year is counted from March, so that the leap day is its last one.
+/// The date of a day since 1970. The year is counted from March, so that the leap day is its last day.
 fn date(days: i64) -> (i64, i64, i64) {
     let days = days + DAYS_TO_1970;
     let (era, day) = (
@@ -108,15 +108,15 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::scalar::Word;
+    use super::super::scalar::Scalar;
     use super::*;
 
-    fn spelled(micros: i64) -> String {
-        Word(Timestamp::from_micros(micros)).to_string()
+    fn text_of(micros: i64) -> String {
+        Scalar(Timestamp::from_micros(micros)).to_string()
     }
 
     #[test]
-    fn known_times_are_spelled_as_everybody_spells_them() {
+    fn known_times_have_their_iso_8601_form() {
         for (micros, text) in [
             (0, "1970-01-01T00:00:00.000000Z"),
             (-1, "1969-12-31T23:59:59.999999Z"),
@@ -129,13 +129,13 @@ mod tests {
             (i64::MAX, "+294247-01-10T04:00:54.775807Z"),
             (i64::MIN, "-290308-12-21T19:59:05.224192Z"),
         ] {
-            assert_eq!(spelled(micros), text);
+            assert_eq!(text_of(micros), text);
             assert_eq!(read(text), Some(Timestamp::from_micros(micros)));
         }
     }
 
     #[test]
-    fn what_is_no_time_of_ours_is_none() {
+    fn invalid_times_are_rejected() {
         for text in [
             "",
             "Z",
@@ -164,19 +164,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_time_comes_back(micros: i64) {
-            prop_assert_eq!(read(&spelled(micros)), Some(Timestamp::from_micros(micros)));
+        fn every_time_is_read_back(micros: i64) {
+            prop_assert_eq!(read(&text_of(micros)), Some(Timestamp::from_micros(micros)));
         }
 
         #[test]
-        fn times_of_our_days_sort_as_their_texts(a in 0_i64..253_402_300_800_000_000, b in 0_i64..253_402_300_800_000_000) {
-            prop_assert_eq!(a.cmp(&b), spelled(a).cmp(&spelled(b)));
+        fn times_of_four_digit_years_sort_as_their_texts(a in 0_i64..253_402_300_800_000_000, b in 0_i64..253_402_300_800_000_000) {
+            prop_assert_eq!(a.cmp(&b), text_of(a).cmp(&text_of(b)));
         }
 
         #[test]
-        fn no_text_is_read_but_as_it_is_written(text in "[-+]?[0-9]{4,6}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9].[0-9]{6}Z") {
+        fn only_the_written_form_is_read(text in "[-+]?[0-9]{4,6}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9].[0-9]{6}Z") {
             if let Some(time) = read(&text) {
-                prop_assert_eq!(spelled(time.as_micros()), text);
+                prop_assert_eq!(text_of(time.as_micros()), text);
             }
         }
     }

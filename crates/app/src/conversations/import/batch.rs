@@ -1,32 +1,33 @@
-//! Parts that one transaction writes.
+//! Batches: the parts that one transaction writes.
 
 use super::{IncomingPart, OldPart, RefusedPart};
 
-/// As many messages as a transaction writes: it holds up every other writer of SQLite meanwhile.
+/// Messages per transaction: with SQLite it blocks every other writer meanwhile.
 const MESSAGES: usize = 1_000;
-/// As many parts: each is a conversation to be looked for.
+/// Parts per transaction: each needs a lookup of its conversation.
 const PARTS: usize = 500;
-/// As many bytes: they are in memory until they are written.
+/// Bytes per transaction: they are in memory until they are written.
 const BYTES: usize = 1_024 * 1_024;
 
-/// A part in its place.
+/// A part with its position.
 #[derive(Debug)]
 pub(super) struct Part {
-    /// Its place in the stream.
+    /// Index in the stream.
     pub(super) index: i64,
-    /// How many messages of its conversation come before it.
+    /// How many messages of its conversation precede it.
     pub(super) offset: i64,
-    /// What it says.
+    /// The part's content.
     pub(super) old: OldPart,
 }
 
 impl Part {
-    /// The place of its last message.
+    /// Position of its last message.
     pub(super) fn end(&self) -> i64 {
         self.offset.saturating_add(count(self.old.messages.len()))
     }
 
-    /// What no two parts may have that are written at once: or which of them has it would be chance.
+    /// Keys that no two parts may share if they are written concurrently; otherwise chance would decide which of them
+    /// gets the key.
     pub(super) fn keys(&self) -> impl Iterator<Item = String> {
         let conversation = &self.old.conversation;
         let name = format!("name {}", conversation.external_id);
@@ -44,7 +45,7 @@ impl Part {
     }
 }
 
-/// Parts that are gathered until they are written.
+/// Parts that are collected until they are written.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) parts: Vec<Part>,
@@ -62,17 +63,17 @@ impl Batch {
     }
 }
 
-/// Puts parts in their places, as they come.
+/// Assigns positions to parts in the order of the stream.
 #[derive(Debug, Default)]
-pub(super) struct Places {
+pub(super) struct Positions {
     parts: i64,
-    /// The conversation of the last part, and the place where that ended.
+    /// The conversation of the last part, and the position where it ended.
     last: (String, i64),
 }
 
-impl Places {
-    /// Adds a part to those that are to be written next, or says why not.
-    pub(super) fn add(&mut self, batch: &mut Batch, brought: IncomingPart) -> Option<RefusedPart> {
+impl Positions {
+    /// Adds a part to the next batch; returns the refusal if the part is invalid.
+    pub(super) fn add(&mut self, batch: &mut Batch, incoming: IncomingPart) -> Option<RefusedPart> {
         let index = self.parts;
         self.parts += 1;
         let IncomingPart {
@@ -80,14 +81,14 @@ impl Places {
             messages,
             bytes,
             part,
-        } = brought;
-        let goes_on = match &self.last {
+        } = incoming;
+        let continued = match &self.last {
             (name, end) if *name == external_id => *end,
             (_, _) => 0,
         };
         let given = part.as_ref().ok().and_then(|part| part.offset);
-        let offset = given.unwrap_or(goes_on);
-        // A part that is refused has its places all the same: the next one must not come into them.
+        let offset = given.unwrap_or(continued);
+        // A refused part occupies its positions all the same: the next part must not fill them.
         self.last = (external_id.clone(), offset.saturating_add(count(messages)));
         match part {
             Ok(old) => {
@@ -105,6 +106,6 @@ impl Places {
     }
 }
 
-pub(super) fn count(things: usize) -> i64 {
-    i64::try_from(things).unwrap_or(i64::MAX)
+pub(super) fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! What is brought of one conversation, and what of that is missing.
+//! The parts of one conversation, and which of their messages are missing.
 
 use parlance_domain::{
     Conversation, ConversationStatus, DeliveryPolicy, Direction, Message, MessageId, MessageStatus,
@@ -17,14 +17,14 @@ pub(super) struct Group {
     found: Option<Conversation>,
     conversation: Conversation,
     messages: Vec<Message>,
-    /// So many places are filled.
+    /// Number of imported positions.
     filled: i64,
-    /// Whether its inbound messages can count as unread: if the read cursor can go past them.
+    /// Whether its inbound messages can count as unread: only if the read cursor can pass them.
     read_on: bool,
 }
 
 impl Group {
-    /// One that is there, locked unless it is complete.
+    /// An existing conversation; locked unless it is complete.
     pub(super) fn found(found: Conversation, filled: i64) -> Self {
         Self {
             conversation: found.clone(),
@@ -35,7 +35,7 @@ impl Group {
         }
     }
 
-    /// One that is not.
+    /// A new conversation.
     pub(super) fn new(conversation: Conversation) -> Self {
         Self {
             found: None,
@@ -54,20 +54,20 @@ impl Group {
         self.found.is_none()
     }
 
-    /// How many messages of a part are there already, or why it cannot be added.
-    pub(super) fn there(&self, part: &Part) -> Result<usize> {
+    /// How many messages of a part exist already; fails if the part cannot be added.
+    pub(super) fn existing_count(&self, part: &Part) -> Result<usize> {
         if part.old.conversation.channel != self.conversation.channel {
             return Err(crate::messages::external_id_taken(&self.conversation));
         }
         if part.offset > self.filled {
             return Err(incomplete(self.filled, part.offset));
         }
-        let there = self.filled.saturating_sub(part.offset);
-        let there = usize::try_from(there).unwrap_or(usize::MAX);
-        Ok(there.min(part.old.messages.len()))
+        let existing = self.filled.saturating_sub(part.offset);
+        let existing = usize::try_from(existing).unwrap_or(usize::MAX);
+        Ok(existing.min(part.old.messages.len()))
     }
 
-    /// Adds a message at the end.
+    /// Appends a message.
     pub(super) fn push(&mut self, id: MessageId, old: &OldMessage, now: Timestamp) {
         let conversation = &mut self.conversation;
         let before = self.messages.last().map(|message| message.created_at);
@@ -83,7 +83,7 @@ impl Group {
         self.messages.push(message);
     }
 
-    /// What is to be written; nothing if all was there.
+    /// The rows to write; `None` if everything existed.
     pub(super) fn import(mut self, now: Timestamp) -> Option<Import> {
         if self.found.is_some() {
             if self.messages.is_empty() {
@@ -101,7 +101,7 @@ impl Group {
     }
 }
 
-/// A conversation that is not there yet, without messages.
+/// A new conversation without messages.
 pub(super) fn conversation(
     old: &OldConversation,
     first: Option<&OldMessage>,
@@ -212,7 +212,7 @@ fn message(
         latency_ms: *latency_ms,
         metadata: metadata.clone(),
         policy: DeliveryPolicy::AtLeastOnce,
-        // As with any that came: once it is read, somebody may mark it as unread again.
+        // As for any received message: after it is read, a client may mark it as unread.
         counts_unread: can_be_unread && role.is_none() && *direction == Direction::Inbound,
         send_at: None,
         expires_at: None,
@@ -223,7 +223,7 @@ fn message(
     }
 }
 
-/// Whether it is one of these; a message is like one other.
+/// Whether a message equals one of these; that one is removed, so that each matches once.
 pub(super) fn is_among(likenesses: &mut Vec<ComparableMessage>, old: &OldMessage) -> bool {
     let is_like = |one: &ComparableMessage| {
         Some(one.created_at) == old.created_at
@@ -243,7 +243,7 @@ fn incomplete(filled: i64, offset: i64) -> Error {
     let missing = offset.saturating_sub(filled);
     Error::new(
         Reason::ImportIncomplete,
-        format!("the {missing} messages before these are missing; bring them first"),
+        format!("the {missing} messages before these are missing; import them first"),
     )
     .with("imported", filled)
 }

@@ -1,9 +1,10 @@
-//! Old conversations, brought with their messages as they were.
+//! Import of existing conversations with their messages.
 //!
-//! What is there is known by two things: the conversation's `external_id`, and the place of a message among the old messages
-//! of it, from 1 on. Of each conversation it is kept how many places are filled. So whoever brings the same again adds only
-//! what is missing, after a crash, and beside another who does the same; what was sent meanwhile, or deleted, changes nothing
-//! in that. A conversation that no import made is not added to: it is passed over if it has all that is brought, else refused.
+//! Imported data is identified by the conversation's `external_id` and by the position of a message among the
+//! imported messages of that conversation, from 1 on. The number of imported positions is stored per conversation. So
+//! a repeated import adds only what is missing: after a crash, or concurrently with another import of the same data.
+//! Messages that were sent or deleted in the meantime do not affect this. A conversation that was not created by an
+//! import is not added to: it is skipped if it has all imported messages, and refused otherwise.
 
 mod batch;
 mod group;
@@ -19,60 +20,60 @@ use crate::error::Error;
 
 pub use stream::ImportError;
 
-/// A part of an old conversation, as it comes.
+/// Part of an imported conversation, as received.
 #[derive(Debug)]
 pub struct IncomingPart {
-    /// The old conversation's name; empty where that itself is wrong.
+    /// The conversation's external id; empty if it is invalid.
     pub external_id: String,
-    /// How many messages it has.
+    /// Number of messages.
     pub messages: usize,
-    /// How large it is.
+    /// Size in bytes.
     pub bytes: usize,
-    /// What it says, or what is wrong with it.
+    /// The part, or why it is invalid.
     pub part: Result<OldPart, Error>,
 }
 
-/// A part of an old conversation.
+/// Part of an imported conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OldPart {
     /// The conversation.
     pub conversation: OldConversation,
-    /// How many of its messages come before these. `None`: as many as the part before had brought of the same conversation, or
-    /// none if that was of another.
+    /// How many of its messages precede these. `None`: continues after the previous part of the same conversation, or
+    /// starts at 0 if that was of another one.
     pub offset: Option<i64>,
-    /// Some of its messages, in their order.
+    /// Some of its messages, in order.
     pub messages: Vec<OldMessage>,
 }
 
-/// An old conversation.
+/// Imported conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OldConversation {
-    /// The owner's own name for it.
+    /// The owner's external id.
     pub external_id: String,
     /// `Sms`, `Email` or `Chat`.
     pub channel: Channel,
     /// Our address and theirs; none for chat.
     pub addresses: Option<(Address, Address)>,
-    /// Whose it is.
+    /// The user that it belongs to.
     pub user: String,
     /// A title.
     pub title: String,
-    /// Its state.
+    /// The status.
     pub status: ConversationStatus,
-    /// The owner's own data.
+    /// Metadata of the owner.
     pub metadata: Json,
-    /// When it was made; with its first message, if that is not said.
+    /// Creation time; without it that of the first message.
     pub created_at: Option<Timestamp>,
 }
 
-/// An old message.
+/// Imported message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OldMessage {
-    /// How it travelled.
+    /// The channel.
     pub channel: Channel,
-    /// Which way.
+    /// The direction.
     pub direction: Direction,
-    /// Who spoke; chat only.
+    /// Role of the author; chat only.
     pub role: Option<Role>,
     /// Further recipients; mail only.
     pub cc_addresses: Vec<String>,
@@ -82,73 +83,73 @@ pub struct OldMessage {
     pub body: String,
     /// The HTML text; mail only.
     pub html_body: String,
-    /// What travelled with it, and is elsewhere. The ids are made anew.
+    /// Attachments stored elsewhere. They get new ids.
     pub attachments: Vec<OldAttachment>,
-    /// The provider that carried it, and its id of it.
+    /// The provider that carried it, and the provider's id.
     pub carried: Option<(String, String)>,
-    /// How far it came: a state in which nothing is to be done.
+    /// Delivery progress: a final state.
     pub progress: Progress,
-    /// Tokens that its making used.
+    /// Tokens that its generation used.
     pub tokens_used: Option<i64>,
-    /// How long its making took.
+    /// How long its generation took.
     pub latency_ms: Option<i64>,
-    /// The owner's own data.
+    /// Metadata of the owner.
     pub metadata: Json,
-    /// When it was made; with the message before it, if that is not said.
+    /// Creation time; without it that of the previous message.
     pub created_at: Option<Timestamp>,
 }
 
-/// A file that is elsewhere.
+/// Attachment with content that is stored elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OldAttachment {
-    /// Its name.
+    /// File name.
     pub filename: String,
-    /// Its type.
+    /// MIME type.
     pub content_type: String,
-    /// How large it is; 0 if that is not known.
+    /// Size in bytes; 0 if unknown.
     pub size_bytes: i64,
-    /// Where.
+    /// URL of the content.
     pub url: String,
 }
 
-/// What an import did.
+/// Result of an import.
 #[derive(Debug, Default)]
 pub struct Imported {
-    /// Conversations that it made.
+    /// Conversations created.
     pub conversations: i64,
-    /// Messages that it added.
+    /// Messages added.
     pub messages: i64,
-    /// Messages that were there already.
+    /// Messages that existed already.
     pub skipped: i64,
-    /// The first parts that it refused.
+    /// The first refused parts.
     pub errors: Vec<RefusedPart>,
-    /// How many it refused.
+    /// Number of refused parts.
     pub refused: i64,
 }
 
-/// A part that was refused.
+/// Refused part.
 #[derive(Debug)]
 pub struct RefusedPart {
-    /// Its place in the stream, from 0 on.
+    /// Index in the stream, from 0 on.
     pub index: i64,
-    /// The old conversation's name.
+    /// The conversation's external id.
     pub external_id: String,
-    /// What is wrong.
+    /// Why it was refused.
     pub error: Error,
 }
 
-/// Refused parts that are told one by one.
-const TOLD: usize = 1_000;
+/// Maximum number of refused parts that are listed.
+const MAX_ERRORS: usize = 1_000;
 
 impl Imported {
     fn refuse(&mut self, refused: RefusedPart) {
         self.refused += 1;
-        if self.errors.len() < TOLD {
+        if self.errors.len() < MAX_ERRORS {
             self.errors.push(refused);
         }
     }
 
-    /// With what one write did.
+    /// Adds the result of one write.
     fn add(&mut self, written: Self) {
         self.conversations += written.conversations;
         self.messages += written.messages;

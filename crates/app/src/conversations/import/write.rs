@@ -1,4 +1,4 @@
-//! One batch of an import, in one transaction.
+//! Writes one batch of an import in one transaction.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -12,20 +12,20 @@ use super::{Imported, OldMessage, RefusedPart};
 use crate::App;
 use crate::error::{Error, Reason, Result};
 use crate::messages::external_id_taken;
-use crate::write::{Attempt, overtaken_by_conflict, until_done};
+use crate::write::{TryResult, none_on_conflict, retry_on_conflict};
 
-/// What one attempt has come to so far.
+/// State of one attempt.
 #[derive(Default)]
-struct Attempted {
+struct BatchState {
     done: Imported,
     imports: Vec<Import>,
     files: Vec<(MessageId, Attachment)>,
-    /// What of this batch no other part may have.
+    /// Pairs of addresses and provider ids in this batch, which no other part may have.
     pairs: HashSet<(String, String)>,
     carried: HashSet<(String, String)>,
 }
 
-impl Attempted {
+impl BatchState {
     fn refuse(&mut self, part: &Part, error: Error) {
         self.done.refuse(RefusedPart {
             index: part.index,
@@ -36,18 +36,18 @@ impl Attempted {
 }
 
 impl App {
-    /// Writes a batch. If somebody else is in its way each time, its parts are written one by one, so that only those are
-    /// refused that are.
+    /// Writes a batch. If every attempt meets a conflict its parts are written one by one, so that only the parts
+    /// with a conflict are refused.
     pub(super) async fn import_batch(&self, owner: &Owner, batch: Batch) -> Result<Imported> {
         let all: Vec<&Part> = batch.parts.iter().collect();
         let mut done = Imported::default();
-        match until_done(|| self.try_import(owner, &all)).await {
+        match retry_on_conflict(|| self.try_import(owner, &all)).await {
             Err(error) if error.reason == Reason::Conflict => {}
             result => return result,
         }
         for part in &all {
             let alone = std::slice::from_ref(part);
-            match until_done(|| self.try_import(owner, alone)).await {
+            match retry_on_conflict(|| self.try_import(owner, alone)).await {
                 Err(error) if error.reason == Reason::Conflict => done.refuse(RefusedPart {
                     index: part.index,
                     external_id: part.external_id().to_owned(),
@@ -59,8 +59,8 @@ impl App {
         Ok(done)
     }
 
-    async fn try_import(&self, owner: &Owner, parts: &[&Part]) -> Result<Attempt<Imported>> {
-        // By name, so that two who bring the same wait for one another in one order.
+    async fn try_import(&self, owner: &Owner, parts: &[&Part]) -> Result<TryResult<Imported>> {
+        // Sorted by external id, so that concurrent imports of the same data lock in one order.
         let mut groups: BTreeMap<&str, Vec<&Part>> = BTreeMap::new();
         for part in parts {
             groups.entry(part.external_id()).or_default().push(part);
@@ -69,37 +69,34 @@ impl App {
         let names: Vec<String> = groups.keys().copied().map(str::to_owned).collect();
         let known = by_name(tx.existing_conversations(&names).await?);
         let Some(mut locked) = lock(&mut tx, &groups, &known).await? else {
-            return Ok(Attempt::Overtaken);
+            return Ok(TryResult::Conflict);
         };
-        let mut attempted = Attempted::default();
+        let mut state = BatchState::default();
         for (name, parts) in groups {
             let group = match (locked.remove(name), known.get(name)) {
                 (Some(group), _) => group,
                 (None, Some(known)) => {
-                    self.pass_over(&mut tx, known, &parts, &mut attempted)
+                    self.skip_existing(&mut tx, known, &parts, &mut state)
                         .await?;
                     continue;
                 }
-                (None, None) => match self
-                    .opened_for(&mut tx, owner, &parts, &mut attempted)
-                    .await?
-                {
+                (None, None) => match self.new_group(&mut tx, owner, &parts, &mut state).await? {
                     Some(group) => group,
                     None => continue,
                 },
             };
-            self.fill(&mut tx, group, &parts, &mut attempted).await?;
+            self.fill(&mut tx, group, &parts, &mut state).await?;
         }
-        self.finish_import(tx, attempted).await
+        self.finish_import(tx, state).await
     }
 
-    /// A new conversation, unless it cannot be one.
-    async fn opened_for(
+    /// A new conversation; `None` if its parts are refused.
+    async fn new_group(
         &self,
         tx: &mut Tx,
         owner: &Owner,
         parts: &[&Part],
-        attempted: &mut Attempted,
+        state: &mut BatchState,
     ) -> Result<Option<Group>> {
         let Some(first) = parts.first() else {
             return Ok(None);
@@ -112,9 +109,9 @@ impl App {
             let taken = tx
                 .conversation_of_pair(conversation.channel, &pair.0, &pair.1)
                 .await?;
-            if taken.is_some() || !attempted.pairs.insert(pair) {
+            if taken.is_some() || !state.pairs.insert(pair) {
                 for part in parts {
-                    attempted.refuse(part, pair_taken(taken.as_ref()));
+                    state.refuse(part, pair_taken(taken.as_ref()));
                 }
                 return Ok(None);
             }
@@ -122,82 +119,82 @@ impl App {
         Ok(Some(Group::new(conversation)))
     }
 
-    /// Adds what is missing.
+    /// Adds the missing messages.
     async fn fill(
         &self,
         tx: &mut Tx,
         mut group: Group,
         parts: &[&Part],
-        attempted: &mut Attempted,
+        state: &mut BatchState,
     ) -> Result<()> {
         let now = tx.now();
-        let mut taken_any = false;
+        let mut accepted_any = false;
         for part in parts {
-            let there = match group.there(part) {
-                Ok(there) => there,
+            let existing = match group.existing_count(part) {
+                Ok(existing) => existing,
                 Err(error) => {
-                    attempted.refuse(part, error);
+                    state.refuse(part, error);
                     continue;
                 }
             };
-            let missing = part.old.messages.get(there..).unwrap_or_default();
-            if let Some(error) = carried_twice(tx, missing, &mut attempted.carried).await? {
-                attempted.refuse(part, error);
+            let missing = part.old.messages.get(existing..).unwrap_or_default();
+            if let Some(error) = carried_twice(tx, missing, &mut state.carried).await? {
+                state.refuse(part, error);
                 continue;
             }
-            taken_any = true;
-            attempted.done.skipped += count(there);
-            attempted.done.messages += count(missing.len());
+            accepted_any = true;
+            state.done.skipped += count(existing);
+            state.done.messages += count(missing.len());
             for old in missing {
                 let id = self.message_id(now);
                 group.push(id, old, now);
                 let files = old.attachments.iter();
                 let files = files.map(|file| (id, file.attachment(self.attachment_id(now))));
-                attempted.files.extend(files);
+                state.files.extend(files);
             }
         }
-        if !taken_any {
-            // A conversation that is not made leaves its addresses to another.
+        if !accepted_any {
+            // A conversation that is not created leaves its addresses to another part.
             if let Some(pair) = open_pair(group.conversation()).filter(|_| group.is_new()) {
-                attempted.pairs.remove(&pair);
+                state.pairs.remove(&pair);
             }
             return Ok(());
         }
         let conversation = group.conversation().clone();
-        attempted.done.conversations += i64::from(group.is_new());
+        state.done.conversations += i64::from(group.is_new());
         match group.import(now) {
-            Some(import) => attempted.imports.push(import),
-            // Somebody else has just brought the rest.
-            None => told_again(tx, &conversation),
+            Some(import) => state.imports.push(import),
+            // A concurrent import has just added the rest.
+            None => reinvalidate(tx, &conversation),
         }
         Ok(())
     }
 
-    /// A conversation that is complete, or that no import made.
-    async fn pass_over(
+    /// Skips a conversation that is complete or was not created by an import.
+    async fn skip_existing(
         &self,
         tx: &mut Tx,
         known: &ExistingConversation,
         parts: &[&Part],
-        attempted: &mut Attempted,
+        state: &mut BatchState,
     ) -> Result<()> {
         let found = &known.conversation;
         if let Some(filled) = known.imported {
             let group = Group::found(found.clone(), filled);
             for part in parts {
-                match group.there(part) {
-                    Ok(there) => attempted.done.skipped += count(there),
-                    Err(error) => attempted.refuse(part, error),
+                match group.existing_count(part) {
+                    Ok(existing) => state.done.skipped += count(existing),
+                    Err(error) => state.refuse(part, error),
                 }
             }
-            told_again(tx, found);
+            reinvalidate(tx, found);
             return Ok(());
         }
         for part in parts {
             if has_all(tx, found, &part.old.messages).await? {
-                attempted.done.skipped += count(part.old.messages.len());
+                state.done.skipped += count(part.old.messages.len());
             } else {
-                attempted.refuse(part, external_id_taken(found));
+                state.refuse(part, external_id_taken(found));
             }
         }
         Ok(())
@@ -206,35 +203,35 @@ impl App {
     async fn finish_import(
         &self,
         mut tx: Tx,
-        mut attempted: Attempted,
-    ) -> Result<Attempt<Imported>> {
+        mut state: BatchState,
+    ) -> Result<TryResult<Imported>> {
         let mut files: HashMap<MessageId, Vec<Attachment>> = HashMap::new();
-        for (message, file) in &attempted.files {
+        for (message, file) in &state.files {
             files.entry(*message).or_default().push(file.clone());
         }
-        for message in attempted
+        for message in state
             .imports
             .iter_mut()
             .flat_map(|import| &mut import.messages)
         {
             message.attachments = files.remove(&message.id).unwrap_or_default();
         }
-        if !attempted.imports.is_empty() {
-            let written = tx.import(&attempted.imports).await;
-            let Some(Guarded::Updated) = overtaken_by_conflict(written)? else {
-                return Ok(Attempt::Overtaken);
+        if !state.imports.is_empty() {
+            let written = tx.import(&state.imports).await;
+            let Some(Guarded::Updated) = none_on_conflict(written)? else {
+                return Ok(TryResult::Conflict);
             };
         }
-        for (message, file) in attempted.files {
+        for (message, file) in state.files {
             tx.insert_attachment(&file, message, Vec::new()).await?;
         }
         self.commit(tx).await?;
-        Ok(Attempt::Done(attempted.done))
+        Ok(TryResult::Done(state.done))
     }
 }
 
-/// Whoever imported it before may have been cut off before the cache was told.
-fn told_again(tx: &mut Tx, conversation: &Conversation) {
+/// Invalidates the conversation again: an earlier import may have been interrupted before the cache was invalidated.
+fn reinvalidate(tx: &mut Tx, conversation: &Conversation) {
     tx.touch(Touch::ConversationImported(
         conversation.id,
         conversation.user.clone(),
@@ -247,8 +244,8 @@ fn by_name(known: Vec<ExistingConversation>) -> HashMap<String, ExistingConversa
     known.into_iter().filter_map(named).collect()
 }
 
-/// Takes the turn of every conversation that is to be added to, in the order of their ids, before anything is written; `None`
-/// if one of them has just gone.
+/// Locks every conversation that needs messages, in the order of their ids, before anything is written; `None` if one
+/// of them has just been deleted.
 async fn lock<'a>(
     tx: &mut Tx,
     groups: &BTreeMap<&'a str, Vec<&Part>>,
@@ -276,7 +273,7 @@ async fn lock<'a>(
     Ok(Some(locked))
 }
 
-/// Whether a conversation that no import made has all these messages.
+/// Whether a conversation that was not created by an import has all these messages.
 async fn has_all(tx: &mut Tx, found: &Conversation, old: &[OldMessage]) -> Result<bool> {
     let times: Option<Vec<_>> = old.iter().map(|message| message.created_at).collect();
     let Some(times) = times else {
@@ -286,7 +283,7 @@ async fn has_all(tx: &mut Tx, found: &Conversation, old: &[OldMessage]) -> Resul
     Ok(old.iter().all(|old| is_among(&mut likenesses, old)))
 }
 
-/// A provider has one message under one id. The ids count as taken once the whole part is accepted.
+/// Fails if a provider's id occurs twice. The ids count as used only once the whole part is accepted.
 async fn carried_twice(
     tx: &mut Tx,
     messages: &[OldMessage],

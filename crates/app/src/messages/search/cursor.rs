@@ -1,4 +1,4 @@
-//! Where a page of a search ended: in which window, and after which match of it.
+//! Position in a search: the window, and the last match of the page in it.
 
 use parlance_domain::search::Score;
 use parlance_storage::db::search::{SearchPosition, SearchWindow};
@@ -6,13 +6,13 @@ use parlance_storage::db::search::{SearchPosition, SearchWindow};
 /// Matches that were ranked together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Window {
-    /// The newest.
+    /// The newest match.
     pub(super) first: SearchPosition,
-    /// The oldest.
+    /// The oldest match.
     pub(super) last: SearchPosition,
-    /// How many there were.
+    /// Number of matches.
     pub(super) matches: usize,
-    /// Whether there are none beyond.
+    /// Whether no matches follow.
     pub(super) is_last: bool,
 }
 
@@ -20,16 +20,16 @@ pub(super) struct Window {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Cursor {
     pub(super) window: Window,
-    /// Of the last match of the page.
+    /// Score of the page's last match.
     pub(super) score: Score,
-    pub(super) place: SearchPosition,
+    pub(super) position: SearchPosition,
 }
 
-const PLACE: usize = SearchPosition::LEN;
-const LEN: usize = 3 * PLACE + 8 + 8 + 1;
+const POSITION: usize = SearchPosition::LEN;
+const LEN: usize = 3 * POSITION + 8 + 8 + 1;
 
 impl Window {
-    /// The same matches again, but for what has changed since.
+    /// The stretch that finds the same matches again, except for changes since.
     pub(super) fn stretch(self, limit: usize) -> SearchWindow {
         SearchWindow {
             beyond: None,
@@ -46,7 +46,7 @@ impl Cursor {
         let Self {
             window,
             score,
-            place,
+            position,
         } = self;
         let Window {
             first,
@@ -58,7 +58,7 @@ impl Cursor {
         let parts = [
             &first.to_bytes()[..],
             &last.to_bytes(),
-            &place.to_bytes(),
+            &position.to_bytes(),
             &score.to_be_bytes(),
             &matches.to_be_bytes(),
             &[u8::from(is_last)],
@@ -71,17 +71,17 @@ impl Cursor {
     }
 
     pub(super) fn from_bytes(bytes: &[u8; LEN]) -> Self {
-        let place = |at: usize| SearchPosition::from_bytes(&part(bytes, at));
-        let matches = u64::from_be_bytes(part(bytes, 3 * PLACE + 8));
+        let position = |at: usize| SearchPosition::from_bytes(&part(bytes, at));
+        let matches = u64::from_be_bytes(part(bytes, 3 * POSITION + 8));
         Self {
             window: Window {
-                first: place(0),
-                last: place(PLACE),
+                first: position(0),
+                last: position(POSITION),
                 matches: usize::try_from(matches).unwrap_or(usize::MAX),
                 is_last: bytes[LEN - 1] == 1,
             },
-            place: place(2 * PLACE),
-            score: Score::from_be_bytes(part(bytes, 3 * PLACE)),
+            position: position(2 * POSITION),
+            score: Score::from_be_bytes(part(bytes, 3 * POSITION)),
         }
     }
 }
@@ -98,18 +98,18 @@ mod tests {
 
     #[test]
     fn a_cursor_comes_back_as_it_was() {
-        let place = |byte: u8| SearchPosition::from_bytes(&[byte; PLACE]);
+        let position = |byte: u8| SearchPosition::from_bytes(&[byte; POSITION]);
         for is_last in [false, true] {
             let window = Window {
-                first: place(9),
-                last: place(3),
+                first: position(9),
+                last: position(3),
                 matches: 1000,
                 is_last,
             };
             let cursor = Cursor {
                 window,
                 score: 0.123_456_789,
-                place: place(200),
+                position: position(200),
             };
             assert_eq!(Cursor::from_bytes(&cursor.to_bytes()), cursor);
         }

@@ -1,4 +1,5 @@
-//! Long conversations whose title or user has changed: their older messages are indexed bit by bit, behind the edit.
+//! Background indexing of long conversations after their title or user has changed: their older messages are indexed
+//! in batches.
 
 use std::sync::Arc;
 
@@ -9,9 +10,13 @@ use crate::App;
 use crate::error::Result;
 
 impl App {
-    /// After an edit of a conversation: what its own write did not reach is indexed behind it. What breaks off is left to the
-    /// janitor.
-    pub(crate) fn index_behind(self: &Arc<Self>, before: &Conversation, after: &Conversation) {
+    /// Indexes in the background what an edit's own write did not reach. The janitor continues if this is
+    /// interrupted.
+    pub(crate) fn index_in_background(
+        self: &Arc<Self>,
+        before: &Conversation,
+        after: &Conversation,
+    ) {
         let is_same = before.title == after.title && before.user == after.user;
         if is_same || after.message_count <= BATCH {
             return;
@@ -19,12 +24,13 @@ impl App {
         let (app, owner, id) = (Arc::clone(self), after.owner.clone(), after.id);
         tokio::spawn(async move {
             if let Err(error) = app.index_rest(&owner, id).await {
-                tracing::warn!(%error, cause = error.causes(), conversation_id = %id, "indexing a conversation broke off; the janitor goes on with it");
+                tracing::warn!(%error, cause = error.causes(), conversation_id = %id, "indexing a conversation was interrupted; the janitor continues it");
             }
         });
     }
 
-    /// Goes on indexing a conversation until all of it is done. A write for each bit, so that others get in between.
+    /// Continues indexing a conversation until it is complete. Each batch is a transaction of its own, so that other
+    /// writes get in between.
     pub(crate) async fn index_rest(&self, owner: &Owner, id: ConversationId) -> Result<()> {
         loop {
             let mut tx = self.begin(owner).await?;

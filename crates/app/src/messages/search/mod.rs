@@ -1,8 +1,8 @@
-//! Finding messages by their words.
+//! Full-text search over messages.
 //!
-//! Matches are taken from the newest on, up to a thousand at a time; such a window is ranked and shown page by page, and then
-//! the next older one. So a word that is in every second message is answered as fast as one that is in three. Without words
-//! there is nothing to rank, and messages come newest first.
+//! Matches are selected from the newest on, up to a thousand at a time. Such a window is ranked and returned page by
+//! page, then the next older one. So a term that is in every second message is answered as fast as one that is in
+//! three messages. Without terms there is nothing to rank, and messages come newest first.
 
 mod cursor;
 mod index;
@@ -20,24 +20,24 @@ use parlance_storage::db::search::{Match, Matches, SearchFilter, SearchPosition,
 use crate::App;
 use crate::cache::codec::{AnswerCodec, page_size};
 use crate::cache::keys::Scope;
-use crate::cache::read::{Answer, Read, Whose};
+use crate::cache::read::{Answer, Ownership, Read};
 use crate::error::{Error, Reason, Result};
-use crate::paging::{ListIdentity, MAX_BYTES, Page, PageRequest, Question};
+use crate::paging::{ListIdentity, MAX_BYTES, Page, PageRequest, QueryFingerprint};
 use cursor::{Cursor, Window};
 
-/// The most matches that are ranked together.
+/// Maximum number of matches that are ranked together.
 const WINDOW: usize = 1000;
-/// Messages are read in steps of this, so that a page of large ones is not read whole before it is cut.
+/// Messages are read in steps of this size, so that a page of large ones is not read completely before it is cut.
 const STEP: usize = 50;
 
-/// What `search_messages` takes.
+/// Request of `search_messages`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SearchMessages {
-    /// Words, all of which a message must have; whatever else it says has no meaning.
+    /// Terms that a message must all contain; other characters have no meaning.
     pub query: String,
-    /// Which messages.
+    /// Filter over the messages.
     pub filter: SearchFilter,
-    /// Which page.
+    /// Page size and token.
     pub page: PageRequest,
 }
 
@@ -46,23 +46,23 @@ pub struct SearchMessages {
 pub struct SearchResult {
     /// The message.
     pub message: Message,
-    /// Why it was found, ready for a page of HTML.
+    /// Excerpt with the matched terms, ready for an HTML page.
     pub snippet: String,
-    /// How well it fits; 0 without words.
+    /// Relevance; 0 without terms.
     pub score: Score,
 }
 
 /// A match on the page.
-struct Taken {
+struct PageMatch {
     score: Score,
     found: Match,
-    /// The window that it is of.
+    /// The window that it belongs to.
     window: Window,
 }
 
-/// The first matches of a page, and whether there are more.
-struct Found {
-    taken: Vec<Taken>,
+/// The matches of a page, and whether more follow.
+struct PageMatches {
+    selected: Vec<PageMatch>,
     more: bool,
 }
 
@@ -71,14 +71,14 @@ struct Found {
 struct Search {
     db: Database,
     owner: Owner,
-    words: Terms,
+    terms: Terms,
     language: Language,
     filter: SearchFilter,
 }
 
 impl App {
-    /// A page of the owner's messages that have all the words: the best first among the newest thousand that have them, then
-    /// the next thousand. While the database is away the first page may be as old as `max_staleness`.
+    /// A page of the owner's messages that contain all terms: the best first among the newest thousand matches, then
+    /// the next thousand. While the database is unavailable the first page may be as old as `max_staleness`.
     pub async fn search_messages(
         &self,
         owner: &Owner,
@@ -95,13 +95,17 @@ impl App {
         }
         let first = FirstPage::new(&self.db, list, &request);
         self.popular
-            .note(owner, first.question.of_size(first.limit), &request);
+            .note(owner, first.fingerprint.with_limit(first.limit), &request);
         self.first_results(owner, &request, first, max_staleness)
             .await
     }
 
-    /// Asks for a first page as a client would, and is not counted as one.
-    pub(crate) async fn search_again(&self, owner: &Owner, request: &SearchMessages) -> Result<()> {
+    /// Reads a first page as for a client, without counting it as a search.
+    pub(crate) async fn refresh_search(
+        &self,
+        owner: &Owner,
+        request: &SearchMessages,
+    ) -> Result<()> {
         let list = identity(owner, request, self.db.search_language());
         let first = FirstPage::new(&self.db, list, request);
         self.first_results(owner, request, first, None).await?;
@@ -117,21 +121,21 @@ impl App {
     ) -> Result<Read<Answer<Page<SearchResult>>>> {
         let FirstPage {
             list,
-            question,
+            fingerprint,
             limit,
         } = first;
         let user = request.filter.user.as_deref();
-        let key = Scope::of(self.settings.installation, owner, user).search(question, limit);
+        let key = Scope::of(self.settings.installation, owner, user).search(fingerprint, limit);
         let codec = AnswerCodec {
-            question,
+            fingerprint,
             encode: self.settings.encoders.search,
         };
-        let whose = Whose { owner, user };
+        let ownership = Ownership { owner, user };
         let load = || {
             let (search, list) = (Search::new(&self.db, owner, request), list.clone());
             move || async move { Ok(search.page(&list, None, limit).await?) }
         };
-        self.find_answer((key, whose, max_staleness), codec, load)
+        self.find_answer((key, ownership, max_staleness), codec, load)
             .await
     }
 }
@@ -139,18 +143,18 @@ impl App {
 /// The first page of a search.
 struct FirstPage {
     list: ListIdentity,
-    /// All that it depends on but for its size, which the key of the cache names.
-    question: Question,
+    /// Fingerprint of everything that it depends on except its size, which is part of the cache key.
+    fingerprint: QueryFingerprint,
     limit: usize,
 }
 
 impl FirstPage {
-    /// What makes the terms is part of the question: an index that is made anew for another language, or by a later version,
-    /// touches nothing, and answers other questions.
+    /// The fingerprint includes what builds the terms: an index rebuilt for another language or by a later version
+    /// invalidates nothing, but uses other fingerprints.
     fn new(db: &Database, list: ListIdentity, request: &SearchMessages) -> Self {
         let edition = list.clone().with(db.search_edition().as_bytes());
         Self {
-            question: edition.question(),
+            fingerprint: edition.query_fingerprint(),
             limit: request.page.limit(),
             list,
         }
@@ -168,7 +172,7 @@ impl Search {
         Self {
             db: db.clone(),
             owner: owner.clone(),
-            words: query(text, language),
+            terms: query(text, language),
             language,
             filter: filter.clone(),
         }
@@ -180,11 +184,11 @@ impl Search {
         cursor: Option<Cursor>,
         limit: usize,
     ) -> Result<Page<SearchResult>> {
-        let Found { taken, more } = self.find_matches(cursor, limit).await?;
-        let places: Vec<Cursor> = taken.iter().map(Taken::cursor).collect();
-        let (items, shown) = self.read(taken).await?;
-        let more = more || shown < places.len();
-        let last = shown.checked_sub(1).and_then(|last| places.get(last));
+        let PageMatches { selected, more } = self.find_matches(cursor, limit).await?;
+        let cursors: Vec<Cursor> = selected.iter().map(PageMatch::cursor).collect();
+        let (items, shown) = self.read(selected).await?;
+        let more = more || shown < cursors.len();
+        let last = shown.checked_sub(1).and_then(|last| cursors.get(last));
         let last = last.filter(|_| more);
         Ok(Page {
             items,
@@ -193,15 +197,15 @@ impl Search {
         })
     }
 
-    /// Window after window until there are enough.
-    async fn find_matches(&self, cursor: Option<Cursor>, limit: usize) -> Result<Found> {
-        let mut taken = Vec::with_capacity(limit);
+    /// Reads window after window until the page is full.
+    async fn find_matches(&self, cursor: Option<Cursor>, limit: usize) -> Result<PageMatches> {
+        let mut selected = Vec::with_capacity(limit);
         let mut beyond = None;
         if let Some(cursor) = cursor {
             let window = cursor.window;
             beyond = Some(window.last);
-            if self.words.is_empty() {
-                // Nothing was ranked, so nothing behind the place has been left out.
+            if self.terms.is_empty() {
+                // Nothing was ranked, so no match after the position has been left out.
                 beyond = Some(cursor.position);
             } else {
                 let found = self.matches(window.stretch(WINDOW)).await?;
@@ -209,23 +213,29 @@ impl Search {
                 let left = ranked
                     .into_iter()
                     .skip_while(|(score, found)| !is_after(&cursor, *score, found.position));
-                if take(&mut taken, left, window, limit) {
-                    return Ok(Found { taken, more: true });
+                if fill_page(&mut selected, left, window, limit) {
+                    return Ok(PageMatches {
+                        selected,
+                        more: true,
+                    });
                 }
                 if window.is_last {
-                    return Ok(Found { taken, more: false });
+                    return Ok(PageMatches {
+                        selected,
+                        more: false,
+                    });
                 }
             }
         }
         loop {
-            // One more than is wanted tells whether there is a next page.
-            let wanted = limit - taken.len() + 1;
+            // One more than requested shows whether there is a next page.
+            let wanted = limit - selected.len() + 1;
             let stretch = SearchWindow {
                 beyond,
                 from: None,
                 up_to: None,
                 enough: wanted,
-                limit: if self.words.is_empty() {
+                limit: if self.terms.is_empty() {
                     wanted
                 } else {
                     WINDOW
@@ -233,7 +243,10 @@ impl Search {
             };
             let found = self.matches(stretch).await?;
             let Some((first, last)) = found.ends else {
-                return Ok(Found { taken, more: false });
+                return Ok(PageMatches {
+                    selected,
+                    more: false,
+                });
             };
             let window = Window {
                 first,
@@ -242,11 +255,17 @@ impl Search {
                 is_last: found.is_last,
             };
             let ranked = rank(self, found.matches).await?;
-            if take(&mut taken, ranked.into_iter(), window, limit) {
-                return Ok(Found { taken, more: true });
+            if fill_page(&mut selected, ranked.into_iter(), window, limit) {
+                return Ok(PageMatches {
+                    selected,
+                    more: true,
+                });
             }
             if window.is_last {
-                return Ok(Found { taken, more: false });
+                return Ok(PageMatches {
+                    selected,
+                    more: false,
+                });
             }
             beyond = Some(last);
         }
@@ -256,18 +275,18 @@ impl Search {
         let Self {
             db,
             owner,
-            words,
+            terms,
             language: _,
             filter,
         } = self;
-        Ok(db.search(owner, words, filter, stretch).await?)
+        Ok(db.search(owner, terms, filter, stretch).await?)
     }
 
-    /// The messages of a page, as far as they fit, and how many of the matches that is.
-    async fn read(&self, taken: Vec<Taken>) -> Result<(Vec<SearchResult>, usize)> {
-        let mut items = Vec::with_capacity(taken.len());
+    /// Reads the messages of a page as far as they fit; returns them and the number of matches used.
+    async fn read(&self, selected: Vec<PageMatch>) -> Result<(Vec<SearchResult>, usize)> {
+        let mut items = Vec::with_capacity(selected.len());
         let (mut bytes, mut shown) = (0, 0);
-        for step in taken.chunks(STEP) {
+        for step in selected.chunks(STEP) {
             let ids: Vec<MessageId> = step.iter().map(|one| one.found.id).collect();
             let found = self.db.messages(&self.owner, &ids).await?;
             let mut found: HashMap<MessageId, Message> =
@@ -277,7 +296,7 @@ impl Search {
                     return Ok((items, shown));
                 }
                 shown += 1;
-                // It may have been deleted just now.
+                // It may have been deleted in the meantime.
                 if let Some(message) = found.remove(&one.found.id) {
                     bytes += page_size(&message);
                     items.push(self.result(message, one));
@@ -287,56 +306,61 @@ impl Search {
         Ok((items, shown))
     }
 
-    fn result(&self, message: Message, taken: &Taken) -> SearchResult {
+    fn result(&self, message: Message, selected: &PageMatch) -> SearchResult {
         let texts = [
             message.body.as_str(),
             message.subject.as_str(),
-            taken.found.title.as_str(),
+            selected.found.title.as_str(),
         ];
         SearchResult {
-            snippet: snippet(&self.words, texts, self.language),
-            score: taken.score,
+            snippet: snippet(&self.terms, texts, self.language),
+            score: selected.score,
             message,
         }
     }
 }
 
-impl Taken {
+impl PageMatch {
     const fn cursor(&self) -> Cursor {
         Cursor {
             window: self.window,
             score: self.score,
-            place: self.found.position,
+            position: self.found.position,
         }
     }
 }
 
-/// Fills the page; whether something is left over.
-fn take(
-    taken: &mut Vec<Taken>,
+/// Fills the page; returns whether matches are left over.
+fn fill_page(
+    selected: &mut Vec<PageMatch>,
     mut ranked: impl Iterator<Item = (Score, Match)>,
     window: Window,
     limit: usize,
 ) -> bool {
-    let fitting = limit - taken.len();
-    taken.extend(ranked.by_ref().take(fitting).map(|(score, found)| Taken {
-        score,
-        found,
-        window,
-    }));
+    let fitting = limit - selected.len();
+    selected.extend(
+        ranked
+            .by_ref()
+            .take(fitting)
+            .map(|(score, found)| PageMatch {
+                score,
+                found,
+                window,
+            }),
+    );
     ranked.next().is_some()
 }
 
-/// The best first, of equals the newest. In a task of its own: a thousand texts take some milliseconds.
+/// Ranks matches: the best first, of equals the newest. In a blocking task: a thousand texts take some milliseconds.
 async fn rank(search: &Search, matches: Vec<Match>) -> Result<Vec<(Score, Match)>> {
-    if search.words.is_empty() {
+    if search.terms.is_empty() {
         return Ok(matches.into_iter().map(|found| (0.0, found)).collect());
     }
-    let (words, language) = (search.words.clone(), search.language);
+    let (terms, language) = (search.terms.clone(), search.language);
     let rank = move || {
         let scored = matches.into_iter().map(|found| {
             let texts = [&*found.title, &*found.subject, &*found.head];
-            (score(&words, texts, language), found)
+            (score(&terms, texts, language), found)
         });
         let mut ranked: Vec<(Score, Match)> = scored.collect();
         ranked.sort_by(|a, b| in_order((a.0, a.1.position), (b.0, b.1.position)));
@@ -344,33 +368,33 @@ async fn rank(search: &Search, matches: Vec<Match>) -> Result<Vec<(Score, Match)
     };
     tokio::task::spawn_blocking(rank)
         .await
-        .map_err(|e| Error::new(Reason::Internal, "the search broke off").caused_by(e))
+        .map_err(|e| Error::new(Reason::Internal, "the search was interrupted").caused_by(e))
 }
 
 fn in_order(a: (Score, SearchPosition), b: (Score, SearchPosition)) -> Ordering {
     b.0.total_cmp(&a.0).then(b.1.cmp(&a.1))
 }
 
-fn is_after(cursor: &Cursor, score: Score, place: SearchPosition) -> bool {
-    in_order((cursor.score, cursor.position), (score, place)) == Ordering::Less
+fn is_after(cursor: &Cursor, score: Score, position: SearchPosition) -> bool {
+    in_order((cursor.score, cursor.position), (score, position)) == Ordering::Less
 }
 
-/// The same for what finds the same: words have no spaces and no capitals.
-fn plain(asked: &str) -> String {
-    let mut plain = String::with_capacity(asked.len());
-    for word in asked.split_ascii_whitespace() {
-        if !plain.is_empty() {
-            plain.push(' ');
+/// Normalized query: the same for queries that find the same messages. Terms contain neither spaces nor capitals.
+fn normalized(raw: &str) -> String {
+    let mut normalized = String::with_capacity(raw.len());
+    for word in raw.split_ascii_whitespace() {
+        if !normalized.is_empty() {
+            normalized.push(' ');
         }
-        plain.push_str(word);
+        normalized.push_str(word);
     }
-    plain.make_ascii_lowercase();
-    plain
+    normalized.make_ascii_lowercase();
+    normalized
 }
 
 fn identity(owner: &Owner, request: &SearchMessages, language: Language) -> ListIdentity {
     let SearchMessages {
-        query: asked,
+        query: raw,
         filter,
         page: _,
     } = request;
@@ -394,7 +418,7 @@ fn identity(owner: &Owner, request: &SearchMessages, language: Language) -> List
         text(created_before.map(|at| at.as_micros().to_string())),
     ];
     let list = ListIdentity::new("SearchMessages", owner)
-        .with(plain(asked).as_bytes())
+        .with(normalized(raw).as_bytes())
         .with(language.as_str().as_bytes());
     filters
         .iter()
@@ -406,10 +430,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_the_same_key_finds_the_same() {
-        assert_eq!(plain(" Refund\t now "), plain("refund NOW"));
-        assert_ne!(plain("re fund"), plain("refund"));
-        for asked in [
+    fn queries_with_the_same_key_find_the_same_messages() {
+        assert_eq!(normalized(" Refund\t now "), normalized("refund NOW"));
+        assert_ne!(normalized("re fund"), normalized("refund"));
+        for raw in [
             "",
             " ",
             "A.B  c",
@@ -421,9 +445,9 @@ mod tests {
         ] {
             for language in [Language::Simple, Language::English] {
                 assert_eq!(
-                    query(&plain(asked), language),
-                    query(asked, language),
-                    "{asked}"
+                    query(&normalized(raw), language),
+                    query(raw, language),
+                    "{raw}"
                 );
             }
         }

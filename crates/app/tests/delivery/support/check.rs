@@ -1,4 +1,4 @@
-//! What must hold at the end. A checker says what is wrong; that it can is shown where a guard is off.
+//! Invariants at the end of a test. Tests with a disabled guard show that the checker reports violations.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,68 +8,69 @@ use parlance_domain::{DeliveryPolicy, MessageId, MessageStatus};
 use super::World;
 
 impl World {
-    /// None is lost, none is doubled that must not be, and the service knows what happened to each.
-    pub(crate) async fn wrongs(&self, messages: &[MessageId]) -> Vec<String> {
-        let mut wrong = Vec::new();
+    /// Checks that no message is lost or wrongly doubled, and that the service shows the true state of each.
+    pub(crate) async fn violations(&self, messages: &[MessageId]) -> Vec<String> {
+        let mut violations = Vec::new();
         for &id in messages {
             let message = self.message(id).await;
-            let (accepted, seen) = (self.far.accepted(id), self.far.seen(id));
+            let (accepted, seen) = (self.provider.accepted(id), self.provider.seen(id));
             let status = message.progress.status;
             match message.policy {
                 DeliveryPolicy::AtLeastOnce => {
                     if accepted == 0 {
-                        wrong.push(format!("{id} is lost; it is {status}"));
+                        violations.push(format!("{id} is lost; it is {status}"));
                     }
                     if status != MessageStatus::Sent {
-                        wrong.push(format!("{id} is {status}, and was taken"));
+                        violations.push(format!("{id} is {status}, although it was accepted"));
                     }
                 }
                 DeliveryPolicy::AtMostOnce => {
                     if accepted > 1 {
-                        wrong.push(format!("{id} was handed over twice"));
+                        violations.push(format!("{id} was handed over twice"));
                     }
                     if status == MessageStatus::Sent && accepted == 0 {
-                        wrong.push(format!("{id} is SENT, and nobody took it"));
+                        violations.push(format!("{id} is SENT, although it was not accepted"));
                     }
                     if status != MessageStatus::Sent && status != MessageStatus::Uncertain {
-                        wrong.push(format!("{id} is {status}"));
+                        violations.push(format!("{id} is {status}"));
                     }
                 }
             }
-            if self.far.is_idempotent() && seen > 1 {
-                wrong.push(format!("{id} was seen {seen} times"));
+            if self.provider.is_idempotent() && seen > 1 {
+                violations.push(format!("{id} was seen {seen} times"));
             }
-            wrong.extend(self.wrong_story(id).await);
+            violations.extend(self.event_violations(id).await);
         }
-        wrong
+        violations
     }
 
-    /// Every attempt up to the last has one line.
-    pub(crate) async fn wrong_story(&self, id: MessageId) -> Vec<String> {
-        let story = self.story(id).await;
-        let mut lines: BTreeMap<i32, usize> = BTreeMap::new();
-        let attempts = story.iter().filter(|event| {
+    /// Checks that every attempt up to the last has one event.
+    pub(crate) async fn event_violations(&self, id: MessageId) -> Vec<String> {
+        let events = self.delivery_events(id).await;
+        let mut counts: BTreeMap<i32, usize> = BTreeMap::new();
+        let attempts = events.iter().filter(|event| {
             event.kind == DeliveryEventKind::Attempt || event.kind == DeliveryEventKind::Expired
         });
         for attempt in attempts.filter_map(|event| event.attempt) {
-            *lines.entry(attempt).or_default() += 1;
+            *counts.entry(attempt).or_default() += 1;
         }
         let known = self.message(id).await.progress.attempt;
-        let last = lines.keys().max().copied().unwrap_or(0).max(known);
+        let last = counts.keys().max().copied().unwrap_or(0).max(known);
         (1..=last)
-            .filter(|attempt| lines.get(attempt) != Some(&1))
+            .filter(|attempt| counts.get(attempt) != Some(&1))
             .map(|attempt| {
-                let count = lines.get(&attempt).copied().unwrap_or(0);
-                format!("attempt {attempt} of {id} has {count} lines: {story:#?}")
+                let count = counts.get(&attempt).copied().unwrap_or(0);
+                format!("attempt {attempt} of {id} has {count} events: {events:#?}")
             })
             .collect()
     }
 
-    /// Pairs of one recipient that were taken the other way round: bodies are the numbers in the order of sending.
+    /// Returns pairs of messages to one recipient that were accepted in the wrong order; bodies are numbers in the
+    /// order of sending.
     pub(crate) fn inversions(&self) -> Vec<String> {
         let mut last: HashMap<String, u64> = HashMap::new();
         let mut inversions = Vec::new();
-        for accept in self.far.accepts() {
+        for accept in self.provider.accepts() {
             let number: u64 = accept.body.parse().unwrap();
             let last = last.entry(accept.to.clone()).or_default();
             if number < *last {
@@ -80,7 +81,8 @@ impl World {
         inversions
     }
 
-    /// Jobs that nobody will ever free: blocked, and no other of their conversation is in the line before them.
+    /// Number of deliveries that will never be unblocked: blocked without another delivery before them in the
+    /// conversation queue.
     pub(crate) async fn stranded(&self) -> usize {
         self.db
             .count(

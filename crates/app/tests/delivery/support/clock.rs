@@ -1,4 +1,4 @@
-//! A clock that stands still until it is moved, or runs with the machine's.
+//! Test clock: it stands still until it is advanced, or runs in real time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use parlance_app::Clock;
 use parlance_domain::Timestamp;
 
-/// Where it begins.
+/// Start time.
 const START: i64 = 1_700_000_000_000_000;
 
 #[derive(Clone)]
@@ -33,7 +33,7 @@ impl TestClock {
         }
     }
 
-    /// The same clock, on another wall.
+    /// The same time, with a read counter of its own.
     pub(crate) fn another(&self) -> Self {
         Self {
             read: Arc::default(),
@@ -41,7 +41,7 @@ impl TestClock {
         }
     }
 
-    /// How often it was looked at here.
+    /// Returns how often the time was read from this clock.
     pub(crate) fn read(&self) -> usize {
         self.read.load(Ordering::SeqCst)
     }

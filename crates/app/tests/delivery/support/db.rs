@@ -1,4 +1,4 @@
-//! A throw-away database that is migrated, and raw SQL beside it.
+//! Throw-away migrated database, and raw SQL access to it.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use parlance_storage::{Database, DatabaseUrl, Settings, migrate};
 use parlance_testkit::{Postgres, SqliteFile};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
-/// Which of the two.
+/// Kind of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Sqlite,
     Postgres,
 }
 
-/// A database of a test's own.
+/// A database of one test.
 pub(crate) struct Db {
     pub(crate) kind: Kind,
     pub(crate) settings: Settings,
@@ -33,7 +33,7 @@ impl Db {
         Self::within(Postgres::shared()).await
     }
 
-    /// In a server of the test's own.
+    /// Creates a database in the test's own server.
     pub(crate) async fn within(server: &Postgres) -> Self {
         let url = server.create_database().await.url.clone();
         Self::ready(Kind::Postgres, &url, None).await
@@ -41,7 +41,7 @@ impl Db {
 
     async fn ready(kind: Kind, url: &str, file: Option<SqliteFile>) -> Self {
         let settings = Settings {
-            // Two cores and a server with many guests: waiting is not what most tests are about.
+            // Two cores and a server shared by many tests: connection time-outs are not the subject of most tests.
             acquire_timeout: Duration::from_secs(20),
             pool_size: 6,
             ..Settings::new(DatabaseUrl::parse(url).unwrap())
@@ -58,12 +58,12 @@ impl Db {
         Database::open(&self.settings).await.unwrap()
     }
 
-    /// Runs statements.
+    /// Executes statements.
     pub(crate) async fn run(&self, sql: &str) {
         rows(&self.settings, sql, true).await;
     }
 
-    /// The column `v` of a query's rows, as text.
+    /// Returns the column `v` of a query's rows as text.
     pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
         rows(&self.settings, sql, false)
             .await
@@ -72,7 +72,7 @@ impl Db {
             .collect()
     }
 
-    /// How many rows.
+    /// Returns the number of rows.
     pub(crate) async fn count(&self, from: &str) -> usize {
         let rows = self
             .texts(&format!("SELECT CAST(count(*) AS text) AS v FROM {from}"))
@@ -80,7 +80,7 @@ impl Db {
         rows[0].parse().unwrap()
     }
 
-    /// A connection to Postgres beside the pools, which lives as long as the client.
+    /// Opens a Postgres connection outside the pools; it stays open as long as the client.
     pub(crate) async fn client(&self) -> Client {
         match &self.settings.url {
             DatabaseUrl::Postgres(url) => client(url).await,
@@ -88,7 +88,7 @@ impl Db {
         }
     }
 
-    /// An id as this database writes it in SQL.
+    /// Formats an id for SQL of this database.
     pub(crate) fn id(&self, id: impl std::fmt::Display) -> String {
         match self.kind {
             Kind::Postgres => format!("'{id}'"),

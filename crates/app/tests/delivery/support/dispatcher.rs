@@ -1,4 +1,4 @@
-//! Dispatchers: on the test's runtime, or on one of their own that can be killed.
+//! Dispatchers on the test's runtime, or on a runtime of their own that can be killed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -13,25 +13,25 @@ use tokio::task::JoinHandle;
 
 use super::{SOON, TestClock, Wire, World};
 
-/// A dispatcher.
+/// A running dispatcher.
 pub(crate) struct Dispatcher {
     pub(crate) app: Arc<App>,
     pub(crate) wire: Arc<Wire>,
     clock: TestClock,
-    pen: Pen,
+    outcome_writer_hold: OutcomeWriterHold,
     runtime: Option<Runtime>,
     running: JoinHandle<()>,
 }
 
 impl World {
-    /// One more dispatcher on the test's runtime.
+    /// Starts another dispatcher on the test's runtime.
     pub(crate) async fn dispatcher(&self, pace: Pace) -> Dispatcher {
         let db = self.database_for_another().await;
         self.start(db, pace, None)
     }
 
-    /// One that can be killed: it has a runtime and connections of its own.
-    pub(crate) async fn mortal(&self, pace: Pace) -> Dispatcher {
+    /// Starts a dispatcher that can be killed: it has its own runtime and connections.
+    pub(crate) async fn killable_dispatcher(&self, pace: Pace) -> Dispatcher {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -44,12 +44,12 @@ impl World {
     }
 
     fn start(&self, db: Database, pace: Pace, runtime: Option<Runtime>) -> Dispatcher {
-        let pen = Pen::default();
+        let outcome_writer_hold = OutcomeWriterHold::default();
         let clock = self.clock.another();
-        let app = app(db, pace, &clock, pen.clone());
-        let wire = Wire::to(&self.far);
-        let carriers = ProviderRegistry::default().with_texts("fake", Arc::clone(&wire) as _);
-        let dispatching = Arc::clone(&app).run_dispatcher(carriers, Arc::new(Nobody));
+        let app = app(db, pace, &clock, outcome_writer_hold.clone());
+        let wire = Wire::to(&self.provider);
+        let registry = ProviderRegistry::default().with_texts("fake", Arc::clone(&wire) as _);
+        let dispatching = Arc::clone(&app).run_dispatcher(registry, Arc::new(NoObserver));
         let running = match &runtime {
             Some(runtime) => runtime.spawn(dispatching),
             None => tokio::spawn(dispatching),
@@ -58,14 +58,14 @@ impl World {
             app,
             wire,
             clock,
-            pen,
+            outcome_writer_hold,
             runtime,
             running,
         }
     }
 }
 
-/// An instance of the service.
+/// Creates an instance of the service.
 pub(crate) fn app(db: Database, pace: Pace, clock: &TestClock, random: impl Random) -> Arc<App> {
     let settings = Settings {
         providers: vec!["fake".to_owned()],
@@ -78,34 +78,37 @@ pub(crate) fn app(db: Database, pace: Pace, clock: &TestClock, random: impl Rand
 }
 
 impl Dispatcher {
-    /// It ends as a process that is killed: nothing of it runs on, and its connections are gone.
+    /// Ends it like a killed process: no code of it continues, and its connections close.
     pub(crate) fn kill(mut self) {
         self.runtime.take().unwrap().shutdown_background();
-        self.pen.break_off();
+        self.outcome_writer_hold.abort();
     }
 
-    /// Holds the scribe in the middle of its next transaction.
-    pub(crate) fn hold_scribe(&self) {
-        self.pen.stop.store(true, Ordering::SeqCst);
+    /// Holds the outcome writer in the middle of its next transaction.
+    pub(crate) fn hold_outcome_writer(&self) {
+        self.outcome_writer_hold.stop.store(true, Ordering::SeqCst);
     }
 
-    /// Whether the scribe is held.
-    pub(crate) async fn until_scribe_is_held(&self) {
-        parlance_testkit::eventually(SOON, async || self.pen.is_held().then_some(())).await;
+    /// Waits until the outcome writer is held.
+    pub(crate) async fn until_outcome_writer_is_held(&self) {
+        parlance_testkit::eventually(SOON, async || {
+            self.outcome_writer_hold.is_held().then_some(())
+        })
+        .await;
     }
 
-    /// It has looked at the clock twice more: what it tries again and again, it has tried.
+    /// Waits until the clock was read twice more, so that operations that are retried were retried.
     pub(crate) async fn until_tried_again(&self) {
         let enough = self.clock.read() + 2;
         parlance_testkit::eventually(SOON, async || (self.clock.read() >= enough).then_some(()))
             .await;
     }
 
-    /// It is told to go down; returns when it has.
+    /// Shuts it down and waits for its end.
     pub(crate) async fn go_down(mut self) {
         self.app.go_down();
         let ended = tokio::time::timeout(SOON, &mut self.running).await;
-        ended.expect("it goes down").unwrap();
+        ended.expect("the dispatcher shuts down").unwrap();
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -115,35 +118,35 @@ impl Dispatcher {
 impl Drop for Dispatcher {
     fn drop(&mut self) {
         self.app.go_down();
-        self.pen.break_off();
+        self.outcome_writer_hold.abort();
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
 }
 
-/// Randomness; asked for by the scribe alone in an instance that only dispatches, so it is where a scribe can be held: it has
-/// locked its message then and written nothing.
+/// Source of randomness that can hold the outcome writer. In an instance that only dispatches, only the outcome writer
+/// uses randomness, and it does so after locking its message and before writing.
 #[derive(Clone, Default)]
-pub(crate) struct Pen {
+pub(crate) struct OutcomeWriterHold {
     stop: Arc<AtomicBool>,
-    state: Arc<(Mutex<Held>, Condvar)>,
+    state: Arc<(Mutex<HoldState>, Condvar)>,
 }
 
 #[derive(Default)]
-struct Held {
+struct HoldState {
     held: bool,
-    broken: bool,
+    aborted: bool,
 }
 
-impl Pen {
+impl OutcomeWriterHold {
     fn is_held(&self) -> bool {
         self.state.0.lock().unwrap().held
     }
 
-    /// Whoever is held never goes on.
-    fn break_off(&self) {
-        self.state.0.lock().unwrap().broken = true;
+    /// Ends the hold; the held thread panics instead of continuing.
+    fn abort(&self) {
+        self.state.0.lock().unwrap().aborted = true;
         self.state.1.notify_all();
     }
 
@@ -153,15 +156,15 @@ impl Pen {
         let (state, _) = self
             .state
             .1
-            .wait_timeout_while(state, Duration::from_mins(10), |state| !state.broken)
+            .wait_timeout_while(state, Duration::from_mins(10), |state| !state.aborted)
             .unwrap();
         drop(state);
-        // Without words on the console: it is meant.
+        // Without a message on the console, because the panic is intended.
         std::panic::resume_unwind(Box::new("killed"));
     }
 }
 
-impl Random for Pen {
+impl Random for OutcomeWriterHold {
     fn fill(&self, bytes: &mut [u8]) {
         if self.stop.load(Ordering::SeqCst) {
             self.wait();
@@ -170,9 +173,9 @@ impl Random for Pen {
     }
 }
 
-struct Nobody;
+struct NoObserver;
 
-impl DeliveryObserver for Nobody {
+impl DeliveryObserver for NoObserver {
     fn handed_over(&self, _: Channel, _: Duration) {}
 
     fn attempted(&self, _: Channel, _: AttemptResult) {}

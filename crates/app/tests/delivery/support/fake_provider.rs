@@ -1,4 +1,4 @@
-//! A provider that logs all it is asked and all it takes, and the wires that lead to it.
+//! A provider that logs every request and every accepted message, and the connections of dispatchers to it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,23 +14,23 @@ use tokio::sync::{Semaphore, watch};
 use super::TestClock;
 use parlance_app::Clock as _;
 
-/// What the far side does with one hand-over.
+/// Behaviour of the provider for one hand-over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
     Accept,
-    /// Accepts under an id that it has given to others too.
+    /// Accepts under an id that other messages have too.
     AcceptAs(&'static str),
     Refuse,
     Later(Option<Duration>),
-    /// It takes it, and its answer is lost.
+    /// Accepts, but the response is lost.
     LostTaken,
-    /// It never hears of it.
+    /// The request is lost.
     LostUntaken,
-    /// The client breaks.
+    /// The client panics.
     Panic,
 }
 
-/// One hand-over that the far side took.
+/// An accepted hand-over.
 #[derive(Debug, Clone)]
 pub(crate) struct Accept {
     pub(crate) message: MessageId,
@@ -39,11 +39,11 @@ pub(crate) struct Accept {
     pub(crate) at: Timestamp,
 }
 
-/// The script: given a text and how often it came before.
+/// Behaviour as a function of the text and the number of earlier hand-overs of it.
 type Script = dyn Fn(&Text, usize) -> Answer + Send + Sync;
 
-pub(crate) struct FarSide {
-    /// Whether a message that comes twice is one.
+pub(crate) struct FakeProvider {
+    /// Whether repeated hand-overs of a message count as one.
     idempotent: AtomicBool,
     clock: TestClock,
     script: Mutex<Arc<Script>>,
@@ -54,15 +54,15 @@ pub(crate) struct FarSide {
 #[derive(Default)]
 struct Log {
     calls: HashMap<MessageId, usize>,
-    asked: HashMap<MessageId, Text>,
+    requests: HashMap<MessageId, Text>,
     accepts: Vec<Accept>,
     seen: Vec<MessageId>,
     known: HashSet<MessageId>,
-    under_way: HashMap<String, usize>,
-    crowded: Vec<String>,
+    in_progress: HashMap<String, usize>,
+    overlaps: Vec<String>,
 }
 
-impl FarSide {
+impl FakeProvider {
     pub(crate) fn new(clock: TestClock, idempotent: bool) -> Arc<Self> {
         Arc::new(Self {
             idempotent: AtomicBool::new(idempotent),
@@ -73,75 +73,75 @@ impl FarSide {
         })
     }
 
-    /// Whether a message that comes twice is one.
+    /// Whether repeated hand-overs of a message count as one.
     pub(crate) fn is_idempotent(&self) -> bool {
         self.idempotent.load(Ordering::Relaxed)
     }
 
-    /// From now on it is said to be one.
-    pub(crate) fn call_idempotent(&self) {
+    /// Treats repeated hand-overs as one from now on.
+    pub(crate) fn set_idempotent(&self) {
         self.idempotent.store(true, Ordering::Relaxed);
     }
 
-    /// Changes what it answers.
+    /// Sets the behaviour.
     pub(crate) fn answers(&self, script: impl Fn(&Text, usize) -> Answer + Send + Sync + 'static) {
         *self.script.lock().unwrap() = Arc::new(script);
     }
 
-    /// From now on it takes no more than it is allowed to.
+    /// Accepts no more hand-overs than permitted with [`allow`](Self::allow) from now on.
     pub(crate) fn ration(&self) {
         self.rations.forget_permits(Semaphore::MAX_PERMITS);
     }
 
-    /// It may take so many more.
+    /// Permits further hand-overs.
     pub(crate) fn allow(&self, count: usize) {
         self.rations.add_permits(count);
     }
 
-    /// Every hand-over that it took, in order; one message may be there twice.
+    /// Returns every accepted hand-over in order; a message may occur twice.
     pub(crate) fn accepts(&self) -> Vec<Accept> {
         self.log.lock().unwrap().accepts.clone()
     }
 
-    /// How often it took this message.
+    /// Returns how often a message was accepted.
     pub(crate) fn accepted(&self, message: MessageId) -> usize {
         let log = self.log.lock().unwrap();
         log.accepts.iter().filter(|a| a.message == message).count()
     }
 
-    /// How often the person got this message.
+    /// Returns how often the recipient received a message.
     pub(crate) fn seen(&self, message: MessageId) -> usize {
         let log = self.log.lock().unwrap();
         log.seen.iter().filter(|seen| **seen == message).count()
     }
 
-    /// How often it was asked.
+    /// Returns the number of hand-overs.
     pub(crate) fn calls(&self) -> usize {
         self.log.lock().unwrap().calls.values().sum()
     }
 
-    /// Recipients of whom two messages were being handed over at once.
-    pub(crate) fn crowded(&self) -> Vec<String> {
-        self.log.lock().unwrap().crowded.clone()
+    /// Returns the recipients that had two hand-overs at the same time.
+    pub(crate) fn overlaps(&self) -> Vec<String> {
+        self.log.lock().unwrap().overlaps.clone()
     }
 
-    fn come(&self, text: &Text) {
+    fn enter(&self, text: &Text) {
         let mut log = self.log.lock().unwrap();
-        let now = log.under_way.entry(text.to.clone()).or_default();
+        let now = log.in_progress.entry(text.to.clone()).or_default();
         *now += 1;
         if *now > 1 {
-            log.crowded.push(text.to.clone());
+            log.overlaps.push(text.to.clone());
         }
     }
 
-    fn go(&self, to: &str) {
-        *self.log.lock().unwrap().under_way.get_mut(to).unwrap() -= 1;
+    fn leave(&self, to: &str) {
+        *self.log.lock().unwrap().in_progress.get_mut(to).unwrap() -= 1;
     }
 
     fn decide(&self, text: &Text) -> Answer {
         let before = {
             let mut log = self.log.lock().unwrap();
-            log.asked.insert(text.message_id, text.clone());
+            log.requests.insert(text.message_id, text.clone());
             let calls = log.calls.entry(text.message_id).or_default();
             *calls += 1;
             *calls - 1
@@ -150,13 +150,13 @@ impl FarSide {
         script(text, before)
     }
 
-    /// A request arrives whose sender has died meanwhile.
-    pub(crate) fn arrives(&self, message: MessageId) {
-        let text = self.log.lock().unwrap().asked[&message].clone();
+    /// Delivers a request that arrives after its dispatcher was killed.
+    pub(crate) fn deliver_late(&self, message: MessageId) {
+        let text = self.log.lock().unwrap().requests[&message].clone();
         self.take(&text);
     }
 
-    /// Takes it; the id that it is known by.
+    /// Accepts a text and returns its provider id.
     fn take(&self, text: &Text) -> String {
         let mut log = self.log.lock().unwrap();
         log.accepts.push(Accept {
@@ -177,48 +177,48 @@ impl FarSide {
     }
 }
 
-/// Where a hand-over can be held.
+/// Step at which a hand-over can be held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Claimed, and the provider has not been called.
+    /// Claimed; the provider has not been called.
     Claimed,
-    /// The request is on its way.
+    /// The request is in transit.
     RequestSent,
-    /// The provider has taken it, and its answer is on its way.
+    /// The provider has accepted it, and the response is in transit.
     Accepted,
 }
 
-/// One dispatcher's way to the far side.
+/// Connection of one dispatcher to the provider.
 pub(crate) struct Wire {
-    far: Arc<FarSide>,
+    provider: Arc<FakeProvider>,
     hold: watch::Sender<Option<Step>>,
     held: watch::Sender<usize>,
 }
 
-/// Counts who is held, and who hands over to whom, even if the hand is dropped.
-struct Count<F: FnMut()>(F);
+/// Runs a closure on drop: keeps counters correct even if a hand-over is cancelled.
+struct OnDrop<F: FnMut()>(F);
 
-impl<F: FnMut()> Drop for Count<F> {
+impl<F: FnMut()> Drop for OnDrop<F> {
     fn drop(&mut self) {
         (self.0)();
     }
 }
 
 impl Wire {
-    pub(crate) fn to(far: &Arc<FarSide>) -> Arc<Self> {
+    pub(crate) fn to(provider: &Arc<FakeProvider>) -> Arc<Self> {
         Arc::new(Self {
-            far: Arc::clone(far),
+            provider: Arc::clone(provider),
             hold: watch::Sender::new(None),
             held: watch::Sender::new(0),
         })
     }
 
-    /// Holds whoever comes to this step; `None` lets all go.
+    /// Holds hand-overs that reach this step; `None` releases all.
     pub(crate) fn hold(&self, at: Option<Step>) {
         self.hold.send_replace(at);
     }
 
-    /// Returns when so many are held.
+    /// Waits until this many are held.
     pub(crate) async fn until_held(&self, count: usize) {
         let mut held = self.held.subscribe();
         let enough = held.wait_for(|held| *held >= count);
@@ -228,7 +228,7 @@ impl Wire {
             .unwrap();
     }
 
-    /// Returns when nobody is held.
+    /// Waits until none is held.
     pub(crate) async fn until_none_held(&self) {
         let _ = self.held.subscribe().wait_for(|held| *held == 0).await;
     }
@@ -238,7 +238,7 @@ impl Wire {
             return;
         }
         self.held.send_modify(|held| *held += 1);
-        let _count = Count(|| self.held.send_modify(|held| *held -= 1));
+        let _count = OnDrop(|| self.held.send_modify(|held| *held -= 1));
         let mut hold = self.hold.subscribe();
         let _ = hold.wait_for(|hold| *hold != Some(step)).await;
     }
@@ -247,19 +247,19 @@ impl Wire {
 #[async_trait]
 impl TextProvider for Wire {
     async fn send_text(&self, text: Text) -> Outcome {
-        self.far.come(&text);
+        self.provider.enter(&text);
         let to = text.to.clone();
-        let _count = Count(|| self.far.go(&to));
+        let _count = OnDrop(|| self.provider.leave(&to));
         self.pass(Step::Claimed).await;
-        let answer = self.far.decide(&text);
+        let answer = self.provider.decide(&text);
         self.pass(Step::RequestSent).await;
-        self.far.rations.acquire().await.unwrap().forget();
+        self.provider.rations.acquire().await.unwrap().forget();
         let outcome = match answer {
             Answer::Accept => Outcome::Accepted {
-                provider_message_id: self.far.take(&text),
+                provider_message_id: self.provider.take(&text),
             },
             Answer::AcceptAs(id) => {
-                self.far.take(&text);
+                self.provider.take(&text);
                 Outcome::Accepted {
                     provider_message_id: id.to_owned(),
                 }
@@ -270,12 +270,12 @@ impl TextProvider for Wire {
                 error: error("throttled"),
             },
             Answer::LostTaken => {
-                self.far.take(&text);
+                self.provider.take(&text);
                 Outcome::Lost(error("timeout"))
             }
             Answer::LostUntaken => Outcome::Lost(error("timeout")),
-            // No words on the console: it is meant.
-            Answer::Panic => std::panic::resume_unwind(Box::new("the client breaks")),
+            // Without a message on the console, because the panic is intended.
+            Answer::Panic => std::panic::resume_unwind(Box::new("the client panics")),
         };
         self.pass(Step::Accepted).await;
         outcome
@@ -285,7 +285,7 @@ impl TextProvider for Wire {
 fn error(code: &str) -> ReportedError {
     ReportedError {
         code: code.to_owned(),
-        message: format!("the far side says {code}"),
+        message: format!("the fake provider returned {code}"),
         provider_code: String::new(),
     }
 }

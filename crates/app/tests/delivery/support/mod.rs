@@ -1,5 +1,5 @@
-//! What the tests have in common: a database of either kind, a clock that is set by hand, a provider, dispatchers that can be
-//! killed, and what must hold at the end.
+//! Common parts of the tests: a database of either kind, a clock that is set by hand, a provider, dispatchers that can
+//! be killed, and the invariants at the end.
 
 pub(crate) mod check;
 pub(crate) mod clock;
@@ -13,19 +13,19 @@ use std::time::Duration;
 pub(crate) use clock::TestClock;
 pub(crate) use db::{Db, Kind};
 pub(crate) use dispatcher::Dispatcher;
-pub(crate) use fake_provider::{Answer, FarSide, Step, Wire};
+pub(crate) use fake_provider::{Answer, FakeProvider, Step, Wire};
 pub(crate) use world::{Outgoing, World, pace};
 
-/// How long a test waits for what must come: longer than anything takes on a busy machine, for nobody waits for it in vain.
+/// Time-out for conditions: longer than anything takes on a busy machine, because it is reached only in a failure.
 pub(crate) const SOON: Duration = Duration::from_mins(2);
 
-/// A second, in a test's own time.
+/// A second of test time.
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
-/// An hour, in a test's own time.
+/// An hour of test time.
 pub(crate) const HOUR: Duration = Duration::from_hours(1);
 
-/// One test body, run on SQLite and on Postgres.
+/// Runs a test body on SQLite and on Postgres.
 macro_rules! on_both {
     ($($(#[$meta:meta])* async fn $name:ident($world:ident: World) $body:block)*) => {$(
         mod $name {
@@ -47,12 +47,12 @@ macro_rules! on_both {
     )*};
 }
 
-/// How many times more than usual.
+/// Factor for the counts.
 pub(crate) fn scale() -> usize {
     variable("DELIVERY_SCALE").map_or(1, |n| usize::try_from(n).unwrap())
 }
 
-/// The seed of a run, told so that it can be repeated.
+/// Seed of a run, printed so that the run can be repeated.
 pub(crate) fn seed(of: &str) -> u64 {
     use std::hash::{BuildHasher as _, RandomState};
     let seed = variable("DELIVERY_SEED").unwrap_or_else(|| RandomState::new().hash_one(of));
@@ -63,13 +63,13 @@ pub(crate) fn seed(of: &str) -> u64 {
 fn variable(name: &str) -> Option<u64> {
     #[expect(
         clippy::disallowed_methods,
-        reason = "how long a run takes is the runner's to say"
+        reason = "the environment sets the duration and seed of a run"
     )]
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap())
 }
 
-/// Numbers from a seed.
+/// Pseudo-random numbers from a seed.
 #[derive(Debug, Clone)]
 pub(crate) struct Dice(pub(crate) u64);
 
@@ -82,7 +82,7 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    /// Below `n`.
+    /// Returns a number below `n`.
     pub(crate) fn below(&mut self, n: usize) -> usize {
         usize::try_from(self.next() % u64::try_from(n).unwrap()).unwrap()
     }

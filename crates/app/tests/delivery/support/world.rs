@@ -1,4 +1,4 @@
-//! A service of several instances, and the shortest way to use it.
+//! A service with several instances, and helpers to use it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use parlance_domain::{
 use parlance_storage::Database;
 
 use super::dispatcher::app;
-use super::{Db, FarSide, Kind, SOON, TestClock};
+use super::{Db, FakeProvider, Kind, SOON, TestClock};
 
 /// Our address.
 pub(crate) const OURS: &str = "+12125550000";
@@ -22,14 +22,14 @@ pub(crate) const OURS: &str = "+12125550000";
 pub(crate) struct World {
     pub(crate) db: Db,
     pub(crate) clock: TestClock,
-    /// The instance that takes requests; it dispatches nothing.
+    /// The instance that serves requests; it dispatches nothing.
     pub(crate) front: Arc<App>,
-    pub(crate) far: Arc<FarSide>,
+    pub(crate) provider: Arc<FakeProvider>,
     pub(crate) owner: Owner,
     open: Database,
 }
 
-/// A quick dispatcher whose leases never end by themselves, since the clock stands still.
+/// Settings of a fast dispatcher. Its leases never expire by themselves, because the clock stands still.
 pub(crate) fn pace() -> Pace {
     Pace {
         workers: 256,
@@ -41,7 +41,7 @@ pub(crate) fn pace() -> Pace {
     }
 }
 
-/// What is to be sent.
+/// An outbound message.
 #[derive(Debug, Clone)]
 pub(crate) struct Outgoing {
     pub(crate) to: String,
@@ -52,7 +52,7 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// To the customer of this number, in a conversation of their own.
+    /// A message to this customer, each in a conversation of its own.
     pub(crate) fn to(customer: usize) -> Self {
         Self {
             to: number(customer),
@@ -84,7 +84,7 @@ impl Outgoing {
     }
 }
 
-/// A customer's number.
+/// Returns a customer's number.
 pub(crate) fn number(customer: usize) -> String {
     format!("+1646{:07}", 5_550_000 + customer)
 }
@@ -97,7 +97,7 @@ impl World {
     pub(crate) async fn with(db: Db, clock: TestClock, idempotent: bool) -> Self {
         let open = db.open().await;
         Self {
-            far: FarSide::new(clock.clone(), idempotent),
+            provider: FakeProvider::new(clock.clone(), idempotent),
             front: app(open.clone(), pace(), &clock, SystemRandom),
             owner: Owner::parse("acme").unwrap(),
             db,
@@ -106,7 +106,8 @@ impl World {
         }
     }
 
-    /// Connections for another instance. SQLite's writers would only stand in each other's way.
+    /// Opens connections for another instance. On SQLite the connections are shared, because separate writers would
+    /// only block each other.
     pub(crate) async fn database_for_another(&self) -> Database {
         match self.db.kind {
             Kind::Sqlite => self.open.clone(),
@@ -157,7 +158,7 @@ impl World {
         Ok(self.front.send_message(&self.owner, request).await?.value)
     }
 
-    /// One message to each of so many customers.
+    /// Sends one message to each customer.
     pub(crate) async fn send_to_each(
         &self,
         customers: std::ops::Range<usize>,
@@ -180,13 +181,13 @@ impl World {
         self.message(id).await.progress.status
     }
 
-    pub(crate) async fn story(&self, id: MessageId) -> Vec<DeliveryEvent> {
+    pub(crate) async fn delivery_events(&self, id: MessageId) -> Vec<DeliveryEvent> {
         self.front.message_events(&self.owner, id).await.unwrap()
     }
 
-    /// Returns when a message has come to a state.
+    /// Waits until a message has a status.
     pub(crate) async fn until_status(&self, id: MessageId, status: MessageStatus) -> Message {
-        let found = tokio::time::timeout(SOON, async {
+        let reached = tokio::time::timeout(SOON, async {
             loop {
                 let message = self.message(id).await;
                 if message.progress.status == status {
@@ -195,13 +196,13 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         });
-        if let Ok(message) = found.await {
+        if let Ok(message) = reached.await {
             return message;
         }
         panic!("{id} is not {status}: {:?}", self.message(id).await)
     }
 
-    /// Returns when no message waits to leave.
+    /// Waits until no message is left to deliver.
     pub(crate) async fn until_all_left(&self) {
         let left = tokio::time::timeout(SOON, async {
             while self.db.count("deliveries").await > 0 {
@@ -209,8 +210,11 @@ impl World {
             }
         });
         if left.await.is_err() {
-            let jobs = "SELECT state || ' attempt ' || attempt || ' blocked ' || blocked || ' due ' || CAST(due_at AS text) AS v FROM deliveries LIMIT 20";
-            panic!("jobs that never end: {:#?}", self.db.texts(jobs).await);
+            let deliveries = "SELECT state || ' attempt ' || attempt || ' blocked ' || blocked || ' due ' || CAST(due_at AS text) AS v FROM deliveries LIMIT 20";
+            panic!(
+                "deliveries that never complete: {:#?}",
+                self.db.texts(deliveries).await
+            );
         }
     }
 }
