@@ -1,4 +1,4 @@
-//! The end in good order: nothing new, what runs finishes, and it does not take for ever.
+//! Graceful shutdown: no new work is accepted, running work may finish, and the time for it is limited.
 
 use std::time::Duration;
 
@@ -7,36 +7,39 @@ use tokio::time::{sleep, timeout};
 
 use crate::shutdown::Trigger;
 
-/// How it came to an end.
+/// Outcome of a drain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DrainOutcome {
-    /// Everything that ran is finished.
+    /// All calls and background work finished in time.
     Finished,
-    /// Some calls took too long and were cut.
+    /// Some calls or background work took too long and were cut.
     Cut,
-    /// A second signal: at once.
+    /// A second signal, or a task that died, ended the process without waiting.
     Forced,
 }
 
-/// After a cut, tasks need a moment to see it; more than that they do not get.
+/// Time for tasks to notice that they were cut.
 const AFTER_CUT: Duration = Duration::from_secs(1);
 
-/// How long the steps of a shutdown take.
+/// Limits of the steps of a shutdown.
 #[derive(Debug, Clone, Copy)]
-pub struct Times {
-    /// From the signal to the drain: load balancers learn that this instance leaves, and calls are still accepted.
+pub struct DrainTimes {
+    /// `DRAIN_DELAY`, from the signal to the drain: load balancers see that this instance leaves, and calls are still accepted.
     pub delay: Duration,
-    /// How long calls may go on after that.
-    pub longest: Duration,
+    /// `DRAIN_TIMEOUT`: how long calls may run after that.
+    pub timeout: Duration,
 }
 
-/// Waits for a first signal, reports by `leaving` that load balancers should choose other instances, and gives them the delay.
-/// Then `before` runs, the drain begins, and `served` has the longest time to end. A second signal ends the delay, the next one
-/// the drain.
+/// Waits for a first signal, runs `leaving`, which reports to load balancers that this instance leaves, and waits for the delay.
+/// Then it runs `before`, begins the drain, and waits for `served` until the timeout. A second signal ends the delay, the next
+/// one the drain.
 pub async fn drain(
     signals: &mut mpsc::Receiver<()>,
     trigger: &Trigger,
-    Times { delay, longest }: Times,
+    DrainTimes {
+        delay,
+        timeout: limit,
+    }: DrainTimes,
     leaving: impl Future<Output = ()>,
     before: impl Future<Output = ()>,
     served: impl Future<Output = ()>,
@@ -44,7 +47,7 @@ pub async fn drain(
     tokio::pin!(served);
     tokio::select! {
         _ = signals.recv() => {}
-        // Nothing ends by itself unless a task died; then there is nothing to wait for.
+        // Without a signal this ends only if a task died; then there is nothing left to wait for.
         () = &mut served => {
             tracing::error!("serving ended without a signal");
             return DrainOutcome::Forced;
@@ -55,44 +58,44 @@ pub async fn drain(
     if !delay.is_zero() {
         tracing::info!(
             delay_s = delay.as_secs(),
-            "leaving; calls are still accepted"
+            "shutdown requested; calls are still accepted until the drain begins"
         );
         tokio::select! {
             () = sleep(delay) => {}
-            () = second(signals) => tracing::info!("a second signal: draining at once"),
+            () = next_signal(signals) => tracing::info!("second signal: draining at once"),
         }
     }
-    tracing::info!(longest_s = longest.as_secs(), "draining");
+    tracing::info!(timeout_s = limit.as_secs(), "draining");
     before.await;
     trigger.drain();
     let finished = tokio::select! {
-        () = second(signals) => {
-            tracing::warn!("a second signal: ending at once");
+        () = next_signal(signals) => {
+            tracing::warn!("second signal: exiting at once");
             trigger.cut();
             return DrainOutcome::Forced;
         }
-        finished = timeout(longest, &mut served) => finished.is_ok(),
+        finished = timeout(limit, &mut served) => finished.is_ok(),
     };
     trigger.cut();
     if finished {
         tracing::info!("drained");
         return DrainOutcome::Finished;
     }
-    tracing::warn!("calls or background work did not end within DRAIN_TIMEOUT and are cut");
+    tracing::warn!("calls or background work did not end within DRAIN_TIMEOUT; cutting them");
     if timeout(AFTER_CUT, served).await.is_err() {
         tracing::warn!("background work did not end after it was cut");
     }
     DrainOutcome::Cut
 }
 
-/// A closed channel is no signal.
-async fn second(signals: &mut mpsc::Receiver<()>) {
+/// Waits for the next signal; for ever if the channel is closed.
+async fn next_signal(signals: &mut mpsc::Receiver<()>) {
     if signals.recv().await.is_none() {
         std::future::pending::<()>().await;
     }
 }
 
-/// One message per SIGTERM or SIGINT.
+/// Receiver of one message per SIGTERM or SIGINT.
 pub fn signals() -> std::io::Result<mpsc::Receiver<()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
@@ -119,18 +122,18 @@ mod tests {
     use super::*;
     use crate::shutdown;
 
-    const LONGEST: Duration = Duration::from_secs(20);
-    const TIMES: Times = Times {
+    const TIMEOUT: Duration = Duration::from_secs(20);
+    const TIMES: DrainTimes = DrainTimes {
         delay: Duration::ZERO,
-        longest: LONGEST,
+        timeout: TIMEOUT,
     };
-    const DELAYED: Times = Times {
+    const DELAYED: DrainTimes = DrainTimes {
         delay: Duration::from_secs(5),
-        longest: LONGEST,
+        timeout: TIMEOUT,
     };
 
     #[tokio::test(start_paused = true)]
-    async fn what_runs_may_finish() {
+    async fn running_calls_may_finish() {
         let (trigger, shutdown) = shutdown::channel();
         let (sender, mut signals) = mpsc::channel(2);
         sender.send(()).await.unwrap();
@@ -143,7 +146,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_does_not_finish_is_cut() {
+    async fn calls_beyond_the_timeout_are_cut() {
         let (trigger, shutdown) = shutdown::channel();
         let (sender, mut signals) = mpsc::channel(2);
         sender.send(()).await.unwrap();
@@ -157,11 +160,11 @@ mod tests {
             shutdown.cut(),
         )
         .await;
-        assert_eq!((ending, begun.elapsed()), (DrainOutcome::Cut, LONGEST));
+        assert_eq!((ending, begun.elapsed()), (DrainOutcome::Cut, TIMEOUT));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_second_signal_ends_it_at_once() {
+    async fn a_second_signal_ends_the_drain_at_once() {
         let (trigger, shutdown) = shutdown::channel();
         let (sender, mut signals) = mpsc::channel(2);
         sender.send(()).await.unwrap();
@@ -184,17 +187,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_told_before_is_told_before_connections_hear_of_it() {
+    async fn the_step_before_the_drain_runs_before_connections_are_notified() {
         let (trigger, shutdown) = shutdown::channel();
         let (sender, mut signals) = mpsc::channel(2);
         sender.send(()).await.unwrap();
-        let told = async { assert!(!shutdown.is_draining()) };
+        let before = async { assert!(!shutdown.is_draining()) };
         let served = shutdown.draining();
-        drain(&mut signals, &trigger, TIMES, ready(()), told, served).await;
+        drain(&mut signals, &trigger, TIMES, ready(()), before, served).await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn balancers_have_the_delay_before_the_drain_begins() {
+    async fn the_drain_begins_after_the_delay() {
         let (trigger, shutdown) = shutdown::channel();
         let (sender, mut signals) = mpsc::channel(2);
         sender.send(()).await.unwrap();

@@ -1,13 +1,14 @@
-//! The service as its clients meet it: ports, limits, deadlines, configuration, telemetry, and the way from a request to a
-//! use case and back.
+//! The gRPC and HTTP service: ports, limits, deadlines, configuration, telemetry, and the conversion of requests to use cases
+//! and of results to replies.
 //!
 //! Invariants:
-//! * A handler is: who, from proto, one call of the app, to proto. What holds for every call stands in [`layers`].
-//! * Only [`wiring`] names concrete things; only [`config`] knows the names of settings.
-//! * The environment is read by the program, not here.
-//! * A stop loses no call that ends in time, and takes no longer than it is allowed.
+//! * A handler extracts the owner, converts the request, makes one call of the app and converts the result. What applies to
+//!   every call is in [`layers`].
+//! * Only [`wiring`] names concrete implementations; only [`config`] knows the names of settings.
+//! * The program reads the environment; this crate does not.
+//! * A shutdown loses no call that ends within `DRAIN_TIMEOUT`, and takes no longer than that.
 //!
-//! To add a setting: see [`config`]. To add a service: its handlers, and its line in [`wiring`].
+//! To add a setting, see [`config`]. To add a service, write its handlers and register it in [`services`].
 
 pub mod config;
 mod convert;

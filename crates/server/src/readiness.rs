@@ -1,4 +1,4 @@
-//! Whether calls should come here: asked by `/readyz`, told to `grpc.health.v1`.
+//! Readiness: whether clients should send calls to this instance. Served by `/readyz` and published through `grpc.health.v1`.
 
 use std::time::Duration;
 
@@ -10,19 +10,19 @@ use tonic_health::server::HealthReporter;
 
 use crate::shutdown::Shutdown;
 
-/// Why not, in one line.
+/// Why the instance is not ready, in one line.
 pub type Reason = &'static str;
 
 type Probe = Box<dyn Fn() -> BoxFuture<'static, Result<(), Reason>> + Send + Sync>;
 
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
-/// Answers are this old at most: however many ask, the database is asked once in this time.
+/// Maximum age of a result: within it any number of checks share one probe of the database.
 const FRESH: Duration = Duration::from_millis(500);
 const INTERVAL: Duration = Duration::from_secs(1);
-/// A single slow answer sends nobody away.
+/// Consecutive failures until the published health changes: one slow probe does not send clients away.
 const FAILURES_UNTIL_NOT_SERVING: u32 = 3;
 
-/// Asks, and remembers for a moment.
+/// Readiness check with a short-lived result.
 pub struct Readiness {
     probe: Probe,
     shutdown: Shutdown,
@@ -36,7 +36,7 @@ impl std::fmt::Debug for Readiness {
 }
 
 impl Readiness {
-    /// By this probe, and not in a drain.
+    /// Creates a check that runs this probe and fails once the shutdown begins.
     pub fn new(probe: Probe, shutdown: Shutdown) -> Self {
         Self {
             probe,
@@ -45,7 +45,7 @@ impl Readiness {
         }
     }
 
-    /// Whether calls should come here now.
+    /// Checks whether clients should send calls now.
     pub async fn check(&self) -> Result<(), Reason> {
         if self.shutdown.is_draining() {
             return Err("draining");
@@ -66,13 +66,13 @@ impl Readiness {
         answer
     }
 
-    /// Keeps the health of these services by name up to date, until the signal to stop.
+    /// Keeps the published health of these services up to date until the signal to stop.
     ///
-    /// The health of the whole, under the empty name, is liveness and does not follow: restarting this process would not bring
-    /// a database back.
+    /// The health under the empty name is liveness and does not follow readiness: restarting this process would not repair
+    /// the database.
     pub async fn report(&self, health: &HealthReporter, services: &[&'static str]) {
         let mut failures = 0;
-        let mut told = None;
+        let mut published = None;
         while !self.shutdown.is_leaving() {
             match self.check().await {
                 Ok(()) => failures = 0,
@@ -82,9 +82,9 @@ impl Readiness {
                 }
             }
             let serving = failures < FAILURES_UNTIL_NOT_SERVING;
-            if told != Some(serving) && !self.shutdown.is_leaving() {
-                told = Some(serving);
-                tell(health, services, serving).await;
+            if published != Some(serving) && !self.shutdown.is_leaving() {
+                published = Some(serving);
+                publish(health, services, serving).await;
             }
             tokio::select! {
                 () = self.shutdown.leaving() => {}
@@ -94,8 +94,8 @@ impl Readiness {
     }
 }
 
-/// Tells those who watch.
-pub(crate) async fn tell(health: &HealthReporter, services: &[&'static str], serving: bool) {
+/// Publishes the health of these services to the watchers of `grpc.health.v1`.
+pub(crate) async fn publish(health: &HealthReporter, services: &[&'static str], serving: bool) {
     let status = if serving {
         ServingStatus::Serving
     } else {
@@ -117,10 +117,10 @@ mod tests {
     use crate::shutdown;
 
     #[tokio::test(start_paused = true)]
-    async fn many_askers_are_one_question() {
+    async fn many_checks_share_one_probe() {
         let (_trigger, shutdown) = shutdown::channel();
-        let asked = Arc::new(AtomicU32::new(0));
-        let count = Arc::clone(&asked);
+        let probes = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&probes);
         let probe = move || {
             count.fetch_add(1, Ordering::Relaxed);
             std::future::ready(Ok(())).boxed()
@@ -129,14 +129,14 @@ mod tests {
         for _ in 0..100 {
             assert_eq!(readiness.check().await, Ok(()));
         }
-        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        assert_eq!(probes.load(Ordering::Relaxed), 1);
         tokio::time::advance(FRESH).await;
         readiness.check().await.unwrap();
-        assert_eq!(asked.load(Ordering::Relaxed), 2);
+        assert_eq!(probes.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn silence_and_draining_are_not_ready() {
+    async fn a_silent_database_and_a_shutdown_are_not_ready() {
         let (trigger, shutdown) = shutdown::channel();
         let readiness = Readiness::new(Box::new(|| std::future::pending().boxed()), shutdown);
         let silent = "the database does not answer within a second";

@@ -1,4 +1,11 @@
-//! One word to everything that runs: go on, finish, or end now.
+//! The shutdown signal, which every task of the process can watch.
+//!
+//! | phase | what happens |
+//! |---|---|
+//! | serving | everything is accepted |
+//! | leaving | load balancers should choose other instances; calls are still accepted |
+//! | draining | no new work is accepted; what runs may finish |
+//! | cut | calls and background work that still run are aborted |
 
 use tokio::sync::watch;
 
@@ -10,37 +17,37 @@ enum Phase {
     Cut,
 }
 
-/// Who may say it.
+/// Sending side of the shutdown signal.
 #[derive(Debug)]
 pub struct Trigger(watch::Sender<Phase>);
 
-/// Who wants to hear it. Cheap to clone; a dropped [`Trigger`] counts as "end now".
+/// Receiving side of the shutdown signal. Cheap to clone; a dropped [`Trigger`] counts as a cut.
 #[derive(Debug, Clone)]
 pub struct Shutdown(watch::Receiver<Phase>);
 
-/// A new pair.
+/// Creates a connected pair.
 pub fn channel() -> (Trigger, Shutdown) {
     let (sender, receiver) = watch::channel(Phase::Serving);
     (Trigger(sender), Shutdown(receiver))
 }
 
 impl Trigger {
-    /// Load balancers should choose other instances; calls that come nevertheless are served.
+    /// Begins leaving: load balancers should choose other instances; calls that arrive are still served.
     pub fn leave(&self) {
         self.raise(Phase::Leaving);
     }
 
-    /// No new work; what runs may finish.
+    /// Begins the drain: no new work is accepted; what runs may finish.
     pub fn drain(&self) {
         self.raise(Phase::Draining);
     }
 
-    /// What still runs ends now.
+    /// Cuts what still runs.
     pub fn cut(&self) {
         self.raise(Phase::Cut);
     }
 
-    /// Never back: a second signal must not revive what was cut.
+    /// Moves to a later phase, never to an earlier one: a late signal must not revive calls that were cut.
     fn raise(&self, to: Phase) {
         self.0.send_if_modified(|phase| {
             let raised = *phase < to;
@@ -61,12 +68,12 @@ impl Shutdown {
         self.reached(Phase::Leaving).await;
     }
 
-    /// Whether no new work should be begun.
+    /// Whether no new work may begin.
     pub fn is_draining(&self) -> bool {
         *self.0.borrow() >= Phase::Draining
     }
 
-    /// Comes when what runs should come to its end.
+    /// Returns when the drain begins.
     pub async fn draining(&self) {
         self.reached(Phase::Draining).await;
     }
@@ -76,13 +83,13 @@ impl Shutdown {
         *self.0.borrow() >= Phase::Cut
     }
 
-    /// Comes when what runs ends now.
+    /// Returns when what still runs is cut.
     pub async fn cut(&self) {
         self.reached(Phase::Cut).await;
     }
 
     async fn reached(&self, wanted: Phase) {
-        // An error means that nobody is left to say anything, and nothing should outlive that.
+        // An error means that the trigger was dropped, which counts as a cut.
         let _ = self.0.clone().wait_for(|phase| *phase >= wanted).await;
     }
 }

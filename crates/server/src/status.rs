@@ -1,4 +1,4 @@
-//! From the app's errors to gRPC's, with their details: the only place where a handler's error gets its code.
+//! Conversion of the app's errors to gRPC statuses with details. Only this module chooses the code of a handler's error.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,24 +11,24 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 use crate::layers::cause;
 use crate::layers::faults::{DOMAIN, PUSHBACK, RETRY_AFTER};
 
-/// The longest text of a status, in bytes. Text and details travel as headers, and common clients refuse a reply with more
-/// than 8 KiB of those: an error that does not fit would arrive as another one.
+/// Maximum length of a status message in bytes. Message and details are sent as headers, and common clients refuse a reply
+/// with more than 8 KiB of headers: they would report another error instead.
 const TEXT_BYTES: usize = 512;
-/// The most bytes that violations take together, for the same reason; details grow by a third on their way.
+/// Maximum size of all violations together, for the same reason; base64 makes details a third larger.
 const VIOLATIONS_BYTES: usize = 3 * 1_024;
 
-/// What a client sees of an error. Its cause goes to the log.
+/// Returns the status that a client sees of an error. The cause goes to the log only.
 #[expect(
     clippy::needless_pass_by_value,
-    reason = "what `map_err` takes: an error that was told is done with"
+    reason = "`map_err` passes the error by value, and it is not used afterwards"
 )]
 pub(crate) fn of(error: Error) -> Status {
-    note(&error);
-    let about = error.metadata.iter();
-    let about: HashMap<_, _> = about
+    record_cause(&error);
+    let metadata = error.metadata.iter();
+    let info: HashMap<_, _> = metadata
         .map(|(&key, value)| (key.to_owned(), value.clone()))
         .collect();
-    let mut details = ErrorDetails::with_error_info(error.reason.as_str(), DOMAIN, about);
+    let mut details = ErrorDetails::with_error_info(error.reason.as_str(), DOMAIN, info);
     if !error.violations.is_empty() {
         details.set_bad_request(violations(&error));
     }
@@ -40,21 +40,21 @@ pub(crate) fn of(error: Error) -> Status {
         );
     }
     let mut metadata = MetadataMap::new();
-    if let Some(delay) = error.retry_after.or_else(|| usual_delay(&error)) {
+    if let Some(delay) = error.retry_after.or_else(|| default_delay(&error)) {
         details.set_retry_info(Some(delay));
         metadata.insert(PUSHBACK, MetadataValue::from(millis(delay)));
     }
-    let text = cut(&error.message, TEXT_BYTES);
+    let text = truncate(&error.message, TEXT_BYTES);
     Status::with_error_details_and_metadata(code(error.reason.kind()), text, details, metadata)
 }
 
-/// What may pass always says when to try again.
-fn usual_delay(error: &Error) -> Option<Duration> {
-    let passes = matches!(
+/// Every temporary error has a retry delay.
+fn default_delay(error: &Error) -> Option<Duration> {
+    let temporary = matches!(
         error.reason.kind(),
         Kind::Unavailable | Kind::DeadlineExceeded
     );
-    passes.then_some(RETRY_AFTER)
+    temporary.then_some(RETRY_AFTER)
 }
 
 const fn code(kind: Kind) -> Code {
@@ -73,7 +73,7 @@ const fn code(kind: Kind) -> Code {
     }
 }
 
-/// As many violations as fit, and how many more there are.
+/// The violations that fit, and a last one with the number of the others.
 fn violations(error: &Error) -> Vec<FieldViolation> {
     let mut shown = Vec::new();
     let mut bytes = 0;
@@ -87,7 +87,7 @@ fn violations(error: &Error) -> Vec<FieldViolation> {
                 .map_or("", |violation| violation.field.as_str());
             shown.push(FieldViolation::new(
                 last,
-                format!("{more} more fields are wrong; correct these first"),
+                format!("{more} more fields are invalid; correct these first"),
             ));
             break;
         }
@@ -99,7 +99,7 @@ fn violations(error: &Error) -> Vec<FieldViolation> {
     shown
 }
 
-/// What failed: the resource that the error names.
+/// The resource that the error names, as the subject of a failed precondition.
 fn subject(error: &Error) -> String {
     let id = error.metadata.iter().find(|(key, _)| key.ends_with("_id"));
     id.map(|(key, value)| format!("{key}/{value}"))
@@ -110,17 +110,18 @@ fn millis(delay: Duration) -> u64 {
     u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn cut(text: &str, most: usize) -> String {
+/// Shortens a text to this many bytes, between two characters.
+fn truncate(text: &str, max: usize) -> String {
     const MORE: &str = " ...";
-    if text.len() <= most {
+    if text.len() <= max {
         return text.to_owned();
     }
-    let end = text.floor_char_boundary(most - MORE.len());
+    let end = text.floor_char_boundary(max - MORE.len());
     format!("{}{MORE}", &text[..end])
 }
 
-/// Leaves the reason and the cause for the line that the log has of the call.
-fn note(error: &Error) {
+/// Leaves the reason and the cause for the log record of the call.
+fn record_cause(error: &Error) {
     if !tracing::enabled!(tracing::Level::INFO) {
         return;
     }
@@ -144,9 +145,9 @@ mod tests {
     #[test]
     fn every_error_has_one_info_and_the_code_of_its_kind() {
         for &reason in Reason::ALL {
-            let status = of(Error::new(reason, "words").with("message_id", 7));
+            let status = of(Error::new(reason, "text").with("message_id", 7));
             assert_eq!(status.code(), code(reason.kind()));
-            assert_eq!(status.message(), "words");
+            assert_eq!(status.message(), "text");
             let info = |detail| {
                 if let ErrorDetail::ErrorInfo(info) = detail {
                     Some(info)
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_stands_in_the_table_with_its_code_and_remedy() {
+    fn every_reason_is_documented_with_its_code_and_remedy() {
         let rows: Vec<Vec<&str>> = TABLE
             .lines()
             .filter(|line| line.starts_with("| `"))
@@ -176,7 +177,7 @@ mod tests {
             let name = format!("`{}`", reason.as_str());
             let found: Vec<_> = rows.iter().filter(|row| row[0] == name).collect();
             let [row] = found[..] else {
-                panic!("{name} stands {} times in the table", found.len())
+                panic!("{name} is {} times in the table", found.len())
             };
             let [_, code_shown, when, remedy] = row[..] else {
                 panic!("{name} has {} columns", row.len())
@@ -186,7 +187,7 @@ mod tests {
                 format!("`{}`", name_of(code(reason.kind()))),
                 "{name}"
             );
-            assert!(!when.is_empty(), "{name} says when");
+            assert!(!when.is_empty(), "{name} has no condition");
             assert_eq!(remedy, reason.remedy(), "{name}");
         }
         let known: Vec<_> = Reason::ALL
@@ -199,11 +200,11 @@ mod tests {
         assert_eq!(
             first_of_others,
             Some(known.len()),
-            "in the order of declaration, then the transport's"
+            "reasons in the order of declaration, then those of the transport"
         );
     }
 
-    /// `InvalidArgument` is `INVALID_ARGUMENT` in the specification.
+    /// Name of a code in the specification: `INVALID_ARGUMENT` for `InvalidArgument`.
     fn name_of(code: Code) -> String {
         let mut name = String::new();
         for c in format!("{code:?}").chars() {
@@ -216,23 +217,23 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_field_is_told() {
+    fn every_invalid_field_is_reported() {
         let violations = vec![
-            Violation::new("a", "is wrong"),
+            Violation::new("a", "is invalid"),
             Violation::new("b", "is, too"),
         ];
         let status = of(Error::invalid(violations));
         assert_eq!(status.code(), Code::InvalidArgument);
-        let told = status.get_details_bad_request().unwrap().field_violations;
-        assert_eq!(told.len(), 2);
+        let shown = status.get_details_bad_request().unwrap().field_violations;
+        assert_eq!(shown.len(), 2);
         assert_eq!(
-            (told[1].field.as_str(), told[1].description.as_str()),
+            (shown[1].field.as_str(), shown[1].description.as_str()),
             ("b", "is, too")
         );
     }
 
     #[test]
-    fn an_error_fits_into_headers_however_much_is_wrong() {
+    fn an_error_with_thousands_of_violations_fits_into_headers() {
         let violation = |n: usize| {
             Violation::new(
                 format!("ids[{n}]"),
@@ -247,8 +248,8 @@ mod tests {
             .map(|(name, value)| name.as_str().len() + value.len() + 32)
             .sum();
         assert!(bytes < 8 * 1_024, "{bytes} bytes");
-        let told = status.get_details_bad_request().unwrap().field_violations;
-        let (last, fitting) = told.split_last().unwrap();
+        let shown = status.get_details_bad_request().unwrap().field_violations;
+        let (last, fitting) = shown.split_last().unwrap();
         assert_eq!(last.field, "ids[4999]");
         assert!(
             last.description
@@ -257,14 +258,14 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_cut_between_characters() {
-        let text = cut(&"\u{e4}".repeat(400), TEXT_BYTES);
+    fn a_long_text_is_truncated_between_characters() {
+        let text = truncate(&"\u{e4}".repeat(400), TEXT_BYTES);
         assert!(text.len() <= TEXT_BYTES && text.ends_with(" ..."));
-        assert_eq!(cut("short", TEXT_BYTES), "short");
+        assert_eq!(truncate("short", TEXT_BYTES), "short");
     }
 
     #[test]
-    fn a_delay_is_told_to_people_and_to_their_libraries() {
+    fn a_retry_delay_is_in_the_details_and_in_the_pushback_header() {
         let error = Error::new(Reason::DatabaseUnavailable, "away")
             .retry_after(Duration::from_millis(1_500));
         let status = of(error);
@@ -280,13 +281,13 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_always_says_when_to_try_again() {
+    fn every_temporary_error_has_a_retry_delay() {
         for &reason in Reason::ALL {
-            let passes = matches!(reason.kind(), Kind::Unavailable | Kind::DeadlineExceeded);
-            let status = of(Error::new(reason, "words"));
-            let told = status.get_details_retry_info().is_some();
-            assert_eq!(told, passes, "{}", reason.as_str());
-            assert_eq!(status.metadata().contains_key(PUSHBACK), passes);
+            let temporary = matches!(reason.kind(), Kind::Unavailable | Kind::DeadlineExceeded);
+            let status = of(Error::new(reason, "text"));
+            let has_delay = status.get_details_retry_info().is_some();
+            assert_eq!(has_delay, temporary, "{}", reason.as_str());
+            assert_eq!(status.metadata().contains_key(PUSHBACK), temporary);
         }
     }
 
@@ -305,8 +306,8 @@ mod tests {
     }
 
     #[test]
-    fn the_cause_stays_with_us() {
-        let cause = std::io::Error::other("secret words of a driver");
+    fn the_cause_is_not_sent_to_the_client() {
+        let cause = std::io::Error::other("secret text of a driver");
         let status =
             of(Error::new(Reason::Internal, "something went wrong on our side").caused_by(cause));
         assert!(!format!("{status:?}").contains("secret"));

@@ -1,4 +1,4 @@
-//! Where values are cached, and how Redis is reached.
+//! Settings of the cache and its Redis.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -9,34 +9,34 @@ use super::read::Reader;
 use parlance_cache::redis::{self, Node};
 use parlance_cache::{Backend, Ttls};
 
-/// The cache and its Redis.
+/// Settings of the cache and its Redis.
 #[derive(Debug, Clone)]
 pub struct CacheSettings {
-    /// Where values are kept; what was asked for, or follows from the rest.
+    /// Backend: the configured one, or the default that follows from the other settings.
     pub backend: Backend,
-    /// Whether it was asked for.
+    /// Whether the backend is configured.
     pub backend_given: bool,
-    /// The shared tier, where one is configured.
+    /// Redis, if it is configured.
     pub redis: Option<redis::RedisSettings>,
-    /// How long values live.
+    /// Time to live of values.
     pub ttls: Ttls,
-    /// Most values in this process.
+    /// Maximum number of values in the in-process cache.
     pub max_entries: usize,
-    /// Most bytes of them.
+    /// Maximum total size of these values.
     pub max_bytes: usize,
-    /// Bytes of the largest value.
+    /// Maximum size of a value.
     pub max_value: usize,
-    /// How old a copy in this process may be.
+    /// Maximum age of a value in the in-process cache.
     pub max_staleness: Duration,
-    /// How long nothing may come from Redis before reads go on without it.
+    /// How long Redis may send nothing before reads continue without it (stall detector).
     pub stall_timeout: Duration,
-    /// What the clocks of the database and of an instance may differ by within a second.
+    /// Maximum drift between the clocks of the database and of an instance within a second.
     pub clock_margin: Duration,
-    /// So many conversations are read after the start.
+    /// Number of conversations to load after the start.
     pub warm_on_start: usize,
-    /// So many searches are asked again after the start; without any it is not noted what is searched for.
+    /// Number of searches to repeat after the start; 0 also turns the recording of searches off.
     pub warm_searches: usize,
-    /// How often the auditor looks; `None` for never.
+    /// Interval of the audit; `None` for never.
     pub audit_interval: Option<Duration>,
 }
 
@@ -56,10 +56,10 @@ impl CacheSettings {
     }
 }
 
-/// `local`: whether the database is a file, of which other instances know nothing.
+/// `local`: whether the database is a file, which other instances do not share.
 pub(super) fn read(reader: &mut Reader, local: Option<bool>) -> Option<CacheSettings> {
     let redis = read_redis(reader);
-    let asked = reader.get("CACHE_BACKEND", parse::optional(parse::backend));
+    let requested = reader.get("CACHE_BACKEND", parse::optional(parse::backend));
     let ttls = read_ttls(reader);
     let max_entries = reader.get("CACHE_MAX_MEMORY_SIZE", parse::number(1..=100_000_000));
     let max_bytes = reader.get("CACHE_MAX_MEMORY_BYTES", parse::number(1..));
@@ -70,8 +70,8 @@ pub(super) fn read(reader: &mut Reader, local: Option<bool>) -> Option<CacheSett
     let warm_on_start = reader.get("CACHE_WARM_ON_START", parse::number(0..=10_000));
     let warm_searches = reader.get("CACHE_WARM_SEARCHES", parse::number(0..=1_000));
     let audit_interval = reader.get("CACHE_AUDIT_INTERVAL", parse::seconds(0));
-    let (Configured(redis), asked) = (redis?, asked?);
-    if let Some(backend @ (Backend::Redis | Backend::Hybrid)) = asked
+    let (RedisConfig(redis), requested) = (redis?, requested?);
+    if let Some(backend @ (Backend::Redis | Backend::Hybrid)) = requested
         && redis.is_none()
     {
         let backend = backend.as_str();
@@ -79,9 +79,9 @@ pub(super) fn read(reader: &mut Reader, local: Option<bool>) -> Option<CacheSett
             "CACHE_BACKEND is {backend}, but no Redis is configured: set REDIS_URL, REDIS_HOST or REDIS_CLUSTER_URLS"
         ));
     }
-    let backend = asked.unwrap_or(match (redis.as_ref().map(|redis| &redis.node), local?) {
+    let backend = requested.unwrap_or(match (redis.as_ref().map(|redis| &redis.node), local?) {
         (Some(Node::Single(_)), _) => Backend::Hybrid,
-        // Of a cluster nothing is copied into this process.
+        // The in-process cache does not support a cluster.
         (Some(Node::Cluster(_)), _) => Backend::Redis,
         (None, true) => Backend::Memory,
         (None, false) => Backend::Off,
@@ -89,7 +89,7 @@ pub(super) fn read(reader: &mut Reader, local: Option<bool>) -> Option<CacheSett
     let audit_interval = audit_interval?;
     Some(CacheSettings {
         backend,
-        backend_given: asked.is_some(),
+        backend_given: requested.is_some(),
         redis,
         ttls: ttls?,
         max_entries: max_entries?,
@@ -123,7 +123,7 @@ fn read_ttls(reader: &mut Reader) -> Option<Ttls> {
     })
 }
 
-/// Who we are to Redis, where the URL does not say it.
+/// Credentials for a Redis URL that has none.
 struct Credentials {
     username: Option<String>,
     password: Option<String>,
@@ -134,7 +134,7 @@ impl Credentials {
         self.username.is_none() && self.password.is_none()
     }
 
-    /// As they stand before the host.
+    /// The form in which credentials precede the host in a URL.
     fn before_host(&self) -> String {
         if self.are_none() {
             return String::new();
@@ -144,7 +144,7 @@ impl Credentials {
         format!("{name}:{password}@")
     }
 
-    /// The URL with them; `None` where it has its own.
+    /// The URL with these credentials; `None` if it already has credentials.
     fn added_to(&self, url: &str) -> Option<String> {
         if self.are_none() {
             return Some(url.to_owned());
@@ -158,11 +158,11 @@ impl Credentials {
     }
 }
 
-/// The Redis that is configured, if one is.
-struct Configured(Option<redis::RedisSettings>);
+/// The configured Redis; `None` if there is none.
+struct RedisConfig(Option<redis::RedisSettings>);
 
-/// `None`: something is wrong with it.
-fn read_redis(reader: &mut Reader) -> Option<Configured> {
+/// Reads the settings of Redis; `None` if they are invalid.
+fn read_redis(reader: &mut Reader) -> Option<RedisConfig> {
     const PARTS: [&str; 5] = [
         "REDIS_PORT",
         "REDIS_DB",
@@ -186,7 +186,7 @@ fn read_redis(reader: &mut Reader) -> Option<Configured> {
         username: username?,
         password: password?,
     };
-    if !choice_is_clear(reader, &PARTS) {
+    if !has_one_source(reader, &PARTS) {
         return None;
     }
     let node = match (url, host, urls) {
@@ -206,11 +206,11 @@ fn read_redis(reader: &mut Reader) -> Option<Configured> {
                 .collect();
             Node::Cluster(urls?)
         }
-        (None, None, None) => return Some(Configured(None)),
+        (None, None, None) => return Some(RedisConfig(None)),
     };
     let mut settings = redis::RedisSettings::new(node);
     settings.ca_file = ca_file;
-    Some(Configured(Some(settings)))
+    Some(RedisConfig(Some(settings)))
 }
 
 fn with_credentials(
@@ -222,44 +222,48 @@ fn with_credentials(
     let url = credentials.added_to(url);
     if url.is_none() {
         reader.problems.push(format!(
-            "{name} names a user or a password, and so does REDIS_USERNAME or REDIS_PASSWORD: say it once"
+            "{name} contains credentials, and REDIS_USERNAME or REDIS_PASSWORD is set, too: use only one of the two"
         ));
     }
     url
 }
 
-/// One Redis, said in one way.
-fn choice_is_clear(reader: &mut Reader, parts: &[&str]) -> bool {
-    const WAYS: [&str; 3] = ["REDIS_URL", "REDIS_HOST", "REDIS_CLUSTER_URLS"];
-    let ways: Vec<&str> = WAYS
+/// Whether Redis is configured by at most one of the alternatives. Records a problem otherwise.
+fn has_one_source(reader: &mut Reader, parts: &[&str]) -> bool {
+    const SOURCES: [&str; 3] = ["REDIS_URL", "REDIS_HOST", "REDIS_CLUSTER_URLS"];
+    let sources: Vec<&str> = SOURCES
         .into_iter()
-        .filter(|way| reader.is_given(way))
+        .filter(|source| reader.is_set(source))
         .collect();
     let before = reader.problems.len();
-    match ways[..] {
+    match sources[..] {
         [] => {
             let given: Vec<String> = parts
                 .iter()
-                .filter(|part| reader.is_given(part))
-                .map(|part| format!("{part} is set, but no Redis is: set REDIS_HOST or REDIS_URL"))
+                .filter(|part| reader.is_set(part))
+                .map(|part| {
+                    format!(
+                        "{part} is set, but no Redis is configured: set REDIS_HOST or REDIS_URL"
+                    )
+                })
                 .collect();
             reader.problems.extend(given);
         }
         ["REDIS_HOST"] => {}
-        [way] => {
+        [source] => {
             for part in ["REDIS_PORT", "REDIS_DB"] {
-                if reader.is_given(part) {
-                    reader
-                        .problems
-                        .push(format!("{part} goes with REDIS_HOST; {way} says it itself"));
+                if reader.is_set(part) {
+                    reader.problems.push(format!(
+                        "{part} applies to REDIS_HOST only: put it into {source} instead"
+                    ));
                 }
             }
         }
         [..] => {
-            let ways = ways.join(" and ");
+            let sources = sources.join(" and ");
             reader
                 .problems
-                .push(format!("{ways} are set: one of them says where Redis is"));
+                .push(format!("{sources} are set: set only one of them"));
         }
     }
     reader.problems.len() == before
@@ -272,7 +276,7 @@ fn bracketed(host: &str) -> String {
     }
 }
 
-/// A password may hold what ends it in a URL.
+/// Percent-encodes a text: a password may contain characters that would end it in a URL.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {

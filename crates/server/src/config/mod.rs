@@ -1,6 +1,6 @@
-//! What the service is told: environment variables over `parlance.toml` over defaults.
+//! Configuration: environment variables take precedence over `parlance.toml`, and both over defaults.
 //!
-//! Pure: what the environment and the file say are arguments. To add a setting: a row in [`table::TABLE`], a field in
+//! Pure: the environment and the file are arguments. To add a setting: a row in [`table::TABLE`], a field in
 //! [`Settings`], a line in `build`.
 
 mod cache;
@@ -20,162 +20,163 @@ use parlance_storage::DatabaseUrl;
 
 pub use cache::CacheSettings;
 pub use read::{File, Origin};
-pub use show::InForce;
+pub use show::EffectiveSetting;
 
 use read::Reader;
 
-/// Everything that is configured.
+/// Configuration of the service.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The database and how it is opened.
+    /// Database and how it is opened.
     pub database: parlance_storage::Settings,
-    /// How long the start keeps trying to reach it.
+    /// How long the start retries the first connection to the database.
     pub connect_timeout: Duration,
-    /// The cache and its Redis.
+    /// Cache and its Redis.
     pub cache: CacheSettings,
-    /// What is done about missing migrations at start.
+    /// Handling of missing migrations at start.
     pub migrate: Migrate,
-    /// Where gRPC is served.
+    /// Listen address of gRPC.
     pub grpc_listen: SocketAddr,
-    /// Where health and metrics are served.
+    /// Listen address of JSON, the page, health checks and metrics.
     pub http_listen: SocketAddr,
-    /// Whether the contract can be asked for.
+    /// Whether gRPC server reflection is on.
     pub reflection: bool,
-    /// Which web pages may call.
+    /// Web origins that may call.
     pub web_origins: WebOrigins,
-    /// What is logged and how.
+    /// Log filter and format.
     pub log: Log,
-    /// Where traces go; nowhere without.
+    /// OTLP endpoint for traces; no traces without it.
     pub otlp_endpoint: Option<String>,
-    /// The name in traces and metrics.
+    /// Service name in traces and metrics.
     pub service_name: String,
-    /// Largest request.
+    /// Maximum size of a request.
     pub max_request_bytes: usize,
-    /// Bytes of all requests that are in memory.
+    /// Maximum total size of the requests in memory.
     pub max_buffered_bytes: usize,
-    /// How much a message may hold.
+    /// Limits of the content of a message.
     pub limits: Limits,
     /// How long events are kept.
     pub feed_retention: Duration,
-    /// How long messages and conversations are kept; for ever without.
+    /// How long messages and conversations are kept; for ever if `None`.
     pub retention: Option<Duration>,
-    /// Messages that are handed to providers at once; 0 for none.
+    /// Maximum number of concurrent hand-overs to providers; 0 turns delivery off.
     pub delivery_workers: usize,
-    /// How long a worker keeps a message.
+    /// Lease of a delivery worker on a message.
     pub delivery_lease: Duration,
-    /// How often a message is handed over at most.
+    /// Maximum number of hand-overs of a message.
     pub delivery_max_attempts: i32,
-    /// How often the feed is read.
+    /// Interval at which the feed is polled.
     pub feed_poll: Duration,
     /// How long a `request_id` is remembered.
     pub request_id_retention: Duration,
-    /// How long connections live and what they may do.
+    /// Lifetime and limits of connections.
     pub connections: Connections,
-    /// How long calls are still accepted after the signal to stop.
+    /// How long calls are accepted after the signal to stop.
     pub drain_delay: Duration,
-    /// How long calls may then go on.
+    /// How long calls may continue after `drain_delay`.
     pub drain_timeout: Duration,
-    /// Threads that serve; `None` for one per core.
+    /// Number of worker threads; `None` for one per core.
     pub worker_threads: Option<usize>,
-    in_force: Vec<InForce>,
+    effective: Vec<EffectiveSetting>,
     read_warnings: Vec<String>,
 }
 
-/// What is done about missing migrations at start.
+/// Handling of missing migrations at start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Migrate {
-    /// They are applied.
+    /// Applies them.
     Auto,
-    /// The start is refused.
+    /// Refuses to start.
     Check,
-    /// Nobody looks.
+    /// Does not check.
     Off,
 }
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for humans.
     Text,
-    /// For machines.
+    /// JSON for programs.
     Json,
 }
 
-/// What is logged and how.
+/// Log filter and format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
-    /// A filter that has been checked.
+    /// Validated filter.
     pub filter: String,
-    /// How lines look.
+    /// Format of lines.
     pub format: LogFormat,
 }
 
-/// Which web pages may call by gRPC-Web or JSON.
+/// Web origins that may call by gRPC-Web or JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WebOrigins {
-    /// Those of this machine.
+    /// Pages of this machine.
     Loopback,
-    /// All.
+    /// All pages.
     Any,
-    /// These, in lower case.
+    /// Pages of these origins, in lower case.
     List(Vec<String>),
 }
 
-/// How long connections live and what they may do.
+/// Lifetime and limits of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connections {
-    /// After this the client is asked to connect anew.
+    /// Age at which the client is asked to reconnect.
     pub max_age: Duration,
-    /// How long its calls may then go on.
+    /// How long its calls may continue after that.
     pub max_age_grace: Duration,
-    /// Calls at a time.
+    /// Maximum number of concurrent calls per connection.
     pub max_concurrent_streams: u32,
-    /// Connections of both ports.
+    /// Maximum number of connections on both ports together.
     pub max: u32,
 }
 
-/// All that is wrong with a configuration, one line each.
+/// Everything that is invalid in a configuration, one line each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
-pub struct Wrong(pub Vec<String>);
+pub struct InvalidSettings(pub Vec<String>);
 
 impl Settings {
-    /// Reads what the environment and the file say.
+    /// Reads the configuration from the environment and the file.
     pub fn load(
         env: impl Iterator<Item = (String, String)>,
         file: Option<File>,
-    ) -> Result<Self, Wrong> {
+    ) -> Result<Self, InvalidSettings> {
         finish(Reader::new(env, file))
     }
 
-    /// The same for a service of which nothing stays: its database lies in the folder, its ports are free ones of loopback.
+    /// Reads the configuration of an ephemeral service: its database is in `folder`, and it listens on free ports of
+    /// loopback.
     pub fn load_ephemeral(
         env: impl Iterator<Item = (String, String)>,
         file: Option<File>,
         folder: &Path,
-    ) -> Result<Self, Wrong> {
+    ) -> Result<Self, InvalidSettings> {
         let mut reader = Reader::new(env, file);
-        if reader.is_given("DATABASE_URL") {
+        if reader.is_set("DATABASE_URL") {
             reader.problems.push(
-                "DATABASE_URL is set, but --ephemeral makes a database of its own: unset it, or leave --ephemeral out"
+                "DATABASE_URL is set, but --ephemeral creates a temporary database: unset DATABASE_URL or omit --ephemeral"
                     .to_owned(),
             );
         }
         let database = folder.join("parlance.db");
-        reader.fix("DATABASE_URL", format!("sqlite://{}", database.display()));
-        reader.fix("MIGRATE", "auto"); // the database is always empty
-        reader.fix("GRPC_LISTEN", FREE_PORT);
-        reader.fix("HTTP_LISTEN", FREE_PORT);
-        reader.fix("DRAIN_DELAY", "0"); // no load balancer knows its ports
+        reader.override_with("DATABASE_URL", format!("sqlite://{}", database.display()));
+        reader.override_with("MIGRATE", "auto"); // the database is always empty
+        reader.override_with("GRPC_LISTEN", FREE_PORT);
+        reader.override_with("HTTP_LISTEN", FREE_PORT);
+        reader.override_with("DRAIN_DELAY", "0"); // no load balancer uses its ports
         finish(reader)
     }
 
-    /// What is in force, one entry per setting, secrets masked.
-    pub fn in_force(&self) -> &[InForce] {
-        &self.in_force
+    /// The effective settings, one entry each, with secrets masked.
+    pub fn effective(&self) -> &[EffectiveSetting] {
+        &self.effective
     }
 
-    /// One line for each thing that works but is likely not what was meant.
+    /// Warnings, one line each, about values that are valid but probably not intended.
     pub fn warnings(&self) -> Vec<String> {
         let open = [
             ("GRPC_LISTEN", self.grpc_listen),
@@ -184,7 +185,10 @@ impl Settings {
         .into_iter()
         .filter(|(_, address)| !address.ip().is_loopback())
         .map(|(name, address)| {
-            format!("AUTH is off and {name} is {address}: whoever reaches it may read and write everything")
+            format!(
+                "AUTH is off and {name} is {address}: every client that can connect may read and write all data; \
+                 restrict access to this address"
+            )
         });
         let read = self.read_warnings.iter().cloned();
         read.chain(open).chain(self.cache.warnings()).collect()
@@ -193,11 +197,11 @@ impl Settings {
 
 const FREE_PORT: &str = "127.0.0.1:0";
 
-fn finish(mut reader: Reader) -> Result<Settings, Wrong> {
+fn finish(mut reader: Reader) -> Result<Settings, InvalidSettings> {
     let settings = build(&mut reader);
     match settings {
         Some(settings) if reader.problems.is_empty() => Ok(settings),
-        Some(_) | None => Err(Wrong(reader.problems)),
+        Some(_) | None => Err(InvalidSettings(reader.problems)),
     }
 }
 
@@ -242,7 +246,7 @@ fn build(reader: &mut Reader) -> Option<Settings> {
         check_auth(auth, [grpc, http], &mut reader.problems);
     }
     Some(Settings {
-        in_force: show::in_force(reader, cache.as_ref()),
+        effective: show::effective(reader, cache.as_ref()),
         database: database?,
         cache: cache?,
         connect_timeout: connect_timeout?,
@@ -319,29 +323,30 @@ fn connections(reader: &mut Reader) -> Option<Connections> {
     })
 }
 
-/// One request alone must fit, also as JSON.
+/// A single request of the maximum size must fit, also as JSON.
 fn check_buffered(buffered: usize, request: usize, problems: &mut Vec<String>) {
     let least = crate::http::json::Limits::of(request).bytes;
     if buffered < least {
         problems.push(format!(
-            "MAX_BUFFERED_BYTES is {buffered}: one request of MAX_REQUEST_BYTES={request} takes up to {least} bytes as JSON; \
-             raise MAX_BUFFERED_BYTES or lower MAX_REQUEST_BYTES"
+            "MAX_BUFFERED_BYTES is {buffered}, but one request of MAX_REQUEST_BYTES={request} takes up to {least} bytes as JSON: \
+             increase MAX_BUFFERED_BYTES or decrease MAX_REQUEST_BYTES"
         ));
     }
 }
 
-/// This version cannot tell callers apart, so it does not pretend to, nor does it open itself to a network by default.
+/// This version cannot authenticate callers. So it refuses `AUTH=on`, and does not listen on a network address by
+/// default.
 fn check_auth(auth: Option<bool>, addresses: [SocketAddr; 2], problems: &mut Vec<String>) {
     let on = auth.unwrap_or_else(|| addresses.iter().any(|address| !address.ip().is_loopback()));
     if on {
         let why = if auth.is_some() {
-            "AUTH is on, which is not part of this version"
+            "AUTH is on, which this version does not support"
         } else {
-            "an address other than loopback needs AUTH=on, which is not part of this version"
+            "a listen address other than loopback requires AUTH=on, which this version does not support"
         };
         problems.push(format!(
-            "{why}: listen on loopback (GRPC_LISTEN and HTTP_LISTEN on 127.0.0.1), or set AUTH=off knowingly, \
-             behind a proxy that you trust"
+            "{why}: set GRPC_LISTEN and HTTP_LISTEN to 127.0.0.1, or set AUTH=off explicitly, behind a proxy that \
+             authenticates callers"
         ));
     }
 }

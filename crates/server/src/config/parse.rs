@@ -1,4 +1,4 @@
-//! From the text of one setting to its value. An error is what is wrong beyond "not what is expected"; mostly nothing.
+//! Parsers of settings. An error text adds detail to "expected ..."; it is empty in most cases.
 
 use std::net::SocketAddr;
 use std::ops::RangeBounds;
@@ -12,7 +12,7 @@ use super::{LogFormat, Migrate, WebOrigins};
 
 pub(super) type Parsed<T> = Result<T, String>;
 
-const fn nothing_more<T>() -> Parsed<T> {
+const fn no_detail<T>() -> Parsed<T> {
     Err(String::new())
 }
 
@@ -22,30 +22,30 @@ pub(super) fn number<T: FromStr + PartialOrd>(
     move |text| match text.parse() {
         Ok(number) if range.contains(&number) => Ok(number),
         Ok(_) => Err("out of range".to_owned()),
-        Err(_) => nothing_more(),
+        Err(_) => no_detail(),
     }
 }
 
-/// At most a hundred years, so that adding it to a time cannot overflow.
+/// Seconds, at most a hundred years, so that adding them to a time cannot overflow.
 pub(super) fn seconds(least: u64) -> impl FnOnce(&str) -> Parsed<Duration> {
     move |text| number(least..=3_153_600_000)(text).map(Duration::from_secs)
 }
 
-/// At most a hundred years; `None` for 0, which is for ever.
+/// Days, at most a hundred years; `None` for 0, which means for ever.
 pub(super) fn days(text: &str) -> Parsed<Option<Duration>> {
     let days: u64 = number(0..=36_500)(text)?;
     Ok((days > 0).then(|| Duration::from_hours(24 * days)))
 }
 
 pub(super) fn address(text: &str) -> Parsed<SocketAddr> {
-    text.parse().or_else(|_| nothing_more())
+    text.parse().or_else(|_| no_detail())
 }
 
 pub(super) fn switch(text: &str) -> Parsed<bool> {
     match text {
         "on" | "true" => Ok(true),
         "off" | "false" => Ok(false),
-        _ => nothing_more(),
+        _ => no_detail(),
     }
 }
 
@@ -67,12 +67,12 @@ pub(super) fn migrate(text: &str) -> Parsed<Migrate> {
         "auto" => Ok(Migrate::Auto),
         "check" => Ok(Migrate::Check),
         "off" => Ok(Migrate::Off),
-        _ => nothing_more(),
+        _ => no_detail(),
     }
 }
 
 pub(super) fn language(text: &str) -> Parsed<Language> {
-    Language::parse(text).map_or_else(nothing_more, Ok)
+    Language::parse(text).map_or_else(no_detail, Ok)
 }
 
 pub(super) fn backend(text: &str) -> Parsed<Backend> {
@@ -81,17 +81,17 @@ pub(super) fn backend(text: &str) -> Parsed<Backend> {
         "redis" => Ok(Backend::Redis),
         "hybrid" => Ok(Backend::Hybrid),
         "off" => Ok(Backend::Off),
-        _ => nothing_more(),
+        _ => no_detail(),
     }
 }
 
-/// `redis://` or `rediss://` with a host; what a URL may hold is checked by whoever connects.
+/// `redis://` or `rediss://` with a host. The Redis client checks the rest of the URL when it connects.
 pub(super) fn redis_url(text: &str) -> Parsed<String> {
     let rest = text
         .strip_prefix("redis://")
         .or_else(|| text.strip_prefix("rediss://"));
     if !parlance_cache::redis::is_clear(text) {
-        return Err("an `@` stands after the host: in a user name or a password write `/` as %2F, `?` as %3F, `#` as %23".to_owned());
+        return Err("it has an `@` after the host: in the user name and the password write `/` as %2F, `?` as %3F, `#` as %23".to_owned());
     }
     let has_host = rest.is_some_and(|rest| {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -101,7 +101,7 @@ pub(super) fn redis_url(text: &str) -> Parsed<String> {
     if has_host && parlance_cache::redis::is_readable(text) {
         Ok(text.to_owned())
     } else {
-        nothing_more()
+        no_detail()
     }
 }
 
@@ -118,7 +118,7 @@ pub(super) fn host(text: &str) -> Parsed<String> {
     if is_address || is_name {
         Ok(text.to_owned())
     } else {
-        nothing_more()
+        no_detail()
     }
 }
 
@@ -126,7 +126,7 @@ pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {
     match text {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
-        _ => nothing_more(),
+        _ => no_detail(),
     }
 }
 
@@ -139,14 +139,14 @@ pub(super) fn log_filter(text: &str) -> Parsed<String> {
 pub(super) fn endpoint(text: &str) -> Parsed<String> {
     match text.parse::<http::Uri>() {
         Ok(uri) if uri.scheme().is_some() && uri.authority().is_some() => Ok(text.to_owned()),
-        Ok(_) | Err(_) => nothing_more(),
+        Ok(_) | Err(_) => no_detail(),
     }
 }
 
 pub(super) fn text<T: From<String>>(text: &str) -> Parsed<T> {
     match text {
-        // The one thing that neither a name nor a path can hold, and that would be cut off without a word.
-        text if text.contains('\0') => Err("it holds a NUL".to_owned()),
+        // Neither a name nor a path may contain NUL, and the rest of the text would be cut off silently.
+        text if text.contains('\0') => Err("it contains a NUL character".to_owned()),
         text => Ok(T::from(text.to_owned())),
     }
 }

@@ -1,4 +1,4 @@
-//! Finding the text of each setting and turning it into a value, with everything that is wrong collected on the way.
+//! Reads the text of each setting, parses it, and collects all problems.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -6,16 +6,16 @@ use std::path::PathBuf;
 use super::show::masked;
 use super::table::{self, Setting};
 
-/// Where a value comes from.
+/// Source of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody set it.
+    /// The default of the setting.
     Default,
     /// `parlance.toml`.
     File,
     /// An environment variable.
     Environment,
-    /// `serve --ephemeral`, whatever else is said.
+    /// `serve --ephemeral`, which overrides all other sources.
     Ephemeral,
 }
 
@@ -30,28 +30,28 @@ impl std::fmt::Display for Origin {
     }
 }
 
-/// A configuration file as it was read.
+/// Content of a configuration file.
 #[derive(Debug, Clone)]
 pub struct File {
-    /// Where it lies, for messages.
+    /// Path of the file, for messages.
     pub path: PathBuf,
-    /// What it says.
+    /// Text of the file.
     pub text: String,
 }
 
-/// The text of one setting.
+/// Text of a setting and its source.
 #[derive(Debug, Clone)]
-pub(super) struct Found {
+pub(super) struct RawValue {
     pub(super) text: String,
     pub(super) origin: Origin,
 }
 
-/// The texts of all settings, and what is wrong with them so far.
+/// The texts of all settings, and the problems so far.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
-    found: HashMap<&'static str, Found>,
+    values: HashMap<&'static str, RawValue>,
     pub(super) problems: Vec<String>,
-    /// One line for each thing that is set and has no effect.
+    /// One line for each variable or key that is set and has no effect.
     pub(super) warnings: Vec<String>,
 }
 
@@ -71,7 +71,7 @@ impl Reader {
         let path = file.path.display();
         let table = match file.text.parse::<toml::Table>() {
             Ok(table) => table,
-            // Only the place and the reason: the parser's own text quotes the line, and a line may hold a password.
+            // Only the line number and the reason: the text of the parser quotes the line, which may contain a password.
             Err(error) => {
                 let line = error
                     .span()
@@ -86,16 +86,16 @@ impl Reader {
             let name = key.to_ascii_uppercase();
             let Some(setting) = table::find(&name).filter(|_| key == key.to_ascii_lowercase())
             else {
-                self.refuse_key(&path.to_string(), &key, &name);
+                self.reject_key(&path.to_string(), &key, &name);
                 continue;
             };
             match text_of(&value) {
                 Some(text) => {
                     let origin = Origin::File;
-                    self.found.insert(setting.name, Found { text, origin });
+                    self.values.insert(setting.name, RawValue { text, origin });
                 }
                 None => self.problems.push(format!(
-                    "{path}: {key} is {}; expected {}",
+                    "{path}: {key} has the type {}; expected {}",
                     value.type_str(),
                     setting.expects
                 )),
@@ -103,30 +103,30 @@ impl Reader {
         }
     }
 
-    fn refuse_key(&mut self, path: &str, key: &str, name: &str) {
+    fn reject_key(&mut self, path: &str, key: &str, name: &str) {
         if table::is_unused(name) {
             self.warn_unused(name);
             return;
         }
-        let hint = table::nearest(name)
-            .map(|near| format!("; did you mean {}?", near.to_ascii_lowercase()))
+        let hint = table::most_similar(name)
+            .map(|name| format!("; did you mean {}?", name.to_ascii_lowercase()))
             .unwrap_or_default();
         self.problems
             .push(format!("{path}: {key} is not a setting{hint}"));
     }
 
-    /// An empty variable is as none: that is how compose files and unit files pass what is not set.
+    /// An empty variable counts as unset: Compose files and systemd units pass unset values this way.
     fn add_env(&mut self, env: impl Iterator<Item = (String, String)>) {
         for (name, text) in env.filter(|(name, text)| !text.is_empty() && !is_injected(name, text))
         {
             if let Some(setting) = table::find(&name) {
                 let origin = Origin::Environment;
-                self.found.insert(setting.name, Found { text, origin });
+                self.values.insert(setting.name, RawValue { text, origin });
             } else if table::is_unused(&name) {
                 self.warn_unused(&name);
             } else if let Some(meant) = table::misspelt(&name) {
                 self.warnings.push(format!(
-                    "{name} is set but is not a setting; did you mean {meant}?"
+                    "{name} is set, but is not a setting; did you mean {meant}?"
                 ));
             }
         }
@@ -134,38 +134,40 @@ impl Reader {
 
     fn warn_unused(&mut self, name: &str) {
         self.warnings
-            .push(format!("{name} is set but this version does not use it"));
+            .push(format!("{name} is set, but this version does not use it"));
     }
 
-    /// Whether somebody set it.
-    pub(super) fn is_given(&self, name: &str) -> bool {
-        self.found.contains_key(name)
+    /// Whether the setting is set in any source.
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        self.values.contains_key(name)
     }
 
-    /// What an ephemeral service needs.
-    pub(super) fn fix(&mut self, name: &'static str, text: impl Into<String>) {
+    /// Overrides a setting for an ephemeral service.
+    pub(super) fn override_with(&mut self, name: &'static str, text: impl Into<String>) {
         let (text, origin) = (text.into(), Origin::Ephemeral);
-        self.found.insert(name, Found { text, origin });
+        self.values.insert(name, RawValue { text, origin });
     }
 
-    pub(super) fn found(&self, setting: &Setting) -> Found {
-        self.found.get(setting.name).cloned().unwrap_or(Found {
+    /// The text of the setting, or its default.
+    pub(super) fn raw(&self, setting: &Setting) -> RawValue {
+        self.values.get(setting.name).cloned().unwrap_or(RawValue {
             text: setting.default.to_owned(),
             origin: Origin::Default,
         })
     }
 
-    /// The value, or a problem that names the setting, what was found and what is expected.
+    /// Parses the setting, or records a problem with its name, its text and the expected form.
     pub(super) fn get<T>(
         &mut self,
         name: &'static str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
         let Some(setting) = table::find(name) else {
-            self.problems.push(format!("{name} is not in the table"));
+            self.problems
+                .push(format!("{name} is missing in the table of settings"));
             return None;
         };
-        let Found { text, origin } = self.found(setting);
+        let RawValue { text, origin } = self.raw(setting);
         match parse(&text) {
             Ok(value) => Some(value),
             Err(why) => {
@@ -189,7 +191,8 @@ impl Reader {
     }
 }
 
-/// Whether Kubernetes sets it for a service of the cluster: one named `redis` brings `REDIS_PORT=tcp://10.0.0.1:6379` and more.
+/// Whether Kubernetes sets this variable for a service of the cluster. A service named `redis` adds
+/// `REDIS_PORT=tcp://10.0.0.1:6379` and others.
 fn is_injected(name: &str, text: &str) -> bool {
     let protocols = ["TCP", "UDP", "SCTP"];
     let of_service = name.ends_with("_SERVICE_HOST")
@@ -207,7 +210,7 @@ fn is_injected(name: &str, text: &str) -> bool {
     of_service || of_port || is_link
 }
 
-/// Scalars only; `reflection = true` is as good as `"on"`.
+/// Text of a scalar; `reflection = true` equals `"on"`. `None` for other types.
 fn text_of(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.clone()),

@@ -1,23 +1,23 @@
-//! What `parlance config check` prints.
+//! Output of `parlance config check`.
 
 use parlance_storage::DatabaseUrl;
 
 use super::cache::CacheSettings;
-use super::read::{Found, Origin, Reader};
+use super::read::{Origin, RawValue, Reader};
 use super::table::{Setting, TABLE};
 
-/// One setting as it holds; a secret is masked.
+/// Effective value of a setting; a secret is masked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InForce {
-    /// Its name.
+pub struct EffectiveSetting {
+    /// Name of the setting.
     pub name: &'static str,
-    /// Its value as it may be shown.
+    /// Value, masked if it is secret.
     pub value: String,
-    /// Where the value comes from.
+    /// Source of the value.
     pub origin: Origin,
 }
 
-impl std::fmt::Display for InForce {
+impl std::fmt::Display for EffectiveSetting {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self {
             name,
@@ -28,12 +28,12 @@ impl std::fmt::Display for InForce {
     }
 }
 
-pub(super) fn in_force(reader: &Reader, cache: Option<&CacheSettings>) -> Vec<InForce> {
+pub(super) fn effective(reader: &Reader, cache: Option<&CacheSettings>) -> Vec<EffectiveSetting> {
     TABLE
         .iter()
         .map(|setting| {
-            let Found { text, origin } = reader.found(setting);
-            InForce {
+            let RawValue { text, origin } = reader.raw(setting);
+            EffectiveSetting {
                 name: setting.name,
                 value: shown(setting, &text, cache),
                 origin,
@@ -44,7 +44,7 @@ pub(super) fn in_force(reader: &Reader, cache: Option<&CacheSettings>) -> Vec<In
 
 const MASK: &str = "***";
 
-/// Masks a user name with a password, which also stands in a URL or a host where none is expected.
+/// Masks a user name with its password, also in a URL or a host where none is expected.
 pub(super) fn masked(text: &str) -> String {
     let (scheme, rest) = text
         .find("://")
@@ -55,10 +55,10 @@ pub(super) fn masked(text: &str) -> String {
     }
 }
 
-/// Of a URL only the password is secret, and the rest says which database it is.
+/// The value for display. In a URL only the password is secret; the rest identifies the database.
 fn shown(setting: &Setting, text: &str, cache: Option<&CacheSettings>) -> String {
     match (setting.name, cache) {
-        // With anything else the configuration would have been refused.
+        // Every other combination is rejected by `check_auth`.
         ("AUTH", _) if text.is_empty() => return "off".to_owned(),
         ("CACHE_BACKEND", Some(cache)) => return cache.backend.as_str().to_owned(),
         (_, _) => {}

@@ -1,4 +1,4 @@
-//! What the environment and the file make of the settings.
+//! Settings from the environment and the file.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ fn problems(pairs: &[(&str, &str)], text: &str) -> Vec<String> {
 }
 
 #[test]
-fn nothing_is_needed() {
+fn every_setting_has_a_default() {
     let settings = Settings::load(env(&[]), None).unwrap();
     assert_eq!(settings.grpc_listen.to_string(), "127.0.0.1:50051");
     assert_eq!(settings.http_listen.to_string(), "127.0.0.1:8080");
@@ -49,8 +49,8 @@ fn the_environment_wins_over_the_file_and_the_file_over_the_default() {
     assert_eq!(settings.feed_poll, Duration::from_millis(60));
     assert!(!settings.reflection);
     let shown = |name: &str| {
-        let found = settings.in_force().iter().find(|entry| entry.name == name);
-        found.unwrap().to_string()
+        let entry = settings.effective().iter().find(|entry| entry.name == name);
+        entry.unwrap().to_string()
     };
     assert_eq!(shown("FEED_POLL_MS"), "FEED_POLL_MS=60 (environment)");
     assert_eq!(shown("DRAIN_TIMEOUT"), "DRAIN_TIMEOUT=7 (file)");
@@ -58,7 +58,7 @@ fn the_environment_wins_over_the_file_and_the_file_over_the_default() {
 }
 
 #[test]
-fn an_empty_variable_is_as_none() {
+fn an_empty_variable_counts_as_unset() {
     let settings = Settings::load(
         env(&[("DRAIN_TIMEOUT", "")]),
         Some(file("drain_timeout = 7")),
@@ -68,7 +68,7 @@ fn an_empty_variable_is_as_none() {
 }
 
 #[test]
-fn an_ephemeral_service_keeps_its_database_and_ports_to_itself() {
+fn an_ephemeral_service_overrides_database_and_ports() {
     let load = |pairs, text| {
         Settings::load_ephemeral(env(pairs), Some(file(text)), Path::new("/tmp/parlance-7"))
     };
@@ -94,9 +94,9 @@ fn an_ephemeral_service_keeps_its_database_and_ports_to_itself() {
         load(&[url], ""),
         load(&[], "database_url = \"sqlite:///o.db\""),
     ] {
-        let Wrong(problems) = wrong.unwrap_err();
+        let InvalidSettings(problems) = wrong.unwrap_err();
         assert!(
-            problems[0].contains("--ephemeral makes a database of its own"),
+            problems[0].contains("--ephemeral creates a temporary database"),
             "{problems:?}"
         );
         assert_eq!(problems.len(), 1);
@@ -104,7 +104,7 @@ fn an_ephemeral_service_keeps_its_database_and_ports_to_itself() {
 }
 
 #[test]
-fn an_unknown_key_names_the_nearest_known_one() {
+fn an_unknown_key_suggests_the_most_similar_setting() {
     assert_eq!(
         problems(&[], "grpc_listne = \"x\""),
         ["parlance.toml: grpc_listne is not a setting; did you mean grpc_listen?"]
@@ -120,7 +120,7 @@ fn an_unknown_key_names_the_nearest_known_one() {
 }
 
 #[test]
-fn everything_wrong_is_said_at_once() {
+fn all_problems_are_reported_at_once() {
     let found = problems(
         &[
             ("GRPC_LISTEN", "localhost"),
@@ -132,7 +132,7 @@ fn everything_wrong_is_said_at_once() {
     assert_eq!(
         found,
         [
-            "parlance.toml: worker_threads is array; expected a whole number from 0 to 1024",
+            "parlance.toml: worker_threads has the type array; expected a whole number from 0 to 1024",
             "DATABASE_POOL_SIZE is \"0\" (environment): out of range; expected a whole number from 1 to 1000",
             "MIGRATE is \"always\" (environment): expected auto, check or off",
             "GRPC_LISTEN is \"localhost\" (environment): expected an address with a port, such as 127.0.0.1:50051",
@@ -143,10 +143,10 @@ fn everything_wrong_is_said_at_once() {
 }
 
 #[test]
-fn a_secret_is_shown_neither_in_force_nor_when_wrong() {
+fn a_secret_is_masked_in_effective_settings_and_in_errors() {
     let url = "postgres://chat:hunter2@db/chat";
     let settings = Settings::load(env(&[("DATABASE_URL", url)]), None).unwrap();
-    let shown = settings.in_force()[0].to_string();
+    let shown = settings.effective()[0].to_string();
     assert_eq!(
         shown,
         "DATABASE_URL=postgres://chat:***@db/chat (environment)"
@@ -162,13 +162,13 @@ fn a_secret_is_shown_neither_in_force_nor_when_wrong() {
 }
 
 #[test]
-fn a_login_is_masked_wherever_it_stands() {
+fn credentials_are_masked_in_every_setting() {
     let traces = (
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         "http://chat:hunter2@traces:4317",
     );
     let settings = Settings::load(env(&[traces]), None).unwrap();
-    let mut shown = settings.in_force().iter().map(ToString::to_string);
+    let mut shown = settings.effective().iter().map(ToString::to_string);
     let expected = "OTEL_EXPORTER_OTLP_ENDPOINT=http://***@traces:4317 (environment)";
     assert!(shown.any(|line| line == expected));
 
@@ -179,10 +179,10 @@ fn a_login_is_masked_wherever_it_stands() {
 }
 
 #[test]
-fn it_does_not_open_itself_to_a_network_by_default() {
+fn a_network_address_requires_an_explicit_auth_off() {
     let open = [("GRPC_LISTEN", "0.0.0.0:50051")];
     let refused = problems(&open, "");
-    assert!(refused[0].contains("AUTH=off knowingly"), "{refused:?}");
+    assert!(refused[0].contains("AUTH=off explicitly"), "{refused:?}");
     assert_eq!(problems(&[("AUTH", "on")], "").len(), 1);
 
     let settings = Settings::load(env(&open), Some(file("auth = \"off\""))).unwrap();
@@ -190,7 +190,7 @@ fn it_does_not_open_itself_to_a_network_by_default() {
 }
 
 #[test]
-fn what_this_version_does_not_use_is_named() {
+fn unused_settings_are_warnings() {
     let settings = Settings::load(
         env(&[("PUBLIC_URL", "http://h"), ("HOME", "/root")]),
         Some(file("smtp_url = \"smtp://h\"")),
@@ -198,14 +198,14 @@ fn what_this_version_does_not_use_is_named() {
     assert_eq!(
         settings.unwrap().warnings(),
         [
-            "PUBLIC_URL is set but this version does not use it",
-            "SMTP_URL is set but this version does not use it"
+            "PUBLIC_URL is set, but this version does not use it",
+            "SMTP_URL is set, but this version does not use it"
         ]
     );
 }
 
 #[test]
-fn a_misspelt_variable_is_a_warning_that_names_the_nearest_setting() {
+fn a_misspelt_variable_is_a_warning_with_the_most_similar_setting() {
     for (name, expected) in [
         ("GRPC_LISTNE", Some("GRPC_LISTEN")),
         ("CACHE_BACKED", Some("CACHE_BACKEND")),
@@ -232,7 +232,7 @@ fn a_misspelt_variable_is_a_warning_that_names_the_nearest_setting() {
     ] {
         let settings = Settings::load(env(&[(name, "x")]), None).unwrap();
         let expected = expected
-            .map(|meant| format!("{name} is set but is not a setting; did you mean {meant}?"));
+            .map(|meant| format!("{name} is set, but is not a setting; did you mean {meant}?"));
         assert_eq!(settings.warnings(), Vec::from_iter(expected), "{name}");
     }
 }
@@ -248,12 +248,13 @@ fn origins_are_loopback_all_or_a_list() {
 }
 
 #[test]
-fn names_are_unique_and_defaults_are_legal() {
+fn names_are_unique_and_every_setting_is_read() {
     let mut names: Vec<_> = table::TABLE.iter().map(|setting| setting.name).collect();
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), table::TABLE.len());
-    // That all defaults parse is `nothing_is_needed`; here, that every row is read: a wrong value must be noticed.
+    // That all defaults parse is the test `every_setting_has_a_default`; here, that every row is read: an invalid value
+    // must be rejected.
     for setting in table::TABLE {
         let free = ["DATABASE_CA", "OTEL_SERVICE_NAME"].contains(&setting.name);
         let outcome = Settings::load(env(&[(setting.name, "=,=")]), None);
@@ -266,6 +267,6 @@ fn the_documentation_holds_the_table() {
     let docs = include_str!("../../../../docs/configuration.md");
     assert!(
         docs.contains(&table::markdown()),
-        "put the output of `parlance config docs` into docs/configuration.md"
+        "update docs/configuration.md with the output of `parlance config docs`"
     );
 }

@@ -1,4 +1,4 @@
-//! The cache, as operators see it.
+//! Requests and replies of `CacheService`.
 
 use parlance_app::Result;
 use parlance_app::cache::{CacheInfo, GateView, Invalidation, RedisState, TierStats, Warm, Warmed};
@@ -7,39 +7,42 @@ use parlance_cache::{Key, MemoryStatus, RemoteStats};
 use parlance_domain::ConversationId;
 use parlance_proto::v1;
 
-use super::fields::Found;
+use super::fields::Violations;
 use super::limits;
 use super::time::duration_to_proto;
 
-/// A number as the contract has it.
+/// Converts a count to the signed type of the contract.
 pub(crate) fn count(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// `InvalidateCache`.
 pub(crate) fn invalidation(request: v1::InvalidateCacheRequest) -> Result<Invalidation> {
-    let mut found = Found::new();
+    let mut violations = Violations::new();
     let v1::InvalidateCacheRequest { keys, pattern } = request;
     let what = match (keys.is_empty(), pattern.is_empty()) {
         (true, true) => {
-            found.push("keys", "required, or a pattern; give one of them");
+            violations.push("keys", "required unless pattern is set; set one of them");
             None
         }
         (false, false) => {
-            found.push("pattern", "has no meaning beside keys; give one of them");
+            violations.push(
+                "pattern",
+                "must not be set together with keys; set one of them",
+            );
             None
         }
-        (true, false) => read_pattern(&mut found, pattern).map(Invalidation::Pattern),
-        (false, true) => read_keys(&mut found, &keys).map(Invalidation::Keys),
+        (true, false) => read_pattern(&mut violations, pattern).map(Invalidation::Pattern),
+        (false, true) => read_keys(&mut violations, &keys).map(Invalidation::Keys),
     };
-    found.finish(|| what)
+    violations.finish(|| what)
 }
 
-fn read_keys(found: &mut Found, keys: &[String]) -> Option<Vec<Key>> {
+fn read_keys(violations: &mut Violations, keys: &[String]) -> Option<Vec<Key>> {
     if keys.len() > limits::CACHE_KEYS {
-        found.push(
+        violations.push(
             "keys",
-            format!("at most {}; split them", limits::CACHE_KEYS),
+            format!("at most {} keys; use several requests", limits::CACHE_KEYS),
         );
         return None;
     }
@@ -47,31 +50,32 @@ fn read_keys(found: &mut Found, keys: &[String]) -> Option<Vec<Key>> {
     for (index, key) in keys.iter().enumerate() {
         match Key::parse(key) {
             Some(key) => read.push(key),
-            None => found.push(
+            None => violations.push(
                 format!("keys[{index}]"),
-                "not the name of a value; give message:<id>, conversation:<id> or conversation:<id>:messages",
+                "not a cache key; use message:<id>, conversation:<id> or conversation:<id>:messages",
             ),
         }
     }
     Some(read)
 }
 
-/// What Redis would take for more than a plain character is in none of our names.
-fn read_pattern(found: &mut Found, pattern: String) -> Option<String> {
+/// Accepts only characters that occur in keys, and the two wildcards: others have a meaning in patterns of Redis, which
+/// the memory tier does not have.
+fn read_pattern(violations: &mut Violations, pattern: String) -> Option<String> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ":-{}*?".contains(c);
     if pattern.chars().all(plain) && pattern.len() <= limits::CACHE_PATTERN {
         return Some(pattern);
     }
-    found.push(
+    violations.push(
         "pattern",
-        "not a pattern of names; give one of lower-case letters, digits, colons, hyphens, braces, * and ?, such as message:*",
+        "not a pattern of cache keys; use lower-case letters, digits, colons, hyphens, braces, * and ?, such as message:*",
     );
     None
 }
 
 /// `WarmCache`.
 pub(crate) fn warm(request: v1::WarmCacheRequest) -> Result<Warm> {
-    let mut found = Found::new();
+    let mut violations = Violations::new();
     let v1::WarmCacheRequest {
         user,
         conversation_ids,
@@ -80,18 +84,18 @@ pub(crate) fn warm(request: v1::WarmCacheRequest) -> Result<Warm> {
     let given = [!user.is_empty(), !conversation_ids.is_empty(), hottest != 0];
     let given = given.into_iter().filter(|given| *given).count();
     if given != 1 {
-        found.push(
+        violations.push(
             "hottest",
-            "give exactly one of user, conversation_ids and hottest",
+            "set exactly one of user, conversation_ids and hottest",
         );
     }
-    found.text("user", &user, limits::USER);
-    let ids = read_ids(&mut found, &conversation_ids);
+    violations.text("user", &user, limits::USER);
+    let ids = read_ids(&mut violations, &conversation_ids);
     let most = usize::try_from(hottest).ok();
     if most.is_none_or(|most| most > limits::WARM) {
-        found.push("hottest", format!("must be from 1 to {}", limits::WARM));
+        violations.push("hottest", format!("must be from 1 to {}", limits::WARM));
     }
-    found.finish(|| {
+    violations.finish(|| {
         Some(if !user.is_empty() {
             Warm::User(user)
         } else if ids.is_empty() {
@@ -102,21 +106,24 @@ pub(crate) fn warm(request: v1::WarmCacheRequest) -> Result<Warm> {
     })
 }
 
-fn read_ids(found: &mut Found, ids: &[String]) -> Vec<ConversationId> {
+fn read_ids(violations: &mut Violations, ids: &[String]) -> Vec<ConversationId> {
     if ids.len() > limits::WARM {
         let most = limits::WARM;
-        found.push("conversation_ids", format!("at most {most}; split them"));
+        violations.push(
+            "conversation_ids",
+            format!("at most {most} ids; use several requests"),
+        );
         return Vec::new();
     }
     let ids = ids.iter().enumerate();
     ids.filter_map(|(index, id)| {
         let field = format!("conversation_ids[{index}]");
-        found.id(field, id, ConversationId::parse)
+        violations.id(field, id, ConversationId::parse)
     })
     .collect()
 }
 
-/// What was warmed.
+/// Converts the counts of a warm-up.
 pub(crate) fn warmed_to_proto(warmed: Warmed) -> v1::WarmCacheResponse {
     let Warmed {
         conversations,
@@ -128,7 +135,7 @@ pub(crate) fn warmed_to_proto(warmed: Warmed) -> v1::WarmCacheResponse {
     }
 }
 
-/// What has been counted.
+/// Converts the statistics of the tiers.
 pub(crate) fn stats_to_proto(stats: Vec<TierStats>) -> v1::GetCacheStatsResponse {
     v1::GetCacheStatsResponse {
         tiers: stats.into_iter().map(tier_to_proto).collect(),
@@ -167,7 +174,7 @@ fn tier_to_proto(stats: TierStats) -> v1::CacheTierStats {
     }
 }
 
-/// How the cache is and does.
+/// Converts the state of the cache.
 pub(crate) fn info_to_proto(info: CacheInfo) -> v1::GetCacheInfoResponse {
     let CacheInfo {
         backend,
@@ -237,7 +244,7 @@ fn redis_to_proto(redis: RedisState) -> Option<v1::RedisInfo> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::convert::testing::wrong;
+    use crate::convert::testing::rejected_fields;
 
     const ID: &str = "0192f0c1-2345-7abc-8def-0123456789ab";
 
@@ -249,29 +256,29 @@ mod tests {
     }
 
     #[test]
-    fn only_names_of_values_are_taken() {
-        let of_all_kinds = [
+    fn only_keys_of_values_are_accepted() {
+        let all_kinds = [
             format!("message:{ID}"),
             format!("conversation:{ID}"),
             format!("conversation:{ID}:messages"),
         ];
-        let keys = of_all_kinds.each_ref().map(String::as_str);
+        let keys = all_kinds.each_ref().map(String::as_str);
         let Invalidation::Keys(read) = invalidate(&keys, "").unwrap() else {
             panic!("keys")
         };
         let names: Vec<String> = read.iter().map(ToString::to_string).collect();
-        assert_eq!(names, of_all_kinds);
+        assert_eq!(names, all_kinds);
 
         let lease = format!("lease:{{message:{ID}}}");
-        let not_ours = [keys[0], &lease, "session:1", ""];
-        let fields = wrong(invalidate(&not_ours, ""));
+        let unknown = [keys[0], &lease, "session:1", ""];
+        let fields = rejected_fields(invalidate(&unknown, ""));
         assert_eq!(fields, ["keys[1]", "keys[2]", "keys[3]"]);
         let many = vec![keys[0]; limits::CACHE_KEYS + 1];
-        assert_eq!(wrong(invalidate(&many, "")), ["keys"]);
+        assert_eq!(rejected_fields(invalidate(&many, "")), ["keys"]);
     }
 
     #[test]
-    fn a_pattern_means_the_same_everywhere() {
+    fn a_pattern_means_the_same_in_every_tier() {
         for good in [
             "*",
             "message:*",
@@ -284,21 +291,21 @@ mod tests {
         }
         let long = "*".repeat(limits::CACHE_PATTERN + 1);
         for bad in ["message:[ab]*", "a\\*", "MESSAGE:*", "a b", &long] {
-            assert_eq!(wrong(invalidate(&[], bad)), ["pattern"], "{bad}");
+            assert_eq!(rejected_fields(invalidate(&[], bad)), ["pattern"], "{bad}");
         }
     }
 
     #[test]
-    fn keys_or_a_pattern() {
-        assert_eq!(wrong(invalidate(&[], "")), ["keys"]);
+    fn keys_and_pattern_exclude_each_other() {
+        assert_eq!(rejected_fields(invalidate(&[], "")), ["keys"]);
         assert_eq!(
-            wrong(invalidate(&[&format!("message:{ID}")], "*")),
+            rejected_fields(invalidate(&[&format!("message:{ID}")], "*")),
             ["pattern"]
         );
     }
 
     #[test]
-    fn one_thing_is_warmed() {
+    fn exactly_one_selection_is_warmed() {
         let of = |user: &str, ids: &[&str], hottest| {
             warm(v1::WarmCacheRequest {
                 user: user.to_owned(),
@@ -310,11 +317,17 @@ mod tests {
         assert_eq!(of("", &[], 7).unwrap(), Warm::Hottest(7));
         let id = ConversationId::parse(ID).unwrap();
         assert_eq!(of("", &[ID], 0).unwrap(), Warm::Conversations(vec![id]));
-        assert_eq!(wrong(of("", &[], 0)), ["hottest"]);
-        assert_eq!(wrong(of("ana", &[ID], 0)), ["hottest"]);
-        assert_eq!(wrong(of("", &[], -1)), ["hottest"]);
-        assert_eq!(wrong(of("", &[], 1_001)), ["hottest"]);
-        assert_eq!(wrong(of("", &[ID, "x"], 0)), ["conversation_ids[1]"]);
-        assert_eq!(wrong(of("", &vec![ID; 1_001], 0)), ["conversation_ids"]);
+        assert_eq!(rejected_fields(of("", &[], 0)), ["hottest"]);
+        assert_eq!(rejected_fields(of("ana", &[ID], 0)), ["hottest"]);
+        assert_eq!(rejected_fields(of("", &[], -1)), ["hottest"]);
+        assert_eq!(rejected_fields(of("", &[], 1_001)), ["hottest"]);
+        assert_eq!(
+            rejected_fields(of("", &[ID, "x"], 0)),
+            ["conversation_ids[1]"]
+        );
+        assert_eq!(
+            rejected_fields(of("", &vec![ID; 1_001], 0)),
+            ["conversation_ids"]
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! The enums of the contract and those of the domain. One list of names serves both ways, and a value that is added on
-//! either side breaks the build.
+//! Conversion between the enums of the contract and of the domain. One list of names serves both directions, and a value
+//! that is added on either side breaks the build.
 
 use parlance_domain::{
     Channel, ConversationStatus, DeliveryPolicy, Direction, EventType, MessageStatus, Role,
@@ -7,18 +7,19 @@ use parlance_domain::{
 };
 use parlance_proto::v1;
 
-use super::fields::Found;
+use super::fields::Violations;
 
-/// Reads an enum: `None` if it is not set, or if it is a number that the contract does not know, which is noted.
+/// Defines a function that reads an enum. It returns `None` for an unset value, and for a number that the contract does
+/// not define, which is recorded.
 macro_rules! reads {
     ($(#[$meta:meta])* $read:ident, $name:ident { $($variant:ident),+ $(,)? }) => {
         $(#[$meta])*
-        pub(super) fn $read(found: &mut Found, field: impl Into<String>, number: i32) -> Option<$name> {
+        pub(super) fn $read(violations: &mut Violations, field: impl Into<String>, number: i32) -> Option<$name> {
             match v1::$name::try_from(number) {
                 Ok(v1::$name::Unspecified) => None,
                 $(Ok(v1::$name::$variant) => Some($name::$variant),)+
                 Err(_) => {
-                    found.push(field, "no such value; use one that the contract names");
+                    violations.push(field, "not a value of this enum; use one that the API defines");
                     None
                 }
             }
@@ -26,7 +27,7 @@ macro_rules! reads {
     };
 }
 
-/// Shows an enum.
+/// Defines a function that converts an enum to its number in the contract.
 macro_rules! shows {
     ($(#[$meta:meta])* $show:ident, $name:ident { $($variant:ident),+ $(,)? }) => {
         $(#[$meta])*
@@ -36,15 +37,15 @@ macro_rules! shows {
     };
 }
 
-/// Both ways.
-macro_rules! both_ways {
+/// Defines both functions.
+macro_rules! both_directions {
     ($read:ident, $show:ident, $name:ident { $($variant:ident),+ $(,)? }) => {
         reads!($read, $name { $($variant),+ });
         shows!($show, $name { $($variant),+ });
     };
 }
 
-both_ways!(
+both_directions!(
     channel,
     channel_to_proto,
     Channel {
@@ -54,7 +55,7 @@ both_ways!(
         Chat
     }
 );
-both_ways!(
+both_directions!(
     role,
     role_to_proto,
     Role {
@@ -63,7 +64,7 @@ both_ways!(
         System
     }
 );
-both_ways!(
+both_directions!(
     conversation_status,
     conversation_status_to_proto,
     ConversationStatus {
@@ -72,12 +73,12 @@ both_ways!(
         Closed
     }
 );
-both_ways!(
+both_directions!(
     sender_status,
     sender_status_to_proto,
     SenderStatus { Active, Paused }
 );
-both_ways!(
+both_directions!(
     message_status,
     message_status_to_proto,
     MessageStatus {
@@ -95,7 +96,7 @@ both_ways!(
         Received,
     }
 );
-both_ways!(
+both_directions!(
     event_type,
     event_type_to_proto,
     EventType {
@@ -115,7 +116,7 @@ reads!(
         AtMostOnce
     }
 );
-both_ways!(
+both_directions!(
     direction,
     direction_to_proto,
     Direction { Inbound, Outbound }
@@ -124,17 +125,17 @@ both_ways!(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::convert::testing::{fields_of, seen};
+    use crate::convert::testing::{accepted, violated_fields};
 
-    /// Checks that every variant reads back, that 0 is unset, and that the next number is told.
+    /// Checks that every variant reads back, that 0 is unset, and that an unknown number is a violation.
     macro_rules! read_back {
         ($($read:ident, $show:ident, $name:ident;)+) => {$({
             for &variant in $name::ALL {
-                assert_eq!(seen(|found| $read(found, "f", $show(variant))), Some(variant));
+                assert_eq!(accepted(|violations| $read(violations, "f", $show(variant))), Some(variant));
             }
-            assert_eq!(seen(|found| $read(found, "f", 0)), None);
+            assert_eq!(accepted(|violations| $read(violations, "f", 0)), None);
             for number in [-1, i32::MAX, i32::try_from($name::ALL.len()).unwrap() + 1] {
-                assert_eq!(fields_of(|found| _ = $read(found, "f", number)), ["f"]);
+                assert_eq!(violated_fields(|violations| _ = $read(violations, "f", number)), ["f"]);
             }
         })+};
     }

@@ -1,46 +1,46 @@
-//! Events.
+//! Feed events.
 
 use parlance_app::Result;
 use parlance_app::events::{Watch, Watched};
 use parlance_domain::{ConversationId, Event, EventSubject};
 use parlance_proto::v1;
 
-use super::fields::{Found, set};
+use super::fields::{Violations, non_empty};
 use super::{conversation, enums, limits, message, time};
 
-/// `WatchEvents`. What a cursor means is the feed's to say.
+/// `WatchEvents`. The feed interprets the cursor.
 pub(crate) fn watch(request: v1::WatchEventsRequest) -> Result<Watch> {
-    let mut found = Found::new();
+    let mut violations = Violations::new();
     let v1::WatchEventsRequest {
         conversation_id,
         user,
         types,
         cursor,
     } = request;
-    let conversation_id =
-        set(conversation_id).and_then(|id| found.id("conversation_id", &id, ConversationId::parse));
-    found.text("user", &user, limits::USER);
+    let conversation_id = non_empty(conversation_id)
+        .and_then(|id| violations.id("conversation_id", &id, ConversationId::parse));
+    violations.text("user", &user, limits::USER);
     let mut kinds = Vec::new();
     for (index, number) in types.into_iter().enumerate() {
         let field = format!("types[{index}]");
         if number == 0 {
-            found.push(field, "heartbeats come in any case; give a type of event");
+            violations.push(field, "heartbeats are always sent; use a type of event");
         } else {
-            kinds.extend(enums::event_type(&mut found, field, number));
+            kinds.extend(enums::event_type(&mut violations, field, number));
         }
     }
-    found.text("cursor", &cursor, limits::CURSOR);
-    found.finish(|| {
+    violations.text("cursor", &cursor, limits::CURSOR);
+    violations.finish(|| {
         Some(Watch {
             conversation_id,
-            user: set(user),
+            user: non_empty(user),
             types: kinds,
             cursor,
         })
     })
 }
 
-/// An event, or a heartbeat, which has a cursor alone.
+/// Converts an event, or a heartbeat, which has only a cursor.
 pub(crate) fn to_proto(watched: Watched) -> v1::Event {
     let Watched { cursor, event } = watched;
     let Some(event) = event else {
@@ -78,12 +78,12 @@ mod tests {
     use parlance_domain::EventType;
 
     use super::*;
-    use crate::convert::testing::{NOW, wrong};
+    use crate::convert::testing::{NOW, rejected_fields};
 
     const ID: &str = "01932b1c-0000-7000-8000-000000000001";
 
     #[test]
-    fn without_filters_everything_is_watched() {
+    fn a_request_without_filters_watches_everything() {
         assert_eq!(
             watch(v1::WatchEventsRequest::default()).unwrap(),
             Watch::default()
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_filter_is_named() {
+    fn every_invalid_filter_is_reported() {
         let request = v1::WatchEventsRequest {
             conversation_id: "x".to_owned(),
             user: "\0".to_owned(),
@@ -99,11 +99,11 @@ mod tests {
             cursor: "c".repeat(300),
         };
         let expected = ["conversation_id", "user", "types[1]", "types[2]", "cursor"];
-        assert_eq!(wrong(watch(request)), expected);
+        assert_eq!(rejected_fields(watch(request)), expected);
     }
 
     #[test]
-    fn a_heartbeat_has_a_cursor_alone() {
+    fn a_heartbeat_has_only_a_cursor() {
         let shown = to_proto(Watched {
             cursor: "c".to_owned(),
             event: None,
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_is_named_and_not_shown() {
+    fn an_event_of_a_deleted_entity_has_its_id_only() {
         let event = Event {
             kind: EventType::ConversationDeleted,
             conversation_id: ConversationId::parse(ID).unwrap(),

@@ -1,31 +1,31 @@
-//! Which fields an update changes.
+//! Update masks: the fields that an update changes.
 
-use super::fields::Found;
+use super::fields::Violations;
 
-/// The paths of an update mask; without any, the fields that are set.
+/// Paths of an update mask. An empty mask covers the fields that are set.
 #[derive(Debug)]
 pub(super) struct Mask(Vec<String>);
 
 impl Mask {
-    /// Reads a mask that may name these fields and no others. Masks have no wildcard: a later field would be cleared by
-    /// callers who do not know of it.
+    /// Reads a mask that may contain the allowed fields only. Masks have no wildcard: it would let callers that do not
+    /// know a field of a later version clear that field.
     pub(super) fn read(
-        found: &mut Found,
+        violations: &mut Violations,
         mask: Option<prost_types::FieldMask>,
         allowed: &[&str],
     ) -> Self {
         let prost_types::FieldMask { paths } = mask.unwrap_or_default();
         if !paths.iter().all(|path| allowed.contains(&path.as_str())) {
             let allowed = allowed.join(", ");
-            found.push(
+            violations.push(
                 "update_mask",
-                format!("only these can be changed: {allowed}; name no others"),
+                format!("contains a field that cannot be changed; use only: {allowed}"),
             );
         }
         Self(paths)
     }
 
-    /// Whether the field is to take the value that the request has for it.
+    /// Whether the field takes its value from the request.
     pub(super) fn covers(&self, path: &str, is_set: bool) -> bool {
         if self.0.is_empty() {
             is_set
@@ -40,7 +40,7 @@ mod tests {
     use prost_types::FieldMask;
 
     use super::*;
-    use crate::convert::testing::{fields_of, seen};
+    use crate::convert::testing::{accepted, violated_fields};
 
     fn mask(paths: &[&str]) -> FieldMask {
         let paths = paths.iter().map(|&path| path.to_owned()).collect();
@@ -48,23 +48,28 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_covers_what_it_names_set_or_not() {
-        let mask =
-            seen(|found| Mask::read(found, Some(mask(&["body", "body"])), &["body", "title"]));
+    fn a_mask_covers_its_fields_whether_set_or_not() {
+        let mask = accepted(|violations| {
+            Mask::read(
+                violations,
+                Some(mask(&["body", "body"])),
+                &["body", "title"],
+            )
+        });
         assert!(mask.covers("body", false) && mask.covers("body", true));
         assert!(!mask.covers("title", true));
     }
 
     #[test]
-    fn no_mask_and_an_empty_one_cover_what_is_set() {
+    fn a_missing_or_empty_mask_covers_the_fields_that_are_set() {
         for mask in [None, Some(mask(&[]))] {
-            let mask = seen(|found| Mask::read(found, mask, &["body"]));
+            let mask = accepted(|violations| Mask::read(violations, mask, &["body"]));
             assert!(mask.covers("body", true) && !mask.covers("body", false));
         }
     }
 
     #[test]
-    fn other_paths_are_told_once() {
+    fn disallowed_paths_are_one_violation() {
         for paths in [
             &["*"][..],
             &["bodies", "id"],
@@ -72,7 +77,9 @@ mod tests {
             &[""],
             &["body", "Body"],
         ] {
-            let fields = fields_of(|found| _ = Mask::read(found, Some(mask(paths)), &["body"]));
+            let fields = violated_fields(|violations| {
+                _ = Mask::read(violations, Some(mask(paths)), &["body"])
+            });
             assert_eq!(fields, ["update_mask"], "{paths:?}");
         }
     }

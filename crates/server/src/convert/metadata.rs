@@ -1,27 +1,31 @@
-//! The caller's own JSON object: a `Struct` in the contract, one canonical text inside. Equal objects become equal texts,
-//! since members are sorted by name and whole numbers have no fraction.
+//! Metadata of the caller: a `Struct` in the contract, one canonical JSON text in the domain. Equal objects become equal
+//! texts, since members are sorted by name and whole numbers have no fraction.
 
 use parlance_domain::Json;
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
 use serde_json::{Map, Number, Value as JsonValue};
 
-use super::fields::Found;
+use super::fields::Violations;
 use super::limits::METADATA_DEPTH;
 
-/// Beyond this not every whole number is a double, so a fraction may have been rounded away before it came to us.
+/// From here on a double cannot represent every whole number, so the caller may have lost a fraction by rounding.
 const WHOLE_BELOW: f64 = 9_007_199_254_740_992.0;
 
-/// The text of the object; `{}` if it is unset. Its size is the domain's to check.
-pub(super) fn json(found: &mut Found, field: &str, metadata: Option<Struct>) -> Option<Json> {
+/// Reads the text of the object; `{}` if it is unset. The domain checks its size.
+pub(super) fn json(
+    violations: &mut Violations,
+    field: &str,
+    metadata: Option<Struct>,
+) -> Option<Json> {
     let Some(Struct { fields }) = metadata else {
         return Some(Json::default());
     };
     let text = object(fields, METADATA_DEPTH).map(|object| JsonValue::Object(object).to_string());
-    found.keep(field, text).map(Json::from_text)
+    violations.ok_or_record(field, text).map(Json::from_text)
 }
 
-/// The object that the text says; unset for one without members.
+/// Converts the text to an object; unset for one without members.
 pub(super) fn to_proto(json: &Json) -> Option<Struct> {
     match serde_json::from_str(json.as_str()) {
         Ok(JsonValue::Object(members)) => (!members.is_empty()).then(|| object_to_proto(members)),
@@ -33,58 +37,60 @@ pub(super) fn to_proto(json: &Json) -> Option<Struct> {
             | JsonValue::Array(_),
         )
         | Err(_) => {
-            // We never write such a text; one that is there all the same must not hide the rest of its row.
-            tracing::error!("stored metadata is not a json object; it is shown as none");
+            // The service never writes such a text. If one exists, the rest of the row must stay readable.
+            tracing::error!(
+                "stored metadata is not a JSON object and is returned as unset; correct the row"
+            );
             None
         }
     }
 }
 
-/// What no JSON text can say, or no reader could read back.
+/// A value that JSON cannot express, or that no client could decode.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-enum Unsayable {
-    #[error("json has no NaN and no infinity; write null or a text instead")]
+enum NotJson {
+    #[error("contains NaN or infinity, which JSON does not have; use null or a string instead")]
     NotFinite,
-    #[error("a value has no kind; write null for no value")]
+    #[error("contains a value without a kind; use null_value for no value")]
     NoKind,
-    #[error("nested more than {METADATA_DEPTH} levels deep; make it flatter")]
+    #[error("nested more than {METADATA_DEPTH} levels deep; use fewer levels")]
     TooDeep,
 }
 
-type Said<T> = Result<T, Unsayable>;
+type JsonResult<T> = Result<T, NotJson>;
 
-fn object<I>(members: I, levels: usize) -> Said<Map<String, JsonValue>>
+fn object<I>(members: I, levels: usize) -> JsonResult<Map<String, JsonValue>>
 where
     I: IntoIterator<Item = (String, Value)>,
 {
-    let levels = levels.checked_sub(1).ok_or(Unsayable::TooDeep)?;
+    let levels = levels.checked_sub(1).ok_or(NotJson::TooDeep)?;
     let member = |(name, member)| Ok((name, value(member, levels)?));
     members.into_iter().map(member).collect()
 }
 
-fn value(Value { kind }: Value, levels: usize) -> Said<JsonValue> {
-    Ok(match kind.ok_or(Unsayable::NoKind)? {
+fn value(Value { kind }: Value, levels: usize) -> JsonResult<JsonValue> {
+    Ok(match kind.ok_or(NotJson::NoKind)? {
         Kind::NullValue(_) => JsonValue::Null,
         Kind::NumberValue(number) => JsonValue::Number(self::number(number)?),
         Kind::StringValue(text) => JsonValue::String(text),
         Kind::BoolValue(flag) => JsonValue::Bool(flag),
         Kind::StructValue(Struct { fields }) => JsonValue::Object(object(fields, levels)?),
         Kind::ListValue(ListValue { values }) => {
-            let levels = levels.checked_sub(1).ok_or(Unsayable::TooDeep)?;
-            let items: Said<_> = values.into_iter().map(|item| value(item, levels)).collect();
+            let levels = levels.checked_sub(1).ok_or(NotJson::TooDeep)?;
+            let items: JsonResult<_> = values.into_iter().map(|item| value(item, levels)).collect();
             JsonValue::Array(items?)
         }
     })
 }
 
-fn number(number: f64) -> Said<Number> {
+fn number(number: f64) -> JsonResult<Number> {
     if number.fract() == 0.0 && number.abs() < WHOLE_BELOW {
-        // A whole double is written without a fraction, and minus zero reads as zero.
+        // A whole double is formatted without a fraction, and minus zero parses as zero.
         if let Ok(whole) = format!("{number}").parse::<i64>() {
             return Ok(whole.into());
         }
     }
-    Number::from_f64(number).ok_or(Unsayable::NotFinite)
+    Number::from_f64(number).ok_or(NotJson::NotFinite)
 }
 
 fn object_to_proto(members: Map<String, JsonValue>) -> Struct {
@@ -114,7 +120,7 @@ mod tests {
     use prost::Message as _;
 
     use super::*;
-    use crate::convert::testing::{fields_of, seen};
+    use crate::convert::testing::{accepted, violated_fields};
 
     fn of(kind: Kind) -> Struct {
         let fields = [("k".to_owned(), Value { kind: Some(kind) })];
@@ -124,11 +130,11 @@ mod tests {
     }
 
     fn text(metadata: Option<Struct>) -> String {
-        let json = seen(|found| json(found, "metadata", metadata)).unwrap();
+        let json = accepted(|violations| json(violations, "metadata", metadata)).unwrap();
         json.as_str().to_owned()
     }
 
-    /// An object of so many levels.
+    /// An object with so many levels.
     fn nested(levels: usize) -> Struct {
         let mut inner = Struct::default();
         for _ in 1..levels {
@@ -138,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_written_as_short_as_they_are() {
+    fn numbers_are_written_in_their_shortest_form() {
         for (number, written) in [
             (0.0, "0"),
             (-0.0, "0"),
@@ -155,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_in_comes_out() {
+    fn metadata_round_trips() {
         let list = Kind::ListValue(ListValue {
             values: vec![
                 Value {
@@ -199,28 +205,31 @@ mod tests {
     }
 
     #[test]
-    fn what_json_cannot_say_is_told() {
+    fn a_value_that_json_cannot_express_is_a_violation() {
         for kind in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(Kind::NumberValue) {
             assert_eq!(
-                fields_of(|found| _ = json(found, "metadata", Some(of(kind)))),
+                violated_fields(|violations| _ = json(violations, "metadata", Some(of(kind)))),
                 ["metadata"]
             );
         }
         let fields = [("k".to_owned(), Value { kind: None })].into();
         let without_kind = Some(Struct { fields });
         assert_eq!(
-            fields_of(|found| _ = json(found, "metadata", without_kind)),
+            violated_fields(|violations| _ = json(violations, "metadata", without_kind)),
             ["metadata"]
         );
     }
 
     #[test]
-    fn what_is_let_in_can_be_read_back_in_any_reply() {
+    fn accepted_metadata_can_be_decoded_in_every_reply() {
         let deepest = nested(METADATA_DEPTH);
-        assert!(fields_of(|found| _ = json(found, "m", Some(deepest.clone()))).is_empty());
+        assert!(
+            violated_fields(|violations| _ = json(violations, "m", Some(deepest.clone())))
+                .is_empty()
+        );
         let too_deep = nested(METADATA_DEPTH + 1);
         assert_eq!(
-            fields_of(|found| _ = json(found, "m", Some(too_deep))),
+            violated_fields(|violations| _ = json(violations, "m", Some(too_deep))),
             ["m"]
         );
 
@@ -243,13 +252,13 @@ mod tests {
             inner = Kind::ListValue(ListValue { values });
         }
         assert_eq!(
-            fields_of(|found| _ = json(found, "m", Some(of(inner)))),
+            violated_fields(|violations| _ = json(violations, "m", Some(of(inner)))),
             ["m"]
         );
     }
 
     #[test]
-    fn a_stored_text_that_is_no_object_hides_nothing_else() {
+    fn a_stored_text_that_is_not_an_object_is_unset() {
         for text in ["", "[]", "1", "{", "null"] {
             assert_eq!(to_proto(&Json::from_text(text.to_owned())), None);
         }

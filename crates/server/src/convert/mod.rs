@@ -1,12 +1,12 @@
-//! Between the contract and the domain, by free functions that take every message and every struct apart field by field: a
-//! new field breaks the build until it is handled.
+//! Conversion between the protobuf contract and the domain. Free functions destructure every message and every struct
+//! field by field, so that a new field breaks the build until it is handled.
 //!
-//! Reading collects everything that is wrong with a request before it gives up, so that a caller corrects all of it at once.
-//! What is already a rule of the domain (what a message may say on which channel, what an address is) is asked there and
-//! not said again.
+//! Reading collects all violations of a request before it fails, so that a caller can correct all of them at once.
+//! Rules of the domain (the allowed content per channel, the syntax of an address) are checked by the domain and not
+//! repeated here.
 //!
-//! To add a request: one function in the file of its entity, which takes the request apart, notes what is wrong in
-//! [`fields::Found`] and ends with `finish`.
+//! To add a request: one function in the file of its entity, which destructures the request, records what is invalid in
+//! [`fields::Violations`] and ends with `finish`.
 
 pub(crate) mod cache;
 pub(crate) mod conversation;
@@ -29,7 +29,7 @@ mod testing;
 
 use parlance_app::cache::Encoders;
 
-/// How answers are written for clients: as the app keeps them near.
+/// Encoders of replies, in the form in which the in-process cache stores them.
 pub(crate) const ENCODERS: Encoders = Encoders {
     message: message::encode,
     conversation: conversation::encode,

@@ -1,17 +1,17 @@
-//! The caller's name for a request, and a hash by which another request under the same name is noticed.
+//! The caller's id of a request, and a hash that detects a different request with the same id.
 
 use parlance_app::RequestId;
 use prost::Message;
 use sha2::{Digest as _, Sha256};
 
-use super::fields::Found;
+use super::fields::Violations;
 use super::limits;
 
-/// Takes the id out of a request and hashes what is left; `None` if there is no id.
+/// Takes the id out of a request and hashes the rest; `None` if there is no id.
 ///
-/// The encoding is canonical: fields come in the order of their numbers, and the members of a `Struct` sorted by name.
+/// The encoding is canonical: fields are ordered by number, and the members of a `Struct` by name.
 pub(super) fn take<M: Message>(
-    found: &mut Found,
+    violations: &mut Violations,
     request: &mut M,
     id: impl FnOnce(&mut M) -> &mut String,
 ) -> Option<RequestId> {
@@ -19,11 +19,11 @@ pub(super) fn take<M: Message>(
     if key.is_empty() {
         return None;
     }
-    found.text("request_id", &key, limits::REQUEST_ID);
+    violations.text("request_id", &key, limits::REQUEST_ID);
     if key.contains(|c: char| c.is_control() && c != '\0') {
-        found.push(
+        violations.push(
             "request_id",
-            "has a control character; use printable ones alone",
+            "contains a control character; use printable characters only",
         );
     }
     let request_hash = Sha256::digest(request.encode_to_vec()).into();
@@ -37,10 +37,10 @@ mod tests {
     use prost_types::{Struct, Value};
 
     use super::*;
-    use crate::convert::testing::{fields_of, seen};
+    use crate::convert::testing::{accepted, violated_fields};
 
-    fn read(found: &mut Found, mut request: SendMessageRequest) -> Option<RequestId> {
-        take(found, &mut request, |request| &mut request.request_id)
+    fn read(violations: &mut Violations, mut request: SendMessageRequest) -> Option<RequestId> {
+        take(violations, &mut request, |request| &mut request.request_id)
     }
 
     fn named(request_id: &str, body: &str) -> SendMessageRequest {
@@ -59,21 +59,24 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_is_of_everything_but_the_id() {
-        let of = |request| seen(|found| read(found, request)).unwrap();
+    fn the_hash_covers_everything_but_the_id() {
+        let of = |request| accepted(|violations| read(violations, request)).unwrap();
         let first = of(named("one", "x"));
         assert_eq!(first.key, "one");
         assert_eq!(first.request_hash, of(named("two", "x")).request_hash);
         assert_ne!(first.request_hash, of(named("one", "y")).request_hash);
-        assert_eq!(seen(|found| read(found, named("", "x"))), None);
+        assert_eq!(
+            accepted(|violations| read(violations, named("", "x"))),
+            None
+        );
     }
 
     #[test]
     fn an_id_is_short_and_printable() {
         let longest = "x".repeat(limits::REQUEST_ID);
-        assert!(fields_of(|found| _ = read(found, named(&longest, ""))).is_empty());
+        assert!(violated_fields(|violations| _ = read(violations, named(&longest, ""))).is_empty());
         for id in [&format!("{longest}x"), "a\nb", "a\0b"] {
-            let fields = fields_of(|found| _ = read(found, named(id, "")));
+            let fields = violated_fields(|violations| _ = read(violations, named(id, "")));
             assert_eq!(fields, ["request_id"], "{id:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! The far side of the simulator.
+//! Requests and replies of `SimulatorService`.
 
 use parlance_app::Result;
 use parlance_app::simulator::Reply;
@@ -8,12 +8,12 @@ use parlance_proto::v1;
 use parlance_providers::simulator::{Seen, SeenQuery};
 
 use super::enums;
-use super::fields::{Found, set};
+use super::fields::{Violations, non_empty};
 use super::time::timestamp_to_proto;
 
 /// `ReplyAs`.
 pub(crate) fn reply(request: v1::ReplyAsRequest, limits: &Limits) -> Result<Reply> {
-    let mut found = Found::new();
+    let mut violations = Violations::new();
     let v1::ReplyAsRequest {
         to_address,
         from_address,
@@ -28,21 +28,21 @@ pub(crate) fn reply(request: v1::ReplyAsRequest, limits: &Limits) -> Result<Repl
             Channel::Sms
         })
     } else {
-        enums::channel(&mut found, "channel", channel)
+        enums::channel(&mut violations, "channel", channel)
     };
     let channel = match channel {
         Some(Channel::Chat | Channel::Mms) => {
-            found.push(
+            violations.push(
                 "channel",
-                "a customer answers by text or by mail; use SMS or EMAIL",
+                "a simulated recipient can reply by SMS or email only; use SMS or EMAIL",
             );
             None
         }
         Some(Channel::Sms | Channel::Email) | None => channel,
     };
     let known = channel.unwrap_or(Channel::Sms);
-    let theirs = found.keep("to_address", Address::origin(known, &to_address));
-    let ours = found.keep("from_address", Address::ours(known, &from_address));
+    let theirs = violations.ok_or_record("to_address", Address::origin(known, &to_address));
+    let ours = violations.ok_or_record("from_address", Address::ours(known, &from_address));
     let content = ContentView {
         channel,
         received: true,
@@ -50,8 +50,8 @@ pub(crate) fn reply(request: v1::ReplyAsRequest, limits: &Limits) -> Result<Repl
         body: &body,
         ..ContentView::default()
     };
-    found.extend(content.check(limits));
-    found.finish(|| {
+    violations.extend(content.check(limits));
+    violations.finish(|| {
         Some(Reply {
             channel: channel?,
             ours: ours?,
@@ -65,32 +65,32 @@ pub(crate) fn reply(request: v1::ReplyAsRequest, limits: &Limits) -> Result<Repl
 /// `ListSent`.
 pub(crate) fn list(request: v1::ListSentRequest, owner: Owner) -> Result<SeenQuery> {
     const DEFAULT: usize = 50;
-    const MOST: usize = 200;
-    let mut found = Found::new();
+    const MAX: usize = 200;
+    let mut violations = Violations::new();
     let v1::ListSentRequest {
         to_address,
         page_size,
     } = request;
-    found.not_negative("page_size", page_size.into());
-    let to = set(to_address).and_then(|text| {
+    violations.not_negative("page_size", page_size.into());
+    let to = non_empty(to_address).and_then(|text| {
         let channel = if text.contains('@') {
             Channel::Email
         } else {
             Channel::Sms
         };
-        found.keep("to_address", Address::recipient(channel, &text))
+        violations.ok_or_record("to_address", Address::recipient(channel, &text))
     });
-    found.finish(|| {
+    violations.finish(|| {
         let limit = usize::try_from(page_size).unwrap_or(0);
         Some(SeenQuery {
             owner,
             to: to.map(|address| address.to_string()),
-            limit: if limit == 0 { DEFAULT } else { limit.min(MOST) },
+            limit: if limit == 0 { DEFAULT } else { limit.min(MAX) },
         })
     })
 }
 
-/// What the far side has seen.
+/// Converts the messages that the simulated network has accepted.
 pub(crate) fn list_to_proto(seen: Vec<Seen>) -> v1::ListSentResponse {
     v1::ListSentResponse {
         messages: seen.into_iter().map(to_proto).collect(),
@@ -99,7 +99,7 @@ pub(crate) fn list_to_proto(seen: Vec<Seen>) -> v1::ListSentResponse {
 
 fn to_proto(seen: Seen) -> v1::SentMessage {
     let Seen {
-        owner: _, // the caller's
+        owner: _, // the caller is the owner
         message_id,
         provider_message_id,
         from,
@@ -126,10 +126,10 @@ fn to_proto(seen: Seen) -> v1::SentMessage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::convert::testing::wrong;
+    use crate::convert::testing::rejected_fields;
 
     #[test]
-    fn says_everything_that_is_wrong_with_an_answer() {
+    fn all_violations_of_a_reply_are_reported() {
         let request = v1::ReplyAsRequest {
             to_address: "x y z !".to_owned(),
             from_address: String::new(),
@@ -138,13 +138,13 @@ mod tests {
             body: "a\0b".to_owned(),
         };
         assert_eq!(
-            wrong(reply(request, &Limits::default())),
+            rejected_fields(reply(request, &Limits::default())),
             ["to_address", "from_address", "body"]
         );
     }
 
     #[test]
-    fn guesses_the_channel_from_the_address() {
+    fn the_default_channel_follows_from_the_address() {
         let of = |to: &str, from: &str| {
             let request = v1::ReplyAsRequest {
                 to_address: to.to_owned(),
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_cut_and_its_filter_checked() {
+    fn a_list_has_a_maximum_size_and_its_filter_is_checked() {
         let of = |page_size, to: &str| {
             list(
                 v1::ListSentRequest {
@@ -171,6 +171,9 @@ mod tests {
         };
         assert_eq!(of(0, "").unwrap().limit, 50);
         assert_eq!(of(1_000, "").unwrap().limit, 200);
-        assert_eq!(wrong(of(-1, "nobody")), ["page_size", "to_address"]);
+        assert_eq!(
+            rejected_fields(of(-1, "not an address")),
+            ["page_size", "to_address"]
+        );
     }
 }

@@ -7,23 +7,23 @@ use parlance_domain::{Channel, Direction, MessageStatus};
 use parlance_proto::v1;
 use prost::Message as _;
 
-use crate::convert::fields::{Found, set};
+use crate::convert::fields::{Violations, non_empty};
 use crate::convert::{enums, limits};
 
-/// `GetStats`: of whom; nobody for the whole owner.
+/// `GetStats`. Returns the user, or `None` for the whole owner.
 pub(crate) fn get(request: v1::GetStatsRequest) -> Result<Option<String>> {
-    let mut found = Found::new();
+    let mut violations = Violations::new();
     let v1::GetStatsRequest { user } = request;
-    found.text("user", &user, limits::USER);
-    found.finish(|| Some(set(user)))
+    violations.text("user", &user, limits::USER);
+    violations.finish(|| Some(non_empty(user)))
 }
 
-/// What there is, as clients are told it.
+/// Statistics, encoded as a reply.
 pub(crate) fn encode(stats: &Stats) -> Bytes {
     to_proto(stats.clone()).encode_to_vec().into()
 }
 
-/// What there is.
+/// Converts statistics.
 pub(crate) fn to_proto(stats: Stats) -> v1::Stats {
     let Stats {
         conversations,

@@ -1,29 +1,29 @@
-//! Moments and spans. The domain counts microseconds; finer parts are cut off.
+//! Timestamps and durations. The domain counts microseconds; finer parts are truncated.
 
 use std::time::Duration;
 
 use parlance_domain::Timestamp;
 
-use super::fields::Found;
+use super::fields::Violations;
 
-/// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z: what `google.protobuf.Timestamp` allows.
+/// 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z: the range of `google.protobuf.Timestamp`.
 const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
-/// Ten thousand years: what `google.protobuf.Duration` allows.
-const LONGEST_SECONDS: u64 = 315_576_000_000;
+/// Ten thousand years: the maximum of `google.protobuf.Duration`.
+const MAX_SECONDS: u64 = 315_576_000_000;
 const NANOS: std::ops::Range<i32> = 0..1_000_000_000;
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
-/// A moment; `None` if it is unset, or wrong and noted.
+/// Reads a timestamp. `None` if it is unset, or if it is invalid, which is recorded.
 pub(super) fn timestamp(
-    found: &mut Found,
+    violations: &mut Violations,
     field: &str,
     time: Option<prost_types::Timestamp>,
 ) -> Option<Timestamp> {
     let prost_types::Timestamp { seconds, nanos } = time?;
     if !SECONDS.contains(&seconds) || !NANOS.contains(&nanos) {
-        found.push(
+        violations.push(
             field,
-            "not a moment of the years 1 to 9999 with nanos from 0 to 999999999; correct it",
+            "not a valid timestamp; the year must be from 1 to 9999 and nanos from 0 to 999999999",
         );
         return None;
     }
@@ -31,48 +31,48 @@ pub(super) fn timestamp(
     Some(Timestamp::from_micros(micros))
 }
 
-/// A span longer than nothing; `None` if it is unset, or wrong and noted.
+/// Reads a positive duration. `None` if it is unset, or if it is invalid, which is recorded.
 pub(super) fn duration(
-    found: &mut Found,
+    violations: &mut Violations,
     field: &str,
-    span: Option<prost_types::Duration>,
+    duration: Option<prost_types::Duration>,
 ) -> Option<Duration> {
-    let prost_types::Duration { seconds, nanos } = span?;
+    let prost_types::Duration { seconds, nanos } = duration?;
     let read = u64::try_from(seconds)
         .ok()
-        .filter(|seconds| *seconds <= LONGEST_SECONDS && NANOS.contains(&nanos))
+        .filter(|seconds| *seconds <= MAX_SECONDS && NANOS.contains(&nanos))
         .and_then(|seconds| {
             let micros = u64::try_from(nanos).ok()? / 1_000;
             Some(Duration::from_secs(seconds) + Duration::from_micros(micros))
         })
-        .filter(|span| !span.is_zero());
+        .filter(|duration| !duration.is_zero());
     if read.is_none() {
-        found.push(
+        violations.push(
             field,
-            "not a span from a microsecond to 10000 years; correct it or leave it out",
+            "not a valid duration; it must be from 1 microsecond to 10000 years, or be left out",
         );
     }
     read
 }
 
-/// Notes an expiry that comes before the message could be sent, which `(send_at, expires_at)` say.
+/// Records an `expires_at` that is not after both `send_at` and `now`.
 pub(super) fn check_expiry(
-    found: &mut Found,
+    violations: &mut Violations,
     field: &str,
     (send_at, expires_at): (Option<Timestamp>, Option<Timestamp>),
     now: Timestamp,
 ) {
-    // A `send_at` that has passed means at once.
+    // A `send_at` in the past means that the message is sent at once.
     let sent_at = send_at.map_or(now, |at| at.max(now));
     if expires_at.is_some_and(|at| at <= sent_at) {
-        found.push(
+        violations.push(
             field,
-            "must be after send_at and after now; give a later time",
+            "must be after send_at and after the current time; use a later time",
         );
     }
 }
 
-/// A moment as the contract shows it. What was reckoned beyond the contract's last moment is shown as that.
+/// Converts a timestamp. One beyond the range of the contract becomes the limit of the range.
 pub(super) fn timestamp_to_proto(time: Timestamp) -> prost_types::Timestamp {
     let micros = time.as_micros();
     let seconds = micros.div_euclid(MICROS_PER_SECOND);
@@ -82,25 +82,25 @@ pub(super) fn timestamp_to_proto(time: Timestamp) -> prost_types::Timestamp {
     }
 }
 
-/// A span as the contract shows it.
-pub(super) fn duration_to_proto(span: Duration) -> prost_types::Duration {
+/// Converts a duration.
+pub(super) fn duration_to_proto(duration: Duration) -> prost_types::Duration {
     prost_types::Duration {
-        seconds: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
-        nanos: i32::try_from(span.subsec_nanos()).unwrap_or_default(),
+        seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(duration.subsec_nanos()).unwrap_or_default(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::convert::testing::{fields_of, seen};
+    use crate::convert::testing::{accepted, violated_fields};
 
     fn at(seconds: i64, nanos: i32) -> prost_types::Timestamp {
         prost_types::Timestamp { seconds, nanos }
     }
 
     #[test]
-    fn a_moment_comes_back_without_what_is_finer_than_a_microsecond() {
+    fn a_timestamp_round_trips_in_whole_microseconds() {
         for (seconds, nanos, back) in [
             (0, 0, 0),
             (1, 999, 0),
@@ -109,14 +109,14 @@ mod tests {
             (*SECONDS.start(), 0, 0),
             (*SECONDS.end(), 999_999_999, 999_999_000),
         ] {
-            let time = seen(|found| timestamp(found, "t", Some(at(seconds, nanos))));
+            let time = accepted(|violations| timestamp(violations, "t", Some(at(seconds, nanos))));
             let shown = timestamp_to_proto(time.unwrap());
             assert_eq!((shown.seconds, shown.nanos), (seconds, back));
         }
     }
 
     #[test]
-    fn what_is_no_moment_is_told() {
+    fn an_invalid_timestamp_is_a_violation() {
         for (seconds, nanos) in [
             (SECONDS.start() - 1, 0),
             (SECONDS.end() + 1, 0),
@@ -124,22 +124,24 @@ mod tests {
             (0, 1_000_000_000),
             (i64::MAX, i32::MAX),
         ] {
-            let fields = fields_of(|found| _ = timestamp(found, "t", Some(at(seconds, nanos))));
+            let fields = violated_fields(|violations| {
+                _ = timestamp(violations, "t", Some(at(seconds, nanos)))
+            });
             assert_eq!(fields, ["t"], "{seconds} {nanos}");
         }
-        assert!(fields_of(|found| _ = timestamp(found, "t", None)).is_empty());
+        assert!(violated_fields(|violations| _ = timestamp(violations, "t", None)).is_empty());
     }
 
     #[test]
-    fn the_end_of_time_is_shown_as_the_last_moment_of_the_contract() {
+    fn a_timestamp_beyond_the_contract_becomes_its_maximum() {
         let end = timestamp_to_proto(Timestamp::from_micros(i64::MAX));
         assert_eq!(end.seconds, *SECONDS.end());
     }
 
     #[test]
-    fn a_span_is_longer_than_nothing() {
+    fn a_duration_is_positive() {
         let of = |seconds, nanos| Some(prost_types::Duration { seconds, nanos });
-        let read = seen(|found| duration(found, "d", of(1, 500_000_999))).unwrap();
+        let read = accepted(|violations| duration(violations, "d", of(1, 500_000_999))).unwrap();
         assert_eq!(read, Duration::from_millis(1_500));
         assert_eq!(duration_to_proto(read), of(1, 500_000_000).unwrap());
         for (seconds, nanos) in [
@@ -150,7 +152,8 @@ mod tests {
             (1, 1_000_000_000),
             (i64::MAX, 0),
         ] {
-            let fields = fields_of(|found| _ = duration(found, "d", of(seconds, nanos)));
+            let fields =
+                violated_fields(|violations| _ = duration(violations, "d", of(seconds, nanos)));
             assert_eq!(fields, ["d"], "{seconds} {nanos}");
         }
     }

@@ -1,8 +1,7 @@
-//! The HTTP port: whether the process lives, whether calls should come, what it has counted, every unary method as JSON, and
-//! the page that shows what these do.
+//! The HTTP port: liveness, readiness, metrics, every unary method as JSON, and the page that demonstrates these methods.
 //!
-//! Heads are limited in size and time by [`Options::http`](crate::listen::Options::http), bodies by [`json::Limits`]; no
-//! other route reads one, and hyper closes a connection whose request has one that nobody wants.
+//! [`Options::http`](crate::listen::Options::http) limits the size and time of request heads, [`json::Limits`] those of
+//! bodies. No other route reads a body, and hyper closes the connection after a request with an unread body.
 
 pub mod json;
 mod page;
@@ -22,24 +21,24 @@ use crate::listen::BeyondLimit;
 use crate::readiness::Readiness;
 use crate::telemetry::metrics::Metrics;
 
-/// What the routes need.
+/// State of the routes.
 #[derive(Debug, Clone)]
 pub struct Parts {
-    /// Whether calls should come.
+    /// Readiness of the service.
     pub readiness: Arc<Readiness>,
-    /// What was counted.
+    /// Metrics of the service.
     pub metrics: Arc<Metrics>,
-    /// Every unary method.
+    /// All unary methods.
     pub json: Json,
 }
 
-/// The routes.
+/// Returns the routes of the HTTP port.
 pub fn router(parts: Parts) -> Router {
     let calls = json::routes(parts.json.clone())
         .merge(page::routes())
-        .layer(from_fn(within_the_limit));
+        .layer(from_fn(within_limit));
     Router::new()
-        // Served until the drain is over and the port closes: that the process lives is all it says.
+        // Served until the drain has ended and the port closes: it reports only that the process is alive.
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
@@ -47,15 +46,15 @@ pub fn router(parts: Parts) -> Router {
         .with_state(parts)
 }
 
-/// Connections beyond `MAX_CONNECTIONS` are for health and metrics.
-async fn within_the_limit(request: Request, next: Next) -> Response {
+/// Rejects calls on connections beyond `MAX_CONNECTIONS`: those are reserved for health checks and metrics.
+async fn within_limit(request: Request, next: Next) -> Response {
     if request.extensions().get::<BeyondLimit>().is_none() {
         return next.run(request).await;
     }
-    let mut refusal = json::refusal(&faults::no_connection_left());
+    let mut response = json::refusal(&faults::no_connection_left());
     let close = HeaderValue::from_static("close");
-    refusal.headers_mut().insert(header::CONNECTION, close);
-    refusal
+    response.headers_mut().insert(header::CONNECTION, close);
+    response
 }
 
 async fn ready(State(parts): State<Parts>) -> Response {
@@ -72,7 +71,7 @@ async fn metrics(State(parts): State<Parts>) -> Response {
             ([(header::CONTENT_TYPE, kind)], text).into_response()
         }
         Err(error) => {
-            tracing::error!(%error, "metrics cannot be shown");
+            tracing::error!(%error, "metrics cannot be encoded");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }

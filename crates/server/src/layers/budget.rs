@@ -1,8 +1,8 @@
 //! The budget of buffered request bytes: one for the process, shared by gRPC, gRPC-Web and JSON.
 //!
-//! A request pays for its bytes as they are read, and gets them back when its handler is done. When the budget is used up, a
-//! request that needs bytes waits for a moment, and the requests that have been incomplete for longest are ended in its favour:
-//! a client that sends slowly, or never finishes, cannot keep others out.
+//! A request takes bytes from the budget as its body is read, and returns them when its handler is done. When the budget is used
+//! up, a request that needs bytes waits up to [`LONGEST_WAIT`], and the requests that have been incomplete for longest are ended
+//! to make room: a client that sends slowly, or never finishes, cannot block others.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -19,10 +19,10 @@ use tonic::Status;
 
 use super::faults;
 
-/// How long a request waits for room.
+/// Maximum time that a request waits for room.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// Cheap to clone; clones are one budget.
+/// Budget of buffered bytes. Cheap to clone; clones share one budget.
 #[derive(Debug, Clone)]
 pub struct Budget(Arc<Inner>);
 
@@ -34,27 +34,27 @@ struct Inner {
     blocked: Mutex<Blocked>,
 }
 
-/// Requests that wait for their client or for room, by age.
+/// Requests that wait for their client or for room, by the order in which they first waited.
 #[derive(Debug, Default)]
 struct Blocked {
-    requests: BTreeMap<u64, (Arc<Flag>, usize)>,
+    requests: BTreeMap<u64, (Arc<EndFlag>, usize)>,
     /// Bytes that requests wait for.
     wanted: usize,
-    /// Bytes of requests that were ended and have not given them back yet.
-    coming: usize,
+    /// Bytes of requests that were ended and have not returned them yet.
+    freeing: usize,
 }
 
-/// How a request learns that it was ended.
+/// Notifies a request that it was ended.
 #[derive(Debug, Default)]
-struct Flag {
+struct EndFlag {
     ended: AtomicBool,
-    /// Its part of [`Blocked::coming`].
-    coming: AtomicUsize,
+    /// Part of this request in [`Blocked::freeing`].
+    freeing: AtomicUsize,
     waker: AtomicWaker,
 }
 
 impl Budget {
-    /// A budget of so many bytes.
+    /// Creates a budget of this many bytes.
     pub fn new(bytes: usize) -> Self {
         let bytes = bytes.min(Semaphore::MAX_PERMITS);
         Self(Arc::new(Inner {
@@ -65,18 +65,18 @@ impl Budget {
         }))
     }
 
-    /// Bytes that requests request_bytes.
+    /// Bytes that requests have taken.
     pub fn used(&self) -> usize {
         self.0.bytes - self.0.room.available_permits()
     }
 
-    /// A new request, which requests nothing yet.
+    /// Registers a request, which has taken nothing yet.
     pub(crate) fn register(&self) -> Arc<RequestBytes> {
         Arc::new(RequestBytes {
             budget: self.clone(),
             bytes: AtomicUsize::new(0),
             flag: OnceLock::new(),
-            place: AtomicU64::new(NOWHERE),
+            position: AtomicU64::new(NO_POSITION),
         })
     }
 
@@ -88,17 +88,18 @@ impl Budget {
     }
 }
 
-/// Not among the blocked ones and without an age so far.
-const NOWHERE: u64 = u64::MAX;
+/// The request has not waited yet, so it has no position.
+const NO_POSITION: u64 = u64::MAX;
 
-/// The bytes of one request; given back when it is dropped.
+/// Bytes that one request has taken from the budget; returned when this is dropped.
 #[derive(Debug)]
 pub(crate) struct RequestBytes {
     budget: Budget,
     bytes: AtomicUsize,
-    /// Made by the first wait: most requests arrive whole.
-    flag: OnceLock<Arc<Flag>>,
-    place: AtomicU64,
+    /// Created by the first wait: most requests arrive complete.
+    flag: OnceLock<Arc<EndFlag>>,
+    /// Key in [`Blocked::requests`], with [`NOT_BLOCKED`] set while the request does not wait.
+    position: AtomicU64,
 }
 
 impl RequestBytes {
@@ -121,7 +122,7 @@ impl RequestBytes {
         }
     }
 
-    /// Takes bytes, and waits for room where there is none.
+    /// Takes bytes, and waits for room if there is none.
     pub(crate) async fn grow(&self, bytes: usize) -> Result<(), Status> {
         if self.try_grow(bytes) {
             return Ok(());
@@ -138,7 +139,7 @@ impl RequestBytes {
         }
     }
 
-    /// Gives back what is beyond these bytes.
+    /// Returns all but this many bytes.
     pub(super) fn shrink(&self, bytes: usize) {
         let had = self.bytes.fetch_min(bytes, Ordering::Relaxed);
         if had > bytes {
@@ -146,7 +147,7 @@ impl RequestBytes {
         }
     }
 
-    /// Reports the state of a wait; ends it when the request was ended in favour of others.
+    /// Registers the request as blocked while `polled` is pending; fails if the request was ended to make room.
     pub(super) fn watch<T>(&self, cx: &Context<'_>, polled: Poll<T>) -> Poll<Result<T, Status>> {
         if polled.is_pending() {
             self.block(cx.waker());
@@ -160,7 +161,7 @@ impl RequestBytes {
         polled.map(Ok)
     }
 
-    /// Waits for the client or for room.
+    /// Waits for the client or for room; fails if the request is ended meanwhile to make room.
     pub(crate) async fn while_blocked<T>(
         &self,
         wait: impl Future<Output = T>,
@@ -173,7 +174,7 @@ impl RequestBytes {
         .await
     }
 
-    /// Notes that the request is incomplete and has to wait; from now on it may be ended.
+    /// Registers that the request is incomplete and waits; from now on it may be ended.
     fn block(&self, waker: &Waker) {
         let bytes = self.bytes();
         if bytes == 0 {
@@ -186,66 +187,66 @@ impl RequestBytes {
         }
         let mut blocked = self.budget.blocked();
         // The age of a request is that of its first wait.
-        let place = self.place.load(Ordering::Relaxed);
-        let place = if place == NOWHERE {
+        let position = self.position.load(Ordering::Relaxed);
+        let position = if position == NO_POSITION {
             self.budget.0.next.fetch_add(1, Ordering::Relaxed)
         } else {
-            place & !AWAY
+            position & !NOT_BLOCKED
         };
-        self.place.store(place, Ordering::Relaxed);
-        blocked.requests.insert(place, (Arc::clone(flag), bytes));
-        // Another request may have begun to wait before this one was here to be ended.
+        self.position.store(position, Ordering::Relaxed);
+        blocked.requests.insert(position, (Arc::clone(flag), bytes));
+        // Another request may have begun to wait before this one could be ended.
         blocked.make_room();
     }
 
-    /// Notes that it goes on.
+    /// Registers that the request no longer waits.
     fn unblock(&self) {
         if self.is_blocked() {
-            let place = self.place.fetch_or(AWAY, Ordering::Relaxed);
-            self.budget.blocked().requests.remove(&place);
+            let position = self.position.fetch_or(NOT_BLOCKED, Ordering::Relaxed);
+            self.budget.blocked().requests.remove(&position);
         }
     }
 
     fn is_blocked(&self) -> bool {
-        self.place.load(Ordering::Relaxed) & AWAY == 0
+        self.position.load(Ordering::Relaxed) & NOT_BLOCKED == 0
     }
 
-    /// Whether the request was ended in favour of others.
+    /// Whether the request was ended to make room.
     fn is_ended(&self) -> bool {
         let flag = self.flag.get();
         flag.is_some_and(|flag| flag.ended.load(Ordering::Acquire))
     }
 }
 
-/// Marks the place of a request that is not blocked now.
-const AWAY: u64 = 1 << 63;
+/// Bit of a position that marks a request that is not blocked.
+const NOT_BLOCKED: u64 = 1 << 63;
 
 impl Drop for RequestBytes {
     fn drop(&mut self) {
         self.unblock();
         if let Some(flag) = self.flag.get() {
             let mut blocked = self.budget.blocked();
-            blocked.coming -= flag.coming.load(Ordering::Relaxed);
+            blocked.freeing -= flag.freeing.load(Ordering::Relaxed);
         }
         self.budget.0.room.add_permits(self.bytes());
     }
 }
 
 impl Blocked {
-    /// Ends the oldest until what is coming is enough for those that wait.
+    /// Ends the oldest requests until the bytes that they return are enough for the waiting ones.
     fn make_room(&mut self) {
-        while self.coming < self.wanted
+        while self.freeing < self.wanted
             && let Some((_, (flag, bytes))) = self.requests.pop_first()
         {
-            flag.coming.store(bytes, Ordering::Relaxed);
-            self.coming += bytes;
+            flag.freeing.store(bytes, Ordering::Relaxed);
+            self.freeing += bytes;
             flag.ended.store(true, Ordering::Release);
             flag.waker.wake();
         }
     }
 }
 
-/// Counts bytes as wanted while it lives.
+/// Counts bytes as wanted until it is dropped.
 struct Wanted<'a> {
     budget: &'a Budget,
     bytes: usize,
@@ -274,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_given_back() {
+    fn bytes_are_returned() {
         let budget = Budget::new(100);
         let request_bytes = budget.register();
         assert!(
@@ -313,7 +314,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_room_a_request_is_refused_and_asked_to_come_again() {
+    async fn without_room_a_request_is_refused_with_a_retry_delay() {
         let budget = Budget::new(10);
         let request_bytes = budget.register();
         assert!(request_bytes.try_grow(10));
@@ -324,7 +325,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_that_goes_on_is_not_ended() {
+    async fn a_request_that_no_longer_waits_is_not_ended() {
         let budget = Budget::new(10);
         let request_bytes = budget.register();
         assert!(request_bytes.try_grow(10));

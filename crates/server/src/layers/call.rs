@@ -1,4 +1,4 @@
-//! The record of one call: opened when it comes, closed exactly once, whichever way it ends.
+//! Record of one call in metrics, trace and log: opened when the call arrives, closed exactly once, however it ends.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -16,19 +16,19 @@ use crate::shutdown::Shutdown;
 use crate::telemetry::metrics::{self, RpcMetrics};
 use crate::telemetry::trace;
 
-/// What all calls share.
+/// State that all calls share.
 #[derive(Debug)]
-pub struct Shared {
+pub struct RpcState {
     pub(super) methods: Methods,
     pub(super) metrics: RpcMetrics,
     pub(super) shutdown: Shutdown,
     pub(super) budget: Budget,
-    /// Whether anybody collects traces.
+    /// Whether traces are exported.
     pub(super) traced: bool,
 }
 
-impl Shared {
-    /// For one port.
+impl RpcState {
+    /// Creates the state of one port.
     pub fn new(
         methods: Methods,
         metrics: RpcMetrics,
@@ -46,15 +46,15 @@ impl Shared {
     }
 }
 
-/// One call. Dropped without [`finish`](Self::finish), its client has left.
+/// Record of one call. Dropped without [`finish`](Self::finish), it records that the client cancelled the call.
 #[derive(Debug)]
-pub(super) struct Call {
-    pub(super) shared: Arc<Shared>,
+pub(super) struct CallRecord {
+    pub(super) shared: Arc<RpcState>,
     method: usize,
     started: Instant,
     pub(super) span: Span,
     owner: Option<HeaderValue>,
-    /// What the client calls this call; boxed, since most clients send neither.
+    /// Ids that the client sent for this call; boxed, since most clients send none.
     ids: Option<Box<Ids>>,
     finished: bool,
 }
@@ -65,8 +65,8 @@ struct Ids {
     request: Option<HeaderValue>,
 }
 
-impl Call {
-    pub(super) fn new(shared: Arc<Shared>, method: usize, headers: &HeaderMap) -> Self {
+impl CallRecord {
+    pub(super) fn new(shared: Arc<RpcState>, method: usize, headers: &HeaderMap) -> Self {
         shared.metrics.enter();
         let span = {
             let Method {
@@ -95,12 +95,12 @@ impl Call {
         self.shared.methods.at(self.method)
     }
 
-    /// How it ended. The first word counts.
+    /// Records the code of the call. Only the first call of this function counts.
     pub(super) fn finish(&mut self, code: Code) {
         if std::mem::replace(&mut self.finished, true) {
             return;
         }
-        let code = self.blame_cut(code);
+        let code = self.code_after_cut(code);
         self.shared.metrics.leave();
         let took = self.started.elapsed();
         self.method().metrics.record(code, took);
@@ -108,21 +108,23 @@ impl Call {
         self.log(code, took);
     }
 
-    /// The code of a call that the end of the service has cut: the connection breaks, which looks as if the client had left.
-    fn blame_cut(&self, code: Code) -> Code {
+    /// Corrects the code of a call that the shutdown has cut: the broken connection looks as if the client had cancelled.
+    fn code_after_cut(&self, code: Code) -> Code {
         if matches!(code, Code::Cancelled | Code::Aborted) && self.shared.shutdown.is_cut() {
             return faults::going_away().code();
         }
         code
     }
 
-    /// The line of the call: `info` for a failure of the service, `debug` for all others.
+    /// Writes the log record of the call: at `info` for a failure of the service, at `debug` otherwise.
     fn log(&self, code: Code, took: Duration) {
-        macro_rules! line {
+        macro_rules! record {
             ($level:ident, $text:literal) => {{
                 let ids = self.ids.as_deref();
                 let trace = ids.and_then(|ids| ids.trace.as_ref()).and_then(trace_id);
-                let request = ids.and_then(|ids| ids.request.as_ref()).and_then(harmless);
+                let request = ids
+                    .and_then(|ids| ids.request.as_ref())
+                    .and_then(loggable_id);
                 self.span.in_scope(|| {
                     tracing::$level!(
                         rpc = self.method().path.as_str(),
@@ -139,20 +141,21 @@ impl Call {
         }
         if is_failure(code) {
             if tracing::enabled!(tracing::Level::INFO) {
-                line!(info, "a call failed");
+                record!(info, "a call failed");
             }
         } else if tracing::enabled!(tracing::Level::DEBUG) {
-            line!(debug, "a call ended");
+            record!(debug, "a call ended");
         }
     }
 }
 
-/// Names the owner of a call.
+/// Header with the owner of a call.
 const OWNER: &str = "x-parlance-owner";
-/// Bytes of an owner's hash: enough to tell owners apart in a log.
+/// Bytes of an owner's hash: enough to distinguish owners in a log.
 const HASH_BYTES: usize = 8;
 
-/// The codes with which the service fails, rather than refuses, a call. A deadline is the client's to choose.
+/// Whether the code is a failure of the service rather than a refusal. `DEADLINE_EXCEEDED` is not: the client chooses the
+/// deadline.
 const fn is_failure(code: Code) -> bool {
     matches!(
         code,
@@ -160,7 +163,7 @@ const fn is_failure(code: Code) -> bool {
     )
 }
 
-/// The same for the same owner, and not the owner's name, which may be a person's.
+/// Hash of the owner for the log. The name itself may be that of a person and is not logged.
 fn owner_hash(owner: &HeaderValue) -> String {
     let hash = Sha256::digest(owner.as_bytes());
     let mut text = String::with_capacity(2 * HASH_BYTES);
@@ -170,22 +173,22 @@ fn owner_hash(owner: &HeaderValue) -> String {
     text
 }
 
-impl Drop for Call {
+impl Drop for CallRecord {
     fn drop(&mut self) {
-        // That of another call, if there is one.
+        // Discards the cause that another call may have left on this thread.
         cause::take();
         self.finish(Code::Cancelled);
     }
 }
 
-/// The second part of `00-<trace id>-<span id>-<flags>`.
+/// Returns the trace id of `00-<trace id>-<span id>-<flags>`.
 fn trace_id(traceparent: &HeaderValue) -> Option<&str> {
     let id = traceparent.to_str().ok()?.split('-').nth(1)?;
     (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
 }
 
-/// An id and nothing else: what a client may put into our log is short and has no spaces, line ends or addresses.
-fn harmless(id: &HeaderValue) -> Option<&str> {
+/// Returns the id if it may be logged: it is short and has no spaces, line breaks or addresses.
+fn loggable_id(id: &HeaderValue) -> Option<&str> {
     let id = id.to_str().ok()?;
     let legal =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
@@ -197,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_ids_come_into_the_log() {
+    fn only_ids_are_logged() {
         let value = HeaderValue::from_static;
         let id = "4bf92f3577b34da6a3ce929d0e0e4736";
         assert_eq!(
@@ -207,8 +210,8 @@ mod tests {
             Some(id)
         );
         assert_eq!(trace_id(&value("00-short-00f067aa0ba902b7-01")), None);
-        assert_eq!(harmless(&value("req-1.2:a_B")), Some("req-1.2:a_B"));
-        assert_eq!(harmless(&value("a@b.example")), None);
-        assert_eq!(harmless(&value("two words")), None);
+        assert_eq!(loggable_id(&value("req-1.2:a_B")), Some("req-1.2:a_B"));
+        assert_eq!(loggable_id(&value("a@b.example")), None);
+        assert_eq!(loggable_id(&value("two words")), None);
     }
 }

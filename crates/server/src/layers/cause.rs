@@ -1,7 +1,7 @@
-//! Why a call fails, on its way to the log.
+//! Passes the cause of a failed call to its log record.
 //!
-//! What a handler answers must not contain the cause, so it cannot travel with the status. The status is made and the call ends in
-//! one poll on one thread: the cause waits there.
+//! The reply must not contain the cause, so the cause cannot be part of the status. The status is made and the call ends in one
+//! poll on one thread, so the cause is kept in a thread-local variable.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -10,12 +10,12 @@ thread_local! {
     static CAUSE: Cell<Option<Cow<'static, str>>> = const { Cell::new(None) };
 }
 
-/// Notes the cause of a status that is being made.
+/// Stores the cause of a status that is being made.
 pub(crate) fn note(cause: impl Into<Cow<'static, str>>) {
     CAUSE.set(Some(cause.into()));
 }
 
-/// Takes what was noted. Called before each poll as well, so that no call is logged with the cause of another.
+/// Takes the stored cause. Called before each poll as well, so that no call is logged with the cause of another.
 pub(super) fn take() -> Option<Cow<'static, str>> {
     CAUSE.take()
 }

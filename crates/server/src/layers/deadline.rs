@@ -1,26 +1,26 @@
-//! How long a call may take: `grpc-timeout` of the gRPC specification, and our own limit on top.
+//! Deadline of a call: `grpc-timeout` of the gRPC specification, and the service's own limit for unary calls.
 
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
 
-use super::methods::Shape;
+use super::methods::MethodKind;
 
-/// A client without a deadline, or with a mistaken one, must not hold our resources for ever.
+/// Limit of a unary call: a client without a deadline, or with a far too long one, must not keep resources for ever.
 const LONGEST_UNARY: Duration = Duration::from_mins(5);
 const HEADER: &str = "grpc-timeout";
 const MOST_DIGITS: usize = 8;
 
-/// The header is not what the specification says.
+/// The header does not follow the specification.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
-/// How long this call may take; `None` for as long as it likes.
-pub(super) fn of(headers: &HeaderMap, shape: Shape) -> Result<Option<Duration>, Malformed> {
+/// Returns the time that this call may take; `None` without a limit.
+pub(super) fn of(headers: &HeaderMap, kind: MethodKind) -> Result<Option<Duration>, Malformed> {
     let wanted = headers.get(HEADER).map(parse).transpose()?;
-    Ok(match shape {
-        Shape::Unary => Some(wanted.map_or(LONGEST_UNARY, |wanted| wanted.min(LONGEST_UNARY))),
-        Shape::Stream | Shape::EndlessStream => wanted,
+    Ok(match kind {
+        MethodKind::Unary => Some(wanted.map_or(LONGEST_UNARY, |wanted| wanted.min(LONGEST_UNARY))),
+        MethodKind::Stream | MethodKind::EndlessStream => wanted,
     })
 }
 
@@ -51,10 +51,10 @@ fn parse(value: &HeaderValue) -> Result<Duration, Malformed> {
 mod tests {
     use super::*;
 
-    fn deadline(value: &'static str, shape: Shape) -> Result<Option<Duration>, Malformed> {
+    fn deadline(value: &'static str, kind: MethodKind) -> Result<Option<Duration>, Malformed> {
         let mut headers = HeaderMap::new();
         headers.insert(HEADER, HeaderValue::from_static(value));
-        of(&headers, shape)
+        of(&headers, kind)
     }
 
     #[test]
@@ -69,12 +69,16 @@ mod tests {
             ("0S", Duration::ZERO),
             ("99999999H", Duration::from_hours(99_999_999)),
         ] {
-            assert_eq!(deadline(text, Shape::Stream), Ok(Some(expected)), "{text}");
+            assert_eq!(
+                deadline(text, MethodKind::Stream),
+                Ok(Some(expected)),
+                "{text}"
+            );
         }
     }
 
     #[test]
-    fn what_is_malformed_is_not_guessed() {
+    fn malformed_timeouts_are_refused() {
         for text in [
             "",
             "S",
@@ -90,21 +94,24 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(HEADER, HeaderValue::from_bytes(text.as_bytes()).unwrap());
-            assert_eq!(of(&headers, Shape::Unary), Err(Malformed), "{text:?}");
+            assert_eq!(of(&headers, MethodKind::Unary), Err(Malformed), "{text:?}");
         }
     }
 
     #[test]
     fn unary_calls_have_a_longest_deadline_and_streams_have_none() {
-        assert_eq!(deadline("6M", Shape::Unary), Ok(Some(LONGEST_UNARY)));
+        assert_eq!(deadline("6M", MethodKind::Unary), Ok(Some(LONGEST_UNARY)));
         assert_eq!(
-            deadline("4M", Shape::Unary),
+            deadline("4M", MethodKind::Unary),
             Ok(Some(Duration::from_mins(4)))
         );
-        assert_eq!(of(&HeaderMap::new(), Shape::Unary), Ok(Some(LONGEST_UNARY)));
-        assert_eq!(of(&HeaderMap::new(), Shape::Stream), Ok(None));
         assert_eq!(
-            deadline("6M", Shape::EndlessStream),
+            of(&HeaderMap::new(), MethodKind::Unary),
+            Ok(Some(LONGEST_UNARY))
+        );
+        assert_eq!(of(&HeaderMap::new(), MethodKind::Stream), Ok(None));
+        assert_eq!(
+            deadline("6M", MethodKind::EndlessStream),
             Ok(Some(Duration::from_mins(6)))
         );
     }

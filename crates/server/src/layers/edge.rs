@@ -1,4 +1,4 @@
-//! The first look at a request: which way it goes. A native call costs one look at its content type.
+//! Dispatch of requests by protocol: gRPC, gRPC-Web or neither. A native gRPC call costs one check of its content type.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -13,13 +13,13 @@ use pin_project_lite::pin_project;
 use tonic::body::Body;
 use tower::Service as _;
 
-use super::call::Shared;
-use super::reply::Reply;
+use super::call::RpcState;
+use super::recorded_body::RecordedBody;
 use super::rpc::{Rpc, RpcFuture};
 use super::web::{Web, WebFuture};
 use crate::config::WebOrigins;
 
-/// Everything that the gRPC port serves. Cheap to clone.
+/// Service of the gRPC port. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Edge<S> {
     rpc: Rpc<S>,
@@ -27,14 +27,14 @@ pub struct Edge<S> {
 }
 
 impl<S: Clone> Edge<S> {
-    /// In front of these routes.
-    pub fn new(routes: S, shared: Arc<Shared>, origins: WebOrigins) -> Self {
+    /// Creates the service in front of these routes.
+    pub fn new(routes: S, shared: Arc<RpcState>, origins: WebOrigins) -> Self {
         let rpc = Rpc::new(routes, shared);
         let web = Arc::new(Web::new(rpc.clone(), origins));
         Self { rpc, web }
     }
 
-    /// The same calls for those who come another way.
+    /// Returns the service of the same calls, for the JSON port.
     pub fn rpc(&self) -> Rpc<S> {
         self.rpc.clone()
     }
@@ -49,24 +49,24 @@ where
         + 'static,
     F: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
 {
-    type Response = Response<Reply>;
+    type Response = Response<RecordedBody>;
     type Error = Infallible;
     type Future = EdgeFuture<F>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        match Way::of(&request) {
-            // Routes are ready at all times: they hold nothing that could be full.
-            Way::Grpc => EdgeFuture::Grpc {
+        match Protocol::of(&request) {
+            // Routes are always ready: they have no queue that could be full.
+            Protocol::Grpc => EdgeFuture::Grpc {
                 future: self.rpc.clone().call(request),
             },
-            Way::Web if self.web.allows(request.headers()) => EdgeFuture::Web {
+            Protocol::GrpcWeb if self.web.allows(request.headers()) => EdgeFuture::Web {
                 future: self.web.call(request),
             },
-            Way::Web => EdgeFuture::plain(
+            Protocol::GrpcWeb => EdgeFuture::plain(
                 StatusCode::FORBIDDEN,
                 "this origin may not call; see GRPC_WEB_ORIGINS\n",
             ),
-            Way::Neither => EdgeFuture::plain(
+            Protocol::Other => EdgeFuture::plain(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "this port serves gRPC over HTTP/2 and gRPC-Web; health and metrics are on the HTTP port\n",
             ),
@@ -74,21 +74,22 @@ where
     }
 }
 
-enum Way {
+/// Protocol of a request.
+enum Protocol {
     Grpc,
-    Web,
-    Neither,
+    GrpcWeb,
+    Other,
 }
 
-impl Way {
+impl Protocol {
     fn of<B>(request: &Request<B>) -> Self {
         let kind = content_type(request.headers());
         if kind.starts_with(b"application/grpc-web") || *request.method() == Method::OPTIONS {
-            Self::Web
+            Self::GrpcWeb
         } else if kind.starts_with(b"application/grpc") && request.version() == Version::HTTP_2 {
             Self::Grpc
         } else {
-            Self::Neither
+            Self::Other
         }
     }
 }
@@ -100,22 +101,22 @@ fn content_type(headers: &HeaderMap) -> &[u8] {
 }
 
 pin_project! {
-    /// One request on its way.
+    /// Response to one request.
     #[project = EdgeProjection]
     pub enum EdgeFuture<F> {
         /// A native call.
         Grpc { #[pin] future: RpcFuture<F> },
-        /// A browser's call.
+        /// A gRPC-Web call.
         Web { future: WebFuture },
-        /// Neither.
-        Plain { answer: Option<Response<Reply>> },
+        /// A refusal in plain text.
+        Plain { answer: Option<Response<RecordedBody>> },
     }
 }
 
 impl<F> EdgeFuture<F> {
     fn plain(status: StatusCode, text: &'static str) -> Self {
         let body = Full::new(Bytes::from_static(text.as_bytes())).map_err(|never| match never {});
-        let mut answer = Response::new(Reply::done(Body::new(body)));
+        let mut answer = Response::new(RecordedBody::done(Body::new(body)));
         *answer.status_mut() = status;
         let plain = HeaderValue::from_static("text/plain; charset=utf-8");
         answer.headers_mut().insert(header::CONTENT_TYPE, plain);
@@ -129,7 +130,7 @@ impl<F> Future for EdgeFuture<F>
 where
     F: Future<Output = Result<Response<Body>, Infallible>>,
 {
-    type Output = Result<Response<Reply>, Infallible>;
+    type Output = Result<Response<RecordedBody>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {

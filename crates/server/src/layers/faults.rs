@@ -1,4 +1,4 @@
-//! What the layers themselves answer.
+//! Statuses that the layers themselves return.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,15 +9,15 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::cause;
 
-/// Whose reasons these are.
+/// Domain of the reasons in `ErrorInfo`.
 pub(crate) const DOMAIN: &str = "parlance";
-/// When to try again, for the retry logic of gRPC clients, in milliseconds.
+/// Header with the retry delay in milliseconds, for the retry logic of gRPC clients.
 pub(crate) const PUSHBACK: &str = "grpc-retry-pushback-ms";
 const RETRY_AFTER_MILLIS: u64 = 500;
-/// Where nothing better is known: another instance answers at once, and a busy one has done a part of its work.
+/// Default retry delay: another instance answers at once, and a busy one has done a part of its work by then.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_millis(RETRY_AFTER_MILLIS);
 
-/// A refusal with its reason.
+/// Makes a status with a reason.
 pub(crate) fn fault(code: Code, reason: &'static str, message: impl Into<String>) -> Status {
     Status::with_error_details(code, message, details(reason))
 }
@@ -27,8 +27,8 @@ fn details(reason: &'static str) -> ErrorDetails {
     ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new())
 }
 
-/// A refusal that may be another answer next time, and when to ask again.
-pub(crate) fn passing(code: Code, reason: &'static str, message: impl Into<String>) -> Status {
+/// Makes a status of a temporary error, with the default retry delay.
+pub(crate) fn retryable(code: Code, reason: &'static str, message: impl Into<String>) -> Status {
     let mut details = details(reason);
     details.set_retry_info(Some(RETRY_AFTER));
     let mut metadata = MetadataMap::new();
@@ -37,7 +37,7 @@ pub(crate) fn passing(code: Code, reason: &'static str, message: impl Into<Strin
 }
 
 pub(super) fn deadline_exceeded() -> Status {
-    passing(
+    retryable(
         Code::DeadlineExceeded,
         "DEADLINE_EXCEEDED",
         "the deadline passed before the call was done",
@@ -45,7 +45,7 @@ pub(super) fn deadline_exceeded() -> Status {
 }
 
 pub(crate) fn too_slow() -> Status {
-    passing(
+    retryable(
         Code::DeadlineExceeded,
         "REQUEST_TOO_SLOW",
         "the body of the request did not arrive in time; send it faster",
@@ -53,18 +53,18 @@ pub(crate) fn too_slow() -> Status {
 }
 
 pub(crate) fn overloaded() -> Status {
-    passing(
+    retryable(
         Code::Unavailable,
         "OVERLOADED",
-        "requests that arrive at this moment use all of MAX_BUFFERED_BYTES; try again, or send a large request faster",
+        "incoming requests use all of MAX_BUFFERED_BYTES; retry, or send large requests faster",
     )
 }
 
 pub(crate) fn no_connection_left() -> Status {
-    passing(
+    retryable(
         Code::Unavailable,
         "OVERLOADED",
-        "MAX_CONNECTIONS connections are open, and this one is for health and metrics; try again",
+        "MAX_CONNECTIONS connections are open, and this one serves only health and metrics; retry",
     )
 }
 
@@ -72,12 +72,12 @@ pub(super) fn malformed_timeout() -> Status {
     malformed("grpc-timeout must be up to 8 digits and one of the units H, M, S, m, u, n")
 }
 
-pub(crate) fn malformed(why: &str) -> Status {
-    fault(Code::InvalidArgument, "MALFORMED_REQUEST", why)
+pub(crate) fn malformed(message: &str) -> Status {
+    fault(Code::InvalidArgument, "MALFORMED_REQUEST", message)
 }
 
-pub(crate) fn too_large(why: &str) -> Status {
-    fault(Code::ResourceExhausted, "MESSAGE_TOO_LARGE", why)
+pub(crate) fn too_large(message: &str) -> Status {
+    fault(Code::ResourceExhausted, "MESSAGE_TOO_LARGE", message)
 }
 
 pub(crate) fn internal() -> Status {
@@ -88,14 +88,14 @@ pub(crate) fn unknown_method(path: &str) -> Status {
     fault(
         Code::Unimplemented,
         "UNKNOWN_METHOD",
-        format!("there is no method {path}"),
+        format!("unknown method {path}"),
     )
 }
 
 pub(crate) fn going_away() -> Status {
-    passing(
+    retryable(
         Code::Unavailable,
         "SHUTTING_DOWN",
-        "this instance is going away; connect again and resume",
+        "this instance is shutting down; reconnect and resume",
     )
 }

@@ -1,4 +1,4 @@
-//! The body of a request, paid for by the [`Budget`](super::Budget) and kept from pausing.
+//! Request body with two limits: its bytes are taken from the [`Budget`](super::Budget), and a unary request must not pause.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,27 +15,28 @@ use super::budget::RequestBytes;
 use super::faults;
 use crate::listen::BoxError;
 
-/// A client that has begun a unary request must go on sending it.
+/// Maximum pause of a client within a unary request.
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
-/// A flag, and a length of four bytes.
+/// Head of a gRPC message: a flag, and a length of four bytes.
 const HEAD_BYTES: usize = 5;
 
-/// Reads no more than the budget has room for.
+/// Request body that reads no more than the budget has room for.
 pub(super) struct Metered<B> {
     body: B,
     request_bytes: Arc<RequestBytes>,
     /// A frame that waits for room.
-    waiting: Option<Waiting>,
-    request: Request,
+    waiting: Option<WaitingFrame>,
+    kind: BodyKind,
 }
 
-type Waiting = (Frame<Bytes>, BoxFuture<'static, Result<(), Status>>);
+type WaitingFrame = (Frame<Bytes>, BoxFuture<'static, Result<(), Status>>);
 
-enum Request {
-    /// One message; its bytes are given back when the call is done.
+/// Limits by the kind of the method.
+enum BodyKind {
+    /// One message; its bytes are returned when the call is done.
     Unary { pause: Option<Pin<Box<Sleep>>> },
-    /// A stream of messages, each given back when the next one is asked for; pauses are the client's right.
-    Stream(Unfinished),
+    /// A stream of messages. The bytes of each are returned when the next one is read; the client may pause.
+    Stream(UnfinishedMessage),
 }
 
 impl<B> Metered<B>
@@ -43,22 +44,25 @@ where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
     pub(super) fn new(body: B, request_bytes: Arc<RequestBytes>, streams: bool) -> Self {
-        let request = if streams {
-            Request::Stream(Unfinished::default())
+        let kind = if streams {
+            BodyKind::Stream(UnfinishedMessage::default())
         } else {
-            Request::Unary { pause: None }
+            BodyKind::Unary { pause: None }
         };
         Self {
             body,
             request_bytes,
             waiting: None,
-            request,
+            kind,
         }
     }
 
-    fn poll_paid(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    fn poll_within_budget(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         if self.waiting.is_none() {
-            if let Request::Stream(unfinished) = &self.request {
+            if let BodyKind::Stream(unfinished) = &self.kind {
                 // The reader has taken all messages that were complete.
                 self.request_bytes.shrink(unfinished.bytes);
             }
@@ -68,7 +72,7 @@ where
                 None => return Poll::Ready(None),
             };
             let bytes = frame.data_ref();
-            if let (Some(bytes), Request::Stream(unfinished)) = (bytes, &mut self.request) {
+            if let (Some(bytes), BodyKind::Stream(unfinished)) = (bytes, &mut self.kind) {
                 unfinished.read(bytes);
             }
             let bytes = bytes.map_or(0, Bytes::len);
@@ -89,19 +93,19 @@ where
 
     /// Whether the client has paused for too long.
     fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut self.request {
-            // While the frame waits for room it is not the client that pauses.
-            Request::Unary { pause } if self.waiting.is_none() => pause
+        match &mut self.kind {
+            // While a frame waits for room it is not the client that pauses.
+            BodyKind::Unary { pause } if self.waiting.is_none() => pause
                 .get_or_insert_with(|| Box::pin(sleep(LONGEST_PAUSE)))
                 .as_mut()
                 .poll(cx),
-            Request::Unary { .. } | Request::Stream(_) => Poll::Pending,
+            BodyKind::Unary { .. } | BodyKind::Stream(_) => Poll::Pending,
         }
     }
 }
 
-/// The status of a request whose rest cannot be read. A connection that breaks is no failure of the service. The code is not
-/// CANCELLED, which tonic takes for the end of the request.
+/// Returns the status of a request that cannot be read to its end. A broken connection is not a failure of the service. The code
+/// is not CANCELLED, which tonic takes for the end of the request.
 fn broken(error: BoxError) -> Status {
     let status = Status::from_error(error);
     if status.code() == Code::Unknown {
@@ -122,10 +126,10 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = &mut *self;
-        let polled = this.poll_paid(cx);
+        let polled = this.poll_within_budget(cx);
         match this.request_bytes.watch(cx, polled) {
             Poll::Ready(result) => {
-                if let Request::Unary { pause } = &mut this.request {
+                if let BodyKind::Unary { pause } = &mut this.kind {
                     *pause = None;
                 }
                 Poll::Ready(result.unwrap_or_else(|status| Some(Err(status))))
@@ -146,14 +150,14 @@ where
     }
 }
 
-/// Bytes of the last message of a stream, of which more are to come.
+/// Number of bytes read of the last, incomplete message of a stream.
 #[derive(Debug, Default)]
-struct Unfinished {
+struct UnfinishedMessage {
     bytes: usize,
     head: [u8; HEAD_BYTES],
 }
 
-impl Unfinished {
+impl UnfinishedMessage {
     fn read(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let taken = if self.bytes < HEAD_BYTES {
@@ -184,13 +188,13 @@ mod tests {
     fn only_the_unfinished_message_counts() {
         let stream = [&[0, 0, 0, 0, 3, 1, 2, 3][..], &[0; 5], &[0, 0, 0, 1, 0, 9]].concat();
         for size in 1..=stream.len() {
-            let mut unfinished = Unfinished::default();
+            let mut unfinished = UnfinishedMessage::default();
             for piece in stream.chunks(size) {
                 unfinished.read(piece);
             }
             assert_eq!(unfinished.bytes, 6, "{size}");
         }
-        let mut unfinished = Unfinished::default();
+        let mut unfinished = UnfinishedMessage::default();
         unfinished.read(&stream[..13]);
         assert_eq!(unfinished.bytes, 0);
     }

@@ -1,4 +1,4 @@
-//! Every method that is served, by its path: what keeps labels bounded and tells calls from streams.
+//! Table of the served methods by path. It bounds the metric labels and distinguishes unary calls from streams.
 
 use std::collections::HashMap;
 
@@ -7,42 +7,42 @@ use prost_types::FileDescriptorSet;
 
 use crate::telemetry::metrics::{MethodMetrics, RpcMetrics};
 
-/// How a method's calls end.
+/// Kind of a method, by how its calls end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
+pub enum MethodKind {
     /// One request, one reply.
     Unary,
     /// A stream in either direction that comes to an end.
     Stream,
-    /// A stream that goes on until somebody ends it; at a shutdown it is we.
+    /// A stream without an end of its own: the client ends it, or the service at a shutdown.
     EndlessStream,
 }
 
-/// One method.
+/// A served method.
 #[derive(Debug)]
 pub(super) struct Method {
     pub(super) path: String,
     pub(super) service: String,
     pub(super) name: String,
-    pub(super) shape: Shape,
+    pub(super) kind: MethodKind,
     /// Whether the client sends a stream.
     pub(super) client_streams: bool,
     pub(super) metrics: MethodMetrics,
 }
 
-/// All of them. The first stands for whatever is unknown.
+/// All served methods. The first entry stands for every unknown method.
 #[derive(Debug)]
 pub struct Methods {
     list: Vec<Method>,
     by_path: HashMap<String, usize>,
 }
 
-/// The label of what is unknown: whoever calls made-up names must not make series.
+/// Label of unknown methods: a client that calls made-up names must not create metric series.
 const OTHER: &str = "other";
 const OTHER_INDEX: usize = 0;
 
 impl Methods {
-    /// Those of some contracts, each an encoded `FileDescriptorSet`. The paths named are endless streams.
+    /// Reads the methods of these contracts, each an encoded `FileDescriptorSet`. Paths in `endless` are endless streams.
     pub fn new(
         contracts: &[&[u8]],
         endless: &[&str],
@@ -52,22 +52,22 @@ impl Methods {
             list: Vec::new(),
             by_path: HashMap::new(),
         };
-        methods.add(OTHER, OTHER, Shape::Unary, false, metrics);
+        methods.add(OTHER, OTHER, MethodKind::Unary, false, metrics);
         for contract in contracts {
             for file in FileDescriptorSet::decode(*contract)?.file {
                 for service in &file.service {
                     let full_name = format!("{}.{}", file.package(), service.name());
                     for method in &service.method {
                         let path = format!("/{full_name}/{}", method.name());
-                        let shape = if endless.contains(&path.as_str()) {
-                            Shape::EndlessStream
+                        let kind = if endless.contains(&path.as_str()) {
+                            MethodKind::EndlessStream
                         } else if method.client_streaming() || method.server_streaming() {
-                            Shape::Stream
+                            MethodKind::Stream
                         } else {
-                            Shape::Unary
+                            MethodKind::Unary
                         };
                         let streams = method.client_streaming();
-                        methods.add(&full_name, method.name(), shape, streams, metrics);
+                        methods.add(&full_name, method.name(), kind, streams, metrics);
                     }
                 }
             }
@@ -79,7 +79,7 @@ impl Methods {
         &mut self,
         service: &str,
         name: &str,
-        shape: Shape,
+        kind: MethodKind,
         client_streams: bool,
         metrics: &RpcMetrics,
     ) {
@@ -92,13 +92,13 @@ impl Methods {
             path,
             service: service.to_owned(),
             name: name.to_owned(),
-            shape,
+            kind,
             client_streams,
             metrics: metrics.method(service, name),
         });
     }
 
-    /// Where the path's method stands; `None` where there is none.
+    /// Returns the index of the method with this path.
     pub(super) fn find(&self, path: &str) -> Option<usize> {
         let index = self.by_path.get(path).copied();
         index.filter(|index| *index != OTHER_INDEX)

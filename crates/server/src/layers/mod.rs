@@ -1,4 +1,4 @@
-//! What stands between a connection and a handler.
+//! Layers between a connection and a handler: dispatch by protocol, deadline, request budget, records, allowed origins.
 //!
 //! ```text
 //! connection ─▶ Edge ─┬─ gRPC ──────────────▶ Rpc ─▶ routes
@@ -30,9 +30,9 @@ mod web;
 
 pub use budget::Budget;
 pub(crate) use budget::RequestBytes;
-pub use call::Shared;
+pub use call::RpcState;
 pub use edge::Edge;
-pub use methods::{Methods, Shape};
-pub use reply::Reply;
+pub use methods::{MethodKind, Methods};
+pub use recorded_body::RecordedBody;
 pub use rpc::Rpc;
 pub use until_drain::UntilDrain;

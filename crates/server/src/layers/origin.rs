@@ -1,7 +1,7 @@
-//! Which web pages may call.
+//! Check of the origins of web pages.
 //!
-//! The origin is checked here, not only announced by CORS: a page that got its own name to point to this machine (DNS
-//! rebinding) is of one origin with us in the browser's eyes, asks nobody, and still names itself in `Origin`.
+//! The server itself checks the origin and does not rely on CORS alone. With DNS rebinding a page lets its own host name resolve
+//! to this machine: the browser then treats both as one origin and sends no preflight request, but `Origin` still names the page.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::config::WebOrigins;
 
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(1);
 
-/// What pages are told that [`allows`] has let through.
+/// CORS headers for requests that passed [`allows`].
 pub(crate) fn cors() -> CorsLayer {
     CorsLayer::new()
-        // Whoever comes this far is allowed.
+        // Other origins were refused before.
         .allow_origin(AllowOrigin::mirror_request())
         .allow_methods([Method::POST])
         .allow_headers(AllowHeaders::mirror_request())
@@ -24,9 +24,9 @@ pub(crate) fn cors() -> CorsLayer {
         .max_age(PREFLIGHT_MAX_AGE)
 }
 
-/// Whether the caller is no page, or one that this port itself has served, or one that may call.
+/// Whether the caller is not a page, or a page that this port has served, or a page of an allowed origin.
 ///
-/// A name in `Host` proves nothing, since rebinding makes it equal to the origin's; a number cannot be rebound.
+/// A name in `Host` proves nothing, since rebinding makes it equal to that of the origin. An IP address cannot be rebound.
 pub(crate) fn allows_own(origins: &WebOrigins, headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let own = text(header::ORIGIN)
@@ -44,7 +44,7 @@ fn is_own(origin: &str, host: &str) -> bool {
         && (name == "localhost" || name.parse::<IpAddr>().is_ok())
 }
 
-/// Whether the caller is no page, or one that may call.
+/// Whether the caller is not a page, or a page of an allowed origin.
 pub(crate) fn allows(origins: &WebOrigins, headers: &HeaderMap) -> bool {
     match headers.get(header::ORIGIN) {
         // Not a browser.
@@ -70,7 +70,7 @@ fn is_loopback(origin: &str) -> bool {
     matches!(scheme, "http" | "https") && matches!(host_of(rest), "localhost" | "127.0.0.1" | "::1")
 }
 
-/// Without the port, and without the brackets of an address of version 6.
+/// Host of an authority, without the port and without the brackets of an IPv6 address.
 fn host_of(authority: &str) -> &str {
     match authority.strip_prefix('[') {
         Some(v6) => v6.split_once(']').map_or("", |(host, _)| host),
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loopback_is_this_machine_and_nothing_that_looks_like_it() {
+    fn loopback_origins_are_those_of_this_machine_only() {
         for origin in [
             "http://localhost",
             "https://localhost:5173",
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_exact() {
+    fn listed_origins_match_exactly() {
         let list = WebOrigins::List(vec!["https://app.example".to_owned()]);
         assert!(is_allowed(&list, "https://app.example"));
         assert!(!is_allowed(&list, "https://app.example:8443"));
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_ours_is_known_by_a_host_that_cannot_be_rebound() {
+    fn an_own_page_has_a_host_that_cannot_be_rebound() {
         for host in ["192.168.1.5:8080", "[fe80::1]:8080", "localhost:8080"] {
             assert!(is_own(&format!("http://{host}"), host), "{host}");
         }

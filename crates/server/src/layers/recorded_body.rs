@@ -1,4 +1,4 @@
-//! The body of a reply: where streams meet their deadline and the shutdown, and where every call ends.
+//! Response body that records the end of its call, and ends streams at their deadline and at a shutdown.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -11,51 +11,51 @@ use tokio::time::{Instant, sleep_until};
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-use super::call::Call;
-use super::methods::Shape;
+use super::call::CallRecord;
+use super::methods::MethodKind;
 use super::{cause, faults, rewrite};
 use crate::listen::ReplyBody;
 
-type Ending = Pin<Box<dyn Future<Output = Status> + Send>>;
+type EarlyEnd = Pin<Box<dyn Future<Output = Status> + Send>>;
 
-/// A body that is watched to its end.
-pub struct Reply {
+/// Response body that records the end of its call.
+pub struct RecordedBody {
     body: Body,
-    call: Option<Call>,
-    /// Comes when a stream must end before it is done.
-    ending: Option<Ending>,
+    call: Option<CallRecord>,
+    /// Returns the status when a stream must end before its handler ends it.
+    early_end: Option<EarlyEnd>,
 }
 
-impl std::fmt::Debug for Reply {
+impl std::fmt::Debug for RecordedBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reply")
-            .field("watched", &self.call.is_some())
+        f.debug_struct("RecordedBody")
+            .field("recording", &self.call.is_some())
             .finish_non_exhaustive()
     }
 }
 
-impl Reply {
-    /// Nothing is left to watch.
+impl RecordedBody {
+    /// Creates a body of a call that is recorded already.
     pub(super) fn done(body: Body) -> Self {
         Self {
             body,
             call: None,
-            ending: None,
+            early_end: None,
         }
     }
 
-    pub(super) fn unary(body: Body, call: Call) -> Self {
+    pub(super) fn unary(body: Body, call: CallRecord) -> Self {
         Self {
             body,
             call: Some(call),
-            ending: None,
+            early_end: None,
         }
     }
 
-    pub(super) fn stream(body: Body, call: Call, deadline: Option<Instant>) -> Self {
-        let endless = call.method().shape == Shape::EndlessStream;
+    pub(super) fn stream(body: Body, call: CallRecord, deadline: Option<Instant>) -> Self {
+        let endless = call.method().kind == MethodKind::EndlessStream;
         let shutdown = endless.then(|| call.shared.shutdown.clone());
-        let ending: Option<Ending> = match (deadline, shutdown) {
+        let early_end: Option<EarlyEnd> = match (deadline, shutdown) {
             (None, None) => None,
             (Some(deadline), None) => Some(Box::pin(async move {
                 sleep_until(deadline).await;
@@ -75,18 +75,18 @@ impl Reply {
         Self {
             body,
             call: Some(call),
-            ending,
+            early_end,
         }
     }
 
     fn finish(&mut self, code: Code) {
-        self.ending = None;
+        self.early_end = None;
         if let Some(mut call) = self.call.take() {
             call.finish(code);
         }
     }
 
-    /// Ends the stream by a status of ours; what the handler still had goes with it.
+    /// Ends the stream with this status and drops the rest of the handler's stream.
     fn end(&mut self, status: &Status) -> Frame<Bytes> {
         self.body = Body::empty();
         self.finish(status.code());
@@ -96,14 +96,14 @@ impl Reply {
     }
 }
 
-impl ReplyBody for Reply {
+impl ReplyBody for RecordedBody {
     fn is_whole(&self) -> bool {
-        let shape = self.call.as_ref().map(|call| call.method().shape);
-        shape == Some(Shape::Unary)
+        let kind = self.call.as_ref().map(|call| call.method().kind);
+        kind == Some(MethodKind::Unary)
     }
 }
 
-impl http_body::Body for Reply {
+impl http_body::Body for RecordedBody {
     type Data = Bytes;
     type Error = Status;
 
@@ -123,7 +123,7 @@ impl http_body::Body for Reply {
         match polled {
             Ok(Poll::Ready(Some(Ok(mut frame)))) => {
                 if let Some(trailers) = frame.trailers_mut() {
-                    let code = rewrite::settle(trailers, &call.method().path);
+                    let code = rewrite::normalize(trailers, &call.method().path);
                     this.finish(code.unwrap_or(Code::Unknown));
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -137,8 +137,8 @@ impl http_body::Body for Reply {
                 Poll::Ready(None)
             }
             Ok(Poll::Pending) => {
-                let ending = this.ending.as_mut().map(|ending| ending.as_mut().poll(cx));
-                match ending {
+                let early_end = this.early_end.as_mut().map(|end| end.as_mut().poll(cx));
+                match early_end {
                     Some(Poll::Ready(status)) => Poll::Ready(Some(Ok(this.end(&status)))),
                     Some(Poll::Pending) | None => Poll::Pending,
                 }

@@ -1,19 +1,20 @@
-//! Statuses that tonic makes itself, before or after a handler, told in our words.
+//! Replaces statuses that tonic makes itself, before or after a handler, by those of the service.
 //!
-//! Only a status without details can be one of them: whatever a handler says carries an `ErrorInfo`.
+//! Only a status without details can be one of tonic's: every status of a handler has an `ErrorInfo`.
 
 use http::{HeaderMap, HeaderValue};
 use tonic::{Code, Status};
 
 use super::faults;
 
-/// The code that these headers or trailers end with, after they were put right. `None` if they are no end.
-pub(super) fn settle(headers: &mut HeaderMap, path: &str) -> Option<Code> {
-    let found = headers.get(Status::GRPC_STATUS)?;
-    if found.as_bytes() == b"0" {
+/// Replaces a status of tonic in these headers or trailers, and returns the code that they end the call with. `None` if they have
+/// no status.
+pub(super) fn normalize(headers: &mut HeaderMap, path: &str) -> Option<Code> {
+    let status = headers.get(Status::GRPC_STATUS)?;
+    if status.as_bytes() == b"0" {
         return Some(Code::Ok);
     }
-    let code = Code::from_bytes(found.as_bytes());
+    let code = Code::from_bytes(status.as_bytes());
     if headers.contains_key(Status::GRPC_STATUS_DETAILS) {
         return Some(code);
     }
@@ -26,17 +27,17 @@ pub(super) fn settle(headers: &mut HeaderMap, path: &str) -> Option<Code> {
     Some(replacement.code())
 }
 
-/// Puts a status where another may stand.
+/// Writes a status to the headers, in place of another one if there is one.
 pub(super) fn write(status: &Status, headers: &mut HeaderMap) {
     headers.remove(Status::GRPC_MESSAGE);
     headers.remove(Status::GRPC_STATUS_DETAILS);
     if status.add_header(headers).is_err() {
-        // A text that no header can hold; the code alone can.
+        // No header can contain this message, so only the code is sent.
         headers.insert(Status::GRPC_STATUS, HeaderValue::from(status.code() as i32));
     }
 }
 
-/// The texts are tonic's and tonic-prost's; a test goes through them, so that an update that changes them is noticed.
+/// The compared texts are those of tonic and tonic-prost; a test covers them, so that an update that changes them is noticed.
 fn replacement(code: Code, message: &str, path: &str) -> Option<Status> {
     // Two arms are enough here, and a list of all other codes would say nothing.
     #[expect(
@@ -54,9 +55,9 @@ fn replacement(code: Code, message: &str, path: &str) -> Option<Status> {
             "the request is not a valid message of this method",
         )),
         Code::Unimplemented if message.is_empty() => Some(faults::unknown_method(path)),
-        // A transport's own words, which say neither why nor when to try again.
-        Code::Unavailable => Some(faults::passing(code, "UNAVAILABLE", message)),
-        Code::Cancelled => Some(faults::passing(code, "CANCELLED", message)),
+        // Statuses of the transport have neither a reason nor a retry delay.
+        Code::Unavailable => Some(faults::retryable(code, "UNAVAILABLE", message)),
+        Code::Cancelled => Some(faults::retryable(code, "CANCELLED", message)),
         Code::DeadlineExceeded => Some(faults::deadline_exceeded()),
         _ => None,
     }
@@ -82,15 +83,15 @@ mod tests {
 
     use super::*;
 
-    fn settled(status: &Status) -> (Option<Code>, Status) {
+    fn normalized(status: &Status) -> (Option<Code>, Status) {
         let mut headers = HeaderMap::new();
         status.add_header(&mut headers).unwrap();
-        let code = settle(&mut headers, "/a.B/C");
+        let code = normalize(&mut headers, "/a.B/C");
         (code, Status::from_header_map(&headers).unwrap())
     }
 
     #[test]
-    fn tonics_own_words_are_told_in_ours() {
+    fn statuses_of_tonic_are_replaced() {
         for (status, code, reason) in [
             (
                 Status::out_of_range(
@@ -125,39 +126,42 @@ mod tests {
                 "DEADLINE_EXCEEDED",
             ),
         ] {
-            let (settled_code, told) = settled(&status);
-            assert_eq!(settled_code, Some(code));
-            assert_eq!(told.code(), code);
-            assert_eq!(told.get_details_error_info().unwrap().reason, reason);
-            let passes = matches!(
+            let (actual_code, replaced) = normalized(&status);
+            assert_eq!(actual_code, Some(code));
+            assert_eq!(replaced.code(), code);
+            assert_eq!(replaced.get_details_error_info().unwrap().reason, reason);
+            let temporary = matches!(
                 code,
                 Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded
             );
-            assert_eq!(told.get_details_retry_info().is_some(), passes);
-            assert_eq!(told.metadata().contains_key(faults::PUSHBACK), passes);
+            assert_eq!(replaced.get_details_retry_info().is_some(), temporary);
+            assert_eq!(
+                replaced.metadata().contains_key(faults::PUSHBACK),
+                temporary
+            );
         }
     }
 
     #[test]
-    fn what_a_handler_says_stays() {
+    fn statuses_of_handlers_stay() {
         for status in [
             Status::out_of_range("the cursor is older than what is kept"),
             Status::internal("Missing"),
             Status::unimplemented("not yet"),
             faults::internal(),
         ] {
-            let (code, told) = settled(&status);
+            let (code, sent) = normalized(&status);
             assert_eq!(
-                (code, told.message()),
+                (code, sent.message()),
                 (Some(status.code()), status.message())
             );
-            assert_eq!(told.details(), status.details());
+            assert_eq!(sent.details(), status.details());
         }
     }
 
     #[test]
-    fn headers_without_a_status_are_no_end() {
-        assert_eq!(settle(&mut HeaderMap::new(), "/a.B/C"), None);
-        assert_eq!(settled(&Status::ok("")).0, Some(Code::Ok));
+    fn headers_without_a_status_have_no_code() {
+        assert_eq!(normalize(&mut HeaderMap::new(), "/a.B/C"), None);
+        assert_eq!(normalized(&Status::ok("")).0, Some(Code::Ok));
     }
 }

@@ -1,5 +1,5 @@
-//! Around every call: its deadline, its panics, its record. One service and one future instead of a layer for each, since
-//! every layer is paid by every call.
+//! Deadline, panic handling and record of every call. One service and one future instead of a layer for each, since every layer
+//! costs every call.
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,27 +17,27 @@ use tonic::{Code, Status};
 use tower::Service;
 
 use super::budget::{Budget, RequestBytes};
-use super::call::{Call, Shared};
+use super::call::{CallRecord, RpcState};
 use super::metered::Metered;
-use super::methods::{Method, Methods, Shape};
-use super::reply::Reply;
+use super::methods::{Method, MethodKind, Methods};
+use super::recorded_body::RecordedBody;
 use super::{cause, deadline, faults, rewrite};
 use crate::listen::BoxError;
 
-/// The service around the routes.
+/// Service around the routes.
 #[derive(Debug, Clone)]
 pub struct Rpc<S> {
     inner: S,
-    shared: Arc<Shared>,
+    shared: Arc<RpcState>,
 }
 
 impl<S> Rpc<S> {
-    /// Around these.
-    pub(super) fn new(inner: S, shared: Arc<Shared>) -> Self {
+    /// Creates the service around `inner`.
+    pub(super) fn new(inner: S, shared: Arc<RpcState>) -> Self {
         Self { inner, shared }
     }
 
-    /// Whether new calls should go elsewhere.
+    /// Whether new calls are refused because the drain has begun.
     pub(crate) fn is_draining(&self) -> bool {
         self.shared.shutdown.is_draining()
     }
@@ -47,15 +47,15 @@ impl<S> Rpc<S> {
         self.shared.shutdown.cut().await;
     }
 
-    /// The budget of the bytes of all requests.
+    /// Budget of the bytes of all requests.
     pub(crate) fn budget(&self) -> &Budget {
         &self.shared.budget
     }
 
-    /// Records a call that was refused before it came here.
+    /// Records a call that was refused before it reached this service.
     pub(crate) fn refused(&self, path: &str, headers: &HeaderMap, code: Code) {
         let method = self.shared.methods.find(path).unwrap_or(Methods::other());
-        Call::new(Arc::clone(&self.shared), method, headers).finish(code);
+        CallRecord::new(Arc::clone(&self.shared), method, headers).finish(code);
     }
 }
 
@@ -64,7 +64,7 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
-    type Response = Response<Reply>;
+    type Response = Response<RecordedBody>;
     type Error = Infallible;
     type Future = RpcFuture<S::Future>;
 
@@ -75,7 +75,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let path = request.uri().path();
         let Some(method) = self.shared.methods.find(path) else {
-            let call = Call::new(
+            let call = CallRecord::new(
                 Arc::clone(&self.shared),
                 Methods::other(),
                 request.headers(),
@@ -83,12 +83,12 @@ where
             return RpcFuture::refusal(call, faults::unknown_method(path));
         };
         let Method {
-            shape,
+            kind,
             client_streams,
             ..
         } = *self.shared.methods.at(method);
-        let call = Call::new(Arc::clone(&self.shared), method, request.headers());
-        let Ok(timeout) = deadline::of(request.headers(), shape) else {
+        let call = CallRecord::new(Arc::clone(&self.shared), method, request.headers());
+        let Ok(timeout) = deadline::of(request.headers(), kind) else {
             return RpcFuture::refusal(call, faults::malformed_timeout());
         };
         if timeout.is_some_and(|timeout| timeout.is_zero()) {
@@ -96,8 +96,8 @@ where
         }
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let request_bytes = self.shared.budget.register();
-        let paid = Arc::clone(&request_bytes);
-        let request = request.map(|body| Body::new(Metered::new(body, paid, client_streams)));
+        let body_bytes = Arc::clone(&request_bytes);
+        let request = request.map(|body| Body::new(Metered::new(body, body_bytes, client_streams)));
         // A handler can panic before it returns its future.
         match catch_unwind(AssertUnwindSafe(|| {
             call.span.in_scope(|| self.inner.call(request))
@@ -117,25 +117,25 @@ where
 }
 
 pin_project! {
-    /// One call until its reply begins.
+    /// Future of one call until its reply begins.
     pub struct RpcFuture<F> {
         #[pin]
         inner: Option<F>,
-        // Made when the call first has to wait: an answer from memory needs no timer.
+        // Created when the call first has to wait: a reply from memory needs no timer.
         #[pin]
         timeout: Option<Sleep>,
         deadline: Option<Instant>,
-        // Made like the timer.
+        // Created like the timer.
         cut: Option<BoxFuture<'static, ()>>,
-        call: Option<Call>,
-        // Until the handler is done: what it was given is still in memory.
+        call: Option<CallRecord>,
+        // Kept until the handler is done: its request is in memory until then.
         request_bytes: Option<Arc<RequestBytes>>,
         refusal: Option<Status>,
     }
 }
 
 impl<F> RpcFuture<F> {
-    fn refusal(call: Call, status: Status) -> Self {
+    fn refusal(call: CallRecord, status: Status) -> Self {
         Self {
             inner: None,
             timeout: None,
@@ -152,7 +152,7 @@ impl<F> Future for RpcFuture<F>
 where
     F: Future<Output = Result<Response<Body>, Infallible>>,
 {
-    type Output = Result<Response<Reply>, Infallible>;
+    type Output = Result<Response<RecordedBody>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
@@ -192,19 +192,19 @@ where
             }
             Err(_) => faults::internal(),
         };
-        // Now, not when the answer has been sent: dropping it is what stops its statement in the database.
+        // Dropped now, not when the reply has been sent: this cancels its statement in the database.
         this.inner.set(None);
         *this.request_bytes = None;
         Poll::Ready(Ok(refuse(this.call.take(), &status)))
     }
 }
 
-/// An answer that ends with its head.
-fn refuse(call: Option<Call>, status: &Status) -> Response<Reply> {
+/// Makes a reply of headers alone, with this status.
+fn refuse(call: Option<CallRecord>, status: &Status) -> Response<RecordedBody> {
     if let Some(mut call) = call {
         call.finish(status.code());
     }
-    let mut response = Response::new(Reply::done(Body::empty()));
+    let mut response = Response::new(RecordedBody::done(Body::empty()));
     let headers = response.headers_mut();
     headers.insert(
         http::header::CONTENT_TYPE,
@@ -214,29 +214,31 @@ fn refuse(call: Option<Call>, status: &Status) -> Response<Reply> {
     response
 }
 
-/// The head of a reply has come; if it is not its end as well, the body goes on being watched.
+/// Begins the reply of a handler. Unless its headers end the call, the body records the end.
 fn begin(
-    call: Option<Call>,
+    call: Option<CallRecord>,
     response: Response<Body>,
     deadline: Option<Instant>,
-) -> Response<Reply> {
+) -> Response<RecordedBody> {
     let (mut head, body) = response.into_parts();
     let Some(mut call) = call else {
-        return Response::from_parts(head, Reply::done(body));
+        return Response::from_parts(head, RecordedBody::done(body));
     };
-    if let Some(code) = rewrite::settle(&mut head.headers, &call.method().path) {
+    if let Some(code) = rewrite::normalize(&mut head.headers, &call.method().path) {
         call.finish(code);
-        // A status that tonic put aside for layers, and that may have been replaced.
+        // tonic leaves the status here for layers; it may have been replaced.
         head.extensions.remove::<Status>();
-        return Response::from_parts(head, Reply::done(body));
+        return Response::from_parts(head, RecordedBody::done(body));
     }
     if head.status != http::StatusCode::OK {
         call.finish(Code::Unknown);
     }
-    let reply = match call.method().shape {
-        // All of it is there already.
-        Shape::Unary => Reply::unary(body, call),
-        Shape::Stream | Shape::EndlessStream => Reply::stream(body, call, deadline),
+    let reply = match call.method().kind {
+        // The whole reply is in memory already.
+        MethodKind::Unary => RecordedBody::unary(body, call),
+        MethodKind::Stream | MethodKind::EndlessStream => {
+            RecordedBody::stream(body, call, deadline)
+        }
     };
     Response::from_parts(head, reply)
 }

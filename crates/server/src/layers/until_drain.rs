@@ -1,5 +1,5 @@
-//! For services that read their client's stream in a task of their own, as reflection does: our ending of the reply does not
-//! end that task, and while it holds the request, the connection counts as busy until the drain's last second.
+//! Ends request streams when the drain begins. Reflection reads its client's stream in a task of its own, which goes on after the
+//! reply was ended; while that task keeps the request open, the connection stays busy until `DRAIN_TIMEOUT`.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use tower::Service;
 
 use crate::shutdown::Shutdown;
 
-/// A service whose requests end when the drain begins.
+/// Service around another one that ends the request streams when the drain begins.
 #[derive(Debug, Clone)]
 pub struct UntilDrain<S> {
     inner: S,
@@ -24,7 +24,7 @@ pub struct UntilDrain<S> {
 }
 
 impl<S> UntilDrain<S> {
-    /// Around this service.
+    /// Creates the service around `inner`.
     pub const fn new(inner: S, shutdown: Shutdown) -> Self {
         Self { inner, shutdown }
     }
@@ -49,7 +49,7 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let shutdown = self.shutdown.clone();
         self.inner.call(request.map(|body| {
-            Body::new(Ending {
+            Body::new(BodyUntilDrain {
                 body,
                 draining: Box::pin(async move { shutdown.draining().await }),
             })
@@ -57,12 +57,13 @@ where
     }
 }
 
-struct Ending {
+/// Request body that ends when the drain begins.
+struct BodyUntilDrain {
     body: Body,
     draining: BoxFuture<'static, ()>,
 }
 
-impl http_body::Body for Ending {
+impl http_body::Body for BodyUntilDrain {
     type Data = Bytes;
     type Error = Status;
 

@@ -1,4 +1,4 @@
-//! gRPC-Web, for the pages that may use it.
+//! gRPC-Web for pages of allowed origins.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -12,11 +12,11 @@ use tower_http::cors::Cors;
 use tower_layer::Layer as _;
 
 use super::origin;
-use super::reply::Reply;
+use super::recorded_body::RecordedBody;
 use super::rpc::Rpc;
 use crate::config::WebOrigins;
 
-/// The path of a browser's call.
+/// Service of gRPC-Web calls.
 #[derive(Debug, Clone)]
 pub(super) struct Web<S> {
     service: Cors<GrpcWebService<Rpc<S>>>,
@@ -24,7 +24,7 @@ pub(super) struct Web<S> {
 }
 
 pub(super) type WebFuture =
-    Pin<Box<dyn Future<Output = Result<Response<Reply>, Infallible>> + Send>>;
+    Pin<Box<dyn Future<Output = Result<Response<RecordedBody>, Infallible>> + Send>>;
 
 impl<S> Web<S> {
     pub(super) fn new(inner: Rpc<S>, origins: WebOrigins) -> Self {
@@ -49,6 +49,6 @@ where
 {
     pub(super) fn call(&self, request: Request<Incoming>) -> WebFuture {
         let answer = self.service.clone().oneshot(request.map(Body::new));
-        Box::pin(async move { Ok(answer.await?.map(Reply::done)) })
+        Box::pin(async move { Ok(answer.await?.map(RecordedBody::done)) })
     }
 }

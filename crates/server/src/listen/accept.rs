@@ -1,4 +1,4 @@
-//! The loop that accepts.
+//! Accept loop.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -7,21 +7,21 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-use super::limit::{Admission, Marked, RESERVED_TIMEOUT, refuse};
+use super::limit::{Admission, MarkBeyondLimit, RESERVED_TIMEOUT, refuse};
 use super::{Options, ReplyBody, Serve, conn};
 use crate::shutdown::Shutdown;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Serves until the shutdown, and returns when the last connection is closed.
+/// Accepts and serves connections until the drain begins, and returns when the last connection is closed.
 pub async fn serve<S, B>(listener: TcpListener, service: S, options: Options, shutdown: Shutdown)
 where
     S: Serve<B>,
     B: ReplyBody,
 {
     let options = Arc::new(options);
-    // Nothing is ever sent: each connection holds a sender, so the channel closes with the last one.
+    // Nothing is sent: each connection keeps a sender, so the channel closes when the last connection does.
     let (open, mut all_closed) = mpsc::channel::<std::convert::Infallible>(1);
     let mut pause = FIRST_PAUSE;
     let stop = shutdown.draining();
@@ -48,7 +48,7 @@ where
                     }
                     Admission::Dropped => continue,
                 };
-                let service = Marked {
+                let service = MarkBeyondLimit {
                     service: service.clone(),
                     beyond,
                 };
@@ -57,7 +57,7 @@ where
                 tokio::spawn(async move {
                     let served = start(stream, service, &options, &shutdown);
                     if beyond {
-                        // Cut in the middle or not: a place of the reserve is for a probe, not for a client that stays.
+                        // Closed even during a call: the reserve is for probes, not for clients that stay.
                         let _ = tokio::time::timeout(RESERVED_TIMEOUT, served).await;
                     } else {
                         served.await;
@@ -65,11 +65,11 @@ where
                     drop((admitted, open));
                 });
             }
-            // The client was gone before we came: the next one waits.
+            // The client was gone before it was accepted; the next one waits already.
             Err(error) if concerns_one_connection(error.kind()) => {
-                tracing::debug!(%error, "a connection was not accepted");
+                tracing::debug!(%error, "connection not accepted");
             }
-            // Out of file descriptors or memory: it passes as connections close, and spinning would only hold that up.
+            // Out of file descriptors or memory: this ends as connections close, and a busy loop would delay that.
             Err(error) => {
                 tracing::warn!(%error, pause_ms = pause.as_millis(), "connections cannot be accepted");
                 tokio::select! {
@@ -80,7 +80,7 @@ where
             }
         }
     }
-    // Before waiting: new clients are refused at once instead of waiting in the backlog.
+    // Dropped before the wait: new clients are refused at once instead of waiting in the backlog.
     drop(listener);
     drop(open);
     all_closed.recv().await;
@@ -92,10 +92,10 @@ where
     B: ReplyBody,
 {
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection was gone before it was served");
+        tracing::debug!(%error, "connection closed before it was served");
         return;
     }
-    let _counted = options.open.enter();
+    let _open = options.open.enter();
     conn::run(stream, service, options, shutdown).await;
 }
 

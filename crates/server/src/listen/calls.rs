@@ -1,7 +1,7 @@
-//! The calls that are open on one connection, and the replies that its client does not take.
+//! Open calls of one connection, and detection of clients that do not read their replies.
 //!
-//! A client that reads the socket but grants its streams no window holds their replies in memory. The connection ends when
-//! replies wait and nothing of any reply is taken for some time.
+//! A client that reads the socket but grants its streams no window keeps their replies in memory. The connection is closed when
+//! replies wait and the client reads nothing of any reply for [`IDLE_TICKS`] ticks.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,36 +18,37 @@ use tokio::time::sleep;
 
 use super::ReplyBody;
 
-/// A client that is there has answered the request to leave by then.
+/// Time in which a live client answers the request to leave.
 const IDLE_GRACE: Duration = Duration::from_secs(2);
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// How often it is looked whether the client takes anything.
+/// Interval of the check whether the client reads anything.
 const TICK: Duration = Duration::from_secs(30);
-/// After so many ticks without anything taken the connection ends.
+/// Number of ticks without progress after which the connection is closed.
 const IDLE_TICKS: u32 = 2;
+/// Maximum size of a frame that is passed on at once.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// Counts the calls of a connection. Cheap to clone.
+/// Counter of the calls of a connection. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Calls(Arc<Counts>);
+pub(super) struct OpenCalls(Arc<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
     open: AtomicUsize,
     /// Replies that wait for the client.
     waiting: AtomicUsize,
-    /// Whether the client took a piece of a reply since the last tick.
-    taken: AtomicBool,
+    /// Whether the client has read a part of a reply since the last tick.
+    progressed: AtomicBool,
 }
 
-/// An open call.
+/// Counts one open call until it is dropped.
 #[derive(Debug)]
-struct Call(Calls);
+struct OpenCall(OpenCalls);
 
-impl Calls {
-    /// Waits until no call is open, and the client has had time to answer.
-    pub(super) async fn ended(self) {
+impl OpenCalls {
+    /// Waits until no call is open, and the client has had time to leave.
+    pub(super) async fn until_idle(self) {
         loop {
             sleep(IDLE_GRACE).await;
             if self.0.open.load(Ordering::Relaxed) == 0 {
@@ -56,59 +57,59 @@ impl Calls {
         }
     }
 
-    /// Returns when replies wait and the client has taken nothing for too long.
-    pub(super) async fn left_untaken(self) {
+    /// Returns when replies wait and the client has read nothing for too long.
+    pub(super) async fn until_stalled(self) {
         let mut idle = 0;
         while idle < IDLE_TICKS {
             sleep(TICK).await;
-            let is_taken = self.0.taken.swap(false, Ordering::Relaxed);
+            let progressed = self.0.progressed.swap(false, Ordering::Relaxed);
             let waits = self.0.waiting.load(Ordering::Relaxed) > 0;
-            idle = if waits && !is_taken { idle + 1 } else { 0 };
+            idle = if waits && !progressed { idle + 1 } else { 0 };
         }
     }
 
     /// Returns when no call is open.
-    pub(super) async fn none_open(self) {
+    pub(super) async fn until_none_open(self) {
         while self.0.open.load(Ordering::Relaxed) > 0 {
-            sleep(LOOK_AGAIN).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 
-    fn begin(&self) -> Call {
+    fn begin(&self) -> OpenCall {
         self.0.open.fetch_add(1, Ordering::Relaxed);
-        Call(self.clone())
+        OpenCall(self.clone())
     }
 
-    fn wait(&self) -> Waiting {
+    fn wait(&self) -> WaitingReply {
         self.0.waiting.fetch_add(1, Ordering::Relaxed);
-        Waiting(self.clone())
+        WaitingReply(self.clone())
     }
 }
 
-impl Drop for Call {
+impl Drop for OpenCall {
     fn drop(&mut self) {
         self.0.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// A reply that waits for the client.
+/// Counts one reply that waits for the client until it is dropped.
 #[derive(Debug)]
-struct Waiting(Calls);
+struct WaitingReply(OpenCalls);
 
-impl Drop for Waiting {
+impl Drop for WaitingReply {
     fn drop(&mut self) {
         self.0.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// A service whose calls are counted, from the head of the request to the end of the response.
+/// Service that counts the open calls, from the head of the request to the end of the response.
 #[derive(Debug, Clone)]
-pub(super) struct Counted<S> {
+pub(super) struct CallCounter<S> {
     pub(super) service: S,
-    pub(super) calls: Calls,
+    pub(super) calls: OpenCalls,
 }
 
-impl<S, B> hyper::service::Service<Request<Incoming>> for Counted<S>
+impl<S, B> hyper::service::Service<Request<Incoming>> for CallCounter<S>
 where
     B: ReplyBody,
     S: hyper::service::Service<
@@ -119,26 +120,26 @@ where
 {
     type Response = Response<CountedBody<B>>;
     type Error = std::convert::Infallible;
-    type Future = Answering<S::Future>;
+    type Future = CountedFuture<S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        Answering {
+        CountedFuture {
             call: Some(self.calls.begin()),
-            answer: self.service.call(request),
+            response: self.service.call(request),
         }
     }
 }
 
 pin_project! {
-    /// A call without a response yet.
-    pub(super) struct Answering<F> {
+    /// Future of a response; the call counts as open.
+    pub(super) struct CountedFuture<F> {
         #[pin]
-        answer: F,
-        call: Option<Call>,
+        response: F,
+        call: Option<OpenCall>,
     }
 }
 
-impl<F, B, E> Future for Answering<F>
+impl<F, B, E> Future for CountedFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
     B: ReplyBody,
@@ -147,30 +148,30 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let answered = ready!(this.answer.poll(cx));
+        let polled = ready!(this.response.poll(cx));
         let call = this.call.take();
-        Poll::Ready(answered.map(|response| response.map(|body| CountedBody::new(body, call))))
+        Poll::Ready(polled.map(|response| response.map(|body| CountedBody::new(body, call))))
     }
 }
 
 pin_project! {
-    /// The body of a response: the call is open until it is sent or dropped.
+    /// Response body; the call counts as open until the body is sent or dropped.
     pub(super) struct CountedBody<B> {
         #[pin]
         body: B,
-        call: Option<Call>,
-        // What is left of a frame that is larger than a piece.
+        call: Option<OpenCall>,
+        // Rest of a frame that is larger than `PIECE_BYTES`.
         rest: Bytes,
         whole: bool,
-        waiting: Option<Waiting>,
+        waiting: Option<WaitingReply>,
     }
 }
 
 impl<B: ReplyBody> CountedBody<B> {
-    fn new(body: B, call: Option<Call>) -> Self {
+    fn new(body: B, call: Option<OpenCall>) -> Self {
         let whole = body.is_whole();
         let waiting = call.as_ref().filter(|_| whole);
-        let waiting = waiting.map(|Call(calls)| calls.wait());
+        let waiting = waiting.map(|OpenCall(calls)| calls.wait());
         Self {
             body,
             call,
@@ -190,9 +191,9 @@ impl<B: ReplyBody> Body for CountedBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
-        // It is asked for more when the client has taken what was given before.
-        if let Some(Call(calls)) = this.call {
-            calls.0.taken.store(true, Ordering::Relaxed);
+        // This is polled for more when the client has read what was sent before.
+        if let Some(OpenCall(calls)) = this.call {
+            calls.0.progressed.store(true, Ordering::Relaxed);
         }
         *this.waiting = None;
         let polled = if this.rest.is_empty() {
@@ -204,9 +205,9 @@ impl<B: ReplyBody> Body for CountedBody<B> {
             *this.call = None;
         }
         if *this.whole {
-            *this.waiting = this.call.as_ref().map(|Call(calls)| calls.wait());
+            *this.waiting = this.call.as_ref().map(|OpenCall(calls)| calls.wait());
         }
-        Poll::Ready(polled.map(|polled| polled.map(|frame| cut(frame, this.rest))))
+        Poll::Ready(polled.map(|polled| polled.map(|frame| split(frame, this.rest))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -225,8 +226,8 @@ impl<B: ReplyBody> Body for CountedBody<B> {
     }
 }
 
-/// The first piece of a frame. A client that takes a large frame slowly is seen to take its pieces.
-fn cut(frame: Frame<Bytes>, rest: &mut Bytes) -> Frame<Bytes> {
+/// Returns the first piece of a frame and stores the rest. By the pieces, slow reading of a large frame counts as progress.
+fn split(frame: Frame<Bytes>, rest: &mut Bytes) -> Frame<Bytes> {
     match frame.into_data() {
         Ok(mut data) if data.len() > PIECE_BYTES => {
             *rest = data.split_off(PIECE_BYTES);
@@ -245,70 +246,70 @@ mod tests {
 
     use super::*;
 
-    fn reply(calls: &Calls) -> Pin<Box<CountedBody<axum::body::Body>>> {
+    fn reply(calls: &OpenCalls) -> Pin<Box<CountedBody<axum::body::Body>>> {
         let body = axum::body::Body::from("reply");
         Box::pin(CountedBody::new(body, Some(calls.begin())))
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_reply_that_is_not_taken_ends_the_connection() {
+    async fn a_reply_that_is_not_read_ends_the_connection() {
         for polls in [0_u32, 1] {
-            let calls = Calls::default();
+            let calls = OpenCalls::default();
             let mut body = reply(&calls);
             for _ in 0..polls {
                 poll_fn(|cx| body.as_mut().poll_frame(cx)).await;
             }
             let begun = tokio::time::Instant::now();
-            calls.left_untaken().await;
+            calls.until_stalled().await;
             let ticks = IDLE_TICKS + polls;
             assert_eq!(begun.elapsed(), TICK * ticks);
         }
     }
 
-    /// They may be of one slow line, on which each comes rarely, or of another caller behind the same proxy.
+    /// The others may be read over a slow network, or by another client behind the same proxy.
     #[tokio::test(start_paused = true)]
-    async fn a_reply_may_wait_while_others_are_taken() {
-        let calls = Calls::default();
+    async fn a_reply_may_wait_while_others_are_read() {
+        let calls = OpenCalls::default();
         let _waits = reply(&calls);
-        let mut left = Box::pin(calls.clone().left_untaken());
+        let mut stalled = Box::pin(calls.clone().until_stalled());
         for _ in 0..6 {
-            assert!(left.as_mut().now_or_never().is_none());
+            assert!(stalled.as_mut().now_or_never().is_none());
             let mut body = reply(&calls);
             while poll_fn(|cx| body.as_mut().poll_frame(cx)).await.is_some() {}
             tokio::time::advance(TICK).await;
         }
-        assert!(left.as_mut().now_or_never().is_none());
+        assert!(stalled.as_mut().now_or_never().is_none());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn replies_that_are_taken_do_not() {
-        let calls = Calls::default();
-        let mut left = Box::pin(calls.clone().left_untaken());
+    async fn replies_that_are_read_keep_the_connection() {
+        let calls = OpenCalls::default();
+        let mut stalled = Box::pin(calls.clone().until_stalled());
         for _ in 0..6 {
-            assert!(left.as_mut().now_or_never().is_none());
+            assert!(stalled.as_mut().now_or_never().is_none());
             let mut body = reply(&calls);
             tokio::time::advance(TICK).await;
-            assert!(left.as_mut().now_or_never().is_none());
+            assert!(stalled.as_mut().now_or_never().is_none());
             while poll_fn(|cx| body.as_mut().poll_frame(cx)).await.is_some() {}
         }
         assert_eq!(calls.0.open.load(Ordering::Relaxed), 0);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_large_reply_may_be_taken_slowly() {
-        let calls = Calls::default();
+    async fn a_large_reply_may_be_read_slowly() {
+        let calls = OpenCalls::default();
         let sent = vec![7; 10 * PIECE_BYTES + 1];
         let body = axum::body::Body::from(sent.clone());
         let mut body = Box::pin(CountedBody::new(body, Some(calls.begin())));
-        let mut left = Box::pin(calls.left_untaken());
-        let mut taken = Vec::new();
+        let mut stalled = Box::pin(calls.until_stalled());
+        let mut read = Vec::new();
         while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
-            taken.extend(frame.unwrap().into_data().unwrap());
-            let rest = (sent.len() - taken.len()) as u64;
+            read.extend(frame.unwrap().into_data().unwrap());
+            let rest = (sent.len() - read.len()) as u64;
             assert_eq!(body.size_hint().exact(), Some(rest));
             tokio::time::advance(TICK).await;
-            assert!(left.as_mut().now_or_never().is_none());
+            assert!(stalled.as_mut().now_or_never().is_none());
         }
-        assert!(taken == sent);
+        assert!(read == sent);
     }
 }

@@ -1,4 +1,4 @@
-//! The life of one connection.
+//! Lifetime of one connection.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -10,41 +10,42 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::calls::{Calls, Counted};
+use super::calls::{CallCounter, OpenCalls};
 use super::resets::{Polls, Resets};
 use super::socket::Socket;
 use super::{Options, ReplyBody, Serve};
 use crate::shutdown::Shutdown;
 
-/// How old a connection may become.
+/// Maximum age of a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Age {
-    /// After this, give or take a tenth, the client is asked to connect anew.
+    /// After this time, plus or minus a tenth, the client is asked to reconnect.
     pub max: Duration,
-    /// How long its calls may then go on.
+    /// Time for open calls to end after that.
     pub grace: Duration,
-    /// A number from 0 to 1, another one each time.
+    /// Source of random numbers from 0 to 1.
     pub random: fn() -> f64,
 }
 
-/// The time give or take a tenth, by a random number from 0 to 1: clients that came together must not come again together.
+/// Returns the time plus or minus a tenth, by a random number from 0 to 1, so that clients that connected together do not
+/// reconnect together.
 pub fn jittered(time: Duration, random: f64) -> Duration {
     time.mul_f64(0.9 + 0.2 * random.clamp(0.0, 1.0))
 }
 
-/// What happens to a connection.
-enum Order {
-    /// The client is asked to leave.
+/// Action of the server on a connection.
+enum Action {
+    /// Asks the client to leave.
     Leave,
-    /// The connection is closed, since its client does this.
+    /// Closes the connection for this reason.
     Close(&'static str),
 }
 
-const STAYED: &str = "has not left";
-/// Calls that are cut are answered within this.
-const ANSWERS: Duration = Duration::from_millis(500);
+const STAYED: &str = "the client did not disconnect when asked";
+/// Time to answer calls that were cut.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Serves the connection to its end: the client's, or that of its age, or that of the service.
+/// Serves the connection until the client closes it, its age is over, or the service shuts down.
 pub(super) async fn run<S, B>(stream: TcpStream, service: S, options: &Options, shutdown: &Shutdown)
 where
     S: Serve<B>,
@@ -55,24 +56,24 @@ where
         .resets_per_second
         .map(|limit| Resets::new(limit, polls.clone()));
     let io = TokioIo::new(Socket::new(stream, resets));
-    let calls = Calls::default();
-    let service = Counted {
+    let calls = OpenCalls::default();
+    let service = CallCounter {
         service,
         calls: calls.clone(),
     };
     let mut conn = pin!(options.protocol.serve_connection(io, service));
-    // In a set: it polls a future only when that was woken, so that a busy connection, which wakes for every
-    // frame, does not ask the timer and the shutdown each time.
-    let mut orders: FuturesUnordered<Pin<Box<dyn Future<Output = Order> + Send + '_>>> =
+    // A set polls a future only when that future was woken. A busy connection, which wakes for every frame, does not poll
+    // the timer and the shutdown each time.
+    let mut actions: FuturesUnordered<Pin<Box<dyn Future<Output = Action> + Send + '_>>> =
         FuturesUnordered::new();
-    orders.push(Box::pin(
-        until_asked_to_leave(options.age, shutdown).map(|()| Order::Leave),
+    actions.push(Box::pin(
+        until_asked_to_leave(options.age, shutdown).map(|()| Action::Leave),
     ));
-    orders.push(Box::pin(
+    actions.push(Box::pin(
         calls
             .clone()
-            .left_untaken()
-            .map(|()| Order::Close("does not take a reply")),
+            .until_stalled()
+            .map(|()| Action::Close("the client does not read a reply")),
     ));
     loop {
         tokio::select! {
@@ -82,24 +83,24 @@ where
                 conn.as_mut().poll(cx)
             }) => {
                 if let Err(error) = ended {
-                    tracing::debug!(error = error.as_ref(), "a connection ended early");
+                    tracing::debug!(error = error.as_ref(), "connection ended early");
                 }
                 return;
             }
-            Some(next) = orders.next() => match next {
-                Order::Leave => {
+            Some(next) = actions.next() => match next {
+                Action::Leave => {
                     // HTTP/2: GOAWAY, and calls that are open go on. HTTP/1.1: no further request.
                     conn.as_mut().graceful_shutdown();
-                    // A client that is gone does not answer, and has nothing to wait for.
-                    let answered = calls.clone().none_open();
+                    // A client that is gone does not disconnect itself; without open calls there is nothing to wait for.
+                    let answered = calls.clone().until_none_open();
                     let has_not_left = until_cut(options.age, shutdown)
-                        .then(|()| async { drop(timeout(ANSWERS, answered).await) });
-                    let is_idle = calls.clone().ended();
-                    orders.push(Box::pin(has_not_left.map(|()| Order::Close(STAYED))));
-                    orders.push(Box::pin(is_idle.map(|()| Order::Close(STAYED))));
+                        .then(|()| async { drop(timeout(ANSWER_TIMEOUT, answered).await) });
+                    let is_idle = calls.clone().until_idle();
+                    actions.push(Box::pin(has_not_left.map(|()| Action::Close(STAYED))));
+                    actions.push(Box::pin(is_idle.map(|()| Action::Close(STAYED))));
                 }
-                Order::Close(why) => {
-                    tracing::debug!("a connection was closed whose client {why}");
+                Action::Close(reason) => {
+                    tracing::debug!("connection closed: {reason}");
                     return;
                 }
             },
@@ -117,7 +118,8 @@ async fn until_asked_to_leave(age: Option<Age>, shutdown: &Shutdown) {
     }
 }
 
-/// In a drain the grace of the age does not count: it has a time of its own, after which it cuts.
+/// Returns when open calls are cut: after the grace of the age, or by the shutdown. A drain has its own timeout, so the grace does
+/// not apply to it.
 async fn until_cut(age: Option<Age>, shutdown: &Shutdown) {
     match age {
         Some(age) if !shutdown.is_draining() => tokio::select! {

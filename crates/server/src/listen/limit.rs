@@ -1,4 +1,4 @@
-//! How many connections may be open, so that file descriptors and memory last.
+//! Limit of open connections, which protects file descriptors and memory.
 
 use std::time::Duration;
 
@@ -11,49 +11,49 @@ use tokio::time::timeout;
 
 use super::{OpenConnections, OpenGuard};
 
-/// Connections beyond the limit on which health and metrics are served.
+/// Number of connections beyond the limit on which health and metrics are served.
 const RESERVED_FOR_HEALTH: i64 = 32;
-/// How long such a connection may take, idle or not: idle ones must not keep probes out.
+/// Maximum lifetime of such a connection, idle or not: clients that stay must not block probes.
 pub(super) const RESERVED_TIMEOUT: Duration = Duration::from_secs(1);
-/// Connections that are being refused at a time. Further ones are closed without a reason.
+/// Maximum number of connections that are being refused at a time. Further ones are closed without a response.
 const REFUSALS: i64 = 32;
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The limit of all ports together; clones are one limit.
+/// Connection limit of all ports together; clones share one limit.
 #[derive(Debug, Clone)]
 pub struct ConnectionLimit {
-    most: i64,
+    max: i64,
     open: OpenConnections,
     reserved: OpenConnections,
     refused: OpenConnections,
 }
 
-/// What becomes of a new connection.
+/// Decision about a new connection.
 pub(super) enum Admission {
     Served(OpenGuard),
-    /// For health and metrics only.
+    /// Served for health and metrics only.
     Reserved(OpenGuard),
     Refused(OpenGuard),
     Dropped,
 }
 
 impl ConnectionLimit {
-    /// File descriptors beyond those of connections that are served.
+    /// File descriptors needed beyond those of the served connections.
     pub const RESERVE: u64 = RESERVED_FOR_HEALTH.cast_unsigned() + REFUSALS.cast_unsigned();
 
-    /// So many connections.
-    pub fn new(most: u32) -> Self {
+    /// Creates a limit of this many connections.
+    pub fn new(max: u32) -> Self {
         Self {
-            most: most.into(),
+            max: max.into(),
             open: OpenConnections::default(),
             reserved: OpenConnections::default(),
             refused: OpenConnections::default(),
         }
     }
 
-    /// Decides by what is open now; `health` where health is served.
+    /// Decides by the number of open connections; `health` says whether the port serves health.
     pub(super) fn admit(&self, health: bool) -> Admission {
-        if let Some(guard) = enter(&self.open, self.most) {
+        if let Some(guard) = enter(&self.open, self.max) {
             return Admission::Served(guard);
         }
         let reserved = health.then(|| enter(&self.reserved, RESERVED_FOR_HEALTH));
@@ -70,12 +70,13 @@ impl Default for ConnectionLimit {
     }
 }
 
-fn enter(open: &OpenConnections, most: i64) -> Option<OpenGuard> {
+fn enter(open: &OpenConnections, max: i64) -> Option<OpenGuard> {
     let guard = open.enter();
-    (open.count() <= most).then_some(guard)
+    (open.count() <= max).then_some(guard)
 }
 
-/// Says why and closes. What the client sends is read: closing a socket with unread bytes discards what was written to it.
+/// Sends the refusal and closes the connection. Reads what the client sends, since closing a socket with unread bytes discards
+/// what was written to it.
 pub(super) async fn refuse(mut stream: TcpStream, refusal: &[u8]) {
     let refusing = async {
         stream.write_all(refusal).await?;
@@ -84,22 +85,22 @@ pub(super) async fn refuse(mut stream: TcpStream, refusal: &[u8]) {
         while stream.read(&mut unread).await? > 0 {}
         Ok::<_, std::io::Error>(())
     };
-    // A client that is gone, or does not go, needs no answer.
+    // The client may be gone, or may not close the connection; neither matters.
     let _ = timeout(REFUSAL_TIMEOUT, refusing).await;
 }
 
-/// Extension of every request that came on a connection beyond the limit.
+/// Extension of every request on a connection beyond the limit.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BeyondLimit;
 
-/// Marks the requests of one connection.
+/// Service that marks the requests of a connection beyond the limit.
 #[derive(Debug, Clone)]
-pub(super) struct Marked<S> {
+pub(super) struct MarkBeyondLimit<S> {
     pub(super) service: S,
     pub(super) beyond: bool,
 }
 
-impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Marked<S> {
+impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for MarkBeyondLimit<S> {
     type Response = S::Response;
     type Error = S::Error;
     type Future = S::Future;

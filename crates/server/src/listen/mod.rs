@@ -1,4 +1,4 @@
-//! Our own accept loop: connections with an age, an exact drain, limits that are written down.
+//! Accept loop with connection ages, an exact drain and limits.
 //!
 //! Invariants:
 //! * `TCP_NODELAY` on every accepted socket; without it small replies wait 40 ms for an acknowledgement.
@@ -6,7 +6,7 @@
 //! * [`serve`] returns when the last connection is closed, not before.
 //!
 //! The loop belongs to no runtime: it runs where it is awaited and spawns its connections there. One multi-thread runtime
-//! calls [`serve`] once; one single-thread runtime per core would [`reserve`] once per core with `reuse_port`.
+//! calls [`serve`] once; one single-thread runtime per core would [`bind`] once per core with `reuse_port`.
 
 mod accept;
 mod calls;
@@ -34,40 +34,40 @@ pub use limit::ConnectionLimit;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Waiting connections that the kernel keeps; it cuts this to its own maximum.
+/// Number of connections that wait to be accepted; the kernel reduces it to its own maximum.
 const BACKLOG: u32 = 1024;
 
-/// An address that is ours from now on, and where nobody is let in yet.
+/// Socket that is bound to its address and does not listen yet.
 #[derive(Debug)]
-pub struct Reserved(TcpSocket);
+pub struct BoundSocket(TcpSocket);
 
-/// Takes an address. With `reuse_port` several may share it, and the kernel spreads connections over them.
-pub fn reserve(address: SocketAddr, reuse_port: bool) -> std::io::Result<Reserved> {
+/// Binds an address. With `reuse_port` several sockets may share it, and the kernel distributes connections over them.
+pub fn bind(address: SocketAddr, reuse_port: bool) -> std::io::Result<BoundSocket> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
         TcpSocket::new_v6()?
     };
-    // Or a restart waits until the old connections have left TIME_WAIT.
+    // Without it a restart waits until the old connections have left TIME_WAIT.
     socket.set_reuseaddr(true)?;
     socket.set_reuseport(reuse_port)?;
     socket.bind(address)?;
-    Ok(Reserved(socket))
+    Ok(BoundSocket(socket))
 }
 
-impl Reserved {
-    /// Which address; where port 0 was wanted, the one that was free.
+impl BoundSocket {
+    /// Returns the address, with the chosen port if port 0 was asked for.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.0.local_addr()
     }
 
-    /// Lets clients in.
+    /// Begins to listen.
     pub fn listen(self) -> std::io::Result<TcpListener> {
         self.0.listen(BACKLOG)
     }
 }
 
-/// What is served on a connection; [`tower::Service`] would want a clone and a readiness check per request.
+/// Service of a connection. [`tower::Service`] would need a clone and a readiness check per request.
 pub trait Serve<B>:
     hyper::service::Service<
         Request<Incoming>,
@@ -92,9 +92,9 @@ impl<T, B> Serve<B> for T where
 {
 }
 
-/// A body that can be sent.
+/// Response body that can be sent.
 pub trait ReplyBody: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static {
-    /// Whether it is known that the whole body stays in memory until the client takes it.
+    /// Whether the whole body is in memory until the client has read it.
     fn is_whole(&self) -> bool;
 }
 
@@ -104,27 +104,27 @@ impl ReplyBody for axum::body::Body {
     }
 }
 
-/// How connections of one port are treated.
+/// Connection options of one port.
 #[derive(Debug, Clone)]
 pub struct Options {
     pub(crate) protocol: auto::Builder<TokioExecutor>,
     pub(crate) age: Option<Age>,
     pub(crate) open: OpenConnections,
-    /// Streams that are reset as soon as they are opened, on one connection; `None` without HTTP/2.
+    /// Maximum number of streams per second that one connection may open and reset at once; `None` without HTTP/2.
     pub(crate) resets_per_second: Option<u32>,
     pub(crate) limit: ConnectionLimit,
-    /// Whether health is served here.
+    /// Whether the port serves health.
     pub(crate) health: bool,
-    /// What is sent on a connection that is not served.
+    /// Bytes that are sent on a refused connection.
     pub(crate) refusal: Vec<u8>,
 }
 
-/// How many connections are open. Clones count together.
+/// Number of open connections. Clones share one count.
 #[derive(Debug, Clone, Default)]
 pub struct OpenConnections(Arc<AtomicI64>);
 
 impl OpenConnections {
-    /// The number now.
+    /// Returns the current number.
     pub fn count(&self) -> i64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -135,7 +135,7 @@ impl OpenConnections {
     }
 }
 
-/// Counts one connection while it lives.
+/// Counts one connection until it is dropped.
 #[derive(Debug)]
 pub(crate) struct OpenGuard(OpenConnections);
 
@@ -145,36 +145,36 @@ impl Drop for OpenGuard {
     }
 }
 
-/// A client that begins a request has this long to finish its head. On HTTP/1.1 it is the limit of idleness as well.
+/// Maximum time from the beginning to the end of a request head. On HTTP/1.1 it is the idle timeout as well.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// On the port of health and metrics, where every head is short.
+/// Head timeout of the HTTP port, where every head is short.
 const SHORT_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const TOO_MANY_CONNECTIONS: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 const MAX_HEADERS: usize = 100;
 const MAX_HEADER_LIST_BYTES: u32 = 16 * 1024;
-/// Of HTTP/1.1: a head must fit into it.
+/// Buffer of HTTP/1.1; a request head must fit into it.
 const MAX_BUFFER_BYTES: usize = 64 * 1024;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_mins(1);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-/// A whole usual request and a quarter of the largest fit in, so that a sender on a long line need not wait for updates, and
-/// a client cannot make us hold more than this per stream that its handler does not read.
+/// Contains a usual request as a whole and a quarter of the largest one, so that a client with a high latency need not wait for
+/// window updates. It also bounds the memory per stream that its handler does not read.
 const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
-/// Twice that of a stream: one upload whose handler is slow cannot stop the others of its connection.
+/// Twice that of a stream: one upload with a slow handler cannot stop the other streams of its connection.
 const CONNECTION_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
-/// The smallest there is: larger frames save little and let one stream hold up the others.
+/// The minimum of HTTP/2: larger frames save little and let one stream delay the others.
 const MAX_FRAME_BYTES: u32 = 16 * 1024;
-/// What may wait for a client that does not read, per stream. With all streams of a connection stalled: 32 MiB.
+/// Maximum of unsent bytes per stream for a client that does not read: 32 MiB if all streams of a connection are stalled.
 const SEND_BUFFER_BYTES: usize = 128 * 1024;
-/// Streams that a connection may open and reset at once in a second, for each that it may have open. A client that gives up all
-/// its calls at once, again and again while this process is stopped for a second, stays below; so do proxies.
+/// Streams per second that a connection may open and reset at once, for each stream that it may have open. A client or proxy that
+/// cancels all its calls at once, repeatedly while this process is stopped for a second, stays below.
 const RESETS_PER_STREAM: u32 = 16;
 const MIN_RESETS_PER_SECOND: u32 = 1_000;
-/// RUSTSEC-2024-0003: resets that the client's errors made us send.
+/// RUSTSEC-2024-0003: maximum number of resets that the server sends because of errors of the client.
 const MAX_LOCAL_ERROR_RESETS: usize = 1024;
 
 impl Options {
-    /// For gRPC over HTTP/2 with prior knowledge, and gRPC-Web over HTTP/1.1, on one socket.
+    /// Options for gRPC over HTTP/2 with prior knowledge, and gRPC-Web over HTTP/1.1, on one socket.
     pub fn grpc(max_concurrent_streams: u32, age: Age, open: OpenConnections) -> Self {
         let resets_per_second = max_concurrent_streams
             .saturating_mul(RESETS_PER_STREAM)
@@ -197,7 +197,7 @@ impl Options {
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .max_send_buf_size(SEND_BUFFER_BYTES)
-            // Above what the socket allows, which counts by time: h2's own limit counts what one poll finds.
+            // Higher than the limit of `resets`, which counts per second: the limit of h2 counts per poll.
             .max_pending_accept_reset_streams(resets_per_second as usize)
             .max_local_error_reset_streams(MAX_LOCAL_ERROR_RESETS);
         Self {
@@ -211,7 +211,7 @@ impl Options {
         }
     }
 
-    /// For HTTP/1.1 with short requests.
+    /// Options for HTTP/1.1 with short requests.
     pub fn http(open: OpenConnections) -> Self {
         let mut protocol = auto::Builder::new(TokioExecutor::new()).http1_only();
         protocol
@@ -231,7 +231,7 @@ impl Options {
         }
     }
 
-    /// With a limit that other ports may share.
+    /// Sets a connection limit, which other ports may share.
     #[must_use]
     pub fn limited(mut self, limit: ConnectionLimit) -> Self {
         self.limit = limit;

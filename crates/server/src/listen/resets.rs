@@ -1,9 +1,9 @@
-//! A limit for rapid reset (CVE-2023-44487) that ordinary cancellation does not meet.
+//! Limit for rapid reset (CVE-2023-44487) that does not affect ordinary cancellation.
 //!
 //! h2 accepts every stream that it has read before one poll of its connection ends. A stream that is opened and reset within one
 //! poll was therefore reset before it was accepted, or at the same time. Such resets are counted by the heads of the frames
 //! that a client sends; more than the limit in one second end the connection with GOAWAY and `ENHANCE_YOUR_CALM`. A
-//! cancellation after that moment ends a call that has begun, and costs what the call has cost.
+//! later cancellation ends a call that has begun, and costs what the call has cost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,7 +20,7 @@ const GO_AWAY: u8 = 0x7;
 const ENHANCE_YOUR_CALM: u32 = 0xb;
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// Counts the polls of one connection.
+/// Counter of the polls of one connection.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Polls(Arc<AtomicU32>);
 
@@ -35,12 +35,12 @@ impl Polls {
     }
 }
 
-/// The resets of one connection.
+/// Counter of the resets of one connection.
 #[derive(Debug)]
 pub(super) struct Resets {
-    place: ConversationTarget,
+    parser: Parser,
     polls: Polls,
-    /// The poll in which the last bytes came.
+    /// The poll in which the last bytes were read.
     poll: u32,
     /// The highest stream that was opened before that poll.
     before: u32,
@@ -51,9 +51,9 @@ pub(super) struct Resets {
     count: u32,
 }
 
-/// Where in the client's bytes the next one belongs.
+/// State of the frame parser: what the client's next byte belongs to.
 #[derive(Debug, Clone, Copy)]
-enum ConversationTarget {
+enum Parser {
     Preface {
         read: usize,
     },
@@ -68,7 +68,7 @@ enum ConversationTarget {
     Other,
 }
 
-impl ConversationTarget {
+impl Parser {
     const NEXT_FRAME: Self = Self::Head {
         bytes: [0; HEAD_BYTES],
         read: 0,
@@ -78,7 +78,7 @@ impl ConversationTarget {
 impl Resets {
     pub(super) const fn new(per_second: u32, polls: Polls) -> Self {
         Self {
-            place: ConversationTarget::Preface { read: 0 },
+            parser: Parser::Preface { read: 0 },
             polls,
             poll: 0,
             before: 0,
@@ -89,7 +89,7 @@ impl Resets {
         }
     }
 
-    /// Whether the connection may go on after these bytes.
+    /// Reads these bytes, and returns whether the connection may continue.
     pub(super) fn allow(&mut self, mut bytes: &[u8]) -> bool {
         let poll = self.polls.count();
         if poll != self.poll {
@@ -97,20 +97,20 @@ impl Resets {
             self.before = self.highest;
         }
         while !bytes.is_empty() {
-            let taken = match &mut self.place {
-                ConversationTarget::Preface { read } => {
+            let taken = match &mut self.parser {
+                Parser::Preface { read } => {
                     let expected = PREFACE.get(*read..).unwrap_or_default();
                     let taken = expected.len().min(bytes.len());
                     let same = bytes.get(..taken) == expected.get(..taken);
                     *read += taken;
                     if !same {
-                        self.place = ConversationTarget::Other;
+                        self.parser = Parser::Other;
                     } else if *read == PREFACE.len() {
-                        self.place = ConversationTarget::NEXT_FRAME;
+                        self.parser = Parser::NEXT_FRAME;
                     }
                     taken
                 }
-                ConversationTarget::Head { bytes: head, read } => {
+                Parser::Head { bytes: head, read } => {
                     let taken = (HEAD_BYTES - *read).min(bytes.len());
                     for (to, from) in head.iter_mut().skip(*read).zip(bytes) {
                         *to = *from;
@@ -124,29 +124,29 @@ impl Resets {
                     }
                     taken
                 }
-                ConversationTarget::Payload { left } => {
+                Parser::Payload { left } => {
                     let taken = (*left).min(bytes.len());
                     *left -= taken;
                     if *left == 0 {
-                        self.place = ConversationTarget::NEXT_FRAME;
+                        self.parser = Parser::NEXT_FRAME;
                     }
                     taken
                 }
-                ConversationTarget::Other => return true,
+                Parser::Other => return true,
             };
             bytes = bytes.get(taken..).unwrap_or_default();
         }
         true
     }
 
-    /// A frame with this head begins.
+    /// Reads the head of a frame, and returns whether the connection may continue.
     fn frame(&mut self, head: [u8; HEAD_BYTES]) -> bool {
         let [a, b, c, kind, _flags, stream @ ..] = head;
         let left = u32::from_be_bytes([0, a, b, c]) as usize;
-        self.place = if left == 0 {
-            ConversationTarget::NEXT_FRAME
+        self.parser = if left == 0 {
+            Parser::NEXT_FRAME
         } else {
-            ConversationTarget::Payload { left }
+            Parser::Payload { left }
         };
         let stream = u32::from_be_bytes(stream) & (u32::MAX >> 1);
         match kind {
@@ -174,16 +174,16 @@ impl Resets {
 }
 
 /// GOAWAY with `ENHANCE_YOUR_CALM`: streams up to `last` may have been handled.
-fn go_away(last: u32, why: &str) -> Vec<u8> {
-    let length = u8::try_from(8 + why.len()).unwrap_or(u8::MAX);
+fn go_away(last: u32, reason: &str) -> Vec<u8> {
+    let length = u8::try_from(8 + reason.len()).unwrap_or(u8::MAX);
     let mut frame = vec![0, 0, length, GO_AWAY, 0, 0, 0, 0, 0];
     frame.extend(last.to_be_bytes());
     frame.extend(ENHANCE_YOUR_CALM.to_be_bytes());
-    frame.extend(why.bytes());
+    frame.extend(reason.bytes());
     frame
 }
 
-/// All that is sent on a connection that is not served: no settings, and the end.
+/// All frames of a refused connection: empty SETTINGS, then GOAWAY.
 pub(super) fn refusal() -> Vec<u8> {
     let mut frames = vec![0, 0, 0, SETTINGS, 0, 0, 0, 0, 0];
     frames.extend(go_away(0, "too_many_connections"));
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn frames_are_found_however_the_bytes_are_cut() {
+    async fn frames_are_parsed_from_pieces_of_any_size() {
         let mut all = PREFACE.to_vec();
         all.extend(frame(SETTINGS, 0, b""));
         all.extend(opened_and_reset(0..3));

@@ -1,7 +1,7 @@
-//! The socket of a connection, with the limits that hyper does not have.
+//! Socket of a connection, with limits that hyper does not have.
 //!
-//! * The first bytes must come in time.
-//! * A peer that does not read for [`WRITE_TIMEOUT`] is cut.
+//! * The first bytes must arrive within [`FIRST_BYTES_TIMEOUT`].
+//! * A peer that does not read for [`WRITE_TIMEOUT`] is disconnected.
 //! * HTTP/2: streams that are reset as soon as they are opened are limited, see [`super::resets`].
 
 use std::future::Future as _;
@@ -16,25 +16,25 @@ use tokio::time::{Sleep, sleep};
 
 use super::resets::Resets;
 
-/// While hyper tells HTTP/1.1 from HTTP/2 it waits without a limit, so a silent client could hold a socket.
+/// hyper waits without a limit for the bytes that distinguish HTTP/1.1 from HTTP/2, so a silent client could keep a socket.
 const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(10);
 /// The length of the HTTP/2 preface; every HTTP/1.1 request is longer, since it must name its host.
 const FIRST_BYTES: usize = 24;
-/// How long a full socket may have no room. The system reports room when a third of its buffer is free, so this allows for
-/// clients on slow lines.
+/// Maximum time that a full socket may stay full. The system reports room when a third of its buffer is free, so this allows for
+/// clients on slow networks.
 const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// A socket on which reads and writes fail when the peer breaks a limit.
+/// Socket on which reads and writes fail when the peer breaks a limit.
 #[derive(Debug)]
 pub(super) struct Socket {
     stream: TcpStream,
-    /// `None` as soon as enough has come.
+    /// `None` as soon as enough bytes have arrived.
     first_bytes: Option<FirstBytes>,
     /// Runs while the peer does not read.
     write_timeout: Option<Pin<Box<Sleep>>>,
-    /// `None` where only HTTP/1.1 is served.
+    /// `None` if the port serves only HTTP/1.1.
     resets: Option<Resets>,
-    ending: Ending,
+    go_away: GoAway,
 }
 
 #[derive(Debug)]
@@ -43,13 +43,13 @@ struct FirstBytes {
     read: usize,
 }
 
-/// How far the end of a connection with too many resets has come.
+/// State of the GOAWAY that ends a connection with too many resets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
-    No,
-    /// GOAWAY goes out after what h2 has buffered: only there no frame is cut in two.
-    GoAway,
-    Done,
+enum GoAway {
+    None,
+    /// To be sent after the bytes that h2 has buffered, so that it does not split a frame.
+    Pending,
+    Sent,
 }
 
 impl Socket {
@@ -63,11 +63,11 @@ impl Socket {
             first_bytes: Some(first_bytes),
             write_timeout: None,
             resets,
-            ending: Ending::No,
+            go_away: GoAway::None,
         }
     }
 
-    /// Fails a write for which the socket has had no room for too long.
+    /// Fails a write if the socket has had no room for too long.
     fn in_time<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -81,28 +81,29 @@ impl Socket {
             .write_timeout
             .get_or_insert_with(|| Box::pin(sleep(WRITE_TIMEOUT)));
         timeout.as_mut().poll(cx).map(|()| {
-            let why = "the peer does not read";
-            Err(io::Error::new(io::ErrorKind::TimedOut, why))
+            let reason = "the peer does not read";
+            Err(io::Error::new(io::ErrorKind::TimedOut, reason))
         })
     }
 
-    /// Writes GOAWAY if the socket has room; where it has none the peer does not read either.
-    fn go_away(&mut self, cx: &mut Context<'_>) {
+    /// Writes GOAWAY if the socket has room; if it has none, the peer does not read either.
+    fn send_go_away(&mut self, cx: &mut Context<'_>) {
         if let Some(resets) = &self.resets {
             let frame = resets.go_away();
             let written = Pin::new(&mut self.stream).poll_write(cx, &frame);
             tracing::debug!(sent = written.is_ready(), "too many streams were reset");
         }
         let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.ending = Ending::Done;
-        // Reading ends the connection.
+        self.go_away = GoAway::Sent;
+        // The next read ends the connection.
         cx.waker().wake_by_ref();
     }
 }
 
 fn ended<T>() -> Poll<io::Result<T>> {
-    let why = "too many streams were reset";
-    Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, why)))
+    let reason = "too many streams were reset";
+    let error = io::Error::new(io::ErrorKind::ConnectionAborted, reason);
+    Poll::Ready(Err(error))
 }
 
 impl AsyncRead for Socket {
@@ -111,11 +112,11 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.ending {
-            Ending::No => {}
+        match self.go_away {
+            GoAway::None => {}
             // h2 flushes after every read that has to wait.
-            Ending::GoAway => return Poll::Pending,
-            Ending::Done => return ended(),
+            GoAway::Pending => return Poll::Pending,
+            GoAway::Sent => return ended(),
         }
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
@@ -131,7 +132,7 @@ impl AsyncRead for Socket {
         let allowed = self.resets.as_mut().is_none_or(|r| r.allow(read));
         if !allowed {
             buf.set_filled(before);
-            self.ending = Ending::GoAway;
+            self.go_away = GoAway::Pending;
             return Poll::Pending;
         }
         polled
@@ -144,7 +145,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.ending == Ending::Done {
+        if self.go_away == GoAway::Sent {
             return ended();
         }
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
@@ -152,8 +153,8 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.ending == Ending::GoAway {
-            self.go_away(cx);
+        if self.go_away == GoAway::Pending {
+            self.send_go_away(cx);
         }
         Pin::new(&mut self.stream).poll_flush(cx)
     }
@@ -167,7 +168,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.ending == Ending::Done {
+        if self.go_away == GoAway::Sent {
             return ended();
         }
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
@@ -195,9 +196,9 @@ mod tests {
 
     static PIECE: [u8; 64 * 1024] = [0; 64 * 1024];
 
-    /// The clock stands still while bytes move, and jumps when they do not.
+    /// The paused clock does not advance while bytes move, and jumps when they do not.
     #[tokio::test(start_paused = true)]
-    async fn a_peer_that_does_not_read_is_cut() {
+    async fn a_peer_that_does_not_read_is_disconnected() {
         for vectored in [false, true] {
             let (mut socket, _peer) = pair().await;
             let writing = async {
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_peer_that_reads_slowly_is_not_cut() {
+    async fn a_peer_that_reads_slowly_stays_connected() {
         let (mut socket, peer) = pair().await;
         let reading = async {
             let mut piece = PIECE;

@@ -1,4 +1,4 @@
-//! Reads that go by the cache: how old an answer the caller takes, and what the answer says of where it came from.
+//! Headers of cached reads: the maximum staleness that the caller accepts, and the source and age of the reply.
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use tonic::{Request, Response};
 use super::encoded::Encoded;
 use super::owner;
 
-/// How old an answer may be while the database is away.
+/// Request header: maximum age of a reply while the database is unavailable.
 const MAX_STALENESS: &str = "x-parlance-max-staleness";
-/// Where the answer came from.
+/// Response header: source of the reply.
 const CACHE: &str = "x-parlance-cache";
-/// How old it may be.
+/// Response header: maximum age of a stale reply.
 const STALE: &str = "x-parlance-stale";
-/// Beyond this a number of its unit is no span of time that anybody means.
-const MOST_DIGITS: usize = 9;
+/// Maximum number of digits of a duration; a longer one is a mistake.
+const MAX_DIGITS: usize = 9;
 
-/// The caller, how old an answer he takes, and what is asked.
+/// Splits a request into its owner, the maximum staleness that the caller accepts, and the message.
 pub(super) fn split<T>(request: Request<T>) -> Result<(Owner, Option<Duration>, T)> {
     let max_staleness = max_staleness(request.metadata())?;
     let (owner, request) = owner::split(request)?;
@@ -33,28 +33,28 @@ fn max_staleness(metadata: &MetadataMap) -> Result<Option<Duration>> {
     let Some(text) = given.next() else {
         return Ok(None);
     };
-    let span = text.to_str().ok().and_then(span);
-    // Of two spans neither is the one that is meant.
-    match span.filter(|_| given.next().is_none()) {
-        Some(span) => Ok(Some(span)),
+    let duration = text.to_str().ok().and_then(duration);
+    // Two values are ambiguous and refused.
+    match duration.filter(|_| given.next().is_none()) {
+        Some(duration) => Ok(Some(duration)),
         None => Err(Error::invalid_field(
             MAX_STALENESS,
-            "not a span of time; give a whole number and the unit s or ms, as in 30s, or leave it out",
+            "not a duration; give a whole number and the unit s or ms, such as 30s, or omit it",
         )),
     }
 }
 
-fn span(text: &str) -> Option<Duration> {
-    let (digits, of): (&str, fn(u64) -> Duration) = match text.strip_suffix("ms") {
+fn duration(text: &str) -> Option<Duration> {
+    let (digits, unit): (&str, fn(u64) -> Duration) = match text.strip_suffix("ms") {
         Some(digits) => (digits, Duration::from_millis),
         None => (text.strip_suffix('s')?, Duration::from_secs),
     };
-    let is_number = (1..=MOST_DIGITS).contains(&digits.len())
+    let is_number = (1..=MAX_DIGITS).contains(&digits.len())
         && digits.bytes().all(|digit| digit.is_ascii_digit());
-    digits.parse().ok().filter(|_| is_number).map(of)
+    digits.parse().ok().filter(|_| is_number).map(unit)
 }
 
-/// One thing.
+/// Makes the response of a read of one item or page, which the cache may have returned encoded.
 pub(super) fn reply<T, P: Default>(
     read: Read<Answer<T>>,
     to_proto: impl FnOnce(T) -> P,
@@ -66,34 +66,34 @@ pub(super) fn reply<T, P: Default>(
     } = read;
     let mut response = match value {
         Answer::Value(value) => Response::new(to_proto(value)),
-        Answer::Encoded(message) => beside(message),
+        Answer::Encoded(message) => with_encoded(message),
     };
-    mark(response.metadata_mut(), source, stale);
+    add_headers(response.metadata_mut(), source, stale);
     response
 }
 
-/// Several, which are one message already.
+/// Makes the response of a read that is encoded as one message already.
 pub(super) fn encoded<P: Default>(read: Read<Bytes>) -> Response<P> {
     let Read {
         value,
         source,
         stale,
     } = read;
-    let mut response = beside(value);
-    mark(response.metadata_mut(), source, stale);
+    let mut response = with_encoded(value);
+    add_headers(response.metadata_mut(), source, stale);
     response
 }
 
-fn beside<P: Default>(message: Bytes) -> Response<P> {
+fn with_encoded<P: Default>(message: Bytes) -> Response<P> {
     let mut response = Response::new(P::default());
     response.extensions_mut().insert(Encoded(message));
     response
 }
 
-fn mark(metadata: &mut MetadataMap, source: Source, stale: Option<Duration>) {
+fn add_headers(metadata: &mut MetadataMap, source: Source, stale: Option<Duration>) {
     metadata.insert(CACHE, MetadataValue::from_static(source.as_str()));
     let stale = stale.and_then(|age| {
-        // It may be that old, so never less.
+        // A maximum, so it is rounded up.
         let seconds = age.as_secs() + u64::from(age.subsec_nanos() > 0);
         format!("{seconds}s").parse().ok()
     });
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_has_a_number_and_a_unit() {
+    fn a_duration_has_a_number_and_a_unit() {
         assert_eq!(given(&[]).unwrap(), None);
         for (text, millis) in [
             ("30s", 30_000),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_span_is_told_with_its_remedy() {
+    fn an_invalid_duration_is_refused_with_its_remedy() {
         for values in [
             &[""][..],
             &["30"],
@@ -152,8 +152,8 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_says_where_it_came_from_and_never_that_it_is_younger_than_it_may_be() {
-        let marks = |stale| {
+    fn a_reply_names_its_source_and_its_maximum_age() {
+        let headers = |stale| {
             let read = Read {
                 value: Bytes::new(),
                 source: Source::Redis,
@@ -167,10 +167,10 @@ mod tests {
             (text(CACHE), text(STALE))
         };
         let redis = Some("redis".to_owned());
-        assert_eq!(marks(None), (redis.clone(), None));
+        assert_eq!(headers(None), (redis.clone(), None));
         for (millis, expected) in [(0, "0s"), (1, "1s"), (1_000, "1s"), (1_001, "2s")] {
             let expected = (redis.clone(), Some(expected.to_owned()));
-            assert_eq!(marks(Some(Duration::from_millis(millis))), expected);
+            assert_eq!(headers(Some(Duration::from_millis(millis))), expected);
         }
     }
 }

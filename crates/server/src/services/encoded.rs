@@ -1,5 +1,6 @@
-//! Messages that are encoded already. What this process keeps, it keeps as clients are told it, so that an answer from memory
-//! costs little more than an empty one: the handler leaves the bytes beside an empty reply, and here they take its place.
+//! Replies that are encoded already. The in-process cache stores values as encoded messages, so that a reply from memory costs little
+//! more than an empty one: the handler leaves the bytes in the extensions of an empty reply, and this module replaces the empty
+//! message by them.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,31 +13,31 @@ use http_body::Frame;
 use tonic::Status;
 use tonic::body::Body;
 
-/// The message of a reply, as an extension of the response.
+/// Encoded message of a reply, as an extension of the response.
 #[derive(Debug, Clone)]
 pub(super) struct Encoded(pub(super) Bytes);
 
-/// Puts it in the place of the empty one.
-pub(super) fn put(mut response: Response<Body>) -> Response<Body> {
+/// Replaces the empty message of the response by the encoded one, if there is one.
+pub(super) fn apply(mut response: Response<Body>) -> Response<Body> {
     let Some(Encoded(message)) = response.extensions_mut().remove() else {
         return response;
     };
-    // What tonic has agreed on with the client.
+    // The encoding that tonic has chosen for the client.
     let gzip = response
         .headers()
         .get(ENCODING)
         .is_some_and(|e| e == "gzip");
-    let ready = Ready {
+    let body = EncodedBody {
         frame: Some(frame(&message, gzip)),
         ended: false,
     };
-    response.map(|_| Body::new(ready))
+    response.map(|_| Body::new(body))
 }
 
 const ENCODING: &str = "grpc-encoding";
-/// A flag, and a length of four bytes.
+/// Head of a gRPC message: a flag, and a length of four bytes.
 const HEAD_BYTES: usize = 5;
-/// That of tonic, so that an answer is the same wherever it comes from.
+/// Compression level of tonic, so that a reply has the same bytes from the cache and from the database.
 const LEVEL: Compression = Compression::new(6);
 
 fn frame(message: &[u8], gzip: bool) -> Bytes {
@@ -53,19 +54,19 @@ fn frame(message: &[u8], gzip: bool) -> Bytes {
     frame.freeze()
 }
 
-/// Whether it is there; memory does not fail, but if it did, the message would go as it is.
+/// Compresses the message into the frame. Returns whether this succeeded; otherwise the message is sent uncompressed.
 fn zip(message: &[u8], frame: &mut BytesMut) -> bool {
     std::io::copy(&mut GzEncoder::new(message, LEVEL), &mut frame.writer()).is_ok()
 }
 
-/// One message and a good end. It does not say how long it is: gRPC-Web has the end of a call behind the message as more bytes of
-/// the same body, and who was told a length would stop before them.
-struct Ready {
+/// Body of one message and the status OK. It has no length: gRPC-Web appends the trailers to the message in the same body, and with
+/// a length a client would stop reading before them.
+struct EncodedBody {
     frame: Option<Bytes>,
     ended: bool,
 }
 
-impl http_body::Body for Ready {
+impl http_body::Body for EncodedBody {
     type Data = Bytes;
     type Error = Status;
 

@@ -1,7 +1,8 @@
-//! The services of the contract. A handler is: who, from proto, one call of the app, to proto.
+//! gRPC services of the contract. A handler extracts the owner, converts the request, makes one call of the app and converts the
+//! result.
 //!
-//! To add an RPC: one file with its handler in the folder of its service, and its line in that folder's `mod.rs`. To add a
-//! service: one folder, its name in [`NAMES`] and its line in [`add_to`].
+//! To add an RPC, add a file with its handler to the folder of its service, and its line to that folder's `mod.rs`. To add a
+//! service, add a folder, its name to [`NAMES`] and its line to [`add_to`].
 
 mod cache;
 mod cached;
@@ -35,9 +36,9 @@ use tonic::codec::CompressionEncoding::Gzip;
 use tonic::server::NamedService;
 use tonic::service::Routes;
 
-use beside::Beside;
+use reply_extensions::ReplyExtensions;
 
-/// The names of all services, as health and reflection know them.
+/// Full names of all services, for health and reflection.
 pub const NAMES: [&str; 7] = [
     CacheServiceServer::<cache::Caches>::NAME,
     ConversationServiceServer::<conversation::Conversations>::NAME,
@@ -45,21 +46,21 @@ pub const NAMES: [&str; 7] = [
     EventServiceServer::<event::Events>::NAME,
     MessageServiceServer::<message::Messages>::NAME,
     SenderServiceServer::<sender::Senders>::NAME,
-    SimulatorServiceServer::<simulator::FarSide>::NAME,
+    SimulatorServiceServer::<simulator::SimulatorHandlers>::NAME,
 ];
 
-/// The largest reply: what every gRPC client takes unless it was told otherwise.
+/// Maximum size of a reply: the default limit of gRPC clients.
 const MAX_REPLY_BYTES: usize = 4 * 1_024 * 1_024;
 
-/// Adds all services.
+/// Adds all services to the routes.
 pub fn add_to(
     routes: Routes,
     app: &Arc<App>,
     simulator: &Arc<Simulator>,
-    desk: &Arc<CacheAdmin>,
+    admin: &Arc<CacheAdmin>,
     max_request_bytes: usize,
 ) -> Routes {
-    // The generated servers have no trait in common that says this.
+    // The generated servers have no common trait with these methods.
     macro_rules! server {
         ($server:ident, $handlers:expr) => {
             $server::new($handlers)
@@ -78,17 +79,17 @@ pub fn add_to(
     let events = server!(EventServiceServer, event::Events(app()));
     let messages = server!(MessageServiceServer, message::Messages(app()));
     let senders = server!(SenderServiceServer, sender::Senders(app()));
-    let far_side = simulator::FarSide {
+    let simulator = simulator::SimulatorHandlers {
         app: app(),
         simulator: Arc::clone(simulator),
     };
-    let simulator = server!(SimulatorServiceServer, far_side);
-    let caches = server!(CacheServiceServer, cache::Caches(Arc::clone(desk)));
+    let simulator = server!(SimulatorServiceServer, simulator);
+    let caches = server!(CacheServiceServer, cache::Caches(Arc::clone(admin)));
     routes
-        .add_service(Beside::new(conversations))
+        .add_service(ReplyExtensions::new(conversations))
         .add_service(deliveries)
         .add_service(events)
-        .add_service(Beside::new(messages))
+        .add_service(ReplyExtensions::new(messages))
         .add_service(senders)
         .add_service(simulator)
         .add_service(caches)

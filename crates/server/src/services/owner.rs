@@ -1,14 +1,14 @@
-//! Who calls: the owner that everything a call reads and writes belongs to.
+//! Owner of a request: all that a call reads and writes belongs to it.
 
 use parlance_app::{Error, Result};
 use parlance_domain::Owner;
 use tonic::Request;
 use tonic::metadata::MetadataMap;
 
-/// Names the owner where no credential does.
+/// Header with the owner's name.
 const OWNER: &str = "x-parlance-owner";
 
-/// The caller and what is asked.
+/// Splits a request into its owner and its message.
 pub(super) fn split<T>(request: Request<T>) -> Result<(Owner, T)> {
     let owner = owner(request.metadata())?;
     Ok((owner, request.into_inner()))
@@ -20,11 +20,11 @@ fn owner(metadata: &MetadataMap) -> Result<Owner> {
         return Ok(Owner::default());
     };
     let owner = name.to_str().ok().and_then(Owner::parse);
-    // Of two names neither is the one that is meant.
+    // Two names are ambiguous and refused.
     owner.filter(|_| named.next().is_none()).ok_or_else(|| {
         Error::invalid_field(
             OWNER,
-            "not the name of an owner; give one of 1 to 128 printable ASCII characters without spaces, or leave it out",
+            "not a valid owner name; give 1 to 128 printable ASCII characters without spaces, or omit it",
         )
     })
 }
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_not_named_is_the_default() {
+    fn without_a_header_the_owner_is_the_default() {
         assert_eq!(owner(&MetadataMap::new()).unwrap(), Owner::default());
         assert_eq!(
             owner(&named(&["acme"])).unwrap(),
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_name_is_told() {
+    fn a_malformed_name_is_refused() {
         let longest = "x".repeat(129);
         for names in [&["a b"][..], &[""], &[&longest], &["a", "b"], &["a", "a"]] {
             let error = owner(&named(names)).unwrap_err();

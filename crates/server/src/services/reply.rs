@@ -1,4 +1,4 @@
-//! Replies that say more than their message.
+//! Replies to idempotent requests, and the size limit of replies.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use parlance_app::{Error, Reason, Replayable, Result};
@@ -8,10 +8,11 @@ use tonic::metadata::MetadataMap;
 use super::MAX_REPLY_BYTES;
 use super::trailers::Trailers;
 
-/// Says that an earlier request made what this one returns.
+/// Header and trailer of a reply that repeats the result of an earlier request.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// What was made now or before. The contract promises a trailer; the header beside it serves those who see no trailers.
+/// Makes the reply of a request that may have been a repetition. The contract promises a trailer; the header is for clients that
+/// cannot read trailers.
 pub(super) fn replayable<T, P>(made: Replayable<T>, to_proto: impl FnOnce(T) -> P) -> Response<P> {
     let Replayable { value, replayed } = made;
     let mut response = Response::new(to_proto(value));
@@ -23,12 +24,12 @@ pub(super) fn replayable<T, P>(made: Replayable<T>, to_proto: impl FnOnce(T) -> 
     response
 }
 
-/// A reply may have become too large: a list is cut, a batch was asked for as a whole.
+/// Refuses a batch reply that is too large. Lists need no check, since they return shorter pages.
 pub(super) fn check_size(bytes: usize) -> Result<()> {
     if bytes > MAX_REPLY_BYTES {
         return Err(Error::new(
             Reason::MessageTooLarge,
-            "the reply would be larger than 4 MiB; ask for fewer at once",
+            "the reply would be larger than 4 MiB; request fewer messages at once",
         ));
     }
     Ok(())
@@ -39,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_replay_is_marked_before_and_after_the_message() {
+    fn a_replay_is_marked_in_headers_and_trailers() {
         let response = replayable(
             Replayable {
                 value: (),
@@ -56,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_made_now_is_not_marked() {
+    fn a_first_reply_is_not_marked() {
         let response = replayable(
             Replayable {
                 value: (),
@@ -69,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_fits_or_is_refused() {
+    fn a_too_large_reply_is_refused() {
         assert!(check_size(MAX_REPLY_BYTES).is_ok());
         let error = check_size(MAX_REPLY_BYTES + 1).unwrap_err();
         assert_eq!(error.reason, Reason::MessageTooLarge);

@@ -1,5 +1,5 @@
-//! What a handler leaves beside its reply, since tonic has no place for it: trailers, and the message itself where it is encoded
-//! already. Here it is put where it belongs, around a whole service, so whichever way a call came, its answer is the same.
+//! Applies what a handler leaves in the extensions of its response, since tonic has no other way to pass it: trailers, and a message
+//! that is encoded already. This wraps a whole service, so that gRPC, gRPC-Web and JSON get the same reply.
 
 use std::convert::Infallible;
 use std::task::{Context, Poll};
@@ -13,21 +13,21 @@ use tower_service::Service;
 
 use super::{encoded, trailers};
 
-/// A service whose handlers may leave something beside their replies.
+/// Service around handlers that may leave trailers or an encoded message in the extensions of a response.
 #[derive(Debug, Clone)]
-pub(super) struct Beside<S>(S);
+pub(super) struct ReplyExtensions<S>(S);
 
-impl<S> Beside<S> {
+impl<S> ReplyExtensions<S> {
     pub(super) const fn new(inner: S) -> Self {
         Self(inner)
     }
 }
 
-impl<S: NamedService> NamedService for Beside<S> {
+impl<S: NamedService> NamedService for ReplyExtensions<S> {
     const NAME: &'static str = S::NAME;
 }
 
-impl<S> Service<Request<Body>> for Beside<S>
+impl<S> Service<Request<Body>> for ReplyExtensions<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
@@ -40,10 +40,10 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        self.0.call(request).map_ok(put)
+        self.0.call(request).map_ok(apply)
     }
 }
 
-fn put(response: Response<Body>) -> Response<Body> {
-    trailers::put(encoded::put(response))
+fn apply(response: Response<Body>) -> Response<Body> {
+    trailers::apply(encoded::apply(response))
 }

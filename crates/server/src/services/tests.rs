@@ -1,4 +1,4 @@
-//! The handlers over a real database, without a socket: what only shows between a request and its last frame.
+//! Tests of the handlers over a real database, without a socket: headers, frames and trailers of whole replies.
 
 mod cached;
 
@@ -33,7 +33,7 @@ async fn service() -> Service {
     service_with(parlance_app::cache::none).await
 }
 
-/// With the cache that this makes.
+/// Starts the services with the cache that `cache` makes.
 async fn service_with(cache: impl FnOnce(&Database, &Environment) -> Arc<Cache>) -> Service {
     let file = SqliteFile::new();
     let settings = parlance_storage::Settings::new(DatabaseUrl::parse(&file.url()).unwrap());
@@ -46,12 +46,12 @@ async fn service_with(cache: impl FnOnce(&Database, &Environment) -> Arc<Cache>)
         ..Settings::default()
     };
     let app: Arc<App> = App::new(database, cache, settings, env);
-    let far_side = Simulator::new(
+    let simulator = Simulator::new(
         Arc::clone(&app) as Arc<dyn Reports>,
         Arc::new(|| Timestamp::from_micros(0)),
     );
-    let desk = CacheAdmin::new(Arc::clone(&app), None, String::new());
-    let routes = add_to(Routes::default(), &app, &far_side, &desk, MAX_REPLY_BYTES).prepare();
+    let admin = CacheAdmin::new(Arc::clone(&app), None, String::new());
+    let routes = add_to(Routes::default(), &app, &simulator, &admin, MAX_REPLY_BYTES).prepare();
     Service {
         routes,
         _file: file,
@@ -74,7 +74,7 @@ fn chat(request_id: &str) -> v1::SendMessageRequest {
     }
 }
 
-/// All of a reply: headers and trailers, which a client does not tell apart, and what is between them.
+/// Whole reply, with headers and trailers apart, which a client does not distinguish.
 #[derive(Debug, PartialEq, Eq)]
 struct Raw {
     headers: http::HeaderMap,
@@ -117,7 +117,7 @@ async fn raw(
 }
 
 #[tokio::test]
-async fn a_replay_says_so_in_its_trailers() {
+async fn a_replay_is_marked_in_its_trailers() {
     let service = service().await;
     let send = async || raw(&service, "MessageService/SendMessage", &[], &chat("r1")).await;
     let first = send().await;
@@ -143,13 +143,13 @@ async fn a_replay_says_so_in_its_trailers() {
 }
 
 #[tokio::test]
-async fn a_file_goes_up_with_a_message_and_comes_down_whole() {
+async fn an_uploaded_attachment_is_downloaded_unchanged() {
     const SIZE: usize = 700_000;
     let service = service().await;
     let content: Vec<u8> = (0..=255).cycle().take(SIZE).collect();
     let upload_id = service
         .messages()
-        .upload_attachment(futures_util::stream::iter(pieces(&content)))
+        .upload_attachment(futures_util::stream::iter(chunks(&content)))
         .await
         .unwrap()
         .into_inner()
@@ -184,28 +184,28 @@ async fn a_file_goes_up_with_a_message_and_comes_down_whole() {
         .unwrap()
         .into_inner();
     let mut read = Vec::new();
-    while let Some(piece) = stream.message().await.unwrap() {
-        read.extend_from_slice(&piece.data);
+    while let Some(chunk) = stream.message().await.unwrap() {
+        read.extend_from_slice(&chunk.data);
     }
     assert!(read == content, "{} of {SIZE} bytes", read.len());
 }
 
-/// The first says what it is; the last is smaller.
-fn pieces(content: &[u8]) -> Vec<v1::UploadAttachmentRequest> {
+/// Chunks of an upload: the first has name and type, the last is smaller.
+fn chunks(content: &[u8]) -> Vec<v1::UploadAttachmentRequest> {
     let data = content.chunks(64 * 1_024).map(Bytes::copy_from_slice);
-    let mut pieces: Vec<_> = data
+    let mut chunks: Vec<_> = data
         .map(|data| v1::UploadAttachmentRequest {
             data,
             ..Default::default()
         })
         .collect();
-    pieces[0].filename = "f.bin".to_owned();
-    pieces[0].content_type = "a/b".to_owned();
-    pieces
+    chunks[0].filename = "f.bin".to_owned();
+    chunks[0].content_type = "a/b".to_owned();
+    chunks
 }
 
 #[tokio::test]
-async fn an_upload_is_refused_by_the_field_that_is_wrong() {
+async fn a_refused_upload_names_the_invalid_field() {
     let service = service().await;
     let head = v1::UploadAttachmentRequest {
         content_type: "a/b".to_owned(),
@@ -218,24 +218,24 @@ async fn an_upload_is_refused_by_the_field_that_is_wrong() {
         };
         9
     ];
-    for (pieces, field) in [
+    for (chunks, field) in [
         (vec![], "data"),
         (vec![head.clone()], "data"),
         (vec![v1::UploadAttachmentRequest::default()], "content_type"),
         (vec![head.clone(), head.clone()], "content_type"),
         ([vec![head], huge].concat(), "data"),
     ] {
-        let stream = futures_util::stream::iter(pieces);
+        let stream = futures_util::stream::iter(chunks);
         let upload = service.messages().upload_attachment(stream).await;
         let status = upload.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument);
-        let wrong = status.get_details_bad_request().unwrap().field_violations;
-        assert_eq!(wrong[0].field, field);
+        let violations = status.get_details_bad_request().unwrap().field_violations;
+        assert_eq!(violations[0].field, field);
     }
 }
 
 #[tokio::test]
-async fn what_was_kept_is_watched_in_order() {
+async fn stored_events_are_watched_in_order() {
     let service = service().await;
     service.messages().send_message(chat("")).await.unwrap();
     let request = v1::WatchEventsRequest {
@@ -279,7 +279,7 @@ async fn another_owner_finds_nothing() {
 }
 
 #[test]
-fn the_names_are_those_of_the_contract() {
+fn service_names_match_the_contract() {
     let contract = prost_types::FileDescriptorSet::decode(parlance_proto::FILE_DESCRIPTOR_SET);
     let mut declared: Vec<String> = contract
         .unwrap()

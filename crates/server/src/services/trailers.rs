@@ -1,18 +1,18 @@
-//! Trailers of a successful reply. A handler can give headers alone: what follows the message is made by tonic, of the status.
-//! So a handler leaves its trailers beside the reply, and this puts them into the last frame. A reply without any passes
-//! untouched.
+//! Trailers of a successful reply. With tonic a handler can only set headers; tonic makes the trailers from the status. So a handler
+//! leaves its trailers in the extensions of the response, and this module adds them to the last frame. A reply without them stays
+//! unchanged.
 
 use http::{HeaderMap, Response};
 use http_body::Frame;
 use http_body_util::BodyExt as _;
 use tonic::body::Body;
 
-/// What a handler wants to follow its reply, as an extension of the response.
+/// Trailers of a reply, as an extension of the response.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Trailers(pub(super) HeaderMap);
 
-/// Puts them there.
-pub(super) fn put(mut response: Response<Body>) -> Response<Body> {
+/// Adds the trailers in the response's extensions to its last frame.
+pub(super) fn apply(mut response: Response<Body>) -> Response<Body> {
     let Some(Trailers(more)) = response.extensions_mut().remove() else {
         return response;
     };
@@ -63,20 +63,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn they_join_those_of_the_status() {
+    async fn trailers_are_added_to_those_of_the_status() {
         let mut response = reply();
         response
             .extensions_mut()
             .insert(Trailers(headers("x-more")));
-        let trailers = trailers_of(put(response)).await;
+        let trailers = trailers_of(apply(response)).await;
         assert_eq!(trailers.len(), 2);
         assert!(trailers.contains_key("grpc-status") && trailers.contains_key("x-more"));
     }
 
     #[tokio::test]
-    async fn without_any_nothing_changes() {
-        assert_eq!(trailers_of(put(reply())).await, headers("grpc-status"));
+    async fn a_reply_without_trailers_stays_unchanged() {
+        assert_eq!(trailers_of(apply(reply())).await, headers("grpc-status"));
         let plain = Response::new(Body::new(Full::new(Bytes::from_static(b"m"))));
-        assert!(trailers_of(put(plain)).await.is_empty());
+        assert!(trailers_of(apply(plain)).await.is_empty());
     }
 }

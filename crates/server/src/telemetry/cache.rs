@@ -1,5 +1,4 @@
-//! What an operator sees of the cache: what it was asked and what came of it, how long that took, what it holds, whether it is
-//! used, and whether the auditor has found anything.
+//! Cache metrics: operations and their results, latencies, contents, gate and connections, and violations that the auditor found.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -14,42 +13,42 @@ use parlance_cache::{
 
 use super::metrics::Metrics;
 
-/// In seconds: from a look into this process to a Redis that does not answer.
+/// Histogram buckets in seconds: from a read of this process's memory to a Redis that does not answer.
 const BUCKETS: [f64; 14] = [
     0.000_001, 0.000_005, 0.000_01, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005,
     0.01, 0.025, 0.05, 0.1,
 ];
 
-/// How often that is looked at which costs something.
+/// Interval of the reads that are too expensive to make for each scrape.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// What was found when it was last looked at.
+/// Result of the last poll.
 #[derive(Debug, Default)]
 struct Polled {
-    near: Vec<(Kind, MemoryStatus)>,
+    memory: Vec<(Kind, MemoryStatus)>,
     remote: Option<RemoteStats>,
 }
 
-/// Shows the cache in the metrics.
+/// Registers the metrics of the cache.
 pub(crate) fn watch(
     metrics: &Metrics,
     cache: &Arc<Cache>,
     tier: Option<&Arc<RedisTier>>,
-    desk: &Arc<CacheAdmin>,
+    admin: &Arc<CacheAdmin>,
 ) {
     count_operations(metrics, cache);
     time_operations(metrics, cache);
     let polled: Arc<Mutex<Polled>> = Arc::default();
-    show_held(metrics, &polled);
-    show_gate(metrics, cache);
+    register_memory(metrics, &polled);
+    register_gate(metrics, cache);
     if let Some(tier) = tier {
-        show_redis(metrics, tier, &polled);
+        register_redis(metrics, tier, &polled);
     }
-    show_audit(metrics, desk);
+    register_audit(metrics, admin);
     let backend = cache.backend().as_str();
     metrics.gauge(
         "parlance_cache_info",
-        "the backend that is in force",
+        "the active cache backend",
         move |observe| observe(1, &[KeyValue::new("backend", backend)]),
     );
     tokio::spawn(poll(Arc::clone(cache), polled));
@@ -57,9 +56,9 @@ pub(crate) fn watch(
 
 async fn poll(cache: Arc<Cache>, polled: Arc<Mutex<Polled>>) {
     loop {
-        let near = cache.memory_status();
+        let memory = cache.memory_status();
         let remote = cache.remote_stats().await.and_then(Result::ok);
-        *lock(&polled) = Polled { near, remote };
+        *lock(&polled) = Polled { memory, remote };
         tokio::time::sleep(INTERVAL).await;
     }
 }
@@ -68,12 +67,12 @@ fn lock(polled: &Mutex<Polled>) -> std::sync::MutexGuard<'_, Polled> {
     polled.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Every series that has counted something.
+/// Registers the counter of operations; it has a series for every combination of labels that has occurred.
 fn count_operations(metrics: &Metrics, cache: &Arc<Cache>) {
     let cache = Arc::clone(cache);
     metrics.counter(
         "cache_operations",
-        "what the tiers of the cache were asked, and what came of it",
+        "operations on the tiers of the cache, by result",
         move |observe| {
             for (sample, count) in cache.counts() {
                 let Sample {
@@ -98,14 +97,14 @@ fn count_operations(metrics: &Metrics, cache: &Arc<Cache>) {
 
 const SERIES: usize = Kind::ALL.len() * Tier::ALL.len() * Outcome::ALL.len();
 
-/// How long operations of one kind took. A series is looked up by its labels once, when it first counts: a hit in this process
-/// takes less than that does.
-struct Times {
+/// Latency histogram of one operation. A series is looked up by its labels once, when it first counts: a hit in this process takes
+/// less time than the lookup.
+struct Latencies {
     seconds: Histogram<f64>,
     series: [OnceLock<BoundHistogram<f64>>; SERIES],
 }
 
-impl Times {
+impl Latencies {
     fn new(metrics: &Metrics, name: &'static str, description: &'static str) -> Self {
         let histogram = metrics.meter().f64_histogram(name);
         let histogram = histogram.with_unit("s").with_description(description);
@@ -139,33 +138,36 @@ impl Times {
 }
 
 fn time_operations(metrics: &Metrics, cache: &Arc<Cache>) {
-    let times = |name, description| Times::new(metrics, name, description);
-    let get = times(
+    let latencies = |name, description| Latencies::new(metrics, name, description);
+    let get = latencies(
         "parlance_cache_get",
-        "how long a tier took to answer a read, or to have nothing",
+        "time that a tier took to answer a read, hit or miss",
     );
-    let set = times("parlance_cache_set", "how long a tier took to take a value");
-    let invalidate = times(
+    let set = latencies(
+        "parlance_cache_set",
+        "time that a tier took to store a value",
+    );
+    let invalidate = latencies(
         "parlance_cache_invalidate",
-        "how long it took after a commit until the values that it ended were gone",
+        "time from a commit until the values that it made obsolete were gone",
     );
     cache.watch(move |sample, took| match sample.operation {
         Operation::Get => get.record(sample, took),
         Operation::Set => set.record(sample, took),
-        // What another instance has written is heard of, and nobody waits for that.
+        // A notification about a write of another instance; no caller waits for it.
         Operation::Invalidate if took.is_zero() => {}
         Operation::Invalidate => invalidate.record(sample, took),
     });
 }
 
-/// What this process holds.
-fn show_held(metrics: &Metrics, polled: &Arc<Mutex<Polled>>) {
+/// Registers the metrics of the in-process cache.
+fn register_memory(metrics: &Metrics, polled: &Arc<Mutex<Polled>>) {
     let shown = Arc::clone(polled);
     metrics.gauge(
         "parlance_cache_entries",
-        "values in this process",
+        "values in the in-process cache",
         move |observe| {
-            for (kind, status) in &lock(&shown).near {
+            for (kind, status) in &lock(&shown).memory {
                 observe(whole(status.entries), &[of(*kind)]);
             }
         },
@@ -173,9 +175,9 @@ fn show_held(metrics: &Metrics, polled: &Arc<Mutex<Polled>>) {
     let shown = Arc::clone(polled);
     metrics.gauge(
         "parlance_cache_bytes",
-        "bytes of the values in this process",
+        "bytes of the values in the in-process cache",
         move |observe| {
-            for (kind, status) in &lock(&shown).near {
+            for (kind, status) in &lock(&shown).memory {
                 observe(whole(status.bytes), &[of(*kind)]);
             }
         },
@@ -183,23 +185,23 @@ fn show_held(metrics: &Metrics, polled: &Arc<Mutex<Polled>>) {
     let shown = Arc::clone(polled);
     metrics.counter(
         "parlance_cache_evictions",
-        "values that left this process to make room",
+        "values evicted from the in-process cache to make room",
         move |observe| {
-            for (kind, status) in &lock(&shown).near {
+            for (kind, status) in &lock(&shown).memory {
                 observe(status.evictions, &[of(*kind)]);
             }
         },
     );
 }
 
-/// Whether what is cached may be used; nothing where there is nobody to wait for.
-fn show_gate(metrics: &Metrics, cache: &Arc<Cache>) {
+/// Registers the metrics of the gate and of the invalidation connection. A cache without a gate has no series.
+fn register_gate(metrics: &Metrics, cache: &Arc<Cache>) {
     let gate = Arc::clone(cache);
     metrics.gauge(
         "parlance_cache_gate",
         "1 while cached values may be served",
         move |observe| {
-            // Without a cache the gate never opens, and that is no trouble.
+            // Without a cache the gate never opens, which is not a fault.
             let cached = gate.backend() != Backend::Off;
             if let Some(gate) = gate.gate().filter(|_| cached) {
                 observe(gate.open.into(), &[]);
@@ -219,7 +221,7 @@ fn show_gate(metrics: &Metrics, cache: &Arc<Cache>) {
     let gate = Arc::clone(cache);
     metrics.gauge(
         "parlance_cache_pending",
-        "keys that a write could not tell the cache of, as last counted",
+        "keys of degraded writes that are not yet invalidated in Redis, as last counted",
         move |observe| {
             if let Some(gate) = gate.gate() {
                 observe(whole(gate.pending), &[]);
@@ -229,13 +231,13 @@ fn show_gate(metrics: &Metrics, cache: &Arc<Cache>) {
     let gate = Arc::clone(cache);
     metrics.seconds(
         "parlance_cache_drained_ago",
-        "since the last drain that ended had begun",
+        "time since the start of the last completed reconciliation pass",
         move || gate.gate().and_then(|gate| gate.reconciled),
     );
     let gate = Arc::clone(cache);
     metrics.counter(
         "parlance_cache_clock_steps",
-        "steps of the database's clock beyond CACHE_CLOCK_MARGIN_MS, each of which shut the gate for 3 s",
+        "steps of the database's clock beyond CACHE_CLOCK_MARGIN_MS; each closed the gate for 3 s",
         move |observe| {
             if let Some(gate) = gate.gate() {
                 observe(gate.clock.steps, &[]);
@@ -248,29 +250,29 @@ fn show_gate(metrics: &Metrics, cache: &Arc<Cache>) {
         "largest skew that the database's clock has shown against the clock of this process since the start",
         move || gate.gate().map(|gate| gate.clock.largest_skew),
     );
-    let hears = Arc::clone(cache);
+    let tracking = Arc::clone(cache);
     metrics.gauge(
         "parlance_cache_tracking_live",
-        "1 while this process hears what others write",
+        "1 while this process receives the invalidations of other instances",
         move |observe| {
-            if let Some(hears) = hears.is_receiving_invalidations() {
-                observe(hears.into(), &[]);
+            if let Some(live) = tracking.is_receiving_invalidations() {
+                observe(live.into(), &[]);
             }
         },
     );
 }
 
-fn show_redis(metrics: &Metrics, tier: &Arc<RedisTier>, polled: &Arc<Mutex<Polled>>) {
+fn register_redis(metrics: &Metrics, tier: &Arc<RedisTier>, polled: &Arc<Mutex<Polled>>) {
     let breaker = Arc::clone(tier);
     metrics.gauge(
         "parlance_cache_breaker",
-        "1 while Redis is not asked, since it has not answered for a while",
+        "1 while the circuit breaker is open and Redis is not used",
         move |observe| observe((breaker.breaker() == BreakerState::Open).into(), &[]),
     );
     let shown = Arc::clone(polled);
     metrics.gauge(
         "parlance_cache_redis_used_bytes",
-        "bytes that Redis uses",
+        "memory used by Redis, in bytes",
         move |observe| {
             if let Some(remote) = lock(&shown).remote {
                 observe(whole(remote.used_bytes), &[]);
@@ -280,7 +282,7 @@ fn show_redis(metrics: &Metrics, tier: &Arc<RedisTier>, polled: &Arc<Mutex<Polle
     let shown = Arc::clone(polled);
     metrics.gauge(
         "parlance_cache_redis_max_bytes",
-        "bytes that Redis may use; 0 without a limit",
+        "memory limit of Redis, in bytes; 0 without a limit",
         move |observe| {
             if let Some(remote) = lock(&shown).remote {
                 observe(whole(remote.max_bytes), &[]);
@@ -290,7 +292,7 @@ fn show_redis(metrics: &Metrics, tier: &Arc<RedisTier>, polled: &Arc<Mutex<Polle
     let shown = Arc::clone(polled);
     metrics.counter(
         "parlance_cache_redis_evicted_keys",
-        "keys that left Redis to make room",
+        "keys evicted from Redis to make room",
         move |observe| {
             if let Some(remote) = lock(&shown).remote {
                 observe(remote.evicted, &[]);
@@ -299,8 +301,8 @@ fn show_redis(metrics: &Metrics, tier: &Arc<RedisTier>, polled: &Arc<Mutex<Polle
     );
 }
 
-fn show_audit(metrics: &Metrics, desk: &Arc<CacheAdmin>) {
-    let audited = Arc::clone(desk.audited());
+fn register_audit(metrics: &Metrics, admin: &Arc<CacheAdmin>) {
+    let audited = Arc::clone(admin.audited());
     metrics.counter(
         "parlance_cache_audit_checked",
         "cached values that were compared with the database",
@@ -310,10 +312,10 @@ fn show_audit(metrics: &Metrics, desk: &Arc<CacheAdmin>) {
             }
         },
     );
-    let audited = Arc::clone(desk.audited());
+    let audited = Arc::clone(admin.audited());
     metrics.counter(
         "parlance_cache_audit_violations",
-        "cached values that were not what the database said; must be 0",
+        "cached values that differed from the database; must be 0",
         move |observe| {
             for (kind, _, violations) in audited.by_kind() {
                 observe(violations, &[of(kind)]);

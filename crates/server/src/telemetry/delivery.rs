@@ -1,4 +1,4 @@
-//! What an operator sees of deliveries: how many wait, since when, and what comes of attempts.
+//! Delivery metrics: queue depth and age, results of attempts, feed and janitor.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,15 +11,15 @@ use parlance_domain::Channel;
 
 use super::metrics::Metrics;
 
-/// In seconds: from "at once" to "somebody is stuck".
+/// Histogram buckets in seconds: from an immediate hand-over to a stuck delivery.
 const BUCKETS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0,
 ];
 
-/// How often the queues are counted.
+/// Interval between two counts of the queues.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// The instruments of deliveries.
+/// Instruments of deliveries.
 #[derive(Debug)]
 pub(crate) struct DeliveryMetrics {
     attempts: Counter<u64>,
@@ -31,12 +31,12 @@ impl DeliveryMetrics {
         Self {
             attempts: meter
                 .u64_counter("parlance_delivery_attempts")
-                .with_description("hand-overs that ended, by result")
+                .with_description("hand-overs to providers that ended, by result")
                 .build(),
             waited: meter
                 .f64_histogram("parlance_delivery_accept_to_hand_over")
                 .with_unit("s")
-                .with_description("from when a message was due until its provider was called")
+                .with_description("time from when a message was due until its provider was called")
                 .with_boundaries(BUCKETS.into())
                 .build(),
         }
@@ -58,13 +58,13 @@ impl DeliveryObserver for DeliveryMetrics {
     }
 }
 
-/// Counts the queues now and then, and the watchers when asked.
+/// Registers the metrics of queues, feed and janitor. Queues are counted every [`INTERVAL`], the others at each scrape.
 pub(crate) fn watch_queues(metrics: &Metrics, app: &Arc<App>) {
     let counted: Arc<Mutex<Vec<QueueStatus>>> = Arc::default();
     let shown = Arc::clone(&counted);
     metrics.gauge(
         "parlance_delivery_queue_depth",
-        "messages that wait, by channel and status",
+        "deliveries that wait, by channel and status",
         move |observe| {
             for queue in shown.lock().unwrap_or_else(PoisonError::into_inner).iter() {
                 observe(queue.depth, &labels(queue));
@@ -74,7 +74,7 @@ pub(crate) fn watch_queues(metrics: &Metrics, app: &Arc<App>) {
     let shown = Arc::clone(&counted);
     metrics.gauge(
         "parlance_delivery_queue_age_seconds",
-        "how long the oldest has been due, by channel and status",
+        "time since the oldest delivery was due, by channel and status",
         move |observe| {
             for queue in shown.lock().unwrap_or_else(PoisonError::into_inner).iter() {
                 let seconds = i64::try_from(queue.age.as_secs()).unwrap_or(i64::MAX);
@@ -85,7 +85,7 @@ pub(crate) fn watch_queues(metrics: &Metrics, app: &Arc<App>) {
     let feed = Arc::clone(app);
     metrics.gauge(
         "parlance_feed_watchers",
-        "streams of events that are open",
+        "open WatchEvents streams",
         move |observe| {
             let watchers = i64::try_from(feed.feed_status().watchers).unwrap_or(i64::MAX);
             observe(watchers, &[]);
@@ -94,7 +94,7 @@ pub(crate) fn watch_queues(metrics: &Metrics, app: &Arc<App>) {
     let feed = Arc::clone(app);
     metrics.gauge(
         "parlance_feed_buffered_bytes",
-        "events that wait in memory for watchers",
+        "bytes of events that wait in memory for watchers",
         move |observe| {
             let bytes = feed.feed_status().buffered_bytes;
             observe(i64::try_from(bytes).unwrap_or(i64::MAX), &[]);
@@ -103,24 +103,24 @@ pub(crate) fn watch_queues(metrics: &Metrics, app: &Arc<App>) {
     let feed = Arc::clone(app);
     metrics.seconds(
         "parlance_feed_lag",
-        "how long the oldest event that is written has waited to be shown",
+        "age of the oldest committed event that watchers do not see yet",
         move || feed.feed_status().lag,
     );
-    let upkeep = Arc::clone(app);
+    let janitor = Arc::clone(app);
     metrics.counter(
         "parlance_janitor_failures",
-        "parts of the background upkeep, or items of them, that failed",
+        "failed parts of the janitor, or failed items of them",
         move |observe| {
             for part in JanitorPart::ALL {
                 let labels = [KeyValue::new("part", part.as_str())];
-                observe(upkeep.janitor_failures(part), &labels);
+                observe(janitor.janitor_failures(part), &labels);
             }
         },
     );
     let app = Arc::clone(app);
     tokio::spawn(async move {
         loop {
-            // What cannot be counted is absent: the last figures would look like those of now.
+            // Series are absent while queues cannot be counted: the last figures would look like current ones.
             let counting = tokio::time::timeout(INTERVAL, app.queue_status());
             let queues = counting.await.ok().and_then(Result::ok);
             *counted.lock().unwrap_or_else(PoisonError::into_inner) = queues.unwrap_or_default();

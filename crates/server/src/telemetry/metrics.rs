@@ -1,4 +1,4 @@
-//! What is counted: by the OpenTelemetry API, shown as Prometheus text.
+//! Metrics, recorded through the OpenTelemetry API and served as Prometheus text.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -26,18 +26,19 @@ pub struct Metrics {
     _provider: SdkMeterProvider,
 }
 
-/// In seconds: an answer from memory takes less than the first, a search about the middle, a stream more than the last.
+/// Histogram buckets in seconds: a reply from memory takes less than the first, a search about the middle, a stream more than the
+/// last.
 const BUCKETS: [f64; 14] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
 impl Metrics {
-    /// None yet.
+    /// Creates the registry with `parlance_build_info`.
     pub fn new(service_name: &str) -> Result<Self, OTelSdkError> {
         let registry = prometheus::Registry::new();
         let exporter = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
-            // Each series would carry the name of this crate.
+            // Without this each series would have the name of this crate as a label.
             .scope_info_enabled(false)
             .build()?;
         let resource = Resource::builder()
@@ -53,18 +54,22 @@ impl Metrics {
             meter,
             _provider: provider,
         };
-        metrics.gauge("parlance_build_info", "the version that runs", |observer| {
-            observer(1, &[KeyValue::new("version", env!("CARGO_PKG_VERSION"))]);
-        });
+        metrics.gauge(
+            "parlance_build_info",
+            "version of the running service",
+            |observer| {
+                observer(1, &[KeyValue::new("version", env!("CARGO_PKG_VERSION"))]);
+            },
+        );
         Ok(metrics)
     }
 
-    /// For instruments of one's own.
+    /// Returns the meter, for other instruments.
     pub const fn meter(&self) -> &Meter {
         &self.meter
     }
 
-    /// A gauge that is asked when metrics are read.
+    /// Registers a gauge that is read at each scrape.
     pub fn gauge(
         &self,
         name: &'static str,
@@ -80,7 +85,7 @@ impl Metrics {
             .build();
     }
 
-    /// A count that somebody else keeps, asked when metrics are read.
+    /// Registers a counter that another component keeps and that is read at each scrape.
     pub fn counter(
         &self,
         name: &'static str,
@@ -96,7 +101,7 @@ impl Metrics {
             .build();
     }
 
-    /// A gauge of a span, if there is one, in seconds, that is asked when metrics are read.
+    /// Registers a gauge of an optional duration, in seconds, that is read at each scrape.
     pub fn seconds(
         &self,
         name: &'static str,
@@ -108,14 +113,14 @@ impl Metrics {
             .with_unit("s")
             .with_description(description)
             .with_callback(move |observer| {
-                if let Some(span) = read() {
-                    observer.observe(span.as_secs_f64(), &[]);
+                if let Some(duration) = read() {
+                    observer.observe(duration.as_secs_f64(), &[]);
                 }
             })
             .build();
     }
 
-    /// How many connections of a port are open.
+    /// Registers the gauge of open connections by port.
     pub fn count_connections(&self, grpc: OpenConnections, http: OpenConnections) {
         self.gauge(
             "parlance_open_connections",
@@ -127,7 +132,7 @@ impl Metrics {
         );
     }
 
-    /// How many bytes of requests are in memory.
+    /// Registers the gauge of buffered request bytes.
     pub fn count_buffered(&self, budget: Budget) {
         self.gauge(
             "parlance_buffered_request_bytes",
@@ -136,7 +141,7 @@ impl Metrics {
         );
     }
 
-    /// How busy the database's connections are.
+    /// Registers the gauge of database connections by state.
     pub fn count_database(&self, database: parlance_storage::Database) {
         self.gauge(
             "parlance_database_connections",
@@ -150,7 +155,7 @@ impl Metrics {
         );
     }
 
-    /// The instruments of calls.
+    /// Creates the instruments of calls.
     pub fn rpc(&self) -> RpcMetrics {
         let in_flight = Arc::new(AtomicI64::new(0));
         let observed = Arc::clone(&in_flight);
@@ -171,20 +176,20 @@ impl Metrics {
                 .meter
                 .f64_histogram("grpc_server_handling")
                 .with_unit("s")
-                .with_description("from a call's head to its end")
+                .with_description("time from the head of a call to its end")
                 .with_boundaries(BUCKETS.into())
                 .build(),
             in_flight,
         }
     }
 
-    /// As Prometheus reads them.
+    /// Returns all metrics in the text format of Prometheus.
     pub fn text(&self) -> Result<String, prometheus::Error> {
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }
 
-/// The instruments of calls.
+/// Instruments of calls.
 #[derive(Debug, Clone)]
 pub struct RpcMetrics {
     handled: Counter<u64>,
@@ -217,8 +222,8 @@ impl RpcMetrics {
 
 const CODES: usize = 17;
 
-/// The series of one method. Looking a series up by its labels costs ten times what counting does, so each is looked up once,
-/// when it first counts; before that it does not exist.
+/// Series of one method. Looking up a series by its labels costs ten times as much as counting, so each is looked up once, when it
+/// first counts; before that it does not exist.
 #[derive(Debug)]
 pub(crate) struct MethodMetrics {
     labels: [KeyValue; 2],
@@ -248,7 +253,7 @@ impl MethodMetrics {
     }
 }
 
-/// As other gRPC servers name codes in this metric.
+/// Name of a code in `grpc_server_handled`, the same as in other gRPC servers.
 pub(crate) const fn name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
@@ -276,7 +281,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn series_have_their_labels_and_no_others() {
+    fn series_have_exactly_the_documented_labels() {
         let metrics = Metrics::new("parlance").unwrap();
         let rpc = metrics.rpc();
         let method = rpc.method("a.B", "C");

@@ -1,8 +1,8 @@
 //! Logs, traces and metrics.
 //!
 //! Invariants:
-//! * Neither logs nor traces hold a body, an address, metadata, or what a panic says: it may quote any of them.
-//! * Traces are made only where somebody collects them.
+//! * Neither logs nor traces contain a body, an address, metadata, or the message of a panic, which may quote any of them.
+//! * Traces are made only if `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
 
 pub(crate) mod cache;
 pub(crate) mod delivery;
@@ -24,31 +24,31 @@ use tracing_subscriber::{EnvFilter, Layer as _, filter};
 use crate::config::{LogFormat, Settings};
 
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
-/// At the end; whoever stops us waits for a drain already.
+/// Limit of the last export: it delays the exit in addition to the drain.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Why there are no logs or traces.
+/// Error of the setup of logs or traces.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// The log filter.
+    /// The log filter is invalid.
     #[error("RUST_LOG: {0}")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
-    /// The exporter of traces.
+    /// The trace exporter cannot be created.
     #[error("OTEL_EXPORTER_OTLP_ENDPOINT: {0}")]
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
-    /// Something else in this process logs already.
-    #[error("logging was set up twice: {0}")]
-    Twice(#[from] tracing_subscriber::util::TryInitError),
+    /// Logging was initialized before in this process.
+    #[error("logging was initialized twice: {0}")]
+    AlreadyInitialized(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// What has to be flushed at the end.
+/// Telemetry of the process, which must be flushed at the end.
 #[derive(Debug)]
-#[must_use = "traces that wait are lost without `shutdown`"]
+#[must_use = "buffered traces are lost without `shutdown`"]
 pub struct Telemetry {
     tracer: Option<SdkTracerProvider>,
 }
 
-/// Sets up logs and traces for this process; in a runtime, which the exporter of traces needs.
+/// Sets up logs and traces of this process. Must be called in a runtime, which the trace exporter needs.
 pub fn init(settings: &Settings) -> Result<Telemetry, TelemetryError> {
     let tracer = settings
         .otlp_endpoint
@@ -61,7 +61,7 @@ pub fn init(settings: &Settings) -> Result<Telemetry, TelemetryError> {
             .with_tracer(provider.tracer("parlance"))
             .with_location(false)
             .with_threads(false)
-            // Ours only: the exporter itself speaks gRPC, and its own spans would be exported in turn.
+            // Spans of Parlance only: the exporter uses gRPC itself, and its own spans would be exported as well.
             .with_filter(filter::filter_fn(|metadata| {
                 metadata.target().starts_with("parlance")
                     && *metadata.level() <= tracing::Level::INFO
@@ -80,14 +80,15 @@ pub fn init(settings: &Settings) -> Result<Telemetry, TelemetryError> {
         .with(log)
         .try_init()?;
     std::panic::set_hook(Box::new(|panic| {
-        // Without its text: "byte 5 is not a char boundary in `...`" would quote a message.
-        let place = panic.location().map(ToString::to_string);
-        tracing::error!(place, "a panic");
+        // Without its message: "byte 5 is not a char boundary in `...`" would quote a body.
+        let location = panic.location().map(ToString::to_string);
+        tracing::error!(location, "panic");
     }));
     Ok(Telemetry { tracer })
 }
 
-/// The libraries of OpenTelemetry tell of their own beginning and end, which says nothing to whoever runs the service.
+/// Builds the log filter. OpenTelemetry's libraries log their own start and stop, which operators do not need, so they are limited
+/// to warnings unless the filter names them.
 fn log_filter(filter: &str) -> Result<EnvFilter, TelemetryError> {
     const QUIET: &str = "opentelemetry=warn,opentelemetry_sdk=warn,opentelemetry_otlp=warn";
     let filter = if filter.contains("opentelemetry") {
@@ -115,15 +116,15 @@ fn tracer(endpoint: &str, service_name: &str) -> Result<SdkTracerProvider, Telem
 }
 
 impl Telemetry {
-    /// Sends what waits.
+    /// Exports the buffered traces.
     pub async fn shutdown(self) {
         let Some(tracer) = self.tracer else { return };
-        // It blocks until the exporter, which runs on this runtime, is done.
+        // The call blocks until the exporter, which runs on this runtime, is done.
         match tokio::task::spawn_blocking(move || tracer.shutdown_with_timeout(FLUSH_TIMEOUT)).await
         {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the last traces were not sent"),
-            Err(error) => tracing::warn!(%error, "the last traces were not sent"),
+            Ok(Err(error)) => tracing::warn!(%error, "the last traces were not exported"),
+            Err(error) => tracing::warn!(%error, "the last traces were not exported"),
         }
     }
 }

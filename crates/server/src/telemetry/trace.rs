@@ -1,4 +1,4 @@
-//! One span per call, and where it hangs in the client's trace.
+//! One span per call, as a child of the client's span.
 
 use http::HeaderMap;
 use opentelemetry::global;
@@ -8,7 +8,7 @@ use tracing::Span;
 use tracing::field::Empty;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-/// The propagation headers of a request. Nothing else of it reaches the trace.
+/// Propagation headers of a request. Nothing else of the request reaches the trace.
 struct Carrier<'a>(&'a HeaderMap);
 
 impl Extractor for Carrier<'_> {
@@ -21,7 +21,7 @@ impl Extractor for Carrier<'_> {
     }
 }
 
-/// The span of a call: debug, so that it costs one look at a flag, unless traces are collected.
+/// Returns the span of a call. Without an exporter it is at `debug`, so that it costs one check of a flag.
 pub(crate) fn span(
     traced: bool,
     headers: &HeaderMap,
@@ -45,12 +45,12 @@ pub(crate) fn span(
     );
     let parent =
         global::get_text_map_propagator(|propagator| propagator.extract(&Carrier(headers)));
-    // It fails where no layer collects traces, and then there is nothing to hang the span into.
+    // Fails if no layer collects traces, and then the span needs no parent.
     let _ = span.set_parent(parent);
     span
 }
 
-/// How the call ended. Only the server's own failures make the span one: a client's mistake is no failure of ours.
+/// Records the code of the call. Only failures of the server mark the span as an error, not mistakes of the client.
 pub(crate) fn record_end(span: &Span, code: Code) {
     if span.is_disabled() {
         return;

@@ -1,7 +1,8 @@
-//! The cache: its tiers, who keeps it, and who may have one.
+//! Setup of the cache: its tiers, its background task, and the lock of a SQLite file.
 //!
-//! On a file the database cannot tell instances of one another cheaply, so the system does, by a lock beside it. Whoever serves
-//! from its own memory holds it alone: it would not hear of another's writes, so there is no other. The rest share it.
+//! On SQLite the database cannot cheaply notify instances of each other, so they take a lock next to the database file. An instance
+//! that uses the `memory` cache takes it exclusively, since it would not be notified of writes of another process. Instances
+//! without that cache share it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -19,32 +20,32 @@ use crate::config::{CacheSettings, Settings};
 use crate::telemetry;
 use crate::telemetry::metrics::Metrics;
 
-/// How long deliveries wait for a Redis that does not tell its marker.
-const MARKER_PATIENCE: Duration = Duration::from_secs(30);
+/// Maximum time that deliveries wait for a Redis that does not return its marker.
+const MARKER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The cache, and what belongs to it.
-pub(super) struct Caching {
-    /// It.
+/// The open cache, with its connections and its lock.
+pub(super) struct OpenCache {
     pub(super) cache: Arc<Cache>,
-    /// To Redis.
+    /// The Redis tier.
     pub(super) tier: Option<Arc<RedisTier>>,
-    /// Why what is in force is not what was asked for.
+    /// Why the active backend is not the configured one.
     pub(super) note: String,
-    /// Held for as long as the process lives.
+    /// Kept until the process ends.
     _lock: Option<File>,
 }
 
-impl std::fmt::Debug for Caching {
+impl std::fmt::Debug for OpenCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Caching")
+        f.debug_struct("OpenCache")
             .field("backend", &self.cache.backend())
             .finish_non_exhaustive()
     }
 }
 
-impl Caching {
-    /// Keeps it, and returns where operators ask when this instance may write: the others know of it by then, and it has drained
-    /// once or cannot. What is not needed for that goes on behind it.
+impl OpenCache {
+    /// Starts the background task of the cache, and returns the operators' interface once this instance may write: it is
+    /// registered, so that other instances know of it, and its first reconciliation pass has ended or is not possible. Audit and
+    /// warming continue in the background.
     pub(super) async fn start(
         &self,
         app: &Arc<App>,
@@ -52,46 +53,47 @@ impl Caching {
         metrics: &Metrics,
     ) -> Arc<CacheAdmin> {
         let cache = &self.cache;
-        let desk = CacheAdmin::new(Arc::clone(app), self.tier.clone(), self.note.clone());
-        telemetry::cache::watch(metrics, cache, self.tier.as_ref(), &desk);
+        let admin = CacheAdmin::new(Arc::clone(app), self.tier.clone(), self.note.clone());
+        telemetry::cache::watch(metrics, cache, self.tier.as_ref(), &admin);
         tokio::spawn(Arc::clone(cache).keep());
         cache.wait_until_ready().await;
         if cache.backend() != Backend::Off {
             if let Some(every) = settings.cache.audit_interval {
-                tokio::spawn(Arc::clone(&desk).run_auditor(every));
+                tokio::spawn(Arc::clone(&admin).run_auditor(every));
             }
             let (conversations, searches) =
                 (settings.cache.warm_on_start, settings.cache.warm_searches);
-            tokio::spawn(Arc::clone(&desk).warm_on_start(conversations, searches));
+            tokio::spawn(Arc::clone(&admin).warm_on_start(conversations, searches));
         }
-        desk
+        admin
     }
 }
 
-/// What this instance may have.
-struct Allowed {
+/// Backend that this instance may use.
+struct Permitted {
     backend: Backend,
     /// Whether other instances may write to the database.
     shared_database: bool,
     lock: Option<File>,
+    /// Why it is not the configured one.
     note: String,
 }
 
-/// Opens the cache; others are told of it as soon as somebody keeps it. `decorate` may put itself before what instances share.
+/// Opens the cache. It is registered with the other instances by [`OpenCache::start`]. `decorate` may wrap what instances share.
 pub(super) fn open(
     settings: &Settings,
     database: &Database,
     env: &Environment,
     decorate: impl FnOnce(Shared) -> Shared,
-) -> Result<Caching, StartError> {
-    let Allowed {
+) -> Result<OpenCache, StartError> {
+    let Permitted {
         backend,
         shared_database,
         lock,
         mut note,
-    } = allowed(settings)?;
+    } = permitted(settings)?;
     let CacheSettings {
-        backend: asked,
+        backend: configured,
         backend_given: _,
         redis,
         ttls,
@@ -105,7 +107,7 @@ pub(super) fn open(
         warm_searches: _,
         audit_interval: _,
     } = &settings.cache;
-    let set_up = parlance_cache::CacheSettings {
+    let cache_settings = parlance_cache::CacheSettings {
         ttls: *ttls,
         max_entries: *max_entries,
         max_bytes: *max_bytes,
@@ -113,7 +115,7 @@ pub(super) fn open(
         max_staleness: *max_staleness,
         stall_timeout: *patience,
         margin: *clock_margin,
-        marker_timeout: marker_patience(settings),
+        marker_timeout: marker_timeout(settings),
         shared_database,
         ..parlance_cache::CacheSettings::new(backend, env.random_numbers())
     };
@@ -126,15 +128,15 @@ pub(super) fn open(
             (Some(tier), Some(decorate(shared)))
         }
     };
-    let cache = parlance_app::cache::open(database, set_up, shared, env);
-    if *asked == Backend::Hybrid && cache.backend() == Backend::Redis {
-        "CACHE_BACKEND is hybrid, but with a Redis Cluster nothing is copied into this process"
+    let cache = parlance_app::cache::open(database, cache_settings, shared, env);
+    if *configured == Backend::Hybrid && cache.backend() == Backend::Redis {
+        "CACHE_BACKEND is hybrid, but Redis Cluster is used without an in-process cache; the backend is redis"
             .clone_into(&mut note);
     }
     if !note.is_empty() {
         tracing::warn!(backend = cache.backend().as_str(), "{note}");
     }
-    Ok(Caching {
+    Ok(OpenCache {
         cache,
         tier,
         note,
@@ -142,10 +144,10 @@ pub(super) fn open(
     })
 }
 
-/// Without a hold the deliveries need no comparison.
-fn marker_patience(settings: &Settings) -> Duration {
+/// Time to wait for the marker; none without `HOLD_AFTER_RESTORE`, since deliveries then need no comparison.
+fn marker_timeout(settings: &Settings) -> Duration {
     if settings.database.hold_after_restore {
-        MARKER_PATIENCE
+        MARKER_TIMEOUT
     } else {
         Duration::ZERO
     }
@@ -166,21 +168,21 @@ fn connect(
     Ok((tier, Shared { remote, tracking }))
 }
 
-fn allowed(settings: &Settings) -> Result<Allowed, StartError> {
+fn permitted(settings: &Settings) -> Result<Permitted, StartError> {
     let backend = settings.cache.backend;
     match &settings.database.url {
-        DatabaseUrl::Postgres(_) => Ok(Allowed {
+        DatabaseUrl::Postgres(_) => Ok(Permitted {
             backend,
             shared_database: true,
             lock: None,
             note: String::new(),
         }),
-        DatabaseUrl::Sqlite(path) => beside(path, backend),
+        DatabaseUrl::Sqlite(path) => lock_file(path, backend),
     }
 }
 
-/// By the lock beside the database.
-fn beside(database: &Path, backend: Backend) -> Result<Allowed, StartError> {
+/// Takes the lock of a database file, and returns the backend that it permits.
+fn lock_file(database: &Path, backend: Backend) -> Result<Permitted, StartError> {
     let path = lock_path(database);
     let failed = |source| StartError::Lock {
         path: path.clone(),
@@ -192,24 +194,24 @@ fn beside(database: &Path, backend: Backend) -> Result<Allowed, StartError> {
         .write(true)
         .open(&path)
         .map_err(failed)?;
-    if backend == Backend::Memory && is_got(file.try_lock()).map_err(failed)? {
-        return Ok(Allowed {
+    if backend == Backend::Memory && is_locked(file.try_lock()).map_err(failed)? {
+        return Ok(Permitted {
             backend,
             shared_database: false,
             lock: Some(file),
             note: String::new(),
         });
     }
-    if !is_got(file.try_lock_shared()).map_err(failed)? {
+    if !is_locked(file.try_lock_shared()).map_err(failed)? {
         return Err(StartError::InUse(database.to_owned()));
     }
     let (backend, note) = if backend == Backend::Memory {
-        let note = "CACHE_BACKEND is memory, but another process uses this database: nothing is cached in this one";
+        let note = "CACHE_BACKEND is memory, but another process uses this database; the cache of this process is off";
         (Backend::Off, note)
     } else {
         (backend, "")
     };
-    Ok(Allowed {
+    Ok(Permitted {
         backend,
         shared_database: true,
         lock: Some(file),
@@ -217,15 +219,15 @@ fn beside(database: &Path, backend: Backend) -> Result<Allowed, StartError> {
     })
 }
 
-/// However the database is called, its lock has one name.
+/// Path of the lock file: the same for every path that leads to the database.
 fn lock_path(database: &Path) -> PathBuf {
-    let found = database.canonicalize();
-    let mut path = found.map_or_else(|_| database.into(), PathBuf::into_os_string);
+    let canonical = database.canonicalize();
+    let mut path = canonical.map_or_else(|_| database.into(), PathBuf::into_os_string);
     path.push(".lock");
     path.into()
 }
 
-fn is_got(tried: Result<(), TryLockError>) -> std::io::Result<bool> {
+fn is_locked(tried: Result<(), TryLockError>) -> std::io::Result<bool> {
     match tried {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
@@ -247,13 +249,13 @@ mod tests {
     }
 
     fn is_refused(path: &Path, backend: Backend) -> bool {
-        matches!(beside(path, backend), Err(StartError::InUse(_)))
+        matches!(lock_file(path, backend), Err(StartError::InUse(_)))
     }
 
     #[test]
-    fn whoever_serves_from_memory_is_alone() {
+    fn the_memory_cache_takes_the_lock_exclusively() {
         let (_file, path) = file();
-        let first = beside(&path, Backend::Memory).unwrap();
+        let first = lock_file(&path, Backend::Memory).unwrap();
         assert!(first.backend == Backend::Memory && !first.shared_database);
         for backend in [
             Backend::Memory,
@@ -265,31 +267,31 @@ mod tests {
         }
         drop(first);
         assert_eq!(
-            beside(&path, Backend::Memory).unwrap().backend,
+            lock_file(&path, Backend::Memory).unwrap().backend,
             Backend::Memory
         );
     }
 
     #[test]
-    fn beside_others_nobody_serves_from_memory() {
+    fn the_memory_cache_is_off_while_another_process_has_the_lock() {
         let (_file, path) = file();
-        let others = [Backend::Off, Backend::Hybrid].map(|of| beside(&path, of).unwrap());
+        let others = [Backend::Off, Backend::Hybrid].map(|of| lock_file(&path, of).unwrap());
         assert!(
             others
                 .iter()
                 .all(|o| o.shared_database && o.note.is_empty())
         );
-        let late = beside(&path, Backend::Memory).unwrap();
+        let late = lock_file(&path, Backend::Memory).unwrap();
         assert!(late.backend == Backend::Off && late.shared_database);
         assert!(late.note.contains("another process"), "{}", late.note);
     }
 
     #[test]
-    fn a_file_by_another_name_is_the_same_file() {
+    fn a_symbolic_link_leads_to_the_same_lock() {
         let (_file, path) = file();
         let link = path.with_extension("link");
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        let _first = beside(&path, Backend::Memory).unwrap();
+        let _first = lock_file(&path, Backend::Memory).unwrap();
         assert!(is_refused(&link, Backend::Off));
     }
 }

@@ -1,4 +1,4 @@
-//! Reaching the database at start, and bringing it up to date.
+//! Opening and migrating the database at start.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::config::{Migrate, Settings};
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// An open database, migrated as the settings want it.
+/// Opens the database, migrated as the settings say.
 pub(super) async fn open(settings: &Settings) -> Result<Database, StartError> {
     prepare(settings).await?;
-    patiently(settings, async || Database::open(&settings.database).await).await
+    with_retries(settings, async || Database::open(&settings.database).await).await
 }
 
 async fn prepare(settings: &Settings) -> Result<(), StartError> {
@@ -41,7 +41,7 @@ async fn prepare(settings: &Settings) -> Result<(), StartError> {
             } = migrate(settings, true).await?;
             if indexed.is_some() {
                 let language = settings.database.search_language;
-                missing.push(format!("an index for SEARCH_LANGUAGE={language}"));
+                missing.push(format!("a search index for SEARCH_LANGUAGE={language}"));
             }
             if missing.is_empty() {
                 Ok(())
@@ -53,9 +53,9 @@ async fn prepare(settings: &Settings) -> Result<(), StartError> {
     }
 }
 
-/// Applies the migrations that are missing, or only names them.
+/// Applies the missing migrations, or only lists them in a dry run.
 pub async fn migrate(settings: &Settings, dry_run: bool) -> Result<MigrationReport, StartError> {
-    patiently(settings, async || {
+    with_retries(settings, async || {
         if dry_run {
             parlance_storage::pending_migrations(&settings.database).await
         } else {
@@ -65,24 +65,24 @@ pub async fn migrate(settings: &Settings, dry_run: bool) -> Result<MigrationRepo
     .await
 }
 
-/// The id of the installation that the database is of. A database that was never migrated has none.
+/// Returns the id of the installation of the database. A database that was never migrated has none.
 pub(super) async fn installation(
     settings: &Settings,
     database: &Database,
 ) -> Result<Uuid, StartError> {
-    let found = patiently(settings, async || database.installation().await).await;
-    if found.is_err() {
+    let installation = with_retries(settings, async || database.installation().await).await;
+    if installation.is_err() {
         let missing = migrate(settings, true).await?.migrations;
         if !missing.is_empty() {
             return Err(StartError::Migrations(missing));
         }
     }
-    found
+    installation
 }
 
-/// Tries until it works or the time is over. A server may still be starting; a file that cannot be opened will not be opened
-/// by waiting.
-async fn patiently<T>(
+/// Repeats the attempt until it succeeds or `DATABASE_CONNECT_TIMEOUT` has passed. Only Postgres is tried again, since its server
+/// may still be starting; waiting does not help with a file that cannot be opened.
+async fn with_retries<T>(
     settings: &Settings,
     attempt: impl AsyncFn() -> Result<T, StorageError>,
 ) -> Result<T, StartError> {
@@ -96,11 +96,11 @@ async fn patiently<T>(
             Ok(value) => return Ok(value),
             Err(source) => source,
         };
-        let may_pass = matches!(
+        let retryable = matches!(
             (&source, url),
             (StorageError::Unavailable(_), DatabaseUrl::Postgres(_))
         );
-        if !may_pass || Instant::now() + pause > deadline {
+        if !retryable || Instant::now() + pause > deadline {
             let url = url.to_string();
             return Err(StartError::Database { url, source });
         }

@@ -1,4 +1,4 @@
-//! Who carries messages: the simulator, behind every sender.
+//! Delivery: the provider registry, in which the simulator serves every sender, and the dispatcher.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,31 +15,31 @@ use crate::shutdown::Shutdown;
 use crate::telemetry::delivery::{DeliveryMetrics, watch_queues};
 use crate::telemetry::metrics::Metrics;
 
-/// How long a start waits before it asks again which messages the simulator had.
+/// Pause before the read of the simulator's open messages is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// What delivers.
-pub(super) struct Deliveries {
-    /// The far side, for its own service.
+/// The running dispatcher, with its provider.
+pub(super) struct RunningDispatcher {
+    /// The simulator, for `SimulatorService`.
     pub(super) simulator: Arc<Simulator>,
-    /// Ends after the app was told to go down, when nothing is under way any more.
+    /// Ends after [`App::go_down`], when no hand-over is under way any more.
     pub(super) done: JoinHandle<()>,
 }
 
-/// Starts what delivers.
+/// Starts the dispatcher, unless `DELIVERY_WORKERS` is 0.
 pub(super) fn start(
     app: &Arc<App>,
     cache: &Arc<Cache>,
     settings: &Settings,
     metrics: &Arc<Metrics>,
     shutdown: &Shutdown,
-) -> Deliveries {
+) -> RunningDispatcher {
     let clock = Arc::clone(app);
     let simulator = Simulator::new(
         Arc::clone(app) as Arc<dyn Reports>,
         Arc::new(move || clock.now()),
     );
-    let carriers = ProviderRegistry::default()
+    let registry = ProviderRegistry::default()
         .with_texts(simulator::NAME, Arc::clone(&simulator) as _)
         .with_mails(simulator::NAME, Arc::clone(&simulator) as _);
     watch_queues(metrics, app);
@@ -47,7 +47,7 @@ pub(super) fn start(
         let observer = Arc::new(DeliveryMetrics::new(metrics.meter()));
         tokio::spawn(resume(Arc::clone(app), Arc::clone(&simulator)));
         let compared = until_compared(Arc::clone(cache), shutdown.clone());
-        let dispatching = Arc::clone(app).run_dispatcher(carriers, observer);
+        let dispatching = Arc::clone(app).run_dispatcher(registry, observer);
         tokio::spawn(async move {
             compared.await;
             dispatching.await;
@@ -55,11 +55,11 @@ pub(super) fn start(
     } else {
         tokio::spawn(std::future::ready(()))
     };
-    Deliveries { simulator, done }
+    RunningDispatcher { simulator, done }
 }
 
-/// Waits until the cache has compared the database with its marker: what waits in a restored database must be held before
-/// anything is claimed.
+/// Waits until the cache has compared the database with its marker: the deliveries of a restored database must be put on hold
+/// before the first claim.
 async fn until_compared(cache: Arc<Cache>, shutdown: Shutdown) {
     tokio::select! {
         () = cache.wait_until_compared() => {}
@@ -67,18 +67,19 @@ async fn until_compared(cache: Arc<Cache>, shutdown: Shutdown) {
     }
 }
 
-/// The simulator forgets at a restart; what it had taken and not delivered is told to it again.
+/// Passes the messages that the simulator had accepted and not delivered to it again: it keeps them in memory, so a restart loses
+/// them.
 async fn resume(app: Arc<App>, simulator: Arc<Simulator>) {
     loop {
-        let told = app
+        let resumed = app
             .for_each_open_message(simulator::NAME, |owner, message| {
                 simulator.resume(owner, message.id, &message.to_address);
             })
             .await;
-        match told {
+        match resumed {
             Ok(()) => return,
             Err(error) => {
-                tracing::warn!(%error, "messages under way could not be read; trying again");
+                tracing::warn!(%error, "cannot read the messages that the simulator had accepted; trying again");
                 tokio::time::sleep(RETRY).await;
             }
         }

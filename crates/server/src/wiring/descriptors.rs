@@ -1,31 +1,31 @@
-//! File descriptors: the soft limit is raised as far as connections need, and connections stay below it.
+//! Limit of open files: the soft limit is raised as far as connections need, and connections stay below it.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Settings;
 use crate::listen::ConnectionLimit;
 
-/// A connection to the database: a socket, or a file with its log and index.
+/// Descriptors of one database connection: a socket, or a file with its log and index.
 const PER_DATABASE_CONNECTION: u64 = 3;
-/// Listeners, Redis, providers, traces, the runtime.
+/// Descriptors of listeners, Redis, providers, traces and the runtime.
 const OTHERS: u64 = 96;
 
-/// The limit that the settings want, or that the system allows.
+/// Returns the limit of `MAX_CONNECTIONS`, or the lower one that the system allows.
 pub(super) fn connection_limit(settings: &Settings) -> ConnectionLimit {
     let wanted = settings.connections.max;
     let others = OTHERS + PER_DATABASE_CONNECTION * u64::from(settings.database.pool_size);
     let reserve = ConnectionLimit::RESERVE + others;
     let allowed = raise(u64::from(wanted) + reserve).saturating_sub(reserve);
-    let most = u32::try_from(allowed).map_or(wanted, |allowed| wanted.min(allowed.max(1)));
-    if most < wanted {
+    let max = u32::try_from(allowed).map_or(wanted, |allowed| wanted.min(allowed.max(1)));
+    if max < wanted {
         tracing::warn!(
-            "MAX_CONNECTIONS is {wanted}, but the limit of open files allows {most}: raise it (ulimit -n, LimitNOFILE)"
+            "MAX_CONNECTIONS is {wanted}, but the limit of open files allows {max}; raise that limit (ulimit -n, LimitNOFILE)"
         );
     }
-    ConnectionLimit::new(most)
+    ConnectionLimit::new(max)
 }
 
-/// Raises the soft limit to this, or as far as it goes, and returns what it is then.
+/// Raises the soft limit to this number, or to the hard limit, and returns the limit in force.
 fn raise(wanted: u64) -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let soft = current.unwrap_or(u64::MAX);

@@ -1,4 +1,4 @@
-//! Everything is put together here, and only here: database, app, services, ports, and the order of their start and end.
+//! Composition of the service: database, cache, app, services and ports, and the order of their start and shutdown.
 
 mod cache;
 mod database;
@@ -25,89 +25,89 @@ use tonic_health::server::HealthReporter;
 
 use crate::config::{Migrate, Settings};
 use crate::convert;
-use crate::drain::{DrainOutcome, Times, drain};
+use crate::drain::{DrainOutcome, DrainTimes, drain};
 use crate::http;
 use crate::http::json::{Calls, Json, Limits};
-use crate::layers::{Budget, Edge, Rpc, Shared};
+use crate::layers::{Budget, Edge, Rpc, RpcState};
 use crate::listen::{self, Age, OpenConnections, Options};
-use crate::readiness::{Readiness, tell};
+use crate::readiness::{Readiness, publish};
 use crate::services::NAMES;
 use crate::shutdown::{self, Shutdown, Trigger};
 use crate::telemetry::metrics::Metrics;
 
-use cache::Caching;
+use cache::OpenCache;
 
 pub use database::migrate;
 
-/// Why the service did not start.
+/// Error of the start of the service.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The port is somebody else's, or the address is not ours.
+    /// The port is in use, or the address is not one of this machine.
     #[error("{setting}: cannot listen on {address}: {source}")]
     Listen {
-        /// The setting.
+        /// Name of the setting.
         setting: &'static str,
-        /// What it says.
+        /// Its value.
         address: SocketAddr,
-        /// What the system says.
+        /// Error of the system.
         source: std::io::Error,
     },
-    /// The database, after all attempts.
+    /// The database cannot be opened, after all attempts.
     #[error("DATABASE_URL: {url}: {source}")]
     Database {
-        /// Which, without its password.
+        /// Its URL without the password.
         url: String,
-        /// What it says.
+        /// Error of the last attempt.
         source: StorageError,
     },
-    /// `MIGRATE=check` found some.
+    /// `MIGRATE=check` found missing migrations.
     #[error(
         "MIGRATE=check: the database lacks {}; run `parlance migrate`, or start with MIGRATE=auto",
         .0.join(", ")
     )]
     Migrations(Vec<String>),
-    /// How Redis is reached.
+    /// The settings of Redis are invalid.
     #[error("Redis: {0}")]
     Redis(#[source] parlance_cache::redis::BadSettings),
-    /// The lock beside the database.
-    #[error("DATABASE_URL: {}: cannot be locked: {source}", path.display())]
+    /// The lock file next to the database file cannot be locked.
+    #[error("DATABASE_URL: cannot lock {}: {source}", path.display())]
     Lock {
-        /// Where it lies.
+        /// Path of the lock file.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the system.
         source: std::io::Error,
     },
-    /// Another process serves from its memory what it has read from this database.
+    /// Another process uses the `memory` cache on this database and has locked it exclusively.
     #[error(
-        "DATABASE_URL: sqlite://{}: another process uses it, and caches in its memory: it would not hear of what this one writes; \
-         stop it, or set CACHE_BACKEND=off for both",
+        "DATABASE_URL: sqlite://{}: another process has locked this database for its memory cache, which writes of this process \
+         would make stale; stop that process, or set CACHE_BACKEND=off for both",
         .0.display()
     )]
     InUse(PathBuf),
-    /// The contract that is compiled in cannot be served.
-    #[error("the contract cannot be read: {0}")]
+    /// The compiled-in API descriptors cannot be served.
+    #[error("cannot read the API descriptors: {0}")]
     Contract(String),
-    /// The instruments.
-    #[error("metrics cannot be set up: {0}")]
+    /// Metrics cannot be set up.
+    #[error("cannot set up metrics: {0}")]
     Metrics(#[from] opentelemetry_sdk::error::OTelSdkError),
 }
 
-/// A service that runs.
+/// Running service.
 pub struct Running {
-    /// Where gRPC is served.
+    /// Address of the gRPC port.
     pub grpc: SocketAddr,
-    /// Where health and metrics are served.
+    /// Address of the HTTP port.
     pub http: SocketAddr,
     app: Arc<App>,
-    caching: Caching,
+    cache: OpenCache,
     health: HealthReporter,
     json_calls: Calls,
     grpc_trigger: Trigger,
     http_trigger: Trigger,
     grpc_served: tokio::task::JoinHandle<()>,
     http_served: tokio::task::JoinHandle<()>,
-    delivered: tokio::task::JoinHandle<()>,
-    times: Times,
+    dispatched: tokio::task::JoinHandle<()>,
+    times: DrainTimes,
 }
 
 impl std::fmt::Debug for Running {
@@ -119,12 +119,12 @@ impl std::fmt::Debug for Running {
     }
 }
 
-/// Starts everything; returns when both ports are served.
+/// Starts the service; returns when both ports are served.
 pub async fn start(settings: &Settings) -> Result<Running, StartError> {
     start_with(settings, |shared| shared).await
 }
 
-/// The same, with something put before what instances share: a test may look at it, or hurt it.
+/// Starts the service with a wrapper around what instances share: a test may observe it or inject faults.
 pub async fn start_with(
     settings: &Settings,
     decorate: impl FnOnce(parlance_cache::Shared) -> parlance_cache::Shared,
@@ -132,20 +132,20 @@ pub async fn start_with(
     for warning in settings.warnings() {
         tracing::warn!("{warning}");
     }
-    // First, since a port that is taken is known at once and a database may take its time.
-    let grpc = Port::reserve("GRPC_LISTEN", settings.grpc_listen)?;
-    let http = Port::reserve("HTTP_LISTEN", settings.http_listen)?;
+    // First, since a port in use is detected at once, while opening the database may take long.
+    let grpc = Port::bind("GRPC_LISTEN", settings.grpc_listen)?;
+    let http = Port::bind("HTTP_LISTEN", settings.http_listen)?;
     let (grpc_address, http_address) = (grpc.address, http.address);
     let plans = tokio::task::spawn_blocking(parlance_domain::address::warm_up);
 
     let Core {
         database,
         app,
-        caching,
-        desk,
+        cache,
+        admin,
         metrics,
     } = core(settings, decorate).await?;
-    // Loaded while the database was opened: the first message to a phone number does not wait for it.
+    // Loaded while the database was opened, so that the first message to a phone number does not wait for them.
     match plans.await {
         Ok(()) => tracing::debug!("phone numbering plans are loaded"),
         Err(error) => tracing::error!(%error, "phone numbering plans could not be loaded"),
@@ -159,14 +159,14 @@ pub async fn start_with(
     let (health, health_service) = tonic_health::server::health_reporter();
     let readiness = Arc::new(readiness(settings, database, grpc_shutdown.clone()));
     let reporting = (Arc::clone(&readiness), health.clone());
-    tell(&health, &NAMES, true).await;
+    publish(&health, &NAMES, true).await;
     tokio::spawn(async move { reporting.0.report(&reporting.1, &NAMES).await });
 
-    let deliveries = delivery::start(&app, &caching.cache, settings, &metrics, &grpc_shutdown);
+    let dispatcher = delivery::start(&app, &cache.cache, settings, &metrics, &grpc_shutdown);
     let routes = routes::all(
         &app,
-        &deliveries.simulator,
-        &desk,
+        &dispatcher.simulator,
+        &admin,
         health_service,
         settings,
         &grpc_shutdown,
@@ -200,27 +200,27 @@ pub async fn start_with(
         grpc: grpc_address,
         http: http_address,
         app,
-        caching,
+        cache,
         health,
         json_calls,
         grpc_trigger,
         http_trigger,
         grpc_served,
         http_served,
-        delivered: deliveries.done,
-        times: Times {
+        dispatched: dispatcher.done,
+        times: DrainTimes {
             delay: settings.drain_delay,
-            longest: settings.drain_timeout,
+            timeout: settings.drain_timeout,
         },
     })
 }
 
-/// The service without its ports.
+/// Parts of the service without its ports.
 struct Core {
     database: Database,
     app: Arc<App>,
-    caching: Caching,
-    desk: Arc<CacheAdmin>,
+    cache: OpenCache,
+    admin: Arc<CacheAdmin>,
     metrics: Arc<Metrics>,
 }
 
@@ -230,10 +230,10 @@ async fn core(
 ) -> Result<Core, StartError> {
     let database = database::open(settings).await?;
     let env = Environment::system();
-    let caching = cache::open(settings, &database, &env, decorate)?;
+    let cache = cache::open(settings, &database, &env, decorate)?;
     let app = App::new(
         database.clone(),
-        Arc::clone(&caching.cache),
+        Arc::clone(&cache.cache),
         parlance_app::Settings {
             installation: database::installation(settings, &database).await?,
             ..app_settings(settings)
@@ -244,13 +244,13 @@ async fn core(
     tokio::spawn(Arc::clone(&app).run_restore_watch());
     let metrics = Arc::new(Metrics::new(&settings.service_name)?);
     metrics.count_database(database.clone());
-    // Before anybody is let in: from here on the others know that this instance writes.
-    let desk = caching.start(&app, settings, &metrics).await;
+    // Before the ports are served: from here on the other instances know that this one writes.
+    let admin = cache.start(&app, settings, &metrics).await;
     Ok(Core {
         database,
         app,
-        caching,
-        desk,
+        cache,
+        admin,
         metrics,
     })
 }
@@ -266,41 +266,41 @@ fn edge(
     let traced = settings.otlp_endpoint.is_some();
     let budget = Budget::new(settings.max_buffered_bytes);
     metrics.count_buffered(budget.clone());
-    let shared = Shared::new(methods, rpc, shutdown.clone(), budget, traced);
+    let shared = RpcState::new(methods, rpc, shutdown.clone(), budget, traced);
     Ok(Edge::new(routes, shared, settings.web_origins.clone()))
 }
 
-/// Health and metrics end after the calls, so that both can be watched to the end; they need not wait for anybody.
+/// Time for the requests of the HTTP port, which closes after the gRPC port so that health and metrics are served until the end.
 const HTTP_DRAIN: Duration = Duration::from_millis(500);
 
 impl Running {
-    /// Where values are cached.
+    /// Name of the active cache backend.
     pub fn cache(&self) -> &'static str {
-        self.caching.cache.backend().as_str()
+        self.cache.cache.backend().as_str()
     }
 
-    /// Serves until a signal comes and everything has ended.
+    /// Serves until a signal arrives and the shutdown is complete.
     pub async fn until_stopped(self, mut signals: mpsc::Receiver<()>) -> DrainOutcome {
         let leaving = async {
-            tell(&self.health, &NAMES, false).await;
-            tell(&self.health, &[""], false).await;
+            publish(&self.health, &NAMES, false).await;
+            publish(&self.health, &[""], false).await;
         };
-        // Watchers connect anew at once, so they end after load balancers have chosen other instances.
+        // Watchers reconnect at once, so their streams end after load balancers have chosen other instances.
         let before = async { self.app.go_down() };
         let served = async {
             let served = self.grpc_served.await;
-            // Messages under way are finished too: whoever takes over would have to wait for their leases.
+            // Hand-overs under way are finished too: another instance would have to wait for their leases.
             self.app.go_down();
-            if let Err(error) = served.and(self.delivered.await) {
-                tracing::error!(%error, "a part of the service stopped");
+            if let Err(error) = served.and(self.dispatched.await) {
+                tracing::error!(%error, "a task of the service failed");
             }
-            // These came by the other port, which stays open for health and metrics.
+            // JSON calls use the HTTP port, which stays open for health and metrics.
             self.json_calls.ended().await;
-            // A commit goes on though its caller has left: the values that it ends are still to be released.
+            // A commit continues though its caller has left, and its cache fences must still be released.
             self.app.database().commits_ended().await;
-            // The janitor has ended, and they had better not be lost with each release.
+            // The janitor, which stores them otherwise, has ended; a restart should not lose them.
             if let Err(error) = self.app.keep_last_popular().await {
-                tracing::debug!(%error, "popular searches were not noted");
+                tracing::debug!(%error, "popular searches were not stored");
             }
         };
         let ending = drain(
@@ -321,27 +321,26 @@ impl Running {
     }
 }
 
-/// An address of ours, with the setting's name for what may go wrong.
+/// Bound port, with the name of its setting for errors.
 struct Port {
     setting: &'static str,
     address: SocketAddr,
-    reserved: listen::Reserved,
+    socket: listen::BoundSocket,
 }
 
 impl Port {
-    fn reserve(setting: &'static str, address: SocketAddr) -> Result<Self, StartError> {
-        let found = listen::reserve(address, false)
-            .and_then(|reserved| Ok((reserved.address()?, reserved)));
+    fn bind(setting: &'static str, address: SocketAddr) -> Result<Self, StartError> {
+        let bound = listen::bind(address, false).and_then(|socket| Ok((socket.address()?, socket)));
         let failed = |source| StartError::Listen {
             setting,
             address,
             source,
         };
-        let (address, reserved) = found.map_err(failed)?;
+        let (address, socket) = bound.map_err(failed)?;
         Ok(Self {
             setting,
             address,
-            reserved,
+            socket,
         })
     }
 
@@ -349,9 +348,9 @@ impl Port {
         let Self {
             setting,
             address,
-            reserved,
+            socket,
         } = self;
-        reserved.listen().map_err(|source| StartError::Listen {
+        socket.listen().map_err(|source| StartError::Listen {
             setting,
             address,
             source,
@@ -378,7 +377,7 @@ fn app_settings(settings: &Settings) -> parlance_app::Settings {
     }
 }
 
-/// JSON goes the way of every call, so it needs the contract and no more.
+/// Creates the JSON service, which makes its calls through `rpc`.
 fn json(settings: &Settings, rpc: Rpc<Routes>) -> Result<Json, StartError> {
     let limits = Limits::of(settings.max_request_bytes);
     Json::new(rpc, routes::CONTRACTS, settings.web_origins.clone(), limits)
@@ -395,22 +394,23 @@ fn age(settings: &Settings) -> Age {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the real source, which connections are handed"
+    reason = "the real source of randomness, passed to connections"
 )]
 fn random() -> f64 {
     rand::Rng::random(&mut rand::rng())
 }
 
-/// Ready is: migrated, and the database answers and takes writes.
+/// Creates the readiness check: migrations are applied, and the database answers and accepts writes.
 fn readiness(settings: &Settings, database: Database, shutdown: Shutdown) -> Readiness {
-    // With `off` somebody else migrates, maybe later; until then each question looks, and after that none.
+    // With `MIGRATE=off` another process migrates, maybe later: each check looks for missing migrations until there are none.
     let migrated = Arc::new(AtomicBool::new(settings.migrate != Migrate::Off));
-    let how = settings.database.clone();
+    let database_settings = settings.database.clone();
     let probe = move || {
-        let (migrated, how, database) = (Arc::clone(&migrated), how.clone(), database.clone());
+        let (migrated, database) = (Arc::clone(&migrated), database.clone());
+        let database_settings = database_settings.clone();
         async move {
             if !migrated.load(Ordering::Relaxed) {
-                match parlance_storage::pending_migrations(&how).await {
+                match parlance_storage::pending_migrations(&database_settings).await {
                     Ok(report) if report.is_empty() => {
                         migrated.store(true, Ordering::Relaxed);
                     }

@@ -1,4 +1,4 @@
-//! Every gRPC service of this process: ours, health, reflection.
+//! gRPC services of this process: those of the contract, health and reflection.
 
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ use crate::services;
 use crate::shutdown::Shutdown;
 use crate::telemetry::metrics::RpcMetrics;
 
-/// These go on until somebody ends them, and know nothing of our shutdown. `WatchEvents` does: the app ends it.
+/// Streams that only the client ends and that do not watch the shutdown. `WatchEvents` is not one of them: the app ends it.
 const ENDLESS: &[&str] = &[
     "/grpc.health.v1.Health/Watch",
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-/// What is served, by its descriptors.
+/// Descriptors of all served services.
 pub(super) const CONTRACTS: &[&[u8]] = &[
     parlance_proto::FILE_DESCRIPTOR_SET,
     tonic_health::pb::FILE_DESCRIPTOR_SET,
@@ -36,7 +36,7 @@ pub(super) fn methods(metrics: &RpcMetrics) -> Result<Methods, prost::DecodeErro
 pub(super) fn all(
     app: &Arc<App>,
     simulator: &Arc<Simulator>,
-    desk: &Arc<CacheAdmin>,
+    admin: &Arc<CacheAdmin>,
     health: HealthServer<impl Health>,
     settings: &Settings,
     shutdown: &Shutdown,
@@ -45,7 +45,7 @@ pub(super) fn all(
         Routes::new(health),
         app,
         simulator,
-        desk,
+        admin,
         settings.max_request_bytes,
     );
     let routes = if settings.reflection {
@@ -56,7 +56,7 @@ pub(super) fn all(
     Ok(routes.prepare())
 }
 
-/// Both versions: old clients know only v1alpha.
+/// Adds both versions of reflection: old clients know only v1alpha.
 fn with_reflection(
     routes: Routes,
     shutdown: &Shutdown,

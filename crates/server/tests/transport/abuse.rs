@@ -1,4 +1,4 @@
-//! Clients that cancel, stop, or send too much: they cost neither memory nor other clients' calls.
+//! Clients that cancel, stop, or send too much: they use no more memory than the limits, and do not affect other clients.
 
 use std::convert::Infallible;
 
@@ -19,17 +19,19 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_types::StatusExt as _;
 
-use crate::frames::{DATA, ENHANCE_YOUR_CALM, HEADERS, Raw, SETTINGS, frame, open};
-use crate::harness::{Answer, BUDGET, GET, LIMIT, REFLECTION, SOON, WATCH, framed, get, start};
-use crate::json::{Door, JSON, ask};
+use crate::frames::{DATA, ENHANCE_YOUR_CALM, HEADERS, RawClient, SETTINGS, frame, open};
+use crate::harness::{
+    BUDGET, GET, LIMIT, REFLECTION, RawResponse, SOON, WATCH, framed, get, start,
+};
+use crate::json::{JSON, TestServer, ask};
 
-/// Calls of one connection at a time, as the harness has it.
+/// Maximum number of concurrent calls on one connection of the harness.
 const STREAMS: usize = 256;
 
 #[tokio::test]
-async fn ordinary_cancellation_costs_no_connection() {
+async fn ordinary_cancellation_does_not_close_the_connection() {
     let port = start();
-    let mut client = Raw::connect(port.address).await;
+    let mut client = RawClient::connect(port.address).await;
     let watcher = client
         .call(WATCH, &framed(&WatchEventsRequest::default()))
         .await;
@@ -37,23 +39,23 @@ async fn ordinary_cancellation_costs_no_connection() {
     let waiting = client.call(GET, &framed(&get("wait"))).await;
     port.until_handlers_wait(1).await;
 
-    // A client that gives up what it has open, and a proxy whose clients do, several times in a row.
+    // A client, or the clients of a proxy, cancel all open calls several times in a row.
     for calls in [50, 200, STREAMS - 2, STREAMS - 2, STREAMS - 2] {
         client.open_and_cancel(GET, calls).await.unwrap();
         let next = client.call(GET, &framed(&get("next"))).await;
-        let kept = [watcher, waiting];
-        assert!(!client.message(next, &kept).await.is_empty(), "{calls}");
+        let watched = [watcher, waiting];
+        assert!(!client.message(next, &watched).await.is_empty(), "{calls}");
     }
-    port.stage.go.add_permits(1);
+    port.control.release.add_permits(1);
     assert!(!client.message(waiting, &[watcher]).await.is_empty());
     assert_eq!(port.open.count(), 1);
 }
 
-/// The clock stands still, so however slow the machine is, all of it happens within one second.
+/// The clock is paused, so all resets happen within one second on a machine of any speed.
 #[tokio::test(start_paused = true)]
-async fn rapid_reset_is_answered_by_the_end_of_the_connection() {
+async fn rapid_reset_closes_the_connection() {
     let port = start();
-    let (mut reader, mut writer) = Raw::connect(port.address).await.split();
+    let (mut reader, mut writer) = RawClient::connect(port.address).await.split();
     let writer = tokio::spawn(async move {
         // Without a limit this would go on.
         for _ in 0..1_000 {
@@ -64,8 +66,8 @@ async fn rapid_reset_is_answered_by_the_end_of_the_connection() {
         false
     });
     let ended = tokio::time::timeout(SOON, reader.until_go_away()).await;
-    assert_eq!(ended.expect("it ends"), Some(ENHANCE_YOUR_CALM));
-    assert!(writer.await.unwrap(), "it could not go on");
+    assert_eq!(ended.expect("the connection ends"), Some(ENHANCE_YOUR_CALM));
+    assert!(writer.await.unwrap(), "the client could not continue");
     let mut other = port.client().await;
     assert_eq!(
         other.get_sender(get("a")).await.unwrap().into_inner().id,
@@ -74,11 +76,11 @@ async fn rapid_reset_is_answered_by_the_end_of_the_connection() {
 }
 
 #[tokio::test]
-async fn requests_that_never_end_keep_no_more_than_the_budget() {
+async fn endless_requests_use_no_more_than_the_budget() {
     let port = start();
-    let mut abuser = Raw::connect(port.address).await;
+    let mut abuser = RawClient::connect(port.address).await;
     abuser.reader.until_window_update().await;
-    // A message of the largest size, of which the last bytes never come.
+    // A message of maximum size without its last bytes.
     let length = u32::try_from(LIMIT).unwrap().to_be_bytes();
     let part = [&[0][..], &length, &vec![0; LIMIT - 100]].concat();
     for _ in 0..STREAMS {
@@ -102,31 +104,30 @@ async fn requests_that_never_end_keep_no_more_than_the_budget() {
         let used = port.budget.used();
         assert!(used <= BUDGET, "{used}");
     }
-    // What is beyond the budget has been ended.
+    // Requests beyond the budget have been ended.
     let abuser = tokio::time::timeout(SOON, ended).await.unwrap().unwrap();
     client.get_sender(get("a")).await.unwrap();
     drop(abuser);
     eventually(SOON, async || (port.budget.used() == 0).then_some(())).await;
 }
 
-/// Streams may pause for as long as they like, so no time ends the requests that fill the budget: room comes from ending one of
-/// them, or not at all.
+/// Streams may pause without a limit, so no timeout ends the requests that fill the budget. Only ending one of them makes room.
 #[tokio::test]
-async fn calls_complete_while_requests_that_never_end_fill_the_budget() {
+async fn calls_complete_while_endless_requests_fill_the_budget() {
     let port = start();
-    let mut abuser = Raw::connect(port.address).await;
+    let mut abuser = RawClient::connect(port.address).await;
     abuser.reader.until_window_update().await;
     let length = u32::try_from(LIMIT).unwrap().to_be_bytes();
     let part = [&[0][..], &length, &vec![0; LIMIT - 100]].concat();
-    let most = BUDGET / part.len();
-    for _ in 0..most {
+    let count = BUDGET / part.len();
+    for _ in 0..count {
         let stream = abuser.next();
         abuser.write(&open(stream, REFLECTION)).await;
         abuser.write(&frame(DATA, 0, stream, &part)).await;
     }
-    let filled = most * part.len();
+    let filled = count * part.len();
     eventually(SOON, async || (port.budget.used() == filled).then_some(())).await;
-    // More than is left.
+    // More than the rest of the budget.
     let id = "x".repeat(LIMIT - 1_000);
     assert!(filled + id.len() > BUDGET);
     let mut client = port.client().await;
@@ -143,12 +144,12 @@ async fn calls_complete_while_requests_that_never_end_fill_the_budget() {
 #[tokio::test]
 async fn bytes_count_until_the_handler_is_done() {
     let port = start();
-    let mut client = Raw::connect(port.address).await;
+    let mut client = RawClient::connect(port.address).await;
     let request = framed(&get("wait"));
     let call = client.call(GET, &request).await;
     port.until_handlers_wait(1).await;
     assert_eq!(port.budget.used(), request.len());
-    port.stage.go.add_permits(1);
+    port.control.release.add_permits(1);
     assert!(!client.message(call, &[]).await.is_empty());
     eventually(SOON, async || (port.budget.used() == 0).then_some(())).await;
 }
@@ -177,7 +178,7 @@ async fn a_stream_of_more_than_the_budget_is_read() {
     eventually(SOON, async || (port.budget.used() == 0).then_some(())).await;
 }
 
-/// The clock stands still while anything happens, and jumps when nothing does.
+/// The paused clock does not advance while tasks run, and jumps when all of them wait.
 #[tokio::test(start_paused = true)]
 async fn a_new_connection_that_sends_too_little_is_closed() {
     let port = start();
@@ -192,7 +193,7 @@ async fn a_new_connection_that_sends_too_little_is_closed() {
     port.until_connections_are(0).await;
 }
 
-/// The clock stands still while anything happens, and jumps when nothing does.
+/// The paused clock does not advance while tasks run, and jumps when all of them wait.
 #[tokio::test(start_paused = true)]
 async fn a_unary_request_that_pauses_is_ended() {
     let port = start();
@@ -211,7 +212,7 @@ async fn a_unary_request_that_pauses_is_ended() {
         .header("te", "trailers")
         .body(body)
         .unwrap();
-    let answer = Answer::read(sender.send_request(request).await.unwrap()).await;
+    let answer = RawResponse::read(sender.send_request(request).await.unwrap()).await;
     let status = answer.trailers_only();
     assert_eq!(status.code(), Code::DeadlineExceeded);
     let info = status.get_details_error_info().unwrap();
@@ -224,7 +225,7 @@ async fn a_unary_request_that_pauses_is_ended() {
 #[tokio::test]
 async fn empty_frames_are_bounded() {
     let port = start();
-    let mut client = Raw::connect(port.address).await;
+    let mut client = RawClient::connect(port.address).await;
     let stream = client.next();
     client.write(&open(stream, GET)).await;
     let empty: Vec<u8> = (0..2_000)
@@ -239,22 +240,22 @@ async fn empty_frames_are_bounded() {
 
 #[tokio::test]
 async fn connections_beyond_the_limit_are_refused_and_health_is_not() {
-    let door = Door::open_with(&[("MAX_CONNECTIONS", "1")]).await;
-    let first = TcpStream::connect(door.http).await.unwrap();
+    let server = TestServer::open_with(&[("MAX_CONNECTIONS", "1")]).await;
+    let first = TcpStream::connect(server.http).await.unwrap();
     // Accepted after the first, so beyond the limit.
-    let health = ask(door.http, Method::GET, "/healthz", &[], Bytes::new()).await;
+    let health = ask(server.http, Method::GET, "/healthz", &[], Bytes::new()).await;
     assert_eq!(health.code, 200);
-    let ready = ask(door.http, Method::GET, "/readyz", &[], Bytes::new()).await;
+    let ready = ask(server.http, Method::GET, "/readyz", &[], Bytes::new()).await;
     assert_eq!(ready.code, 200);
     let call = async || {
         let path = "/parlance.v1.SenderService/ListSenders";
-        ask(door.http, Method::POST, path, &[JSON], "{}").await
+        ask(server.http, Method::POST, path, &[JSON], "{}").await
     };
     let refused = call().await;
     refused.assert_fault(503, "UNAVAILABLE", "OVERLOADED");
     assert_eq!(refused.headers["retry-after"], "1");
 
-    let mut grpc = Raw::connect(door.running.grpc).await;
+    let mut grpc = RawClient::connect(server.running.grpc).await;
     let settings = grpc.reader.frame().await.unwrap();
     assert_eq!(settings.kind, SETTINGS);
     let ended = tokio::time::timeout(SOON, grpc.reader.until_go_away()).await;
@@ -264,24 +265,24 @@ async fn connections_beyond_the_limit_are_refused_and_health_is_not() {
     eventually(SOON, async || (call().await.code == 200).then_some(())).await;
 }
 
-/// A place that is kept for probes is no place to stay, however busy the client is.
+/// The connections reserved for probes are closed soon, even if the client is busy.
 #[tokio::test]
 async fn a_connection_beyond_the_limit_is_closed_soon() {
-    let door = Door::open_with(&[("MAX_CONNECTIONS", "1")]).await;
-    let _first = TcpStream::connect(door.http).await.unwrap();
-    let mut beyond = TcpStream::connect(door.http).await.unwrap();
+    let server = TestServer::open_with(&[("MAX_CONNECTIONS", "1")]).await;
+    let _first = TcpStream::connect(server.http).await.unwrap();
+    let mut beyond = TcpStream::connect(server.http).await.unwrap();
     let probing = async {
         let mut answer = [0; 4096];
         for answered in 0_u64.. {
-            let asked = beyond
+            let written = beyond
                 .write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n")
                 .await;
-            if asked.is_err() || !matches!(beyond.read(&mut answer).await, Ok(1..)) {
+            if written.is_err() || !matches!(beyond.read(&mut answer).await, Ok(1..)) {
                 return answered;
             }
         }
-        unreachable!("it is closed before")
+        unreachable!("the connection is closed before")
     };
     let answered = tokio::time::timeout(SOON, probing).await;
-    assert!(answered.expect("it is closed") > 0);
+    assert!(answered.expect("the connection is closed") > 0);
 }

@@ -1,4 +1,4 @@
-//! What a single call meets.
+//! Tests of single calls: limits, deadlines, panics and errors.
 
 use std::sync::atomic::Ordering;
 
@@ -8,7 +8,7 @@ use parlance_testkit::eventually;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::frames::{DATA, Raw, frame, open};
+use crate::frames::{DATA, RawClient, frame, open};
 use crate::harness::{GET, LIMIT, SOON, WATCH, framed, get, start};
 
 #[track_caller]
@@ -34,7 +34,7 @@ async fn a_call_is_answered_and_counted() {
 }
 
 #[tokio::test]
-async fn a_request_over_the_limit_is_refused_in_our_words() {
+async fn a_too_large_request_is_refused_with_a_reason() {
     let port = start();
     let error = port
         .client()
@@ -46,7 +46,7 @@ async fn a_request_over_the_limit_is_refused_in_our_words() {
 }
 
 #[tokio::test]
-async fn a_reply_over_the_limit_is_refused_in_our_words() {
+async fn a_too_large_reply_is_refused_with_a_reason() {
     let port = start();
     let answer = port.raw(GET, &[], framed(&get("large"))).await;
     assert_fault(
@@ -67,11 +67,11 @@ async fn a_deadline_ends_the_call_and_drops_its_handler() {
         Code::DeadlineExceeded,
         "DEADLINE_EXCEEDED",
     );
-    assert_eq!(port.stage.dropped.load(Ordering::SeqCst), 1);
+    assert_eq!(port.control.dropped.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
-async fn a_deadline_of_nothing_reaches_no_handler() {
+async fn a_call_with_a_deadline_of_zero_reaches_no_handler() {
     let port = start();
     let answer = port
         .raw(GET, &[("grpc-timeout", "0S")], framed(&get("wait")))
@@ -81,7 +81,7 @@ async fn a_deadline_of_nothing_reaches_no_handler() {
         Code::DeadlineExceeded,
         "DEADLINE_EXCEEDED",
     );
-    assert_eq!(port.stage.waiting.load(Ordering::SeqCst), 0);
+    assert_eq!(port.control.waiting.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn a_deadline_ends_a_stream_that_has_begun() {
     let port = start();
     let watch = framed(&WatchEventsRequest::default());
     let answer = port.raw(WATCH, &[("grpc-timeout", "1S")], watch).await;
-    assert!(!answer.body.is_empty(), "the event before the deadline");
+    assert!(!answer.body.is_empty(), "no event before the deadline");
     assert_fault(
         &answer.trailing(),
         Code::DeadlineExceeded,
@@ -98,7 +98,7 @@ async fn a_deadline_ends_a_stream_that_has_begun() {
 }
 
 #[tokio::test]
-async fn a_malformed_deadline_is_not_guessed() {
+async fn a_malformed_deadline_is_refused() {
     let port = start();
     let answer = port
         .raw(GET, &[("grpc-timeout", "5s")], framed(&get("a")))
@@ -118,7 +118,7 @@ async fn a_panic_ends_its_call_and_nothing_else() {
     assert_fault(&error, Code::Internal, "INTERNAL");
     assert!(
         !error.message().contains("purpose"),
-        "what a panic says is nobody's business"
+        "the message of a panic must not be sent"
     );
     client.get_sender(get("a")).await.unwrap();
 
@@ -132,7 +132,7 @@ async fn a_panic_ends_its_call_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_handlers_own_status_stays_as_it_is() {
+async fn the_status_of_a_handler_is_not_changed() {
     let port = start();
     let error = port
         .client()
@@ -142,19 +142,19 @@ async fn a_handlers_own_status_stays_as_it_is() {
         .unwrap_err();
     assert_eq!(
         (error.code(), error.message()),
-        (Code::Internal, "a handler's own words")
+        (Code::Internal, "message of a handler")
     );
 }
 
 #[tokio::test]
-async fn an_unknown_method_is_named_and_makes_no_series() {
+async fn an_unknown_method_is_named_and_creates_no_series() {
     let port = start();
     for path in ["/parlance.v1.SenderService/Nothing", "/made.Up/Name", "/"] {
         let status = port.raw(path, &[], Bytes::new()).await.trailers_only();
         assert_fault(&status, Code::Unimplemented, "UNKNOWN_METHOD");
         assert!(status.message().contains(path), "{status:?}");
     }
-    // In the contract, and without a handler: tonic alone would say nothing.
+    // A method of the contract without a handler: tonic alone would send an empty message.
     let known = port
         .raw("/parlance.v1.MessageService/GetMessage", &[], Bytes::new())
         .await;
@@ -171,7 +171,7 @@ async fn an_unknown_method_is_named_and_makes_no_series() {
 }
 
 #[tokio::test]
-async fn what_is_no_message_is_the_callers_mistake() {
+async fn a_malformed_message_is_an_invalid_argument() {
     let port = start();
     let half = framed(&get("abc")).slice(..7);
     let undecodable = Bytes::from_static(&[0, 0, 0, 0, 3, 0xff, 0xff, 0xff]);
@@ -185,14 +185,14 @@ async fn what_is_no_message_is_the_callers_mistake() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_stops_its_handler() {
+async fn a_cancelled_call_drops_its_handler() {
     let port = start();
     let mut client = port.client().await;
     let call = tokio::spawn(async move { client.get_sender(get("wait")).await });
     port.until_handlers_wait(1).await;
     call.abort();
     eventually(SOON, async || {
-        (port.stage.dropped.load(Ordering::SeqCst) == 1).then_some(())
+        (port.control.dropped.load(Ordering::SeqCst) == 1).then_some(())
     })
     .await;
     port.until_counted(
@@ -202,9 +202,9 @@ async fn a_client_that_leaves_stops_its_handler() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_in_a_request_is_no_failure_of_the_service() {
+async fn a_connection_that_breaks_during_a_request_is_not_a_failure() {
     let port = start();
-    let mut raw = Raw::connect(port.address).await;
+    let mut raw = RawClient::connect(port.address).await;
     let stream = raw.next();
     let mut frames = open(stream, GET);
     frames.extend(frame(DATA, 0, stream, &framed(&get("a"))[..3]));

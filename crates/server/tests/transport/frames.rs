@@ -1,4 +1,4 @@
-//! A client that speaks HTTP/2 frame by frame, and does what no honest client does.
+//! Client that writes HTTP/2 frame by frame, and can misbehave.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,10 +17,10 @@ const WINDOW_UPDATE: u8 = 0x8;
 pub(crate) const END_STREAM: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
 const CANCEL: u32 = 0x8;
-/// The code of GOAWAY for a client that does too much.
+/// Code of a GOAWAY for a client that exceeds a limit.
 pub(crate) const ENHANCE_YOUR_CALM: u32 = 0xb;
 
-/// One frame.
+/// HTTP/2 frame.
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) kind: u8,
@@ -34,7 +34,7 @@ impl Frame {
         matches!(self.kind, DATA | HEADERS) && self.flags & END_STREAM != 0
     }
 
-    /// The code of a GOAWAY.
+    /// Code of a GOAWAY.
     pub(crate) fn go_away(&self) -> Option<u32> {
         (self.kind == GO_AWAY).then(|| u32::from_be_bytes(self.payload[4..8].try_into().unwrap()))
     }
@@ -49,10 +49,10 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
     frame
 }
 
-/// The head of a call.
+/// HEADERS frame of a call.
 pub(crate) fn open(stream: u32, path: &str) -> Vec<u8> {
     let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
-    // By the static table of HPACK: POST and http whole, names of the others by number.
+    // From the static table of HPACK: `POST` and `http` as whole fields, the other names by index.
     let mut block = vec![0x83, 0x86, 0x04];
     block.extend(text(path));
     block.push(0x01);
@@ -69,8 +69,8 @@ pub(crate) fn cancel(stream: u32) -> Vec<u8> {
     frame(RST_STREAM, 0, stream, &CANCEL.to_be_bytes())
 }
 
-/// The client's side of a connection.
-pub(crate) struct Raw {
+/// Client side of a connection.
+pub(crate) struct RawClient {
     pub(crate) reader: Reader,
     writer: Writer,
 }
@@ -82,14 +82,14 @@ pub(crate) struct Writer {
     last: u32,
 }
 
-impl Raw {
+impl RawClient {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let (reader, mut writer) = stream.into_split();
-        let mut hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-        hello.extend(frame(SETTINGS, 0, 0, &[]));
-        writer.write_all(&hello).await.unwrap();
+        let mut preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        preface.extend(frame(SETTINGS, 0, 0, &[]));
+        writer.write_all(&preface).await.unwrap();
         Self {
             reader: Reader(reader),
             writer: Writer {
@@ -103,7 +103,7 @@ impl Raw {
         (self.reader, self.writer)
     }
 
-    /// The number of a new stream.
+    /// Returns the id of a new stream.
     pub(crate) fn next(&mut self) -> u32 {
         self.writer.next()
     }
@@ -112,7 +112,7 @@ impl Raw {
         self.writer.half.write_all(bytes).await.unwrap();
     }
 
-    /// A call with its whole request.
+    /// Sends a call with its whole request, and returns its stream.
     pub(crate) async fn call(&mut self, path: &str, body: &[u8]) -> u32 {
         let stream = self.next();
         let mut frames = open(stream, path);
@@ -125,7 +125,7 @@ impl Raw {
         self.writer.open_and_cancel(path, calls).await
     }
 
-    /// The message of a call that succeeds; panics if another stream of these, or the connection, ends before.
+    /// Reads the message of a call. Panics if one of the watched streams, or the connection, ends first.
     pub(crate) async fn message(&mut self, stream: u32, watched: &[u32]) -> Vec<u8> {
         let mut message = Vec::new();
         loop {
@@ -146,13 +146,13 @@ impl Raw {
 }
 
 impl Writer {
-    /// The number of a new stream.
+    /// Returns the id of a new stream.
     fn next(&mut self) -> u32 {
         self.last = if self.last == 0 { 1 } else { self.last + 2 };
         self.last
     }
 
-    /// Opens calls and cancels all of them, in one write.
+    /// Opens calls and cancels all of them in one write.
     pub(crate) async fn open_and_cancel(&mut self, path: &str, calls: usize) -> io::Result<()> {
         let streams: Vec<_> = (0..calls).map(|_| self.next()).collect();
         let opened = streams.iter().flat_map(|stream| open(*stream, path));
@@ -163,7 +163,7 @@ impl Writer {
 }
 
 impl Reader {
-    /// The next frame; `None` at the end of the connection.
+    /// Reads the next frame; `None` at the end of the connection.
     pub(crate) async fn frame(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
         self.0.read_exact(&mut head).await.ok()?;
@@ -178,12 +178,12 @@ impl Reader {
         })
     }
 
-    /// Reads to the first update of a window: before it a connection may send 64 KiB.
+    /// Reads up to the first `WINDOW_UPDATE`: before it a connection may send only 64 KiB.
     pub(crate) async fn until_window_update(&mut self) {
         while self.frame().await.expect("a frame").kind != WINDOW_UPDATE {}
     }
 
-    /// Reads to the GOAWAY that ends the connection.
+    /// Reads to the end of the connection, and returns the code of its GOAWAY.
     pub(crate) async fn until_go_away(&mut self) -> Option<u32> {
         let mut code = None;
         while let Some(frame) = self.frame().await {

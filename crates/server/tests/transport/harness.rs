@@ -1,4 +1,4 @@
-//! A port on the loopback interface, a client of tonic's, and one that hides nothing.
+//! Harness: a port on the loopback interface, a client of tonic, and a client that returns the whole response.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use parlance_proto::v1::event_service_server::EventServiceServer;
 use parlance_proto::v1::sender_service_client::SenderServiceClient;
 use parlance_proto::v1::sender_service_server::SenderServiceServer;
 use parlance_server::config::WebOrigins;
-use parlance_server::layers::{Budget, Edge, Methods, Rpc, Shared, UntilDrain};
+use parlance_server::layers::{Budget, Edge, Methods, Rpc, RpcState, UntilDrain};
 use parlance_server::listen::{self, Age, OpenConnections, Options};
 use parlance_server::shutdown::{self, Trigger};
 use parlance_server::telemetry::metrics::Metrics;
@@ -26,19 +26,19 @@ use tonic::Status;
 use tonic::service::Routes;
 use tonic::transport::Channel;
 
-use crate::services::{Actor, Stage};
+use crate::services::{HandlerControl, StubHandlers};
 
-/// Longer than anything takes on a busy machine.
+/// Timeout of every wait; longer than any step takes on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_mins(2);
-/// Of one message in either direction.
+/// Maximum size of one message in either direction.
 pub(crate) const LIMIT: usize = 4 * 1024;
-/// Of the bytes of all requests in memory.
+/// Budget of the bytes of all requests in memory.
 pub(crate) const BUDGET: usize = 256 * 1024;
-const AGELESS: Duration = Duration::from_hours(1);
+const NO_MAX_AGE: Duration = Duration::from_hours(1);
 
 pub(crate) struct Port {
     pub(crate) address: SocketAddr,
-    pub(crate) stage: Arc<Stage>,
+    pub(crate) control: Arc<HandlerControl>,
     pub(crate) trigger: Trigger,
     pub(crate) open: OpenConnections,
     pub(crate) metrics: Arc<Metrics>,
@@ -48,12 +48,12 @@ pub(crate) struct Port {
 }
 
 pub(crate) fn start() -> Port {
-    start_with(AGELESS, AGELESS)
+    start_with(NO_MAX_AGE, NO_MAX_AGE)
 }
 
 pub(crate) fn start_with(max: Duration, grace: Duration) -> Port {
-    let reserved = listen::reserve("127.0.0.1:0".parse().unwrap(), false).unwrap();
-    let address = reserved.address().unwrap();
+    let socket = listen::bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
+    let address = socket.address().unwrap();
     let (trigger, shutdown) = shutdown::channel();
     let metrics = Arc::new(Metrics::new("test").unwrap());
     let counts = metrics.rpc();
@@ -64,10 +64,10 @@ pub(crate) fn start_with(max: Duration, grace: Duration) -> Port {
     ];
     let budget = Budget::new(BUDGET);
     let methods = Methods::new(&contracts, &endless, &counts).unwrap();
-    let shared = Shared::new(methods, counts, shutdown.clone(), budget.clone(), false);
-    let stage = Arc::new(Stage::default());
-    let actor = Actor(Arc::clone(&stage));
-    let senders = SenderServiceServer::new(actor.clone())
+    let shared = RpcState::new(methods, counts, shutdown.clone(), budget.clone(), false);
+    let control = Arc::new(HandlerControl::default());
+    let handlers = StubHandlers(Arc::clone(&control));
+    let senders = SenderServiceServer::new(handlers.clone())
         .max_decoding_message_size(LIMIT)
         .max_encoding_message_size(LIMIT);
     let reflection = tonic_reflection::server::Builder::configure()
@@ -75,7 +75,7 @@ pub(crate) fn start_with(max: Duration, grace: Duration) -> Port {
         .unwrap();
     let routes = Routes::new(senders)
         .add_service(UntilDrain::new(reflection, shutdown.clone()))
-        .add_service(EventServiceServer::new(actor))
+        .add_service(EventServiceServer::new(handlers))
         .prepare();
     let edge = Edge::new(routes, shared, WebOrigins::Loopback);
     let rpc = edge.rpc();
@@ -87,14 +87,14 @@ pub(crate) fn start_with(max: Duration, grace: Duration) -> Port {
     };
     let options = Options::grpc(256, age, open.clone());
     let served = tokio::spawn(listen::serve(
-        reserved.listen().unwrap(),
+        socket.listen().unwrap(),
         edge,
         options,
         shutdown,
     ));
     Port {
         address,
-        stage,
+        control,
         trigger,
         open,
         metrics,
@@ -113,7 +113,7 @@ impl Port {
 
     pub(crate) async fn until_handlers_wait(&self, count: u32) {
         eventually(SOON, async || {
-            (self.stage.waiting.load(Ordering::SeqCst) >= count).then_some(())
+            (self.control.waiting.load(Ordering::SeqCst) >= count).then_some(())
         })
         .await;
     }
@@ -129,7 +129,7 @@ impl Port {
             .unwrap();
     }
 
-    /// Whether a line of the metrics is there.
+    /// Waits until the metrics contain this line.
     pub(crate) async fn until_counted(&self, line: &str) {
         eventually(SOON, async || {
             let text = self.metrics.text().unwrap();
@@ -138,8 +138,13 @@ impl Port {
         .await;
     }
 
-    /// One call without any help.
-    pub(crate) async fn raw(&self, path: &str, headers: &[(&str, &str)], body: Bytes) -> Answer {
+    /// Makes one call and returns the whole response, errors included.
+    pub(crate) async fn raw(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> RawResponse {
         let stream = TcpStream::connect(self.address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let (mut sender, connection) =
@@ -154,20 +159,20 @@ impl Port {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::new(body)).unwrap();
-        Answer::read(sender.send_request(request).await.unwrap()).await
+        RawResponse::read(sender.send_request(request).await.unwrap()).await
     }
 }
 
-/// All of a reply.
+/// Whole response.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct RawResponse {
     pub(crate) code: http::StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) trailers: Option<HeaderMap>,
 }
 
-impl Answer {
+impl RawResponse {
     pub(crate) async fn read(response: Response<hyper::body::Incoming>) -> Self {
         let (head, body) = response.into_parts();
         let body = body.collect().await.unwrap();
@@ -180,19 +185,20 @@ impl Answer {
         }
     }
 
-    /// A reply that was nothing but its end.
+    /// Status of a reply that consists of headers alone.
     pub(crate) fn trailers_only(&self) -> Status {
         assert_eq!((self.body.len(), &self.trailers), (0, &None));
         Status::from_header_map(&self.headers).expect("a status in the head")
     }
 
+    /// Status in the trailers.
     pub(crate) fn trailing(&self) -> Status {
         assert!(!self.headers.contains_key("grpc-status"));
         Status::from_header_map(self.trailers.as_ref().expect("trailers")).expect("a status")
     }
 }
 
-/// A message as it stands in a body.
+/// Message with its head, as in a request body.
 pub(crate) fn framed(message: &impl Message) -> Bytes {
     let encoded = message.encode_to_vec();
     let mut frame = BytesMut::new();
@@ -208,5 +214,5 @@ pub(crate) fn get(id: &str) -> v1::GetSenderRequest {
 
 pub(crate) const GET: &str = "/parlance.v1.SenderService/GetSender";
 pub(crate) const WATCH: &str = "/parlance.v1.EventService/WatchEvents";
-/// The method whose client sends a stream.
+/// A method with a client stream.
 pub(crate) const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";

@@ -1,4 +1,4 @@
-//! How connections and the port come to their end.
+//! Tests of the end of connections and ports: drain, cut and age.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,7 +22,7 @@ const SHORT: Duration = Duration::from_millis(100);
 const LONG: Duration = Duration::from_hours(1);
 
 #[tokio::test]
-async fn a_drain_lets_calls_finish_and_nobody_in() {
+async fn a_drain_lets_calls_finish_and_refuses_connections() {
     let mut port = start();
     let mut client = port.client().await;
     let call = tokio::spawn({
@@ -33,18 +33,18 @@ async fn a_drain_lets_calls_finish_and_nobody_in() {
 
     port.trigger.drain();
     eventually(SOON, async || TcpStream::connect(port.address).await.err()).await;
-    // GOAWAY: the client takes its next call elsewhere, and there is nothing.
+    // After GOAWAY the client opens another connection for its next call, which is refused.
     eventually(SOON, async || client.get_sender(get("a")).await.err()).await;
     assert!(!port.served.is_finished(), "a call is still open");
 
-    port.stage.go.add_permits(1);
+    port.control.release.add_permits(1);
     assert_eq!(call.await.unwrap().unwrap().into_inner().id, "wait");
     port.until_served().await;
     assert_eq!(port.open.count(), 0);
 }
 
 #[tokio::test]
-async fn a_cut_ends_what_a_drain_waits_for() {
+async fn a_cut_ends_the_calls_that_a_drain_waits_for() {
     let mut port = start();
     let mut client = port.client().await;
     let call = tokio::spawn(async move { client.get_sender(get("wait")).await });
@@ -59,7 +59,7 @@ async fn a_cut_ends_what_a_drain_waits_for() {
 }
 
 #[tokio::test]
-async fn a_drain_ends_endless_streams_with_a_word() {
+async fn a_drain_ends_endless_streams_with_a_status() {
     let mut port = start();
     let url = format!("http://{}", port.address);
     let mut client = EventServiceClient::connect(url).await.unwrap();
@@ -81,7 +81,7 @@ async fn a_drain_ends_endless_streams_with_a_word() {
 }
 
 #[tokio::test]
-async fn a_drain_does_not_wait_for_a_client_that_keeps_its_half_open() {
+async fn a_drain_does_not_wait_for_an_open_client_stream() {
     let mut port = start();
     let url = format!("http://{}", port.address);
     let channel = Endpoint::new(url).unwrap().connect().await.unwrap();
@@ -106,11 +106,11 @@ async fn an_idle_connection_ends_with_its_age() {
     let port = start_with(SHORT, LONG);
     let _stream = TcpStream::connect(port.address).await.unwrap();
     let mut client = port.client().await;
-    // A call that is just being written when its connection is told to go may fail; a client repeats it.
+    // A call that is written while GOAWAY arrives may fail; a client repeats it.
     let mut call = async || client.get_sender(get("a")).await.ok();
     eventually(SOON, &mut call).await;
     port.until_connections_are(0).await;
-    // The client knows how to come again.
+    // The client reconnects.
     eventually(SOON, &mut call).await;
 }
 
@@ -118,26 +118,26 @@ async fn an_idle_connection_ends_with_its_age() {
 async fn a_call_outlives_the_age_of_its_connection() {
     let port = start_with(SHORT, LONG);
     let mut first = port.client().await;
-    // A call that is just being written when its connection is told to go may fail; a client repeats it.
+    // A call that is written while GOAWAY arrives may fail; a client repeats it.
     let call = tokio::spawn({
-        let (mut client, stage) = (first.clone(), Arc::clone(&port.stage));
+        let (mut client, control) = (first.clone(), Arc::clone(&port.control));
         async move {
             loop {
                 let ended = client.get_sender(get("wait")).await;
-                if stage.waiting.load(Ordering::SeqCst) > 0 {
+                if control.waiting.load(Ordering::SeqCst) > 0 {
                     return ended;
                 }
             }
         }
     });
     port.until_handlers_wait(1).await;
-    // A second connection for new calls means that the first was told to go.
+    // A second connection for new calls means that the first one got GOAWAY.
     eventually(SOON, async || {
         first.get_sender(get("a")).await.ok()?;
         (port.open.count() == 2).then_some(())
     })
     .await;
-    port.stage.go.add_permits(1);
+    port.control.release.add_permits(1);
     call.await.unwrap().unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! The line that the log has of every call.
+//! Tests of the log record of a call.
 
 use std::io::Write;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -10,9 +10,9 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::harness::{GET, Port, SOON, framed, get, start};
-use crate::json::{JSON, Rehearsal, ask};
+use crate::json::{JSON, StubServer, ask};
 
-/// The lines of calls in this process.
+/// Captured log records of calls in this process.
 #[derive(Debug, Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -27,7 +27,7 @@ impl Write for Log {
     }
 }
 
-/// For all tests: with a subscriber for one thread, what other threads do first decides what is enabled.
+/// One subscriber for all tests: with one per thread, the first use on another thread decides which levels are enabled.
 static LOG: LazyLock<Log> = LazyLock::new(|| {
     let log = Log::default();
     let writer = log.clone();
@@ -46,7 +46,7 @@ impl Log {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
-    /// The lines of calls with this request id, when there are so many.
+    /// Waits for this many records with this request id.
     async fn of(&self, request_id: &str, count: usize) -> Vec<Value> {
         eventually(SOON, async || {
             let lines = self.text();
@@ -77,7 +77,7 @@ async fn call(port: &Port, id: &str, request_id: &str) {
 }
 
 #[tokio::test]
-async fn a_failure_is_one_line_with_its_cause_and_without_a_name() {
+async fn a_failure_is_one_record_with_its_cause_and_without_the_owner() {
     let log = &*LOG;
     let port = start();
     for id in ["unavailable", "panic"] {
@@ -102,16 +102,16 @@ async fn a_failure_is_one_line_with_its_cause_and_without_a_name() {
     assert!(!log.text().contains(OWNER));
 }
 
-/// A refusal that is no call has no line, and leaves its cause on the thread that serves the next call.
+/// A refusal before the call is not logged, and leaves its cause on the thread that serves the next call.
 #[tokio::test]
 async fn a_call_is_not_logged_with_the_cause_of_another() {
     let log = &*LOG;
-    let rehearsal = Rehearsal::start();
+    let server = StubServer::start();
     let headers = [JSON, ("origin", "http://evil.example")];
-    let refused = rehearsal.get(&headers, "a").await;
+    let refused = server.get(&headers, "a").await;
     refused.assert_fault(403, "PERMISSION_DENIED", "ORIGIN_NOT_ALLOWED");
     // A failure without a reason.
-    call(&rehearsal.grpc, "internal", "after-refusal").await;
+    call(&server.grpc, "internal", "after-refusal").await;
     let lines = log.of("after-refusal", 1).await;
     let [line] = &lines[..] else {
         panic!("{lines:?}")
@@ -123,7 +123,7 @@ async fn a_call_is_not_logged_with_the_cause_of_another() {
 }
 
 #[tokio::test]
-async fn every_other_call_is_one_line_at_debug() {
+async fn every_other_call_is_one_record_at_debug() {
     let log = &*LOG;
     let port = start();
     call(&port, "a", "good").await;
@@ -142,7 +142,7 @@ async fn every_other_call_is_one_line_at_debug() {
 }
 
 #[tokio::test]
-async fn a_call_that_the_end_of_the_service_cuts_is_a_failure_with_its_cause() {
+async fn a_call_that_a_shutdown_cuts_is_a_failure_with_its_cause() {
     let log = &*LOG;
     let port = start();
     let url = format!("http://{}", port.address);
@@ -154,7 +154,7 @@ async fn a_call_that_the_end_of_the_service_cuts_is_a_failure_with_its_cause() {
     port.until_handlers_wait(1).await;
     port.trigger.drain();
     port.trigger.cut();
-    // The client learns nothing but that its connection has ended.
+    // The client only sees that its connection has ended.
     waiting.await.unwrap().unwrap_err();
     let lines = log.of("cut", 1).await;
     let [line] = &lines[..] else {
@@ -171,12 +171,12 @@ async fn a_call_that_the_end_of_the_service_cuts_is_a_failure_with_its_cause() {
 }
 
 #[tokio::test]
-async fn a_refused_field_of_json_is_logged_with_its_reason() {
+async fn a_refused_json_field_is_logged_with_its_reason() {
     let log = &*LOG;
-    let rehearsal = Rehearsal::start();
+    let server = StubServer::start();
     let headers = [JSON, ("x-request-id", "json")];
     ask(
-        rehearsal.http,
+        server.http,
         http::Method::POST,
         GET,
         &headers,

@@ -1,10 +1,11 @@
-//! The port as clients meet it, with two services of the contract whose handlers do what a request's id says.
+//! Tests of the gRPC and HTTP ports over sockets. Two services of the contract have stub handlers, which the id of a request
+//! controls.
 
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a panic with its place is how a test fails, also in what the tests share"
+    reason = "a test fails by a panic, also in shared helpers"
 )]
 
 mod abuse;

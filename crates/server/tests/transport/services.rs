@@ -1,4 +1,4 @@
-//! Handlers that do what their request's id says.
+//! Stub handlers, which the id of a request controls.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,50 +11,51 @@ use parlance_proto::v1::sender_service_server::SenderService;
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
-/// What handlers and tests tell one another.
+/// Shared state by which tests observe and release handlers.
 #[derive(Debug)]
-pub(crate) struct Stage {
-    /// Handlers that wait.
+pub(crate) struct HandlerControl {
+    /// Number of handlers that have begun to wait.
     pub(crate) waiting: AtomicU32,
-    /// Handlers that were dropped while they waited.
+    /// Number of handlers that were dropped while they waited.
     pub(crate) dropped: AtomicU32,
-    /// Lets one handler go on per permit.
-    pub(crate) go: Semaphore,
+    /// Releases one waiting handler per permit.
+    pub(crate) release: Semaphore,
 }
 
-impl Default for Stage {
+impl Default for HandlerControl {
     fn default() -> Self {
         Self {
             waiting: AtomicU32::new(0),
             dropped: AtomicU32::new(0),
-            go: Semaphore::new(0),
+            release: Semaphore::new(0),
         }
     }
 }
 
-struct Waiting<'a>(Option<&'a Stage>);
+/// Counts a handler that is dropped while it waits.
+struct WaitGuard<'a>(Option<&'a HandlerControl>);
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitGuard<'_> {
     fn drop(&mut self) {
-        if let Some(stage) = self.0 {
-            stage.dropped.fetch_add(1, Ordering::SeqCst);
+        if let Some(control) = self.0 {
+            control.dropped.fetch_add(1, Ordering::SeqCst);
         }
     }
 }
 
 #[derive(Debug, Clone)]
-pub(crate) struct Actor(pub(crate) Arc<Stage>);
+pub(crate) struct StubHandlers(pub(crate) Arc<HandlerControl>);
 
-impl Actor {
-    async fn act(&self, id: &str) -> Result<(), Status> {
+impl StubHandlers {
+    async fn run(&self, id: &str) -> Result<(), Status> {
         match id {
             "panic" => panic!("a handler panics on purpose"),
-            "internal" => Err(Status::internal("a handler's own words")),
-            "unavailable" => Err(Status::unavailable("a transport's own words")),
+            "internal" => Err(Status::internal("message of a handler")),
+            "unavailable" => Err(Status::unavailable("message of a transport")),
             "wait" => {
-                let mut waiting = Waiting(Some(&self.0));
+                let mut waiting = WaitGuard(Some(&self.0));
                 self.0.waiting.fetch_add(1, Ordering::SeqCst);
-                self.0.go.acquire().await.unwrap().forget();
+                self.0.release.acquire().await.unwrap().forget();
                 waiting.0 = None;
                 Ok(())
             }
@@ -64,13 +65,13 @@ impl Actor {
 }
 
 #[tonic::async_trait]
-impl SenderService for Actor {
+impl SenderService for StubHandlers {
     async fn get_sender(
         &self,
         request: Request<v1::GetSenderRequest>,
     ) -> Result<Response<v1::Sender>, Status> {
         let id = request.into_inner().id;
-        self.act(&id).await?;
+        self.run(&id).await?;
         let address = if id == "large" {
             "x".repeat(8 * 1024)
         } else {
@@ -113,10 +114,10 @@ impl SenderService for Actor {
 }
 
 #[tonic::async_trait]
-impl EventService for Actor {
+impl EventService for StubHandlers {
     type WatchEventsStream = Pin<Box<dyn Stream<Item = Result<v1::Event, Status>> + Send>>;
 
-    /// One event, and then silence.
+    /// Sends one event, and then nothing.
     async fn watch_events(
         &self,
         request: Request<v1::WatchEventsRequest>,

@@ -1,4 +1,4 @@
-//! Browsers, and other strangers.
+//! Tests of gRPC-Web, and of requests that are not gRPC.
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
@@ -6,7 +6,7 @@ use http_body_util::Full;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use crate::harness::{Answer, GET, Port, framed, get, start};
+use crate::harness::{GET, Port, RawResponse, framed, get, start};
 
 const WEB: &str = "application/grpc-web+proto";
 
@@ -15,7 +15,7 @@ async fn http1(
     method: Method,
     headers: &[(header::HeaderName, &str)],
     body: Bytes,
-) -> Answer {
+) -> RawResponse {
     let stream = TcpStream::connect(port.address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
@@ -30,10 +30,10 @@ async fn http1(
         request = request.header(name, *value);
     }
     let request = request.body(Full::new(body)).unwrap();
-    Answer::read(sender.send_request(request).await.unwrap()).await
+    RawResponse::read(sender.send_request(request).await.unwrap()).await
 }
 
-fn text(answer: &Answer) -> String {
+fn text(answer: &RawResponse) -> String {
     String::from_utf8_lossy(&answer.body).into_owned()
 }
 
@@ -54,7 +54,7 @@ async fn a_browser_calls_over_http_1() {
 }
 
 #[tokio::test]
-async fn a_browser_is_told_of_faults_as_well() {
+async fn a_browser_receives_errors() {
     let port = start();
     let headers = [(header::CONTENT_TYPE, WEB)];
     let answer = http1(&port, Method::POST, &headers, framed(&get("panic"))).await;
@@ -63,7 +63,7 @@ async fn a_browser_is_told_of_faults_as_well() {
 }
 
 #[tokio::test]
-async fn a_browser_may_ask_first() {
+async fn a_preflight_request_is_answered() {
     let port = start();
     let headers = [
         (header::ORIGIN, "http://localhost:5173"),
@@ -82,7 +82,7 @@ async fn a_browser_may_ask_first() {
 }
 
 #[tokio::test]
-async fn a_page_from_elsewhere_reaches_no_handler() {
+async fn a_page_of_another_origin_reaches_no_handler() {
     let port = start();
     for method in [Method::POST, Method::OPTIONS] {
         let headers = [
@@ -95,7 +95,7 @@ async fn a_page_from_elsewhere_reaches_no_handler() {
 }
 
 #[tokio::test]
-async fn what_is_no_grpc_is_told_where_it_is() {
+async fn a_request_that_is_not_grpc_is_refused_with_a_hint() {
     let port = start();
     let answer = http1(&port, Method::GET, &[], Bytes::new()).await;
     assert_eq!(answer.code, StatusCode::UNSUPPORTED_MEDIA_TYPE);

@@ -1,4 +1,4 @@
-//! Of the cache and its Redis.
+//! Settings of the cache and its Redis.
 
 use parlance_cache::Backend;
 use parlance_cache::redis::Node;
@@ -23,7 +23,7 @@ fn single(pairs: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn the_backend_follows_from_what_there_is() {
+fn the_default_backend_follows_from_the_other_settings() {
     let redis = ("REDIS_URL", "redis://h");
     let cluster = ("REDIS_CLUSTER_URLS", "redis://a:1,redis://b:2");
     for (pairs, backend) in [
@@ -39,14 +39,14 @@ fn the_backend_follows_from_what_there_is() {
     ] {
         let settings = Settings::load(env(pairs), None).unwrap();
         assert_eq!(settings.cache.backend, backend, "{pairs:?}");
-        let shown = settings.in_force().iter().map(ToString::to_string);
+        let shown = settings.effective().iter().map(ToString::to_string);
         let expected = format!("CACHE_BACKEND={} ", backend.as_str());
         assert!(shown.into_iter().any(|line| line.starts_with(&expected)));
     }
 }
 
 #[test]
-fn what_is_not_said_is_the_default() {
+fn unset_settings_take_their_defaults() {
     let cache = load(&[]);
     let seconds = |ttl: Duration| ttl.as_secs();
     assert_eq!(
@@ -79,7 +79,7 @@ fn what_is_not_said_is_the_default() {
 }
 
 #[test]
-fn redis_may_be_said_in_parts() {
+fn redis_may_be_configured_in_parts() {
     assert_eq!(single(&[("REDIS_HOST", "h")]), "redis://h:6379/0");
     let all = [
         ("REDIS_HOST", "::1"),
@@ -106,28 +106,28 @@ fn redis_may_be_said_in_parts() {
 }
 
 #[test]
-fn one_redis_is_said_once() {
+fn contradictory_redis_settings_are_rejected() {
     let url = ("REDIS_URL", "redis://u:s3cret@h");
     for (pairs, expected) in [
         (
             &[url, ("REDIS_CLUSTER_URLS", "redis://h")][..],
-            "REDIS_URL and REDIS_CLUSTER_URLS are set: one of them says where Redis is",
+            "REDIS_URL and REDIS_CLUSTER_URLS are set: set only one of them",
         ),
         (
             &[url, ("REDIS_HOST", "h")],
-            "REDIS_URL and REDIS_HOST are set: one of them says where Redis is",
+            "REDIS_URL and REDIS_HOST are set: set only one of them",
         ),
         (
             &[url, ("REDIS_DB", "1")],
-            "REDIS_DB goes with REDIS_HOST; REDIS_URL says it itself",
+            "REDIS_DB applies to REDIS_HOST only: put it into REDIS_URL instead",
         ),
         (
             &[url, ("REDIS_PASSWORD", "other")],
-            "REDIS_URL names a user or a password, and so does REDIS_USERNAME or REDIS_PASSWORD: say it once",
+            "REDIS_URL contains credentials, and REDIS_USERNAME or REDIS_PASSWORD is set, too: use only one of the two",
         ),
         (
             &[("REDIS_PORT", "1")],
-            "REDIS_PORT is set, but no Redis is: set REDIS_HOST or REDIS_URL",
+            "REDIS_PORT is set, but no Redis is configured: set REDIS_HOST or REDIS_URL",
         ),
         (
             &[("CACHE_BACKEND", "redis")],
@@ -155,7 +155,7 @@ fn one_redis_is_said_once() {
 }
 
 #[test]
-fn a_redis_that_is_not_used_is_told() {
+fn an_unused_redis_is_a_warning() {
     let pairs = [("REDIS_URL", "redis://h"), ("CACHE_BACKEND", "off")];
     let settings = Settings::load(env(&pairs), None).unwrap();
     assert_eq!(
@@ -172,7 +172,7 @@ fn a_redis_that_is_not_used_is_told() {
 }
 
 #[test]
-fn a_secret_of_redis_is_never_shown() {
+fn redis_secrets_are_never_shown() {
     for pairs in [
         &[("REDIS_URL", "redis://u:s3cret@h:1/2")][..],
         &[("REDIS_CLUSTER_URLS", "redis://:s3cret@a,redis://b")],
@@ -180,7 +180,7 @@ fn a_secret_of_redis_is_never_shown() {
     ] {
         let settings = Settings::load(env(pairs), None).unwrap();
         let shown: Vec<_> = settings
-            .in_force()
+            .effective()
             .iter()
             .map(ToString::to_string)
             .collect();
@@ -189,8 +189,8 @@ fn a_secret_of_redis_is_never_shown() {
     }
     let shown = |pairs: &[(&str, &str)], name| {
         let settings = Settings::load(env(pairs), None).unwrap();
-        let found = settings.in_force().iter().find(|entry| entry.name == name);
-        found.unwrap().value.clone()
+        let entry = settings.effective().iter().find(|entry| entry.name == name);
+        entry.unwrap().value.clone()
     };
     let url = "redis://u:s3cret@h:1/2";
     assert_eq!(
@@ -226,14 +226,14 @@ fn variables_of_a_kubernetes_service_are_ignored() {
 }
 
 #[test]
-fn a_url_of_redis_that_a_password_cuts_short_is_refused() {
+fn a_redis_url_with_an_unescaped_password_is_rejected() {
     for url in ["redis://u:12/w@h", "redis://u:12?w@h", "redis://u:12#w@h"] {
         let found = problems(&[("REDIS_URL", url)], "").join("\n");
         assert!(found.contains("write `/` as %2F"), "{found}");
     }
     let at = [("REDIS_URL", "redis://u:p@ss@h:1/2")];
     let settings = Settings::load(env(&at), None).unwrap();
-    let shown: Vec<_> = settings.in_force().iter().collect();
+    let shown: Vec<_> = settings.effective().iter().collect();
     assert!(
         shown.iter().any(|entry| entry.value == "redis://***@h:1/2"),
         "{shown:?}"
@@ -241,7 +241,7 @@ fn a_url_of_redis_that_a_password_cuts_short_is_refused() {
 }
 
 proptest::proptest! {
-    /// No character of a password is shown, whether the configuration is taken or refused.
+    /// No character of a password is shown, whether the configuration is accepted or rejected.
     #[test]
     fn no_password_is_shown(password in "[QXZ1@/?#:%&=]{1,12}") {
         for (name, url) in [
@@ -256,10 +256,10 @@ proptest::proptest! {
             let pairs = if name == "REDIS_PASSWORD" { &pairs[..] } else { &pairs[..1] };
             let shown = match Settings::load(env(pairs), None) {
                 Ok(settings) => {
-                    let shown = settings.in_force().iter().find(|entry| entry.name == name);
+                    let shown = settings.effective().iter().find(|entry| entry.name == name);
                     format!("{} {:?} {:?}", shown.unwrap().value, settings.database, settings.cache)
                 }
-                Err(Wrong(problems)) => problems.join("\n"),
+                Err(InvalidSettings(problems)) => problems.join("\n"),
             };
             proptest::prop_assert!(!shown.contains(['Q', 'X', 'Z']), "{url}: {shown}");
         }

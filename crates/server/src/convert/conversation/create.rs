@@ -8,26 +8,23 @@ use parlance_proto::v1;
 
 use super::Reader;
 use super::update::check_metadata;
-use crate::convert::fields::{Found, set};
+use crate::convert::fields::{Violations, non_empty};
 use crate::convert::{enums, limits, metadata, request_id};
 
-/// Reads a conversation that is to be opened.
+/// Reads a request to create a conversation.
 pub(crate) fn create(
     mut request: v1::CreateConversationRequest,
     limits: &Limits,
 ) -> Result<CreateConversation> {
-    let mut found = Found::new();
-    let request_id = request_id::take(&mut found, &mut request, |r| &mut r.request_id);
+    let mut violations = Violations::new();
+    let request_id = request_id::take(&mut violations, &mut request, |r| &mut r.request_id);
     let v1::CreateConversationRequest {
         request_id: _,
         conversation,
     } = request;
     let Some(conversation) = conversation else {
-        found.push(
-            "conversation",
-            "required; give its channel and participants",
-        );
-        return found.finish(|| None);
+        violations.push("conversation", "required; set its channel and participants");
+        return violations.finish(|| None);
     };
     let v1::Conversation {
         id: _,
@@ -48,19 +45,19 @@ pub(crate) fn create(
         version: _,
         etag: _,
     } = conversation;
-    found.text("conversation.user", &user, limits::USER);
-    let channel = conversation_channel(&mut found, channel);
-    let addresses = addresses(&mut found, channel, &participant_from, &participant_to);
-    found.text("conversation.title", &title, limits::TITLE);
-    let status = enums::conversation_status(&mut found, "conversation.status", status);
-    found.text(
+    violations.text("conversation.user", &user, limits::USER);
+    let channel = conversation_channel(&mut violations, channel);
+    let addresses = addresses(&mut violations, channel, &participant_from, &participant_to);
+    violations.text("conversation.title", &title, limits::TITLE);
+    let status = enums::conversation_status(&mut violations, "conversation.status", status);
+    violations.text(
         "conversation.external_id",
         &external_id,
         limits::EXTERNAL_ID,
     );
-    let metadata = metadata::json(&mut found, "conversation.metadata", metadata);
-    check_metadata(&mut found, metadata.as_ref(), limits);
-    found.finish(|| {
+    let metadata = metadata::json(&mut violations, "conversation.metadata", metadata);
+    check_metadata(&mut violations, metadata.as_ref(), limits);
+    violations.finish(|| {
         Some(CreateConversation {
             request_id,
             channel: channel?,
@@ -68,32 +65,33 @@ pub(crate) fn create(
             user,
             title,
             status: status.unwrap_or(ConversationStatus::Active),
-            external_id: set(external_id),
+            external_id: non_empty(external_id),
             metadata: metadata?,
         })
     })
 }
 
-pub(super) fn conversation_channel(found: &mut Found, number: i32) -> Option<Channel> {
+pub(super) fn conversation_channel(violations: &mut Violations, number: i32) -> Option<Channel> {
     const FIELD: &str = "conversation.channel";
     if number == 0 {
-        found.push(FIELD, "required; give SMS, EMAIL or CHAT");
+        violations.push(FIELD, "required; use SMS, EMAIL or CHAT");
         return None;
     }
-    let channel = enums::channel(found, FIELD, number)?;
+    let channel = enums::channel(violations, FIELD, number)?;
     if channel == Channel::Mms {
-        found.push(
+        violations.push(
             FIELD,
-            "an SMS conversation holds MMS messages, too; give SMS",
+            "an SMS conversation also contains MMS messages; use SMS",
         );
         return None;
     }
     Some(channel)
 }
 
-/// Both addresses, or none for a chat. Theirs may be a name that only writes: what it wrote needs a conversation as well.
+/// Reads both addresses, or none for a chat. The other side may be an alphanumeric name that can only send: its
+/// messages need a conversation, too.
 pub(super) fn addresses(
-    found: &mut Found,
+    violations: &mut Violations,
     channel: Option<Channel>,
     from: &str,
     to: &str,
@@ -104,13 +102,13 @@ pub(super) fn addresses(
     match channel? {
         Channel::Chat => {
             const WHY: &str = "chat has no addresses";
-            found.absent(FROM, from.is_empty(), WHY);
-            found.absent(TO, to.is_empty(), WHY);
+            violations.absent(FROM, from.is_empty(), WHY);
+            violations.absent(TO, to.is_empty(), WHY);
             None
         }
         channel @ (Channel::Sms | Channel::Mms | Channel::Email) => {
-            let from = found.keep(FROM, ours(channel, from));
-            let to = found.keep(TO, theirs(channel, to));
+            let from = violations.ok_or_record(FROM, ours(channel, from));
+            let to = violations.ok_or_record(TO, theirs(channel, to));
             from.zip(to)
         }
     }
@@ -119,7 +117,7 @@ pub(super) fn addresses(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::convert::testing::wrong;
+    use crate::convert::testing::rejected_fields;
 
     fn read(conversation: v1::Conversation) -> Result<CreateConversation> {
         let request = v1::CreateConversationRequest {
@@ -139,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_canonical_and_the_status_active() {
+    fn addresses_become_canonical_and_the_default_status_is_active() {
         let read = read(of(v1::Channel::Email, "us@Example.com", "Them@EXAMPLE.com")).unwrap();
         let (ours, theirs) = read.addresses.unwrap();
         assert_eq!(
@@ -175,14 +173,17 @@ mod tests {
                 &[channel],
             ),
         ] {
-            assert_eq!(wrong(read(given)), expected);
+            assert_eq!(rejected_fields(read(given)), expected);
         }
         let request = v1::CreateConversationRequest::default();
-        assert_eq!(wrong(create(request, &Limits::default())), ["conversation"]);
+        assert_eq!(
+            rejected_fields(create(request, &Limits::default())),
+            ["conversation"]
+        );
     }
 
     #[test]
-    fn texts_have_limits_and_no_nul() {
+    fn texts_have_limits_and_nul_is_rejected() {
         let conversation = v1::Conversation {
             user: "u".repeat(256),
             title: "\0".to_owned(),
@@ -196,6 +197,6 @@ mod tests {
             "conversation.status",
             "conversation.external_id",
         ];
-        assert_eq!(wrong(read(conversation)), expected);
+        assert_eq!(rejected_fields(read(conversation)), expected);
     }
 }

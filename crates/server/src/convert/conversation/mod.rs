@@ -1,4 +1,4 @@
-//! Conversations.
+//! Requests and replies of `ConversationService`.
 
 mod create;
 mod import;
@@ -14,5 +14,5 @@ pub(crate) use update::update;
 
 use parlance_domain::{Address, AddressError, Channel};
 
-/// An address of either side.
+/// Parses an address of either side.
 type Reader = fn(Channel, &str) -> Result<Address, AddressError>;

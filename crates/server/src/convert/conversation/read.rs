@@ -1,4 +1,4 @@
-//! What names conversations: get, list, mark and delete.
+//! `GetConversation`, `ListConversations`, `MarkAsRead`, `MarkAsUnread` and `DeleteConversation`.
 
 use parlance_app::Result;
 use parlance_app::conversations::{ConversationFilter, ConversationRef, ListConversations};
@@ -6,39 +6,39 @@ use parlance_domain::{Address, Channel, ConversationId};
 use parlance_proto::v1;
 
 use super::Reader;
-use crate::convert::fields::{Found, set};
+use crate::convert::fields::{Violations, non_empty};
 use crate::convert::{enums, limits, page};
 
 /// `GetConversation`.
 pub(crate) fn get(request: v1::GetConversationRequest) -> Result<ConversationRef> {
-    let mut found = Found::new();
+    let mut violations = Violations::new();
     let v1::GetConversationRequest { id, external_id } = request;
     let which = match (id.is_empty(), external_id.is_empty()) {
-        (false, true) => found
+        (false, true) => violations
             .id("id", &id, ConversationId::parse)
             .map(ConversationRef::Id),
         (true, false) => {
-            found.text("external_id", &external_id, limits::EXTERNAL_ID);
+            violations.text("external_id", &external_id, limits::EXTERNAL_ID);
             Some(ConversationRef::ExternalId(external_id))
         }
         (false, false) => {
-            found.push(
+            violations.push(
                 "id",
-                "names the conversation twice; give either id or external_id",
+                "identifies the conversation twice; set either id or external_id",
             );
             None
         }
         (true, true) => {
-            found.push("id", "required; give either id or external_id");
+            violations.push("id", "required; set either id or external_id");
             None
         }
     };
-    found.finish(|| which)
+    violations.finish(|| which)
 }
 
 /// `ListConversations`.
 pub(crate) fn list(request: v1::ListConversationsRequest) -> Result<ListConversations> {
-    let mut found = Found::new();
+    let mut violations = Violations::new();
     let v1::ListConversationsRequest {
         user,
         channel,
@@ -49,25 +49,25 @@ pub(crate) fn list(request: v1::ListConversationsRequest) -> Result<ListConversa
         page_token,
         with_total,
     } = request;
-    found.text("user", &user, limits::USER);
-    let channel = enums::channel(&mut found, "channel", channel);
+    violations.text("user", &user, limits::USER);
+    let channel = enums::channel(&mut violations, "channel", channel);
     if channel == Some(Channel::Mms) {
-        found.push(
+        violations.push(
             "channel",
-            "conversations that hold MMS messages are SMS; give SMS",
+            "MMS messages are part of SMS conversations; use SMS",
         );
     }
-    let status = enums::conversation_status(&mut found, "status", status);
-    let participant = set(participant).and_then(|text| address(&mut found, &text));
-    let page = page::request(&mut found, page_size, page_token);
+    let status = enums::conversation_status(&mut violations, "status", status);
+    let participant = non_empty(participant).and_then(|text| address(&mut violations, &text));
+    let page = page::request(&mut violations, page_size, page_token);
     let filter = ConversationFilter {
-        user: set(user),
+        user: non_empty(user),
         channel,
         status,
         unread_only,
         participant,
     };
-    found.finish(|| {
+    violations.finish(|| {
         Some(ListConversations {
             filter,
             page,
@@ -76,58 +76,58 @@ pub(crate) fn list(request: v1::ListConversationsRequest) -> Result<ListConversa
     })
 }
 
-/// An address of any channel in canonical form. Only a mail address has an `@`.
-fn address(found: &mut Found, text: &str) -> Option<String> {
+/// Reads an address of any channel into canonical form. Only an email address has an `@`.
+fn address(violations: &mut Violations, text: &str) -> Option<String> {
     let channel = if text.contains('@') {
         Channel::Email
     } else {
         Channel::Sms
     };
     let read: Reader = Address::origin;
-    found
-        .keep("participant", read(channel, text))
+    violations
+        .ok_or_record("participant", read(channel, text))
         .map(String::from)
 }
 
-/// `MarkAsRead`: up to where, or to the end.
+/// `MarkAsRead`. Returns the last sequence to mark, or `None` for all messages.
 pub(crate) fn mark_as_read(
     request: v1::MarkAsReadRequest,
 ) -> Result<(ConversationId, Option<i64>)> {
-    let mut found = Found::new();
+    let mut violations = Violations::new();
     let v1::MarkAsReadRequest { id, up_to_sequence } = request;
-    let id = found.id("id", &id, ConversationId::parse);
-    found.not_negative("up_to_sequence", up_to_sequence);
-    found.finish(|| Some((id?, (up_to_sequence != 0).then_some(up_to_sequence))))
+    let id = violations.id("id", &id, ConversationId::parse);
+    violations.not_negative("up_to_sequence", up_to_sequence);
+    violations.finish(|| Some((id?, (up_to_sequence != 0).then_some(up_to_sequence))))
 }
 
 /// `MarkAsUnread`.
 pub(crate) fn mark_as_unread(request: v1::MarkAsUnreadRequest) -> Result<ConversationId> {
-    let mut found = Found::new();
+    let mut violations = Violations::new();
     let v1::MarkAsUnreadRequest { id } = request;
-    let id = found.id("id", &id, ConversationId::parse);
-    found.finish(|| id)
+    let id = violations.id("id", &id, ConversationId::parse);
+    violations.finish(|| id)
 }
 
-/// `DeleteConversation`: which, and what it was when it was read.
+/// `DeleteConversation`. Returns the id and the expected etag.
 pub(crate) fn delete(
     request: v1::DeleteConversationRequest,
 ) -> Result<(ConversationId, Option<String>)> {
-    let mut found = Found::new();
+    let mut violations = Violations::new();
     let v1::DeleteConversationRequest { id, etag } = request;
-    let id = found.id("id", &id, ConversationId::parse);
-    let etag = found.etag("etag", etag);
-    found.finish(|| Some((id?, etag)))
+    let id = violations.id("id", &id, ConversationId::parse);
+    let etag = violations.etag("etag", etag);
+    violations.finish(|| Some((id?, etag)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::convert::testing::wrong;
+    use crate::convert::testing::rejected_fields;
 
     const ID: &str = "01932b1c-0000-7000-8000-000000000001";
 
     #[test]
-    fn a_conversation_is_named_in_exactly_one_way() {
+    fn a_conversation_is_identified_in_exactly_one_way() {
         let of = |id: &str, external_id: &str| {
             get(v1::GetConversationRequest {
                 id: id.to_owned(),
@@ -145,12 +145,12 @@ mod tests {
             (of("t1", ""), "id"),
             (of("", "a\0"), "external_id"),
         ] {
-            assert_eq!(wrong(given), [expected]);
+            assert_eq!(rejected_fields(given), [expected]);
         }
     }
 
     #[test]
-    fn a_participant_is_looked_for_in_canonical_form() {
+    fn a_participant_is_searched_in_canonical_form() {
         let of = |participant: &str| {
             list(v1::ListConversationsRequest {
                 participant: participant.to_owned(),
@@ -162,12 +162,12 @@ mod tests {
         assert_eq!(filter("A@Example.COM").as_deref(), Some("A@example.com"));
         assert_eq!(filter("+15550001111").as_deref(), Some("+15550001111"));
         assert_eq!(filter("ACME").as_deref(), Some("ACME"));
-        assert_eq!(wrong(of("a@b@")), ["participant"]);
-        assert_eq!(wrong(of("(555) 000-1111")), ["participant"]);
+        assert_eq!(rejected_fields(of("a@b@")), ["participant"]);
+        assert_eq!(rejected_fields(of("(555) 000-1111")), ["participant"]);
     }
 
     #[test]
-    fn every_wrong_filter_is_named() {
+    fn every_invalid_filter_is_reported() {
         let request = v1::ListConversationsRequest {
             user: "\0".to_owned(),
             channel: v1::Channel::Mms.into(),
@@ -176,13 +176,13 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(
-            wrong(list(request)),
+            rejected_fields(list(request)),
             ["user", "channel", "status", "page_size"]
         );
     }
 
     #[test]
-    fn sequence_zero_is_the_end() {
+    fn sequence_zero_marks_all_messages() {
         let of = |up_to_sequence| {
             mark_as_read(v1::MarkAsReadRequest {
                 id: ID.to_owned(),
@@ -191,9 +191,9 @@ mod tests {
         };
         assert_eq!(of(0).unwrap().1, None);
         assert_eq!(of(3).unwrap().1, Some(3));
-        assert_eq!(wrong(of(-1)), ["up_to_sequence"]);
+        assert_eq!(rejected_fields(of(-1)), ["up_to_sequence"]);
         assert_eq!(
-            wrong(mark_as_unread(v1::MarkAsUnreadRequest::default())),
+            rejected_fields(mark_as_unread(v1::MarkAsUnreadRequest::default())),
             ["id"]
         );
     }

@@ -1,4 +1,4 @@
-//! Conversations as the contract shows them.
+//! Conversion of conversations to the contract.
 
 use bytes::Bytes;
 use parlance_app::{Page, etag};
@@ -10,7 +10,7 @@ use crate::convert::enums;
 use crate::convert::metadata;
 use crate::convert::time::timestamp_to_proto;
 
-/// A conversation.
+/// Converts a conversation.
 pub(crate) fn to_proto(conversation: Conversation) -> v1::Conversation {
     let Conversation {
         id,
@@ -22,8 +22,8 @@ pub(crate) fn to_proto(conversation: Conversation) -> v1::Conversation {
         title,
         status,
         external_id,
-        last_sequence: _, // the newest message shows it
-        read_sequence: _, // `unread_count` is what it is for
+        last_sequence: _, // the newest message has it
+        read_sequence: _, // returned as `unread_count`
         message_count,
         unread_count,
         last_message_at,
@@ -54,17 +54,17 @@ pub(crate) fn to_proto(conversation: Conversation) -> v1::Conversation {
     }
 }
 
-/// A conversation as clients are told it.
+/// Conversation, encoded as a reply.
 pub(crate) fn encode(conversation: &Conversation) -> Bytes {
     to_proto(conversation.clone()).encode_to_vec().into()
 }
 
-/// A page of conversations as clients are told it.
+/// Page of conversations, encoded as a reply.
 pub(crate) fn encode_list(page: &Page<Conversation>) -> Bytes {
     list_to_proto(page.clone()).encode_to_vec().into()
 }
 
-/// A page of conversations.
+/// Converts a page of conversations.
 pub(crate) fn list_to_proto(page: Page<Conversation>) -> v1::ListConversationsResponse {
     let Page {
         items,

@@ -6,35 +6,35 @@ use parlance_domain::message::{ContentView, Limits};
 use parlance_domain::{ConversationId, ConversationStatus, Json, Violation};
 use parlance_proto::v1;
 
-use crate::convert::fields::{Found, set};
+use crate::convert::fields::{Violations, non_empty};
 use crate::convert::mask::Mask;
 use crate::convert::{enums, limits, metadata};
 
-/// Reads an edit.
+/// Reads a request to update a conversation.
 pub(crate) fn update(
     request: v1::UpdateConversationRequest,
     limits: &Limits,
 ) -> Result<ConversationEdit> {
-    let mut found = Found::new();
+    let mut violations = Violations::new();
     let v1::UpdateConversationRequest {
         conversation,
         update_mask,
     } = request;
     let mask = Mask::read(
-        &mut found,
+        &mut violations,
         update_mask,
         &["user", "title", "status", "metadata", "external_id"],
     );
     let Some(conversation) = conversation else {
-        found.push("conversation", "required; give its id and the new values");
-        return found.finish(|| None);
+        violations.push("conversation", "required; set its id and the new values");
+        return violations.finish(|| None);
     };
-    let edit = edit(&mut found, conversation, &mask, limits);
-    found.finish(|| edit)
+    let edit = edit(&mut violations, conversation, &mask, limits);
+    violations.finish(|| edit)
 }
 
 fn edit(
-    found: &mut Found,
+    violations: &mut Violations,
     conversation: v1::Conversation,
     mask: &Mask,
     limits: &Limits,
@@ -58,24 +58,24 @@ fn edit(
         version: _,
         etag,
     } = conversation;
-    let id = found.id("conversation.id", &id, ConversationId::parse);
-    let etag = found.etag("conversation.etag", etag);
+    let id = violations.id("conversation.id", &id, ConversationId::parse);
+    let etag = violations.etag("conversation.etag", etag);
     let mut text = |name: &str, text: String, most: usize| {
         mask.covers(name, !text.is_empty()).then(|| {
-            found.text(&format!("conversation.{name}"), &text, most);
+            violations.text(&format!("conversation.{name}"), &text, most);
             text
         })
     };
     let user = text("user", user, limits::USER);
     let title = text("title", title, limits::TITLE);
     let external_id = text("external_id", external_id, limits::EXTERNAL_ID);
-    let status = new_status(found, mask, status);
+    let status = new_status(violations, mask, status);
     let metadata = if mask.covers("metadata", metadata.is_some()) {
-        metadata::json(found, "conversation.metadata", metadata)
+        metadata::json(violations, "conversation.metadata", metadata)
     } else {
         None
     };
-    check_metadata(found, metadata.as_ref(), limits);
+    check_metadata(violations, metadata.as_ref(), limits);
     Some(ConversationEdit {
         id: id?,
         etag,
@@ -83,24 +83,28 @@ fn edit(
         title,
         status,
         metadata,
-        external_id: external_id.map(set),
+        external_id: external_id.map(non_empty),
     })
 }
 
-/// A status cannot be cleared: every conversation has one.
-fn new_status(found: &mut Found, mask: &Mask, number: i32) -> Option<ConversationStatus> {
+/// Reads the new status, which cannot be cleared: every conversation has one.
+fn new_status(violations: &mut Violations, mask: &Mask, number: i32) -> Option<ConversationStatus> {
     const FIELD: &str = "conversation.status";
     if !mask.covers("status", number != 0) {
         return None;
     }
     if number == 0 {
-        found.push(FIELD, "cannot be cleared; give ACTIVE, ARCHIVED or CLOSED");
+        violations.push(FIELD, "cannot be cleared; use ACTIVE, ARCHIVED or CLOSED");
     }
-    enums::conversation_status(found, FIELD, number)
+    enums::conversation_status(violations, FIELD, number)
 }
 
-/// The rules for metadata are those of a message's.
-pub(super) fn check_metadata(found: &mut Found, metadata: Option<&Json>, limits: &Limits) {
+/// Checks metadata by the rules for a message.
+pub(super) fn check_metadata(
+    violations: &mut Violations,
+    metadata: Option<&Json>,
+    limits: &Limits,
+) {
     let view = ContentView {
         received: true,
         metadata: metadata.map_or("", Json::as_str),
@@ -109,7 +113,7 @@ pub(super) fn check_metadata(found: &mut Found, metadata: Option<&Json>, limits:
     let renamed = |Violation { field, description }| {
         Violation::new(format!("conversation.{field}"), description)
     };
-    found.extend(view.check(limits).into_iter().map(renamed));
+    violations.extend(view.check(limits).into_iter().map(renamed));
 }
 
 #[cfg(test)]
@@ -118,7 +122,7 @@ mod tests {
     use prost_types::{FieldMask, Struct, Value};
 
     use super::*;
-    use crate::convert::testing::wrong;
+    use crate::convert::testing::rejected_fields;
 
     const ID: &str = "01932b1c-0000-7000-8000-000000000001";
 
@@ -135,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_mask_what_is_set_is_changed() {
+    fn without_a_mask_the_fields_that_are_set_are_changed() {
         let conversation = v1::Conversation {
             title: "t".to_owned(),
             external_id: "x".to_owned(),
@@ -149,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_mask_names_and_nothing_sets_is_cleared() {
+    fn an_unset_field_of_the_mask_is_cleared() {
         let edit = read(
             v1::Conversation::default(),
             &["user", "title", "metadata", "external_id"],
@@ -166,19 +170,19 @@ mod tests {
     }
 
     #[test]
-    fn wrong_fields_are_named_inside_the_conversation() {
+    fn invalid_fields_have_the_prefix_of_the_conversation() {
         let status = "conversation.status";
         assert_eq!(
-            wrong(read(v1::Conversation::default(), &["status"])),
+            rejected_fields(read(v1::Conversation::default(), &["status"])),
             [status]
         );
         let unknown = v1::Conversation {
             status: 8,
             ..Default::default()
         };
-        assert_eq!(wrong(read(unknown, &[])), [status]);
+        assert_eq!(rejected_fields(read(unknown, &[])), [status]);
         assert_eq!(
-            wrong(read(v1::Conversation::default(), &["channel"])),
+            rejected_fields(read(v1::Conversation::default(), &["channel"])),
             ["update_mask"]
         );
         let large = Value {
@@ -191,8 +195,14 @@ mod tests {
             metadata: Some(metadata),
             ..Default::default()
         };
-        assert_eq!(wrong(read(conversation, &[])), ["conversation.metadata"]);
+        assert_eq!(
+            rejected_fields(read(conversation, &[])),
+            ["conversation.metadata"]
+        );
         let request = v1::UpdateConversationRequest::default();
-        assert_eq!(wrong(update(request, &Limits::default())), ["conversation"]);
+        assert_eq!(
+            rejected_fields(update(request, &Limits::default())),
+            ["conversation"]
+        );
     }
 }

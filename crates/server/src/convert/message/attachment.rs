@@ -1,18 +1,18 @@
-//! Attachments of a new message. Names, types, URLs and sizes are the domain's to check; here is what it cannot see.
+//! Attachments of a new message. The domain checks names, types, URLs and sizes; this module checks the rest.
 
 use parlance_app::messages::{AttachmentSource, NewAttachment};
 use parlance_domain::AttachmentId;
 use parlance_domain::message::AttachmentView;
 use parlance_proto::v1;
 
-use crate::convert::fields::Found;
+use crate::convert::fields::Violations;
 
-/// Reads them all; those that are wrong are noted and left out.
+/// Reads all attachments. Invalid ones are recorded and left out.
 pub(super) fn attachments(
-    found: &mut Found,
+    violations: &mut Violations,
     attachments: Vec<v1::NewAttachment>,
 ) -> Vec<NewAttachment> {
-    let read = |(index, new)| attachment(found, index, new);
+    let read = |(index, new)| attachment(violations, index, new);
     attachments
         .into_iter()
         .enumerate()
@@ -20,7 +20,11 @@ pub(super) fn attachments(
         .collect()
 }
 
-fn attachment(found: &mut Found, index: usize, new: v1::NewAttachment) -> Option<NewAttachment> {
+fn attachment(
+    violations: &mut Violations,
+    index: usize,
+    new: v1::NewAttachment,
+) -> Option<NewAttachment> {
     let v1::NewAttachment {
         filename,
         content_type,
@@ -33,30 +37,27 @@ fn attachment(found: &mut Found, index: usize, new: v1::NewAttachment) -> Option
     let source = match given {
         [true, false, false] => Some(AttachmentSource::Url(url)),
         [false, true, false] => Some(AttachmentSource::Content(content)),
-        [false, false, true] => found
+        [false, false, true] => violations
             .id(field("upload_id"), &upload_id, AttachmentId::parse)
             .map(AttachmentSource::Upload),
         [false, false, false] => {
-            found.push(
+            violations.push(
                 format!("attachments[{index}]"),
-                "has no content; give url, content or upload_id",
+                "has no content; set url, content or upload_id",
             );
             None
         }
         [true, true, _] | [true, _, true] | [_, true, true] => {
-            found.push(
+            violations.push(
                 format!("attachments[{index}]"),
-                "has its content twice; give only one of url, content and upload_id",
+                "has its content twice; set only one of url, content and upload_id",
             );
             None
         }
     };
-    // The type of an upload was told when it was made.
+    // An upload already has a type.
     if content_type.is_empty() && upload_id.is_empty() {
-        found.push(
-            field("content_type"),
-            "required; give one such as image/png",
-        );
+        violations.push(field("content_type"), "required; use one such as image/png");
     }
     source.map(|source| NewAttachment {
         filename,
@@ -65,7 +66,7 @@ fn attachment(found: &mut Found, index: usize, new: v1::NewAttachment) -> Option
     })
 }
 
-/// What the domain looks at.
+/// The part that the domain checks.
 pub(super) fn view(new: &v1::NewAttachment) -> AttachmentView<'_> {
     let v1::NewAttachment {
         filename,
@@ -87,7 +88,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::convert::testing::{fields_of, seen};
+    use crate::convert::testing::{accepted, violated_fields};
 
     const ID: &str = "01932b1c-0000-7000-8000-000000000001";
 
@@ -107,13 +108,13 @@ mod tests {
     }
 
     #[test]
-    fn content_comes_from_exactly_one_place() {
+    fn content_has_exactly_one_source() {
         let given = vec![
             new("a/b", "https://x.example/f", "", ""),
             new("a/b", "", "bytes", ""),
             new("", "", "", ID),
         ];
-        let read: Vec<_> = seen(|found| attachments(found, given))
+        let read: Vec<_> = accepted(|violations| attachments(violations, given))
             .into_iter()
             .map(|a| a.source)
             .collect();
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_one_is_named_by_its_place() {
+    fn every_invalid_attachment_is_reported_by_its_index() {
         let given = vec![
             new("a/b", "", "", ""),
             new("a/b", "https://x.example/f", "bytes", ""),
@@ -137,7 +138,7 @@ mod tests {
             new("", "", "bytes", ""),
             new("", "", "", "x"),
         ];
-        let fields = fields_of(|found| _ = attachments(found, given));
+        let fields = violated_fields(|violations| _ = attachments(violations, given));
         let expected = [
             "attachments[0]",
             "attachments[1]",

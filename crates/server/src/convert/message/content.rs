@@ -1,17 +1,16 @@
-//! What a new message says. What it may say on which channel is the domain's to check.
+//! Content of a new message. The domain checks which content a channel allows.
 
 use parlance_app::messages::NewMessage;
 use parlance_domain::message::{ContentView, Limits};
-use parlance_domain::{Address, Channel, Role};
+use parlance_domain::{Address, Channel, Direction, Role};
 use parlance_proto::v1;
 
-use super::Way;
 use super::attachment;
-use super::conversation_target::{PlaceFields, place};
-use crate::convert::fields::Found;
+use super::conversation_target::{TargetFields, conversation_target};
+use crate::convert::fields::Violations;
 use crate::convert::{enums, limits, metadata};
 
-/// The fields of a request that say it.
+/// Content fields of a request.
 pub(super) struct ContentFields {
     pub(super) cc_addresses: Vec<String>,
     pub(super) subject: String,
@@ -24,15 +23,15 @@ pub(super) struct ContentFields {
     pub(super) metadata: Option<prost_types::Struct>,
 }
 
-/// Reads place and content, and says the channel as far as it is known.
+/// Reads target and content. Also returns the channel if it is known.
 pub(super) fn message(
-    found: &mut Found,
+    violations: &mut Violations,
     limits: &Limits,
-    way: Way,
-    place_fields: PlaceFields,
+    direction: Direction,
+    target_fields: TargetFields,
     content: ContentFields,
 ) -> (Option<Channel>, Option<NewMessage>) {
-    let (channel, place) = place(found, place_fields, way);
+    let (channel, target) = conversation_target(violations, target_fields, direction);
     let ContentFields {
         cc_addresses,
         subject,
@@ -44,12 +43,12 @@ pub(super) fn message(
         latency_ms,
         metadata,
     } = content;
-    let role = enums::role(found, "role", role);
-    let metadata = metadata::json(found, "metadata", metadata);
+    let role = enums::role(violations, "role", role);
+    let metadata = metadata::json(violations, "metadata", metadata);
     let views: Vec<_> = attachments.iter().map(attachment::view).collect();
     let view = ContentView {
         channel,
-        received: way == Way::In,
+        received: direction == Direction::Inbound,
         role,
         cc_addresses: cc_addresses.len(),
         subject: &subject,
@@ -60,11 +59,11 @@ pub(super) fn message(
         latency_ms,
         metadata: metadata.as_ref().map_or("", |json| json.as_str()),
     };
-    found.extend(view.check(limits));
-    let cc_addresses = recipients(found, channel, &cc_addresses);
-    let attachments = attachment::attachments(found, attachments);
-    let message = place.zip(metadata).map(|(place, metadata)| NewMessage {
-        target: place,
+    violations.extend(view.check(limits));
+    let cc_addresses = recipients(violations, channel, &cc_addresses);
+    let attachments = attachment::attachments(violations, attachments);
+    let message = target.zip(metadata).map(|(target, metadata)| NewMessage {
+        target,
         role: role.or((channel == Some(Channel::Chat)).then_some(Role::User)),
         cc_addresses,
         subject,
@@ -78,9 +77,9 @@ pub(super) fn message(
     (channel, message)
 }
 
-/// Further recipients in canonical form. Where the channel has none, the domain has said so already.
+/// Reads further recipients into canonical form. For channels that have none the domain has recorded the violation.
 pub(crate) fn recipients(
-    found: &mut Found,
+    violations: &mut Violations,
     channel: Option<Channel>,
     texts: &[String],
 ) -> Vec<String> {
@@ -90,16 +89,16 @@ pub(crate) fn recipients(
     }
     if texts.len() > limits::CC_ADDRESSES {
         let most = limits::CC_ADDRESSES;
-        found.push(
+        violations.push(
             "cc_addresses",
-            format!("at most {most} addresses; leave some out"),
+            format!("at most {most} addresses; remove some"),
         );
         return Vec::new();
     }
     let read = |(index, text): (usize, &String)| {
         let address = Address::recipient(Channel::Email, text);
-        found
-            .keep(format!("cc_addresses[{index}]"), address)
+        violations
+            .ok_or_record(format!("cc_addresses[{index}]"), address)
             .map(String::from)
     };
     texts.iter().enumerate().filter_map(read).collect()

@@ -1,14 +1,13 @@
-//! Where a new message belongs: exactly one of three ways to say it.
+//! Conversation target of a new message: exactly one of a conversation's id, a pair of addresses, or a chat.
 
 use parlance_app::messages::ConversationTarget;
-use parlance_domain::{Address, AddressError, Channel, ConversationId};
+use parlance_domain::{Address, AddressError, Channel, ConversationId, Direction};
 
-use super::Way;
-use crate::convert::fields::{Found, set};
+use crate::convert::fields::{Violations, non_empty};
 use crate::convert::{enums, limits};
 
-/// The fields of a request that say it.
-pub(super) struct PlaceFields {
+/// Target fields of a request.
+pub(super) struct TargetFields {
     pub(super) conversation_id: String,
     pub(super) channel: i32,
     pub(super) from_address: String,
@@ -17,40 +16,40 @@ pub(super) struct PlaceFields {
     pub(super) external_id: String,
 }
 
-/// Reads the place, and the channel as far as the request says it, even where the place is wrong otherwise.
-pub(super) fn place(
-    found: &mut Found,
-    fields: PlaceFields,
-    way: Way,
+/// Reads the target. Also returns the channel if the request has one, even if the target is invalid.
+pub(super) fn conversation_target(
+    violations: &mut Violations,
+    fields: TargetFields,
+    direction: Direction,
 ) -> (Option<Channel>, Option<ConversationTarget>) {
     if !fields.conversation_id.is_empty() {
-        return (None, conversation(found, fields));
+        return (None, conversation(violations, fields));
     }
     if fields.channel == 0 {
-        let field = if says_more(&fields) {
+        let field = if has_other_fields(&fields) {
             "channel"
         } else {
             "conversation_id"
         };
-        found.push(field, NOWHERE);
+        violations.push(field, NO_TARGET);
         return (None, None);
     }
-    let channel = enums::channel(found, "channel", fields.channel);
-    let place = match channel {
-        Some(Channel::Chat) => Some(chat(found, fields)),
+    let channel = enums::channel(violations, "channel", fields.channel);
+    let target = match channel {
+        Some(Channel::Chat) => Some(chat(violations, fields)),
         Some(channel @ (Channel::Sms | Channel::Mms | Channel::Email)) => {
-            pair(found, channel, fields, way)
+            pair(violations, channel, fields, direction)
         }
         None => None,
     };
-    (channel, place)
+    (channel, target)
 }
 
-const NOWHERE: &str = "say where the message belongs: conversation_id alone, or channel with from_address and to_address, \
-                       or channel CHAT";
+const NO_TARGET: &str = "the message has no target; set conversation_id alone, or channel with from_address and to_address, \
+                         or channel CHAT";
 
-fn says_more(fields: &PlaceFields) -> bool {
-    let PlaceFields {
+fn has_other_fields(fields: &TargetFields) -> bool {
+    let TargetFields {
         conversation_id: _,
         channel: _,
         from_address,
@@ -63,9 +62,9 @@ fn says_more(fields: &PlaceFields) -> bool {
         .any(|text| !text.is_empty())
 }
 
-fn conversation(found: &mut Found, fields: PlaceFields) -> Option<ConversationTarget> {
-    const WHY: &str = "the conversation says it already";
-    let PlaceFields {
+fn conversation(violations: &mut Violations, fields: TargetFields) -> Option<ConversationTarget> {
+    const WHY: &str = "conversation_id already determines it";
+    let TargetFields {
         conversation_id,
         channel,
         from_address,
@@ -73,22 +72,22 @@ fn conversation(found: &mut Found, fields: PlaceFields) -> Option<ConversationTa
         user,
         external_id,
     } = fields;
-    let id = found.id("conversation_id", &conversation_id, ConversationId::parse);
-    found.absent("channel", channel == 0, WHY);
-    found.absent("from_address", from_address.is_empty(), WHY);
-    found.absent("to_address", to_address.is_empty(), WHY);
-    found.absent("user", user.is_empty(), WHY);
-    found.absent("external_id", external_id.is_empty(), WHY);
+    let id = violations.id("conversation_id", &conversation_id, ConversationId::parse);
+    violations.absent("channel", channel == 0, WHY);
+    violations.absent("from_address", from_address.is_empty(), WHY);
+    violations.absent("to_address", to_address.is_empty(), WHY);
+    violations.absent("user", user.is_empty(), WHY);
+    violations.absent("external_id", external_id.is_empty(), WHY);
     id.map(ConversationTarget::Conversation)
 }
 
 fn pair(
-    found: &mut Found,
+    violations: &mut Violations,
     channel: Channel,
-    fields: PlaceFields,
-    way: Way,
+    fields: TargetFields,
+    direction: Direction,
 ) -> Option<ConversationTarget> {
-    let PlaceFields {
+    let TargetFields {
         conversation_id: _,
         channel: _,
         from_address,
@@ -96,21 +95,21 @@ fn pair(
         user,
         external_id,
     } = fields;
-    let (from, to): (Reader, Reader) = match way {
-        Way::Out => (Address::ours, Address::recipient),
-        Way::In => (Address::origin, Address::ours),
+    let (from, to): (Reader, Reader) = match direction {
+        Direction::Outbound => (Address::ours, Address::recipient),
+        Direction::Inbound => (Address::origin, Address::ours),
     };
-    let from = found.keep("from_address", from(channel, &from_address));
-    let to = found.keep("to_address", to(channel, &to_address));
-    found.text("user", &user, limits::USER);
-    found.absent(
+    let from = violations.ok_or_record("from_address", from(channel, &from_address));
+    let to = violations.ok_or_record("to_address", to(channel, &to_address));
+    violations.text("user", &user, limits::USER);
+    violations.absent(
         "external_id",
         external_id.is_empty(),
-        "only a chat is found by its external id",
+        "only a chat has an external_id",
     );
-    let (ours, theirs) = match way {
-        Way::Out => (from?, to?),
-        Way::In => (to?, from?),
+    let (ours, theirs) = match direction {
+        Direction::Outbound => (from?, to?),
+        Direction::Inbound => (to?, from?),
     };
     Some(ConversationTarget::Pair {
         channel,
@@ -120,11 +119,12 @@ fn pair(
     })
 }
 
+/// Parses an address of either side.
 type Reader = fn(Channel, &str) -> Result<Address, AddressError>;
 
-fn chat(found: &mut Found, fields: PlaceFields) -> ConversationTarget {
+fn chat(violations: &mut Violations, fields: TargetFields) -> ConversationTarget {
     const WHY: &str = "chat has no addresses";
-    let PlaceFields {
+    let TargetFields {
         conversation_id: _,
         channel: _,
         from_address,
@@ -132,12 +132,12 @@ fn chat(found: &mut Found, fields: PlaceFields) -> ConversationTarget {
         user,
         external_id,
     } = fields;
-    found.absent("from_address", from_address.is_empty(), WHY);
-    found.absent("to_address", to_address.is_empty(), WHY);
-    found.text("user", &user, limits::USER);
-    found.text("external_id", &external_id, limits::EXTERNAL_ID);
+    violations.absent("from_address", from_address.is_empty(), WHY);
+    violations.absent("to_address", to_address.is_empty(), WHY);
+    violations.text("user", &user, limits::USER);
+    violations.text("external_id", &external_id, limits::EXTERNAL_ID);
     ConversationTarget::Chat {
-        external_id: set(external_id),
+        external_id: non_empty(external_id),
         user,
     }
 }
@@ -147,14 +147,14 @@ mod tests {
     use parlance_proto::v1;
 
     use super::*;
-    use crate::convert::testing::{fields_of, seen};
+    use crate::convert::testing::{accepted, violated_fields};
 
     const ID: &str = "01932b1c-0000-7000-8000-000000000001";
     const OURS: &str = "+15550001111";
     const THEIRS: &str = "+15550002222";
 
-    fn fields(conversation_id: &str, channel: v1::Channel, from: &str, to: &str) -> PlaceFields {
-        PlaceFields {
+    fn fields(conversation_id: &str, channel: v1::Channel, from: &str, to: &str) -> TargetFields {
+        TargetFields {
             conversation_id: conversation_id.to_owned(),
             channel: channel.into(),
             from_address: from.to_owned(),
@@ -165,11 +165,17 @@ mod tests {
     }
 
     #[test]
-    fn each_of_the_three_ways() {
-        let read = |fields, way| seen(|found| place(found, fields, way)).1.unwrap();
+    fn each_kind_of_target_is_read() {
+        let read = |fields, direction| {
+            let target = accepted(|violations| conversation_target(violations, fields, direction));
+            target.1.unwrap()
+        };
         let id = ConversationId::parse(ID).unwrap();
         let named = fields(ID, v1::Channel::Unspecified, "", "");
-        assert_eq!(read(named, Way::Out), ConversationTarget::Conversation(id));
+        assert_eq!(
+            read(named, Direction::Outbound),
+            ConversationTarget::Conversation(id)
+        );
 
         let address = |text| Address::ours(Channel::Sms, text).unwrap();
         let pair = ConversationTarget::Pair {
@@ -179,11 +185,17 @@ mod tests {
             user: String::new(),
         };
         assert_eq!(
-            read(fields("", v1::Channel::Sms, OURS, THEIRS), Way::Out),
+            read(
+                fields("", v1::Channel::Sms, OURS, THEIRS),
+                Direction::Outbound
+            ),
             pair
         );
         assert_eq!(
-            read(fields("", v1::Channel::Sms, THEIRS, OURS), Way::In),
+            read(
+                fields("", v1::Channel::Sms, THEIRS, OURS),
+                Direction::Inbound
+            ),
             pair
         );
 
@@ -194,11 +206,11 @@ mod tests {
             external_id: Some("s1".to_owned()),
             user: "u".to_owned(),
         };
-        assert_eq!(read(chat, Way::In), expected);
+        assert_eq!(read(chat, Direction::Inbound), expected);
     }
 
     #[test]
-    fn every_other_mixture_names_its_fields() {
+    fn every_invalid_combination_reports_its_fields() {
         use v1::Channel::{Chat, Email, Sms, Unspecified};
         for (given, expected) in [
             (fields("", Unspecified, "", ""), &["conversation_id"][..]),
@@ -217,31 +229,44 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                fields_of(|found| _ = place(found, given, Way::Out)),
+                violated_fields(
+                    |violations| _ = conversation_target(violations, given, Direction::Outbound)
+                ),
                 expected
             );
         }
         let mut unknown = fields("", Unspecified, OURS, THEIRS);
         unknown.channel = 77;
         assert_eq!(
-            fields_of(|found| _ = place(found, unknown, Way::Out)),
+            violated_fields(
+                |violations| _ = conversation_target(violations, unknown, Direction::Outbound)
+            ),
             ["channel"]
         );
         let mut named = fields("", Sms, OURS, THEIRS);
         named.external_id = "s1".to_owned();
         assert_eq!(
-            fields_of(|found| _ = place(found, named, Way::Out)),
+            violated_fields(
+                |violations| _ = conversation_target(violations, named, Direction::Outbound)
+            ),
             ["external_id"]
         );
     }
 
     #[test]
-    fn a_name_can_write_and_not_be_written_to() {
+    fn a_name_is_valid_as_origin_and_not_as_recipient() {
         let from_name = || fields("", v1::Channel::Sms, "ACME", OURS);
-        assert!(fields_of(|found| _ = place(found, from_name(), Way::In)).is_empty());
+        assert!(
+            violated_fields(
+                |violations| _ = conversation_target(violations, from_name(), Direction::Inbound)
+            )
+            .is_empty()
+        );
         let to_name = fields("", v1::Channel::Sms, OURS, "ACME");
         assert_eq!(
-            fields_of(|found| _ = place(found, to_name, Way::Out)),
+            violated_fields(
+                |violations| _ = conversation_target(violations, to_name, Direction::Outbound)
+            ),
             ["to_address"]
         );
     }

@@ -1,4 +1,4 @@
-//! A message's way: calling it back, its story, and a look at it beforehand.
+//! `CancelMessage`, `ListMessageEvents` and `PreviewMessage`.
 
 use parlance_app::Result;
 use parlance_app::delivery::CancelMessage;
@@ -11,7 +11,7 @@ use parlance_proto::v1;
 
 use super::send::send;
 use crate::convert::enums;
-use crate::convert::fields::Found;
+use crate::convert::fields::Violations;
 use crate::convert::time::timestamp_to_proto;
 
 /// `CancelMessage`.
@@ -27,12 +27,12 @@ pub(crate) fn list_events(request: v1::ListMessageEventsRequest) -> Result<Messa
 }
 
 fn only_id(id: &str) -> Result<MessageId> {
-    let mut found = Found::new();
-    let id = found.id("id", id, MessageId::parse);
-    found.finish(|| id)
+    let mut violations = Violations::new();
+    let id = violations.id("id", id, MessageId::parse);
+    violations.finish(|| id)
 }
 
-/// `PreviewMessage`: a send, but for its `request_id`, which nothing is kept under.
+/// `PreviewMessage`: read like a send, without its `request_id`, because a preview stores nothing.
 pub(crate) fn preview(request: v1::PreviewMessageRequest, limits: &Limits) -> Result<SendMessage> {
     let v1::PreviewMessageRequest {
         request_id: _,
@@ -79,7 +79,7 @@ pub(crate) fn preview(request: v1::PreviewMessageRequest, limits: &Limits) -> Re
     send(request, limits)
 }
 
-/// What a look at a message found.
+/// Converts the result of a preview.
 pub(crate) fn preview_to_proto(preview: Preview) -> v1::PreviewMessageResponse {
     let Preview {
         from_address,
@@ -100,14 +100,14 @@ pub(crate) fn preview_to_proto(preview: Preview) -> v1::PreviewMessageResponse {
     }
 }
 
-/// A message's story.
-pub(crate) fn events_to_proto(story: Vec<DeliveryEvent>) -> v1::ListMessageEventsResponse {
+/// Converts the events of a message.
+pub(crate) fn events_to_proto(events: Vec<DeliveryEvent>) -> v1::ListMessageEventsResponse {
     v1::ListMessageEventsResponse {
-        events: story.into_iter().map(line_to_proto).collect(),
+        events: events.into_iter().map(event_to_proto).collect(),
     }
 }
 
-fn line_to_proto(event: DeliveryEvent) -> v1::MessageEvent {
+fn event_to_proto(event: DeliveryEvent) -> v1::MessageEvent {
     let DeliveryEvent {
         time,
         kind,
@@ -131,15 +131,15 @@ fn line_to_proto(event: DeliveryEvent) -> v1::MessageEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::convert::testing::wrong;
+    use crate::convert::testing::rejected_fields;
 
     #[test]
-    fn an_id_is_an_id() {
+    fn an_invalid_id_is_reported() {
         for id in ["", "x", "01a1f7d20ce87c789af333c1069c87fe"] {
             let request = v1::CancelMessageRequest { id: id.to_owned() };
-            assert_eq!(wrong(cancel(request)), ["id"], "{id}");
+            assert_eq!(rejected_fields(cancel(request)), ["id"], "{id}");
             let request = v1::ListMessageEventsRequest { id: id.to_owned() };
-            assert_eq!(wrong(list_events(request)), ["id"], "{id}");
+            assert_eq!(rejected_fields(list_events(request)), ["id"], "{id}");
         }
     }
 
@@ -156,6 +156,9 @@ mod tests {
             ..Default::default()
         };
         let limits = Limits::default();
-        assert_eq!(wrong(preview(request, &limits)), wrong(send(sent, &limits)));
+        assert_eq!(
+            rejected_fields(preview(request, &limits)),
+            rejected_fields(send(sent, &limits))
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Messages.
+//! Requests and replies of `MessageService`.
 
 mod attachment;
 mod content;
@@ -21,12 +21,3 @@ pub(crate) use send::send;
 pub(crate) use show::{encode, encode_batch, encode_page, to_proto};
 pub(crate) use update::{report, update};
 pub(crate) use upload::{UploadHeader, upload_chunk, upload_header, upload_to_proto};
-
-/// Which way the message of a request goes. It says which address is ours, and what an address of theirs may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// From us.
-    Out,
-    /// To us.
-    In,
-}

@@ -1,38 +1,40 @@
-//! What names messages: get, batch, list, delete, and an attachment's content.
+//! `GetMessage`, `BatchGetMessages`, `ListMessages`, `DeleteMessage` and `GetAttachment`.
 
 use parlance_app::Result;
 use parlance_app::messages::{DeleteMessage, ListMessages, MessageRef};
 use parlance_domain::{AttachmentId, ConversationId, MessageId};
 use parlance_proto::v1;
 
-use crate::convert::fields::Found;
+use crate::convert::fields::Violations;
 use crate::convert::{limits, page};
 
 /// `GetMessage`.
 pub(crate) fn get(request: v1::GetMessageRequest) -> Result<MessageRef> {
-    let mut found = Found::new();
+    let mut violations = Violations::new();
     let v1::GetMessageRequest {
         id,
         provider,
         provider_message_id,
     } = request;
-    let which = which(&mut found, &id, provider, provider_message_id);
-    found.finish(|| which)
+    let which = message_ref(&mut violations, &id, provider, provider_message_id);
+    violations.finish(|| which)
 }
 
-/// A message by its id, or by its provider's: exactly one of the two.
-pub(super) fn which(
-    found: &mut Found,
+/// Reads a reference to a message, by its id or by its provider's id: exactly one of the two.
+pub(super) fn message_ref(
+    violations: &mut Violations,
     id: &str,
     provider: String,
     provider_message_id: String,
 ) -> Option<MessageRef> {
     let by_provider = !provider.is_empty() || !provider_message_id.is_empty();
     match (!id.is_empty(), by_provider) {
-        (true, false) => found.id("id", id, MessageId::parse).map(MessageRef::Id),
+        (true, false) => violations
+            .id("id", id, MessageId::parse)
+            .map(MessageRef::Id),
         (false, true) => {
-            found.required("provider", &provider, limits::PROVIDER);
-            found.required(
+            violations.required("provider", &provider, limits::PROVIDER);
+            violations.required(
                 "provider_message_id",
                 &provider_message_id,
                 limits::PROVIDER_MESSAGE_ID,
@@ -43,16 +45,16 @@ pub(super) fn which(
             })
         }
         (true, true) => {
-            found.push(
+            violations.push(
                 "id",
-                "names the message twice; give id, or provider and provider_message_id",
+                "identifies the message twice; set id, or provider and provider_message_id",
             );
             None
         }
         (false, false) => {
-            found.push(
+            violations.push(
                 "id",
-                "required; give id, or provider and provider_message_id",
+                "required; set id, or provider and provider_message_id",
             );
             None
         }
@@ -61,22 +63,26 @@ pub(super) fn which(
 
 /// `BatchGetMessages`.
 pub(crate) fn batch(request: v1::BatchGetMessagesRequest) -> Result<Vec<MessageId>> {
-    let mut found = Found::new();
+    let mut violations = Violations::new();
     let v1::BatchGetMessagesRequest { ids } = request;
     if ids.is_empty() || ids.len() > limits::BATCH {
         let most = limits::BATCH;
-        found.push("ids", format!("must be 1 to {most}; split a longer list"));
-        return found.finish(|| None);
+        violations.push(
+            "ids",
+            format!("must have 1 to {most} ids; use several requests for more"),
+        );
+        return violations.finish(|| None);
     }
-    let read =
-        |(index, id): (usize, &String)| found.id(format!("ids[{index}]"), id, MessageId::parse);
+    let read = |(index, id): (usize, &String)| {
+        violations.id(format!("ids[{index}]"), id, MessageId::parse)
+    };
     let ids = ids.iter().enumerate().filter_map(read).collect();
-    found.finish(|| Some(ids))
+    violations.finish(|| Some(ids))
 }
 
 /// `ListMessages`.
 pub(crate) fn list(request: v1::ListMessagesRequest) -> Result<ListMessages> {
-    let mut found = Found::new();
+    let mut violations = Violations::new();
     let v1::ListMessagesRequest {
         conversation_id,
         page_size,
@@ -85,10 +91,10 @@ pub(crate) fn list(request: v1::ListMessagesRequest) -> Result<ListMessages> {
         after_sequence,
         with_total,
     } = request;
-    let conversation_id = found.id("conversation_id", &conversation_id, ConversationId::parse);
-    let page = page::request(&mut found, page_size, page_token);
-    found.not_negative("after_sequence", after_sequence);
-    found.finish(|| {
+    let conversation_id = violations.id("conversation_id", &conversation_id, ConversationId::parse);
+    let page = page::request(&mut violations, page_size, page_token);
+    violations.not_negative("after_sequence", after_sequence);
+    violations.finish(|| {
         Some(ListMessages {
             conversation_id: conversation_id?,
             page,
@@ -101,34 +107,34 @@ pub(crate) fn list(request: v1::ListMessagesRequest) -> Result<ListMessages> {
 
 /// `DeleteMessage`.
 pub(crate) fn delete(request: v1::DeleteMessageRequest) -> Result<DeleteMessage> {
-    let mut found = Found::new();
+    let mut violations = Violations::new();
     let v1::DeleteMessageRequest { id, etag } = request;
-    let id = found.id("id", &id, MessageId::parse);
-    let etag = found.etag("etag", etag);
-    found.finish(|| Some(DeleteMessage { id: id?, etag }))
+    let id = violations.id("id", &id, MessageId::parse);
+    let etag = violations.etag("etag", etag);
+    violations.finish(|| Some(DeleteMessage { id: id?, etag }))
 }
 
 /// `GetAttachment`.
 pub(crate) fn attachment(request: v1::GetAttachmentRequest) -> Result<(MessageId, AttachmentId)> {
-    let mut found = Found::new();
+    let mut violations = Violations::new();
     let v1::GetAttachmentRequest {
         message_id,
         attachment_id,
     } = request;
-    let message = found.id("message_id", &message_id, MessageId::parse);
-    let attachment = found.id("attachment_id", &attachment_id, AttachmentId::parse);
-    found.finish(|| Some((message?, attachment?)))
+    let message = violations.id("message_id", &message_id, MessageId::parse);
+    let attachment = violations.id("attachment_id", &attachment_id, AttachmentId::parse);
+    violations.finish(|| Some((message?, attachment?)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::convert::testing::wrong;
+    use crate::convert::testing::rejected_fields;
 
     const ID: &str = "01932b1c-0000-7000-8000-000000000001";
 
     #[test]
-    fn a_message_is_named_in_exactly_one_way() {
+    fn a_message_is_identified_in_exactly_one_way() {
         let of = |id: &str, provider: &str, theirs: &str| {
             get(v1::GetMessageRequest {
                 id: id.to_owned(),
@@ -152,7 +158,7 @@ mod tests {
             (of("", "p", ""), "provider_message_id"),
             (of("", "p", "a\0"), "provider_message_id"),
         ] {
-            assert_eq!(wrong(given), [expected]);
+            assert_eq!(rejected_fields(given), [expected]);
         }
     }
 
@@ -163,20 +169,20 @@ mod tests {
             batch(v1::BatchGetMessagesRequest { ids })
         };
         assert_eq!(of(vec![ID; 100]).unwrap().len(), 100);
-        assert_eq!(wrong(of(vec![])), ["ids"]);
-        assert_eq!(wrong(of(vec!["x"; 101])), ["ids"]);
-        assert_eq!(wrong(of(vec!["x", ID, ""])), ["ids[0]", "ids[2]"]);
+        assert_eq!(rejected_fields(of(vec![])), ["ids"]);
+        assert_eq!(rejected_fields(of(vec!["x"; 101])), ["ids"]);
+        assert_eq!(rejected_fields(of(vec!["x", ID, ""])), ["ids[0]", "ids[2]"]);
     }
 
     #[test]
-    fn a_list_wants_a_conversation_and_no_negative_numbers() {
+    fn a_list_requires_a_conversation_and_no_negative_numbers() {
         let request = v1::ListMessagesRequest {
             page_size: -1,
             after_sequence: -1,
             ..Default::default()
         };
         assert_eq!(
-            wrong(list(request)),
+            rejected_fields(list(request)),
             ["conversation_id", "page_size", "after_sequence"]
         );
     }
@@ -191,13 +197,13 @@ mod tests {
         };
         assert_eq!(of("").unwrap().etag, None);
         assert_eq!(of("\"1\"").unwrap().etag.as_deref(), Some("\"1\""));
-        assert_eq!(wrong(of("\0")), ["etag"]);
+        assert_eq!(rejected_fields(of("\0")), ["etag"]);
     }
 
     #[test]
-    fn an_attachment_is_named_by_two_ids() {
+    fn an_attachment_is_identified_by_two_ids() {
         assert_eq!(
-            wrong(attachment(v1::GetAttachmentRequest::default())),
+            rejected_fields(attachment(v1::GetAttachmentRequest::default())),
             ["message_id", "attachment_id"]
         );
     }

@@ -2,22 +2,22 @@
 
 use parlance_app::Result;
 use parlance_app::messages::ReceiveMessage;
+use parlance_domain::Direction;
 use parlance_domain::message::Limits;
 use parlance_proto::v1;
 
-use super::Way;
 use super::content::{ContentFields, message};
-use super::conversation_target::PlaceFields;
-use crate::convert::fields::Found;
+use super::conversation_target::TargetFields;
+use crate::convert::fields::Violations;
 use crate::convert::{limits, request_id, time};
 
-/// Reads a message that has come.
+/// Reads a request that records an inbound message.
 pub(crate) fn receive(
     mut request: v1::ReceiveMessageRequest,
     limits: &Limits,
 ) -> Result<ReceiveMessage> {
-    let mut found = Found::new();
-    let request_id = request_id::take(&mut found, &mut request, |r| &mut r.request_id);
+    let mut violations = Violations::new();
+    let request_id = request_id::take(&mut violations, &mut request, |r| &mut r.request_id);
     let v1::ReceiveMessageRequest {
         request_id: _,
         conversation_id,
@@ -39,7 +39,7 @@ pub(crate) fn receive(
         provider_message_id,
         received_at,
     } = request;
-    let place = PlaceFields {
+    let target = TargetFields {
         conversation_id,
         channel,
         from_address,
@@ -58,15 +58,15 @@ pub(crate) fn receive(
         latency_ms,
         metadata,
     };
-    let (_, message) = message(&mut found, limits, Way::In, place, content);
-    found.required("provider", &provider, limits::PROVIDER);
-    found.required(
+    let (_, message) = message(&mut violations, limits, Direction::Inbound, target, content);
+    violations.required("provider", &provider, limits::PROVIDER);
+    violations.required(
         "provider_message_id",
         &provider_message_id,
         limits::PROVIDER_MESSAGE_ID,
     );
-    let received_at = time::timestamp(&mut found, "received_at", received_at);
-    found.finish(|| {
+    let received_at = time::timestamp(&mut violations, "received_at", received_at);
+    violations.finish(|| {
         Some(ReceiveMessage {
             request_id,
             message: message?,
@@ -82,7 +82,7 @@ mod tests {
     use parlance_app::messages::ConversationTarget;
 
     use super::*;
-    use crate::convert::testing::wrong;
+    use crate::convert::testing::rejected_fields;
 
     fn text() -> v1::ReceiveMessageRequest {
         v1::ReceiveMessageRequest {
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn it_comes_to_our_address_and_may_be_empty() {
+    fn an_inbound_message_goes_to_our_address_and_may_be_empty() {
         let read = receive(text(), &Limits::default()).unwrap();
         let ConversationTarget::Pair { ours, theirs, .. } = read.message.target else {
             panic!("{:?}", read.message.target)
@@ -115,7 +115,7 @@ mod tests {
             ..text()
         };
         assert_eq!(
-            wrong(receive(request, &Limits::default())),
+            rejected_fields(receive(request, &Limits::default())),
             ["provider", "provider_message_id"]
         );
         let request = v1::ReceiveMessageRequest {
@@ -124,7 +124,7 @@ mod tests {
             ..text()
         };
         assert_eq!(
-            wrong(receive(request, &Limits::default())),
+            rejected_fields(receive(request, &Limits::default())),
             ["provider", "provider_message_id"]
         );
     }

@@ -8,13 +8,13 @@ use parlance_proto::v1;
 use prost::Message as _;
 
 use super::to_proto;
-use crate::convert::fields::{Found, set};
+use crate::convert::fields::{Violations, non_empty};
 use crate::convert::time::timestamp;
 use crate::convert::{enums, limits, page};
 
-/// Any text is a query, as long as it is not too long.
+/// Reads a search. Every text within the length limit is a valid query.
 pub(crate) fn search(request: v1::SearchMessagesRequest) -> Result<SearchMessages> {
-    let mut found = Found::new();
+    let mut violations = Violations::new();
     let v1::SearchMessagesRequest {
         query,
         user,
@@ -29,22 +29,22 @@ pub(crate) fn search(request: v1::SearchMessagesRequest) -> Result<SearchMessage
     } = request;
     let most = limits::QUERY;
     if query.len() > most && query.chars().count() > most {
-        found.push("query", format!("at most {most} characters; shorten it"));
+        violations.push("query", format!("at most {most} characters; shorten it"));
     }
-    found.text("user", &user, limits::USER);
-    let conversation_id =
-        set(conversation_id).and_then(|id| found.id("conversation_id", &id, ConversationId::parse));
+    violations.text("user", &user, limits::USER);
+    let conversation_id = non_empty(conversation_id)
+        .and_then(|id| violations.id("conversation_id", &id, ConversationId::parse));
     let filter = SearchFilter {
-        user: set(user),
+        user: non_empty(user),
         conversation_id,
-        channel: enums::channel(&mut found, "channel", channel),
-        direction: enums::direction(&mut found, "direction", direction),
-        status: enums::message_status(&mut found, "status", status),
-        created_after: timestamp(&mut found, "created_after", created_after),
-        created_before: timestamp(&mut found, "created_before", created_before),
+        channel: enums::channel(&mut violations, "channel", channel),
+        direction: enums::direction(&mut violations, "direction", direction),
+        status: enums::message_status(&mut violations, "status", status),
+        created_after: timestamp(&mut violations, "created_after", created_after),
+        created_before: timestamp(&mut violations, "created_before", created_before),
     };
-    let page = page::request(&mut found, page_size, page_token);
-    found.finish(|| {
+    let page = page::request(&mut violations, page_size, page_token);
+    violations.finish(|| {
         Some(SearchMessages {
             query,
             filter,
@@ -53,17 +53,17 @@ pub(crate) fn search(request: v1::SearchMessagesRequest) -> Result<SearchMessage
     })
 }
 
-/// A page of results as clients are told it.
+/// Page of results, encoded as a reply.
 pub(crate) fn encode_search(page: &Page<SearchResult>) -> Bytes {
     search_to_proto(page.clone()).encode_to_vec().into()
 }
 
-/// A page of results.
+/// Converts a page of results.
 pub(crate) fn search_to_proto(page: Page<SearchResult>) -> v1::SearchMessagesResponse {
     let Page {
         items,
         next_page_token,
-        total_size: _, // not counted: it would cost reading all of them
+        total_size: _, // not counted: that would read all results
     } = page;
     v1::SearchMessagesResponse {
         results: items.into_iter().map(result_to_proto).collect(),
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_text_is_a_query() {
+    fn every_text_is_a_query() {
         let of = |query: &str| {
             search(v1::SearchMessagesRequest {
                 query: query.to_owned(),
@@ -99,19 +99,19 @@ mod tests {
         for text in ["", "\0", "\"", "NEAR(", &"ä".repeat(10_000)] {
             assert_eq!(of(text).unwrap().query, text);
         }
-        let wrong = of(&"ä".repeat(10_001)).unwrap_err();
-        assert_eq!(wrong.violations[0].field, "query");
+        let error = of(&"ä".repeat(10_001)).unwrap_err();
+        assert_eq!(error.violations[0].field, "query");
     }
 
     #[test]
-    fn what_is_unset_is_any() {
+    fn an_unset_filter_matches_everything() {
         let read = search(v1::SearchMessagesRequest::default()).unwrap();
         assert_eq!(read, SearchMessages::default());
     }
 
     #[test]
-    fn everything_wrong_is_told() {
-        let wrong = search(v1::SearchMessagesRequest {
+    fn all_violations_are_reported() {
+        let result = search(v1::SearchMessagesRequest {
             user: "\0".to_owned(),
             conversation_id: "x".to_owned(),
             channel: 99,
@@ -124,8 +124,8 @@ mod tests {
             page_size: -1,
             ..Default::default()
         });
-        let wrong = wrong.unwrap_err();
-        let fields: Vec<&str> = wrong.violations.iter().map(|v| v.field.as_str()).collect();
+        let error = result.unwrap_err();
+        let fields: Vec<&str> = error.violations.iter().map(|v| v.field.as_str()).collect();
         let expected = [
             "user",
             "conversation_id",

@@ -3,19 +3,18 @@
 use parlance_app::Result;
 use parlance_app::messages::SendMessage;
 use parlance_domain::message::Limits;
-use parlance_domain::{Channel, DeliveryPolicy, Timestamp};
+use parlance_domain::{Channel, DeliveryPolicy, Direction, Timestamp};
 use parlance_proto::v1;
 
-use super::Way;
 use super::content::{ContentFields, message};
-use super::conversation_target::PlaceFields;
-use crate::convert::fields::Found;
+use super::conversation_target::TargetFields;
+use crate::convert::fields::Violations;
 use crate::convert::{enums, request_id, time};
 
-/// Reads a request to send.
+/// Reads a request to send a message.
 pub(crate) fn send(mut request: v1::SendMessageRequest, limits: &Limits) -> Result<SendMessage> {
-    let mut found = Found::new();
-    let request_id = request_id::take(&mut found, &mut request, |r| &mut r.request_id);
+    let mut violations = Violations::new();
+    let request_id = request_id::take(&mut violations, &mut request, |r| &mut r.request_id);
     let v1::SendMessageRequest {
         request_id: _,
         conversation_id,
@@ -37,7 +36,7 @@ pub(crate) fn send(mut request: v1::SendMessageRequest, limits: &Limits) -> Resu
         expires_at,
         policy,
     } = request;
-    let place = PlaceFields {
+    let target = TargetFields {
         conversation_id,
         channel,
         from_address,
@@ -56,10 +55,16 @@ pub(crate) fn send(mut request: v1::SendMessageRequest, limits: &Limits) -> Resu
         latency_ms,
         metadata,
     };
-    let (channel, message) = message(&mut found, limits, Way::Out, place, content);
-    let (send_at, expires_at) = plan(&mut found, channel, (send_at, expires_at));
-    let policy = enums::policy(&mut found, "policy", policy);
-    found.finish(|| {
+    let (channel, message) = message(
+        &mut violations,
+        limits,
+        Direction::Outbound,
+        target,
+        content,
+    );
+    let (send_at, expires_at) = schedule(&mut violations, channel, (send_at, expires_at));
+    let policy = enums::policy(&mut violations, "policy", policy);
+    violations.finish(|| {
         Some(SendMessage {
             request_id,
             message: message?,
@@ -75,23 +80,28 @@ type Times = (
     Option<prost_types::Timestamp>,
 );
 
-/// When to send, and until when.
-fn plan(
-    found: &mut Found,
+/// Reads `send_at` and `expires_at`.
+fn schedule(
+    violations: &mut Violations,
     channel: Option<Channel>,
     (send_at, expires_at): Times,
 ) -> (Option<Timestamp>, Option<Timestamp>) {
     if channel == Some(Channel::Chat) {
-        const WHY: &str = "a chat message is there at once";
-        found.absent("send_at", send_at.is_none(), WHY);
-        found.absent("expires_at", expires_at.is_none(), WHY);
+        const WHY: &str = "a chat message is delivered at once";
+        violations.absent("send_at", send_at.is_none(), WHY);
+        violations.absent("expires_at", expires_at.is_none(), WHY);
         return (None, None);
     }
-    let send_at = time::timestamp(found, "send_at", send_at);
-    let expires_at = time::timestamp(found, "expires_at", expires_at);
-    // Whether it has passed is looked at once the request is known not to be a repeated one.
+    let send_at = time::timestamp(violations, "send_at", send_at);
+    let expires_at = time::timestamp(violations, "expires_at", expires_at);
+    // An `expires_at` in the past is checked later, once it is known that the request is not a repetition.
     if let Some(send_at) = send_at {
-        time::check_expiry(found, "expires_at", (Some(send_at), expires_at), send_at);
+        time::check_expiry(
+            violations,
+            "expires_at",
+            (Some(send_at), expires_at),
+            send_at,
+        );
     }
     (send_at, expires_at)
 }
@@ -102,7 +112,7 @@ mod tests {
     use parlance_domain::Role;
 
     use super::*;
-    use crate::convert::testing::{after_now, wrong};
+    use crate::convert::testing::{after_now, rejected_fields};
 
     fn sms() -> v1::SendMessageRequest {
         v1::SendMessageRequest {
@@ -138,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_has_its_defaults() {
+    fn unset_fields_take_their_defaults() {
         let read = read(sms()).unwrap();
         assert_eq!(read.policy, DeliveryPolicy::AtLeastOnce);
         assert_eq!(
@@ -150,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn in_a_chat_the_user_speaks_unless_another_is_named() {
+    fn the_default_role_of_a_chat_message_is_user() {
         let role = |number: v1::Role| {
             let request = v1::SendMessageRequest {
                 role: number.into(),
@@ -163,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn in_a_conversation_the_channel_is_not_known_yet() {
+    fn a_message_in_a_conversation_has_no_known_channel_yet() {
         let id = "01932b1c-0000-7000-8000-000000000001";
         let request = v1::SendMessageRequest {
             conversation_id: id.to_owned(),
@@ -183,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_field_is_named_at_once() {
+    fn all_invalid_fields_are_reported_at_once() {
         let request = v1::SendMessageRequest {
             to_address: "5550002222".to_owned(),
             cc_addresses: vec!["x".to_owned()],
@@ -198,7 +208,7 @@ mod tests {
             policy: 9,
             ..sms()
         };
-        let fields = wrong(read(request));
+        let fields = rejected_fields(read(request));
         let expected = [
             "to_address",
             "role",
@@ -213,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn mail_goes_to_all_of_its_recipients() {
+    fn email_goes_to_all_of_its_recipients() {
         let with = |cc: &[&str]| v1::SendMessageRequest {
             cc_addresses: cc.iter().map(|&text| text.to_owned()).collect(),
             ..mail()
@@ -221,23 +231,26 @@ mod tests {
         let message = read(with(&["C@Example.com"])).unwrap().message;
         assert_eq!(message.cc_addresses, ["C@example.com"]);
         assert_eq!(
-            wrong(read(with(&["c@example.com", "c"]))),
+            rejected_fields(read(with(&["c@example.com", "c"]))),
             ["cc_addresses[1]"]
         );
-        assert_eq!(wrong(read(with(&["c@example.com"; 101]))), ["cc_addresses"]);
+        assert_eq!(
+            rejected_fields(read(with(&["c@example.com"; 101]))),
+            ["cc_addresses"]
+        );
         let text = v1::SendMessageRequest {
             cc_addresses: vec!["x".to_owned()],
             ..sms()
         };
         assert_eq!(
-            wrong(read(text)),
+            rejected_fields(read(text)),
             ["cc_addresses"],
-            "told once, by the domain"
+            "reported once, by the domain"
         );
     }
 
     #[test]
-    fn a_message_expires_after_it_is_sent() {
+    fn expires_at_must_be_after_send_at() {
         let with = |send_at, expires_at| v1::SendMessageRequest {
             send_at,
             expires_at,
@@ -249,16 +262,16 @@ mod tests {
         for (send_at, expires_at) in [(5, 5), (5, 4), (-5, -6)] {
             let request = with(Some(after_now(send_at)), Some(after_now(expires_at)));
             assert_eq!(
-                wrong(read(request)),
+                rejected_fields(read(request)),
                 ["expires_at"],
                 "{send_at} {expires_at}"
             );
         }
-        let plan = v1::SendMessageRequest {
+        let scheduled = v1::SendMessageRequest {
             send_at: Some(after_now(1)),
             expires_at: Some(after_now(2)),
             ..chat()
         };
-        assert_eq!(wrong(read(plan)), ["send_at", "expires_at"]);
+        assert_eq!(rejected_fields(read(scheduled)), ["send_at", "expires_at"]);
     }
 }

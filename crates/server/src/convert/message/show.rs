@@ -1,4 +1,4 @@
-//! Messages as the contract shows them.
+//! Conversion of messages to the contract.
 
 use bytes::Bytes;
 use parlance_app::cache::Answer;
@@ -14,11 +14,11 @@ use crate::convert::enums;
 use crate::convert::metadata;
 use crate::convert::time::timestamp_to_proto;
 
-/// A message.
+/// Converts a message.
 pub(crate) fn to_proto(message: Message) -> v1::Message {
     let Message {
         id,
-        owner: _, // whoever reads it is the owner
+        owner: _, // the caller is the owner
         conversation_id,
         sequence,
         channel,
@@ -38,8 +38,8 @@ pub(crate) fn to_proto(message: Message) -> v1::Message {
         tokens_used,
         latency_ms,
         metadata,
-        policy: _,        // the dispatcher's
-        counts_unread: _, // the conversation shows the sum
+        policy: _,        // internal to the dispatcher
+        counts_unread: _, // included in the count of the conversation
         send_at,
         expires_at,
         created_at,
@@ -49,7 +49,7 @@ pub(crate) fn to_proto(message: Message) -> v1::Message {
     } = message;
     let Progress {
         status,
-        attempt: _, // the dispatcher's
+        attempt: _, // internal to the dispatcher
         error,
         sent_at,
         delivered_at,
@@ -111,7 +111,7 @@ fn fault(fault: Fault) -> v1::MessageError {
         code,
         message,
         provider_code,
-        from: _,        // how reports are merged
+        from: _,        // used to merge reports
         occurred_at: _, // likewise
     } = fault;
     v1::MessageError {
@@ -121,22 +121,22 @@ fn fault(fault: Fault) -> v1::MessageError {
     }
 }
 
-/// A message as clients are told it.
+/// Message, encoded as a reply.
 pub(crate) fn encode(message: &Message) -> Bytes {
     to_proto(message.clone()).encode_to_vec().into()
 }
 
-/// What a batch found, as clients are told it.
+/// Batch of messages, encoded as a reply.
 pub(crate) fn encode_batch(batch: MessageBatch) -> Bytes {
     let MessageBatch { messages, missing } = batch;
     let rest = v1::BatchGetMessagesResponse {
-        messages: Vec::new(), // they come first
+        messages: Vec::new(), // encoded first
         missing_ids: missing.iter().map(ToString::to_string).collect(),
     };
     joined(messages, &rest)
 }
 
-/// A page of messages, as clients are told it.
+/// Page of messages, encoded as a reply.
 pub(crate) fn encode_page(page: Page<Answer<Message>>) -> Bytes {
     let Page {
         items,
@@ -144,18 +144,18 @@ pub(crate) fn encode_page(page: Page<Answer<Message>>) -> Bytes {
         total_size,
     } = page;
     let rest = v1::ListMessagesResponse {
-        messages: Vec::new(), // they come first
+        messages: Vec::new(), // encoded first
         next_page_token,
         total_size: total_size.unwrap_or_default(),
     };
     joined(items, &rest)
 }
 
-/// The field `messages` of both replies.
+/// Number of the field `messages` in both replies.
 const MESSAGES: u32 = 1;
 
-/// Messages as the first field, and behind them the rest of their reply: encoded messages that are joined are the encoding of
-/// all their fields together.
+/// Joins encoded messages, as the first field, and the rest of their reply. Concatenated protobuf encodings are the
+/// encoding of all their fields together.
 fn joined(messages: Vec<Answer<Message>>, rest: &impl prost::Message) -> Bytes {
     let messages: Vec<Bytes> = messages
         .into_iter()
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unset_stays_unset_and_nothing_internal_is_shown() {
+    fn unset_fields_stay_unset_and_internal_fields_are_omitted() {
         let shown = to_proto(message());
         assert_eq!(shown.status(), v1::MessageStatus::Failed);
         assert_eq!(
@@ -271,18 +271,18 @@ mod tests {
         );
     }
 
-    /// What prost makes of the same.
+    /// The same messages, converted for prost.
     fn plain(messages: &[Message]) -> Vec<v1::Message> {
         messages.iter().cloned().map(to_proto).collect()
     }
 
-    /// Small ones, empty ones, and those whose length takes more bytes.
+    /// A small message, an empty one, and one with a length of more than one byte.
     fn messages() -> Vec<Message> {
         let of = |body: String| Message { body, ..message() };
         vec![message(), of(String::new()), of("x".repeat(20_000))]
     }
 
-    /// Some as this process keeps them, some as the app knows them.
+    /// Encoded messages, as the in-process cache stores them, alternating with values.
     fn mixed(messages: &[Message]) -> Vec<Answer<Message>> {
         let answer = |(index, message): (usize, &Message)| match index % 2 {
             0 => Answer::Encoded(encode(message)),
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_joined_as_prost_encodes_it_and_names_what_is_missing() {
+    fn a_batch_is_joined_as_prost_encodes_it_and_lists_missing_ids() {
         let missing = vec![MessageId::new(NOW, [7; 10])];
         let expected = v1::BatchGetMessagesResponse {
             messages: plain(&messages()),

@@ -6,37 +6,37 @@ use parlance_domain::message::{ContentView, Limits, ReportStatus, ReportedError}
 use parlance_domain::{Json, MessageId, Timestamp, Violation};
 use parlance_proto::v1;
 
-use super::read::which;
-use crate::convert::fields::Found;
+use super::read::message_ref;
+use crate::convert::fields::Violations;
 use crate::convert::mask::Mask;
 use crate::convert::{enums, limits, metadata, time};
 
-/// Reads an edit.
+/// Reads a request to update a message.
 pub(crate) fn update(
     request: v1::UpdateMessageRequest,
     limits: &Limits,
     now: Timestamp,
 ) -> Result<MessageEdit> {
-    let mut found = Found::new();
+    let mut violations = Violations::new();
     let v1::UpdateMessageRequest {
         message,
         update_mask,
     } = request;
     let mask = Mask::read(
-        &mut found,
+        &mut violations,
         update_mask,
         &["metadata", "body", "send_at", "expires_at"],
     );
     let Some(message) = message else {
-        found.push("message", "required; give its id and the new values");
-        return found.finish(|| None);
+        violations.push("message", "required; set its id and the new values");
+        return violations.finish(|| None);
     };
-    let edit = edit(&mut found, message, &mask, limits, now);
-    found.finish(|| edit)
+    let edit = edit(&mut violations, message, &mask, limits, now);
+    violations.finish(|| edit)
 }
 
 fn edit(
-    found: &mut Found,
+    violations: &mut Violations,
     message: v1::Message,
     mask: &Mask,
     limits: &Limits,
@@ -50,23 +50,23 @@ fn edit(
         send_at,
         expires_at,
     } = settable(message);
-    let id = found.id("message.id", &id, MessageId::parse);
-    let etag = found.etag("message.etag", etag);
+    let id = violations.id("message.id", &id, MessageId::parse);
+    let etag = violations.etag("message.etag", etag);
     let metadata = if mask.covers("metadata", metadata.is_some()) {
-        metadata::json(found, "message.metadata", metadata)
+        metadata::json(violations, "message.metadata", metadata)
     } else {
         None
     };
     let body = mask.covers("body", !body.is_empty()).then_some(body);
-    check_content(found, body.as_deref(), metadata.as_ref(), limits);
-    let mut moment = |name: &str, at: Option<prost_types::Timestamp>| {
+    check_content(violations, body.as_deref(), metadata.as_ref(), limits);
+    let mut timestamp = |name: &str, at: Option<prost_types::Timestamp>| {
         mask.covers(name, at.is_some())
-            .then(|| time::timestamp(found, &format!("message.{name}"), at))
+            .then(|| time::timestamp(violations, &format!("message.{name}"), at))
     };
-    let send_at = moment("send_at", send_at);
-    let expires_at = moment("expires_at", expires_at);
+    let send_at = timestamp("send_at", send_at);
+    let expires_at = timestamp("expires_at", expires_at);
     let times = (send_at.flatten(), expires_at.flatten());
-    time::check_expiry(found, "message.expires_at", times, now);
+    time::check_expiry(violations, "message.expires_at", times, now);
     Some(MessageEdit {
         id: id?,
         etag,
@@ -77,7 +77,7 @@ fn edit(
     })
 }
 
-/// What of a message an update looks at.
+/// The fields of a message that an update uses.
 struct Settable {
     id: String,
     etag: String,
@@ -130,10 +130,15 @@ fn settable(message: v1::Message) -> Settable {
     }
 }
 
-/// What holds on every channel; the app checks again by the message's own.
-fn check_content(found: &mut Found, body: Option<&str>, metadata: Option<&Json>, limits: &Limits) {
+/// Checks the rules that hold on every channel. The app checks again, with the message's own channel.
+fn check_content(
+    violations: &mut Violations,
+    body: Option<&str>,
+    metadata: Option<&Json>,
+    limits: &Limits,
+) {
     let view = ContentView {
-        // Something else may speak for an empty text.
+        // An empty body may be valid: the message may have attachments.
         received: true,
         body: body.unwrap_or_default(),
         metadata: metadata.map_or("", Json::as_str),
@@ -141,12 +146,12 @@ fn check_content(found: &mut Found, body: Option<&str>, metadata: Option<&Json>,
     };
     let in_message =
         |Violation { field, description }| Violation::new(format!("message.{field}"), description);
-    found.extend(view.check(limits).into_iter().map(in_message));
+    violations.extend(view.check(limits).into_iter().map(in_message));
 }
 
-/// Reads a report.
+/// Reads a status report.
 pub(crate) fn report(request: v1::UpdateMessageStatusRequest) -> Result<StatusReport> {
-    let mut found = Found::new();
+    let mut violations = Violations::new();
     let v1::UpdateMessageStatusRequest {
         id,
         provider,
@@ -155,11 +160,11 @@ pub(crate) fn report(request: v1::UpdateMessageStatusRequest) -> Result<StatusRe
         error,
         occurred_at,
     } = request;
-    let which = which(&mut found, &id, provider, provider_message_id);
-    let status = report_status(&mut found, status);
-    let error = error.and_then(|error| reported_error(&mut found, error));
-    let occurred_at = time::timestamp(&mut found, "occurred_at", occurred_at);
-    found.finish(|| {
+    let which = message_ref(&mut violations, &id, provider, provider_message_id);
+    let status = report_status(&mut violations, status);
+    let error = error.and_then(|error| reported_error(&mut violations, error));
+    let occurred_at = time::timestamp(&mut violations, "occurred_at", occurred_at);
+    violations.finish(|| {
         Some(StatusReport {
             which: which?,
             status: status?,
@@ -169,33 +174,33 @@ pub(crate) fn report(request: v1::UpdateMessageStatusRequest) -> Result<StatusRe
     })
 }
 
-fn report_status(found: &mut Found, number: i32) -> Option<ReportStatus> {
-    // A number that the contract does not know gets the same answer as a status that nobody can report.
-    let status = enums::message_status(&mut Found::new(), "status", number);
+fn report_status(violations: &mut Violations, number: i32) -> Option<ReportStatus> {
+    // An unknown number gets the same violation as a status that cannot be reported.
+    let status = enums::message_status(&mut Violations::new(), "status", number);
     let status = status.and_then(ReportStatus::from_status);
     if status.is_none() {
-        found.push(
+        violations.push(
             "status",
-            "not a report; give SENT, FAILED, UNDELIVERED, DELIVERED or READ",
+            "not a status that can be reported; use SENT, FAILED, UNDELIVERED, DELIVERED or READ",
         );
     }
     status
 }
 
-/// An error that says nothing is none.
-fn reported_error(found: &mut Found, error: v1::MessageError) -> Option<ReportedError> {
+/// Reads the error of a report. An empty error counts as unset.
+fn reported_error(violations: &mut Violations, error: v1::MessageError) -> Option<ReportedError> {
     let v1::MessageError {
         code,
         message,
         provider_code,
     } = error;
-    found.text("error.code", &code, limits::ERROR_CODE);
-    found.text("error.message", &message, limits::ERROR_MESSAGE);
-    found.text("error.provider_code", &provider_code, limits::ERROR_CODE);
-    let says_something = [&code, &message, &provider_code]
+    violations.text("error.code", &code, limits::ERROR_CODE);
+    violations.text("error.message", &message, limits::ERROR_MESSAGE);
+    violations.text("error.provider_code", &provider_code, limits::ERROR_CODE);
+    let is_set = [&code, &message, &provider_code]
         .iter()
         .any(|text| !text.is_empty());
-    says_something.then_some(ReportedError {
+    is_set.then_some(ReportedError {
         code,
         message,
         provider_code,
@@ -207,7 +212,7 @@ mod tests {
     use prost_types::FieldMask;
 
     use super::*;
-    use crate::convert::testing::{NOW, after_now, wrong};
+    use crate::convert::testing::{NOW, after_now, rejected_fields};
 
     const ID: &str = "01932b1c-0000-7000-8000-000000000001";
 
@@ -224,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_mask_what_is_set_is_changed() {
+    fn without_a_mask_the_fields_that_are_set_are_changed() {
         let message = v1::Message {
             body: "b".to_owned(),
             expires_at: Some(after_now(1)),
@@ -242,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_mask_names_and_nothing_sets_is_cleared() {
+    fn an_unset_field_of_the_mask_is_cleared() {
         let message = v1::Message {
             etag: String::new(),
             ..Default::default()
@@ -257,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_fields_are_named_inside_the_message() {
+    fn invalid_fields_have_the_prefix_of_the_message() {
         let message = v1::Message {
             body: "\0".to_owned(),
             send_at: Some(after_now(9)),
@@ -265,19 +270,22 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(
-            wrong(read(message.clone(), &[])),
+            rejected_fields(read(message.clone(), &[])),
             ["message.body", "message.expires_at"]
         );
         assert_eq!(
-            wrong(read(message.clone(), &["send_at", "subject"])),
+            rejected_fields(read(message.clone(), &["send_at", "subject"])),
             ["update_mask"]
         );
         assert!(
             read(message, &["send_at"]).is_ok(),
-            "what the mask leaves out is not judged"
+            "fields outside the mask are not checked"
         );
         let request = v1::UpdateMessageRequest::default();
-        assert_eq!(wrong(update(request, &Limits::default(), NOW)), ["message"]);
+        assert_eq!(
+            rejected_fields(update(request, &Limits::default(), NOW)),
+            ["message"]
+        );
     }
 
     #[test]
@@ -294,13 +302,16 @@ mod tests {
             .map(|r| r.status)
             .collect();
         assert_eq!(accepted.len(), ReportStatus::ALL.len());
-        assert_eq!(wrong(of(0)), ["status"]);
-        assert_eq!(wrong(of(v1::MessageStatus::Pending.into())), ["status"]);
-        assert_eq!(wrong(of(99)), ["status"]);
+        assert_eq!(rejected_fields(of(0)), ["status"]);
+        assert_eq!(
+            rejected_fields(of(v1::MessageStatus::Pending.into())),
+            ["status"]
+        );
+        assert_eq!(rejected_fields(of(99)), ["status"]);
     }
 
     #[test]
-    fn an_error_that_says_nothing_is_none() {
+    fn an_empty_error_is_unset() {
         let of = |error| {
             report(v1::UpdateMessageStatusRequest {
                 id: ID.to_owned(),
@@ -319,6 +330,6 @@ mod tests {
             message: "m".repeat(1_025),
             ..Default::default()
         };
-        assert_eq!(wrong(of(error)), ["error.message"]);
+        assert_eq!(rejected_fields(of(error)), ["error.message"]);
     }
 }

@@ -1,4 +1,4 @@
-//! `UploadAttachment`: the first piece says what the file is, the others carry the rest.
+//! `UploadAttachment`: the first chunk describes the file, the others have only content.
 
 use bytes::Bytes;
 use parlance_app::Result;
@@ -7,39 +7,39 @@ use parlance_domain::Violation;
 use parlance_domain::message::{AttachmentView, ContentView, Limits};
 use parlance_proto::v1;
 
-use crate::convert::fields::Found;
+use crate::convert::fields::Violations;
 use crate::convert::time;
 
-/// What the first piece says.
+/// The first chunk.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct UploadHeader {
-    /// The file's name; may be empty.
+    /// Name of the file; may be empty.
     pub(crate) filename: String,
-    /// Its type.
+    /// Content type of the file.
     pub(crate) content_type: String,
-    /// What of its content came along.
+    /// First part of the content.
     pub(crate) data: Bytes,
 }
 
-/// Reads the first piece.
+/// Reads the first chunk.
 pub(crate) fn upload_header(
     request: v1::UploadAttachmentRequest,
     limits: &Limits,
 ) -> Result<UploadHeader> {
-    let mut found = Found::new();
+    let mut violations = Violations::new();
     let v1::UploadAttachmentRequest {
         filename,
         content_type,
         data,
     } = request;
     if content_type.is_empty() {
-        found.push(
+        violations.push(
             "content_type",
-            "required in the first piece; give one such as image/png",
+            "required in the first chunk; use one such as image/png",
         );
     }
-    check_file(&mut found, &filename, &content_type, limits);
-    found.finish(|| {
+    check_file(&mut violations, &filename, &content_type, limits);
+    violations.finish(|| {
         Some(UploadHeader {
             filename,
             content_type,
@@ -48,8 +48,9 @@ pub(crate) fn upload_header(
     })
 }
 
-/// A file obeys the rules of an attachment: those of a message that has just this one, under the names of the upload.
-fn check_file(found: &mut Found, filename: &str, content_type: &str, limits: &Limits) {
+/// Checks the file by the rules for attachments: those of a message with this single attachment. The violations get the
+/// field names of the upload.
+fn check_file(violations: &mut Violations, filename: &str, content_type: &str, limits: &Limits) {
     let file = AttachmentView {
         filename,
         content_type,
@@ -64,24 +65,24 @@ fn check_file(found: &mut Found, filename: &str, content_type: &str, limits: &Li
         let name = field.strip_prefix("attachments[0].")?;
         Some(Violation::new(name, description))
     };
-    found.extend(view.check(limits).into_iter().filter_map(renamed));
+    violations.extend(view.check(limits).into_iter().filter_map(renamed));
 }
 
-/// Reads a later piece.
+/// Reads a later chunk.
 pub(crate) fn upload_chunk(request: v1::UploadAttachmentRequest) -> Result<Bytes> {
-    const WHY: &str = "only the first piece says it";
-    let mut found = Found::new();
+    const WHY: &str = "only the first chunk has it";
+    let mut violations = Violations::new();
     let v1::UploadAttachmentRequest {
         filename,
         content_type,
         data,
     } = request;
-    found.absent("filename", filename.is_empty(), WHY);
-    found.absent("content_type", content_type.is_empty(), WHY);
-    found.finish(|| Some(data))
+    violations.absent("filename", filename.is_empty(), WHY);
+    violations.absent("content_type", content_type.is_empty(), WHY);
+    violations.finish(|| Some(data))
 }
 
-/// Shows where an upload is kept.
+/// Converts a finished upload.
 pub(crate) fn upload_to_proto(upload: FinishedUpload) -> v1::UploadAttachmentResponse {
     let FinishedUpload {
         id,
@@ -98,7 +99,7 @@ pub(crate) fn upload_to_proto(upload: FinishedUpload) -> v1::UploadAttachmentRes
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::convert::testing::wrong;
+    use crate::convert::testing::rejected_fields;
 
     fn request(filename: &str, content_type: &str) -> v1::UploadAttachmentRequest {
         v1::UploadAttachmentRequest {
@@ -109,20 +110,23 @@ mod tests {
     }
 
     #[test]
-    fn the_first_piece_says_what_it_is() {
+    fn the_first_chunk_describes_the_file() {
         let of = |filename, content_type| {
             upload_header(request(filename, content_type), &Limits::default())
         };
         assert_eq!(of("", "a/b").unwrap().data, "x");
-        assert_eq!(wrong(of("", "")), ["content_type"]);
-        assert_eq!(wrong(of("a\nb", "ab")), ["filename", "content_type"]);
+        assert_eq!(rejected_fields(of("", "")), ["content_type"]);
+        assert_eq!(
+            rejected_fields(of("a\nb", "ab")),
+            ["filename", "content_type"]
+        );
     }
 
     #[test]
-    fn the_others_do_not() {
+    fn later_chunks_have_content_only() {
         assert_eq!(upload_chunk(request("", "")).unwrap(), "x");
         assert_eq!(
-            wrong(upload_chunk(request("f", "a/b"))),
+            rejected_fields(upload_chunk(request("f", "a/b"))),
             ["filename", "content_type"]
         );
     }

@@ -6,16 +6,16 @@ use parlance_domain::{Address, Channel, SenderStatus};
 use parlance_proto::v1;
 
 use super::{check_credentials, check_provider, check_rate, reply_domain};
-use crate::convert::fields::Found;
+use crate::convert::fields::Violations;
 use crate::convert::{enums, time};
 
-/// Reads a sender that is to be made.
+/// Reads a request to create a sender.
 pub(crate) fn create(request: v1::CreateSenderRequest) -> Result<NewSender> {
-    let mut found = Found::new();
+    let mut violations = Violations::new();
     let v1::CreateSenderRequest { sender } = request;
     let Some(sender) = sender else {
-        found.push("sender", "required; give its channel and address");
-        return found.finish(|| None);
+        violations.push("sender", "required; set its channel and address");
+        return violations.finish(|| None);
     };
     let v1::Sender {
         id: _,
@@ -33,27 +33,27 @@ pub(crate) fn create(request: v1::CreateSenderRequest) -> Result<NewSender> {
         etag: _,
     } = sender;
     if channel == 0 {
-        found.push("sender.channel", "required; give SMS or EMAIL");
+        violations.push("sender.channel", "required; use SMS or EMAIL");
     }
-    let channel = super::channel(&mut found, "sender.channel", channel);
+    let channel = super::channel(&mut violations, "sender.channel", channel);
     let address = channel.and_then(|channel| {
         let address = Address::ours(channel, &address);
-        found.keep("sender.address", address)
+        violations.ok_or_record("sender.address", address)
     });
-    check_provider(&mut found, &provider);
-    check_credentials(&mut found, &credentials);
-    let status = enums::sender_status(&mut found, "sender.status", status);
-    check_rate(&mut found, segments_per_second);
-    let default_expiry = time::duration(&mut found, "sender.default_expiry", default_expiry);
+    check_provider(&mut violations, &provider);
+    check_credentials(&mut violations, &credentials);
+    let status = enums::sender_status(&mut violations, "sender.status", status);
+    check_rate(&mut violations, segments_per_second);
+    let default_expiry = time::duration(&mut violations, "sender.default_expiry", default_expiry);
     if channel == Some(Channel::Sms) {
-        found.absent(
+        violations.absent(
             "sender.reply_domain",
             domain.is_empty(),
-            "only mail has a reply domain",
+            "only an EMAIL sender has a reply domain",
         );
     }
-    let reply_domain = reply_domain(&mut found, domain);
-    found.finish(|| {
+    let reply_domain = reply_domain(&mut violations, domain);
+    violations.finish(|| {
         Some(NewSender {
             channel: channel?,
             address: address?,
@@ -70,7 +70,7 @@ pub(crate) fn create(request: v1::CreateSenderRequest) -> Result<NewSender> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::convert::testing::wrong;
+    use crate::convert::testing::rejected_fields;
 
     fn mail() -> v1::Sender {
         v1::Sender {
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_has_its_defaults() {
+    fn unset_fields_take_their_defaults() {
         let read = read(mail()).unwrap();
         assert_eq!(read.address.as_str(), "Us@example.com");
         assert_eq!(read.reply_domain, "reply.example.com");
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_field_is_named() {
+    fn every_invalid_field_is_reported() {
         let sender = v1::Sender {
             channel: v1::Channel::Sms.into(),
             provider: "p".repeat(65),
@@ -119,7 +119,7 @@ mod tests {
             "sender.default_expiry",
             "sender.reply_domain",
         ];
-        assert_eq!(wrong(read(sender)), expected);
+        assert_eq!(rejected_fields(read(sender)), expected);
         for channel in [
             v1::Channel::Unspecified,
             v1::Channel::Mms,
@@ -129,10 +129,10 @@ mod tests {
                 channel: channel.into(),
                 ..mail()
             };
-            assert_eq!(wrong(read(sender)), ["sender.channel"]);
+            assert_eq!(rejected_fields(read(sender)), ["sender.channel"]);
         }
         assert_eq!(
-            wrong(create(v1::CreateSenderRequest::default())),
+            rejected_fields(create(v1::CreateSenderRequest::default())),
             ["sender"]
         );
     }

@@ -1,4 +1,4 @@
-//! Senders.
+//! Requests and replies of `SenderService`.
 
 mod create;
 mod read;
@@ -14,50 +14,49 @@ use parlance_domain::Channel;
 use parlance_domain::address::Email;
 
 use super::enums;
-use super::fields::Found;
+use super::fields::Violations;
 use super::limits;
 
-/// A sender's channel; `None` if it is not set, or wrong and noted.
-fn channel(found: &mut Found, field: &str, number: i32) -> Option<Channel> {
-    let channel = enums::channel(found, field, number)?;
+/// Reads a sender's channel. `None` if it is unset, or if it is invalid, which is recorded.
+fn channel(violations: &mut Violations, field: &str, number: i32) -> Option<Channel> {
+    let channel = enums::channel(violations, field, number)?;
     match channel {
         Channel::Sms | Channel::Email => Some(channel),
         Channel::Mms => {
-            found.push(field, "an SMS sender sends MMS messages, too; give SMS");
+            violations.push(field, "an SMS sender also sends MMS messages; use SMS");
             None
         }
         Channel::Chat => {
-            found.push(field, "chat has no senders; give SMS or EMAIL");
+            violations.push(field, "chat has no senders; use SMS or EMAIL");
             None
         }
     }
 }
 
-/// The names of provider and credentials, which the configuration must know.
-fn check_provider(found: &mut Found, provider: &str) {
-    found.text("sender.provider", provider, limits::PROVIDER);
+fn check_provider(violations: &mut Violations, provider: &str) {
+    violations.text("sender.provider", provider, limits::PROVIDER);
 }
 
-fn check_credentials(found: &mut Found, credentials: &str) {
-    found.text("sender.credentials", credentials, limits::CREDENTIALS);
+fn check_credentials(violations: &mut Violations, credentials: &str) {
+    violations.text("sender.credentials", credentials, limits::CREDENTIALS);
 }
 
-fn check_rate(found: &mut Found, segments_per_second: i32) {
-    found.not_negative("sender.segments_per_second", segments_per_second.into());
+fn check_rate(violations: &mut Violations, segments_per_second: i32) {
+    violations.not_negative("sender.segments_per_second", segments_per_second.into());
 }
 
-/// A domain in canonical form; empty for none. It is one if there can be mail addresses at it.
-fn reply_domain(found: &mut Found, domain: String) -> String {
+/// Reads a domain into canonical form; empty for none. A domain is valid if an email address at it is.
+fn reply_domain(violations: &mut Violations, domain: String) -> String {
     if domain.is_empty() {
         return domain;
     }
-    let at_it = Email::parse(&format!("postmaster@{domain}"));
-    match at_it {
+    let postmaster = Email::parse(&format!("postmaster@{domain}"));
+    match postmaster {
         Ok(address) if !domain.contains('@') => address.domain().to_owned(),
         Ok(_) | Err(_) => {
-            found.push(
+            violations.push(
                 "sender.reply_domain",
-                "not a domain name; write one such as reply.example.com",
+                "not a domain name; use one such as reply.example.com",
             );
             domain
         }
@@ -67,11 +66,12 @@ fn reply_domain(found: &mut Found, domain: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::convert::testing::{fields_of, seen};
+    use crate::convert::testing::{accepted, violated_fields};
 
     #[test]
     fn a_reply_domain_is_a_domain_name() {
-        let read = |domain: &str| seen(|found| reply_domain(found, domain.to_owned()));
+        let read =
+            |domain: &str| accepted(|violations| reply_domain(violations, domain.to_owned()));
         assert_eq!(read("Reply.Example.com"), "reply.example.com");
         assert_eq!(read(""), "");
         for domain in [
@@ -83,7 +83,8 @@ mod tests {
             "a\0.com",
             "1.2.3.4",
         ] {
-            let fields = fields_of(|found| _ = reply_domain(found, domain.to_owned()));
+            let fields =
+                violated_fields(|violations| _ = reply_domain(violations, domain.to_owned()));
             assert_eq!(fields, ["sender.reply_domain"], "{domain}");
         }
     }

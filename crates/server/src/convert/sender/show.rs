@@ -1,4 +1,4 @@
-//! Senders as the contract shows them.
+//! Conversion of senders to the contract.
 
 use parlance_app::{Page, etag};
 use parlance_domain::Sender;
@@ -7,7 +7,7 @@ use parlance_proto::v1;
 use crate::convert::enums;
 use crate::convert::time::{duration_to_proto, timestamp_to_proto};
 
-/// A sender.
+/// Converts a sender.
 pub(crate) fn to_proto(sender: Sender) -> v1::Sender {
     let Sender {
         id,
@@ -41,12 +41,12 @@ pub(crate) fn to_proto(sender: Sender) -> v1::Sender {
     }
 }
 
-/// A page of senders.
+/// Converts a page of senders.
 pub(crate) fn list_to_proto(page: Page<Sender>) -> v1::ListSendersResponse {
     let Page {
         items,
         next_page_token,
-        total_size: _, // the contract does not count senders
+        total_size: _, // not part of this reply
     } = page;
     v1::ListSendersResponse {
         senders: items.into_iter().map(to_proto).collect(),

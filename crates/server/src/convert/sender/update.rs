@@ -6,7 +6,7 @@ use parlance_domain::{SenderId, SenderStatus};
 use parlance_proto::v1;
 
 use super::{check_credentials, check_provider, check_rate, reply_domain};
-use crate::convert::fields::Found;
+use crate::convert::fields::Violations;
 use crate::convert::mask::Mask;
 use crate::convert::{enums, time};
 
@@ -19,23 +19,23 @@ const SETTABLE: [&str; 6] = [
     "reply_domain",
 ];
 
-/// Reads an edit.
+/// Reads a request to update a sender.
 pub(crate) fn update(request: v1::UpdateSenderRequest) -> Result<SenderEdit> {
-    let mut found = Found::new();
+    let mut violations = Violations::new();
     let v1::UpdateSenderRequest {
         sender,
         update_mask,
     } = request;
-    let mask = Mask::read(&mut found, update_mask, &SETTABLE);
+    let mask = Mask::read(&mut violations, update_mask, &SETTABLE);
     let Some(sender) = sender else {
-        found.push("sender", "required; give its id and the new values");
-        return found.finish(|| None);
+        violations.push("sender", "required; set its id and the new values");
+        return violations.finish(|| None);
     };
-    let edit = edit(&mut found, sender, &mask);
-    found.finish(|| edit)
+    let edit = edit(&mut violations, sender, &mask);
+    violations.finish(|| edit)
 }
 
-fn edit(found: &mut Found, sender: v1::Sender, mask: &Mask) -> Option<SenderEdit> {
+fn edit(violations: &mut Violations, sender: v1::Sender, mask: &Mask) -> Option<SenderEdit> {
     let v1::Sender {
         id,
         owner: _,
@@ -51,27 +51,27 @@ fn edit(found: &mut Found, sender: v1::Sender, mask: &Mask) -> Option<SenderEdit
         updated_at: _,
         etag,
     } = sender;
-    let id = found.id("sender.id", &id, SenderId::parse);
-    let etag = found.etag("sender.etag", etag);
+    let id = violations.id("sender.id", &id, SenderId::parse);
+    let etag = violations.etag("sender.etag", etag);
     let provider = mask
         .covers("provider", !provider.is_empty())
         .then_some(provider);
-    check_provider(found, provider.as_deref().unwrap_or_default());
+    check_provider(violations, provider.as_deref().unwrap_or_default());
     let credentials = mask
         .covers("credentials", !credentials.is_empty())
         .then_some(credentials);
-    check_credentials(found, credentials.as_deref().unwrap_or_default());
-    let status = new_status(found, mask, status);
+    check_credentials(violations, credentials.as_deref().unwrap_or_default());
+    let status = new_status(violations, mask, status);
     let segments_per_second = mask
         .covers("segments_per_second", segments_per_second != 0)
         .then_some(segments_per_second);
-    check_rate(found, segments_per_second.unwrap_or_default());
+    check_rate(violations, segments_per_second.unwrap_or_default());
     let default_expiry = mask
         .covers("default_expiry", default_expiry.is_some())
-        .then(|| time::duration(found, "sender.default_expiry", default_expiry));
+        .then(|| time::duration(violations, "sender.default_expiry", default_expiry));
     let reply_domain = mask
         .covers("reply_domain", !domain.is_empty())
-        .then(|| reply_domain(found, domain));
+        .then(|| reply_domain(violations, domain));
     Some(SenderEdit {
         id: id?,
         etag,
@@ -84,16 +84,16 @@ fn edit(found: &mut Found, sender: v1::Sender, mask: &Mask) -> Option<SenderEdit
     })
 }
 
-/// A status cannot be cleared: every sender has one.
-fn new_status(found: &mut Found, mask: &Mask, number: i32) -> Option<SenderStatus> {
+/// Reads the new status, which cannot be cleared: every sender has one.
+fn new_status(violations: &mut Violations, mask: &Mask, number: i32) -> Option<SenderStatus> {
     const FIELD: &str = "sender.status";
     if !mask.covers("status", number != 0) {
         return None;
     }
     if number == 0 {
-        found.push(FIELD, "cannot be cleared; give ACTIVE or PAUSED");
+        violations.push(FIELD, "cannot be cleared; use ACTIVE or PAUSED");
     }
-    enums::sender_status(found, FIELD, number)
+    enums::sender_status(violations, FIELD, number)
 }
 
 #[cfg(test)]
@@ -101,7 +101,7 @@ mod tests {
     use prost_types::FieldMask;
 
     use super::*;
-    use crate::convert::testing::wrong;
+    use crate::convert::testing::rejected_fields;
 
     fn read(sender: v1::Sender, paths: &[&str]) -> Result<SenderEdit> {
         let paths = paths.iter().map(|&path| path.to_owned()).collect();
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_mask_what_is_set_is_changed() {
+    fn without_a_mask_the_fields_that_are_set_are_changed() {
         let sender = v1::Sender {
             status: v1::SenderStatus::Paused.into(),
             address: "not for an update".to_owned(),
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_mask_names_and_nothing_sets_is_cleared() {
+    fn an_unset_field_of_the_mask_is_cleared() {
         let cleared = SETTABLE
             .into_iter()
             .filter(|path| *path != "status")
@@ -150,13 +150,13 @@ mod tests {
     }
 
     #[test]
-    fn wrong_fields_are_named_inside_the_sender() {
+    fn invalid_fields_have_the_prefix_of_the_sender() {
         assert_eq!(
-            wrong(read(v1::Sender::default(), &["status"])),
+            rejected_fields(read(v1::Sender::default(), &["status"])),
             ["sender.status"]
         );
         assert_eq!(
-            wrong(read(v1::Sender::default(), &["address"])),
+            rejected_fields(read(v1::Sender::default(), &["address"])),
             ["update_mask"]
         );
         let sender = v1::Sender {
@@ -165,11 +165,11 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(
-            wrong(read(sender, &[])),
+            rejected_fields(read(sender, &[])),
             ["sender.segments_per_second", "sender.reply_domain"]
         );
         assert_eq!(
-            wrong(update(v1::UpdateSenderRequest::default())),
+            rejected_fields(update(v1::UpdateSenderRequest::default())),
             ["sender"]
         );
     }

@@ -1,4 +1,4 @@
-//! The body of a request: not too large, and not too slow.
+//! Reading of request bodies, limited in size and time.
 
 use std::time::Duration;
 
@@ -11,42 +11,43 @@ use tonic::Status;
 
 use crate::layers::{RequestBytes, faults};
 
-/// Beside the message's own bytes: names and punctuation.
-const SLACK_BYTES: usize = 64 * 1024;
-/// A client that sends too much reads the answer only when it may finish sending: so much more is read and thrown away.
-const MOST_DISCARDED_BYTES: usize = 16 * 1024 * 1024;
-const LONGEST_DISCARDING: Duration = Duration::from_secs(2);
+/// Allowance for names and punctuation, in addition to the bytes of the message.
+const OVERHEAD_BYTES: usize = 64 * 1024;
+/// Bytes that are read and discarded from a body that is too large: many clients read the response only after they have
+/// sent the whole request.
+const MAX_DISCARDED_BYTES: usize = 16 * 1024 * 1024;
+const MAX_DISCARD_TIME: Duration = Duration::from_secs(2);
 
-/// How much and how long.
+/// Limits of a request body.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Of the whole body.
+    /// Maximum size of the body.
     pub bytes: usize,
-    /// Between two pieces of it.
+    /// Maximum time between two frames.
     pub pause: Duration,
-    /// From its first byte to its last.
+    /// Maximum time from the first byte to the last.
     pub whole: Duration,
 }
 
 impl Limits {
-    /// For requests that are so large as messages: files grow by a third in JSON.
+    /// Limits for requests of this size as protobuf: files grow by a third in JSON.
     pub const fn of(max_request_bytes: usize) -> Self {
         Self {
-            bytes: max_request_bytes.saturating_mul(4) / 3 + SLACK_BYTES,
+            bytes: max_request_bytes.saturating_mul(4) / 3 + OVERHEAD_BYTES,
             pause: Duration::from_secs(10),
             whole: Duration::from_mins(1),
         }
     }
 }
 
-/// All of it.
+/// Reads the whole body.
 pub(super) async fn read(
     mut body: Body,
     headers: &HeaderMap,
     limits: Limits,
     request_bytes: &RequestBytes,
 ) -> Result<Bytes, Status> {
-    // Before a byte of it comes: a client that waits for "100 Continue" need not send any.
+    // Checked before the first byte is read: a client that waits for "100 Continue" then sends nothing.
     if announced(headers).is_some_and(|length| length > limits.bytes) {
         discard(body).await;
         return Err(too_large(limits));
@@ -60,7 +61,9 @@ pub(super) async fn read(
             .await?
         {
             Ok(Some(Ok(frame))) => frame,
-            Ok(Some(Err(_))) => return Err(faults::malformed("the body ended early")),
+            Ok(Some(Err(_))) => {
+                return Err(faults::malformed("the body ended before it was complete"));
+            }
             Ok(None) => return Ok(read.freeze()),
             Err(_) => return Err(faults::too_slow()),
         };
@@ -84,9 +87,9 @@ fn announced(headers: &HeaderMap) -> Option<usize> {
 }
 
 async fn discard(mut body: Body) {
-    let end = Instant::now() + LONGEST_DISCARDING;
+    let end = Instant::now() + MAX_DISCARD_TIME;
     let mut bytes = 0;
-    while bytes < MOST_DISCARDED_BYTES {
+    while bytes < MAX_DISCARDED_BYTES {
         match timeout_at(end, body.frame()).await {
             Ok(Some(Ok(frame))) => bytes += frame.data_ref().map_or(0, Bytes::len),
             Ok(Some(Err(_)) | None) | Err(_) => return,
@@ -97,6 +100,6 @@ async fn discard(mut body: Body) {
 fn too_large(limits: Limits) -> Status {
     let most = limits.bytes;
     faults::too_large(&format!(
-        "the body is larger than {most} bytes; upload large files by UploadAttachment first"
+        "the body is larger than {most} bytes; upload large files with UploadAttachment first"
     ))
 }

@@ -1,4 +1,4 @@
-//! One call of the services, in this process, by bytes.
+//! In-process call of a gRPC method, with encoded messages.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
@@ -10,17 +10,17 @@ use tower::Service as _;
 
 use crate::layers::{Rpc, faults};
 
-/// Headers that mean the same to a method as metadata; the rest is between client and port.
-const PASSED: [&str; 5] = [
+/// Headers that are forwarded to the method as metadata; the others concern the HTTP connection only.
+const FORWARDED: [&str; 5] = [
     "authorization",
     "grpc-timeout",
     "traceparent",
     "tracestate",
     "x-request-id",
 ];
-const OURS: &str = "x-parlance-";
+const OWN_PREFIX: &str = "x-parlance-";
 
-/// What gRPC itself says by headers and trailers, and what is said of the body, which is another one here.
+/// Headers that are not copied into the response: those of gRPC itself, and those that describe the gRPC body.
 const RESERVED: [&str; 8] = [
     "content-type",
     "content-length",
@@ -32,22 +32,22 @@ const RESERVED: [&str; 8] = [
     "grpc-accept-encoding",
 ];
 
-/// A flag, and a length of four bytes.
+/// A flag and a length of four bytes.
 const FRAME_HEAD_BYTES: usize = 5;
 
-/// What came back.
+/// Reply of a method.
 pub(super) struct Reply {
     pub(super) outcome: Result<Bytes, Status>,
     pub(super) metadata: HeaderMap,
 }
 
-/// The metadata of a call, from the headers of its request.
+/// Returns the metadata of a call, from the headers of its request.
 pub(super) fn metadata(headers: &HeaderMap) -> HeaderMap {
-    let passed = headers.iter().filter(|(name, _)| {
+    let forwarded = headers.iter().filter(|(name, _)| {
         let name = name.as_str();
-        PASSED.contains(&name) || name.starts_with(OURS)
+        FORWARDED.contains(&name) || name.starts_with(OWN_PREFIX)
     });
-    let mut metadata: HeaderMap = passed
+    let mut metadata: HeaderMap = forwarded
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     metadata.insert(header::CONTENT_TYPE, tonic::metadata::GRPC_CONTENT_TYPE);
@@ -55,7 +55,7 @@ pub(super) fn metadata(headers: &HeaderMap) -> HeaderMap {
     metadata
 }
 
-/// Asks and waits.
+/// Calls the method and returns its reply.
 pub(super) async fn unary(
     mut rpc: Rpc<Routes>,
     uri: Uri,
@@ -81,7 +81,7 @@ pub(super) async fn unary(
                 .or_else(|| Status::from_header_map(&head.headers));
             Reply {
                 outcome: outcome(status, all.to_bytes()),
-                metadata: shown(head.headers, trailers),
+                metadata: merged(head.headers, trailers),
             }
         }
         Err(status) => Reply::of(Err(status)),
@@ -104,7 +104,7 @@ fn framed(message: &[u8]) -> Option<Bytes> {
     Some(frame.freeze())
 }
 
-/// One message and a good end, or why not.
+/// Returns the message of a successful call, or the error.
 fn outcome(status: Option<Status>, mut body: Bytes) -> Result<Bytes, Status> {
     match status {
         Some(status) if status.code() == Code::Ok => {}
@@ -117,14 +117,15 @@ fn outcome(status: Option<Status>, mut body: Bytes) -> Result<Bytes, Status> {
     Ok(body.split_off(FRAME_HEAD_BYTES))
 }
 
-/// Headers and trailers as headers of an answer that has no trailers. What stands in both is the same thing said twice.
-fn shown(mut headers: HeaderMap, trailers: HeaderMap) -> HeaderMap {
+/// Merges headers and trailers into the headers of a response without trailers. A name that occurs in both has the same
+/// value in both.
+fn merged(mut headers: HeaderMap, trailers: HeaderMap) -> HeaderMap {
     for name in trailers.keys() {
         headers.remove(name);
     }
     let mut last: Option<HeaderName> = None;
     for (name, value) in trailers {
-        // A name comes with its first value alone.
+        // The iterator returns a name with its first value only.
         if let Some(name) = name.or(last) {
             headers.append(&name, value);
             last = Some(name);

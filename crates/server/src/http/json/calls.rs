@@ -1,20 +1,21 @@
-//! The calls that are open, for a stop to wait for.
+//! Open calls, which the shutdown waits for.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
-/// A call holds the lock for reading; whoever waits for the last one wants it for writing, and then no new call gets it.
+/// Each call holds the lock for reading. The shutdown takes it for writing: that waits for the last call and rejects
+/// new ones.
 #[derive(Debug, Clone, Default)]
 pub struct Calls(Arc<RwLock<()>>);
 
 impl Calls {
-    /// One more, until what this returns is dropped; `None` once somebody waits for the last one.
+    /// Registers a call until the returned guard is dropped. `None` once the shutdown waits for the last call.
     pub(super) fn enter(&self) -> Option<OwnedRwLockReadGuard<()>> {
         Arc::clone(&self.0).try_read_owned().ok()
     }
 
-    /// Comes when the last one is done; lets nobody in until then.
+    /// Waits for the last call. New calls are rejected meanwhile.
     pub async fn ended(&self) {
         drop(self.0.write().await);
     }
@@ -27,7 +28,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_last_one_is_waited_for_and_nobody_comes_in_between() {
+    async fn ended_waits_for_the_last_call_and_rejects_new_ones() {
         let calls = Calls::default();
         let (first, second) = (calls.enter(), calls.enter());
         assert!(first.is_some() && second.is_some());

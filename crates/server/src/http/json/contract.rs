@@ -1,4 +1,4 @@
-//! The methods by their paths, and what they take and give.
+//! The methods of the contract by path, with their input and output types.
 
 use std::collections::HashMap;
 
@@ -8,18 +8,18 @@ use tonic::{Code, Status};
 
 use crate::layers::faults;
 
-/// A contract that is compiled in is not one.
+/// Error of a compiled-in descriptor set that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum UnreadableContract {
-    /// Its types do not fit together.
+    /// The types are inconsistent.
     #[error(transparent)]
     Types(#[from] DescriptorError),
-    /// A method's name cannot stand in a path.
+    /// The name of a method is not valid in a path.
     #[error(transparent)]
     Path(#[from] http::uri::InvalidUri),
 }
 
-/// What one call needs to know.
+/// Method to call.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Target<'a> {
     pub(super) uri: &'a Uri,
@@ -35,7 +35,7 @@ struct Entry {
     streams: bool,
 }
 
-/// All methods.
+/// All methods by path.
 #[derive(Debug)]
 pub(super) struct Contract(HashMap<String, Entry>);
 
@@ -56,7 +56,7 @@ impl Contract {
         entries.collect::<Result<_, _>>().map(Self)
     }
 
-    /// `None` where there is no such method, a refusal where it is not one request and one reply.
+    /// Returns the method of that path: `None` if there is none, an error if the method is streaming.
     pub(super) fn find(&self, path: &str) -> Option<Result<Target<'_>, Status>> {
         let entry = self.0.get(path)?;
         if entry.streams {
@@ -84,7 +84,7 @@ impl Entry {
 fn streaming(path: &str) -> Status {
     let name = path.trim_start_matches('/');
     let message = format!(
-        "{name} is a stream, which JSON over HTTP does not carry; call it by gRPC: \
+        "{name} is a streaming method, which JSON over HTTP does not support; call it by gRPC: \
          grpcurl -plaintext -d '{{}}' <gRPC address> {name}"
     );
     faults::fault(Code::Unimplemented, "STREAMING_METHOD", message)

@@ -1,4 +1,4 @@
-//! The details of a status as JSON. Written by hand, since their descriptors are not part of our contract.
+//! Status details as JSON. Written by hand, because their descriptors are not part of the contract.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tonic_types::{
     QuotaFailure, RequestInfo, ResourceInfo, RetryInfo, StatusExt as _,
 };
 
-/// All that are known, in their order.
+/// Returns all known details, in their order.
 pub(super) fn of(status: &Status) -> Vec<Value> {
     let details = status.get_error_details_vec().into_iter();
     details
@@ -95,12 +95,12 @@ fn shown(detail: ErrorDetail) -> Option<(&'static str, Value)> {
             DebugInfo::TYPE_URL,
             json!({"stackEntries": stack_entries, "detail": detail}),
         ),
-        // The library may learn new ones; until we do, they are left out.
+        // A later version of the library may add types; they are omitted until they are handled here.
         _ => return None,
     })
 }
 
-/// As the mapping writes a `google.protobuf.Duration`.
+/// Formats a `google.protobuf.Duration` by the protobuf JSON mapping.
 fn seconds(delay: Duration) -> String {
     let digits = format!("{}.{:09}", delay.as_secs(), delay.subsec_nanos());
     let digits = digits.trim_end_matches('0').trim_end_matches('.');
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_has_its_type_and_the_names_of_the_mapping() {
+    fn details_have_their_type_and_the_field_names_of_the_mapping() {
         let mut details =
             ErrorDetails::with_error_info("WHY", "parlance", [("id".to_owned(), "7".to_owned())]);
         details.set_retry_info(Some(Duration::from_millis(1_500)));

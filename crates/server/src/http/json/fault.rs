@@ -1,4 +1,4 @@
-//! From a status to an HTTP answer.
+//! Conversion of a status to an HTTP response.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ use tonic_types::StatusExt as _;
 use super::details;
 use crate::layers::faults;
 
-/// `google.rpc.Status`, with the code's name beside its number.
+/// `google.rpc.Status`, with the name of the code in addition to its number.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct ErrorBody<'a> {
     code: i32,
     status: &'static str,
     message: &'a str,
     details: Vec<Value>,
 }
 
-/// An answer that is JSON.
+/// Returns a JSON response.
 pub(super) fn json(json: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(json));
     let headers = response.headers_mut();
@@ -38,16 +38,16 @@ pub(super) fn json(json: Vec<u8>) -> Response {
     response
 }
 
-/// The error as it is told.
+/// Returns the response for an error.
 pub(super) fn response(status: &Status) -> Response {
-    let shown = Shown {
+    let body = ErrorBody {
         code: status.code() as i32,
         status: name(status.code()),
         message: status.message(),
         details: details::of(status),
     };
-    // Numbers, names and texts: there is nothing here that JSON cannot hold.
-    let mut body = serde_json::to_vec(&shown).unwrap_or_default();
+    // Numbers, names and texts: serialization cannot fail.
+    let mut body = serde_json::to_vec(&body).unwrap_or_default();
     body.push(b'\n');
     let mut response = json(body);
     *response.status_mut() = http_status(status);
@@ -66,13 +66,14 @@ pub(super) fn response(status: &Status) -> Response {
     response
 }
 
-/// A method is called by POST alone: what a link can do must change nothing.
+/// Error of a method that is not called with POST. Only POST is allowed, because following a link must not change
+/// anything.
 pub(super) fn method_not_allowed(method: &Method) -> Status {
-    let message = format!("a method is called by POST, not by {method}");
+    let message = format!("{method} is not allowed here; call the method with POST");
     faults::fault(Code::Unimplemented, "METHOD_NOT_ALLOWED", message)
 }
 
-/// By the reason where HTTP has a word of its own for it, else by the table of `google.rpc.Code`.
+/// Chooses the HTTP status by the reason if HTTP has a specific one, else by the table of `google.rpc.Code`.
 fn http_status(status: &Status) -> StatusCode {
     let info = status.get_details_error_info();
     match info.as_ref().map_or("", |info| info.reason.as_str()) {
@@ -80,7 +81,7 @@ fn http_status(status: &Status) -> StatusCode {
         "METHOD_NOT_ALLOWED" => StatusCode::METHOD_NOT_ALLOWED,
         "UNSUPPORTED_MEDIA_TYPE" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "REQUEST_TOO_SLOW" => StatusCode::REQUEST_TIMEOUT,
-        // Not 429, which asks to try the same again.
+        // Not 429, which suggests a retry of the same request.
         "MESSAGE_TOO_LARGE" => StatusCode::PAYLOAD_TOO_LARGE,
         _ => by_code(status.code()).0,
     }
@@ -93,7 +94,7 @@ fn name(code: Code) -> &'static str {
 fn by_code(code: Code) -> (StatusCode, &'static str) {
     match code {
         Code::Ok => (StatusCode::OK, "OK"),
-        // The client has left; nginx's number for it, which has no name.
+        // The client has disconnected: 499 is nginx's status for it, which has no name.
         Code::Cancelled => (
             StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
             "CANCELLED",
@@ -116,7 +117,7 @@ fn by_code(code: Code) -> (StatusCode, &'static str) {
     }
 }
 
-/// `Retry-After` knows no parts of a second; sooner than asked would be too soon.
+/// Rounds up to whole seconds, the unit of `Retry-After`: a retry must not come too early.
 fn whole_seconds(delay: Duration) -> u64 {
     let more = u64::from(delay.subsec_nanos() > 0);
     (delay.as_secs() + more).max(1)

@@ -1,12 +1,14 @@
-//! Every unary method as JSON: `POST /<package>.<Service>/<Method>`, so that curl is enough.
+//! Every unary method as JSON: `POST /<package>.<Service>/<Method>`, for clients such as curl.
 //!
-//! Made from the descriptors: JSON becomes the request's bytes, these go the way of every call, and the reply's bytes become
-//! JSON. So deadlines, limits, metrics and metadata are the same, and a new method is here by itself.
+//! Driven by the descriptors: the JSON is converted to the encoded request, which passes through the same layers as a
+//! gRPC call, and the encoded reply is converted to JSON. So deadlines, limits, metrics and metadata are the same, and
+//! a new method needs no code here.
 //!
 //! Invariants:
-//! * No page of another origin reaches a method: see `layers::origin`, and a content type for which a browser asks first.
-//! * A request that is too large, too slow or too full of values costs little.
-//! * An error is a `google.rpc.Status` in JSON, whoever makes it.
+//! * A page of a disallowed origin cannot call a method: see `layers::origin`, and the content type, which makes a browser
+//!   send a preflight request.
+//! * A request that is too large, too slow or has too many values costs little.
+//! * Every error is a `google.rpc.Status` in JSON.
 
 mod body;
 mod call;
@@ -38,7 +40,7 @@ use crate::config::WebOrigins;
 use crate::layers::{Rpc, faults, origin};
 use contract::{Contract, Target};
 
-/// What stands behind the JSON port. Cheap to clone.
+/// State of the JSON routes. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Json {
     rpc: Rpc<Routes>,
@@ -49,7 +51,7 @@ pub struct Json {
 }
 
 impl Json {
-    /// The methods of these contracts, each an encoded `FileDescriptorSet`, by the way of every call.
+    /// Serves the methods of these contracts, each an encoded `FileDescriptorSet`, by calls of `rpc`.
     pub fn new(
         rpc: Rpc<Routes>,
         contracts: &[&[u8]],
@@ -65,13 +67,13 @@ impl Json {
         })
     }
 
-    /// Those that are open.
+    /// The open calls.
     pub fn calls(&self) -> Calls {
         self.calls.clone()
     }
 
     async fn answer(&self, head: &Parts, body: Body) -> Result<Response, Status> {
-        // Held to the end of the call: the stop waits for it.
+        // Held until the call ends: the shutdown waits for it.
         let open = self.calls.enter().filter(|_| !self.rpc.is_draining());
         let _open = open.ok_or_else(faults::going_away)?;
         let path = head.uri.path();
@@ -81,11 +83,11 @@ impl Json {
         if head.method != Method::POST {
             return Err(fault::method_not_allowed(&head.method));
         }
-        accept(&head.headers)?;
+        check_content_type(&head.headers)?;
         let request_bytes = self.rpc.budget().register();
         let json = body::read(body, &head.headers, self.limits, &request_bytes).await?;
         let message = read::message(input, &json)?;
-        // The call pays for the message that was made of it.
+        // The call accounts for the converted message from here on.
         drop((json, request_bytes));
         let metadata = call::metadata(&head.headers);
         let reply = call::unary(self.rpc.clone(), uri.clone(), metadata, &message).await;
@@ -101,24 +103,24 @@ impl Json {
     }
 }
 
-/// A refusal as JSON.
+/// Error response as JSON.
 pub(super) fn refusal(status: &Status) -> Response {
     fault::response(status)
 }
 
-/// The route of all methods.
+/// Returns the route of all methods.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>(json: Json) -> Router<S> {
     let method = any(answer)
         .layer(origin::cors())
-        // Outermost: what CORS answers is for those who may call.
-        .layer(from_fn_with_state(json.clone(), only_allowed_pages))
+        // Outermost: only allowed origins get the CORS headers.
+        .layer(from_fn_with_state(json.clone(), check_origin))
         .with_state(json);
     Router::new().route("/{service}/{method}", method)
 }
 
 async fn answer(State(json): State<Json>, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    // This port outlives the calls: it answers health checks until the end.
+    // The HTTP port stays open after the calls have ended, for health checks. So a drain must end them here.
     let answered = tokio::select! {
         answered = json.answer(&head, body) => answered,
         () = json.rpc.cut() => Err(faults::going_away()),
@@ -133,20 +135,21 @@ async fn answer(State(json): State<Json>, request: Request) -> Response {
     }
 }
 
-async fn only_allowed_pages(State(json): State<Json>, request: Request, next: Next) -> Response {
+async fn check_origin(State(json): State<Json>, request: Request, next: Next) -> Response {
     if origin::allows_own(&json.origins, request.headers()) {
         return next.run(request).await;
     }
     let refusal = faults::fault(
         Code::PermissionDenied,
         "ORIGIN_NOT_ALLOWED",
-        "pages of this origin may not call; see GRPC_WEB_ORIGINS",
+        "pages of this origin may not call; add the origin to GRPC_WEB_ORIGINS",
     );
     fault::response(&refusal).into_response()
 }
 
-/// JSON, or nothing said. A form or plain text is what a page may send anywhere without asking.
-fn accept(headers: &HeaderMap) -> Result<(), Status> {
+/// Accepts `application/json`, or no content type. Forms and plain text are rejected, because a browser lets pages send
+/// them to any origin without a preflight request.
+fn check_content_type(headers: &HeaderMap) -> Result<(), Status> {
     let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::to_str);
     let Some(kind) = kind else { return Ok(()) };
     let essence = kind
@@ -160,6 +163,6 @@ fn accept(headers: &HeaderMap) -> Result<(), Status> {
     Err(faults::fault(
         Code::InvalidArgument,
         "UNSUPPORTED_MEDIA_TYPE",
-        "the content-type must be application/json; with curl: --json instead of -d",
+        "the content-type must be application/json; with curl, use --json instead of -d",
     ))
 }

@@ -1,4 +1,4 @@
-//! From JSON to the bytes of a message.
+//! Conversion of JSON to an encoded message.
 
 use prost::Message as _;
 use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor};
@@ -8,19 +8,19 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::layers::{cause, faults};
 
-/// A value takes two bytes of JSON and hundreds of memory, so counting bytes is not enough. The largest request that makes
-/// sense has a tenth of this.
-const MOST_VALUES: usize = 50_000;
-/// Of a text that repeats what the client sent.
-const LONGEST_ECHO: usize = 300;
+/// Limit of the number of values. A value may take two bytes of JSON and hundreds of bytes of memory, so a limit in
+/// bytes is not enough. The largest useful request has a tenth of this number.
+const MAX_VALUES: usize = 50_000;
+/// Length limit of a text that repeats input of the client.
+const MAX_ECHO_BYTES: usize = 300;
 
-/// The message in the body; an empty body is an empty message.
+/// Returns the encoded message of a body. An empty body is an empty message.
 pub(super) fn message(kind: &MessageDescriptor, body: &[u8]) -> Result<Vec<u8>, Status> {
     if body.trim_ascii().is_empty() {
         return Ok(Vec::new());
     }
-    if values(body) > MOST_VALUES {
-        let text = format!("the body has more than {MOST_VALUES} values");
+    if values(body) > MAX_VALUES {
+        let text = format!("the body has more than {MAX_VALUES} values; send a smaller request");
         return Err(faults::malformed(&text));
     }
     let mut json = serde_json::Deserializer::from_slice(body);
@@ -33,7 +33,7 @@ pub(super) fn message(kind: &MessageDescriptor, body: &[u8]) -> Result<Vec<u8>, 
     Ok(message.encode_to_vec())
 }
 
-/// How many values there are at most: each but the first follows one of these.
+/// Returns an upper bound of the number of values: each but the first follows `,`, `[` or `{`.
 fn values(json: &[u8]) -> usize {
     let (mut count, mut inside, mut escaped) = (1, false, false);
     for byte in json {
@@ -49,19 +49,21 @@ fn values(json: &[u8]) -> usize {
 }
 
 fn refusal(path: &str, error: &serde_json::Error) -> Status {
-    let text = cut(&error.to_string());
+    let text = truncated(&error.to_string());
     match error.classify() {
         Category::Syntax | Category::Eof | Category::Io => {
-            faults::malformed(&format!("the body is not JSON: {text}"))
+            faults::malformed(&format!("the body is not valid JSON: {text}"))
         }
         Category::Data => match field(path, &text) {
-            Some(field) => invalid(&cut(&field), &text),
-            None => faults::malformed(&format!("the body is not the message: {text}")),
+            Some(field) => invalid(&truncated(&field), &text),
+            None => faults::malformed(&format!(
+                "the body does not match the request message: {text}"
+            )),
         },
     }
 }
 
-/// Which field is meant. The one that does not exist is not part of the path, which ends where it was looked for.
+/// Returns the path of the invalid field. The path of an unknown field ends at its parent, so its name is appended.
 fn field(path: &str, text: &str) -> Option<String> {
     let path = if path == "." { "" } else { path };
     let unknown = text
@@ -84,11 +86,11 @@ fn invalid(field: &str, text: &str) -> Status {
     Status::with_error_details(Code::InvalidArgument, format!("{field}: {text}"), details)
 }
 
-fn cut(text: &str) -> String {
-    if text.len() <= LONGEST_ECHO {
+fn truncated(text: &str) -> String {
+    if text.len() <= MAX_ECHO_BYTES {
         return text.to_owned();
     }
-    format!("{} ...", &text[..text.floor_char_boundary(LONGEST_ECHO)])
+    format!("{} ...", &text[..text.floor_char_boundary(MAX_ECHO_BYTES)])
 }
 
 #[cfg(test)]
@@ -96,14 +98,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_counted_outside_of_texts() {
+    fn values_are_counted_outside_of_strings() {
         assert_eq!(values(b"{}"), 2);
         assert_eq!(values(br#"{"a": [1, 2, 3]}"#), 5);
         assert_eq!(values(br#"{"a,[{": "b\",[{\\", "c": 1}"#), 3);
     }
 
     #[test]
-    fn an_unknown_field_is_named_with_its_place() {
+    fn an_unknown_field_is_reported_with_its_path() {
         let text = "unrecognized field name 'colour' at line 1 column 9";
         assert_eq!(field(".", text).unwrap(), "colour");
         assert_eq!(field("conversation", text).unwrap(), "conversation.colour");

@@ -1,4 +1,4 @@
-//! From the bytes of a message to JSON.
+//! Conversion of an encoded message to JSON.
 
 use bytes::Bytes;
 use prost_reflect::{DynamicMessage, MessageDescriptor, SerializeOptions};
@@ -6,11 +6,11 @@ use tonic::Status;
 
 use crate::layers::faults;
 
-/// The message as JSON, with a line end for terminals. A field without presence is there even with its default: that a
-/// missing `unreadCount` means 0 is nothing that a reader of JSON knows.
+/// Returns the message as JSON, with a line end for terminals. Fields without presence are included even with their
+/// default: a reader of JSON does not know that a missing `unreadCount` means 0.
 pub(super) fn message(kind: &MessageDescriptor, bytes: Bytes) -> Result<Vec<u8>, Status> {
     let internal = |error: &dyn std::error::Error| {
-        tracing::error!(%error, message = kind.full_name(), "a reply cannot be shown as JSON");
+        tracing::error!(%error, message = kind.full_name(), "a reply cannot be converted to JSON");
         faults::internal()
     };
     let message = DynamicMessage::decode(kind.clone(), bytes).map_err(|error| internal(&error))?;

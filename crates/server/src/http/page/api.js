@@ -1,4 +1,4 @@
-// The calls: every action of this page is one of them, and shows itself as the curl line that does the same.
+// API calls. Every action of the page is one call, and the page shows the equivalent curl command.
 
 const OWNER_KEY = "parlance.owner";
 const ownerInput = $("owner");
@@ -6,11 +6,11 @@ ownerInput.value = localStorage.getItem(OWNER_KEY) ?? "";
 
 const owner = () => ownerInput.value.trim();
 
-class Refusal extends Error {
+class CallError extends Error {
   constructor(status) {
     const detail = (name) => (status.details ?? []).find((it) => it["@type"]?.endsWith(name));
-    const wrong = detail(".BadRequest")?.fieldViolations ?? [];
-    const lines = wrong.map(({ field, description }) => `${field}: ${description}`);
+    const violations = detail(".BadRequest")?.fieldViolations ?? [];
+    const lines = violations.map(({ field, description }) => `${field}: ${description}`);
     super(lines.length > 0 ? lines.join("\n") : status.message);
     this.reason = detail(".ErrorInfo")?.reason;
   }
@@ -21,7 +21,7 @@ async function call(method, request) {
   if (owner()) headers["x-parlance-owner"] = owner();
   const response = await fetch(`/parlance.v1.${method}`, { method: "POST", headers, body: JSON.stringify(request) });
   const reply = await response.json();
-  if (!response.ok) throw new Refusal(reply);
+  if (!response.ok) throw new CallError(reply);
   return reply;
 }
 
@@ -32,14 +32,14 @@ function curl(method, request) {
   return `curl ${location.origin}/parlance.v1.${method}${header} --json ${quoted(JSON.stringify(request))}`;
 }
 
-/** Puts the line of a call into its place; the place is made at first use. */
+/** Shows the curl command of a call in this element. */
 function showCurl(id, method, request) {
-  const place = $(id);
-  if (place.childElementCount === 0) {
+  const node = $(id);
+  if (node.childElementCount === 0) {
     const code = el("code");
-    place.append(code, copyButton(() => code.textContent));
+    node.append(code, copyButton(() => code.textContent));
   }
-  place.firstElementChild.textContent = curl(method, request);
+  node.firstElementChild.textContent = curl(method, request);
 }
 
 function copyButton(text) {
@@ -53,7 +53,7 @@ function copyButton(text) {
 }
 
 async function copy(text) {
-  // A page that came over plain HTTP from another machine has no clipboard of its own.
+  // Browsers offer no clipboard API to a page that was loaded over plain HTTP from another machine.
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
   const area = el("textarea", { value: text });
   document.body.append(area);

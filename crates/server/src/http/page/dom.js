@@ -1,4 +1,4 @@
-// Short ways to build the page. Whatever comes from a message goes in as text, never as markup.
+// Helpers to build the page. Content of messages is inserted as text, never as markup.
 
 const $ = (id) => document.getElementById(id);
 
@@ -14,35 +14,35 @@ const short = (name, prefix) => name.slice(prefix.length + 1);
 const isToday = (at) => at.toDateString() === new Date().toDateString();
 const dayOf = (at) => at.toLocaleDateString([], { month: "short", day: "numeric" });
 
-/** To the second: what is watched here takes less than one. */
+/** Time with seconds: deliveries take less than a second. */
 function clock(time) {
   const at = new Date(time);
   const seconds = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
   return isToday(at) ? seconds : `${dayOf(at)} ${seconds}`;
 }
 
-function roughly(time) {
+function shortTime(time) {
   const at = new Date(time);
   return isToday(at) ? at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }) : dayOf(at);
 }
 
-/** Builds anew only what looks different now, so that reading and selecting are not disturbed. */
-function redraw(node, from, build) {
-  const looks = JSON.stringify(from);
-  if (node.looks === looks) return;
+/** Rebuilds a node only if its data has changed, so that scrolling and text selection are not disturbed. */
+function redraw(node, data, build) {
+  const fingerprint = JSON.stringify(data);
+  if (node.fingerprint === fingerprint) return;
   const atEnd = node.scrollHeight - node.scrollTop - node.clientHeight < 40;
-  node.looks = looks;
+  node.fingerprint = fingerprint;
   node.replaceChildren(...build());
   if (atEnd) node.scrollTop = node.scrollHeight;
 }
 
 function showError(id, error) {
-  const place = $(id);
-  place.hidden = !error;
-  place.textContent = error?.message ?? "";
+  const node = $(id);
+  node.hidden = !error;
+  node.textContent = error?.message ?? "";
 }
 
-/** Runs what a form does: its button rests meanwhile, and a refusal is shown beneath. */
+/** Runs the action of a form: its button is disabled meanwhile, and an error is shown below it. */
 function onSubmit(form, errorId, act) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();

@@ -1,11 +1,11 @@
-// What one can do: write as the service, answer as the customer, mark as read.
+// Actions: send as the service, reply as the customer, mark as read.
 
-const MAGIC = [
-  ["+15005550001", "undelivered", "is not delivered"],
-  ["+15005550002", "opted-out", "has opted out"],
-  ["+15005550003", "timeout", "the answer is lost after it was taken"],
-  ["+15005550004", "busy", "put off once (429), then delivered"],
-  ["+15005550005", "invalid", "does not exist"],
+const TEST_RECIPIENTS = [
+  ["+15005550001", "undelivered", "UNDELIVERED"],
+  ["+15005550002", "opted-out", "FAILED: opted out"],
+  ["+15005550003", "timeout", "the response is lost: UNCERTAIN, then DELIVERED"],
+  ["+15005550004", "busy", "rejected once (429), then DELIVERED"],
+  ["+15005550005", "invalid", "FAILED: invalid recipient"],
 ];
 const EXAMPLES = {
   SMS: { from: "+15550001111", to: "+15552223333" },
@@ -14,7 +14,7 @@ const EXAMPLES = {
 
 const channel = () => $("channel").value;
 
-/** By its name; one without a name by its id, else each message would open another. */
+/** Target of a chat message: the external id, or without one the id of the selected chat, so that it does not create a new one. */
 function chat(role) {
   const externalId = $("session").value.trim();
   const conversation = selected();
@@ -34,7 +34,7 @@ function sendRequest() {
   return request;
 }
 
-/** In a chat there is no far side: both speak by the same method. */
+/** A chat does not use the simulator: both sides call the same method. */
 function replyCall() {
   const body = $("reply-body").value;
   if (channel() === "CHAT") return ["MessageService/SendMessage", { ...chat("ROLE_USER"), body }];
@@ -43,9 +43,9 @@ function replyCall() {
   return ["SimulatorService/ReplyAs", { ...request, body }];
 }
 
-/** Shows the lines of both forms, and whose phone it is. */
+/** Shows the curl commands of both forms and the number of the phone. */
 function describe() {
-  // A line that is copied before anything was written should work, too.
+  // A command that is copied before a text is entered should work, too.
   const sent = sendRequest();
   showCurl("send-curl", "MessageService/SendMessage", { ...sent, body: sent.body || "Hello!" });
   const [method, request] = replyCall();
@@ -53,7 +53,7 @@ function describe() {
   $("phone-number").textContent = channel() === "CHAT" ? $("session").value : $("to").value;
 }
 
-/** The forms as they fit a conversation. */
+/** Fills the forms from a conversation. */
 function fill(conversation) {
   if (!conversation) return;
   $("channel").value = short(conversation.channel, "CHANNEL");
@@ -66,7 +66,7 @@ function fill(conversation) {
   fit();
 }
 
-/** Only the fields that the channel has. */
+/** Shows only the fields that the channel has. */
 function fit() {
   const chat = channel() === "CHAT";
   for (const node of document.querySelectorAll(".addressed")) node.hidden = chat;
@@ -74,26 +74,26 @@ function fit() {
   document.querySelector(".mail").hidden = channel() !== "EMAIL";
   $("when").closest("label").hidden = chat;
   for (const id of ["from", "to"]) $(id).disabled = chat;
-  $("magic").replaceChildren(...MAGIC.map(([phone, mailbox, fate]) => {
+  $("magic").replaceChildren(...TEST_RECIPIENTS.map(([phone, mailbox, outcome]) => {
     const address = channel() === "EMAIL" ? `${mailbox}@example.org` : phone;
     const use = el("button", { type: "button", className: "quiet" }, address);
-    use.addEventListener("click", () => { $("to").value = address; follow(); });
-    return el("tr", {}, el("td", {}, use), el("td", {}, fate));
+    use.addEventListener("click", () => { $("to").value = address; selectTarget(); });
+    return el("tr", {}, el("td", {}, use), el("td", {}, outcome));
   }));
   document.querySelector(".magic").hidden = chat;
 }
 
-/** Looks at the conversation that the form now means, if there is one. */
-function follow() {
-  const meant = state.conversations.find((it) => it.channel === `CHANNEL_${channel()}` && (channel() === "CHAT"
+/** Selects the conversation of the addresses in the form, if it exists. */
+function selectTarget() {
+  const target = state.conversations.find((it) => it.channel === `CHANNEL_${channel()}` && (channel() === "CHAT"
     ? it.externalId === $("session").value.trim()
     : it.participantFrom === $("from").value.trim() && it.participantTo === $("to").value.trim()));
-  if ((meant?.id ?? null) !== state.selected) select(meant?.id ?? null);
+  if ((target?.id ?? null) !== state.selected) select(target?.id ?? null);
   draw();
   refresh();
 }
 
-/** After something was said: look at the conversation that it is in. */
+/** Selects the conversation of a message that was just sent. */
 function goTo(message) {
   if (state.selected !== message.conversationId) select(message.conversationId);
   return refresh();

@@ -1,15 +1,15 @@
-// Where it begins.
+// Entry point: event listeners and the first load.
 
 $("channel").addEventListener("change", () => {
   const example = EXAMPLES[channel()];
   if (example) { $("from").value = example.from; $("to").value = example.to; }
   fit();
-  follow();
+  selectTarget();
 });
 $("new").addEventListener("click", () => { select(null); draw(); $("to").focus(); $("to").select(); });
 for (const id of ["subject", "when", "body", "reply-body"]) $(id).addEventListener("input", describe);
-for (const id of ["from", "to", "session"]) $(id).addEventListener("input", follow);
-// Enter sends; with Shift it is a new line.
+for (const id of ["from", "to", "session"]) $(id).addEventListener("input", selectTarget);
+// Enter sends; Shift+Enter inserts a line break.
 $("body").addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
@@ -17,7 +17,7 @@ $("body").addEventListener("keydown", (event) => {
 });
 ownerInput.addEventListener("change", () => {
   localStorage.setItem(OWNER_KEY, owner());
-  forget();
+  reset();
   draw();
   refresh();
 });

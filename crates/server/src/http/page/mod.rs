@@ -1,7 +1,7 @@
-//! The page: one can try the service with nothing but a browser.
+//! The page: a demonstration of the service in a browser.
 //!
-//! One document without anything from elsewhere, joined from its parts when the port opens. Nothing but its own style and
-//! script runs in it, which the browser knows by their hashes, and no text becomes markup.
+//! One document without external resources, joined from its parts when the port opens. The content security policy
+//! allows only its own style and script, by their hashes. Text never becomes markup.
 
 use axum::Router;
 use axum::response::{Html, IntoResponse as _, Response};
@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 const TEMPLATE: &str = include_str!("index.html");
 const STYLE: &str = include_str!("style.css");
-/// One module; a part may use what stands in those before it.
+/// One module; a part may use the parts before it.
 const SCRIPT: [&str; 6] = [
     include_str!("dom.js"),
     include_str!("api.js"),
@@ -23,7 +23,7 @@ const SCRIPT: [&str; 6] = [
     include_str!("main.js"),
 ];
 
-/// The route of the page.
+/// Returns the route of the page.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let script = SCRIPT.join("\n");
     let document = TEMPLATE
@@ -36,14 +36,14 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
 fn page(document: String, policy: Option<HeaderValue>) -> Response {
     let mut response = Html(document).into_response();
     let fixed: [(HeaderName, &str); 3] = [
-        // The next version of the service has another page under the same address.
+        // A later version of the service serves another page at the same address.
         (header::CACHE_CONTROL, "no-cache"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
     ];
     let headers = response.headers_mut();
     headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
-    // Without its policy the page would still be harmless, but not twice so.
+    // The page is safe without its policy, too: the policy is a second defence.
     headers.extend(policy.map(|policy| (header::CONTENT_SECURITY_POLICY, policy)));
     response
 }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_comes_from_elsewhere_and_no_text_becomes_markup() {
+    fn there_are_no_external_resources_and_text_never_becomes_markup() {
         let script = SCRIPT.join("\n");
         for text in [TEMPLATE, STYLE, &script] {
             assert!(!text.contains("https://") && !text.contains("@import"));
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn its_magic_customers_are_those_of_the_simulator() {
+    fn test_recipients_match_the_simulator() {
         let forms = SCRIPT[4];
         for magic in parlance_providers::simulator::MAGIC_RECIPIENTS {
             let row = format!(r#"["{}", "{}","#, magic.phone, magic.mailbox);

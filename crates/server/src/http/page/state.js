@@ -1,73 +1,73 @@
-// What the page knows, and how it learns of changes: two small questions, asked only while somebody looks.
+// State of the page. It is polled by two small calls, and only while the page is visible.
 
-const EVERY_MS = 700;
-const AFTER_FAILURE_MS = 2500;
-// A status that nothing is expected to follow. DELIVERED may become READ: every few rounds all is read anyway.
+const POLL_MS = 700;
+const RETRY_MS = 2500;
+// Statuses that usually do not change any more. DELIVERED may become READ: messages are reloaded every few rounds anyway.
 const FINAL = new Set(["DELIVERED", "READ", "UNDELIVERED", "FAILED", "EXPIRED", "CANCELED", "RECEIVED"]);
-const ALL_EVERY = 10;
+const RELOAD_EVERY = 10;
 
-const state = { conversations: [], selected: null, fresh: false, messages: [], seen: null, round: 0, turn: 0 };
+const state = { conversations: [], selected: null, fresh: false, messages: [], seen: null, round: 0, selection: 0 };
 
 const selected = () => state.conversations.find(({ id }) => id === state.selected);
 const statusOf = (message) => short(message.status, "MESSAGE_STATUS");
 
-/** Looks at another conversation, or with `null` at none: a new one is to be written. */
+/** Selects a conversation, or none with `null`, to start a new one. */
 function select(id) {
-  Object.assign(state, { selected: id, fresh: id === null, messages: [], seen: null, turn: state.turn + 1 });
+  Object.assign(state, { selected: id, fresh: id === null, messages: [], seen: null, selection: state.selection + 1 });
 }
 
-/** Forgets everything: somebody else looks now. */
-function forget() {
+/** Clears the state when the owner changes. */
+function reset() {
   select(null);
   Object.assign(state, { conversations: [], fresh: false });
 }
 
-async function learn() {
-  // What was asked before somebody clicked elsewhere is not an answer any more.
-  const turn = state.turn;
+async function load() {
+  // A reply to a request from before the selection changed is discarded.
+  const selection = state.selection;
   const { conversations } = await call("ConversationService/ListConversations", { pageSize: 100 });
-  if (turn !== state.turn) return;
+  if (selection !== state.selection) return;
   state.conversations = conversations;
   if (!state.selected && !state.fresh && conversations.length > 0) state.selected = conversations[0].id;
   if (!state.selected) return;
   const seen = selected()?.version;
   const settled = state.messages.every((message) => FINAL.has(statusOf(message)));
-  if (settled && seen === state.seen && state.round++ % ALL_EVERY !== 0) return;
+  if (settled && seen === state.seen && state.round++ % RELOAD_EVERY !== 0) return;
   const request = { conversationId: state.selected, pageSize: 50 };
   const { messages } = await call("MessageService/ListMessages", request);
-  if (turn !== state.turn) return;
+  if (selection !== state.selection) return;
   Object.assign(state, { messages: messages.reverse(), seen });
 }
 
 let timer = null;
-let asking = false;
+let loading = false;
 let again = false;
 
-/** Asks now; and from then on, again and again. */
+/** Loads now, and schedules the next load. */
 async function refresh() {
-  if (asking) { again = true; return; }
+  if (loading) { again = true; return; }
   clearTimeout(timer);
   if (document.hidden) return;
-  asking = true;
-  let pause = EVERY_MS;
+  loading = true;
+  let pause = POLL_MS;
   try {
-    await learn();
-    live("live", "live");
+    await load();
+    showConnection("live", "Connected");
   } catch (error) {
-    pause = AFTER_FAILURE_MS;
-    // A refusal is an answer: the owner's name may be wrong.
-    live("away", error instanceof Refusal ? error.message : "the service does not answer; trying again");
+    pause = RETRY_MS;
+    // An error reply names its cause, for example an invalid owner.
+    showConnection("lost", error instanceof CallError ? error.message : "The service does not respond; retrying");
     if (error.reason === "CONVERSATION_NOT_FOUND") select(null);
   } finally {
-    asking = false;
+    loading = false;
   }
   draw();
   timer = setTimeout(refresh, again ? 0 : pause);
   again = false;
 }
 
-function live(name, text) {
-  const place = $("live");
-  place.dataset.state = name;
-  if (place.textContent !== text) place.textContent = text;
+function showConnection(name, text) {
+  const node = $("live");
+  node.dataset.state = name;
+  if (node.textContent !== text) node.textContent = text;
 }

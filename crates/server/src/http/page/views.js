@@ -1,4 +1,4 @@
-// What is shown: the conversations, the messages as we see them, and as the customer does.
+// Views: the conversations, the messages of the service, and the phone of the customer.
 
 function title(conversation) {
   return conversation.title || conversation.participantTo || conversation.externalId || "Chat";
@@ -11,7 +11,7 @@ function drawConversations() {
     const unread = Number(unreadCount);
     const button = el("button", { type: "button" },
       el("b", {}, title(conversation)),
-      el("small", {}, roughly(lastMessageAt ?? createdAt)),
+      el("small", {}, shortTime(lastMessageAt ?? createdAt)),
       el("small", {}, [short(channel, "CHANNEL"), participantFrom].filter(Boolean).join(" · ")));
     if (unread > 0) button.append(el("span", { className: "badge", title: `${unread} unread` }, String(unread)));
     button.setAttribute("aria-current", id === state.selected);
@@ -28,7 +28,7 @@ function bubble(message) {
   return text;
 }
 
-/** One message on one of the two screens; it moves only when it is new there. */
+/** A message on one of the two screens. It is animated only when it is new there. */
 function article(screen, message, isOurSide, ...below) {
   const key = `${screen} ${message.id}`;
   const classes = ["message", isOurSide ? "out" : "", drawn.has(key) ? "" : "new"];
@@ -40,56 +40,55 @@ const drawn = new Set();
 const isOurs = (message) => message.direction === "DIRECTION_OUTBOUND";
 
 function drawMessages() {
-  const looks = [state.messages, [...stories]];
-  redraw($("messages"), looks, () => state.messages.map((message) => {
+  redraw($("messages"), [state.messages, [...openEvents]], () => state.messages.map((message) => {
     const status = statusOf(message);
-    const chip = el("button", { type: "button", className: "status", title: "What happened to it" }, status);
+    const chip = el("button", { type: "button", className: "status", title: "Show delivery events" }, status);
     chip.dataset.status = status;
-    chip.addEventListener("click", () => toggleStory(message));
+    chip.addEventListener("click", () => toggleEvents(message));
     const segments = message.segments > 1 ? `${message.segments} segments` : "";
     const meta = el("div", { className: "meta" }, clock(message.sendAt ?? message.createdAt), segments, chip);
     const item = article("ours", message, isOurs(message), meta);
     if (message.error?.message) item.append(el("div", { className: "error" }, message.error.message));
-    const story = stories.get(message.id);
-    if (story) item.append(storyOf(story.events));
+    const open = openEvents.get(message.id);
+    if (open) item.append(eventList(open.events));
     return item;
   }));
 }
 
-// The stories that are open, by message; each is read again when its message has changed.
-const stories = new Map();
+// Delivery events that are shown, by message id. They are reloaded when their message has changed.
+const openEvents = new Map();
 
-async function toggleStory(message) {
-  if (stories.delete(message.id)) return drawMessages();
-  await readStory(message);
+async function toggleEvents(message) {
+  if (openEvents.delete(message.id)) return drawMessages();
+  await loadEvents(message);
 }
 
-async function readStory({ id, version }) {
+async function loadEvents({ id, version }) {
   const { events } = await call("MessageService/ListMessageEvents", { id });
-  stories.set(id, { version, events });
+  openEvents.set(id, { version, events });
   drawMessages();
 }
 
-function keepStories() {
+function reloadEvents() {
   for (const message of state.messages) {
-    const story = stories.get(message.id);
-    if (story && story.version !== message.version) {
-      story.version = message.version;
-      readStory(message).catch(() => stories.delete(message.id));
+    const open = openEvents.get(message.id);
+    if (open && open.version !== message.version) {
+      open.version = message.version;
+      loadEvents(message).catch(() => openEvents.delete(message.id));
     }
   }
 }
 
-function storyOf(events) {
-  return el("ul", { className: "story" }, ...events.map(({ time, kind, status, detail, attempt }) => {
+function eventList(events) {
+  return el("ul", { className: "events" }, ...events.map(({ time, kind, status, detail, attempt }) => {
     const number = kind === "attempt" ? String(attempt) : "";
-    const became = status === "MESSAGE_STATUS_UNSPECIFIED" ? "" : short(status, "MESSAGE_STATUS");
-    const words = [kind, number, became, detail];
-    return el("li", {}, el("time", {}, clock(time)), words.filter(Boolean).join(" "));
+    const newStatus = status === "MESSAGE_STATUS_UNSPECIFIED" ? "" : short(status, "MESSAGE_STATUS");
+    const parts = [kind, number, newStatus, detail];
+    return el("li", {}, el("time", {}, clock(time)), parts.filter(Boolean).join(" "));
   }));
 }
 
-/** On the phone is what has arrived there, and what was written there. */
+/** The phone shows the messages that were delivered to it, and those that were sent from it. */
 function drawPhone() {
   const arrived = (message) => !isOurs(message) || ["DELIVERED", "READ"].includes(statusOf(message));
   const shown = state.messages.filter(arrived);
@@ -100,7 +99,7 @@ function drawPhone() {
 
 function draw() {
   const conversation = selected();
-  keepStories();
+  reloadEvents();
   drawConversations();
   drawMessages();
   drawPhone();

@@ -9,12 +9,12 @@ use crate::convert;
 use crate::services::owner;
 
 pub(super) async fn handle(
-    desk: &CacheAdmin,
+    admin: &CacheAdmin,
     request: Request<v1::ClearCacheRequest>,
 ) -> Result<Response<v1::ClearCacheResponse>> {
     let (_owner, v1::ClearCacheRequest {}) = owner::split(request)?;
-    let gone = desk.clear().await?;
+    let count = admin.clear().await?;
     Ok(Response::new(v1::ClearCacheResponse {
-        cleared: convert::cache::count(gone),
+        cleared: convert::cache::count(count),
     }))
 }

@@ -9,11 +9,11 @@ use crate::convert;
 use crate::services::owner;
 
 pub(super) async fn handle(
-    desk: &CacheAdmin,
+    admin: &CacheAdmin,
     request: Request<v1::GetCacheInfoRequest>,
 ) -> Result<Response<v1::GetCacheInfoResponse>> {
     let (_owner, v1::GetCacheInfoRequest {}) = owner::split(request)?;
     Ok(Response::new(convert::cache::info_to_proto(
-        desk.info().await,
+        admin.info().await,
     )))
 }

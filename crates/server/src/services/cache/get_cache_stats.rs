@@ -9,9 +9,9 @@ use crate::convert;
 use crate::services::owner;
 
 pub(super) fn handle(
-    desk: &CacheAdmin,
+    admin: &CacheAdmin,
     request: Request<v1::GetCacheStatsRequest>,
 ) -> Result<Response<v1::GetCacheStatsResponse>> {
     let (_owner, v1::GetCacheStatsRequest {}) = owner::split(request)?;
-    Ok(Response::new(convert::cache::stats_to_proto(desk.stats())))
+    Ok(Response::new(convert::cache::stats_to_proto(admin.stats())))
 }

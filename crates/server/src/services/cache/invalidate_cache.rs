@@ -9,13 +9,13 @@ use crate::convert;
 use crate::services::owner;
 
 pub(super) async fn handle(
-    desk: &CacheAdmin,
+    admin: &CacheAdmin,
     request: Request<v1::InvalidateCacheRequest>,
 ) -> Result<Response<v1::InvalidateCacheResponse>> {
     let (_owner, request) = owner::split(request)?;
     let what = convert::cache::invalidation(request)?;
-    let gone = desk.invalidate(what).await?;
+    let count = admin.invalidate(what).await?;
     Ok(Response::new(v1::InvalidateCacheResponse {
-        invalidated: convert::cache::count(gone),
+        invalidated: convert::cache::count(count),
     }))
 }

@@ -1,4 +1,4 @@
-//! `CacheService`: one file per RPC. For operators: keys are of all owners.
+//! `CacheService`: one file per RPC. For operators: it works on the keys of all owners.
 
 mod clear_cache;
 mod get_cache_info;
@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status};
 
 use crate::status;
 
-/// The handlers.
+/// Handlers of `CacheService`.
 pub(super) struct Caches(pub(super) Arc<CacheAdmin>);
 
 #[tonic::async_trait]

@@ -9,11 +9,11 @@ use crate::convert;
 use crate::services::owner;
 
 pub(super) async fn handle(
-    desk: &CacheAdmin,
+    admin: &CacheAdmin,
     request: Request<v1::WarmCacheRequest>,
 ) -> Result<Response<v1::WarmCacheResponse>> {
     let (owner, request) = owner::split(request)?;
     let what = convert::cache::warm(request)?;
-    let warmed = desk.warm(&owner, what).await?;
+    let warmed = admin.warm(&owner, what).await?;
     Ok(Response::new(convert::cache::warmed_to_proto(warmed)))
 }

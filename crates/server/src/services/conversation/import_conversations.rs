@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::services::owner;
 use crate::{convert, status};
 
-/// Whatever ends this before the stream does, the caller's leaving too, leaves there what was written.
+/// Handles the call. An error, or the client's cancellation, ends the import; what was written until then stays.
 pub(super) async fn handle(
     app: &App,
     request: Request<Streaming<v1::ImportConversationsRequest>>,

@@ -19,7 +19,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::status;
 
-/// The handlers.
+/// Handlers of `ConversationService`.
 pub(super) struct Conversations(pub(super) Arc<App>);
 
 #[tonic::async_trait]

@@ -1,4 +1,4 @@
-//! `DeliveryService`: one file per RPC. For operators: messages are of all owners.
+//! `DeliveryService`: one file per RPC. For operators: it works on the messages of all owners.
 
 mod hold_delivery;
 mod release_hold;
@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status};
 
 use crate::status;
 
-/// The handlers.
+/// Handlers of `DeliveryService`.
 pub(super) struct Deliveries(pub(super) Arc<App>);
 
 #[tonic::async_trait]

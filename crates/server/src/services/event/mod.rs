@@ -11,12 +11,12 @@ use tonic::{Request, Response, Status};
 
 use crate::status;
 
-/// The handlers.
+/// Handlers of `EventService`.
 pub(super) struct Events(pub(super) Arc<App>);
 
 #[tonic::async_trait]
 impl EventService for Events {
-    type WatchEventsStream = watch_events::Events;
+    type WatchEventsStream = watch_events::EventStream;
 
     async fn watch_events(
         &self,

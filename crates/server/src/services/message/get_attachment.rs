@@ -10,22 +10,23 @@ use tonic::{Request, Response, Status};
 use crate::services::owner;
 use crate::{convert, status};
 
-/// The content, piece by piece, each read when the one before has gone out.
-pub(super) type Pieces = BoxStream<'static, std::result::Result<v1::GetAttachmentResponse, Status>>;
+/// Stream of the content in chunks; each is read when the previous one has been sent.
+pub(super) type ChunkStream =
+    BoxStream<'static, std::result::Result<v1::GetAttachmentResponse, Status>>;
 
 pub(super) async fn handle(
     app: &App,
     request: Request<v1::GetAttachmentRequest>,
-) -> Result<Response<Pieces>> {
+) -> Result<Response<ChunkStream>> {
     let (owner, request) = owner::split(request)?;
     let (message, attachment) = convert::message::attachment(request)?;
     let reader = app.open_attachment(&owner, message, attachment).await?;
     Ok(Response::new(stream::try_unfold(reader, next).boxed()))
 }
 
-type Next = Option<(v1::GetAttachmentResponse, AttachmentReader)>;
+type NextChunk = Option<(v1::GetAttachmentResponse, AttachmentReader)>;
 
-async fn next(mut reader: AttachmentReader) -> std::result::Result<Next, Status> {
-    let piece = reader.next().await.map_err(status::of)?;
-    Ok(piece.map(|data| (v1::GetAttachmentResponse { data: data.into() }, reader)))
+async fn next(mut reader: AttachmentReader) -> std::result::Result<NextChunk, Status> {
+    let chunk = reader.next().await.map_err(status::of)?;
+    Ok(chunk.map(|data| (v1::GetAttachmentResponse { data: data.into() }, reader)))
 }

@@ -13,6 +13,6 @@ pub(super) async fn handle(
 ) -> Result<Response<v1::ListMessageEventsResponse>> {
     let (owner, request) = owner::split(request)?;
     let id = convert::message::list_events(request)?;
-    let story = app.message_events(&owner, id).await?;
-    Ok(Response::new(convert::message::events_to_proto(story)))
+    let events = app.message_events(&owner, id).await?;
+    Ok(Response::new(convert::message::events_to_proto(events)))
 }

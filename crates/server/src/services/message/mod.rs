@@ -24,7 +24,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::status;
 
-/// The handlers.
+/// Handlers of `MessageService`.
 pub(super) struct Messages(pub(super) Arc<App>);
 
 #[tonic::async_trait]
@@ -137,7 +137,7 @@ impl MessageService for Messages {
             .map_err(status::of)
     }
 
-    type GetAttachmentStream = get_attachment::Pieces;
+    type GetAttachmentStream = get_attachment::ChunkStream;
 
     async fn get_attachment(
         &self,

@@ -13,24 +13,24 @@ pub(super) async fn handle(
     app: &App,
     request: Request<Streaming<v1::UploadAttachmentRequest>>,
 ) -> Result<Response<v1::UploadAttachmentResponse>, Status> {
-    let (owner, pieces) = owner::split(request).map_err(status::of)?;
-    let upload = receive(app, &owner, pieces).await?;
+    let (owner, chunks) = owner::split(request).map_err(status::of)?;
+    let upload = receive(app, &owner, chunks).await?;
     Ok(Response::new(convert::message::upload_to_proto(upload)))
 }
 
-/// Whatever ends this before its last line, the caller's leaving too, drops the upload, which discards it.
+/// Receives the content. An error, or the client's cancellation, drops the upload, which discards it.
 async fn receive(
     app: &App,
     owner: &Owner,
-    mut pieces: Streaming<v1::UploadAttachmentRequest>,
+    mut chunks: Streaming<v1::UploadAttachmentRequest>,
 ) -> Result<FinishedUpload, Status> {
-    let nothing = || {
+    let empty_file = || {
         status::of(Error::invalid_field(
             "data",
             "the file is empty; send its content",
         ))
     };
-    let first = pieces.message().await?.ok_or_else(nothing)?;
+    let first = chunks.message().await?.ok_or_else(empty_file)?;
     let convert::message::UploadHeader {
         filename,
         content_type,
@@ -42,13 +42,13 @@ async fn receive(
         .await
         .map_err(status::of)?;
     upload.append(data).await.map_err(status::of)?;
-    while let Some(piece) = pieces.message().await? {
-        let data = convert::message::upload_chunk(piece).map_err(status::of)?;
+    while let Some(chunk) = chunks.message().await? {
+        let data = convert::message::upload_chunk(chunk).map_err(status::of)?;
         empty &= data.is_empty();
         upload.append(data).await.map_err(status::of)?;
     }
     if empty {
-        return Err(nothing());
+        return Err(empty_file());
     }
     upload.finish().await.map_err(status::of)
 }

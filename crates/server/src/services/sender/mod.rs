@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status};
 
 use crate::status;
 
-/// The handlers.
+/// Handlers of `SenderService`.
 pub(super) struct Senders(pub(super) Arc<App>);
 
 #[tonic::async_trait]

@@ -1,4 +1,4 @@
-//! `ListSent`. What the far side saw is the simulator's to tell, not the app's.
+//! `ListSent`. Asks the simulator, not the app: only the simulated network knows what arrived there.
 
 use parlance_app::Result;
 use parlance_proto::v1;

@@ -13,14 +13,14 @@ use tonic::{Request, Response, Status};
 
 use crate::status;
 
-/// The handlers.
-pub(super) struct FarSide {
+/// Handlers of `SimulatorService`.
+pub(super) struct SimulatorHandlers {
     pub(super) app: Arc<App>,
     pub(super) simulator: Arc<Simulator>,
 }
 
 #[tonic::async_trait]
-impl SimulatorService for FarSide {
+impl SimulatorService for SimulatorHandlers {
     async fn reply_as(
         &self,
         request: Request<v1::ReplyAsRequest>,

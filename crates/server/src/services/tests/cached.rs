@@ -1,4 +1,4 @@
-//! Answers from memory, byte by byte beside those that tonic has written.
+//! Tests that replies from memory are equal, byte by byte, to those that tonic writes.
 
 use parlance_cache::{Backend, CacheSettings};
 use parlance_proto::v1::conversation_service_client::ConversationServiceClient;
@@ -33,7 +33,7 @@ fn data() -> Struct {
     }
 }
 
-/// One of every kind that looks different to a client.
+/// Makes one message of every kind that differs for a client.
 async fn every_kind(service: &Service) -> Vec<v1::Message> {
     let text = v1::SendMessageRequest {
         channel: v1::Channel::Sms.into(),
@@ -118,14 +118,14 @@ async fn every_kind(service: &Service) -> Vec<v1::Message> {
     made
 }
 
-/// Without where it came from, which is what differs.
-fn told(raw: &Raw) -> (&str, http::HeaderMap) {
+/// Source of a reply, and its other headers, which must not depend on the source.
+fn source_and_headers(raw: &Raw) -> (&str, http::HeaderMap) {
     let mut headers = raw.headers.clone();
     headers.remove("x-parlance-cache");
     (raw.headers["x-parlance-cache"].to_str().unwrap(), headers)
 }
 
-/// Asks twice: what tonic has written, and what was kept.
+/// Makes a call twice, and compares the reply that tonic writes with the one from memory.
 async fn check(
     service: &Service,
     method: &str,
@@ -133,19 +133,21 @@ async fn check(
     request: &impl prost::Message,
 ) {
     let written = raw(service, method, headers, request).await;
-    let kept = raw(service, method, headers, request).await;
-    assert_eq!((told(&written).0, told(&kept).0), ("database", "memory"));
-    assert_eq!(told(&kept).1, told(&written).1, "{method}");
-    assert_eq!(kept.frames, written.frames, "{method}");
-    assert_eq!(kept.trailers, written.trailers, "{method}");
+    let stored = raw(service, method, headers, request).await;
+    let (source, headers) = source_and_headers(&written);
+    let (stored_source, stored_headers) = source_and_headers(&stored);
+    assert_eq!((source, stored_source), ("database", "memory"));
+    assert_eq!(stored_headers, headers, "{method}");
+    assert_eq!(stored.frames, written.frames, "{method}");
+    assert_eq!(stored.trailers, written.trailers, "{method}");
     assert_eq!(
-        (kept.frames.len(), &kept.trailers["grpc-status"]),
+        (stored.frames.len(), &stored.trailers["grpc-status"]),
         (1, &http::HeaderValue::from_static("0"))
     );
 }
 
 #[tokio::test]
-async fn what_was_kept_is_what_tonic_writes() {
+async fn replies_from_memory_equal_those_of_tonic() {
     for headers in [&[][..], &[GZIP]] {
         let service = cached().await;
         for message in every_kind(&service).await {
@@ -212,7 +214,7 @@ fn message<M: prost::Message + Default>(raw: &Raw) -> M {
 }
 
 #[tokio::test]
-async fn lists_and_batches_are_joined_as_they_would_be_written() {
+async fn lists_and_batches_from_memory_equal_their_encoded_messages() {
     let service = cached().await;
     let made = every_kind(&service).await;
     let batch = v1::BatchGetMessagesRequest {
@@ -223,7 +225,7 @@ async fn lists_and_batches_are_joined_as_they_would_be_written() {
         ..Default::default()
     };
     service.messages().get_message(get).await.unwrap();
-    // Some are kept, some are not, and then all of them are.
+    // First some messages are cached, then all of them.
     for source in ["database", "memory"] {
         let reply = raw(&service, "MessageService/BatchGetMessages", &[], &batch).await;
         assert_eq!(reply.headers["x-parlance-cache"], source);
@@ -257,7 +259,7 @@ async fn lists_and_batches_are_joined_as_they_would_be_written() {
 }
 
 #[tokio::test]
-async fn a_batch_that_is_too_large_is_refused_wherever_it_comes_from() {
+async fn a_too_large_batch_is_refused_from_every_source() {
     let service = cached().await;
     let mut ids = Vec::new();
     for _ in 0..20 {
@@ -276,7 +278,7 @@ async fn a_batch_that_is_too_large_is_refused_wherever_it_comes_from() {
 }
 
 #[tokio::test]
-async fn a_span_that_is_none_is_told_by_its_name() {
+async fn an_invalid_duration_names_its_header() {
     let service = cached().await;
     let get = v1::GetMessageRequest {
         id: "01932b1c-0000-7000-8000-000000000001".to_owned(),
@@ -291,8 +293,8 @@ async fn a_span_that_is_none_is_told_by_its_name() {
         let status = service.messages().get_message(request).await.unwrap_err();
         assert_eq!(status.code(), expected, "{given}");
         if expected == Code::InvalidArgument {
-            let wrong = status.get_details_bad_request().unwrap().field_violations;
-            assert_eq!(wrong[0].field, "x-parlance-max-staleness");
+            let violations = status.get_details_bad_request().unwrap().field_violations;
+            assert_eq!(violations[0].field, "x-parlance-max-staleness");
         }
     }
 }

@@ -1,9 +1,9 @@
-//! What is wrong with a request, told by JSON.
+//! Tests of errors as JSON.
 
 use http::Method;
 use serde_json::json;
 
-use super::{Door, JSON, Rehearsal, ask};
+use super::{JSON, StubServer, TestServer, ask};
 use crate::harness::GET;
 
 const SEND: &str = "MessageService/SendMessage";
@@ -11,23 +11,23 @@ const SEND_PATH: &str = "/parlance.v1.MessageService/SendMessage";
 
 #[tokio::test]
 async fn a_refusal_is_a_status_with_its_details() {
-    let door = Door::open().await;
-    let told = door.call(SEND, &json!({"channel": "CHANNEL_SMS"})).await;
-    told.assert_fault(400, "INVALID_ARGUMENT", "INVALID_REQUEST");
-    assert_eq!(told.json["code"], 3);
-    assert_eq!(told.detail("ErrorInfo")["domain"], "parlance");
-    let wrong = told.detail("BadRequest")["fieldViolations"]
+    let server = TestServer::open().await;
+    let response = server.call(SEND, &json!({"channel": "CHANNEL_SMS"})).await;
+    response.assert_fault(400, "INVALID_ARGUMENT", "INVALID_REQUEST");
+    assert_eq!(response.json["code"], 3);
+    assert_eq!(response.detail("ErrorInfo")["domain"], "parlance");
+    let violations = response.detail("BadRequest")["fieldViolations"]
         .as_array()
         .unwrap();
     assert!(
-        wrong.iter().any(|it| it["field"] == "to_address"),
-        "{told:?}"
+        violations.iter().any(|it| it["field"] == "to_address"),
+        "{response:?}"
     );
 }
 
 #[tokio::test]
-async fn a_field_that_does_not_fit_is_named_with_its_place() {
-    let door = Door::open().await;
+async fn an_invalid_field_is_named_with_its_path() {
+    let server = TestServer::open().await;
     for (body, field) in [
         (json!({"colour": "red"}), "colour"),
         (
@@ -43,20 +43,23 @@ async fn a_field_that_does_not_fit_is_named_with_its_place() {
             "attachments[0].content",
         ),
     ] {
-        let told = door.call(SEND, &body).await;
-        told.assert_fault(400, "INVALID_ARGUMENT", "INVALID_REQUEST");
-        let wrong = &told.detail("BadRequest")["fieldViolations"];
-        assert_eq!(wrong[0]["field"], field, "{told:?}");
+        let response = server.call(SEND, &body).await;
+        response.assert_fault(400, "INVALID_ARGUMENT", "INVALID_REQUEST");
+        let violations = &response.detail("BadRequest")["fieldViolations"];
+        assert_eq!(violations[0]["field"], field, "{response:?}");
         assert!(
-            told.json["message"].as_str().unwrap().starts_with(field),
-            "{told:?}"
+            response.json["message"]
+                .as_str()
+                .unwrap()
+                .starts_with(field),
+            "{response:?}"
         );
     }
 }
 
 #[tokio::test]
-async fn what_is_no_json_is_told_with_its_position() {
-    let door = Door::open().await;
+async fn invalid_json_is_refused_with_its_position() {
+    let server = TestServer::open().await;
     for (body, position) in [
         ("{\n  \"body\": \"a\",\n  body}", "line 3 column 3"),
         ("{\"body\": \"a\"", "line 1 column 12"),
@@ -64,16 +67,16 @@ async fn what_is_no_json_is_told_with_its_position() {
         ("[]", "line 1 column"),
         ("\"text\"", "line 1 column"),
     ] {
-        let told = ask(door.http, Method::POST, SEND_PATH, &[JSON], body).await;
-        told.assert_fault(400, "INVALID_ARGUMENT", "MALFORMED_REQUEST");
-        let text = told.json["message"].as_str().unwrap();
+        let response = ask(server.http, Method::POST, SEND_PATH, &[JSON], body).await;
+        response.assert_fault(400, "INVALID_ARGUMENT", "MALFORMED_REQUEST");
+        let text = response.json["message"].as_str().unwrap();
         assert!(text.contains(position), "{body}: {text}");
     }
 }
 
 #[tokio::test]
-async fn neither_depth_nor_number_of_values_costs_more_than_the_answer() {
-    let door = Door::open().await;
+async fn deep_or_numerous_values_are_refused() {
+    let server = TestServer::open().await;
     let deep = format!(
         r#"{{"metadata": {{"a": {}{}}}}}"#,
         "[".repeat(100_000),
@@ -86,38 +89,38 @@ async fn neither_depth_nor_number_of_values_costs_more_than_the_answer() {
     );
     let many = format!(r#"{{"metadata": {{"a": [0{}]}}}}"#, ",0".repeat(1_000_000));
     for body in [deep, nested, many] {
-        let told = ask(door.http, Method::POST, SEND_PATH, &[JSON], body).await;
+        let response = ask(server.http, Method::POST, SEND_PATH, &[JSON], body).await;
         assert_eq!(
-            (told.code.as_u16(), &told.json["code"]),
+            (response.code.as_u16(), &response.json["code"]),
             (400, &json!(3)),
-            "{told:?}"
+            "{response:?}"
         );
     }
 }
 
 #[tokio::test]
-async fn a_method_that_is_not_there_is_named() {
-    let door = Door::open().await;
+async fn an_unknown_method_is_named() {
+    let server = TestServer::open().await;
     for path in ["/parlance.v1.MessageService/Nothing", "/made.Up/Name"] {
-        let told = ask(door.http, Method::POST, path, &[JSON], "{}").await;
-        told.assert_fault(404, "UNIMPLEMENTED", "UNKNOWN_METHOD");
-        assert!(told.json["message"].as_str().unwrap().contains(path));
+        let response = ask(server.http, Method::POST, path, &[JSON], "{}").await;
+        response.assert_fault(404, "UNIMPLEMENTED", "UNKNOWN_METHOD");
+        assert!(response.json["message"].as_str().unwrap().contains(path));
     }
 }
 
 #[tokio::test]
-async fn a_method_is_called_by_post_alone() {
-    let door = Door::open().await;
+async fn other_http_methods_than_post_are_refused() {
+    let server = TestServer::open().await;
     for method in [Method::GET, Method::PUT, Method::DELETE] {
-        let told = ask(door.http, method, SEND_PATH, &[], "").await;
-        told.assert_fault(405, "UNIMPLEMENTED", "METHOD_NOT_ALLOWED");
-        assert_eq!(told.headers["allow"], "POST");
+        let response = ask(server.http, method, SEND_PATH, &[], "").await;
+        response.assert_fault(405, "UNIMPLEMENTED", "METHOD_NOT_ALLOWED");
+        assert_eq!(response.headers["allow"], "POST");
     }
 }
 
 #[tokio::test]
-async fn a_form_or_plain_text_is_no_json() {
-    let door = Door::open().await;
+async fn other_content_types_than_json_are_refused() {
+    let server = TestServer::open().await;
     for kind in [
         "text/plain",
         "application/x-www-form-urlencoded",
@@ -126,59 +129,64 @@ async fn a_form_or_plain_text_is_no_json() {
         "",
     ] {
         let headers = [("content-type", kind)];
-        let told = ask(door.http, Method::POST, SEND_PATH, &headers, "{}").await;
-        told.assert_fault(415, "INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE");
-        assert!(told.json["message"].as_str().unwrap().contains("--json"));
+        let response = ask(server.http, Method::POST, SEND_PATH, &headers, "{}").await;
+        response.assert_fault(415, "INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE");
+        assert!(
+            response.json["message"]
+                .as_str()
+                .unwrap()
+                .contains("--json")
+        );
     }
     for kind in ["application/json; charset=utf-8", "Application/JSON"] {
         let headers = [("content-type", kind)];
         let path = "/parlance.v1.ConversationService/ListConversations";
-        let told = ask(door.http, Method::POST, path, &headers, "{}").await;
-        assert_eq!(told.code, 200, "{kind}");
+        let response = ask(server.http, Method::POST, path, &headers, "{}").await;
+        assert_eq!(response.code, 200, "{kind}");
     }
 }
 
 #[tokio::test]
-async fn a_deadline_is_the_same_header() {
-    let rehearsal = Rehearsal::start();
-    let told = rehearsal.get(&[("grpc-timeout", "100m")], "wait").await;
-    told.assert_fault(504, "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED");
-    let told = rehearsal.get(&[("grpc-timeout", "5s")], "a").await;
-    told.assert_fault(400, "INVALID_ARGUMENT", "MALFORMED_REQUEST");
+async fn a_deadline_is_the_grpc_timeout_header() {
+    let server = StubServer::start();
+    let response = server.get(&[("grpc-timeout", "100m")], "wait").await;
+    response.assert_fault(504, "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED");
+    let response = server.get(&[("grpc-timeout", "5s")], "a").await;
+    response.assert_fault(400, "INVALID_ARGUMENT", "MALFORMED_REQUEST");
 }
 
 #[tokio::test]
-async fn a_panic_and_a_reply_that_is_too_large_are_told() {
-    let rehearsal = Rehearsal::start();
-    let told = rehearsal.get(&[], "panic").await;
-    told.assert_fault(500, "INTERNAL", "INTERNAL");
-    let told = rehearsal.get(&[], "large").await;
-    told.assert_fault(413, "RESOURCE_EXHAUSTED", "MESSAGE_TOO_LARGE");
-    let told = rehearsal.get(&[], "a").await;
-    assert_eq!(told.json["id"], "a");
+async fn a_panic_and_a_too_large_reply_are_errors() {
+    let server = StubServer::start();
+    let response = server.get(&[], "panic").await;
+    response.assert_fault(500, "INTERNAL", "INTERNAL");
+    let response = server.get(&[], "large").await;
+    response.assert_fault(413, "RESOURCE_EXHAUSTED", "MESSAGE_TOO_LARGE");
+    let response = server.get(&[], "a").await;
+    assert_eq!(response.json["id"], "a");
 }
 
 #[tokio::test]
-async fn every_call_is_counted_whatever_became_of_it() {
-    let rehearsal = Rehearsal::start();
-    rehearsal.get(&[], "a").await;
-    rehearsal.get(&[("content-type", "text/plain")], "a").await;
-    ask(rehearsal.http, Method::POST, "/made.Up/Name", &[], "").await;
+async fn every_call_is_counted_with_its_code() {
+    let server = StubServer::start();
+    server.get(&[], "a").await;
+    server.get(&[("content-type", "text/plain")], "a").await;
+    ask(server.http, Method::POST, "/made.Up/Name", &[], "").await;
     let count = |code: &str, method: &str, service: &str| {
         format!(
             r#"grpc_server_handled_total{{grpc_code="{code}",grpc_method="{method}",grpc_service="{service}"}} 1"#
         )
     };
     let service = "parlance.v1.SenderService";
-    rehearsal
+    server
         .grpc
         .until_counted(&count("OK", "GetSender", service))
         .await;
-    rehearsal
+    server
         .grpc
         .until_counted(&count("InvalidArgument", "GetSender", service))
         .await;
-    rehearsal
+    server
         .grpc
         .until_counted(&count("Unimplemented", "other", "other"))
         .await;

@@ -1,4 +1,4 @@
-//! JSON over HTTP: the port as curl meets it.
+//! Tests of JSON over HTTP.
 
 mod bodies;
 mod errors;
@@ -15,23 +15,23 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-pub(crate) use servers::{Door, Rehearsal};
+pub(crate) use servers::{StubServer, TestServer};
 
-/// One answer, whole.
+/// Whole response; `json` is null if the body is not JSON.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct JsonResponse {
     pub(crate) code: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) json: Value,
 }
 
-impl Told {
-    /// The reason of an error.
+impl JsonResponse {
+    /// Reason of an error.
     pub(crate) fn reason(&self) -> &str {
         self.detail("ErrorInfo")["reason"].as_str().unwrap()
     }
 
-    /// The detail of this type.
+    /// Detail of this type.
     pub(crate) fn detail(&self, name: &str) -> &Value {
         let kind = format!("type.googleapis.com/google.rpc.{name}");
         let details = self.json["details"].as_array();
@@ -42,24 +42,24 @@ impl Told {
 
     #[track_caller]
     pub(crate) fn assert_fault(&self, code: u16, status: &str, reason: &str) {
-        let told = (
+        let actual = (
             self.code.as_u16(),
             self.json["status"].as_str(),
             self.reason(),
         );
-        assert_eq!(told, (code, Some(status), reason), "{self:?}");
+        assert_eq!(actual, (code, Some(status), reason), "{self:?}");
         assert_eq!(self.headers["content-type"], "application/json");
     }
 }
 
-/// A request and what is answered, as JSON where it is.
+/// Sends a request and reads the response.
 pub(crate) async fn ask(
     address: SocketAddr,
     method: Method,
     path: &str,
     headers: &[(&str, &str)],
     body: impl Into<Bytes>,
-) -> Told {
+) -> JsonResponse {
     let stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
@@ -76,7 +76,7 @@ pub(crate) async fn ask(
     let request = request.body(Full::new(body.into())).unwrap();
     let (head, body) = sender.send_request(request).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
-    Told {
+    JsonResponse {
         code: head.status,
         headers: head.headers,
         json: serde_json::from_slice(&body).unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! Two ports to knock at: the whole service, and one whose handlers do what a test wants.
+//! Two servers for tests: the whole service, and the stub handlers behind the JSON port.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,17 +17,17 @@ use parlance_server::wiring::{self, Running};
 use parlance_testkit::SqliteFile;
 use serde_json::Value;
 
-use super::{JSON, Told, ask};
+use super::{JSON, JsonResponse, ask};
 use crate::harness::{LIMIT, Port, start};
 
-/// The whole service over a database of its own.
-pub(crate) struct Door {
+/// Whole service over a database of its own.
+pub(crate) struct TestServer {
     pub(crate) http: SocketAddr,
     pub(crate) running: Running,
     _file: SqliteFile,
 }
 
-impl Door {
+impl TestServer {
     pub(crate) async fn open() -> Self {
         Self::open_with(&[]).await
     }
@@ -51,8 +51,8 @@ impl Door {
         }
     }
 
-    /// A call as `curl --json` makes it.
-    pub(crate) async fn call(&self, method: &str, body: &Value) -> Told {
+    /// Makes a call as `curl --json` does.
+    pub(crate) async fn call(&self, method: &str, body: &Value) -> JsonResponse {
         self.call_with(method, &[JSON], body).await
     }
 
@@ -61,27 +61,27 @@ impl Door {
         method: &str,
         headers: &[(&str, &str)],
         body: &Value,
-    ) -> Told {
+    ) -> JsonResponse {
         let path = format!("/parlance.v1.{method}");
         ask(self.http, Method::POST, &path, headers, body.to_string()).await
     }
 }
 
-/// JSON in front of the handlers of the gRPC tests.
-pub(crate) struct Rehearsal {
+/// JSON port in front of the stub handlers of the gRPC tests.
+pub(crate) struct StubServer {
     pub(crate) http: SocketAddr,
     pub(crate) grpc: Port,
     pub(crate) calls: Calls,
     _trigger: Trigger,
 }
 
-impl Rehearsal {
+impl StubServer {
     pub(crate) fn start() -> Self {
         Self::start_with(Limits::of(LIMIT))
     }
 
-    /// One that waits for a slow body for a moment.
-    pub(crate) fn hurried() -> Self {
+    /// Starts a server with short timeouts for a slow body.
+    pub(crate) fn with_short_timeouts() -> Self {
         Self::start_with(Limits {
             pause: Duration::from_millis(300),
             whole: Duration::from_millis(900),
@@ -101,10 +101,10 @@ impl Rehearsal {
             metrics: Arc::clone(&port.metrics),
             json,
         };
-        let reserved = listen::reserve("127.0.0.1:0".parse().unwrap(), false).unwrap();
-        let http = reserved.address().unwrap();
+        let socket = listen::bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
+        let http = socket.address().unwrap();
         tokio::spawn(listen::serve(
-            reserved.listen().unwrap(),
+            socket.listen().unwrap(),
             TowerToHyperService::new(router(parts)),
             Options::http(OpenConnections::default()),
             shutdown,
@@ -117,8 +117,8 @@ impl Rehearsal {
         }
     }
 
-    /// A call of the one method that has a handler.
-    pub(crate) async fn get(&self, headers: &[(&str, &str)], id: &str) -> Told {
+    /// Calls the method that has a stub handler.
+    pub(crate) async fn get(&self, headers: &[(&str, &str)], id: &str) -> JsonResponse {
         let body = serde_json::json!({ "id": id }).to_string();
         ask(self.http, Method::POST, crate::harness::GET, headers, body).await
     }

@@ -1,4 +1,4 @@
-//! A message as it was elsewhere.
+//! Imported messages.
 
 use parlance_app::conversations::import::{OldAttachment, OldMessage};
 use parlance_domain::message::{
@@ -7,13 +7,13 @@ use parlance_domain::message::{
 use parlance_domain::{Channel, Direction, MessageStatus, Role, Timestamp};
 use parlance_proto::v1;
 
-use crate::convert::fields::Found;
+use crate::convert::fields::Violations;
 use crate::convert::message::recipients;
 use crate::convert::{enums, limits, metadata, time};
 
-/// Reads a message of a conversation on this channel, if that is known.
-pub(super) fn old(
-    found: &mut Found,
+/// Reads a message. `conversation` is the channel of its conversation, if that is valid.
+pub(super) fn read_message(
+    violations: &mut Violations,
     conversation: Option<Channel>,
     message: v1::Message,
     limits: &Limits,
@@ -50,13 +50,13 @@ pub(super) fn old(
         version: _,
         etag: _,
     } = message;
-    let channel = own_channel(found, conversation, channel, !attachments.is_empty());
-    let role = enums::role(found, "role", role);
-    let metadata = metadata::json(found, "metadata", metadata);
+    let channel = message_channel(violations, conversation, channel, !attachments.is_empty());
+    let role = enums::role(violations, "role", role);
+    let metadata = metadata::json(violations, "metadata", metadata);
     let views: Vec<_> = attachments.iter().map(view).collect();
     let view = ContentView {
         channel,
-        // Nobody can be asked to say more.
+        // The content is final, so the rules for received messages apply.
         received: true,
         role,
         cc_addresses: cc_addresses.len(),
@@ -68,23 +68,23 @@ pub(super) fn old(
         latency_ms,
         metadata: metadata.as_ref().map_or("", |json| json.as_str()),
     };
-    let (role, direction) = speaker(found, channel, role, direction);
-    found.extend(view.check(limits));
-    let attachments = files(found, attachments);
-    let carried = carried(found, provider, provider_message_id);
-    let status = final_status(found, channel, direction, status);
-    let created_at = time::timestamp(found, "created_at", created_at);
-    let error = error.and_then(|error| fault(found, error, status, created_at));
+    let (role, direction) = role_and_direction(violations, channel, role, direction);
+    violations.extend(view.check(limits));
+    let attachments = files(violations, attachments);
+    let carried = provider_ids(violations, provider, provider_message_id);
+    let status = final_status(violations, channel, direction, status);
+    let created_at = time::timestamp(violations, "created_at", created_at);
+    let error = error.and_then(|error| fault(violations, error, status, created_at));
     let progress = status.map(|status| Progress {
         status,
         attempt: 0,
         error,
-        sent_at: time::timestamp(found, "sent_at", sent_at),
-        delivered_at: time::timestamp(found, "delivered_at", delivered_at),
-        read_at: time::timestamp(found, "read_at", read_at),
+        sent_at: time::timestamp(violations, "sent_at", sent_at),
+        delivered_at: time::timestamp(violations, "delivered_at", delivered_at),
+        read_at: time::timestamp(violations, "read_at", read_at),
     });
     Some(OldMessage {
-        cc_addresses: recipients(found, channel, &cc_addresses),
+        cc_addresses: recipients(violations, channel, &cc_addresses),
         channel: channel?,
         direction: direction?,
         role,
@@ -101,47 +101,50 @@ pub(super) fn old(
     })
 }
 
-/// One that a conversation of that channel holds.
-fn own_channel(
-    found: &mut Found,
+/// Reads the channel of the message, which must belong to the channel of the conversation.
+fn message_channel(
+    violations: &mut Violations,
     conversation: Option<Channel>,
     number: i32,
     has_attachments: bool,
 ) -> Option<Channel> {
-    let given = enums::channel(found, "channel", number);
+    let given = enums::channel(violations, "channel", number);
     let conversation = conversation?;
     if given.is_some_and(|given| given.of_conversation() != conversation) {
-        found.push("channel", "not that of the conversation; leave it out");
+        violations.push(
+            "channel",
+            "differs from the channel of the conversation; leave it out",
+        );
         return Some(conversation);
     }
-    let carries = conversation == Channel::Sms && has_attachments;
+    let is_mms = conversation == Channel::Sms && has_attachments;
     Some(match given {
-        Some(Channel::Sms) | None if carries => Channel::Mms,
+        Some(Channel::Sms) | None if is_mms => Channel::Mms,
         given => given.unwrap_or(conversation),
     })
 }
 
-/// In a chat the role says which way a message goes, elsewhere the message itself.
-fn speaker(
-    found: &mut Found,
+/// Reads role and direction. In a chat the role determines the direction; on other channels `direction` is required.
+fn role_and_direction(
+    violations: &mut Violations,
     channel: Option<Channel>,
     role: Option<Role>,
     direction: i32,
 ) -> (Option<Role>, Option<Direction>) {
     const FIELD: &str = "direction";
-    let given = enums::direction(found, FIELD, direction);
+    let given = enums::direction(violations, FIELD, direction);
     let Some(channel) = channel else {
         return (None, None);
     };
     if channel == Channel::Chat {
         let role = role.unwrap_or(Role::User);
         if given.is_some_and(|given| given != role.direction()) {
-            found.push(FIELD, "not that of the role; leave it out");
+            violations.push(FIELD, "contradicts the role; leave it out");
         }
         return (Some(role), Some(role.direction()));
     }
     if direction == 0 {
-        found.push(FIELD, "required; give INBOUND or OUTBOUND");
+        violations.push(FIELD, "required; use INBOUND or OUTBOUND");
     }
     (None, given)
 }
@@ -155,7 +158,7 @@ fn view(attachment: &v1::Attachment) -> AttachmentView<'_> {
     }
 }
 
-fn files(found: &mut Found, attachments: Vec<v1::Attachment>) -> Vec<OldAttachment> {
+fn files(violations: &mut Violations, attachments: Vec<v1::Attachment>) -> Vec<OldAttachment> {
     let mut files = Vec::with_capacity(attachments.len());
     for (index, attachment) in attachments.into_iter().enumerate() {
         let v1::Attachment {
@@ -167,12 +170,12 @@ fn files(found: &mut Found, attachments: Vec<v1::Attachment>) -> Vec<OldAttachme
         } = attachment;
         if url.is_empty() {
             let field = format!("attachments[{index}].url");
-            found.push(
+            violations.push(
                 field,
-                "required: content cannot be imported; give where it is",
+                "required, since content cannot be imported; set the URL of the content",
             );
         }
-        found.not_negative(&format!("attachments[{index}].size_bytes"), size_bytes);
+        violations.not_negative(&format!("attachments[{index}].size_bytes"), size_bytes);
         files.push(OldAttachment {
             filename,
             content_type,
@@ -183,24 +186,31 @@ fn files(found: &mut Found, attachments: Vec<v1::Attachment>) -> Vec<OldAttachme
     files
 }
 
-fn carried(found: &mut Found, provider: String, id: String) -> Option<(String, String)> {
-    found.text("provider", &provider, limits::PROVIDER);
-    found.text("provider_message_id", &id, limits::PROVIDER_MESSAGE_ID);
+fn provider_ids(
+    violations: &mut Violations,
+    provider: String,
+    id: String,
+) -> Option<(String, String)> {
+    violations.text("provider", &provider, limits::PROVIDER);
+    violations.text("provider_message_id", &id, limits::PROVIDER_MESSAGE_ID);
     if provider.is_empty() && !id.is_empty() {
-        found.push("provider", "required with provider_message_id; give it");
+        violations.push(
+            "provider",
+            "required together with provider_message_id; set it",
+        );
     }
     (!provider.is_empty()).then_some((provider, id))
 }
 
-/// One in which nothing is left to do: an old message is never sent.
+/// Reads the status, which must be final: an imported message is never sent.
 fn final_status(
-    found: &mut Found,
+    violations: &mut Violations,
     channel: Option<Channel>,
     direction: Option<Direction>,
     number: i32,
 ) -> Option<MessageStatus> {
     const FIELD: &str = "status";
-    let given = enums::message_status(found, FIELD, number);
+    let given = enums::message_status(violations, FIELD, number);
     let (is_chat, direction) = (channel? == Channel::Chat, direction?);
     let received = !is_chat && direction == Direction::Inbound;
     let status = given.unwrap_or(if received {
@@ -214,11 +224,11 @@ fn final_status(
         | MessageStatus::Sending
         | MessageStatus::Uncertain => (
             false,
-            "the message would still have to be sent; give what became of it",
+            "not a final status, and an imported message is never sent; use the final status",
         ),
-        MessageStatus::Received => (received, "only what came to us is RECEIVED"),
+        MessageStatus::Received => (received, "only an inbound message can be RECEIVED"),
         MessageStatus::Delivered | MessageStatus::Read => {
-            (!received, "what came to us is RECEIVED")
+            (!received, "an inbound message must be RECEIVED")
         }
         MessageStatus::Sent
         | MessageStatus::Undelivered
@@ -226,18 +236,18 @@ fn final_status(
         | MessageStatus::Expired
         | MessageStatus::Canceled => (
             !received && !is_chat,
-            "what came to us is RECEIVED, and a chat message DELIVERED or READ",
+            "an inbound message must be RECEIVED, and a chat message DELIVERED or READ",
         ),
     };
     if !is_final {
-        found.push(FIELD, why);
+        violations.push(FIELD, why);
     }
     is_final.then_some(status)
 }
 
-/// An error that says nothing is none.
+/// Reads the error of a message. An empty error counts as unset.
 fn fault(
-    found: &mut Found,
+    violations: &mut Violations,
     error: v1::MessageError,
     status: Option<MessageStatus>,
     created_at: Option<Timestamp>,
@@ -247,14 +257,14 @@ fn fault(
         message,
         provider_code,
     } = error;
-    found.text("error.code", &code, limits::ERROR_CODE);
-    found.text("error.message", &message, limits::ERROR_MESSAGE);
-    found.text("error.provider_code", &provider_code, limits::ERROR_CODE);
+    violations.text("error.code", &code, limits::ERROR_CODE);
+    violations.text("error.message", &message, limits::ERROR_MESSAGE);
+    violations.text("error.provider_code", &provider_code, limits::ERROR_CODE);
     let texts = [&code, &message, &provider_code];
     if texts.into_iter().all(String::is_empty) {
         return None;
     }
-    // Which report said so is not known; a later one of the same standing does not change it.
+    // The report that set the error is not known. A later report of the same rank does not replace it.
     let from = status.and_then(ReportStatus::from_status);
     Some(Fault {
         code,

@@ -1,4 +1,4 @@
-//! `ImportConversations`: a conversation and its messages as they were elsewhere.
+//! `ImportConversations`: conversations and messages of another system.
 
 mod message;
 mod show;
@@ -12,20 +12,20 @@ use prost::Message as _;
 
 use super::create::{addresses, conversation_channel};
 use super::update::check_metadata;
-use crate::convert::fields::{Found, set};
+use crate::convert::fields::{Violations, non_empty};
 use crate::convert::{enums, limits, metadata, time};
 
 pub(crate) use show::imported_to_proto;
 
-/// Reads a part. What is wrong with it is told with it: it must not end the stream.
+/// Reads one request of the stream. Its violations are part of the result, because they must not end the stream.
 pub(crate) fn import_part(
     request: v1::ImportConversationsRequest,
     limits: &Limits,
 ) -> IncomingPart {
     let bytes = request.encoded_len();
     let messages = request.messages.len();
-    let named = request.conversation.as_ref();
-    let external_id = named.map(|conversation| conversation.external_id.clone());
+    let conversation = request.conversation.as_ref();
+    let external_id = conversation.map(|conversation| conversation.external_id.clone());
     IncomingPart {
         external_id: external_id.unwrap_or_default(),
         messages,
@@ -35,32 +35,37 @@ pub(crate) fn import_part(
 }
 
 fn part(request: v1::ImportConversationsRequest, limits: &Limits) -> Result<OldPart> {
-    let mut found = Found::new();
+    let mut violations = Violations::new();
     let v1::ImportConversationsRequest {
         conversation,
         messages,
         offset,
     } = request;
-    found.not_negative("offset", offset.unwrap_or_default());
+    violations.not_negative("offset", offset.unwrap_or_default());
     if messages.len() > limits::IMPORT_MESSAGES {
         let most = limits::IMPORT_MESSAGES;
-        found.push(
+        violations.push(
             "messages",
-            format!("at most {most} at once; bring the others in another request"),
+            format!("at most {most} messages per request; send the others in another request"),
         );
     }
     let Some(conversation) = conversation else {
-        found.push("conversation", "required; give its external_id and channel");
-        return found.finish(|| None);
+        violations.push("conversation", "required; set its external_id and channel");
+        return violations.finish(|| None);
     };
-    let (channel, conversation) = old_conversation(&mut found, conversation, limits);
+    let (channel, conversation) = read_conversation(&mut violations, conversation, limits);
     let mut read = Vec::with_capacity(messages.len());
     for (index, message) in messages.into_iter().enumerate() {
-        let mut of_message = Found::new();
-        read.extend(message::old(&mut of_message, channel, message, limits));
-        found.nest(&format!("messages[{index}]"), of_message);
+        let mut message_violations = Violations::new();
+        read.extend(message::read_message(
+            &mut message_violations,
+            channel,
+            message,
+            limits,
+        ));
+        violations.nest(&format!("messages[{index}]"), message_violations);
     }
-    found.finish(|| {
+    violations.finish(|| {
         Some(OldPart {
             conversation: conversation?,
             offset,
@@ -69,9 +74,9 @@ fn part(request: v1::ImportConversationsRequest, limits: &Limits) -> Result<OldP
     })
 }
 
-/// The conversation, and its channel even where something else is wrong: its messages are read by it.
-fn old_conversation(
-    found: &mut Found,
+/// Reads the conversation. Also returns its channel, even if other fields are invalid: its messages are read by it.
+fn read_conversation(
+    violations: &mut Violations,
     conversation: v1::Conversation,
     limits: &Limits,
 ) -> (Option<Channel>, Option<OldConversation>) {
@@ -94,21 +99,21 @@ fn old_conversation(
         version: _,
         etag: _,
     } = conversation;
-    found.required(
+    violations.required(
         "conversation.external_id",
         &external_id,
         limits::EXTERNAL_ID,
     );
-    found.text("conversation.user", &user, limits::USER);
-    found.text("conversation.title", &title, limits::TITLE);
-    let channel = conversation_channel(found, channel);
-    let addresses = addresses(found, channel, &participant_from, &participant_to);
-    let status = enums::conversation_status(found, "conversation.status", status);
-    let metadata = metadata::json(found, "conversation.metadata", metadata);
-    check_metadata(found, metadata.as_ref(), limits);
-    let created_at = time::timestamp(found, "conversation.created_at", created_at);
-    let named = set(external_id).zip(channel).zip(metadata);
-    let read = named.map(|((external_id, channel), metadata)| OldConversation {
+    violations.text("conversation.user", &user, limits::USER);
+    violations.text("conversation.title", &title, limits::TITLE);
+    let channel = conversation_channel(violations, channel);
+    let addresses = addresses(violations, channel, &participant_from, &participant_to);
+    let status = enums::conversation_status(violations, "conversation.status", status);
+    let metadata = metadata::json(violations, "conversation.metadata", metadata);
+    check_metadata(violations, metadata.as_ref(), limits);
+    let created_at = time::timestamp(violations, "conversation.created_at", created_at);
+    let required = non_empty(external_id).zip(channel).zip(metadata);
+    let read = required.map(|((external_id, channel), metadata)| OldConversation {
         external_id,
         channel,
         addresses,
@@ -124,7 +129,7 @@ fn old_conversation(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::convert::testing::wrong;
+    use crate::convert::testing::rejected_fields;
 
     fn of(
         channel: v1::Channel,
@@ -149,7 +154,7 @@ mod tests {
         import_part(request, &Limits::default()).part
     }
 
-    fn said(change: impl FnOnce(&mut v1::Message)) -> Vec<v1::Message> {
+    fn one_message(change: impl FnOnce(&mut v1::Message)) -> Vec<v1::Message> {
         let mut message = v1::Message {
             body: "hi".to_owned(),
             ..Default::default()
@@ -159,8 +164,8 @@ mod tests {
     }
 
     #[test]
-    fn a_chat_speaks_by_its_roles_and_is_there() {
-        let part = of(v1::Channel::Chat, said(|_| ()), |_| ()).unwrap();
+    fn a_chat_message_gets_its_direction_from_the_role_and_is_delivered() {
+        let part = of(v1::Channel::Chat, one_message(|_| ()), |_| ()).unwrap();
         let message = &part.messages[0];
         assert_eq!(message.direction, parlance_domain::Direction::Inbound);
         assert_eq!(
@@ -170,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn only_states_in_which_nothing_is_left_to_do_are_taken() {
+    fn only_final_statuses_are_accepted() {
         use v1::{Channel, Direction, MessageStatus as S};
         let inbound = [S::Unspecified, S::Received];
         let outbound = [
@@ -185,29 +190,34 @@ mod tests {
         ];
         let chat = [S::Unspecified, S::Delivered, S::Read];
         for status in (0..=12).map(|number| S::try_from(number).unwrap()) {
-            for (channel, direction, taken) in [
+            for (channel, direction, accepted) in [
                 (Channel::Sms, Direction::Inbound, &inbound[..]),
                 (Channel::Sms, Direction::Outbound, &outbound),
                 (Channel::Chat, Direction::Unspecified, &chat),
             ] {
-                let message = said(|message| {
+                let message = one_message(|message| {
                     message.direction = direction.into();
                     message.status = status.into();
                 });
-                let expected: &[&str] = if taken.contains(&status) {
+                let expected: &[&str] = if accepted.contains(&status) {
                     &[]
                 } else {
                     &["messages[0].status"]
                 };
-                assert_eq!(wrong(of(channel, message, |_| ())), expected, "{status:?}");
+                assert_eq!(
+                    rejected_fields(of(channel, message, |_| ())),
+                    expected,
+                    "{status:?}"
+                );
             }
         }
     }
 
     #[test]
-    fn all_that_is_wrong_is_named_in_its_message() {
-        let mut messages = said(|message| message.direction = v1::Direction::Outbound.into());
-        messages.extend(said(|message| {
+    fn violations_have_the_prefix_of_their_message() {
+        let mut messages =
+            one_message(|message| message.direction = v1::Direction::Outbound.into());
+        messages.extend(one_message(|message| {
             message.subject = "s".to_owned();
             message.provider_message_id = "7".to_owned();
             message.attachments.push(v1::Attachment::default());
@@ -229,19 +239,19 @@ mod tests {
             "messages[1].provider",
             "messages[1].created_at",
         ];
-        assert_eq!(wrong(part), expected);
+        assert_eq!(rejected_fields(part), expected);
         let part = of(
             v1::Channel::Sms,
-            said(|message| message.subject = "s".to_owned()),
+            one_message(|message| message.subject = "s".to_owned()),
             |_| (),
         );
         assert_eq!(
-            wrong(part),
+            rejected_fields(part),
             ["messages[0].direction", "messages[0].subject"]
         );
         let part = of(
             v1::Channel::Chat,
-            said(|message| {
+            one_message(|message| {
                 message.role = v1::Role::User.into();
                 message.direction = v1::Direction::Outbound.into();
                 message.channel = v1::Channel::Email.into();
@@ -249,20 +259,23 @@ mod tests {
             |_| (),
         );
         assert_eq!(
-            wrong(part),
+            rejected_fields(part),
             ["messages[0].channel", "messages[0].direction"]
         );
     }
 
     #[test]
-    fn there_is_a_conversation_and_not_too_much_of_it() {
+    fn a_conversation_is_required_and_messages_are_limited() {
         let request = v1::ImportConversationsRequest {
             offset: Some(-1),
             ..Default::default()
         };
         let read = import_part(request, &Limits::default()).part;
-        assert_eq!(wrong(read), ["offset", "conversation"]);
+        assert_eq!(rejected_fields(read), ["offset", "conversation"]);
         let many = vec![v1::Message::default(); limits::IMPORT_MESSAGES + 1];
-        assert_eq!(wrong(of(v1::Channel::Chat, many, |_| ())), ["messages"]);
+        assert_eq!(
+            rejected_fields(of(v1::Channel::Chat, many, |_| ())),
+            ["messages"]
+        );
     }
 }

@@ -1,12 +1,12 @@
-//! What an import did.
+//! Conversion of the result of an import.
 
 use parlance_app::conversations::import::{Imported, RefusedPart};
 use parlance_proto::v1;
 
-/// The longest description, in bytes: a thousand of them are to fit a reply.
-const DESCRIPTION: usize = 1_024;
+/// Length limit of a description, in bytes: a thousand of them must fit in a reply.
+const MAX_DESCRIPTION: usize = 1_024;
 
-/// Shows what an import did.
+/// Converts the result of an import.
 pub(crate) fn imported_to_proto(imported: Imported) -> v1::ImportConversationsResponse {
     let Imported {
         conversations,
@@ -31,12 +31,12 @@ fn error_to_proto(refused: RefusedPart) -> v1::ImportError {
         error,
     } = refused;
     let mut description = error.message.clone();
-    description.truncate(description.floor_char_boundary(DESCRIPTION));
+    description.truncate(description.floor_char_boundary(MAX_DESCRIPTION));
     v1::ImportError {
         index,
         reason: error.reason.as_str().to_owned(),
         description,
-        // A name that is too long is what was refused.
+        // An `external_id` that is too long may be the reason for the error.
         external_id: external_id.chars().take(255).collect(),
     }
 }
