@@ -1,35 +1,35 @@
-//! What `serve` says when it serves.
+//! Output of `serve` when it is ready.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
-/// One line for programs.
+/// Listen addresses as one line of JSON.
 pub(crate) fn ports(grpc: SocketAddr, http: SocketAddr) -> String {
     serde_json::json!({ "grpc": grpc, "http": http }).to_string()
 }
 
-/// A few lines for people. `program` is what was typed to start this one.
+/// Text for the terminal. `program` is the command that started this process.
 pub(crate) fn text(grpc: SocketAddr, http: SocketAddr, cache: &str, program: &str) -> String {
     let program = quoted(program);
-    let (near_grpc, near_http) = (reachable(grpc), reachable(http));
+    let (local_grpc, local_http) = (reachable(grpc), reachable(http));
     format!(
         r#"parlance {version}
   gRPC   {grpc}
   HTTP   {http}  (JSON, /healthz, /readyz, /metrics)
-  page   http://{near_http}/
+  page   http://{local_http}/
   cache  {cache}
 Providers are simulated: no message leaves this machine.
 
 Try it:
-  {program} send --server http://{near_grpc} --from +15550001111 --to +15552223333 --wait "Hello"
-  {program} watch --server http://{near_grpc} --since 0
-  curl -s http://{near_http}/parlance.v1.MessageService/SendMessage -H 'content-type: application/json' -d '{{"channel":"CHANNEL_SMS","from_address":"+15550001111","to_address":"+15552223333","body":"Hello"}}'
+  {program} send --server http://{local_grpc} --from +15550001111 --to +15552223333 --wait "Hello"
+  {program} watch --server http://{local_grpc} --since 0
+  curl -s http://{local_http}/parlance.v1.MessageService/SendMessage -H 'content-type: application/json' -d '{{"channel":"CHANNEL_SMS","from_address":"+15550001111","to_address":"+15552223333","body":"Hello"}}'
 "#,
         version = env!("CARGO_PKG_VERSION"),
     )
 }
 
-/// The program as it can be typed once more, wherever: by its name if the shell found it by that.
+/// The command that starts this program from any directory: its name if the shell found it by name, else its path.
 pub(crate) fn program(typed: Option<std::ffi::OsString>, exe: Option<&Path>) -> String {
     let typed = typed.unwrap_or_else(|| "parlance".into());
     let by_name = Path::new(&typed).components().count() == 1;
@@ -39,7 +39,7 @@ pub(crate) fn program(typed: Option<std::ffi::OsString>, exe: Option<&Path>) -> 
     }
 }
 
-/// Where whoever reads this on this machine gets at an address that means all of its addresses.
+/// Replaces an unspecified address by loopback, so that clients on this machine can connect to it.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -49,7 +49,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// A path may hold what a shell would take for its own.
+/// Quotes a path that has special characters of the shell.
 fn quoted(program: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+".contains(c);
     if program.chars().all(plain) {
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_get_one_line_of_json() {
+    fn ports_are_one_line_of_json() {
         let (grpc, http) = addresses("127.0.0.1");
         assert_eq!(
             ports(grpc, http),
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn people_get_three_commands_for_the_ports_that_are_served() {
+    fn the_banner_has_three_commands_for_the_ports() {
         let (grpc, http) = addresses("127.0.0.1");
         let text = text(grpc, http, "memory", "parlance");
         let [send, watch, curl] = commands(&text)[..] else {
@@ -97,21 +97,21 @@ mod tests {
     }
 
     #[test]
-    fn commands_work_where_all_addresses_are_served() {
+    fn commands_use_loopback_for_unspecified_addresses() {
         for (all, one) in [("0.0.0.0", "127.0.0.1"), ("[::]", "[::1]")] {
             let (grpc, http) = addresses(all);
             let text = text(grpc, http, "memory", "parlance");
             assert!(text.contains(&format!("gRPC   {all}:50051")), "{text}");
-            let near = format!("http://{one}:");
+            let local = format!("http://{one}:");
             assert!(
-                commands(&text).iter().all(|it| it.contains(&near)),
+                commands(&text).iter().all(|it| it.contains(&local)),
                 "{text}"
             );
         }
     }
 
     #[test]
-    fn the_program_is_named_so_that_a_shell_finds_it() {
+    fn the_program_is_a_name_or_a_quoted_path() {
         let exe = Path::new("/opt/my tools/parlance");
         let named = |typed: &str| program(Some(typed.into()), Some(exe));
         assert_eq!(named("parlance"), "parlance");

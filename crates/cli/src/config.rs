@@ -1,4 +1,4 @@
-//! The configuration of this process: its environment and its file.
+//! Configuration of this process from its environment and its file.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub(crate) fn load(path: Option<PathBuf>) -> Result<Settings, Failure> {
     Ok(Settings::load(environment(), file(path)?)?)
 }
 
-/// For a service that keeps everything in this folder.
+/// Configuration of an ephemeral service that stores its data in this folder.
 pub(crate) fn load_ephemeral(path: Option<PathBuf>, folder: &Path) -> Result<Settings, Failure> {
     Ok(Settings::load_ephemeral(
         environment(),
@@ -24,7 +24,7 @@ pub(crate) fn load_ephemeral(path: Option<PathBuf>, folder: &Path) -> Result<Set
     )?)
 }
 
-/// A variable that is no setting of the service.
+/// Value of an environment variable that is not a setting of the service.
 pub(crate) fn variable(name: &str) -> Option<String> {
     environment().find_map(|(found, text)| (found == name).then_some(text))
 }
@@ -49,14 +49,14 @@ fn read(path: &Path) -> Result<File, Failure> {
     }
 }
 
-/// A variable that is no text is none of ours.
+/// All variables that are valid Unicode; others cannot be settings.
 fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 pub(crate) fn check(settings: &Settings, output: &mut Output) -> ExitCode {
-    for setting in settings.in_force() {
+    for setting in settings.effective() {
         output.line(setting);
     }
     for warning in settings.warnings() {

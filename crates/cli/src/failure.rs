@@ -1,73 +1,78 @@
-//! Why a command did not do what it should.
+//! Errors of commands and their exit codes.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use parlance_server::config::Wrong;
+use parlance_server::config::InvalidSettings;
 use parlance_server::telemetry::TelemetryError;
 use parlance_server::wiring::StartError;
 use tonic::Status;
 
 use crate::client::refusal;
-use crate::sessions::Place;
+use crate::sessions::Position;
 
-/// What shells report of a command that SIGINT ended.
+/// Exit code that shells report for a command that SIGINT ended.
 const INTERRUPTED: u8 = 130;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    #[error("{}: cannot be read: {source}", path.display())]
+    #[error("cannot read {}: {source}", path.display())]
     Unreadable {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("{}: cannot be written: {source}", path.display())]
+    #[error("cannot write {}: {source}", path.display())]
     Unwritable {
         path: PathBuf,
         source: std::io::Error,
     },
     #[error(
-        "{place}: {why}\nnothing after it was imported; correct it, or go on without it by --on-error skip"
+        "{position}: {reason}\nthe import stopped here; correct the session, or skip invalid sessions with --on-error skip"
     )]
-    Stopped { place: Place, why: String },
+    SessionRejected { position: Position, reason: String },
     #[error(
-        "{}\nwhat was imported until then stays; the same command once more brings the rest",
+        "{}\nthe import is incomplete; run the same command again to import the rest",
         refusal::text(.0)
     )]
-    BrokenOff(Box<Status>),
+    ImportInterrupted(Box<Status>),
     #[error(transparent)]
-    Configuration(#[from] Wrong),
+    Configuration(#[from] InvalidSettings),
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
     #[error(transparent)]
     Start(#[from] StartError),
-    #[error("standard output cannot be written: {0}")]
+    #[error("cannot write to standard output: {0}")]
     Output(#[source] std::io::Error),
     #[error("interrupted; {} was not written", path.display())]
     Interrupted { path: PathBuf },
-    #[error("the system refuses what is needed to run: {0}")]
+    #[error("operating system error: {0}")]
     System(#[from] std::io::Error),
-    #[error("no service at {server}: start one with `parlance serve`")]
+    #[error(
+        "cannot connect to {server}: connection refused; start a service with `parlance serve`, or check --server"
+    )]
     NoService { server: String },
-    #[error("{server} cannot be reached: {why}; is --server the gRPC address of a service?")]
-    Unreachable { server: String, why: String },
+    #[error(
+        "cannot connect to {server}: {reason}; check that --server is the gRPC address of the service"
+    )]
+    Unreachable { server: String, reason: String },
     #[error("{}", refusal::text(.0))]
     Refused(#[from] Status),
-    #[error("no message or conversation has the id {id}; of another owner? see --owner")]
+    #[error(
+        "no message or conversation has the id {id}; if it belongs to another owner, set --owner"
+    )]
     NotFound { id: String },
     #[error("{0}")]
     NotDelivered(String),
     #[error(
-        "the cache of this service is off: every read asks the database{}; start it with CACHE_BACKEND=memory, or with \
-         REDIS_URL",
+        "the cache of this service is off{}; start the service with CACHE_BACKEND=memory or with REDIS_URL",
         if .0.is_empty() { String::new() } else { format!(" ({})", .0) }
     )]
     CacheOff(String),
     #[error(
-        "the cache did not answer once; `curl .../parlance.v1.CacheService/GetCacheInfo` says why"
+        "no read was answered from the cache; `curl .../parlance.v1.CacheService/GetCacheInfo` shows the reason"
     )]
     NotCached,
-    #[error("a reply cannot be shown as JSON: {0}")]
+    #[error("cannot print a reply as JSON: {0}")]
     Json(String),
 }
 
@@ -77,8 +82,8 @@ impl Failure {
             Self::Unreadable { .. } | Self::Configuration(_) => ExitCode::from(2),
             Self::Interrupted { .. } => ExitCode::from(INTERRUPTED),
             Self::Unwritable { .. }
-            | Self::Stopped { .. }
-            | Self::BrokenOff(_)
+            | Self::SessionRejected { .. }
+            | Self::ImportInterrupted(_)
             | Self::Telemetry(_)
             | Self::Start(_)
             | Self::System(_)

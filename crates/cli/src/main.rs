@@ -1,11 +1,11 @@
-//! The `parlance` binary: reads the real environment, prints to the real terminal, and ends with a code that scripts can use.
+//! The `parlance` binary: reads the environment, prints to the terminal, and exits with a code for scripts.
 //!
-//! Codes: 0 done; 1 it did not work; 2 the command or the configuration is wrong; 3 `serve` was ended by a second signal, or
-//! `migrate --dry-run` found something missing; 130 interrupted before the output file was whole.
+//! Exit codes: 0 success; 1 failure; 2 invalid command line or configuration; 3 `serve` was ended by a second signal, or
+//! `migrate --dry-run` found missing migrations; 130 interrupted before the output file was complete.
 //!
-//! Only `serve` and `migrate` open the database; the other commands ask a running service, as every client does.
+//! Only `serve` and `migrate` open the database; the other commands call a running service, like every client.
 //!
-//! To add a command: a variant in [`arguments`], and a module with its one function; in [`client`] if it asks a service.
+//! To add a command: a variant in [`arguments`] and a module with one function, in [`client`] if it calls a service.
 
 mod arguments;
 mod banner;
@@ -27,7 +27,7 @@ use arguments::{Arguments, Command, ConfigCommand};
 use failure::Failure;
 use output::Output;
 
-/// An answer from the cache is little more than small allocations: see ADR 16.
+/// Replies from the cache consist of many small allocations: see ADR 16.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -35,9 +35,9 @@ fn main() -> ExitCode {
     let mut output = Output::standard();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(unread) => return explain(&unread, &mut output),
+        Err(error) => return print_usage(&error, &mut output),
     };
-    // What a service does matters more than its banner.
+    // A service that has run is successful even if its banner was not printed.
     let serves = matches!(arguments.command, Command::Serve { .. });
     let ended = run(arguments.command, &mut output);
     let lost = output.take_failure().filter(|_| !serves);
@@ -50,15 +50,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints a help text, or what is wrong with the arguments.
-fn explain(unread: &clap::Error, output: &mut Output) -> ExitCode {
-    match unread.print() {
-        Err(error) if !unread.use_stderr() && error.kind() != io::ErrorKind::BrokenPipe => {
+/// Prints a help text, or the error in the arguments.
+fn print_usage(usage: &clap::Error, output: &mut Output) -> ExitCode {
+    match usage.print() {
+        Err(error) if !usage.use_stderr() && error.kind() != io::ErrorKind::BrokenPipe => {
             let failure = Failure::Output(error);
             output.error(&failure.to_string());
             failure.code()
         }
-        _ => ExitCode::from(if unread.use_stderr() { 2 } else { 0 }),
+        _ => ExitCode::from(if usage.use_stderr() { 2 } else { 0 }),
     }
 }
 

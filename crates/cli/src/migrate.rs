@@ -8,7 +8,7 @@ use parlance_server::{telemetry, wiring};
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// The code of a dry run that found something missing.
+/// Exit code of a dry run that found missing migrations.
 const MISSING: u8 = 3;
 
 pub(crate) fn run(
@@ -35,13 +35,13 @@ pub(crate) fn run(
     }
     if let Some(messages) = report.indexed {
         let language = settings.database.search_language;
-        let verb = if dry_run { "missing" } else { "made" };
+        let verb = if dry_run { "missing" } else { "built" };
         output.line(format_args!(
-            "{verb} the search index for {language}: {messages} messages"
+            "{verb} search index for {language}: {messages} messages"
         ));
     }
     if dry_run && missing {
-        output.line("run `parlance migrate` to apply what is missing");
+        output.line("run `parlance migrate` to apply them");
         return Ok(ExitCode::from(MISSING));
     }
     Ok(ExitCode::SUCCESS)

@@ -1,34 +1,34 @@
-//! Where words to people go. Everything else is logged.
+//! Output for users. Everything else is logged.
 
 use std::io::{self, IsTerminal as _, Write};
 
 use crate::config;
 
-/// Two streams. That the reader of a pipe has ended is no failure; that lines cannot be written is one.
+/// Standard output and standard error. A reader of a pipe that has ended is not a failure; any other write error is.
 pub(crate) struct Output {
     out: Box<dyn Write>,
     err: Box<dyn Write>,
     colours: bool,
-    watched: bool,
+    interactive: bool,
     closed: bool,
     failed: Option<io::Error>,
 }
 
 impl Output {
-    /// This program's own.
+    /// The standard streams of this process.
     pub(crate) fn standard() -> Self {
         let wanted = config::variable("NO_COLOR").is_none_or(|text| text.is_empty());
         Self {
             out: Box::new(io::stdout()),
             err: Box::new(io::stderr()),
             colours: wanted && io::stdout().is_terminal(),
-            watched: io::stderr().is_terminal(),
+            interactive: io::stderr().is_terminal(),
             closed: false,
             failed: None,
         }
     }
 
-    /// One line, seen at once: whoever started us may wait for it.
+    /// Prints a line and flushes it: the parent process may wait for it.
     pub(crate) fn line(&mut self, line: impl std::fmt::Display) {
         if self.closed {
             return;
@@ -40,12 +40,12 @@ impl Output {
         }
     }
 
-    /// Why lines were lost, if some were: a full disk, for example.
+    /// Takes the first write error, for example of a full disk.
     pub(crate) fn take_failure(&mut self) -> Option<io::Error> {
         self.failed.take()
     }
 
-    /// Whether no line can be written any more: a command that does nothing else can end.
+    /// Whether no more lines can be written, so that a command which only prints can end.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
     }
@@ -55,17 +55,17 @@ impl Output {
         self.colours
     }
 
-    /// Beside the lines, for people only.
+    /// Prints a note to standard error.
     pub(crate) fn note(&mut self, line: &str) {
         let _ = writeln!(self.err, "parlance: {line}");
     }
 
-    /// Whether somebody sees what is overwritten.
-    pub(crate) fn is_watched(&self) -> bool {
-        self.watched
+    /// Whether standard error is a terminal, which shows progress.
+    pub(crate) fn is_interactive(&self) -> bool {
+        self.interactive
     }
 
-    /// In the place of what was written so before, and without an end.
+    /// Replaces the current line of the terminal, without a line end.
     pub(crate) fn overwrite(&mut self, line: &str) {
         let _ = write!(self.err, "\r\x1b[2K{line}").and_then(|()| self.err.flush());
     }

@@ -13,8 +13,8 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::{banner, config};
 
-/// What still runs on threads that cannot be interrupted, such as a statement on a file, gets this long.
-const LAST_MOMENT: Duration = Duration::from_millis(500);
+/// Time-out for threads that cannot be interrupted, for example in a statement on a file.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(
     settings: &Settings,
@@ -26,7 +26,7 @@ pub(crate) fn run(
     match ending {
         Ok(DrainOutcome::Forced) => runtime.shutdown_background(),
         Ok(DrainOutcome::Finished | DrainOutcome::Cut) | Err(_) => {
-            runtime.shutdown_timeout(LAST_MOMENT)
+            runtime.shutdown_timeout(SHUTDOWN_TIMEOUT)
         }
     }
     Ok(match ending? {
@@ -35,9 +35,9 @@ pub(crate) fn run(
     })
 }
 
-/// `--ephemeral`: nothing stays of it, unless it is killed.
+/// `--ephemeral`: deletes all data at exit, unless the process is killed.
 pub(crate) fn ephemeral(file: Option<PathBuf>, output: &mut Output) -> Result<ExitCode, Failure> {
-    // Gone when this returns, and no sooner: the database is closed by then.
+    // Deleted when this function returns: the database is closed by then.
     let folder = tempfile::Builder::new().prefix("parlance-").tempdir()?;
     let settings = config::load_ephemeral(file, folder.path())?;
     run(&settings, true, output)
@@ -57,12 +57,12 @@ async fn serve(
     output: &mut Output,
 ) -> Result<DrainOutcome, Failure> {
     let telemetry = telemetry::init(settings)?;
-    // Before anything that may take time: a signal during the start must not kill without a word.
+    // Installed before anything that may take time, so that a signal during the start ends the process cleanly.
     let mut signals = drain::signals()?;
     let started = tokio::select! {
         started = wiring::start(settings) => started,
         _ = signals.recv() => {
-            tracing::info!("stopped before it served");
+            tracing::info!("stopped by a signal before the start was complete");
             telemetry.shutdown().await;
             return Ok(DrainOutcome::Finished);
         }

@@ -1,4 +1,4 @@
-//! The commands that speak to a running service.
+//! Arguments of the commands that call a running service.
 
 use clap::Args;
 use prost_types::Timestamp;
@@ -8,96 +8,100 @@ use super::values::{
     RoleName, Server, StatusName,
 };
 
-/// Which service, and as whom.
+/// Options that all client commands share.
 #[derive(Debug, Args)]
 pub(crate) struct Caller {
-    /// Where the service serves gRPC
+    /// gRPC address of the service
     #[arg(long, value_name = "URL", env = "PARLANCE_SERVER", default_value = DEFAULT_SERVER, value_parser = values::server)]
     pub(crate) server: Server,
-    /// Whose conversations (`x-parlance-owner`); `default` without it
+    /// Owner (tenant) to act for, sent as `x-parlance-owner` [default: default]
     #[arg(long, value_name = "OWNER", value_parser = values::owner)]
     pub(crate) owner: Option<values::Owner>,
-    /// Print one JSON object per line, by the protobuf JSON mapping
+    /// Print one JSON object per line (protobuf JSON mapping)
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Send a message by a running service.
+/// Send a message
 ///
-/// To an address: `--from` yours `--to` theirs; mail if theirs is a mail address, else SMS. Into a conversation:
-/// `--conversation`. As chat: `--chat`.
+/// The target is an address (`--from` and `--to`: an email if `--to` is an email address, else an SMS), an existing
+/// conversation (`--conversation`), or a chat (`--chat`).
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("place").required(true).args(["to", "conversation", "chat"]))]
+#[command(group = clap::ArgGroup::new("target").required(true).args(["to", "conversation", "chat"]))]
 pub(crate) struct Send {
-    /// Your address: a number such as +15550001111, or a mail address
+    /// Sender address: a phone number such as +15550001111, or an email address
     #[arg(long, value_name = "ADDRESS", requires = "to")]
     pub(crate) from: Option<String>,
-    /// Their address, of the same kind
+    /// Recipient address, of the same kind as `--from`
     #[arg(long, value_name = "ADDRESS", requires = "from")]
     pub(crate) to: Option<String>,
-    /// The conversation to send in
+    /// Conversation to send to
     #[arg(long, value_name = "ID")]
     pub(crate) conversation: Option<String>,
-    /// The chat to speak in, by your own name for it; made at first use
+    /// Chat to send to, by its external id; created if it does not exist
     #[arg(long, value_name = "EXTERNAL_ID")]
     pub(crate) chat: Option<String>,
-    /// Who speaks in the chat; the user without it
+    /// Role of the author in the chat [default: user]
     #[arg(long, conflicts_with = "to")]
     pub(crate) role: Option<RoleName>,
-    /// Your customer or agent, whom a conversation that is opened belongs to
+    /// User that a new conversation belongs to
     #[arg(long, value_name = "USER", conflicts_with = "conversation")]
     pub(crate) user: Option<String>,
-    /// Subject line of a mail
+    /// Subject of an email
     #[arg(long, value_name = "TEXT")]
     pub(crate) subject: Option<String>,
-    /// When to send it, such as 2026-01-31T09:00:00Z; at once without it
+    /// Time to send the message, such as 2026-01-31T09:00:00Z [default: now]
     #[arg(long, value_name = "TIME", value_parser = values::time)]
     pub(crate) at: Option<Timestamp>,
-    /// Makes it safe to repeat: under one id there is one message
+    /// Idempotency key: repeated requests with the same id create one message
     #[arg(long, value_name = "ID")]
     pub(crate) request_id: Option<String>,
-    /// Stay until it is known what became of it, and print each step; the code is 1 unless it was delivered
+    /// Wait for the final status and print each status; exit code 1 unless the message was delivered
     #[arg(long)]
     pub(crate) wait: bool,
     #[command(flatten)]
     pub(crate) caller: Caller,
-    /// What to say
+    /// Text of the message
     pub(crate) text: String,
 }
 
-/// Answer as the customer, where the simulator carries the messages.
+/// Reply as the customer, through the simulated network
 ///
-/// You speak as the customer, so `--from` is the customer's address (the RPC's `to_address`: where your message went to),
-/// and `--to` is yours (the RPC's `from_address`).
+/// Works for channels that the simulator serves. The reply comes from the customer, so `--from` is the customer's
+/// address (the `to_address` of the RPC, where your message went), and `--to` is your address (the `from_address` of
+/// the RPC).
 #[derive(Debug, Args)]
 pub(crate) struct Reply {
-    /// The customer's address, who speaks
+    /// Address of the customer, who sends the reply
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) from: String,
-    /// Your address, which hears it
+    /// Your address, which receives the reply
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) to: String,
-    /// Subject line of a mail
+    /// Subject of an email
     #[arg(long, value_name = "TEXT")]
     pub(crate) subject: Option<String>,
     #[command(flatten)]
     pub(crate) caller: Caller,
-    /// What to say
+    /// Text of the message
     pub(crate) text: String,
 }
 
-/// Show a message with its story, or a conversation, whichever has the id.
+/// Show a message with its delivery events, or a conversation
 ///
-/// With `--json` the story of a message is a second line.
+/// With `--json`, the events of a message are printed as a second line.
 #[derive(Debug, Args)]
 pub(crate) struct Get {
     #[command(flatten)]
     pub(crate) caller: Caller,
-    /// Id of a message or a conversation
+    /// Id of a message or of a conversation
     pub(crate) id: String,
 }
 
-/// List conversations, newest first, or the last messages of one, oldest first.
+/// List conversations, or the messages of a conversation
+///
+/// Conversations are listed with the most recently active first. Of a conversation, the last messages are listed, the
+/// oldest first.
 #[derive(Debug, Args)]
 pub(crate) struct List {
     /// Only conversations of this user
@@ -112,23 +116,23 @@ pub(crate) struct List {
     /// Only conversations with this status
     #[arg(long)]
     pub(crate) status: Option<StatusName>,
-    /// How many at most
+    /// Maximum number of results
     #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: u32,
     #[command(flatten)]
     pub(crate) caller: Caller,
-    /// The conversation whose messages to list
+    /// Conversation to list the messages of
     #[arg(value_name = "CONVERSATION_ID", conflicts_with_all = ["user", "unread", "channel", "status"])]
     pub(crate) conversation: Option<String>,
 }
 
-/// Find messages by their words, the best first; without words the newest first.
+/// Search messages
 ///
-/// All words must occur, in the body, the subject or the title of the conversation. Nothing in them has a meaning: quotes and
-/// signs only tell words apart.
+/// Finds messages that contain all words in the body, the subject or the title of the conversation. The best matches
+/// come first; without words, the newest messages. Words are literal: quotes and other punctuation only separate words.
 #[derive(Debug, Args)]
 pub(crate) struct Search {
-    /// Only messages of this user's conversations
+    /// Only messages in conversations of this user
     #[arg(long, value_name = "USER")]
     pub(crate) user: Option<String>,
     /// Only messages of this conversation
@@ -137,77 +141,78 @@ pub(crate) struct Search {
     /// Only messages of this channel
     #[arg(long)]
     pub(crate) channel: Option<MessageChannelName>,
-    /// Only messages that went this way
+    /// Only messages in this direction
     #[arg(long)]
     pub(crate) direction: Option<DirectionName>,
     /// Only messages with this status
     #[arg(long)]
     pub(crate) status: Option<MessageStatusName>,
-    /// Only messages of this time or later, such as 2026-01-31T09:00:00Z
+    /// Only messages from this time or later, such as 2026-01-31T09:00:00Z
     #[arg(long, value_name = "TIME", value_parser = values::time)]
     pub(crate) after: Option<Timestamp>,
     /// Only messages from before this time
     #[arg(long, value_name = "TIME", value_parser = values::time)]
     pub(crate) before: Option<Timestamp>,
-    /// How many at most
+    /// Maximum number of results
     #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: u32,
     #[command(flatten)]
     pub(crate) caller: Caller,
-    /// The words
+    /// Words to search for
     #[arg(value_name = "WORD")]
     pub(crate) words: Vec<String>,
 }
 
-/// Count conversations and messages.
+/// Show the number of conversations and messages
 #[derive(Debug, Args)]
 pub(crate) struct Stats {
-    /// Only those of this user
+    /// Only conversations of this user
     #[arg(long, value_name = "USER")]
     pub(crate) user: Option<String>,
     #[command(flatten)]
     pub(crate) caller: Caller,
 }
 
-/// Hold every message that waits for delivery, until `parlance release`.
+/// Hold all pending deliveries until `parlance release`
 ///
-/// Messages of all owners; what is sent later is handed over as always.
+/// Applies to the messages of all owners. Messages that are sent later are delivered as usual.
 #[derive(Debug, Args)]
 pub(crate) struct Hold {
     #[command(flatten)]
     pub(crate) caller: Caller,
 }
 
-/// Release the messages that are held, by `parlance hold` or after the database was restored.
+/// Release the deliveries that are held
 ///
-/// Messages of all owners. Cancel those first that have left before the restore.
+/// Applies to the messages of all owners that `parlance hold` or a restore of the database has held. After a restore,
+/// first cancel the messages that were sent before it.
 #[derive(Debug, Args)]
 pub(crate) struct Release {
     #[command(flatten)]
     pub(crate) caller: Caller,
 }
 
-/// Show what happens, as it happens, until Ctrl-C.
+/// Watch events until Ctrl-C
 ///
-/// When the connection is lost it goes on by itself where it was.
+/// After a lost connection, it reconnects and continues after the last event.
 #[derive(Debug, Args)]
 pub(crate) struct Watch {
-    /// Only this conversation
+    /// Only events of this conversation
     #[arg(long, value_name = "ID")]
     pub(crate) conversation: Option<String>,
-    /// Only conversations of this user
+    /// Only events of conversations of this user
     #[arg(long, value_name = "USER")]
     pub(crate) user: Option<String>,
-    /// First what happened after this cursor; 0: all that is kept; without it only what happens from now on
+    /// Start after this cursor; 0 starts with the oldest stored event [default: now]
     #[arg(long, value_name = "CURSOR")]
     pub(crate) since: Option<String>,
     #[command(flatten)]
     pub(crate) caller: Caller,
 }
 
-/// Show the cache at work: what a read costs before and after it, and after a change.
+/// Demonstrate the cache: latency of reads with and without it, before and after a change
 ///
-/// Makes a chat of one message, reads it and its conversation, changes both, and deletes them.
+/// Creates a chat with one message, reads and changes both, and deletes them.
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! What may be typed.
+//! Command-line arguments.
 
 mod client;
 mod transfer;
@@ -13,7 +13,7 @@ pub(crate) use client::{
 };
 pub(crate) use transfer::{Export, Import, OnError, Seed};
 
-/// A messaging service: SMS, MMS, email and chat behind one gRPC interface.
+/// Messaging service for SMS, MMS, email and chat behind one gRPC API
 #[derive(Debug, Parser)]
 #[command(name = "parlance", version)]
 pub(crate) struct Arguments {
@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct ConfigFile {
-    /// The configuration file; `parlance.toml` of this folder, if there is one, without it
+    /// Configuration file [default: `parlance.toml` in the current directory, if it exists]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
@@ -34,26 +34,28 @@ pub(crate) enum Command {
     Serve {
         #[command(flatten)]
         config: ConfigFile,
-        /// Print where it listens as one line of JSON, and nothing else
+        /// Print the listen addresses as one line of JSON instead of the banner
         #[arg(long)]
         ports_json: bool,
-        /// For tests: keep everything in a temporary folder, which goes at the end, listen on free ports of 127.0.0.1, and
-        /// print them as `--ports-json` does; every setting but `DATABASE_URL`, `MIGRATE` and the addresses still counts
+        /// Use a temporary database and free ports of 127.0.0.1, for tests; implies `--ports-json`
+        ///
+        /// The database is deleted at exit. All settings apply except `DATABASE_URL`, `MIGRATE`, `GRPC_LISTEN`,
+        /// `HTTP_LISTEN` and `DRAIN_DELAY`.
         #[arg(long)]
         ephemeral: bool,
     },
-    /// Bring the database up to date
+    /// Apply missing database migrations
     Migrate {
         #[command(flatten)]
         config: ConfigFile,
-        /// Only name what is missing; exit code 3 if anything is
+        /// List missing migrations without applying them; exit code 3 if any are missing
         #[arg(long)]
         dry_run: bool,
     },
-    /// Look at the configuration
+    /// Inspect the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-    // What these say of themselves is longer, and stands with their arguments.
+    // The help texts of these commands are longer, and are defined with their arguments.
     Send(Send),
     Reply(Reply),
     Get(Get),
@@ -71,12 +73,12 @@ pub(crate) enum Command {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Print what is in force and where it comes from
+    /// Print the effective settings and their sources
     Check {
         #[command(flatten)]
         config: ConfigFile,
     },
-    /// Print every setting as a Markdown table
+    /// Print all settings as a Markdown table
     #[command(hide = true)]
     Docs,
 }
@@ -88,23 +90,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_commands_fit_together() {
+    fn the_commands_are_consistent() {
         Arguments::command().debug_assert();
     }
 
-    /// "From" is the customer there, who is the contract's `to_address`.
+    /// `--from` is the customer's address there, which is the `to_address` of the contract.
     #[test]
     fn the_addresses_of_a_reply_are_explained() {
         let mut command = Arguments::command();
         let reply = command.find_subcommand_mut("reply").unwrap();
         let help = reply.render_long_help().to_string();
-        assert!(help.contains("You speak as the customer"), "{help}");
+        assert!(
+            help.contains("`--from` is the customer's address"),
+            "{help}"
+        );
     }
 
     #[test]
-    fn a_message_goes_to_one_place() {
+    fn a_message_has_exactly_one_target() {
         let parsed = |line: &str| Arguments::try_parse_from(line.split(' ')).is_ok();
-        for right in [
+        for valid in [
             "parlance send --from +1 --to +2 text",
             "parlance send --conversation 7 text",
             "parlance send --chat s1 --role assistant text",
@@ -118,9 +123,9 @@ mod tests {
             "parlance seed --messages 1000 --seed 7",
             "parlance search --after 2026-01-31T09:00:00Z -- --a-dash",
         ] {
-            assert!(parsed(right), "{right}");
+            assert!(parsed(valid), "{valid}");
         }
-        for wrong in [
+        for invalid in [
             "parlance send text",
             "parlance send --to +2 text",
             "parlance send --from +1 --to +2 --chat s1 text",
@@ -133,7 +138,7 @@ mod tests {
             "parlance import",
             "parlance seed --messages 0",
         ] {
-            assert!(!parsed(wrong), "{wrong}");
+            assert!(!parsed(invalid), "{invalid}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Words that stand for values, and how they are read. What only the service can judge is left to it.
+//! Parsers of argument values. Checks that only the service can make are left to it.
 
 use clap::ValueEnum;
 use parlance_proto::v1;
@@ -8,13 +8,13 @@ use tonic::transport::Uri;
 
 pub(crate) const DEFAULT_SERVER: &str = "http://127.0.0.1:50051";
 
-/// `http://host:port`.
+/// Address of a service: `http://host:port`.
 #[derive(Debug, Clone)]
 pub(crate) struct Server(pub(crate) String);
 
 pub(crate) type Owner = MetadataValue<Ascii>;
 
-/// An empty text is as none: that is how compose files and unit files pass a variable that is not set.
+/// An empty text selects the default: Compose files and systemd units pass unset variables this way.
 pub(super) fn server(text: &str) -> Result<Server, String> {
     let url = match text.trim_end_matches('/') {
         "" => DEFAULT_SERVER.to_owned(),
@@ -22,26 +22,26 @@ pub(super) fn server(text: &str) -> Result<Server, String> {
         address => format!("http://{address}"),
     };
     let parts = url.parse::<Uri>().ok().map(Uri::into_parts);
-    let parts = parts.ok_or_else(|| format!("give an address such as {DEFAULT_SERVER}"))?;
+    let parts = parts.ok_or_else(|| format!("expected an address such as {DEFAULT_SERVER}"))?;
     let bare = parts.path_and_query.is_none_or(|path| path == "/");
     let scheme = parts.scheme.as_ref();
     match scheme.map(AsRef::<str>::as_ref) {
         Some("http") if bare => Ok(Server(url)),
         Some("https") => Err(format!(
-            "TLS is not part of this version; give an address such as {DEFAULT_SERVER}"
+            "this version does not support TLS; use an address such as {DEFAULT_SERVER}"
         )),
-        Some(_) | None => Err(format!("give an address such as {DEFAULT_SERVER}")),
+        Some(_) | None => Err(format!("expected an address such as {DEFAULT_SERVER}")),
     }
 }
 
 pub(super) fn owner(text: &str) -> Result<Owner, String> {
     text.parse()
-        .map_err(|_| "give a name of printable ASCII characters".to_owned())
+        .map_err(|_| "expected printable ASCII characters".to_owned())
 }
 
 pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     text.parse()
-        .map_err(|_| "give a moment such as 2026-01-31T09:00:00Z".to_owned())
+        .map_err(|_| "expected a time such as 2026-01-31T09:00:00Z".to_owned())
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -177,13 +177,13 @@ mod tests {
         ] {
             assert_eq!(server(text).unwrap().0, url);
         }
-        for wrong in ["https://h:1", "ftp://h:1", "http://h:1/path", "a b"] {
-            assert!(server(wrong).is_err(), "{wrong}");
+        for invalid in ["https://h:1", "ftp://h:1", "http://h:1/path", "a b"] {
+            assert!(server(invalid).is_err(), "{invalid}");
         }
     }
 
     #[test]
-    fn a_moment_may_be_told_in_any_zone() {
+    fn a_time_may_have_any_zone() {
         let noon = time("2026-01-31T12:00:00Z").unwrap();
         assert_eq!(time("2026-01-31T13:00:00+01:00").unwrap(), noon);
         assert!(time("tomorrow").is_err());

@@ -1,4 +1,4 @@
-//! `parlance demo`: the cache at work, seen as a client sees it.
+//! `parlance demo`: demonstration of the cache from the view of a client.
 
 use std::time::Duration;
 
@@ -17,21 +17,22 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::show::Screen;
 
-/// Says in each answer where it was found.
+/// Metadata of a reply that names its source.
 const SOURCE: &str = "x-parlance-cache";
-/// A value is put into the cache behind the answer that brought it, and into the process at the second or third read.
-const PATIENCE: u32 = 100;
+/// Maximum number of reads until a hit. A value is stored in the cache after its first reply, and in the in-process
+/// cache at the second or third read.
+const MAX_READS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(10);
-/// So many hits are timed; the middle one counts.
-const TIMED: usize = 9;
+/// Number of hits that are timed; their median is shown.
+const TIMED_HITS: usize = 9;
 
-/// Where an answer was found, and how long it took from here and back.
-struct Look {
+/// Source of a reply, and the round-trip time.
+struct TimedRead {
     source: String,
     took: Duration,
 }
 
-impl Look {
+impl TimedRead {
     fn of<T>(reply: &Response<T>, began: Instant) -> Self {
         let source = reply.metadata().get(SOURCE);
         let source = source.and_then(|source| source.to_str().ok());
@@ -51,7 +52,7 @@ pub(super) async fn run(
     service: &Service,
     screen: &mut Screen<'_>,
 ) -> Result<(), Failure> {
-    let mut show = Show {
+    let mut show = Printer {
         output: screen.output(),
         json: arguments.caller.json,
     };
@@ -68,20 +69,20 @@ pub(super) async fn run(
         ..SendMessageRequest::default()
     });
     let sent = service.messages().send_message(request).await?.into_inner();
-    let played = play(&sent.id, &sent.conversation_id, service, &mut show).await;
+    let result = run_steps(&sent.id, &sent.conversation_id, service, &mut show).await;
     let request = service.call(DeleteConversationRequest {
         id: sent.conversation_id,
         etag: String::new(),
     });
     service.conversations().delete_conversation(request).await?;
-    played
+    result
 }
 
-async fn play(
+async fn run_steps(
     message: &str,
     conversation: &str,
     service: &Service,
-    show: &mut Show<'_>,
+    show: &mut Printer<'_>,
 ) -> Result<(), Failure> {
     let read = async || {
         let request = service.call(GetMessageRequest {
@@ -90,7 +91,7 @@ async fn play(
         });
         let began = Instant::now();
         let reply = service.messages().get_message(request).await?;
-        Ok(Look::of(&reply, began))
+        Ok(TimedRead::of(&reply, began))
     };
     let change = async || {
         let request = service.call(UpdateMessageStatusRequest {
@@ -102,7 +103,7 @@ async fn play(
         Ok(())
     };
     show.subject("message", message);
-    act(read, ("its status becomes READ", change), show).await?;
+    demonstrate(read, ("its status becomes READ", change), show).await?;
 
     let read = async || {
         let request = service.call(GetConversationRequest {
@@ -111,7 +112,7 @@ async fn play(
         });
         let began = Instant::now();
         let reply = service.conversations().get_conversation(request).await?;
-        Ok(Look::of(&reply, began))
+        Ok(TimedRead::of(&reply, began))
     };
     let change = async || {
         let request = service.call(UpdateConversationRequest {
@@ -126,15 +127,15 @@ async fn play(
         Ok(())
     };
     show.subject("conversation", conversation);
-    act(read, ("it gets a title", change), show).await?;
-    play_scoped(conversation, service, show).await
+    demonstrate(read, ("it gets a title", change), show).await?;
+    run_scoped_steps(conversation, service, show).await
 }
 
-/// What any write of the owner ends.
-async fn play_scoped(
+/// Statistics and searches, which every write of the owner invalidates.
+async fn run_scoped_steps(
     conversation: &str,
     service: &Service,
-    show: &mut Show<'_>,
+    show: &mut Printer<'_>,
 ) -> Result<(), Failure> {
     let send = async || {
         let request = service.call(SendMessageRequest {
@@ -150,10 +151,10 @@ async fn play_scoped(
         let request = service.call(GetStatsRequest::default());
         let began = Instant::now();
         let reply = service.conversations().get_stats(request).await?;
-        Ok(Look::of(&reply, began))
+        Ok(TimedRead::of(&reply, began))
     };
     show.subject("statistics", "");
-    act(read, ("a message is sent", send), show).await?;
+    demonstrate(read, ("a message is sent", send), show).await?;
 
     let read = async || {
         let request = service.call(SearchMessagesRequest {
@@ -163,54 +164,56 @@ async fn play_scoped(
         });
         let began = Instant::now();
         let reply = service.messages().search_messages(request).await?;
-        Ok(Look::of(&reply, began))
+        Ok(TimedRead::of(&reply, began))
     };
     show.subject("search", "demo");
-    act(read, ("a message is sent", send), show).await
+    demonstrate(read, ("a message is sent", send), show).await
 }
 
-/// Miss, hit, change, miss, hit.
-async fn act(
-    read: impl AsyncFn() -> Result<Look, Failure>,
+/// Shows a miss, a hit, a change, a miss and a hit.
+async fn demonstrate(
+    read: impl AsyncFn() -> Result<TimedRead, Failure>,
     (what, change): (&str, impl AsyncFn() -> Result<(), Failure>),
-    show: &mut Show<'_>,
+    show: &mut Printer<'_>,
 ) -> Result<(), Failure> {
     let miss = read().await?;
-    show.look("first read", &miss, None);
+    show.timed_read("first read", &miss, None);
     let hit = until_hit(&read).await?;
-    show.look("second read", &hit, Some(&miss));
+    show.timed_read("second read", &hit, Some(&miss));
     change().await?;
     show.change(what);
     let miss = read().await?;
-    show.look("next read", &miss, None);
+    show.timed_read("next read", &miss, None);
     let hit = until_hit(&read).await?;
-    show.look("and again", &hit, Some(&miss));
+    show.timed_read("and again", &hit, Some(&miss));
     Ok(())
 }
 
-/// Reads until the cache answers, and then some more: one answer alone may have been held up by anything.
-async fn until_hit(read: impl AsyncFn() -> Result<Look, Failure>) -> Result<Look, Failure> {
-    for _ in 0..PATIENCE {
+/// Reads until the cache answers, then takes the median of several hits: a single one may be delayed for other reasons.
+async fn until_hit(
+    read: impl AsyncFn() -> Result<TimedRead, Failure>,
+) -> Result<TimedRead, Failure> {
+    for _ in 0..MAX_READS {
         if read().await?.is_hit() {
-            let mut hits = Vec::with_capacity(TIMED);
-            for _ in 0..TIMED {
+            let mut hits = Vec::with_capacity(TIMED_HITS);
+            for _ in 0..TIMED_HITS {
                 hits.push(read().await?);
             }
-            hits.sort_by_key(|look| look.took);
-            return Ok(hits.swap_remove(TIMED / 2));
+            hits.sort_by_key(|read| read.took);
+            return Ok(hits.swap_remove(TIMED_HITS / 2));
         }
         sleep(PAUSE).await;
     }
     Err(Failure::NotCached)
 }
 
-/// Lines for people, or for programs.
-struct Show<'a> {
+/// Printer of the steps, as text or JSON.
+struct Printer<'a> {
     output: &'a mut Output,
     json: bool,
 }
 
-impl Show<'_> {
+impl Printer<'_> {
     fn info(&mut self, info: &GetCacheInfoResponse) {
         let (backend, gate, guarantee) = (&info.backend, &info.gate, &info.guarantee);
         if self.json {
@@ -222,9 +225,9 @@ impl Show<'_> {
         self.output.line(format!("cache         {backend}"));
         self.output.line(format!("              {guarantee}"));
         if gate == "shut" {
-            let why = &info.gate_reason;
+            let reason = &info.gate_reason;
             self.output
-                .line(format!("              It is not used now: {why}"));
+                .line(format!("              The cache is not used now: {reason}"));
         }
     }
 
@@ -237,8 +240,8 @@ impl Show<'_> {
         }
     }
 
-    fn look(&mut self, which: &str, look: &Look, miss: Option<&Look>) {
-        let Look { source, took } = look;
+    fn timed_read(&mut self, which: &str, read: &TimedRead, miss: Option<&TimedRead>) {
+        let TimedRead { source, took } = read;
         if self.json {
             let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
             let line = serde_json::json!({"step": which, "source": source, "microseconds": micros});
@@ -247,7 +250,7 @@ impl Show<'_> {
         }
         let milliseconds = took.as_secs_f64() * 1e3;
         let verdict = match miss {
-            _ if !look.is_hit() => "miss".to_owned(),
+            _ if !read.is_hit() => "miss".to_owned(),
             Some(miss) => {
                 let times = miss.took.as_secs_f64() / took.as_secs_f64().max(1e-9);
                 format!("hit, {times:.1} times as fast")
@@ -264,7 +267,7 @@ impl Show<'_> {
             self.output.line(serde_json::json!({"step": what}));
         } else {
             self.output
-                .line(format!("  {what:<12}, so what is cached of it goes"));
+                .line(format!("  {what:<12}, which invalidates the cached value"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `parlance export`: every conversation as `parlance import` reads it, those last active first.
+//! `parlance export`: all conversations in the format of `parlance import`, the most recently active first.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -15,13 +15,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::service::Service;
 use crate::arguments::Export;
 use crate::failure::Failure;
-use crate::sessions::{self, Old, name};
+use crate::sessions::{self, Transcript, name};
 use crate::show::Screen;
 
-/// What the service puts on one page, of either.
+/// Page size of both lists: the maximum of the service.
 const PAGE: i32 = 200;
-/// Conversations whose messages are read at once.
-const AT_ONCE: usize = 8;
+/// Number of conversations that are read concurrently.
+const CONCURRENCY: usize = 8;
 
 pub(super) async fn run(
     arguments: &Export,
@@ -32,7 +32,7 @@ pub(super) async fn run(
         let written = write(arguments, service, screen).await;
         match (written, &arguments.output) {
             (Err(Failure::System(source)), Some(path)) => Err(unwritable(path, source)),
-            // The reader of the pipe has ended.
+            // The reader of the pipe has exited.
             (Err(Failure::System(error)), None) if error.kind() == io::ErrorKind::BrokenPipe => {
                 Ok(())
             }
@@ -45,7 +45,7 @@ pub(super) async fn run(
     };
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    // Dropped in the middle, the writer removes its temporary file.
+    // When the writer is dropped before it has finished, it removes its temporary file.
     let interrupted = tokio::select! {
         written = written => return written,
         _ = interrupt.recv() => path,
@@ -64,15 +64,20 @@ async fn write(
     let mut writer = Writer {
         to: Target::open(arguments.output.as_deref())?,
         seen: HashSet::new(),
-        left: 0,
+        omitted: 0,
     };
-    // Whoever becomes active while pages are read is beyond them: once more from the top, until nobody is new there.
+    // A conversation that becomes active while pages are read moves to the top of the list, before the pages that
+    // remain. So the list is read again from the top until it has no new conversation.
     while writer.pass(arguments, service).await? {}
-    let Writer { to, left, seen: _ } = writer;
+    let Writer {
+        to,
+        omitted,
+        seen: _,
+    } = writer;
     to.finish()?;
-    if left > 0 {
+    if omitted > 0 {
         screen.output().note(&format!(
-            "{left} attachments are left out: the service has their content, and an export has none"
+            "omitted {omitted} attachments with content in the service: an export contains attachments with a URL only"
         ));
     }
     Ok(())
@@ -80,13 +85,14 @@ async fn write(
 
 struct Writer {
     to: Target,
-    /// Ids of those that are written.
+    /// Ids of the conversations that are written.
     seen: HashSet<u128>,
-    left: usize,
+    /// Number of attachments that were omitted.
+    omitted: usize,
 }
 
 impl Writer {
-    /// Writes everything that is not written yet; whether there was something.
+    /// Writes all conversations that are not written yet. Returns whether there were any.
     async fn pass(&mut self, arguments: &Export, service: &Service) -> Result<bool, Failure> {
         let mut request = ListConversationsRequest {
             user: arguments.user.clone().unwrap_or_default(),
@@ -97,12 +103,12 @@ impl Writer {
             page_size: PAGE,
             ..ListConversationsRequest::default()
         };
-        // Of the same moment: they are in no order that another database would have, too.
-        let mut together: Vec<Conversation> = Vec::new();
+        // Conversations with the same time: their order in the list depends on the database, so they are sorted by name.
+        let mut same_time: Vec<Conversation> = Vec::new();
         let mut any = false;
         loop {
-            let asked = service.call(request.clone());
-            let page = service.conversations().list_conversations(asked).await?;
+            let call = service.call(request.clone());
+            let page = service.conversations().list_conversations(call).await?;
             let page = page.into_inner();
             let mut ready = Vec::new();
             let mut new = false;
@@ -111,18 +117,18 @@ impl Writer {
                     continue;
                 }
                 new = true;
-                if together
+                if same_time
                     .first()
                     .is_some_and(|first| active_at(first) != active_at(&conversation))
                 {
-                    ready.extend(by_name(&mut together));
+                    ready.extend(by_name(&mut same_time));
                 }
-                together.push(conversation);
+                same_time.push(conversation);
             }
             any |= new;
             let is_last = page.next_page_token.is_empty() || !new;
             if is_last {
-                ready.extend(by_name(&mut together));
+                ready.extend(by_name(&mut same_time));
             }
             self.write(ready, service).await?;
             if is_last {
@@ -136,15 +142,15 @@ impl Writer {
         let mut read = stream::iter(ready)
             .map(async |conversation: Conversation| {
                 let messages = messages(&conversation.id, service).await?;
-                Ok::<_, Failure>(Old {
+                Ok::<_, Failure>(Transcript {
                     conversation,
                     messages,
                 })
             })
-            .buffered(AT_ONCE);
-        while let Some(old) = read.next().await {
-            let (session, left) = sessions::session(old?);
-            self.left += left;
+            .buffered(CONCURRENCY);
+        while let Some(transcript) = read.next().await {
+            let (session, omitted) = sessions::session(transcript?);
+            self.omitted += omitted;
             let line = serde_json::to_string(&session);
             let line = line.map_err(|error| Failure::Json(error.to_string()))?;
             self.to.line(&line)?;
@@ -162,10 +168,10 @@ async fn messages(conversation_id: &str, service: &Service) -> Result<Vec<Messag
     };
     let mut all = Vec::new();
     loop {
-        let asked = service.call(request.clone());
-        let page = match service.messages().list_messages(asked).await {
+        let call = service.call(request.clone());
+        let page = match service.messages().list_messages(call).await {
             Ok(page) => page.into_inner(),
-            // It was deleted just now.
+            // The conversation was deleted meanwhile.
             Err(status) if status.code() == tonic::Code::NotFound => return Ok(all),
             Err(status) => return Err(status.into()),
         };
@@ -177,22 +183,22 @@ async fn messages(conversation_id: &str, service: &Service) -> Result<Vec<Messag
     }
 }
 
-fn by_name(together: &mut Vec<Conversation>) -> Vec<Conversation> {
-    together.sort_by(|a, b| name(a).cmp(name(b)));
-    std::mem::take(together)
+fn by_name(same_time: &mut Vec<Conversation>) -> Vec<Conversation> {
+    same_time.sort_by(|a, b| name(a).cmp(name(b)));
+    std::mem::take(same_time)
 }
 
-/// What lists are ordered by.
+/// The time by which lists are ordered.
 fn active_at(conversation: &Conversation) -> Option<prost_types::Timestamp> {
     conversation.last_message_at.or(conversation.created_at)
 }
 
-/// An id without its hyphens is a number.
+/// Id as a number: its hexadecimal digits without hyphens.
 fn key(id: &str) -> u128 {
     u128::from_str_radix(&id.replace('-', ""), 16).unwrap_or_default()
 }
 
-/// Where lines go: a file is there only when it is whole.
+/// Output of the export. A file gets its name only when it is complete.
 enum Target {
     /// Standard output, a device or a pipe.
     Stream(BufWriter<Box<dyn Write>>),
@@ -207,16 +213,16 @@ impl Target {
         let Some(path) = path else {
             return Ok(Self::Stream(BufWriter::new(Box::new(io::stdout()))));
         };
-        // A link stays a link, as it does for a shell.
+        // A symbolic link is followed and not replaced, as by a shell.
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let path = path.as_path();
-        if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
             let stream = File::options().write(true).open(path);
             let stream = stream.map_err(|source| unwritable(path, source))?;
             return Ok(Self::Stream(BufWriter::new(Box::new(stream))));
         }
         let folder = path.parent().filter(|folder| *folder != Path::new(""));
-        // Beside its final name, and readable by its owner alone: it holds what customers wrote.
+        // In the folder of the final name, and readable by its owner only: it contains messages of customers.
         let file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")));
         let file = file.map_err(|source| unwritable(path, source))?;
         Ok(Self::File {
@@ -242,8 +248,8 @@ impl Target {
                     .into_inner()
                     .map_err(|error| failed(error.into_error()))?;
                 file.as_file().sync_all().map_err(failed)?;
-                let kept = file.persist(&path);
-                kept.map(|_| ()).map_err(|error| failed(error.error))
+                let persisted = file.persist(&path);
+                persisted.map(|_| ()).map_err(|error| failed(error.error))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! A watch that goes on where it was when its connection is lost.
+//! Watch that reconnects after a lost connection and resumes at its cursor.
 
 use std::time::Duration;
 
@@ -6,30 +6,30 @@ use parlance_proto::v1::{Event, EventType, WatchEventsRequest};
 use tonic::{Status, Streaming};
 
 use super::refusal;
-use super::service::{CALL, Service};
+use super::service::{CALL_TIMEOUT, Service};
 use crate::failure::Failure;
 use crate::output::Output;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 
-/// What comes next.
+/// Result of [`Follower::next`].
 pub(super) enum Followed {
     Event(Box<Event>),
-    /// The connection was lost and is there again. Nothing is missed if there was a cursor.
+    /// The watch was lost and has been resumed. Events are missing only if it had no cursor yet.
     Resumed,
 }
 
 pub(super) struct Follower<'a> {
     service: &'a Service,
-    /// With the last cursor that was seen.
+    /// Request with the last cursor that was received.
     request: WatchEventsRequest,
     stream: Option<Streaming<Event>>,
     pause: Duration,
 }
 
 impl<'a> Follower<'a> {
-    /// What happens after this returns will be seen.
+    /// Starts a watch. It receives all events that follow the return of this function.
     pub(super) async fn begin(
         service: &'a Service,
         request: WatchEventsRequest,
@@ -44,12 +44,12 @@ impl<'a> Follower<'a> {
         Ok(follower)
     }
 
-    /// Where to go on; empty as long as nothing came.
+    /// Cursor at which to resume; empty until the first event.
     pub(super) fn cursor(&self) -> &str {
         &self.request.cursor
     }
 
-    /// The next event. Ends only with what would come again.
+    /// Returns the next event. Fails only with an error that would repeat.
     pub(super) async fn next(&mut self, output: &mut Output) -> Result<Followed, Failure> {
         loop {
             let Some(stream) = &mut self.stream else {
@@ -73,31 +73,32 @@ impl<'a> Follower<'a> {
     }
 
     fn lost(&mut self, status: &Status, output: &mut Output) -> Result<(), Failure> {
-        if !refusal::may_pass(status) {
+        if !refusal::is_transient(status) {
             return Err(status.clone().into());
         }
         if let Some(cursor) = refusal::cursor(status) {
             self.request.cursor = cursor;
         }
         self.stream = None;
-        let why = refusal::brief(status);
-        output.warning(&format!("the connection is lost ({why}); trying again"));
+        let reason = refusal::brief(status);
+        output.warning(&format!("the connection is lost ({reason}); reconnecting"));
         Ok(())
     }
 
     async fn resume(&mut self, output: &mut Output) -> Result<(), Failure> {
         loop {
-            // Also before the first attempt: a service that ends every watch at once is not asked in a circle.
+            // Also before the first attempt, so that a service that ends every watch at once is not called in a busy
+            // loop.
             tokio::time::sleep(self.pause).await;
-            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+            self.pause = (self.pause * 2).min(MAX_PAUSE);
             match self.open().await {
                 Ok(stream) => self.stream = Some(stream),
-                Err(status) if refusal::may_pass(&status) => continue,
+                Err(status) if refusal::is_transient(&status) => continue,
                 Err(status) => return Err(status.into()),
             }
             match self.cursor() {
-                "" => output.warning("connected again; what happened in between is not shown"),
-                cursor => output.note(&format!("connected again, from {cursor}")),
+                "" => output.warning("reconnected; events in between are not shown"),
+                cursor => output.note(&format!("reconnected, continuing after cursor {cursor}")),
             }
             return Ok(());
         }
@@ -106,9 +107,9 @@ impl<'a> Follower<'a> {
     async fn open(&self) -> Result<Streaming<Event>, Status> {
         let request = self.service.stream(self.request.clone());
         let mut client = self.service.events();
-        match tokio::time::timeout(CALL, client.watch_events(request)).await {
+        match tokio::time::timeout(CALL_TIMEOUT, client.watch_events(request)).await {
             Ok(opened) => opened.map(tonic::Response::into_inner),
-            Err(_) => Err(Status::deadline_exceeded("the service does not answer")),
+            Err(_) => Err(Status::deadline_exceeded("the service does not respond")),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::arguments::Get;
 use crate::failure::Failure;
 use crate::show::{self, Screen};
 
-/// Ids say not of what they are.
+/// An id does not show its type, so both types are tried.
 pub(super) async fn run(
     arguments: &Get,
     service: &Service,
@@ -18,7 +18,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let id = &arguments.id;
     if let Some(message) = message(id, service).await? {
-        return with_story(message, service, screen).await;
+        return show_with_events(message, service, screen).await;
     }
     match conversation(id, service).await? {
         Some(conversation) => screen.show(&[conversation], show::conversation::card),
@@ -26,16 +26,16 @@ pub(super) async fn run(
     }
 }
 
-async fn with_story(
+async fn show_with_events(
     message: Message,
     service: &Service,
     screen: &mut Screen<'_>,
 ) -> Result<(), Failure> {
     let id = message.id.clone();
     let request = service.call(ListMessageEventsRequest { id });
-    let story = service.messages().list_message_events(request).await?;
+    let events = service.messages().list_message_events(request).await?;
     screen.show(&[message], show::message::card)?;
-    screen.show(&[story.into_inner()], show::message_events::lines)
+    screen.show(&[events.into_inner()], show::message_events::lines)
 }
 
 async fn message(id: &str, service: &Service) -> Result<Option<Message>, Failure> {
@@ -43,7 +43,7 @@ async fn message(id: &str, service: &Service) -> Result<Option<Message>, Failure
         id: id.to_owned(),
         ..GetMessageRequest::default()
     });
-    found(service.messages().get_message(request).await)
+    if_found(service.messages().get_message(request).await)
 }
 
 async fn conversation(id: &str, service: &Service) -> Result<Option<Conversation>, Failure> {
@@ -51,10 +51,10 @@ async fn conversation(id: &str, service: &Service) -> Result<Option<Conversation
         id: id.to_owned(),
         ..GetConversationRequest::default()
     });
-    found(service.conversations().get_conversation(request).await)
+    if_found(service.conversations().get_conversation(request).await)
 }
 
-fn found<T>(reply: Result<Response<T>, Status>) -> Result<Option<T>, Failure> {
+fn if_found<T>(reply: Result<Response<T>, Status>) -> Result<Option<T>, Failure> {
     match reply {
         Ok(reply) => Ok(Some(reply.into_inner())),
         Err(status) if status.code() == Code::NotFound => Ok(None),

@@ -8,16 +8,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc;
 
-use super::import_batch::{Sum, bring};
+use super::import_batch::{ImportTotals, import_all};
 use super::progress::Progress;
 use super::service::Service;
 use crate::arguments::Import;
 use crate::failure::Failure;
-use crate::sessions::{Found, read_all};
+use crate::sessions::{SessionRecord, read_all};
 use crate::show::Screen;
 
-/// Sessions that are read ahead.
-const AHEAD: usize = 64;
+/// Number of sessions that are read ahead.
+const READ_AHEAD: usize = 64;
 
 pub(super) async fn run(
     arguments: &Import,
@@ -28,41 +28,41 @@ pub(super) async fn run(
         path: arguments.file.clone(),
         source,
     };
-    let (source, size) = opened(&arguments.file).map_err(unreadable)?;
+    let (source, size) = open(&arguments.file).map_err(unreadable)?;
     let done = Arc::new(AtomicU64::new(0));
-    let source = Counted {
+    let source = CountingReader {
         source,
         done: Arc::clone(&done),
     };
-    let (sender, found) = mpsc::channel(AHEAD);
+    let (sender, sessions) = mpsc::channel(READ_AHEAD);
     let (format, user) = (arguments.format, arguments.user.clone());
     let reading = tokio::task::spawn_blocking(move || {
-        read_all(source, format, |found| {
+        read_all(source, format, |session| {
             sender
-                .blocking_send(with_user(found, user.as_deref()))
+                .blocking_send(with_user(session, user.as_deref()))
                 .is_ok()
         })
     });
     let mut progress = Progress::new(size, done);
     let output = screen.output();
-    let sum = bring(service, found, arguments.on_error, &mut progress, output).await?;
-    // What was read before is there, whatever comes of the rest.
+    let totals = import_all(service, sessions, arguments.on_error, &mut progress, output).await?;
+    // The totals are printed before a read error: the sessions before it are imported.
     let read = reading
         .await
         .map_err(io::Error::other)
         .map_err(unreadable)?;
-    told(&sum, arguments.caller.json, screen);
+    print_totals(&totals, arguments.caller.json, screen);
     read.map_err(unreadable)
 }
 
-/// What became of all, in one line.
-pub(super) fn told(sum: &Sum, json: bool, screen: &mut Screen<'_>) {
-    let Sum {
+/// Prints the totals of an import in one line.
+pub(super) fn print_totals(totals: &ImportTotals, json: bool, screen: &mut Screen<'_>) {
+    let ImportTotals {
         conversations,
         messages,
         skipped,
         refused,
-    } = sum;
+    } = totals;
     let output = screen.output();
     if json {
         output.line(serde_json::json!({
@@ -74,13 +74,13 @@ pub(super) fn told(sum: &Sum, json: bool, screen: &mut Screen<'_>) {
         return;
     }
     output.line(format!(
-        "imported {conversations} conversations and {messages} messages; {skipped} messages were there already; \
-         {refused} sessions were refused"
+        "imported {conversations} conversations and {messages} messages; skipped {skipped} existing messages; \
+         rejected {refused} sessions"
     ));
 }
 
-/// The file, or what comes in; and how much there is of it.
-fn opened(path: &Path) -> io::Result<(Box<dyn Read + Send>, Option<u64>)> {
+/// Opens the file, or stdin for `-`. Also returns its size if it is known.
+fn open(path: &Path) -> io::Result<(Box<dyn Read + Send>, Option<u64>)> {
     if path == Path::new("-") {
         return Ok((Box::new(io::stdin()), None));
     }
@@ -90,23 +90,23 @@ fn opened(path: &Path) -> io::Result<(Box<dyn Read + Send>, Option<u64>)> {
     Ok((Box::new(file), size))
 }
 
-/// A session that names no user belongs to whom the command names.
-fn with_user(mut found: Found, user: Option<&str>) -> Found {
-    if let (Ok(old), Some(user)) = (&mut found.old, user)
-        && old.conversation.user.is_empty()
+/// Sets the user of a session that has none.
+fn with_user(mut session: SessionRecord, user: Option<&str>) -> SessionRecord {
+    if let (Ok(transcript), Some(user)) = (&mut session.transcript, user)
+        && transcript.conversation.user.is_empty()
     {
-        user.clone_into(&mut old.conversation.user);
+        user.clone_into(&mut transcript.conversation.user);
     }
-    found
+    session
 }
 
-/// Counts what is read.
-struct Counted {
+/// Reader that counts the bytes that were read.
+struct CountingReader {
     source: Box<dyn Read + Send>,
     done: Arc<AtomicU64>,
 }
 
-impl Read for Counted {
+impl Read for CountingReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.source.read(buffer)?;
         let bytes = u64::try_from(read).unwrap_or_default();

@@ -1,8 +1,8 @@
-//! Old conversations on their way to the service: for `import` and `seed`.
+//! Import of conversations into the service, for `import` and `seed`.
 //!
-//! One call carries many conversations, and its reply says what became of them; then the next call begins. So a refusal is
-//! known soon, and by its place, and whoever is cut off has lost the counts of one call. A call ends early when no conversation
-//! comes for a moment: a slow pipe must not delay the reply about what has come.
+//! One call carries many conversations, and its reply reports their results; then the next call begins. So errors are
+//! reported soon and with their position, and a lost connection loses the counts of one call only. A call ends early
+//! when no conversation arrives for a short time: a slow pipe must not delay the results of what it has sent.
 
 use std::time::Duration;
 
@@ -17,114 +17,119 @@ use super::service::Service;
 use crate::arguments::OnError;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::sessions::{Found, Old, Place};
+use crate::sessions::{Position, SessionRecord, Transcript};
 
-/// Requests of one call: the service names so many that it refuses.
-const CALL: usize = 1_000;
+/// Maximum number of requests per call: the service reports at most so many errors.
+const MAX_REQUESTS: usize = 1_000;
 /// How long a call waits for the next conversation.
-const PAUSE: Duration = Duration::from_millis(200);
-/// Messages and bytes of one request; half and a quarter of what the service takes.
-const MESSAGES: usize = 500;
-const BYTES: usize = 1_024 * 1_024;
-/// Requests that wait to be sent.
-const WAITING: usize = 16;
+const IDLE_TIMEOUT: Duration = Duration::from_millis(200);
+/// Maximum number of messages and bytes per request: half and a quarter of the limits of the service.
+const MAX_MESSAGES: usize = 500;
+const MAX_BYTES: usize = 1_024 * 1_024;
+/// Number of requests that wait to be sent.
+const QUEUE_LENGTH: usize = 16;
 
-/// What became of all.
+/// Totals of an import.
 #[derive(Debug, Default)]
-pub(super) struct Sum {
+pub(super) struct ImportTotals {
     pub(super) conversations: i64,
     pub(super) messages: i64,
     pub(super) skipped: i64,
     pub(super) refused: u64,
 }
 
-/// What is wrong, and where.
-struct Wrong {
-    place: Place,
-    why: String,
+/// Session that was rejected.
+struct Rejected {
+    position: Position,
+    reason: String,
 }
 
-/// Brings all that is found.
-pub(super) async fn bring(
+/// Imports all sessions of the channel.
+pub(super) async fn import_all(
     service: &Service,
-    mut found: mpsc::Receiver<Found>,
+    mut sessions: mpsc::Receiver<SessionRecord>,
     on_error: OnError,
     progress: &mut Progress,
     output: &mut Output,
-) -> Result<Sum, Failure> {
-    let mut sum = Sum::default();
-    while let Some(first) = found.recv().await {
-        let (requests, waiting) = mpsc::channel(WAITING);
+) -> Result<ImportTotals, Failure> {
+    let mut totals = ImportTotals::default();
+    while let Some(first) = sessions.recv().await {
+        let (requests, waiting) = mpsc::channel(QUEUE_LENGTH);
         let request = service.stream(ReceiverStream::new(waiting));
         let mut conversations = service.conversations();
-        let (reply, (places, mut wrong)) = tokio::join!(
+        let (reply, (positions, mut rejected)) = tokio::join!(
             conversations.import_conversations(request),
-            feed(first, &mut found, requests, on_error, (progress, output)),
+            send_requests(first, &mut sessions, requests, on_error, (progress, output)),
         );
         let reply = reply.map(Response::into_inner);
-        let reply = reply.map_err(|status: Status| Failure::BrokenOff(Box::new(status)))?;
-        wrong.extend(refused(&reply, &places));
-        sum.conversations += reply.imported_conversations;
-        sum.messages += reply.imported_messages;
-        sum.skipped += reply.skipped;
-        for Wrong { place, why } in wrong {
-            sum.refused += 1;
+        let reply = reply.map_err(|status: Status| Failure::ImportInterrupted(Box::new(status)))?;
+        rejected.extend(rejected_by_service(&reply, &positions));
+        totals.conversations += reply.imported_conversations;
+        totals.messages += reply.imported_messages;
+        totals.skipped += reply.skipped;
+        for Rejected { position, reason } in rejected {
+            totals.refused += 1;
             progress.clear(output);
             if on_error == OnError::Stop {
-                return Err(Failure::Stopped { place, why });
+                return Err(Failure::SessionRejected { position, reason });
             }
-            output.note(&format!("{place}: {why}"));
+            output.note(&format!("{position}: {reason}"));
         }
     }
     progress.clear(output);
-    Ok(sum)
+    Ok(totals)
 }
 
-/// Sends what is found until the call has enough; the places of its requests, and what was wrong before it was sent.
-async fn feed(
-    first: Found,
-    found: &mut mpsc::Receiver<Found>,
+/// Sends sessions until the call has enough requests. Returns the positions of its requests, and the sessions that were
+/// invalid and not sent.
+async fn send_requests(
+    first: SessionRecord,
+    sessions: &mut mpsc::Receiver<SessionRecord>,
     requests: mpsc::Sender<ImportConversationsRequest>,
     on_error: OnError,
     (progress, output): (&mut Progress, &mut Output),
-) -> (Vec<Place>, Vec<Wrong>) {
-    let (mut places, mut wrong) = (Vec::new(), Vec::new());
+) -> (Vec<Position>, Vec<Rejected>) {
+    let (mut positions, mut rejected) = (Vec::new(), Vec::new());
     let mut next = Some(first);
-    while let Some(Found { place, old }) = next {
-        match old {
-            Ok(old) => {
-                progress.sent(old.messages.len(), output);
-                for part in parts(old) {
+    while let Some(SessionRecord {
+        position,
+        transcript,
+    }) = next
+    {
+        match transcript {
+            Ok(transcript) => {
+                progress.sent(transcript.messages.len(), output);
+                for part in split(transcript) {
                     if requests.send(part).await.is_err() {
-                        // The call has ended; it says why.
-                        return (places, wrong);
+                        // The call has ended, and its status has the reason.
+                        return (positions, rejected);
                     }
-                    places.push(place);
+                    positions.push(position);
                 }
             }
-            Err(why) => {
-                wrong.push(Wrong { place, why });
+            Err(reason) => {
+                rejected.push(Rejected { position, reason });
                 if on_error == OnError::Stop {
                     break;
                 }
             }
         }
-        if places.len() + wrong.len() >= CALL {
+        if positions.len() + rejected.len() >= MAX_REQUESTS {
             break;
         }
-        next = tokio::time::timeout(PAUSE, found.recv())
+        next = tokio::time::timeout(IDLE_TIMEOUT, sessions.recv())
             .await
             .unwrap_or_default();
     }
-    (places, wrong)
+    (positions, rejected)
 }
 
-/// A conversation in as many requests as it takes.
-fn parts(old: Old) -> Vec<ImportConversationsRequest> {
-    let Old {
+/// Splits a conversation into as many requests as necessary.
+fn split(transcript: Transcript) -> Vec<ImportConversationsRequest> {
+    let Transcript {
         conversation,
         messages,
-    } = old;
+    } = transcript;
     let part = |offset| ImportConversationsRequest {
         conversation: Some(conversation.clone()),
         messages: Vec::new(),
@@ -135,7 +140,7 @@ fn parts(old: Old) -> Vec<ImportConversationsRequest> {
     for message in messages {
         let size = message.encoded_len();
         let is_full = |last: &ImportConversationsRequest| {
-            last.messages.len() >= MESSAGES || (bytes > 0 && bytes + size > BYTES)
+            last.messages.len() >= MAX_MESSAGES || (bytes > 0 && bytes + size > MAX_BYTES)
         };
         if parts.last().is_none_or(is_full) {
             parts.push(part(offset));
@@ -150,27 +155,33 @@ fn parts(old: Old) -> Vec<ImportConversationsRequest> {
     parts
 }
 
-/// The same place may be named more than once: a conversation that is refused is refused in all its parts.
-fn refused(reply: &ImportConversationsResponse, places: &[Place]) -> Vec<Wrong> {
-    let mut wrong: Vec<Wrong> = Vec::new();
+/// Returns the sessions that the service has rejected, each once: a conversation is rejected in all its parts.
+fn rejected_by_service(
+    reply: &ImportConversationsResponse,
+    positions: &[Position],
+) -> Vec<Rejected> {
+    let mut rejected: Vec<Rejected> = Vec::new();
     let mut errors: Vec<_> = reply.errors.iter().collect();
     errors.sort_by_key(|error| error.index);
     for error in errors {
-        let place = usize::try_from(error.index).ok();
-        let Some(place) = place.and_then(|index| places.get(index)) else {
+        let index = usize::try_from(error.index).ok();
+        let Some(position) = index.and_then(|index| positions.get(index)) else {
             continue;
         };
-        if wrong.last().is_none_or(|last| last.place != *place) {
-            wrong.push(Wrong {
-                place: *place,
-                why: format!(
+        if rejected
+            .last()
+            .is_none_or(|last| last.position != *position)
+        {
+            rejected.push(Rejected {
+                position: *position,
+                reason: format!(
                     "{}: {} ({})",
                     error.external_id, error.description, error.reason
                 ),
             });
         }
     }
-    wrong
+    rejected
 }
 
 #[cfg(test)]
@@ -179,19 +190,19 @@ mod tests {
 
     use super::*;
 
-    fn old(bodies: impl IntoIterator<Item = usize>) -> Old {
+    fn transcript(bodies: impl IntoIterator<Item = usize>) -> Transcript {
         let message = |length| v1::Message {
             body: "x".repeat(length),
             ..v1::Message::default()
         };
-        Old {
+        Transcript {
             conversation: v1::Conversation::default(),
             messages: bodies.into_iter().map(message).collect(),
         }
     }
 
-    fn sizes(old: Old) -> Vec<(i64, usize)> {
-        let parts = parts(old).into_iter();
+    fn sizes(transcript: Transcript) -> Vec<(i64, usize)> {
+        let parts = split(transcript).into_iter();
         parts
             .map(|part| (part.offset.unwrap(), part.messages.len()))
             .collect()
@@ -199,11 +210,14 @@ mod tests {
 
     #[test]
     fn a_long_conversation_takes_several_requests() {
-        assert_eq!(sizes(old([])), [(0, 0)]);
-        assert_eq!(sizes(old([1; 500])), [(0, 500)]);
-        assert_eq!(sizes(old([1; 1_001])), [(0, 500), (500, 500), (1_000, 1)]);
+        assert_eq!(sizes(transcript([])), [(0, 0)]);
+        assert_eq!(sizes(transcript([1; 500])), [(0, 500)]);
+        assert_eq!(
+            sizes(transcript([1; 1_001])),
+            [(0, 500), (500, 500), (1_000, 1)]
+        );
         let large = 400 * 1_024;
-        assert_eq!(sizes(old([large; 5])), [(0, 2), (2, 2), (4, 1)]);
-        assert_eq!(sizes(old([3 * BYTES, 1])), [(0, 1), (1, 1)]);
+        assert_eq!(sizes(transcript([large; 5])), [(0, 2), (2, 2), (4, 1)]);
+        assert_eq!(sizes(transcript([3 * MAX_BYTES, 1])), [(0, 1), (1, 1)]);
     }
 }

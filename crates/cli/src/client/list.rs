@@ -10,7 +10,7 @@ use crate::arguments::List;
 use crate::failure::Failure;
 use crate::show::{self, Screen};
 
-/// The most that the service puts on one page.
+/// Maximum page size of the service.
 const PAGE: usize = 200;
 
 pub(super) async fn run(
@@ -20,7 +20,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
     let more = if let Some(id) = &arguments.conversation {
-        // From the newest on, since the last ones are wanted; but people read downwards.
+        // Requested with the newest first, to get the last messages; printed with the oldest first.
         let (mut messages, more) = messages(id, limit, service).await?;
         messages.reverse();
         screen.show(&messages, show::message::table)?;
@@ -31,7 +31,9 @@ pub(super) async fn run(
         more
     };
     if more {
-        screen.output().note("there are more; see --limit");
+        screen
+            .output()
+            .note("more results are available; increase --limit to see them");
     }
     Ok(())
 }
@@ -40,7 +42,7 @@ async fn conversations(
     arguments: &List,
     limit: usize,
     service: &Service,
-) -> Result<Found<Conversation>, Failure> {
+) -> Result<Collected<Conversation>, Failure> {
     let channel = arguments
         .channel
         .map_or(Channel::Unspecified, Channel::from);
@@ -67,7 +69,7 @@ async fn messages(
     conversation_id: &str,
     limit: usize,
     service: &Service,
-) -> Result<Found<Message>, Failure> {
+) -> Result<Collected<Message>, Failure> {
     collect(limit, async |page_token| {
         let request = service.call(ListMessagesRequest {
             conversation_id: conversation_id.to_owned(),
@@ -82,19 +84,19 @@ async fn messages(
     .await
 }
 
-/// What was found, and whether there is more.
-pub(super) type Found<T> = (Vec<T>, bool);
+/// Items, and whether more exist.
+pub(super) type Collected<T> = (Vec<T>, bool);
 
-/// Page after page, each by the token of the one before.
+/// Collects items page by page, up to the limit.
 pub(super) async fn collect<T>(
     limit: usize,
     mut page: impl AsyncFnMut(String) -> Result<(Vec<T>, String), Failure>,
-) -> Result<Found<T>, Failure> {
+) -> Result<Collected<T>, Failure> {
     let mut all = Vec::new();
     let mut token = String::new();
     loop {
-        let (found, next) = page(token).await?;
-        all.extend(found);
+        let (items, next) = page(token).await?;
+        all.extend(items);
         token = next;
         if token.is_empty() || all.len() >= limit {
             let more = !token.is_empty() || all.len() > limit;
@@ -104,7 +106,7 @@ pub(super) async fn collect<T>(
     }
 }
 
-/// The same for every page: a token is bound to its request.
+/// Page size, the same for every page: a token is bound to its request.
 pub(super) fn page_size(limit: usize) -> i32 {
     i32::try_from(limit.min(PAGE)).unwrap_or(i32::MAX)
 }
@@ -113,8 +115,8 @@ pub(super) fn page_size(limit: usize) -> i32 {
 mod tests {
     use super::*;
 
-    /// Pages of three, as long as there are numbers below eight.
-    async fn numbers(limit: usize) -> Found<usize> {
+    /// The numbers below eight, in pages of three.
+    async fn numbers(limit: usize) -> Collected<usize> {
         let collected = collect(limit, async |token| {
             let first: usize = token.parse().unwrap_or(0);
             let next = first + 3;
@@ -129,11 +131,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn pages_are_asked_for_until_there_is_enough() {
-        for (limit, found, more) in [(1, 1, true), (3, 3, true), (7, 7, true), (8, 8, false)] {
+    async fn pages_are_requested_until_the_limit_is_reached() {
+        for (limit, expected, more) in [(1, 1, true), (3, 3, true), (7, 7, true), (8, 8, false)] {
             assert_eq!(
                 numbers(limit).await,
-                ((0..found).collect(), more),
+                ((0..expected).collect(), more),
                 "{limit}"
             );
         }

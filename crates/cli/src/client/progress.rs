@@ -1,4 +1,4 @@
-//! How far a long command has come, for whoever watches the terminal.
+//! Progress of a long command, for the terminal.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,11 +9,11 @@ use tokio::time::Instant;
 use crate::output::Output;
 
 const WIDTH: u64 = 30;
-const PAUSE: Duration = Duration::from_millis(100);
+const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A bar, drawn anew a few times a second.
+/// Progress bar, redrawn a few times per second.
 pub(super) struct Progress {
-    /// How much there is to do, where that is known.
+    /// Total amount, if it is known.
     total: Option<u64>,
     done: Arc<AtomicU64>,
     messages: usize,
@@ -21,7 +21,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Of so much, of which `done` tells.
+    /// Progress of `done` towards `total`.
     pub(super) fn new(total: Option<u64>, done: Arc<AtomicU64>) -> Self {
         Self {
             total,
@@ -31,17 +31,17 @@ impl Progress {
         }
     }
 
-    /// So many messages more.
+    /// Counts messages that were sent, and redraws the bar.
     pub(super) fn sent(&mut self, messages: usize, output: &mut Output) {
         self.messages += messages;
-        if !output.is_watched() || self.drawn.is_some_and(|at| at.elapsed() < PAUSE) {
+        if !output.is_interactive() || self.drawn.is_some_and(|at| at.elapsed() < REDRAW_INTERVAL) {
             return;
         }
         self.drawn = Some(Instant::now());
         output.overwrite(&self.line());
     }
 
-    /// Makes room for a line that stays.
+    /// Removes the bar before a permanent line is printed.
     pub(super) fn clear(&mut self, output: &mut Output) {
         if self.drawn.take().is_some() {
             output.overwrite("");
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bar_shows_the_share() {
+    fn the_bar_shows_the_share() {
         let done = Arc::new(AtomicU64::new(50));
         let progress = Progress::new(Some(100), Arc::clone(&done));
         assert_eq!(

@@ -1,16 +1,16 @@
-//! What the service refused, in lines for people.
+//! Text of an error status.
 
 use std::error::Error as StdError;
 
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-/// What was wrong; why, in the word for programs; every wrong field.
+/// Full text of an error: message, reason, metadata, and all invalid fields.
 pub(crate) fn text(status: &Status) -> String {
     let details = status.get_error_details();
     let violations = details
         .bad_request()
-        .map_or(&[][..], |wrong| &wrong.field_violations);
+        .map_or(&[][..], |request| &request.field_violations);
     let mut lines = vec![headline(status, violations.is_empty())];
     if let Some(info) = details.error_info() {
         lines.push(format!("  reason: {}", info.reason));
@@ -21,7 +21,7 @@ pub(crate) fn text(status: &Status) -> String {
     lines.extend(
         violations
             .iter()
-            .map(|wrong| format!("  {}: {}", wrong.field, wrong.description)),
+            .map(|violation| format!("  {}: {}", violation.field, violation.description)),
     );
     if let Some(delay) = details.retry_info().and_then(|retry| retry.retry_delay) {
         lines.push(format!("  try again in {} s", delay.as_secs_f32()));
@@ -29,24 +29,26 @@ pub(crate) fn text(status: &Status) -> String {
     lines.join("\n")
 }
 
-/// The message of a request with wrong fields only names these once more.
-fn headline(status: &Status, whole: bool) -> String {
+/// First line of the text. The message of an invalid request only repeats its fields, so it is replaced.
+fn headline(status: &Status, show_message: bool) -> String {
     match (cause(status), status.message()) {
         (Some(cause), _) => {
-            format!("the connection broke: {cause}; is --server the gRPC address of a service?")
+            format!(
+                "the connection failed: {cause}; check that --server is the gRPC address of the service"
+            )
         }
-        (None, _) if !whole => "the request is wrong".to_owned(),
+        (None, _) if !show_message => "the request is invalid".to_owned(),
         (None, "") => status.code().description().to_owned(),
         (None, message) => message.to_owned(),
     }
 }
 
-/// In a few words.
+/// Short text of an error.
 pub(super) fn brief(status: &Status) -> String {
     cause(status).unwrap_or_else(|| status.message().to_owned())
 }
 
-/// Of an error that was made on this side of the connection.
+/// Root cause of an error that arose on the client side.
 fn cause(status: &Status) -> Option<String> {
     let mut cause = status.source()?;
     while let Some(next) = cause.source() {
@@ -55,8 +57,8 @@ fn cause(status: &Status) -> Option<String> {
     Some(cause.to_string())
 }
 
-/// Whether the same watch, begun once more, may go on. What the service says of the request itself holds again.
-pub(super) fn may_pass(status: &Status) -> bool {
+/// Whether a watch may succeed when it is started again. An error about the request itself would repeat.
+pub(super) fn is_transient(status: &Status) -> bool {
     match status.code() {
         Code::Unavailable
         | Code::Unknown
@@ -78,7 +80,7 @@ pub(super) fn may_pass(status: &Status) -> bool {
     }
 }
 
-/// Where a watch may go on that the service has ended.
+/// Cursor at which to resume a watch that the service has ended.
 pub(super) fn cursor(status: &Status) -> Option<String> {
     let info = status.get_details_error_info()?;
     info.metadata.get("cursor").cloned()
@@ -91,19 +93,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_wrong_field_has_a_line() {
+    fn every_invalid_field_has_a_line() {
         let mut details = ErrorDetails::with_error_info("INVALID_REQUEST", "parlance", []);
         details.add_bad_request_violation("from_address", "not a number");
         details.add_bad_request_violation("to_address", "missing");
         let message = "from_address: not a number; to_address: missing";
         let status = Status::with_error_details(Code::InvalidArgument, message, details);
-        let expected = "the request is wrong\n  reason: INVALID_REQUEST\n  \
+        let expected = "the request is invalid\n  reason: INVALID_REQUEST\n  \
                         from_address: not a number\n  to_address: missing";
         assert_eq!(text(&status), expected);
     }
 
     #[test]
-    fn what_a_program_may_want_to_know_is_told() {
+    fn reason_and_metadata_are_shown() {
         let about = [("message_id".to_owned(), "7".to_owned())];
         let details = ErrorDetails::with_error_info("RECIPIENT_OPTED_OUT", "parlance", about);
         let status = Status::with_error_details(Code::FailedPrecondition, "has opted out", details);

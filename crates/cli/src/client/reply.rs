@@ -7,8 +7,8 @@ use crate::arguments::Reply;
 use crate::failure::Failure;
 use crate::show::{self, Screen};
 
-/// Whoever types this speaks as the customer, so "from" is the customer; the contract names the addresses as they stood on
-/// the message that is answered.
+/// The reply comes from the customer, so `--from` is the customer's address. The contract uses the addresses of the
+/// message that is replied to.
 pub(super) async fn run(
     arguments: &Reply,
     service: &Service,

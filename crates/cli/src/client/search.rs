@@ -2,7 +2,7 @@
 
 use parlance_proto::v1::{Channel, Direction, MessageStatus, SearchMessagesRequest, SearchResult};
 
-use super::list::{Found, collect, page_size};
+use super::list::{Collected, collect, page_size};
 use super::service::Service;
 use crate::arguments::Search;
 use crate::failure::Failure;
@@ -14,19 +14,21 @@ pub(super) async fn run(
     screen: &mut Screen<'_>,
 ) -> Result<(), Failure> {
     let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
-    let (results, more) = found(arguments, limit, service).await?;
+    let (results, more) = results(arguments, limit, service).await?;
     screen.show(&results, show::search::table)?;
     if more {
-        screen.output().note("there are more; see --limit");
+        screen
+            .output()
+            .note("more results are available; increase --limit to see them");
     }
     Ok(())
 }
 
-async fn found(
+async fn results(
     arguments: &Search,
     limit: usize,
     service: &Service,
-) -> Result<Found<SearchResult>, Failure> {
+) -> Result<Collected<SearchResult>, Failure> {
     let channel = arguments
         .channel
         .map_or(Channel::Unspecified, Channel::from);

@@ -16,9 +16,9 @@ pub(super) async fn run(
     service: &Service,
     screen: &mut Screen<'_>,
 ) -> Result<(), Failure> {
-    // Before the message is there, or its first steps could be missed.
+    // Started before the message is sent, or its first events could be missed.
     let follower = if arguments.wait {
-        Some(Follower::begin(service, steps()).await?)
+        Some(Follower::begin(service, status_events()).await?)
     } else {
         None
     };
@@ -49,7 +49,7 @@ fn request(arguments: &Send) -> SendMessageRequest {
     }
 }
 
-/// A conversation has one already.
+/// Channel of the target; unspecified for a conversation, which has one.
 fn channel(arguments: &Send) -> Channel {
     match (&arguments.chat, &arguments.to) {
         (Some(_), _) => Channel::Chat,
@@ -59,8 +59,8 @@ fn channel(arguments: &Send) -> Channel {
     }
 }
 
-/// Of all messages: which one it is going to be, and in which conversation, is not known yet.
-fn steps() -> WatchEventsRequest {
+/// Watches all messages: the id of the message and its conversation are not known yet.
+fn status_events() -> WatchEventsRequest {
     let types = [EventType::MessageStatusChanged, EventType::MessageDeleted];
     WatchEventsRequest {
         types: types.map(i32::from).to_vec(),
@@ -68,7 +68,7 @@ fn steps() -> WatchEventsRequest {
     }
 }
 
-/// Until nothing more is to be expected.
+/// Prints each status of the message until the final one.
 async fn follow(
     mut message: Message,
     mut follower: Follower<'_>,
@@ -84,10 +84,10 @@ async fn follow(
             Followed::Event(event) => event.message.ok_or_else(|| {
                 Failure::NotDelivered("the message was deleted before it was delivered".to_owned())
             })?,
-            // The watch may have been lost before its first cursor.
+            // Without a cursor, the watch may have missed events.
             Followed::Resumed => read(&message.id, service).await?,
         };
-        // After a break the same is told twice.
+        // After a reconnection, events may repeat.
         if next.version > message.version {
             message = next;
             screen.show(std::slice::from_ref(&message), show::message::step)?;
@@ -96,7 +96,7 @@ async fn follow(
     if delivered {
         return Ok(());
     }
-    Err(Failure::NotDelivered(ending(&message)))
+    Err(Failure::NotDelivered(not_delivered(&message)))
 }
 
 async fn read(id: &str, service: &Service) -> Result<Message, Failure> {
@@ -107,7 +107,7 @@ async fn read(id: &str, service: &Service) -> Result<Message, Failure> {
     Ok(service.messages().get_message(request).await?.into_inner())
 }
 
-/// Whether it was delivered; nothing while more is to come.
+/// Whether the message was delivered; `None` until its status is final.
 fn outcome(status: MessageStatus) -> Option<bool> {
     match status {
         MessageStatus::Unspecified
@@ -124,7 +124,7 @@ fn outcome(status: MessageStatus) -> Option<bool> {
     }
 }
 
-fn ending(message: &Message) -> String {
+fn not_delivered(message: &Message) -> String {
     let status = show::labels::message_status(message.status);
     match &message.error {
         Some(error) => format!(

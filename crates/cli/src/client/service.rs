@@ -1,4 +1,4 @@
-//! The service that is asked.
+//! Connection to the service.
 
 use std::error::Error as StdError;
 use std::io::ErrorKind;
@@ -17,17 +17,17 @@ use tonic::transport::{Channel, Endpoint};
 use crate::arguments::Caller;
 use crate::failure::Failure;
 
-const CONNECT: Duration = Duration::from_secs(5);
-/// What `service_config.json` says of the slowest method that is used here.
-pub(super) const CALL: Duration = Duration::from_secs(10);
-/// A watch may be silent for 15 seconds; a peer that has gone without a word is noticed soon after.
-const PING: Duration = Duration::from_secs(20);
-const PONG: Duration = Duration::from_secs(10);
-/// Page and reply sizes are the service's to limit.
-const LARGEST_REPLY: usize = 1 << 30;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time-out of the slowest method that is called here, as in `service_config.json`.
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// A watch sends a heartbeat every 15 seconds; soon after that a peer that has disappeared silently is detected.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// The service limits the size of replies.
+const MAX_REPLY_BYTES: usize = 1 << 30;
 const OWNER: &str = "x-parlance-owner";
 
-/// One connection, which comes back by itself.
+/// Connection to the service. It reconnects automatically.
 pub(super) struct Service {
     channel: Channel,
     owner: Option<MetadataValue<Ascii>>,
@@ -38,9 +38,9 @@ impl Service {
         let server = caller.server.0.clone();
         let endpoint = Endpoint::from_shared(server.clone())
             .map_err(|error| unreachable(server.clone(), &error))?
-            .connect_timeout(CONNECT)
-            .http2_keep_alive_interval(PING)
-            .keep_alive_timeout(PONG);
+            .connect_timeout(CONNECT_TIMEOUT)
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT);
         let channel = endpoint.connect().await;
         Ok(Self {
             channel: channel.map_err(|error| unreachable(server, &error))?,
@@ -49,16 +49,16 @@ impl Service {
     }
 
     pub(super) fn messages(&self) -> MessageServiceClient<Channel> {
-        MessageServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_REPLY)
+        MessageServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_REPLY_BYTES)
     }
 
     pub(super) fn conversations(&self) -> ConversationServiceClient<Channel> {
         ConversationServiceClient::new(self.channel.clone())
-            .max_decoding_message_size(LARGEST_REPLY)
+            .max_decoding_message_size(MAX_REPLY_BYTES)
     }
 
     pub(super) fn events(&self) -> EventServiceClient<Channel> {
-        EventServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_REPLY)
+        EventServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_REPLY_BYTES)
     }
 
     pub(super) fn simulator(&self) -> SimulatorServiceClient<Channel> {
@@ -73,14 +73,14 @@ impl Service {
         CacheServiceClient::new(self.channel.clone())
     }
 
-    /// A request that is answered soon or never.
+    /// Request of a unary call, with a time-out.
     pub(super) fn call<T>(&self, message: T) -> Request<T> {
         let mut request = self.stream(message);
-        request.set_timeout(CALL);
+        request.set_timeout(CALL_TIMEOUT);
         request
     }
 
-    /// A request that is answered for as long as we like.
+    /// Request of a stream, without a time-out.
     pub(super) fn stream<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         if let Some(owner) = &self.owner {
@@ -90,7 +90,7 @@ impl Service {
     }
 }
 
-/// That nobody listens there is the one cause with an obvious cure.
+/// Error of a failed connection. A refused connection has its own error, because its remedy is known.
 fn unreachable(server: String, error: &(dyn StdError + 'static)) -> Failure {
     let mut cause = error;
     while let Some(next) = cause.source() {
@@ -101,7 +101,7 @@ fn unreachable(server: String, error: &(dyn StdError + 'static)) -> Failure {
         Some(ErrorKind::ConnectionRefused) => Failure::NoService { server },
         Some(_) | None => Failure::Unreachable {
             server,
-            why: cause.to_string(),
+            reason: cause.to_string(),
         },
     }
 }

@@ -8,7 +8,7 @@ use crate::arguments::Watch;
 use crate::failure::Failure;
 use crate::show::{self, Screen};
 
-/// Runs until Ctrl-C, which is its good end, or until nobody reads.
+/// Runs until Ctrl-C, which is a success, or until standard output is closed.
 pub(super) async fn run(
     arguments: &Watch,
     service: &Service,
@@ -29,7 +29,7 @@ pub(super) async fn run(
     };
     screen
         .output()
-        .note("watching, times in UTC; Ctrl-C ends it");
+        .note("watching (times in UTC); press Ctrl-C to stop");
     while !screen.output().is_closed() {
         let followed = tokio::select! {
             biased;
@@ -44,7 +44,7 @@ pub(super) async fn run(
         let cursor = follower.cursor();
         screen
             .output()
-            .note(&format!("to go on here: --since {cursor}"));
+            .note(&format!("to continue from here: --since {cursor}"));
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! Conversations as files hold them: the sessions of old, and what `parlance export` writes. One form is read and written.
+//! File format of conversations: chat sessions, and the output of `parlance export`. Both use the same schema.
 //!
-//! A session has `session_id` and `messages`, each of these `role` and `content`; `context` is the conversation's metadata. All
-//! else may be left out, and what is not known is not looked at.
+//! A session has `session_id` and `messages`, each with `role` and `content`; `context` is the metadata of the
+//! conversation. All other fields are optional, and unknown fields are ignored.
 
 mod object;
 mod read;
@@ -10,14 +10,14 @@ mod source;
 mod timestamp;
 mod write;
 
-pub(crate) use source::{Format, Found, Place, read_all};
+pub(crate) use source::{Format, Position, SessionRecord, read_all};
 pub(crate) use write::{name, session};
 
 use parlance_proto::v1;
 
 /// A conversation with its messages.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Old {
+pub(crate) struct Transcript {
     pub(crate) conversation: v1::Conversation,
     pub(crate) messages: Vec<v1::Message>,
 }

@@ -1,10 +1,10 @@
-//! JSON objects of the caller's, as the contract has them and as files do.
+//! Conversion of JSON objects between files and the contract.
 
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value as Member};
 use serde_json::{Map, Number, Value};
 
-/// Beyond this not every whole number is a double.
+/// From here on a double cannot represent every whole number.
 const WHOLE_BELOW: f64 = 9_007_199_254_740_992.0;
 
 pub(super) fn to_contract(object: Map<String, Value>) -> Struct {
@@ -44,7 +44,7 @@ fn value(member: Member) -> Value {
     }
 }
 
-/// A whole number has no fraction, as the service itself writes it.
+/// Writes a whole number without a fraction, as the service does.
 fn number(number: f64) -> Value {
     if number.fract() == 0.0
         && number.abs() < WHOLE_BELOW
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_goes_in_comes_out() {
+    fn objects_round_trip() {
         let text = r#"{"a":[1,-2.5,true,null,"x"],"b":{"c":{}},"n":9007199254740991}"#;
         let object: Map<String, Value> = serde_json::from_str(text).unwrap();
         let back = from_contract(to_contract(object));

@@ -1,17 +1,17 @@
-//! From a session to what the contract calls a conversation and its messages.
+//! Conversion of a session to a conversation and its messages of the contract.
 
 use parlance_proto::v1;
 use prost::Message as _;
 use serde_json::value::RawValue;
 
-use super::schema::{Fault, File, Said, Session};
-use super::{Old, object};
+use super::schema::{Fault, File, Session, SessionMessage};
+use super::{Transcript, object};
 
-/// What fits a request together with its conversation.
-const LARGEST: usize = 3 * 1_024 * 1_024;
+/// Size limit of a message: it must fit in a request together with its conversation.
+const MAX_MESSAGE_BYTES: usize = 3 * 1_024 * 1_024;
 
-/// Reads the text of a session; of a name, where it stands under one.
-pub(super) fn old(name: Option<&str>, text: &RawValue) -> Result<Old, String> {
+/// Reads a session from its text. `name` is its key in an object of sessions.
+pub(super) fn transcript(name: Option<&str>, text: &RawValue) -> Result<Transcript, String> {
     let text = text.get();
     let session = if name.is_some() && text.starts_with('[') {
         Session {
@@ -31,7 +31,7 @@ fn parsed<'de, T: serde::Deserialize<'de>>(text: &'de str) -> Result<T, String> 
     serde_path_to_error::deserialize(&mut text).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner().to_string();
-        // Where in the line it stands says nothing to people; the name of the field does.
+        // The column in the line does not help users; the name of the field does.
         let inner = inner.split(" at line ").next().unwrap_or_default();
         if path == "." {
             inner.to_owned()
@@ -41,7 +41,7 @@ fn parsed<'de, T: serde::Deserialize<'de>>(text: &'de str) -> Result<T, String> 
     })
 }
 
-fn conversation(name: Option<&str>, session: Session) -> Result<Old, String> {
+fn conversation(name: Option<&str>, session: Session) -> Result<Transcript, String> {
     let Session {
         name: own_name,
         id,
@@ -66,10 +66,10 @@ fn conversation(name: Option<&str>, session: Session) -> Result<Old, String> {
         external_id,
         user: user.unwrap_or_default(),
         title: title.unwrap_or_default(),
-        channel: known("channel", "CHANNEL_", channel, v1::Channel::from_str_name)?.into(),
+        channel: enum_value("channel", "CHANNEL_", channel, v1::Channel::from_str_name)?.into(),
         participant_from: participant_from.unwrap_or_default(),
         participant_to: participant_to.unwrap_or_default(),
-        status: known(
+        status: enum_value(
             "status",
             "CONVERSATION_STATUS_",
             status,
@@ -82,18 +82,18 @@ fn conversation(name: Option<&str>, session: Session) -> Result<Old, String> {
     };
     let is_chat = conversation.channel() == v1::Channel::Chat;
     let mut read = Vec::with_capacity(messages.len());
-    for (index, said) in messages.into_iter().enumerate() {
-        let message = message(said, is_chat);
-        read.push(message.map_err(|wrong| format!("messages[{index}].{wrong}"))?);
+    for (index, message) in messages.into_iter().enumerate() {
+        let message = read_message(message, is_chat);
+        read.push(message.map_err(|error| format!("messages[{index}].{error}"))?);
     }
-    Ok(Old {
+    Ok(Transcript {
         conversation,
         messages: read,
     })
 }
 
-fn message(said: Said, is_chat: bool) -> Result<v1::Message, String> {
-    let Said {
+fn read_message(message: SessionMessage, is_chat: bool) -> Result<v1::Message, String> {
+    let SessionMessage {
         role,
         direction,
         content,
@@ -113,13 +113,13 @@ fn message(said: Said, is_chat: bool) -> Result<v1::Message, String> {
         sent_at,
         delivered_at,
         read_at,
-    } = said;
+    } = message;
     if is_chat && role.is_none() {
         return Err("role: required".to_owned());
     }
     let message = v1::Message {
-        role: perhaps("role", "ROLE_", role, v1::Role::from_str_name)?.map_or(0, i32::from),
-        direction: perhaps(
+        role: optional_enum("role", "ROLE_", role, v1::Role::from_str_name)?.map_or(0, i32::from),
+        direction: optional_enum(
             "direction",
             "DIRECTION_",
             direction,
@@ -131,9 +131,9 @@ fn message(said: Said, is_chat: bool) -> Result<v1::Message, String> {
         tokens_used,
         latency_ms,
         metadata: metadata.map(object::to_contract),
-        channel: perhaps("channel", "CHANNEL_", channel, v1::Channel::from_str_name)?
+        channel: optional_enum("channel", "CHANNEL_", channel, v1::Channel::from_str_name)?
             .map_or(0, i32::from),
-        status: perhaps(
+        status: optional_enum(
             "status",
             "MESSAGE_STATUS_",
             status,
@@ -152,8 +152,8 @@ fn message(said: Said, is_chat: bool) -> Result<v1::Message, String> {
         read_at: read_at.map(|at| at.0),
         ..v1::Message::default()
     };
-    if message.encoded_len() > LARGEST {
-        return Err("content: too large for a message".to_owned());
+    if message.encoded_len() > MAX_MESSAGE_BYTES {
+        return Err("content: the message is larger than 3 MiB".to_owned());
     }
     Ok(message)
 }
@@ -187,24 +187,24 @@ fn fault(fault: Fault) -> v1::MessageError {
     }
 }
 
-/// The value of a word: the contract's name of it without what all names of its kind begin with.
-fn known<T>(
+/// Parses the name of an enum value: its name in the contract without the prefix of the enum, in any case.
+fn enum_value<T>(
     field: &str,
     kind: &str,
     word: &str,
     named: impl Fn(&str) -> Option<T>,
 ) -> Result<T, String> {
     let name = format!("{kind}{}", word.to_ascii_uppercase());
-    named(&name).ok_or_else(|| format!("{field}: \"{word}\" is not known"))
+    named(&name).ok_or_else(|| format!("{field}: unknown value \"{word}\""))
 }
 
-fn perhaps<T>(
+fn optional_enum<T>(
     field: &str,
     kind: &str,
     word: Option<String>,
     named: impl Fn(&str) -> Option<T>,
 ) -> Result<Option<T>, String> {
-    word.map(|word| known(field, kind, &word, named))
+    word.map(|word| enum_value(field, kind, &word, named))
         .transpose()
 }
 
@@ -212,17 +212,17 @@ fn perhaps<T>(
 mod tests {
     use super::*;
 
-    fn read(name: Option<&str>, text: &str) -> Result<Old, String> {
-        old(name, &RawValue::from_string(text.to_owned()).unwrap())
+    fn read(name: Option<&str>, text: &str) -> Result<Transcript, String> {
+        transcript(name, &RawValue::from_string(text.to_owned()).unwrap())
     }
 
     #[test]
-    fn a_session_of_old_is_a_chat() {
+    fn a_session_without_a_channel_is_a_chat() {
         let text = r#"{"messages":[{"role":"user","content":"hi","timestamp":1600000000},
             {"role":"assistant","content":"hello","tokens":7,"latency":12.6,"tool":null}],
             "context":{"page":"cart"},"created_at":"2020-09-13 12:26:40","user_email":"ana@example.com"}"#;
-        let old = read(Some("s1"), text).unwrap();
-        let (conversation, messages) = (old.conversation, old.messages);
+        let transcript = read(Some("s1"), text).unwrap();
+        let (conversation, messages) = (transcript.conversation, transcript.messages);
         assert_eq!(
             (conversation.external_id.as_str(), conversation.channel()),
             ("s1", v1::Channel::Chat)
@@ -241,8 +241,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
-        for (text, wrong) in [
+    fn an_invalid_session_is_reported_with_its_field() {
+        for (text, expected) in [
             ("[]", "not a JSON object"),
             ("7", "not a JSON object"),
             (r#"{"messages":[]}"#, "session_id: required"),
@@ -262,11 +262,11 @@ mod tests {
             ),
             (
                 r#"{"session_id":"s","messages":[{"role":"tool","content":"x"}]}"#,
-                "messages[0].role: \"tool\" is not known",
+                "messages[0].role: unknown value \"tool\"",
             ),
             (
                 r#"{"session_id":"s","messages":[{"role":"user","time":"noon"}]}"#,
-                "messages[0].time: give a moment",
+                "messages[0].time: expected a time",
             ),
             (
                 r#"{"session_id":"s","messages":[{"role":"user","content":"x","body":"y"}]}"#,
@@ -274,11 +274,11 @@ mod tests {
             ),
             (
                 r#"{"session_id":"s","messages":[],"channel":"fax"}"#,
-                "channel: \"fax\" is not known",
+                "channel: unknown value \"fax\"",
             ),
         ] {
-            let told = read(None, text).unwrap_err();
-            assert!(told.starts_with(wrong), "{text}: {told}");
+            let error = read(None, text).unwrap_err();
+            assert!(error.starts_with(expected), "{text}: {error}");
         }
     }
 }

@@ -1,9 +1,9 @@
-//! The fields, for both ways.
+//! Schema of sessions, for reading and writing.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Number, Value};
 
-use super::timestamp::Moment;
+use super::timestamp::SessionTimestamp;
 
 /// A session.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub(crate) struct Session {
         deserialize_with = "name"
     )]
     pub(super) name: Option<String>,
-    /// What a session without `session_id` may have.
+    /// Alternative to `session_id`.
     #[serde(skip_serializing, deserialize_with = "name")]
     pub(super) id: Option<String>,
     #[serde(alias = "user_email", skip_serializing_if = "Option::is_none")]
@@ -31,16 +31,16 @@ pub(crate) struct Session {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) status: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) created_at: Option<Moment>,
+    pub(super) created_at: Option<SessionTimestamp>,
     #[serde(alias = "metadata", skip_serializing_if = "Option::is_none")]
     pub(super) context: Option<Map<String, Value>>,
-    pub(super) messages: Option<Vec<Said>>,
+    pub(super) messages: Option<Vec<SessionMessage>>,
 }
 
 /// A message of a session.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct Said {
+pub(crate) struct SessionMessage {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) role: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,7 +52,7 @@ pub(crate) struct Said {
         alias = "time",
         skip_serializing_if = "Option::is_none"
     )]
-    pub(super) created_at: Option<Moment>,
+    pub(super) created_at: Option<SessionTimestamp>,
     #[serde(
         alias = "tokens",
         deserialize_with = "whole",
@@ -86,14 +86,14 @@ pub(crate) struct Said {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<Fault>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) sent_at: Option<Moment>,
+    pub(super) sent_at: Option<SessionTimestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) delivered_at: Option<Moment>,
+    pub(super) delivered_at: Option<SessionTimestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) read_at: Option<Moment>,
+    pub(super) read_at: Option<SessionTimestamp>,
 }
 
-/// A file that is elsewhere.
+/// An attachment with a URL.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct File {
@@ -103,7 +103,7 @@ pub(crate) struct File {
     pub(super) url: String,
 }
 
-/// What went wrong.
+/// The error of a message.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Fault {
@@ -112,7 +112,7 @@ pub(crate) struct Fault {
     pub(super) provider_code: String,
 }
 
-/// A name may be a number.
+/// Reads a name, which may be a number.
 fn name<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -127,7 +127,7 @@ fn name<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> 
     })
 }
 
-/// A whole number, or one that is rounded to it: milliseconds are often measured more finely.
+/// Reads a whole number. A fraction is rounded: milliseconds are often measured more precisely.
 fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
     use serde::de::Error as _;
     let Some(number) = Option::<Number>::deserialize(from)? else {
@@ -142,5 +142,5 @@ fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
     let whole = rounded.and_then(|rounded| rounded.parse().ok());
     whole
         .map(Some)
-        .ok_or_else(|| D::Error::custom("not a number of this world"))
+        .ok_or_else(|| D::Error::custom("number out of range"))
 }

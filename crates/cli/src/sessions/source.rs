@@ -1,4 +1,4 @@
-//! Sessions one after another, as they stand in a file: one to a line, in an array, or in an object by their names.
+//! Reads sessions from a file one by one: JSON lines, an array, or an object with their names as keys.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
@@ -7,37 +7,37 @@ use clap::ValueEnum;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Old, read};
+use super::{Transcript, read};
 
-/// As much of a file as is looked at to see how its sessions stand there.
-const LOOK: usize = 64 * 1_024;
+/// Bytes at the beginning of a file that are used to detect its format.
+const DETECT_BYTES: usize = 64 * 1_024;
 
-/// What some programs write before everything else.
-const MARK: &str = "\u{feff}";
+/// Byte order mark, which some programs write at the beginning.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// How sessions stand in a file.
+/// Layout of the sessions in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// As it begins: `[` is an array; `{` lines, unless its first value is that of a session
+    /// Detected from the beginning of the file: `[` is an array; `{` is lines, or a map if its first value is a session
     Auto,
-    /// One session to a line
+    /// One session per line
     Lines,
-    /// One JSON array of sessions
+    /// JSON array of sessions
     Array,
-    /// One JSON object of sessions by their ids
+    /// JSON object of sessions by id
     Map,
 }
 
-/// Where a session stands.
+/// Position of a session in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// On this line, from 1 on.
+pub(crate) enum Position {
+    /// Line number, from 1.
     Line(u64),
-    /// So many sessions from the beginning, from 1 on.
+    /// Number of the session, from 1.
     Session(u64),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line(number) => write!(f, "line {number}"),
@@ -46,25 +46,25 @@ impl fmt::Display for Place {
     }
 }
 
-/// A session, or what is wrong with it.
+/// A session that was read, or the error in it.
 #[derive(Debug)]
-pub(crate) struct Found {
-    pub(crate) place: Place,
-    pub(crate) old: Result<Old, String>,
+pub(crate) struct SessionRecord {
+    pub(crate) position: Position,
+    pub(crate) transcript: Result<Transcript, String>,
 }
 
-/// Reads all sessions until `each` wants no more; `false` for that.
+/// Reads sessions and passes them to `each` until it returns `false`.
 pub(crate) fn read_all(
     source: impl Read,
     format: Format,
-    mut each: impl FnMut(Found) -> bool,
+    mut each: impl FnMut(SessionRecord) -> bool,
 ) -> io::Result<()> {
-    let mut source = BufReader::with_capacity(LOOK, source);
-    if source.fill_buf()?.starts_with(MARK.as_bytes()) {
-        source.consume(MARK.len());
+    let mut source = BufReader::with_capacity(DETECT_BYTES, source);
+    if source.fill_buf()?.starts_with(BYTE_ORDER_MARK.as_bytes()) {
+        source.consume(BYTE_ORDER_MARK.len());
     }
     let format = match format {
-        Format::Auto => guessed(source.fill_buf()?),
+        Format::Auto => detect(source.fill_buf()?),
         Format::Lines | Format::Array | Format::Map => format,
     };
     match format {
@@ -78,7 +78,7 @@ pub(crate) fn read_all(
                 count: 0,
             };
             match all.deserialize(&mut json).and_then(|()| json.end()) {
-                // An error is the one way to leave in the middle.
+                // A visitor can stop early only by an error.
                 Err(_) if ended => Ok(()),
                 Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
                 Ok(()) => Ok(()),
@@ -87,8 +87,9 @@ pub(crate) fn read_all(
     }
 }
 
-/// A session's own fields are texts, or lists and objects of these names; under a session's name stands another object.
-fn guessed(start: &[u8]) -> Format {
+/// Detects the format. The fields of a session are scalars, or lists and objects of certain names; in a map, the first
+/// value is the object or list of a session.
+fn detect(start: &[u8]) -> Format {
     let text = String::from_utf8_lossy(start);
     let text = text.trim_start();
     if text.starts_with('[') {
@@ -111,7 +112,7 @@ fn guessed(start: &[u8]) -> Format {
     if is_field { Format::Lines } else { Format::Map }
 }
 
-fn lines(mut source: impl BufRead, each: &mut impl FnMut(Found) -> bool) -> io::Result<()> {
+fn lines(mut source: impl BufRead, each: &mut impl FnMut(SessionRecord) -> bool) -> io::Result<()> {
     let mut line = Vec::new();
     let mut number = 0;
     while {
@@ -123,41 +124,41 @@ fn lines(mut source: impl BufRead, each: &mut impl FnMut(Found) -> bool) -> io::
             continue;
         }
         let read = serde_json::from_slice::<&RawValue>(&line);
-        let read = read.map_err(|error| format!("not JSON: {error}"));
-        let found = Found {
-            place: Place::Line(number),
-            old: read.and_then(|text| read::old(None, text)),
+        let read = read.map_err(|error| format!("invalid JSON: {error}"));
+        let record = SessionRecord {
+            position: Position::Line(number),
+            transcript: read.and_then(|text| read::transcript(None, text)),
         };
-        if !each(found) {
+        if !each(record) {
             break;
         }
     }
     Ok(())
 }
 
-/// All sessions of an array or an object, none of which is held longer than it takes.
+/// Visitor for all sessions of an array or an object. Only one session is in memory at a time.
 struct All<'a, F> {
     each: &'a mut F,
     ended: &'a mut bool,
     count: u64,
 }
 
-impl<F: FnMut(Found) -> bool> All<'_, F> {
+impl<F: FnMut(SessionRecord) -> bool> All<'_, F> {
     fn add<E: serde::de::Error>(&mut self, name: Option<&str>, text: &RawValue) -> Result<(), E> {
         self.count += 1;
-        let found = Found {
-            place: Place::Session(self.count),
-            old: read::old(name, text),
+        let record = SessionRecord {
+            position: Position::Session(self.count),
+            transcript: read::transcript(name, text),
         };
-        if (self.each)(found) {
+        if (self.each)(record) {
             return Ok(());
         }
         *self.ended = true;
-        Err(E::custom("no more is wanted"))
+        Err(E::custom("stopped"))
     }
 }
 
-impl<'de, F: FnMut(Found) -> bool> DeserializeSeed<'de> for All<'_, F> {
+impl<'de, F: FnMut(SessionRecord) -> bool> DeserializeSeed<'de> for All<'_, F> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
@@ -165,7 +166,7 @@ impl<'de, F: FnMut(Found) -> bool> DeserializeSeed<'de> for All<'_, F> {
     }
 }
 
-impl<'de, F: FnMut(Found) -> bool> Visitor<'de> for All<'_, F> {
+impl<'de, F: FnMut(SessionRecord) -> bool> Visitor<'de> for All<'_, F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -191,11 +192,13 @@ impl<'de, F: FnMut(Found) -> bool> Visitor<'de> for All<'_, F> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Vec<(Place, Result<String, String>)> {
+    fn read(text: &str) -> Vec<(Position, Result<String, String>)> {
         let mut all = Vec::new();
-        read_all(text.as_bytes(), Format::Auto, |found| {
-            let name = found.old.map(|old| old.conversation.external_id);
-            all.push((found.place, name));
+        read_all(text.as_bytes(), Format::Auto, |record| {
+            let name = record
+                .transcript
+                .map(|transcript| transcript.conversation.external_id);
+            all.push((record.position, name));
             true
         })
         .unwrap();
@@ -203,8 +206,8 @@ mod tests {
     }
 
     #[test]
-    fn each_of_the_three_forms_is_known_by_its_beginning() {
-        use Place::{Line, Session};
+    fn each_format_is_detected_by_its_beginning() {
+        use Position::{Line, Session};
         let (one, two) = (Ok("a".to_owned()), Ok("b".to_owned()));
         for text in [
             r#"{"a":{"messages":[]},"b":{"messages":[]}}"#,
@@ -235,12 +238,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_by_its_number() {
+    fn an_invalid_session_is_reported_with_its_position() {
         let all = read(
             "{\"id\":\"a\",\"messages\":[]}\n{\"id\":\"b\",\"mess\nnonsense\n{\"id\":\"c\",\"messages\":[]}\n",
         );
-        let wrong: Vec<_> = all.iter().map(|(_, old)| old.is_err()).collect();
-        assert_eq!(wrong, [false, true, true, false]);
+        let invalid: Vec<_> = all.iter().map(|(_, name)| name.is_err()).collect();
+        assert_eq!(invalid, [false, true, true, false]);
         assert_eq!(all[3].0.to_string(), "line 4");
         let all = read(r#"{"a":{"messages":[]},"b":7,"c":{"messages":[]}}"#);
         assert!(all[1].1.is_err() && all[2].1.is_ok());
@@ -254,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_wants_no_more_gets_no_more() {
+    fn reading_stops_when_each_returns_false() {
         for text in [
             r#"[{"id":"a","messages":[]},{"id":"b","messages":[]}]"#,
             "{\"id\":\"a\",\"messages\":[]}\n{\"id\":\"b\",\"messages\":[]}",

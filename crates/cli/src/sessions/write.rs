@@ -1,46 +1,47 @@
-//! From a conversation and its messages to a session. What the service would say by itself is left out.
+//! Conversion of a conversation and its messages to a session. Values that an import sets by default are omitted.
 
 use parlance_proto::v1;
 
-use super::schema::{Fault, File, Said, Session};
-use super::timestamp::Moment;
-use super::{Old, object};
+use super::schema::{Fault, File, Session, SessionMessage};
+use super::timestamp::SessionTimestamp;
+use super::{Transcript, object};
 
-/// The session, and how many attachments it leaves behind: those whose content the service has.
-pub(crate) fn session(old: Old) -> (Session, usize) {
-    let Old {
+/// Returns the session, and the number of omitted attachments: those with content in the service.
+pub(crate) fn session(transcript: Transcript) -> (Session, usize) {
+    let Transcript {
         conversation,
         messages,
-    } = old;
+    } = transcript;
     let (channel, status) = (conversation.channel(), conversation.status());
-    let kept_here = |message: &v1::Message| {
+    let without_url = |message: &v1::Message| {
         let files = message.attachments.iter();
         files.filter(|file| file.url.is_empty()).count()
     };
-    let left = messages.iter().map(kept_here).sum();
+    let omitted = messages.iter().map(without_url).sum();
     let session = Session {
         name: Some(name(&conversation).to_owned()),
         id: None,
         user: some(conversation.user),
         title: some(conversation.title),
-        channel: (channel != v1::Channel::Chat).then(|| word("CHANNEL_", channel.as_str_name())),
+        channel: (channel != v1::Channel::Chat)
+            .then(|| value_name("CHANNEL_", channel.as_str_name())),
         participant_from: some(conversation.participant_from),
         participant_to: some(conversation.participant_to),
         status: (status != v1::ConversationStatus::Active)
-            .then(|| word("CONVERSATION_STATUS_", status.as_str_name())),
-        created_at: conversation.created_at.map(Moment),
+            .then(|| value_name("CONVERSATION_STATUS_", status.as_str_name())),
+        created_at: conversation.created_at.map(SessionTimestamp),
         context: conversation.metadata.map(object::from_contract),
         messages: Some(
             messages
                 .into_iter()
-                .map(|message| said(message, channel))
+                .map(|message| session_message(message, channel))
                 .collect(),
         ),
     };
-    (session, left)
+    (session, omitted)
 }
 
-/// One that nobody has named goes by its id.
+/// Name of a conversation: its external id, or its id if it has none.
 pub(crate) fn name(conversation: &v1::Conversation) -> &str {
     if conversation.external_id.is_empty() {
         &conversation.id
@@ -49,28 +50,29 @@ pub(crate) fn name(conversation: &v1::Conversation) -> &str {
     }
 }
 
-fn said(message: v1::Message, of: v1::Channel) -> Said {
+fn session_message(message: v1::Message, of: v1::Channel) -> SessionMessage {
     let is_chat = of == v1::Channel::Chat;
     let (channel, status) = (message.channel(), message.status());
     let (role, direction) = (message.role(), message.direction());
     let received = direction == v1::Direction::Inbound && !is_chat;
-    let usual = if received {
+    let default_status = if received {
         v1::MessageStatus::Received
     } else {
         v1::MessageStatus::Delivered
     };
     let at_once =
         status == v1::MessageStatus::Delivered && message.delivered_at == message.created_at;
-    Said {
-        role: is_chat.then(|| word("ROLE_", role.as_str_name())),
-        direction: (!is_chat).then(|| word("DIRECTION_", direction.as_str_name())),
+    SessionMessage {
+        role: is_chat.then(|| value_name("ROLE_", role.as_str_name())),
+        direction: (!is_chat).then(|| value_name("DIRECTION_", direction.as_str_name())),
         content: Some(message.body),
-        created_at: message.created_at.map(Moment),
+        created_at: message.created_at.map(SessionTimestamp),
         tokens_used: message.tokens_used,
         latency_ms: message.latency_ms,
         metadata: message.metadata.map(object::from_contract),
-        channel: (channel != of).then(|| word("CHANNEL_", channel.as_str_name())),
-        status: (status != usual).then(|| word("MESSAGE_STATUS_", status.as_str_name())),
+        channel: (channel != of).then(|| value_name("CHANNEL_", channel.as_str_name())),
+        status: (status != default_status)
+            .then(|| value_name("MESSAGE_STATUS_", status.as_str_name())),
         subject: some(message.subject),
         html_body: some(message.html_body),
         cc_addresses: message.cc_addresses,
@@ -78,9 +80,12 @@ fn said(message: v1::Message, of: v1::Channel) -> Said {
         provider: some(message.provider),
         provider_message_id: some(message.provider_message_id),
         error: message.error.map(fault),
-        sent_at: message.sent_at.map(Moment),
-        delivered_at: message.delivered_at.filter(|_| !at_once).map(Moment),
-        read_at: message.read_at.map(Moment),
+        sent_at: message.sent_at.map(SessionTimestamp),
+        delivered_at: message
+            .delivered_at
+            .filter(|_| !at_once)
+            .map(SessionTimestamp),
+        read_at: message.read_at.map(SessionTimestamp),
     }
 }
 
@@ -117,8 +122,8 @@ fn some(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// The contract's name of a value without what all names of its kind begin with.
-fn word(kind: &str, name: &str) -> String {
+/// Name of an enum value in the contract, without the prefix of the enum, in lower case.
+fn value_name(kind: &str, name: &str) -> String {
     name.strip_prefix(kind).unwrap_or(name).to_ascii_lowercase()
 }
 
@@ -128,9 +133,8 @@ mod tests {
 
     use super::*;
 
-    /// What is written reads as what was there.
     #[test]
-    fn both_ways_agree() {
+    fn a_written_session_reads_back_the_same() {
         for text in [
             r#"{"session_id":"s","messages":[]}"#,
             r#"{"session_id":"s","user":"u","title":"t","status":"archived","created_at":"2020-01-01T00:00:00Z","context":{"a":1},"messages":[{"role":"system","content":"","created_at":"2020-01-01T00:00:00.000001Z","tokens_used":1,"latency_ms":2,"metadata":{"b":[]},"status":"read","delivered_at":"2020-01-01T00:00:01Z","read_at":"2020-01-01T00:00:02Z"}]}"#,
@@ -138,10 +142,10 @@ mod tests {
             r#"{"session_id":"s","channel":"email","participant_from":"a@b.c","participant_to":"d@e.f","status":"closed","messages":[{"direction":"outbound","content":"x","subject":"s","html_body":"<p>","cc_addresses":["g@h.i"]}]}"#,
         ] {
             let raw = RawValue::from_string(text.to_owned()).unwrap();
-            let mut old = super::super::read::old(None, &raw).unwrap();
-            let of = old.conversation.channel();
-            // What the service adds.
-            for message in &mut old.messages {
+            let mut transcript = super::super::read::transcript(None, &raw).unwrap();
+            let of = transcript.conversation.channel();
+            // Defaults that the service sets.
+            for message in &mut transcript.messages {
                 if message.channel == 0 {
                     message.channel = of.into();
                 }
@@ -156,9 +160,9 @@ mod tests {
                     .into();
                 }
             }
-            let (session, left) = session(old);
+            let (session, omitted) = session(transcript);
             assert_eq!(serde_json::to_string(&session).unwrap(), text);
-            assert_eq!(left, 0);
+            assert_eq!(omitted, 0);
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Conversations.
+//! Output of conversations.
 
 use parlance_proto::v1::{Channel, Conversation};
 
 use super::table::{Cell, Paint, Table};
 use super::{labels, time};
 
-/// One line each.
+/// Table with a row for each conversation.
 pub(crate) fn table(conversations: &[Conversation]) -> Table {
     let mut table = Table::with_head([
         "ID",
@@ -38,7 +38,7 @@ pub(crate) fn table(conversations: &[Conversation]) -> Table {
     table
 }
 
-/// All about each that people want to know.
+/// Details of each conversation.
 pub(crate) fn card(conversations: &[Conversation]) -> Table {
     let mut table = Table::default();
     for conversation in conversations {
@@ -66,7 +66,7 @@ pub(crate) fn card(conversations: &[Conversation]) -> Table {
     table
 }
 
-/// A chat has no address; its own name says which it is.
+/// The other side: an address, or for a chat, which has none, the external id.
 pub(super) fn with(conversation: &Conversation) -> &str {
     if conversation.channel() == Channel::Chat {
         return &conversation.external_id;

@@ -1,11 +1,11 @@
-//! What happens, one line each, which stand below one another although each is printed alone.
+//! Output of events, one line each. The columns are aligned although each line is printed alone.
 
 use parlance_proto::v1::{Conversation, Event, Message};
 
 use super::table::{Cell, Paint, Table};
 use super::{conversation, labels, message, time};
 
-const LONGEST_TYPE: usize = "message status changed".len();
+const TYPE_WIDTH: usize = "message status changed".len();
 
 pub(crate) fn lines(events: &[Event]) -> Table {
     let mut table = Table::default();
@@ -29,9 +29,9 @@ fn cells(event: &Event) -> [Cell; 7] {
     };
     [
         time::clock(event.time).paint(Paint::Faint),
-        Cell::new(kind).at_least(LONGEST_TYPE),
+        Cell::new(kind).at_least(TYPE_WIDTH),
         arrow.at_least(1),
-        status.at_least(message::LONGEST_STATUS),
+        status.at_least(message::STATUS_WIDTH),
         Cell::new(id),
         parties,
         text,
@@ -40,27 +40,27 @@ fn cells(event: &Event) -> [Cell; 7] {
 
 fn of_message(message: &Message) -> (Cell, Cell, Cell, Cell) {
     let parties = match message.to_address.as_str() {
-        "" => labels::speaker(message),
+        "" => labels::author(message),
         to => format!("{} \u{2192} {to}", message.from_address),
     };
     (
         Cell::new(labels::arrow(message.direction())),
         labels::status(message.status),
         Cell::new(parties),
-        message::text(message).at_most(message::LONGEST_TEXT),
+        message::text(message).at_most(message::MAX_TEXT),
     )
 }
 
-fn of_conversation(about: &Conversation) -> (Cell, Cell, Cell, Cell) {
-    let with = conversation::with(about);
-    let parties = match about.participant_from.as_str() {
+fn of_conversation(subject: &Conversation) -> (Cell, Cell, Cell, Cell) {
+    let with = conversation::with(subject);
+    let parties = match subject.participant_from.as_str() {
         "" => with.to_owned(),
         from => format!("{from} \u{2194} {with}"),
     };
     (
         Cell::new(""),
-        labels::conversation_status(about.status),
+        labels::conversation_status(subject.status),
         Cell::new(parties),
-        Cell::new(&about.title),
+        Cell::new(&subject.title),
     )
 }

@@ -1,4 +1,4 @@
-//! What is held and what was released.
+//! Output of `hold` and `release`.
 
 use parlance_proto::v1::{HoldDeliveryResponse, ReleaseHoldResponse};
 

@@ -1,4 +1,4 @@
-//! The protobuf JSON mapping, from the contract itself, so a new field is here by itself.
+//! The protobuf JSON mapping, driven by the contract: a new field needs no code here.
 
 use parlance_proto::{FILE_DESCRIPTOR_SET, v1};
 use prost::Message;
@@ -6,7 +6,7 @@ use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
 
 use crate::failure::Failure;
 
-/// A message of the contract, by its name there.
+/// A message type of the contract.
 pub(crate) trait Resource: Message {
     const NAME: &'static str;
 }
@@ -43,7 +43,7 @@ impl Resource for v1::ReleaseHoldResponse {
     const NAME: &'static str = "parlance.v1.ReleaseHoldResponse";
 }
 
-/// The contract.
+/// The descriptors of the contract.
 pub(super) struct Json(DescriptorPool);
 
 impl Json {
@@ -53,7 +53,8 @@ impl Json {
             .map_err(|error| Failure::Json(error.to_string()))
     }
 
-    /// One object. As on the service's JSON port, a field without presence is there even with its default.
+    /// Returns one JSON object. As on the JSON port of the service, a field without presence is included even with its
+    /// default.
     pub(super) fn line<T: Resource>(&self, resource: &T) -> Result<String, Failure> {
         let kind = self.0.get_message_by_name(T::NAME);
         let kind = kind.ok_or_else(|| Failure::Json(format!("no {} in the contract", T::NAME)))?;
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_is_in_the_contract() {
+    fn every_resource_name_is_in_the_contract() {
         let message = v1::Message {
             id: "7".to_owned(),
             status: v1::MessageStatus::Sent.into(),

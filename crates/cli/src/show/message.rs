@@ -1,15 +1,15 @@
-//! Messages.
+//! Output of messages.
 
 use parlance_proto::v1::{Attachment, Message, MessageError};
 
 use super::table::{Cell, Paint, Table};
 use super::{labels, time};
 
-/// What a line of a list has room for; `get` shows all.
-pub(super) const LONGEST_TEXT: usize = 72;
-pub(super) const LONGEST_STATUS: usize = "UNDELIVERED".len();
+/// Length limit of the text in a list; `get` shows the whole text.
+pub(super) const MAX_TEXT: usize = 72;
+pub(super) const STATUS_WIDTH: usize = "UNDELIVERED".len();
 
-/// One line each.
+/// Table with a row for each message.
 pub(crate) fn table(messages: &[Message]) -> Table {
     let mut table = Table::with_head(["#", "TIME (UTC)", "", "STATUS", "FROM", "ID", "TEXT"]);
     for message in messages {
@@ -18,15 +18,15 @@ pub(crate) fn table(messages: &[Message]) -> Table {
             time::date(message.created_at),
             Cell::new(labels::arrow(message.direction())),
             labels::status(message.status),
-            Cell::new(labels::speaker(message)),
+            Cell::new(labels::author(message)),
             Cell::new(&message.id).paint(Paint::Faint),
-            text(message).at_most(LONGEST_TEXT),
+            text(message).at_most(MAX_TEXT),
         ]);
     }
     table
 }
 
-/// What is there now.
+/// Ids and status of a message after it was sent.
 pub(crate) fn sent(messages: &[Message]) -> Table {
     let mut table = Table::default();
     for message in messages {
@@ -34,27 +34,27 @@ pub(crate) fn sent(messages: &[Message]) -> Table {
         table.row([name("conversation"), Cell::new(&message.conversation_id)]);
         table.row([
             name("status"),
-            labels::status(message.status).at_least(LONGEST_STATUS),
+            labels::status(message.status).at_least(STATUS_WIDTH),
             time::clock(message.updated_at).paint(Paint::Faint),
         ]);
     }
     table
 }
 
-/// How far it came since.
+/// The next status of a message.
 pub(crate) fn step(messages: &[Message]) -> Table {
     let mut table = Table::default();
     for message in messages {
         table.row([
             name("").at_least("conversation".len()),
-            labels::status(message.status).at_least(LONGEST_STATUS),
+            labels::status(message.status).at_least(STATUS_WIDTH),
             time::clock(message.updated_at).paint(Paint::Faint),
         ]);
     }
     table
 }
 
-/// All about each that people want to know.
+/// Details of each message.
 pub(crate) fn card(messages: &[Message]) -> Table {
     let mut table = Table::default();
     for message in messages {
@@ -74,12 +74,12 @@ pub(crate) fn card(messages: &[Message]) -> Table {
             "error",
             Cell::new(message.error.as_ref().map(error).unwrap_or_default()).paint(Paint::Bad),
         );
-        line("from", Cell::new(labels::speaker(message)));
+        line("from", Cell::new(labels::author(message)));
         line("to", Cell::new(&message.to_address));
         line("cc", Cell::new(message.cc_addresses.join(", ")));
         line("subject", Cell::new(&message.subject));
-        for (n, words) in message.body.lines().enumerate() {
-            line(if n == 0 { "text" } else { "" }, Cell::new(words));
+        for (n, text) in message.body.lines().enumerate() {
+            line(if n == 0 { "text" } else { "" }, Cell::new(text));
         }
         for attachment in &message.attachments {
             line("attachment", Cell::new(file(attachment)));
@@ -101,7 +101,7 @@ pub(crate) fn card(messages: &[Message]) -> Table {
     table
 }
 
-/// A mail is known by its subject.
+/// Text of a message in a list; an email begins with its subject.
 pub(super) fn text(message: &Message) -> Cell {
     match (message.subject.as_str(), message.body.as_str()) {
         ("", body) => Cell::new(body),

@@ -1,14 +1,14 @@
-//! What happened to a message.
+//! Output of delivery events.
 
 use parlance_proto::v1::ListMessageEventsResponse;
 
 use super::table::{Cell, Paint, Table};
 use super::{labels, time};
 
-/// Below the message itself; nothing where nothing happened.
-pub(crate) fn lines(stories: &[ListMessageEventsResponse]) -> Table {
+/// Lines that follow the details of the message; none if it has no events.
+pub(crate) fn lines(replies: &[ListMessageEventsResponse]) -> Table {
     let mut table = Table::default();
-    for event in stories.iter().flat_map(|story| &story.events) {
+    for event in replies.iter().flat_map(|reply| &reply.events) {
         let kind = match event.attempt {
             0 => event.kind.clone(),
             attempt => format!("{} {attempt}", event.kind),

@@ -1,4 +1,4 @@
-//! What the service said, as tables for people or as JSON for programs.
+//! Output of replies, as tables for users or as JSON for programs.
 
 pub(crate) mod conversation;
 pub(crate) mod event;
@@ -17,7 +17,7 @@ use crate::output::Output;
 use json::{Json, Resource};
 use table::Table;
 
-/// Where replies are shown, and how.
+/// Output for replies, in the selected format.
 pub(crate) struct Screen<'a> {
     output: &'a mut Output,
     json: Option<Json>,
@@ -29,23 +29,23 @@ impl<'a> Screen<'a> {
         Ok(Self { output, json })
     }
 
-    /// For what is not a reply.
+    /// Output for text that is not a reply.
     pub(crate) fn output(&mut self) -> &mut Output {
         self.output
     }
 
-    /// One line of JSON each, or the table that `people` makes of all.
+    /// Prints one line of JSON per item, or the table that `table` returns.
     pub(crate) fn show<T: Resource>(
         &mut self,
         all: &[T],
-        people: impl FnOnce(&[T]) -> Table,
+        table: impl FnOnce(&[T]) -> Table,
     ) -> Result<(), Failure> {
         if let Some(json) = &self.json {
             for one in all {
                 self.output.line(json.line(one)?);
             }
         } else {
-            for line in people(all).lines(self.output.colours()) {
+            for line in table(all).lines(self.output.colours()) {
                 self.output.line(line);
             }
         }

@@ -1,11 +1,11 @@
-//! What was found.
+//! Output of search results.
 
 use parlance_proto::v1::SearchResult;
 
 use super::table::{Cell, Paint, Table};
 use super::{labels, time};
 
-/// One line each.
+/// Table with a row for each result.
 pub(crate) fn table(results: &[SearchResult]) -> Table {
     let mut table = Table::with_head(["TIME (UTC)", "", "STATUS", "FROM", "ID", "TEXT"]);
     for result in results {
@@ -14,7 +14,7 @@ pub(crate) fn table(results: &[SearchResult]) -> Table {
             time::date(message.created_at),
             Cell::new(labels::arrow(message.direction())),
             labels::status(message.status),
-            Cell::new(labels::speaker(&message)),
+            Cell::new(labels::author(&message)),
             Cell::new(&message.id).paint(Paint::Faint),
             Cell::new(plain(&result.snippet)),
         ]);
@@ -22,7 +22,7 @@ pub(crate) fn table(results: &[SearchResult]) -> Table {
     table
 }
 
-/// A snippet is for a page of HTML.
+/// Plain text of a snippet, which is HTML.
 fn plain(snippet: &str) -> String {
     let unmarked = snippet.replace("<mark>", "").replace("</mark>", "");
     let unescaped = [
@@ -33,7 +33,7 @@ fn plain(snippet: &str) -> String {
     ]
     .into_iter()
     .fold(unmarked, |text, (escape, c)| text.replace(escape, c));
-    // Last, or it would make new ones.
+    // Last, or it would create new escapes.
     unescaped.replace("&amp;", "&")
 }
 
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn people_read_no_html() {
+    fn a_snippet_becomes_plain_text() {
         let snippet = "…&lt;b&gt; <mark>it</mark>&#39;s &amp;lt; &quot;here&quot;";
         assert_eq!(plain(snippet), "…<b> it's &lt; \"here\"");
     }

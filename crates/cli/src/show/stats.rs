@@ -1,11 +1,11 @@
-//! How much there is.
+//! Output of statistics.
 
 use parlance_proto::v1::Stats;
 
 use super::labels;
 use super::table::{Cell, Paint, Table};
 
-/// The sums, and below them the messages by kind.
+/// The totals, followed by the number of messages by channel, direction and status.
 pub(crate) fn lines(all: &[Stats]) -> Table {
     let mut table = Table::default();
     for stats in all {

@@ -1,11 +1,11 @@
-//! Aligned columns, in colour where that is wanted.
+//! Tables with aligned columns and optional colours.
 
 use std::fmt::Write as _;
 
 const GAP: &str = "  ";
 const RESET: &str = "\u{1b}[0m";
 
-/// What a cell says by its colour.
+/// Meaning of a cell's colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Paint {
     Plain,
@@ -37,7 +37,7 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
-    /// What others wrote may hold anything; a terminal would obey its control characters.
+    /// Replaces control characters: a terminal would execute those in the text of a message.
     pub(crate) fn new(text: impl AsRef<str>) -> Self {
         let text = text.as_ref().chars();
         Self {
@@ -51,12 +51,12 @@ impl Cell {
         Self { paint, ..self }
     }
 
-    /// At least so wide, so that lines which are printed one by one stand below one another.
+    /// Sets a minimum width, so that lines that are printed one by one are aligned.
     pub(crate) fn at_least(self, least: usize) -> Self {
         Self { least, ..self }
     }
 
-    /// Not longer than this many characters.
+    /// Limits the number of characters.
     pub(crate) fn at_most(mut self, most: usize) -> Self {
         if let Some((end, _)) = self.text.char_indices().nth(most) {
             self.text.truncate(end);
@@ -89,7 +89,7 @@ impl Table {
         self.0.push(cells.into_iter().collect());
     }
 
-    /// Nothing follows the last word of a line, so the last cell of a row is as long as it likes.
+    /// The last cell of a row is not padded and does not count for the width of its column.
     pub(super) fn lines(&self, colours: bool) -> Vec<String> {
         let columns = self.0.iter().map(Vec::len).max().unwrap_or(0);
         let width = |n: usize| {
@@ -110,8 +110,8 @@ impl Table {
 
 fn line(row: &[Cell], widths: &[usize], colours: bool) -> String {
     let mut line = String::new();
-    // Spaces that wait for a word to come.
-    let mut waiting = String::new();
+    // Padding that is written only before further text.
+    let mut padding = String::new();
     for (cell, width) in row.iter().zip(widths) {
         let Cell {
             text,
@@ -119,17 +119,17 @@ fn line(row: &[Cell], widths: &[usize], colours: bool) -> String {
             least: _,
         } = cell;
         if !text.is_empty() {
-            line.push_str(&waiting);
-            waiting.clear();
-            // Writing to a text cannot fail.
+            line.push_str(&padding);
+            padding.clear();
+            // Writing to a string cannot fail.
             let _ = if colours && *paint != Paint::Plain {
                 write!(line, "{}{text}{RESET}", paint.code())
             } else {
                 write!(line, "{text}")
             };
         }
-        waiting.push_str(&" ".repeat(width.saturating_sub(text.chars().count())));
-        waiting.push_str(GAP);
+        padding.push_str(&" ".repeat(width.saturating_sub(text.chars().count())));
+        padding.push_str(GAP);
     }
     line
 }
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_stand_below_one_another() {
+    fn columns_are_aligned() {
         let mut table = Table::with_head(["ID", "STATUS", "TEXT"]);
         table.row([
             Cell::new("1"),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_writes_to_the_terminal_by_a_message() {
+    fn control_characters_are_replaced() {
         assert_eq!(Cell::new("a\u{1b}[2Jb\r\nc").text, "a [2Jb  c");
         assert_eq!(Cell::new("abc").at_most(2).text, "ab\u{2026}");
         assert_eq!(Cell::new("abc").at_most(3).text, "abc");

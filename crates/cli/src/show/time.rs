@@ -1,4 +1,4 @@
-//! Moments, in UTC: what the service's logs say, too.
+//! Timestamps in UTC, as in the logs of the service.
 
 use prost_types::Timestamp;
 
@@ -7,20 +7,20 @@ use super::table::Cell;
 const DATE_AND_TIME: std::ops::Range<usize> = 0..19;
 const TIME_OF_DAY: std::ops::Range<usize> = 11..23;
 
-/// `2026-01-31 09:00:00`; nothing for none.
+/// `2026-01-31 09:00:00`; empty if unset.
 pub(super) fn date(time: Option<Timestamp>) -> Cell {
     Cell::new(part(time, DATE_AND_TIME))
 }
 
-/// `2026-01-31 09:00:00 UTC`, where no head of a column says so.
+/// `2026-01-31 09:00:00 UTC`, for output without a column title that names the zone.
 pub(super) fn full(time: Option<Timestamp>) -> Cell {
     match part(time, DATE_AND_TIME) {
-        none if none.is_empty() => Cell::new(none),
+        empty if empty.is_empty() => Cell::new(empty),
         date => Cell::new(format!("{date} UTC")),
     }
 }
 
-/// `09:00:00.123`, where only the last moments matter.
+/// `09:00:00.123`, for recent events.
 pub(super) fn clock(time: Option<Timestamp>) -> Cell {
     Cell::new(part(time, TIME_OF_DAY))
 }
@@ -29,7 +29,7 @@ fn part(time: Option<Timestamp>, range: std::ops::Range<usize>) -> String {
     let Some(time) = time else {
         return String::new();
     };
-    // Of a second only the digits are written that are not zero.
+    // The formatter omits trailing zeros of the fraction.
     let text = time.to_string().replace('T', " ").replace('Z', ".000");
     text.get(range).unwrap_or(&text).to_owned()
 }
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_short() {
+    fn timestamps_are_shortened() {
         for (text, date, clock) in [
             (
                 "2026-01-31T09:00:00Z",

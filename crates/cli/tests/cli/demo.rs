@@ -1,17 +1,17 @@
-//! `demo`.
+//! Tests of `demo`.
 
-use crate::harness::{ephemeral, objects, program, text, typed, typed_at};
+use crate::harness::{ephemeral, objects, program, run, run_at, text};
 
 #[tokio::test]
-async fn each_step_is_shown_with_where_its_answer_was() {
+async fn each_step_is_shown_with_the_source_of_its_reply() {
     let service = ephemeral().await;
-    let printed = typed(&service, &["demo"]).await;
+    let printed = run(&service, &["demo"]).await;
     assert!(printed.starts_with("cache         memory\n"), "{printed}");
     assert!(printed.contains("times as fast"), "{printed}");
 
     let steps = objects(&service, &["demo"]).await;
     assert_eq!(text(&steps[0], "backend"), "memory");
-    let told: Vec<(&str, &str)> = steps[1..]
+    let printed: Vec<(&str, &str)> = steps[1..]
         .iter()
         .map(|step| {
             let of = |name: &str| step[name].as_str().unwrap_or_default();
@@ -40,16 +40,16 @@ async fn each_step_is_shown_with_where_its_answer_was() {
     let statistics = of("statistics", "a message is sent");
     let search = of("search", "a message is sent");
     let all = [message, conversation, statistics, search];
-    assert_eq!(told, all.concat());
-    // Nothing stays of it.
+    assert_eq!(printed, all.concat());
+    // The demo deletes its data.
     assert!(objects(&service, &["list"]).await.is_empty());
 }
 
 #[tokio::test]
-async fn a_cache_that_is_off_is_said_to_be_off() {
+async fn a_cache_that_is_off_is_reported() {
     let service = program().arg("--ephemeral").env("CACHE_BACKEND", "off");
     let service = service.start().await;
-    let finished = typed_at(&service.grpc_url(), &["demo"]).await;
+    let finished = run_at(&service.grpc_url(), &["demo"]).await;
     assert_eq!(finished.status.code(), Some(1), "{finished:?}");
     assert!(
         finished.stderr.contains("the cache of this service is off"),

@@ -1,4 +1,4 @@
-//! A service of the test's own, and commands that ask it.
+//! Test harness: a service for each test, and commands that call it.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use serde_json::Value;
 
 pub(crate) const OURS: &str = "+15550001111";
 pub(crate) const THEIRS: &str = "+15552223333";
-/// A debug build on a busy machine.
+/// Time-out for a debug build on a busy machine.
 pub(crate) const LONG: Duration = Duration::from_mins(2);
 
-/// The program that was just built, wherever the test runs.
+/// The program that was built for this test.
 pub(crate) fn program() -> Builder {
     Parlance::builder().binary(env!("CARGO_BIN_EXE_parlance"))
 }
@@ -19,30 +19,30 @@ pub(crate) async fn ephemeral() -> Parlance {
     program().arg("--ephemeral").start().await
 }
 
-/// A command against this address, with an environment of its own.
-pub(crate) async fn typed_at(server: &str, words: &[&str]) -> Finished {
+/// Runs a command with this server address.
+pub(crate) async fn run_at(server: &str, words: &[&str]) -> Finished {
     let program = program().env("PARLANCE_SERVER", server);
     program.run(words, LONG).await
 }
 
-/// A command that works: what it printed.
-pub(crate) async fn typed(service: &Parlance, words: &[&str]) -> String {
-    let finished = typed_at(&service.grpc_url(), words).await;
+/// Runs a command that must succeed, and returns its output.
+pub(crate) async fn run(service: &Parlance, words: &[&str]) -> String {
+    let finished = run_at(&service.grpc_url(), words).await;
     assert!(finished.status.success(), "{words:?}: {finished:?}");
     finished.stdout
 }
 
-/// A command that works, with `--json`: the objects that it printed.
+/// Runs a command that must succeed, with `--json`, and returns the printed objects.
 pub(crate) async fn objects(service: &Parlance, words: &[&str]) -> Vec<Value> {
     let words: Vec<_> = words.iter().copied().chain(["--json"]).collect();
-    let printed = typed(service, &words).await;
+    let printed = run(service, &words).await;
     let lines = printed.lines();
     lines
         .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}")))
         .collect()
 }
 
-/// The only object that it printed.
+/// Runs a command that must print one JSON object, and returns it.
 pub(crate) async fn object(service: &Parlance, words: &[&str]) -> Value {
     let [object] = &objects(service, words).await[..] else {
         panic!("{words:?} prints one object")
@@ -50,7 +50,7 @@ pub(crate) async fn object(service: &Parlance, words: &[&str]) -> Value {
     object.clone()
 }
 
-/// A message from us to them.
+/// Sends a message from [`OURS`] to [`THEIRS`].
 pub(crate) async fn send(service: &Parlance, text: &str) -> Value {
     object(service, &["send", "--from", OURS, "--to", THEIRS, text]).await
 }

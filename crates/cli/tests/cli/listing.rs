@@ -1,18 +1,18 @@
-//! `list` and `get`.
+//! Tests of `list`, `stats` and `get`.
 
-use crate::harness::{LONG, OURS, THEIRS, ephemeral, object, objects, send, text, typed, typed_at};
+use crate::harness::{LONG, OURS, THEIRS, ephemeral, object, objects, run, run_at, send, text};
 
 #[tokio::test]
 async fn conversations_are_a_table_or_objects() {
     let service = ephemeral().await;
     let sent = send(&service, "Hello").await;
-    typed(
+    run(
         &service,
         &["send", "--chat", "session-1", "--user", "ana", "Hi"],
     )
     .await;
 
-    let table = typed(&service, &["list"]).await;
+    let table = run(&service, &["list"]).await;
     let lines: Vec<_> = table.lines().collect();
     let [head, chat, sms] = lines[..] else {
         panic!("{table}")
@@ -27,29 +27,32 @@ async fn conversations_are_a_table_or_objects() {
     );
     assert!(sms.starts_with(text(&sent, "conversationId")), "{sms}");
     assert!(sms.contains(OURS) && sms.contains(THEIRS), "{sms}");
-    assert!(!table.contains('\u{1b}'), "no colours in a file");
+    assert!(
+        !table.contains('\u{1b}'),
+        "no colours outside of a terminal"
+    );
 
-    for (filter, found) in [
+    for (filter, expected) in [
         (&["--channel", "sms"][..], 1),
         (&["--user", "ana"], 1),
-        (&["--user", "nobody"], 0),
+        (&["--user", "unknown"], 0),
         (&["--unread"], 0),
         (&["--status", "active"], 2),
         (&["--status", "closed"], 0),
         (&["--limit", "1"], 1),
     ] {
         let words = [&["list"], filter].concat();
-        assert_eq!(objects(&service, &words).await.len(), found, "{words:?}");
+        assert_eq!(objects(&service, &words).await.len(), expected, "{words:?}");
     }
 }
 
 #[tokio::test]
-async fn what_there_is_is_counted() {
+async fn stats_counts_conversations_and_messages() {
     let service = ephemeral().await;
     for user in ["ana", "bob"] {
-        typed(&service, &["send", "--chat", user, "--user", user, "Hi"]).await;
+        run(&service, &["send", "--chat", user, "--user", user, "Hi"]).await;
     }
-    let printed = typed(&service, &["stats"]).await;
+    let printed = run(&service, &["stats"]).await;
     assert!(printed.starts_with("conversations  2\n"), "{printed}");
     assert!(
         printed.ends_with("               2  CHAT  inbound  DELIVERED\n"),
@@ -65,7 +68,7 @@ async fn what_there_is_is_counted() {
 }
 
 #[tokio::test]
-async fn messages_are_listed_downwards_and_the_last_ones_count() {
+async fn the_last_messages_are_listed_with_the_oldest_first() {
     let service = ephemeral().await;
     let mut last = send(&service, "one").await;
     for body in ["two", "three\n\u{1b}[2Jlines"] {
@@ -83,25 +86,26 @@ async fn messages_are_listed_downwards_and_the_last_ones_count() {
         ["1", "2", "3"]
     );
 
-    let two = typed_at(&service.grpc_url(), &["list", id, "--limit", "2"]).await;
+    let two = run_at(&service.grpc_url(), &["list", id, "--limit", "2"]).await;
     assert!(
         two.stdout.lines().nth(1).unwrap().ends_with("two"),
         "{two:?}"
     );
     assert!(two.stdout.ends_with("three  [2Jlines\n"), "{two:?}");
     assert!(
-        two.stderr.contains("there are more; see --limit"),
+        two.stderr
+            .contains("more results are available; increase --limit"),
         "{two:?}"
     );
 }
 
 #[tokio::test]
-async fn an_id_finds_a_message_with_its_story_or_a_conversation() {
+async fn get_shows_a_message_with_its_events_or_a_conversation() {
     let service = ephemeral().await;
     let sent = send(&service, "Hello").await;
     let (id, conversation) = (text(&sent, "id"), text(&sent, "conversationId"));
     let card = parlance_testkit::eventually(LONG, async || {
-        let card = typed(&service, &["get", id]).await;
+        let card = run(&service, &["get", id]).await;
         card.contains("report").then_some(card)
     });
     let card = card.await;
@@ -115,13 +119,13 @@ async fn an_id_finds_a_message_with_its_story_or_a_conversation() {
     ] {
         assert!(card.contains(part), "{part}: {card}");
     }
-    let [message, story] = &objects(&service, &["get", id]).await[..] else {
-        panic!("a message and its story")
+    let [message, events] = &objects(&service, &["get", id]).await[..] else {
+        panic!("a message and its events")
     };
     assert_eq!(text(message, "status"), "MESSAGE_STATUS_DELIVERED");
-    assert_eq!(text(&story["events"][0], "kind"), "attempt");
+    assert_eq!(text(&events["events"][0], "kind"), "attempt");
 
-    let shown = typed(&service, &["get", conversation]).await;
+    let shown = run(&service, &["get", conversation]).await;
     assert!(
         shown.starts_with(&format!("conversation  {conversation}\n")),
         "{shown}"

@@ -1,9 +1,9 @@
-//! The commands as they are typed, against a service that runs.
+//! Tests of the commands against a running service.
 
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a panic with its place is how a test fails, also in what the tests share"
+    reason = "a test fails by a panic with its location, also in shared helpers"
 )]
 
 mod demo;

@@ -1,4 +1,4 @@
-//! Commands whose input is slow, whose output is full, and that are interrupted.
+//! Tests of slow input, write errors and interruption.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -7,9 +7,9 @@ use std::process::{Child, Command, Stdio};
 
 use parlance_testkit::{Parlance, eventually};
 
-use crate::harness::{LONG, ephemeral, typed};
+use crate::harness::{LONG, ephemeral, run};
 
-/// A command whose standard streams are the test's own; killed on drop.
+/// Running command with standard streams of the test; killed on drop.
 struct Running(Child);
 
 impl Running {
@@ -40,9 +40,9 @@ const GOOD: &str =
 const BAD: &str =
     "{\"session_id\":\"b\",\"messages\":[{\"role\":\"user\",\"content\":\"1\",\"tokens\":-1}]}\n";
 
-/// A client that pipes sessions into the command may go on for hours.
+/// A program that pipes sessions into the command may run for hours.
 #[tokio::test]
-async fn a_refusal_is_reported_while_the_input_is_open() {
+async fn a_rejected_session_is_reported_while_the_input_is_open() {
     let service = ephemeral().await;
     let folder = tempfile::tempdir().unwrap();
     let errors = folder.path().join("stderr");
@@ -65,26 +65,38 @@ async fn a_refusal_is_reported_while_the_input_is_open() {
 
     let (mut command, mut input) = start(&["import", "--on-error", "skip", "-"]);
     eventually(LONG, reported).await;
-    assert_eq!(command.0.try_wait().unwrap(), None, "it waits for more");
-    let there = typed(&service, &["export"]).await;
-    assert_eq!(there.lines().count(), 1, "what came is imported: {there}");
+    assert_eq!(
+        command.0.try_wait().unwrap(),
+        None,
+        "the command waits for more"
+    );
+    let imported = run(&service, &["export"]).await;
+    assert_eq!(
+        imported.lines().count(),
+        1,
+        "valid sessions are imported at once: {imported}"
+    );
     input
         .write_all(GOOD.replace("\"a\"", "\"c\"").as_bytes())
         .unwrap();
     drop(input);
     assert_eq!(command.code().await, Some(0));
-    assert_eq!(typed(&service, &["export"]).await.lines().count(), 2);
+    assert_eq!(run(&service, &["export"]).await.lines().count(), 2);
 
     let (mut command, input) = start(&["import", "-"]);
-    assert_eq!(command.code().await, Some(1), "it waits for no more input");
+    assert_eq!(
+        command.code().await,
+        Some(1),
+        "the command ends without waiting for input"
+    );
     eventually(LONG, reported).await;
     drop(input);
 }
 
 #[tokio::test]
-async fn a_full_disk_is_an_error_and_a_reader_that_ended_is_none() {
+async fn a_full_disk_is_an_error_and_a_closed_pipe_is_not() {
     let service = ephemeral().await;
-    typed(&service, &["seed", "--messages", "20"]).await;
+    run(&service, &["seed", "--messages", "20"]).await;
     let folder = tempfile::tempdir().unwrap();
     let errors = folder.path().join("stderr");
     for words in [
@@ -101,7 +113,7 @@ async fn a_full_disk_is_an_error_and_a_reader_that_ended_is_none() {
         assert_eq!(command.code().await, Some(1), "{words:?}");
         let wrote = fs::read_to_string(&errors).unwrap();
         assert!(
-            wrote.contains("standard output cannot be written: No space left"),
+            wrote.contains("cannot write to standard output: No space left"),
             "{words:?}: {wrote}"
         );
 
@@ -114,11 +126,11 @@ async fn a_full_disk_is_an_error_and_a_reader_that_ended_is_none() {
     }
 }
 
-/// What is no file is written to, and a link is followed: neither is replaced.
+/// A device or pipe is written to, and a link is followed; none of them is replaced.
 #[tokio::test]
 async fn an_export_replaces_neither_devices_nor_links() {
     let service = ephemeral().await;
-    typed(&service, &["seed", "--messages", "20"]).await;
+    run(&service, &["seed", "--messages", "20"]).await;
     let folder = tempfile::tempdir().unwrap();
     let errors = folder.path().join("stderr");
     let mut command = Running::start(&service, &["export", "-o", "/dev/full"], |command| {
@@ -138,7 +150,7 @@ async fn an_export_replaces_neither_devices_nor_links() {
             .is_char_device()
     );
 
-    let expected = typed(&service, &["export"]).await;
+    let expected = run(&service, &["export"]).await;
     let pipe = folder.path().join("pipe");
     assert!(
         Command::new("mkfifo")
@@ -151,19 +163,19 @@ async fn an_export_replaces_neither_devices_nor_links() {
         let pipe = pipe.clone();
         move || fs::read_to_string(pipe).unwrap()
     });
-    typed(&service, &["export", "-o", pipe.to_str().unwrap()]).await;
+    run(&service, &["export", "-o", pipe.to_str().unwrap()]).await;
     assert_eq!(reading.await.unwrap(), expected);
 
     let (file, link) = (folder.path().join("file"), folder.path().join("link"));
     fs::write(&file, "old").unwrap();
     std::os::unix::fs::symlink(&file, &link).unwrap();
-    typed(&service, &["export", "-o", link.to_str().unwrap()]).await;
+    run(&service, &["export", "-o", link.to_str().unwrap()]).await;
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(fs::read_to_string(&file).unwrap(), expected);
 }
 
 #[tokio::test]
-async fn an_interrupted_export_leaves_nothing() {
+async fn an_interrupted_export_leaves_no_file() {
     let service = ephemeral().await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("all.jsonl");
@@ -172,16 +184,19 @@ async fn an_interrupted_export_leaves_nothing() {
         entries.map(|entry| entry.unwrap().path()).collect()
     };
     for signal in ["-INT", "-TERM"] {
-        // It does not answer, so the command is in the middle.
+        // The service is suspended, so the export cannot finish.
         service.stop();
         let words = ["export", "--output", path.to_str().unwrap()];
         let mut command = Running::start(&service, &words, |command| {
             command.stderr(Stdio::null());
         });
         let partial = eventually(LONG, async || files().pop()).await;
-        assert_ne!(partial, path, "it is not whole");
+        assert_ne!(
+            partial, path,
+            "the file has a temporary name until it is complete"
+        );
         let mode = fs::metadata(&partial).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "nobody else may read it");
+        assert_eq!(mode & 0o777, 0o600, "only the owner may read it");
         let pid = command.0.id().to_string();
         let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
         assert!(sent.success());
@@ -189,6 +204,6 @@ async fn an_interrupted_export_leaves_nothing() {
         assert_eq!(files(), Vec::<std::path::PathBuf>::new());
         service.cont();
     }
-    typed(&service, &["export", "--output", path.to_str().unwrap()]).await;
+    run(&service, &["export", "--output", path.to_str().unwrap()]).await;
     assert_eq!(files(), [path]);
 }

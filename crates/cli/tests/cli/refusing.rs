@@ -1,59 +1,60 @@
-//! What does not work, and what is said then.
+//! Tests of error messages.
 
-use crate::harness::{OURS, ephemeral, typed_at};
+use crate::harness::{OURS, ephemeral, run_at};
 
 #[tokio::test]
-async fn without_a_service_it_says_how_to_start_one() {
-    let nobody = parlance_testkit::ClosedPort::reserve();
-    let at = nobody.address();
-    let finished = typed_at(&at.to_string(), &["list"]).await;
+async fn without_a_service_the_error_names_the_command_that_starts_one() {
+    let unused = parlance_testkit::ClosedPort::reserve();
+    let at = unused.address();
+    let finished = run_at(&at.to_string(), &["list"]).await;
     assert_eq!(finished.status.code(), Some(1));
-    let expected =
-        format!("parlance: no service at http://{at}: start one with `parlance serve`\n");
+    let expected = format!(
+        "parlance: cannot connect to http://{at}: connection refused; start a service with `parlance serve`, or check --server\n"
+    );
     assert_eq!(finished.stderr, expected);
 }
 
 #[tokio::test]
-async fn another_port_than_that_of_grpc_is_noticed() {
+async fn a_port_that_does_not_serve_grpc_is_reported() {
     let service = ephemeral().await;
-    let finished = typed_at(&service.http_url(), &["list"]).await;
+    let finished = run_at(&service.http_url(), &["list"]).await;
     assert_eq!(finished.status.code(), Some(1));
-    let hint = "is --server the gRPC address of a service?";
+    let hint = "check that --server is the gRPC address of the service";
     assert!(finished.stderr.contains(hint), "{finished:?}");
 }
 
 #[tokio::test]
-async fn every_wrong_field_is_named() {
+async fn every_invalid_field_is_reported() {
     let service = ephemeral().await;
     let words = ["send", "--from", "12", "--to", "+34x", "Hello"];
-    let finished = typed_at(&service.grpc_url(), &words).await;
+    let finished = run_at(&service.grpc_url(), &words).await;
     assert_eq!(finished.status.code(), Some(1));
     assert_eq!(finished.stdout, "");
     let lines: Vec<_> = finished.stderr.lines().collect();
     let [head, reason, from, to] = lines[..] else {
         panic!("{finished:?}")
     };
-    assert_eq!(head, "parlance: the request is wrong");
+    assert_eq!(head, "parlance: the request is invalid");
     assert_eq!(reason, "parlance:   reason: INVALID_REQUEST");
     assert!(from.starts_with("parlance:   from_address: "), "{from}");
     assert!(to.starts_with("parlance:   to_address: "), "{to}");
 }
 
 #[tokio::test]
-async fn an_unknown_id_is_said_to_be_unknown() {
+async fn an_unknown_id_is_reported() {
     let service = ephemeral().await;
     let id = "01900000-0000-7000-8000-000000000000";
-    let finished = typed_at(&service.grpc_url(), &["get", id]).await;
+    let finished = run_at(&service.grpc_url(), &["get", id]).await;
     assert_eq!(finished.status.code(), Some(1));
-    let said = format!("parlance: no message or conversation has the id {id}");
-    assert!(finished.stderr.starts_with(&said), "{finished:?}");
+    let expected = format!("parlance: no message or conversation has the id {id}");
+    assert!(finished.stderr.starts_with(&expected), "{finished:?}");
 
     for words in [
         &["list", id][..],
         &["watch", "--conversation", id],
         &["send", "--conversation", id, "x"],
     ] {
-        let finished = typed_at(&service.grpc_url(), words).await;
+        let finished = run_at(&service.grpc_url(), words).await;
         assert_eq!(finished.status.code(), Some(1), "{words:?}");
         assert!(
             finished.stderr.contains("\nparlance:   reason: "),
@@ -63,7 +64,7 @@ async fn an_unknown_id_is_said_to_be_unknown() {
 }
 
 #[tokio::test]
-async fn a_wrong_command_is_told_from_a_refusal() {
+async fn an_invalid_command_line_has_its_own_exit_code() {
     for words in [
         &["send", "Hello"][..],
         &["send", "--from", OURS, "Hello"],
@@ -72,7 +73,7 @@ async fn a_wrong_command_is_told_from_a_refusal() {
         &["send", "--chat", "c", "--at", "tomorrow", "Hello"],
         &["shout"],
     ] {
-        let finished = typed_at("", words).await;
+        let finished = run_at("", words).await;
         assert_eq!(finished.status.code(), Some(2), "{words:?}: {finished:?}");
     }
 }

@@ -1,18 +1,18 @@
-//! `search`.
+//! Tests of `search`.
 
-use crate::harness::{ephemeral, objects, send, text, typed, typed_at};
+use crate::harness::{ephemeral, objects, run, run_at, send, text};
 
 #[tokio::test]
 async fn messages_are_found_by_their_words() {
     let service = ephemeral().await;
     let sent = send(&service, "The <red> car's here").await;
-    typed(
+    run(
         &service,
         &["send", "--chat", "garage", "--user", "ana", "A red boat"],
     )
     .await;
 
-    let table = typed(&service, &["search", "RED", "car"]).await;
+    let table = run(&service, &["search", "RED", "car"]).await;
     let lines: Vec<_> = table.lines().collect();
     let [head, found] = lines[..] else {
         panic!("{table}")
@@ -44,9 +44,10 @@ async fn messages_are_found_by_their_words() {
         let line = [&["search"], words].concat();
         assert_eq!(objects(&service, &line).await.len(), found, "{line:?}");
     }
-    let one = typed_at(&service.grpc_url(), &["search", "red", "--limit", "1"]).await;
+    let one = run_at(&service.grpc_url(), &["search", "red", "--limit", "1"]).await;
     assert!(
-        one.stderr.contains("there are more; see --limit"),
+        one.stderr
+            .contains("more results are available; increase --limit"),
         "{one:?}"
     );
     let [result] = &objects(&service, &["search", "boat"]).await[..] else {
@@ -57,9 +58,9 @@ async fn messages_are_found_by_their_words() {
 }
 
 #[tokio::test]
-async fn a_long_query_is_refused_with_its_field() {
+async fn a_query_that_is_too_long_is_rejected_with_its_field() {
     let service = ephemeral().await;
-    let refused = typed_at(&service.grpc_url(), &["search", &"x".repeat(10_001)]).await;
+    let refused = run_at(&service.grpc_url(), &["search", &"x".repeat(10_001)]).await;
     assert!(
         refused.stderr.contains("query: at most 10000 characters"),
         "{refused:?}"

@@ -1,12 +1,12 @@
-//! `send` and `reply`.
+//! Tests of `send` and `reply`.
 
-use crate::harness::{OURS, THEIRS, ephemeral, object, objects, send, text, typed, typed_at};
+use crate::harness::{OURS, THEIRS, ephemeral, object, objects, run, run_at, send, text};
 
 #[tokio::test]
 async fn a_message_is_followed_until_it_is_delivered() {
     let service = ephemeral().await;
     let words = ["send", "--from", OURS, "--to", THEIRS, "--wait", "Hello"];
-    let printed = typed(&service, &words).await;
+    let printed = run(&service, &words).await;
     let position = |word: &str| {
         printed
             .find(word)
@@ -15,7 +15,7 @@ async fn a_message_is_followed_until_it_is_delivered() {
     assert!(printed.starts_with("message       "), "{printed}");
     assert!(position("\nconversation  ") < position("\nstatus        PENDING"));
     assert!(position("PENDING") < position("DELIVERED"));
-    // Unless a report was faster than the outcome.
+    // SENT is missing if the delivery report was faster than the outcome of the hand-over.
     if let Some(sent) = printed.find("SENT") {
         assert!(position("PENDING") < sent && sent < position("DELIVERED"));
     }
@@ -28,9 +28,9 @@ async fn a_message_is_followed_until_it_is_delivered() {
 }
 
 #[tokio::test]
-async fn what_is_not_delivered_is_said_by_the_code() {
+async fn a_failed_delivery_sets_the_exit_code() {
     let service = ephemeral().await;
-    // A number that the simulator refuses.
+    // A test recipient that the simulator rejects.
     let words = [
         "send",
         "--from",
@@ -40,7 +40,7 @@ async fn what_is_not_delivered_is_said_by_the_code() {
         "--wait",
         "Hello",
     ];
-    let finished = typed_at(&service.grpc_url(), &words).await;
+    let finished = run_at(&service.grpc_url(), &words).await;
     assert_eq!(finished.status.code(), Some(1), "{finished:?}");
     assert!(finished.stdout.contains("FAILED"), "{finished:?}");
     assert!(
@@ -50,7 +50,7 @@ async fn what_is_not_delivered_is_said_by_the_code() {
 }
 
 #[tokio::test]
-async fn the_channel_follows_from_the_place() {
+async fn the_channel_follows_from_the_target() {
     let service = ephemeral().await;
     let mail = [
         "send",
@@ -84,7 +84,7 @@ async fn the_channel_follows_from_the_place() {
 }
 
 #[tokio::test]
-async fn a_message_may_wait_and_may_be_sent_twice_by_one_id() {
+async fn a_scheduled_message_is_sent_once_per_request_id() {
     let service = ephemeral().await;
     let words = [
         "send",
@@ -114,14 +114,14 @@ async fn a_reply_comes_from_the_customer() {
 
     let unread = objects(&service, &["list", "--unread"]).await;
     assert_eq!(unread[0]["id"], sent["conversationId"]);
-    let listed = typed(&service, &["list", text(&sent, "conversationId")]).await;
+    let listed = run(&service, &["list", text(&sent, "conversationId")]).await;
     let line = listed.lines().find(|line| line.ends_with("Thank you"));
     let line = line.unwrap_or_else(|| panic!("{listed}"));
     assert!(line.contains("\u{2190}  RECEIVED"), "{line}");
 }
 
 #[tokio::test]
-async fn each_owner_has_messages_of_their_own() {
+async fn owners_are_isolated() {
     let service = ephemeral().await;
     let words = ["send", "--chat", "c", "--owner", "acme", "Hello"];
     let sent = object(&service, &words).await;

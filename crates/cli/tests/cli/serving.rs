@@ -1,25 +1,25 @@
-//! `serve`: what it says, and what stays of it.
+//! Tests of `serve`: its output, and the files that it leaves.
 
 use std::fs;
 use std::process::{Command, Stdio};
 
 use parlance_testkit::{Parlance, SqliteFile, eventually};
 
-use crate::harness::{LONG, OURS, THEIRS, program, typed};
+use crate::harness::{LONG, OURS, THEIRS, program, run};
 
-/// A service whose temporary folder is made in this one.
+/// Starts a service that creates its temporary folder in this folder.
 async fn ephemeral_in(folder: &std::path::Path) -> Parlance {
     let program = program().arg("--ephemeral").env("TMPDIR", folder);
     program.start().await
 }
 
 #[tokio::test]
-async fn an_ephemeral_service_leaves_nothing() {
+async fn an_ephemeral_service_deletes_its_data() {
     let folder = tempfile::tempdir().unwrap();
     let entries = || fs::read_dir(folder.path()).unwrap().count();
     let service = ephemeral_in(folder.path()).await;
     assert!(service.grpc_addr.ip().is_loopback() && service.http_addr.ip().is_loopback());
-    typed(&service, &["send", "--chat", "c", "Hello"]).await;
+    run(&service, &["send", "--chat", "c", "Hello"]).await;
     assert_eq!(entries(), 1);
     service.terminate();
     assert!(service.wait(LONG).await.success());
@@ -27,30 +27,30 @@ async fn an_ephemeral_service_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn ephemeral_services_do_not_meet() {
+async fn ephemeral_services_are_isolated() {
     let folder = tempfile::tempdir().unwrap();
     let (one, other) = (
         ephemeral_in(folder.path()).await,
         ephemeral_in(folder.path()).await,
     );
-    typed(&one, &["send", "--chat", "c", "Hello"]).await;
-    assert_eq!(typed(&one, &["list"]).await.lines().count(), 2);
-    assert_eq!(typed(&other, &["list"]).await.lines().count(), 1);
+    run(&one, &["send", "--chat", "c", "Hello"]).await;
+    assert_eq!(run(&one, &["list"]).await.lines().count(), 2);
+    assert_eq!(run(&other, &["list"]).await.lines().count(), 1);
 }
 
 #[tokio::test]
-async fn a_database_and_ephemeral_contradict_one_another() {
+async fn a_database_url_with_ephemeral_is_rejected() {
     let data = SqliteFile::new();
     let program = program().database_url(data.url());
     let finished = program.run(["serve", "--ephemeral"], LONG).await;
     assert_eq!(finished.status.code(), Some(2));
     assert_eq!(finished.stdout, "");
-    let said = "parlance: DATABASE_URL is set, but --ephemeral makes a database of its own";
-    assert!(finished.stderr.starts_with(said), "{finished:?}");
+    let expected = "parlance: DATABASE_URL is set, but --ephemeral creates a temporary database";
+    assert!(finished.stderr.starts_with(expected), "{finished:?}");
     assert!(!data.path().exists());
 }
 
-/// What people read can be pasted.
+/// The commands of the banner can be pasted into a shell.
 #[tokio::test]
 async fn the_banner_names_the_real_ports() {
     let data = SqliteFile::new();
@@ -66,8 +66,8 @@ async fn the_banner_names_the_real_ports() {
         .spawn()
         .unwrap();
     let banner = eventually(LONG, async || {
-        let said = fs::read_to_string(&banner).unwrap();
-        said.contains("curl ").then_some(said)
+        let text = fs::read_to_string(&banner).unwrap();
+        text.contains("curl ").then_some(text)
     })
     .await;
     let send = banner.lines().find(|line| line.contains(" send "));

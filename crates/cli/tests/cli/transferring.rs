@@ -1,4 +1,4 @@
-//! `import`, `export` and `seed`.
+//! Tests of `import`, `export` and `seed`.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -11,9 +11,9 @@ use parlance_testkit::{Parlance, SqliteFile, eventually};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{LONG, ephemeral, object, objects, program, text, typed, typed_at};
+use crate::harness::{LONG, ephemeral, object, objects, program, run, run_at, text};
 
-/// The sessions of old, as a program of old would have dumped them.
+/// Chat sessions as another program would dump them.
 const SESSIONS: &str = r#"{
   "s1": {
     "messages": [
@@ -57,7 +57,7 @@ fn counts(done: &Value) -> [i64; 4] {
     .map(|name| done[name].as_i64().unwrap())
 }
 
-/// Line by line, since what differs is then seen.
+/// Compares line by line, so that a failure shows the line that differs.
 fn assert_same(left: &str, right: &str) {
     for (number, (left, right)) in (1..).zip(left.lines().zip(right.lines())) {
         assert_eq!(left, right, "line {number}");
@@ -66,14 +66,14 @@ fn assert_same(left: &str, right: &str) {
 }
 
 #[tokio::test]
-async fn sessions_of_old_become_chats() {
+async fn sessions_become_chats() {
     let (service, files) = (ephemeral().await, Files::new());
     let file = files.write("sessions.json", SESSIONS);
     let line = ["import", "--owner", "acme", "--user", "ana", file.as_str()];
-    let told = typed(&service, &line).await;
+    let printed = run(&service, &line).await;
     assert_eq!(
-        told,
-        "imported 2 conversations and 2 messages; 0 messages were there already; 0 sessions were refused\n"
+        printed,
+        "imported 2 conversations and 2 messages; skipped 0 existing messages; rejected 0 sessions\n"
     );
     let again = object(&service, &line).await;
     assert_eq!(counts(&again), [0, 0, 2, 0]);
@@ -91,18 +91,18 @@ async fn sessions_of_old_become_chats() {
     let found = objects(&service, &["search", "--owner", "acme", "depot"]).await;
     assert_eq!(found.len(), 1);
 
-    let exported = typed(&service, &["export", "--owner", "acme"]).await;
+    let exported = run(&service, &["export", "--owner", "acme"]).await;
     let expected = concat!(
         r#"{"session_id":"s1","user":"ana","created_at":"2024-05-01T10:00:00Z","context":{"page":"cart","visits":3},"#,
         r#""messages":[{"role":"user","content":"Where is my parcel?","created_at":"2024-05-01T10:00:00.250Z"},"#,
         r#"{"role":"assistant","content":"At the depot.","created_at":"2024-05-01T10:00:02Z","tokens_used":42}]}"#,
     );
     assert!(exported.lines().any(|line| line == expected), "{exported}");
-    assert_eq!(typed(&service, &["export"]).await, "", "of another owner");
+    assert_eq!(run(&service, &["export"]).await, "", "of another owner");
 }
 
 #[tokio::test]
-async fn a_wrong_line_is_named_and_ends_it_or_is_passed_over() {
+async fn an_invalid_line_is_reported_and_stops_the_import_or_is_skipped() {
     let (service, files) = (ephemeral().await, Files::new());
     let lines = concat!(
         "{\"session_id\":\"a\",\"messages\":[{\"role\":\"user\",\"content\":\"1\"}]}\n",
@@ -113,38 +113,48 @@ async fn a_wrong_line_is_named_and_ends_it_or_is_passed_over() {
         "{\"session_id\":\"e\",\"messages\":[{\"role\":\"user\",\"content\":\"1\"}]}\n",
     );
     let file = files.write("sessions.jsonl", lines);
-    let stopped = typed_at(&service.grpc_url(), &["import", &file]).await;
+    let stopped = run_at(&service.grpc_url(), &["import", &file]).await;
     assert_eq!(stopped.status.code(), Some(1));
-    assert!(stopped.stderr.contains("line 3: not JSON"), "{stopped:?}");
+    assert!(
+        stopped.stderr.contains("line 3: invalid JSON"),
+        "{stopped:?}"
+    );
     assert!(stopped.stderr.contains("--on-error skip"), "{stopped:?}");
-    let there = typed(&service, &["export"]).await;
-    assert_eq!(there.lines().count(), 1, "what came before it: {there}");
+    let imported = run(&service, &["export"]).await;
+    assert_eq!(
+        imported.lines().count(),
+        1,
+        "the sessions before the invalid line: {imported}"
+    );
 
     let line = ["import", "--on-error", "skip", "--json", &file];
-    let skipped = typed_at(&service.grpc_url(), &line).await;
+    let skipped = run_at(&service.grpc_url(), &line).await;
     assert!(skipped.status.success(), "{skipped:?}");
     let done: Value = serde_json::from_str(&skipped.stdout).unwrap();
     assert_eq!(counts(&done), [1, 1, 1, 3]);
-    for told in [
-        "line 3: not JSON",
-        "line 4: messages[0].role: \"robot\" is not known",
+    for error in [
+        "line 3: invalid JSON",
+        "line 4: messages[0].role: unknown value \"robot\"",
         "line 5: d: messages[0].tokens_used: must not be negative (INVALID_REQUEST)",
     ] {
-        assert!(skipped.stderr.contains(told), "{told}: {skipped:?}");
+        assert!(skipped.stderr.contains(error), "{error}: {skipped:?}");
     }
 
     let cut_off = files.write("cut.json", r#"[{"session_id":"f","messages":[]},{"#);
-    let failed = typed_at(&service.grpc_url(), &["import", &cut_off]).await;
-    assert!(failed.stderr.contains("cannot be read: EOF"), "{failed:?}");
-    let none = typed_at(&service.grpc_url(), &["import", "/no/such/file"]).await;
+    let failed = run_at(&service.grpc_url(), &["import", &cut_off]).await;
+    assert!(
+        failed.stderr.contains("cannot read ") && failed.stderr.contains(": EOF"),
+        "{failed:?}"
+    );
+    let none = run_at(&service.grpc_url(), &["import", "/no/such/file"]).await;
     assert_eq!(none.status.code(), Some(2));
-    let refused = typed_at("127.0.0.1:1", &["import", &file]).await;
+    let refused = run_at("127.0.0.1:1", &["import", &file]).await;
     assert!(refused.stderr.contains("parlance serve"), "{refused:?}");
 }
 
-/// Of every channel: what is exported, imported into nothing and exported again is the same to the byte.
+/// For every channel: an export that is imported into an empty database and exported again is the same to the byte.
 #[tokio::test]
-async fn what_is_exported_and_imported_is_exported_the_same() {
+async fn an_imported_export_is_exported_the_same() {
     let (service, empty, files) = (ephemeral().await, ephemeral().await, Files::new());
     let line = ["seed", "--messages", "700", "--seed", "7"];
     let seeded = object(&service, &line).await;
@@ -153,15 +163,15 @@ async fn what_is_exported_and_imported_is_exported_the_same() {
     assert_eq!(
         counts(&object(&service, &line).await),
         [0, 0, 700, 0],
-        "once however often"
+        "repeated runs add nothing"
     );
-    typed(&service, &["send", "--chat", "live", "said just now"]).await;
-    typed(
+    run(&service, &["send", "--chat", "live", "said just now"]).await;
+    run(
         &service,
         &["send", "--chat", "", "--role", "assistant", "nameless"],
     )
     .await;
-    // Half a year of messages, of which none is to be sent.
+    // None of the generated messages is to be sent.
     let stats = object(&service, &["stats"]).await;
     for by in stats["messagesBy"].as_array().unwrap() {
         let status = text(by, "status");
@@ -174,13 +184,13 @@ async fn what_is_exported_and_imported_is_exported_the_same() {
     assert_eq!(text(&stats, "unreadCount"), "0");
 
     let file = shown(&files.path("all.jsonl"));
-    typed(&service, &["export", "-o", &file]).await;
+    run(&service, &["export", "-o", &file]).await;
     let exported = fs::read_to_string(&file).unwrap();
     let lines = i64::try_from(exported.lines().count()).unwrap();
     assert_eq!(lines, conversations + 2);
     let done = object(&empty, &["import", &file]).await;
     assert_eq!(counts(&done), [lines, 702, 0, 0]);
-    let again = typed(&empty, &["export"]).await;
+    let again = run(&empty, &["export"]).await;
     assert_same(&exported, &again);
 
     let done = object(&empty, &["import", &file]).await;
@@ -195,7 +205,7 @@ async fn on(file: &SqliteFile) -> Parlance {
     program().database_url(file.url()).start().await
 }
 
-/// A file whose end is still to come: whoever reads it waits for that, and is at it until it is let go.
+/// A named pipe without an end: its reader waits until the pipe is released.
 struct Endless {
     writing: JoinHandle<()>,
     _end: mpsc::Sender<()>,
@@ -211,14 +221,14 @@ impl Endless {
         let (end, ended) = mpsc::channel();
         let writing = std::thread::spawn(move || {
             let mut file = File::options().write(true).open(path).unwrap();
-            // Nobody reads on once the service is gone.
+            // The write fails if the reader has exited because the service was killed.
             let _ = file.write_all(lines.as_bytes());
             let _ = ended.recv();
         });
         Self { writing, _end: end }
     }
 
-    fn let_go(self) {
+    fn release(self) {
         let Self { writing, _end: end } = self;
         drop(end);
         writing.join().unwrap();
@@ -229,8 +239,8 @@ impl Endless {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_import_is_completed_by_the_same_command() {
     let (origin, files) = (ephemeral().await, Files::new());
-    typed(&origin, &["seed", "--messages", "3000"]).await;
-    let exported = typed(&origin, &["export"]).await;
+    run(&origin, &["seed", "--messages", "3000"]).await;
+    let exported = run(&origin, &["export"]).await;
     let path = files.path("all.jsonl");
     let endless = Endless::at(&path, &exported);
     let file = shown(&path);
@@ -239,7 +249,7 @@ async fn a_broken_import_is_completed_by_the_same_command() {
     let mut service = on(&database).await;
     let url = service.grpc_url();
     let line = ["import", file.as_str()];
-    let importing = typed_at(&url, &line);
+    let importing = run_at(&url, &line);
     let killing = async {
         eventually(LONG, async || {
             let stats = object(&service, &["stats"]).await;
@@ -247,21 +257,21 @@ async fn a_broken_import_is_completed_by_the_same_command() {
         })
         .await;
         service.kill9();
-        endless.let_go();
+        endless.release();
     };
     let (broken, ()) = tokio::join!(importing, killing);
     assert_eq!(broken.status.code(), Some(1), "{broken:?}");
     assert!(
         broken
             .stderr
-            .contains("the same command once more brings the rest"),
+            .contains("run the same command again to import the rest"),
         "{broken:?}"
     );
     fs::remove_file(&path).unwrap();
     fs::write(&path, &exported).unwrap();
     service = on(&database).await;
     let [_, added, skipped, refused] = counts(&object(&service, &line).await);
-    assert!(skipped > 0, "nothing was there");
+    assert!(skipped > 0, "nothing was imported before");
     assert_eq!((added + skipped, refused), (3_000, 0));
-    assert_same(&exported, &typed(&service, &["export"]).await);
+    assert_same(&exported, &run(&service, &["export"]).await);
 }

@@ -1,4 +1,4 @@
-//! `watch`.
+//! Tests of `watch`.
 
 use std::fs::{self, File};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -7,16 +7,16 @@ use parlance_testkit::{SqliteFile, eventually, free_port};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{LONG, ephemeral, program, send, text, typed};
+use crate::harness::{LONG, ephemeral, program, run, send, text};
 
-/// A command that goes on; killed on drop.
+/// Running `watch` command; killed on drop.
 struct Watching {
     child: Child,
     folder: TempDir,
 }
 
 impl Watching {
-    /// Returns when it watches.
+    /// Starts the command and waits until it watches.
     async fn begin(server: &str, words: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str| File::create(folder.path().join(name)).unwrap();
@@ -29,7 +29,7 @@ impl Watching {
             .spawn()
             .unwrap();
         let watching = Self { child, folder };
-        watching.says("watching").await;
+        watching.until_stderr_contains("watching").await;
         watching
     }
 
@@ -37,16 +37,16 @@ impl Watching {
         fs::read_to_string(self.folder.path().join(name)).unwrap()
     }
 
-    /// Until it has said this to people.
-    async fn says(&self, what: &str) {
+    /// Waits until standard error contains this text.
+    async fn until_stderr_contains(&self, what: &str) {
         eventually(LONG, async || {
             self.wrote("stderr").contains(what).then_some(())
         })
         .await;
     }
 
-    /// The lines so far, once one of them has all these words.
-    async fn shows(&self, words: &[&str]) -> Vec<String> {
+    /// Waits until a line contains all these words, and returns all lines so far.
+    async fn until_shown(&self, words: &[&str]) -> Vec<String> {
         eventually(LONG, async || {
             let wrote = self.wrote("stdout");
             let lines: Vec<_> = wrote.lines().map(str::to_owned).collect();
@@ -56,7 +56,7 @@ impl Watching {
         .await
     }
 
-    /// Ctrl-C.
+    /// Sends SIGINT, like Ctrl-C.
     async fn interrupt(&mut self) -> ExitStatus {
         let pid = self.child.id().to_string();
         assert!(
@@ -78,38 +78,42 @@ impl Drop for Watching {
 }
 
 #[tokio::test]
-async fn a_message_is_seen_on_its_way() {
+async fn every_status_of_a_message_is_shown() {
     let service = ephemeral().await;
     let mut watching = Watching::begin(&service.grpc_url(), &[]).await;
     let sent = send(&service, "Hello").await;
     let id = text(&sent, "id");
-    let lines = watching.shows(&[id, "DELIVERED"]).await;
-    let place = |status: &str| {
-        let found = lines
+    let lines = watching.until_shown(&[id, "DELIVERED"]).await;
+    let position = |status: &str| {
+        let position = lines
             .iter()
             .position(|it| it.contains(id) && it.contains(status));
-        found.unwrap_or_else(|| panic!("{status}: {lines:?}"))
+        position.unwrap_or_else(|| panic!("{status}: {lines:?}"))
     };
-    assert!(place("PENDING") < place("DELIVERED"));
-    // Unless a report was faster than the outcome.
+    assert!(position("PENDING") < position("DELIVERED"));
+    // SENT is missing if the delivery report was faster than the outcome of the hand-over.
     let is_sent = |line: &String| line.contains(id) && line.contains("SENT");
     if let Some(sent) = lines.iter().position(is_sent) {
-        assert!(place("PENDING") < sent && sent < place("DELIVERED"));
+        assert!(position("PENDING") < sent && sent < position("DELIVERED"));
     }
     assert!(lines[0].contains("conversation created"), "{lines:?}");
     assert_eq!(watching.interrupt().await.code(), Some(0));
-    assert!(watching.wrote("stderr").contains("to go on here: --since "));
+    assert!(
+        watching
+            .wrote("stderr")
+            .contains("to continue from here: --since ")
+    );
 }
 
 #[tokio::test]
-async fn what_was_before_is_shown_and_others_are_not() {
+async fn a_watch_from_a_cursor_shows_stored_events_of_its_filter_only() {
     let service = ephemeral().await;
     let sent = send(&service, "Hello").await;
-    typed(&service, &["send", "--chat", "c", "--user", "ana", "Hi"]).await;
+    run(&service, &["send", "--chat", "c", "--user", "ana", "Hi"]).await;
     let conversation = text(&sent, "conversationId");
     let of_one = ["--since", "0", "--json", "--conversation", conversation];
     let watching = Watching::begin(&service.grpc_url(), &of_one).await;
-    let lines = watching.shows(&["MESSAGE_STATUS_DELIVERED"]).await;
+    let lines = watching.until_shown(&["MESSAGE_STATUS_DELIVERED"]).await;
     for line in lines {
         let event: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(text(&event, "conversationId"), conversation);
@@ -117,7 +121,7 @@ async fn what_was_before_is_shown_and_others_are_not() {
     }
     let of_user = ["--since", "0", "--user", "ana"];
     let watching = Watching::begin(&service.grpc_url(), &of_user).await;
-    let lines = watching.shows(&["message created", "Hi"]).await;
+    let lines = watching.until_shown(&["message created", "Hi"]).await;
     assert!(
         lines.iter().all(|line| !line.contains(conversation)),
         "{lines:?}"
@@ -134,14 +138,22 @@ async fn a_lost_connection_comes_back_without_a_gap_or_a_repeat() {
     let service = builder.clone().start().await;
     let mut watching = Watching::begin(&service.grpc_url(), &[]).await;
     let first = send(&service, "before").await;
-    watching.shows(&[text(&first, "id"), "DELIVERED"]).await;
+    watching
+        .until_shown(&[text(&first, "id"), "DELIVERED"])
+        .await;
 
     service.kill9();
-    watching.says("the connection is lost").await;
+    watching
+        .until_stderr_contains("the connection is lost")
+        .await;
     let service = builder.start().await;
     let second = send(&service, "after").await;
-    let lines = watching.shows(&[text(&second, "id"), "DELIVERED"]).await;
-    watching.says("connected again, from ").await;
+    let lines = watching
+        .until_shown(&[text(&second, "id"), "DELIVERED"])
+        .await;
+    watching
+        .until_stderr_contains("reconnected, continuing after cursor ")
+        .await;
     for message in [&first, &second] {
         let of_it = |line: &&String| line.contains(text(message, "id"));
         let delivered = |line: &&String| line.contains("DELIVERED");
@@ -162,7 +174,7 @@ async fn a_lost_connection_comes_back_without_a_gap_or_a_repeat() {
 }
 
 #[tokio::test]
-async fn it_ends_when_nobody_reads() {
+async fn a_watch_ends_when_its_output_is_closed() {
     let service = ephemeral().await;
     let mut child = Command::new(env!("CARGO_BIN_EXE_parlance"))
         .args(["watch", "--since", "0", "--server", &service.grpc_url()])

@@ -1,10 +1,10 @@
-//! One conversation: who speaks with whom about what, and when.
+//! Generator of a sample conversation.
 
 use parlance_proto::v1::{self, Channel, Direction, MessageStatus, Role};
 use prost_types::value::Kind;
 use prost_types::{Struct, Timestamp, Value};
 
-use super::random::Dice;
+use super::random::Random;
 use super::texts::{
     AGENTS, CITIES, CLOSINGS, DAYS, FIRST_NAMES, LAST_NAMES, PRODUCTS, THANKS, TOPICS, Topic,
 };
@@ -12,15 +12,15 @@ use super::texts::{
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
-/// The first conversations began so long before the end, the last ones so long.
+/// Range of the start of a conversation, in days before the end.
 const DAYS_BEFORE: std::ops::Range<i64> = 8..190;
-/// Numbers that no telephone has: seven digits behind these.
-const PHONE: &str = "+1555";
+/// Prefix of fictitious phone numbers, followed by seven digits.
+const PHONE_PREFIX: &str = "+1555";
 const PHONES: u64 = 10_000_000;
 
-/// A conversation that is being made up.
-pub(super) struct Talk {
-    dice: Dice,
+/// Sample conversation that is being generated.
+pub(super) struct GeneratedConversation {
+    random: Random,
     seed: u64,
     number: u64,
     channel: Channel,
@@ -32,44 +32,44 @@ pub(super) struct Talk {
     order: i64,
     cents: i64,
     title: String,
-    /// When the next message is written.
+    /// Time of the next message.
     clock: i64,
     until: i64,
 }
 
-impl Talk {
-    pub(super) fn new(mut dice: Dice, (seed, number): (u64, u64), until: Timestamp) -> Self {
-        let channel = match dice.within(0..100) {
+impl GeneratedConversation {
+    pub(super) fn new(mut random: Random, (seed, number): (u64, u64), until: Timestamp) -> Self {
+        let channel = match random.within(0..100) {
             0..60 => Channel::Chat,
             60..85 => Channel::Sms,
             _ => Channel::Email,
         };
-        let days = dice.within(DAYS_BEFORE);
-        let mut talk = Self {
+        let days = random.within(DAYS_BEFORE);
+        let mut generated = Self {
             channel,
-            topic: dice.pick(&TOPICS, TOPICS[0]),
-            customer: (dice.pick(&FIRST_NAMES, ""), dice.pick(&LAST_NAMES, "")),
-            agent: dice.pick(&AGENTS, ""),
-            city: dice.pick(&CITIES, ""),
-            product: dice.pick(&PRODUCTS, ""),
-            order: dice.within(100_000..1_000_000),
-            cents: dice.within(900..90_000),
+            topic: random.pick(&TOPICS, TOPICS[0]),
+            customer: (random.pick(&FIRST_NAMES, ""), random.pick(&LAST_NAMES, "")),
+            agent: random.pick(&AGENTS, ""),
+            city: random.pick(&CITIES, ""),
+            product: random.pick(&PRODUCTS, ""),
+            order: random.within(100_000..1_000_000),
+            cents: random.within(900..90_000),
             title: String::new(),
-            // By day: that is when people write to shops.
-            clock: until.seconds - days * DAY + dice.within(7 * HOUR..21 * HOUR),
+            // By day, when customers write to shops.
+            clock: until.seconds - days * DAY + random.within(7 * HOUR..21 * HOUR),
             until: until.seconds,
             seed,
             number,
-            dice,
+            random,
         };
-        let title = talk.dice.pick(talk.topic.titles, "");
-        talk.title = talk.filled(title);
-        talk
+        let title = generated.random.pick(generated.topic.titles, "");
+        generated.title = generated.filled(title);
+        generated
     }
 
-    /// What is said, the customer first.
+    /// Returns the messages; the customer begins.
     pub(super) fn messages(&mut self) -> Vec<v1::Message> {
-        let rounds = self.dice.within(0..6);
+        let rounds = self.random.within(0..6);
         let topic = self.topic;
         let mut messages = vec![
             self.message(Role::User, topic.questions),
@@ -79,20 +79,20 @@ impl Talk {
             messages.push(self.message(Role::User, topic.further));
             messages.push(self.message(Role::Assistant, topic.details));
         }
-        if self.dice.percent(70) {
+        if self.random.percent(70) {
             messages.push(self.message(Role::User, &THANKS));
-            if self.dice.percent(60) {
+            if self.random.percent(60) {
                 messages.push(self.message(Role::Assistant, &CLOSINGS));
             }
         }
         messages
     }
 
-    /// The conversation of these messages.
+    /// Returns the conversation of these messages.
     pub(super) fn conversation(&mut self, messages: &[v1::Message]) -> v1::Conversation {
         use v1::ConversationStatus::{Active, Archived, Closed};
         let (from, to) = self.addresses();
-        let status = match self.dice.within(0..100) {
+        let status = match self.random.within(0..100) {
             0..70 => Active,
             70..92 => Archived,
             _ => Closed,
@@ -119,14 +119,15 @@ impl Talk {
         }
     }
 
-    /// Ours and theirs: no two conversations have the same, and hardly two of different seeds.
+    /// Addresses of the shop and the customer. They are unique among the conversations of a seed, and almost unique
+    /// among seeds.
     fn addresses(&self) -> (String, String) {
         let (first, last) = self.customer;
-        let ours = Dice::new(self.seed, u64::MAX).next() % PHONES;
+        let ours = Random::new(self.seed, u64::MAX).next() % PHONES;
         match self.channel {
             Channel::Sms | Channel::Mms => (
-                format!("{PHONE}{ours:07}"),
-                format!("{PHONE}{:07}", (ours + 1 + self.number) % PHONES),
+                format!("{PHONE_PREFIX}{ours:07}"),
+                format!("{PHONE_PREFIX}{:07}", (ours + 1 + self.number) % PHONES),
             ),
             Channel::Email => (
                 "support@harborpine.example".to_owned(),
@@ -137,7 +138,7 @@ impl Talk {
     }
 
     fn message(&mut self, role: Role, of: &[&str]) -> v1::Message {
-        let text = self.dice.pick(of, "");
+        let text = self.random.pick(of, "");
         let body = self.filled(text);
         let written = self.clock;
         self.pass_time(role);
@@ -150,8 +151,8 @@ impl Talk {
         if self.channel == Channel::Chat {
             message.role = role.into();
             if role == Role::Assistant {
-                message.tokens_used = Some(self.dice.within(20..900));
-                message.latency_ms = Some(self.dice.within(300..4_000));
+                message.tokens_used = Some(self.random.within(20..900));
+                message.latency_ms = Some(self.random.within(300..4_000));
             }
             return message;
         }
@@ -166,7 +167,7 @@ impl Talk {
         message.direction = Direction::Outbound.into();
         "simulator".clone_into(&mut message.provider);
         message.sent_at = at(written + 1);
-        let chance = self.dice.within(0..100);
+        let chance = self.random.within(0..100);
         if chance < 95 {
             message.status = MessageStatus::Delivered.into();
             message.delivered_at = at(written + 3);
@@ -191,7 +192,7 @@ impl Talk {
         message
     }
 
-    /// A chat is quick, a mail takes its time; nothing is written after the end.
+    /// Advances the time to the next message: a chat is fast, email is slow. No message is later than the end.
     fn pass_time(&mut self, role: Role) {
         let pause = match (self.channel, role) {
             (Channel::Chat, Role::User) => 2..8,
@@ -199,7 +200,7 @@ impl Talk {
             (Channel::Email, _) => 30 * MINUTE..9 * HOUR,
             (_, _) => MINUTE..40 * MINUTE,
         };
-        self.clock = (self.clock + self.dice.within(pause)).min(self.until - 1);
+        self.clock = (self.clock + self.random.within(pause)).min(self.until - 1);
     }
 
     fn filled(&mut self, text: &str) -> String {
@@ -217,6 +218,6 @@ impl Talk {
             .replace("{city}", self.city)
             .replace("{product}", self.product)
             .replace("{amount}", &amount)
-            .replace("{day}", self.dice.pick(&DAYS, ""))
+            .replace("{day}", self.random.pick(&DAYS, ""))
     }
 }

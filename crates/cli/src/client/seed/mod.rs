@@ -1,7 +1,7 @@
-//! `parlance seed`: conversations of a shop with its customers.
+//! `parlance seed`: sample conversations of a shop with its customers.
 //!
-//! Everything follows from the two numbers and the time that are given: the same make the same, down to the byte. So a seed
-//! can be repeated, and is passed over then.
+//! The result depends only on the seed, the number of messages and the time: the same arguments generate the same
+//! conversations, to the byte. So the command can be repeated, and existing conversations are skipped.
 
 mod conversation;
 mod random;
@@ -14,19 +14,19 @@ use parlance_proto::v1;
 use prost_types::Timestamp;
 use tokio::sync::mpsc;
 
-use super::import::told;
-use super::import_batch::bring;
+use super::import::print_totals;
+use super::import_batch::import_all;
 use super::progress::Progress;
 use super::service::Service;
 use crate::arguments::{OnError, Seed};
 use crate::failure::Failure;
-use crate::sessions::{Found, Old, Place};
+use crate::sessions::{Position, SessionRecord, Transcript};
 use crate::show::Screen;
-use dice::Dice;
-use talk::Talk;
+use conversation::GeneratedConversation;
+use random::Random;
 
-/// Conversations that are made ahead.
-const AHEAD: usize = 64;
+/// Number of conversations that are generated ahead.
+const GENERATE_AHEAD: usize = 64;
 
 pub(super) async fn run(
     arguments: &Seed,
@@ -35,34 +35,34 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let done = Arc::new(AtomicU64::new(0));
     let mut progress = Progress::new(Some(arguments.messages), Arc::clone(&done));
-    let (sender, found) = mpsc::channel(AHEAD);
+    let (sender, sessions) = mpsc::channel(GENERATE_AHEAD);
     let (seed, messages, until) = (arguments.number, arguments.messages, arguments.until);
-    let making = async move {
-        for (number, old) in (1..).zip(Conversations::new(seed, messages, until)) {
-            let count = u64::try_from(old.messages.len()).unwrap_or_default();
+    let generating = async move {
+        for (number, transcript) in (1..).zip(Conversations::new(seed, messages, until)) {
+            let count = u64::try_from(transcript.messages.len()).unwrap_or_default();
             done.fetch_add(count, Ordering::Relaxed);
-            let found = Found {
-                place: Place::Session(number),
-                old: Ok(old),
+            let session = SessionRecord {
+                position: Position::Session(number),
+                transcript: Ok(transcript),
             };
-            if sender.send(found).await.is_err() {
+            if sender.send(session).await.is_err() {
                 break;
             }
         }
     };
-    let bringing = bring(
+    let importing = import_all(
         service,
-        found,
+        sessions,
         OnError::Skip,
         &mut progress,
         screen.output(),
     );
-    let ((), sum) = tokio::join!(making, bringing);
-    told(&sum?, arguments.caller.json, screen);
+    let ((), totals) = tokio::join!(generating, importing);
+    print_totals(&totals?, arguments.caller.json, screen);
     Ok(())
 }
 
-/// All conversations of a seed, one after another.
+/// Iterator over the conversations of a seed.
 struct Conversations {
     seed: u64,
     next: u64,
@@ -82,22 +82,22 @@ impl Conversations {
 }
 
 impl Iterator for Conversations {
-    type Item = Old;
+    type Item = Transcript;
 
-    fn next(&mut self) -> Option<Old> {
+    fn next(&mut self) -> Option<Transcript> {
         if self.left == 0 {
             return None;
         }
-        // Each has dice of its own: more messages are more conversations, and the others stay as they are.
-        let dice = Dice::new(self.seed, self.next);
-        let mut talk = Talk::new(dice, (self.seed, self.next), self.until);
+        // Each conversation has its own random stream: more messages add conversations and do not change the others.
+        let random = Random::new(self.seed, self.next);
+        let mut generated = GeneratedConversation::new(random, (self.seed, self.next), self.until);
         let most = usize::try_from(self.left).unwrap_or(usize::MAX);
-        let mut messages: Vec<v1::Message> = talk.messages();
+        let mut messages: Vec<v1::Message> = generated.messages();
         messages.truncate(most);
         self.next += 1;
         self.left -= u64::try_from(messages.len()).unwrap_or(self.left);
-        Some(Old {
-            conversation: talk.conversation(&messages),
+        Some(Transcript {
+            conversation: generated.conversation(&messages),
             messages,
         })
     }
@@ -114,28 +114,35 @@ mod tests {
         nanos: 0,
     };
 
-    fn all(seed: u64, messages: u64) -> Vec<Old> {
+    fn all(seed: u64, messages: u64) -> Vec<Transcript> {
         Conversations::new(seed, messages, UNTIL).collect()
     }
 
     #[test]
-    fn the_same_numbers_make_the_same() {
+    fn the_same_arguments_generate_the_same_conversations() {
         assert_eq!(all(7, 500), all(7, 500));
         assert_ne!(all(7, 500)[0].messages, all(8, 500)[0].messages);
         let (few, many) = (all(7, 100), all(7, 500));
         let whole = few.len() - 1;
-        assert_eq!(few[..whole], many[..whole], "more are added at the end");
+        assert_eq!(
+            few[..whole],
+            many[..whole],
+            "more messages only add conversations"
+        );
     }
 
     #[test]
-    fn there_are_as_many_as_are_wanted_of_every_kind() {
+    fn the_number_of_messages_is_exact_and_every_channel_occurs() {
         let all = all(1, 3_000);
-        let messages: Vec<_> = all.iter().flat_map(|old| &old.messages).collect();
+        let messages: Vec<_> = all
+            .iter()
+            .flat_map(|transcript| &transcript.messages)
+            .collect();
         assert_eq!(messages.len(), 3_000);
         for channel in [v1::Channel::Sms, v1::Channel::Email, v1::Channel::Chat] {
             assert!(
                 all.iter()
-                    .filter(|old| old.conversation.channel() == channel)
+                    .filter(|transcript| transcript.conversation.channel() == channel)
                     .count()
                     > 30
             );
@@ -144,10 +151,10 @@ mod tests {
         assert!(statuses.len() >= 4, "{statuses:?}");
         let names: HashSet<_> = all
             .iter()
-            .map(|old| &old.conversation.external_id)
+            .map(|transcript| &transcript.conversation.external_id)
             .collect();
         assert_eq!(names.len(), all.len());
-        let pairs = all.iter().map(|old| &old.conversation);
+        let pairs = all.iter().map(|transcript| &transcript.conversation);
         let pairs = pairs.filter(|of| !of.participant_to.is_empty());
         let pairs: Vec<_> = pairs
             .map(|of| (&of.participant_from, &of.participant_to))
@@ -157,16 +164,19 @@ mod tests {
     }
 
     #[test]
-    fn time_passes_and_ends() {
+    fn times_are_sorted_and_before_the_end() {
         let mut first = UNTIL.seconds;
-        for old in all(3, 3_000) {
-            let times = old
+        for transcript in all(3, 3_000) {
+            let times = transcript
                 .messages
                 .iter()
                 .map(|message| message.created_at.unwrap().seconds);
             let times: Vec<_> = times.collect();
             assert!(times.is_sorted() && times[times.len() - 1] < UNTIL.seconds);
-            assert_eq!(old.conversation.created_at, old.messages[0].created_at);
+            assert_eq!(
+                transcript.conversation.created_at,
+                transcript.messages[0].created_at
+            );
             first = first.min(times[0]);
         }
         assert!(first < UNTIL.seconds - 100 * 86_400);

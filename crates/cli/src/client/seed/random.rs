@@ -1,13 +1,13 @@
-//! Numbers that look random and follow from two others.
+//! Deterministic pseudo-random numbers.
 
-/// `SplitMix64`.
+/// Pseudo-random number generator (`SplitMix64`).
 #[derive(Debug, Clone)]
-pub(super) struct Dice(u64);
+pub(super) struct Random(u64);
 
-impl Dice {
+impl Random {
     pub(super) fn new(seed: u64, stream: u64) -> Self {
-        let mut dice = Self(seed);
-        let first = dice.next();
+        let mut random = Self(seed);
+        let first = random.next();
         Self(first ^ stream.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
@@ -19,7 +19,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// From the first on and below the end.
+    /// Returns a number in the range.
     pub(super) fn within(&mut self, range: std::ops::Range<i64>) -> i64 {
         let width = range.end.saturating_sub(range.start).max(1);
         let width = u64::try_from(width).unwrap_or(1);
@@ -27,7 +27,7 @@ impl Dice {
         range.start.saturating_add(step)
     }
 
-    /// So many times of a hundred.
+    /// Returns `true` with this probability in percent.
     pub(super) fn percent(&mut self, share: i64) -> bool {
         self.within(0..100) < share
     }

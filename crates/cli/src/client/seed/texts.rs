@@ -1,16 +1,16 @@
-//! What a shop and its customers say. `{order}` and the like are filled in.
+//! Texts of the sample conversations. Placeholders such as `{order}` are replaced.
 
-/// What a conversation is about.
+/// Topic of a conversation.
 pub(super) struct Topic {
     pub(super) name: &'static str,
     pub(super) titles: &'static [&'static str],
-    /// What the customer begins with.
+    /// First message of the customer.
     pub(super) questions: &'static [&'static str],
-    /// What the shop says to that.
+    /// First reply of the shop.
     pub(super) answers: &'static [&'static str],
-    /// What the customer says then.
+    /// Further messages of the customer.
     pub(super) further: &'static [&'static str],
-    /// And the shop.
+    /// Further replies of the shop.
     pub(super) details: &'static [&'static str],
 }
 
