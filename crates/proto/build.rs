@@ -8,20 +8,20 @@ use prost::Message as _;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new("../../proto");
-    // The compiler does not say which files it read; this also notices new ones.
+    // The compiler does not report which files it read. Watching the folder also notices new files.
     println!(
         "cargo::rerun-if-changed={}",
         root.join("parlance").display()
     );
 
     let mut files = proto_files(&root.join("parlance/v1"))?;
-    files.sort(); // the order of a folder is the file system's; the descriptor set's must not be
+    files.sort(); // the order of a directory listing is arbitrary; that of the descriptor set must be stable
 
-    // Keeps imports and comments, so reflection shows the documentation.
+    // Keeps imports and comments, so that server reflection shows the documentation.
     let descriptors = protox::compile(files, [root])?;
     #[expect(
         clippy::disallowed_methods,
-        reason = "how cargo tells a build script where to write"
+        reason = "cargo passes the output directory of a build script in an environment variable"
     )]
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     fs::write(
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     )?;
 
     tonic_prost_build::configure()
-        .bytes(".parlance.v1") // file contents are passed on, not copied
+        .bytes(".parlance.v1") // file contents are shared, not copied
         .compile_fds(descriptors)?;
     Ok(())
 }

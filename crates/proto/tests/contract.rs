@@ -1,4 +1,4 @@
-//! What stands beside the contract agrees with it.
+//! Checks that files derived from the contract agree with it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,7 @@ fn descriptors() -> FileDescriptorSet {
     FileDescriptorSet::decode(parlance_proto::FILE_DESCRIPTOR_SET).unwrap()
 }
 
-/// `parlance.v1.Service/Method`, and whether it is unary.
+/// Full method names (`parlance.v1.Service/Method`), and whether each is unary.
 fn methods() -> BTreeMap<String, bool> {
     let mut methods = BTreeMap::new();
     for file in descriptors().file {
@@ -29,7 +29,7 @@ fn methods() -> BTreeMap<String, bool> {
     methods
 }
 
-/// Each method that the service config names, with its entry.
+/// Methods named in the service config, each with its entry.
 fn configured() -> Vec<(String, Value)> {
     let config: Value = serde_json::from_str(SERVICE_CONFIG).unwrap();
     let entries = config["methodConfig"].as_array().unwrap();
@@ -50,11 +50,11 @@ fn the_service_config_names_every_method_once() {
     let configured: Vec<String> = configured().into_iter().map(|(name, _)| name).collect();
     let unique: BTreeSet<&String> = configured.iter().collect();
 
-    // A client refuses the whole config if a name stands there twice.
+    // A client refuses the whole config if it names a method twice.
     assert_eq!(
         unique.len(),
         configured.len(),
-        "a method stands there twice"
+        "service_config.json names a method twice"
     );
     assert_eq!(
         unique,
@@ -74,7 +74,7 @@ fn every_unary_method_has_a_timeout() {
 }
 
 #[test]
-fn nothing_that_can_send_or_create_twice_is_retried() {
+fn methods_that_send_create_or_delete_are_not_retried() {
     for (name, entry) in configured() {
         let verb = name.split_once('/').unwrap().1;
         if ["Send", "Create", "Delete"]
