@@ -1,4 +1,4 @@
-//! Somebody who calls.
+//! A client with an owner of its own.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,11 +17,11 @@ use tonic::{Request, Response, Status};
 use crate::make::{self, Pair};
 use crate::{Kind, Refusal, Rpc, SOON, Service, Watching};
 
-/// Adds the owner to every call.
+/// Interceptor that adds the owner to every call.
 #[derive(Debug, Clone)]
-pub struct Who(MetadataValue<Ascii>);
+pub struct OwnerHeader(MetadataValue<Ascii>);
 
-impl Interceptor for Who {
+impl Interceptor for OwnerHeader {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         request
             .metadata_mut()
@@ -37,7 +37,7 @@ fn made<T>(response: Response<T>) -> (T, bool) {
     (response.into_inner(), replayed)
 }
 
-/// An owner at a service.
+/// A client of a service that calls as one owner.
 #[derive(Debug, Clone)]
 pub struct Caller {
     channel: Channel,
@@ -89,19 +89,19 @@ impl Caller {
         }
     }
 
-    /// Its name.
+    /// Name of the owner.
     pub fn owner(&self) -> &str {
         &self.owner
     }
 
-    /// Its connection.
+    /// The connection.
     pub fn channel(&self) -> Channel {
         self.channel.clone()
     }
 
-    /// What names it in a call.
-    pub fn who(&self) -> Who {
-        Who(self.owner.parse().expect("an owner is ASCII"))
+    /// Interceptor that adds the owner to a call.
+    pub fn owner_header(&self) -> OwnerHeader {
+        OwnerHeader(self.owner.parse().expect("an owner is ASCII"))
     }
 
     /// `http://127.0.0.1:port` of the service's HTTP port.
@@ -114,34 +114,34 @@ impl Caller {
         self.grpc_url.trim_start_matches("http://")
     }
 
-    /// Asks.
-    pub async fn ask<R: Rpc>(&self, request: R) -> Result<R::Reply, Status> {
-        self.ask_with(Request::new(request))
+    /// Calls a method and returns its result.
+    pub async fn call<R: Rpc>(&self, request: R) -> Result<R::Reply, Status> {
+        self.call_with(Request::new(request))
             .await
             .map(Response::into_inner)
     }
 
-    /// Asks with metadata or a deadline, and gets those of the answer.
-    pub async fn ask_with<R: Rpc>(
+    /// Calls with metadata or a deadline, and returns the response with its metadata.
+    pub async fn call_with<R: Rpc>(
         &self,
         request: Request<R>,
     ) -> Result<Response<R::Reply>, Status> {
         R::call(request, self).await
     }
 
-    /// Asks for what must work.
+    /// Calls a method that must succeed.
     pub async fn ok<R: Rpc>(&self, request: R) -> R::Reply {
-        match self.ask(request.clone()).await {
+        match self.call(request.clone()).await {
             Ok(reply) => reply,
-            Err(status) => panic!("{status:?}\nanswers {request:?}"),
+            Err(status) => panic!("{request:?}\nfailed with {status:?}"),
         }
     }
 
-    /// Asks amid many who ask at once. On a busy machine some wait for a connection to the database for longer than the service lets
-    /// them: they are told so, nothing has been done, and they come again.
-    pub async fn ask_in_a_crowd<R: Rpc>(&self, request: R) -> Result<Response<R::Reply>, Status> {
+    /// Calls while many clients call at once, and retries after `DATABASE_UNAVAILABLE`. On a busy machine some calls
+    /// wait for a database connection for longer than the service allows. They fail without having done anything.
+    pub async fn call_retrying<R: Rpc>(&self, request: R) -> Result<Response<R::Reply>, Status> {
         eventually(SOON, async || {
-            let answer = self.ask_with(Request::new(request.clone())).await;
+            let answer = self.call_with(Request::new(request.clone())).await;
             let refusal = answer.as_ref().err().map(Refusal::of);
             let came_late = refusal.is_some_and(|refusal| refusal.reason == "DATABASE_UNAVAILABLE");
             (!came_late).then_some(answer)
@@ -149,41 +149,41 @@ impl Caller {
         .await
     }
 
-    /// Asks for what must work, amid many who ask at once.
-    pub async fn ok_in_a_crowd<R: Rpc>(&self, request: R) -> R::Reply {
-        match self.ask_in_a_crowd(request.clone()).await {
+    /// Calls a method that must succeed, as [`Self::call_retrying`] does.
+    pub async fn ok_retrying<R: Rpc>(&self, request: R) -> R::Reply {
+        match self.call_retrying(request.clone()).await {
             Ok(response) => response.into_inner(),
-            Err(status) => panic!("{status:?}\nanswers {request:?}"),
+            Err(status) => panic!("{request:?}\nfailed with {status:?}"),
         }
     }
 
-    /// Asks for what must be refused.
+    /// Calls a method that must fail, and returns its error.
     pub async fn refused<R: Rpc>(&self, request: R) -> Refusal {
-        match self.ask(request.clone()).await {
-            Ok(reply) => panic!("{reply:?}\nanswers {request:?}"),
+        match self.call(request.clone()).await {
+            Ok(reply) => panic!("{request:?}\nsucceeded with {reply:?}"),
             Err(status) => Refusal::of(&status),
         }
     }
 
-    /// A replay's reply, or a first one's, and whether it says that it is a replay.
-    pub async fn made<R: Rpc>(&self, request: R) -> (R::Reply, bool) {
-        let response = self.ask_with(Request::new(request)).await;
+    /// Calls a method that must succeed; returns the reply and whether it is marked as a replay.
+    pub async fn ok_or_replayed<R: Rpc>(&self, request: R) -> (R::Reply, bool) {
+        let response = self.call_with(Request::new(request)).await;
         made(response.expect("it is made"))
     }
 
-    /// The same, amid many who ask at once.
-    pub async fn made_in_a_crowd<R: Rpc>(&self, request: R) -> (R::Reply, bool) {
-        made(self.ask_in_a_crowd(request).await.expect("it is made"))
+    /// The same, as [`Self::call_retrying`] does.
+    pub async fn ok_or_replayed_retrying<R: Rpc>(&self, request: R) -> (R::Reply, bool) {
+        made(self.call_retrying(request).await.expect("it is made"))
     }
 
-    /// Two new addresses. Ours is a paused sender: what is sent from it stays PENDING.
+    /// Creates two new addresses. `ours` is a paused sender: messages from it stay PENDING.
     pub async fn pair(&self) -> Pair {
         let pair = make::phones();
         self.pause(v1::Channel::Sms, &pair.ours).await;
         pair
     }
 
-    /// The same for mail.
+    /// The same with mail addresses.
     pub async fn mail_pair(&self) -> Pair {
         let pair = make::mail_addresses();
         self.pause(v1::Channel::Email, &pair.ours).await;
@@ -204,17 +204,17 @@ impl Caller {
         .await;
     }
 
-    /// A conversation by its id.
+    /// Returns a conversation by its id.
     pub async fn conversation(&self, id: &str) -> v1::Conversation {
         self.ok(make::get_conversation(id)).await
     }
 
-    /// A message by its id.
+    /// Returns a message by its id.
     pub async fn message(&self, id: &str) -> v1::Message {
         self.ok(make::get_message(id)).await
     }
 
-    /// All messages of a conversation, oldest first, over as many pages as it takes.
+    /// Returns all messages of a conversation, oldest first, over all pages.
     pub async fn all_messages(&self, conversation_id: &str) -> Vec<v1::Message> {
         let mut request = v1::ListMessagesRequest {
             conversation_id: conversation_id.to_owned(),
@@ -233,46 +233,51 @@ impl Caller {
         }
     }
 
-    /// The client of the calls that are streams.
-    pub fn message_client(&self) -> MessageServiceClient<InterceptedService<Channel, Who>> {
-        MessageServiceClient::with_interceptor(self.channel(), self.who())
+    /// Client of the streaming calls.
+    pub fn message_client(&self) -> MessageServiceClient<InterceptedService<Channel, OwnerHeader>> {
+        MessageServiceClient::with_interceptor(self.channel(), self.owner_header())
     }
 
-    /// Uploads these pieces, of which the first is the head.
+    /// Uploads these chunks; the first has the file name and type.
     pub async fn upload(
         &self,
-        pieces: Vec<v1::UploadAttachmentRequest>,
+        chunks: Vec<v1::UploadAttachmentRequest>,
     ) -> Result<v1::UploadAttachmentResponse, Status> {
-        let pieces = tokio_stream::iter(pieces);
+        let chunks = tokio_stream::iter(chunks);
         self.message_client()
-            .upload_attachment(pieces)
+            .upload_attachment(chunks)
             .await
             .map(Response::into_inner)
     }
 
-    /// Brings old conversations.
+    /// Imports conversations.
     pub async fn import(
         &self,
-        old: Vec<v1::ImportConversationsRequest>,
+        conversations: Vec<v1::ImportConversationsRequest>,
     ) -> Result<v1::ImportConversationsResponse, Status> {
-        self.import_as_it_comes(tokio_stream::iter(old)).await
+        self.import_stream(tokio_stream::iter(conversations)).await
     }
 
-    /// Brings old conversations while there are some.
-    pub async fn import_as_it_comes(
+    /// Imports conversations from a stream.
+    pub async fn import_stream(
         &self,
-        old: impl Stream<Item = v1::ImportConversationsRequest> + Send + 'static,
+        conversations: impl Stream<Item = v1::ImportConversationsRequest> + Send + 'static,
     ) -> Result<v1::ImportConversationsResponse, Status> {
-        let mut client = ConversationServiceClient::with_interceptor(self.channel(), self.who());
+        let mut client =
+            ConversationServiceClient::with_interceptor(self.channel(), self.owner_header());
         client
-            .import_conversations(old)
+            .import_conversations(conversations)
             .await
             .map(Response::into_inner)
     }
 
-    /// Brings old conversations of which none may be refused: how many were made, how many messages added and passed over.
-    pub async fn imported(&self, old: Vec<v1::ImportConversationsRequest>) -> (i64, i64, i64) {
-        let reply = self.import(old).await.expect("they are imported");
+    /// Imports conversations without errors; returns how many conversations and messages were imported, and how many
+    /// messages skipped.
+    pub async fn imported(
+        &self,
+        conversations: Vec<v1::ImportConversationsRequest>,
+    ) -> (i64, i64, i64) {
+        let reply = self.import(conversations).await.expect("they are imported");
         assert_eq!((reply.errors, reply.error_count), (vec![], 0));
         (
             reply.imported_conversations,
@@ -281,8 +286,8 @@ impl Caller {
         )
     }
 
-    /// A conversation by its external id.
-    pub async fn named(&self, external_id: &str) -> v1::Conversation {
+    /// Returns a conversation by its external id.
+    pub async fn by_external_id(&self, external_id: &str) -> v1::Conversation {
         self.ok(v1::GetConversationRequest {
             external_id: external_id.to_owned(),
             ..Default::default()
@@ -290,34 +295,34 @@ impl Caller {
         .await
     }
 
-    /// Reads an attachment to its end.
+    /// Downloads a whole attachment.
     pub async fn download(&self, message_id: &str, attachment_id: &str) -> Result<Vec<u8>, Status> {
         let request = v1::GetAttachmentRequest {
             message_id: message_id.to_owned(),
             attachment_id: attachment_id.to_owned(),
         };
-        let mut pieces = self
+        let mut chunks = self
             .message_client()
             .get_attachment(request)
             .await?
             .into_inner();
         let mut content = Vec::new();
-        while let Some(piece) = pieces.message().await? {
-            content.extend_from_slice(&piece.data);
+        while let Some(chunk) = chunks.message().await? {
+            content.extend_from_slice(&chunk.data);
         }
         Ok(content)
     }
 
-    /// Begins to watch.
+    /// Starts a watch.
     pub async fn watch(&self, request: v1::WatchEventsRequest) -> Result<Watching, Status> {
-        let mut client = EventServiceClient::with_interceptor(self.channel(), self.who());
+        let mut client = EventServiceClient::with_interceptor(self.channel(), self.owner_header());
         client
             .watch_events(request)
             .await
             .map(|response| Watching::new(response.into_inner()))
     }
 
-    /// Watches everything from a cursor on.
+    /// Watches all events from a cursor on.
     pub async fn watch_from(&self, cursor: &str) -> Watching {
         let request = v1::WatchEventsRequest {
             cursor: cursor.to_owned(),

@@ -1,4 +1,4 @@
-//! Three services, one database, one Redis, and before each of these a proxy for each service.
+//! Three services with one database and one Redis, and for each service a proxy to each of the two.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::OnceLock;
@@ -8,43 +8,43 @@ use parlance_testkit::{Builder, Postgres, Proxy, Redis, TestDatabase, free_port}
 
 use crate::{Caller, Service};
 
-/// How many services.
+/// Number of services.
 pub const INSTANCES: usize = 3;
 
-/// What it is where nobody says otherwise: here it is about what comes of it.
-const AS_A_RULE: &str = "10";
+/// The default stall limit in a cluster, in milliseconds. These tests do not test the limit itself.
+const STALL_LIMIT_MS: &str = "10";
 
-/// Longer than any answer takes that comes at all.
+/// Longer than any call takes that is answered at all.
 pub const DEADLINE: Duration = Duration::from_mins(1);
 
-/// Services that share what they keep.
+/// Services that share a database and a Redis.
 #[derive(Debug)]
 pub struct Cluster {
-    /// They keep their ports when they start again.
+    /// The services. They keep their ports when they restart.
     pub services: Vec<Service>,
-    /// Before Redis. They mark the connections that hear of writes.
+    /// Proxies to Redis. They mark the invalidation connections.
     pub proxies: Vec<Proxy>,
-    /// Before the database.
+    /// Proxies to the database.
     pub databases: Vec<Proxy>,
-    /// What they share.
+    /// The Redis of the cluster.
     pub redis: Redis,
-    // Last: the services go first.
+    // Last, so that the services are dropped first.
     _database: TestDatabase,
 }
 
-/// What they stand before, and how.
+/// How a cluster is started.
 #[derive(Debug)]
 pub struct Plan {
-    /// Theirs alone.
+    /// A Redis of its own.
     pub redis: Redis,
-    /// What stands before the database.
+    /// Starts a proxy to the database.
     pub to_database: fn(SocketAddr) -> Proxy,
-    /// Who does not reach Redis from the beginning.
+    /// An instance without a connection to Redis from the beginning.
     pub without_redis: Option<usize>,
 }
 
 impl Plan {
-    /// Nothing is out of the ordinary.
+    /// The usual plan with this Redis.
     pub fn over(redis: Redis) -> Self {
         Self {
             redis,
@@ -53,7 +53,7 @@ impl Plan {
         }
     }
 
-    /// All of them serve, each with settings of its own.
+    /// Starts all services, each with settings of its own.
     pub async fn start(self, settings: impl Fn(usize, Builder) -> Builder) -> Cluster {
         let Self {
             redis,
@@ -78,7 +78,7 @@ impl Plan {
             async move {
                 let change = move |given: Builder| {
                     let given = given
-                        .env("CACHE_PATIENCE_MS", AS_A_RULE)
+                        .env("CACHE_PATIENCE_MS", STALL_LIMIT_MS)
                         .redis_url(redis_url)
                         .env("GRPC_LISTEN", port())
                         .env("HTTP_LISTEN", port());
@@ -97,14 +97,14 @@ impl Plan {
     }
 }
 
-/// The URL of a database without its address.
+/// URL of a database without its address.
 struct Base {
     before: String,
     after: String,
 }
 
 impl Base {
-    /// And the address.
+    /// Splits a URL, and returns the address as well.
     fn of(url: &str) -> (Self, SocketAddr) {
         let authority = url.find("://").map_or(0, |at| at + "://".len());
         let end = url[authority..]
@@ -130,12 +130,12 @@ impl Base {
 
 static VERSIONS: OnceLock<String> = OnceLock::new();
 
-/// Of what a cluster of this process has run on: figures mean little without.
+/// Versions of what a cluster of this process runs on; figures mean little without them.
 pub fn versions() -> &'static str {
     VERSIONS.get().map_or("", String::as_str)
 }
 
-/// Asks for them, once.
+/// Queries the versions, once.
 pub async fn learn_versions(redis: &Redis, database: &TestDatabase) {
     if VERSIONS.get().is_some() {
         return;
@@ -147,7 +147,7 @@ pub async fn learn_versions(redis: &Redis, database: &TestDatabase) {
         postgres_version(database).await.unwrap_or_default(),
         kernel.trim()
     );
-    // Whoever was faster has found the same.
+    // A concurrent caller has set the same value.
     let _ = VERSIONS.set(versions);
 }
 
@@ -172,31 +172,31 @@ async fn postgres_version(database: &TestDatabase) -> Result<String, tokio_postg
     row.try_get(0)
 }
 
-/// Where a Redis listens.
+/// Address of a Redis.
 pub fn address(redis: &Redis) -> SocketAddr {
     let url = redis.url().trim_start_matches("redis://");
     let address = url.trim_end_matches('/').parse();
     address.expect("a throw-away Redis has an address")
 }
 
-/// One that a service keeps when it starts again, so that callers find it.
+/// A fixed address, which a service keeps when it restarts, so that clients can reconnect.
 fn port() -> String {
     format!("127.0.0.1:{}", free_port())
 }
 
 impl Cluster {
-    /// All of them serve.
+    /// Starts the services with a new Redis.
     pub async fn start(settings: impl Fn(Builder) -> Builder) -> Self {
         Self::start_over(Redis::start(), settings).await
     }
 
-    /// The same with this Redis.
+    /// Starts the services with this Redis.
     pub async fn start_over(redis: Redis, settings: impl Fn(Builder) -> Builder) -> Self {
         let plan = Plan::over(redis);
         plan.start(|_, builder| settings(builder)).await
     }
 
-    /// Puts every instance before another Redis: connections that are open break.
+    /// Connects every instance to another Redis; open connections break.
     pub fn redirect_to(&self, redis: &Redis) {
         for proxy in &self.proxies {
             proxy.redirect_to(address(redis));
@@ -205,7 +205,7 @@ impl Cluster {
         }
     }
 
-    /// One at each service, of the same owner.
+    /// One caller at each service, all of the same owner.
     pub fn callers(&self, owner: &str) -> Vec<Caller> {
         let at = |service| {
             Caller::as_owner(service, owner).reconnected(|endpoint| endpoint.timeout(DEADLINE))

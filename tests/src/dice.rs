@@ -1,11 +1,11 @@
-//! Random choices that a seed repeats.
+//! Random choices that can be repeated with a seed.
 
-/// `SplitMix64`: small, and good enough to think and choose by.
+/// `SplitMix64`: small, and good enough to choose pauses and rows.
 #[derive(Debug)]
 pub struct Dice(u64);
 
 impl Dice {
-    /// These choices and no others.
+    /// A generator with this seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -17,12 +17,12 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// Less than this.
+    /// A number less than the limit.
     pub fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
 
-    /// A place among so many.
+    /// An index into a slice of this length.
     pub fn index(&mut self, length: usize) -> usize {
         usize::try_from(self.below(length as u64)).unwrap_or(0)
     }

@@ -1,10 +1,10 @@
-//! What the black-box tests share: a running service on either database, a caller with an owner of its own, short ways to
-//! ask and to say what was asked. Everything goes over real sockets to the real binary.
+//! Shared parts of the black-box tests: a running service on either database, a client with an owner of its own, and
+//! short constructors of requests. All calls go over real sockets to the real binary.
 //!
-//! - Tests of one binary share two services, one per database, and run side by side: every [`Caller`] is another owner, every
-//!   [`make::phone`] another number.
-//! - A test that hurts its service starts one with [`Service::start`].
-//! - A sender made by [`Caller::pair`] is paused, so that a message stays as its test left it.
+//! - Tests of one binary share two services, one per database, and run concurrently: every [`Caller`] has another
+//!   owner, every [`make::phone`] another number.
+//! - A test that disturbs its service starts one of its own with [`Service::start`].
+//! - A sender made by [`Caller::pair`] is paused, so that its messages are not sent.
 
 mod caller;
 pub mod cluster;
@@ -24,10 +24,11 @@ pub use rpc::Rpc;
 pub use service::{Kind, Service};
 pub use watching::Watching;
 
-/// How long a test waits for what must come: longer than anything takes on a busy machine, for nobody waits for it in vain.
+/// Time-out of a wait for an event that must occur. It is longer than anything takes on a busy machine, because a
+/// passing test never waits for its end.
 pub const SOON: std::time::Duration = std::time::Duration::from_mins(2);
 
-/// One test body, run on SQLite and on Postgres, by a caller of its own at the shared service.
+/// Runs a test body on SQLite and on Postgres, with a caller of its own at the shared service.
 #[macro_export]
 macro_rules! on_both {
     ($($(#[$meta:meta])* async fn $name:ident($caller:ident: $type:ty) $body:block)*) => {$(

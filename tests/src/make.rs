@@ -1,4 +1,4 @@
-//! Short ways to say what is asked, and addresses that nobody else has.
+//! Short constructors of requests, and addresses that are unique in a test run.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -12,21 +12,21 @@ fn count() -> u32 {
     COUNT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// An address of ours and one of theirs.
+/// An address of ours and one of the other party.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pair {
-    /// A sender.
+    /// Our sender.
     pub ours: String,
-    /// Somebody.
+    /// The other party.
     pub theirs: String,
 }
 
-/// A telephone number that no other test has.
+/// A unique telephone number.
 pub fn phone() -> String {
     format!("+1555{:07}", count())
 }
 
-/// A text that no other test has.
+/// A unique text.
 pub fn unique(what: &str) -> String {
     format!("{what}-{}", count())
 }
@@ -67,18 +67,18 @@ pub fn mail(pair: &Pair, body: &str) -> v1::SendMessageRequest {
     }
 }
 
-/// An old chat in which these were said in turn, a minute apart, by the user first.
-pub fn old_chat(external_id: &str, said: &[&str]) -> v1::ImportConversationsRequest {
+/// A chat to import, with these messages a minute apart, alternating from the user and the assistant.
+pub fn imported_chat(external_id: &str, bodies: &[&str]) -> v1::ImportConversationsRequest {
     let start = 1_600_000_000;
-    let message = |(turn, body): (i64, &&str)| v1::Message {
-        role: (if turn % 2 == 0 {
+    let message = |(index, body): (i64, &&str)| v1::Message {
+        role: (if index % 2 == 0 {
             v1::Role::User
         } else {
             v1::Role::Assistant
         })
         .into(),
         body: (*body).to_owned(),
-        created_at: Some(at(start + 60 * turn)),
+        created_at: Some(at(start + 60 * index)),
         ..Default::default()
     };
     v1::ImportConversationsRequest {
@@ -88,28 +88,28 @@ pub fn old_chat(external_id: &str, said: &[&str]) -> v1::ImportConversationsRequ
             created_at: Some(at(start)),
             ..Default::default()
         }),
-        messages: (0..).zip(said).map(message).collect(),
+        messages: (0..).zip(bodies).map(message).collect(),
         offset: None,
     }
 }
 
-/// An old conversation of two numbers, with this message from them.
-pub fn old_sms(external_id: &str, pair: &Pair, body: &str) -> v1::ImportConversationsRequest {
-    let mut old = old_chat(external_id, &[body]);
-    old.conversation = Some(v1::Conversation {
+/// A conversation of two numbers to import, with this inbound message.
+pub fn imported_sms(external_id: &str, pair: &Pair, body: &str) -> v1::ImportConversationsRequest {
+    let mut request = imported_chat(external_id, &[body]);
+    request.conversation = Some(v1::Conversation {
         channel: v1::Channel::Sms.into(),
         participant_from: pair.ours.clone(),
         participant_to: pair.theirs.clone(),
-        ..old.conversation.unwrap_or_default()
+        ..request.conversation.unwrap_or_default()
     });
-    for message in &mut old.messages {
+    for message in &mut request.messages {
         message.role = 0;
         message.direction = v1::Direction::Inbound.into();
     }
-    old
+    request
 }
 
-/// What a user says in a chat.
+/// A message of a user in a chat.
 pub fn chat(external_id: &str, body: &str) -> v1::SendMessageRequest {
     v1::SendMessageRequest {
         channel: v1::Channel::Chat.into(),
@@ -119,7 +119,7 @@ pub fn chat(external_id: &str, body: &str) -> v1::SendMessageRequest {
     }
 }
 
-/// A message into a conversation that exists.
+/// A message in an existing conversation.
 pub fn reply(conversation_id: &str, body: &str) -> v1::SendMessageRequest {
     v1::SendMessageRequest {
         conversation_id: conversation_id.to_owned(),
@@ -128,8 +128,8 @@ pub fn reply(conversation_id: &str, body: &str) -> v1::SendMessageRequest {
     }
 }
 
-/// A text message from them, with a provider's id that no other has.
-pub fn from_them(pair: &Pair, body: &str) -> v1::ReceiveMessageRequest {
+/// An inbound text message with a unique provider message id.
+pub fn inbound_sms(pair: &Pair, body: &str) -> v1::ReceiveMessageRequest {
     v1::ReceiveMessageRequest {
         channel: v1::Channel::Sms.into(),
         from_address: pair.theirs.clone(),
@@ -166,7 +166,7 @@ pub fn create_chat(external_id: &str) -> v1::CreateConversationRequest {
     }
 }
 
-/// By its id.
+/// Reads a message by its id.
 pub fn get_message(id: &str) -> v1::GetMessageRequest {
     v1::GetMessageRequest {
         id: id.to_owned(),
@@ -174,7 +174,7 @@ pub fn get_message(id: &str) -> v1::GetMessageRequest {
     }
 }
 
-/// By its id.
+/// Reads a conversation by its id.
 pub fn get_conversation(id: &str) -> v1::GetConversationRequest {
     v1::GetConversationRequest {
         id: id.to_owned(),
@@ -182,7 +182,7 @@ pub fn get_conversation(id: &str) -> v1::GetConversationRequest {
     }
 }
 
-/// However it is.
+/// Deletes a message, whatever its version.
 pub fn delete_message(id: &str) -> v1::DeleteMessageRequest {
     v1::DeleteMessageRequest {
         id: id.to_owned(),
@@ -190,7 +190,7 @@ pub fn delete_message(id: &str) -> v1::DeleteMessageRequest {
     }
 }
 
-/// However it is.
+/// Deletes a conversation, whatever its version.
 pub fn delete_conversation(id: &str) -> v1::DeleteConversationRequest {
     v1::DeleteConversationRequest {
         id: id.to_owned(),
@@ -198,17 +198,17 @@ pub fn delete_conversation(id: &str) -> v1::DeleteConversationRequest {
     }
 }
 
-/// Called back.
+/// Cancels a message.
 pub fn cancel(id: &str) -> v1::CancelMessageRequest {
     v1::CancelMessageRequest { id: id.to_owned() }
 }
 
-/// What happened to a message.
-pub fn story(id: &str) -> v1::ListMessageEventsRequest {
+/// Lists the events of a message.
+pub fn list_message_events(id: &str) -> v1::ListMessageEventsRequest {
     v1::ListMessageEventsRequest { id: id.to_owned() }
 }
 
-/// A look at a send.
+/// The preview of a send.
 pub fn preview(send: v1::SendMessageRequest) -> v1::PreviewMessageRequest {
     let v1::SendMessageRequest {
         request_id,
@@ -254,8 +254,8 @@ pub fn preview(send: v1::SendMessageRequest) -> v1::PreviewMessageRequest {
     }
 }
 
-/// What the simulator's customer answers to a message of this pair.
-pub fn answer(pair: &Pair, body: &str) -> v1::ReplyAsRequest {
+/// A reply of the simulated recipient of this pair.
+pub fn reply_as(pair: &Pair, body: &str) -> v1::ReplyAsRequest {
     v1::ReplyAsRequest {
         to_address: pair.theirs.clone(),
         from_address: pair.ours.clone(),
@@ -264,15 +264,15 @@ pub fn answer(pair: &Pair, body: &str) -> v1::ReplyAsRequest {
     }
 }
 
-/// What the far side of the simulator has got at this address.
-pub fn seen_at(to_address: &str) -> v1::ListSentRequest {
+/// Lists the messages that the simulated network has received at this address.
+pub fn list_sent(to_address: &str) -> v1::ListSentRequest {
     v1::ListSentRequest {
         to_address: to_address.to_owned(),
         ..Default::default()
     }
 }
 
-/// The first page.
+/// The first page of a conversation's messages.
 pub fn list(conversation_id: &str) -> v1::ListMessagesRequest {
     v1::ListMessagesRequest {
         conversation_id: conversation_id.to_owned(),
@@ -280,7 +280,7 @@ pub fn list(conversation_id: &str) -> v1::ListMessagesRequest {
     }
 }
 
-/// The messages that have these words.
+/// Searches for messages with these words.
 pub fn search(query: &str) -> v1::SearchMessagesRequest {
     v1::SearchMessagesRequest {
         query: query.to_owned(),
@@ -288,7 +288,7 @@ pub fn search(query: &str) -> v1::SearchMessagesRequest {
     }
 }
 
-/// A report about a message.
+/// A status report.
 pub fn report(id: &str, status: v1::MessageStatus) -> v1::UpdateMessageStatusRequest {
     v1::UpdateMessageStatusRequest {
         id: id.to_owned(),
@@ -297,7 +297,7 @@ pub fn report(id: &str, status: v1::MessageStatus) -> v1::UpdateMessageStatusReq
     }
 }
 
-/// An edit of a conversation, whose mask has these paths.
+/// An edit of a conversation with these paths in its mask.
 pub fn edit(
     id: &str,
     paths: &[&str],
@@ -314,12 +314,12 @@ pub fn edit(
     }
 }
 
-/// The same status, set by an edit.
+/// An edit of a conversation's status.
 pub fn set_status(id: &str, status: v1::ConversationStatus) -> v1::UpdateConversationRequest {
     edit(id, &["status"], |c| c.status = status.into())
 }
 
-/// An edit of a message, whose mask has these paths.
+/// An edit of a message with these paths in its mask.
 pub fn edit_message(
     id: &str,
     paths: &[&str],
@@ -336,28 +336,28 @@ pub fn edit_message(
     }
 }
 
-/// No mask where no path is named.
+/// A field mask; none if there are no paths.
 pub fn mask(paths: &[&str]) -> Option<prost_types::FieldMask> {
     let paths: Vec<String> = paths.iter().map(|path| (*path).to_owned()).collect();
     (!paths.is_empty()).then_some(prost_types::FieldMask { paths })
 }
 
-/// Seconds since the epoch.
+/// A timestamp in seconds since the epoch.
 pub fn at(seconds: i64) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds, nanos: 0 }
 }
 
-/// A moment far enough away for every test: the year 2100 and some seconds.
-pub fn far(seconds: i64) -> prost_types::Timestamp {
+/// A timestamp in the far future: the year 2100 and some seconds.
+pub fn far_future(seconds: i64) -> prost_types::Timestamp {
     at(4_102_444_800 + seconds)
 }
 
-/// An object with one text.
+/// A JSON object with one text.
 pub fn json(name: &str, text: &str) -> prost_types::Struct {
     object([(name, Json::StringValue(text.to_owned()))])
 }
 
-/// An object.
+/// A JSON object.
 pub fn object<const N: usize>(members: [(&str, Json); N]) -> prost_types::Struct {
     let member =
         |(name, kind): (&str, Json)| (name.to_owned(), prost_types::Value { kind: Some(kind) });
@@ -366,14 +366,14 @@ pub fn object<const N: usize>(members: [(&str, Json); N]) -> prost_types::Struct
     }
 }
 
-/// An object in an object, this deep in all.
+/// Nested JSON objects with this many levels.
 pub fn nested(levels: usize) -> prost_types::Struct {
     (1..levels).fold(prost_types::Struct::default(), |inner, _| {
         object([("in", Json::StructValue(inner))])
     })
 }
 
-/// A file in the request.
+/// An attachment with its content in the request.
 pub fn file(name: &str, content_type: &str, content: impl Into<Bytes>) -> v1::NewAttachment {
     v1::NewAttachment {
         filename: name.to_owned(),
@@ -383,8 +383,8 @@ pub fn file(name: &str, content_type: &str, content: impl Into<Bytes>) -> v1::Ne
     }
 }
 
-/// The first piece of an upload.
-pub fn head(
+/// The first chunk of an upload.
+pub fn first_chunk(
     filename: &str,
     content_type: &str,
     data: impl Into<Bytes>,
@@ -396,8 +396,8 @@ pub fn head(
     }
 }
 
-/// A later one.
-pub fn piece(data: impl Into<Bytes>) -> v1::UploadAttachmentRequest {
+/// A later chunk of an upload.
+pub fn chunk(data: impl Into<Bytes>) -> v1::UploadAttachmentRequest {
     v1::UploadAttachmentRequest {
         data: data.into(),
         ..Default::default()

@@ -1,4 +1,4 @@
-//! Calls without the help of a gRPC client, for what such a client hides or would not do.
+//! Calls without a gRPC client, for what such a client hides or cannot send.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -8,16 +8,16 @@ use prost::Message;
 use tokio::net::TcpStream;
 use tonic::Status;
 
-/// All of an answer.
+/// A whole response.
 #[derive(Debug)]
 pub struct Answer {
-    /// HTTP's code.
+    /// HTTP status code.
     pub code: StatusCode,
-    /// The head.
+    /// Response headers.
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
-    /// What came after it.
+    /// Trailers after the body.
     pub trailers: Option<HeaderMap>,
 }
 
@@ -34,7 +34,7 @@ impl Answer {
         }
     }
 
-    /// The status, wherever it stands.
+    /// The gRPC status, from the trailers or the headers.
     pub fn status(&self) -> Status {
         let trailing = self.trailers.as_ref().and_then(Status::from_header_map);
         trailing
@@ -48,7 +48,7 @@ impl Answer {
     }
 }
 
-/// A message as it stands in the body of a call.
+/// A message in the framing of a gRPC body.
 pub fn framed(message: &impl Message) -> Bytes {
     let encoded = message.encode_to_vec();
     let mut frame = BytesMut::new();
@@ -84,7 +84,7 @@ pub async fn http1(method: Method, url: &str, headers: &[(&str, &str)], body: By
         .expect("an answer")
 }
 
-/// The same where there may be no answer.
+/// The same; `None` if there is no response.
 pub async fn try_http1(
     method: Method,
     url: &str,

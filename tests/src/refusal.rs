@@ -1,4 +1,4 @@
-//! An error as a program reads it.
+//! An error with its machine-readable details.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,29 +6,29 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-/// An error with its details, which every error of the service has.
+/// An error and its details, which every error of the service has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// gRPC's code.
+    /// gRPC status code.
     pub code: Code,
     /// The `reason` of the `ErrorInfo`.
     pub reason: String,
-    /// Its `metadata`.
-    pub about: HashMap<String, String>,
-    /// The fields of the `BadRequest`, sorted.
+    /// The `metadata` of the `ErrorInfo`.
+    pub metadata: HashMap<String, String>,
+    /// Field names of the `BadRequest`, sorted.
     pub fields: Vec<String>,
-    /// What each of them should be, in the order of the reply.
+    /// Descriptions of the `BadRequest`, in the order of the reply.
     pub descriptions: Vec<String>,
     /// The delay of the `RetryInfo`.
     pub retry_after: Option<Duration>,
     /// The trailer `grpc-retry-pushback-ms`.
     pub pushback: Option<String>,
-    /// The text for people.
+    /// Message text.
     pub text: String,
 }
 
 impl Refusal {
-    /// Reads an error, and checks what holds for all of them.
+    /// Reads an error, and checks what must hold for every error.
     #[track_caller]
     pub fn of(status: &Status) -> Self {
         let info = status.get_details_error_info();
@@ -66,7 +66,7 @@ impl Refusal {
         Self {
             code: status.code(),
             reason: info.reason,
-            about: info.metadata,
+            metadata: info.metadata,
             fields,
             descriptions: violations.into_iter().map(|v| v.description).collect(),
             retry_after: status
@@ -77,15 +77,15 @@ impl Refusal {
         }
     }
 
-    /// Code and reason, which is most of what a test wants.
-    pub fn why(&self) -> (Code, &str) {
+    /// Code and reason, which most tests assert.
+    pub fn code_and_reason(&self) -> (Code, &str) {
         (self.code, &self.reason)
     }
 
-    /// Something of the `ErrorInfo`'s metadata.
+    /// A value of the `ErrorInfo`'s metadata.
     #[track_caller]
-    pub fn about(&self, key: &str) -> &str {
-        self.about
+    pub fn metadata(&self, key: &str) -> &str {
+        self.metadata
             .get(key)
             .unwrap_or_else(|| panic!("no {key} in {self:?}"))
     }

@@ -1,4 +1,4 @@
-//! Every unary call by the type of its request.
+//! The unary calls, by the type of their request.
 
 use parlance_proto::v1;
 use parlance_proto::v1::cache_service_client::CacheServiceClient;
@@ -11,12 +11,12 @@ use tonic::{Request, Response, Status};
 
 use crate::Caller;
 
-/// A request that has one answer.
+/// Request of a unary call.
 pub trait Rpc: Clone + std::fmt::Debug + Send + Sized {
-    /// The answer.
+    /// Type of the response.
     type Reply: std::fmt::Debug + Send;
 
-    /// Asks.
+    /// Calls the method.
     fn call(
         request: Request<Self>,
         caller: &Caller,
@@ -29,7 +29,7 @@ macro_rules! rpcs {
             type Reply = $reply;
 
             async fn call(request: Request<Self>, caller: &Caller) -> Result<Response<$reply>, Status> {
-                let mut client = $client::with_interceptor(caller.channel(), caller.who());
+                let mut client = $client::with_interceptor(caller.channel(), caller.owner_header());
                 client.$method(request).await
             }
         }

@@ -5,15 +5,16 @@ use std::ops::Deref;
 use parlance_testkit::{Builder, Parlance, Postgres, SqliteFile, TestDatabase};
 use tokio::sync::OnceCell;
 
-/// How long nothing may come from a Redis: on a machine that is busy with other tests that says little.
-const UNHURRIED: &str = "50";
+/// The stall limit of Redis in milliseconds. It is generous, because a machine that runs other tests at the same time
+/// answers late.
+const STALL_LIMIT_MS: &str = "50";
 
-/// Which database.
+/// The kind of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A file.
+    /// A SQLite file.
     Sqlite,
-    /// A server.
+    /// A Postgres server.
     Postgres,
 }
 
@@ -23,20 +24,20 @@ pub struct Service {
     parlance: Parlance,
     builder: Builder,
     url: String,
-    // Last: the service goes first.
+    // Last, so that the service is dropped first.
     _data: Data,
 }
 
 #[derive(Debug)]
-#[expect(dead_code, reason = "kept until the service is gone")]
+#[expect(dead_code, reason = "keeps the database until the service is dropped")]
 enum Data {
     File(SqliteFile),
     Database(TestDatabase),
-    Elsewhere,
+    External,
 }
 
 impl Service {
-    /// The one that tests of this binary share.
+    /// The service that the tests of this binary share.
     pub async fn shared(kind: Kind) -> &'static Self {
         static SQLITE: OnceCell<Service> = OnceCell::const_new();
         static POSTGRES: OnceCell<Service> = OnceCell::const_new();
@@ -47,12 +48,12 @@ impl Service {
         cell.get_or_init(async || Self::start(kind).await).await
     }
 
-    /// One for a test that hurts it.
+    /// Starts a service for one test.
     pub async fn start(kind: Kind) -> Self {
         Self::start_with(kind, |builder| builder).await
     }
 
-    /// The same with settings of the test's own.
+    /// Starts a service with settings of the test's own.
     pub async fn start_with(kind: Kind, settings: impl FnOnce(Builder) -> Builder) -> Self {
         let (url, data) = match kind {
             Kind::Sqlite => {
@@ -67,15 +68,15 @@ impl Service {
         Self::launch(url, data, settings).await
     }
 
-    /// One over a database that somebody else looks after.
+    /// Starts a service over a database that the caller owns.
     pub async fn over(url: &str, settings: impl FnOnce(Builder) -> Builder) -> Self {
-        Self::launch(url.to_owned(), Data::Elsewhere, settings).await
+        Self::launch(url.to_owned(), Data::External, settings).await
     }
 
     async fn launch(url: String, data: Data, settings: impl FnOnce(Builder) -> Builder) -> Self {
         let builder = Parlance::builder()
             .database_url(&url)
-            .env("CACHE_PATIENCE_MS", UNHURRIED);
+            .env("CACHE_PATIENCE_MS", STALL_LIMIT_MS);
         let builder = settings(builder);
         Self {
             parlance: builder.clone().start().await,
@@ -85,18 +86,21 @@ impl Service {
         }
     }
 
-    /// Starts it again over the same database. It must have ended.
+    /// Restarts the service over the same database. It must have ended.
     pub async fn start_again(&mut self) {
         self.start_again_with(|builder| builder).await;
     }
 
-    /// The same with other settings, this time alone.
+    /// The same with other settings, for this run alone.
     pub async fn start_again_with(&mut self, settings: impl FnOnce(Builder) -> Builder) {
-        assert!(self.parlance.exited().is_some(), "it still runs");
+        assert!(
+            self.parlance.exited().is_some(),
+            "the service is still running"
+        );
         self.parlance = settings(self.builder.clone()).start().await;
     }
 
-    /// Where its database is.
+    /// URL of its database.
     pub fn database_url(&self) -> &str {
         &self.url
     }

@@ -1,4 +1,4 @@
-//! Statistics, and the same counted one by one.
+//! Statistics of the service, and the same counted one by one.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use parlance_proto::v1;
 use crate::Caller;
 
 impl Caller {
-    /// What the service says there is of a user, or of all without one.
+    /// Statistics of a user, or of the owner if empty.
     pub async fn stats(&self, user: &str) -> v1::Stats {
         let user = user.to_owned();
         sorted(self.ok(v1::GetStatsRequest { user }).await)
     }
 
-    /// The same, by reading every conversation and every message.
+    /// The same, counted by reading every conversation and every message.
     pub async fn stats_by_reading(&self, user: &str) -> v1::Stats {
         let mut stats = v1::Stats::default();
         let mut by = BTreeMap::new();
@@ -39,7 +39,7 @@ impl Caller {
         stats
     }
 
-    /// All conversations of a user, or of all without one, over as many pages as it takes.
+    /// All conversations of a user, or of the owner if empty, over all pages.
     pub async fn all_conversations(&self, user: &str) -> Vec<v1::Conversation> {
         let mut request = v1::ListConversationsRequest {
             user: user.to_owned(),

@@ -6,7 +6,7 @@ use tonic::{Status, Streaming};
 
 use crate::SOON;
 
-/// A watch that has begun.
+/// A running watch.
 #[derive(Debug)]
 pub struct Watching(Streaming<v1::Event>);
 
@@ -15,9 +15,9 @@ impl Watching {
         Self(events)
     }
 
-    /// The next event; heartbeats are passed over.
+    /// Returns the next event; heartbeats are skipped.
     pub async fn next(&mut self) -> Result<v1::Event, Status> {
-        // However many heartbeats come meanwhile.
+        // The time-out covers all heartbeats together.
         let next = timeout(SOON, async {
             loop {
                 match self.0.message().await? {
@@ -30,7 +30,7 @@ impl Watching {
         next.await.expect("an event, an error or the end")
     }
 
-    /// As many events.
+    /// Returns the next events.
     pub async fn take(&mut self, count: usize) -> Vec<v1::Event> {
         let mut events = Vec::with_capacity(count);
         while events.len() < count {
@@ -39,7 +39,7 @@ impl Watching {
         events
     }
 
-    /// Events up to the one that this is true of, and that one.
+    /// Returns the events up to and including the first that satisfies the predicate.
     pub async fn until(&mut self, last: impl Fn(&v1::Event) -> bool) -> Vec<v1::Event> {
         let mut events = Vec::new();
         loop {
@@ -52,7 +52,7 @@ impl Watching {
         }
     }
 
-    /// The error that ends it; what comes before is passed over.
+    /// Returns the error that ends the stream; events before it are skipped.
     pub async fn end(&mut self) -> Status {
         loop {
             if let Err(status) = self.next().await {

@@ -1,13 +1,13 @@
-//! A test process that starts one of everything, writes down what it started into the file that it is given, and waits to
-//! be killed.
+//! Test process that starts one of each server, writes their pids and directories to the given file, and waits to be
+//! killed.
 
 use std::fs;
 
 use parlance_testkit::{Postgres, PostgresConfig, Redis, SqliteFile};
 
 fn main() {
-    let report = std::env::args().nth(1).expect("a path for the report");
-    // On a thread that ends before the servers may: they belong to the process.
+    let report = std::env::args().nth(1).expect("usage: orphans REPORT");
+    // Started on a thread that ends before the servers: they must live as long as the process, not as the thread.
     let started = std::thread::spawn(|| {
         let postgres = Postgres::start(PostgresConfig::default());
         let paused = Postgres::start(PostgresConfig::default());

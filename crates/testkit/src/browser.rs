@@ -1,4 +1,4 @@
-//! A throw-away browser without a window.
+//! Throw-away headless browser.
 
 use std::time::Duration;
 
@@ -6,29 +6,29 @@ use crate::child::{Launch, Process};
 use crate::scratch::Scratch;
 use crate::tools;
 
-/// The first start of a large program on a busy machine.
+/// The first start of a large program on a busy machine takes long.
 const START: Duration = Duration::from_mins(3);
 const ANNOUNCEMENT: &str = "DevTools listening on ";
 
-/// A Chromium with a profile of its own; killed on drop. What it is to do it hears by its debugging protocol.
+/// Chromium with its own profile; killed on drop. Tests control it over the `DevTools` protocol.
 #[derive(Debug)]
 pub struct Browser {
     devtools: String,
-    // Before the directory it runs in.
+    // Dropped before the directory that it runs in.
     _process: Process,
     _scratch: Scratch,
 }
 
 impl Browser {
-    /// Starts one and returns when it listens.
+    /// Starts a browser and returns once it listens.
     pub async fn start() -> Self {
         let scratch = Scratch::new("browser");
         let profile = scratch.path().join("profile");
         let flags = [
             "--headless",
-            "--no-sandbox", // root, which tests may be, has none
+            "--no-sandbox", // the sandbox does not work as root, which tests may run as
             "--disable-gpu",
-            "--disable-dev-shm-usage", // small in containers
+            "--disable-dev-shm-usage", // /dev/shm is small in containers
             "--disable-quic",
             "--no-first-run",
             "--disable-background-networking",
@@ -45,12 +45,12 @@ impl Browser {
             env: vec![("HOME".into(), scratch.path().into())],
             dir: scratch.path().to_owned(),
             death_signal: "KILL",
-            demote: false,
+            unprivileged: false,
         };
         let process = launch.spawn();
         let listening = crate::eventually(Duration::MAX, async || {
-            let said = process.stderr.text();
-            let line = said
+            let output = process.stderr.text();
+            let line = output
                 .lines()
                 .find_map(|line| line.strip_prefix(ANNOUNCEMENT));
             match (line, process.exited()) {

@@ -1,4 +1,4 @@
-//! One child process: how it is started so that it cannot outlive us, what it wrote, and how it ends.
+//! Child processes: started so that they cannot outlive this process; their output and their end.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -8,34 +8,34 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
-use crate::scratch::{NOBODY, uid};
+use crate::scratch::{UNPRIVILEGED_UID, uid};
 use crate::signal;
 use crate::wait::poll;
 
-/// How many lines of a log a failure shows.
+/// Number of log lines shown in a failure.
 const TAIL: usize = 40;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// The kernel sends the death signal when the THREAD that spawned the child ends, and a test's thread ends with the
-/// test. This one ends with the process.
+/// Spawns children from a thread that lives as long as the process. The kernel sends the death signal when the THREAD
+/// that spawned the child ends, and a test's thread ends with the test.
 static SPAWNER: LazyLock<mpsc::Sender<Job>> = LazyLock::new(|| {
     let (jobs, queue) = mpsc::channel::<Job>();
     std::thread::Builder::new()
         .name("testkit-spawner".to_owned())
         .spawn(move || queue.into_iter().for_each(|job| job()))
-        .expect("a thread to spawn from");
+        .expect("the spawner thread starts");
     jobs
 });
 
-fn spawn_for_life(mut command: Command) -> io::Result<Child> {
-    let (reply, answer) = mpsc::channel();
+fn spawn_from_permanent_thread(mut command: Command) -> io::Result<Child> {
+    let (reply, response) = mpsc::channel();
     SPAWNER
         .send(Box::new(move || {
             let _ = reply.send(command.spawn());
         }))
-        .expect("the spawner lives as long as the process");
-    answer.recv().expect("the spawner answers every job")
+        .expect("the spawner runs as long as the process");
+    response.recv().expect("the spawner replies to every job")
 }
 
 /// How to start a child.
@@ -43,23 +43,23 @@ fn spawn_for_life(mut command: Command) -> io::Result<Child> {
 pub(crate) struct Launch {
     pub(crate) program: PathBuf,
     pub(crate) args: Vec<OsString>,
-    /// All of its environment besides the PATH: a developer's `PGDATA` or `DATABASE_URL` must not reach it.
+    /// Its whole environment besides PATH: a developer's `PGDATA` or `DATABASE_URL` must not reach it.
     pub(crate) env: Vec<(OsString, OsString)>,
-    /// Where it runs and where its output goes.
+    /// Working directory; its output is written there too.
     pub(crate) dir: PathBuf,
-    /// What it gets when we die.
+    /// Signal that it receives when this process dies.
     pub(crate) death_signal: &'static str,
-    /// Whether it runs as nobody when we are root.
-    pub(crate) demote: bool,
+    /// Whether it runs as an unprivileged user if this process runs as root.
+    pub(crate) unprivileged: bool,
 }
 
 impl Launch {
     pub(crate) fn spawn(&self) -> Process {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", self.death_signal]);
-        if self.demote && uid() == 0 {
-            command.arg(format!("--reuid={NOBODY}"));
-            command.arg(format!("--regid={NOBODY}"));
+        if self.unprivileged && uid() == 0 {
+            command.arg(format!("--reuid={UNPRIVILEGED_UID}"));
+            command.arg(format!("--regid={UNPRIVILEGED_UID}"));
             command.arg("--clear-groups");
         }
         command.arg("--").arg(&self.program).args(&self.args);
@@ -72,7 +72,7 @@ impl Launch {
             .stdin(Stdio::null())
             .stdout(stdout.file())
             .stderr(stderr.file());
-        let child = spawn_for_life(command).unwrap_or_else(|e| {
+        let child = spawn_from_permanent_thread(command).unwrap_or_else(|e| {
             panic!(
                 "{} was not started through setpriv (util-linux): {e}",
                 self.program.display()
@@ -87,11 +87,11 @@ impl Launch {
     }
 }
 
-/// What a child writes to one of its outputs: a file, so that nobody has to read for the child to go on.
+/// Output stream of a child, written to a file, so that the child never blocks on a full pipe.
 #[derive(Debug)]
 pub(crate) struct Output {
     path: PathBuf,
-    /// Where this child begins; an earlier one in the same directory wrote what is before.
+    /// Where this child's output begins; output of an earlier child in the same directory precedes it.
     start: usize,
 }
 
@@ -125,7 +125,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// `setpriv` becomes the program, so this is the program's own pid.
+    /// Returns the program's pid: `setpriv` replaces itself by the program.
     pub(crate) fn pid(&self) -> u32 {
         self.pid
     }
@@ -133,14 +133,14 @@ impl Process {
     pub(crate) fn exited(&self) -> Option<ExitStatus> {
         self.child()
             .try_wait()
-            .expect("a child can be asked for its status")
+            .expect("the status of a child is available")
     }
 
     pub(crate) fn wait(&self, within: Duration) -> Option<ExitStatus> {
         poll(within, || self.exited())
     }
 
-    /// Signals the process alone. Until we have taken its status nobody else can have its pid.
+    /// Signals the process alone. The pid cannot be reused before its exit status is collected.
     pub(crate) fn signal(&self, name: &str) {
         let mut child = self.child();
         if matches!(child.try_wait(), Ok(None)) {
@@ -148,7 +148,7 @@ impl Process {
         }
     }
 
-    /// Kills the process with its children, and returns when they are gone.
+    /// Kills the process and its children, and returns when they have ended.
     pub(crate) fn kill9(&self) {
         if self.exited().is_some() {
             return;
@@ -175,7 +175,7 @@ impl Process {
         }
     }
 
-    /// The last lines of both outputs.
+    /// Returns the last lines of both outputs.
     pub(crate) fn tail(&self) -> String {
         let text = self.stdout.text() + &self.stderr.text();
         let lines: Vec<&str> = text.lines().collect();

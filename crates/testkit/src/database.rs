@@ -1,4 +1,4 @@
-//! One database for one test.
+//! One database per test.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -6,23 +6,23 @@ use tokio_postgres::NoTls;
 
 use crate::ports::random;
 
-/// A database that nobody else knows. On a throw-away server it goes with the server; on a lasting one it is dropped
-/// with this value.
+/// A database for one test only. On a throw-away server it disappears with the server; on a permanent server it is
+/// dropped with this value.
 #[derive(Debug)]
 pub struct TestDatabase {
-    /// Where it is, `postgres://…/name`.
+    /// URL, `postgres://…/name`.
     pub url: String,
     name: String,
-    drop_through: Option<String>,
+    drop_at: Option<String>,
 }
 
 impl TestDatabase {
-    pub(crate) async fn create(server_url: &str, lasting: bool) -> Self {
+    pub(crate) async fn create(server_url: &str, permanent: bool) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        // A lasting server may be used from several machines, so the pid alone does not do.
+        // Several machines may use a permanent server, so the pid alone is not unique.
         let name = format!("test_{}_{count}_{:08x}", std::process::id(), random() >> 32);
-        // Unlike template1 this template never has a connection that would be in the way.
+        // Unlike template1, template0 never has connections that would block the copy.
         run(
             server_url,
             &format!("CREATE DATABASE {name} TEMPLATE template0"),
@@ -31,11 +31,11 @@ impl TestDatabase {
         Self {
             url: with_database(server_url, &name),
             name,
-            drop_through: lasting.then(|| server_url.to_owned()),
+            drop_at: permanent.then(|| server_url.to_owned()),
         }
     }
 
-    /// The database's name.
+    /// Returns the database's name.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -43,11 +43,11 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        let Some(server_url) = self.drop_through.take() else {
+        let Some(server_url) = self.drop_at.take() else {
             return;
         };
         let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
-        // A drop cannot wait on the test's own runtime, so this has one of its own.
+        // Dropping cannot wait on the test's own runtime, so it uses a runtime of its own.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -57,10 +57,10 @@ impl Drop for TestDatabase {
                 .block_on(run(&server_url, &statement));
         });
         let dropped = dropping.join().is_ok();
-        // A failed test shall show its own panic, not this one.
+        // A failed test must show its own panic, not this one.
         assert!(
             dropped || std::thread::panicking(),
-            "the test database {} was left behind",
+            "the test database {} was not dropped",
             self.name
         );
     }
@@ -69,14 +69,16 @@ impl Drop for TestDatabase {
 async fn run(url: &str, statement: &str) {
     let (client, connection) = tokio_postgres::connect(url, NoTls)
         .await
-        .unwrap_or_else(|e| panic!("no connection to the test server (TEST_DATABASE_URL?): {e:?}"));
+        .unwrap_or_else(|e| {
+            panic!("cannot connect to the test server; check TEST_DATABASE_URL: {e:?}")
+        });
     let connection = tokio::spawn(connection);
     let done = client.batch_execute(statement).await;
     connection.abort();
     done.unwrap_or_else(|e| panic!("{statement}: {e:?}"));
 }
 
-/// The same server, another database.
+/// Replaces the database in a server URL.
 fn with_database(url: &str, name: &str) -> String {
     let (base, query) = url
         .split_once('?')
@@ -94,7 +96,7 @@ mod tests {
     use super::with_database;
 
     #[test]
-    fn the_database_of_a_url_is_replaced() {
+    fn with_database_replaces_the_database_of_a_url() {
         for (url, expected) in [
             ("postgres://u:p@h:5432/old", "postgres://u:p@h:5432/new"),
             ("postgres://u@h", "postgres://u@h/new"),

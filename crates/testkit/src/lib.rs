@@ -1,16 +1,17 @@
-//! Throw-away servers and the `parlance` binary as a child, for tests and benches only.
+//! Throw-away servers and the `parlance` binary as a child process, for tests and benches only.
 //!
-//! - Nothing outlives the test process: every child runs under `setpriv --pdeathsig`, started by a thread that lives as
-//!   long as the process, and what a killed process left on disk is swept by the next one (see [`sweep`]).
-//! - Nothing is shared by accident: a database, a Redis or a file per test.
-//! - Nothing sleeps for a fixed time: readiness is read from the child itself, conditions are awaited by [`eventually`].
-//! - Failures panic with what to do about them, and with the end of the child's log.
+//! - Nothing outlives the test process. Every child runs under `setpriv --pdeathsig`, started by a thread that lives as
+//!   long as the process. Files that a killed process left on disk are removed by the next one (see [`sweep`]).
+//! - Nothing is shared by accident: each test has its own database, Redis or file.
+//! - Nothing sleeps for a fixed time: readiness is read from the child itself, and conditions are awaited with
+//!   [`eventually`].
+//! - Failures panic with the remedy and the end of the child's log.
 //!
-//! Linux only; needs `setpriv` and `ipcrm` (util-linux), a shell, and the servers themselves or
-//! `TEST_DATABASE_URL` and `TEST_REDIS_URL`; for pages a Chromium, for dashboards a Prometheus.
+//! Linux only. Needs `setpriv` and `ipcrm` (util-linux), a shell, and the servers themselves or `TEST_DATABASE_URL` and
+//! `TEST_REDIS_URL`; for pages Chromium, for dashboards Prometheus.
 //!
-//! To add a server: a module that says how to launch it, when it is ready and which signal stops it, around
-//! `server::Server`.
+//! To add a server: write a module around `server::Server` with its launch command, its readiness check and its stop
+//! signal.
 
 mod browser;
 mod child;

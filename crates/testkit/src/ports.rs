@@ -1,4 +1,4 @@
-//! Ports for servers that cannot choose one themselves and must keep it over a restart, and for servers that are not there.
+//! Ports for servers that cannot choose a port themselves and must keep it over a restart, and ports without a server.
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
@@ -8,28 +8,27 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::net::TcpSocket;
 
-/// Below the range that the system takes the ports of outgoing connections from: while a killed server is away nobody
-/// else gets its port, and a client that keeps trying to reconnect cannot end up connected to itself.
+/// Below the system's range of ephemeral ports: no outgoing connection takes the port of a killed server meanwhile, and
+/// a client that keeps reconnecting cannot end up connected to itself.
 const RANGE: Range<u16> = 20_000..30_000;
 
-/// A port of 127.0.0.1 that nobody listens on at the moment, and that nobody else in this process is told: between this
-/// and the start of its server it is free for all. Another process may still take it: who starts a server on it must be
-/// ready to try again.
+/// Returns a port of 127.0.0.1 that is free now and is returned only once in this process. It is not reserved: another
+/// process may take it before the server starts, so the caller must be ready to retry with another port.
 pub fn free_port() -> u16 {
-    static TOLD: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    static RETURNED: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut returned = RETURNED.lock().unwrap_or_else(PoisonError::into_inner);
     let width = RANGE.end - RANGE.start;
     let first = u16::try_from(random() % u64::from(width)).expect("less than the width");
     let port = (0..width)
         .map(|step| RANGE.start + (first + step) % width)
-        .filter(|port| !told.contains(port))
+        .filter(|port| !returned.contains(port))
         .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
-        .unwrap_or_else(|| panic!("every port of {RANGE:?} is taken"));
-    told.insert(port);
+        .unwrap_or_else(|| panic!("no free port in {RANGE:?}"));
+    returned.insert(port);
     port
 }
 
-/// A port of 127.0.0.1 that refuses whoever connects, and that nobody can take, until this is dropped.
+/// A port of 127.0.0.1 that refuses connections and cannot be bound, until this value is dropped.
 #[derive(Debug)]
 pub struct ClosedPort {
     address: SocketAddr,
@@ -37,26 +36,26 @@ pub struct ClosedPort {
 }
 
 impl ClosedPort {
-    /// There is nobody.
+    /// Reserves a port.
     pub fn reserve() -> Self {
         let bound = TcpSocket::new_v4().expect("a socket");
         bound
             .bind((Ipv4Addr::LOCALHOST, 0).into())
-            .expect("the system has a port left");
+            .expect("the system has a free port");
         Self {
-            // Bound, and never listening: that is what refuses.
+            // A socket that is bound but not listening refuses connections.
             address: bound.local_addr().expect("a socket that is bound"),
             _bound: bound,
         }
     }
 
-    /// `127.0.0.1:port`.
+    /// Returns `127.0.0.1:port`.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 }
 
-/// Different for every call and process; tests need no better randomness than the hash maps' own.
+/// Returns a number that differs for every call and process. The randomness of the hash maps is sufficient for tests.
 pub(crate) fn random() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
@@ -69,18 +68,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_told_a_port_twice() {
-        let told: BTreeSet<u16> = (0..100).map(|_| free_port()).collect();
-        assert_eq!(told.len(), 100);
+    fn no_port_is_returned_twice() {
+        let returned: BTreeSet<u16> = (0..100).map(|_| free_port()).collect();
+        assert_eq!(returned.len(), 100);
     }
 
     #[test]
-    fn nobody_answers_and_nobody_takes_its_place() {
-        let nobody = ClosedPort::reserve();
+    fn a_closed_port_refuses_connections_and_binding() {
+        let closed = ClosedPort::reserve();
         for _ in 0..3 {
-            let refused = TcpStream::connect(nobody.address()).unwrap_err();
+            let refused = TcpStream::connect(closed.address()).unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
-            let taken = TcpListener::bind(nobody.address()).unwrap_err();
+            let taken = TcpListener::bind(closed.address()).unwrap_err();
             assert_eq!(taken.kind(), ErrorKind::AddrInUse);
         }
     }

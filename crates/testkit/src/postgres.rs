@@ -1,4 +1,4 @@
-//! A throw-away Postgres.
+//! Throw-away Postgres.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -8,29 +8,29 @@ use std::time::Duration;
 use crate::child::{Launch, Process};
 use crate::database::TestDatabase;
 use crate::scratch::{Scratch, uid};
-use crate::server::{Habits, Server};
+use crate::server::{Server, ServerKind};
 use crate::tools;
 
 const INITDB: Duration = Duration::from_mins(3);
-/// The longest path of a Unix socket that the kernel takes, without its final zero.
-const LONGEST_SOCKET: usize = 107;
+/// Maximum length of a Unix socket path in the kernel, without the final zero.
+const MAX_SOCKET_PATH: usize = 107;
 
-const HABITS: Habits = Habits {
-    kind: "postgres",
+const KIND: ServerKind = ServerKind {
+    name: "postgres",
     stop_signal: "INT",
     discard_signal: "QUIT",
     ready: is_ready,
 };
 
-/// What a test wants of its own Postgres.
+/// Settings of a test's own Postgres.
 #[derive(Debug, Clone)]
 pub struct PostgresConfig {
-    /// Whether a commit waits until its log record is with the system. Off is faster and enough while only the service
-    /// is killed; a test that kills Postgres and looks for what was committed needs it on.
+    /// Whether a commit waits until its log record is passed to the operating system. Off is faster and sufficient
+    /// while only the service is killed. A test that kills Postgres and then checks committed data needs it on.
     pub synchronous_commit: bool,
-    /// How many connections the server takes.
+    /// Maximum number of connections.
     pub max_connections: u32,
-    /// Further settings, `name = value`; they win over the rest.
+    /// Further settings, `name = value`; they take precedence over the rest.
     pub settings: Vec<(String, String)>,
 }
 
@@ -44,7 +44,7 @@ impl Default for PostgresConfig {
     }
 }
 
-/// A Postgres server to make databases in.
+/// A Postgres server in which tests create databases.
 #[derive(Debug)]
 pub struct Postgres {
     url: String,
@@ -53,7 +53,7 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// The server of this test process, started at its first use: the one of `TEST_DATABASE_URL`, or else a throw-away
+    /// Returns the server of this test process, started at its first use: that of `TEST_DATABASE_URL`, or a throw-away
     /// one.
     pub fn shared() -> &'static Self {
         static SHARED: LazyLock<Postgres> = LazyLock::new(|| {
@@ -75,7 +75,7 @@ impl Postgres {
         &SHARED
     }
 
-    /// A server for one test, which may kill it.
+    /// Starts a server for one test, which may kill it.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "`start(PostgresConfig { .. })` reads best"
@@ -83,7 +83,7 @@ impl Postgres {
     pub fn start(config: PostgresConfig) -> Self {
         let bin = tools::postgres_bin();
         let launch = |dir: &Path, port| server(&bin, dir, port, &config);
-        let server = Server::start(HABITS, |dir| initdb(&bin, dir), launch);
+        let server = Server::start(KIND, |dir| initdb(&bin, dir), launch);
         let url = format!("postgres://postgres@127.0.0.1:{}/postgres", server.port);
         Self {
             url,
@@ -92,13 +92,13 @@ impl Postgres {
         }
     }
 
-    /// A standby of this server: it replays what this one commits, refuses writes, and can be promoted.
+    /// Starts a standby of this server: it replays commits, refuses writes, and can be promoted.
     #[must_use]
     pub fn standby(&self) -> Self {
         let bin = tools::postgres_bin();
         let config = PostgresConfig::default();
         let launch = |dir: &Path, port| server(&bin, dir, port, &config);
-        let server = Server::start(HABITS, |dir| copy(&bin, dir, &self.url), launch);
+        let server = Server::start(KIND, |dir| copy(&bin, dir, &self.url), launch);
         let url = format!("postgres://postgres@127.0.0.1:{}/postgres", server.port);
         Self {
             url,
@@ -107,13 +107,13 @@ impl Postgres {
         }
     }
 
-    /// A new database of this server, restored from a dump of another server's.
+    /// Creates a database in this server and restores a dump of another server's database into it.
     pub async fn restore_from(&self, other: &TestDatabase) -> TestDatabase {
         let restored = self.create_database().await;
         let bin = tools::postgres_bin();
         let dir = Scratch::new("dump");
         if uid() == 0 {
-            dir.give_to_nobody();
+            dir.give_to_unprivileged();
         }
         let file: OsString = dir.path().join("dump").into();
         let target = &restored.url;
@@ -134,41 +134,42 @@ impl Postgres {
         restored
     }
 
-    /// The URL of the server's maintenance database.
+    /// Returns the URL of the server's maintenance database.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// A new, empty database, in the server's default encoding and locale.
+    /// Creates an empty database with the server's default encoding and locale.
     pub async fn create_database(&self) -> TestDatabase {
         TestDatabase::create(&self.url, self.server.is_none()).await
     }
 
-    /// Kills the server and everything it forked, as a crash of the machine's Postgres would.
+    /// Kills the server and all its child processes, like a crash.
     pub fn kill9(&self) {
         self.own().kill9();
     }
 
-    /// Starts the server again on the same port with the same data, after a clean shutdown if it still runs.
+    /// Starts the server again on the same port with the same data, after a clean shutdown if it is running.
     pub async fn restart(&self) {
         Arc::clone(self.own()).restart().await;
     }
 
-    /// Keeps a copy of what lies in the files now; the server must be dead.
+    /// Saves a copy of the data files; the server must not be running.
     pub fn save_files(&self) {
-        let (data, kept) = (self.dir().join("data"), self.dir().join("kept"));
-        let arguments = [OsString::from("-a"), data.into(), kept.into()];
+        let (data, saved) = (self.dir().join("data"), self.dir().join("kept"));
+        let arguments = [OsString::from("-a"), data.into(), saved.into()];
         run(Path::new(""), "cp", self.dir(), arguments.into());
     }
 
-    /// Puts the copy in the place of the files; the server must be dead. `restart` then starts it in its earlier state.
+    /// Replaces the data files by the saved copy; the server must not be running. `restart` then starts it in its
+    /// earlier state.
     pub fn restore_files(&self) {
-        let (data, kept) = (self.dir().join("data"), self.dir().join("kept"));
-        std::fs::remove_dir_all(&data).expect("the files of a dead server can be removed");
-        std::fs::rename(kept, data).expect("the kept files can be put back");
+        let (data, saved) = (self.dir().join("data"), self.dir().join("kept"));
+        std::fs::remove_dir_all(&data).expect("the data files can be removed");
+        std::fs::rename(saved, data).expect("the saved files can be restored");
     }
 
-    /// Freezes the server and its connections: they stay open and nothing answers.
+    /// Freezes the server and its connections: they stay open but do not respond.
     pub fn pause(&self) {
         self.own().pause();
     }
@@ -178,12 +179,12 @@ impl Postgres {
         self.own().resume();
     }
 
-    /// The pid of the server; it changes with a restart.
+    /// Returns the server's pid; it changes with a restart.
     pub fn pid(&self) -> u32 {
         self.own().pid()
     }
 
-    /// Where the server keeps its data and its log, the files `stdout` and `stderr`.
+    /// Returns the directory of the server's data and its log, the files `stdout` and `stderr`.
     pub fn dir(&self) -> &Path {
         self.own().dir()
     }
@@ -191,7 +192,7 @@ impl Postgres {
     fn own(&self) -> &Arc<Server> {
         match &self.server {
             Some(server) if !self.shared => server,
-            _ => panic!("other tests use this server too: take one from Postgres::start"),
+            _ => panic!("this server is shared with other tests: use Postgres::start"),
         }
     }
 }
@@ -212,7 +213,7 @@ fn initdb(bin: &Path, dir: &Path) {
     run(bin, "initdb", dir, args);
 }
 
-/// A base backup of a running server, set up as its standby.
+/// Creates a base backup of a running server, set up as its standby.
 fn copy(bin: &Path, dir: &Path, of: &str) {
     let mut args: Vec<OsString> = vec!["-D".into(), dir.join("data").into()];
     let options = ["--no-sync", "-R", "-X", "stream", "-c", "fast", "-d", of];
@@ -227,7 +228,7 @@ fn run(bin: &Path, program: &str, dir: &Path, args: Vec<OsString>) {
         env: Vec::new(),
         dir: dir.to_owned(),
         death_signal: "KILL",
-        demote: true,
+        unprivileged: true,
     };
     let process = launch.spawn();
     match process.wait(INITDB) {
@@ -242,7 +243,7 @@ fn run(bin: &Path, program: &str, dir: &Path, args: Vec<OsString>) {
 
 fn server(bin: &Path, dir: &Path, port: u16, config: &PostgresConfig) -> Launch {
     let socket = dir.join(format!(".s.PGSQL.{port}"));
-    let sockets = if socket.as_os_str().len() <= LONGEST_SOCKET {
+    let sockets = if socket.as_os_str().len() <= MAX_SOCKET_PATH {
         dir
     } else {
         Path::new("")
@@ -252,7 +253,7 @@ fn server(bin: &Path, dir: &Path, port: u16, config: &PostgresConfig) -> Launch 
         ("listen_addresses", "127.0.0.1".to_owned()),
         ("port", port.to_string()),
         ("unix_socket_directories", sockets.display().to_string()),
-        // Nothing here has to survive the machine, only processes.
+        // Data must survive processes, not the machine.
         ("fsync", "off".to_owned()),
         (
             "synchronous_commit",
@@ -260,7 +261,7 @@ fn server(bin: &Path, dir: &Path, port: u16, config: &PostgresConfig) -> Launch 
         ),
         ("max_connections", config.max_connections.to_string()),
         ("shared_buffers", "64MB".to_owned()),
-        // In the data directory, where it goes away with it; a killed server would leave it in /dev/shm.
+        // In the data directory, which is removed; a killed server would leave segments in /dev/shm.
         ("dynamic_shared_memory_type", "mmap".to_owned()),
     ];
     let settings = settings
@@ -276,11 +277,11 @@ fn server(bin: &Path, dir: &Path, port: u16, config: &PostgresConfig) -> Launch 
         env: Vec::new(),
         dir: dir.to_owned(),
         death_signal: "QUIT",
-        demote: true,
+        unprivileged: true,
     }
 }
 
-/// The server writes its state into its pid file; a killed one leaves the file, hence the look at the pid.
+/// Whether the server's pid file reports it as ready. A killed server leaves the file behind, so the pid is compared.
 fn is_ready(dir: &Path, process: &Process) -> bool {
     let pid_file = std::fs::read_to_string(dir.join("data/postmaster.pid")).unwrap_or_default();
     let lines: Vec<&str> = pid_file.lines().map(str::trim).collect();

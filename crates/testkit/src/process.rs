@@ -1,4 +1,4 @@
-//! The `parlance` binary as a child, for black-box tests.
+//! The `parlance` binary as a child process, for black-box tests.
 
 mod builder;
 
@@ -16,13 +16,13 @@ use crate::scratch::Scratch;
 /// A running service; killed on drop.
 #[derive(Debug)]
 pub struct Parlance {
-    /// Where it serves gRPC.
+    /// Address of the gRPC listener.
     pub grpc_addr: SocketAddr,
-    /// Where it serves HTTP: webhooks, metrics, health.
+    /// Address of the HTTP listener: webhooks, metrics, health.
     pub http_addr: SocketAddr,
-    /// Its pid.
+    /// Process id.
     pub pid: u32,
-    // Before the directory it runs in.
+    // Dropped before the directory that it runs in.
     process: Process,
     _scratch: Scratch,
 }
@@ -30,15 +30,15 @@ pub struct Parlance {
 /// A command that has ended.
 #[derive(Debug)]
 pub struct Finished {
-    /// How it ended.
+    /// Exit status.
     pub status: ExitStatus,
-    /// What it wrote to its standard output.
+    /// Standard output.
     pub stdout: String,
-    /// What it wrote to its standard error.
+    /// Standard error.
     pub stderr: String,
 }
 
-/// The line that the service prints when it listens.
+/// Line that the service prints when it listens.
 #[derive(Debug, Deserialize)]
 struct Ports {
     grpc: SocketAddr,
@@ -46,37 +46,37 @@ struct Ports {
 }
 
 impl Parlance {
-    /// The program that [`builder`](Self::builder) starts.
+    /// Returns the path of the program that [`builder`](Self::builder) starts.
     pub fn program() -> std::path::PathBuf {
         builder::find_binary()
     }
 
-    /// How to start one.
+    /// Returns a builder that starts a service.
     pub fn builder() -> Builder {
         Builder::new()
     }
 
-    /// `http://127.0.0.1:port` of the gRPC listener.
+    /// Returns `http://127.0.0.1:port` of the gRPC listener.
     pub fn grpc_url(&self) -> String {
         format!("http://{}", self.grpc_addr)
     }
 
-    /// `http://127.0.0.1:port` of the HTTP listener.
+    /// Returns `http://127.0.0.1:port` of the HTTP listener.
     pub fn http_url(&self) -> String {
         format!("http://{}", self.http_addr)
     }
 
-    /// Kills it and returns when it is gone.
+    /// Kills the service and returns when it has ended.
     pub fn kill9(&self) {
         self.process.kill9();
     }
 
-    /// Asks it to end in good order (SIGTERM); see [`wait`](Self::wait).
+    /// Requests a graceful shutdown (SIGTERM); see [`wait`](Self::wait).
     pub fn terminate(&self) {
         self.process.signal("TERM");
     }
 
-    /// Freezes it: connections stay open and nothing answers.
+    /// Freezes the service: connections stay open but do not respond.
     pub fn stop(&self) {
         self.process.pause();
     }
@@ -86,17 +86,17 @@ impl Parlance {
         self.process.resume();
     }
 
-    /// Waits until it has ended; panics with the end of its log when it has not within the time.
+    /// Waits until the service has ended. Panics with the end of its log if it has not within the time.
     pub async fn wait(&self, within: Duration) -> ExitStatus {
         ended(&self.process, within).await
     }
 
-    /// Whether it has ended, and how.
+    /// Returns the exit status if the service has ended.
     pub fn exited(&self) -> Option<ExitStatus> {
         self.process.exited()
     }
 
-    /// What it has logged so far.
+    /// Returns the log so far.
     pub fn logs(&self) -> String {
         self.process.stderr.text()
     }

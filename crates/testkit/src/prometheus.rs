@@ -1,20 +1,20 @@
-//! A throw-away Prometheus.
+//! Throw-away Prometheus.
 
 use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::child::{Launch, Process};
-use crate::server::{Habits, Server};
+use crate::server::{Server, ServerKind};
 use crate::tools;
 
-const HABITS: Habits = Habits {
-    kind: "prometheus",
+const KIND: ServerKind = ServerKind {
+    name: "prometheus",
     stop_signal: "TERM",
     discard_signal: "KILL",
     ready: is_ready,
 };
 
-/// A Prometheus that asks some services for their metrics, five times a second.
+/// A Prometheus server that scrapes services five times per second.
 #[derive(Debug)]
 pub struct Prometheus {
     url: String,
@@ -22,7 +22,7 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// A server for one test, which asks these.
+    /// Starts a server that scrapes these targets.
     pub fn start(targets: &[SocketAddr]) -> Self {
         let program = tools::prometheus();
         let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
@@ -43,16 +43,16 @@ impl Prometheus {
             env: Vec::new(),
             dir: dir.to_owned(),
             death_signal: "KILL",
-            demote: true,
+            unprivileged: true,
         };
-        let server = Server::start(HABITS, prepare, launch);
+        let server = Server::start(KIND, prepare, launch);
         Self {
             url: format!("http://127.0.0.1:{}", server.port),
             _server: server,
         }
     }
 
-    /// `http://127.0.0.1:port`
+    /// Returns `http://127.0.0.1:port`.
     pub fn url(&self) -> &str {
         &self.url
     }

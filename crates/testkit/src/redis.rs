@@ -1,4 +1,4 @@
-//! A throw-away Redis.
+//! Throw-away Redis.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -6,17 +6,17 @@ use std::process::Command;
 use std::sync::{Arc, LazyLock};
 
 use crate::child::{Launch, Process};
-use crate::server::{Habits, Server};
+use crate::server::{Server, ServerKind};
 use crate::tools;
 
-const HABITS: Habits = Habits {
-    kind: "redis",
+const KIND: ServerKind = ServerKind {
+    name: "redis",
     stop_signal: "TERM",
     discard_signal: "KILL",
     ready: is_ready,
 };
 
-/// A Redis server that saves nothing by itself: a restarted one is empty.
+/// A Redis server without persistence: it is empty after a restart.
 #[derive(Debug)]
 pub struct Redis {
     url: String,
@@ -25,8 +25,8 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// The server of this test process: the one of `TEST_REDIS_URL`, or else a throw-away one. For tests that can share
-    /// a key space; one of its own takes a test some ten milliseconds.
+    /// Returns the server of this test process: that of `TEST_REDIS_URL`, or a throw-away one. For tests that can share
+    /// a key space; a server of its own costs a test some ten milliseconds.
     pub fn shared() -> &'static Self {
         static SHARED: LazyLock<Redis> = LazyLock::new(|| {
             let given = std::env::var("TEST_REDIS_URL")
@@ -47,13 +47,13 @@ impl Redis {
         &SHARED
     }
 
-    /// A server for one test, which may kill it.
+    /// Starts a server for one test, which may kill it.
     pub fn start() -> Self {
         Self::start_with::<[&str; 0]>([])
     }
 
-    /// A server with further arguments, such as `["--maxmemory", "4mb", "--maxmemory-policy", "allkeys-lru"]`. The log
-    /// level must stay at notice or below, for readiness is read from the log.
+    /// Starts a server with further arguments, such as `["--maxmemory", "4mb", "--maxmemory-policy", "allkeys-lru"]`.
+    /// The log level must be notice or lower, because readiness is read from the log.
     pub fn start_with<A>(extra: A) -> Self
     where
         A: IntoIterator,
@@ -63,14 +63,15 @@ impl Redis {
         Self::launch("redis", "--port", |_| {}, &extra)
     }
 
-    /// A server that speaks TLS alone, under a certificate for 127.0.0.1 of the authority in [`ca_file`](Self::ca_file).
+    /// Starts a server that accepts TLS only, with a certificate for 127.0.0.1 signed by the authority in
+    /// [`ca_file`](Self::ca_file).
     pub fn start_tls() -> Self {
         let names = [
             ("--tls-cert-file", "server.pem"),
             ("--tls-key-file", "server.key"),
             ("--tls-ca-cert-file", "ca.pem"),
         ];
-        // Relative to where it runs.
+        // Relative to its working directory.
         let mut extra: Vec<OsString> = names
             .iter()
             .flat_map(|(option, file)| [(*option).into(), (*file).into()])
@@ -79,7 +80,7 @@ impl Redis {
         Self::launch("rediss", "--tls-port", certify, &extra)
     }
 
-    /// The authority that vouches for a server of [`start_tls`](Self::start_tls).
+    /// Returns the certificate of the authority of [`start_tls`](Self::start_tls).
     pub fn ca_file(&self) -> PathBuf {
         self.dir().join("ca.pem")
     }
@@ -111,10 +112,10 @@ impl Redis {
                 env: Vec::new(),
                 dir: dir.to_owned(),
                 death_signal: "KILL",
-                demote: true,
+                unprivileged: true,
             }
         };
-        let server = Server::start(HABITS, prepare, launch);
+        let server = Server::start(KIND, prepare, launch);
         let url = format!("{scheme}://127.0.0.1:{}/", server.port);
         Self {
             url,
@@ -123,7 +124,7 @@ impl Redis {
         }
     }
 
-    /// `redis://127.0.0.1:port/`
+    /// Returns `redis://127.0.0.1:port/`.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -133,13 +134,13 @@ impl Redis {
         self.own().kill9();
     }
 
-    /// Starts the server again on the same port, after a clean shutdown if it still runs. It is empty then, or as it was when it
-    /// was last told to SAVE.
+    /// Starts the server again on the same port, after a clean shutdown if it is running. It is empty then, or has the
+    /// data of the last SAVE.
     pub async fn restart(&self) {
         Arc::clone(self.own()).restart().await;
     }
 
-    /// Freezes the server: connections stay open and nothing answers.
+    /// Freezes the server: connections stay open but do not respond.
     pub fn pause(&self) {
         self.own().pause();
     }
@@ -149,12 +150,12 @@ impl Redis {
         self.own().resume();
     }
 
-    /// The pid of the server; it changes with a restart.
+    /// Returns the server's pid; it changes with a restart.
     pub fn pid(&self) -> u32 {
         self.own().pid()
     }
 
-    /// Where the server keeps its data and its log, the files `stdout` and `stderr`.
+    /// Returns the directory of the server's data and its log, the files `stdout` and `stderr`.
     pub fn dir(&self) -> &Path {
         self.own().dir()
     }
@@ -162,12 +163,12 @@ impl Redis {
     fn own(&self) -> &Arc<Server> {
         match &self.server {
             Some(server) if !self.shared => server,
-            _ => panic!("other tests use this server too: take one from Redis::start"),
+            _ => panic!("this server is shared with other tests: use Redis::start"),
         }
     }
 }
 
-/// An authority and a certificate of it, which the server may read whoever it runs as.
+/// Creates an authority and a certificate signed by it, readable for any user that the server runs as.
 fn certify(dir: &Path) {
     let script = r#"
         new="-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
@@ -186,7 +187,7 @@ fn certify(dir: &Path) {
     let errors = String::from_utf8_lossy(&made.stderr);
     assert!(
         made.status.success(),
-        "no certificates, is there an openssl? {errors}"
+        "certificates were not created; is openssl installed? {errors}"
     );
 }
 

@@ -1,4 +1,4 @@
-//! A throw-away Redis Cluster.
+//! Throw-away Redis Cluster.
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,18 +10,18 @@ use crate::wait::eventually;
 
 const SLOTS: usize = 16384;
 const FORMED: Duration = Duration::from_mins(3);
-/// After how many ms a node that does not answer is taken for dead, and one that was not met in that time is forgotten: longer
-/// than a busy machine keeps a node waiting. A test that wants another in a dead one's place says so itself.
+/// Time in ms after which a node that does not respond is considered failed, and a handshake is given up: longer than a
+/// busy machine delays a node. A test that needs a failover triggers it explicitly.
 const NODE_TIMEOUT: &str = "15000";
 
-/// Masters with the slots shared among them, and what replicas were added.
+/// Masters that share the slots, and added replicas.
 #[derive(Debug)]
 pub struct RedisCluster {
     nodes: Vec<Redis>,
 }
 
 impl RedisCluster {
-    /// Three masters.
+    /// Starts three masters.
     pub async fn start() -> Self {
         let nodes: Vec<Redis> = (0..3).map(|_| start_node()).collect();
         for (index, node) in nodes.iter().enumerate() {
@@ -30,7 +30,7 @@ impl RedisCluster {
                 (index + 1) * SLOTS / nodes.len(),
             );
             let last = end - 1;
-            // Distinct from the start, or the nodes would have to settle that first.
+            // Distinct epochs from the start, so that the nodes need not resolve a conflict first.
             ask(node, &format!("CLUSTER SET-CONFIG-EPOCH {}", index + 1));
             ask(node, &format!("CLUSTER ADDSLOTSRANGE {first} {last}"));
         }
@@ -42,12 +42,12 @@ impl RedisCluster {
         cluster
     }
 
-    /// The nodes: the masters, then the replicas in the order in which they were added.
+    /// Returns the nodes: the masters, then the replicas in the order in which they were added.
     pub fn nodes(&self) -> &[Redis] {
         &self.nodes
     }
 
-    /// Their URLs.
+    /// Returns the URLs of the nodes.
     pub fn urls(&self) -> Vec<String> {
         self.nodes
             .iter()
@@ -55,45 +55,45 @@ impl RedisCluster {
             .collect()
     }
 
-    /// What a node answers to a command of words without spaces.
+    /// Sends a command of words without spaces to a node and returns the reply.
     pub fn ask(&self, node: usize, command: &str) -> String {
         ask(&self.nodes[node], command)
     }
 
-    /// The name of a node in the cluster.
+    /// Returns the cluster id of a node.
     pub fn id(&self, node: usize) -> String {
         self.ask(node, "CLUSTER MYID")
     }
 
-    /// Its port.
+    /// Returns the port of a node.
     pub fn port(&self, node: usize) -> u16 {
         port(&self.nodes[node])
     }
 
-    /// Adds a replica of a node, and returns its place when it has its master's data.
+    /// Adds a replica of a node, and returns its index once it has its master's data.
     pub async fn add_replica(&mut self, of: usize) -> usize {
         let node = start_node();
         meet(&node, &self.nodes[0]);
         self.nodes.push(node);
         self.formed().await;
-        let (place, master) = (self.nodes.len() - 1, self.id(of));
+        let (index, master) = (self.nodes.len() - 1, self.id(of));
         eventually(FORMED, async || {
-            let answer = self.ask(place, &format!("CLUSTER REPLICATE {master}"));
+            let answer = self.ask(index, &format!("CLUSTER REPLICATE {master}"));
             (answer == "OK").then_some(())
         })
         .await;
         eventually(FORMED, async || {
-            let info = self.ask(place, "INFO replication");
+            let info = self.ask(index, "INFO replication");
             info.contains("master_link_status:up").then_some(())
         })
         .await;
-        place
+        index
     }
 
-    /// Waits until all nodes know one another and all slots are served.
+    /// Waits until all nodes know each other and all slots are served.
     pub async fn formed(&self) {
         let nodes = format!("cluster_known_nodes:{}\r\n", self.nodes.len());
-        // The state alone is good as soon as a node knows its own slots.
+        // `cluster_state` alone is ok as soon as a node knows its own slots.
         let slots = format!("cluster_slots_ok:{SLOTS}\r\n");
         eventually(FORMED, async || {
             let formed = |node| {
@@ -112,7 +112,7 @@ fn start_node() -> Redis {
         "yes",
         "--cluster-node-timeout",
         NODE_TIMEOUT,
-        // One that is dead takes its own slots with it, and no others.
+        // A failed node makes its own slots unavailable, and no others.
         "--cluster-require-full-coverage",
         "no",
     ])
@@ -128,7 +128,7 @@ fn port(node: &Redis) -> u16 {
     port.expect("the URL of a Redis ends with its port")
 }
 
-/// One command on a connection of its own; the text of an error or of nil too.
+/// Sends one command on a new connection; returns the text of errors and nil too.
 fn ask(node: &Redis, command: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port(node))).expect("the node listens");
     let words: Vec<&str> = command.split(' ').collect();

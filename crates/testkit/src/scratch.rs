@@ -1,7 +1,8 @@
-//! Directories that belong to this process and go away with it, or at the latest when the next process sweeps.
+//! Directories of this process, removed when it ends or at the latest by the next process that sweeps.
 //!
-//! Statics are never dropped and a killed process drops nothing, so leftovers are normal. The owner holds a lock on a
-//! file in its directory: the kernel lets go of it however the owner ends, and no reused pid can be mistaken for it.
+//! Statics are never dropped and a killed process drops nothing, so leftovers are normal. The owning process holds a
+//! lock on a file in its directory. The kernel releases the lock however the process ends, and a reused pid cannot be
+//! mistaken for it.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -13,8 +14,8 @@ use tempfile::TempDir;
 
 use crate::signal;
 
-/// Servers that refuse to run as root run as this one, `nobody`.
-pub(crate) const NOBODY: u32 = 65534;
+/// User id of servers that refuse to run as root.
+pub(crate) const UNPRIVILEGED_UID: u32 = 65534;
 
 const OWNER_LOCK: &str = "owner.lock";
 
@@ -33,7 +34,7 @@ impl Scratch {
         SWEPT.call_once(|| {
             sweep();
         });
-        // Without the gate a sweeper could see the directory in the moment before its lock is taken.
+        // Without this lock, a sweeper could see the directory before its own lock is taken.
         let _gate = gate(&ROOT).expect("the lock of the scratch root can be taken");
         let dir = tempfile::Builder::new()
             .prefix(&format!("{kind}-"))
@@ -49,9 +50,10 @@ impl Scratch {
         self.dir.path()
     }
 
-    /// Hands the directory to the user that demoted servers run as.
-    pub(crate) fn give_to_nobody(&self) {
-        chown(self.path(), Some(NOBODY), Some(NOBODY)).expect("root may give a directory away");
+    /// Gives the directory to the user that unprivileged servers run as.
+    pub(crate) fn give_to_unprivileged(&self) {
+        chown(self.path(), Some(UNPRIVILEGED_UID), Some(UNPRIVILEGED_UID))
+            .expect("root may give a directory away");
     }
 }
 
@@ -61,15 +63,15 @@ impl Drop for Scratch {
     }
 }
 
-/// Removes what processes that have ended left behind, and says how many directories that were. The first scratch
-/// directory of each process does this by itself.
+/// Removes the directories that ended processes left behind, and returns their number. The first scratch directory of
+/// each process triggers this.
 pub fn sweep() -> usize {
     let _gate = gate(&ROOT).expect("the lock of the scratch root can be taken");
     let entries = fs::read_dir(&*ROOT).expect("the scratch root can be listed");
     entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|dir| dir.is_dir() && !is_owned(dir))
-        // What another user left is theirs to remove.
+        // Directories of other users cannot be removed and are skipped.
         .filter(|dir| {
             end_postgres(dir);
             fs::remove_dir_all(dir).is_ok()
@@ -81,8 +83,8 @@ fn is_owned(dir: &Path) -> bool {
     File::open(dir.join(OWNER_LOCK)).is_ok_and(|lock| lock.try_lock().is_err())
 }
 
-/// Ends a Postgres that still runs in this directory (the death signal does not reach a server that was paused) and
-/// frees the segment of shared memory that a killed one leaves: the system has only a few thousand of them.
+/// Ends a Postgres that still runs in this directory (the death signal does not reach a paused server), and removes the
+/// shared memory segment of a killed one: the system has only a few thousand segments.
 fn end_postgres(dir: &Path) {
     let data = dir.join("data");
     let Ok(pid_file) = fs::read_to_string(data.join("postmaster.pid")) else {
@@ -95,7 +97,7 @@ fn end_postgres(dir: &Path) {
         signal::kill_tree(pid);
     }
     if let Some(segment) = lines.get(6).and_then(|l| l.split_whitespace().nth(1)) {
-        // Fails when the server freed it itself after all.
+        // Fails if the server removed the segment itself.
         let _ = std::process::Command::new("ipcrm")
             .args(["-m", segment])
             .stderr(std::process::Stdio::null())
@@ -117,8 +119,8 @@ pub(crate) fn uid() -> u32 {
     fs::metadata("/proc/self").expect("/proc is mounted").uid()
 }
 
-/// The target directory, or else the system's temporary one: when the target directory is not ours to write to, or when
-/// it lies where a demoted server could not reach it (a checkout in root's home).
+/// Returns the target directory, or the system's temporary directory if the target directory is not writable or not
+/// reachable for an unprivileged server (a checkout in root's home).
 fn find_root() -> PathBuf {
     let exe = std::env::current_exe().expect("the path of this program");
     let target = exe
@@ -136,7 +138,7 @@ fn find_root() -> PathBuf {
         })
         .unwrap_or_else(|| {
             panic!(
-                "no place for scratch files, not even {}",
+                "no directory for scratch files; tried also {}",
                 fallback.display()
             )
         })

@@ -1,4 +1,4 @@
-//! What the throw-away servers have in common: a directory, a port that they keep, and a life that tests can end.
+//! Common parts of the throw-away servers: a directory, a fixed port, and control over the process.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,52 +13,52 @@ const START: Duration = Duration::from_mins(3);
 const STOP: Duration = Duration::from_secs(10);
 const PORT_TAKEN: &str = "address already in use";
 
-/// How one kind of server lives.
+/// Properties of one kind of server.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Habits {
-    pub(crate) kind: &'static str,
-    /// What it gets when it is to end in good order.
+pub(crate) struct ServerKind {
+    pub(crate) name: &'static str,
+    /// Signal for a clean shutdown.
     pub(crate) stop_signal: &'static str,
-    /// What it gets when nobody cares for its data any more.
+    /// Signal for an end without keeping data.
     pub(crate) discard_signal: &'static str,
-    /// Whether this process, and not another server on the same port, takes connections.
+    /// Whether this process accepts connections, and not another server on the same port.
     pub(crate) ready: fn(&Path, &Process) -> bool,
 }
 
-/// A server of our own. It ends and its directory goes when this is dropped.
+/// A server of this process. On drop it ends and its directory is removed.
 #[derive(Debug)]
 pub(crate) struct Server {
-    // Before the directory, which must not go first.
+    // Dropped before the directory.
     process: Mutex<Process>,
     launch: Launch,
-    habits: Habits,
+    kind: ServerKind,
     pub(crate) port: u16,
     scratch: Scratch,
 }
 
 impl Server {
-    /// Prepares a directory and starts the server in it, on another port if somebody was quicker.
+    /// Prepares a directory and starts the server in it, with another port if the first is taken.
     pub(crate) fn start(
-        habits: Habits,
+        kind: ServerKind,
         prepare: impl FnOnce(&Path),
         launch: impl Fn(&Path, u16) -> Launch,
     ) -> Self {
-        let scratch = Scratch::new(habits.kind);
+        let scratch = Scratch::new(kind.name);
         if uid() == 0 {
-            scratch.give_to_nobody();
+            scratch.give_to_unprivileged();
         }
         prepare(scratch.path());
         let started = poll(START, || {
             let port = free_port();
             let launch = launch(scratch.path(), port);
-            Some((run(habits, &launch)?, launch, port))
+            Some((run(kind, &launch)?, launch, port))
         });
         let (process, launch, port) =
-            started.unwrap_or_else(|| panic!("{} found no free port", habits.kind));
+            started.unwrap_or_else(|| panic!("{} found no free port", kind.name));
         Self {
             process: Mutex::new(process),
             launch,
-            habits,
+            kind,
             port,
             scratch,
         }
@@ -84,17 +84,14 @@ impl Server {
         self.process().pid()
     }
 
-    /// Starts the server again in the same place, after ending it in good order if it still runs. Waiting is done
-    /// elsewhere: the caller's load on the runtime goes on meanwhile.
+    /// Starts the server again on the same port, after a clean shutdown if it is running. The wait happens on a
+    /// blocking thread, so that the caller's load on the runtime continues.
     pub(crate) async fn restart(self: Arc<Self>) {
         let restart = tokio::task::spawn_blocking(move || {
             let mut process = self.process();
-            end(&process, self.habits.stop_signal);
-            *process = poll(START, || run(self.habits, &self.launch)).unwrap_or_else(|| {
-                panic!(
-                    "{} did not get its port {} back",
-                    self.habits.kind, self.port
-                )
+            end(&process, self.kind.stop_signal);
+            *process = poll(START, || run(self.kind, &self.launch)).unwrap_or_else(|| {
+                panic!("{} did not get its port {} back", self.kind.name, self.port)
             });
         });
         restart.await.expect("the server restarts");
@@ -107,32 +104,32 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        end(&self.process(), self.habits.discard_signal);
+        end(&self.process(), self.kind.discard_signal);
     }
 }
 
-/// `None` when the port was taken by somebody else.
-fn run(habits: Habits, launch: &Launch) -> Option<Process> {
+/// Starts the server; `None` if its port was taken.
+fn run(kind: ServerKind, launch: &Launch) -> Option<Process> {
     let process = launch.spawn();
-    let settled = poll(START, || {
+    let ready = poll(START, || {
         if let Some(status) = process.exited() {
             return Some(Err(status));
         }
-        (habits.ready)(&launch.dir, &process).then_some(Ok(()))
+        (kind.ready)(&launch.dir, &process).then_some(Ok(()))
     });
-    match settled {
+    match ready {
         Some(Ok(())) => Some(process),
         Some(Err(_)) if process.tail().to_lowercase().contains(PORT_TAKEN) => None,
         Some(Err(status)) => {
             panic!(
                 "{} ended at once ({status}):\n{}",
-                habits.kind,
+                kind.name,
                 process.tail()
             )
         }
         None => panic!(
             "{} was not ready after {START:?}:\n{}",
-            habits.kind,
+            kind.name,
             process.tail()
         ),
     }
@@ -140,7 +137,7 @@ fn run(habits: Habits, launch: &Launch) -> Option<Process> {
 
 fn end(process: &Process, signal: &str) {
     process.signal(signal);
-    // A paused one hears nothing until it goes on.
+    // A paused process receives the signal only after it is resumed.
     process.resume();
     if process.wait(STOP).is_none() {
         process.kill9();

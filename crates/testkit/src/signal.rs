@@ -1,7 +1,7 @@
-//! Signals and what `/proc` says about processes.
+//! Signals, and process information from `/proc`.
 //!
-//! The shell's own `kill` is used because the `kill` program is in no package that can be relied upon, and calling libc
-//! would need unsafe code.
+//! The shell's built-in `kill` is used, because no package reliably contains the `kill` program and calling libc would
+//! need unsafe code.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use crate::wait::poll;
 
-/// Longer than any signal takes, short enough to notice a bug.
+/// Longer than any signal takes, and short enough to notice a bug.
 const SETTLE: Duration = Duration::from_secs(10);
 
-/// Sends one signal to some processes; those that are gone already are no error.
+/// Sends a signal to processes; those that have ended are not an error.
 pub(crate) fn send(signal: &str, pids: &[u32]) {
     Command::new("sh")
         .args(["-c", r#"kill -s "$0" "$@""#, signal])
@@ -22,7 +22,7 @@ pub(crate) fn send(signal: &str, pids: &[u32]) {
         .expect("a shell to send signals with");
 }
 
-/// Stops a process and its children, the parent first so that it cannot fork another.
+/// Stops a process and its children; the parent first, so that it cannot fork another child.
 pub(crate) fn stop_tree(pid: u32) -> Vec<u32> {
     send("STOP", &[pid]);
     poll(SETTLE, || {
@@ -36,15 +36,15 @@ pub(crate) fn stop_tree(pid: u32) -> Vec<u32> {
     children
 }
 
-/// Lets a process and its children go on, the children first so that the parent does not miss them.
+/// Resumes a process and its children; the children first, so that the parent does not miss them.
 pub(crate) fn continue_tree(pid: u32) {
     let mut pids = children(pid);
     pids.push(pid);
     send("CONT", &pids);
 }
 
-/// Kills a process and its children and waits until the children are gone. The process itself is for its parent to
-/// wait for.
+/// Kills a process and its children, and waits until the children have ended. Waiting for the process itself is left to
+/// its parent.
 pub(crate) fn kill_tree(pid: u32) {
     let children = stop_tree(pid);
     let all: Vec<u32> = children.iter().copied().chain([pid]).collect();
@@ -55,7 +55,7 @@ pub(crate) fn kill_tree(pid: u32) {
     }
 }
 
-/// Whether the process runs; one that ended and waits for its parent does not.
+/// Whether the process runs; a zombie does not count.
 pub(crate) fn is_alive(pid: u32) -> bool {
     !matches!(state(pid), None | Some('Z' | 'X'))
 }
@@ -68,7 +68,7 @@ pub(crate) fn children(parent: u32) -> Vec<u32> {
         .collect()
 }
 
-/// The arguments a process was started with; none when it is gone.
+/// Returns the arguments that a process was started with; none if it has ended.
 pub(crate) fn arguments(pid: u32) -> Vec<String> {
     let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     line.split(|byte| *byte == 0)
@@ -80,7 +80,8 @@ fn state(pid: u32) -> Option<char> {
     stat(pid).map(|(state, _)| state)
 }
 
-/// State and parent. The name before them may hold spaces and parentheses itself, so reading starts after the last.
+/// Returns state and parent. The process name before them may contain spaces and parentheses, so parsing starts after
+/// the last one.
 fn stat(pid: u32) -> Option<(char, u32)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();

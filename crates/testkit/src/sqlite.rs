@@ -1,11 +1,11 @@
-//! A throw-away `SQLite` database.
+//! Throw-away `SQLite` database.
 
 use std::path::{Path, PathBuf};
 
 use crate::scratch::Scratch;
 
-/// The path of a database file in a directory of its own, so that its journal files go with it. The file does not exist
-/// until somebody opens it.
+/// Path of a database file in a directory of its own, so that its journal files are removed with it. The file does not
+/// exist until it is opened.
 #[derive(Debug)]
 pub struct SqliteFile {
     path: PathBuf,
@@ -13,7 +13,7 @@ pub struct SqliteFile {
 }
 
 impl SqliteFile {
-    /// A new path.
+    /// Creates a directory and returns a new path in it.
     #[expect(
         clippy::new_without_default,
         reason = "a default that makes a directory would surprise"
@@ -26,12 +26,12 @@ impl SqliteFile {
         }
     }
 
-    /// Where the file is or will be.
+    /// Returns the path of the file, which may not exist yet.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The same as a database URL, `sqlite:///…`.
+    /// Returns the database URL, `sqlite:///…`.
     pub fn url(&self) -> String {
         format!("sqlite://{}", self.path.display())
     }

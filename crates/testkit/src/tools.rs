@@ -1,12 +1,12 @@
-//! Where the servers' programs are.
+//! Paths of the servers' programs.
 
 use std::path::{Path, PathBuf};
 
-/// The directory with `postgres` and `initdb`: what the PATH leads to, or else the newest of Debian's, which keeps them
-/// off the PATH.
+/// Returns the directory of `postgres` and `initdb`: from the PATH, or the newest in Debian's location, which is not on
+/// the PATH.
 pub(crate) fn postgres_bin() -> PathBuf {
     on_path("postgres")
-        // Often a link to one program of a whole directory.
+        // `postgres` on the PATH is often a link into the real directory.
         .and_then(|found| Some(found.canonicalize().ok()?.parent()?.to_owned()))
         .filter(|dir| dir.join("initdb").is_file())
         .or_else(|| newest_postgres(Path::new("/usr/lib/postgresql")))
@@ -51,7 +51,7 @@ fn newest_postgres(root: &Path) -> Option<PathBuf> {
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|dir| dir.join("bin/postgres").is_file() && dir.join("bin/initdb").is_file())
         .max_by_key(|dir| {
-            // By number: 9.6 is older than 15.
+            // Compared as numbers: 9.6 is older than 15.
             let name = dir.file_name()?.to_str()?;
             name.split('.').next()?.parse::<u32>().ok()
         })
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_complete_version_is_taken() {
+    fn the_newest_complete_version_is_used() {
         let root = tempfile::tempdir().unwrap();
         for (version, program) in [
             ("9.6", "postgres"),
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_installed_is_no_version() {
+    fn a_missing_directory_has_no_version() {
         assert_eq!(newest_postgres(Path::new("/does/not/exist")), None);
     }
 }

@@ -1,18 +1,18 @@
-//! How much is tested, and with what chance.
+//! Amount of testing and random seed.
 
 use std::time::Duration;
 
 use crate::ports::random;
 
-/// How long torture keeps up a fault unless it is told.
+/// Default duration of each fault in a torture test.
 const TORTURE: Duration = Duration::from_mins(10);
 
-/// Whether `PARLANCE_TORTURE` asks for everything, however long it takes: `make torture` sets it.
+/// Whether `PARLANCE_TORTURE` requests the full tests regardless of time; `make torture` sets it.
 pub fn torture() -> bool {
     std::env::var_os("PARLANCE_TORTURE").is_some_and(|value| !value.is_empty() && value != "0")
 }
 
-/// How long torture keeps up each fault: the seconds of `PARLANCE_TORTURE_SECONDS`, or ten minutes.
+/// Returns the duration of each fault in a torture test: `PARLANCE_TORTURE_SECONDS`, or ten minutes.
 pub fn torture_time() -> Duration {
     let given = std::env::var("PARLANCE_TORTURE_SECONDS")
         .ok()
@@ -25,7 +25,7 @@ pub fn torture_time() -> Duration {
     })
 }
 
-/// What a test's random choices begin with: that of `PARLANCE_SEED`, or another each time. Print it.
+/// Returns the seed of a test's random choices: `PARLANCE_SEED`, or a new one each time. Tests must print it.
 pub fn seed() -> u64 {
     let given = std::env::var("PARLANCE_SEED")
         .ok()

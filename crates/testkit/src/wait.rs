@@ -1,15 +1,15 @@
-//! Waiting for a condition instead of for a time.
+//! Waiting for a condition instead of a fixed time.
 
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+const MAX_PAUSE: Duration = Duration::from_millis(50);
 
-/// Polls until the check gives a value, and panics at the caller's line when it does not within the time.
+/// Polls until the check returns a value, and panics at the caller's line if it does not within the time.
 ///
-/// A check that hangs (a call to a paused server) is cut off at the deadline too. Time is the runtime's, so this works
-/// under a paused clock.
+/// A check that hangs (a call to a paused server) is cancelled at the deadline too. Time is the runtime's, so this
+/// works under a paused clock.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -37,16 +37,16 @@ pub fn eventually<T>(
                     return value;
                 }
                 tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                pause = (pause * 2).min(MAX_PAUSE);
             }
         };
         tokio::time::timeout(within, polling)
             .await
-            .unwrap_or_else(|_| panic!("what {caller} waits for did not come within {within:?}"))
+            .unwrap_or_else(|_| panic!("the condition at {caller} was not met within {within:?}"))
     }
 }
 
-/// The same for code that does not run in a runtime; the caller says what failed.
+/// Like [`eventually`], for code outside a runtime; the caller reports the failure.
 pub(crate) fn poll<T>(within: Duration, mut check: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + within;
     let mut pause = FIRST_PAUSE;
@@ -58,6 +58,6 @@ pub(crate) fn poll<T>(within: Duration, mut check: impl FnMut() -> Option<T>) ->
             return None;
         }
         std::thread::sleep(pause);
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(MAX_PAUSE);
     }
 }

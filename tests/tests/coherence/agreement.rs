@@ -1,4 +1,4 @@
-//! Whether the cache says what the database says, when nobody writes.
+//! Whether the cache agrees with the database after the writes have ended.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -6,19 +6,19 @@ use std::time::{Duration, Instant};
 use parlance_proto::v1;
 use parlance_tests::{Caller, make};
 
-/// Longer than the fence of somebody who died stands.
+/// Longer than the fence of a killed writer lasts.
 const LONGER_THAN_A_FENCE: Duration = Duration::from_secs(15);
-/// So many of the newest are read one by one.
+/// Number of the newest messages that are read one by one.
 const ONE_BY_ONE: usize = 3;
 
-/// A conversation, by both of its names: what is asked for by an external id comes from the database.
+/// A conversation with both of its ids: reads by external id are not cached.
 #[derive(Debug, Clone)]
-pub(crate) struct Named {
+pub(crate) struct ChatIds {
     pub(crate) id: String,
     pub(crate) external_id: String,
 }
 
-/// The versions of the newest messages, by their sequence. More than 50 are not cached.
+/// Versions of the newest messages, by their sequence. A page of more than 50 is not cached.
 async fn versions(caller: &Caller, chat: &str, page_size: i32) -> BTreeMap<i64, (String, i64)> {
     let request = v1::ListMessagesRequest {
         page_size,
@@ -31,9 +31,9 @@ async fn versions(caller: &Caller, chat: &str, page_size: i32) -> BTreeMap<i64, 
         .collect()
 }
 
-async fn agrees(caller: &Caller, chat: &Named) -> bool {
+async fn agrees(caller: &Caller, chat: &ChatIds) -> bool {
     let mut rows = versions(caller, &chat.id, 51).await;
-    if caller.conversation(&chat.id).await != caller.named(&chat.external_id).await {
+    if caller.conversation(&chat.id).await != caller.by_external_id(&chat.external_id).await {
         return false;
     }
     for (id, version) in rows.values().rev().take(ONE_BY_ONE) {
@@ -47,9 +47,9 @@ async fn agrees(caller: &Caller, chat: &Named) -> bool {
     versions(caller, &chat.id, 50).await == rows
 }
 
-/// How long it takes until every instance says of these conversations what the database says; `None` if it takes longer than the
-/// fence of somebody who died stands.
-pub(crate) async fn all_agree(callers: &[Caller], chats: &[Named]) -> Option<Duration> {
+/// Waits until every instance returns what the database has for these conversations; returns how long that took, or
+/// `None` if it takes longer than the fence of a killed writer lasts.
+pub(crate) async fn all_agree(callers: &[Caller], chats: &[ChatIds]) -> Option<Duration> {
     let began = Instant::now();
     for chat in chats {
         for caller in callers {

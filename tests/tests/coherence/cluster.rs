@@ -1,4 +1,4 @@
-//! What is hurt.
+//! The cluster under test.
 
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -6,8 +6,8 @@ pub(crate) use parlance_tests::cluster::{
     Cluster, DEADLINE, INSTANCES, Plan, address, learn_versions,
 };
 
-/// One set of processes at a time: on a small machine two would be so slow that time-outs are all that is tested.
-pub(crate) async fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::const_new(());
-    TURN.lock().await
+/// Lets one cluster run at a time: on a small machine two would be so slow that only time-outs are tested.
+pub(crate) async fn exclusive() -> MutexGuard<'static, ()> {
+    static RUNNING: Mutex<()> = Mutex::const_new(());
+    RUNNING.lock().await
 }

@@ -1,6 +1,7 @@
-//! Row 3: a writer dies at each point of its way, and what it leaves behind is as good as new before its fence has ended.
+//! Row 3: a writer dies at each point of a write, and the values that it leaves behind are fresh before its fence has
+//! expired.
 //!
-//! At random moments a process dies mostly where nothing is (see `torture`); here it ends itself at the point that is asked for.
+//! At a random time a process mostly dies outside of a write (see `torture`); here it aborts itself at the given point.
 
 use std::time::{Duration, Instant};
 
@@ -9,13 +10,13 @@ use parlance_testkit::{eventually, torture, torture_time};
 use parlance_tests::Caller;
 
 use crate::agreement::all_agree;
-use crate::cluster::{Cluster, INSTANCES, turn};
+use crate::cluster::{Cluster, INSTANCES, exclusive};
 use crate::dice::Dice;
 use crate::guards::without;
 use crate::load::{Load, Readers};
-use crate::outcome::{Outcome, tell};
+use crate::outcome::{Outcome, print};
 
-/// As they are called by the program that dies.
+/// The points, by their names in `weakened`.
 const POINTS: [&str; 5] = [
     "locked",
     "fenced",
@@ -23,17 +24,18 @@ const POINTS: [&str; 5] = [
     "released",
     "unacknowledged",
 ];
-/// At each point, if there is time.
+/// Kills at each point, if there is time.
 const KILLS: usize = 200;
-/// Few conversations: whoever dies has been writing to what the others read.
+/// Few conversations, so that the killed writer has been writing what the others read.
 const HOT: usize = 3;
-/// Nobody writes to these again, so what is left behind there stays. It dies by one of so many writes.
+/// The process aborts at a random one of so many writes. The conversations are not written afterwards, so an old value
+/// would stay.
 const LATEST: u64 = 12;
-/// It dies by then.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// Time-out of a kill.
+const TIME_OUT: Duration = Duration::from_mins(2);
 
-/// Kills and what was left.
-struct Graves {
+/// A cluster in which instances are killed.
+struct KillTest {
     cluster: Cluster,
     callers: Vec<Caller>,
     guard: &'static str,
@@ -41,11 +43,11 @@ struct Graves {
     number: usize,
 }
 
-impl Graves {
-    async fn dig(guard: &'static str) -> Self {
+impl KillTest {
+    async fn start(guard: &'static str) -> Self {
         let cluster = Cluster::start(without(guard)).await;
         let (callers, seed) = (cluster.callers("acme"), parlance_testkit::seed());
-        tell(format!("row 3 at its points, seed {seed}"));
+        print(format!("row 3 at its points, seed {seed}"));
         Self {
             cluster,
             callers,
@@ -55,10 +57,10 @@ impl Graves {
         }
     }
 
-    /// One instance after the other dies at this point, amid a load; how long it took from then until everybody said what the
-    /// rows say, or `None` if that took longer than a fence stands.
+    /// Lets one of the instances die at this point under load. Returns how long it took until every instance agreed
+    /// with the database, or `None` if that took longer than a fence lasts.
     async fn kill_at(&mut self, point: &str) -> (Outcome, Option<Duration>) {
-        // Not the first, at which the load's conversations are made.
+        // Not the first instance, at which the conversations of the load are created.
         let victim = 1 + self.number % (INSTANCES - 1);
         self.number += 1;
         let (guard, nth) = (self.guard, 1 + self.dice.below(LATEST));
@@ -66,17 +68,17 @@ impl Graves {
         service.kill9();
         let dying = format!("{guard}@{point}:{nth}");
         service.start_again_with(|builder| builder.arg(dying)).await;
-        // Until the connection to the one before is found dead.
-        let asked = async || {
+        // Waits until the connection to the previous process is found dead.
+        let reconnected = async || {
             self.callers[victim]
-                .ask(v1::GetStatsRequest::default())
+                .call(v1::GetStatsRequest::default())
                 .await
                 .ok()
         };
-        eventually(PATIENCE, asked).await;
-        let load = Load::start(&self.callers, Readers::Ask, HOT).await;
+        eventually(TIME_OUT, reconnected).await;
+        let load = Load::start(&self.callers, Readers::Call, HOT).await;
         let service = &mut self.cluster.services[victim];
-        eventually(PATIENCE, async || service.exited()).await;
+        eventually(TIME_OUT, async || service.exited()).await;
         let died = Instant::now();
         let chats = load.chats();
         let outcome = load.end(&format!("row 3: killed when {point}")).await;
@@ -86,65 +88,65 @@ impl Graves {
     }
 }
 
-/// The worst of a point.
+/// Totals of a point.
 #[derive(Default)]
-struct Tally {
+struct PointStats {
     kills: usize,
     reads: usize,
     slowest: Duration,
 }
 
-async fn all_die(rounds: usize, time: Duration) {
-    let mut graves = Graves::dig("nothing").await;
+async fn kill_at_all_points(rounds: usize, time: Duration) {
+    let mut kills = KillTest::start("nothing").await;
     let began = Instant::now();
-    let mut tallies: [Tally; POINTS.len()] = Default::default();
+    let mut totals: [PointStats; POINTS.len()] = Default::default();
     for round in 0..rounds {
         if round > 0 && began.elapsed() >= time {
             break;
         }
-        for (point, tally) in POINTS.iter().zip(&mut tallies) {
-            let (outcome, clean) = graves.kill_at(point).await;
+        for (point, stats) in POINTS.iter().zip(&mut totals) {
+            let (outcome, clean) = kills.kill_at(point).await;
             assert!(outcome.broken().is_empty(), "{outcome}");
-            let clean = clean.unwrap_or_else(|| panic!("what is old stays: {outcome}"));
-            tally.kills += 1;
-            tally.reads += outcome.report.reads;
-            tally.slowest = tally.slowest.max(clean);
+            let clean = clean.unwrap_or_else(|| panic!("old values stay: {outcome}"));
+            stats.kills += 1;
+            stats.reads += outcome.report.reads;
+            stats.slowest = stats.slowest.max(clean);
         }
     }
-    for (point, tally) in POINTS.iter().zip(tallies) {
-        let Tally {
+    for (point, stats) in POINTS.iter().zip(totals) {
+        let PointStats {
             kills,
             reads,
             slowest,
-        } = tally;
-        tell(format!(
+        } = stats;
+        print(format!(
             "row 3: {kills} killed when {point}, {reads} reads, clean after {slowest:.1?} at most"
         ));
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_dies_leaves_nothing_old_behind() {
-    let _turn = turn().await;
+async fn killed_writers_leave_no_old_value() {
+    let _running = exclusive().await;
     if torture() {
-        all_die(KILLS, torture_time()).await;
+        kill_at_all_points(KILLS, torture_time()).await;
     } else {
-        all_die(1, Duration::ZERO).await;
+        kill_at_all_points(1, Duration::ZERO).await;
     }
 }
 
-/// Whoever dies between its commit and its release leaves the old value behind.
+/// A writer that dies between its commit and its release leaves the old value behind.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_fences_the_dead_leave_what_is_old() {
+async fn without_fences_killed_writers_leave_old_values() {
     if !torture() {
         return;
     }
-    let _turn = turn().await;
-    let mut graves = Graves::dig("fence").await;
-    // It takes a reader who had asked for what was written last.
+    let _running = exclusive().await;
+    let mut kills = KillTest::start("fence").await;
+    // It takes a reader that had cached the row that was written last.
     for _ in 0..KILLS {
-        let (outcome, clean) = graves.kill_at("committed").await;
-        outcome.tell();
+        let (outcome, clean) = kills.kill_at("committed").await;
+        outcome.print();
         if clean.is_none() {
             return;
         }

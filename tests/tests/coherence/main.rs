@@ -1,9 +1,9 @@
-//! Three processes over one Postgres and one Redis, and what their clients see while things fail. Nobody may read what is
-//! older than what was acknowledged, or than what somebody has read.
+//! Three processes with one Postgres and one Redis, and the reads of their clients during faults. No read may return a
+//! value that is older than an acknowledged write, or older than what another read has returned before.
 //!
-//! Rows 1, 3, 4, 5 and 9 of the faults are tested always (`rows`, `kills`, and `guards` without what guards 1, 4, 5 and 9), the others by
-//! `make torture`, each for as long as `PARLANCE_TORTURE_SECONDS` says. `PARLANCE_SEED` repeats the load of a run (not its order,
-//! which is the machine's).
+//! Rows 1, 3, 4, 5 and 9 of the faults are always tested (`rows`, `kills`, and in `guards` the guards of rows 1, 4, 5
+//! and 9), the others by `make torture`, each for `PARLANCE_TORTURE_SECONDS`. `PARLANCE_SEED` repeats the choices of a
+//! run, but not its scheduling.
 
 mod agreement;
 mod cluster;

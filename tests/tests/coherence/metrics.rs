@@ -1,11 +1,11 @@
-//! What the services count of themselves.
+//! Metrics of the services.
 
 use parlance_tests::raw;
 
 use crate::cluster::Cluster;
 
-/// Fences and releases that did not come through, and reads at a shut gate, where writes are not even tried. On a busy machine a
-/// time-out is no wonder; such a write is cut, and may be seen by some before it is acknowledged.
+/// Failed fences and releases, and reads at a shut gate, where fences are not even tried. Time-outs occur on a busy
+/// machine; such a write is degraded, and may be visible to some readers before it is acknowledged.
 pub(crate) async fn unfenced(cluster: &Cluster) -> u64 {
     counted(cluster, |line| {
         let is_write = line.contains(r#"operation="invalidate""#);
@@ -15,7 +15,7 @@ pub(crate) async fn unfenced(cluster: &Cluster) -> u64 {
     .await
 }
 
-/// What the auditors have looked at, and what they have found wrong.
+/// Values that the auditors have checked, and those that were wrong.
 pub(crate) async fn audited(cluster: &Cluster) -> (u64, u64) {
     let sum = |name: &'static str| counted(cluster, move |line| line.starts_with(name));
     (
@@ -24,7 +24,7 @@ pub(crate) async fn audited(cluster: &Cluster) -> (u64, u64) {
     )
 }
 
-/// The sum of these lines of the pages of metrics.
+/// Sum of the matching metrics of all services.
 async fn counted(cluster: &Cluster, which: impl Fn(&str) -> bool) -> u64 {
     let mut count = 0;
     for service in &cluster.services {

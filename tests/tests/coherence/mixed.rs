@@ -1,5 +1,6 @@
-//! Instances with different caches over one Postgres, of which one keeps values in its own memory: what one acknowledges the other
-//! shows, also when an instance was stopped for longer than the others count on it, and in a rolling update.
+//! Instances with different caches and one Postgres, one of which caches in its memory: an acknowledged write at one is
+//! visible at the other, also after an instance was stopped for longer than its registration is valid, and in a rolling
+//! update.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +10,10 @@ use parlance_tests::make::{self, chat};
 use parlance_tests::{Caller, SOON, Service};
 use tonic::Request;
 
-use crate::cluster::turn;
+use crate::cluster::exclusive;
 use crate::faults::rounds;
 
-/// Longer than an instance serves after it has renewed its right to.
+/// Longer than an instance serves without renewing its gate.
 const OVERLAP: Duration = Duration::from_millis(1500);
 
 fn backend(name: &'static str) -> impl Fn(Builder) -> Builder {
@@ -28,7 +29,7 @@ async fn until_open(at: &Caller) {
     eventually(SOON, async || gate(at).await.0.then_some(())).await;
 }
 
-/// A conversation whose title counts its changes.
+/// A conversation with the number of its changes as title.
 struct Counted {
     id: String,
     count: u64,
@@ -49,18 +50,18 @@ impl Counted {
         self.count = next;
     }
 
-    /// Reads it, and where the answer came from. What was acknowledged must be there.
+    /// Reads it, and returns the tier. The title must have the last acknowledged change.
     async fn read(&self, at: &Caller) -> String {
-        let due = self.count;
+        let acknowledged = self.count;
         let request = Request::new(make::get_conversation(&self.id));
-        let answer = at.ask_with(request).await.expect("a conversation");
+        let answer = at.call_with(request).await.expect("a conversation");
         let source = answer.metadata().get("x-parlance-cache").unwrap().to_str();
         let source = source.expect("a word").to_owned();
         let title = &answer.get_ref().title;
         let found: u64 = title.parse().expect("a number");
         assert!(
-            found >= due,
-            "{found} from {source}, {due} was acknowledged"
+            found >= acknowledged,
+            "{found} from {source}, {acknowledged} was acknowledged"
         );
         source
     }
@@ -69,8 +70,8 @@ impl Counted {
         eventually(SOON, async || (self.read(at).await == source).then_some(())).await;
     }
 
-    /// Changes it at one instance and reads it at the other, for as long as the other may not know of the one.
-    async fn changes_are_seen(&mut self, writer: &Caller, reader: &Caller) {
+    /// Changes it at one instance and reads it at the other, for as long as the instances may not know of each other.
+    async fn assert_changes_are_visible(&mut self, writer: &Caller, reader: &Caller) {
         let began = Instant::now();
         while began.elapsed() < OVERLAP {
             self.change(writer).await;
@@ -81,8 +82,8 @@ impl Counted {
     }
 }
 
-/// While it is stopped, another instance finds itself alone and serves from its memory.
-async fn stopped_beside_memory(settings: impl Fn(Builder) -> Builder) {
+/// While the instance is stopped, another instance finds itself alone and serves from its memory.
+async fn stopped_next_to_memory(settings: impl Fn(Builder) -> Builder) {
     let database = Postgres::shared().create_database().await;
     let stopped = Service::over(&database.url, settings).await;
     let memory = Service::over(&database.url, backend("memory")).await;
@@ -93,28 +94,28 @@ async fn stopped_beside_memory(settings: impl Fn(Builder) -> Builder) {
         until_open(&reader).await;
         counted.until_from(&reader, "memory").await;
         stopped.cont();
-        counted.changes_are_seen(&writer, &reader).await;
+        counted.assert_changes_are_visible(&writer, &reader).await;
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_off_instance_that_was_stopped_waits_for_a_memory_one() {
-    let _turn = turn().await;
-    stopped_beside_memory(backend("off")).await;
+async fn a_resumed_uncached_instance_waits_for_a_memory_instance() {
+    let _running = exclusive().await;
+    stopped_next_to_memory(backend("off")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_instance_that_was_stopped_waits_for_a_memory_one() {
-    let _turn = turn().await;
+async fn a_resumed_redis_instance_waits_for_a_memory_instance() {
+    let _running = exclusive().await;
     let redis = Redis::start();
-    stopped_beside_memory(|builder| backend("redis")(builder.redis_url(redis.url()))).await;
+    stopped_next_to_memory(|builder| backend("redis")(builder.redis_url(redis.url()))).await;
 }
 
-/// A rolling update where each instance keeps values in its own memory.
+/// A rolling update where each instance caches in its memory.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_memory_instance_waits_for_the_first() {
-    let _turn = turn().await;
+    let _running = exclusive().await;
     let database = Postgres::shared().create_database().await;
     let first = Service::over(&database.url, backend("memory")).await;
     let reader = Caller::as_owner(&first, "acme");
@@ -124,15 +125,15 @@ async fn a_second_memory_instance_waits_for_the_first() {
         counted.until_from(&reader, "memory").await;
         let second = Service::over(&database.url, backend("memory")).await;
         let writer = Caller::as_owner(&second, "acme");
-        counted.changes_are_seen(&writer, &reader).await;
+        counted.assert_changes_are_visible(&writer, &reader).await;
         second.kill9();
     }
 }
 
-/// What a memory instance writes beside a paused Redis instance is still there for it when it goes on.
+/// The rows that a memory instance writes while a Redis instance is stopped must be there when that continues.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_memory_instance_leaves_rows_to_a_redis_instance_that_is_stopped() {
-    let _turn = turn().await;
+async fn a_memory_instance_keeps_rows_for_a_stopped_redis_instance() {
+    let _running = exclusive().await;
     let (redis, database) = (Redis::start(), Postgres::shared().create_database().await);
     let memory = Service::over(&database.url, backend("memory")).await;
     let writer = Caller::as_owner(&memory, "acme");
@@ -145,10 +146,10 @@ async fn a_memory_instance_leaves_rows_to_a_redis_instance_that_is_stopped() {
     counted.until_from(&reader, "redis").await;
     stopped.stop();
     counted.change(&writer).await;
-    // It finds itself alone.
+    // The memory instance finds itself alone.
     eventually(SOON, async || {
-        let (open, why) = gate(&writer).await;
-        (open || why.contains("epoch")).then_some(())
+        let (open, reason) = gate(&writer).await;
+        (open || reason.contains("epoch")).then_some(())
     })
     .await;
     stopped.cont();

@@ -1,21 +1,21 @@
-//! Three services over a Redis Cluster of three masters, whose slots move while their keys are read and written: for some time a
-//! value is here and its lease there.
+//! Three services and a Redis Cluster of three masters; slots move while their keys are read and written: for a
+//! while a value is on one node and its lease on another.
 
 use parlance_testkit::{Builder, Postgres, RedisCluster, TestDatabase, torture};
 use parlance_tests::{Caller, Service};
 
 use crate::agreement::all_agree;
-use crate::cluster::{DEADLINE, INSTANCES, learn_versions, turn};
-use crate::faults::{rounds, some};
+use crate::cluster::{DEADLINE, INSTANCES, exclusive, learn_versions};
+use crate::faults::{light_load, rounds};
 use crate::guards::{HOT, ROUNDS, without};
-use crate::load::{Busy, CHATS, Load, Readers};
+use crate::load::{CHATS, Load, Readers, RunningLoad};
 
 const MASTERS: usize = 3;
 
 struct Sharded {
     services: Vec<Service>,
     redis: RedisCluster,
-    // Last: the services go first.
+    // Last, so that the services are dropped first.
     _database: TestDatabase,
 }
 
@@ -45,22 +45,22 @@ impl Sharded {
         self.services.iter().map(at).collect()
     }
 
-    /// The slot of a message that everybody is after moves to the next node: first its value or its lease alone.
+    /// Moves the slot of a hot message to the next node: first its value or its lease alone.
     async fn move_one(&self, load: &Load, number: usize) {
         let hot = load.hot_messages();
         let key = format!("message:{}", hot[number % hot.len()]);
         let slot = Slot::of(&self.redis, &key);
         slot.begin();
         let names = [key.clone(), format!("lease:{{{key}}}")];
-        slot.carry(&names[number % names.len()]);
-        some(load).await;
-        slot.carry_rest().await;
+        slot.migrate(&names[number % names.len()]);
+        light_load(load).await;
+        slot.migrate_rest().await;
         slot.end();
-        load.is_warm().await;
+        load.until_warm().await;
     }
 }
 
-/// Where a slot is, and where it goes.
+/// A slot, with its current and next node.
 struct Slot<'a> {
     redis: &'a RedisCluster,
     number: String,
@@ -71,9 +71,11 @@ struct Slot<'a> {
 impl<'a> Slot<'a> {
     fn of(redis: &'a RedisCluster, key: &str) -> Self {
         let slot = redis.ask(0, &format!("CLUSTER KEYSLOT {key}"));
-        // The others say where it has moved to.
-        let serves = |node: &usize| redis.ask(*node, &format!("TTL {key}")).starts_with(':');
-        let from = (0..MASTERS).find(serves).expect("one serves each slot");
+        // The other nodes answer with a redirection.
+        let is_served_by = |node: &usize| redis.ask(*node, &format!("TTL {key}")).starts_with(':');
+        let from = (0..MASTERS)
+            .find(is_served_by)
+            .expect("a node has each slot");
         Self {
             redis,
             number: slot.trim_start_matches(':').to_owned(),
@@ -92,23 +94,23 @@ impl<'a> Slot<'a> {
         self.set(self.from, &format!("MIGRATING {}", self.redis.id(self.to)));
     }
 
-    /// One key by itself, as all tools do.
-    fn carry(&self, name: &str) {
+    /// Moves one key, as all tools do.
+    fn migrate(&self, name: &str) {
         let port = self.redis.port(self.to);
         let command = format!("MIGRATE 127.0.0.1 {port} {name} 0 5000 REPLACE");
-        let carried = self.redis.ask(self.from, &command);
-        assert!(carried == "OK" || carried == "NOKEY", "{carried}");
+        let reply = self.redis.ask(self.from, &command);
+        assert!(reply == "OK" || reply == "NOKEY", "{reply}");
     }
 
-    /// What is there by now goes, too.
-    async fn carry_rest(&self) {
+    /// Moves the remaining keys of the slot.
+    async fn migrate_rest(&self) {
         loop {
             let names = self.names().await.expect("a node that answers");
             if names.is_empty() {
                 return;
             }
             for name in names {
-                self.carry(&name);
+                self.migrate(&name);
             }
         }
     }
@@ -116,9 +118,9 @@ impl<'a> Slot<'a> {
     async fn names(&self) -> redis::RedisResult<Vec<String>> {
         let client = redis::Client::open(self.redis.nodes()[self.from].url())?;
         let mut connection = client.get_multiplexed_async_connection().await?;
-        let mut asking = redis::cmd("CLUSTER");
-        asking.arg("GETKEYSINSLOT").arg(&self.number).arg(100);
-        asking.query_async(&mut connection).await
+        let mut command = redis::cmd("CLUSTER");
+        command.arg("GETKEYSINSLOT").arg(&self.number).arg(100);
+        command.query_async(&mut connection).await
     }
 
     fn end(&self) {
@@ -130,15 +132,15 @@ impl<'a> Slot<'a> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slots_move() {
+async fn values_are_fresh_while_slots_move() {
     if !torture() {
         return;
     }
-    let _turn = turn().await;
+    let _running = exclusive().await;
     let sharded = Sharded::start(|builder| builder).await;
     let callers = sharded.callers();
-    let load = Load::start(&callers, Readers::Ask, CHATS).await;
-    load.is_warm().await;
+    let load = Load::start(&callers, Readers::Call, CHATS).await;
+    load.until_warm().await;
     let mut moved = 0;
     rounds(async |number| {
         sharded.move_one(&load, number).await;
@@ -149,24 +151,24 @@ async fn slots_move() {
     let outcome = load
         .end(&format!("a Redis Cluster, {moved} slots moved"))
         .await;
-    outcome.tell();
+    outcome.print();
     outcome.assert_fresh();
     outcome.assert_unnoticed();
     let agreed = all_agree(&callers, &chats).await;
-    assert!(agreed.is_some(), "what is old stays: {outcome}");
+    assert!(agreed.is_some(), "old values stay: {outcome}");
 }
 
-/// What a node refuses since it has but one of a value and its lease counts as done.
+/// A fence or release that a node refuses, because it has only one of the value and the lease, counts as done.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_what_is_refused_counts_as_done_something_is_stale() {
+async fn ignored_redirections_cause_stale_reads() {
     if !torture() {
         return;
     }
-    let _turn = turn().await;
+    let _running = exclusive().await;
     let sharded = Sharded::start(without("faults")).await;
     let callers = sharded.callers();
-    let load = Load::start(&callers, Readers::Ask, HOT).await;
-    load.is_warm().await;
+    let load = Load::start(&callers, Readers::Call, HOT).await;
+    load.until_warm().await;
     for number in 0..ROUNDS {
         sharded.move_one(&load, number).await;
         if load.was_stale() {
@@ -174,6 +176,6 @@ async fn where_what_is_refused_counts_as_done_something_is_stale() {
         }
     }
     let outcome = load.end("slots move without the guard faults").await;
-    outcome.tell();
+    outcome.print();
     assert!(!outcome.broken().is_empty(), "{outcome}");
 }

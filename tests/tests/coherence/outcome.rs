@@ -1,4 +1,4 @@
-//! What came of a row.
+//! The result of a row.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use parlance_testkit::history::{Report, Rule, Violation};
 use parlance_tests::cluster::versions;
 use tonic::Status;
 
-/// What is counted while the load goes on.
+/// Counts of a running load.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     by_tier: Mutex<BTreeMap<String, usize>>,
@@ -32,7 +32,7 @@ fn copy<T: Clone>(shared: &Mutex<T>) -> T {
 }
 
 impl Counts {
-    /// An answer from a tier, by the name that the service gives it.
+    /// A response from a tier, by the tier's name in the response.
     pub(crate) fn answered(&self, tier: &str) {
         add(&self.by_tier, tier.to_owned());
     }
@@ -47,7 +47,7 @@ impl Counts {
         *slowest = took.max(*slowest);
     }
 
-    /// Somebody was shown what is another owner's.
+    /// A response contained another owner's record.
     pub(crate) fn leaked(&self) {
         self.leaks.fetch_add(1, Ordering::Relaxed);
     }
@@ -75,9 +75,9 @@ impl Counts {
     }
 }
 
-/// What a run was worth.
-#[expect(clippy::print_stdout, reason = "for whoever runs it")]
-pub(crate) fn tell(figures: impl fmt::Display) {
+/// Prints the figures of a run.
+#[expect(clippy::print_stdout, reason = "figures for the person who runs it")]
+pub(crate) fn print(figures: impl fmt::Display) {
     println!("{figures}");
 }
 
@@ -90,25 +90,25 @@ pub(crate) struct Outcome {
     by_tier: BTreeMap<String, usize>,
     by_code: BTreeMap<String, usize>,
     slowest_write: Duration,
-    /// Answers that were another owner's.
+    /// Responses with another owner's record.
     pub(crate) leaks: usize,
 }
 
 impl Outcome {
-    /// Its figures, which are worth knowing when all is well, too.
-    pub(crate) fn tell(&self) {
-        tell(self);
+    /// Prints the figures, also when all is well.
+    pub(crate) fn print(&self) {
+        print(self);
     }
 
-    /// Nobody saw anything stale, not even before it was acknowledged.
+    /// Asserts that no read was stale, not even before an acknowledgement.
     #[track_caller]
     pub(crate) fn assert_never_stale(&self) {
         self.assert_fresh();
         assert!(self.report.is_clean(), "{self}");
     }
 
-    /// Nobody saw what was older than what was acknowledged. What one reader sees before that, while something fails, another
-    /// may not see yet.
+    /// Asserts that no read was older than an acknowledged write. During a fault, readers may see an unacknowledged
+    /// write at different times.
     #[track_caller]
     pub(crate) fn assert_fresh(&self) {
         assert!(self.broken().is_empty(), "{self}");
@@ -116,7 +116,7 @@ impl Outcome {
         assert!(self.report.races > 0, "nothing was tested: {self}");
     }
 
-    /// What somebody saw may be old, but not older than that.
+    /// Asserts that no read was staler than the limit.
     #[track_caller]
     pub(crate) fn assert_no_staler_than(&self, limit: Duration) {
         let is_stale = |v: &&Violation| v.rule == Rule::StaleAfterAck;
@@ -126,14 +126,14 @@ impl Outcome {
         assert!(self.report.races > 0, "nothing was tested: {self}");
     }
 
-    /// Of the answers that may come from the cache, how many of a hundred did.
+    /// Percentage of cacheable reads that were hits.
     fn hit_rate(&self) -> usize {
         let from = |tier: &str| self.by_tier.get(tier).copied().unwrap_or(0);
         let hits = from("memory") + from("redis");
         100 * hits / (hits + from("database")).max(1)
     }
 
-    /// What was older than what was acknowledged, or no answer at all.
+    /// Reads older than an acknowledged write, and inconsistent reads.
     pub(crate) fn broken(&self) -> Vec<&Violation> {
         let violations = self.report.violations.iter();
         violations
@@ -141,7 +141,7 @@ impl Outcome {
             .collect()
     }
 
-    /// And the fault was no client's affair.
+    /// Asserts that no call failed.
     #[track_caller]
     pub(crate) fn assert_unnoticed(&self) {
         assert!(self.by_code.is_empty(), "{self}");
@@ -152,7 +152,7 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}, seed {}, {:.1?}, {}: slowest write {:.0?}, answers from {:?}, {} % hits, errors {:?}, leaks {}, {}",
+            "{}, seed {}, {:.1?}, {}: slowest write {:.0?}, responses from {:?}, {} % hits, errors {:?}, leaks {}, {}",
             self.name,
             self.seed,
             self.took,

@@ -1,22 +1,22 @@
-//! The load and the checker see what they are there to see.
+//! The load and the checker detect stale reads.
 
 use parlance_testkit::history::Rule;
 
-use crate::cluster::{Cluster, turn};
-use crate::load::{Busy, CHATS, Load, Readers};
+use crate::cluster::{Cluster, exclusive};
+use crate::load::{CHATS, Load, Readers, RunningLoad};
 
-/// A client that believes in what it was told once is found out, and by nothing but what it believes in.
+/// A client that never updates its first response is detected, and violates no other rule.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cache_that_nobody_tells_of_writes_is_found_out() {
-    let _turn = turn().await;
+async fn a_cache_without_invalidation_is_detected() {
+    let _running = exclusive().await;
     let cluster = Cluster::start(|builder| builder).await;
     let callers = cluster.callers("acme");
-    let load = Load::start(&callers, Readers::Hoard, CHATS).await;
+    let load = Load::start(&callers, Readers::Memoize, CHATS).await;
     for instance in 0..callers.len() {
-        load.answers(instance, 300, 60).await;
+        load.until_answered(instance, 300, 60).await;
     }
-    let outcome = load.end("readers who hoard").await;
-    outcome.tell();
+    let outcome = load.end("memoizing readers").await;
+    outcome.print();
     let stale = |rule| outcome.report.violations.iter().any(|v| v.rule == rule);
     assert!(stale(Rule::StaleAfterAck), "{outcome}");
     assert!(!stale(Rule::Future) && !stale(Rule::Disorder), "{outcome}");

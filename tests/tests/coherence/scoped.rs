@@ -1,7 +1,7 @@
-//! Lists, statistics and searches under load: counts that only grow, which nobody may see lag behind what was acknowledged.
+//! Lists, statistics and searches under load: counts that only grow, and must not lag behind acknowledged writes.
 //!
-//! Each user has one conversation, and each message raises its sequence by one; so the list's `message_count`, the statistics and
-//! the newest that a search finds are one number, the user's version.
+//! Each user has one conversation, and each message increments its sequence; so the list's `message_count`, the
+//! statistics and the newest result of a search are the same number: the user's version.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,33 +13,33 @@ use parlance_testkit::{Builder, eventually, torture};
 use parlance_tests::{Caller, Rpc, make};
 use tonic::Request;
 
-use crate::cluster::{Cluster, INSTANCES, turn};
+use crate::cluster::{Cluster, INSTANCES, exclusive};
 use crate::dice::Dice;
 use crate::faults::{
-    cut_from_database, cut_off, flush, lose_redis, lose_replies, promote, rounds, stop,
+    disconnect, disconnect_from_database, flush, lose_redis, lose_replies, promote, rounds, stop,
 };
-use crate::load::Busy;
+use crate::load::RunningLoad;
 use crate::outcome::{Counts, Outcome};
 
 const USERS: u32 = 6;
-/// At each instance. One more writes.
+/// Readers at each instance, besides one writer.
 const READERS: usize = 3;
-/// Milliseconds, at most.
-const READER_THINKS: u64 = 6;
-const WRITER_THINKS: u64 = 60;
-const PATIENCE: Duration = Duration::from_mins(2);
+/// Maximum pauses of readers and writers, in milliseconds.
+const READER_PAUSE: u64 = 6;
+const WRITER_PAUSE: u64 = 60;
+const TIME_OUT: Duration = Duration::from_mins(2);
 
-/// A user, the conversation it has, and the key of its version.
-struct Talk {
+/// A user, its conversation, and the key of its version.
+struct UserChat {
     user: String,
     conversation: String,
     key: Key,
 }
 
 struct Shared {
-    talks: Vec<Talk>,
+    chats: Vec<UserChat>,
     stop: AtomicBool,
-    /// At each instance: what was read, what of it the cache answered, and what was written.
+    /// Reads, cache hits and writes at each instance.
     reads: [AtomicUsize; INSTANCES],
     hits: [AtomicUsize; INSTANCES],
     writes: [AtomicUsize; INSTANCES],
@@ -69,15 +69,15 @@ fn newest(found: &v1::SearchMessagesResponse) -> u64 {
 }
 
 impl Client {
-    async fn thinks(&mut self, most: u64) -> bool {
+    async fn think(&mut self, most: u64) -> bool {
         let think = Duration::from_micros(self.dice.below(most * 1000));
         tokio::time::sleep(think).await;
         !self.shared.stop.load(Ordering::Relaxed)
     }
 
-    /// What is refused, for whatever reason, is nothing that was seen.
-    async fn ask<R: Rpc>(&self, request: R) -> Option<R::Reply> {
-        match self.caller.ask_with(Request::new(request)).await {
+    /// Makes a call and counts its result. A refused call is not recorded as a read.
+    async fn call<R: Rpc>(&self, request: R) -> Option<R::Reply> {
+        match self.caller.call_with(Request::new(request)).await {
             Ok(response) => {
                 if let Some(tier) = response.metadata().get("x-parlance-cache") {
                     let tier = tier.to_str().unwrap_or("none");
@@ -96,14 +96,14 @@ impl Client {
     }
 
     async fn read_on(mut self) {
-        while self.thinks(READER_THINKS).await {
-            let talk = self.dice.index(self.shared.talks.len());
-            let Talk { user, key, .. } = &self.shared.talks[talk];
+        while self.think(READER_PAUSE).await {
+            let chat = self.dice.index(self.shared.chats.len());
+            let UserChat { user, key, .. } = &self.shared.chats[chat];
             let (user, key) = (user.clone(), *key);
             let begun = self.log.begin_read();
             let read = match self.dice.below(4) {
                 0 => {
-                    self.read_everybodys().await;
+                    self.read_all_users().await;
                     None
                 }
                 1 => {
@@ -111,10 +111,10 @@ impl Client {
                         user,
                         ..Default::default()
                     };
-                    self.ask(list).await.as_ref().map(counted)
+                    self.call(list).await.as_ref().map(counted)
                 }
                 2 => {
-                    let stats = self.ask(v1::GetStatsRequest { user }).await;
+                    let stats = self.call(v1::GetStatsRequest { user }).await;
                     stats.map(|stats| number(stats.message_count))
                 }
                 _ => {
@@ -122,7 +122,7 @@ impl Client {
                         user,
                         ..make::search("hello")
                     };
-                    self.ask(search).await.as_ref().map(newest)
+                    self.call(search).await.as_ref().map(newest)
                 }
             };
             if let Some(version) = read {
@@ -131,41 +131,41 @@ impl Client {
         }
     }
 
-    /// The owner's own list has all of them.
-    async fn read_everybodys(&mut self) {
+    /// Reads the owner's list, which has the conversations of all users.
+    async fn read_all_users(&mut self) {
         let begun = self.log.begin_read();
         let list = v1::ListConversationsRequest::default();
-        let Some(all) = self.ask(list).await else {
+        let Some(all) = self.call(list).await else {
             return;
         };
-        for talk in &self.shared.talks {
-            let shown = all.conversations.iter().find(|c| c.id == talk.conversation);
+        for chat in &self.shared.chats {
+            let shown = all.conversations.iter().find(|c| c.id == chat.conversation);
             let version = shown.map_or(0, |shown| number(shown.message_count));
-            self.log.read(begun, talk.key, version);
+            self.log.read(begun, chat.key, version);
         }
     }
 
     async fn write_on(mut self) {
-        while self.thinks(WRITER_THINKS).await {
-            let talk = self.dice.index(self.shared.talks.len());
-            let Talk {
+        while self.think(WRITER_PAUSE).await {
+            let chat = self.dice.index(self.shared.chats.len());
+            let UserChat {
                 conversation, key, ..
-            } = &self.shared.talks[talk];
+            } = &self.shared.chats[chat];
             let send = make::reply(conversation, "hello");
             let write = self.log.begin_write(*key);
-            let asked = Instant::now();
-            if let Some(message) = self.ask(send).await {
+            let began = Instant::now();
+            if let Some(message) = self.call(send).await {
                 self.log.acknowledged(&write, number(message.sequence));
-                self.shared.counts.wrote(asked.elapsed());
+                self.shared.counts.wrote(began.elapsed());
                 self.shared.writes[self.instance].fetch_add(1, Ordering::Relaxed);
             }
         }
     }
 }
 
-/// Each user says something.
-async fn begin(caller: &Caller, log: &mut Log) -> Vec<Talk> {
-    let mut talks = Vec::new();
+/// Sends the first message of each user.
+async fn begin(caller: &Caller, log: &mut Log) -> Vec<UserChat> {
+    let mut chats = Vec::new();
     for key in 0..USERS {
         let user = format!("user-{key}");
         let write = log.begin_write(key);
@@ -175,21 +175,21 @@ async fn begin(caller: &Caller, log: &mut Log) -> Vec<Talk> {
         };
         let first = caller.ok(first).await;
         log.acknowledged(&write, number(first.sequence));
-        talks.push(Talk {
+        chats.push(UserChat {
             user,
             conversation: first.conversation_id,
             key,
         });
     }
-    talks
+    chats
 }
 
-/// Everybody at work, as long as it takes.
+/// Runs a load for as long as `during` takes.
 async fn load(cluster: &Cluster, name: &str, during: impl AsyncFnOnce(&Shared)) -> Outcome {
     let recorder = Recorder::new();
     let callers = cluster.callers("scoped");
     let shared = Arc::new(Shared {
-        talks: begin(&callers[0], &mut recorder.log()).await,
+        chats: begin(&callers[0], &mut recorder.log()).await,
         stop: AtomicBool::new(false),
         reads: Default::default(),
         hits: Default::default(),
@@ -222,7 +222,7 @@ async fn load(cluster: &Cluster, name: &str, during: impl AsyncFnOnce(&Shared)) 
     let report = recorder.finish().check();
     let took = started.elapsed();
     let outcome = shared.counts.outcome(name, (seed, took), report);
-    outcome.tell();
+    outcome.print();
     outcome
 }
 
@@ -237,10 +237,10 @@ fn grew(before: &[usize], counts: &[AtomicUsize], by: usize) -> bool {
 }
 
 impl Shared {
-    /// Waits for some more hits and writes at every instance.
-    async fn goes_on(&self, hits: usize, writes: usize) {
+    /// Waits for further hits and writes at every instance.
+    async fn until_progress(&self, hits: usize, writes: usize) {
         let before = (now(&self.hits), now(&self.writes));
-        eventually(PATIENCE, async || {
+        eventually(TIME_OUT, async || {
             let all = grew(&before.0, &self.hits, hits) && grew(&before.1, &self.writes, writes);
             all.then_some(())
         })
@@ -248,60 +248,60 @@ impl Shared {
     }
 }
 
-impl Busy for Shared {
-    async fn answers(&self, instance: usize, reads: usize, writes: usize) {
+impl RunningLoad for Shared {
+    async fn until_answered(&self, instance: usize, reads: usize, writes: usize) {
         let (read, written) = (
             &self.reads[instance..=instance],
             &self.writes[instance..=instance],
         );
         let before = (now(read), now(written));
-        eventually(PATIENCE, async || {
+        eventually(TIME_OUT, async || {
             let both = grew(&before.0, read, reads) && grew(&before.1, written, writes);
             both.then_some(())
         })
         .await;
     }
 
-    async fn is_warm(&self) {
-        self.goes_on(30, 0).await;
+    async fn until_warm(&self) {
+        self.until_progress(30, 0).await;
     }
 }
 
-/// Also while one of three is cut off from Redis: its writes end generations by way of the database.
+/// Also while one of three instances is disconnected from Redis: it rotates generations by way of the database.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn counts_never_lag_behind_what_was_acknowledged() {
-    let _turn = turn().await;
+async fn counts_never_lag_behind_acknowledged_writes() {
+    let _running = exclusive().await;
     let cluster = Cluster::start(|builder| builder).await;
     let name = "lists, statistics and searches";
     let outcome = load(&cluster, name, async |load| {
-        load.goes_on(100, 20).await;
+        load.until_progress(100, 20).await;
         cluster.proxies[1].cut();
-        load.answers(1, 0, 3).await;
+        load.until_answered(1, 0, 3).await;
         cluster.proxies[1].heal();
-        load.goes_on(100, 20).await;
+        load.until_progress(100, 20).await;
     })
     .await;
     outcome.assert_fresh();
 }
 
-/// Nor while anything else fails.
+/// The same during all other faults.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn counts_never_lag_whatever_fails() {
+async fn counts_never_lag_during_faults() {
     if !torture() {
         return;
     }
-    let _turn = turn().await;
+    let _running = exclusive().await;
     let cluster = Cluster::start(|builder| builder).await;
     let name = "lists, statistics and searches, all faults";
     let outcome = load(&cluster, name, async |load| {
         rounds(async |_| {
-            cut_off(&cluster, load).await;
+            disconnect(&cluster, load).await;
             lose_replies(&cluster, load).await;
             flush(&cluster, load).await;
             lose_redis(&cluster, load).await;
             promote(&cluster, load).await;
             stop(&cluster, load).await;
-            cut_from_database(&cluster, load).await;
+            disconnect_from_database(&cluster, load).await;
         })
         .await;
     })
@@ -309,16 +309,19 @@ async fn counts_never_lag_whatever_fails() {
     outcome.assert_fresh();
 }
 
-/// It is the generations that hold it.
+/// Without the rotation of generations they lag.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_generations_they_do() {
-    let _turn = turn().await;
+async fn without_generations_counts_lag() {
+    let _running = exclusive().await;
     let weak = |builder: Builder| {
         let weakened = env!("CARGO_BIN_EXE_weakened");
         builder.binary(weakened).arg("generation")
     };
     let cluster = Cluster::start(weak).await;
-    let name = "answers that no write ends";
-    let outcome = load(&cluster, name, async |load| load.goes_on(100, 20).await).await;
+    let name = "responses that no write invalidates";
+    let outcome = load(&cluster, name, async |load| {
+        load.until_progress(100, 20).await
+    })
+    .await;
     assert!(!outcome.broken().is_empty(), "{outcome}");
 }

@@ -1,4 +1,4 @@
-//! The dashboard against a Prometheus that asks a service with something to do.
+//! The dashboard, with a Prometheus that scrapes a service under load.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::dashboard;
 
-/// Everything that the dashboard asks, as Grafana would ask it: the panel and the query.
+/// All queries of the dashboard, with Grafana's variables replaced: the panel and the query.
 fn queries() -> Vec<(String, String)> {
     let dashboard = dashboard();
     let panels = dashboard["panels"].as_array().expect("panels");
@@ -34,7 +34,7 @@ fn queries() -> Vec<(String, String)> {
     queries
 }
 
-async fn ask(prometheus: &Prometheus, query: &str) -> Value {
+async fn run_query(prometheus: &Prometheus, query: &str) -> Value {
     let url = format!("{}/api/v1/query", prometheus.url());
     let mut body = String::from("query=");
     for byte in query.bytes() {
@@ -47,7 +47,7 @@ async fn ask(prometheus: &Prometheus, query: &str) -> Value {
     answer["data"]["result"].clone()
 }
 
-/// A number, and not one that a division by nothing has made.
+/// Whether a result has a finite number (a division by zero gives none).
 fn has_data(result: &Value) -> bool {
     let series = result.as_array().into_iter().flatten();
     series.into_iter().any(|one| {
@@ -58,7 +58,7 @@ fn has_data(result: &Value) -> bool {
     })
 }
 
-/// Reads, changes, and reads again.
+/// Reads, writes, and reads again.
 async fn work(t: &Caller) {
     let message = t.ok(chat("", "hello")).await;
     for _ in 0..8 {
@@ -88,7 +88,7 @@ async fn every_panel_shows_something() {
         work(&t).await;
         let mut still = Vec::new();
         for (panel, query) in empty.drain(..) {
-            if !has_data(&ask(&prometheus, &query).await) {
+            if !has_data(&run_query(&prometheus, &query).await) {
                 still.push((panel, query));
             }
         }
@@ -96,11 +96,11 @@ async fn every_panel_shows_something() {
         empty.is_empty().then_some(())
     });
     let shown = timeout(SOON, shown).await;
-    assert!(shown.is_ok(), "these show nothing: {empty:#?}");
-    // A scrape that came too late leaves a moment without values, or with a rate of nothing.
+    assert!(shown.is_ok(), "panels without data: {empty:#?}");
+    // After a late scrape a query may briefly have no value, or a rate of nothing.
     let value = async |query: &str| {
         eventually(SOON, async || {
-            let value = ask(&prometheus, query).await;
+            let value = run_query(&prometheus, query).await;
             has_data(&value).then_some(value)
         })
         .await

@@ -1,4 +1,4 @@
-//! The files, as far as they can be checked without what they are for.
+//! The files of `deploy`, as far as they can be checked without running them.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ fn folder() -> std::path::PathBuf {
 }
 
 #[test]
-fn everything_that_compose_mounts_is_there() {
+fn files_mounted_by_compose_exist() {
     let compose = flat(&read("compose.yaml"));
     let mounts = compose
         .iter()
@@ -29,13 +29,13 @@ fn everything_that_compose_mounts_is_there() {
 }
 
 #[test]
-fn redis_is_a_cache_and_nothing_is_open_to_the_network() {
+fn redis_is_a_cache_and_ports_are_local() {
     let compose = flat(&read("compose.yaml"));
     let mut command: Vec<(usize, &str)> = compose
         .iter()
         .filter_map(|(path, value)| {
-            let place = path.strip_prefix("services.redis.command.")?;
-            Some((place.parse().ok()?, value.as_str()))
+            let position = path.strip_prefix("services.redis.command.")?;
+            Some((position.parse().ok()?, value.as_str()))
         })
         .collect();
     command.sort_unstable();
@@ -64,7 +64,7 @@ fn redis_is_a_cache_and_nothing_is_open_to_the_network() {
 }
 
 #[test]
-fn grafana_finds_its_dashboard_and_its_data() {
+fn grafana_is_provisioned_with_dashboard_and_data_source() {
     let source = flat(&read("grafana/provisioning/datasources/prometheus.yaml"));
     let provider = flat(&read("grafana/provisioning/dashboards/parlance.yaml"));
     let compose = flat(&read("compose.yaml"));
@@ -88,7 +88,7 @@ fn grafana_finds_its_dashboard_and_its_data() {
     );
     let wanted = &dashboard()["templating"]["list"][0]["current"]["value"];
     assert_eq!(wanted.as_str(), Some(source["datasources.0.uid"].as_str()));
-    // Rates are taken over four times this.
+    // Rates are computed over four times this interval.
     let scraped = flat(&read("prometheus.yml"));
     assert_eq!(
         source["datasources.0.jsonData.timeInterval"],
@@ -97,20 +97,20 @@ fn grafana_finds_its_dashboard_and_its_data() {
 }
 
 #[test]
-fn prometheus_takes_its_configuration_and_its_rules() {
+fn prometheus_accepts_its_configuration_and_rules() {
     let checked = Command::new("promtool")
         .args(["check", "config", "prometheus.yml"])
         .current_dir(folder())
         .output()
         .expect("promtool, which comes with Prometheus");
-    let said = String::from_utf8_lossy(&checked.stdout).into_owned()
+    let output = String::from_utf8_lossy(&checked.stdout).into_owned()
         + &String::from_utf8_lossy(&checked.stderr);
-    assert!(checked.status.success(), "{said}");
-    assert!(said.contains("rules found"), "{said}");
+    assert!(checked.status.success(), "{output}");
+    assert!(output.contains("rules found"), "{output}");
 }
 
 #[test]
-fn the_image_is_small_and_its_user_nobody_much() {
+fn the_image_is_small_and_its_user_unprivileged() {
     let dockerfile = read("Dockerfile");
     let instructions: Vec<&str> = dockerfile.lines().filter(|l| !l.starts_with('#')).collect();
     let of = |word: &str| -> Vec<&str> {
@@ -118,7 +118,7 @@ fn the_image_is_small_and_its_user_nobody_much() {
         all.filter_map(|line| line.strip_prefix(word)?.strip_prefix(' '))
             .collect()
     };
-    assert_eq!(of("FROM").len(), 2, "what builds is not what runs");
+    assert_eq!(of("FROM").len(), 2, "a build stage and a runtime stage");
     let toolchain =
         std::fs::read_to_string(folder().join("../rust-toolchain.toml")).expect("a toolchain");
     let version = toolchain.split('"').nth(1).expect("a version");
@@ -131,7 +131,7 @@ fn the_image_is_small_and_its_user_nobody_much() {
         panic!("one user")
     };
     assert!(!user.starts_with('0') && !user.contains("root"), "{user}");
-    // In this form it is the process itself that hears SIGTERM.
+    // In the exec form the process itself receives SIGTERM.
     assert!(of("ENTRYPOINT")[0].starts_with('['));
     assert!(dockerfile.contains("cargo build --release --locked"));
     for line in dockerfile

@@ -1,4 +1,4 @@
-//! What stands in `deploy`: that it is well-formed, that its parts fit together, and that its dashboard shows a service that runs.
+//! The files in `deploy`: they are well-formed and consistent, and the dashboard shows data of a running service.
 
 mod dashboard;
 mod files;
@@ -13,7 +13,7 @@ fn read(path: &str) -> String {
     text.unwrap_or_else(|error| panic!("deploy/{path}: {error}"))
 }
 
-/// The dashboard of the cache.
+/// The cache dashboard.
 fn dashboard() -> serde_json::Value {
     serde_json::from_str(&read("grafana/dashboards/cache.json")).expect("JSON")
 }

@@ -1,17 +1,17 @@
-//! YAML as a flat list: each scalar by its path.
+//! YAML as a flat map from paths to scalars.
 
 use std::collections::BTreeMap;
 
 use saphyr_parser::{Event, Parser};
 
 enum Level {
-    /// The key whose value comes next, if it has come.
+    /// A mapping, with the key of the value that is read next.
     Map(Option<String>),
-    /// How many elements came.
+    /// A sequence, with the number of elements read.
     List(usize),
 }
 
-/// Every scalar of a document by its path, such as `services.redis.command.0`. Panics where it is no YAML.
+/// Returns every scalar of a document by its path, such as `services.redis.command.0`. Panics if the text is no YAML.
 pub(crate) fn flat(text: &str) -> BTreeMap<String, String> {
     let mut scalars = BTreeMap::new();
     let mut levels: Vec<Level> = Vec::new();
@@ -29,7 +29,7 @@ pub(crate) fn flat(text: &str) -> BTreeMap<String, String> {
                     *key = Some(value.into_owned());
                 } else {
                     let doubled = scalars.insert(path(&levels), value.into_owned());
-                    assert!(doubled.is_none(), "{} stands there twice", path(&levels));
+                    assert!(doubled.is_none(), "{} is there twice", path(&levels));
                     value_ended(&mut levels);
                 }
             }

@@ -1,4 +1,4 @@
-//! What the cache asks of the database, and what it answers while that stands still.
+//! Database load of the cache, and responses while the database is stopped.
 
 use std::time::Duration;
 
@@ -8,37 +8,37 @@ use parlance_tests::{Caller, Rpc, SOON, Service, make};
 use tokio_postgres::NoTls;
 use tonic::{Request, Status};
 
-/// How many reads of each kind.
+/// Number of reads of each kind.
 const READS: i64 = 300;
-/// Less than the second for which an open gate stays open.
-const AT_ONCE: Duration = Duration::from_millis(400);
+/// Time-out of a read: less than the second for which the gate stays open.
+const READ_TIMEOUT: Duration = Duration::from_millis(400);
 
-/// Where an answer came from, and whether it is marked as an old one.
+/// The tier that answered, and whether the response is marked as stale.
 type Seen = (String, bool);
 
 async fn read<R: Rpc>(t: &Caller, what: R, staleness: Option<&str>) -> Result<Seen, Status> {
     let mut request = Request::new(what);
-    request.set_timeout(AT_ONCE);
+    request.set_timeout(READ_TIMEOUT);
     if let Some(staleness) = staleness {
         let value = staleness.parse().expect("plain text");
         request
             .metadata_mut()
             .insert("x-parlance-max-staleness", value);
     }
-    let answer = t.ask_with(request).await?;
+    let answer = t.call_with(request).await?;
     let source = answer.metadata().get("x-parlance-cache");
     let source = source.and_then(|source| source.to_str().ok());
-    let is_old = answer.metadata().contains_key("x-parlance-stale");
-    Ok((source.expect("a source").to_owned(), is_old))
+    let is_stale = answer.metadata().contains_key("x-parlance-stale");
+    Ok((source.expect("a source").to_owned(), is_stale))
 }
 
-/// A message, its conversation, what is newest in that, and what lists, statistics and searches say of it.
-struct Talk {
+/// A message in a conversation, which is read in every way: by id, and in lists, statistics and searches.
+struct Fixture {
     message: String,
     conversation: String,
 }
 
-impl Talk {
+impl Fixture {
     async fn new(t: &Caller) -> Self {
         let sent = t.ok(make::chat("", "hello")).await;
         Self {
@@ -47,7 +47,7 @@ impl Talk {
         }
     }
 
-    /// Reads all of it.
+    /// Reads it in every way.
     async fn read(&self, t: &Caller, staleness: Option<&str>) -> Result<[Seen; 6], Status> {
         let all = v1::ListConversationsRequest::default();
         Ok([
@@ -60,7 +60,7 @@ impl Talk {
         ])
     }
 
-    /// Whether all of it was hit.
+    /// Whether every read is a hit.
     async fn is_hit(&self, t: &Caller) -> bool {
         let seen = self.read(t, None).await;
         seen.is_ok_and(|seen| seen.iter().all(|(source, _)| source != "database"))
@@ -73,7 +73,7 @@ fn cached(builder: Builder, backend: &str, redis: &Redis) -> Builder {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hits_are_answered_while_the_database_stands_still() {
+async fn hits_are_served_while_the_database_is_stopped() {
     let start = || Postgres::start(PostgresConfig::default());
     let postgres = tokio::task::spawn_blocking(start).await.unwrap();
     let database = postgres.create_database().await;
@@ -81,52 +81,52 @@ async fn hits_are_answered_while_the_database_stands_still() {
     for backend in ["memory", "redis", "hybrid"] {
         let service = Service::over(&database.url, |b| cached(b, backend, &redis)).await;
         let t = Caller::at(&service);
-        let talk = Talk::new(&t).await;
+        let fixture = Fixture::new(&t).await;
         eventually(SOON, async || {
-            if !talk.is_hit(&t).await {
+            if !fixture.is_hit(&t).await {
                 return None;
             }
             postgres.pause();
-            let hit = talk.is_hit(&t).await;
+            let hit = fixture.is_hit(&t).await;
             postgres.resume();
             hit.then_some(())
         })
         .await;
         postgres.pause();
-        // The gate shuts: only whoever allows an old answer has one.
+        // The gate shuts: only callers that allow stale responses are answered.
         eventually(SOON, async || {
-            let old = talk.read(&t, Some("60s")).await.ok()?;
-            old.iter().all(|(_, is_old)| *is_old).then_some(())
+            let stale = fixture.read(&t, Some("60s")).await.ok()?;
+            stale.iter().all(|(_, is_stale)| *is_stale).then_some(())
         })
         .await;
-        assert!(talk.read(&t, None).await.is_err(), "{backend}");
-        assert!(talk.read(&t, Some("1ms")).await.is_err(), "{backend}");
+        assert!(fixture.read(&t, None).await.is_err(), "{backend}");
+        assert!(fixture.read(&t, Some("1ms")).await.is_err(), "{backend}");
         postgres.resume();
         eventually(SOON, async || {
-            let new = talk.read(&t, Some("60s")).await.ok()?;
-            new.iter().all(|(_, is_old)| !is_old).then_some(())
+            let fresh = fixture.read(&t, Some("60s")).await.ok()?;
+            fresh.iter().all(|(_, is_stale)| !is_stale).then_some(())
         })
         .await;
     }
 }
 
-/// How often Postgres looked into the tables of messages and conversations, from the start of a service to its end.
+/// Number of Postgres scans of the tables of messages and conversations, over the whole run of a service.
 async fn scans(backend: &str) -> i64 {
     let database = Postgres::shared().create_database().await;
-    // Its own: for a moment Redis still belongs to the installation before.
+    // A Redis of its own: a shared one would still belong to the previous installation for a moment.
     let redis = Redis::start();
     let service = Service::over(&database.url, |b| cached(b, backend, &redis)).await;
     let t = Caller::at(&service);
-    let talk = Talk::new(&t).await;
+    let fixture = Fixture::new(&t).await;
     let mut reads = 0;
     while reads < READS {
-        let counts = talk.is_hit(&t).await || backend == "off";
+        let counts = fixture.is_hit(&t).await || backend == "off";
         reads += i64::from(counts);
     }
     drop((t, service));
     let (client, connection) = tokio_postgres::connect(&database.url, NoTls).await.unwrap();
     tokio::spawn(connection);
-    // Each connection counts for itself until it ends.
+    // Postgres reports the counters of a connection at its end.
     eventually(SOON, async || {
         let others = "SELECT count(*) FROM pg_stat_activity \
                       WHERE datname = current_database() AND pid <> pg_backend_pid()";
@@ -140,7 +140,7 @@ async fn scans(backend: &str) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hit_asks_nothing_of_the_database() {
+async fn hits_need_no_database_access() {
     let uncached = scans("off").await;
     assert!(uncached >= 3 * READS, "{uncached}");
     for backend in ["memory", "redis", "hybrid"] {

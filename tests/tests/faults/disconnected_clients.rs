@@ -1,4 +1,4 @@
-//! Callers who leave in the middle: their work stops, what must be finished is finished.
+//! Clients that disconnect during a call: their work stops, except what must be finished.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use parlance_tests::{Caller, Kind, Refusal, SOON, Service};
 use tokio_postgres::{Client, NoTls};
 use tonic::Code;
 
-use crate::load::check_passing;
+use crate::load::assert_transient;
 
-/// A row that somebody else has locked.
-pub(crate) struct Holding {
+/// A row that another connection has locked.
+pub(crate) struct RowLock {
     holder: Client,
-    onlooker: Client,
+    observer: Client,
 }
 
-impl Holding {
+impl RowLock {
     /// Locks a conversation.
     pub(crate) async fn conversation(service: &Service, id: &str) -> Self {
         Self::row(
@@ -28,35 +28,35 @@ impl Holding {
         .await
     }
 
-    /// Locks the row that this finds.
+    /// Locks the row that this query returns.
     pub(crate) async fn row(service: &Service, select: &str) -> Self {
         let holder = connect(service).await;
         holder.batch_execute("BEGIN").await.unwrap();
         assert_eq!(holder.query(select, &[]).await.unwrap().len(), 1);
         Self {
             holder,
-            onlooker: connect(service).await,
+            observer: connect(service).await,
         }
     }
 
-    /// Waits until a call stands at the lock.
-    pub(crate) async fn until_somebody_waits(&self) {
+    /// Waits until a call waits for the lock.
+    pub(crate) async fn until_a_call_waits(&self) {
         eventually(SOON, async || {
             (self.count("wait_event_type = 'Lock'").await > 0).then_some(())
         })
         .await;
     }
 
-    /// Waits until no statement runs and no transaction is open but the lock's own.
-    pub(crate) async fn until_nobody_works(&self) {
+    /// Waits until no statement runs and no transaction is open except the one with the lock.
+    pub(crate) async fn until_idle(&self) {
         eventually(SOON, async || {
             (self.count("state <> 'idle'").await == 1).then_some(())
         })
         .await;
     }
 
-    /// Unlocks.
-    pub(crate) async fn let_go(self) {
+    /// Releases the lock.
+    pub(crate) async fn release(self) {
         self.holder.batch_execute("ROLLBACK").await.unwrap();
     }
 
@@ -65,15 +65,15 @@ impl Holding {
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
              AND pid <> pg_backend_pid() AND {which}"
         );
-        self.onlooker.query_one(&sql, &[]).await.unwrap().get(0)
+        self.observer.query_one(&sql, &[]).await.unwrap().get(0)
     }
 }
 
-/// Messages whose COMMIT waits for a lock.
-pub(crate) struct SlowCommits(Holding);
+/// A lock that every COMMIT of a new message waits for.
+pub(crate) struct SlowCommits(RowLock);
 
 impl SlowCommits {
-    /// At this service.
+    /// Locks the commits of this service.
     pub(crate) async fn of(service: &Service) -> Self {
         let holder = connect(service).await;
         holder
@@ -87,13 +87,13 @@ impl SlowCommits {
             .unwrap();
         let lock = "BEGIN; SELECT pg_advisory_xact_lock(7)";
         holder.batch_execute(lock).await.unwrap();
-        Self(Holding {
+        Self(RowLock {
             holder,
-            onlooker: connect(service).await,
+            observer: connect(service).await,
         })
     }
 
-    /// Waits until a COMMIT stands at the lock.
+    /// Waits until a COMMIT waits for the lock.
     pub(crate) async fn until_one_waits(&self) {
         eventually(SOON, async || {
             let waits = "query = 'COMMIT' AND wait_event_type = 'Lock'";
@@ -102,9 +102,9 @@ impl SlowCommits {
         .await;
     }
 
-    /// Lets them go on.
-    pub(crate) async fn let_go(self) {
-        self.0.let_go().await;
+    /// Releases the lock.
+    pub(crate) async fn release(self) {
+        self.0.release().await;
     }
 }
 
@@ -117,11 +117,11 @@ async fn connect(service: &Service) -> Client {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deadline_stops_the_work() {
+async fn a_deadline_cancels_the_statement() {
     let service = Service::start(Kind::Postgres).await;
     let caller = Caller::at(&service);
     let id = caller.ok(chat("", "hi")).await.conversation_id;
-    let holding = Holding::conversation(&service, &id).await;
+    let lock = RowLock::conversation(&service, &id).await;
     let headers = [
         ("x-parlance-owner", caller.owner()),
         ("grpc-timeout", "300m"),
@@ -135,60 +135,67 @@ async fn a_deadline_stops_the_work() {
     )
     .await;
     assert_eq!(
-        Refusal::of(&answer.status()).why(),
+        Refusal::of(&answer.status()).code_and_reason(),
         (Code::DeadlineExceeded, "DEADLINE_EXCEEDED")
     );
-    holding.until_nobody_works().await;
-    holding.let_go().await;
+    lock.until_idle().await;
+    lock.release().await;
     assert_eq!(
         caller.ok(make::reply(&id, "in time")).await.sequence,
         2,
-        "nothing of it was done"
+        "the late message was not stored"
     );
 }
 
-/// No deadline of the caller's: the database's own ends it.
+/// The caller sets no deadline: the statement time-out ends the call.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_statement_does_not_wait_for_ever() {
+async fn statements_have_a_time_out() {
     let service = Service::start(Kind::Postgres).await;
     let caller = Caller::at(&service);
     let id = caller.ok(chat("", "hi")).await.conversation_id;
-    let holding = Holding::conversation(&service, &id).await;
+    let lock = RowLock::conversation(&service, &id).await;
     let refusal = caller.refused(make::reply(&id, "hi")).await;
-    assert_eq!(refusal.why(), (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"));
-    holding.until_nobody_works().await;
-    caller.ok(chat("", "others are not in the way")).await;
-    holding.let_go().await;
+    assert_eq!(
+        refusal.code_and_reason(),
+        (Code::DeadlineExceeded, "DEADLINE_EXCEEDED")
+    );
+    lock.until_idle().await;
+    caller
+        .ok(chat("", "other conversations are not affected"))
+        .await;
+    lock.release().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_caller_that_leaves_takes_its_statement_along() {
+async fn statements_of_disconnected_clients_are_canceled() {
     let service = Service::start(Kind::Postgres).await;
     let caller = Caller::at(&service);
     let id = caller.ok(chat("", "hi")).await.conversation_id;
-    let holding = Holding::conversation(&service, &id).await;
-    // More than the pool has connections: those who left must not keep them.
+    let lock = RowLock::conversation(&service, &id).await;
+    // More calls than pooled connections: disconnected clients must not keep a connection.
     for _ in 0..3 {
         let calls: Vec<_> = (0..12)
             .map(|n| {
                 let (caller, id) = (caller.clone(), id.clone());
-                tokio::spawn(async move { caller.ask(make::reply(&id, &n.to_string())).await })
+                tokio::spawn(async move { caller.call(make::reply(&id, &n.to_string())).await })
             })
             .collect();
-        holding.until_somebody_waits().await;
+        lock.until_a_call_waits().await;
         for call in calls {
             call.abort();
         }
-        holding.until_nobody_works().await;
+        lock.until_idle().await;
     }
-    caller.ok(chat("", "others are not in the way")).await;
-    holding.let_go().await;
+    caller
+        .ok(chat("", "other conversations are not affected"))
+        .await;
+    lock.release().await;
     assert_eq!(caller.ok(make::reply(&id, "next")).await.sequence, 2);
 }
 
-/// Hidden at once, and gone for good even if nobody waits for it.
+/// The conversation is hidden at once, and its rows are deleted even if the client disconnects.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deletion_that_has_begun_is_finished() {
+async fn a_started_deletion_is_finished() {
     let service = Service::start(Kind::Postgres).await;
     let caller = Caller::at(&service);
     let mut last = caller.ok(chat("talk", "hi")).await;
@@ -197,16 +204,16 @@ async fn a_deletion_that_has_begun_is_finished() {
     }
     let id = last.conversation_id.clone();
     let row = format!("SELECT 1 FROM messages WHERE id = '{}' FOR UPDATE", last.id);
-    let holding = Holding::row(&service, &row).await;
+    let lock = RowLock::row(&service, &row).await;
     let call = tokio::spawn({
         let (caller, id) = (caller.clone(), id.clone());
-        async move { caller.ask(make::delete_conversation(&id)).await }
+        async move { caller.call(make::delete_conversation(&id)).await }
     });
-    holding.until_somebody_waits().await;
+    lock.until_a_call_waits().await;
     assert_eq!(
         caller.refused(make::get_conversation(&id)).await.code,
         Code::NotFound,
-        "hidden already"
+        "the conversation is already hidden"
     );
     assert_eq!(
         caller.refused(make::get_message(&last.id)).await.code,
@@ -214,10 +221,10 @@ async fn a_deletion_that_has_begun_is_finished() {
     );
     call.abort();
     assert!(call.await.unwrap_err().is_cancelled());
-    holding.let_go().await;
-    let onlooker = connect(&service).await;
+    lock.release().await;
+    let observer = connect(&service).await;
     eventually(SOON, async || {
-        let left: i64 = onlooker
+        let left: i64 = observer
             .query_one("SELECT count(*) FROM messages", &[])
             .await
             .unwrap()
@@ -227,17 +234,17 @@ async fn a_deletion_that_has_begun_is_finished() {
     .await;
 }
 
-/// Watchers come and go; none of them is kept.
+/// Watchers that disconnect leave nothing behind.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_watchers_leave_nothing() {
+async fn disconnected_watchers_leave_nothing_behind() {
     let service = Service::start(Kind::Sqlite).await;
     let caller = Caller::at(&service);
     for _ in 0..5 {
         let watches = (0..200).map(|_| {
-            // Whoever waits for the database for too long amid so many is told so, and comes again.
+            // A watcher that waits too long for a database connection gets a transient error, and retries.
             eventually(SOON, async || {
                 let watch = caller.watch(v1::WatchEventsRequest::default()).await;
-                watch.inspect_err(check_passing).ok()
+                watch.inspect_err(assert_transient).ok()
             })
         });
         let watching = futures_util::future::join_all(watches).await;
@@ -251,7 +258,7 @@ async fn a_thousand_watchers_leave_nothing() {
             .then_some(())
     })
     .await;
-    let mut request = tonic::Request::new(chat("", "still there"));
+    let mut request = tonic::Request::new(chat("", "still served"));
     request.set_timeout(Duration::from_secs(10));
-    caller.ask_with(request).await.unwrap();
+    caller.call_with(request).await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! The disk takes nothing more, and then does again.
+//! SQLite on a full disk, and with space again.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -9,7 +9,8 @@ use parlance_tests::raw::get;
 use parlance_tests::{Caller, Refusal, SOON, Service};
 use tonic::Code;
 
-/// No file of the process may grow beyond this; `unlimited` ends it. What is written beyond fails as on a full disk.
+/// Limits the size of every file of the process; `unlimited` removes the limit. A write beyond it fails as on a full
+/// disk.
 fn limit(service: &Service, bytes: &str) {
     let pid = service.pid.to_string();
     let fsize = format!("--fsize={bytes}:unlimited");
@@ -28,7 +29,7 @@ async fn readiness(service: &Service) -> (bool, String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writes_are_unavailable_until_there_is_space() {
     let file = SqliteFile::new();
-    // The signal that comes with the limit would end the process.
+    // SIGXFSZ, which comes with the limit, would end the process.
     let program = file.path().with_file_name("parlance.sh");
     let script = format!(
         "#!/bin/sh\ntrap '' XFSZ\nexec '{}' \"$@\"\n",
@@ -42,16 +43,16 @@ async fn writes_are_unavailable_until_there_is_space() {
 
     limit(&service, "65536");
     let status = loop {
-        match t.ask(chat("talk", &"x".repeat(10_000))).await {
+        match t.call(chat("talk", &"x".repeat(10_000))).await {
             Ok(message) => acknowledged.push(message.id),
             Err(status) => break status,
         }
     };
     let refusal = Refusal::of(&status);
-    let why = (Code::Unavailable, "DATABASE_UNAVAILABLE");
-    assert_eq!(refusal.why(), why, "{refusal:?}");
+    let expected = (Code::Unavailable, "DATABASE_UNAVAILABLE");
+    assert_eq!(refusal.code_and_reason(), expected, "{refusal:?}");
     assert!(refusal.retry_after.is_some() && refusal.pushback.is_some());
-    // The client learns the reason, and the log has what SQLite says as well.
+    // The client gets the reason; the log has the error of SQLite as well.
     let line = eventually(SOON, async || {
         let logs = service.logs();
         let mut lines = logs.lines();
@@ -60,13 +61,16 @@ async fn writes_are_unavailable_until_there_is_space() {
     })
     .await;
     let cause = line.split_once("DATABASE_UNAVAILABLE: ");
-    assert!(cause.is_some_and(|(_, why)| why.contains("disk")), "{line}");
+    assert!(
+        cause.is_some_and(|(_, cause)| cause.contains("disk")),
+        "{line}"
+    );
     eventually(SOON, async || {
         let (ready, text) = readiness(&service).await;
         (!ready && text.starts_with("the database takes no writes")).then_some(())
     })
     .await;
-    // Reads go on.
+    // Reads continue.
     for id in &acknowledged {
         t.ok(make::get_message(id)).await;
     }

@@ -1,42 +1,44 @@
-//! The service is killed without a word.
+//! The service is killed (SIGKILL).
 
 use parlance_proto::v1::EventType;
 use parlance_tests::{Caller, Kind, Service, Watching};
 
 use crate::load::Load;
 
-const AT_A_TIME: usize = 64;
+const CONCURRENT_SENDS: usize = 64;
 
-async fn in_the_middle_of_sends(kind: Kind) {
+async fn killed_during_sends(kind: Kind) {
     let mut service = Service::start(kind).await;
     let caller = Caller::at(&service);
     let mut load = Load::new(&caller, 10, 0).await;
-    let onlooker = load.clone();
+    let watched = load.clone();
     let killing = async {
-        onlooker.until_acknowledged(500).await;
+        watched.until_acknowledged(500).await;
         service.kill9();
     };
-    let sending = load.send_to_the_end(&caller, AT_A_TIME);
+    let sending = load.send_until_killed(&caller, CONCURRENT_SENDS);
     let ((sent, refused), ()) = tokio::join!(sending, killing);
-    assert!(refused >= AT_A_TIME);
+    assert!(refused >= CONCURRENT_SENDS);
     assert_eq!(load.acknowledged() + refused, sent);
 
     service.start_again().await;
     let caller = Caller::as_owner(&service, caller.owner());
     load.verify_acknowledged(&caller).await;
-    load.insist(std::slice::from_ref(&caller)).await;
+    load.send_until_acknowledged(std::slice::from_ref(&caller))
+        .await;
     load.verify(&caller).await;
-    // Delivery goes on meanwhile: a count that was true before and after one has been read is that of nothing else.
+    // Deliveries continue meanwhile, so the statistics are compared only if they were the same before and after the
+    // reads.
     parlance_testkit::eventually(parlance_tests::SOON, async || {
         let (before, read) = (caller.stats("").await, caller.stats_by_reading("").await);
         (before == read).then_some(())
     })
     .await;
-    the_feed_tells_all(caller.watch_from("0").await, sent).await;
+    assert_feed_is_complete(caller.watch_from("0").await, sent).await;
 }
 
-/// Every message once, in the order of its conversation.
-async fn the_feed_tells_all(mut events: Watching, count: usize) {
+/// Asserts that the feed has every message once, in the order of its conversation.
+async fn assert_feed_is_complete(mut events: Watching, count: usize) {
     let mut last = std::collections::HashMap::new();
     let mut seen = 0;
     while seen < count {
@@ -51,11 +53,11 @@ async fn the_feed_tells_all(mut events: Watching, count: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_the_middle_of_sends_sqlite() {
-    in_the_middle_of_sends(Kind::Sqlite).await;
+async fn killed_during_sends_sqlite() {
+    killed_during_sends(Kind::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_the_middle_of_sends_postgres() {
-    in_the_middle_of_sends(Kind::Postgres).await;
+async fn killed_during_sends_postgres() {
+    killed_during_sends(Kind::Postgres).await;
 }

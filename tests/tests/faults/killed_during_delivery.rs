@@ -1,4 +1,5 @@
-//! The service is killed while messages leave: each arrives all the same, and its story knows of every attempt.
+//! The service is killed during deliveries: every message is delivered all the same, and its events record every
+//! attempt.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -9,22 +10,22 @@ use parlance_testkit::eventually;
 use parlance_tests::make::{self, Pair, sms};
 use parlance_tests::{Caller, Kind, Rpc, SOON, Service};
 
-use crate::disconnected_clients::Holding;
+use crate::disconnected_clients::RowLock;
 
 const CONVERSATIONS: usize = 50;
 const EACH: usize = 20;
-/// What the killed process had in its hands waits for the end of its lease.
+/// Longer than the lease of a delivery that the killed process had claimed.
 const LEASES: Duration = Duration::from_mins(3);
 
-/// Asks many things at once; the answers in the order of the requests.
-async fn ask_all<R: Rpc>(caller: &Caller, requests: Vec<R>) -> Vec<R::Reply> {
-    let asking = requests
+/// Makes many calls concurrently; returns the replies in the order of the requests.
+async fn call_all<R: Rpc>(caller: &Caller, requests: Vec<R>) -> Vec<R::Reply> {
+    let calls = requests
         .into_iter()
-        .map(|request| caller.ok_in_a_crowd(request));
-    stream::iter(asking).buffered(64).collect().await
+        .map(|request| caller.ok_retrying(request));
+    stream::iter(calls).buffered(64).collect().await
 }
 
-/// A sender, and many recipients. The sender is paused: nothing leaves before all is acknowledged.
+/// A sender and many recipients. The sender is paused, so that no message is sent before all are acknowledged.
 async fn pairs(caller: &Caller) -> Vec<Pair> {
     let first = caller.pair().await;
     let others = std::iter::repeat_with(|| Pair {
@@ -34,7 +35,7 @@ async fn pairs(caller: &Caller) -> Vec<Pair> {
     others.take(CONVERSATIONS).collect()
 }
 
-async fn let_go(caller: &Caller) {
+async fn activate_sender(caller: &Caller) {
     let sender = caller.ok(v1::ListSendersRequest::default()).await;
     let sender = v1::Sender {
         id: sender.senders[0].id.clone(),
@@ -50,23 +51,24 @@ async fn let_go(caller: &Caller) {
         .await;
 }
 
-/// Those that have been delivered.
+/// Ids of the delivered messages.
 async fn delivered(caller: &Caller, ids: &[String]) -> HashSet<String> {
     let some = ids
         .chunks(100)
         .map(|ids| v1::BatchGetMessagesRequest { ids: ids.to_vec() });
-    let found = ask_all(caller, some.collect()).await;
+    let found = call_all(caller, some.collect()).await;
     let messages: Vec<v1::Message> = found.into_iter().flat_map(|found| found.messages).collect();
-    assert_eq!(messages.len(), ids.len(), "all are there");
+    assert_eq!(messages.len(), ids.len(), "every message is stored");
     let delivered = messages
         .into_iter()
         .filter(|message| message.status() == MessageStatus::Delivered);
     delivered.map(|message| message.id).collect()
 }
 
-/// What is wrong with what a story says of attempts: each has one line, and only the last can have been the good one.
-fn wrong_attempts(story: &[v1::MessageEvent]) -> Option<String> {
-    let mut attempts: Vec<&v1::MessageEvent> = story
+/// Checks the attempts among the events of a message: each attempt is recorded once, and all but the last were lost.
+/// Returns the events if they are wrong.
+fn wrong_attempts(events: &[v1::MessageEvent]) -> Option<String> {
+    let mut attempts: Vec<&v1::MessageEvent> = events
         .iter()
         .filter(|event| event.kind == "attempt")
         .collect();
@@ -75,36 +77,36 @@ fn wrong_attempts(story: &[v1::MessageEvent]) -> Option<String> {
         .zip(&attempts)
         .all(|(number, event)| event.attempt == number);
     let lost = |event: &&v1::MessageEvent| event.detail.contains("its worker was lost");
-    let right = match attempts.split_last() {
+    let valid = match attempts.split_last() {
         Some((last, before)) => each_once && before.iter().all(lost) && !lost(last),
         None => false,
     };
-    (!right).then(|| format!("{story:#?}"))
+    (!valid).then(|| format!("{events:#?}"))
 }
 
-/// What the scribe of the process does that is killed.
+/// How the outcome writer of the killed process behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Scribe {
-    /// It writes down what comes.
+enum OutcomeWriter {
+    /// Writes outcomes at once.
     Writes,
-    /// It waits for a row that somebody else has locked, so that reports are faster than outcomes.
+    /// Waits for a row that another connection has locked, so that reports are stored before outcomes.
     Waits,
 }
 
-async fn in_the_middle_of_deliveries(kind: Kind, scribe: Scribe) {
+async fn killed_during_deliveries(kind: Kind, writer: OutcomeWriter) {
     let mut service = Service::start(kind).await;
     let caller = Caller::at(&service);
     let pairs = pairs(&caller).await;
     let sends = (0..CONVERSATIONS * EACH).map(|n| sms(&pairs[n % CONVERSATIONS], &n.to_string()));
-    let sent = ask_all(&caller, sends.collect()).await;
+    let sent = call_all(&caller, sends.collect()).await;
     let ids: Vec<String> = sent.iter().map(|message| message.id.clone()).collect();
 
-    let held = match scribe {
-        Scribe::Waits => Some(hold_first(&service, &sent).await),
-        Scribe::Writes => None,
+    let row_lock = match writer {
+        OutcomeWriter::Waits => Some(lock_first(&service, &sent).await),
+        OutcomeWriter::Writes => None,
     };
-    let_go(&caller).await;
-    // The first ones of each conversation, so that looking does not take longer than what is looked at.
+    activate_sender(&caller).await;
+    // Only the first messages of each conversation: reading all would take longer than their delivery.
     let first = &ids[..2 * CONVERSATIONS];
     let before = eventually(SOON, async || {
         let delivered = delivered(&caller, first).await;
@@ -112,8 +114,8 @@ async fn in_the_middle_of_deliveries(kind: Kind, scribe: Scribe) {
     })
     .await;
     service.kill9();
-    if let Some(held) = held {
-        held.let_go().await;
+    if let Some(row_lock) = row_lock {
+        row_lock.release().await;
     }
 
     service.start_again().await;
@@ -123,8 +125,8 @@ async fn in_the_middle_of_deliveries(kind: Kind, scribe: Scribe) {
     })
     .await;
 
-    let seen = pairs.iter().map(|pair| make::seen_at(&pair.theirs));
-    let seen = ask_all(&caller, seen.collect()).await;
+    let seen = pairs.iter().map(|pair| make::list_sent(&pair.theirs));
+    let seen = call_all(&caller, seen.collect()).await;
     let again: HashSet<String> = seen
         .into_iter()
         .flat_map(|seen| seen.messages)
@@ -132,42 +134,49 @@ async fn in_the_middle_of_deliveries(kind: Kind, scribe: Scribe) {
         .collect();
     assert!(
         again.len() >= 2 * CONVERSATIONS,
-        "it was killed too late: {} were left",
+        "the service was killed too late: {} messages were left",
         again.len()
     );
     assert!(
         again.is_disjoint(&before),
-        "what has arrived does not leave again"
+        "a delivered message is not sent again"
     );
 
-    let stories = ask_all(&caller, ids.iter().map(|id| make::story(id)).collect()).await;
+    let events = call_all(
+        &caller,
+        ids.iter().map(|id| make::list_message_events(id)).collect(),
+    )
+    .await;
     let wrong: Vec<String> = ids
         .iter()
-        .zip(&stories)
-        .filter_map(|(id, story)| Some(format!("{id}: {}", wrong_attempts(&story.events)?)))
+        .zip(&events)
+        .filter_map(|(id, events)| Some(format!("{id}: {}", wrong_attempts(&events.events)?)))
         .collect();
     assert!(
         wrong.is_empty(),
-        "{} stories are wrong: {}",
+        "{} messages have wrong events: {}",
         wrong.len(),
         wrong.join("\n")
     );
-    let faster = |event: &v1::MessageEvent| event.detail.contains("a report was faster");
-    let overtaken = stories
+    let superseded = |event: &v1::MessageEvent| event.detail.contains("a report was faster");
+    let unwritten = events
         .iter()
-        .filter(|story| story.events.iter().any(faster));
-    if scribe == Scribe::Waits {
-        assert!(overtaken.count() > 0, "no outcome was unwritten");
+        .filter(|message| message.events.iter().any(superseded));
+    if writer == OutcomeWriter::Waits {
+        assert!(
+            unwritten.count() > 0,
+            "every outcome was written before the kill"
+        );
     }
 }
 
-/// Locks what the scribe locks first: the first message of the first conversation.
-async fn hold_first(service: &Service, sent: &[v1::Message]) -> Holding {
+/// Locks the row that the outcome writer locks first: the first message of the first conversation.
+async fn lock_first(service: &Service, sent: &[v1::Message]) -> RowLock {
     let first = sent
         .iter()
         .min_by_key(|message| (&message.conversation_id, message.sequence));
-    let id = &first.expect("some were sent").id;
-    Holding::row(
+    let id = &first.expect("sent messages").id;
+    RowLock::row(
         service,
         &format!("SELECT 1 FROM messages WHERE id = '{id}' FOR UPDATE"),
     )
@@ -175,17 +184,17 @@ async fn hold_first(service: &Service, sent: &[v1::Message]) -> Holding {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_the_middle_of_deliveries_sqlite() {
-    in_the_middle_of_deliveries(Kind::Sqlite, Scribe::Writes).await;
+async fn killed_during_deliveries_sqlite() {
+    killed_during_deliveries(Kind::Sqlite, OutcomeWriter::Writes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_the_middle_of_deliveries_postgres() {
-    in_the_middle_of_deliveries(Kind::Postgres, Scribe::Writes).await;
+async fn killed_during_deliveries_postgres() {
+    killed_during_deliveries(Kind::Postgres, OutcomeWriter::Writes).await;
 }
 
-/// `SQLite` has one writer: whoever keeps the scribe waiting keeps the reports waiting, too.
+/// Postgres only: `SQLite` has one writer, so that a lock which delays the outcome writer also delays the reports.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn before_outcomes_are_written_postgres() {
-    in_the_middle_of_deliveries(Kind::Postgres, Scribe::Waits).await;
+async fn killed_before_outcomes_are_written_postgres() {
+    killed_during_deliveries(Kind::Postgres, OutcomeWriter::Waits).await;
 }

@@ -1,4 +1,4 @@
-//! Many sends, each with a `request_id`, and what must be true of them afterwards.
+//! Many sends, each with a `request_id`, and the checks of their results.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,21 +12,21 @@ use parlance_tests::{Caller, Refusal, SOON};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-/// Some sends into some conversations, chats and texts alike.
+/// Sends into several conversations, chats and text messages.
 #[derive(Debug, Clone)]
 pub(crate) struct Load {
-    /// One for each conversation.
-    places: Vec<Send>,
+    /// The target of each conversation.
+    targets: Vec<Send>,
     requests: Vec<Send>,
     acknowledged: Arc<Mutex<HashMap<String, v1::Message>>>,
 }
 
 impl Load {
-    /// This many sends into every one of as many conversations.
+    /// A number of sends into each of a number of conversations.
     pub(crate) async fn new(caller: &Caller, conversations: usize, each: usize) -> Self {
-        let mut places: Vec<Send> = Vec::new();
+        let mut targets: Vec<Send> = Vec::new();
         for number in 0..conversations {
-            places.push(if number % 2 == 0 {
+            targets.push(if number % 2 == 0 {
                 chat(&make::unique("talk"), "")
             } else {
                 let pair: Pair = caller.pair().await;
@@ -34,7 +34,7 @@ impl Load {
             });
         }
         let load = Self {
-            places,
+            targets,
             requests: Vec::new(),
             acknowledged: Arc::default(),
         };
@@ -45,42 +45,42 @@ impl Load {
         }
     }
 
-    /// In turns, so that every conversation is in the middle when something happens.
+    /// The conversations take turns, so that each has sends in progress at any time.
     fn request(&self, number: usize) -> Send {
         Send {
             request_id: format!("request-{number}"),
             body: format!("body {number}"),
-            ..self.places[number % self.places.len()].clone()
+            ..self.targets[number % self.targets.len()].clone()
         }
     }
 
-    /// How many have been answered.
+    /// Number of acknowledged sends.
     pub(crate) fn acknowledged(&self) -> usize {
         self.acknowledged.lock().unwrap().len()
     }
 
-    /// Waits until as many have been answered.
+    /// Waits until a number of sends is acknowledged.
     pub(crate) async fn until_acknowledged(&self, count: usize) {
         let enough = async || (self.acknowledged() >= count).then_some(());
         eventually(SOON, enough).await;
     }
 
-    /// Sends on and on, so many at a time, until there is nobody to send to: as long as there is a service, it is in the middle of
-    /// them. How many were sent, and how many of these were refused.
-    pub(crate) async fn send_to_the_end(
+    /// Sends with a number of concurrent requests until the service is gone, so that it has sends in progress for as
+    /// long as it runs. Returns the number of sends and how many of them were refused.
+    pub(crate) async fn send_until_killed(
         &mut self,
         caller: &Caller,
-        at_a_time: usize,
+        concurrent: usize,
     ) -> (usize, usize) {
         let next = AtomicUsize::new(self.requests.len());
-        let sends = (0..at_a_time).map(|_| async {
+        let sends = (0..concurrent).map(|_| async {
             let mut refused = 0;
             loop {
                 let request = self.request(next.fetch_add(1, Ordering::Relaxed));
-                match caller.ask(request.clone()).await {
+                match caller.call(request.clone()).await {
                     Ok(message) => self.note(&request, &message),
                     Err(status) => {
-                        check_passing(&status);
+                        assert_transient(&status);
                         refused += 1;
                         if status.get_details_error_info().is_none() {
                             return refused;
@@ -95,16 +95,16 @@ impl Load {
         (sent, refused.into_iter().sum())
     }
 
-    /// Sends each once, all at the same time. Whoever is refused is refused for a while only.
+    /// Sends each request once, all concurrently. Every refusal must be transient; returns their number.
     pub(crate) async fn send_once(&self, caller: &Caller) -> usize {
         let sends = self.requests.iter().map(|request| async {
-            match caller.ask(request.clone()).await {
+            match caller.call(request.clone()).await {
                 Ok(message) => {
                     self.note(request, &message);
                     0
                 }
                 Err(status) => {
-                    check_passing(&status);
+                    assert_transient(&status);
                     1
                 }
             }
@@ -115,8 +115,8 @@ impl Load {
             .sum()
     }
 
-    /// Sends each until it is answered, to one caller after the other, and says how often it was refused in between.
-    pub(crate) async fn insist(&self, callers: &[Caller]) -> usize {
+    /// Repeats each request until it is acknowledged, at one caller after the other; returns the number of refusals.
+    pub(crate) async fn send_until_acknowledged(&self, callers: &[Caller]) -> usize {
         let sends = self
             .requests
             .iter()
@@ -125,10 +125,10 @@ impl Load {
                 let mut refused = 0;
                 let (message, _) = eventually(SOON, async || {
                     let caller = &callers[(number + refused) % callers.len()];
-                    match caller.ask(request.clone()).await {
+                    match caller.call(request.clone()).await {
                         Ok(message) => Some((message, caller)),
                         Err(status) => {
-                            check_passing(&status);
+                            assert_transient(&status);
                             refused += 1;
                             None
                         }
@@ -146,7 +146,7 @@ impl Load {
             .sum()
     }
 
-    /// An answer is the same each time.
+    /// Records an acknowledgement; every reply to a request must be the same.
     fn note(&self, request: &Send, message: &v1::Message) {
         let mut acknowledged = self.acknowledged.lock().unwrap();
         let first = acknowledged
@@ -156,7 +156,7 @@ impl Load {
         assert_eq!(message.body, request.body);
     }
 
-    /// Every request was answered, every answer is there once, and no number is missing.
+    /// Checks that every request was acknowledged and is stored once, and that no sequence is missing.
     pub(crate) async fn verify(&self, caller: &Caller) {
         let acknowledged = self.acknowledged.lock().unwrap().clone();
         assert_eq!(acknowledged.len(), self.requests.len());
@@ -170,22 +170,22 @@ impl Load {
         for (id, mut messages) in expected {
             messages.sort_by_key(|message| message.sequence);
             let stored = caller.all_messages(&id).await;
-            let facts = |messages: &[v1::Message]| -> Vec<(i64, String, String)> {
+            let fields = |messages: &[v1::Message]| -> Vec<(i64, String, String)> {
                 messages
                     .iter()
                     .map(|m| (m.sequence, m.id.clone(), m.body.clone()))
                     .collect()
             };
-            assert_eq!(facts(&stored), facts(&messages));
+            assert_eq!(fields(&stored), fields(&messages));
             let sequences: Vec<i64> = stored.iter().map(|message| message.sequence).collect();
-            let whole: Vec<i64> = (1..).take(sequences.len()).collect();
-            assert_eq!(sequences, whole);
+            let complete: Vec<i64> = (1..).take(sequences.len()).collect();
+            assert_eq!(sequences, complete);
             let count = caller.conversation(&id).await.message_count;
             assert_eq!(usize::try_from(count).unwrap(), stored.len());
         }
     }
 
-    /// What was answered is there.
+    /// Checks that every acknowledged message is stored.
     pub(crate) async fn verify_acknowledged(&self, caller: &Caller) {
         let acknowledged: Vec<v1::Message> = self
             .acknowledged
@@ -202,11 +202,11 @@ impl Load {
     }
 }
 
-/// An error that says by itself that it will pass, or that no service had a hand in.
+/// Asserts that an error is marked as transient, or comes from a lost connection.
 #[track_caller]
-pub(crate) fn check_passing(status: &Status) {
+pub(crate) fn assert_transient(status: &Status) {
     if status.get_details_error_info().is_none() {
-        // The client's own library speaks: its connection ended.
+        // An error of the client library: its connection ended.
         assert!(std::error::Error::source(status).is_some(), "{status:?}");
         return;
     }
@@ -220,6 +220,6 @@ pub(crate) fn check_passing(status: &Status) {
         );
         return;
     }
-    let passes = matches!(refusal.code, Code::Aborted | Code::DeadlineExceeded);
-    assert!(passes, "{status:?}");
+    let is_transient = matches!(refusal.code, Code::Aborted | Code::DeadlineExceeded);
+    assert!(is_transient, "{status:?}");
 }

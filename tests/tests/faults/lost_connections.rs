@@ -1,4 +1,4 @@
-//! Connections to the database that end without a word: packets are dropped, and nothing resets them.
+//! Database connections that are lost silently: packets are dropped, and no reset arrives.
 
 use std::net::SocketAddr;
 
@@ -39,18 +39,18 @@ async fn behind_a_proxy() -> Behind {
 }
 
 impl Behind {
-    /// Sends until it is accepted.
+    /// Sends a message, and retries until it is accepted.
     async fn send(&self, body: &str) -> Message {
         let request = parlance_proto::v1::SendMessageRequest {
             request_id: body.to_owned(),
             ..sms(&self.pair, body)
         };
-        eventually(SOON, async || self.caller.ask(request.clone()).await.ok()).await
+        eventually(SOON, async || self.caller.call(request.clone()).await.ok()).await
     }
 
     async fn until_delivered(&self, message: &Message) {
         eventually(SOON, async || {
-            let found = self.caller.ask(make::get_message(&message.id)).await.ok();
+            let found = self.caller.call(make::get_message(&message.id)).await.ok();
             found.filter(|found| found.status() == MessageStatus::Delivered)
         })
         .await;
@@ -72,9 +72,9 @@ impl Behind {
     }
 }
 
-/// New connections work, and nothing says that the old ones do not.
+/// New connections work, and no error reports the loss of the old ones.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn delivery_goes_on_when_open_connections_are_lost() {
+async fn delivery_continues_when_open_connections_are_lost() {
     let behind = behind_a_proxy().await;
     let first = behind.send("before").await;
     behind.until_delivered(&first).await;
@@ -87,9 +87,9 @@ async fn delivery_goes_on_when_open_connections_are_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn readiness_and_gauges_tell_of_a_black_hole_and_delivery_goes_on_after_it() {
+async fn readiness_and_gauges_show_a_black_hole_and_delivery_continues_after_it() {
     let behind = behind_a_proxy().await;
-    // The feed has a lag only while it is watched.
+    // The feed has a lag only while there is a watcher.
     let _watching = behind.caller.watch_from("").await;
     let first = behind.send("before").await;
     behind.until_delivered(&first).await;
@@ -100,7 +100,7 @@ async fn readiness_and_gauges_tell_of_a_black_hole_and_delivery_goes_on_after_it
         "the database does not answer within a second\n"
     );
     behind.until_queues_and_lag_are_counted(false).await;
-    // The old connections stay lost when the way is free again.
+    // The old connections stay lost when the network is restored.
     behind.proxy.strand();
     behind.proxy.heal();
     until_ready(&behind.service, true).await;

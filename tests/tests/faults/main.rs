@@ -1,5 +1,5 @@
-//! Processes that are killed, stopped and started, and databases that go away. Every test has services of its own; a test
-//! that hurts Postgres has a server of its own, too.
+//! Processes that are killed, stopped and restarted, and databases that fail. Every test has services of its own; a
+//! test that disturbs Postgres has a server of its own as well.
 
 mod cached;
 mod disconnected_clients;

@@ -1,4 +1,4 @@
-//! Metrics of what happens in the background.
+//! Metrics of background work.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ async fn metrics(service: &Service) -> String {
     get(&format!("{}/metrics", service.http_url())).await.text()
 }
 
-/// The value of a series, if it is there.
+/// The value of a series, if it exists.
 async fn value(service: &Service, series: &str) -> Option<f64> {
     let text = metrics(service).await;
     let mut lines = text.lines();
@@ -21,7 +21,7 @@ async fn value(service: &Service, series: &str) -> Option<f64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn failures_of_the_upkeep_are_counted_by_part() {
+async fn janitor_failures_are_counted_by_part() {
     let mut service = Service::start(Kind::Postgres).await;
     let (client, connection) = tokio_postgres::connect(service.database_url(), NoTls)
         .await

@@ -1,4 +1,4 @@
-//! A migration is applied to a large table while an instance of the version before it serves.
+//! A migration runs on a large table while an instance of the previous version serves.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -8,7 +8,7 @@ use parlance_tests::{Caller, SOON, Service};
 use tokio_postgres::{Client, NoTls};
 
 const ROWS: i64 = 200_000;
-/// Callers that go on meanwhile.
+/// Concurrent callers.
 const CALLERS: usize = 4;
 
 async fn client(service: &Service) -> Client {
@@ -19,7 +19,7 @@ async fn client(service: &Service) -> Client {
     client
 }
 
-/// Copies one message until its table is large.
+/// Copies one message until the table is large.
 async fn fill(client: &Client) {
     let sql = "SELECT string_agg(quote_ident(column_name), ',' ORDER BY ordinal_position), \
                string_agg(CASE column_name WHEN 'id' THEN 'gen_random_uuid()' WHEN 'sequence' THEN '1000 + g' \
@@ -34,7 +34,7 @@ async fn fill(client: &Client) {
     client.batch_execute(&copy).await.unwrap();
 }
 
-/// What callers have met so far.
+/// The concurrent calls, and how many were refused.
 #[derive(Default)]
 struct Load {
     over: AtomicBool,
@@ -43,32 +43,32 @@ struct Load {
 }
 
 impl Load {
-    /// Sends and reads until it is over.
+    /// Sends and reads until the migration has ended.
     async fn call(&self, caller: &Caller, known: &str) {
         while !self.over.load(Ordering::Relaxed) {
-            let sent = caller.ask(chat(&make::unique("talk"), "during")).await;
-            let read = caller.ask(make::get_message(known)).await;
+            let sent = caller.call(chat(&make::unique("talk"), "during")).await;
+            let read = caller.call(make::get_message(known)).await;
             let refused = usize::from(sent.is_err()) + usize::from(read.is_err());
             self.refused.fetch_add(refused, Ordering::Relaxed);
             self.rounds.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Until callers have gone on for a while, in rounds since then, or one was refused.
-    async fn goes_on(&self, since: usize, attempts: &AtomicUsize) {
+    /// Waits until the callers have made some more rounds and the migration some attempts, or a call was refused.
+    async fn until_progress(&self, since: usize, attempts: &AtomicUsize) {
         eventually(SOON, async || {
-            let went_on = self.rounds.load(Ordering::Relaxed) > since + 10 * CALLERS
+            let progressed = self.rounds.load(Ordering::Relaxed) > since + 10 * CALLERS
                 && attempts.load(Ordering::Relaxed) >= ATTEMPTS;
-            (went_on || self.refused.load(Ordering::Relaxed) > 0).then_some(())
+            (progressed || self.refused.load(Ordering::Relaxed) > 0).then_some(())
         })
         .await;
     }
 }
 
-/// How often the migration fails to get its lock before the report ends.
+/// Failed attempts of the migration to get its lock before the report ends.
 const ATTEMPTS: usize = 5;
 
-/// Adds a column while a report holds the table, then an index; how many requests were refused meanwhile.
+/// Adds a column while a report has the table locked, then an index; returns how many requests were refused.
 async fn refused_by_migration(lock_timeout: &str) -> usize {
     let database = Postgres::shared().create_database().await;
     let service = Service::over(&database.url, |b| b).await;
@@ -92,14 +92,14 @@ async fn refused_by_migration(lock_timeout: &str) -> usize {
             added.ok()
         });
         let reported = async {
-            load.goes_on(begun, &attempts).await;
+            load.until_progress(begun, &attempts).await;
             reporting.batch_execute("COMMIT").await.unwrap();
         };
         tokio::join!(adding, reported);
         let added = load.rounds.load(Ordering::Relaxed);
         let index = "CREATE INDEX CONCURRENTLY messages_note ON messages (note, created_at)";
         migrating.batch_execute(index).await.unwrap();
-        load.goes_on(added, &attempts).await;
+        load.until_progress(added, &attempts).await;
         load.over.store(true, Ordering::Relaxed);
     };
     tokio::join!(futures_util::future::join_all(calls), migration);
@@ -107,12 +107,12 @@ async fn refused_by_migration(lock_timeout: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_request_fails_while_a_large_table_is_migrated_by_the_rules() {
+async fn no_request_fails_during_a_migration_with_a_lock_timeout() {
     assert_eq!(refused_by_migration("200ms").await, 0);
 }
 
-/// Without the time-out everything queues behind the migration, which waits for the report.
+/// Without the time-out every statement queues behind the migration, which waits for the report.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_fail_while_a_migration_waits_for_its_lock_without_a_limit() {
+async fn requests_fail_during_a_migration_without_a_lock_timeout() {
     assert!(refused_by_migration("0").await > 0);
 }

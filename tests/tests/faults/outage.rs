@@ -1,4 +1,4 @@
-//! The database goes away and comes back.
+//! The database fails and recovers.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use parlance_tests::{Caller, Refusal, SOON, Service};
 use tokio_postgres::NoTls;
 use tonic::{Code, Request};
 
-use crate::load::{Load, check_passing};
+use crate::load::{Load, assert_transient};
 
-/// A server that loses nothing that it acknowledged, and a service over it.
+/// A Postgres server that loses no acknowledged commit, and a service.
 async fn pair() -> (Postgres, Service) {
     let config = PostgresConfig {
         synchronous_commit: true,
@@ -52,25 +52,28 @@ async fn postgres_is_killed_and_comes_back() {
         assert_eq!(
             get(&format!("{}/healthz", service.http_url())).await.code,
             200,
-            "a restart would not help"
+            "a restart of the service would not help"
         );
-        // Connections that were open fail by themselves; soon there is none.
+        // Open connections fail one after the other; then there are none.
         let refusal = eventually(SOON, async || {
             let status = caller
-                .ask(make::get_message(&known.id))
+                .call(make::get_message(&known.id))
                 .await
-                .expect_err("there is no database");
-            check_passing(&status);
+                .expect_err("the database is down");
+            assert_transient(&status);
             (status.code() == Code::Unavailable).then(|| Refusal::of(&status))
         })
         .await;
-        assert_eq!(refusal.why(), (Code::Unavailable, "DATABASE_UNAVAILABLE"));
+        assert_eq!(
+            refusal.code_and_reason(),
+            (Code::Unavailable, "DATABASE_UNAVAILABLE")
+        );
         assert_eq!(
             (refusal.retry_after, refusal.pushback.as_deref()),
             (Some(Duration::from_secs(1)), Some("1000"))
         );
         assert_eq!(
-            caller.refused(chat("", "during")).await.why(),
+            caller.refused(chat("", "during")).await.code_and_reason(),
             (Code::Unavailable, "DATABASE_UNAVAILABLE")
         );
         let watch = caller
@@ -78,23 +81,26 @@ async fn postgres_is_killed_and_comes_back() {
             .await
             .unwrap_err();
         assert_eq!(
-            Refusal::of(&watch).why(),
+            Refusal::of(&watch).code_and_reason(),
             (Code::Unavailable, "DATABASE_UNAVAILABLE")
         );
 
         postgres.restart().await;
         assert_eq!(until_ready(&service, true).await, "ready\n");
     };
-    let (refused, ()) = tokio::join!(load.insist(std::slice::from_ref(&caller)), outage);
-    assert!(refused > 0, "nobody noticed");
+    let (refused, ()) = tokio::join!(
+        load.send_until_acknowledged(std::slice::from_ref(&caller)),
+        outage
+    );
+    assert!(refused > 0, "no call was refused");
     assert_eq!(caller.message(&known.id).await, known);
     load.verify(&caller).await;
     assert_eq!(service.exited(), None);
 }
 
-/// A watcher sits through it, and misses nothing.
+/// A watch continues after the outage, and misses no event.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_watcher_outlives_an_outage() {
+async fn a_watch_continues_after_an_outage() {
     let (postgres, service) = pair().await;
     let caller = Caller::at(&service);
     let mut events = caller.watch_from("").await;
@@ -104,12 +110,12 @@ async fn a_watcher_outlives_an_outage() {
     until_ready(&service, false).await;
     postgres.restart().await;
     until_ready(&service, true).await;
-    eventually(SOON, async || caller.ask(chat("talk", "after")).await.ok()).await;
+    eventually(SOON, async || caller.call(chat("talk", "after")).await.ok()).await;
     let event = events.next().await.unwrap();
     assert_eq!(event.message.unwrap().body, "after");
 }
 
-/// Nothing answers and nothing fails: deadlines are what is left.
+/// The server neither answers nor fails: only deadlines end a call.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_is_paused() {
     let (postgres, service) = pair().await;
@@ -122,7 +128,7 @@ async fn postgres_is_paused() {
     );
     let mut hurried = Request::new(make::get_message(&known.id));
     hurried.set_timeout(Duration::from_millis(300));
-    let status = caller.ask_with(hurried).await.unwrap_err();
+    let status = caller.call_with(hurried).await.unwrap_err();
     assert!(
         matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled),
         "{status:?}"
@@ -130,15 +136,15 @@ async fn postgres_is_paused() {
     postgres.resume();
     until_ready(&service, true).await;
     let again = eventually(SOON, async || {
-        caller.ask(make::get_message(&known.id)).await.ok()
+        caller.call(make::get_message(&known.id)).await.ok()
     })
     .await;
     assert_eq!(again, known);
 }
 
-/// A failover, a restart of a pooler, an administrator: connections end at any moment.
+/// Connections end at any time, as on a failover, a restart of a pooler, or by an administrator.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_are_cut_all_the_time() {
+async fn sends_survive_terminated_connections() {
     let (postgres, service) = pair().await;
     let caller = Caller::at(&service);
     let load = Load::new(&caller, 6, 50).await;
@@ -153,18 +159,22 @@ async fn connections_are_cut_all_the_time() {
             client.execute(cut, &[]).await.unwrap();
         }
     };
-    tokio::join!(load.insist(std::slice::from_ref(&caller)), cutting);
+    tokio::join!(
+        load.send_until_acknowledged(std::slice::from_ref(&caller)),
+        cutting
+    );
     load.verify(&caller).await;
 }
 
-/// Others may have taken every connection.
+/// More concurrent calls than pooled connections.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_pool_is_smaller_than_the_crowd() {
+async fn more_calls_than_pooled_connections() {
     let postgres = Postgres::shared();
     let url = postgres.create_database().await.url.clone();
     let service = Service::over(&url, |b| b.env("DATABASE_POOL_SIZE", "2")).await;
     let caller = Caller::at(&service);
     let load = Load::new(&caller, 8, 40).await;
-    load.insist(std::slice::from_ref(&caller)).await;
+    load.send_until_acknowledged(std::slice::from_ref(&caller))
+        .await;
     load.verify(&caller).await;
 }

@@ -1,4 +1,4 @@
-//! A backup is restored whose pending messages may have left since.
+//! A backup is restored, and its pending messages may have been sent since.
 
 use std::time::{Duration, Instant};
 
@@ -38,7 +38,7 @@ async fn backup() -> Backup {
     }
 }
 
-/// How many messages are held, as an operator sees it.
+/// Number of held messages, from the metrics.
 async fn held(t: &Caller) -> u64 {
     let metrics = raw::get(&format!("{}/metrics", t.http_url())).await.text();
     let of_status = |line: &&str| {
@@ -65,7 +65,7 @@ async fn pending_messages_of_a_restored_dump_are_held() {
     let service = Service::over(&restored.url, |b| b).await;
     let t = Caller::as_owner(&service, "acme");
 
-    // A cursor of before names another history.
+    // The cursor belongs to the feed of the original database.
     let request = v1::WatchEventsRequest {
         cursor: backup.cursor.clone(),
         ..v1::WatchEventsRequest::default()
@@ -75,12 +75,12 @@ async fn pending_messages_of_a_restored_dump_are_held() {
         Err(status) => status,
     };
     assert_eq!(
-        Refusal::of(&refused).why(),
+        Refusal::of(&refused).code_and_reason(),
         (Code::OutOfRange, "CURSOR_EXPIRED")
     );
     let mut watching = t.watch_from("0").await;
 
-    // What is sent now leaves, in the same conversation and in another.
+    // New messages are sent, in the same conversation and in another.
     let later = t
         .ok(reply(&backup.pending[0].conversation_id, "later"))
         .await;
@@ -95,10 +95,10 @@ async fn pending_messages_of_a_restored_dump_are_held() {
         assert_eq!(found.status(), MessageStatus::Pending, "{found:?}");
     }
 
-    // One has left before the restore, as the operator knows.
-    let (gone, rest) = backup.pending.split_first().expect("messages");
+    // One message was sent before the restore, as the operator knows.
+    let (already_sent, rest) = backup.pending.split_first().expect("messages");
     t.ok(v1::CancelMessageRequest {
-        id: gone.id.clone(),
+        id: already_sent.id.clone(),
     })
     .await;
     let release = ["release", "--json", "--server", &service.grpc_url()].map(str::to_owned);
@@ -110,13 +110,16 @@ async fn pending_messages_of_a_restored_dump_are_held() {
     for message in rest {
         until(&t, &message.id, MessageStatus::Delivered).await;
     }
-    assert_eq!(t.message(&gone.id).await.status(), MessageStatus::Canceled);
+    assert_eq!(
+        t.message(&already_sent.id).await.status(),
+        MessageStatus::Canceled
+    );
     eventually(SOON, async || (held(&t).await == 0).then_some(())).await;
 }
 
-/// The guard off: they leave a second time.
+/// Without the hold they are sent a second time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_the_hold_pending_messages_leave_again() {
+async fn without_the_hold_pending_messages_are_sent_again() {
     let backup = backup().await;
     let server = Postgres::start(PostgresConfig::default());
     let restored = server.restore_from(&backup.database).await;
@@ -127,7 +130,7 @@ async fn without_the_hold_pending_messages_leave_again() {
     }
 }
 
-/// A pass of the cache was counted, and Redis knows of it.
+/// Waits until a reconciliation pass was counted and its marker is in Redis.
 async fn until_open(t: &Caller) {
     eventually(SOON, async || {
         let info = t.ok(v1::GetCacheInfoRequest {}).await;
@@ -141,9 +144,9 @@ async fn end(service: &Service) {
     eventually(SOON, async || service.exited()).await;
 }
 
-/// Only the marker in Redis shows that a file was put back. Redis does not answer while the service starts.
+/// Only the marker in Redis shows that the file was restored. Redis does not answer while the service starts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_handed_over_before_the_marker_is_looked_at() {
+async fn nothing_is_sent_before_the_marker_is_checked() {
     let file = SqliteFile::new();
     let redis = Redis::start();
     let serve = async |workers: &'static str| {
@@ -153,19 +156,19 @@ async fn nothing_is_handed_over_before_the_marker_is_looked_at() {
         })
         .await
     };
-    // Until a pass was counted, to its regular end.
-    let lived = async |service: &Service| {
+    // Runs until a pass was counted, and shuts down.
+    let run_to_shutdown = async |service: &Service| {
         until_open(&Caller::as_owner(service, "acme")).await;
         end(service).await;
     };
     let first = serve("0").await;
     let t = Caller::as_owner(&first, "acme");
     let pending = t.ok(sms(&phones(), "once")).await;
-    lived(&first).await;
-    let kept = file.path().with_extension("kept");
-    std::fs::copy(file.path(), &kept).unwrap();
-    lived(&serve("0").await).await;
-    std::fs::rename(&kept, file.path()).unwrap();
+    run_to_shutdown(&first).await;
+    let backup = file.path().with_extension("backup");
+    std::fs::copy(file.path(), &backup).unwrap();
+    run_to_shutdown(&serve("0").await).await;
+    std::fs::rename(&backup, file.path()).unwrap();
 
     redis.pause();
     let restored = serve("1").await;
@@ -178,22 +181,23 @@ async fn nothing_is_handed_over_before_the_marker_is_looked_at() {
     until(&t, &later.id, MessageStatus::Delivered).await;
 }
 
-/// The files of a database are put back under a running instance, which cannot look at the marker while Redis does not answer.
+/// The files of a database are restored under a running instance, which cannot check the marker while Redis does not
+/// answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_running_instance_hands_nothing_over_before_it_looks_at_the_marker() {
-    put_back_without_redis(false).await;
+async fn a_running_instance_sends_nothing_before_it_checks_the_marker() {
+    restore_without_redis(false).await;
 }
 
 /// The other instance uses no Redis: it waits for the one that does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_instance_without_a_cache_hands_nothing_over_before_another_looks_at_the_marker() {
-    put_back_without_redis(true).await;
+async fn an_instance_without_a_cache_sends_nothing_before_another_checks_the_marker() {
+    restore_without_redis(true).await;
 }
 
-/// Longer than an instance waits for others to register with a new server, and shorter than it waits for Redis.
+/// Longer than an instance waits for others to register with a restored server, and shorter than it waits for Redis.
 const REDIS_AWAY: Duration = Duration::from_secs(12);
 
-async fn put_back_without_redis(beside_off: bool) {
+async fn restore_without_redis(with_uncached_instance: bool) {
     let server = Postgres::start(PostgresConfig {
         synchronous_commit: true,
         ..PostgresConfig::default()
@@ -216,7 +220,7 @@ async fn put_back_without_redis(beside_off: bool) {
     let t = Caller::as_owner(&running, "acme");
     until(&t, &pending.id, MessageStatus::Delivered).await;
     until_open(&t).await;
-    let off = if beside_off {
+    let off = if with_uncached_instance {
         Some(Service::over(&database.url, |builder| builder.env("CACHE_BACKEND", "off")).await)
     } else {
         None
@@ -226,10 +230,13 @@ async fn put_back_without_redis(beside_off: bool) {
     server.restore_files();
     redis.pause();
     server.restart().await;
-    // The instance writes again, so it could hand over, too.
-    eventually(SOON, async || u.ask(sms(&phones(), "meanwhile")).await.ok()).await;
+    // The instance writes again, so it could also send.
+    eventually(SOON, async || {
+        u.call(sms(&phones(), "meanwhile")).await.ok()
+    })
+    .await;
     let began = Instant::now();
-    while beside_off && began.elapsed() < REDIS_AWAY {
+    while with_uncached_instance && began.elapsed() < REDIS_AWAY {
         let found = u.message(&pending.id).await;
         assert_eq!(found.status(), MessageStatus::Pending, "{found:?}");
     }
@@ -241,11 +248,11 @@ async fn put_back_without_redis(beside_off: bool) {
     until(&t, &later.id, MessageStatus::Delivered).await;
 }
 
-/// One way to a database so far away that a reconciliation pass of the cache takes longer than it is good for.
+/// One-way delay to a database so distant that a reconciliation pass takes longer than it is valid.
 const DISTANCE: Duration = Duration::from_millis(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn deliveries_go_on_after_a_distant_database_was_restarted() {
+async fn deliveries_continue_after_a_restart_of_a_distant_database() {
     let server = Postgres::start(PostgresConfig::default());
     let database = server.create_database().await;
     let (before, rest) = database.url.rsplit_once('@').expect("a user");
@@ -263,31 +270,31 @@ async fn deliveries_go_on_after_a_distant_database_was_restarted() {
         request_id: "after".to_owned(),
         ..sms(&phones(), "after")
     };
-    let sent = eventually(SOON, async || t.ask(request.clone()).await.ok()).await;
+    let sent = eventually(SOON, async || t.call(request.clone()).await.ok()).await;
     eventually(SOON, async || {
-        let found = t.ask(get_message(&sent.id)).await.ok()?;
+        let found = t.call(get_message(&sent.id)).await.ok()?;
         (found.status() == MessageStatus::Delivered).then_some(())
     })
     .await;
 }
 
-/// By hand, on either database.
+/// Holds and releases deliveries with the commands, on either database.
 async fn held_and_released(kind: Kind) {
     let service = Service::start(kind).await;
     let t = Caller::as_owner(&service, "acme");
     let command = async |name: &str| {
         let command = [name, "--json", "--server", &service.grpc_url()].map(str::to_owned);
-        let done = Parlance::builder()
+        let finished = Parlance::builder()
             .run(command, Duration::from_mins(2))
             .await;
-        assert!(done.status.success(), "{}", done.stderr);
-        done.stdout.trim().to_owned()
+        assert!(finished.status.success(), "{}", finished.stderr);
+        finished.stdout.trim().to_owned()
     };
-    let far = v1::SendMessageRequest {
-        send_at: Some(parlance_tests::make::far(3_600)),
+    let in_future = v1::SendMessageRequest {
+        send_at: Some(parlance_tests::make::far_future(3_600)),
         ..sms(&phones(), "scheduled")
     };
-    let scheduled = t.ok(far).await;
+    let scheduled = t.ok(in_future).await;
     assert_eq!(command("hold").await, r#"{"held":"1"}"#);
     t.ok(v1::CancelMessageRequest { id: scheduled.id }).await;
     let later = t.ok(sms(&phones(), "later")).await;

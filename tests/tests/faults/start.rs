@@ -1,4 +1,4 @@
-//! Starts that go well, and starts that must not.
+//! Starts that succeed, and starts that must fail.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
@@ -19,9 +19,12 @@ async fn run(builder: parlance_testkit::Builder, command: &[&str]) -> (Option<i3
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_is_tried_for_a_while() {
-    let nobody = ClosedPort::reserve();
-    let url = format!("postgres://postgres:secret@{}/nothing", nobody.address());
+async fn an_unreachable_database_is_retried() {
+    let closed_port = ClosedPort::reserve();
+    let url = format!(
+        "postgres://postgres:secret@{}/nothing",
+        closed_port.address()
+    );
     let builder = Parlance::builder()
         .database_url(url)
         .env("DATABASE_CONNECT_TIMEOUT", "5");
@@ -37,7 +40,7 @@ async fn a_database_that_is_away_is_tried_for_a_while() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_comes_late_is_awaited() {
+async fn a_start_waits_for_the_database() {
     let postgres = tokio::task::spawn_blocking(|| Postgres::start(PostgresConfig::default()))
         .await
         .unwrap();
@@ -48,7 +51,7 @@ async fn a_database_that_comes_late_is_awaited() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_opened_ends_the_start_at_once() {
+async fn a_file_that_cannot_be_opened_fails_the_start_at_once() {
     let builder = Parlance::builder().database_url("sqlite:///proc/nothing/parlance.db");
     let (code, finished) = run(builder, &["serve"]).await;
     assert_eq!(code, Some(1), "{finished:?}");
@@ -57,10 +60,10 @@ async fn a_file_that_cannot_be_opened_ends_the_start_at_once() {
 }
 
 #[tokio::test]
-async fn a_password_that_is_wrong_is_not_shown() {
+async fn a_wrong_password_is_not_logged() {
     let url = Postgres::shared()
         .url()
-        .replace("postgres@", "nobody-here:hunter2@");
+        .replace("postgres@", "no-such-user:hunter2@");
     let builder = Parlance::builder()
         .database_url(url)
         .env("DATABASE_CONNECT_TIMEOUT", "0");
@@ -70,7 +73,7 @@ async fn a_password_that_is_wrong_is_not_shown() {
 }
 
 #[tokio::test]
-async fn everything_that_is_wrong_is_said_at_once() {
+async fn all_invalid_settings_are_reported_at_once() {
     let builder = Parlance::builder()
         .env("DATABASE_URL", "mysql://somewhere")
         .env("GRPC_LISTEN", "nowhere")
@@ -97,7 +100,7 @@ async fn everything_that_is_wrong_is_said_at_once() {
 }
 
 #[tokio::test]
-async fn an_unknown_key_of_the_file_is_named_with_its_nearest() {
+async fn an_unknown_key_of_the_file_is_reported_with_a_suggestion() {
     let folder = SqliteFile::new();
     let file = folder.path().with_file_name("parlance.toml");
     std::fs::write(
@@ -111,10 +114,10 @@ async fn an_unknown_key_of_the_file_is_named_with_its_nearest() {
     )
     .await;
     assert_eq!(code, Some(2), "{finished:?}");
-    for words in ["grpc_lisen", "grpc_listen", "MIGRATE"] {
+    for text in ["grpc_lisen", "grpc_listen", "MIGRATE"] {
         assert!(
-            finished.stderr.contains(words),
-            "{words} in {}",
+            finished.stderr.contains(text),
+            "{text} in {}",
             finished.stderr
         );
     }
@@ -129,7 +132,7 @@ async fn an_unknown_key_of_the_file_is_named_with_its_nearest() {
 }
 
 #[tokio::test]
-async fn what_is_in_force_is_shown_without_secrets() {
+async fn config_check_prints_settings_without_secrets() {
     let builder = Parlance::builder()
         .database_url("postgres://parlance:hunter2@db.example.com/parlance")
         .env("METADATA_BYTES", "1000");
@@ -143,7 +146,7 @@ async fn what_is_in_force_is_shown_without_secrets() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_known_before_the_database_is_touched() {
+async fn a_taken_port_fails_the_start_before_the_database_is_opened() {
     let service = Service::start(Kind::Sqlite).await;
     let file = SqliteFile::new();
     let builder = Parlance::builder()
@@ -156,7 +159,7 @@ async fn a_port_that_is_taken_is_known_before_the_database_is_touched() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn several_start_at_once_on_an_empty_database() {
+async fn several_services_start_at_once_on_an_empty_database() {
     let database = Postgres::shared().create_database().await;
     let services = join_all((0..4).map(|_| Service::over(&database.url, |b| b))).await;
     for service in &services {
@@ -198,7 +201,7 @@ async fn migrations(kind: Kind) {
     assert_eq!(code, Some(0), "{finished:?}");
     assert!(finished.stdout.starts_with("applied "), "{finished:?}");
     {
-        // The index of another language is missing.
+        // The search index of another language is missing.
         let off =
             |b: parlance_testkit::Builder| b.env("MIGRATE", "off").env("SEARCH_LANGUAGE", "german");
         let service = Service::over(&url, off).await;
@@ -232,7 +235,7 @@ async fn migrations_postgres() {
     migrations(Kind::Postgres).await;
 }
 
-/// Limits are the operator's to set.
+/// The limits can be configured.
 #[tokio::test]
 async fn limits_are_configurable() {
     let service = Service::start_with(Kind::Sqlite, |b| {
@@ -274,7 +277,7 @@ async fn limits_are_configurable() {
         ["attachments", "attachments[1].content"]
     );
     let upload = caller
-        .upload(vec![parlance_tests::make::head(
+        .upload(vec![parlance_tests::make::first_chunk(
             "a",
             "text/plain",
             "123456",
@@ -289,9 +292,9 @@ async fn limits_are_configurable() {
     caller.ok(chat("", &"x".repeat(20))).await;
 }
 
-/// What was written is kept over a restart, cursors and request ids included.
+/// A restart keeps all written data, including feed cursors and request ids.
 #[tokio::test]
-async fn a_restart_forgets_nothing() {
+async fn a_restart_keeps_all_data() {
     for kind in [Kind::Sqlite, Kind::Postgres] {
         let mut service = Service::start(kind).await;
         let caller = Caller::at(&service);
@@ -306,7 +309,10 @@ async fn a_restart_forgets_nothing() {
         service.start_again().await;
         let caller = Caller::as_owner(&service, caller.owner());
         assert_eq!(caller.message(&message.id).await, message);
-        assert_eq!(caller.made(request).await, (message.clone(), true));
+        assert_eq!(
+            caller.ok_or_replayed(request).await,
+            (message.clone(), true)
+        );
         assert_eq!(
             caller
                 .watch_from(&cursor)
@@ -317,27 +323,28 @@ async fn a_restart_forgets_nothing() {
                 .message,
             Some(message)
         );
-        eventually(SOON, async || caller.ask(chat("talk", "again")).await.ok()).await;
+        eventually(SOON, async || caller.call(chat("talk", "again")).await.ok()).await;
     }
 }
 
-/// They take a second in this build: the first message to a phone number must not wait for them.
+/// Loading takes a second in this build: the first message to a telephone number must not wait for it.
 #[tokio::test]
 async fn numbering_plans_are_loaded_before_calls_are_served() {
     let service = Service::start_with(Kind::Sqlite, |b| b.env("RUST_LOG", "debug")).await;
     let (loaded, serving) = eventually(SOON, async || {
         let logs = service.logs();
-        let place = |words: &str| logs.find(words);
+        let position = |text: &str| logs.find(text);
         Some((
-            place("phone numbering plans are loaded")?,
-            place("serving grpc=")?,
+            position("phone numbering plans are loaded")?,
+            position("serving grpc=")?,
         ))
     })
     .await;
     assert!(loaded < serving, "{}", service.logs());
 }
 
-/// The soft limit of open files is raised, and connections stay below the hard one: clients beyond them cannot keep probes out.
+/// The soft limit of open files is raised, and connections stay below the hard limit: clients beyond it cannot lock out
+/// health probes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_leave_room_for_other_files() {
     const PREFACE_AND_SETTINGS: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
@@ -363,7 +370,7 @@ async fn connections_leave_room_for_other_files() {
         let mut connections = Vec::new();
         for _ in 0..HARD_LIMIT {
             let mut stream = TcpStream::connect(service.grpc_addr).await.unwrap();
-            // Served, refused or closed, but not left waiting.
+            // The connection is served, refused or closed, but not left waiting.
             let _ = stream.write_all(PREFACE_AND_SETTINGS).await;
             let _ = stream.read_u8().await;
             connections.push(stream);
@@ -379,7 +386,7 @@ async fn connections_leave_room_for_other_files() {
         connections = connecting => connections,
         logs = failing => panic!("{logs}"),
     };
-    // Beyond the limit a probe has a second, so it is tried again.
+    // At the limit a probe may time out after a second, so it is retried.
     let url = format!("{}/healthz", service.http_url());
     eventually(SOON, async || {
         let probe = try_http1(http::Method::GET, &url, &[], bytes::Bytes::new()).await;

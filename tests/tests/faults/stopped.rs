@@ -1,4 +1,4 @@
-//! The service is asked to end.
+//! The service is asked to stop (SIGTERM).
 
 use std::time::{Duration, Instant};
 
@@ -15,15 +15,15 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::disconnected_clients::{Holding, SlowCommits};
+use crate::disconnected_clients::{RowLock, SlowCommits};
 use crate::load::Load;
 
-/// What the contract of an orchestrator allows.
+/// Time that an orchestrator allows for the drain.
 const DRAIN: Duration = Duration::from_secs(25);
-/// How long the HTTP port outlives the calls.
+/// How long the HTTP port stays open after the last call.
 const HTTP_DRAIN: Duration = Duration::from_millis(500);
 
-async fn under_load(kind: Kind) {
+async fn stopped_under_load(kind: Kind) {
     let mut service = Service::start(kind).await;
     let caller = Caller::at(&service);
     let mut events = caller.watch_from("").await;
@@ -46,8 +46,11 @@ async fn under_load(kind: Kind) {
             ServingStatus::NotServing
         );
         let ended = Refusal::of(&events.end().await);
-        assert_eq!(ended.why(), (Code::Unavailable, "SHUTTING_DOWN"));
-        ended.about("cursor").to_owned()
+        assert_eq!(
+            ended.code_and_reason(),
+            (Code::Unavailable, "SHUTTING_DOWN")
+        );
+        ended.metadata("cursor").to_owned()
     };
     let (_, cursor) = tokio::join!(load.send_once(&caller), stopping);
     drop((events, health));
@@ -62,32 +65,33 @@ async fn under_load(kind: Kind) {
     let caller = Caller::as_owner(&service, caller.owner());
     caller.watch_from(&cursor).await;
     load.verify_acknowledged(&caller).await;
-    load.insist(std::slice::from_ref(&caller)).await;
+    load.send_until_acknowledged(std::slice::from_ref(&caller))
+        .await;
     load.verify(&caller).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_load_sqlite() {
-    under_load(Kind::Sqlite).await;
+async fn stopped_under_load_sqlite() {
+    stopped_under_load(Kind::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_load_postgres() {
-    under_load(Kind::Postgres).await;
+async fn stopped_under_load_postgres() {
+    stopped_under_load(Kind::Postgres).await;
 }
 
-/// A call that is open when the signal comes.
+/// A call that is in progress when the signal arrives.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_has_begun_is_finished() {
+async fn calls_in_progress_are_finished() {
     let service = Service::start(Kind::Postgres).await;
     let caller = Caller::at(&service);
     let id = caller.ok(chat("", "hi")).await.conversation_id;
-    let holding = Holding::conversation(&service, &id).await;
+    let lock = RowLock::conversation(&service, &id).await;
     let open = tokio::spawn({
         let (caller, id) = (caller.clone(), id.clone());
-        async move { caller.ask(make::reply(&id, "open")).await }
+        async move { caller.call(make::reply(&id, "open")).await }
     });
-    holding.until_somebody_waits().await;
+    lock.until_a_call_waits().await;
     service.terminate();
     let url = service.http_url();
     eventually(SOON, async || {
@@ -97,15 +101,15 @@ async fn what_has_begun_is_finished() {
     assert_eq!(
         get(&format!("{url}/healthz")).await.code,
         200,
-        "it lives until it is over"
+        "the process is live until it exits"
     );
-    let late = Caller::at(&service).ask(chat("", "late")).await;
+    let late = Caller::at(&service).call(chat("", "late")).await;
     assert_eq!(
         late.unwrap_err().code(),
         Code::Unavailable,
-        "nobody new is let in"
+        "new connections are refused"
     );
-    holding.let_go().await;
+    lock.release().await;
     assert_eq!(open.await.unwrap().unwrap().sequence, 2);
     assert_eq!(
         service.wait(DRAIN).await.code(),
@@ -126,22 +130,22 @@ async fn what_has_begun_is_finished() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_signal_ends_it_at_once() {
+async fn a_second_signal_stops_the_process_at_once() {
     let service = Service::start(Kind::Postgres).await;
     let caller = Caller::at(&service);
     let id = caller.ok(chat("", "hi")).await.conversation_id;
-    let holding = Holding::conversation(&service, &id).await;
+    let lock = RowLock::conversation(&service, &id).await;
     let open = tokio::spawn({
         let (caller, id) = (caller.clone(), id.clone());
-        async move { caller.ask(make::reply(&id, "open")).await }
+        async move { caller.call(make::reply(&id, "open")).await }
     });
-    holding.until_somebody_waits().await;
+    lock.until_a_call_waits().await;
     service.terminate();
     eventually(SOON, async || {
         service.logs().contains("draining").then_some(())
     })
     .await;
-    assert_eq!(service.exited(), None, "a call is open");
+    assert_eq!(service.exited(), None, "a call is in progress");
     service.terminate();
     assert_eq!(
         service.wait(SOON).await.code(),
@@ -150,12 +154,12 @@ async fn a_second_signal_ends_it_at_once() {
         service.logs()
     );
     open.await.unwrap().unwrap_err();
-    holding.let_go().await;
+    lock.release().await;
 }
 
-/// Between the signal and the drain health says no and calls are answered; an ordinary stop logs no warning.
+/// Before the drain starts, health reports `NOT_SERVING` and calls are still answered; a regular stop logs no warning.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn load_balancers_learn_of_a_stop_before_the_drain_begins() {
+async fn health_fails_before_the_drain_starts() {
     let service = Service::start_with(Kind::Sqlite, |b| b.env("DRAIN_DELAY", "3600")).await;
     let caller = Caller::at(&service);
     caller.ok(chat("", "before")).await;
@@ -176,7 +180,7 @@ async fn load_balancers_learn_of_a_stop_before_the_drain_begins() {
     caller.ok(chat("", "on the old connection")).await;
     let new = Caller::as_owner(&service, caller.owner());
     let last = new.ok(chat("", "on a new one")).await;
-    // Watchers stay as well.
+    // Watches continue as well.
     events
         .until(|event| {
             event
@@ -185,14 +189,15 @@ async fn load_balancers_learn_of_a_stop_before_the_drain_begins() {
                 .is_some_and(|message| message.id == last.id)
         })
         .await;
-    // Or the delay would take an hour.
+    // The second signal ends the delay of an hour.
     service.terminate();
     assert_eq!(service.wait(DRAIN).await.code(), Some(0));
     let logs = service.logs();
     assert!(!logs.contains("WARN") && !logs.contains("ERROR"), "{logs}");
 }
 
-/// A commit goes on though its client has left, and the process ends after it: in Redis its keys are released.
+/// A commit continues after its client has disconnected, and the process exits after it: its keys are released in
+/// Redis.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_without_a_client_is_finished() {
     let redis = Redis::start();
@@ -207,7 +212,7 @@ async fn a_commit_without_a_client_is_finished() {
     let commits = SlowCommits::of(&service).await;
     let open = tokio::spawn({
         let (caller, id) = (caller.clone(), id.clone());
-        async move { caller.ask(make::reply(&id, "open")).await }
+        async move { caller.call(make::reply(&id, "open")).await }
     });
     commits.until_one_waits().await;
     open.abort();
@@ -217,13 +222,13 @@ async fn a_commit_without_a_client_is_finished() {
         (get(&format!("{url}/readyz")).await.text() == "draining\n").then_some(())
     })
     .await;
-    // Longer than the HTTP port outlives the calls.
+    // Longer than the HTTP port stays open after the last call.
     let began = Instant::now();
     while began.elapsed() < 3 * HTTP_DRAIN {
         assert_eq!(service.exited(), None, "{}", service.logs());
         assert_eq!(get(&format!("{url}/healthz")).await.code, 200);
     }
-    commits.let_go().await;
+    commits.release().await;
     let ended = service.wait(DRAIN).await;
     assert_eq!(ended.code(), Some(0), "{}", service.logs());
     let client = redis::Client::open(redis.url()).unwrap();
@@ -238,16 +243,16 @@ async fn a_commit_without_a_client_is_finished() {
     assert_eq!(fences, Vec::<String>::new());
 }
 
-/// A client that is suspended answers nothing. It has no call to wait for, so it does not hold up the stop.
+/// A suspended client answers nothing. It has no call in progress, so it does not delay the stop.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_idle_client_that_is_gone_does_not_hold_up_a_stop() {
+async fn a_suspended_idle_client_does_not_delay_a_stop() {
     const PREFACE_AND_SETTINGS: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     let service = Service::start_with(Kind::Sqlite, |b| b.env("DRAIN_TIMEOUT", "3600")).await;
     let mut silent = TcpStream::connect(service.grpc_url().trim_start_matches("http://"))
         .await
         .unwrap();
     silent.write_all(PREFACE_AND_SETTINGS).await.unwrap();
-    // Its connection is served.
+    // The service has accepted the connection.
     silent.read_u8().await.unwrap();
     service.terminate();
     assert_eq!(service.wait(DRAIN).await.code(), Some(0));
@@ -255,18 +260,18 @@ async fn an_idle_client_that_is_gone_does_not_hold_up_a_stop() {
     assert!(!logs.contains("WARN") && !logs.contains("ERROR"), "{logs}");
 }
 
-/// What takes longer than the drain is cut.
+/// Calls that take longer than the drain time-out are aborted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_drain_has_an_end() {
+async fn a_drain_has_a_time_out() {
     let service = Service::start_with(Kind::Postgres, |b| b.env("DRAIN_TIMEOUT", "1")).await;
     let caller = Caller::at(&service);
     let id = caller.ok(chat("", "hi")).await.conversation_id;
-    let holding = Holding::conversation(&service, &id).await;
+    let lock = RowLock::conversation(&service, &id).await;
     let open = tokio::spawn({
         let (caller, id) = (caller.clone(), id.clone());
-        async move { caller.ask(make::reply(&id, "open")).await }
+        async move { caller.call(make::reply(&id, "open")).await }
     });
-    holding.until_somebody_waits().await;
+    lock.until_a_call_waits().await;
     service.terminate();
     assert_eq!(
         service.wait(DRAIN).await.code(),
@@ -275,10 +280,10 @@ async fn a_drain_has_an_end() {
         service.logs()
     );
     open.await.unwrap().unwrap_err();
-    holding.let_go().await;
+    lock.release().await;
 }
 
-/// One instance after the other is replaced, and a client that repeats what is UNAVAILABLE notices nothing.
+/// Instances are replaced one after the other; a client that retries UNAVAILABLE loses nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rolling_restart_loses_nothing() {
     let database = Postgres::shared().create_database().await;
@@ -303,7 +308,7 @@ async fn a_rolling_restart_loses_nothing() {
             );
         }
     };
-    tokio::join!(load.insist(&callers), rolling);
+    tokio::join!(load.send_until_acknowledged(&callers), rolling);
     load.verify(&callers[3]).await;
     let (client, connection) = tokio_postgres::connect(&database.url, NoTls).await.unwrap();
     tokio::spawn(connection);

@@ -1,9 +1,9 @@
-//! Two services over one Postgres are one service.
+//! Two services with one Postgres behave as one.
 
 use futures_util::future::join_all;
 use parlance_proto::v1::{self, EventType, SendMessageRequest as Send};
 use parlance_testkit::Postgres;
-use parlance_tests::make::{self, chat, from_them, sms};
+use parlance_tests::make::{self, chat, inbound_sms, sms};
 use parlance_tests::{Caller, Service};
 use tonic::Code;
 
@@ -27,7 +27,7 @@ async fn twins() -> Twins {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_one_writes_the_other_reads_and_tells() {
+async fn writes_at_one_instance_are_read_and_watched_at_the_other() {
     let Twins { a, b, _services } = twins().await;
     let mut events = b.watch_from("").await;
     let mut expected = Vec::new();
@@ -41,18 +41,21 @@ async fn what_one_writes_the_other_reads_and_tells() {
         assert_eq!(a.message(&message.id).await, message);
         expected.push(message);
     }
-    let told = events.take(41).await;
-    assert_eq!(told[0].r#type(), EventType::ConversationCreated);
-    let messages: Vec<v1::Message> = told
+    let received = events.take(41).await;
+    assert_eq!(received[0].r#type(), EventType::ConversationCreated);
+    let messages: Vec<v1::Message> = received
         .iter()
         .filter_map(|event| event.message.clone())
         .collect();
     assert_eq!(messages, expected);
-    // A place in the feed is the same place everywhere.
+    // A cursor is valid at every instance.
     for from in [0, 17, 39] {
         assert_eq!(
-            a.watch_from(&told[from].cursor).await.take(40 - from).await,
-            told[from + 1..]
+            a.watch_from(&received[from].cursor)
+                .await
+                .take(40 - from)
+                .await,
+            received[from + 1..]
         );
     }
 
@@ -64,13 +67,13 @@ async fn what_one_writes_the_other_reads_and_tells() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sends_to_both_make_one_sequence() {
+async fn sends_to_both_instances_make_one_sequence() {
     let Twins { a, b, _services } = twins().await;
     let pair = a.pair().await;
     let mut events = a.watch_from("0").await;
     let sends = (0..100).map(|n| {
         let (caller, pair) = (if n % 2 == 0 { &a } else { &b }, pair.clone());
-        async move { caller.ok_in_a_crowd(sms(&pair, &n.to_string())).await }
+        async move { caller.ok_retrying(sms(&pair, &n.to_string())).await }
     });
     let messages = join_all(sends).await;
     let mut sequences: Vec<i64> = messages.iter().map(|message| message.sequence).collect();
@@ -78,17 +81,17 @@ async fn sends_to_both_make_one_sequence() {
     assert_eq!(sequences, (1..=100).collect::<Vec<i64>>());
     let stored = b.all_messages(&messages[0].conversation_id).await;
     assert_eq!(stored.len(), 100);
-    let told: Vec<v1::Message> = events
+    let received: Vec<v1::Message> = events
         .take(101)
         .await
         .into_iter()
         .filter_map(|event| event.message)
         .collect();
-    assert_eq!(told, stored, "the feed has the order of the sequence");
+    assert_eq!(received, stored, "the feed has the order of the sequence");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_request_at_both_is_one_message() {
+async fn a_request_to_both_instances_creates_one_message() {
     let Twins { a, b, _services } = twins().await;
     let pair = a.pair().await;
     for round in 0..8 {
@@ -100,14 +103,15 @@ async fn one_request_at_both_is_one_message() {
                 chat("", "hi")
             }
         };
-        let answers =
-            join_all((0..32).map(|n| [&a, &b][n % 2].made_in_a_crowd(request.clone()))).await;
-        assert_eq!(answers.iter().filter(|(_, replayed)| !replayed).count(), 1);
-        assert!(answers.iter().all(|(message, _)| *message == answers[0].0));
+        let replies =
+            join_all((0..32).map(|n| [&a, &b][n % 2].ok_or_replayed_retrying(request.clone())))
+                .await;
+        assert_eq!(replies.iter().filter(|(_, replayed)| !replayed).count(), 1);
+        assert!(replies.iter().all(|(message, _)| *message == replies[0].0));
     }
-    let received = from_them(&pair, "hi");
-    let answers = join_all((0..32).map(|n| [&a, &b][n % 2].ok_in_a_crowd(received.clone()))).await;
-    assert!(answers.iter().all(|message| *message == answers[0]));
+    let received = inbound_sms(&pair, "hi");
+    let replies = join_all((0..32).map(|n| [&a, &b][n % 2].ok_retrying(received.clone()))).await;
+    assert!(replies.iter().all(|message| *message == replies[0]));
     let all = v1::ListConversationsRequest {
         with_total: true,
         ..Default::default()
@@ -120,7 +124,7 @@ async fn one_request_at_both_is_one_message() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_edits_at_both_one_wins() {
+async fn one_of_concurrent_edits_at_both_instances_succeeds() {
     let Twins { a, b, _services } = twins().await;
     let mut made = a.ok(make::create_chat("")).await;
     for round in 0..10 {
@@ -130,7 +134,7 @@ async fn of_edits_at_both_one_wins() {
                 c.title = format!("{title} {round}");
             })
         };
-        let (one, two) = tokio::join!(a.ask(edit("a")), b.ask(edit("b")));
+        let (one, two) = tokio::join!(a.call(edit("a")), b.call(edit("b")));
         assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
         made = one.or(two).unwrap();
         assert_eq!(a.conversation(&made.id).await, made);

@@ -1,5 +1,5 @@
-//! What belongs to a scope: a value carries the generation that was in force before its rows were read, and is a hit only while
-//! that is in force. No leases, and no common row, so any two writes may overlap.
+//! Values of a scope: a value carries the generation that was in force before its rows were read, and is a hit only
+//! while that generation is in force. There are no leases and no common row, so any two writes may overlap.
 
 use parlance_testkit::torture;
 
@@ -7,36 +7,36 @@ use super::search::{Broken, Expect, Model, Steps, check_all};
 
 const WRITERS: usize = 2;
 const READERS: usize = 2;
-/// By each reader, one after the other.
+/// Reads of each reader, one after the other.
 const READS: u8 = 2;
 
-/// What a new generation is.
+/// How a new generation is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Renewal {
-    /// One that never was.
+    /// A token that was never used.
     Random,
-    /// One more than the last, and the first again where there is none.
+    /// The last one plus one; the first again after an eviction.
     Counter,
 }
 
 #[derive(Debug, Clone, Copy)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each is a guard that is there or not"
+    reason = "each is a guard that can be switched off"
 )]
 struct Rules {
     renewal: Renewal,
-    /// A write begins a generation before its commit.
+    /// A write rotates the generation before its commit.
     fence: bool,
-    /// A write begins a generation between its commit and its acknowledgement.
+    /// A write rotates the generation between its commit and its acknowledgement.
     release: bool,
-    /// A reader asks for the generation before it asks for the rows, not after.
+    /// A reader reads the generation before it reads the rows, not after.
     before_rows: bool,
-    /// A value is looked at for its generation.
+    /// The generation of a value is compared.
     compared: bool,
-    /// Writers that may die.
+    /// Number of writers that may die.
     deaths: u8,
-    /// Generations that may be evicted.
+    /// Number of generations that may be evicted.
     evictions: u8,
 }
 
@@ -50,7 +50,7 @@ enum Writer {
     Dead,
 }
 
-/// What was acknowledged, and what was acknowledged or read, when a read began.
+/// The acknowledged version, and the acknowledged or returned version, when a read began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Floor {
     acked: u8,
@@ -61,8 +61,8 @@ struct Floor {
 enum At {
     Began,
     Missed,
-    /// With the generation, where that is asked for first.
-    Asked(Option<u8>),
+    /// With the generation, if it is read before the rows.
+    GotGeneration(Option<u8>),
     /// With the rows.
     Selected {
         version: u8,
@@ -93,12 +93,12 @@ struct State {
     readers: [Reader; READERS],
     deaths: u8,
     evictions: u8,
-    /// Never used so far.
+    /// The next unused generation.
     fresh: u8,
 }
 
 impl Rules {
-    /// Another generation begins.
+    /// Rotates the generation.
     fn renew(self, state: &mut State) -> u8 {
         let next = match self.renewal {
             Renewal::Random => state.fresh,
@@ -149,11 +149,11 @@ impl Rules {
             ),
             Writer::Done | Writer::Dead => {}
         }
-        let is_under_way = matches!(
+        let is_active = matches!(
             state.writers[me],
             Writer::Fenced | Writer::Committed(_) | Writer::Released(_)
         );
-        if state.deaths > 0 && is_under_way {
+        if state.deaths > 0 && is_active {
             steps.step(
                 || format!("W{me} dies, {:?}", state.writers[me]),
                 state,
@@ -182,19 +182,19 @@ impl Rules {
             }
             At::Began => steps.step(|| format!("R{me} misses"), state, |s| go(s, At::Missed)),
             At::Missed if self.before_rows => steps.step(
-                || format!("R{me} asks for the generation, {:?}", state.generation),
+                || format!("R{me} reads the generation, {:?}", state.generation),
                 state,
                 |s| {
                     let generation = self.in_force(s);
-                    go(s, At::Asked(Some(generation)));
+                    go(s, At::GotGeneration(Some(generation)));
                 },
             ),
             At::Missed => steps.step(
-                || format!("R{me} asks for no generation yet"),
+                || format!("R{me} reads no generation yet"),
                 state,
-                |s| go(s, At::Asked(None)),
+                |s| go(s, At::GotGeneration(None)),
             ),
-            At::Asked(generation) => steps.step(
+            At::GotGeneration(generation) => steps.step(
                 || format!("R{me} selects v{}", state.row),
                 state,
                 |s| {
@@ -221,7 +221,7 @@ impl Rules {
         }
     }
 
-    /// The generation there is, or a new one.
+    /// The current generation, or a new one.
     fn in_force(self, state: &mut State) -> u8 {
         match state.generation {
             Some(generation) => generation,
@@ -323,7 +323,7 @@ const RULES: Rules = Rules {
     evictions: 0,
 };
 
-/// R2: what is filled between a fence and its commit, and only until the release.
+/// R2: a value filled between a fence and its commit, and only until the release.
 const OLDER_BEFORE_ACK: Expect = Expect::Only(&[Broken::NewThenOld]);
 const STALE: Expect = Expect::Breaks(Broken::StaleAfterAck);
 
@@ -334,7 +334,7 @@ const EVICTED: Rules = Rules {
 };
 
 #[test]
-fn what_was_acknowledged_is_seen() {
+fn acknowledged_writes_are_visible() {
     check_all(&[
         ("two writers", RULES, OLDER_BEFORE_ACK),
         ("the generation is evicted", EVICTED, OLDER_BEFORE_ACK),
@@ -377,14 +377,14 @@ fn each_rule_is_needed() {
         ("a counter, evicted", counted, STALE),
         ("no release", no_release, STALE),
         ("the generation after the rows", late, STALE),
-        ("whatever generation", blind, STALE),
+        ("any generation", blind, STALE),
     ]);
 }
 
-/// A second guard: it ends what others have filled before the commit is under way. Without it nothing that was acknowledged is
-/// missed either.
+/// A second guard: it invalidates values that were filled before the commit. Without it acknowledged writes are still
+/// visible.
 #[test]
-fn the_fence_is_not_what_it_rests_on() {
+fn the_fence_is_not_needed_for_acknowledged_writes() {
     let no_fence = Rules {
         fence: false,
         ..RULES

@@ -1,8 +1,8 @@
-//! The protocols of the cache as small models, searched exhaustively: the rules must break no promise in any order of steps
-//! and faults, and each rule that is left out must break the promise that it is there for.
+//! The protocols of the cache as small models, searched exhaustively: the rules must keep every promise in any order of
+//! steps and faults, and without any one rule the promise that it guards must break.
 //!
-//! The bounds are small (one key, two or three writers, two instances), so this is a proof within them only. The largest rows
-//! are searched by `make torture`.
+//! The bounds are small (one key, two or three writers, two instances), so this is a proof only within them. The
+//! largest models are searched by `make torture`.
 
 mod fence;
 mod generation;

@@ -1,13 +1,13 @@
-//! Copies in an instance's own memory: its data connection, the connection on which it hears of writes, a writer elsewhere,
-//! and Redis as it is: commands one by one, replies and invalidations buffered, invalidations appended before all of it is
-//! flushed. Another instance fills at any time while nobody fences.
+//! The memory tier: an instance's data connection and invalidation connection, a writer at another instance, and Redis
+//! as it works: it executes commands one by one, buffers replies and invalidations, and appends invalidations before it
+//! flushes all of them. Another instance fills at any time while there is no fence.
 
 use super::search::{Broken, Expect, HOLDS, Model, Steps, check_all};
 
 const WRITES: u8 = 2;
 const READS: u8 = 2;
 
-/// Which keys' changes are broadcast.
+/// The keys for which changes are broadcast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tracked {
     Values,
@@ -18,25 +18,25 @@ enum Tracked {
 #[derive(Debug, Clone, Copy)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each is a guard that is there or not"
+    reason = "each is a guard that can be switched off"
 )]
 struct Rules {
     tracked: Tracked,
     /// A read of a copy waits for a PONG.
     barrier: bool,
-    /// A copy is taken only if nothing was heard since its lookup began.
+    /// A copy is stored only if no invalidation was received since its lookup began.
     guard: bool,
     /// The writer fences before it commits.
     fence: bool,
-    /// A release writes the lease before it deletes it, so that it is heard even if the fence was lost.
+    /// A release writes the lease before it deletes it, so that it is broadcast even if the fence was lost.
     release_writes_lease: bool,
-    /// Copies are taken from rows too, not from values alone.
+    /// Copies are made of rows too, not of values alone.
     copies_rows: bool,
     /// A server that answers the writer before it broadcasts.
     late_broadcast: bool,
-    /// Values that expire without a word.
+    /// Values that expire without an invalidation.
     expiries: u8,
-    /// Fences that go before their time.
+    /// Lost fences.
     losses: u8,
 }
 
@@ -70,16 +70,16 @@ enum Reply {
 
 /// A connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-struct Line {
-    /// On the way to Redis.
-    asked: Vec<Command>,
-    /// In its buffer.
+struct Connection {
+    /// Commands on the way to Redis.
+    requests: Vec<Command>,
+    /// Replies in the buffer of Redis.
     buffered: Vec<Reply>,
-    /// On the way back.
+    /// Replies on the way back.
     sent: Vec<Reply>,
 }
 
-impl Line {
+impl Connection {
     fn flush(&mut self) {
         self.sent.append(&mut self.buffered);
     }
@@ -98,17 +98,17 @@ enum Doing {
     Begun,
     /// Waits for the PONG of this number.
     Waiting(u8),
-    /// Has asked Redis when the counter stood here.
-    Asked(u8),
+    /// Has sent a GET at this count of invalidations.
+    Requested(u8),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Reader {
     doing: Doing,
     reads: u8,
-    /// What was acknowledged when it began.
+    /// The acknowledged version when it began.
     acked: u8,
-    /// And what finished reads had returned.
+    /// The version that finished reads had returned when it began.
     returned: u8,
 }
 
@@ -119,12 +119,12 @@ struct State {
     fenced: bool,
     /// An invalidation waits for the flush.
     changed: bool,
-    data: Line,
-    tracking: Line,
-    writing: Line,
+    data: Connection,
+    tracking: Connection,
+    writing: Connection,
     copy: Option<u8>,
-    /// Counts what was heard.
-    heard: u8,
+    /// Number of invalidations received.
+    invalidations: u8,
     acked: u8,
     returned: u8,
     writer: Writer,
@@ -137,19 +137,19 @@ struct State {
 }
 
 impl State {
-    fn lines(&mut self) -> [&mut Line; 3] {
+    fn connections(&mut self) -> [&mut Connection; 3] {
         [&mut self.data, &mut self.tracking, &mut self.writing]
     }
 
     fn get(&mut self) {
-        self.data.asked.push(Command::Get);
-        self.reader.doing = Doing::Asked(self.heard);
+        self.data.requests.push(Command::Get);
+        self.reader.doing = Doing::Requested(self.invalidations);
     }
 
     fn commit(&mut self) {
         self.row += 1;
         self.writer = Writer::Releasing;
-        self.writing.asked.push(Command::Release);
+        self.writing.requests.push(Command::Release);
     }
 }
 
@@ -162,11 +162,11 @@ impl Model for Rules {
             value: Some(0),
             fenced: false,
             changed: false,
-            data: Line::default(),
-            tracking: Line::default(),
-            writing: Line::default(),
+            data: Connection::default(),
+            tracking: Connection::default(),
+            writing: Connection::default(),
             copy: None,
-            heard: 0,
+            invalidations: 0,
             acked: 0,
             returned: 0,
             writer: Writer::Idle,
@@ -189,29 +189,29 @@ impl Model for Rules {
         self.flush(state, steps);
         pass(state, steps);
         self.write(state, steps);
-        hear(state, steps);
+        receive(state, steps);
         self.read(state, steps);
     }
 }
 
 impl Rules {
-    /// One command of one connection.
+    /// Executes one command of one connection.
     fn redis(&self, state: &State, steps: &mut Steps<State>) {
-        for (number, line) in [&state.data, &state.tracking, &state.writing]
+        for (number, connection) in [&state.data, &state.tracking, &state.writing]
             .into_iter()
             .enumerate()
         {
-            if let Some(command) = line.asked.first() {
+            if let Some(command) = connection.requests.first() {
                 steps.step(
-                    || format!("redis does {command:?}"),
+                    || format!("Redis executes {command:?}"),
                     state,
                     |s| {
                         let reply = self.execute(s, *command);
-                        let [data, tracking, writing] = s.lines();
-                        let line = [data, tracking, writing].into_iter().nth(number);
-                        if let Some(line) = line {
-                            line.asked.remove(0);
-                            line.buffered.push(reply);
+                        let [data, tracking, writing] = s.connections();
+                        let connection = [data, tracking, writing].into_iter().nth(number);
+                        if let Some(connection) = connection {
+                            connection.requests.remove(0);
+                            connection.buffered.push(reply);
                         }
                     },
                 );
@@ -231,7 +231,7 @@ impl Rules {
             }
             Command::Release => {
                 let value = self.tracked != Tracked::Leases && state.value.is_some();
-                // To delete a lease that is gone is no change.
+                // Deleting a missing lease is no change.
                 let lease = leases && (state.fenced || self.release_writes_lease);
                 state.changed |= value || lease;
                 (state.value, state.fenced) = (None, false);
@@ -241,28 +241,28 @@ impl Rules {
     }
 
     fn flush(&self, state: &State, steps: &mut Steps<State>) {
-        let buffered = |line: &Line| !line.buffered.is_empty();
+        let buffered = |connection: &Connection| !connection.buffered.is_empty();
         let any = [&state.data, &state.tracking, &state.writing]
             .into_iter()
             .any(buffered);
         if any || state.changed {
             steps.step(
-                || "redis flushes".to_owned(),
+                || "Redis flushes".to_owned(),
                 state,
                 |s| {
                     if s.changed {
                         s.changed = false;
                         s.tracking.buffered.push(Reply::Invalidate);
                     }
-                    s.lines().into_iter().for_each(Line::flush);
+                    s.connections().into_iter().for_each(Connection::flush);
                 },
             );
         }
         if self.late_broadcast && state.changed {
             steps.step(
-                || "redis flushes the replies alone".to_owned(),
+                || "Redis flushes the replies alone".to_owned(),
                 state,
-                |s| s.lines().into_iter().for_each(Line::flush),
+                |s| s.connections().into_iter().for_each(Connection::flush),
             );
         }
     }
@@ -271,11 +271,11 @@ impl Rules {
         let answered = !state.writing.sent.is_empty();
         match state.writer {
             Writer::Idle if state.writes < WRITES && self.fence => steps.step(
-                || "W asks for its fence".to_owned(),
+                || "W sends its fence".to_owned(),
                 state,
                 |s| {
                     s.writer = Writer::Fencing;
-                    s.writing.asked.push(Command::Fence);
+                    s.writing.requests.push(Command::Fence);
                 },
             ),
             Writer::Idle if state.writes < WRITES => {
@@ -283,7 +283,7 @@ impl Rules {
             }
             Writer::Fencing if answered => {
                 steps.step(
-                    || "W commits, asks for its release".to_owned(),
+                    || "W commits, and sends its release".to_owned(),
                     state,
                     |s| {
                         s.writing.sent.remove(0);
@@ -308,7 +308,7 @@ impl Rules {
     }
 
     fn read(&self, state: &State, steps: &mut Steps<State>) {
-        let get = || "R asks Redis".to_owned();
+        let get = || "R sends a GET".to_owned();
         match state.reader.doing {
             Doing::Nothing if state.reader.reads < READS => steps.step(
                 || "R begins".to_owned(),
@@ -322,12 +322,12 @@ impl Rules {
             Doing::Begun => match state.copy {
                 Some(copy) if !self.barrier => finish(state, "its copy", copy, None, steps),
                 Some(_) => steps.step(
-                    || "R asks for a PONG".to_owned(),
+                    || "R sends a PING".to_owned(),
                     state,
                     |s| {
                         s.pings += 1;
                         s.reader.doing = Doing::Waiting(s.pings);
-                        s.tracking.asked.push(Command::Ping(s.pings));
+                        s.tracking.requests.push(Command::Ping(s.pings));
                     },
                 ),
                 None => steps.step(get, state, State::get),
@@ -337,12 +337,12 @@ impl Rules {
                 None => steps.step(get, state, State::get),
             },
             Doing::Nothing | Doing::Waiting(_) => {}
-            Doing::Asked(heard) => {
+            Doing::Requested(count) => {
                 let Some(Reply::Value(value)) = state.data.sent.first() else {
                     return;
                 };
-                let kept = !self.guard || heard == state.heard;
-                let copied = |version| kept.then_some(version);
+                let is_current = !self.guard || count == state.invalidations;
+                let copied = |version| is_current.then_some(version);
                 if let Some(value) = *value {
                     finish(state, "a value", value, copied(value), steps);
                 } else {
@@ -354,7 +354,7 @@ impl Rules {
     }
 }
 
-/// The read ends; what is to be copied is copied.
+/// Ends a read, and stores the copy.
 fn finish(state: &State, what: &str, version: u8, copied: Option<u8>, steps: &mut Steps<State>) {
     let reader = state.reader;
     let broken = if version < reader.acked {
@@ -364,7 +364,7 @@ fn finish(state: &State, what: &str, version: u8, copied: Option<u8>, steps: &mu
     };
     let name = || format!("R returns {what}, v{version}");
     steps.step_that_breaks(broken, name, state, |s| {
-        if matches!(reader.doing, Doing::Asked(_)) {
+        if matches!(reader.doing, Doing::Requested(_)) {
             s.data.sent.remove(0);
         }
         s.copy = copied.or(s.copy);
@@ -378,11 +378,11 @@ fn finish(state: &State, what: &str, version: u8, copied: Option<u8>, steps: &mu
     });
 }
 
-/// What happens by itself and elsewhere.
+/// Expiry, loss, and the other instances.
 fn pass(state: &State, steps: &mut Steps<State>) {
     if state.expiries > 0 && state.value.is_some() {
         steps.step(
-            || "the value expires without a word".to_owned(),
+            || "the value expires without an invalidation".to_owned(),
             state,
             |s| {
                 s.value = None;
@@ -417,16 +417,16 @@ fn pass(state: &State, steps: &mut Steps<State>) {
     }
 }
 
-/// What arrives on the connection that hears of writes.
-fn hear(state: &State, steps: &mut Steps<State>) {
+/// Receives a message on the invalidation connection.
+fn receive(state: &State, steps: &mut Steps<State>) {
     if let Some(reply) = state.tracking.sent.first() {
         steps.step(
-            || format!("the instance hears {reply:?}"),
+            || format!("the instance receives {reply:?}"),
             state,
             |s| match s.tracking.sent.remove(0) {
                 Reply::Invalidate => {
                     s.copy = None;
-                    s.heard += 1;
+                    s.invalidations += 1;
                 }
                 Reply::Pong(number) => s.pong = number,
                 Reply::Value(_) | Reply::Done => {}
@@ -454,7 +454,7 @@ fn the_rules_hold() {
     };
     check_all(&[
         ("no fault", RULES, HOLDS),
-        ("a value expires without a word", EXPIRES, HOLDS),
+        ("a value expires without an invalidation", EXPIRES, HOLDS),
         ("the fence is lost", LOST, OLDER_BEFORE_ACK),
         ("both", both, OLDER_BEFORE_ACK),
     ]);
@@ -494,7 +494,7 @@ fn each_guard_is_needed() {
         ("a server that answers before it broadcasts", late, STALE),
         ("copies of rows", copies_rows, OLDER_BEFORE_ACK),
         (
-            "a release that is not heard",
+            "a release without an invalidation",
             quiet_release,
             found(Broken::StaleAfterAck),
         ),
@@ -502,7 +502,7 @@ fn each_guard_is_needed() {
 }
 
 #[test]
-fn leases_are_tracked_since_values_go_without_a_word() {
+fn leases_are_tracked_because_values_expire_without_an_invalidation() {
     let values = |rules| Rules {
         tracked: Tracked::Values,
         release_writes_lease: false,

@@ -1,55 +1,56 @@
-//! REGISTER: an instance that writes without a cache that the other knows, and an instance that serves from its memory while it is
-//! alone. Time is a set of countdowns, and any step may take any number of ticks, so either may stop for as long as it likes.
+//! Registration: an instance that writes without a cache and registers, and an instance that serves from its memory
+//! while it is alone. Time is a set of countdowns, and any step may take any number of ticks, so either instance may
+//! stop for any time.
 
 use super::search::{Broken, Expect, HOLDS, Model, Steps, check_all};
 
-/// How long an instance serves after it has renewed its right to, in ticks.
-const G: u8 = 2;
-/// How long an instance counts as alive after it has registered.
+/// How long an instance serves after it has renewed its gate, in ticks.
+const GATE_TTL: u8 = 2;
+/// How long a registration is valid, in ticks.
 const ALIVE: u8 = 3;
 const WRITES: u8 = 2;
 
 #[derive(Debug, Clone, Copy)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each is a guard that is there or not"
+    reason = "each is a guard that can be switched off"
 )]
 struct Rules {
-    /// The instance in memory renews before it looks for others.
+    /// The memory instance renews before it looks for other registrations.
     renews_first: bool,
-    /// The writer looks twice.
-    second_look: bool,
-    /// It waits until the right that it saw has ended.
+    /// The writer reads the gate of the memory instance twice.
+    second_check: bool,
+    /// The writer waits until the gate that it saw has expired.
     waits: bool,
-    /// Also after a gap, not only at its start.
+    /// Also when its registration had expired, not only at its start.
     after_gaps: bool,
-    /// A write looks at the registration once more before it is acknowledged.
-    looks_at_ack: bool,
+    /// A write checks the registration again before it is acknowledged.
+    checks_at_ack: bool,
 }
 
 const RULES: Rules = Rules {
     renews_first: true,
-    second_look: true,
+    second_check: true,
     waits: true,
     after_gaps: true,
-    looks_at_ack: true,
+    checks_at_ack: true,
 };
 
-/// A pass of the instance in memory, with what is left of the gate that it would open.
+/// A pass of the memory instance, with the remaining time of the gate that it would open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Pass {
     Idle,
     Renewed(u8),
-    /// It has found itself alone.
+    /// Has found no other registration.
     Alone(u8),
 }
 
 /// A registration of the writer. Each of its statements sees the database as it was before its own commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Look {
+enum Registering {
     Idle,
-    /// The first statement runs, and has seen the right of the instance in memory; what is left of the time for which the
-    /// registration counts.
+    /// The first statement runs, and has read the gate of the memory instance; with the remaining validity of the
+    /// registration.
     First(u8, u8),
     /// The first statement is committed, and a second one follows.
     Between(u8),
@@ -59,11 +60,11 @@ enum Look {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Write {
     Idle,
-    /// The registration held when the commit was sent.
+    /// The registration was valid when the commit was sent.
     Sent,
-    /// Without a row.
+    /// Committed without a row.
     Committed,
-    /// With a row, and so much is left of the right that was seen.
+    /// Committed with a row, with the remaining time of the gate that it saw.
     Row(Option<u8>),
 }
 
@@ -72,17 +73,17 @@ struct State {
     row: u8,
     acked: u8,
     pending: bool,
-    /// Of the instance in memory: its right in the database, its gate and its value.
+    /// The memory instance: its gate in the database, its own gate, and its value.
     serves: u8,
     gate: u8,
     value: Option<u8>,
     pass: Pass,
-    /// Of the writer: its registration in the database and as it knows it, and what it waits for.
+    /// The writer: its registration in the database and as it knows it, and its remaining wait.
     alive: u8,
     known: u8,
     wait: u8,
     started: bool,
-    look: Look,
+    registering: Registering,
     write: Write,
 }
 
@@ -106,13 +107,13 @@ impl State {
             Pass::Renewed(left) | Pass::Alone(left) => down(left),
             Pass::Idle => {}
         }
-        match &mut self.look {
-            Look::First(seen, left) | Look::Second(seen, left) => {
+        match &mut self.registering {
+            Registering::First(seen, left) | Registering::Second(seen, left) => {
                 down(seen);
                 down(left);
             }
-            Look::Between(left) => down(left),
-            Look::Idle => {}
+            Registering::Between(left) => down(left),
+            Registering::Idle => {}
         }
         if let Write::Row(Some(left)) = &mut self.write {
             down(left);
@@ -127,9 +128,9 @@ impl Rules {
                 || "M begins a pass".to_owned(),
                 state,
                 |s| {
-                    s.pass = Pass::Renewed(G);
+                    s.pass = Pass::Renewed(GATE_TTL);
                     if self.renews_first {
-                        s.serves = G;
+                        s.serves = GATE_TTL;
                     }
                 },
             ),
@@ -153,7 +154,7 @@ impl Rules {
                     }
                     (s.pending, s.gate, s.pass) = (false, left, Pass::Idle);
                     if !self.renews_first {
-                        s.serves = G;
+                        s.serves = GATE_TTL;
                     }
                 },
             ),
@@ -170,16 +171,16 @@ impl Rules {
     fn register(self, state: &State, steps: &mut Steps<State>) {
         let settle = |s: &mut State, seen: u8, left: u8| {
             (s.alive, s.known) = (s.alive.max(left), left);
-            (s.started, s.look) = (true, Look::Idle);
+            (s.started, s.registering) = (true, Registering::Idle);
             s.wait = if self.waits { seen } else { 0 };
         };
-        match state.look {
-            Look::Idle => steps.step(
-                || format!("W begins to register, and sees {}", state.serves),
+        match state.registering {
+            Registering::Idle => steps.step(
+                || format!("W begins to register, and reads {}", state.serves),
                 state,
-                |s| s.look = Look::First(s.serves, ALIVE),
+                |s| s.registering = Registering::First(s.serves, ALIVE),
             ),
-            Look::First(seen, left) => {
+            Registering::First(seen, left) => {
                 let is_new = state.known == 0 && (self.after_gaps || !state.started);
                 steps.step(
                     || format!("W is registered, as new: {is_new}"),
@@ -187,21 +188,21 @@ impl Rules {
                     |s| {
                         s.alive = s.alive.max(left);
                         if !is_new {
-                            (s.known, s.look) = (left, Look::Idle);
-                        } else if self.second_look {
-                            s.look = Look::Between(left);
+                            (s.known, s.registering) = (left, Registering::Idle);
+                        } else if self.second_check {
+                            s.registering = Registering::Between(left);
                         } else {
                             settle(s, seen, left);
                         }
                     },
                 );
             }
-            Look::Between(left) => steps.step(
-                || format!("W looks again, and sees {}", state.serves),
+            Registering::Between(left) => steps.step(
+                || format!("W checks again, and reads {}", state.serves),
                 state,
-                |s| s.look = Look::Second(s.serves, left),
+                |s| s.registering = Registering::Second(s.serves, left),
             ),
-            Look::Second(seen, left) => steps.step(
+            Registering::Second(seen, left) => steps.step(
                 || "W is registered again".to_owned(),
                 state,
                 |s| settle(s, seen, left),
@@ -229,14 +230,14 @@ impl Rules {
                 state,
                 |s| (s.row, s.pending, s.write) = (s.row + 1, true, Write::Row(None)),
             ),
-            Write::Committed if self.looks_at_ack && !state.registered() => steps.step(
+            Write::Committed if self.checks_at_ack && !state.registered() => steps.step(
                 || "W is not registered any more, and adds a row".to_owned(),
                 state,
                 |s| (s.pending, s.write) = (true, Write::Row(None)),
             ),
             Write::Committed => steps.step(|| "W acknowledges".to_owned(), state, acknowledge),
             Write::Row(None) => steps.step(
-                || format!("W reads the right of M: {}", state.serves),
+                || format!("W reads the gate of M: {}", state.serves),
                 state,
                 |s| s.write = Write::Row(Some(s.serves)),
             ),
@@ -264,7 +265,7 @@ impl Model for Rules {
             known: 0,
             wait: 0,
             started: false,
-            look: Look::Idle,
+            registering: Registering::Idle,
             write: Write::Idle,
         }
     }
@@ -285,7 +286,7 @@ impl Model for Rules {
 }
 
 #[test]
-fn a_registered_writer_is_seen_by_an_instance_in_memory() {
+fn a_memory_instance_sees_a_registered_writer() {
     check_all(&[("all rules", RULES, HOLDS)]);
 }
 
@@ -296,8 +297,8 @@ fn each_rule_of_registration_is_needed() {
         renews_first: false,
         ..RULES
     };
-    let one_look = Rules {
-        second_look: false,
+    let one_check = Rules {
+        second_check: false,
         ..RULES
     };
     let no_wait = Rules {
@@ -308,15 +309,23 @@ fn each_rule_of_registration_is_needed() {
         after_gaps: false,
         ..RULES
     };
-    let no_look_at_ack = Rules {
-        looks_at_ack: false,
+    let no_check_at_ack = Rules {
+        checks_at_ack: false,
         ..RULES
     };
     check_all(&[
-        ("M renews after it looked", looks_first, STALE),
-        ("one look", one_look, STALE),
+        ("M renews after it looked for others", looks_first, STALE),
+        ("one check", one_check, STALE),
         ("no wait", no_wait, STALE),
-        ("a gap counts for nothing", at_start_only, STALE),
-        ("no look before the acknowledgement", no_look_at_ack, STALE),
+        (
+            "no wait after an expired registration",
+            at_start_only,
+            STALE,
+        ),
+        (
+            "no check before the acknowledgement",
+            no_check_at_ack,
+            STALE,
+        ),
     ]);
 }

@@ -4,37 +4,37 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use indexmap::IndexSet;
 
-/// What may be broken.
+/// A broken promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Broken {
     /// R1: a read that began after a write was acknowledged returns something older.
     StaleAfterAck,
     /// R2, and not R1: a read returns something older than what a finished read had returned when it began.
     NewThenOld,
-    /// R3: nothing happens any more, and the cache holds something older than the database until its time to live is over.
+    /// R3: after all activity has ended, the cache has something older than the database until it expires.
     LeftStale,
-    /// L1: a write waits for longer than `G`, or for ever.
+    /// L1: a write waits for longer than the gate's time to live, or for ever.
     WaitsTooLong,
     /// L2: an instance that reaches Redis does not serve from it again.
     NeverServesAgain,
 }
 
-/// What is said of a row of rules.
+/// The expected result of a search.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Expect {
-    /// In all states together exactly these are broken.
+    /// Over all states exactly these promises are broken.
     Only(&'static [Broken]),
-    /// This can be broken, whatever else.
+    /// This promise is broken, and possibly others.
     Breaks(Broken),
 }
 
-/// Nothing is broken in any state.
+/// No promise is broken in any state.
 pub(crate) const HOLDS: Expect = Expect::Only(&[]);
 
 /// A step from one state to the next.
 #[derive(Debug)]
 pub(crate) struct Step<S> {
-    /// What happens; empty unless it is asked for.
+    /// Description; empty unless requested.
     name: String,
     next: S,
     broken: Option<Broken>,
@@ -55,14 +55,14 @@ impl<S: Clone> Steps<S> {
         }
     }
 
-    /// Where the first of these steps leads.
+    /// The state after the first of these steps.
     pub(crate) fn first(all: impl FnOnce(&mut Self)) -> Option<S> {
         let mut steps = Self::new(false);
         all(&mut steps);
         steps.found.into_iter().next().map(|step| step.next)
     }
 
-    /// From this state one may go to what the change makes of it.
+    /// Adds a step from this state.
     pub(crate) fn step(
         &mut self,
         name: impl FnOnce() -> String,
@@ -72,7 +72,7 @@ impl<S: Clone> Steps<S> {
         self.step_that_breaks(None, name, from, change);
     }
 
-    /// The same, and by that something may be broken.
+    /// Adds a step that may break a promise.
     pub(crate) fn step_that_breaks(
         &mut self,
         broken: Option<Broken>,
@@ -87,32 +87,32 @@ impl<S: Clone> Steps<S> {
     }
 }
 
-/// A protocol, small enough to be searched.
+/// A protocol that is small enough to be searched.
 pub(crate) trait Model {
-    /// Everything there is.
+    /// The whole state.
     type State: Clone + Eq + Hash;
 
-    /// How it begins.
+    /// The initial state.
     fn start(&self) -> Self::State;
 
-    /// All that may happen next.
+    /// Adds all possible next steps.
     fn steps(&self, state: &Self::State, steps: &mut Steps<Self::State>);
 
-    /// What is broken in a state, whatever led to it.
+    /// The promise that a state breaks, however it was reached.
     fn broken(&self, _: &Self::State) -> Option<Broken> {
         None
     }
 }
 
-/// What was found.
+/// The result of a search.
 #[derive(Debug)]
 struct Search<S> {
-    states: IndexSet<S, BuildHasherDefault<Quick>>,
-    /// For each state the one that it was reached from first.
+    states: IndexSet<S, BuildHasherDefault<FastHasher>>,
+    /// For each state, the state from which it was first reached.
     before: Vec<u32>,
-    /// Each broken promise with the shortest way to it: the last state, and the step from there if it takes one.
+    /// Each broken promise with its shortest path: the last state, and the step from there, if it takes one.
     broken: Vec<(Broken, usize, Option<usize>)>,
-    /// Whether it ended early, since what was looked for had been found.
+    /// Whether it ended early, because the result was known.
     early: bool,
 }
 
@@ -160,7 +160,7 @@ impl<S: Clone + Eq + Hash> Search<S> {
         self.broken.iter().any(|(found, ..)| *found == broken)
     }
 
-    /// The search may end: it cannot come out otherwise any more.
+    /// Whether the result is known before the end of the search.
     fn is_enough(&self, expect: Expect) -> bool {
         match expect {
             Expect::Only(expected) => self.broken.iter().any(|(b, ..)| !expected.contains(b)),
@@ -175,8 +175,8 @@ impl<S: Clone + Eq + Hash> Search<S> {
         }
     }
 
-    /// What happens on the way to a state and by the step from it.
-    fn way<M: Model<State = S>>(&self, model: &M, to: usize, last: Option<usize>) -> Vec<String> {
+    /// The steps on the shortest path to a state, and the step from it.
+    fn path<M: Model<State = S>>(&self, model: &M, to: usize, last: Option<usize>) -> Vec<String> {
         let mut names = Vec::new();
         let steps_from = |state: usize| {
             let mut steps = Steps::new(true);
@@ -200,11 +200,8 @@ impl<S: Clone + Eq + Hash> Search<S> {
     }
 }
 
-/// Searches one row and says what came of it; panics with the shortest counter-example if it is not as expected.
-#[expect(
-    clippy::print_stdout,
-    reason = "what was searched is told beside what came of it"
-)]
+/// Searches one model and prints the result; panics with the shortest counter-example if it is not as expected.
+#[expect(clippy::print_stdout, reason = "figures of the search")]
 fn check<M: Model>(name: &str, model: &M, expect: Expect) {
     let started = std::time::Instant::now();
     let search = search(model, expect);
@@ -218,34 +215,38 @@ fn check<M: Model>(name: &str, model: &M, expect: Expect) {
     if search.is_as(expect) {
         return;
     }
-    let ways: Vec<String> = (search.broken.iter())
+    let paths: Vec<String> = (search.broken.iter())
         .map(|(broken, state, step)| {
-            let way = search.way(model, *state, *step);
-            format!("{broken:?} in {} steps:\n  {}", way.len(), way.join("\n  "))
+            let path = search.path(model, *state, *step);
+            format!(
+                "{broken:?} in {} steps:\n  {}",
+                path.len(),
+                path.join("\n  ")
+            )
         })
         .collect();
-    let ways = ways.join("\n");
-    panic!("{name}: expected {expect:?}, found {found:?}\n{ways}");
+    let paths = paths.join("\n");
+    panic!("{name}: expected {expect:?}, found {found:?}\n{paths}");
 }
 
-/// Searches rows one after the other.
+/// Searches models one after the other.
 pub(crate) fn check_all<M: Model>(rows: &[(&str, M, Expect)]) {
     for (name, model, expect) in rows {
         check(name, model, *expect);
     }
 }
 
-/// Multiplies and rotates: the states are ours, so nobody chooses them to collide.
+/// A fast hasher. The states are our own, so collisions need not be prevented against an attacker.
 #[derive(Debug, Default)]
-struct Quick(u64);
+struct FastHasher(u64);
 
-impl Quick {
+impl FastHasher {
     fn add(&mut self, word: u64) {
         self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
     }
 }
 
-impl Hasher for Quick {
+impl Hasher for FastHasher {
     fn write(&mut self, bytes: &[u8]) {
         for eight in bytes.chunks(8) {
             let mut word = [0; 8];
@@ -267,7 +268,7 @@ impl Hasher for Quick {
     }
 
     fn finish(&self) -> u64 {
-        // The table looks at the upper bits and the lower ones.
+        // The table uses both the upper and the lower bits.
         self.0 ^ (self.0 >> 32)
     }
 }
@@ -275,7 +276,7 @@ impl Hasher for Quick {
 mod tests {
     use super::*;
 
-    /// Counts up by one or two; at some number it breaks.
+    /// Counts up by one or two, and breaks at a number.
     struct Counter {
         breaks_at: u8,
     }
@@ -297,12 +298,12 @@ mod tests {
     }
 
     #[test]
-    fn the_shortest_way_is_found() {
+    fn the_shortest_path_is_found() {
         let model = Counter { breaks_at: 7 };
         let found = search(&model, HOLDS);
         let (_, state, step) = found.broken[0];
-        let way = found.way(&model, state, step);
-        assert_eq!(way.len(), 4, "{way:?}");
+        let path = found.path(&model, state, step);
+        assert_eq!(path.len(), 4, "{path:?}");
     }
 
     #[test]
@@ -314,14 +315,14 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "expected Breaks(StaleAfterAck), found []")]
-    fn what_does_not_break_as_expected_is_told() {
+    fn an_unbroken_promise_is_reported() {
         let model = Counter { breaks_at: 99 };
         check("counter", &model, Expect::Breaks(Broken::StaleAfterAck));
     }
 
     #[test]
     #[should_panic(expected = "StaleAfterAck in 2 steps")]
-    fn what_breaks_is_told_with_its_way() {
+    fn a_broken_promise_is_reported_with_its_path() {
         check("counter", &Counter { breaks_at: 3 }, HOLDS);
     }
 }

@@ -1,5 +1,5 @@
-//! The debugging protocol of Chromium, as much of it as the tests need: commands and their answers, and nothing of events but the
-//! errors that a page reports.
+//! The debugging protocol of Chromium, as far as the tests need it: commands, their responses, and errors that a page
+//! reports.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 pub(crate) struct DevTools {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     last_id: u64,
-    /// What pages complained of.
+    /// Errors reported by pages.
     complaints: VecDeque<String>,
 }
 
@@ -27,7 +27,7 @@ impl DevTools {
         }
     }
 
-    /// A command of the browser, or of the tab whose session this is.
+    /// Sends a command to the browser, or to the tab of a session.
     pub(crate) async fn command(
         &mut self,
         session: Option<&str>,
@@ -43,12 +43,12 @@ impl DevTools {
         let text = Message::text(command.to_string());
         self.socket.send(text).await.expect("the browser listens");
         loop {
-            let mut told = self.next().await;
-            if told["id"] == id {
-                assert!(told.get("error").is_none(), "{method}: {told}");
-                return told["result"].take();
+            let mut reply = self.next().await;
+            if reply["id"] == id {
+                assert!(reply.get("error").is_none(), "{method}: {reply}");
+                return reply["result"].take();
             }
-            self.note(&told);
+            self.note(&reply);
         }
     }
 
@@ -65,14 +65,14 @@ impl DevTools {
         let params = &event["params"];
         let text = match event["method"].as_str() {
             Some("Runtime.exceptionThrown") => &params["exceptionDetails"],
-            // What the content security policy refused comes by this way.
+            // Violations of the content security policy are reported here.
             Some("Log.entryAdded") if params["entry"]["level"] == "error" => &params["entry"],
             _ => return,
         };
         self.complaints.push_back(text.to_string());
     }
 
-    /// What pages complained of since the last time.
+    /// Errors reported by pages since the last call.
     pub(crate) fn complaints(&mut self) -> Vec<String> {
         self.complaints.drain(..).collect()
     }

@@ -1,11 +1,11 @@
-//! A message goes out, arrives, and is answered.
+//! A message is sent, delivered and answered.
 
 use parlance_testkit::{Builder, Parlance, SqliteFile};
 use serde_json::Value;
 
 use crate::tab::Tab;
 
-/// A service over a database of its own, and its page.
+/// A service with a database of its own, and its page.
 async fn page() -> (Parlance, SqliteFile, Tab) {
     page_of(Parlance::builder()).await
 }
@@ -18,7 +18,7 @@ pub(crate) async fn page_of(service: Builder) -> (Parlance, SqliteFile, Tab) {
     (service, file, tab)
 }
 
-/// Whether a message with this text and status is in the thread.
+/// Expression: whether the thread has a message with this text and status.
 pub(crate) fn shown(text: &str, status: &str) -> String {
     format!(
         "[...document.querySelectorAll('#messages .message')].some((it) => it.querySelector('.text').textContent === {text:?} \
@@ -66,9 +66,9 @@ async fn a_message_is_delivered_and_answered() {
         .await;
 
     tab.click("#messages .out .status").await;
-    tab.until("document.querySelectorAll('.story li').length > 1")
+    tab.until("document.querySelectorAll('.events li').length > 1")
         .await;
-    let story = tab.text(".story").await;
+    let story = tab.text(".events").await;
     assert!(
         story.contains("attempt 1") && story.contains("report DELIVERED"),
         "{story}"
@@ -78,7 +78,7 @@ async fn a_message_is_delivered_and_answered() {
 }
 
 #[tokio::test]
-async fn the_line_beside_a_form_does_what_the_form_does() {
+async fn the_curl_command_of_a_form_sends_the_same_request() {
     let (_service, _file, mut tab) = page().await;
     tab.write("#owner", "acme").await;
     tab.write("#body", "It's here & \"now\"").await;
@@ -90,15 +90,15 @@ async fn the_line_beside_a_form_does_what_the_form_does() {
         "{line}"
     );
 
-    let told = std::process::Command::new("sh")
+    let output = std::process::Command::new("sh")
         .args(["-c", &line])
         .output()
         .expect("a shell");
-    let message: Value = serde_json::from_slice(&told.stdout).expect("a message");
+    let message: Value = serde_json::from_slice(&output.stdout).expect("a message");
     assert_eq!(message["body"], "It's here & \"now\"", "{line}");
     tab.until(&shown("It's here & \"now\"", "DELIVERED")).await;
 
-    // Another owner sees nothing of it.
+    // Another owner does not see the message.
     tab.write("#owner", "").await;
     tab.get("document.getElementById('owner').dispatchEvent(new Event('change'))")
         .await;
@@ -107,9 +107,9 @@ async fn the_line_beside_a_form_does_what_the_form_does() {
 }
 
 #[tokio::test]
-async fn a_refusal_names_the_field_and_the_page_goes_on() {
+async fn an_error_names_the_field_and_the_page_stays_usable() {
     let (_service, _file, mut tab) = page().await;
-    tab.write("#to", "nobody").await;
+    tab.write("#to", "nothing").await;
     send(&mut tab, "Hello").await;
     tab.until("document.getElementById('send-error').textContent.includes('to_address')")
         .await;

@@ -1,4 +1,4 @@
-//! The page in a real browser: what somebody who has nothing else can do with it.
+//! The page in a real browser, used as a visitor would.
 
 mod devtools;
 mod flow;

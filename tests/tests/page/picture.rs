@@ -1,4 +1,4 @@
-//! How the page looks.
+//! Layout of the page.
 
 use std::path::PathBuf;
 
@@ -6,15 +6,15 @@ use parlance_testkit::Parlance;
 
 use crate::flow::{page_of, send, shown};
 
-/// What the README shows. Taken only where it is asked for: `make picture`.
+/// The screenshot of the README. It is written only by `make picture`.
 #[tokio::test]
-async fn the_page_is_worth_a_picture() {
+async fn picture_of_the_page() {
     #[expect(
         clippy::disallowed_methods,
-        reason = "how make says where the picture goes"
+        reason = "make sets the path of the picture"
     )]
     let wanted = std::env::var_os("PAGE_PICTURE").map(PathBuf::from);
-    // In the picture stands the port that a reader will have.
+    // The picture shows the default port.
     let port = if wanted.is_some() { "8080" } else { "0" };
     let service = Parlance::builder().env("HTTP_LISTEN", format!("127.0.0.1:{port}"));
     let (_service, _file, mut tab) = page_of(service).await;
@@ -47,7 +47,10 @@ async fn the_page_is_worth_a_picture() {
         let wider = tab
             .get("document.documentElement.scrollWidth > document.documentElement.clientWidth")
             .await;
-        assert_eq!(wider, false, "nothing sticks out at {width}");
+        assert_eq!(
+            wider, false,
+            "the page does not overflow at a width of {width}"
+        );
     }
     tab.size(1280, 800).await;
     let picture = tab.picture().await;

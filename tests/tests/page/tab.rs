@@ -1,4 +1,4 @@
-//! One tab: what a person sees in it and does with it.
+//! A browser tab, used as a visitor would.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub(crate) struct Tab {
 }
 
 impl Tab {
-    /// In a window of its own, which shares nothing with those of other tests but the browser.
+    /// Opens a tab in a window of its own, which shares only the browser with other tests.
     pub(crate) async fn open(url: &str) -> Self {
         static BROWSER: OnceCell<Browser> = OnceCell::const_new();
         let browser = BROWSER.get_or_init(Browser::start).await;
@@ -28,7 +28,7 @@ impl Tab {
         let context = devtools
             .command(None, "Target.createBrowserContext", json!({}))
             .await;
-        // A tab behind another one is hidden, and a hidden page asks nothing.
+        // A tab behind another one is hidden, and a hidden page sends no requests.
         let blank = json!({
             "url": "about:blank", "newWindow": true, "browserContextId": context["browserContextId"],
         });
@@ -64,7 +64,7 @@ impl Tab {
             .await;
     }
 
-    /// Light or dark, and nothing that moves: a picture is not taken in between.
+    /// Sets the color scheme, and disables animations, so that pictures are stable.
     pub(crate) async fn scheme(&mut self, scheme: &str) {
         let features = json!([
             {"name": "prefers-color-scheme", "value": scheme},
@@ -77,16 +77,16 @@ impl Tab {
         .await;
     }
 
-    /// What an expression of the page's language gives.
+    /// Evaluates a JavaScript expression.
     pub(crate) async fn get(&mut self, expression: &str) -> Value {
         let evaluate =
             json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
-        let mut told = self.command("Runtime.evaluate", evaluate).await;
+        let mut reply = self.command("Runtime.evaluate", evaluate).await;
         assert!(
-            told.get("exceptionDetails").is_none(),
-            "{expression}: {told}"
+            reply.get("exceptionDetails").is_none(),
+            "{expression}: {reply}"
         );
-        told["result"]["value"].take()
+        reply["result"]["value"].take()
     }
 
     /// Waits until the expression is true.
@@ -106,7 +106,7 @@ impl Tab {
         }
     }
 
-    /// Clicks on what the selector finds, by the mouse.
+    /// Clicks on the element with the mouse.
     pub(crate) async fn click(&mut self, selector: &str) {
         let middle = format!(
             "(() => {{ const node = document.querySelector({selector:?}); node.scrollIntoView({{ block: 'nearest' }}); \
@@ -119,7 +119,7 @@ impl Tab {
         }
     }
 
-    /// Replaces what stands in a field, by the keyboard.
+    /// Replaces the text of a field with the keyboard.
     pub(crate) async fn write(&mut self, selector: &str, text: &str) {
         self.get(&format!("{{ const field = document.querySelector({selector:?}); field.focus(); field.select(); }}"))
             .await;
@@ -127,7 +127,7 @@ impl Tab {
             .await;
     }
 
-    /// Chooses an option.
+    /// Selects an option.
     pub(crate) async fn choose(&mut self, selector: &str, value: &str) {
         let choose = format!(
             "{{ const list = document.querySelector({selector:?}); list.value = {value:?}; \
@@ -137,7 +137,7 @@ impl Tab {
         self.get(&choose).await;
     }
 
-    /// The text of what the selector finds.
+    /// Text of the element.
     pub(crate) async fn text(&mut self, selector: &str) -> String {
         let text = self
             .get(&format!("document.querySelector({selector:?}).textContent"))
@@ -145,7 +145,7 @@ impl Tab {
         text.as_str().unwrap_or_default().to_owned()
     }
 
-    /// As a PNG.
+    /// Screenshot as PNG.
     pub(crate) async fn picture(&mut self) -> Vec<u8> {
         let taken = self
             .command("Page.captureScreenshot", json!({"format": "png"}))
@@ -154,7 +154,7 @@ impl Tab {
         BASE64_STANDARD.decode(data).expect("base64")
     }
 
-    /// What the page complained of; an answer that refuses is one as well.
+    /// Errors reported by the page, including refused requests.
     pub(crate) fn complaints(&mut self) -> Vec<String> {
         self.devtools.complaints()
     }

@@ -1,7 +1,7 @@
-//! The service as its clients meet it: over sockets, through the generated clients, on both databases.
+//! Tests of the service as its clients use it: over sockets, through the generated clients, on both databases.
 //!
-//! One module per service and RPC; `bad_input` walks tables of everything that can be wrong with a request, `transport` holds
-//! what is the same for every call.
+//! One module per service and RPC. `bad_input` has tables of invalid requests, `transport` what is the same for every
+//! call.
 
 #[macro_use]
 extern crate parlance_tests;

@@ -1,11 +1,11 @@
-//! Lists of the newest messages: every known message is there, or newer ones fill the list.
+//! Lists of the newest messages: each known message is in the list, or newer ones fill it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    Change, Element, Key, ListRead, ListWrite, Moment, Report, Rule, Span, Step, Violation, races,
-    timeline,
+    Change, Element, HistoryTime, Key, ListRead, ListWrite, Report, Rule, Span, Step, Violation,
+    races, timeline,
 };
 
 #[derive(Default)]
@@ -29,19 +29,19 @@ pub(super) fn check(reads: &[ListRead], writes: &[ListWrite]) -> Report {
     report
 }
 
-/// What is known of a message: that it has at least this version, or is gone.
+/// Known lower bound of a message's state: at least this version, or deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
     Version(u64),
     Deleted,
 }
 
-/// What is known of the messages of a list, and since when.
+/// Known states of the messages of a list, each with the operation that established it.
 #[derive(Default)]
 struct Known(BTreeMap<u64, (State, Span)>);
 
 impl Known {
-    fn learn(&mut self, sequence: u64, state: State, span: Span) {
+    fn raise(&mut self, sequence: u64, state: State, span: Span) {
         let known = self.0.entry(sequence).or_insert((state, span));
         if state > known.0 {
             *known = (state, span);
@@ -49,7 +49,7 @@ impl Known {
     }
 }
 
-fn ends(write: &ListWrite) -> (Moment, Option<Moment>) {
+fn ends(write: &ListWrite) -> (HistoryTime, Option<HistoryTime>) {
     (write.began, write.acknowledged.map(|(at, _)| at))
 }
 
@@ -66,28 +66,32 @@ impl List<'_> {
             violations: Vec::new(),
         };
         let deletions = self.deletions();
-        let (mut acked, mut returned, mut sends) = (Known::default(), Known::default(), 0);
+        let (mut acknowledged_before, mut returned, mut sends) =
+            (Known::default(), Known::default(), 0);
         for (_, step, number) in timeline(spans(), writes()) {
             match step {
                 Step::WriteBegins => {
                     sends += u64::from(self.writes[number].change == Change::Send);
                 }
-                Step::WriteEnds => learn_of(self.writes[number], &mut acked),
+                Step::WriteEnds => record_write(self.writes[number], &mut acknowledged_before),
                 Step::ReadBegins => {
                     let read = self.reads[number];
-                    let found = disorder(read)
-                        .or_else(|| missing(read, &acked, &deletions, Rule::StaleAfterAck))
+                    let violation = disorder(read)
+                        .or_else(|| {
+                            missing(read, &acknowledged_before, &deletions, Rule::StaleAfterAck)
+                        })
                         .or_else(|| missing(read, &returned, &deletions, Rule::NewThenOld));
-                    report.violations.extend(found);
+                    report.violations.extend(violation);
                 }
                 Step::ReadEnds => {
                     let read = self.reads[number];
                     for Element { sequence, version } in &read.elements {
-                        returned.learn(*sequence, State::Version(*version), read.span);
+                        returned.raise(*sequence, State::Version(*version), read.span);
                     }
                     let newest = read.elements.iter().map(|e| e.sequence).max();
                     if let Some(newest) = newest.filter(|newest| *newest > sends) {
-                        let what = format!("returns message {newest}, and {sends} sends had begun");
+                        let what =
+                            format!("returns message {newest}, but only {sends} sends had started");
                         report
                             .violations
                             .push(violation(read, Rule::Future, what, None));
@@ -98,9 +102,9 @@ impl List<'_> {
         report
     }
 
-    /// When the first deletion of each message began.
-    fn deletions(&self) -> BTreeMap<u64, Moment> {
-        let mut first: BTreeMap<u64, Moment> = BTreeMap::new();
+    /// Returns when the first deletion of each message began.
+    fn deletions(&self) -> BTreeMap<u64, HistoryTime> {
+        let mut first: BTreeMap<u64, HistoryTime> = BTreeMap::new();
         for write in &self.writes {
             if let Change::Delete(sequence) = write.change {
                 let began = first.entry(sequence).or_insert(write.began);
@@ -111,14 +115,14 @@ impl List<'_> {
     }
 }
 
-fn learn_of(write: &ListWrite, known: &mut Known) {
+fn record_write(write: &ListWrite, known: &mut Known) {
     if let Some((ended, element)) = write.acknowledged {
         let began = write.began;
         let state = match write.change {
             Change::Send | Change::Edit(_) => State::Version(element.version),
             Change::Delete(_) => State::Deleted,
         };
-        known.learn(element.sequence, state, Span { began, ended });
+        known.raise(element.sequence, state, Span { began, ended });
     }
 }
 
@@ -138,25 +142,25 @@ fn violation(read: &ListRead, rule: Rule, what: String, before: Option<Span>) ->
 }
 
 fn disorder(read: &ListRead) -> Option<Violation> {
-    let falls = read
+    let is_descending = read
         .elements
         .is_sorted_by(|newer, older| newer.sequence > older.sequence);
     let sequences: Vec<u64> = read.elements.iter().map(|e| e.sequence).collect();
-    (!falls || read.elements.len() > read.limit).then(|| {
-        let what = format!("of at most {} returns {sequences:?}", read.limit);
+    (!is_descending || read.elements.len() > read.limit).then(|| {
+        let what = format!("with limit {} returns {sequences:?}", read.limit);
         violation(read, Rule::Disorder, what, None)
     })
 }
 
-/// Something that was known before the read began and that it does not show.
+/// Finds a message that was known before the read began and that the read does not show.
 fn missing(
     read: &ListRead,
     known: &Known,
-    deletions: &BTreeMap<u64, Moment>,
+    deletions: &BTreeMap<u64, HistoryTime>,
     rule: Rule,
 ) -> Option<Violation> {
     let is_full = read.elements.len() >= read.limit;
-    // What is older than a full list's last need not be there.
+    // A full list need not contain messages older than its last.
     let oldest = read.elements.last().map_or(0, |last| last.sequence);
     let from = if is_full { oldest } else { 0 };
     let shown: BTreeMap<u64, u64> = read
@@ -172,14 +176,14 @@ fn missing(
         };
         let what = match (state, shown.get(sequence)) {
             (State::Deleted, None) => return None,
-            (State::Deleted, Some(_)) => format!("still holds the deleted message {sequence}"),
+            (State::Deleted, Some(_)) => format!("still has the deleted message {sequence}"),
             (State::Version(known), Some(shown)) if shown >= known => return None,
             (State::Version(known), Some(shown)) => {
-                format!("holds message {sequence} as v{shown}, which was v{known} before")
+                format!("has message {sequence} as v{shown}, although v{known} was known")
             }
             (State::Version(_), None) if may_be_gone() => return None,
             (State::Version(_), None) => {
-                format!("lacks message {sequence}, which was there before")
+                format!("lacks message {sequence}, although it was known")
             }
         };
         Some(violation(read, rule, what, Some(*span)))

@@ -1,53 +1,54 @@
-//! The first rule counted while the history happens: the check has the last word, but needs all of it.
+//! Counts violations of the first rule while the history is recorded. The check afterwards is authoritative, but needs
+//! the whole history.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Key, Moment, NEAR, Span};
+use super::{HistoryTime, Key, RACE_WINDOW, Span};
 
-/// What was counted so far, of rows alone.
+/// Counters so far, for rows only.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LiveCounts {
-    /// Reads that have returned.
+    /// Completed reads.
     pub reads: usize,
-    /// Of these, reads within 5 ms of the beginning or the end of a write of their key.
+    /// Reads within 5 ms of the start or end of a write of their key.
     pub races: usize,
-    /// Writes that were acknowledged.
+    /// Acknowledged writes.
     pub writes: usize,
-    /// Reads that were older than what was acknowledged before they began.
+    /// Reads older than a version that was acknowledged before they began.
     pub stale: usize,
-    /// How long the stalest of them had been so.
+    /// Longest staleness among them.
     pub stalest: Duration,
 }
 
-/// Counts what it is told, in the order in which it happens.
+/// Counts operations, which must be added in the order in which they happen.
 #[derive(Debug, Default)]
 pub struct Live(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     rows: HashMap<Key, Row>,
-    tally: LiveCounts,
+    counts: LiveCounts,
 }
 
 #[derive(Debug, Default)]
 struct Row {
-    /// When each version was first acknowledged.
-    acknowledged: BTreeMap<u64, Moment>,
-    /// The last moment when a write began or was acknowledged.
-    written: Option<Moment>,
-    /// The ends of reads that are no races as yet, in the order in which they were told.
-    quiet: VecDeque<Moment>,
+    /// Time of the first acknowledgement of each version.
+    acknowledged: BTreeMap<u64, HistoryTime>,
+    /// Last time when a write began or was acknowledged.
+    written: Option<HistoryTime>,
+    /// End times of reads that are not races so far, in the order in which they were added.
+    quiet: VecDeque<HistoryTime>,
 }
 
 impl Row {
-    /// A write begins or is acknowledged: how many reads are found to be races by that.
-    fn write(&mut self, at: Moment) -> usize {
+    /// Records the start or acknowledgement of a write; returns how many earlier reads become races by it.
+    fn write(&mut self, at: HistoryTime) -> usize {
         self.written = self.written.max(Some(at));
         let mut races = 0;
         while let Some(read) = self.quiet.pop_back() {
-            if read + NEAR < at {
+            if read + RACE_WINDOW < at {
                 self.quiet.push_back(read);
                 break;
             }
@@ -56,8 +57,8 @@ impl Row {
         races
     }
 
-    /// How long something newer had been acknowledged when a read began that returned this.
-    fn stale_for(&self, version: u64, began: Moment) -> Option<Duration> {
+    /// Returns for how long a newer version had been acknowledged when a read of this version began.
+    fn stale_for(&self, version: u64, began: HistoryTime) -> Option<Duration> {
         let newer = self.acknowledged.range(version.saturating_add(1)..);
         let since = newer.map(|(_, at)| *at).min()?;
         (since < began).then(|| began.saturating_sub(since))
@@ -65,42 +66,42 @@ impl Row {
 }
 
 impl Live {
-    /// What was counted so far.
-    pub fn tally(&self) -> LiveCounts {
-        self.with(|state| state.tally)
+    /// Returns the counters so far.
+    pub fn counts(&self) -> LiveCounts {
+        self.with(|state| state.counts)
     }
 
-    /// A write begins.
-    pub fn begin_write(&self, key: Key, at: Moment) {
-        self.with(|State { rows, tally }| {
-            tally.races += rows.entry(key).or_default().write(at);
+    /// Records the start of a write.
+    pub fn begin_write(&self, key: Key, at: HistoryTime) {
+        self.with(|State { rows, counts }| {
+            counts.races += rows.entry(key).or_default().write(at);
         });
     }
 
-    /// A write was acknowledged, and made this version.
+    /// Records the acknowledgement of a write that created this version.
     pub fn acknowledged(&self, key: Key, span: Span, version: u64) {
-        self.with(|State { rows, tally }| {
+        self.with(|State { rows, counts }| {
             let row = rows.entry(key).or_default();
-            tally.writes += 1;
-            tally.races += row.write(span.ended);
+            counts.writes += 1;
+            counts.races += row.write(span.ended);
             let first = row.acknowledged.entry(version).or_insert(span.ended);
             *first = span.ended.min(*first);
         });
     }
 
-    /// A read has returned this version.
+    /// Records a read that returned this version.
     pub fn read(&self, key: Key, span: Span, version: u64) {
-        self.with(|State { rows, tally }| {
+        self.with(|State { rows, counts }| {
             let row = rows.entry(key).or_default();
-            tally.reads += 1;
-            if row.written.is_some_and(|at| at + NEAR >= span.began) {
-                tally.races += 1;
+            counts.reads += 1;
+            if row.written.is_some_and(|at| at + RACE_WINDOW >= span.began) {
+                counts.races += 1;
             } else {
                 row.quiet.push_back(span.ended);
             }
             if let Some(stale) = row.stale_for(version, span.began) {
-                tally.stale += 1;
-                tally.stalest = tally.stalest.max(stale);
+                counts.stale += 1;
+                counts.stalest = counts.stalest.max(stale);
             }
         });
     }

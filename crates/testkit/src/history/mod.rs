@@ -1,12 +1,12 @@
-//! What clients saw, and whether a store that is never stale could have shown it.
+//! Histories of client operations, and the check whether a store that is never stale could have produced them.
 //!
-//! Rows carry a version that every write raises by one, so the check is linear, not a search: a read returns at least what was
-//! acknowledged before it began (R1), at least what any read had returned that ended before it began (R2), and nothing that no
-//! write had begun to make before it ended. The newest messages of a conversation are checked by the same rules, message by
-//! message.
+//! Rows have a version that every write raises by one, so the check is linear and needs no search. A read must return
+//! at least what was acknowledged before it began (R1), at least what any read returned that ended before it began
+//! (R2), and nothing that no write had started before it ended. Lists of the newest messages are checked by the same
+//! rules, message by message.
 //!
-//! A [`Recorder`] hands a [`Log`] to every task; when the logs are gone, [`Recorder::finish`] gives the [`History`]. Until then
-//! [`Recorder::so_far`] counts.
+//! A [`Recorder`] gives a [`Log`] to every task. Once all logs are dropped, [`Recorder::finish`] returns the
+//! [`History`]; before that, [`Recorder::so_far`] returns counters.
 
 mod lists;
 mod live;
@@ -20,90 +20,90 @@ pub use live::{Live, LiveCounts};
 pub use record::{Begun, BegunChange, BegunWrite, Log, Recorder};
 pub use report::{Report, Rule, Violation};
 
-/// Which row, or which list: a number of the test's own.
+/// Number of a row or a list, chosen by the test.
 pub type Key = u32;
 
-/// When, since the history began.
-pub type Moment = Duration;
+/// Time since the start of the history.
+pub type HistoryTime = Duration;
 
-/// From when to when something went on.
+/// Duration of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Span {
-    /// Before it was asked for.
-    pub began: Moment,
-    /// After it was answered.
-    pub ended: Moment,
+    /// Before the request.
+    pub began: HistoryTime,
+    /// After the response.
+    pub ended: HistoryTime,
 }
 
-/// A read of a row.
+/// Read of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Read {
-    /// Of which row.
+    /// The row.
     pub key: Key,
-    /// When.
+    /// Time of the read.
     pub span: Span,
-    /// What it returned.
+    /// Returned version.
     pub version: u64,
 }
 
-/// A write of a row, which raises its version by one at most. The first makes it.
+/// Write of a row, which raises its version by at most one. The first write creates it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Write {
-    /// Of which row.
+    /// The row.
     pub key: Key,
-    /// When it was asked for.
-    pub began: Moment,
-    /// When it was acknowledged, and what it made; nobody knows what came of it otherwise.
-    pub acknowledged: Option<(Moment, u64)>,
+    /// Time of the request.
+    pub began: HistoryTime,
+    /// Time of the acknowledgement and the new version; `None` if the outcome is unknown.
+    pub acknowledged: Option<(HistoryTime, u64)>,
 }
 
-/// A message in a list.
+/// Message in a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Element {
-    /// Its place in the conversation.
+    /// Its number in the conversation.
     pub sequence: u64,
-    /// Of the message.
+    /// Version of the message.
     pub version: u64,
 }
 
-/// What a change does to the messages of a list.
+/// Effect of a change on the messages of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// One more; its sequence is the next.
+    /// Adds a message with the next sequence.
     Send,
-    /// This message gets another version.
+    /// Gives this message a new version.
     Edit(u64),
-    /// This message goes.
+    /// Deletes this message.
     Delete(u64),
 }
 
-/// A change of the messages of a list.
+/// Change of the messages of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListWrite {
-    /// Of which list.
+    /// The list.
     pub key: Key,
-    /// What it does.
+    /// The change.
     pub change: Change,
-    /// When it was asked for.
-    pub began: Moment,
-    /// When it was acknowledged, and the message that it made, or what was left of the deleted one.
-    pub acknowledged: Option<(Moment, Element)>,
+    /// Time of the request.
+    pub began: HistoryTime,
+    /// Time of the acknowledgement, and the new state of the message, or the last state of the deleted one.
+    pub acknowledged: Option<(HistoryTime, Element)>,
 }
 
-/// A read of the newest messages.
+/// Read of the newest messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListRead {
-    /// Of which list.
+    /// The list.
     pub key: Key,
-    /// When.
+    /// Time of the read.
     pub span: Span,
-    /// What it returned, newest first.
+    /// Returned messages, newest first.
     pub elements: Vec<Element>,
-    /// How many it asked for.
+    /// Requested number of messages.
     pub limit: usize,
 }
 
-/// What clients did and saw, in any order.
+/// Operations of clients, in any order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
     /// Reads of rows.
@@ -117,7 +117,7 @@ pub struct History {
 }
 
 impl History {
-    /// Checks all of it.
+    /// Checks the whole history.
     pub fn check(&self) -> Report {
         let mut report = versions::check(&self.reads, &self.writes);
         report.add(lists::check(&self.list_reads, &self.list_writes));
@@ -125,8 +125,9 @@ impl History {
     }
 }
 
-/// What happens in the order of time. Of what has one moment, this is the order that accuses nobody: what was begun then counts
-/// for a read that ended then, and what ended then does not count for a read that began then.
+/// Step of an operation, in order of time. Steps with equal times are ordered so that no read is accused wrongly: a
+/// write that starts at that time counts for a read that ends then, and a write that ends then does not count for a
+/// read that starts then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
     WriteBegins,
@@ -135,11 +136,11 @@ enum Step {
     WriteEnds,
 }
 
-/// The steps of all reads and writes of one key, each with the number of its read or write, in order.
+/// Returns the steps of all reads and writes of one key in order, each with the index of its operation.
 fn timeline(
     reads: impl Iterator<Item = Span>,
-    writes: impl Iterator<Item = (Moment, Option<Moment>)>,
-) -> Vec<(Moment, Step, usize)> {
+    writes: impl Iterator<Item = (HistoryTime, Option<HistoryTime>)>,
+) -> Vec<(HistoryTime, Step, usize)> {
     let mut steps = Vec::new();
     for (number, span) in reads.enumerate() {
         steps.push((span.began, Step::ReadBegins, number));
@@ -153,22 +154,23 @@ fn timeline(
     steps
 }
 
-/// A read this near to the beginning or the end of a write of its key is a race.
-const NEAR: Duration = Duration::from_millis(5);
+/// A read this close to the start or end of a write of its key is a race.
+const RACE_WINDOW: Duration = Duration::from_millis(5);
 
-/// How many reads were under way within 5 ms of the moment when a write of their key began or was acknowledged. What lies in the
-/// middle of a long write proves little: nothing happens to the row then.
+/// Counts reads in progress within 5 ms of the start or acknowledgement of a write of their key. A read in the middle
+/// of a long write proves little, because nothing happens to the row then.
 fn races(
     reads: impl Iterator<Item = Span>,
-    writes: impl Iterator<Item = (Moment, Option<Moment>)>,
+    writes: impl Iterator<Item = (HistoryTime, Option<HistoryTime>)>,
 ) -> usize {
     let ends = writes.flat_map(|(began, ended)| std::iter::once(began).chain(ended));
-    let mut ends: Vec<Moment> = ends.collect();
+    let mut ends: Vec<HistoryTime> = ends.collect();
     ends.sort_unstable();
     reads
         .filter(|read| {
-            let next = ends.partition_point(|end| *end + NEAR < read.began);
-            ends.get(next).is_some_and(|end| *end <= read.ended + NEAR)
+            let next = ends.partition_point(|end| *end + RACE_WINDOW < read.began);
+            ends.get(next)
+                .is_some_and(|end| *end <= read.ended + RACE_WINDOW)
         })
         .count()
 }

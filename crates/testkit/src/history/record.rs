@@ -1,13 +1,14 @@
-//! Writing a history down while it happens.
+//! Recording of a history.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::{
-    Change, Element, History, Key, ListRead, ListWrite, Live, LiveCounts, Moment, Read, Span, Write,
+    Change, Element, History, HistoryTime, Key, ListRead, ListWrite, Live, LiveCounts, Read, Span,
+    Write,
 };
 
-/// Writes down what many tasks do.
+/// Records the operations of many tasks.
 #[derive(Debug, Clone)]
 pub struct Recorder {
     start: Instant,
@@ -22,7 +23,7 @@ impl Default for Recorder {
 }
 
 impl Recorder {
-    /// An empty history begins now.
+    /// Starts an empty history.
     pub fn new() -> Self {
         Self {
             start: Instant::now(),
@@ -31,7 +32,7 @@ impl Recorder {
         }
     }
 
-    /// A log for a task: it is the task's alone, and joins the others' when it is dropped.
+    /// Creates a log for one task. Its entries are added to the history when it is dropped.
     pub fn log(&self) -> Log {
         Log {
             recorder: self.clone(),
@@ -39,34 +40,34 @@ impl Recorder {
         }
     }
 
-    /// What can be said already: of rows, and without the reads that a write will make races of.
+    /// Returns the counters so far: of rows only, and without reads that later writes will turn into races.
     pub fn so_far(&self) -> LiveCounts {
-        self.live.tally()
+        self.live.counts()
     }
 
-    /// What was written down. Panics while a log is still in use: it would be missing.
+    /// Returns the history. Panics while a log is in use, because its entries would be missing.
     pub fn finish(self) -> History {
         let history = Arc::into_inner(self.history).expect("every log has been dropped");
         history.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Something that was begun.
+/// Start time of an operation.
 #[derive(Debug, Clone, Copy)]
 #[must_use]
-pub struct Begun(Moment);
+pub struct Begun(HistoryTime);
 
-/// A write that was begun; unless it is acknowledged, nobody knows what came of it.
+/// A write in progress. Its outcome is unknown unless it is acknowledged.
 #[derive(Debug)]
 #[must_use]
 pub struct BegunWrite(usize);
 
-/// A change of a list that was begun.
+/// A change of a list in progress.
 #[derive(Debug)]
 #[must_use]
 pub struct BegunChange(usize);
 
-/// What one task does.
+/// Log of one task.
 #[derive(Debug)]
 pub struct Log {
     recorder: Recorder,
@@ -74,23 +75,23 @@ pub struct Log {
 }
 
 impl Log {
-    fn now(&self) -> Moment {
+    fn now(&self) -> HistoryTime {
         self.recorder.start.elapsed()
     }
 
-    /// Before a read is asked for.
+    /// Starts a read; call it before the request.
     pub fn begin_read(&self) -> Begun {
         Begun(self.now())
     }
 
-    /// A read has returned this version.
+    /// Records a read that returned this version.
     pub fn read(&mut self, begun: Begun, key: Key, version: u64) {
         let span = self.since(begun);
         self.recorder.live.read(key, span, version);
         self.history.reads.push(Read { key, span, version });
     }
 
-    /// A read has returned this list, newest first; it had asked for so many.
+    /// Records a read of a list, newest first, with the requested number of messages.
     pub fn read_list(&mut self, begun: Begun, key: Key, elements: Vec<Element>, limit: usize) {
         let span = self.since(begun);
         self.history.list_reads.push(ListRead {
@@ -101,7 +102,7 @@ impl Log {
         });
     }
 
-    /// Before a write is asked for. It counts from now on, also when this task is cancelled.
+    /// Starts a write; call it before the request. It counts from now on, even if this task is cancelled.
     pub fn begin_write(&mut self, key: Key) -> BegunWrite {
         let began = self.now();
         self.recorder.live.begin_write(key, began);
@@ -113,7 +114,7 @@ impl Log {
         BegunWrite(self.history.writes.len() - 1)
     }
 
-    /// It was acknowledged, and made this version.
+    /// Records the acknowledgement of a write that created this version.
     pub fn acknowledged(&mut self, write: &BegunWrite, version: u64) {
         let ended = self.now();
         let write = &mut self.history.writes[write.0];
@@ -125,7 +126,7 @@ impl Log {
         self.recorder.live.acknowledged(write.key, span, version);
     }
 
-    /// Before a list is changed.
+    /// Starts a change of a list; call it before the request.
     pub fn begin_change(&mut self, key: Key, change: Change) -> BegunChange {
         let began = self.now();
         self.history.list_writes.push(ListWrite {
@@ -137,7 +138,7 @@ impl Log {
         BegunChange(self.history.list_writes.len() - 1)
     }
 
-    /// It was acknowledged, and made this of the message.
+    /// Records the acknowledgement of a change, with the new state of the message.
     pub fn changed(&mut self, change: &BegunChange, element: Element) {
         let now = self.now();
         self.history.list_writes[change.0].acknowledged = Some((now, element));
@@ -153,12 +154,12 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        let mine = std::mem::take(&mut self.history);
+        let own = std::mem::take(&mut self.history);
         let all = self.recorder.history.lock();
         let mut all = all.unwrap_or_else(PoisonError::into_inner);
-        all.reads.extend(mine.reads);
-        all.writes.extend(mine.writes);
-        all.list_reads.extend(mine.list_reads);
-        all.list_writes.extend(mine.list_writes);
+        all.reads.extend(own.reads);
+        all.writes.extend(own.writes);
+        all.list_reads.extend(own.list_reads);
+        all.list_writes.extend(own.list_writes);
     }
 }

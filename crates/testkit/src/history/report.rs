@@ -1,74 +1,74 @@
-//! What came of a check.
+//! Result of a check.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::{Key, Span};
 
-/// Which promise was broken.
+/// Violated rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Rule {
-    /// R1: older than what was acknowledged before the read began.
+    /// R1: older than a version that was acknowledged before the read began.
     StaleAfterAck,
-    /// R2, and not R1: older than what a finished read had returned.
+    /// R2 but not R1: older than what a completed read had returned.
     NewThenOld,
-    /// What nobody had begun to write.
+    /// A version that no write had started to create.
     Future,
-    /// A list that is out of order, or holds a message twice.
+    /// A list out of order or with a duplicate message.
     Disorder,
 }
 
-/// A read that no store could have answered so that is never stale.
+/// A read that is impossible for a store that is never stale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// What it breaks.
+    /// Violated rule.
     pub rule: Rule,
-    /// Of which row, or list.
+    /// The row or list.
     pub key: Key,
-    /// When it was.
+    /// Time of the read.
     pub read: Span,
-    /// What it returned instead of what.
+    /// Actual and expected result.
     pub what: String,
-    /// When what it should have seen was written, or read.
+    /// Time of the write or read of the expected version.
     pub before: Option<Span>,
-    /// How long something newer had been acknowledged when the read began.
+    /// For how long a newer version had been acknowledged when the read began.
     pub stale_for: Duration,
 }
 
-/// What came of a check.
+/// Result of a check.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Reads that were checked.
+    /// Checked reads.
     pub reads: usize,
-    /// Of these, reads within 5 ms of the beginning or the end of a write of their key: the others prove little.
+    /// Reads within 5 ms of the start or end of a write of their key; the others prove little.
     pub races: usize,
-    /// Writes that were acknowledged.
+    /// Acknowledged writes.
     pub writes: usize,
-    /// Writes of which nobody knows what came of them.
+    /// Writes with an unknown outcome.
     pub unknown_writes: usize,
-    /// What was wrong, in the order of the reads' beginnings within each key.
+    /// Violations, in the order of the starts of the reads within each key.
     pub violations: Vec<Violation>,
 }
 
 impl Report {
-    /// Whether nothing was wrong.
+    /// Whether there are no violations.
     pub fn is_clean(&self) -> bool {
         self.violations.is_empty()
     }
 
-    /// If so: with 95 % confidence a race goes wrong less often than this (3/N). 1 for none.
+    /// Upper bound (95 % confidence) of the failure rate of races if the report is clean: 3/N. 1 without races.
     #[expect(clippy::cast_precision_loss, reason = "a figure to be read")]
     pub fn bound(&self) -> f64 {
         (3.0 / self.races.max(1) as f64).min(1.0)
     }
 
-    /// How long the stalest read had been so.
+    /// Returns the longest staleness.
     pub fn stalest(&self) -> Duration {
         let stale = self.violations.iter().map(|v| v.stale_for);
         stale.max().unwrap_or_default()
     }
 
-    /// Adds what came of another.
+    /// Adds another report.
     pub fn add(&mut self, other: Self) {
         let Self {
             reads,
@@ -87,7 +87,7 @@ impl Report {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ms = |moment: Duration| moment.as_secs_f64() * 1000.0;
+        let ms = |time: Duration| time.as_secs_f64() * 1000.0;
         write!(
             f,
             "{:?}, key {}: the read of {:.3} to {:.3} ms {}",
@@ -108,8 +108,8 @@ impl fmt::Display for Violation {
     }
 }
 
-/// So many are told of; the others are like them.
-const TOLD: usize = 10;
+/// Maximum number of violations shown.
+const MAX_SHOWN: usize = 10;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -125,7 +125,7 @@ impl fmt::Display for Report {
         if self.is_clean() {
             return write!(f, ", 3/N {:.1e}", self.bound());
         }
-        for violation in self.violations.iter().take(TOLD) {
+        for violation in self.violations.iter().take(MAX_SHOWN) {
             write!(f, "\n  {violation}")?;
         }
         Ok(())

@@ -1,9 +1,9 @@
-//! Rows: one number says all.
+//! Check of rows by their version.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Key, Moment, Read, Report, Rule, Span, Step, Violation, Write, races, timeline};
+use super::{HistoryTime, Key, Read, Report, Rule, Span, Step, Violation, Write, races, timeline};
 
 #[derive(Default)]
 struct Row<'a> {
@@ -26,7 +26,7 @@ pub(super) fn check(reads: &[Read], writes: &[Write]) -> Report {
     report
 }
 
-/// The highest version so far, and when it was written or read.
+/// The highest version so far, and the operation that wrote or read it.
 #[derive(Clone, Copy, Default)]
 struct Floor {
     version: u64,
@@ -44,7 +44,7 @@ impl Floor {
     }
 }
 
-fn ends(write: &Write) -> (Moment, Option<Moment>) {
+fn ends(write: &Write) -> (HistoryTime, Option<HistoryTime>) {
     (write.began, write.acknowledged.map(|(at, _)| at))
 }
 
@@ -81,7 +81,8 @@ impl Row<'_> {
                     returned.raise(read.version, read.span);
                     if read.version > begun {
                         let version = read.version;
-                        let what = format!("returns v{version}, and {begun} writes had begun");
+                        let what =
+                            format!("returns v{version}, but only {begun} writes had started");
                         report.violations.push(Violation {
                             rule: Rule::Future,
                             key: read.key,

@@ -1,4 +1,4 @@
-//! How to start the service, and the client commands of the same binary.
+//! Starting the service and the client commands of the same binary.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,11 +8,11 @@ use super::{Finished, Parlance, Ports, ended};
 use crate::child::Launch;
 use crate::scratch::Scratch;
 
-/// A debug build with migrations to run, on a busy machine.
+/// Time limit for a debug build that runs migrations on a busy machine.
 const START: Duration = Duration::from_mins(3);
 
-/// Starts `parlance` in an environment of its own: of ours it sees PATH, HOME and `RUST_LOG`. Cloned, it starts the
-/// same service again.
+/// Starts `parlance` in a clean environment: of the test's own it gets PATH, HOME and `RUST_LOG` only. A clone starts
+/// the same service again.
 #[derive(Debug, Clone)]
 pub struct Builder {
     binary: Option<PathBuf>,
@@ -25,7 +25,7 @@ impl Builder {
         let ours = ["HOME", "RUST_LOG"].into_iter();
         let ours = ours.filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
         let ports = ["GRPC_LISTEN", "HTTP_LISTEN"].map(|name| (name.into(), "127.0.0.1:0".into()));
-        // No load balancer has to learn that it leaves.
+        // No load balancer needs time to notice the shutdown.
         let delay = ("DRAIN_DELAY".into(), "0".into());
         Self {
             binary: None,
@@ -34,8 +34,8 @@ impl Builder {
         }
     }
 
-    /// Sets a variable; the last of several settings counts. `GRPC_LISTEN` and `HTTP_LISTEN` are free ports of
-    /// 127.0.0.1 unless they are set.
+    /// Sets a variable; the last of several settings wins. The default of `GRPC_LISTEN` and `HTTP_LISTEN` is a free
+    /// port of 127.0.0.1.
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.push((name.into(), value.into()));
@@ -54,21 +54,21 @@ impl Builder {
         self.env("REDIS_URL", url)
     }
 
-    /// A further argument of `serve`.
+    /// Adds an argument of `serve`.
     #[must_use]
     pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
         self.args.push(arg.into());
         self
     }
 
-    /// Another program than `PARLANCE_BIN` or the one of this build.
+    /// Sets the program; the default is `PARLANCE_BIN` or the program of this build.
     #[must_use]
     pub fn binary(mut self, path: impl Into<PathBuf>) -> Self {
         self.binary = Some(path.into());
         self
     }
 
-    /// Starts the service and returns when it listens; panics with the end of its log when it does not.
+    /// Starts the service and returns once it listens. Panics with the end of its log if it does not.
     pub async fn start(self) -> Parlance {
         let scratch = Scratch::new("parlance");
         let args = ["serve".into(), "--ports-json".into()]
@@ -95,7 +95,7 @@ impl Builder {
         }
     }
 
-    /// Runs a command to its end: `migrate`, a client command, or a `serve` that is to fail.
+    /// Runs a command to its end: `migrate`, a client command, or a `serve` that is expected to fail.
     pub async fn run<A>(self, args: A, within: Duration) -> Finished
     where
         A: IntoIterator,
@@ -119,12 +119,12 @@ impl Builder {
             env: self.env.clone(),
             dir: scratch.path().to_owned(),
             death_signal: "KILL",
-            demote: false,
+            unprivileged: false,
         }
     }
 }
 
-/// The first whole line that is the announcement; there may be others.
+/// Returns the ports from the first complete line that announces them; other lines are skipped.
 fn ports(stdout: &str) -> Option<Ports> {
     stdout
         .split_inclusive('\n')
@@ -135,22 +135,22 @@ fn ports(stdout: &str) -> Option<Ports> {
 pub(super) fn find_binary() -> PathBuf {
     let exe = std::env::current_exe().expect("the path of this program");
     let given = std::env::var_os("PARLANCE_BIN").filter(|path| !path.is_empty());
-    let path = given.map_or_else(|| beside(&exe), PathBuf::from);
+    let path = given.map_or_else(|| sibling_binary(&exe), PathBuf::from);
     assert!(
         path.is_file(),
-        "there is no {}: build it by `cargo build -p parlance-cli` (with --release for benches), or set PARLANCE_BIN",
+        "{} does not exist: build it with `cargo build -p parlance-cli` (with --release for benches), or set PARLANCE_BIN",
         path.display()
     );
-    // The child runs in a directory of its own, where a relative path would lead elsewhere.
+    // The child runs in a directory of its own, so the path must be absolute.
     path.canonicalize().expect("a file that exists has a path")
 }
 
-/// Tests lie in `deps` and examples in `examples`, both beside the binaries of the same profile.
-fn beside(exe: &Path) -> PathBuf {
-    let dir = exe.parent().expect("a program lies in a directory");
+/// Returns the binary of the same profile: tests are in `deps` and examples in `examples`, both next to the binaries.
+fn sibling_binary(exe: &Path) -> PathBuf {
+    let dir = exe.parent().expect("a program is in a directory");
     let nested = dir.ends_with("deps") || dir.ends_with("examples");
     let profile = if nested {
-        dir.parent().expect("deps lies in a directory")
+        dir.parent().expect("deps is in a directory")
     } else {
         dir
     };
@@ -162,13 +162,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_binary_is_looked_for_in_the_tests_own_profile() {
+    fn the_binary_is_taken_from_the_profile_of_the_test() {
         for exe in [
             "/t/release/deps/it-1f",
             "/t/release/examples/load",
             "/t/release/bench",
         ] {
-            assert_eq!(beside(Path::new(exe)), Path::new("/t/release/parlance"));
+            assert_eq!(
+                sibling_binary(Path::new(exe)),
+                Path::new("/t/release/parlance")
+            );
         }
     }
 

@@ -1,4 +1,4 @@
-//! A TCP proxy whose edge can be cut, swallowed and slowed down while clients use it.
+//! TCP proxy for fault injection: connections can be cut, blackholed and delayed while clients use them.
 
 mod pipe;
 
@@ -17,57 +17,57 @@ use pipe::Pipe;
 
 const BACKLOG: u32 = 128;
 
-/// What happens on the way.
+/// What happens to data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     /// Everything passes.
     Pass,
-    /// Every chunk passes so much later.
+    /// Every chunk passes after this delay.
     Delay(Duration),
-    /// There is no connection.
+    /// Connections are reset and refused.
     Cut,
-    /// Nothing passes, in either direction.
+    /// Nothing passes in either direction.
     Swallow,
-    /// What upstream says does not pass.
+    /// Nothing passes from upstream to clients.
     SwallowReplies,
-    /// What clients say does not pass.
+    /// Nothing passes from clients to upstream.
     SwallowRequests,
 }
 
-/// What a proxy looks for in what clients say.
+/// What a proxy looks for in client data.
 #[derive(Debug, Clone, Copy, Default)]
-struct Habits {
-    /// Who says this is marked.
+struct Patterns {
+    /// Marks connections on which a client sends this text.
     marks: Option<&'static str>,
-    /// This becomes that.
+    /// Replaces the first text by the second.
     rewrites: Option<(&'static str, &'static str)>,
 }
 
-impl Habits {
-    fn marking(words: &'static str) -> Self {
+impl Patterns {
+    fn marking(text: &'static str) -> Self {
         Self {
-            marks: Some(words),
+            marks: Some(text),
             rewrites: None,
         }
     }
 
-    fn rewriting(these: &'static str, others: &'static str) -> Self {
+    fn rewriting(from: &'static str, to: &'static str) -> Self {
         Self {
             marks: None,
-            rewrites: Some((these, others)),
+            rewrites: Some((from, to)),
         }
     }
 }
 
-/// What happens, and to which connections.
+/// A mode, and the connections that it applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Order {
+struct ModeSetting {
     mode: Mode,
-    /// To those that have said the words; everything passes on the others.
+    /// Whether it applies to marked connections only; everything passes on the others.
     marked_only: bool,
 }
 
-impl Order {
+impl ModeSetting {
     fn of(self, marked: bool) -> Mode {
         if self.marked_only && !marked {
             Mode::Pass
@@ -77,22 +77,23 @@ impl Order {
     }
 }
 
-/// What a proxy is told.
+/// Command to a running proxy.
 #[derive(Debug, Clone, Copy)]
 enum Command {
-    Switch(Order),
-    /// New connections lead there.
-    LeadTo(SocketAddr),
-    /// Open connections are lost for good.
+    Switch(ModeSetting),
+    /// Directs new connections to another address.
+    Redirect(SocketAddr),
+    /// Blackholes the open connections for good.
     Strand,
 }
 
-/// With who waits until it is done.
+/// Each command has a channel that confirms its completion.
 type Commands = mpsc::UnboundedSender<(Command, blocking::Sender<()>)>;
 
-/// A proxy on a port of 127.0.0.1, in a thread of its own: it goes on while the test's runtime is busy or its clock stands.
+/// A proxy on a port of 127.0.0.1. It runs in a thread of its own, so it works while the test's runtime is busy or its
+/// clock is paused.
 ///
-/// A switch acts on open and on new connections, and has acted when its method returns.
+/// A mode applies to open and to new connections. It is in effect when the method that sets it returns.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -101,28 +102,24 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// A proxy in front of this address; everything passes.
+    /// Starts a proxy in front of an address; everything passes.
     pub fn start(upstream: SocketAddr) -> Self {
-        Self::launch(upstream, Habits::default())
+        Self::launch(upstream, Patterns::default())
     }
 
-    /// The same, which marks the connections whose clients say these words.
-    pub fn start_marking(upstream: SocketAddr, words: &'static str) -> Self {
-        Self::launch(upstream, Habits::marking(words))
+    /// Starts a proxy that marks connections on which a client sends this text.
+    pub fn start_marking(upstream: SocketAddr, text: &'static str) -> Self {
+        Self::launch(upstream, Patterns::marking(text))
     }
 
-    /// The same, which has clients say other words than those. The others must be as long, and only a chunk that holds them whole
-    /// is changed.
-    pub fn start_rewriting(
-        upstream: SocketAddr,
-        these: &'static str,
-        others: &'static str,
-    ) -> Self {
-        assert_eq!(these.len(), others.len(), "what follows would move");
-        Self::launch(upstream, Habits::rewriting(these, others))
+    /// Starts a proxy that replaces a text in client data by another of the same length. A text that is split across
+    /// two chunks is not replaced.
+    pub fn start_rewriting(upstream: SocketAddr, from: &'static str, to: &'static str) -> Self {
+        assert_eq!(from.len(), to.len(), "the texts must have the same length");
+        Self::launch(upstream, Patterns::rewriting(from, to))
     }
 
-    fn launch(upstream: SocketAddr, habits: Habits) -> Self {
+    fn launch(upstream: SocketAddr, patterns: Patterns) -> Self {
         let (commands, received) = mpsc::unbounded_channel();
         let (started, starting) = blocking::channel();
         let thread = std::thread::Builder::new()
@@ -133,10 +130,10 @@ impl Proxy {
                     .build()
                     .expect("a runtime for the proxy");
                 runtime.block_on(async {
-                    let proxy = Running::new(upstream, habits);
+                    let proxy = Running::new(upstream, patterns);
                     started
                         .send(proxy.address)
-                        .expect("who started the proxy waits for it");
+                        .expect("the caller waits for the proxy to start");
                     proxy.run(received).await;
                 });
             })
@@ -148,86 +145,87 @@ impl Proxy {
         }
     }
 
-    /// Where clients connect to.
+    /// Returns the address for clients.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Resets every connection, and refuses new ones.
+    /// Resets every connection and refuses new ones.
     pub fn cut(&self) {
         self.switch(Mode::Cut);
     }
 
-    /// Accepts, and swallows what comes from either side, also the end of a connection.
+    /// Accepts connections and discards all data in both directions, including the end of a connection.
     pub fn black_hole(&self) {
         self.switch(Mode::Swallow);
     }
 
-    /// Requests reach upstream and are carried out; nobody hears the replies.
+    /// Requests reach upstream and are executed, but the replies are discarded.
     pub fn lose_replies(&self) {
         self.switch(Mode::SwallowReplies);
     }
 
-    /// Requests do not reach upstream; what it says by itself is heard.
+    /// Discards requests; data that upstream sends by itself passes.
     pub fn lose_requests(&self) {
         self.switch(Mode::SwallowRequests);
     }
 
-    /// Every chunk, in both directions, arrives so much later, in order.
+    /// Delays every chunk in both directions; the order is kept.
     pub fn delay(&self, delay: Duration) {
         self.switch(Mode::Delay(delay));
     }
 
-    /// Everything passes again, what was delayed at once. Connections that lost bytes are reset: the rest of their streams
-    /// would not make sense.
+    /// Lets everything pass again, delayed chunks immediately. Connections that lost data are reset, because the rest
+    /// of their streams would be invalid.
     pub fn heal(&self) {
         self.switch(Mode::Pass);
     }
 
-    /// Resets the marked connections, and whoever says the words from now on.
+    /// Resets the marked connections, and every connection that becomes marked later.
     pub fn cut_marked(&self) {
         self.switch_marked(Mode::Cut);
     }
 
-    /// [`black_hole`](Self::black_hole) for the marked connections.
+    /// Like [`black_hole`](Self::black_hole), for the marked connections.
     pub fn black_hole_marked(&self) {
         self.switch_marked(Mode::Swallow);
     }
 
-    /// [`delay`](Self::delay) for the marked connections.
+    /// Like [`delay`](Self::delay), for the marked connections.
     pub fn delay_marked(&self, delay: Duration) {
         self.switch_marked(Mode::Delay(delay));
     }
 
-    /// Swallows everything on the connections that are open now, for ever: no later switch acts on them. New ones are as before.
+    /// Blackholes the connections that are open now for good: later modes do not apply to them. New connections are not
+    /// affected.
     pub fn strand(&self) {
-        self.tell(Command::Strand);
+        self.execute(Command::Strand);
     }
 
-    /// New connections lead to another address; those that are open stay where they are.
+    /// Directs new connections to another address; open ones stay where they are.
     pub fn redirect_to(&self, upstream: SocketAddr) {
-        self.tell(Command::LeadTo(upstream));
+        self.execute(Command::Redirect(upstream));
     }
 
     fn switch(&self, mode: Mode) {
-        self.tell(Command::Switch(Order {
+        self.execute(Command::Switch(ModeSetting {
             mode,
             marked_only: false,
         }));
     }
 
     fn switch_marked(&self, mode: Mode) {
-        self.tell(Command::Switch(Order {
+        self.execute(Command::Switch(ModeSetting {
             mode,
             marked_only: true,
         }));
     }
 
-    fn tell(&self, command: Command) {
-        let (done, wait) = blocking::channel();
+    fn execute(&self, command: Command) {
+        let (done, completion) = blocking::channel();
         let sent = self.commands.as_ref().map(|c| c.send((command, done)));
         assert!(matches!(sent, Some(Ok(()))), "the proxy runs");
-        wait.recv().expect("the proxy does as it is told");
+        completion.recv().expect("the proxy executes the command");
     }
 }
 
@@ -235,7 +233,7 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.commands = None;
         if let Some(thread) = self.thread.take() {
-            // Its panic has been printed, and one more here would hide the test's own.
+            // The panic has been printed; another one here would hide the test's own.
             let _ = thread.join();
         }
     }
@@ -247,44 +245,44 @@ struct Connection {
     flags: Arc<Flags>,
 }
 
-/// What became of a connection.
+/// State of a connection.
 #[derive(Debug, Default)]
 struct Flags {
-    /// It has lost bytes.
+    /// Data was discarded.
     lossy: AtomicBool,
-    /// Its client has said the words.
+    /// The client has sent the marking text.
     marked: AtomicBool,
 }
 
-/// The proxy in its thread. Everything is on this one thread, so nothing passes between a switch and its acknowledgement.
+/// The proxy in its thread. It is single-threaded, so no data passes between a change of mode and its confirmation.
 struct Running {
     upstream: SocketAddr,
-    habits: Habits,
+    patterns: Patterns,
     address: SocketAddr,
-    /// Bound, and never listening: keeps the port while the listener is closed, so that new connections are refused.
+    /// Bound but not listening: keeps the port while the listener is closed, so that new connections are refused.
     _port: TcpSocket,
     listener: Option<TcpListener>,
-    order: watch::Sender<Order>,
+    setting: watch::Sender<ModeSetting>,
     connections: Vec<Connection>,
-    /// The orders of stranded connections, which end when these do.
-    stranded: Vec<watch::Sender<Order>>,
+    /// Mode channels of stranded connections; dropping one ends its connections.
+    stranded: Vec<watch::Sender<ModeSetting>>,
 }
 
 impl Running {
-    fn new(upstream: SocketAddr, habits: Habits) -> Self {
+    fn new(upstream: SocketAddr, patterns: Patterns) -> Self {
         let port = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let address = port.local_addr().expect("a bound socket has an address");
-        let all_passes = Order {
+        let all_passes = ModeSetting {
             mode: Mode::Pass,
             marked_only: false,
         };
         Self {
             upstream,
-            habits,
+            patterns,
             address,
             _port: port,
             listener: Some(listen(address)),
-            order: watch::Sender::new(all_passes),
+            setting: watch::Sender::new(all_passes),
             connections: Vec::new(),
             stranded: Vec::new(),
         }
@@ -296,8 +294,8 @@ impl Running {
                 command = commands.recv() => {
                     let Some((command, done)) = command else { return };
                     match command {
-                        Command::Switch(order) => self.switch(order).await,
-                        Command::LeadTo(upstream) => self.upstream = upstream,
+                        Command::Switch(setting) => self.switch(setting).await,
+                        Command::Redirect(upstream) => self.upstream = upstream,
                         Command::Strand => self.strand(),
                     }
                     // The test may have ended meanwhile.
@@ -312,8 +310,8 @@ impl Running {
         self.connections.retain(|c| !c.task.is_finished());
         let flags = Arc::new(Flags::default());
         let pipe = Pipe {
-            order: self.order.subscribe(),
-            habits: self.habits,
+            setting: self.setting.subscribe(),
+            patterns: self.patterns,
             flags: Arc::clone(&flags),
         };
         self.connections.push(Connection {
@@ -323,29 +321,29 @@ impl Running {
     }
 
     fn strand(&mut self) {
-        let others = watch::Sender::new(*self.order.borrow());
-        let order = std::mem::replace(&mut self.order, others);
-        order.send_replace(Order {
+        let fresh = watch::Sender::new(*self.setting.borrow());
+        let setting = std::mem::replace(&mut self.setting, fresh);
+        setting.send_replace(ModeSetting {
             mode: Mode::Swallow,
             marked_only: false,
         });
-        self.stranded.push(order);
+        self.stranded.push(setting);
         self.connections.clear();
     }
 
-    async fn switch(&mut self, order: Order) {
-        self.order.send_replace(order);
+    async fn switch(&mut self, setting: ModeSetting) {
+        self.setting.send_replace(setting);
         for Connection { task, flags } in &mut self.connections {
-            let mode = order.of(flags.marked.load(Ordering::Relaxed));
-            // Where everything is swallowed, it does not matter what was before.
-            let is_spoiled = mode != Mode::Swallow && flags.lossy.load(Ordering::Relaxed);
-            if mode == Mode::Cut || is_spoiled {
+            let mode = setting.of(flags.marked.load(Ordering::Relaxed));
+            // If everything is discarded, earlier losses do not matter.
+            let has_lost_data = mode != Mode::Swallow && flags.lossy.load(Ordering::Relaxed);
+            if mode == Mode::Cut || has_lost_data {
                 task.abort();
                 let _ = task.await;
             }
         }
         self.connections.retain(|c| !c.task.is_finished());
-        if order.of(false) == Mode::Cut {
+        if setting.of(false) == Mode::Cut {
             self.listener = None;
         } else if self.listener.is_none() {
             self.listener = Some(listen(self.address));
@@ -358,7 +356,7 @@ async fn accept(listener: Option<&TcpListener>) -> tokio::net::TcpStream {
         match listener {
             None => std::future::pending().await,
             Some(listener) => {
-                // One who has gone again is no client.
+                // A client that disconnected again before it was accepted is skipped.
                 if let Ok((client, _)) = listener.accept().await {
                     return client;
                 }
@@ -369,10 +367,10 @@ async fn accept(listener: Option<&TcpListener>) -> tokio::net::TcpStream {
 
 fn bind(address: SocketAddr) -> TcpSocket {
     let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("the port can be shared");
     socket
-        .set_reuseaddr(true)
-        .expect("a socket can share its port");
-    socket.bind(address).expect("a port of the loopback");
+        .bind(address)
+        .expect("a port of the loopback interface is free");
     socket
 }
 

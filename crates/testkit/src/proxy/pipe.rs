@@ -13,26 +13,26 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Flags, Habits, Mode, Order};
+use super::{Flags, Mode, ModeSetting, Patterns};
 
-/// Nothing more is read while so many chunks wait.
-const WAITING: usize = 256;
+/// Limit of delayed chunks; reading pauses while it is reached.
+const MAX_WAITING: usize = 256;
 const CHUNK: usize = 16 * 1024;
 
-/// Which way.
+/// Direction of data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum Direction {
     Requests,
     Replies,
 }
 
 impl Mode {
-    fn swallows(self, way: Way) -> bool {
+    fn swallows(self, direction: Direction) -> bool {
         match self {
             Self::Pass | Self::Delay(_) => false,
             Self::Cut | Self::Swallow => true,
-            Self::SwallowReplies => way == Way::Replies,
-            Self::SwallowRequests => way == Way::Requests,
+            Self::SwallowReplies => direction == Direction::Replies,
+            Self::SwallowRequests => direction == Direction::Requests,
         }
     }
 
@@ -48,7 +48,7 @@ impl Mode {
     }
 }
 
-/// One side's socket, which is reset when this is dropped before its time.
+/// Socket of one side; reset if it is dropped before a regular end.
 struct Side {
     stream: TcpStream,
     ended: bool,
@@ -56,7 +56,7 @@ struct Side {
 
 impl Side {
     fn new(stream: TcpStream) -> Self {
-        // A socket that is gone already needs no options.
+        // A socket that is closed already needs no options.
         let _ = stream.set_nodelay(true);
         Self {
             stream,
@@ -75,18 +75,18 @@ impl Drop for Side {
 
 /// A connection from a client to upstream.
 pub(super) struct Pipe {
-    pub(super) order: watch::Receiver<Order>,
-    pub(super) habits: Habits,
+    pub(super) setting: watch::Receiver<ModeSetting>,
+    pub(super) patterns: Patterns,
     pub(super) flags: Arc<Flags>,
 }
 
 impl Pipe {
-    /// Carries both ways until both have ended, or one is reset.
+    /// Copies data in both directions until both have ended or one is reset.
     pub(super) async fn run(self, client: TcpStream, upstream: SocketAddr) {
         let mut client = Side::new(client);
         let Ok(server) = TcpStream::connect(upstream).await else {
-            // That upstream refuses is a reply, too.
-            until_heard(self.order).await;
+            // A refusal by upstream counts as a reply.
+            until_replies_pass(self.setting).await;
             return;
         };
         let mut server = Side::new(server);
@@ -94,69 +94,69 @@ impl Pipe {
             let (from_client, to_client) = client.stream.split();
             let (from_server, to_server) = server.stream.split();
             tokio::try_join!(
-                Lane::new(Way::Requests, &self).carry(from_client, to_server),
-                Lane::new(Way::Replies, &self).carry(from_server, to_client),
+                Lane::new(Direction::Requests, &self).carry(from_client, to_server),
+                Lane::new(Direction::Replies, &self).carry(from_server, to_client),
             )
         };
         client.ended = ended.is_ok();
         server.ended = ended.is_ok();
     }
 
-    /// Marks the connection, or changes the request, if there is reason to.
-    fn note(&self, request: &mut [u8]) {
+    /// Marks the connection or rewrites the request, as configured.
+    fn inspect(&self, request: &mut [u8]) {
         if self
-            .habits
+            .patterns
             .marks
-            .is_some_and(|words| place(request, words).is_some())
+            .is_some_and(|text| find(request, text).is_some())
         {
             self.flags.marked.store(true, Ordering::Relaxed);
         }
-        if let Some((these, others)) = self.habits.rewrites {
-            while let Some(at) = place(request, these) {
-                request[at..at + these.len()].copy_from_slice(others.as_bytes());
+        if let Some((from, to)) = self.patterns.rewrites {
+            while let Some(at) = find(request, from) {
+                request[at..at + from.len()].copy_from_slice(to.as_bytes());
             }
         }
     }
 }
 
-fn place(text: &[u8], words: &str) -> Option<usize> {
-    text.windows(words.len())
-        .position(|window| window == words.as_bytes())
+fn find(text: &[u8], wanted: &str) -> Option<usize> {
+    text.windows(wanted.len())
+        .position(|window| window == wanted.as_bytes())
 }
 
-async fn until_heard(mut order: watch::Receiver<Order>) {
-    let heard = |order: &Order| !order.of(false).swallows(Way::Replies);
-    let _ = order.wait_for(heard).await;
+async fn until_replies_pass(mut setting: watch::Receiver<ModeSetting>) {
+    let passes = |setting: &ModeSetting| !setting.of(false).swallows(Direction::Replies);
+    let _ = setting.wait_for(passes).await;
 }
 
-/// What was read.
+/// Result of a read.
 enum Read {
     Chunk(Vec<u8>),
     End,
     Reset(io::Error),
 }
 
-/// One way of a connection.
+/// One direction of a connection.
 struct Lane<'a> {
-    way: Way,
+    direction: Direction,
     pipe: &'a Pipe,
-    order: watch::Receiver<Order>,
+    setting: watch::Receiver<ModeSetting>,
     waiting: VecDeque<(Instant, Read)>,
 }
 
 impl<'a> Lane<'a> {
-    fn new(way: Way, pipe: &'a Pipe) -> Self {
+    fn new(direction: Direction, pipe: &'a Pipe) -> Self {
         Self {
-            way,
+            direction,
             pipe,
-            order: pipe.order.clone(),
+            setting: pipe.setting.clone(),
             waiting: VecDeque::new(),
         }
     }
 
     fn mode(&mut self) -> Mode {
         let marked = self.pipe.flags.marked.load(Ordering::Relaxed);
-        self.order.borrow_and_update().of(marked)
+        self.setting.borrow_and_update().of(marked)
     }
 
     async fn carry(mut self, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>) -> io::Result<()> {
@@ -167,14 +167,14 @@ impl<'a> Lane<'a> {
             if mode == Mode::Cut {
                 return Err(io::ErrorKind::ConnectionReset.into());
             }
-            if mode.swallows(self.way) && !self.waiting.is_empty() {
-                self.lose();
+            if mode.swallows(self.direction) && !self.waiting.is_empty() {
+                self.mark_lossy();
                 self.waiting.clear();
             }
             let due = self.waiting.front().map(|(at, _)| *at + mode.delay());
             tokio::select! {
                 biased;
-                changed = self.order.changed() => {
+                changed = self.setting.changed() => {
                     if changed.is_err() {
                         return Ok(());
                     }
@@ -187,15 +187,15 @@ impl<'a> Lane<'a> {
                         None => {}
                     }
                 }
-                read = from.read(&mut buffer), if open && self.waiting.len() < WAITING => {
+                read = from.read(&mut buffer), if open && self.waiting.len() < MAX_WAITING => {
                     let mut read = match read {
                         Ok(0) => Read::End,
                         Ok(length) => Read::Chunk(buffer[..length].to_vec()),
                         Err(error) => Read::Reset(error),
                     };
                     open = matches!(read, Read::Chunk(_));
-                    if let (Way::Requests, Read::Chunk(chunk)) = (self.way, &mut read) {
-                        self.pipe.note(chunk);
+                    if let (Direction::Requests, Read::Chunk(chunk)) = (self.direction, &mut read) {
+                        self.pipe.inspect(chunk);
                     }
                     self.waiting.push_back((Instant::now(), read));
                 }
@@ -203,16 +203,18 @@ impl<'a> Lane<'a> {
         }
     }
 
-    fn lose(&self) {
+    fn mark_lossy(&self) {
         self.pipe.flags.lossy.store(true, Ordering::Relaxed);
     }
 
-    /// A chunk of which only a part has left when the switch is thrown has lost its rest.
+    /// Writes a chunk. If the mode changes to discarding while the chunk is partly written, its rest is lost.
     async fn write(&mut self, to: &mut WriteHalf<'_>, chunk: &[u8]) -> io::Result<()> {
         let marked = self.pipe.flags.marked.load(Ordering::Relaxed);
-        let way = self.way;
+        let direction = self.direction;
         let written = {
-            let swallowing = self.order.wait_for(|order| order.of(marked).swallows(way));
+            let swallowing = self
+                .setting
+                .wait_for(|setting| setting.of(marked).swallows(direction));
             tokio::select! {
                 biased;
                 _ = swallowing => None,
@@ -220,7 +222,7 @@ impl<'a> Lane<'a> {
             }
         };
         written.unwrap_or_else(|| {
-            self.lose();
+            self.mark_lossy();
             Ok(())
         })
     }

@@ -58,16 +58,16 @@ fn rules(report: &Report) -> Vec<Rule> {
 fn a_read_sees_what_was_acknowledged_before_it_began() {
     let writes = [write(0, 1, 1), write(10, 20, 2)];
     assert!(rows(&writes, &[read(21, 30, 2)]).is_clean());
-    // While the write goes on, either.
+    // While the write is in progress, both versions are valid.
     assert!(rows(&writes, &[read(11, 19, 1), read(15, 40, 2)]).is_clean());
     assert!(rows(&writes, &[read(20, 30, 1)]).is_clean());
     let report = rows(&writes, &[read(24, 30, 1)]);
     assert_eq!(rules(&report), [Rule::StaleAfterAck]);
-    let found = &report.violations[0];
-    assert_eq!(found.before, Some(span(10, 20)));
-    assert_eq!(found.stale_for, ms(4));
+    let violation = &report.violations[0];
+    assert_eq!(violation.before, Some(span(10, 20)));
+    assert_eq!(violation.stale_for, ms(4));
     assert_eq!(
-        found.to_string(),
+        violation.to_string(),
         "StaleAfterAck, key 0: the read of 24.000 to 30.000 ms returns v1 after v2 was acknowledged, \
          of 10.000 to 20.000 ms; stale for 4.000 ms"
     );
@@ -81,18 +81,18 @@ fn staleness_counts_from_the_first_newer_version() {
 }
 
 #[test]
-fn what_a_finished_read_returned_is_not_taken_back() {
+fn a_read_is_not_older_than_a_completed_read() {
     let writes = [write(0, 1, 1), unknown(10)];
     let report = rows(&writes, &[read(11, 12, 2), read(13, 14, 1)]);
     assert_eq!(rules(&report), [Rule::NewThenOld]);
     assert_eq!(report.violations[0].before, Some(span(11, 12)));
-    // Of reads at one time neither comes first.
+    // Reads that overlap have no order.
     assert!(rows(&writes, &[read(11, 13, 2), read(12, 14, 1)]).is_clean());
     assert!(rows(&writes, &[read(11, 12, 2), read(12, 14, 1)]).is_clean());
 }
 
 #[test]
-fn nothing_is_read_that_nobody_began_to_write() {
+fn a_read_returns_nothing_that_no_write_started() {
     let writes = [write(0, 1, 1), unknown(10)];
     assert!(rows(&writes, &[read(8, 10, 2)]).is_clean());
     assert_eq!(rules(&rows(&writes, &[read(8, 9, 2)])), [Rule::Future]);
@@ -100,7 +100,7 @@ fn nothing_is_read_that_nobody_began_to_write() {
 }
 
 #[test]
-fn rows_are_checked_one_by_one() {
+fn rows_are_checked_separately() {
     let other = Write {
         key: 1,
         ..write(0, 1, 1)
@@ -114,7 +114,7 @@ fn rows_are_checked_one_by_one() {
 }
 
 #[test]
-fn a_read_near_a_write_is_a_race() {
+fn a_read_close_to_a_write_is_a_race() {
     let writes = [write(0, 1, 1), write(100, 120, 2), unknown(300)];
     let count = |began, ended, version| {
         let report = rows(&writes, &[read(began, ended, version)]);
@@ -139,7 +139,7 @@ fn a_read_near_a_write_is_a_race() {
 }
 
 #[test]
-fn a_report_says_what_it_is_worth() {
+fn a_clean_report_states_its_bound() {
     let reads: Vec<Read> = (0..300).map(|n| read(2 + n / 100, 5, 1)).collect();
     let report = rows(&[write(0, 1, 1), unknown(9)], &reads);
     assert_eq!(
@@ -170,7 +170,7 @@ fn list(began: u64, ended: u64, elements: &[(u64, u64)]) -> ListRead {
     }
 }
 
-/// Four sends, an edit of the third, a deletion of the fourth that goes on.
+/// Four sends, an edit of the third, and a deletion of the fourth that is still in progress.
 fn lists(reads: &[ListRead]) -> Vec<Rule> {
     let deletion = ListWrite {
         key: 0,
@@ -192,7 +192,7 @@ fn lists(reads: &[ListRead]) -> Vec<Rule> {
 }
 
 #[test]
-fn a_list_holds_what_was_acknowledged_or_is_full_of_newer() {
+fn a_list_has_every_acknowledged_message_or_is_full_of_newer_ones() {
     assert_eq!(lists(&[list(12, 13, &[(1, 1)])]), []);
     assert_eq!(lists(&[list(12, 22, &[(2, 1), (1, 1)])]), []);
     assert_eq!(lists(&[list(45, 46, &[(4, 1), (3, 1), (2, 1)])]), []);
@@ -213,14 +213,14 @@ fn a_list_holds_what_was_acknowledged_or_is_full_of_newer() {
 }
 
 #[test]
-fn a_list_does_not_take_back_what_was_read() {
+fn a_list_is_not_older_than_a_completed_read() {
     let newer = list(41, 42, &[(4, 1), (3, 2), (2, 1)]);
     let older = list(43, 44, &[(4, 1), (3, 1), (2, 1)]);
     assert_eq!(lists(&[newer, older]), [Rule::NewThenOld]);
 }
 
 #[test]
-fn a_list_has_an_order_and_no_future() {
+fn a_list_is_ordered_and_has_no_message_before_its_send() {
     assert_eq!(lists(&[list(22, 23, &[(1, 1), (2, 1)])]), [Rule::Disorder]);
     let twice = list(22, 23, &[(2, 1), (2, 1), (1, 1)]);
     assert_eq!(lists(&[twice]), [Rule::Disorder]);
@@ -229,7 +229,7 @@ fn a_list_has_an_order_and_no_future() {
 }
 
 #[test]
-fn a_deleted_message_may_go_when_its_deletion_begins_and_must_when_it_ends() {
+fn a_deleted_message_may_be_missing_during_its_deletion_and_must_be_afterwards() {
     let without = [(3, 2), (2, 1), (1, 1)];
     assert_eq!(lists(&[list(55, 61, &without)]), []);
     assert_eq!(lists(&[list(55, 59, &without)]), [Rule::StaleAfterAck]);
@@ -248,7 +248,7 @@ fn a_deleted_message_may_go_when_its_deletion_begins_and_must_when_it_ends() {
 }
 
 #[test]
-fn logs_of_many_tasks_are_one_history() {
+fn the_logs_of_all_tasks_form_one_history() {
     let recorder = Recorder::new();
     let mut log = recorder.log();
     let made = log.begin_write(7);
@@ -289,14 +289,14 @@ fn logs_of_many_tasks_are_one_history() {
 
 #[test]
 #[should_panic(expected = "every log has been dropped")]
-fn a_log_in_use_is_missed() {
+fn finish_panics_while_a_log_is_in_use() {
     let recorder = Recorder::new();
     let _log = recorder.log();
     recorder.finish();
 }
 
-/// An operation: when it is asked for, how long until it takes effect and how long until it is answered; whether it writes,
-/// and then whether it has an effect and whether it is answered at all.
+/// An operation: when it is requested, how long until it takes effect, and how long until the response. For a write
+/// also whether it has an effect, and whether it gets a response.
 #[derive(Debug, Clone)]
 struct Operation {
     began: u64,
@@ -315,8 +315,8 @@ fn operation() -> impl Strategy<Value = Operation> {
     })
 }
 
-/// What a store would have answered that does one thing at a time.
-fn answered(mut operations: Vec<Operation>) -> History {
+/// Returns the history of a store that executes one operation at a time.
+fn sequential_history(mut operations: Vec<Operation>) -> History {
     operations.sort_by_key(|operation| operation.effect);
     let mut history = History::default();
     history.writes.push(write(0, 0, 1));
@@ -332,9 +332,9 @@ fn answered(mut operations: Vec<Operation>) -> History {
         match kind {
             None => history.reads.push(read(began, ended, version)),
             Some((false, _)) => history.writes.push(unknown(began)),
-            Some((true, is_answered)) => {
+            Some((true, is_acknowledged)) => {
                 version += 1;
-                history.writes.push(if is_answered {
+                history.writes.push(if is_acknowledged {
                     write(began, ended, version)
                 } else {
                     unknown(began)
@@ -345,8 +345,9 @@ fn answered(mut operations: Vec<Operation>) -> History {
     history
 }
 
-/// Tells it in the order in which it happened; of one moment, in the order that accuses nobody.
-fn told_live(history: &History) -> LiveCounts {
+/// Adds the operations to the live counters in the order of time; equal times in the order that accuses no read
+/// wrongly.
+fn count_live(history: &History) -> LiveCounts {
     let mut steps: Vec<(Duration, u8, usize)> = Vec::new();
     for (number, write) in history.writes.iter().enumerate() {
         steps.push((write.began, 0, number));
@@ -371,16 +372,16 @@ fn told_live(history: &History) -> LiveCounts {
             }
         }
     }
-    live.tally()
+    live.counts()
 }
 
 proptest! {
     #[test]
-    fn what_is_counted_live_is_what_the_check_finds(
+    fn live_counts_equal_the_result_of_the_check(
         operations in prop::collection::vec(operation(), 0..200),
         olds in prop::collection::vec((any::<prop::sample::Index>(), 1..4_u64), 0..20),
     ) {
-        let mut history = answered(operations);
+        let mut history = sequential_history(operations);
         for (which, by) in olds {
             if !history.reads.is_empty() {
                 let read = which.index(history.reads.len());
@@ -388,7 +389,7 @@ proptest! {
                 *version = version.saturating_sub(by);
             }
         }
-        let (tally, report) = (told_live(&history), history.check());
+        let (counts, report) = (count_live(&history), history.check());
         let stale = report.violations.iter().filter(|v| v.rule == Rule::StaleAfterAck);
         let stale: Vec<Duration> = stale.map(|v| v.stale_for).collect();
         let checked = LiveCounts {
@@ -398,12 +399,12 @@ proptest! {
             stale: stale.len(),
             stalest: stale.into_iter().max().unwrap_or_default(),
         };
-        prop_assert_eq!(tally, checked);
+        prop_assert_eq!(counts, checked);
     }
 
     #[test]
-    fn what_one_store_answered_passes(operations in prop::collection::vec(operation(), 0..200)) {
-        let report = answered(operations).check();
+    fn a_sequential_history_passes(operations in prop::collection::vec(operation(), 0..200)) {
+        let report = sequential_history(operations).check();
         prop_assert!(report.is_clean(), "{report}");
     }
 
@@ -414,7 +415,7 @@ proptest! {
         older in any::<prop::sample::Index>(),
         later in 1..50_u64,
     ) {
-        let mut history = answered(operations);
+        let mut history = sequential_history(operations);
         let acknowledged: Vec<(Duration, u64)> =
             history.writes.iter().filter_map(|write| write.acknowledged).collect();
         let (at, version) = *which.get(&acknowledged);
@@ -434,9 +435,9 @@ proptest! {
         operations in prop::collection::vec(operation(), 10..200),
         later in 1..50_u64,
     ) {
-        let mut history = answered(operations);
+        let mut history = sequential_history(operations);
         let begun = u64::try_from(history.writes.len()).unwrap();
-        // What nobody was told of, but one read has seen.
+        // A write without acknowledgement that one read has seen.
         history.writes.push(unknown(5_000));
         let first = read(5_001, 5_002, begun + 1);
         let second = read(5_002 + later, 5_100, begun);

@@ -1,4 +1,4 @@
-//! The testkit itself: servers start, die, come back and never stay behind.
+//! Tests of the testkit: servers start, end, restart, and are never left behind.
 
 mod history;
 mod orphans;
@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use parlance_testkit::eventually;
 
-/// Longer than anything takes on a busy machine.
+/// Longer than any step takes on a busy machine.
 const SOON: Duration = Duration::from_mins(2);
 
-/// Whether a process runs; one that ended and waits for its parent does not.
+/// Whether a process runs; a zombie does not count.
 fn is_alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ")

@@ -1,4 +1,4 @@
-//! A test process that is killed: `examples/orphans.rs`.
+//! Test of a killed test process: `examples/orphans.rs`.
 
 use std::fs;
 use std::path::Path;
@@ -9,11 +9,11 @@ use parlance_testkit::{SqliteFile, eventually, sweep};
 use super::{SOON, gone};
 
 #[tokio::test]
-async fn nothing_outlives_a_killed_process_and_its_directories_are_swept() {
+async fn nothing_outlives_a_killed_process_and_sweep_removes_its_directories() {
     let mine = SqliteFile::new();
     let dir = tempfile::tempdir().unwrap();
     let report = dir.path().join("report");
-    // Cargo builds examples beside the tests: target/<profile>/examples and target/<profile>/deps.
+    // Cargo builds examples next to the tests: target/<profile>/examples and target/<profile>/deps.
     let tests = std::env::current_exe().unwrap();
     let example = tests.parent().unwrap().with_file_name("examples/orphans");
     let mut second = Command::new(example)
@@ -35,7 +35,7 @@ async fn nothing_outlives_a_killed_process_and_its_directories_are_swept() {
     sweep();
     assert!(
         dirs.iter().all(|dir| dir.exists()),
-        "what belongs to a living process stays"
+        "directories of a running process stay"
     );
 
     second.kill().unwrap();
@@ -43,11 +43,14 @@ async fn nothing_outlives_a_killed_process_and_its_directories_are_swept() {
     gone(pids[0]).await;
     gone(pids[2]).await;
 
-    // Another process may be sweeping at the same time, so only the result counts.
+    // Another process may be sweeping at the same time, so only the result is checked.
     sweep();
     gone(pids[1]).await;
     for dir in dirs {
-        assert!(!dir.exists(), "{} stayed", dir.display());
+        assert!(!dir.exists(), "{} was not removed", dir.display());
     }
-    assert!(mine.path().parent().unwrap().exists(), "what is ours stays");
+    assert!(
+        mine.path().parent().unwrap().exists(),
+        "our own directory stays"
+    );
 }

@@ -43,7 +43,7 @@ async fn settings_reach_the_server() {
 }
 
 #[tokio::test]
-async fn a_killed_server_comes_back_with_what_was_committed() {
+async fn a_killed_server_restarts_with_the_committed_data() {
     let postgres = Postgres::start(PostgresConfig {
         synchronous_commit: true,
         ..PostgresConfig::default()
@@ -82,7 +82,7 @@ async fn a_paused_server_freezes_open_connections_too() {
 }
 
 #[tokio::test]
-async fn a_dropped_server_is_gone_with_its_directory_even_when_paused() {
+async fn a_dropped_server_and_its_directory_are_removed_even_when_paused() {
     let postgres = Postgres::start(PostgresConfig::default());
     let _open = connect(postgres.url()).await;
     let (pid, dir) = (postgres.pid(), postgres.dir().to_owned());

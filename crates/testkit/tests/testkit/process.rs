@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::SOON;
 
-/// Stands in for the service: says what it was given, announces ports, and ends with 7 when asked to.
+/// Stand-in for the service: prints its arguments, announces ports, and exits with 7 on SIGTERM.
 const SERVICE: &str = r#"#!/bin/sh
 trap 'echo ending >&2; exit 7' TERM
 echo "args: $*; database: $DATABASE_URL; grpc: $GRPC_LISTEN; environment: $(env | sort | tr '\n' ' ')" >&2
@@ -27,7 +27,7 @@ fn stand_in(script: &str) -> (TempDir, Builder) {
 }
 
 #[tokio::test]
-async fn starts_in_a_clean_environment_and_says_where_it_listens() {
+async fn starts_in_a_clean_environment_and_reports_its_ports() {
     let (_dir, builder) = stand_in(SERVICE);
     let service = builder
         .database_url("sqlite:///nowhere")
@@ -47,7 +47,7 @@ async fn starts_in_a_clean_environment_and_says_where_it_listens() {
 }
 
 #[tokio::test]
-async fn ends_when_asked_to() {
+async fn ends_on_sigterm() {
     let (_dir, builder) = stand_in(SERVICE);
     let service = builder.start().await;
     assert!(service.exited().is_none());
@@ -57,7 +57,7 @@ async fn ends_when_asked_to() {
 }
 
 #[tokio::test]
-async fn is_killed() {
+async fn kill9_and_drop_kill_the_service() {
     let (_dir, builder) = stand_in(SERVICE);
     let service = builder.clone().start().await;
     service.kill9();
@@ -70,7 +70,7 @@ async fn is_killed() {
 }
 
 #[tokio::test]
-async fn a_stopped_service_hears_nothing_until_it_goes_on() {
+async fn a_stopped_service_handles_signals_after_it_is_continued() {
     let (_dir, builder) = stand_in(SERVICE);
     let service = builder.start().await;
     service.stop();
@@ -89,7 +89,7 @@ async fn a_service_that_fails_to_start_shows_its_log() {
 
 #[tokio::test]
 #[should_panic(expected = "did not end within")]
-async fn waiting_has_an_end() {
+async fn waiting_is_bounded() {
     let (_dir, builder) = stand_in(SERVICE);
     builder.start().await.wait(Duration::from_millis(20)).await;
 }

@@ -12,7 +12,7 @@ async fn connect(redis: &Redis) -> TcpStream {
     TcpStream::connect(address).await.unwrap()
 }
 
-/// One inline command and the first bytes of its reply.
+/// Sends one inline command and returns the first bytes of the reply.
 async fn ask(stream: &TcpStream, command: &str) -> String {
     stream.writable().await.unwrap();
     stream
@@ -30,7 +30,7 @@ async fn ask(stream: &TcpStream, command: &str) -> String {
 }
 
 #[tokio::test]
-async fn servers_are_separate_and_go_on_drop() {
+async fn servers_are_separate_and_end_on_drop() {
     let (one, other) = (Redis::start(), Redis::start());
     assert_eq!(ask(&connect(&one).await, "SET k v").await, "+OK\r\n");
     assert_eq!(ask(&connect(&other).await, "GET k").await, "$-1\r\n");
@@ -54,13 +54,13 @@ async fn a_killed_server_comes_back_empty_on_the_same_port() {
     redis.kill9();
     redis.restart().await;
     assert_eq!(ask(&connect(&redis).await, "GET k").await, "$-1\r\n");
-    // Once more, from a running one.
+    // And again, from a running server.
     redis.restart().await;
     assert_eq!(ask(&connect(&redis).await, "PING").await, "+PONG\r\n");
 }
 
 #[tokio::test]
-async fn a_paused_server_answers_when_it_goes_on() {
+async fn a_paused_server_replies_after_it_is_resumed() {
     let redis = Redis::start();
     let stream = connect(&redis).await;
     ask(&stream, "PING").await;
@@ -81,7 +81,7 @@ fn the_shared_server_cannot_be_killed() {
 }
 
 #[tokio::test]
-async fn a_cluster_shares_its_slots_and_takes_replicas() {
+async fn a_cluster_shares_its_slots_and_accepts_replicas() {
     let mut cluster = RedisCluster::start().await;
     let slots: String = (0..3).map(|node| cluster.ask(node, "GET k")).collect();
     assert_eq!(slots.matches("MOVED").count(), 2, "{slots}");
@@ -96,7 +96,7 @@ async fn a_cluster_shares_its_slots_and_takes_replicas() {
 }
 
 #[tokio::test]
-async fn a_server_of_tls_speaks_nothing_else() {
+async fn a_tls_server_refuses_plain_connections() {
     let redis = Redis::start_tls();
     assert!(redis.url().starts_with("rediss://"));
     assert!(redis.ca_file().is_file());

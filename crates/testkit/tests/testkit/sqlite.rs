@@ -1,7 +1,7 @@
 use parlance_testkit::SqliteFile;
 
 #[test]
-fn every_file_has_a_directory_of_its_own_that_goes_with_it() {
+fn every_file_has_its_own_directory_that_is_removed_with_it() {
     let (one, other) = (SqliteFile::new(), SqliteFile::new());
     assert_ne!(one.path(), other.path());
     assert_eq!(one.url(), format!("sqlite://{}", one.path().display()));

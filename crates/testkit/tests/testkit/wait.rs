@@ -3,7 +3,7 @@ use std::time::Duration;
 use parlance_testkit::eventually;
 
 #[tokio::test]
-async fn returns_what_the_check_found() {
+async fn returns_the_value_of_the_check() {
     let mut calls = 0;
     let check = async || {
         calls += 1;
@@ -14,13 +14,13 @@ async fn returns_what_the_check_found() {
 
 #[tokio::test]
 #[should_panic(expected = "tests/testkit/wait.rs")]
-async fn names_the_line_that_waited_in_vain() {
+async fn the_panic_names_the_waiting_line() {
     eventually(Duration::from_millis(20), async || None::<()>).await;
 }
 
 #[tokio::test]
-#[should_panic(expected = "did not come within")]
-async fn cuts_off_a_check_that_hangs() {
+#[should_panic(expected = "was not met within")]
+async fn a_hanging_check_is_cancelled() {
     eventually(Duration::from_millis(20), async || {
         std::future::pending::<Option<()>>().await
     })

@@ -1,4 +1,4 @@
-//! What is broken, when, and for how long: the same for every protocol at the same moment.
+//! The faults, in order and with their durations: every protocol gets the same faults at the same time.
 
 use std::time::Duration;
 
@@ -8,22 +8,22 @@ use tokio::time::sleep;
 
 use crate::rig::Rig;
 
-/// Nothing is broken before the first fault.
+/// Time before the first fault.
 const CALM: Duration = Duration::from_secs(4);
-/// After each fault. Ours begins to serve again within two seconds.
+/// Time after each fault. Our protocol serves from the cache again within two seconds.
 const AFTER: Duration = Duration::from_millis(2_500);
-/// How long Redis is gone.
+/// Downtime of a killed Redis.
 const GONE: Duration = Duration::from_secs(1);
-/// Longer than anybody waits for Redis, and shorter than it takes to doubt it.
-const STILL: Duration = Duration::from_millis(300);
+/// Pause of Redis: longer than any Redis time-out, shorter than the stall detector takes to report a stall.
+const REDIS_PAUSE: Duration = Duration::from_millis(300);
 /// Longer than a reader may take from its lease to its fill.
 const LONGER_THAN_A_LEASE: Duration = Duration::from_millis(2_500);
 /// Longer than a writer may take from its fence to its release.
 const LONGER_THAN_A_FENCE: Duration = Duration::from_secs(11);
-/// How long an instance is without Redis.
-const CUT_OFF: Duration = Duration::from_secs(6);
+/// How long an instance has no connection to Redis.
+const DISCONNECTED: Duration = Duration::from_secs(6);
 
-/// What is going on, for whoever watches.
+/// The current fault, published to the screen.
 #[derive(Debug)]
 pub(crate) struct Stage(watch::Sender<Option<&'static str>>);
 
@@ -38,36 +38,36 @@ impl Stage {
         self.0.send_replace(Some(what));
     }
 
-    /// There is nothing more to watch.
+    /// Ends the stream of faults.
     pub(crate) fn end(&self) {
         self.0.send_replace(None);
     }
 
-    /// `None` when it has ended.
+    /// Receives `None` when the faults have ended.
     pub(crate) fn subscribe(&self) -> watch::Receiver<Option<&'static str>> {
         self.0.subscribe()
     }
 }
 
-/// All of it.
+/// Plays all faults.
 pub(crate) async fn play(rigs: &mut [Rig], stage: &Stage) {
     sleep(CALM).await;
     redis_is_killed(rigs, stage).await;
-    stage.say("an instance stands still amid writes, longer than a lease");
+    stage.say("an instance is stopped during writes for longer than a lease");
     stop(rigs, 2).await;
     sleep(LONGER_THAN_A_LEASE).await;
     resume(rigs, 2);
-    calm(stage).await;
-    stage.say("an instance stands still amid writes, longer than a fence");
+    recover(stage).await;
+    stage.say("an instance is stopped during writes for longer than a fence");
     stop(rigs, 0).await;
-    tokio::join!(sleep(LONGER_THAN_A_FENCE), redis_stands_still(rigs, stage));
+    tokio::join!(sleep(LONGER_THAN_A_FENCE), redis_is_paused(rigs, stage));
     resume(rigs, 0);
-    calm(stage).await;
+    recover(stage).await;
     instance_is_killed(rigs, stage).await;
-    instance_is_cut_off(rigs, stage).await;
+    instance_is_disconnected(rigs, stage).await;
 }
 
-async fn calm(stage: &Stage) {
+async fn recover(stage: &Stage) {
     stage.say("nothing is broken any more");
     sleep(AFTER).await;
 }
@@ -83,19 +83,19 @@ async fn redis_is_killed(rigs: &[Rig], stage: &Stage) {
     sleep(AFTER).await;
 }
 
-/// While an instance does, too, and after the others have had some time alone.
-async fn redis_stands_still(rigs: &[Rig], stage: &Stage) {
+/// Pauses Redis while an instance is stopped, after the other instances have run alone for a while.
+async fn redis_is_paused(rigs: &[Rig], stage: &Stage) {
     sleep(CALM).await;
     for _ in 0..3 {
-        stage.say("Redis stands still, too, for 300 ms");
+        stage.say("Redis is stopped as well, for 300 ms");
         for rig in rigs {
             rig.cluster.redis.pause();
         }
-        sleep(STILL).await;
+        sleep(REDIS_PAUSE).await;
         for rig in rigs {
             rig.cluster.redis.resume();
         }
-        stage.say("an instance still stands still");
+        stage.say("the instance is still stopped");
         sleep(GONE).await;
     }
 }
@@ -115,25 +115,25 @@ fn resume(rigs: &[Rig], instance: usize) {
 
 async fn instance_is_killed(rigs: &mut [Rig], stage: &Stage) {
     let instance = 1;
-    stage.say("an instance is killed amid writes, and starts again");
+    stage.say("an instance is killed during writes and restarts");
     for rig in &mut *rigs {
         rig.load().until_writing(instance).await;
         rig.cluster.services[instance].kill9();
     }
     let starting = rigs.iter_mut();
     join_all(starting.map(|rig| rig.cluster.services[instance].start_again())).await;
-    calm(stage).await;
+    recover(stage).await;
 }
 
-async fn instance_is_cut_off(rigs: &[Rig], stage: &Stage) {
+async fn instance_is_disconnected(rigs: &[Rig], stage: &Stage) {
     let instance = 2;
-    stage.say("an instance is cut from Redis");
+    stage.say("an instance loses its connection to Redis");
     for rig in rigs {
         rig.cluster.proxies[instance].cut();
     }
-    sleep(CUT_OFF).await;
+    sleep(DISCONNECTED).await;
     for rig in rigs {
         rig.cluster.proxies[instance].heal();
     }
-    calm(stage).await;
+    recover(stage).await;
 }

@@ -1,5 +1,6 @@
-//! A few hot rows, a writer and readers at every instance. Whoever writes rings before and after it, and readers come then. A write
-//! that takes long holds up no other, so that a protocol that waits is asked for as many.
+//! The load: a few hot rows, and a writer and readers at every instance. A writer announces its row before and after
+//! each write, and readers then read that row. A slow write delays no other write, so that a protocol with waiting writes
+//! gets as many write requests as the others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,17 +14,17 @@ use tonic::Request;
 
 /// Each is a conversation and a message of it, two rows.
 const CHATS: usize = 3;
-/// At each instance. One more writes.
+/// Readers at each instance, besides one writer.
 const READERS: usize = 2;
-/// How long a writer thinks, at most, in milliseconds.
+/// Maximum pause of a writer, in milliseconds.
 const WRITER: u64 = 200;
-/// How long a reader thinks whom nobody rings for, at most, in milliseconds.
+/// Maximum pause of a reader without an announcement, in milliseconds.
 const READER: u64 = 60;
-/// How long a reader is on its way who was rung for, and a writer between two writes of a row, at most, in milliseconds.
+/// Maximum delay of a reader after an announcement, and of a writer between two writes of a row, in milliseconds.
 const HURRY: u64 = 6;
-/// So many writes, or pairs of them, go on at an instance, at most.
+/// Maximum number of concurrent writes (or pairs of writes) at an instance.
 const WRITES: usize = 8;
-/// Whoever was refused waits so long, in milliseconds.
+/// Pause after a refused call, in milliseconds.
 const REFUSED: u64 = 50;
 
 #[derive(Debug, Clone, Copy)]
@@ -32,41 +33,41 @@ enum Kind {
     Conversation,
 }
 
-/// What is read and written.
+/// A row that is read and written.
 struct Row {
     kind: Kind,
     id: String,
     key: Key,
 }
 
-/// What all tasks share.
+/// State shared by all tasks.
 struct Shared {
     callers: Vec<Caller>,
     rows: Vec<Row>,
-    /// The row that is about to be written, or was just written.
-    bell: watch::Sender<usize>,
+    /// Announces the row that is about to be written, or was just written.
+    announced: watch::Sender<usize>,
     stop: AtomicBool,
     answers: AtomicUsize,
     hits: AtomicUsize,
-    /// How many writes each instance is about.
+    /// Writes in progress at each instance.
     writing: Vec<AtomicUsize>,
 }
 
-/// How reads were answered.
+/// How many reads were answered, and how many of them from the cache.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Seen {
+pub(crate) struct ReadCounts {
     pub(crate) answers: usize,
     pub(crate) hits: usize,
 }
 
-/// The rows, and what was seen of them.
+/// The rows, and the record of reads and writes.
 #[derive(Clone)]
 pub(crate) struct Load {
     shared: Arc<Shared>,
     recorder: Recorder,
 }
 
-/// Those who are at work.
+/// The running client tasks.
 pub(crate) struct Running(Vec<JoinHandle<()>>);
 
 fn number(value: i64) -> u64 {
@@ -80,7 +81,7 @@ async fn make_rows(caller: &Caller, log: &mut Log) -> Vec<Row> {
         let made = log.begin_write(key(0));
         let conversation = caller.ok(make::create_chat("")).await;
         log.acknowledged(&made, number(conversation.version));
-        // Sending is a write of the conversation, too, of which nobody is told.
+        // A send also writes the conversation; its new version is not reported to this client.
         let _ = log.begin_write(key(0));
         let sent = log.begin_write(key(1));
         let message = caller.ok(make::reply(&conversation.id, "hello")).await;
@@ -100,14 +101,14 @@ async fn make_rows(caller: &Caller, log: &mut Log) -> Vec<Row> {
 }
 
 impl Load {
-    /// New rows, which nobody reads or writes yet. One caller at each instance.
+    /// Creates new rows, before any client reads or writes them. Takes one caller per instance.
     pub(crate) async fn prepare(callers: Vec<Caller>) -> Self {
         let recorder = Recorder::new();
         let first = callers.first().expect("an instance");
         let rows = make_rows(first, &mut recorder.log()).await;
         let shared = Shared {
             rows,
-            bell: watch::Sender::new(0),
+            announced: watch::Sender::new(0),
             stop: AtomicBool::new(false),
             answers: AtomicUsize::new(0),
             hits: AtomicUsize::new(0),
@@ -120,7 +121,7 @@ impl Load {
         }
     }
 
-    /// Everybody at work, by the choices of the seed.
+    /// Starts all clients, with choices made by the seed.
     pub(crate) fn begin(&self, seed: u64) -> Running {
         let instances = 0..self.shared.callers.len();
         let clients = instances.flat_map(|instance| (0..=READERS).map(move |n| (instance, n)));
@@ -142,7 +143,7 @@ impl Load {
         Running(tasks.collect())
     }
 
-    /// Until an instance is about a write, but not for long: it may be unable to.
+    /// Waits until an instance has a write in progress, with a limit: the instance may be unable to write.
     pub(crate) async fn until_writing(&self, instance: usize) {
         let writing = &self.shared.writing[instance];
         for _ in 0..500 {
@@ -153,7 +154,7 @@ impl Load {
         }
     }
 
-    /// Everybody ends.
+    /// Stops all clients.
     pub(crate) async fn end(&self, Running(tasks): Running) {
         self.shared.stop.store(true, Ordering::Relaxed);
         for task in tasks {
@@ -161,25 +162,25 @@ impl Load {
         }
     }
 
-    /// What can be said while it goes on.
+    /// Counts so far, while the load runs.
     pub(crate) fn tally(&self) -> LiveCounts {
         self.recorder.so_far()
     }
 
-    pub(crate) fn seen(&self) -> Seen {
-        Seen {
+    pub(crate) fn read_counts(&self) -> ReadCounts {
+        ReadCounts {
             answers: self.shared.answers.load(Ordering::Relaxed),
             hits: self.shared.hits.load(Ordering::Relaxed),
         }
     }
 
-    /// When all have ended, and nobody else asks any more.
+    /// Checks the history. All clients must have ended.
     pub(crate) fn check(self) -> Report {
         self.recorder.finish().check()
     }
 }
 
-/// One task.
+/// One client task.
 struct Client {
     shared: Arc<Shared>,
     recorder: Recorder,
@@ -197,10 +198,10 @@ impl Client {
         !self.shared.stop.load(Ordering::Relaxed)
     }
 
-    /// Asks; what is refused, for whatever reason, is nothing that was seen.
-    async fn ask<R: Rpc>(&self, request: R) -> Option<(R::Reply, String)> {
+    /// Calls the service. A refused call is not recorded as a read, for whatever reason it was refused.
+    async fn call<R: Rpc>(&self, request: R) -> Option<(R::Reply, String)> {
         let caller = &self.shared.callers[self.instance];
-        if let Ok(response) = caller.ask_with(Request::new(request)).await {
+        if let Ok(response) = caller.call_with(Request::new(request)).await {
             let tier = response.metadata().get("x-parlance-cache");
             let tier = tier.and_then(|tier| tier.to_str().ok()).unwrap_or_default();
             let tier = tier.to_owned();
@@ -211,12 +212,14 @@ impl Client {
     }
 
     async fn read_on(mut self) {
-        let mut bell = self.shared.bell.subscribe();
+        let mut announced = self.shared.announced.subscribe();
         while self.goes_on() {
             let think = self.millis(READER);
-            let rung = tokio::time::timeout(think, bell.changed()).await.is_ok();
-            let row = if rung {
-                let row = *bell.borrow_and_update();
+            let announced_in_time = tokio::time::timeout(think, announced.changed())
+                .await
+                .is_ok();
+            let row = if announced_in_time {
+                let row = *announced.borrow_and_update();
                 tokio::time::sleep(self.millis(HURRY)).await;
                 row
             } else {
@@ -231,11 +234,11 @@ impl Client {
         let begun = self.log.begin_read();
         let (version, tier) = match kind {
             Kind::Message => {
-                let (message, tier) = self.ask(make::get_message(id)).await?;
+                let (message, tier) = self.call(make::get_message(id)).await?;
                 (message.version, tier)
             }
             Kind::Conversation => {
-                let (conversation, tier) = self.ask(make::get_conversation(id)).await?;
+                let (conversation, tier) = self.call(make::get_conversation(id)).await?;
                 (conversation.version, tier)
             }
         };
@@ -271,9 +274,9 @@ impl Client {
         going_on.join_all().await;
     }
 
-    /// Twice as often as not, so that the second meets those who fill after the first.
+    /// Writes once or twice with equal probability: the second write races with the fills after the first.
     async fn write_once_or_twice(mut self, row: usize) {
-        self.shared.bell.send_replace(row);
+        self.shared.announced.send_replace(row);
         for _ in 0..=self.dice.below(2) {
             tokio::time::sleep(self.millis(HURRY)).await;
             let text = format!("{:x}", self.dice.below(u64::MAX));
@@ -282,11 +285,11 @@ impl Client {
             writing.fetch_add(1, Ordering::Relaxed);
             self.write(row, text).await;
             writing.fetch_sub(1, Ordering::Relaxed);
-            self.shared.bell.send_replace(row);
+            self.shared.announced.send_replace(row);
         }
     }
 
-    /// Something of its own each time, so that it is a change.
+    /// Writes a random text, so that each write is a change.
     async fn write(&mut self, row: usize, text: String) -> Option<()> {
         let Row { kind, id, key } = &self.shared.rows[row];
         let write = self.log.begin_write(*key);
@@ -295,11 +298,11 @@ impl Client {
                 let request = make::edit_message(id, &["metadata"], |message| {
                     message.metadata = Some(make::json("counter", &text));
                 });
-                self.ask(request).await?.0.version
+                self.call(request).await?.0.version
             }
             Kind::Conversation => {
                 let request = make::edit(id, &["title"], |conversation| conversation.title = text);
-                self.ask(request).await?.0.version
+                self.call(request).await?.0.version
             }
         };
         self.log.acknowledged(&write, number(version));

@@ -1,8 +1,9 @@
-//! One load against three protocols, while Redis and instances are killed, stopped and cut off; stale reads are counted.
+//! Runs one load against three protocols while Redis and instances are killed, stopped and disconnected, and counts
+//! stale reads.
 //!
-//! `prove [--seed <number>]`, or `make prove`. It ends well only if ours has no stale read and each of the others has some: a
-//! load under which they have none would prove nothing about ours either. `prove serve --ports-json <protocol>` is what it
-//! starts for the others.
+//! `prove [--seed <number>]`, or `make prove`. It exits with success only if our protocol has no stale read and each of
+//! the others has some: a load under which the others have none would prove nothing about ours. `prove serve
+//! --ports-json <protocol>` is the service that it starts for the other protocols.
 
 mod faults;
 mod load;
@@ -24,11 +25,11 @@ use crate::rivals::Rival;
 use crate::screen::Screen;
 use crate::verdict::Verdict;
 
-/// The service's own: the same protocol, and nothing else, makes the difference.
+/// The allocator of the product, so that only the protocol differs.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What it was started for.
+/// The command that was given.
 #[derive(Debug, PartialEq, Eq)]
 enum Task {
     Serve(Rival),
@@ -47,12 +48,13 @@ impl Task {
     }
 }
 
-/// All of it takes a minute, and what is left of that to end in.
-const MINUTE: Duration = Duration::from_secs(56);
+/// Time limit for the whole run: a minute, less what it takes to end.
+const TIME_LIMIT: Duration = Duration::from_secs(56);
 
-/// Ours waits where the others do not, so fewer reads meet its writes meanwhile. It goes on until as many have, if there is time.
+/// Our protocol waits where the others do not, so fewer reads race with its writes. Its load runs on until it has as
+/// many races as the others, if there is time.
 async fn even_out(rigs: &mut [Rig], stage: &Stage, within: Duration) {
-    stage.say("as many races for ours as the others had");
+    stage.say("running until our protocol has as many races as the others");
     let mut races = 0;
     for rig in &mut *rigs {
         if rig.protocol != Protocol::Ours {
@@ -67,7 +69,7 @@ async fn even_out(rigs: &mut [Rig], stage: &Stage, within: Duration) {
                 sleep(Duration::from_millis(50)).await;
             }
         };
-        // Without them the bound is the larger for it, and says so.
+        // With fewer races the bound is larger, and the verdict prints the bound.
         let _ = timeout(within, enough).await;
     }
 }
@@ -75,7 +77,7 @@ async fn even_out(rigs: &mut [Rig], stage: &Stage, within: Duration) {
 async fn prove(seed: u64) -> Verdict {
     let began = Instant::now();
     let mut screen = Screen::new(seed);
-    screen.say("a database, three times a Redis and three services start");
+    screen.say("starting a database and, for each protocol, a Redis and three services");
     let postgres = tokio::task::spawn_blocking(Postgres::shared);
     postgres.await.expect("a throw-away Postgres");
     let mut rigs = join_all(Protocol::ALL.map(Rig::start)).await;
@@ -85,10 +87,15 @@ async fn prove(seed: u64) -> Verdict {
     let stage = Stage::default();
     let watching = screen.watch(&rigs, &stage);
     faults::play(&mut rigs, &stage).await;
-    even_out(&mut rigs, &stage, MINUTE.saturating_sub(began.elapsed())).await;
+    even_out(
+        &mut rigs,
+        &stage,
+        TIME_LIMIT.saturating_sub(began.elapsed()),
+    )
+    .await;
     stage.end();
     let mut screen = watching.await.expect("a screen that does not fail");
-    screen.say("what was seen is checked");
+    screen.say("checking the history");
     let ended = join_all(rigs.into_iter().map(Rig::end)).await;
     screen.end(&ended);
     Verdict::of(&ended)
@@ -104,11 +111,11 @@ async fn main() -> ExitCode {
         }
         Some(Task::Prove(seed)) => {
             let verdict = prove(seed).await;
-            screen::tell(&verdict.to_string());
+            screen::print_line(&verdict.to_string());
             verdict.code()
         }
         None => {
-            screen::tell("prove [--seed <number>]");
+            screen::print_line("usage: prove [--seed <number>]");
             ExitCode::FAILURE
         }
     }
@@ -124,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn it_proves_or_serves() {
+    fn arguments_are_parsed() {
         assert_eq!(parse("--seed 7"), Some(Task::Prove(7)));
         assert!(matches!(parse(""), Some(Task::Prove(_))));
         for rival in Rival::ALL {

@@ -1,4 +1,4 @@
-//! Services under one protocol, and the load on them.
+//! Services under one protocol, and their load.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use parlance_testkit::history::Report;
 use parlance_tests::Caller;
 use parlance_tests::cluster::Cluster;
 
-use crate::load::{Load, Running, Seen};
+use crate::load::{Load, ReadCounts, Running};
 use crate::rivals::Rival;
 
-/// Who does not answer within this time may be stopped: whoever asked goes on with something else. Longer than a write of ours
-/// waits for others.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Time-out of a call. An instance may be stopped; the client then goes on with its next call. Longer than a write of
+/// our protocol waits for other writes.
+const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What is compared.
+/// A protocol under comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
     Rival(Rival),
@@ -28,7 +28,7 @@ impl Protocol {
         Self::Ours,
     ];
 
-    /// Its line in the table.
+    /// Name of the protocol in the table.
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Rival(Rival::CacheAside) => "cache aside, delete",
@@ -38,7 +38,8 @@ impl Protocol {
         }
     }
 
-    /// Its program, and settings that are the same for all. As it is used: the cache is in Redis with copies in each process.
+    /// Sets the program and the settings, which are the same for all protocols. The cache is used as in production: in
+    /// Redis, with copies in each process.
     fn builder(self, builder: Builder) -> Builder {
         let builder = builder.env("DATABASE_POOL_SIZE", "8");
         match self {
@@ -51,7 +52,7 @@ impl Protocol {
     }
 }
 
-/// Three services over a database and a Redis of their own.
+/// Three services with a database and a Redis of their own.
 pub(crate) struct Rig {
     pub(crate) protocol: Protocol,
     pub(crate) cluster: Cluster,
@@ -59,19 +60,19 @@ pub(crate) struct Rig {
     running: Option<Running>,
 }
 
-/// What came of a protocol.
+/// Result of a protocol.
 #[derive(Debug, Clone)]
-pub(crate) struct Ended {
+pub(crate) struct Outcome {
     pub(crate) protocol: Protocol,
     pub(crate) report: Report,
-    pub(crate) seen: Seen,
+    pub(crate) read_counts: ReadCounts,
 }
 
 impl Rig {
     pub(crate) async fn start(protocol: Protocol) -> Self {
         let cluster = Cluster::start(|builder| protocol.builder(builder)).await;
         let at = |service| {
-            Caller::as_owner(service, "acme").reconnected(|endpoint| endpoint.timeout(PATIENCE))
+            Caller::as_owner(service, "acme").reconnected(|endpoint| endpoint.timeout(CALL_TIMEOUT))
         };
         let callers: Vec<Caller> = cluster.services.iter().map(at).collect();
         Self {
@@ -82,24 +83,24 @@ impl Rig {
         }
     }
 
-    /// From now on everybody reads and writes.
+    /// Starts the load.
     pub(crate) fn begin(&mut self, seed: u64) {
         self.running = Some(self.load.begin(seed));
     }
 
-    /// To be asked while the faults have the rig.
+    /// The load, shared so that it can be queried while the faults borrow the rig.
     pub(crate) fn load(&self) -> Load {
         self.load.clone()
     }
 
-    /// Nobody reads or writes any more.
+    /// Stops the load.
     pub(crate) async fn rest(&mut self) {
         if let Some(running) = self.running.take() {
             self.load.end(running).await;
         }
     }
 
-    pub(crate) async fn end(mut self) -> Ended {
+    pub(crate) async fn end(mut self) -> Outcome {
         self.rest().await;
         let Self {
             protocol,
@@ -108,12 +109,12 @@ impl Rig {
             ..
         } = self;
         drop(cluster);
-        let seen = load.seen();
+        let read_counts = load.read_counts();
         let checking = tokio::task::spawn_blocking(|| load.check());
-        Ended {
+        Outcome {
             protocol,
             report: checking.await.expect("a check that does not fail"),
-            seen,
+            read_counts,
         }
     }
 }

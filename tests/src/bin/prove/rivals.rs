@@ -1,7 +1,7 @@
-//! The protocols that ours is compared with, as decorators around the shared tier: they are here and nowhere else.
+//! The protocols that ours is compared with, as decorators around the shared tier. They exist only in this program.
 //!
-//! They know no epochs: whichever Redis answers is theirs, and what fails is forgotten. What is left of ours, the gate by the
-//! clock of the database after a long stop, makes them no weaker.
+//! They know no epochs: they use whichever Redis answers, and ignore what fails. The remaining part of our protocol,
+//! the gate by the clock of the database after a long stop, does not weaken them.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -16,22 +16,22 @@ use parlance_server::{drain, wiring};
 use redis::aio::MultiplexedConnection;
 use tokio::time::Instant;
 
-/// Another protocol.
+/// A protocol that ours is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rival {
-    /// What was read is set without asking; a write deletes after its commit.
+    /// A fill is an unconditional SET; a write deletes the key after its commit.
     CacheAside,
-    /// What was read is set only under a lease, which a write takes away with the value after its commit; as in rockscache.
+    /// A fill needs a lease, which a write deletes together with the value after its commit; as in rockscache.
     Rockscache,
-    /// The same as the first by one plain `DEL` of all keys, which copies in a process do not hear of: what coherence costs is
-    /// measured against it, with values in Redis alone.
+    /// As the first, with one plain `DEL` of all keys, of which the in-process copies are not notified. The cost of
+    /// coherence is measured against it, with values in Redis alone.
     Delete,
 }
 
 impl Rival {
     pub(crate) const ALL: [Self; 3] = [Self::CacheAside, Self::Rockscache, Self::Delete];
 
-    /// Its word on the command line.
+    /// Name on the command line.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::CacheAside => "cache-aside",
@@ -45,7 +45,7 @@ impl Rival {
     }
 }
 
-/// What every Redis is called.
+/// The id that every Redis is given.
 fn any() -> RemoteId {
     RemoteId::from("any")
 }
@@ -54,15 +54,15 @@ fn any() -> RemoteId {
 struct Tier {
     inner: Arc<dyn Remote>,
     rival: Rival,
-    /// The one that answered last.
+    /// The Redis that answered last.
     answering: RwLock<RemoteId>,
-    /// Of [`Rival::Delete`], which has no scripts.
+    /// The connection of [`Rival::Delete`], which uses no scripts.
     plain: Option<MultiplexedConnection>,
 }
 
 impl Tier {
-    /// The epoch as the tier below knows it.
-    fn here(&self, epoch: &Epoch) -> Epoch {
+    /// The epoch as the inner tier knows it.
+    fn inner_epoch(&self, epoch: &Epoch) -> Epoch {
         let answering = self.answering.read();
         Epoch {
             number: epoch.number,
@@ -79,7 +79,7 @@ impl Tier {
         }
     }
 
-    /// Whether another Redis answers than was known of; now it is.
+    /// Whether a Redis answers that was not known before; it is then the known one.
     async fn has_moved<T>(&self, answer: &Result<T, Fault>) -> bool {
         let moved = matches!(answer, Err(Fault::Elsewhere));
         if moved {
@@ -89,14 +89,14 @@ impl Tier {
     }
 }
 
-/// Asks, and asks again where another Redis answers than before.
-macro_rules! wherever {
-    ($self:ident, $epoch:ident => $asking:expr) => {{
-        let $epoch = &$self.here($epoch);
-        let answer = $asking.await;
+/// Calls the inner tier, and calls it again if another Redis answers than before.
+macro_rules! with_current_redis {
+    ($self:ident, $epoch:ident => $call:expr) => {{
+        let $epoch = &$self.inner_epoch($epoch);
+        let answer = $call.await;
         if $self.has_moved(&answer).await {
-            let $epoch = &$self.here($epoch);
-            $asking.await
+            let $epoch = &$self.inner_epoch($epoch);
+            $call.await
         } else {
             answer
         }
@@ -119,11 +119,11 @@ impl Remote for Tier {
     }
 
     async fn get(&self, key: Key, epoch: &Epoch) -> Result<Option<Raw>, Fault> {
-        wherever!(self, epoch => self.inner.get(key, epoch))
+        with_current_redis!(self, epoch => self.inner.get(key, epoch))
     }
 
     async fn get_many(&self, keys: &[Key], epoch: &Epoch) -> Result<Vec<Option<Raw>>, Fault> {
-        wherever!(self, epoch => self.inner.get_many(keys, epoch))
+        with_current_redis!(self, epoch => self.inner.get_many(keys, epoch))
     }
 
     async fn acquire(
@@ -136,7 +136,7 @@ impl Remote for Tier {
         match self.rival {
             Rival::CacheAside | Rival::Delete => Ok(Acquired::Granted),
             Rival::Rockscache => {
-                wherever!(self, epoch => self.inner.acquire(key, epoch, token, spoiled))
+                with_current_redis!(self, epoch => self.inner.acquire(key, epoch, token, spoiled))
             }
         }
     }
@@ -151,13 +151,13 @@ impl Remote for Tier {
     ) -> Result<bool, Fault> {
         match (self.rival, value) {
             (Rival::CacheAside | Rival::Delete, Raw::One(_)) => {
-                wherever!(self, epoch => self.inner.put(key, epoch, value, ttl))?;
+                with_current_redis!(self, epoch => self.inner.put(key, epoch, value, ttl))?;
                 Ok(true)
             }
-            // A list cannot be put: it is not kept.
+            // A list cannot be put, so it is not stored.
             (Rival::CacheAside | Rival::Delete, Raw::List(_)) => Ok(false),
             (Rival::Rockscache, _) => {
-                wherever!(self, epoch => self.inner.fill(key, epoch, token, value, ttl))
+                with_current_redis!(self, epoch => self.inner.fill(key, epoch, token, value, ttl))
             }
         }
     }
@@ -167,23 +167,23 @@ impl Remote for Tier {
         key: Key,
         epoch: &Epoch,
     ) -> Result<(Option<String>, Option<Raw>), Fault> {
-        wherever!(self, epoch => self.inner.get_scoped(key, epoch))
+        with_current_redis!(self, epoch => self.inner.get_scoped(key, epoch))
     }
 
     async fn generation(&self, key: Key, epoch: &Epoch, token: Token) -> Result<String, Fault> {
-        wherever!(self, epoch => self.inner.generation(key, epoch, token))
+        with_current_redis!(self, epoch => self.inner.generation(key, epoch, token))
     }
 
     async fn put(&self, key: Key, epoch: &Epoch, value: &Raw, ttl: Duration) -> Result<(), Fault> {
-        wherever!(self, epoch => self.inner.put(key, epoch, value, ttl))
+        with_current_redis!(self, epoch => self.inner.put(key, epoch, value, ttl))
     }
 
-    /// Nothing happens before the commit.
+    /// No action before the commit.
     async fn fence(&self, _: &[(Key, Fence)], _: &Epoch, _: Token) -> Result<(), Fault> {
         Ok(())
     }
 
-    /// After it the value goes, with its lease; if that fails, nobody cares.
+    /// Deletes the value and its lease after the commit; a failure is ignored.
     async fn release(
         &self,
         keys: &[(Key, Release)],
@@ -199,7 +199,7 @@ impl Remote for Tier {
             );
             let _ = del.exec_async(&mut plain.clone()).await;
         } else {
-            let _ = wherever!(self, epoch => self.inner.release(keys, epoch, token));
+            let _ = with_current_redis!(self, epoch => self.inner.release(keys, epoch, token));
         }
         Ok(())
     }
@@ -213,13 +213,13 @@ impl Remote for Tier {
     }
 }
 
-/// The connection that hears of writes, to whichever Redis.
-struct Ear(Arc<dyn Tracking>);
+/// The invalidation connection, to whichever Redis answers.
+struct AnyRedisListener(Arc<dyn Tracking>);
 
 #[async_trait]
-impl Tracking for Ear {
-    fn listen(&self, heard: Arc<dyn InvalidationHandler>) {
-        self.0.listen(heard);
+impl Tracking for AnyRedisListener {
+    fn listen(&self, handler: Arc<dyn InvalidationHandler>) {
+        self.0.listen(handler);
     }
 
     fn identity(&self) -> Option<RemoteId> {
@@ -243,13 +243,14 @@ fn decorate(
             answering: RwLock::new(any()),
             plain,
         }),
-        tracking: tracking.map(|tracking| Arc::new(Ear(tracking)) as Arc<dyn Tracking>),
+        tracking: tracking
+            .map(|tracking| Arc::new(AnyRedisListener(tracking)) as Arc<dyn Tracking>),
     }
 }
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "a connection beside those of the settings"
+    reason = "a connection in addition to those of the settings"
 )]
 async fn connect() -> MultiplexedConnection {
     let url = std::env::var("REDIS_URL").expect("a Redis");
@@ -258,10 +259,10 @@ async fn connect() -> MultiplexedConnection {
     connection.expect("a Redis that answers")
 }
 
-/// The service under another protocol, until it is told to end.
+/// Runs the service under another protocol until it is asked to stop.
 #[expect(
     clippy::print_stdout,
-    reason = "the ports are told there, as by the real program"
+    reason = "the ports are printed there, as by the real program"
 )]
 pub(crate) async fn serve(rival: Rival) {
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {

@@ -1,4 +1,4 @@
-//! A table, drawn in place on a terminal; elsewhere a line whenever something else is broken, and the table at the end.
+//! A table, drawn in place on a terminal; elsewhere one line for each new fault, and the table at the end.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -8,22 +8,22 @@ use parlance_testkit::history::LiveCounts;
 use tokio::task::JoinHandle;
 
 use crate::faults::Stage;
-use crate::load::{Load, Seen};
-use crate::rig::{Ended, Protocol, Rig};
+use crate::load::{Load, ReadCounts};
+use crate::rig::{Outcome, Protocol, Rig};
 use crate::verdict::stale;
 
-/// How often it is drawn.
+/// Refresh interval.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// A line on the standard output. Nobody may be there to read it.
-pub(crate) fn tell(text: &str) {
+/// Prints a line to the standard output. Errors are ignored: the output may be closed.
+pub(crate) fn print_line(text: &str) {
     let _ = writeln!(io::stdout().lock(), "{text}");
 }
 
-/// What is shown of a protocol.
-type Line = (Protocol, LiveCounts, Seen);
+/// The figures of one protocol.
+type Line = (Protocol, LiveCounts, ReadCounts);
 
-fn percent(Seen { answers, hits }: Seen) -> usize {
+fn percent(ReadCounts { answers, hits }: ReadCounts) -> usize {
     hits * 100 / answers.max(1)
 }
 
@@ -32,7 +32,7 @@ fn table(lines: &[Line]) -> String {
         "{:<22}{:>8}{:>9}{:>9}{:>8}{:>12}{:>7}",
         "protocol", "writes", "reads", "races", "stale", "stalest", "hits"
     );
-    for (protocol, tally, seen) in lines {
+    for (protocol, tally, read_counts) in lines {
         let LiveCounts {
             reads,
             races,
@@ -45,18 +45,18 @@ fn table(lines: &[Line]) -> String {
             "\n{:<22}{writes:>8}{reads:>9}{races:>9}{stale:>8}{:>9} ms{:>5} %",
             protocol.title(),
             stalest.as_millis(),
-            percent(*seen)
+            percent(*read_counts)
         );
     }
     text
 }
 
-/// The same from what was checked.
-fn checked(ended: &Ended) -> Line {
-    let Ended {
+/// The figures of the finished check.
+fn checked(ended: &Outcome) -> Line {
+    let Outcome {
         protocol,
         report,
-        seen,
+        read_counts,
     } = ended;
     let tally = LiveCounts {
         reads: report.reads,
@@ -65,21 +65,21 @@ fn checked(ended: &Ended) -> Line {
         stale: stale(report),
         stalest: report.stalest(),
     };
-    (*protocol, tally, *seen)
+    (*protocol, tally, *read_counts)
 }
 
-/// Where it is shown.
+/// The output.
 pub(crate) struct Screen {
     began: Instant,
     terminal: bool,
-    /// So many lines are there that are drawn over.
+    /// Number of lines to draw over.
     drawn: usize,
     lines: Vec<Line>,
 }
 
 impl Screen {
     pub(crate) fn new(seed: u64) -> Self {
-        tell(&format!(
+        print_line(&format!(
             "Three protocols, three instances each, the same load and the same faults; seed {seed}"
         ));
         Self {
@@ -87,12 +87,12 @@ impl Screen {
             terminal: io::stdout().is_terminal(),
             drawn: 0,
             lines: Protocol::ALL
-                .map(|protocol| (protocol, LiveCounts::default(), Seen::default()))
+                .map(|protocol| (protocol, LiveCounts::default(), ReadCounts::default()))
                 .to_vec(),
         }
     }
 
-    /// Says what goes on.
+    /// Shows the current fault.
     pub(crate) fn say(&mut self, what: &str) {
         let passed = self.began.elapsed().as_secs_f64();
         if self.terminal {
@@ -104,11 +104,11 @@ impl Screen {
                 .iter()
                 .map(|(_, tally, _)| tally.stale.to_string());
             let stale = stale.collect::<Vec<_>>().join(", ");
-            tell(&format!("{passed:4.0} s, stale so far {stale}: {what}"));
+            print_line(&format!("{passed:4.0} s, stale so far {stale}: {what}"));
         }
     }
 
-    /// Over what was drawn before.
+    /// Draws over the previous output.
     fn draw(&mut self, text: &str) {
         let mut all = String::new();
         if self.drawn > 0 {
@@ -123,14 +123,14 @@ impl Screen {
         let _ = out.flush();
     }
 
-    /// Shows what can be said already, until the stage is empty.
+    /// Shows the counts so far, until the faults have ended.
     pub(crate) fn watch(mut self, rigs: &[Rig], stage: &Stage) -> JoinHandle<Self> {
         let loads: Vec<(Protocol, Load)> =
             rigs.iter().map(|rig| (rig.protocol, rig.load())).collect();
         let mut stage = stage.subscribe();
         tokio::spawn(async move {
             let mut tick = tokio::time::interval(EVERY);
-            let mut told = None;
+            let mut printed = None;
             loop {
                 tokio::select! {
                     _ = stage.changed() => {}
@@ -139,27 +139,28 @@ impl Screen {
                 let Some(what) = *stage.borrow_and_update() else {
                     return self;
                 };
-                let line =
-                    |(protocol, load): &(Protocol, Load)| (*protocol, load.tally(), load.seen());
+                let line = |(protocol, load): &(Protocol, Load)| {
+                    (*protocol, load.tally(), load.read_counts())
+                };
                 self.lines = loads.iter().map(line).collect();
-                if self.terminal || told != Some(what) {
+                if self.terminal || printed != Some(what) {
                     self.say(what);
-                    told = Some(what);
+                    printed = Some(what);
                 }
             }
         })
     }
 
-    /// What the check has found.
-    pub(crate) fn end(&mut self, ended: &[Ended]) {
+    /// Shows the result of the check.
+    pub(crate) fn end(&mut self, ended: &[Outcome]) {
         self.lines = ended.iter().map(checked).collect();
         let table = table(&self.lines);
         if self.terminal {
             self.draw(&table);
-            // What else was there goes.
+            // Clears what else was on the screen.
             let _ = write!(io::stdout().lock(), "\x1b[J");
         } else {
-            tell(&table);
+            print_line(&table);
         }
     }
 }
@@ -169,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_columns_are_below_their_names() {
+    fn columns_are_aligned_with_their_headings() {
         let tally = LiveCounts {
             reads: 12_345,
             races: 6_789,
@@ -177,11 +178,11 @@ mod tests {
             stale: 56,
             stalest: Duration::from_millis(7_890),
         };
-        let seen = Seen {
+        let read_counts = ReadCounts {
             answers: 200,
             hits: 101,
         };
-        let lines = Protocol::ALL.map(|protocol| (protocol, tally, seen));
+        let lines = Protocol::ALL.map(|protocol| (protocol, tally, read_counts));
         let table = table(&lines);
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(

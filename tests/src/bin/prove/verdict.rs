@@ -1,14 +1,14 @@
-//! What all of it proves.
+//! The verdict of a run.
 
 use std::fmt;
 use std::process::ExitCode;
 
 use parlance_testkit::history::{Report, Rule};
 
-use crate::rig::{Ended, Protocol};
+use crate::rig::{Outcome, Protocol};
 
-/// So many stale reads of ours are told of: they should not be.
-const TOLD: usize = 5;
+/// Maximum number of stale reads of our protocol that are printed.
+const REPORTED: usize = 5;
 
 /// Reads that were older than what was acknowledged before they began.
 pub(crate) fn stale(report: &Report) -> usize {
@@ -18,26 +18,26 @@ pub(crate) fn stale(report: &Report) -> usize {
         .count()
 }
 
-/// What all of it proves.
+/// The verdict of a run.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// Ours holds where the others do not.
+    /// Our protocol has no stale read, and the others have some.
     Proven {
         races: usize,
         bound: f64,
         others: usize,
     },
-    /// These had nothing stale, or nothing was read of ours near a write.
+    /// These protocols had no stale read, or no read of ours raced with a write.
     NothingProven(Vec<&'static str>),
-    /// Ours was stale.
+    /// Our protocol had stale reads.
     Broken(Vec<String>),
 }
 
 impl Verdict {
-    pub(crate) fn of(ended: &[Ended]) -> Self {
+    pub(crate) fn of(ended: &[Outcome]) -> Self {
         let (mut harmless, mut others) = (Vec::new(), 0);
         let mut ours = &Report::default();
-        for Ended {
+        for Outcome {
             protocol, report, ..
         } in ended
         {
@@ -99,7 +99,7 @@ impl fmt::Display for Verdict {
             ),
             Self::Broken(stale) => {
                 write!(f, "BROKEN: ours had {} stale reads.", stale.len())?;
-                for violation in stale.iter().take(TOLD) {
+                for violation in stale.iter().take(REPORTED) {
                     write!(f, "\n  {violation}")?;
                 }
                 Ok(())
@@ -115,7 +115,7 @@ mod tests {
     use parlance_testkit::history::{History, Read, Span, Write};
 
     use super::*;
-    use crate::load::Seen;
+    use crate::load::ReadCounts;
 
     fn span(began: u64, ended: u64) -> Span {
         Span {
@@ -124,8 +124,8 @@ mod tests {
         }
     }
 
-    /// One race, which sees what was there before the write, or what it wrote.
-    fn raced(protocol: Protocol, version: u64) -> Ended {
+    /// A history with one race, in which the read returns the version before the write, or the written one.
+    fn raced(protocol: Protocol, version: u64) -> Outcome {
         let write = |began, version| Write {
             key: 0,
             began: Duration::from_millis(began),
@@ -140,21 +140,21 @@ mod tests {
             }],
             ..History::default()
         };
-        Ended {
+        Outcome {
             protocol,
             report: history.check(),
-            seen: Seen::default(),
+            read_counts: ReadCounts::default(),
         }
     }
 
     fn verdict(versions: [u64; 3]) -> Verdict {
         let ended = Protocol::ALL.into_iter().zip(versions);
-        let ended: Vec<Ended> = ended.map(|(p, version)| raced(p, version)).collect();
+        let ended: Vec<Outcome> = ended.map(|(p, version)| raced(p, version)).collect();
         Verdict::of(&ended)
     }
 
     #[test]
-    fn ours_alone_may_be_fresh_and_must_be() {
+    fn only_our_protocol_must_have_no_stale_read() {
         let proven = verdict([1, 1, 2]);
         assert!(matches!(
             proven,

@@ -1,33 +1,34 @@
-//! What is taken away.
+//! The guards of the cache that can be switched off.
 
 /// A guard of the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Guard {
-    /// Nothing: what the others are compared with.
+    /// No guard: the baseline.
     Nothing,
     /// A write does not fence.
     Fence,
     /// A fill needs no lease.
     Fill,
-    /// Nobody releases, neither a write itself nor those who do it for others.
+    /// No instance releases a fence, neither the writer itself nor another on its behalf.
     Release,
-    /// The same of what was fenced; what was not is released for it.
+    /// The same for keys that were fenced; keys that were not fenced are released.
     Fenced,
-    /// A copy is used whether or not all writes have been heard.
+    /// An in-process copy is served whether or not all invalidations have been received.
     Barrier,
-    /// What could not be fenced or released counts as done.
+    /// A failed fence or release counts as done.
     Faults,
-    /// Where there is no value in Redis, a write fences and releases nothing: so nobody hears of it.
+    /// A write neither fences nor releases keys that have no value in Redis, so that other instances are not notified
+    /// of it.
     Absent,
-    /// Copies stay when the connection that hears of writes is lost.
+    /// In-process copies stay when the invalidation connection is lost.
     Lost,
-    /// All processes of Redis are one.
+    /// All Redis processes count as the same.
     Epoch,
-    /// Whose a value is, is not looked at.
+    /// The owner of a value is not compared.
     Owner,
-    /// A write ends no generation.
+    /// A write does not rotate generations.
     Generation,
-    /// What others could not release themselves is not released for them.
+    /// Releases that another instance left behind are not made on its behalf.
     Drain,
 }
 

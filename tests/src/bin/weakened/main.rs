@@ -1,7 +1,7 @@
-//! The service with one guard of its cache taken away, for tests that must then fail:
-//! `weakened serve --ports-json <guard>`, or `<guard>@<trouble>` with what happens to edits besides (see [`trouble`]).
+//! The service with one guard of its cache switched off, for tests that must then fail: `weakened serve --ports-json
+//! <guard>`, or `<guard>@<trouble>` with a fault in edits in addition (see [`trouble`]).
 //!
-//! With or without it, fences, fills and releases take a while longer: what may happen in between does happen then.
+//! With or without the guard, fences, fills and releases are delayed, so that the races between them do occur.
 
 mod guard;
 mod trouble;
@@ -23,35 +23,37 @@ use tokio::time::Instant;
 use guard::Guard;
 use trouble::{Point, Trouble};
 
-/// Milliseconds that a step takes longer, at most: together still less than a time-out.
+/// Maximum delay of a step, in milliseconds. All delays together are shorter than a time-out.
 const PAUSE: u128 = 16;
 
-/// Between a row's SELECT and its fill, a fence and its commit, a commit and its release. Tokens are random.
+/// Delays the step between a row's SELECT and its fill, a fence and its commit, or a commit and its release. Tokens are
+/// random.
 async fn pause(token: Token) {
     let pause = u64::try_from(token.0 % PAUSE).unwrap_or_default();
     tokio::time::sleep(Duration::from_millis(pause)).await;
 }
 
-/// Longer than a write goes on, even one that stops.
+/// Longer than any write takes, even in a stopped process.
 const MARKED: Duration = Duration::from_mins(10);
 
-/// Under this key all processes find that somebody has fenced under this token: statistics of a scope that there is not.
+/// The key under which all processes find that a write with this token has fenced: statistics of a scope that does not
+/// exist.
 fn mark(token: Token) -> Key {
     Key::parse(&format!("stats:{{{token}}}")).expect("a token is as long as a scope")
 }
 
-/// What every process of Redis is called where all are one.
+/// The id of every Redis process where all count as the same.
 const ALWAYS_THE_SAME: &str = "always the same";
 
 /// The shared tier without a guard.
 struct Weak {
     inner: Arc<dyn Remote>,
     without: Guard,
-    /// The processes that have answered.
+    /// The ids of the Redis processes that have answered.
     processes: Mutex<Vec<RemoteId>>,
-    /// What has been fenced, and by whom.
+    /// Fenced keys, with the token of the write.
     fenced: Mutex<HashSet<(Key, Token)>>,
-    /// Whose writes begin here.
+    /// Tokens of the writes that began in this process.
     ours: Mutex<HashSet<Token>>,
     trouble: Trouble,
 }
@@ -61,7 +63,7 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Weak {
-    /// As the tier knows it.
+    /// The epoch as the inner tier knows it.
     fn epoch(&self, epoch: &Epoch) -> Epoch {
         if self.without != Guard::Epoch {
             return epoch.clone();
@@ -72,8 +74,8 @@ impl Weak {
         }
     }
 
-    /// As if it were of whoever asks: the tests have one owner who asks.
-    fn of_whoever_asks(&self, value: Option<Raw>) -> Option<Raw> {
+    /// Replaces the owner of a value by the one owner that the tests call as.
+    fn with_calling_owner(&self, value: Option<Raw>) -> Option<Raw> {
         match value {
             Some(Raw::One(text)) if self.without == Guard::Owner => {
                 let text = String::from_utf8_lossy(&text);
@@ -84,27 +86,27 @@ impl Weak {
         }
     }
 
-    /// The keys that a fence is made for.
+    /// The keys to fence.
     async fn to_fence(
         &self,
         keys: &[(Key, Fence)],
         epoch: &Epoch,
         token: Token,
     ) -> Result<Vec<(Key, Fence)>, Fault> {
-        let mut there = Vec::new();
+        let mut to_fence = Vec::new();
         for (key, fence) in keys {
             let is_absent = self.without == Guard::Absent
                 && key.kind() != Kind::Generation
                 && self.inner.get(*key, epoch).await?.is_none();
             if !is_absent && self.writes(*key) {
                 lock(&self.fenced).insert((*key, token));
-                there.push((*key, *fence));
+                to_fence.push((*key, *fence));
             }
         }
-        Ok(there)
+        Ok(to_fence)
     }
 
-    /// Whether a write does anything to this key.
+    /// Whether a write changes this key in the cache.
     fn writes(&self, key: Key) -> bool {
         self.without != Guard::Generation || key.kind() != Kind::Generation
     }
@@ -122,8 +124,8 @@ impl Weak {
         let keys = self.to_fence(keys, epoch, token).await?;
         let fenced = self.inner.fence(&keys, epoch, token).await;
         if fenced.is_ok() && self.without == Guard::Fenced {
-            let told = Raw::One("fenced".into());
-            self.inner.put(mark(token), epoch, &told, MARKED).await?;
+            let value = Raw::One("fenced".into());
+            self.inner.put(mark(token), epoch, &value, MARKED).await?;
         }
         pause(token).await;
         self.passed(fenced)
@@ -181,13 +183,13 @@ impl Remote for Weak {
 
     async fn get(&self, key: Key, epoch: &Epoch) -> Result<Option<Raw>, Fault> {
         let value = self.inner.get(key, &self.epoch(epoch)).await?;
-        Ok(self.of_whoever_asks(value))
+        Ok(self.with_calling_owner(value))
     }
 
     async fn get_many(&self, keys: &[Key], epoch: &Epoch) -> Result<Vec<Option<Raw>>, Fault> {
         let values = self.inner.get_many(keys, &self.epoch(epoch)).await?;
-        let of_whoever_asks = |value| self.of_whoever_asks(value);
-        Ok(values.into_iter().map(of_whoever_asks).collect())
+        let with_calling_owner = |value| self.with_calling_owner(value);
+        Ok(values.into_iter().map(with_calling_owner).collect())
     }
 
     async fn acquire(
@@ -200,7 +202,7 @@ impl Remote for Weak {
         let epoch = &self.epoch(epoch);
         let acquired = self.inner.acquire(key, epoch, token, spoiled).await?;
         Ok(match acquired {
-            // Reads all the same, and fills what it has read.
+            // The caller reads the row all the same, and fills.
             Acquired::Busy if self.without == Guard::Fill => Acquired::Granted,
             Acquired::Busy | Acquired::Granted | Acquired::Value(_) => acquired,
         })
@@ -220,7 +222,7 @@ impl Remote for Weak {
         if filled || self.without != Guard::Fill {
             return Ok(filled);
         }
-        // With a lease that is younger than what was read, which comes to the same as without one.
+        // A lease that is younger than the row that was read is equivalent to no lease.
         let mut late = token;
         for _ in 0..1_000 {
             late = Token(late.0.wrapping_add(1));
@@ -292,20 +294,20 @@ impl Remote for Weak {
     }
 }
 
-/// The connection that hears of writes without a guard.
-struct Hasty {
+/// The invalidation connection without a guard.
+struct WeakTracking {
     inner: Arc<dyn Tracking>,
     without: Guard,
 }
 
 #[async_trait]
-impl Tracking for Hasty {
-    fn listen(&self, heard: Arc<dyn InvalidationHandler>) {
+impl Tracking for WeakTracking {
+    fn listen(&self, handler: Arc<dyn InvalidationHandler>) {
         self.inner.listen(if self.without == Guard::Lost {
-            heard.live();
-            Arc::new(Trusting(heard))
+            handler.live();
+            Arc::new(IgnoresLoss(handler))
         } else {
-            heard
+            handler
         });
     }
 
@@ -323,10 +325,10 @@ impl Tracking for Hasty {
     }
 }
 
-/// Does not mind what it may have missed.
-struct Trusting(Arc<dyn InvalidationHandler>);
+/// A listener that ignores a lost connection.
+struct IgnoresLoss(Arc<dyn InvalidationHandler>);
 
-impl InvalidationHandler for Trusting {
+impl InvalidationHandler for IgnoresLoss {
     fn live(&self) {}
 
     fn changed(&self, key: Key) {
@@ -337,7 +339,7 @@ impl InvalidationHandler for Trusting {
 }
 
 fn weaken(Shared { remote, tracking }: Shared, without: Guard, trouble: Trouble) -> Shared {
-    let hasty = |inner| Arc::new(Hasty { inner, without }) as Arc<dyn Tracking>;
+    let weaken_tracking = |inner| Arc::new(WeakTracking { inner, without }) as Arc<dyn Tracking>;
     Shared {
         remote: Arc::new(Weak {
             inner: remote,
@@ -347,13 +349,13 @@ fn weaken(Shared { remote, tracking }: Shared, without: Guard, trouble: Trouble)
             ours: Mutex::default(),
             trouble,
         }),
-        tracking: tracking.map(hasty),
+        tracking: tracking.map(weaken_tracking),
     }
 }
 
 #[expect(
     clippy::print_stdout,
-    reason = "the ports are told there, as by the real program"
+    reason = "the ports are printed there, as by the real program"
 )]
 async fn serve(without: Guard, trouble: Trouble) {
     let settings = Settings::load(std::env::vars_os().filter_map(text), None);
@@ -370,8 +372,8 @@ fn text((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(Stri
     Some((name.into_string().ok()?, value.into_string().ok()?))
 }
 
-/// Without which guard, and with what trouble.
-fn asked(argument: &str) -> Option<(Guard, Trouble)> {
+/// Parses the guard and the trouble.
+fn parse_argument(argument: &str) -> Option<(Guard, Trouble)> {
     match argument.split_once('@') {
         Some((guard, trouble)) => Some((Guard::parse(guard)?, Trouble::parse(trouble)?)),
         None => Some((Guard::parse(argument)?, Trouble::none())),
@@ -381,7 +383,7 @@ fn asked(argument: &str) -> Option<(Guard, Trouble)> {
 #[tokio::main]
 async fn main() -> ExitCode {
     let argument = std::env::args().next_back();
-    match argument.as_deref().and_then(asked) {
+    match argument.as_deref().and_then(parse_argument) {
         Some((without, trouble)) => {
             serve(without, trouble).await;
             ExitCode::SUCCESS

@@ -1,6 +1,7 @@
-//! What happens to an edit of a message at a point of its way: its process dies there, or it takes its time.
+//! A fault at a point of an edit of a message: its process aborts there, or the edit is delayed.
 //!
-//! Sends are spared: they are fenced while their statements still run, so for them a point of the fence says nothing of the row.
+//! Sends are not affected: they are fenced while their statements still run, so the point of a fence does not determine
+//! the state of the row.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,33 +10,33 @@ use std::time::Duration;
 
 use parlance_cache::{Key, Kind, Token};
 
-/// Where a write is.
+/// A point that a write passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Point {
-    /// Its row is locked and changed, and nothing is fenced.
+    /// The row is locked and changed; no key is fenced.
     Locked,
-    /// And its keys are fenced.
+    /// The keys are fenced.
     Fenced,
-    /// It is committed, and its keys are not released.
+    /// The transaction is committed; the keys are not released.
     Committed,
-    /// They are, at this moment.
+    /// The keys are just released.
     Released,
-    /// And the others have had some time to see it; the client has not been told.
+    /// The other instances have had some time to see the release; the client has no response yet.
     Unacknowledged,
 }
 
-/// How long that time is.
+/// That time.
 const SOME_TIME: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
-    /// The process is gone at once when so many have come there.
-    Dies(u32),
-    /// Each stays for so long.
-    Lingers(Duration),
+    /// The process aborts when so many edits have come to the point.
+    Aborts(u32),
+    /// Each edit is delayed by this time.
+    Delays(Duration),
 }
 
-/// What happens, if anything does.
+/// The fault, if there is one.
 #[derive(Debug)]
 pub(crate) struct Trouble {
     at: Option<(Point, What)>,
@@ -56,13 +57,13 @@ impl Trouble {
         }
     }
 
-    /// `committed:7`, the seventh dies there; `fenced+400`, each stays there for 400 ms.
+    /// Parses `committed:7` (the process aborts at the seventh edit) or `fenced+400` (each edit is delayed by 400 ms).
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (point, what) = match (text.split_once(':'), text.split_once('+')) {
-            (Some((point, nth)), None) => (point, What::Dies(nth.parse().ok()?)),
+            (Some((point, nth)), None) => (point, What::Aborts(nth.parse().ok()?)),
             (None, Some((point, ms))) => {
                 let ms = Duration::from_millis(ms.parse().ok()?);
-                (point, What::Lingers(ms))
+                (point, What::Delays(ms))
             }
             _ => return None,
         };
@@ -81,14 +82,14 @@ impl Trouble {
         self.edits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A write of these keys begins.
+    /// Notes that a write of these keys begins.
     pub(crate) fn begins<T>(&self, keys: &[(Key, T)], token: Token) {
         if keys.iter().any(|(key, _)| key.kind() == Kind::Message) {
             self.edits().insert(token);
         }
     }
 
-    /// It has come so far.
+    /// Applies the fault if the write is at its point.
     pub(crate) async fn at(&self, point: Point, token: Token) {
         let Some((at, what)) = self.at else {
             return;
@@ -97,18 +98,18 @@ impl Trouble {
             return;
         }
         match what {
-            What::Lingers(time) => tokio::time::sleep(time).await,
-            What::Dies(nth) if self.passed.fetch_add(1, Ordering::SeqCst) + 1 == nth => {
+            What::Delays(time) => tokio::time::sleep(time).await,
+            What::Aborts(nth) if self.passed.fetch_add(1, Ordering::SeqCst) + 1 == nth => {
                 if point == Point::Unacknowledged {
                     tokio::time::sleep(SOME_TIME).await;
                 }
                 std::process::abort();
             }
-            What::Dies(_) => {}
+            What::Aborts(_) => {}
         }
     }
 
-    /// It is over.
+    /// Notes that the write has ended.
     pub(crate) fn ends(&self, token: Token) {
         self.edits().remove(&token);
     }

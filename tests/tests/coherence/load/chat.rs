@@ -1,4 +1,4 @@
-//! What is hot.
+//! The hot conversations and messages.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,23 +10,23 @@ use parlance_tests::Caller;
 use parlance_tests::make::{self, Pair};
 
 use super::{MESSAGES, number};
-use crate::agreement::Named;
+use crate::agreement::ChatIds;
 
-/// The version of what was deleted, of a row that says so; before it is 0.
-pub(super) const GONE: u64 = 1;
-/// So many of those that were deleted last are still asked for.
-const REMEMBERED: usize = 3;
-/// How often a text message may change by itself: it is claimed, handed over, perhaps again, and reported.
-const BY_ITSELF: usize = 8;
+/// Version of a deletion key after the deletion; before it is 0.
+pub(super) const DELETED: u64 = 1;
+/// Number of recently deleted messages that are still read.
+const DELETED_READ: usize = 3;
+/// How often delivery may change a text message: it is claimed, handed over, possibly retried, and reported.
+const DELIVERY_CHANGES: usize = 8;
 
-/// What is done to a conversation besides what is done to all.
+/// The writes to a conversation, in addition to those that every conversation gets.
 #[derive(Debug, Clone)]
 pub(super) enum Kind {
-    /// A chat whose messages are reported about.
+    /// A chat with status reports for its messages.
     Reported,
     /// Text messages, sent and received.
     Texts(Pair),
-    /// A chat whose messages are deleted.
+    /// A chat with deletions of its messages.
     Shrinking,
 }
 
@@ -39,7 +39,7 @@ impl Kind {
         }
     }
 
-    /// With the name that it has without the cache, too.
+    /// The request, with an external id, by which it can be read without the cache.
     fn create(&self) -> v1::CreateConversationRequest {
         let name = make::unique("hot");
         match self {
@@ -55,35 +55,35 @@ impl Kind {
     }
 }
 
-/// A conversation.
+/// A hot conversation.
 pub(super) struct Chat {
-    pub(super) named: Named,
+    pub(super) ids: ChatIds,
     pub(super) kind: Kind,
-    /// The conversation's own version.
+    /// Key of the version of the conversation.
     pub(super) conversation: Key,
-    /// How many messages it has: raised by what is sent and received, where nothing is deleted.
+    /// Key of its number of messages, which only grows where nothing is deleted.
     pub(super) count: Key,
     pub(super) list: Key,
-    /// The newest, last first.
+    /// The newest messages, newest first.
     messages: Mutex<VecDeque<Hot>>,
-    /// Those that are being deleted, or were of late.
-    doomed: Mutex<VecDeque<Hot>>,
+    /// Messages that are being deleted, or were deleted recently.
+    deleted: Mutex<VecDeque<Hot>>,
 }
 
-/// A message.
+/// A hot message.
 #[derive(Clone)]
 pub(super) struct Hot {
     pub(super) id: String,
     pub(super) key: Key,
-    /// Whether it is gone.
-    pub(super) gone: Key,
+    /// Key of its deletion.
+    pub(super) deletion: Key,
     pub(super) sequence: u64,
 }
 
-/// Something is put into a conversation.
+/// The keys of a send in progress.
 pub(super) struct BegunSend {
     key: Key,
-    gone: Key,
+    deletion: Key,
     message: BegunWrite,
     count: BegunWrite,
     list: BegunChange,
@@ -113,7 +113,7 @@ impl Chat {
         let made = caller.ok(kind.create()).await;
         log.acknowledged(&write, number(made.version));
         let chat = Self {
-            named: Named {
+            ids: ChatIds {
                 id: made.id,
                 external_id: made.external_id,
             },
@@ -122,11 +122,11 @@ impl Chat {
             count,
             list,
             messages: Mutex::default(),
-            doomed: Mutex::default(),
+            deleted: Mutex::default(),
         };
         for _ in 0..MESSAGES {
             let begun = chat.begin_send(log, next_key);
-            let message = caller.ok(make::reply(&chat.named.id, "hello")).await;
+            let message = caller.ok(make::reply(&chat.ids.id, "hello")).await;
             chat.sent(log, &begun, &message);
         }
         chat
@@ -137,19 +137,19 @@ impl Chat {
     }
 
     pub(super) fn begin_send(&self, log: &mut Log, next_key: &AtomicU32) -> BegunSend {
-        // What came of the conversation's version nobody is told; a read may not be ahead of it.
+        // The response does not contain the conversation's new version, but a read may return it.
         let _ = log.begin_write(self.conversation);
         let key = || next_key.fetch_add(1, Ordering::Relaxed);
-        let (key, gone) = (key(), key());
+        let (key, deletion) = (key(), key());
         let message = log.begin_write(key);
         if matches!(self.kind, Kind::Texts(_)) {
-            for _ in 0..BY_ITSELF {
+            for _ in 0..DELIVERY_CHANGES {
                 let _ = log.begin_write(key);
             }
         }
         BegunSend {
             key,
-            gone,
+            deletion,
             message,
             count: log.begin_write(self.count),
             list: log.begin_change(self.list, Change::Send),
@@ -165,23 +165,23 @@ impl Chat {
         messages.push_front(Hot {
             id: message.id.clone(),
             key: begun.key,
-            gone: begun.gone,
+            deletion: begun.deletion,
             sequence: element.sequence,
         });
         messages.truncate(MESSAGES);
     }
 
-    /// One that is to be deleted: nobody chooses it any more but to see whether it is gone.
-    pub(super) fn doom(&self, which: usize) -> Option<Hot> {
+    /// Begins the deletion of a message: it is read only to check whether it is deleted.
+    pub(super) fn begin_delete(&self, which: usize) -> Option<Hot> {
         let hot = self.messages().remove(which)?;
-        let mut doomed = lock(&self.doomed);
-        doomed.push_front(hot.clone());
-        doomed.truncate(REMEMBERED);
+        let mut deleted = lock(&self.deleted);
+        deleted.push_front(hot.clone());
+        deleted.truncate(DELETED_READ);
         Some(hot)
     }
 
-    /// One of those.
-    pub(super) fn doomed(&self, which: usize) -> Option<Hot> {
-        lock(&self.doomed).get(which).cloned()
+    /// A message that is being deleted, or was deleted recently.
+    pub(super) fn deleted(&self, which: usize) -> Option<Hot> {
+        lock(&self.deleted).get(which).cloned()
     }
 }

@@ -1,7 +1,7 @@
-//! Readers and writers at every instance, who think at random and write down what they see.
+//! Readers and writers at every instance, which pause at random and record what they read.
 //!
-//! A third of the conversations are text messages, which the dispatcher hands over and reports about meanwhile, and which are
-//! received, too; and from a third messages are deleted.
+//! A third of the conversations are text messages, which the dispatcher sends and reports about meanwhile, and which
+//! are received, too; from another third messages are deleted.
 
 mod chat;
 mod reads;
@@ -19,51 +19,52 @@ use tonic::{Code, Request, Status};
 
 use chat::{Chat, Hot, Kind};
 
-use crate::agreement::Named;
+use crate::agreement::ChatIds;
 use crate::dice::Dice;
 use crate::outcome::{Counts, Outcome};
 
-/// Each is a conversation, the number of its messages, its list, and its newest messages: 200 hot keys.
+/// Conversations. Each has a key for itself, its number of messages, its list, and each of its newest messages: 200 hot
+/// keys in all.
 pub(crate) const CHATS: usize = 33;
 const MESSAGES: usize = 3;
-/// At each instance. One more writes.
+/// Readers at each instance, besides one writer.
 const READERS: usize = 4;
-/// Milliseconds, at most.
+/// Maximum pause of a client, in milliseconds.
 const THINK: u64 = 8;
-/// How many messages the cached list holds, and a page.
+/// Number of messages in the cached list, and in a page.
 const NEWEST: usize = 50;
-/// So many hits at an instance, and its cache is in use.
+/// Number of hits after which the cache of an instance counts as warm.
 const WARM: usize = 50;
-/// In nothing that anybody of ours has written.
+/// A text that no instance has written.
 pub(crate) const CANARY: &str = "of another owner";
-/// What a scenario waits for has come by then.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// Time-out of a wait.
+const TIME_OUT: Duration = Duration::from_mins(2);
 
-/// How a reader reads.
+/// How readers read messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Readers {
-    /// Asks each time.
-    Ask,
-    /// Keeps the first answer about a message and believes in it: what a cache would be that nobody tells of writes.
-    Hoard,
+    /// With a call for each read.
+    Call,
+    /// With one call; the first response is used for ever, like a cache without invalidation.
+    Memoize,
 }
 
-/// What all tasks share.
+/// State shared by all tasks.
 struct Shared {
     chats: Vec<Chat>,
     next_key: AtomicU32,
     stop: AtomicBool,
-    /// The chat of the last write: where a stale value would be.
+    /// The chat of the last write, where a stale value is most likely.
     latest: AtomicUsize,
-    /// Answered at each instance.
+    /// Reads that were answered, by instance.
     reads: Vec<AtomicUsize>,
     writes: Vec<AtomicUsize>,
-    /// Reads that the cache answered.
+    /// Reads that were answered from the cache.
     hits: Vec<AtomicUsize>,
     counts: Counts,
 }
 
-/// A load that goes on.
+/// A running load.
 pub(crate) struct Load {
     shared: Arc<Shared>,
     recorder: Recorder,
@@ -72,45 +73,45 @@ pub(crate) struct Load {
     started: Instant,
 }
 
-/// An answer was a number that cannot be one.
+/// Converts a version or sequence, which is always positive.
 fn number(value: i64) -> u64 {
     u64::try_from(value).expect("versions and sequences count from 1")
 }
 
-/// Clients at work, as faults see them.
-pub(crate) trait Busy {
-    /// Waits until an instance has answered as many more reads, and so many more writes.
-    async fn answers(&self, instance: usize, reads: usize, writes: usize);
+/// A running load, as the faults use it.
+pub(crate) trait RunningLoad {
+    /// Waits until an instance has answered a number of further reads and writes.
+    async fn until_answered(&self, instance: usize, reads: usize, writes: usize);
 
-    /// Waits until the cache has answered some more reads at every instance: it is in use, and there is something in it.
-    async fn is_warm(&self);
+    /// Waits for further hits at every instance, so that its cache is in use and has values.
+    async fn until_warm(&self);
 }
 
-impl Busy for Load {
-    async fn answers(&self, instance: usize, reads: usize, writes: usize) {
+impl RunningLoad for Load {
+    async fn until_answered(&self, instance: usize, reads: usize, writes: usize) {
         let now = |counts: &[AtomicUsize]| counts[instance].load(Ordering::Relaxed);
         let reads = now(&self.shared.reads) + reads;
         let writes = now(&self.shared.writes) + writes;
-        eventually(PATIENCE, async || {
+        eventually(TIME_OUT, async || {
             (now(&self.shared.reads) >= reads && now(&self.shared.writes) >= writes).then_some(())
         })
         .await;
     }
 
-    async fn is_warm(&self) {
+    async fn until_warm(&self) {
         let all: Vec<usize> = (0..self.shared.hits.len()).collect();
-        self.is_warm_at(&all).await;
+        self.until_warm_at(&all).await;
     }
 }
 
 impl Load {
-    /// New conversations, and everybody at work on them.
+    /// Creates conversations, and starts all clients.
     pub(crate) async fn start(callers: &[Caller], readers: Readers, count: usize) -> Self {
         let recorder = Recorder::new();
         let mut log = recorder.log();
         let next_key = AtomicU32::new(0);
         let mut chats = Vec::new();
-        // At the first: the others may have to wait for it with every write.
+        // At the first instance: others may be disconnected, and their writes wait.
         let caller = &callers[0];
         for number in 0..count {
             chats.push(Chat::make(caller, Kind::of(number), &next_key, &mut log).await);
@@ -159,8 +160,8 @@ impl Load {
         }
     }
 
-    /// Waits until the cache of these is warm.
-    pub(crate) async fn is_warm_at(&self, instances: &[usize]) {
+    /// Waits until the caches of these instances are warm.
+    pub(crate) async fn until_warm_at(&self, instances: &[usize]) {
         let now = || {
             let hits = instances
                 .iter()
@@ -168,26 +169,26 @@ impl Load {
             hits.map(|hits| hits.load(Ordering::Relaxed))
         };
         let before: Vec<usize> = now().collect();
-        eventually(PATIENCE, async || {
+        eventually(TIME_OUT, async || {
             let mut both = before.iter().zip(now());
             both.all(|(before, now)| now >= before + WARM).then_some(())
         })
         .await;
     }
 
-    /// Whether something stale was read: of rows, which can be said at once.
+    /// Whether a stale row was read. Rows can be checked while the load runs.
     pub(crate) fn was_stale(&self) -> bool {
         self.recorder.so_far().stale > 0 || self.shared.counts.leaks() > 0
     }
 
-    /// How old the oldest was, of rows.
+    /// How stale the stalest row was.
     pub(crate) fn stalest(&self) -> Duration {
         self.recorder.so_far().stalest
     }
 
     /// The conversations.
-    pub(crate) fn chats(&self) -> Vec<Named> {
-        self.shared.chats.iter().map(|c| c.named.clone()).collect()
+    pub(crate) fn chats(&self) -> Vec<ChatIds> {
+        self.shared.chats.iter().map(|c| c.ids.clone()).collect()
     }
 
     /// The newest message of every conversation.
@@ -196,7 +197,7 @@ impl Load {
         self.shared.chats.iter().filter_map(hot).collect()
     }
 
-    /// Everybody ends, and what they saw is checked.
+    /// Stops all clients, and checks the history.
     pub(crate) async fn end(self, name: &str) -> Outcome {
         self.shared.stop.store(true, Ordering::Relaxed);
         for task in self.tasks {
@@ -208,7 +209,7 @@ impl Load {
     }
 }
 
-/// One task.
+/// One client task.
 struct Client {
     shared: Arc<Shared>,
     log: Log,
@@ -233,21 +234,21 @@ impl Client {
         self.shared.chats[chat].messages().get(which).cloned()
     }
 
-    /// Asks and counts; what is refused, for whatever reason, is nothing that was seen.
-    async fn ask<R: Rpc>(&self, request: R) -> Option<R::Reply> {
+    /// Makes a call and counts its result. A refused call is not recorded as a read.
+    async fn call<R: Rpc>(&self, request: R) -> Option<R::Reply> {
         let answer = self.attempt(request).await;
         answer
             .map_err(|status| self.shared.counts.refused(&status))
             .ok()
     }
 
-    /// Asks about a message, which may be gone: that is something that was seen.
-    async fn ask_about<R: Rpc>(&mut self, hot: &Hot, request: R) -> Option<R::Reply> {
+    /// Makes a call about a message that may be deleted; `NOT_FOUND` is recorded as a read of its deletion.
+    async fn call_about<R: Rpc>(&mut self, hot: &Hot, request: R) -> Option<R::Reply> {
         let begun = self.log.begin_read();
         match self.attempt(request).await {
             Ok(reply) => Some(reply),
             Err(status) if status.code() == Code::NotFound => {
-                self.log.read(begun, hot.gone, chat::GONE);
+                self.log.read(begun, hot.deletion, chat::DELETED);
                 None
             }
             Err(status) => {
@@ -258,7 +259,7 @@ impl Client {
     }
 
     async fn attempt<R: Rpc>(&self, request: R) -> Result<R::Reply, Status> {
-        let response = self.caller.ask_with(Request::new(request)).await?;
+        let response = self.caller.call_with(Request::new(request)).await?;
         let tier = response.metadata().get("x-parlance-cache");
         let tier = tier.and_then(|tier| tier.to_str().ok()).unwrap_or("none");
         let is_hit = usize::from(["memory", "redis"].contains(&tier));

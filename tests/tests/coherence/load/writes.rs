@@ -1,4 +1,4 @@
-//! Those who write.
+//! The writers.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,7 +22,7 @@ impl Client {
             let wrote = match self.dice.below(12) {
                 0..3 => self.send(chat).await,
                 3..7 => self.edit(chat, edits).await,
-                7..9 => self.do_its_own(chat).await,
+                7..9 => self.write_by_kind(chat).await,
                 9 => self.rename(chat, edits).await,
                 10 => self.mark_as_read(chat).await,
                 _ => self.mark_as_unread(chat).await,
@@ -34,17 +34,17 @@ impl Client {
         }
     }
 
-    /// What is done to conversations of this kind alone.
-    async fn do_its_own(&mut self, chat: usize) -> Option<()> {
+    /// The write that only conversations of this kind get.
+    async fn write_by_kind(&mut self, chat: usize) -> Option<()> {
         match self.shared.chats[chat].kind.clone() {
             Kind::Reported => self.report(chat).await,
-            Kind::Texts(pair) => self.put(chat, make::from_them(&pair, "an answer")).await,
+            Kind::Texts(pair) => self.put(chat, make::inbound_sms(&pair, "an answer")).await,
             Kind::Shrinking => self.delete(chat).await,
         }
     }
 
     async fn send(&mut self, chat: usize) -> Option<()> {
-        let request = make::reply(&self.shared.chats[chat].named.id, "and more");
+        let request = make::reply(&self.shared.chats[chat].ids.id, "and more");
         self.put(chat, request).await
     }
 
@@ -55,7 +55,7 @@ impl Client {
         let shared = Arc::clone(&self.shared);
         let chat = &shared.chats[chat];
         let begun = chat.begin_send(&mut self.log, &shared.next_key);
-        let message = self.ask(request).await?;
+        let message = self.call(request).await?;
         chat.sent(&mut self.log, &begun, &message);
         Some(())
     }
@@ -64,15 +64,15 @@ impl Client {
         let which = self.dice.index(MESSAGES);
         let shared = Arc::clone(&self.shared);
         let chat = &shared.chats[chat];
-        let hot = chat.doom(which)?;
-        let gone = self.log.begin_write(hot.gone);
-        // The conversation is shorter by it.
+        let hot = chat.begin_delete(which)?;
+        let deletion = self.log.begin_write(hot.deletion);
+        // The deletion also writes the conversation.
         let _ = self.log.begin_write(chat.conversation);
         let change = self
             .log
             .begin_change(chat.list, Change::Delete(hot.sequence));
-        self.ask(make::delete_message(&hot.id)).await?;
-        self.log.acknowledged(&gone, chat::GONE);
+        self.call(make::delete_message(&hot.id)).await?;
+        self.log.acknowledged(&deletion, chat::DELETED);
         let left = Element {
             sequence: hot.sequence,
             version: 0,
@@ -81,7 +81,7 @@ impl Client {
         Some(())
     }
 
-    /// Something of its own each time, so that it is a change.
+    /// Writes a new text each time, so that each edit is a change.
     async fn edit(&mut self, chat: usize, number: u32) -> Option<()> {
         let text = format!("{}-{number}", self.instance);
         let request = |id: &str| {
@@ -105,7 +105,7 @@ impl Client {
         let list = self.shared.chats[chat].list;
         let write = self.log.begin_write(hot.key);
         let change = self.log.begin_change(list, Change::Edit(hot.sequence));
-        let message = self.ask_about(&hot, request(&hot.id)).await?;
+        let message = self.call_about(&hot, request(&hot.id)).await?;
         self.log.acknowledged(&write, number(message.version));
         self.log.changed(&change, chat::element(&message));
         Some(())
@@ -113,14 +113,14 @@ impl Client {
 
     async fn rename(&mut self, chat: usize, number: u32) -> Option<()> {
         let title = format!("{}-{number}", self.instance);
-        let id = self.shared.chats[chat].named.id.clone();
+        let id = self.shared.chats[chat].ids.id.clone();
         let request = make::edit(&id, &["title"], |conversation| conversation.title = title);
         self.change_conversation(chat, request).await
     }
 
     async fn mark_as_read(&mut self, chat: usize) -> Option<()> {
         let request = v1::MarkAsReadRequest {
-            id: self.shared.chats[chat].named.id.clone(),
+            id: self.shared.chats[chat].ids.id.clone(),
             ..Default::default()
         };
         self.change_conversation(chat, request).await
@@ -128,7 +128,7 @@ impl Client {
 
     async fn mark_as_unread(&mut self, chat: usize) -> Option<()> {
         let request = v1::MarkAsUnreadRequest {
-            id: self.shared.chats[chat].named.id.clone(),
+            id: self.shared.chats[chat].ids.id.clone(),
         };
         self.change_conversation(chat, request).await
     }
@@ -138,7 +138,7 @@ impl Client {
         R: Rpc<Reply = v1::Conversation>,
     {
         let write = self.log.begin_write(self.shared.chats[chat].conversation);
-        let conversation = self.ask(request).await?;
+        let conversation = self.call(request).await?;
         let version = number(conversation.version);
         self.log.acknowledged(&write, version);
         Some(())

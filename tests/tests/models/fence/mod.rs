@@ -1,5 +1,5 @@
-//! Fence, commit, release, with leased fills: one key in Redis, two writers, two readers of two reads each, and for
-//! comparison the protocols that others use.
+//! Fence, commit and release, with leased fills: one key in Redis, two writers, two readers of two reads each; and, for
+//! comparison, common other protocols.
 
 mod reads;
 mod rows;
@@ -9,7 +9,7 @@ use super::search::{Broken, Model, Steps};
 
 const READS: u8 = 2;
 
-/// How a write keeps the cache in line.
+/// How a write invalidates the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Protocol {
     /// Commit, then delete the value.
@@ -18,30 +18,30 @@ enum Protocol {
     DoubleDelete,
     /// Commit, then set the value.
     SetAfterCommit,
-    /// Commit, then leave the version, which a fill must not fall below.
+    /// Commit, then store the version, below which no fill may fall.
     Tombstone,
     /// Fills need a lease; commit, then delete value and lease.
     LeaseAndDelete,
-    /// Ours.
+    /// Our protocol: fence, commit, release.
     Fence,
 }
 
-/// When a writer has its row's lock.
+/// When a writer locks its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lock {
     BeforeFence,
     AfterFence,
-    /// Keys that writers of different rows share.
+    /// Keys that writers of different rows share, so that no row lock is common.
     Never,
 }
 
-/// Who may share the read of another.
+/// Which readers may share the load of another (single flight).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Flights {
+enum Sharing {
     None,
-    /// Whoever came before its SELECT.
+    /// Readers that came before its SELECT.
     BeforeSelect,
-    /// Whoever came before its end.
+    /// Readers that came before its end.
     AnyTime,
 }
 
@@ -49,23 +49,23 @@ enum Flights {
 struct Faults {
     /// Writers that die.
     deaths: u8,
-    /// Lease, tombstone or value that goes before its time.
+    /// Evicted leases, tombstones or values.
     evictions: u8,
-    /// Lease or tombstone that does.
+    /// Lost leases or tombstones.
     losses: u8,
     /// Writers that do not reach Redis.
-    cuts: u8,
+    disconnects: u8,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Rules {
     protocol: Protocol,
     lock: Lock,
-    /// The lease is a set of writers' tokens; else the last one alone.
+    /// The lease is a set of writers' tokens; otherwise the last token alone.
     token_set: bool,
-    flights: Flights,
-    /// A writer that did not reach Redis is acknowledged when its row was drained; else at once.
-    ack_when_drained: bool,
+    sharing: Sharing,
+    /// A degraded writer is acknowledged when its row was reconciled; otherwise at once.
+    ack_when_reconciled: bool,
     faults: Faults,
 }
 
@@ -73,8 +73,8 @@ const RULES: Rules = Rules {
     protocol: Protocol::Fence,
     lock: Lock::AfterFence,
     token_set: true,
-    flights: Flights::None,
-    ack_when_drained: true,
+    sharing: Sharing::None,
+    ack_when_reconciled: true,
     faults: NO_FAULT,
 };
 
@@ -82,7 +82,7 @@ const NO_FAULT: Faults = Faults {
     deaths: 0,
     evictions: 0,
     losses: 0,
-    cuts: 0,
+    disconnects: 0,
 };
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Lease {
@@ -104,7 +104,7 @@ impl Lease {
         }
     }
 
-    /// Without readers: what an other's release leaves.
+    /// Without readers: what another writer's release leaves.
     fn of_writers(self) -> Self {
         match self {
             Self::Writers(_) => self,
@@ -118,19 +118,19 @@ enum Writer {
     Idle,
     /// Has deleted before its commit.
     Deleted,
-    /// Has the row, and has not asked Redis yet.
+    /// Has locked the row, and not called Redis yet.
     Locked,
-    /// Has fenced, and waits for the row.
+    /// Has fenced, and waits for the row lock.
     Waiting,
-    /// Has fenced, and has the row.
+    /// Has fenced and locked the row.
     Fenced,
-    /// Has the row, and could not fence.
-    Cut,
+    /// Has locked the row, and could not fence.
+    Degraded,
     Committed(u8),
-    /// Committed with a row that waits for the drain.
-    CutCommitted(u8),
-    /// The drain will come, but nobody waits for it.
-    Undrained,
+    /// Committed with a pending row.
+    DegradedCommitted(u8),
+    /// Acknowledged before its row is reconciled.
+    Unreconciled,
     Released(u8),
     Done,
     Dead,
@@ -139,12 +139,12 @@ enum Writer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Doing {
     Nothing,
-    Asking,
-    /// Missed, and has not read the database yet.
+    LookingUp,
+    /// Has missed, and not read the database yet.
     Reading(Option<u8>),
     /// Has read this version.
     Read(Option<u8>, u8),
-    /// Waits for the read of that reader, or has its version.
+    /// Waits for the load of that reader, or has its version.
     Joined(u8, Option<u8>),
 }
 
@@ -152,9 +152,9 @@ enum Doing {
 struct Reader {
     doing: Doing,
     reads: u8,
-    /// What was acknowledged when it began.
+    /// The acknowledged version when it began.
     acked: u8,
-    /// And what finished reads had returned.
+    /// The version that finished reads had returned when it began.
     returned: u8,
 }
 
@@ -179,7 +179,7 @@ impl State {
     }
 
     fn is_locked(&self) -> bool {
-        let holds = |w: &Writer| matches!(w, Writer::Locked | Writer::Fenced | Writer::Cut);
+        let holds = |w: &Writer| matches!(w, Writer::Locked | Writer::Fenced | Writer::Degraded);
         self.writers.iter().any(holds)
     }
 }
@@ -240,13 +240,13 @@ fn die(state: &State, me: usize, steps: &mut Steps<State>) {
     if state.left.deaths == 0 || matches!(writer, Writer::Idle | Writer::Done | Writer::Dead) {
         return;
     }
-    let drained = matches!(writer, Writer::CutCommitted(_) | Writer::Undrained);
+    let reconciled = matches!(writer, Writer::DegradedCommitted(_) | Writer::Unreconciled);
     steps.step(
         || format!("W{me} dies, {writer:?}"),
         state,
         |s| {
-            s.writers[me] = if drained {
-                Writer::Undrained
+            s.writers[me] = if reconciled {
+                Writer::Unreconciled
             } else {
                 Writer::Dead
             };

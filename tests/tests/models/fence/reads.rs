@@ -1,7 +1,7 @@
-//! Reads and fills.
+//! Reads and fills of the model.
 
 use super::super::search::Broken;
-use super::{Doing, Flights, Lease, Protocol, READS, Reader, Rules, State, Steps};
+use super::{Doing, Lease, Protocol, READS, Reader, Rules, Sharing, State, Steps};
 
 impl Rules {
     pub(super) fn read(&self, state: &State, me: usize, steps: &mut Steps<State>) {
@@ -13,14 +13,14 @@ impl Rules {
                     state,
                     |s| {
                         let returned = s.acked.max(s.returned);
-                        s.readers[me].doing = Doing::Asking;
+                        s.readers[me].doing = Doing::LookingUp;
                         s.readers[me].acked = s.acked;
                         s.readers[me].returned = returned;
                     },
                 );
             }
             Doing::Nothing => {}
-            Doing::Asking => self.ask(state, me, steps),
+            Doing::LookingUp => self.look_up(state, me, steps),
             Doing::Reading(token) => {
                 let row = state.row;
                 steps.step(
@@ -71,9 +71,9 @@ impl Rules {
                 Doing::Nothing => steps.step(
                     || format!("R{me} begins again"),
                     state,
-                    |s| s.readers[me].doing = Doing::Asking,
+                    |s| s.readers[me].doing = Doing::LookingUp,
                 ),
-                Doing::Asking | Doing::Reading(_) | Doing::Joined(..) => {}
+                Doing::LookingUp | Doing::Reading(_) | Doing::Joined(..) => {}
             },
         }
     }
@@ -82,7 +82,7 @@ impl Rules {
         matches!(self.protocol, Protocol::LeaseAndDelete | Protocol::Fence)
     }
 
-    fn ask(&self, state: &State, me: usize, steps: &mut Steps<State>) {
+    fn look_up(&self, state: &State, me: usize, steps: &mut Steps<State>) {
         if let Some(value) = state.value {
             finish(
                 state,
@@ -107,10 +107,10 @@ impl Rules {
             },
         );
         for (number, other) in (0..).zip(&state.readers) {
-            let joinable = match self.flights {
-                Flights::None => false,
-                Flights::BeforeSelect => matches!(other.doing, Doing::Reading(_)),
-                Flights::AnyTime => matches!(other.doing, Doing::Reading(_) | Doing::Read(..)),
+            let joinable = match self.sharing {
+                Sharing::None => false,
+                Sharing::BeforeSelect => matches!(other.doing, Doing::Reading(_)),
+                Sharing::AnyTime => matches!(other.doing, Doing::Reading(_) | Doing::Read(..)),
             };
             if usize::from(number) != me && joinable {
                 steps.step(
@@ -135,7 +135,7 @@ impl Rules {
     }
 }
 
-/// The read ends with this version.
+/// Ends a read with this version.
 fn finish(
     state: &State,
     me: usize,

@@ -1,7 +1,7 @@
-//! The rules hold, and which of them are needed.
+//! The rules hold, and each of them is needed.
 
 use super::super::search::{Broken, Expect, HOLDS, check_all};
-use super::{Faults, Flights, Lock, NO_FAULT, Protocol, RULES, Rules};
+use super::{Faults, Lock, NO_FAULT, Protocol, RULES, Rules, Sharing};
 
 const DEATH: Faults = Faults {
     deaths: 1,
@@ -15,8 +15,8 @@ const LOSS: Faults = Faults {
     losses: 1,
     ..NO_FAULT
 };
-const CUT: Faults = Faults {
-    cuts: 1,
+const DISCONNECT: Faults = Faults {
+    disconnects: 1,
     ..NO_FAULT
 };
 
@@ -29,8 +29,8 @@ fn the_rules_hold() {
         lock: Lock::Never,
         ..Rules { faults, ..RULES }
     };
-    let flights = |faults| Rules {
-        flights: Flights::BeforeSelect,
+    let shared = |faults| Rules {
+        sharing: Sharing::BeforeSelect,
         ..Rules { faults, ..RULES }
     };
     check_all(&[
@@ -38,7 +38,7 @@ fn the_rules_hold() {
         ("a writer dies", faults(DEATH), HOLDS),
         ("the lease is lost", faults(LOSS), OLDER_BEFORE_ACK),
         ("something is evicted", faults(EVICTION), OLDER_BEFORE_ACK),
-        ("a writer is cut", faults(CUT), OLDER_BEFORE_ACK),
+        ("a writer is degraded", faults(DISCONNECT), OLDER_BEFORE_ACK),
         ("no common lock", unlocked(NO_FAULT), HOLDS),
         ("no common lock, a writer dies", unlocked(DEATH), HOLDS),
         (
@@ -46,16 +46,16 @@ fn the_rules_hold() {
             unlocked(LOSS),
             OLDER_BEFORE_ACK,
         ),
-        ("shared flights", flights(NO_FAULT), HOLDS),
-        ("shared flights, a writer dies", flights(DEATH), HOLDS),
+        ("shared loads", shared(NO_FAULT), HOLDS),
+        ("shared loads, a writer dies", shared(DEATH), HOLDS),
         (
-            "shared flights, the lease is lost",
-            flights(LOSS),
+            "shared loads, the lease is lost",
+            shared(LOSS),
             OLDER_BEFORE_ACK,
         ),
         (
-            "shared flights, a writer is cut",
-            flights(CUT),
+            "shared loads, a writer is degraded",
+            shared(DISCONNECT),
             OLDER_BEFORE_ACK,
         ),
     ]);
@@ -72,13 +72,13 @@ fn each_rule_is_needed() {
         faults: DEATH,
         ..rules
     };
-    let late_flights = Rules {
-        flights: Flights::AnyTime,
+    let late_sharing = Rules {
+        sharing: Sharing::AnyTime,
         ..RULES
     };
     let early_ack = Rules {
-        ack_when_drained: false,
-        faults: CUT,
+        ack_when_reconciled: false,
+        faults: DISCONNECT,
         ..RULES
     };
     let unlocked = Rules {
@@ -112,12 +112,12 @@ fn each_rule_is_needed() {
             HOLDS,
         ),
         (
-            "flights joined after the SELECT",
-            late_flights,
+            "loads joined after the SELECT",
+            late_sharing,
             Breaks(Broken::StaleAfterAck),
         ),
         (
-            "a cut writer is acknowledged at once",
+            "a degraded writer is acknowledged at once",
             early_ack,
             Breaks(Broken::StaleAfterAck),
         ),
@@ -125,7 +125,7 @@ fn each_rule_is_needed() {
 }
 
 #[test]
-fn what_others_do_breaks() {
+fn other_protocols_break() {
     const STALE: Expect = Expect::Breaks(Broken::StaleAfterAck);
     let rows = [
         (Protocol::DeleteAfterCommit, [STALE; 4]),
@@ -146,7 +146,10 @@ fn what_others_do_breaks() {
         ),
     ];
     for (protocol, expected) in rows {
-        for (faults, expect) in [NO_FAULT, DEATH, LOSS, CUT].into_iter().zip(expected) {
+        for (faults, expect) in [NO_FAULT, DEATH, LOSS, DISCONNECT]
+            .into_iter()
+            .zip(expected)
+        {
             let rules = Rules {
                 protocol,
                 faults,

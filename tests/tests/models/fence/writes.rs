@@ -1,4 +1,4 @@
-//! What a writer does.
+//! The steps of a writer.
 
 use super::{Lease, Lock, Protocol, Rules, State, Steps, Writer};
 
@@ -27,7 +27,7 @@ impl Rules {
                     state,
                     |s| self.fence(s, me, Writer::Fenced),
                 );
-                cut(state, me, steps);
+                disconnect(state, me, steps);
             }
             Writer::Waiting if !state.is_locked() => {
                 steps.step(
@@ -36,29 +36,31 @@ impl Rules {
                     |s| s.writers[me] = Writer::Fenced,
                 );
             }
-            Writer::Cut => steps.step(commit, state, |s| s.commit(me, Writer::CutCommitted)),
-            Writer::CutCommitted(version) => {
+            Writer::Degraded => {
+                steps.step(commit, state, |s| s.commit(me, Writer::DegradedCommitted))
+            }
+            Writer::DegradedCommitted(version) => {
                 steps.step(
-                    || format!("W{me} is drained"),
+                    || format!("W{me} is reconciled"),
                     state,
-                    |s| drain(s, me, Writer::Released(version)),
+                    |s| reconcile(s, me, Writer::Released(version)),
                 );
-                if !self.ack_when_drained {
+                if !self.ack_when_reconciled {
                     steps.step(
-                        || format!("W{me} is acknowledged, not drained"),
+                        || format!("W{me} is acknowledged, not reconciled"),
                         state,
                         |s| {
-                            s.writers[me] = Writer::Undrained;
+                            s.writers[me] = Writer::Unreconciled;
                             s.acked = s.acked.max(version);
                         },
                     );
                 }
             }
-            Writer::Undrained => {
+            Writer::Unreconciled => {
                 steps.step(
-                    || format!("W{me} is drained"),
+                    || format!("W{me} is reconciled"),
                     state,
-                    |s| drain(s, me, Writer::Done),
+                    |s| reconcile(s, me, Writer::Done),
                 );
             }
             Writer::Committed(version) => self.invalidate(state, me, version, steps),
@@ -94,7 +96,7 @@ impl Rules {
                     |s| self.fence(s, me, Writer::Waiting),
                 );
                 if !state.is_locked() {
-                    cut(state, me, steps);
+                    disconnect(state, me, steps);
                 }
             }
             Lock::Never => {
@@ -103,7 +105,7 @@ impl Rules {
                     state,
                     |s| self.fence(s, me, Writer::Fenced),
                 );
-                cut(state, me, steps);
+                disconnect(state, me, steps);
             }
         }
     }
@@ -120,7 +122,7 @@ impl Rules {
 
     fn invalidate(&self, state: &State, me: usize, version: u8, steps: &mut Steps<State>) {
         steps.step(
-            || format!("W{me} tells Redis of v{version}"),
+            || format!("W{me} invalidates for v{version}"),
             state,
             |s| {
                 s.writers[me] = Writer::Released(version);
@@ -134,7 +136,7 @@ impl Rules {
                     Protocol::LeaseAndDelete => (s.value, s.lease) = (None, Lease::Free),
                     Protocol::Fence => {
                         s.value = None;
-                        // An other's fence stays, with its own token or as it was.
+                        // Another writer's fence stays, with its own token or unchanged.
                         s.lease = if s.lease.has(me) {
                             s.lease.without(me)
                         } else {
@@ -144,33 +146,33 @@ impl Rules {
                 }
             },
         );
-        if state.left.cuts > 0 && self.protocol != Protocol::Fence {
+        if state.left.disconnects > 0 && self.protocol != Protocol::Fence {
             steps.step(
                 || format!("W{me} does not reach Redis"),
                 state,
                 |s| {
                     s.writers[me] = Writer::Released(version);
-                    s.left.cuts -= 1;
+                    s.left.disconnects -= 1;
                 },
             );
         }
     }
 }
 
-fn drain(state: &mut State, me: usize, then: Writer) {
+fn reconcile(state: &mut State, me: usize, then: Writer) {
     state.value = None;
     state.lease = state.lease.of_writers();
     state.writers[me] = then;
 }
 
-fn cut(state: &State, me: usize, steps: &mut Steps<State>) {
-    if state.left.cuts > 0 {
+fn disconnect(state: &State, me: usize, steps: &mut Steps<State>) {
+    if state.left.disconnects > 0 {
         steps.step(
             || format!("W{me} does not reach Redis"),
             state,
             |s| {
-                s.writers[me] = Writer::Cut;
-                s.left.cuts -= 1;
+                s.writers[me] = Writer::Degraded;
+                s.left.disconnects -= 1;
             },
         );
     }

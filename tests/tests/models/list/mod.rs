@@ -1,19 +1,19 @@
-//! The newest messages of one conversation, cut to two: senders (their sequence is the order of commit), an edit, a deletion,
-//! two leased fillers. A fence may come before or after the row's lock, so any two writes may overlap.
+//! The newest messages of one conversation, at most two: senders (their sequence is the order of commit), an edit, a
+//! deletion, and two leased fillers. A fence may come before or after the row lock, so any two writes may overlap.
 //!
-//! R1: a list that is served holds every acknowledged message among its newest, in order, once, and nothing older than what
-//! was acknowledged. R2: nothing older than what any finished read returned.
+//! R1: a served list has every acknowledged message among its newest, in order, once, and nothing older than an
+//! acknowledged version. R2: nothing older than what any finished read returned.
 
 mod rows;
 mod writes;
 
 use super::search::{Broken, Model, Steps};
 
-/// How many messages a list holds.
+/// Maximum number of messages in a list.
 const LONGEST: usize = 2;
-/// Messages that there may be in all.
+/// Maximum number of messages in all.
 const MESSAGES: usize = 5;
-/// The version of a message that was deleted.
+/// The version of a deleted message.
 const DELETED: u8 = 99;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,22 +25,22 @@ enum Op {
     Delete,
 }
 
-/// What a send does to the list before its commit.
+/// Action of a send on the list before its commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fence {
-    /// Adds its token to the lease, drops a reader's, and puts a mark on the list.
+    /// Adds its token to the lease, drops a reader's token, and pushes a mark onto the list.
     Mark,
-    /// The mark, and nothing to the lease.
+    /// Pushes the mark, and leaves the lease as it is.
     MarkOnly,
-    /// As any fence: the list goes.
+    /// Deletes the list, like any other fence.
     Delete,
-    /// Renames the list aside, to put it back.
+    /// Renames the list, to restore it later.
     Stash,
     /// Nothing.
     None,
 }
 
-/// Of which elements the stamp is looked at.
+/// The elements of which the stamp is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stamps {
     All,
@@ -51,10 +51,10 @@ enum Stamps {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Faults {
     deaths: u8,
-    /// Leases that go before their time.
+    /// Lost leases.
     losses: u8,
     evictions: u8,
-    /// Releases that fail, and are drained.
+    /// Releases that fail, and are reconciled.
     failures: u8,
     aborts: u8,
     failovers: u8,
@@ -63,16 +63,16 @@ struct Faults {
 #[derive(Debug, Clone, Copy)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each is a guard that is there or not"
+    reason = "each is a guard that can be switched off"
 )]
 struct Rules {
     fence: Fence,
     ops: &'static [Op],
-    /// Messages at the beginning.
+    /// Number of messages at the beginning.
     messages: u8,
-    /// A message goes on top of the one before it only.
+    /// A message is pushed only onto its predecessor.
     checks_sequence: bool,
-    /// A mark is popped at the head only.
+    /// A mark is replaced only at the head.
     mark_at_head: bool,
     stamps: Stamps,
     fence_drops_reader: bool,
@@ -114,7 +114,7 @@ impl Lease {
     }
 }
 
-/// Which version of each message: acknowledged, returned, or committed.
+/// The version of each message: acknowledged, returned, or committed.
 type Versions = [Option<u8>; MESSAGES];
 
 /// A version of a message.
@@ -129,7 +129,7 @@ enum Writer {
     Idle,
     Fenced,
     Committed(Change),
-    /// And could not release: the drain will.
+    /// Not released; a reconciliation pass will release it.
     Pending(Change),
     Released(Change),
     Done,
@@ -148,7 +148,7 @@ struct State {
     rows: Versions,
     list: Option<List>,
     lease: Lease,
-    /// Whose it is, and what was there.
+    /// Writer and list.
     stash: Option<(u8, List)>,
     acked: Versions,
     returned: Versions,
@@ -164,7 +164,7 @@ impl State {
     }
 }
 
-/// The newest of these rows, stamped.
+/// The newest of these rows, with the epoch.
 fn page(rows: &Versions, epoch: u8) -> List {
     let messages = (0..).zip(rows).filter_map(|(sequence, version)| {
         version
@@ -187,7 +187,7 @@ fn join(known: &mut Versions, more: &Versions) {
     }
 }
 
-/// The messages of a list; `None` if it holds a mark, or they are not in order.
+/// The messages of a list; `None` if it has a mark, or they are not in order.
 fn messages(list: &List) -> Option<Vec<Change>> {
     let change = |element: &Element| match *element {
         Element::Mark(_) => None,
@@ -201,7 +201,7 @@ fn messages(list: &List) -> Option<Vec<Change>> {
         .then_some(messages)
 }
 
-/// Whether a read that knows this much may be given the list.
+/// Whether the list is correct for a read that must see these versions.
 fn is_right(list: &List, known: &Versions, rows: &Versions) -> bool {
     let Some(messages) = messages(list) else {
         return false;
@@ -223,7 +223,7 @@ fn is_right(list: &List, known: &Versions, rows: &Versions) -> bool {
 }
 
 impl Rules {
-    /// Whether a reader takes the list for a hit.
+    /// Whether a reader treats the list as a hit.
     fn is_hit(&self, list: &List, epoch: u8) -> bool {
         if matches!(list.first(), Some(Element::Mark(_))) {
             return false;
@@ -403,7 +403,7 @@ impl Rules {
         }
         if state.left.evictions > 0 && state.stash.is_some() {
             steps.step(
-                || "the list that lies aside is evicted".to_owned(),
+                || "the renamed list is evicted".to_owned(),
                 state,
                 |s| {
                     s.stash = None;
@@ -413,7 +413,7 @@ impl Rules {
         }
         if state.left.failovers > 0 {
             steps.step(
-                || "failover to the list of the beginning".to_owned(),
+                || "failover to the initial list".to_owned(),
                 state,
                 |s| {
                     s.list = self.start().list;

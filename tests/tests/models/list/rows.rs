@@ -1,4 +1,4 @@
-//! The rules hold, and which of them are needed.
+//! The rules hold, and each of them is needed.
 
 use super::super::search::{Broken, Expect, HOLDS, check_all};
 use super::{Faults, Fence, Op, Rules, Stamps};
@@ -76,7 +76,7 @@ const OLDER_BEFORE_ACK: Expect = Expect::Only(&[Broken::NewThenOld]);
 const STALE: Expect = Expect::Breaks(Broken::StaleAfterAck);
 
 #[test]
-fn the_rules_hold_while_leases_do() {
+fn the_rules_hold_while_no_lease_is_lost() {
     check_all(&[
         ("two senders", RULES, HOLDS),
         ("the list is evicted", with(EVICTED, RULES), HOLDS),
@@ -93,7 +93,7 @@ fn the_rules_hold_while_leases_do() {
 }
 
 #[test]
-fn whatever_is_lost_what_was_acknowledged_is_seen() {
+fn acknowledged_writes_are_visible_whatever_is_lost() {
     let twice = Faults {
         losses: 2,
         evictions: 2,
@@ -174,13 +174,13 @@ fn each_rule_is_needed() {
             fence_keeps_reader,
             OLDER_BEFORE_ACK,
         ),
-        ("a mark is popped wherever it stands", anywhere, STALE),
+        ("a mark is replaced at any position", anywhere, STALE),
         ("the stamp of the head alone", head, STALE),
         ("no stamp", unstamped, STALE),
     ]);
 }
 
-/// A second guard: without it nothing broke.
+/// A second guard: no rule broke without it.
 #[test]
 fn the_sequence_is_checked_twice() {
     let rules = |rules| Rules {
@@ -198,17 +198,17 @@ fn the_sequence_is_checked_twice() {
 }
 
 #[test]
-fn other_ways_cost_more_or_break() {
+fn other_fences_break_or_delete_the_list() {
     let fence = |fence, rules| Rules { fence, ..rules };
     let (delete, stash) = (Fence::Delete, Fence::Stash);
     check_all(&[
-        ("the list goes", fence(delete, RULES), HOLDS),
+        ("the list is deleted", fence(delete, RULES), HOLDS),
         (
             "whatever is lost",
             fence(delete, with(ALL_THREE, EDIT)),
             OLDER_BEFORE_ACK,
         ),
-        ("the list is put aside", fence(stash, RULES), STALE),
+        ("the list is renamed", fence(stash, RULES), STALE),
         ("a push after the commit", fence(Fence::None, RULES), STALE),
     ]);
 }

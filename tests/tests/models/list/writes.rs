@@ -37,7 +37,7 @@ impl Rules {
                 }
             }
             Writer::Pending(change) => steps.step(
-                || format!("W{me} is drained"),
+                || format!("W{me} is reconciled"),
                 state,
                 |s| {
                     self.release(s, me, None);
@@ -100,7 +100,7 @@ impl Rules {
         let mine = writer(me);
         let kind = match op {
             Op::Send => self.fence,
-            // Whatever sends do, these drop the list, if anything is done at all.
+            // Edits and deletions delete the list whatever sends do, unless there is no fence at all.
             Op::Edit | Op::Delete if self.fence == Fence::None => Fence::None,
             Op::Edit | Op::Delete => Fence::Delete,
         };
@@ -108,8 +108,8 @@ impl Rules {
             Lease::Writers(set) => Some(set),
             Lease::Free | Lease::Reader(_) => None,
         };
-        let spares = matches!(state.lease, Lease::Reader(_)) && !self.fence_drops_reader;
-        if !matches!(kind, Fence::None | Fence::MarkOnly) && !spares {
+        let keeps_reader = matches!(state.lease, Lease::Reader(_)) && !self.fence_drops_reader;
+        if !matches!(kind, Fence::None | Fence::MarkOnly) && !keeps_reader {
             state.lease = Lease::Writers(others.unwrap_or(0) | 1 << me);
         }
         match kind {
@@ -129,7 +129,7 @@ impl Rules {
         }
     }
 
-    /// With the sequence of the message that is to go on top.
+    /// Releases with the sequence of the message to push, if any.
     fn release(&self, state: &mut State, me: usize, pushed: Option<u8>) {
         let mine = writer(me);
         let only = state.lease == Lease::Writers(1 << me);
@@ -141,8 +141,8 @@ impl Rules {
         let is_mine = state
             .stash
             .as_ref()
-            .is_some_and(|(whose, _)| *whose == mine);
-        let aside = state.stash.take_if(|_| is_mine).map(|(_, list)| list);
+            .is_some_and(|(owner, _)| *owner == mine);
+        let stashed = state.stash.take_if(|_| is_mine).map(|(_, list)| list);
         let list = state.list.take();
         let epoch = state.epoch;
         let Some(sequence) = pushed else {
@@ -151,7 +151,7 @@ impl Rules {
         state.list = match self.fence {
             Fence::Delete => None,
             Fence::None => list.map(|below| push(below, sequence, epoch, LONGEST)),
-            Fence::Stash => aside
+            Fence::Stash => stashed
                 .filter(|below| only && list.is_none() && self.fits(below, sequence, epoch))
                 .map(|below| push(below, sequence, epoch, LONGEST)),
             Fence::Mark | Fence::MarkOnly => {
@@ -160,7 +160,7 @@ impl Rules {
         };
     }
 
-    /// The message in place of its mark, if that is where it belongs.
+    /// Replaces the mark by its message, if that is in order.
     fn append(&self, mut list: List, mine: u8, sequence: u8, epoch: u8) -> Option<List> {
         let mark = list.iter().position(|e| *e == Element::Mark(mine))?;
         list.remove(mark);

@@ -1,16 +1,24 @@
-//! Writers, readers and fills.
+//! Writers, readers and fills of the model.
 
 use super::super::search::Broken;
-use super::{Ack, Fill, Home, INSTANCES, Lease, Looks, Reader, Rules, State, Steps, Value, Writer};
+use super::{
+    Ack, Fill, GateCheck, INSTANCES, Lease, Location, Reader, Rules, State, Steps, Value, Writer,
+};
 
 impl Rules {
-    pub(super) fn write(&self, state: &State, me: usize, home: Home, steps: &mut Steps<State>) {
-        let link = match home {
-            Home::On(instance) => state.links[instance],
-            Home::Off => None,
+    pub(super) fn write(
+        &self,
+        state: &State,
+        me: usize,
+        location: Location,
+        steps: &mut Steps<State>,
+    ) {
+        let link = match location {
+            Location::On(instance) => state.links[instance],
+            Location::Off => None,
         };
         match state.writers[me] {
-            Writer::Idle => self.begin_write(state, me, home, steps),
+            Writer::Idle => self.begin_write(state, me, location, steps),
             Writer::KnowsWait(left) => steps.step(
                 || format!("W{me} commits with its row"),
                 state,
@@ -42,19 +50,19 @@ impl Rules {
                 let open = |instance| {
                     self.is_open(state, instance) && state.gates[instance].epoch == epoch
                 };
-                let looks = self.writer_looks == Looks::AtFenceAndAck;
-                if !looks || matches!(home, Home::On(instance) if open(instance)) {
+                let checks_gate = self.writer_checks_gate == GateCheck::AtFenceAndAck;
+                if !checks_gate || matches!(location, Location::On(instance) if open(instance)) {
                     acknowledge(state, me, version, "", steps);
                 } else {
                     steps.step(
-                        || format!("W{me} finds its gate shut since"),
+                        || format!("W{me} finds its gate shut"),
                         state,
                         |s| s.writers[me] = Writer::NotReleased(version),
                     );
                 }
             }
             Writer::NotReleased(version) if self.failed_release_writes_rows => steps.step(
-                || format!("W{me} commits its row after the fact"),
+                || format!("W{me} commits its row after the failed release"),
                 state,
                 |s| {
                     s.pending |= 1 << me;
@@ -62,13 +70,13 @@ impl Rules {
                 },
             ),
             Writer::NotReleased(version) => {
-                acknowledge(state, me, version, " though not released", steps);
+                acknowledge(state, me, version, ", not released", steps);
             }
             Writer::RowsWritten(version) if self.ack == Ack::AtOnce => {
                 acknowledge(state, me, version, " at once", steps);
             }
             Writer::RowsWritten(version) => {
-                let left = self.longest(state, home);
+                let left = self.longest(state, location);
                 steps.step(
                     || format!("W{me} reads serves_until, {left}"),
                     state,
@@ -77,22 +85,22 @@ impl Rules {
             }
             Writer::Waiting { version, left } => {
                 if state.pending & 1 << me == 0 {
-                    acknowledge(state, me, version, ", its row is gone", steps);
-                } else if left == 0 && self.ack == Ack::WhenDrainedOrPassed {
-                    acknowledge(state, me, version, ", all have passed", steps);
+                    acknowledge(state, me, version, ", its row is deleted", steps);
+                } else if left == 0 && self.ack == Ack::WhenReconciledOrExpired {
+                    acknowledge(state, me, version, ", every gate has expired", steps);
                 }
             }
             Writer::Done => {}
         }
     }
 
-    fn begin_write(&self, state: &State, me: usize, home: Home, steps: &mut Steps<State>) {
-        let reached = match home {
-            Home::Off => None,
-            Home::On(instance) => {
-                let looks = self.writer_looks != Looks::Never;
+    fn begin_write(&self, state: &State, me: usize, location: Location, steps: &mut Steps<State>) {
+        let reached = match location {
+            Location::Off => None,
+            Location::On(instance) => {
+                let checks_gate = self.writer_checks_gate != GateCheck::Never;
                 state.links[instance]
-                    .filter(|_| !looks || self.is_open(state, instance))
+                    .filter(|_| !checks_gate || self.is_open(state, instance))
                     .map(|process| (process, state.gates[instance].epoch))
             }
         };
@@ -118,7 +126,7 @@ impl Rules {
         let fewer = u8::from(reached.is_some());
         if self.waits_from_commit {
             steps.step(
-                || format!("W{me} does not fence, commits with its row"),
+                || format!("W{me} does not fence, and commits with its row"),
                 state,
                 |s| {
                     s.row += 1;
@@ -128,7 +136,7 @@ impl Rules {
                 },
             );
         } else {
-            let left = self.longest(state, home);
+            let left = self.longest(state, location);
             steps.step(
                 || format!("W{me} reads serves_until, {left}, before its commit"),
                 state,
@@ -140,17 +148,17 @@ impl Rules {
         }
     }
 
-    /// How long somebody may still serve.
-    fn longest(&self, state: &State, home: Home) -> u8 {
+    /// How long an instance may still serve.
+    fn longest(&self, state: &State, location: Location) -> u8 {
         INSTANCES
             .into_iter()
-            .filter(|instance| self.waits_for_own || home != Home::On(*instance))
+            .filter(|instance| self.waits_for_own || location != Location::On(*instance))
             .map(|instance| state.serves_until[instance])
             .max()
             .unwrap_or(0)
     }
 
-    /// One read at instance 0, which does not pause, and one at instance 1, which may.
+    /// One reader at instance 0, which does not pause, and one at instance 1, which may.
     pub(super) fn read(&self, state: &State, steps: &mut Steps<State>) {
         let stale = |version: u8, acked: u8| (version < acked).then_some(Broken::StaleAfterAck);
         if let Some(process) = state.links[0]
@@ -163,7 +171,7 @@ impl Rules {
         }
         match state.reader {
             Reader::Idle => self.begin_read(state, steps),
-            Reader::Looked {
+            Reader::Checked {
                 acked,
                 epoch,
                 process,
@@ -194,14 +202,14 @@ impl Rules {
             return;
         };
         let acked = state.acked;
-        if self.read_looks_first {
+        if self.read_checks_gate_first {
             if self.is_open(state, 1) {
                 let epoch = state.gates[1].epoch;
                 steps.step(
                     || "a read at I1 finds the gate open".to_owned(),
                     state,
                     |s| {
-                        s.reader = Reader::Looked {
+                        s.reader = Reader::Checked {
                             acked,
                             epoch,
                             process,
@@ -223,7 +231,7 @@ impl Rules {
         let mine = Lease::Reader(u8::from(me == 1));
         match state.fills[me] {
             Fill::Idle => {
-                let epoch = if self.fill_looks {
+                let epoch = if self.fill_checks_gate {
                     self.is_open(state, me).then_some(state.gates[me].epoch)
                 } else {
                     (0..state.epochs.count)
@@ -236,7 +244,7 @@ impl Rules {
                 let fenced = matches!(state.process(process).lease, Lease::Writers(_));
                 if !fenced && self.good(state, process, epoch).is_none() {
                     steps.step(
-                        || format!("I{me} takes the lease at process {process}"),
+                        || format!("I{me} gets the lease at process {process}"),
                         state,
                         |s| {
                             let at = s.process_mut(process);
@@ -280,7 +288,7 @@ impl Rules {
     }
 }
 
-/// By a connection to the process of the fence.
+/// Releases over a connection to the process of the fence.
 fn release(
     state: &State,
     me: usize,
@@ -313,9 +321,9 @@ fn release(
     }
 }
 
-fn acknowledge(state: &State, me: usize, version: u8, why: &str, steps: &mut Steps<State>) {
+fn acknowledge(state: &State, me: usize, version: u8, reason: &str, steps: &mut Steps<State>) {
     steps.step(
-        || format!("W{me} is acknowledged, v{version}{why}"),
+        || format!("W{me} is acknowledged, v{version}{reason}"),
         state,
         |s| s.acknowledge(me, version),
     );

@@ -1,22 +1,24 @@
-//! Time, faults, and what the instances do by themselves.
+//! Time, faults, and reconciliation passes.
 
-use super::{Drain, EMPTY, G, Gate, INSTANCES, Lease, NewEpoch, OLD, Order, Record, Rules, SHUT};
+use super::{
+    EMPTY, GATE_TTL, Gate, INSTANCES, Lease, NewEpoch, OLD, Order, Pass, Record, Rules, SHUT,
+};
 use super::{State, Steps, Writer};
 
 impl State {
-    /// One tick; the clock of an instance may miss it.
+    /// One tick, which the clock of one instance may miss.
     pub(super) fn tick(&mut self, late: Option<usize>) {
         let down = |count: &mut u8| *count = count.saturating_sub(1);
         self.serves_until.iter_mut().for_each(down);
         down(&mut self.young);
         for instance in INSTANCES.into_iter().filter(|i| Some(*i) != late) {
             down(&mut self.gates[instance].left);
-            match &mut self.drains[instance] {
-                Drain::Idle => {}
-                Drain::ReadFirst(gate, _)
-                | Drain::Renewed(gate)
-                | Drain::Read(gate, _)
-                | Drain::Released(gate, _) => down(&mut gate.left),
+            match &mut self.passes[instance] {
+                Pass::Idle => {}
+                Pass::ReadFirst(gate, _)
+                | Pass::Renewed(gate)
+                | Pass::Read(gate, _)
+                | Pass::Released(gate, _) => down(&mut gate.left),
             }
         }
         for gate in &mut self.gates {
@@ -37,13 +39,13 @@ impl Rules {
         let primary = state.primary;
         for instance in INSTANCES {
             let link = state.links[instance];
-            if state.left.cuts > 0 && link.is_some() {
+            if state.left.disconnects > 0 && link.is_some() {
                 steps.step(
-                    || format!("I{instance} is cut from Redis"),
+                    || format!("I{instance} loses Redis"),
                     state,
                     |s| {
                         s.links[instance] = None;
-                        s.left.cuts -= 1;
+                        s.left.disconnects -= 1;
                     },
                 );
             }
@@ -89,14 +91,14 @@ impl Rules {
         }
     }
 
-    /// What comes next in the DRAIN of an instance; at most this many epochs are recorded.
-    pub(super) fn drain(&self, state: &State, me: usize, epochs: u8, steps: &mut Steps<State>) {
+    /// The next step of an instance's reconciliation pass. At most this many epochs are recorded.
+    pub(super) fn reconcile(&self, state: &State, me: usize, epochs: u8, steps: &mut Steps<State>) {
         let (last, link) = (state.epochs.last(), state.links[me]);
         let in_force = self.record == Record::Nothing
             || (state.young == 0 && Some(state.epochs.of(last)) == link);
-        match state.drains[me] {
-            Drain::Idle if in_force => self.begin(state, me, steps),
-            Drain::Idle => {
+        match state.passes[me] {
+            Pass::Idle if in_force => self.begin(state, me, steps),
+            Pass::Idle => {
                 let unrecorded = link.filter(|process| *process != state.epochs.of(last));
                 if let Some(process) = unrecorded.filter(|_| state.epochs.count < epochs) {
                     steps.step(
@@ -112,7 +114,7 @@ impl Rules {
                     );
                 }
             }
-            Drain::ReadFirst(gate, rows) => {
+            Pass::ReadFirst(gate, rows) => {
                 if in_force && gate.epoch == last {
                     let served = self.served_by(me);
                     steps.step(
@@ -120,36 +122,36 @@ impl Rules {
                         state,
                         |s| {
                             s.serves_until[me] = served;
-                            s.drains[me] = Drain::Read(gate, rows);
+                            s.passes[me] = Pass::Read(gate, rows);
                         },
                     );
                 } else {
                     give_up(state, me, steps);
                 }
             }
-            Drain::Renewed(gate) => self.renewed(state, me, gate, epochs, steps),
-            Drain::Read(gate, 0) => self.end(state, me, gate, 0, steps),
-            Drain::Read(gate, rows) => match link {
+            Pass::Renewed(gate) => self.renewed(state, me, gate, epochs, steps),
+            Pass::Read(gate, 0) => self.end(state, me, gate, 0, steps),
+            Pass::Read(gate, rows) => match link {
                 Some(process)
                     if self.record == Record::Nothing || state.epochs.of(gate.epoch) == process =>
                 {
                     steps.step(
-                        || format!("I{me} releases in Redis what waits"),
+                        || format!("I{me} releases the pending keys in Redis"),
                         state,
                         |s| {
                             let at = s.process_mut(process);
                             at.value = None;
                             at.lease = at.lease.without(rows);
-                            s.drains[me] = Drain::Released(gate, rows);
+                            s.passes[me] = Pass::Released(gate, rows);
                         },
                     );
                 }
                 Some(_) | None => give_up(state, me, steps),
             },
-            Drain::Released(gate, _) if self.delete_checks_epoch && gate.epoch != last => {
+            Pass::Released(gate, _) if self.delete_checks_epoch && gate.epoch != last => {
                 give_up(state, me, steps);
             }
-            Drain::Released(gate, rows) => self.end(state, me, gate, rows, steps),
+            Pass::Released(gate, rows) => self.end(state, me, gate, rows, steps),
         }
     }
 
@@ -158,14 +160,14 @@ impl Rules {
             return;
         }
         let gate = Gate {
-            left: G,
+            left: GATE_TTL,
             epoch: state.epochs.last(),
         };
         let served = self.served_by(me);
         let is_new = state.serves_until[me] == 0 && state.gates[me].left == 0;
-        if self.fresh && !self.drains_first && is_new {
+        if self.fresh && !self.reconciles_first && is_new {
             steps.step(
-                || format!("I{me} registers, and serves at once"),
+                || format!("I{me} registers and serves at once"),
                 state,
                 |s| {
                     s.serves_until[me] = served;
@@ -179,14 +181,14 @@ impl Rules {
                 state,
                 |s| {
                     s.serves_until[me] = served;
-                    s.drains[me] = Drain::Renewed(gate);
+                    s.passes[me] = Pass::Renewed(gate);
                 },
             ),
-            // In one transaction the renewal is not seen before the rows are read, which comes to the same.
+            // In one transaction the renewal becomes visible after the rows are read, which is equivalent.
             Order::ReadThenRenew | Order::OneTransaction => steps.step(
-                || format!("I{me} reads what waits"),
+                || format!("I{me} reads the pending rows"),
                 state,
-                |s| s.drains[me] = Drain::ReadFirst(gate, s.pending),
+                |s| s.passes[me] = Pass::ReadFirst(gate, s.pending),
             ),
         }
     }
@@ -197,20 +199,20 @@ impl Rules {
             return;
         }
         steps.step(
-            || format!("I{me} reads what waits"),
+            || format!("I{me} reads the pending rows"),
             state,
-            |s| s.drains[me] = Drain::Read(gate, s.pending),
+            |s| s.passes[me] = Pass::Read(gate, s.pending),
         );
         let last = state.epochs.last();
-        if state.impatient && gate.epoch == last && state.epochs.count < epochs {
+        if state.may_replace_epoch && gate.epoch == last && state.epochs.count < epochs {
             steps.step(
-                || format!("I{me} finds too much and records a new epoch"),
+                || format!("I{me} finds too many rows and records a new epoch"),
                 state,
                 |s| {
                     s.epochs.push(s.epochs.of(last));
                     s.young = self.served();
-                    s.drains[me] = Drain::Idle;
-                    s.impatient = false;
+                    s.passes[me] = Pass::Idle;
+                    s.may_replace_epoch = false;
                     if self.new_epoch == NewEpoch::DeletesRows {
                         s.pending = 0;
                     }
@@ -219,20 +221,24 @@ impl Rules {
         }
     }
 
-    /// The DRAIN is finished: its rows go, the gate opens.
+    /// Ends the pass: deletes its rows and opens the gate.
     fn end(&self, state: &State, me: usize, gate: Gate, rows: u8, steps: &mut Steps<State>) {
         let rows = if self.deletes_rows_read || rows == 0 {
             rows
         } else {
             u8::MAX
         };
-        let left = if self.gate_from_begin { gate.left } else { G };
+        let left = if self.gate_from_begin {
+            gate.left
+        } else {
+            GATE_TTL
+        };
         steps.step(
             || format!("I{me} deletes rows {rows:b} and opens its gate for {left}"),
             state,
             |s| {
                 s.pending &= !rows;
-                s.drains[me] = Drain::Idle;
+                s.passes[me] = Pass::Idle;
                 if left > 0 {
                     s.gates[me] = Gate { left, ..gate };
                 }
@@ -263,8 +269,8 @@ pub(super) fn time(state: &State, steps: &mut Steps<State>) {
 
 fn give_up(state: &State, me: usize, steps: &mut Steps<State>) {
     steps.step(
-        || format!("I{me} gives its DRAIN up"),
+        || format!("I{me} gives up its pass"),
         state,
-        |s| s.drains[me] = Drain::Idle,
+        |s| s.passes[me] = Pass::Idle,
     );
 }

@@ -1,8 +1,9 @@
-//! CUT, DRAIN, GATE and EPOCH: two instances and maybe a writer without Redis, one key, one Postgres (a commit is one event,
-//! every read another), a Redis that any instance may be cut from, that fails over to empty, old or current data in another
-//! process, and whose old process may go on answering who is still connected to it.
+//! Degraded writes, reconciliation passes, gates and epochs: two instances, optionally a writer without Redis, one key
+//! and one Postgres (a commit is one event, each read another). An instance may lose Redis; Redis may fail over to
+//! another process with empty, old or current data, and the old process may continue to answer its connections.
 //!
-//! Time is a set of countdowns that one event moves, so it is unbounded, and any step may take any number of ticks.
+//! Time is a set of countdowns that one event decrements. So it is unbounded, and any step may take any number of
+//! ticks.
 
 mod clients;
 mod instances;
@@ -11,20 +12,20 @@ mod rows;
 use super::search::{Broken, Model, Steps};
 
 /// How long a gate stays open, in ticks.
-const G: u8 = 2;
-/// Epochs that may be recorded; more would go on for ever.
+const GATE_TTL: u8 = 2;
+/// Maximum number of recorded epochs, which bounds the search.
 const EPOCHS: u8 = 3;
 const INSTANCES: [usize; 2] = [0, 1];
 
-/// Where a writer runs.
+/// The instance of a writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Home {
+enum Location {
     On(usize),
     /// An instance without Redis.
     Off,
 }
 
-/// How a DRAIN's transactions follow one another.
+/// Order of the transactions of a reconciliation pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
     RenewThenRead,
@@ -37,29 +38,29 @@ enum Order {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ack {
     AtOnce,
-    WhenDrained,
-    /// Or nobody may serve any more who might not have seen its row.
-    WhenDrainedOrPassed,
+    WhenReconciled,
+    /// The same, or when every instance that may not have seen its row has stopped serving.
+    WhenReconciledOrExpired,
 }
 
-/// What is recorded of the process that answers.
+/// Record of the Redis process that answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Record {
     Nothing,
     WithoutWait,
-    /// And for `G` after it nobody serves.
+    /// After the record no instance serves for `GATE_TTL`.
     AndWait,
 }
 
-/// When a writer looks at its gate.
+/// When a writer checks its gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Looks {
+enum GateCheck {
     Never,
     AtFence,
     AtFenceAndAck,
 }
 
-/// What becomes of the rows that wait when a new epoch is recorded for want of patience with them.
+/// The pending rows when a new epoch is recorded because there are too many of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NewEpoch {
     Never,
@@ -69,87 +70,87 @@ enum NewEpoch {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Faults {
-    /// Connections that break.
-    cuts: u8,
+    /// Lost connections to Redis.
+    disconnects: u8,
     failovers: u8,
-    /// Fences that go before their time.
+    /// Lost fences.
     losses: u8,
-    /// Ticks that the clock of an instance misses.
+    /// Ticks that the clock of one instance misses.
     slow_ticks: u8,
-    /// Fences and releases that fail though Redis is reached.
+    /// Fences and releases that fail although Redis is connected.
     failures: u8,
 }
 
 #[derive(Debug, Clone, Copy)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each is a guard that is there or not"
+    reason = "each is a guard that can be switched off"
 )]
 struct Rules {
-    writers: &'static [Home],
-    /// Who fills.
+    writers: &'static [Location],
+    /// Instances that fill.
     fillers: &'static [usize],
     order: Order,
     ack: Ack,
-    /// A cut writer waits for its own instance too.
+    /// A degraded writer also waits for its own instance.
     waits_for_own: bool,
-    /// It reads `serves_until` after its commit.
+    /// A degraded writer reads `serves_until` after its commit.
     waits_from_commit: bool,
-    /// A DRAIN deletes the rows that it read; else those of their keys.
+    /// A pass deletes the rows that it read; otherwise all rows of their keys.
     deletes_rows_read: bool,
-    /// And only under its epoch.
+    /// A pass deletes rows only under its epoch.
     delete_checks_epoch: bool,
-    /// The gate is counted from the beginning of the DRAIN.
+    /// The gate is counted from the beginning of the pass.
     gate_from_begin: bool,
-    /// A read looks at the gate before it asks Redis.
-    read_looks_first: bool,
-    fill_looks: bool,
-    writer_looks: Looks,
+    /// A read checks the gate before it reads Redis.
+    read_checks_gate_first: bool,
+    fill_checks_gate: bool,
+    writer_checks_gate: GateCheck,
     record: Record,
     stamped: bool,
     /// Added to `serves_until`.
     margin: u8,
-    /// `serves_until` is by the database's clock; else instance 1 is a tick behind.
+    /// `serves_until` is by the database's clock; otherwise instance 1 is a tick behind.
     database_clock: bool,
     /// Instance 1 is new.
     fresh: bool,
-    /// A new instance drains before it serves.
-    drains_first: bool,
-    /// After a failed release the rows are written, and waited for.
+    /// A new instance completes a pass before it serves.
+    reconciles_first: bool,
+    /// After a failed release the writer writes its rows, and waits for them.
     failed_release_writes_rows: bool,
     new_epoch: NewEpoch,
     faults: Faults,
-    /// An old process goes on answering.
+    /// After a failover the old process continues to answer.
     split: bool,
-    /// A failover leads back to the process that was there before.
+    /// A failover leads back to the previous process.
     back: bool,
-    /// It is checked that an instance serves again.
+    /// Checks that an instance serves again.
     live: bool,
 }
 
 const RULES: Rules = Rules {
-    writers: &[Home::On(0), Home::Off],
+    writers: &[Location::On(0), Location::Off],
     fillers: &[1],
     order: Order::RenewThenRead,
-    ack: Ack::WhenDrainedOrPassed,
+    ack: Ack::WhenReconciledOrExpired,
     waits_for_own: true,
     waits_from_commit: true,
     deletes_rows_read: true,
     delete_checks_epoch: true,
     gate_from_begin: true,
-    read_looks_first: true,
-    fill_looks: true,
-    writer_looks: Looks::AtFenceAndAck,
+    read_checks_gate_first: true,
+    fill_checks_gate: true,
+    writer_checks_gate: GateCheck::AtFenceAndAck,
     record: Record::AndWait,
     stamped: true,
     margin: 0,
     database_clock: true,
     fresh: false,
-    drains_first: true,
+    reconciles_first: true,
     failed_release_writes_rows: true,
     new_epoch: NewEpoch::Never,
     faults: Faults {
-        cuts: 1,
+        disconnects: 1,
         failovers: 0,
         losses: 0,
         slow_ticks: 0,
@@ -160,7 +161,7 @@ const RULES: Rules = Rules {
     live: false,
 };
 
-/// The processes that were recorded, by epoch.
+/// The recorded processes, by epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Epochs {
     process: [u8; 8],
@@ -234,22 +235,22 @@ struct Gate {
 const SHUT: Gate = Gate { left: 0, epoch: 0 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Drain {
+enum Pass {
     Idle,
-    /// In the wrong order: has read rows, and not renewed.
+    /// Wrong order: it has read rows, and has not renewed.
     ReadFirst(Gate, u8),
-    /// Has committed `serves_until`; its gate, if it ends well, is this.
+    /// Has committed `serves_until`; its gate, if the pass succeeds, is this.
     Renewed(Gate),
-    /// Has read rows, a bit per writer.
+    /// Has read these rows, a bit per writer.
     Read(Gate, u8),
-    /// Has released their keys.
+    /// Has released the keys of the rows.
     Released(Gate, u8),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Writer {
     Idle,
-    /// In the wrong order: knows how long it will wait, and has not committed.
+    /// Wrong order: it knows how long it will wait, and has not committed.
     KnowsWait(u8),
     Fenced {
         process: u8,
@@ -264,9 +265,9 @@ enum Writer {
         version: u8,
         epoch: u8,
     },
-    /// And its rows are not written yet.
+    /// The release failed; its rows are not written yet.
     NotReleased(u8),
-    /// Its rows are committed.
+    /// The rows are committed.
     RowsWritten(u8),
     Waiting {
         version: u8,
@@ -275,17 +276,17 @@ enum Writer {
     Done,
 }
 
-/// A read at instance 1, which may pause.
+/// A reader at instance 1, which may pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Reader {
     Idle,
     /// Has found the gate open.
-    Looked {
+    Checked {
         acked: u8,
         epoch: u8,
         process: u8,
     },
-    /// In the wrong order: has the value, and has not looked at the gate.
+    /// Wrong order: it has the value, and has not checked the gate.
     Got {
         acked: u8,
         version: u8,
@@ -311,16 +312,16 @@ struct State {
     young: u8,
     processes: [Process; 3],
     primary: u8,
-    /// Which process each instance is connected to.
+    /// The process that each instance is connected to.
     links: [Option<u8>; 2],
     gates: [Gate; 2],
-    drains: [Drain; 2],
+    passes: [Pass; 2],
     writers: [Writer; 2],
     reader: Reader,
     fills: [Fill; 2],
     left: Faults,
-    /// Whether a new epoch may still be recorded for want of patience.
-    impatient: bool,
+    /// Whether a new epoch may still be recorded because of too many rows.
+    may_replace_epoch: bool,
 }
 
 impl State {
@@ -346,34 +347,34 @@ impl Rules {
         gate.left > 0 && state.links[instance].is_some_and(recorded)
     }
 
-    /// The value at a process, if it carries the stamp of the epoch.
+    /// The value at a process, if it has the stamp of the epoch.
     fn good(&self, state: &State, process: u8, epoch: u8) -> Option<u8> {
         let value = state.process(process).value?;
         (!self.stamped || value.epoch == epoch).then_some(value.version)
     }
 
     fn served(&self) -> u8 {
-        G + self.margin
+        GATE_TTL + self.margin
     }
 
-    /// A writer waits for longer than it may, or for ever.
+    /// Whether a writer waits for longer than it may, or for ever.
     fn waits_too_long(&self, state: &State) -> bool {
         state.writers.iter().enumerate().any(|(me, writer)| {
             let Writer::Waiting { left, .. } = *writer else {
                 return false;
             };
-            let nobody_drains = self.ack == Ack::WhenDrained && state.links == [None, None];
-            left > self.served() || (nobody_drains && state.pending & 1 << me != 0)
+            let no_pass = self.ack == Ack::WhenReconciled && state.links == [None, None];
+            left > self.served() || (no_pass && state.pending & 1 << me != 0)
         })
     }
 
-    /// Instance 1, if it is connected to the primary and left alone, opens its gate within two `G`.
+    /// Whether instance 1, if it is connected to the primary and undisturbed, opens its gate within two `GATE_TTL`.
     fn serves_again(&self, state: &State) -> bool {
         if state.links[1] != Some(state.primary) {
             return true;
         }
         let mut state = state.clone();
-        for _ in 0..=2 * G {
+        for _ in 0..=2 * GATE_TTL {
             for _ in 0..8 {
                 let gate = state.gates[1];
                 let last = state.epochs.last();
@@ -383,7 +384,8 @@ impl Rules {
                 {
                     return true;
                 }
-                let Some(next) = Steps::first(|steps| self.drain(&state, 1, u8::MAX, steps)) else {
+                let Some(next) = Steps::first(|steps| self.reconcile(&state, 1, u8::MAX, steps))
+                else {
                     break;
                 };
                 state = next;
@@ -398,7 +400,10 @@ impl Model for Rules {
     type State = State;
 
     fn start(&self) -> State {
-        let open = Gate { left: G, epoch: 0 };
+        let open = Gate {
+            left: GATE_TTL,
+            epoch: 0,
+        };
         let served = self.served();
         State {
             row: 0,
@@ -414,12 +419,12 @@ impl Model for Rules {
             primary: 0,
             links: [Some(0); 2],
             gates: [open, if self.fresh { SHUT } else { open }],
-            drains: [Drain::Idle; 2],
+            passes: [Pass::Idle; 2],
             writers: [Writer::Idle; 2],
             reader: Reader::Idle,
             fills: [Fill::Idle; 2],
             left: self.faults,
-            impatient: self.new_epoch != NewEpoch::Never,
+            may_replace_epoch: self.new_epoch != NewEpoch::Never,
         }
     }
 
@@ -427,10 +432,10 @@ impl Model for Rules {
         instances::time(state, steps);
         self.fail(state, steps);
         for instance in INSTANCES {
-            self.drain(state, instance, EPOCHS, steps);
+            self.reconcile(state, instance, EPOCHS, steps);
         }
-        for (writer, home) in self.writers.iter().enumerate() {
-            self.write(state, writer, *home, steps);
+        for (writer, location) in self.writers.iter().enumerate() {
+            self.write(state, writer, *location, steps);
         }
         self.read(state, steps);
         for filler in self.fillers {

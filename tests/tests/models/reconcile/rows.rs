@@ -1,12 +1,12 @@
-//! The rules hold, and which of them are needed.
+//! The rules hold, and each of them is needed.
 
 use super::super::search::{Broken, Expect, HOLDS, check_all};
-use super::{Ack, Faults, Home, Looks, NewEpoch, Order, RULES, Record, Rules};
+use super::{Ack, Faults, GateCheck, Location, NewEpoch, Order, RULES, Record, Rules};
 
 const STALE: Expect = Expect::Breaks(Broken::StaleAfterAck);
 
 const NO_FAULT: Faults = Faults {
-    cuts: 0,
+    disconnects: 0,
     ..RULES.faults
 };
 const FAILURE: Faults = Faults {
@@ -22,14 +22,14 @@ const TWO_FAILOVERS: Faults = Faults {
     ..NO_FAULT
 };
 
-/// One writer, on instance 0.
+/// One writer, at instance 0.
 const ONE: Rules = Rules {
-    writers: &[Home::On(0)],
+    writers: &[Location::On(0)],
     ..RULES
 };
 /// One writer without Redis.
 const OFF: Rules = Rules {
-    writers: &[Home::Off],
+    writers: &[Location::Off],
     ..RULES
 };
 const FAILS: Rules = Rules {
@@ -40,7 +40,7 @@ const FAILS_OVER: Rules = Rules {
     faults: FAILOVER,
     ..ONE
 };
-/// And the old process goes on answering.
+/// A failover after which the old process continues to answer.
 const SPLITS: Rules = Rules {
     split: true,
     ..FAILS_OVER
@@ -65,10 +65,10 @@ const fn slow(rules: Rules, margin: u8) -> Rules {
     }
 }
 
-const fn cut_twice(rules: Rules) -> Rules {
+const fn disconnected_twice(rules: Rules) -> Rules {
     Rules {
         faults: Faults {
-            cuts: 2,
+            disconnects: 2,
             ..rules.faults
         },
         ..rules
@@ -86,16 +86,20 @@ const fn fence_lost(rules: Rules) -> Rules {
 }
 
 #[test]
-fn the_rules_hold_when_instances_are_cut() {
+fn the_rules_hold_when_instances_lose_redis() {
     let live = Rules { live: true, ..ONE };
     let live_fresh = Rules {
         live: true,
         ..FRESH
     };
     check_all(&[
-        ("a cut, and it serves again", live, HOLDS),
-        ("a writer on I0, one off, a cut", no_fills(RULES), HOLDS),
-        ("both are cut", cut_twice(ONE), HOLDS),
+        ("a disconnect, and it serves again", live, HOLDS),
+        (
+            "a writer on I0, one off, a disconnect",
+            no_fills(RULES),
+            HOLDS,
+        ),
+        ("both are disconnected", disconnected_twice(ONE), HOLDS),
         ("a fresh instance, which serves again", live_fresh, HOLDS),
     ]);
 }
@@ -112,7 +116,7 @@ fn the_rules_hold_when_redis_fails_over() {
     };
     check_all(&[
         ("failover", FAILS_OVER, HOLDS),
-        ("the old process goes on answering", SPLITS, HOLDS),
+        ("the old process continues to answer", SPLITS, HOLDS),
         ("two failovers", no_fills(twice), HOLDS),
         ("a new epoch in place of many rows", new_epoch, HOLDS),
     ]);
@@ -121,9 +125,9 @@ fn the_rules_hold_when_redis_fails_over() {
 #[test]
 fn the_rules_hold_when_a_clock_is_slow() {
     check_all(&[
-        ("by a tick, and so much is the margin", slow(OFF, 1), HOLDS),
+        ("by a tick, which is the margin", slow(OFF, 1), HOLDS),
         (
-            "and a failover, and it splits",
+            "the same with a failover and an old process",
             no_fills(slow(SPLITS, 1)),
             HOLDS,
         ),
@@ -134,7 +138,7 @@ fn the_rules_hold_when_a_clock_is_slow() {
 #[test]
 fn the_rules_hold_in_the_largest_rows() {
     if !parlance_testkit::torture() {
-        println!("searched by `make torture`");
+        println!("searched only by `make torture`");
         return;
     }
     let both_fill = Rules {
@@ -142,7 +146,7 @@ fn the_rules_hold_in_the_largest_rows() {
         ..FAILS
     };
     let two = Rules {
-        writers: &[Home::On(0), Home::On(1)],
+        writers: &[Location::On(0), Location::On(1)],
         ..FAILS
     };
     let one_off = Rules {
@@ -157,14 +161,14 @@ fn the_rules_hold_in_the_largest_rows() {
 }
 
 #[test]
-fn what_a_cut_writer_waits_for_is_needed() {
+fn each_wait_of_a_degraded_writer_is_needed() {
     let at_once = Rules {
         ack: Ack::AtOnce,
         ..RULES
     };
-    let drained = Rules {
-        ack: Ack::WhenDrained,
-        ..cut_twice(ONE)
+    let reconciled = Rules {
+        ack: Ack::WhenReconciled,
+        ..disconnected_twice(ONE)
     };
     let others_only = Rules {
         waits_for_own: false,
@@ -181,7 +185,7 @@ fn what_a_cut_writer_waits_for_is_needed() {
     };
     check_all(&[
         ("acknowledged at once", at_once, STALE),
-        ("acknowledged when drained only", drained, never_ends),
+        ("acknowledged only when reconciled", reconciled, never_ends),
         ("serves_until of the others only", others_only, STALE),
         ("serves_until read before the commit", before_commit, STALE),
         ("failed release acknowledged at once", failed, HOLDS),
@@ -190,11 +194,11 @@ fn what_a_cut_writer_waits_for_is_needed() {
 }
 
 #[test]
-fn the_order_of_a_drain_is_needed() {
+fn the_order_of_a_pass_is_needed() {
     let order = |order| Rules { order, ..RULES };
     let by_key = Rules {
         deletes_rows_read: false,
-        writers: &[Home::Off, Home::Off],
+        writers: &[Location::Off, Location::Off],
         ..RULES
     };
     let from_end = Rules {
@@ -202,7 +206,7 @@ fn the_order_of_a_drain_is_needed() {
         ..RULES
     };
     let looks_late = Rules {
-        read_looks_first: false,
+        read_checks_gate_first: false,
         ..OFF
     };
     let own_clock = Rules {
@@ -211,7 +215,7 @@ fn the_order_of_a_drain_is_needed() {
     };
     let serves_first = Rules {
         fresh: true,
-        drains_first: false,
+        reconciles_first: false,
         ..RULES
     };
     check_all(&[
@@ -223,11 +227,11 @@ fn the_order_of_a_drain_is_needed() {
         ("in one transaction", order(Order::OneTransaction), STALE),
         ("rows deleted by key", by_key, STALE),
         ("gate counted from the end", from_end, STALE),
-        ("gate looked at after the GET", looks_late, STALE),
+        ("gate checked after the GET", looks_late, STALE),
         ("serves_until by an instance's clock", own_clock, STALE),
         ("a slow clock without the margin", slow(RULES, 0), STALE),
         (
-            "a fresh instance serves before its first DRAIN",
+            "a fresh instance serves before its first pass",
             serves_first,
             STALE,
         ),
@@ -235,7 +239,7 @@ fn the_order_of_a_drain_is_needed() {
 }
 
 #[test]
-fn what_keeps_two_processes_apart_is_needed() {
+fn each_guard_between_two_processes_is_needed() {
     let nothing = Rules {
         record: Record::Nothing,
         stamped: false,
@@ -255,15 +259,15 @@ fn what_keeps_two_processes_apart_is_needed() {
         ..SPLITS
     };
     let blind_fills = Rules {
-        fill_looks: false,
+        fill_checks_gate: false,
         ..SPLITS
     };
-    let looks = |writer_looks| Rules {
-        writer_looks,
+    let checks_gate = |writer_checks_gate| Rules {
+        writer_checks_gate,
         ..SPLITS
     };
     let unsplit = Rules {
-        writer_looks: Looks::Never,
+        writer_checks_gate: GateCheck::Never,
         ..FAILS_OVER
     };
     let any_epoch = Rules {
@@ -283,13 +287,17 @@ fn what_keeps_two_processes_apart_is_needed() {
         ("no wait after the record", no_wait, STALE),
         ("fills with a shut gate", blind_fills, STALE),
         (
-            "a healthy writer never looks at its gate",
-            looks(Looks::Never),
+            "a healthy writer never checks its gate",
+            checks_gate(GateCheck::Never),
             STALE,
         ),
-        ("it looks at the fence only", looks(Looks::AtFence), STALE),
         (
-            "it need not look where no old process answers",
+            "it checks it at the fence only",
+            checks_gate(GateCheck::AtFence),
+            STALE,
+        ),
+        (
+            "it need not check it where no old process answers",
             unsplit,
             HOLDS,
         ),

@@ -4,7 +4,10 @@ use parlance_proto::v1;
 use parlance_tests::Caller;
 use parlance_tests::make::{self, create, create_chat, edit, phones};
 
-use super::{NO_IDS, NO_MAILS, NO_PHONES, NOTHING, bad_metadata, long, metadata_of, taken, walk};
+use super::{
+    INVALID_IDS, INVALID_MAIL_ADDRESSES, INVALID_PHONES, UNKNOWN_ID, assert_accepted,
+    assert_rejected, bad_metadata, long, metadata_of,
+};
 
 fn with(
     mut request: v1::CreateConversationRequest,
@@ -14,7 +17,7 @@ fn with(
     request
 }
 
-fn text() -> v1::CreateConversationRequest {
+fn sms_conversation() -> v1::CreateConversationRequest {
     create(&phones())
 }
 
@@ -23,13 +26,13 @@ on_both! {
         let mut table = vec![
             (v1::CreateConversationRequest::default(), vec!["conversation"]),
             (v1::CreateConversationRequest { request_id: long(256), conversation: None }, vec!["conversation", "request_id"]),
-            (with(text(), |c| c.channel = 0), vec!["conversation.channel"]),
-            (with(text(), |c| c.channel = v1::Channel::Mms.into()), vec!["conversation.channel"]),
-            (with(text(), |c| c.channel = 99), vec!["conversation.channel"]),
-            (with(text(), |c| c.user = long(256)), vec!["conversation.user"]),
-            (with(text(), |c| c.title = long(999)), vec!["conversation.title"]),
-            (with(text(), |c| c.external_id = long(256)), vec!["conversation.external_id"]),
-            (with(text(), |c| c.status = 9), vec!["conversation.status"]),
+            (with(sms_conversation(), |c| c.channel = 0), vec!["conversation.channel"]),
+            (with(sms_conversation(), |c| c.channel = v1::Channel::Mms.into()), vec!["conversation.channel"]),
+            (with(sms_conversation(), |c| c.channel = 99), vec!["conversation.channel"]),
+            (with(sms_conversation(), |c| c.user = long(256)), vec!["conversation.user"]),
+            (with(sms_conversation(), |c| c.title = long(999)), vec!["conversation.title"]),
+            (with(sms_conversation(), |c| c.external_id = long(256)), vec!["conversation.external_id"]),
+            (with(sms_conversation(), |c| c.status = 9), vec!["conversation.status"]),
             (
                 with(create_chat(""), |c| { c.participant_from = make::phone(); c.participant_to = make::phone(); }),
                 vec!["conversation.participant_from", "conversation.participant_to"],
@@ -55,11 +58,11 @@ on_both! {
                 ],
             ),
         ];
-        for phone in NO_PHONES {
-            table.push((with(text(), |c| c.participant_from = phone.to_owned()), vec!["conversation.participant_from"]));
-            table.push((with(text(), |c| c.participant_to = phone.to_owned()), vec!["conversation.participant_to"]));
+        for phone in INVALID_PHONES {
+            table.push((with(sms_conversation(), |c| c.participant_from = phone.to_owned()), vec!["conversation.participant_from"]));
+            table.push((with(sms_conversation(), |c| c.participant_to = phone.to_owned()), vec!["conversation.participant_to"]));
         }
-        for address in NO_MAILS {
+        for address in INVALID_MAIL_ADDRESSES {
             let mail = with(create(&make::mail_addresses()), |c| {
                 c.channel = v1::Channel::Email.into();
                 c.participant_to = address.to_owned();
@@ -67,19 +70,19 @@ on_both! {
             table.push((mail, vec!["conversation.participant_to"]));
         }
         for metadata in bad_metadata() {
-            table.push((with(text(), |c| c.metadata = Some(metadata)), vec!["conversation.metadata"]));
+            table.push((with(sms_conversation(), |c| c.metadata = Some(metadata)), vec!["conversation.metadata"]));
         }
-        walk(&t, table).await;
+        assert_rejected(&t, table).await;
     }
 
-    async fn everything_at_its_limit_is_taken(t: Caller) {
+    async fn values_at_their_limit_are_accepted(t: Caller) {
         let largest = with(create(&t.pair().await), |c| {
             c.user = long(255);
             c.title = long(998);
             c.external_id = long(255);
             c.metadata = Some(metadata_of(16 * 1024));
         });
-        taken(&t, vec![
+        assert_accepted(&t, vec![
             v1::CreateConversationRequest { request_id: long(255), ..largest },
             with(create(&t.pair().await), |c| c.participant_to = "ACME".to_owned()),
             with(create_chat(""), |c| c.metadata = Some(make::nested(30))),
@@ -90,12 +93,12 @@ on_both! {
         let by = |id: &str, external_id: &str| v1::GetConversationRequest { id: id.to_owned(), external_id: external_id.to_owned() };
         let mut table = vec![
             (by("", ""), vec!["id"]),
-            (by(NOTHING, "e"), vec!["id"]),
+            (by(UNKNOWN_ID, "e"), vec!["id"]),
             (by("", &long(256)), vec!["external_id"]),
             (by("", "\0"), vec!["external_id"]),
         ];
-        table.extend(NO_IDS.map(|id| (by(id, ""), vec!["id"])));
-        walk(&t, table).await;
+        table.extend(INVALID_IDS.map(|id| (by(id, ""), vec!["id"])));
+        assert_rejected(&t, table).await;
     }
 
     async fn list_conversations(t: Caller) {
@@ -120,12 +123,12 @@ on_both! {
                 vec!["user", "channel", "status", "participant", "page_size", "page_token"],
             ),
         ];
-        for address in NO_PHONES.into_iter().chain(NO_MAILS).filter(|address| !address.is_empty()) {
+        for address in INVALID_PHONES.into_iter().chain(INVALID_MAIL_ADDRESSES).filter(|address| !address.is_empty()) {
             table.push((v1::ListConversationsRequest { participant: address.to_owned(), ..empty() }, vec!["participant"]));
         }
-        // A name that has no sign of mail could be a sender's.
+        // A name without `@` could be an alphanumeric sender.
         table.retain(|(request, _)| request.participant != "x");
-        walk(&t, table).await;
+        assert_rejected(&t, table).await;
     }
 
     async fn update_conversation(t: Caller) {
@@ -133,14 +136,14 @@ on_both! {
             (v1::UpdateConversationRequest::default(), vec!["conversation"]),
             (v1::UpdateConversationRequest { conversation: None, update_mask: make::mask(&["*"]) }, vec!["conversation", "update_mask"]),
             (edit("", &[], |_| ()), vec!["conversation.id"]),
-            (edit(NOTHING, &["participant_to"], |_| ()), vec!["update_mask"]),
-            (edit(NOTHING, &["title", "version"], |_| ()), vec!["update_mask"]),
-            (edit(NOTHING, &["status"], |_| ()), vec!["conversation.status"]),
-            (edit(NOTHING, &["status"], |c| c.status = 9), vec!["conversation.status"]),
-            (edit(NOTHING, &[], |c| c.title = long(999)), vec!["conversation.title"]),
-            (edit(NOTHING, &[], |c| c.user = long(256)), vec!["conversation.user"]),
-            (edit(NOTHING, &[], |c| c.external_id = long(256)), vec!["conversation.external_id"]),
-            (edit(NOTHING, &[], |c| c.etag = long(65)), vec!["conversation.etag"]),
+            (edit(UNKNOWN_ID, &["participant_to"], |_| ()), vec!["update_mask"]),
+            (edit(UNKNOWN_ID, &["title", "version"], |_| ()), vec!["update_mask"]),
+            (edit(UNKNOWN_ID, &["status"], |_| ()), vec!["conversation.status"]),
+            (edit(UNKNOWN_ID, &["status"], |c| c.status = 9), vec!["conversation.status"]),
+            (edit(UNKNOWN_ID, &[], |c| c.title = long(999)), vec!["conversation.title"]),
+            (edit(UNKNOWN_ID, &[], |c| c.user = long(256)), vec!["conversation.user"]),
+            (edit(UNKNOWN_ID, &[], |c| c.external_id = long(256)), vec!["conversation.external_id"]),
+            (edit(UNKNOWN_ID, &[], |c| c.etag = long(65)), vec!["conversation.etag"]),
             (
                 edit("x", &["no", "user", "title", "status", "metadata", "external_id"], |c| {
                     c.user = "\0".to_owned();
@@ -156,37 +159,37 @@ on_both! {
                 ],
             ),
         ];
-        for id in NO_IDS {
+        for id in INVALID_IDS {
             table.push((edit(id, &[], |_| ()), vec!["conversation.id"]));
         }
         for metadata in bad_metadata() {
-            table.push((edit(NOTHING, &[], |c| c.metadata = Some(metadata)), vec!["conversation.metadata"]));
+            table.push((edit(UNKNOWN_ID, &[], |c| c.metadata = Some(metadata)), vec!["conversation.metadata"]));
         }
-        walk(&t, table).await;
+        assert_rejected(&t, table).await;
     }
 
     async fn mark_as_read(t: Caller) {
         let mark = |id: &str, up_to_sequence| v1::MarkAsReadRequest { id: id.to_owned(), up_to_sequence };
         let mut table = vec![
             (mark("", 0), vec!["id"]),
-            (mark(NOTHING, -1), vec!["up_to_sequence"]),
+            (mark(UNKNOWN_ID, -1), vec!["up_to_sequence"]),
             (mark("x", i64::MIN), vec!["id", "up_to_sequence"]),
         ];
-        table.extend(NO_IDS.map(|id| (mark(id, 1), vec!["id"])));
-        walk(&t, table).await;
+        table.extend(INVALID_IDS.map(|id| (mark(id, 1), vec!["id"])));
+        assert_rejected(&t, table).await;
     }
 
     async fn mark_as_unread(t: Caller) {
         let mark = |id: &str| v1::MarkAsUnreadRequest { id: id.to_owned() };
         let mut table = vec![(mark(""), vec!["id"])];
-        table.extend(NO_IDS.map(|id| (mark(id), vec!["id"])));
-        walk(&t, table).await;
+        table.extend(INVALID_IDS.map(|id| (mark(id), vec!["id"])));
+        assert_rejected(&t, table).await;
     }
 
     async fn get_stats(t: Caller) {
         let of = |user: String| v1::GetStatsRequest { user };
-        walk(&t, vec![(of(long(256)), vec!["user"]), (of("\0".to_owned()), vec!["user"])]).await;
-        taken(&t, vec![of(long(255)), of(String::new())]).await;
+        assert_rejected(&t, vec![(of(long(256)), vec!["user"]), (of("\0".to_owned()), vec!["user"])]).await;
+        assert_accepted(&t, vec![of(long(255)), of(String::new())]).await;
     }
 
     async fn delete_conversation(t: Caller) {
@@ -194,7 +197,7 @@ on_both! {
             (make::delete_conversation(""), vec!["id"]),
             (v1::DeleteConversationRequest { id: "x".to_owned(), etag: long(65) }, vec!["id", "etag"]),
         ];
-        table.extend(NO_IDS.map(|id| (make::delete_conversation(id), vec!["id"])));
-        walk(&t, table).await;
+        table.extend(INVALID_IDS.map(|id| (make::delete_conversation(id), vec!["id"])));
+        assert_rejected(&t, table).await;
     }
 }

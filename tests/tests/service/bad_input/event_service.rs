@@ -4,7 +4,7 @@ use parlance_proto::v1::WatchEventsRequest as Watch;
 use parlance_tests::{Caller, Refusal};
 use tonic::Code;
 
-use super::{NO_IDS, NOTHING, long};
+use super::{INVALID_IDS, UNKNOWN_ID, long};
 
 on_both! {
     async fn watch_events(t: Caller) {
@@ -18,7 +18,7 @@ on_both! {
                 vec!["conversation_id", "cursor", "types[0]", "user"],
             ),
         ];
-        for id in NO_IDS {
+        for id in INVALID_IDS {
             table.push((Watch { conversation_id: id.to_owned(), ..Default::default() }, vec!["conversation_id"]));
         }
         for cursor in ["x", "00", "-1", "1-2", "1-2-3-4", "1-2-x", "1--2", "99999999999999999999999-1-1"] {
@@ -26,23 +26,23 @@ on_both! {
         }
         for (request, fields) in table {
             let refusal = Refusal::of(&t.watch(request.clone()).await.unwrap_err());
-            assert_eq!(refusal.why(), (Code::InvalidArgument, "INVALID_REQUEST"), "{request:?}");
+            assert_eq!(refusal.code_and_reason(), (Code::InvalidArgument, "INVALID_REQUEST"), "{request:?}");
             assert_eq!(refusal.fields, fields, "{request:?}");
         }
     }
 
-    async fn what_is_not_there(t: Caller) {
-        let unknown = Watch { conversation_id: NOTHING.to_owned(), ..Default::default() };
+    async fn unknown_conversation_and_expired_cursor_are_rejected(t: Caller) {
+        let unknown = Watch { conversation_id: UNKNOWN_ID.to_owned(), ..Default::default() };
         let refusal = Refusal::of(&t.watch(unknown).await.unwrap_err());
-        assert_eq!(refusal.why(), (Code::NotFound, "CONVERSATION_NOT_FOUND"));
+        assert_eq!(refusal.code_and_reason(), (Code::NotFound, "CONVERSATION_NOT_FOUND"));
 
         let theirs = t.other().ok(parlance_tests::make::chat("", "hi")).await.conversation_id;
         let foreign = Watch { conversation_id: theirs, ..Default::default() };
         let refusal = Refusal::of(&t.watch(foreign).await.unwrap_err());
-        assert_eq!(refusal.why(), (Code::NotFound, "CONVERSATION_NOT_FOUND"));
+        assert_eq!(refusal.code_and_reason(), (Code::NotFound, "CONVERSATION_NOT_FOUND"));
 
         let expired = Watch { cursor: "1-1-1".to_owned(), ..Default::default() };
         let refusal = Refusal::of(&t.watch(expired).await.unwrap_err());
-        assert_eq!(refusal.why(), (Code::OutOfRange, "CURSOR_EXPIRED"));
+        assert_eq!(refusal.code_and_reason(), (Code::OutOfRange, "CURSOR_EXPIRED"));
     }
 }

@@ -1,4 +1,4 @@
-//! Everything that can be wrong with a request, and that all of it is said at once.
+//! Validation: every invalid field of a request is reported, all in one response.
 
 mod conversation_service;
 mod event_service;
@@ -14,8 +14,8 @@ use prost_types::value::Kind as Json;
 use prost_types::{Duration, Struct, Timestamp, Value};
 use tonic::Code;
 
-/// What is no id.
-const NO_IDS: [&str; 7] = [
+/// Texts that are no ids.
+const INVALID_IDS: [&str; 7] = [
     "x",
     "1",
     "0190f5fe7c007a00b0000000000000001",
@@ -25,50 +25,55 @@ const NO_IDS: [&str; 7] = [
     "0190f5fe-7c00-7a00-b000-000000000000\0",
 ];
 
-/// An id that nothing has.
-const NOTHING: &str = "0190f5fe-7c00-7a00-b000-000000000000";
+/// A valid id of no record.
+const UNKNOWN_ID: &str = "0190f5fe-7c00-7a00-b000-000000000000";
 
-/// Each request is refused, with just these fields.
-async fn walk<R: Rpc>(caller: &Caller, table: Vec<(R, Vec<&str>)>) {
-    let mut wrong = Vec::new();
+/// Asserts that each request is rejected with exactly these invalid fields.
+async fn assert_rejected<R: Rpc>(caller: &Caller, table: Vec<(R, Vec<&str>)>) {
+    let mut failures = Vec::new();
     for (request, fields) in table {
         let mut expected: Vec<String> = fields.iter().map(|&field| field.to_owned()).collect();
         expected.sort();
-        let asked = shortened(&request);
-        match caller.ask(request).await {
-            Ok(reply) => wrong.push(format!("{asked}\n  is answered by {}", shortened(&reply))),
+        let request_text = shortened(&request);
+        match caller.call(request).await {
+            Ok(reply) => failures.push(format!(
+                "{request_text}\n  succeeded with {}",
+                shortened(&reply)
+            )),
             Err(status) => {
                 let refusal = parlance_tests::Refusal::of(&status);
-                if refusal.why() != (Code::InvalidArgument, "INVALID_REQUEST")
+                if refusal.code_and_reason() != (Code::InvalidArgument, "INVALID_REQUEST")
                     || refusal.fields != expected
                 {
-                    wrong.push(format!("{asked}\n  expected {expected:?}, got {refusal:?}"));
+                    failures.push(format!(
+                        "{request_text}\n  expected {expected:?}, got {refusal:?}"
+                    ));
                 }
             }
         }
     }
     assert!(
-        wrong.is_empty(),
-        "{} of the table:\n{}",
-        wrong.len(),
-        wrong.join("\n")
+        failures.is_empty(),
+        "{} requests:\n{}",
+        failures.len(),
+        failures.join("\n")
     );
 }
 
-/// Each request is taken.
-async fn taken<R: Rpc>(caller: &Caller, table: Vec<R>) {
-    let mut wrong = Vec::new();
+/// Asserts that each request is accepted.
+async fn assert_accepted<R: Rpc>(caller: &Caller, table: Vec<R>) {
+    let mut failures = Vec::new();
     for request in table {
-        let asked = shortened(&request);
-        if let Err(status) = caller.ask(request).await {
-            wrong.push(format!("{asked}\n  is answered by {status:?}"));
+        let request_text = shortened(&request);
+        if let Err(status) = caller.call(request).await {
+            failures.push(format!("{request_text}\n  failed with {status:?}"));
         }
     }
     assert!(
-        wrong.is_empty(),
-        "{} of the table:\n{}",
-        wrong.len(),
-        wrong.join("\n")
+        failures.is_empty(),
+        "{} requests:\n{}",
+        failures.len(),
+        failures.join("\n")
     );
 }
 
@@ -80,13 +85,13 @@ fn long(characters: usize) -> String {
     "ä".repeat(characters)
 }
 
-/// Metadata whose JSON text has this many bytes.
+/// Metadata with a JSON text of this many bytes.
 fn metadata_of(bytes: usize) -> Struct {
     let text = "x".repeat(bytes - r#"{"a":""}"#.len());
     parlance_tests::make::json("a", &text)
 }
 
-/// Metadata that no JSON text can say, that no database can hold, or that is too much.
+/// Metadata that JSON cannot represent, that a database cannot store, or that is too large.
 fn bad_metadata() -> Vec<Struct> {
     let of = |kind| parlance_tests::make::object([("a", kind)]);
     vec![
@@ -103,8 +108,8 @@ fn bad_metadata() -> Vec<Struct> {
     ]
 }
 
-/// What is no moment.
-const NO_MOMENTS: [Timestamp; 4] = [
+/// Invalid timestamps.
+const INVALID_TIMESTAMPS: [Timestamp; 4] = [
     Timestamp {
         seconds: -62_135_596_801,
         nanos: 0,
@@ -123,8 +128,8 @@ const NO_MOMENTS: [Timestamp; 4] = [
     },
 ];
 
-/// What is no span.
-const NO_SPANS: [Duration; 5] = [
+/// Invalid durations.
+const INVALID_DURATIONS: [Duration; 5] = [
     Duration {
         seconds: 0,
         nanos: 0,
@@ -147,8 +152,8 @@ const NO_SPANS: [Duration; 5] = [
     },
 ];
 
-/// What is no telephone number, short code or name.
-const NO_PHONES: [&str; 12] = [
+/// Texts that are no telephone numbers, short codes or alphanumeric senders.
+const INVALID_PHONES: [&str; 12] = [
     "",
     "+",
     "+1555",
@@ -163,8 +168,8 @@ const NO_PHONES: [&str; 12] = [
     "+1555000\u{0}000",
 ];
 
-/// What is no mail address.
-const NO_MAILS: [&str; 9] = [
+/// Texts that are no mail addresses.
+const INVALID_MAIL_ADDRESSES: [&str; 9] = [
     "",
     "x",
     "a@",

@@ -1,13 +1,17 @@
-//! `ReceiveMessage`: the rules of a sent message, but for what nobody can be asked to correct.
+//! `ReceiveMessage`: the rules of a sent message, except for content that the service cannot have corrected by its
+//! sender.
 
 use parlance_proto::v1::{self, ReceiveMessageRequest as Receive};
 use parlance_tests::Caller;
-use parlance_tests::make::{self, far, file, from_them, phones};
+use parlance_tests::make::{self, far_future, file, inbound_sms, phones};
 
-use super::{NO_IDS, NO_MOMENTS, NO_PHONES, bad_metadata, long, metadata_of, taken, walk};
+use super::{
+    INVALID_IDS, INVALID_PHONES, INVALID_TIMESTAMPS, assert_accepted, assert_rejected,
+    bad_metadata, long, metadata_of,
+};
 
 fn text() -> Receive {
-    from_them(&phones(), "hello")
+    inbound_sms(&phones(), "hello")
 }
 
 fn with(mut request: Receive, change: impl FnOnce(&mut Receive)) -> Receive {
@@ -16,7 +20,7 @@ fn with(mut request: Receive, change: impl FnOnce(&mut Receive)) -> Receive {
 }
 
 on_both! {
-    async fn a_bad_message(t: Caller) {
+    async fn invalid_fields(t: Caller) {
         let mut table = vec![
             (Receive::default(), vec!["conversation_id", "provider", "provider_message_id"]),
             (with(text(), |r| r.provider.clear()), vec!["provider"]),
@@ -41,27 +45,27 @@ on_both! {
                 vec!["conversation_id", "channel", "from_address", "to_address"],
             ),
         ];
-        for id in NO_IDS {
-            let there = Receive { conversation_id: id.to_owned(), provider: "p".to_owned(), provider_message_id: "1".to_owned(), ..Default::default() };
-            table.push((there, vec!["conversation_id"]));
+        for id in INVALID_IDS {
+            let into_conversation = Receive { conversation_id: id.to_owned(), provider: "p".to_owned(), provider_message_id: "1".to_owned(), ..Default::default() };
+            table.push((into_conversation, vec!["conversation_id"]));
         }
-        for phone in NO_PHONES {
+        for phone in INVALID_PHONES {
             table.push((with(text(), |r| r.from_address = phone.to_owned()), vec!["from_address"]));
             table.push((with(text(), |r| r.to_address = phone.to_owned()), vec!["to_address"]));
         }
         for metadata in bad_metadata() {
             table.push((with(text(), |r| r.metadata = Some(metadata)), vec!["metadata"]));
         }
-        for moment in NO_MOMENTS {
-            table.push((with(text(), |r| r.received_at = Some(moment)), vec!["received_at"]));
+        for timestamp in INVALID_TIMESTAMPS {
+            table.push((with(text(), |r| r.received_at = Some(timestamp)), vec!["received_at"]));
         }
-        walk(&t, table).await;
+        assert_rejected(&t, table).await;
     }
 
-    async fn a_bad_message_for_its_conversation(t: Caller) {
+    async fn fields_that_the_channel_of_the_conversation_lacks(t: Caller) {
         let pair = t.pair().await;
-        let id = t.ok(from_them(&pair, "hi")).await.conversation_id;
-        let there = Receive {
+        let id = t.ok(inbound_sms(&pair, "hi")).await.conversation_id;
+        let into_conversation = Receive {
             conversation_id: id,
             provider: "p".to_owned(),
             provider_message_id: "1".to_owned(),
@@ -70,17 +74,17 @@ on_both! {
             role: v1::Role::User.into(),
             ..Default::default()
         };
-        walk(&t, vec![(there, vec!["body", "subject", "role"])]).await;
+        assert_rejected(&t, vec![(into_conversation, vec!["body", "subject", "role"])]).await;
     }
 
-    async fn what_comes_may_be_empty_and_from_a_name(t: Caller) {
+    async fn inbound_messages_may_be_empty_and_from_an_alphanumeric_sender(t: Caller) {
         let pair = t.pair().await;
-        taken(&t, vec![
-            from_them(&pair, ""),
-            with(from_them(&pair, "code 1234"), |r| r.from_address = "ACME".to_owned()),
-            with(from_them(&pair, "x"), |r| { r.provider = long(64); r.provider_message_id = make::unique(&long(200)); }),
-            with(from_them(&pair, "x"), |r| r.metadata = Some(metadata_of(16 * 1024))),
-            with(from_them(&pair, "x"), |r| r.received_at = Some(far(0))),
+        assert_accepted(&t, vec![
+            inbound_sms(&pair, ""),
+            with(inbound_sms(&pair, "code 1234"), |r| r.from_address = "ACME".to_owned()),
+            with(inbound_sms(&pair, "x"), |r| { r.provider = long(64); r.provider_message_id = make::unique(&long(200)); }),
+            with(inbound_sms(&pair, "x"), |r| r.metadata = Some(metadata_of(16 * 1024))),
+            with(inbound_sms(&pair, "x"), |r| r.received_at = Some(far_future(0))),
         ]).await;
     }
 }

@@ -5,7 +5,10 @@ use parlance_tests::Caller;
 use parlance_tests::make;
 use tonic::Code;
 
-use super::{NO_IDS, NO_MAILS, NO_PHONES, NO_SPANS, NOTHING, long, taken, walk};
+use super::{
+    INVALID_DURATIONS, INVALID_IDS, INVALID_MAIL_ADDRESSES, INVALID_PHONES, UNKNOWN_ID,
+    assert_accepted, assert_rejected, long,
+};
 
 fn sms(change: impl FnOnce(&mut v1::Sender)) -> v1::CreateSenderRequest {
     let mut sender = v1::Sender {
@@ -40,7 +43,7 @@ fn edit(id: &str, paths: &[&str], change: impl FnOnce(&mut v1::Sender)) -> v1::U
     }
 }
 
-const NO_DOMAINS: [&str; 6] = [
+const INVALID_DOMAINS: [&str; 6] = [
     "x",
     "a b.com",
     "@example.com",
@@ -69,7 +72,7 @@ on_both! {
                     s.credentials = "\0".to_owned();
                     s.status = -1;
                     s.segments_per_second = i32::MIN;
-                    s.default_expiry = Some(NO_SPANS[0]);
+                    s.default_expiry = Some(INVALID_DURATIONS[0]);
                     s.reply_domain = "x".to_owned();
                 }),
                 vec![
@@ -78,20 +81,20 @@ on_both! {
                 ],
             ),
         ];
-        for phone in NO_PHONES {
+        for phone in INVALID_PHONES {
             table.push((sms(|s| s.address = phone.to_owned()), vec!["sender.address"]));
         }
-        for address in NO_MAILS {
+        for address in INVALID_MAIL_ADDRESSES {
             table.push((email(|s| s.address = address.to_owned()), vec!["sender.address"]));
         }
-        for span in NO_SPANS {
+        for span in INVALID_DURATIONS {
             table.push((sms(|s| s.default_expiry = Some(span)), vec!["sender.default_expiry"]));
         }
-        for domain in NO_DOMAINS {
+        for domain in INVALID_DOMAINS {
             table.push((email(|s| s.reply_domain = domain.to_owned()), vec!["sender.reply_domain"]));
         }
-        walk(&t, table).await;
-        taken(&t, vec![
+        assert_rejected(&t, table).await;
+        assert_accepted(&t, vec![
             sms(|s| s.segments_per_second = i32::MAX),
             sms(|s| s.default_expiry = Some(prost_types::Duration { seconds: 315_576_000_000, nanos: 0 })),
             sms(|s| s.default_expiry = Some(prost_types::Duration { seconds: 0, nanos: 1_000 })),
@@ -99,16 +102,16 @@ on_both! {
         ]).await;
     }
 
-    async fn a_provider_that_is_not_there(t: Caller) {
-        let nobody = t.refused(sms(|s| s.provider = "nobody".to_owned())).await;
-        assert_eq!(nobody.why(), (Code::FailedPrecondition, "NO_PROVIDER"));
-        let locked = t.refused(sms(|s| s.credentials = "nothing".to_owned())).await;
-        assert_eq!(locked.why(), (Code::FailedPrecondition, "NO_CREDENTIALS"));
+    async fn unknown_provider_and_credentials_are_rejected(t: Caller) {
+        let unknown = t.refused(sms(|s| s.provider = "unknown".to_owned())).await;
+        assert_eq!(unknown.code_and_reason(), (Code::FailedPrecondition, "NO_PROVIDER"));
+        let no_credentials = t.refused(sms(|s| s.credentials = "nothing".to_owned())).await;
+        assert_eq!(no_credentials.code_and_reason(), (Code::FailedPrecondition, "NO_CREDENTIALS"));
         let id = t.ok(sms(|_| ())).await.id;
-        let nobody = t.refused(edit(&id, &[], |s| s.provider = "nobody".to_owned())).await;
-        assert_eq!(nobody.why(), (Code::FailedPrecondition, "NO_PROVIDER"));
-        let locked = t.refused(edit(&id, &[], |s| s.credentials = "nothing".to_owned())).await;
-        assert_eq!(locked.why(), (Code::FailedPrecondition, "NO_CREDENTIALS"));
+        let unknown = t.refused(edit(&id, &[], |s| s.provider = "unknown".to_owned())).await;
+        assert_eq!(unknown.code_and_reason(), (Code::FailedPrecondition, "NO_PROVIDER"));
+        let no_credentials = t.refused(edit(&id, &[], |s| s.credentials = "nothing".to_owned())).await;
+        assert_eq!(no_credentials.code_and_reason(), (Code::FailedPrecondition, "NO_CREDENTIALS"));
     }
 
     async fn update_sender(t: Caller) {
@@ -116,17 +119,17 @@ on_both! {
             (v1::UpdateSenderRequest::default(), vec!["sender"]),
             (v1::UpdateSenderRequest { sender: None, update_mask: make::mask(&["x"]) }, vec!["sender", "update_mask"]),
             (edit("", &[], |_| ()), vec!["sender.id"]),
-            (edit(NOTHING, &["address"], |_| ()), vec!["update_mask"]),
-            (edit(NOTHING, &["channel", "status"], |s| s.status = 1), vec!["update_mask"]),
-            (edit(NOTHING, &["*"], |_| ()), vec!["update_mask"]),
-            (edit(NOTHING, &["status"], |_| ()), vec!["sender.status"]),
+            (edit(UNKNOWN_ID, &["address"], |_| ()), vec!["update_mask"]),
+            (edit(UNKNOWN_ID, &["channel", "status"], |s| s.status = 1), vec!["update_mask"]),
+            (edit(UNKNOWN_ID, &["*"], |_| ()), vec!["update_mask"]),
+            (edit(UNKNOWN_ID, &["status"], |_| ()), vec!["sender.status"]),
             (
                 edit("x", &["no", "provider", "credentials", "status", "segments_per_second", "default_expiry", "reply_domain"], |s| {
                     s.provider = long(65);
                     s.credentials = long(256);
                     s.status = 9;
                     s.segments_per_second = -1;
-                    s.default_expiry = Some(NO_SPANS[1]);
+                    s.default_expiry = Some(INVALID_DURATIONS[1]);
                     s.reply_domain = "x".to_owned();
                     s.etag = long(65);
                 }),
@@ -136,30 +139,30 @@ on_both! {
                 ],
             ),
         ];
-        for id in NO_IDS {
+        for id in INVALID_IDS {
             table.push((edit(id, &[], |_| ()), vec!["sender.id"]));
         }
-        for span in NO_SPANS {
-            table.push((edit(NOTHING, &[], |s| s.default_expiry = Some(span)), vec!["sender.default_expiry"]));
+        for span in INVALID_DURATIONS {
+            table.push((edit(UNKNOWN_ID, &[], |s| s.default_expiry = Some(span)), vec!["sender.default_expiry"]));
         }
-        for domain in NO_DOMAINS {
-            table.push((edit(NOTHING, &[], |s| s.reply_domain = domain.to_owned()), vec!["sender.reply_domain"]));
+        for domain in INVALID_DOMAINS {
+            table.push((edit(UNKNOWN_ID, &[], |s| s.reply_domain = domain.to_owned()), vec!["sender.reply_domain"]));
         }
-        walk(&t, table).await;
+        assert_rejected(&t, table).await;
 
         let id = t.ok(sms(|_| ())).await.id;
-        walk(&t, vec![
+        assert_rejected(&t, vec![
             (edit(&id, &[], |s| s.reply_domain = "reply.example.com".to_owned()), vec!["sender.reply_domain"]),
         ]).await;
     }
 
-    async fn the_others(t: Caller) {
+    async fn get_delete_and_list_sender(t: Caller) {
         let get = |id: &str| v1::GetSenderRequest { id: id.to_owned() };
         let delete = |id: &str| v1::DeleteSenderRequest { id: id.to_owned() };
         let list = v1::ListSendersRequest::default;
-        walk(&t, [""].into_iter().chain(NO_IDS).map(|id| (get(id), vec!["id"])).collect()).await;
-        walk(&t, [""].into_iter().chain(NO_IDS).map(|id| (delete(id), vec!["id"])).collect()).await;
-        walk(&t, vec![
+        assert_rejected(&t, [""].into_iter().chain(INVALID_IDS).map(|id| (get(id), vec!["id"])).collect()).await;
+        assert_rejected(&t, [""].into_iter().chain(INVALID_IDS).map(|id| (delete(id), vec!["id"])).collect()).await;
+        assert_rejected(&t, vec![
             (v1::ListSendersRequest { channel: v1::Channel::Mms.into(), ..list() }, vec!["channel"]),
             (v1::ListSendersRequest { channel: v1::Channel::Chat.into(), ..list() }, vec!["channel"]),
             (v1::ListSendersRequest { page_token: "x".to_owned(), ..list() }, vec!["page_token"]),

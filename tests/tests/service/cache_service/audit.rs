@@ -1,11 +1,11 @@
-//! The auditor finds what is planted, and nothing else.
+//! The auditor reports planted values, and nothing else.
 
 use parlance_tests::make;
 use parlance_tests::raw::get;
 
 use super::*;
 
-/// What the auditor has counted of a kind.
+/// A counter of the auditor for a kind.
 async fn counted(t: &Caller, what: &str, kind: &str) -> u64 {
     let metrics = get(&format!("{}/metrics", t.http_url())).await.text();
     let series = format!("parlance_cache_audit_{what}_total{{kind=\"{kind}\"}} ");
@@ -13,12 +13,12 @@ async fn counted(t: &Caller, what: &str, kind: &str) -> u64 {
     number.expect("a series").parse().expect("a number")
 }
 
-/// The kinds whose answers are looked at when they are given.
+/// The kinds that are audited when they are served.
 const KINDS: [&str; 3] = ["search", "list", "stats"];
 
-/// So many hits that one of them is looked at. All of one kind: one that is suspected keeps the others waiting for seconds, and
-/// whichever is asked then has the next turn.
-async fn ask(t: &Caller, kind: &str) {
+/// Makes enough hits for one to be audited. All hits are of one kind: a suspected value delays audits of the other
+/// kinds by seconds, and the next kind that is read is audited next.
+async fn read_often(t: &Caller, kind: &str) {
     for _ in 0..64 {
         match kind {
             "search" => drop(t.ok(make::search("hello")).await),
@@ -30,17 +30,17 @@ async fn ask(t: &Caller, kind: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_value_is_found() {
+async fn corrupted_values_are_reported() {
     let Twins {
         a,
         redis: server,
         services,
         ..
     } = twins("redis").await;
-    let (message, conversation) = talk(&a).await;
+    let (message, conversation) = send_chat(&a).await;
     let read = make::get_message(&message);
     until_from(&a, read.clone(), "redis").await;
-    // One hit of 64 is looked at; where Redis is too slow for a moment, the database answers, which is none.
+    // One hit in 64 is audited. If Redis is too slow for a moment, the database answers, and that is no hit.
     let hits = async || {
         let mut hits = 0;
         while hits < 64 {
@@ -50,9 +50,9 @@ async fn a_wrong_value_is_found() {
     };
     let checked = eventually(SOON, async || {
         hits().await;
-        let told = info(&a).await;
-        assert_eq!(told.audit_violations, 0);
-        (told.audit_checked > 0).then_some(told.audit_checked)
+        let cache_info = info(&a).await;
+        assert_eq!(cache_info.audit_violations, 0);
+        (cache_info.audit_checked > 0).then_some(cache_info.audit_checked)
     })
     .await;
 
@@ -61,49 +61,49 @@ async fn a_wrong_value_is_found() {
     let wrong = right.replace("hello", "planted");
     assert_ne!(right, wrong);
     redis(&server, &["SET", &key, &wrong, "EX", "300"]);
-    // A reader cannot tell.
+    // The corrupted value is served.
     let planted = async || (a.message(&message).await.body == "planted").then_some(());
     eventually(SOON, planted).await;
-    let told = eventually(SOON, async || {
+    let cache_info = eventually(SOON, async || {
         hits().await;
-        let told = info(&a).await;
-        (told.audit_violations > 0).then_some(told)
+        let cache_info = info(&a).await;
+        (cache_info.audit_violations > 0).then_some(cache_info)
     })
     .await;
-    assert!(told.audit_checked > checked);
+    assert!(cache_info.audit_checked > checked);
     assert!(counted(&a, "violations", "message").await > 0);
-    // It is counted before it is told.
+    // The counter increases before the log line is written.
     let logs = eventually(SOON, async || {
         let logs = services[0].logs();
-        let told = logs.contains("a cached value is not what the database says");
-        (told && logs.contains(&key)).then_some(logs)
+        let logged = logs.contains("a cached value is not what the database says");
+        (logged && logs.contains(&key)).then_some(logs)
     })
     .await;
     assert!(!logs.contains("planted"), "{logs}");
 
-    done(&a, of_keys(&[key])).await;
+    ok_with_redis(&a, by_keys(&[key])).await;
     assert_eq!(a.message(&message).await.body, "hello");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wrong_answers_are_found() {
+async fn corrupted_responses_are_reported() {
     let Twins {
         a,
         redis: server,
         services,
         ..
     } = twins("redis").await;
-    talk(&a).await;
+    send_chat(&a).await;
     for kind in KINDS {
         eventually(SOON, async || {
-            ask(&a, kind).await;
+            read_often(&a, kind).await;
             assert_eq!(counted(&a, "violations", kind).await, 0, "{kind}");
             (counted(&a, "checked", kind).await > 0).then_some(())
         })
         .await;
     }
 
-    let wrongs = [
+    let corruptions = [
         ("search:*", "hello", "planted"),
         (
             "conversations:*",
@@ -112,19 +112,19 @@ async fn wrong_answers_are_found() {
         ),
         ("stats:*", "\"messages\":1", "\"messages\":7"),
     ];
-    for (pattern, said, planted) in wrongs {
+    for (pattern, original, planted) in corruptions {
         let key = redis(&server, &["--scan", "--pattern", pattern]);
         let right = redis(&server, &["GET", &key]);
-        let wrong = right.replace(said, planted);
+        let wrong = right.replace(original, planted);
         assert_ne!(right, wrong);
         redis(&server, &["SET", &key, &wrong, "EX", "300"]);
     }
-    // A reader cannot tell.
+    // The corrupted value is served.
     let planted = async || (a.stats("").await.message_count == 7).then_some(());
     eventually(SOON, planted).await;
     for kind in KINDS {
         eventually(SOON, async || {
-            ask(&a, kind).await;
+            read_often(&a, kind).await;
             (counted(&a, "violations", kind).await > 0).then_some(())
         })
         .await;
@@ -138,10 +138,10 @@ async fn wrong_answers_are_found() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn races_with_writes_are_no_findings() {
+async fn races_with_writes_are_not_reported() {
     let twins = twins("redis").await;
     let (a, b) = (&twins.a, &twins.b);
-    let (_, conversation) = talk(a).await;
+    let (_, conversation) = send_chat(a).await;
     for kind in KINDS {
         eventually(SOON, async || {
             let write = async {
@@ -149,7 +149,7 @@ async fn races_with_writes_are_no_findings() {
                     b.ok(make::reply(&conversation, "hello")).await;
                 }
             };
-            tokio::join!(write, ask(a, kind));
+            tokio::join!(write, read_often(a, kind));
             (counted(a, "checked", kind).await >= 3).then_some(())
         })
         .await;
@@ -157,9 +157,10 @@ async fn races_with_writes_are_no_findings() {
     assert_eq!(info(a).await.audit_violations, 0);
 }
 
-/// An instance without a cache commits, and waits until the others have heard of it: until then the old value is in force.
+/// An instance without a cache commits, and waits until the others have received the invalidation. Until then they may
+/// serve the old value.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_acknowledged_yet_is_no_finding() {
+async fn unacknowledged_writes_are_not_reported() {
     let twins = twins("redis").await;
     let a = &twins.a;
     let uncached = Service::over(twins.services[0].database_url(), |builder| {
@@ -167,8 +168,8 @@ async fn what_is_not_acknowledged_yet_is_no_finding() {
     })
     .await;
     let uncached = Caller::as_owner(&uncached, "acme");
-    let (message, _) = talk(a).await;
-    // Each takes as long as the others may not have heard of it; the auditor looks every second.
+    let (message, _) = send_chat(a).await;
+    // Each edit lasts for as long as the others may miss the invalidation; the auditor audits every second.
     for edits in 0..20 {
         let metadata = make::json("edit", &edits.to_string());
         let edit = uncached.ok(make::edit_message(&message, &["metadata"], |message| {
@@ -181,7 +182,7 @@ async fn what_is_not_acknowledged_yet_is_no_finding() {
         };
         tokio::join!(edit, read);
     }
-    // What was suspected has been looked at again before anything else is.
+    // A suspected value is audited again before any other value.
     let checked = counted(a, "checked", "message").await;
     eventually(SOON, async || {
         a.message(&message).await;

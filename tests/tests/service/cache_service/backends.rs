@@ -1,4 +1,4 @@
-//! What is told of each form of the cache, and who may have which.
+//! Cache backends: what `CacheService` reports of each, and when each is available.
 
 use parlance_testkit::{Builder, Parlance, RedisCluster, SqliteFile};
 use parlance_tests::make;
@@ -10,23 +10,23 @@ use super::*;
 #[tokio::test]
 async fn in_memory_hits_and_misses_are_counted() {
     let (_service, t) = in_memory().await;
-    let told = info(&t).await;
+    let cache_info = info(&t).await;
     assert_eq!(
         (
-            told.backend.as_str(),
-            told.gate.as_str(),
-            told.breaker.as_str()
+            cache_info.backend.as_str(),
+            cache_info.gate.as_str(),
+            cache_info.breaker.as_str()
         ),
         ("memory", "none", "")
     );
     assert!(
-        told.guarantee.contains("this instance alone"),
+        cache_info.guarantee.contains("this instance alone"),
         "{}",
-        told.guarantee
+        cache_info.guarantee
     );
-    assert_eq!(told.drained_ago, None);
+    assert_eq!(cache_info.drained_ago, None);
 
-    let (message, _) = talk(&t).await;
+    let (message, _) = send_chat(&t).await;
     t.message(&message).await;
     for _ in 0..3 {
         t.message(&message).await;
@@ -66,75 +66,87 @@ async fn in_memory_hits_and_misses_are_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_redis_all_of_it_is_told() {
+async fn hybrid_cache_info_and_stats() {
     let Twins {
         a,
         redis: _redis,
         services: _services,
         ..
     } = twins("hybrid").await;
-    let told = eventually(SOON, async || {
-        let told = info(&a).await;
-        let works = told.gate == "open" && told.breaker == "closed" && told.redis_reachable;
-        let drained = told.drained_ago.is_some_and(|ago| ago.seconds == 0);
-        (works && drained && told.tracking_live && told.redis.is_some()).then_some(told)
+    let cache_info = eventually(SOON, async || {
+        let cache_info = info(&a).await;
+        let works = cache_info.gate == "open"
+            && cache_info.breaker == "closed"
+            && cache_info.redis_reachable;
+        let drained = cache_info.drained_ago.is_some_and(|ago| ago.seconds == 0);
+        (works && drained && cache_info.tracking_live && cache_info.redis.is_some())
+            .then_some(cache_info)
     })
     .await;
     assert_eq!(
-        (told.backend.as_str(), told.backend_note.as_str()),
+        (
+            cache_info.backend.as_str(),
+            cache_info.backend_note.as_str()
+        ),
         ("hybrid", "")
     );
-    assert!(told.epoch > 0);
-    assert!(told.redis.is_some_and(|redis| redis.used_bytes > 0));
+    assert!(cache_info.epoch > 0);
+    assert!(cache_info.redis.is_some_and(|redis| redis.used_bytes > 0));
 
-    let (message, _) = talk(&a).await;
-    let near = eventually(SOON, async || {
+    let (message, _) = send_chat(&a).await;
+    let memory = eventually(SOON, async || {
         until_from(&a, make::get_message(&message), "memory").await;
-        let near = stats(&a, "memory", "message").await;
-        (near.entries == 1).then_some(near)
+        let memory = stats(&a, "memory", "message").await;
+        (memory.entries == 1).then_some(memory)
     })
     .await;
-    assert!(near.hits >= 1, "{near:?}");
-    let far = stats(&a, "redis", "message").await;
-    let filled = far.fills == 1 || far.errors > 0;
-    assert!(far.hits >= 1 && far.misses >= 1 && filled, "{far:?}");
+    assert!(memory.hits >= 1, "{memory:?}");
+    let redis = stats(&a, "redis", "message").await;
+    let filled = redis.fills == 1 || redis.errors > 0;
+    assert!(redis.hits >= 1 && redis.misses >= 1 && filled, "{redis:?}");
     let tiers = a.ok(v1::GetCacheStatsRequest {}).await.tiers;
     assert!(
         !tiers
             .iter()
             .any(|s| s.tier == "memory" && s.kind == "messages"),
-        "lists are not copied"
+        "lists are not in the memory tier"
     );
 }
 
 #[tokio::test]
-async fn off_says_so() {
+async fn cache_off_is_reported() {
     let service = Service::start_with(Kind::Sqlite, |b| b.env("CACHE_BACKEND", "off")).await;
     let t = Caller::at(&service);
-    let told = info(&t).await;
-    assert_eq!((told.backend.as_str(), told.gate.as_str()), ("off", "none"));
+    let cache_info = info(&t).await;
+    assert_eq!(
+        (cache_info.backend.as_str(), cache_info.gate.as_str()),
+        ("off", "none")
+    );
     assert!(
-        told.guarantee.contains("nothing is cached"),
+        cache_info.guarantee.contains("nothing is cached"),
         "{}",
-        told.guarantee
+        cache_info.guarantee
     );
     assert!(t.ok(v1::GetCacheStatsRequest {}).await.tiers.is_empty());
-    let (message, _) = talk(&t).await;
+    let (message, _) = send_chat(&t).await;
     for _ in 0..2 {
         assert_eq!(source(&t, make::get_message(&message)).await, "database");
     }
-    let why = (Code::FailedPrecondition, "CACHE_OFF");
-    assert_eq!(t.refused(of_pattern("*")).await.why(), why);
-    assert_eq!(t.refused(v1::ClearCacheRequest {}).await.why(), why);
+    let expected = (Code::FailedPrecondition, "CACHE_OFF");
+    assert_eq!(t.refused(by_pattern("*")).await.code_and_reason(), expected);
+    assert_eq!(
+        t.refused(v1::ClearCacheRequest {}).await.code_and_reason(),
+        expected
+    );
     let warm = v1::WarmCacheRequest {
         hottest: 1,
         ..Default::default()
     };
-    assert_eq!(t.refused(warm).await.why(), why);
+    assert_eq!(t.refused(warm).await.code_and_reason(), expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_cluster_nothing_is_copied() {
+async fn redis_cluster_disables_the_memory_tier() {
     let cluster = RedisCluster::start().await;
     let service = Service::start_with(Kind::Postgres, |builder| {
         let builder = builder.env("REDIS_CLUSTER_URLS", cluster.urls().join(","));
@@ -142,17 +154,17 @@ async fn of_a_cluster_nothing_is_copied() {
     })
     .await;
     let t = Caller::at(&service);
-    let told = info(&t).await;
-    assert_eq!(told.backend, "redis");
+    let cache_info = info(&t).await;
+    assert_eq!(cache_info.backend, "redis");
     assert!(
-        told.backend_note.contains("Redis Cluster"),
+        cache_info.backend_note.contains("Redis Cluster"),
         "{}",
-        told.backend_note
+        cache_info.backend_note
     );
-    let (message, _) = talk(&t).await;
+    let (message, _) = send_chat(&t).await;
     eventually(SOON, async || {
         until_from(&t, make::get_message(&message), "redis").await;
-        let cleared = t.ask(v1::ClearCacheRequest {}).await.ok()?.cleared;
+        let cleared = t.call(v1::ClearCacheRequest {}).await.ok()?.cleared;
         assert!(cleared <= 1);
         (cleared == 1).then_some(())
     })
@@ -160,7 +172,7 @@ async fn of_a_cluster_nothing_is_copied() {
     assert_eq!(source(&t, make::get_message(&message)).await, "database");
 }
 
-/// A service over this file, with this backend.
+/// A service with this database file and cache backend.
 fn over(file: &SqliteFile, backend: &str) -> Builder {
     Parlance::builder()
         .database_url(file.url())
@@ -168,27 +180,22 @@ fn over(file: &SqliteFile, backend: &str) -> Builder {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn beside_a_cache_in_memory_nobody_else_starts() {
+async fn no_second_process_starts_while_one_uses_the_memory_cache() {
     let file = SqliteFile::new();
     let first = over(&file, "memory").start().await;
     for backend in ["memory", "off", ""] {
         let second = over(&file, backend).run(["serve"], SOON).await;
         assert_eq!(second.status.code(), Some(1), "{backend}: {second:?}");
-        assert!(
-            second
-                .stderr
-                .contains("would not hear of what this one writes"),
-            "{second:?}"
-        );
+        assert!(second.stderr.contains("would make stale"), "{second:?}");
     }
-    // However it ends, the next may begin.
+    // The lock ends with the process, however that ends.
     first.kill9();
     first.wait(SOON).await;
     over(&file, "memory").start().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn beside_others_a_cache_in_memory_is_off() {
+async fn the_memory_cache_is_off_while_another_process_uses_the_database() {
     let file = SqliteFile::new();
     let _first = over(&file, "off").start().await;
     let service = Service::over(&file.url(), |builder| {
@@ -196,25 +203,26 @@ async fn beside_others_a_cache_in_memory_is_off() {
     })
     .await;
     let t = Caller::at(&service);
-    let told = info(&t).await;
-    assert_eq!(told.backend, "off");
+    let cache_info = info(&t).await;
+    assert_eq!(cache_info.backend, "off");
     assert!(
-        told.backend_note.contains("another process"),
+        cache_info.backend_note.contains("another process"),
         "{}",
-        told.backend_note
+        cache_info.backend_note
     );
     assert!(
         service
             .logs()
             .contains("another process uses this database")
     );
-    let (message, _) = talk(&t).await;
+    let (message, _) = send_chat(&t).await;
     assert_eq!(source(&t, make::get_message(&message)).await, "database");
 }
 
-/// Whoever has no cache ends what nobody serves under any more, and not what somebody is about to.
+/// An instance without a cache deletes keys of epochs that no instance serves any more, but not those of an epoch that
+/// an instance is about to serve.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn beside_one_without_a_cache_others_have_theirs() {
+async fn instances_with_and_without_a_cache_share_a_redis() {
     let database = Postgres::shared().create_database().await;
     let server = Redis::start();
     let with = async |backend: &str| {
@@ -229,19 +237,19 @@ async fn beside_one_without_a_cache_others_have_theirs() {
     let writer = Caller::as_owner(&off, "acme");
     let t = Caller::as_owner(&redis, "acme");
     for _ in 0..2 {
-        let (message, _) = talk(&writer).await;
+        let (message, _) = send_chat(&writer).await;
         until_from(&t, make::get_message(&message), "redis").await;
         writer
             .ok(make::report(&message, v1::MessageStatus::Read))
             .await;
         assert_eq!(t.message(&message).await.status(), v1::MessageStatus::Read);
-        // Another process, and so another epoch.
+        // A new Redis process, and therefore a new epoch.
         server.kill9();
         server.restart().await;
     }
 }
 
-/// The words that operators search for.
+/// The log lines that operators search for.
 #[tokio::test]
 async fn each_operation_leaves_a_line_in_the_log() {
     let service = Service::start_with(Kind::Sqlite, |builder| {
@@ -249,7 +257,7 @@ async fn each_operation_leaves_a_line_in_the_log() {
     })
     .await;
     let t = Caller::at(&service);
-    let (message, conversation) = talk(&t).await;
+    let (message, conversation) = send_chat(&t).await;
     until_from(&t, make::get_message(&message), "memory").await;
     until_from(&t, make::get_conversation(&conversation), "memory").await;
     t.ok(make::report(&message, v1::MessageStatus::Read)).await;

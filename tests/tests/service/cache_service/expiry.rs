@@ -1,4 +1,4 @@
-//! How long values live, and how many.
+//! Lifetime and number of cached values.
 
 use std::time::Instant;
 
@@ -8,9 +8,9 @@ use parlance_testkit::Builder;
 use super::*;
 
 /// Messages that are filled at about the same time.
-const TOGETHER: usize = 30;
+const MESSAGES_FILLED_TOGETHER: usize = 30;
 
-/// What is left of a key of Redis, in ms.
+/// Remaining lifetimes of Redis keys, in milliseconds.
 fn left(server: &Redis, pattern: &str) -> Vec<i64> {
     let keys = redis(server, &["--scan", "--pattern", pattern]);
     let left = keys
@@ -19,9 +19,9 @@ fn left(server: &Redis, pattern: &str) -> Vec<i64> {
     left.collect::<Result<_, _>>().expect("numbers")
 }
 
-/// Redis holds each value for its time or up to a tenth less, and those that were filled together not equally long.
+/// Redis keeps each value for its lifetime less up to a tenth, and values that were filled together not equally long.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn values_live_as_long_as_is_promised() {
+async fn lifetimes_are_as_documented_with_jitter() {
     let server = Redis::start();
     let with_redis = |builder: Builder| {
         let builder = builder.redis_url(server.url());
@@ -31,13 +31,13 @@ async fn values_live_as_long_as_is_promised() {
     let t = Caller::at(&service);
     let began = Instant::now();
     let mut messages = Vec::new();
-    for number in 0..TOGETHER {
+    for number in 0..MESSAGES_FILLED_TOGETHER {
         messages.push(t.ok(make::chat(&format!("talk-{number}"), "hello")).await);
     }
     for message in &messages {
         until_from(&t, make::get_message(&message.id), "redis").await;
     }
-    let conversation = &messages.first().expect("there are some").conversation_id;
+    let conversation = &messages.first().expect("a message").conversation_id;
     until_from(&t, make::get_conversation(conversation), "redis").await;
     until_from(&t, make::list(conversation), "redis").await;
     until_from(&t, v1::ListConversationsRequest::default(), "redis").await;
@@ -62,18 +62,18 @@ async fn values_live_as_long_as_is_promised() {
             "{pattern}: {left:?}, {age} ms old"
         );
         if pattern == "message:*" {
-            assert_eq!(left.len(), TOGETHER);
+            assert_eq!(left.len(), MESSAGES_FILLED_TOGETHER);
             assert!(
                 left.iter().any(|left| *left < most - age),
-                "all end together: {left:?}"
+                "all expire together: {left:?}"
             );
         }
     }
 }
 
-/// However many ask at once.
+/// Under concurrent reads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_more_values_are_held_than_there_may_be() {
+async fn the_memory_tier_keeps_to_its_limit() {
     const MOST: i64 = 50;
     const MESSAGES: i64 = 400;
     let most = MOST.to_string();
@@ -89,13 +89,13 @@ async fn no_more_values_are_held_than_there_may_be() {
         );
     }
     for _ in 0..3 {
-        let ask = ids.chunks(40).map(async |ids| {
+        let reads = ids.chunks(40).map(async |ids| {
             for id in ids {
                 t.message(id).await;
                 assert!(stats(&t, "memory", "message").await.entries <= MOST);
             }
         });
-        join_all(ask).await;
+        join_all(reads).await;
     }
     let counted = stats(&t, "memory", "message").await;
     assert!(counted.entries > MOST / 2, "{counted:?}");

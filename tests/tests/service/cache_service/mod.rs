@@ -1,4 +1,4 @@
-//! `CacheService`: what is told of the cache, and what it can be made to do, in each of its forms.
+//! `CacheService`: its reports and commands, with each cache backend.
 
 mod audit;
 mod backends;
@@ -17,9 +17,9 @@ use parlance_tests::{Caller, Kind, Refusal, Rpc, SOON, Service};
 use parlance_tests::{make, raw};
 use tonic::Request;
 
-/// Where the answer was found.
+/// The tier that answers a request.
 async fn source<R: Rpc>(t: &Caller, request: R) -> String {
-    let response = t.ask_with(Request::new(request)).await.expect("an answer");
+    let response = t.call_with(Request::new(request)).await.expect("an answer");
     let source = response.metadata().get("x-parlance-cache");
     source
         .expect("a source")
@@ -28,7 +28,7 @@ async fn source<R: Rpc>(t: &Caller, request: R) -> String {
         .to_owned()
 }
 
-/// Reads until this tier answers: values are put there behind the answer that brought them.
+/// Reads until this tier answers: values are filled after the response that loaded them.
 async fn until_from<R: Rpc>(t: &Caller, request: R, tier: &str) {
     eventually(SOON, async || {
         (source(t, request.clone()).await == tier).then_some(())
@@ -47,13 +47,14 @@ async fn stats(t: &Caller, tier: &str, kind: &str) -> v1::CacheTierStats {
         .filter(|s| s.tier == tier && s.kind == kind)
         .collect();
     let [one] = found[..] else {
-        panic!("{kind} in {tier} stands {} times in {all:?}", found.len())
+        panic!("{kind} in {tier} has {} entries in {all:?}", found.len())
     };
     one.clone()
 }
 
-/// How many looks into a tier came to this, of three kinds: whoever is told `miss` found nothing, and `gate`, that he must not look.
-async fn looks(t: &Caller, tier: &str, kinds: [&str; 3], result: &str) -> u64 {
+/// Number of lookups of three kinds in a tier with this result: `miss` means no value, `gate` that the cache may not be
+/// read.
+async fn lookups(t: &Caller, tier: &str, kinds: [&str; 3], result: &str) -> u64 {
     let metrics = raw::get(&format!("{}/metrics", t.http_url())).await.text();
     let count = |kind: &str| {
         let labels = format!(r#"kind="{kind}",operation="get",result="{result}",tier="{tier}""#);
@@ -64,9 +65,9 @@ async fn looks(t: &Caller, tier: &str, kinds: [&str; 3], result: &str) -> u64 {
     kinds.into_iter().map(count).sum()
 }
 
-/// Has it done. Redis may be late on a busy machine, and then it is to be told again.
-async fn done<R: Rpc>(t: &Caller, request: R) -> R::Reply {
-    eventually(SOON, async || match t.ask(request.clone()).await {
+/// Makes a call that needs Redis, and repeats it while Redis is too late.
+async fn ok_with_redis<R: Rpc>(t: &Caller, request: R) -> R::Reply {
+    eventually(SOON, async || match t.call(request.clone()).await {
         Ok(reply) => Some(reply),
         Err(status) => {
             let refusal = Refusal::of(&status);
@@ -77,28 +78,28 @@ async fn done<R: Rpc>(t: &Caller, request: R) -> R::Reply {
     .await
 }
 
-fn of_keys(keys: &[String]) -> v1::InvalidateCacheRequest {
+fn by_keys(keys: &[String]) -> v1::InvalidateCacheRequest {
     v1::InvalidateCacheRequest {
         keys: keys.to_vec(),
         ..Default::default()
     }
 }
 
-fn of_pattern(pattern: &str) -> v1::InvalidateCacheRequest {
+fn by_pattern(pattern: &str) -> v1::InvalidateCacheRequest {
     v1::InvalidateCacheRequest {
         pattern: pattern.to_owned(),
         ..Default::default()
     }
 }
 
-/// With its cache in its memory, and nobody else who asks.
+/// A service with the memory cache, and its only caller.
 async fn in_memory() -> (Service, Caller) {
     let service = Service::start(Kind::Sqlite).await;
     let caller = Caller::at(&service);
     (service, caller)
 }
 
-/// Two over one Postgres and one Redis.
+/// Two services with one Postgres and one Redis.
 struct Twins {
     a: Caller,
     b: Caller,
@@ -125,19 +126,21 @@ async fn twins(backend: &str) -> Twins {
     }
 }
 
-/// A command of Redis.
-fn redis(redis: &Redis, words: &[&str]) -> String {
-    let done = Command::new("redis-cli")
+/// Runs a Redis command.
+fn redis(redis: &Redis, args: &[&str]) -> String {
+    let output = Command::new("redis-cli")
         .args(["-u", redis.url()])
-        .args(words)
+        .args(args)
         .output()
         .expect("redis-cli, which comes with Redis");
-    assert!(done.status.success(), "{words:?}: {done:?}");
-    String::from_utf8_lossy(&done.stdout).trim_end().to_owned()
+    assert!(output.status.success(), "{args:?}: {output:?}");
+    String::from_utf8_lossy(&output.stdout)
+        .trim_end()
+        .to_owned()
 }
 
-/// A chat with one message: its id and that of its conversation.
-async fn talk(t: &Caller) -> (String, String) {
+/// Sends a chat message; returns its id and that of its conversation.
+async fn send_chat(t: &Caller) -> (String, String) {
     let message = t.ok(make::chat("", "hello")).await;
     (message.id, message.conversation_id)
 }

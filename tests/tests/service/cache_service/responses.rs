@@ -1,4 +1,4 @@
-//! Lists, statistics and searches: what each action changes of them, seen by whoever reads next.
+//! Lists, statistics and searches: each write changes the cached responses that it must change, and no others.
 
 use std::time::{Duration, Instant};
 
@@ -7,30 +7,31 @@ use parlance_tests::make::{self, Pair};
 
 use super::*;
 
-/// What is kept of a scope, with where it was found.
+/// The cached responses of a scope, with the tier that each came from.
 #[derive(Debug, Clone, PartialEq)]
-struct Answers {
+struct Responses {
     list: v1::ListConversationsResponse,
     stats: v1::Stats,
     search: v1::SearchMessagesResponse,
     sources: [String; 3],
 }
 
-/// How long a drain is good for. Where nobody drains in time, what is in memory goes by itself: somebody else may have written.
-const GOOD_FOR: Duration = Duration::from_secs(1);
+/// How long a reconciliation pass is valid. If no pass starts in time, the memory tier is not used: another instance
+/// may have written.
+const PASS_VALIDITY: Duration = Duration::from_secs(1);
 
 /// The whole owner, and two of its users.
 const USERS: [&str; 3] = ["", "ana", "bob"];
 
-async fn answer<R: Rpc>(t: &Caller, request: R) -> (R::Reply, String) {
-    let response = t.ask_with(Request::new(request)).await.expect("an answer");
+async fn response<R: Rpc>(t: &Caller, request: R) -> (R::Reply, String) {
+    let response = t.call_with(Request::new(request)).await.expect("a reply");
     let source = response.metadata().get("x-parlance-cache");
     let source = source.expect("a source").to_str().expect("a word");
     let source = source.to_owned();
     (response.into_inner(), source)
 }
 
-async fn answers(t: &Caller, user: &str) -> Answers {
+async fn responses(t: &Caller, user: &str) -> Responses {
     let user = user.to_owned();
     let list = v1::ListConversationsRequest {
         user: user.clone(),
@@ -41,19 +42,19 @@ async fn answers(t: &Caller, user: &str) -> Answers {
         user: user.clone(),
         ..make::search("hello")
     };
-    let (list, listed) = answer(t, list).await;
-    let (stats, counted) = answer(t, v1::GetStatsRequest { user }).await;
-    let (search, found) = answer(t, search).await;
-    Answers {
+    let (list, listed) = response(t, list).await;
+    let (stats, counted) = response(t, v1::GetStatsRequest { user }).await;
+    let (search, searched) = response(t, search).await;
+    Responses {
         list,
         stats,
         search,
-        sources: [listed, counted, found],
+        sources: [listed, counted, searched],
     }
 }
 
-impl Answers {
-    /// List, statistics, search: whether they say something else.
+impl Responses {
+    /// Which of list, statistics and search differ.
     fn differ(&self, other: &Self) -> [bool; 3] {
         [
             self.list != other.list,
@@ -63,105 +64,114 @@ impl Answers {
     }
 }
 
-/// An owner at a service with this cache.
-struct World {
+/// A caller at a service with this cache.
+struct Fixture {
     t: Caller,
     tier: &'static str,
 }
 
-const NOTHING: [bool; 3] = [false; 3];
+const UNCHANGED: [bool; 3] = [false; 3];
 const ALL: [bool; 3] = [true; 3];
 
-impl World {
-    /// Once all of it is kept.
-    async fn kept(&self, user: &str) -> Answers {
+impl Fixture {
+    /// Reads until all three responses come from the cache.
+    async fn cached(&self, user: &str) -> Responses {
         eventually(SOON, async || {
-            let kept = answers(&self.t, user).await;
-            kept.sources
+            let cached = responses(&self.t, user).await;
+            cached
+                .sources
                 .iter()
                 .all(|source| source == self.tier)
-                .then_some(kept)
+                .then_some(cached)
         })
         .await
     }
 
-    /// When the drain began by which what is in memory may be used now, if that takes one.
-    async fn drained(&self) -> Option<Instant> {
+    /// Start of the reconciliation pass that makes the memory tier usable now; `None` if the tier needs none.
+    async fn pass_began(&self) -> Option<Instant> {
         if self.tier != "memory" {
             return None;
         }
         let now = Instant::now();
         let ago = info(&self.t).await.drained_ago?;
-        now.checked_sub(ago.try_into().expect("it has begun"))
+        now.checked_sub(ago.try_into().expect("a duration that is not negative"))
     }
 
-    /// What this user is told, all of it as it was kept since that drain: what has gone is missed by the next reader. What is merely
-    /// late on a busy machine is not, nor what nobody may look for just now, though the database answers for both.
-    async fn is_still_kept(&self, user: &str, drained: Option<Instant>) -> Answers {
-        let looks = async |result| {
+    /// Reads the responses, which must still be cached since that pass: a deleted entry would be a miss. A Redis
+    /// time-out on a busy machine is no miss, nor is a read while the gate is shut, though both are answered by the
+    /// database.
+    async fn read_still_cached(&self, user: &str, pass_began: Option<Instant>) -> Responses {
+        let lookups = async |result| {
             let kinds = ["list", "stats", "search"];
-            looks(&self.t, self.tier, kinds, result).await
+            lookups(&self.t, self.tier, kinds, result).await
         };
-        let (misses, shut) = (looks("miss").await, looks("gate").await);
-        let seen = answers(&self.t, user).await;
-        let is_kept = looks("miss").await == misses || looks("gate").await > shut;
-        let by_itself = drained.is_some_and(|began| began.elapsed() >= GOOD_FOR);
-        assert!(is_kept || by_itself, "{user:?} has nothing to do with it");
+        let (misses, gated) = (lookups("miss").await, lookups("gate").await);
+        let seen = responses(&self.t, user).await;
+        let is_cached = lookups("miss").await == misses || lookups("gate").await > gated;
+        let pass_expired = pass_began.is_some_and(|began| began.elapsed() >= PASS_VALIDITY);
+        assert!(
+            is_cached || pass_expired,
+            "the cached responses of {user:?} are gone"
+        );
         seen
     }
 
-    /// All is kept, then something is done, and whoever reads next sees what it changed of the owner's, ana's and bob's, and
-    /// what the database says. What cannot have changed is still kept.
+    /// Fills the cache, writes, and asserts that the next read returns the expected changes of the owner, of ana and of
+    /// bob, and the same as the database. What cannot have changed must still be cached.
     async fn when<T>(
         &self,
         what: &str,
         changes: [[bool; 3]; 3],
         act: impl AsyncFnOnce(&Caller) -> T,
     ) -> T {
-        let drained = self.drained().await;
+        let pass_began = self.pass_began().await;
         let mut before = Vec::new();
         for user in USERS {
-            before.push(self.kept(user).await);
+            before.push(self.cached(user).await);
         }
-        let stranger = World {
+        let other = Fixture {
             t: self.t.other(),
             tier: self.tier,
         };
-        let strangers = stranger.kept("").await;
-        let came = act(&self.t).await;
+        let other_before = other.cached("").await;
+        let result = act(&self.t).await;
         let mut after = Vec::new();
         for ((user, before), changes) in USERS.iter().zip(&before).zip(changes) {
-            let seen = if changes == NOTHING {
-                self.is_still_kept(user, drained).await
+            let seen = if changes == UNCHANGED {
+                self.read_still_cached(user, pass_began).await
             } else {
-                answers(&self.t, user).await
+                responses(&self.t, user).await
             };
             assert_eq!(
                 before.differ(&seen),
                 changes,
-                "{what}: {user:?} was {before:?} and is {seen:?}"
+                "{what}: {user:?} before {before:?}, after {seen:?}"
             );
             after.push(seen);
         }
-        let seen = stranger.is_still_kept("", drained).await;
-        assert_eq!(strangers.differ(&seen), NOTHING, "{what}: another owner");
-        done(&self.t, v1::ClearCacheRequest {}).await;
+        let seen = other.read_still_cached("", pass_began).await;
+        assert_eq!(
+            other_before.differ(&seen),
+            UNCHANGED,
+            "{what}: another owner"
+        );
+        ok_with_redis(&self.t, v1::ClearCacheRequest {}).await;
         for (user, seen) in USERS.iter().zip(&after) {
-            let there_is = answers(&self.t, user).await;
-            assert_eq!(there_is.sources, ["database"; 3]);
+            let stored = responses(&self.t, user).await;
+            assert_eq!(stored.sources, ["database"; 3]);
             assert_eq!(
-                there_is.differ(seen),
-                NOTHING,
-                "{what}: {user:?} saw {seen:?}, and there is {there_is:?}"
+                stored.differ(seen),
+                UNCHANGED,
+                "{what}: {user:?} read {seen:?}, the database has {stored:?}"
             );
         }
-        came
+        result
     }
 }
 
-/// What changes for ana changes for the owner, and not for bob.
-fn hers(changes: [bool; 3]) -> [[bool; 3]; 3] {
-    [changes, changes, NOTHING]
+/// A change for ana is a change for the owner, and none for bob.
+fn for_ana(changes: [bool; 3]) -> [[bool; 3]; 3] {
+    [changes, changes, UNCHANGED]
 }
 
 fn of_ana(request: v1::SendMessageRequest) -> v1::SendMessageRequest {
@@ -171,8 +181,8 @@ fn of_ana(request: v1::SendMessageRequest) -> v1::SendMessageRequest {
     }
 }
 
-/// Conversations come and change.
-async fn conversations(world: &World, pair: &Pair) {
+/// Writes that create and change conversations.
+async fn conversations(fixture: &Fixture, pair: &Pair) {
     let list_and_stats = [true, true, false];
     let created = async |t: &Caller| {
         let mut create = make::create_chat("");
@@ -181,162 +191,190 @@ async fn conversations(world: &World, pair: &Pair) {
         }
         t.ok(create).await.id
     };
-    let empty = world
-        .when("create a conversation", hers(list_and_stats), created)
+    let empty = fixture
+        .when("create a conversation", for_ana(list_and_stats), created)
         .await;
     let received = async |t: &Caller| {
-        let came = v1::ReceiveMessageRequest {
+        let message = v1::ReceiveMessageRequest {
             user: "ana".to_owned(),
-            ..make::from_them(pair, "hello back")
+            ..make::inbound_sms(pair, "hello back")
         };
-        t.ok(came).await.conversation_id
+        t.ok(message).await.conversation_id
     };
-    let talk = world.when("receive", hers(ALL), received).await;
+    let conversation = fixture.when("receive", for_ana(ALL), received).await;
     let read = v1::MarkAsReadRequest {
-        id: talk.clone(),
+        id: conversation.clone(),
         up_to_sequence: 0,
     };
-    let unread = v1::MarkAsUnreadRequest { id: talk.clone() };
+    let unread = v1::MarkAsUnreadRequest {
+        id: conversation.clone(),
+    };
     let read = async |t: &Caller| t.ok(read).await;
-    world.when("mark as read", hers(list_and_stats), read).await;
+    fixture
+        .when("mark as read", for_ana(list_and_stats), read)
+        .await;
     let unread = async |t: &Caller| t.ok(unread).await;
-    world
-        .when("mark as unread", hers(list_and_stats), unread)
+    fixture
+        .when("mark as unread", for_ana(list_and_stats), unread)
         .await;
     let rename = async |t: &Caller| {
-        t.ok(make::edit(&talk, &["title"], |c| {
+        t.ok(make::edit(&conversation, &["title"], |c| {
             c.title = "hello".to_owned();
         }))
         .await
     };
-    world
-        .when("rename", hers([true, false, true]), rename)
+    fixture
+        .when("rename", for_ana([true, false, true]), rename)
         .await;
     let data = async |t: &Caller| {
-        t.ok(make::edit(&talk, &["metadata"], |c| {
+        t.ok(make::edit(&conversation, &["metadata"], |c| {
             c.metadata = Some(make::json("a", "b"));
         }))
         .await
     };
-    world
-        .when("set data", hers([true, false, false]), data)
+    fixture
+        .when("set data", for_ana([true, false, false]), data)
         .await;
     let archive = async |t: &Caller| {
-        t.ok(make::set_status(&talk, v1::ConversationStatus::Archived))
-            .await
+        t.ok(make::set_status(
+            &conversation,
+            v1::ConversationStatus::Archived,
+        ))
+        .await
     };
-    world.when("archive", hers(list_and_stats), archive).await;
-    // Both who had it and who has it; that it is another's shows in the owner's list.
-    let given = [[true, false, false], ALL, ALL];
-    let give = async |t: &Caller| {
-        t.ok(make::edit(&talk, &["user"], |c| c.user = "bob".to_owned()))
-            .await
+    fixture
+        .when("archive", for_ana(list_and_stats), archive)
+        .await;
+    // Both the previous and the new user see a change; the owner's list shows the new user.
+    let reassigned = [[true, false, false], ALL, ALL];
+    let reassign = async |t: &Caller| {
+        t.ok(make::edit(&conversation, &["user"], |c| {
+            c.user = "bob".to_owned()
+        }))
+        .await
     };
-    world.when("give to another user", given, give).await;
+    fixture
+        .when("assign to another user", reassigned, reassign)
+        .await;
     let back = async |t: &Caller| {
-        t.ok(make::edit(&talk, &["user"], |c| c.user = "ana".to_owned()))
-            .await
+        t.ok(make::edit(&conversation, &["user"], |c| {
+            c.user = "ana".to_owned()
+        }))
+        .await
     };
-    world.when("give back", given, back).await;
-    let delete = async |t: &Caller| t.ok(make::delete_conversation(&talk)).await;
-    world.when("delete a conversation", hers(ALL), delete).await;
+    fixture.when("assign back", reassigned, back).await;
+    let delete = async |t: &Caller| t.ok(make::delete_conversation(&conversation)).await;
+    fixture
+        .when("delete a conversation", for_ana(ALL), delete)
+        .await;
     let delete = async |t: &Caller| t.ok(make::delete_conversation(&empty)).await;
-    world
-        .when("delete an empty one", hers(list_and_stats), delete)
+    fixture
+        .when("delete an empty one", for_ana(list_and_stats), delete)
         .await;
 }
 
-/// Messages come and change.
-async fn messages(world: &World, pair: &Pair) {
+/// Writes that create and change messages.
+async fn messages(fixture: &Fixture, pair: &Pair) {
     let stats_and_search = [false, true, true];
-    let said = async |t: &Caller| t.ok(of_ana(make::chat("talk", "hello"))).await;
-    let said = world.when("send the first", hers(ALL), said).await;
+    let first = async |t: &Caller| t.ok(of_ana(make::chat("conversation", "hello"))).await;
+    let first = fixture.when("send the first", for_ana(ALL), first).await;
     let more = async |t: &Caller| {
-        t.ok(make::reply(&said.conversation_id, "hello again"))
+        t.ok(make::reply(&first.conversation_id, "hello again"))
             .await
     };
-    let more = world.when("send", hers(ALL), more).await;
+    let more = fixture.when("send", for_ana(ALL), more).await;
     let edit = async |t: &Caller| {
         t.ok(make::edit_message(&more.id, &["body"], |m| {
             m.body = "goodbye".to_owned();
         }))
         .await
     };
-    world.when("edit", hers([false, false, true]), edit).await;
+    fixture
+        .when("edit", for_ana([false, false, true]), edit)
+        .await;
     let later = v1::SendMessageRequest {
-        send_at: Some(make::far(0)),
+        send_at: Some(make::far_future(0)),
         ..of_ana(make::sms(pair, "hello later"))
     };
     let later = async |t: &Caller| t.ok(later).await;
-    let later = world.when("schedule", hers(ALL), later).await;
+    let later = fixture.when("schedule", for_ana(ALL), later).await;
     let cancel = async |t: &Caller| t.ok(make::cancel(&later.id)).await;
-    world.when("cancel", hers(stats_and_search), cancel).await;
+    fixture
+        .when("cancel", for_ana(stats_and_search), cancel)
+        .await;
     let sent = async |t: &Caller| t.ok(of_ana(make::sms(pair, "hello now"))).await;
-    let sent = world.when("send a text", hers(ALL), sent).await;
+    let sent = fixture.when("send a text", for_ana(ALL), sent).await;
     let report = async |t: &Caller| {
         t.ok(make::report(&sent.id, v1::MessageStatus::Delivered))
             .await
     };
-    world.when("report", hers(stats_and_search), report).await;
+    fixture
+        .when("report", for_ana(stats_and_search), report)
+        .await;
     let delete = async |t: &Caller| t.ok(make::delete_message(&sent.id)).await;
-    world.when("delete a message", hers(ALL), delete).await;
-    // What is said again, or is refused, changes nothing.
+    fixture.when("delete a message", for_ana(ALL), delete).await;
+    // A repeated or refused request changes nothing.
     let again = async |t: &Caller| t.ok(make::cancel(&later.id)).await;
-    world.when_unchanged("cancel again", again).await;
+    fixture.when_unchanged("cancel again", again).await;
     let refused = async |t: &Caller| {
         t.refused(make::report(&later.id, v1::MessageStatus::Read))
             .await
     };
-    world
+    fixture
         .when_unchanged("report about what was canceled", refused)
         .await;
 }
 
-impl World {
-    /// What is said again may end what is kept, for ana's sake and the owner's, but not change it.
+impl Fixture {
+    /// A repeated request may invalidate responses of ana and of the owner, but must not change them.
     async fn when_unchanged<T>(&self, what: &str, act: impl AsyncFnOnce(&Caller) -> T) {
-        let drained = self.drained().await;
-        let (before, bobs) = (self.kept("ana").await, self.kept("bob").await);
+        let pass_began = self.pass_began().await;
+        let (before, bob_before) = (self.cached("ana").await, self.cached("bob").await);
         act(&self.t).await;
         assert_eq!(
-            before.differ(&answers(&self.t, "ana").await),
-            NOTHING,
+            before.differ(&responses(&self.t, "ana").await),
+            UNCHANGED,
             "{what}"
         );
-        let seen = self.is_still_kept("bob", drained).await;
-        assert_eq!(bobs.differ(&seen), NOTHING, "{what}");
+        let seen = self.read_still_cached("bob", pass_began).await;
+        assert_eq!(bob_before.differ(&seen), UNCHANGED, "{what}");
     }
 }
 
-/// A list of one address is its user's as any other, whether a sender has the address or not.
-async fn addresses(world: &World, pair: &Pair) {
-    let t = &world.t;
+/// A list of one address belongs to the scope of its user, like any other list, whether a sender has the address or
+/// not.
+async fn addresses(fixture: &Fixture, pair: &Pair) {
+    let t = &fixture.t;
     let list = |user: &str| v1::ListConversationsRequest {
         participant: pair.ours.clone(),
         user: user.to_owned(),
         ..Default::default()
     };
-    let came = async |user: &str, from: &str| {
+    let receive = async |user: &str, from: &str| {
         let pair = Pair {
             theirs: from.to_owned(),
             ..pair.clone()
         };
-        let came = v1::ReceiveMessageRequest {
+        let message = v1::ReceiveMessageRequest {
             user: user.to_owned(),
-            ..make::from_them(&pair, "hello")
+            ..make::inbound_sms(&pair, "hello")
         };
-        t.ok(came).await
+        t.ok(message).await
     };
-    came("ana", &pair.theirs).await;
-    came("bob", &make::phone()).await;
-    until_from(t, list("ana"), world.tier).await;
-    came("ana", &make::phone()).await;
+    receive("ana", &pair.theirs).await;
+    receive("bob", &make::phone()).await;
+    until_from(t, list("ana"), fixture.tier).await;
+    receive("ana", &make::phone()).await;
     assert_eq!(t.ok(list("ana")).await.conversations.len(), 2);
-    done(t, v1::ClearCacheRequest {}).await;
-    until_from(t, list("bob"), world.tier).await;
-    let his = scope(t, &format!("{} bob", t.owner())).await;
-    let his = of_pattern(&format!("conversations:{{{his}}}:*"));
-    assert_eq!(done(t, his).await.invalidated, 1, "it is of his scope");
+    ok_with_redis(t, v1::ClearCacheRequest {}).await;
+    until_from(t, list("bob"), fixture.tier).await;
+    let bobs_lists = scope(t, &format!("{} bob", t.owner())).await;
+    let bobs_lists = by_pattern(&format!("conversations:{{{bobs_lists}}}:*"));
+    assert_eq!(
+        ok_with_redis(t, bobs_lists).await.invalidated,
+        1,
+        "the list is in bob's scope"
+    );
     let senders = t.ok(v1::ListSendersRequest::default()).await.senders;
     let ours = senders
         .into_iter()
@@ -348,7 +386,7 @@ async fn addresses(world: &World, pair: &Pair) {
     }
 }
 
-async fn each_action_changes_what_it_should(kind: Kind, backend: &'static str) {
+async fn writes_invalidate_affected_responses_only(kind: Kind, backend: &'static str) {
     let redis = (backend == "redis").then(Redis::start);
     let service = Service::start_with(kind, |builder| {
         let builder = builder.env("CACHE_BACKEND", backend);
@@ -358,51 +396,51 @@ async fn each_action_changes_what_it_should(kind: Kind, backend: &'static str) {
         }
     })
     .await;
-    let world = World {
+    let fixture = Fixture {
         t: Caller::at(&service),
         tier: backend,
     };
-    let bobs = v1::SendMessageRequest {
+    let of_bob = v1::SendMessageRequest {
         user: "bob".to_owned(),
         ..make::chat("bobs", "hello, says bob")
     };
-    world.t.ok(bobs).await;
-    conversations(&world, &world.t.pair().await).await;
-    messages(&world, &world.t.pair().await).await;
-    addresses(&world, &world.t.pair().await).await;
+    fixture.t.ok(of_bob).await;
+    conversations(&fixture, &fixture.t.pair().await).await;
+    messages(&fixture, &fixture.t.pair().await).await;
+    addresses(&fixture, &fixture.t.pair().await).await;
 }
 
 #[tokio::test]
-async fn each_action_changes_what_it_should_in_memory() {
-    each_action_changes_what_it_should(Kind::Sqlite, "memory").await;
-    each_action_changes_what_it_should(Kind::Postgres, "memory").await;
+async fn writes_invalidate_affected_responses_only_in_memory() {
+    writes_invalidate_affected_responses_only(Kind::Sqlite, "memory").await;
+    writes_invalidate_affected_responses_only(Kind::Postgres, "memory").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_action_changes_what_it_should_in_redis() {
-    each_action_changes_what_it_should(Kind::Sqlite, "redis").await;
-    each_action_changes_what_it_should(Kind::Postgres, "redis").await;
+async fn writes_invalidate_affected_responses_only_in_redis() {
+    writes_invalidate_affected_responses_only(Kind::Sqlite, "redis").await;
+    writes_invalidate_affected_responses_only(Kind::Postgres, "redis").await;
 }
 
-/// As an operator finds it out.
+/// The hash of a scope, computed as an operator would.
 async fn scope(t: &Caller, of: &str) -> String {
     let info = t.ok(v1::GetCacheInfoRequest {}).await;
     let of = format!("{} {of}", info.installation);
     let shell = format!("printf '%s' '{of}' | sha256sum | cut -c1-32");
-    let said = Command::new("sh").args(["-c", &shell]).output();
-    let said = String::from_utf8(said.expect("a shell").stdout);
-    said.expect("a number").trim_end().to_owned()
+    let output = Command::new("sh").args(["-c", &shell]).output();
+    let hash = String::from_utf8(output.expect("a shell").stdout);
+    hash.expect("a number").trim_end().to_owned()
 }
 
 #[tokio::test]
-async fn they_are_counted_named_and_made_to_go() {
+async fn responses_are_counted_and_can_be_invalidated() {
     let (_service, t) = in_memory().await;
     t.ok(make::chat("", "hello")).await;
-    let world = World {
+    let fixture = Fixture {
         t: t.clone(),
         tier: "memory",
     };
-    world.kept("").await;
+    fixture.cached("").await;
     for kind in ["list", "stats", "search"] {
         let counted = stats(&t, "memory", kind).await;
         assert_eq!(
@@ -416,28 +454,28 @@ async fn they_are_counted_named_and_made_to_go() {
         ("stats:*", ["memory", "database", "memory"]),
         ("search:*", ["memory", "memory", "database"]),
     ] {
-        assert_eq!(t.ok(of_pattern(pattern)).await.invalidated, 1);
-        assert_eq!(answers(&t, "").await.sources, expected);
+        assert_eq!(t.ok(by_pattern(pattern)).await.invalidated, 1);
+        assert_eq!(responses(&t, "").await.sources, expected);
     }
-    world.kept("").await;
+    fixture.cached("").await;
     let scope = scope(&t, t.owner()).await;
     assert_eq!(
-        t.ok(of_keys(&[format!("stats:{{{scope}}}")]))
+        t.ok(by_keys(&[format!("stats:{{{scope}}}")]))
             .await
             .invalidated,
         1
     );
     assert_eq!(
-        answers(&t, "").await.sources,
+        responses(&t, "").await.sources,
         ["memory", "database", "memory"]
     );
-    // The generation is no value, and all that was kept goes with it.
-    world.kept("").await;
+    // The generation is no value, but its invalidation invalidates all responses of the scope.
+    fixture.cached("").await;
     assert_eq!(
-        t.ok(of_keys(&[format!("generation:{{{scope}}}")]))
+        t.ok(by_keys(&[format!("generation:{{{scope}}}")]))
             .await
             .invalidated,
         0
     );
-    assert_eq!(answers(&t, "").await.sources, ["database"; 3]);
+    assert_eq!(responses(&t, "").await.sources, ["database"; 3]);
 }

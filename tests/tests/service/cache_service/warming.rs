@@ -10,8 +10,8 @@ async fn is_warm(t: &Caller, (message, conversation): &(String, String), tier: &
     until_from(t, make::list(conversation), tier).await;
 }
 
-/// Of one message, in the name of a user.
-async fn talk_of(t: &Caller, user: &str) -> (String, String) {
+/// Sends a chat message in the name of a user.
+async fn send_chat_as(t: &Caller, user: &str) -> (String, String) {
     let send = v1::SendMessageRequest {
         user: user.to_owned(),
         ..make::chat("", "hello")
@@ -20,7 +20,7 @@ async fn talk_of(t: &Caller, user: &str) -> (String, String) {
     (message.id, message.conversation_id)
 }
 
-/// How often a database was asked.
+/// Number of reads that went to the database.
 async fn misses(t: &Caller) -> i64 {
     let mut all = 0;
     for kind in ["message", "conversation", "messages"] {
@@ -30,12 +30,12 @@ async fn misses(t: &Caller) -> i64 {
 }
 
 #[tokio::test]
-async fn what_is_warm_is_a_hit_at_once() {
+async fn warmed_conversations_are_hits_at_once() {
     let (_service, t) = in_memory().await;
     let talks = [
-        talk_of(&t, "ana").await,
-        talk_of(&t, "ben").await,
-        talk_of(&t, "ana").await,
+        send_chat_as(&t, "ana").await,
+        send_chat_as(&t, "ben").await,
+        send_chat_as(&t, "ana").await,
     ];
     let cold = async || {
         t.ok(v1::ClearCacheRequest {}).await;
@@ -92,28 +92,28 @@ async fn what_is_warm_is_a_hit_at_once() {
             assert_eq!(source(&t, stats).await, "memory", "{what:?}");
         }
         assert_eq!(misses(&t).await, before);
-        // Twice is as good as once.
+        // Warming again has the same result.
         assert_eq!(warmed(what).await, expected);
     }
     cold().await;
-    let everybody = v1::WarmCacheRequest {
+    let all = v1::WarmCacheRequest {
         hottest: 1_000,
         ..Default::default()
     };
-    let theirs = t.other().ok(everybody).await;
+    let of_other_owner = t.other().ok(all).await;
     assert_eq!(
-        (theirs.warmed, theirs.warmed_messages),
+        (of_other_owner.warmed, of_other_owner.warmed_messages),
         (0, 0),
-        "another owner has none of it"
+        "another owner has no conversations"
     );
 }
 
 #[tokio::test]
-async fn a_start_may_warm_what_was_active_lately() {
+async fn recently_active_conversations_are_warmed_on_start() {
     let mut service =
         Service::start_with(Kind::Sqlite, |b| b.env("CACHE_WARM_ON_START", "10")).await;
     let t = Caller::as_owner(&service, "acme");
-    let talk = talk_of(&t, "ana").await;
+    let ids = send_chat_as(&t, "ana").await;
     service.terminate();
     service.wait(SOON).await;
     service.start_again().await;
@@ -123,7 +123,7 @@ async fn a_start_may_warm_what_was_active_lately() {
         (entries == 1 && stats(&t, "memory", "messages").await.entries == 1).then_some(())
     })
     .await;
-    assert_eq!(source(&t, make::get_message(&talk.0)).await, "memory");
+    assert_eq!(source(&t, make::get_message(&ids.0)).await, "memory");
     for user in ["", "ana"] {
         let user = user.to_owned();
         let list = v1::ListConversationsRequest {
@@ -133,11 +133,11 @@ async fn a_start_may_warm_what_was_active_lately() {
         assert_eq!(source(&t, list).await, "memory", "{user}");
         assert_eq!(source(&t, v1::GetStatsRequest { user }).await, "memory");
     }
-    is_warm(&t, &talk, "memory").await;
+    is_warm(&t, &ids, "memory").await;
 }
 
-/// As somebody asks it all day.
-fn habit() -> v1::SearchMessagesRequest {
+/// A search that is repeated often.
+fn popular_search() -> v1::SearchMessagesRequest {
     v1::SearchMessagesRequest {
         user: "ana".to_owned(),
         page_size: 7,
@@ -145,12 +145,12 @@ fn habit() -> v1::SearchMessagesRequest {
     }
 }
 
-/// Ends what searches of that habit, and begins it anew.
-async fn searched_and_begun_anew(service: &mut Service, between: impl FnOnce()) -> Caller {
+/// Records searches, restarts the service, and runs `between` while it is stopped.
+async fn search_and_restart(service: &mut Service, between: impl FnOnce()) -> Caller {
     let t = Caller::as_owner(service, "acme");
-    talk_of(&t, "ana").await;
+    send_chat_as(&t, "ana").await;
     for _ in 0..2 {
-        assert_eq!(t.ok(habit()).await.results.len(), 1);
+        assert_eq!(t.ok(popular_search()).await.results.len(), 1);
     }
     t.ok(make::search("hello")).await;
     service.terminate();
@@ -161,19 +161,19 @@ async fn searched_and_begun_anew(service: &mut Service, between: impl FnOnce()) 
 }
 
 #[tokio::test]
-async fn a_start_asks_again_what_is_searched_for_often() {
+async fn popular_searches_are_warmed_on_start() {
     let mut service =
         Service::start_with(Kind::Sqlite, |b| b.env("CACHE_WARM_SEARCHES", "10")).await;
-    let t = searched_and_begun_anew(&mut service, || {}).await;
+    let t = search_and_restart(&mut service, || {}).await;
     eventually(SOON, async || {
         (stats(&t, "memory", "search").await.entries > 0).then_some(())
     })
     .await;
-    assert_eq!(source(&t, habit()).await, "memory");
+    assert_eq!(source(&t, popular_search()).await, "memory");
     assert_eq!(
         source(&t, make::search("hello")).await,
         "database",
-        "asked once"
+        "searched only once"
     );
     let logs = eventually(SOON, async || {
         let logs = service.logs();
@@ -184,7 +184,7 @@ async fn a_start_asks_again_what_is_searched_for_often() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_start_asks_into_redis_what_is_searched_for_often() {
+async fn popular_searches_are_warmed_into_redis_on_start() {
     let server = Redis::start();
     let mut service = Service::start_with(Kind::Postgres, |b| {
         let b = b.redis_url(server.url()).env("CACHE_BACKEND", "redis");
@@ -194,36 +194,36 @@ async fn a_start_asks_into_redis_what_is_searched_for_often() {
     let flush = || {
         redis(&server, &["FLUSHALL"]);
     };
-    let t = searched_and_begun_anew(&mut service, flush).await;
+    let t = search_and_restart(&mut service, flush).await;
     eventually(SOON, async || {
         let keys = redis(&server, &["--scan", "--pattern", "search:*"]);
         (keys.lines().count() == 1).then_some(())
     })
     .await;
     let kinds = ["search"; 3];
-    let misses = looks(&t, "redis", kinds, "miss").await;
-    until_from(&t, habit(), "redis").await;
-    assert_eq!(looks(&t, "redis", kinds, "miss").await, misses);
+    let misses = lookups(&t, "redis", kinds, "miss").await;
+    until_from(&t, popular_search(), "redis").await;
+    assert_eq!(lookups(&t, "redis", kinds, "miss").await, misses);
     assert_eq!(
         source(&t, make::search("hello")).await,
         "database",
-        "asked once"
+        "searched only once"
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_one_instance_warms_is_warm_for_all() {
+async fn values_in_redis_are_warm_for_all_instances() {
     let Twins {
         a,
         b,
         redis: _redis,
         services: _services,
     } = twins("redis").await;
-    let talk = talk(&a).await;
+    let ids = send_chat(&a).await;
     let what = v1::WarmCacheRequest {
         hottest: 7,
         ..Default::default()
     };
     assert_eq!(a.ok(what).await.warmed, 1);
-    is_warm(&b, &talk, "redis").await;
+    is_warm(&b, &ids, "redis").await;
 }

@@ -11,7 +11,7 @@ fn with(mut request: Create, change: impl FnOnce(&mut v1::Conversation)) -> Crea
     request
 }
 
-fn by_name(external_id: &str) -> v1::GetConversationRequest {
+fn by_external_id(external_id: &str) -> v1::GetConversationRequest {
     v1::GetConversationRequest {
         external_id: external_id.to_owned(),
         ..Default::default()
@@ -19,7 +19,7 @@ fn by_name(external_id: &str) -> v1::GetConversationRequest {
 }
 
 on_both! {
-    async fn what_is_set_is_kept_and_the_rest_is_the_services(t: Caller) {
+    async fn settable_fields_are_stored_and_the_others_are_assigned(t: Caller) {
         let pair = t.pair().await;
         let request = with(create(&pair), |c| {
             c.user = "ana".to_owned();
@@ -27,7 +27,7 @@ on_both! {
             c.external_id = "ticket-17".to_owned();
             c.metadata = Some(json("a", "b"));
             c.id = "0190f5fe-7c00-7a00-b000-000000000000".to_owned();
-            c.owner = "somebody".to_owned();
+            c.owner = "another owner".to_owned();
             c.message_count = 7;
             c.unread_count = 7;
             c.version = 7;
@@ -58,16 +58,16 @@ on_both! {
         assert_ne!(made.id, "0190f5fe-7c00-7a00-b000-000000000000");
         assert!(made.created_at.unwrap().seconds > 7 && made.etag != "7");
         assert_eq!(t.conversation(&made.id).await, made);
-        assert_eq!(t.ok(by_name("ticket-17")).await, made);
+        assert_eq!(t.ok(by_external_id("ticket-17")).await, made);
     }
 
-    async fn a_pair_has_one_that_is_not_closed(t: Caller) {
+    async fn a_pair_has_at_most_one_open_conversation(t: Caller) {
         let pair = t.pair().await;
         let first = t.ok(create(&pair)).await;
         let taken = async || {
             let refusal = t.refused(create(&pair)).await;
-            assert_eq!(refusal.why(), (Code::AlreadyExists, "CONVERSATION_EXISTS"));
-            assert_eq!(refusal.about("conversation_id"), first.id);
+            assert_eq!(refusal.code_and_reason(), (Code::AlreadyExists, "CONVERSATION_EXISTS"));
+            assert_eq!(refusal.metadata("conversation_id"), first.id);
         };
         taken().await;
         t.ok(set_status(&first.id, v1::ConversationStatus::Archived)).await;
@@ -87,7 +87,7 @@ on_both! {
         let of = |pair: &Pair| with(create(pair), |c| c.channel = v1::Channel::Email.into());
         let first = t.ok(of(&Pair { ours: pair.ours.clone(), theirs: pair.theirs.replace("theirs.example.org", "THEIRS.Example.ORG") })).await;
         assert_eq!(first.participant_to, pair.theirs);
-        assert_eq!(t.refused(of(&pair)).await.about("conversation_id"), first.id);
+        assert_eq!(t.refused(of(&pair)).await.metadata("conversation_id"), first.id);
     }
 
     async fn chats_have_no_pair(t: Caller) {
@@ -97,22 +97,22 @@ on_both! {
         assert_eq!((one.participant_from.as_str(), one.participant_to.as_str()), ("", ""));
     }
 
-    async fn a_name_is_unique_per_owner(t: Caller) {
+    async fn external_ids_are_unique_per_owner(t: Caller) {
         let first = t.ok(create_chat("session")).await;
         for request in [create_chat("session"), with(create(&t.pair().await), |c| c.external_id = "session".to_owned())] {
             let refusal = t.refused(request).await;
-            assert_eq!(refusal.why(), (Code::AlreadyExists, "EXTERNAL_ID_TAKEN"));
-            assert_eq!(refusal.about("conversation_id"), first.id);
+            assert_eq!(refusal.code_and_reason(), (Code::AlreadyExists, "EXTERNAL_ID_TAKEN"));
+            assert_eq!(refusal.metadata("conversation_id"), first.id);
         }
         t.other().ok(create_chat("session")).await;
         t.ok(create_chat("Session")).await;
         assert_eq!(t.ok(make::chat("session", "hi")).await.conversation_id, first.id);
         t.ok(make::delete_conversation(&first.id)).await;
-        assert_eq!(t.refused(by_name("session")).await.code, Code::NotFound);
-        assert_ne!(t.ok(create_chat("session")).await.id, first.id, "a deleted one's name is free");
+        assert_eq!(t.refused(by_external_id("session")).await.code, Code::NotFound);
+        assert_ne!(t.ok(create_chat("session")).await.id, first.id, "the external id of a deleted conversation is free");
     }
 
-    async fn it_may_begin_in_any_status(t: Caller) {
+    async fn a_conversation_may_be_created_in_any_status(t: Caller) {
         use v1::ConversationStatus::{Active, Archived, Closed};
         for status in [Active, Archived, Closed] {
             let made = t.ok(with(create(&t.pair().await), |c| c.status = status.into())).await;
@@ -123,31 +123,31 @@ on_both! {
         t.ok(with(create(&pair), |c| c.status = Closed.into())).await;
     }
 
-    async fn a_repeated_request_makes_nothing(t: Caller) {
+    async fn a_repeated_request_creates_nothing(t: Caller) {
         let request = Create { request_id: "r".to_owned(), ..create(&t.pair().await) };
-        let (first, replayed) = t.made(request.clone()).await;
+        let (first, replayed) = t.ok_or_replayed(request.clone()).await;
         assert!(!replayed);
         let titled = t.ok(make::edit(&first.id, &[], |c| c.title = "new".to_owned())).await;
-        let (again, replayed) = t.made(request.clone()).await;
-        assert_eq!((again, replayed), (titled, true), "as it is now");
+        let (again, replayed) = t.ok_or_replayed(request.clone()).await;
+        assert_eq!((again, replayed), (titled, true), "the current state");
         let other = with(request.clone(), |c| c.title = "other".to_owned());
-        assert_eq!(t.refused(other).await.why(), (Code::InvalidArgument, "REQUEST_ID_REUSED"));
+        assert_eq!(t.refused(other).await.code_and_reason(), (Code::InvalidArgument, "REQUEST_ID_REUSED"));
         t.ok(make::delete_conversation(&first.id)).await;
-        assert_eq!(t.refused(request).await.why(), (Code::NotFound, "CONVERSATION_NOT_FOUND"));
+        assert_eq!(t.refused(request).await.code_and_reason(), (Code::NotFound, "CONVERSATION_NOT_FOUND"));
     }
 
-    async fn many_at_once_make_one(t: Caller) {
+    async fn concurrent_requests_create_one_conversation(t: Caller) {
         let pair = t.pair().await;
-        let answers = join_all((0..16).map(|_| t.ask_in_a_crowd(create(&pair)))).await;
+        let answers = join_all((0..16).map(|_| t.call_retrying(create(&pair)))).await;
         let made: Vec<_> = answers.iter().filter_map(|answer| Some(answer.as_ref().ok()?.get_ref())).collect();
         assert_eq!(made.len(), 1);
         for status in answers.iter().filter_map(|answer| answer.as_ref().err()) {
             let refusal = parlance_tests::Refusal::of(status);
-            assert_eq!(refusal.why(), (Code::AlreadyExists, "CONVERSATION_EXISTS"));
-            assert_eq!(refusal.about("conversation_id"), made[0].id);
+            assert_eq!(refusal.code_and_reason(), (Code::AlreadyExists, "CONVERSATION_EXISTS"));
+            assert_eq!(refusal.metadata("conversation_id"), made[0].id);
         }
         let request = Create { request_id: "r".to_owned(), ..create(&t.pair().await) };
-        let answers = join_all((0..16).map(|_| t.made_in_a_crowd(request.clone()))).await;
+        let answers = join_all((0..16).map(|_| t.ok_or_replayed_retrying(request.clone()))).await;
         assert_eq!(answers.iter().filter(|(_, replayed)| !replayed).count(), 1);
         assert!(answers.iter().all(|(made, _)| *made == answers[0].0));
     }

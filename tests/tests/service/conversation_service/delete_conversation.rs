@@ -2,13 +2,13 @@
 
 use parlance_proto::v1;
 use parlance_tests::Caller;
-use parlance_tests::make::{self, chat, create, delete_conversation, edit, file, from_them, sms};
+use parlance_tests::make::{self, chat, create, delete_conversation, edit, file, inbound_sms, sms};
 use tonic::Code;
 
 on_both! {
-    async fn it_goes_with_all_that_is_in_it(t: Caller) {
+    async fn messages_and_attachments_are_deleted_with_their_conversation(t: Caller) {
         let pair = t.pair().await;
-        let first = t.ok(from_them(&pair, "1")).await;
+        let first = t.ok(inbound_sms(&pair, "1")).await;
         let second = t.ok(v1::SendMessageRequest { attachments: vec![file("a", "text/plain", "x")], ..sms(&pair, "2") }).await;
         let id = first.conversation_id.clone();
         t.ok(delete_conversation(&id)).await;
@@ -27,13 +27,13 @@ on_both! {
         assert!(t.download(&second.id, &second.attachments[0].id).await.is_err());
         let all = t.ok(v1::ListConversationsRequest { with_total: true, ..Default::default() }).await;
         assert_eq!(all.total_size, 0);
-        assert_eq!(t.refused(delete_conversation(&id)).await.code, Code::NotFound, "only once");
+        assert_eq!(t.refused(delete_conversation(&id)).await.code, Code::NotFound, "it is already deleted");
 
         let sender = t.ok(v1::ListSendersRequest::default()).await.senders.remove(0);
         t.ok(v1::DeleteSenderRequest { id: sender.id }).await;
     }
 
-    async fn its_addresses_are_free(t: Caller) {
+    async fn addresses_are_free_after_deletion(t: Caller) {
         let pair = t.pair().await;
         let first = t.ok(create(&pair)).await;
         t.ok(delete_conversation(&first.id)).await;
@@ -42,7 +42,7 @@ on_both! {
         assert_eq!(second.sequence, 1);
     }
 
-    async fn more_than_one_batch(t: Caller) {
+    async fn deletion_of_more_than_one_batch(t: Caller) {
         let name = make::unique("talk");
         let opened = t.ok(chat(&name, "0")).await;
         let sends = (1..=1_020).map(|n| {
@@ -62,11 +62,11 @@ on_both! {
         assert_eq!(t.ok(chat(&name, "anew")).await.sequence, 1);
     }
 
-    async fn one_that_has_changed_is_not_deleted(t: Caller) {
+    async fn deletion_with_a_stale_etag_is_refused(t: Caller) {
         let made = t.ok(make::create_chat("")).await;
         let changed = t.ok(edit(&made.id, &[], |c| c.title = "t".to_owned())).await;
         let stale = v1::DeleteConversationRequest { id: made.id.clone(), etag: made.etag };
-        assert_eq!(t.refused(stale).await.why(), (Code::Aborted, "ETAG_MISMATCH"));
+        assert_eq!(t.refused(stale).await.code_and_reason(), (Code::Aborted, "ETAG_MISMATCH"));
         assert_eq!(t.conversation(&made.id).await, changed);
         t.ok(v1::DeleteConversationRequest { id: made.id, etag: changed.etag }).await;
     }

@@ -2,7 +2,7 @@
 
 use parlance_proto::v1::{self, ListConversationsRequest as List};
 use parlance_tests::Caller;
-use parlance_tests::make::{self, chat, from_them, list, mail, report, set_status, sms};
+use parlance_tests::make::{self, chat, inbound_sms, list, mail, report, set_status, sms};
 
 const USERS: [&str; 3] = ["", "ana", "bob"];
 
@@ -23,7 +23,7 @@ fn of(user: &str, request: v1::SendMessageRequest) -> v1::SendMessageRequest {
     }
 }
 
-/// Small numbers, different for each seed.
+/// Small random numbers from a seed.
 struct Dice(u64);
 
 impl Dice {
@@ -36,7 +36,7 @@ impl Dice {
     }
 }
 
-/// What callers do all day, at random and in the way of others; whoever is refused has done nothing.
+/// Random writes, concurrently with those of other tasks. A refused request changes nothing.
 async fn work(t: Caller, seed: u64, chats: Vec<String>) {
     let mut dice = Dice(seed);
     let mut messages = Vec::new();
@@ -48,38 +48,40 @@ async fn work(t: Caller, seed: u64, chats: Vec<String>) {
         let tokens_used = Some(i64::try_from(dice.roll(100)).unwrap());
         match dice.roll(10) {
             0..=3 => {
-                let said = v1::SendMessageRequest {
+                let message = v1::SendMessageRequest {
                     tokens_used,
                     ..of(user, chat(&pick(&mut dice), "hi"))
                 };
-                messages.extend(t.ask(said).await.map(|m| (m.conversation_id, m.id)));
+                messages.extend(t.call(message).await.map(|m| (m.conversation_id, m.id)));
             }
             4 | 5 => {
                 let pair = make::phones();
-                let came = v1::ReceiveMessageRequest {
+                let message = v1::ReceiveMessageRequest {
                     user: user.to_owned(),
-                    ..from_them(&pair, "hi")
+                    ..inbound_sms(&pair, "hi")
                 };
-                messages.extend(t.ask(came).await.map(|m| (m.conversation_id, m.id)));
+                messages.extend(t.call(message).await.map(|m| (m.conversation_id, m.id)));
             }
             _ if messages.is_empty() => {}
             step => {
                 let (conversation, message) = messages[n * 7 % messages.len()].clone();
                 let _ = match step {
                     6 => t
-                        .ask(report(&message, v1::MessageStatus::Read))
+                        .call(report(&message, v1::MessageStatus::Read))
                         .await
                         .map(|_| ()),
-                    7 => t.ask(make::delete_message(&message)).await,
+                    7 => t.call(make::delete_message(&message)).await,
                     8 => t
-                        .ask(make::edit(&conversation, &["user"], |c| {
+                        .call(make::edit(&conversation, &["user"], |c| {
                             user.clone_into(&mut c.user);
                         }))
                         .await
                         .map(|_| ()),
-                    _ if dice.roll(3) == 0 => t.ask(make::delete_conversation(&conversation)).await,
+                    _ if dice.roll(3) == 0 => {
+                        t.call(make::delete_conversation(&conversation)).await
+                    }
                     _ => t
-                        .ask(v1::MarkAsReadRequest {
+                        .call(v1::MarkAsReadRequest {
                             id: conversation,
                             up_to_sequence: 0,
                         })
@@ -92,44 +94,44 @@ async fn work(t: Caller, seed: u64, chats: Vec<String>) {
 }
 
 on_both! {
-    async fn each_change_counts(t: Caller) {
+    async fn statistics_follow_each_write(t: Caller) {
         assert_eq!(t.stats("").await, v1::Stats::default());
-        let (one, letters) = (t.pair().await, t.mail_pair().await);
-        let talk = v1::SendMessageRequest { tokens_used: Some(40), ..of("ana", chat("talk", "hi")) };
-        let talk = t.ok(talk).await;
-        let answer = v1::SendMessageRequest {
-            tokens_used: Some(2), role: v1::Role::Assistant.into(), ..make::reply(&talk.conversation_id, "hello")
+        let (one, emails) = (t.pair().await, t.mail_pair().await);
+        let in_chat = v1::SendMessageRequest { tokens_used: Some(40), ..of("ana", chat("talk", "hi")) };
+        let in_chat = t.ok(in_chat).await;
+        let reply = v1::SendMessageRequest {
+            tokens_used: Some(2), role: v1::Role::Assistant.into(), ..make::reply(&in_chat.conversation_id, "hello")
         };
-        t.ok(answer).await;
+        t.ok(reply).await;
         check(&t, "a chat").await;
         let sent = t.ok(of("ana", sms(&one, "hi"))).await;
         check(&t, "a text").await;
-        t.ok(of("bob", mail(&letters, "hi"))).await;
-        let came = t.ok(from_them(&one, "yes?")).await;
-        t.ok(from_them(&one, "hello?")).await;
+        t.ok(of("bob", mail(&emails, "hi"))).await;
+        let received = t.ok(inbound_sms(&one, "yes?")).await;
+        t.ok(inbound_sms(&one, "hello?")).await;
         check(&t, "answers").await;
         let stats = t.stats("").await;
         assert_eq!((stats.conversation_count, stats.message_count), (3, 6));
         assert_eq!((stats.unread_count, stats.tokens_used), (2, 42));
         t.ok(report(&sent.id, v1::MessageStatus::Delivered)).await;
         check(&t, "a report").await;
-        t.ok(set_status(&talk.conversation_id, v1::ConversationStatus::Archived)).await;
+        t.ok(set_status(&in_chat.conversation_id, v1::ConversationStatus::Archived)).await;
         assert_eq!(t.stats("").await.active_conversation_count, 2);
-        check(&t, "a conversation that is put away").await;
+        check(&t, "an archived conversation").await;
         t.ok(make::edit(&sent.conversation_id, &["user"], |c| c.user = "bob".to_owned())).await;
         assert_eq!(t.stats("bob").await.message_count, 4);
         check(&t, "another user").await;
-        t.ok(make::delete_message(&came.id)).await;
-        check(&t, "a message that is deleted").await;
+        t.ok(make::delete_message(&received.id)).await;
+        check(&t, "a deleted message").await;
         t.ok(v1::MarkAsReadRequest { id: sent.conversation_id.clone(), up_to_sequence: 0 }).await;
         assert_eq!(t.stats("").await.unread_count, 0);
-        t.ok(make::delete_conversation(&talk.conversation_id)).await;
+        t.ok(make::delete_conversation(&in_chat.conversation_id)).await;
         assert_eq!(t.stats("ana").await, v1::Stats::default());
-        check(&t, "a conversation that is deleted").await;
-        assert_eq!(t.other().stats("").await, v1::Stats::default(), "another owner has none of it");
+        check(&t, "a deleted conversation").await;
+        assert_eq!(t.other().stats("").await, v1::Stats::default(), "another owner has no statistics");
     }
 
-    async fn many_at_once_lose_and_double_nothing(t: Caller) {
+    async fn concurrent_writes_keep_statistics_exact(t: Caller) {
         let chats: Vec<_> = (0..4).map(|_| make::unique("talk")).collect();
         let workers: Vec<_> = (1..=6)
             .map(|seed| tokio::spawn(work(t.clone(), seed, chats.clone())))
@@ -137,19 +139,19 @@ on_both! {
         for worker in workers {
             worker.await.unwrap();
         }
-        // The simulator delivers what was sent; nothing here is, but what is under way elsewhere takes its time.
+        // The test sends only chats, so no delivery changes the statistics afterwards.
         check(&t, "all of it").await;
     }
 
-    async fn totals_are_those_of_all_pages(t: Caller) {
+    async fn totals_count_all_pages(t: Caller) {
         let mut ids = Vec::new();
         for n in 0..12 {
             let user = USERS[n % 3];
             let id = if n % 2 == 0 {
                 t.ok(of(user, chat(&make::unique("talk"), "hi"))).await.conversation_id
             } else {
-                let came = v1::ReceiveMessageRequest { user: user.to_owned(), ..from_them(&make::phones(), "hi") };
-                t.ok(came).await.conversation_id
+                let message = v1::ReceiveMessageRequest { user: user.to_owned(), ..inbound_sms(&make::phones(), "hi") };
+                t.ok(message).await.conversation_id
             };
             ids.push(id);
         }
@@ -179,24 +181,24 @@ on_both! {
         }
     }
 
-    /// With holes and without, from every place.
-    async fn the_total_of_what_is_after_a_place(t: Caller) {
+    /// With and without deleted messages, after every sequence.
+    async fn the_total_after_a_sequence(t: Caller) {
         let name = make::unique("talk");
         let mut sent = Vec::new();
         for n in 0..8 {
             sent.push(t.ok(chat(&name, &n.to_string())).await);
         }
         let id = sent[0].conversation_id.clone();
-        for gone in [None, Some(1), Some(6), Some(7)] {
-            if let Some(gone) = gone {
-                t.ok(make::delete_message(&sent[gone].id)).await;
+        for deleted in [None, Some(1), Some(6), Some(7)] {
+            if let Some(deleted) = deleted {
+                t.ok(make::delete_message(&sent[deleted].id)).await;
             }
             let all = t.all_messages(&id).await;
             for after_sequence in 0..10 {
                 let request = v1::ListMessagesRequest { after_sequence, with_total: true, page_size: 1, ..list(&id) };
-                let left = all.iter().filter(|m| m.sequence > after_sequence).count();
+                let remaining = all.iter().filter(|m| m.sequence > after_sequence).count();
                 let total = t.ok(request).await.total_size;
-                assert_eq!(total, i64::try_from(left).unwrap(), "after {after_sequence}, without {gone:?}");
+                assert_eq!(total, i64::try_from(remaining).unwrap(), "after {after_sequence}, without {deleted:?}");
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use parlance_proto::v1;
 use parlance_tests::Caller;
-use parlance_tests::make::{self, from_them, sms};
+use parlance_tests::make::{self, inbound_sms, sms};
 
 async fn read(t: &Caller, id: &str, up_to_sequence: i64) -> v1::Conversation {
     t.ok(v1::MarkAsReadRequest {
@@ -16,18 +16,18 @@ async fn unread(t: &Caller, id: &str) -> v1::Conversation {
     t.ok(v1::MarkAsUnreadRequest { id: id.to_owned() }).await
 }
 
-/// In, out, in, in: three unread.
-async fn talk(t: &Caller) -> String {
+/// Inbound, outbound, inbound, inbound: three unread messages.
+async fn conversation_with_three_unread(t: &Caller) -> String {
     let pair = t.pair().await;
-    t.ok(from_them(&pair, "1")).await;
+    t.ok(inbound_sms(&pair, "1")).await;
     t.ok(sms(&pair, "2")).await;
-    t.ok(from_them(&pair, "3")).await;
-    t.ok(from_them(&pair, "4")).await.conversation_id
+    t.ok(inbound_sms(&pair, "3")).await;
+    t.ok(inbound_sms(&pair, "4")).await.conversation_id
 }
 
 on_both! {
-    async fn the_cursor_moves_forward(t: Caller) {
-        let id = talk(&t).await;
+    async fn the_read_cursor_moves_forward(t: Caller) {
+        let id = conversation_with_three_unread(&t).await;
         let before = t.conversation(&id).await;
         assert_eq!((before.unread_count, before.version), (3, 4));
         let mut seen = Vec::new();
@@ -38,32 +38,32 @@ on_both! {
             seen.push((after.unread_count, after.version));
         }
         assert_eq!(seen, [(2, 5), (2, 6), (1, 7), (1, 7), (0, 8)]);
-        assert_eq!(read(&t, &id, 0).await.version, 8, "nothing is left to move");
+        assert_eq!(read(&t, &id, 0).await.version, 8, "the cursor is at the end");
     }
 
-    async fn it_does_not_pass_the_end(t: Caller) {
+    async fn the_read_cursor_does_not_pass_the_end(t: Caller) {
         let pair = t.pair().await;
-        let id = t.ok(from_them(&pair, "1")).await.conversation_id;
+        let id = t.ok(inbound_sms(&pair, "1")).await.conversation_id;
         assert_eq!(read(&t, &id, i64::MAX).await.unread_count, 0);
-        t.ok(from_them(&pair, "2")).await;
-        assert_eq!(t.conversation(&id).await.unread_count, 1, "what comes later is not read already");
+        t.ok(inbound_sms(&pair, "2")).await;
+        assert_eq!(t.conversation(&id).await.unread_count, 1, "a later message is unread");
     }
 
-    async fn it_moves_back_to_before_the_last_inbound_message(t: Caller) {
-        let id = talk(&t).await;
+    async fn mark_as_unread_moves_the_cursor_before_the_last_inbound_message(t: Caller) {
+        let id = conversation_with_three_unread(&t).await;
         read(&t, &id, 0).await;
         let again = unread(&t, &id).await;
         assert_eq!(again.unread_count, 1);
         assert_eq!(again, t.conversation(&id).await);
-        assert_eq!(unread(&t, &id).await, again, "it is there already");
+        assert_eq!(unread(&t, &id).await, again, "the cursor has not moved");
         t.ok(make::reply(&id, "5")).await;
         read(&t, &id, 0).await;
-        assert_eq!(unread(&t, &id).await.unread_count, 1, "what we said last does not count");
+        assert_eq!(unread(&t, &id).await.unread_count, 1, "outbound messages do not count");
         assert_eq!(read(&t, &id, 4).await.unread_count, 0);
     }
 
-    async fn marking_unread_never_hides_what_is_unread(t: Caller) {
-        let id = talk(&t).await;
+    async fn mark_as_unread_never_reduces_the_unread_count(t: Caller) {
+        let id = conversation_with_three_unread(&t).await;
         read(&t, &id, 1).await;
         assert_eq!(unread(&t, &id).await.unread_count, 2);
     }
@@ -76,9 +76,9 @@ on_both! {
         assert_eq!(unread(&t, &sent).await.unread_count, 0);
     }
 
-    /// `read_at` is the recipient's receipt.
-    async fn no_message_is_touched(t: Caller) {
-        let id = talk(&t).await;
+    /// `read_at` is the recipient's read receipt, and unrelated.
+    async fn marking_changes_no_message(t: Caller) {
+        let id = conversation_with_three_unread(&t).await;
         let before = t.all_messages(&id).await;
         read(&t, &id, 0).await;
         unread(&t, &id).await;

@@ -1,7 +1,7 @@
 //! `WatchEvents`.
 
 use parlance_proto::v1::{self, EventType, MessageStatus, WatchEventsRequest as Watch};
-use parlance_tests::make::{self, chat, edit, edit_message, from_them, sms};
+use parlance_tests::make::{self, chat, edit, edit_message, inbound_sms, sms};
 use parlance_tests::{Caller, Refusal};
 use tonic::Code;
 
@@ -18,7 +18,7 @@ fn bodies(events: &[v1::Event]) -> Vec<&str> {
 }
 
 on_both! {
-    async fn every_change_is_told_in_its_order(t: Caller) {
+    async fn every_change_is_an_event_in_order(t: Caller) {
         use EventType::{
             ConversationCreated, ConversationDeleted, ConversationUpdated, MessageCreated, MessageDeleted,
             MessageStatusChanged, MessageUpdated,
@@ -27,7 +27,7 @@ on_both! {
         let pair = t.pair().await;
         let sent = t.ok(sms(&pair, "1")).await;
         let id = sent.conversation_id.clone();
-        let received = t.ok(from_them(&pair, "2")).await;
+        let received = t.ok(inbound_sms(&pair, "2")).await;
         let moved = t.ok(make::report(&sent.id, MessageStatus::Sent)).await;
         t.ok(make::report(&sent.id, MessageStatus::Sent)).await;
         let edited = t.ok(edit_message(&sent.id, &[], |m| m.metadata = Some(make::json("a", "b")))).await;
@@ -43,16 +43,16 @@ on_both! {
         assert!(events.iter().all(|event| event.conversation_id == id && event.time.is_some() && !event.cursor.is_empty()));
         assert_eq!(events[0].conversation.as_ref().unwrap().participant_to, pair.theirs);
         let shown: Vec<_> = events.iter().filter_map(|event| event.message.clone()).collect();
-        assert_eq!(shown, [sent.clone(), received.clone(), moved, edited], "as each then was");
+        assert_eq!(shown, [sent.clone(), received.clone(), moved, edited], "the state at the time of each event");
         assert_eq!(events[5].conversation, Some(titled));
-        let gone = (&events[6].message_id, &events[6].message);
-        assert_eq!(gone, (&received.id, &None));
+        let deleted = (&events[6].message_id, &events[6].message);
+        assert_eq!(deleted, (&received.id, &None));
         assert_eq!((&events[7].message_id, &events[7].conversation), (&String::new(), &None));
         let of_messages = [1, 2, 3, 4, 6].map(|n| events[n].message_id.as_str());
         assert_eq!(of_messages, [&sent.id, &received.id, &sent.id, &sent.id, &received.id].map(String::as_str));
     }
 
-    async fn from_now_means_from_now(t: Caller) {
+    async fn an_empty_cursor_starts_with_new_events(t: Caller) {
         t.ok(chat("talk", "before")).await;
         let mut events = t.watch_from("").await;
         t.ok(chat("talk", "after")).await;
@@ -60,7 +60,7 @@ on_both! {
         assert_eq!(event.message.unwrap().body, "after");
     }
 
-    async fn from_zero_means_all_that_is_kept(t: Caller) {
+    async fn cursor_zero_starts_with_the_oldest_retained_event(t: Caller) {
         for n in 0..5 {
             t.ok(chat("talk", &n.to_string())).await;
         }
@@ -69,7 +69,7 @@ on_both! {
         assert_eq!(bodies(&events), ["0", "1", "2", "3", "4"]);
     }
 
-    async fn resuming_misses_nothing_and_repeats_nothing(t: Caller) {
+    async fn resumed_watches_neither_miss_nor_repeat_events(t: Caller) {
         const COUNT: usize = 60;
         let writer = t.clone();
         let writing = tokio::spawn(async move {
@@ -81,7 +81,7 @@ on_both! {
         let mut cursor = "0".to_owned();
         while seen.len() < COUNT {
             let mut events = t.watch_from(&cursor).await;
-            // A few at a time, so that the past and the present are met in every way.
+            // A few at a time, so that a watch switches from stored to live events at every position.
             for event in events.take((COUNT - seen.len()).min(1 + seen.len() % 7)).await {
                 cursor = event.cursor;
                 seen.extend(event.message.map(|message| message.body));
@@ -103,7 +103,7 @@ on_both! {
         }
     }
 
-    async fn only_what_is_wanted(t: Caller) {
+    async fn filters_select_events(t: Caller) {
         let watch = |change: fn(&mut Watch)| {
             let mut request = Watch { cursor: "0".to_owned(), ..Default::default() };
             change(&mut request);
@@ -130,7 +130,7 @@ on_both! {
         let both = watch(|w| { w.user = "ana".to_owned(); w.types = vec![EventType::MessageCreated.into()]; });
         assert_eq!(bodies(&t.watch(both).await.unwrap().take(2).await), ["to ana", "last of ana"]);
 
-        // The same filters hold for what is still to come.
+        // The same filters apply to live events.
         let mut live = t.watch(Watch { user: "bob".to_owned(), ..Default::default() }).await.unwrap();
         t.other().ok(v1::SendMessageRequest { user: "bob".to_owned(), ..chat("x", "not ours") }).await;
         t.ok(chat("ana", "not bob's")).await;
@@ -138,8 +138,8 @@ on_both! {
         assert_eq!(bodies(&live.take(1).await), ["bob's"]);
     }
 
-    /// What was deleted is not to be read in the feed either.
-    async fn a_deleted_message_has_no_copies(t: Caller) {
+    /// The feed does not return deleted content.
+    async fn the_feed_has_no_content_of_deleted_messages(t: Caller) {
         let deleted = t.ok(chat("talk", "secret")).await;
         t.ok(edit_message(&deleted.id, &[], |m| m.body = "secret again".to_owned())).await;
         t.ok(make::delete_message(&deleted.id)).await;
@@ -149,7 +149,7 @@ on_both! {
         assert!(kinds(&events).contains(&EventType::MessageDeleted));
     }
 
-    async fn a_deleted_conversation_has_no_copies(t: Caller) {
+    async fn the_feed_has_no_content_of_deleted_conversations(t: Caller) {
         let id = t.ok(v1::SendMessageRequest { metadata: Some(make::json("a", "secret")), ..chat("", "secret") }).await.conversation_id;
         t.ok(edit(&id, &[], |c| c.title = "secret title".to_owned())).await;
         t.ok(make::delete_conversation(&id)).await;
@@ -163,11 +163,11 @@ on_both! {
         t.ok(make::delete_conversation(&id)).await;
         let last = events.until(|event| event.r#type() == EventType::ConversationDeleted).await;
         assert_eq!(last.last().unwrap().conversation_id, id);
-        let gone = t.watch(Watch { conversation_id: id, ..Default::default() }).await.unwrap_err();
-        assert_eq!(Refusal::of(&gone).why(), (Code::NotFound, "CONVERSATION_NOT_FOUND"));
+        let refused = t.watch(Watch { conversation_id: id, ..Default::default() }).await.unwrap_err();
+        assert_eq!(Refusal::of(&refused).code_and_reason(), (Code::NotFound, "CONVERSATION_NOT_FOUND"));
     }
 
-    async fn many_watch_at_once(t: Caller) {
+    async fn many_watchers_receive_the_same_events(t: Caller) {
         let mut watchers = Vec::new();
         for _ in 0..20 {
             watchers.push(t.watch_from("").await);
@@ -182,8 +182,9 @@ on_both! {
         }
     }
 
-    /// What it has not read waits in buffers of the connection and of the service; then it is let go, with a way back.
-    async fn a_reader_that_is_too_slow_is_let_go(t: Caller) {
+    /// Unread events fill the buffers of the connection and of the service; then the watch ends with a cursor to resume
+    /// from.
+    async fn a_slow_watcher_is_disconnected_with_a_cursor(t: Caller) {
         const COUNT: usize = 1_300;
         let slow = t.reconnected(|endpoint| endpoint.initial_stream_window_size(1_024).initial_connection_window_size(65_535));
         let mut events = slow.watch_from("").await;
@@ -195,14 +196,14 @@ on_both! {
             let t = t.clone();
             async move {
                 for _ in 0..COUNT / 8 {
-                    t.ok_in_a_crowd(chat(&format!("talk {writer}"), "hi")).await;
+                    t.ok_retrying(chat(&format!("talk {writer}"), "hi")).await;
                 }
             }
         });
         futures_util::future::join_all(writers).await;
         let refusal = Refusal::of(&events.end().await);
-        assert_eq!(refusal.why(), (Code::ResourceExhausted, "WATCHER_TOO_SLOW"));
-        let resumed = t.watch_from(refusal.about("cursor")).await.next().await.unwrap();
-        assert_ne!(resumed.cursor, refusal.about("cursor"));
+        assert_eq!(refusal.code_and_reason(), (Code::ResourceExhausted, "WATCHER_TOO_SLOW"));
+        let resumed = t.watch_from(refusal.metadata("cursor")).await.next().await.unwrap();
+        assert_ne!(resumed.cursor, refusal.metadata("cursor"));
     }
 }

@@ -2,13 +2,13 @@
 
 use parlance_proto::v1;
 use parlance_tests::Caller;
-use parlance_tests::make::{self, from_them};
+use parlance_tests::make::{self, inbound_sms};
 
 on_both! {
     async fn a_message_is_found_by_either_id(t: Caller) {
-        let message = t.ok(from_them(&t.pair().await, "hi")).await;
+        let message = t.ok(inbound_sms(&t.pair().await, "hi")).await;
         assert_eq!(t.message(&message.id).await, message);
-        assert_eq!(t.message(&message.id.to_uppercase()).await, message, "an id is no text");
+        assert_eq!(t.message(&message.id.to_uppercase()).await, message, "ids are compared as UUIDs");
         let by_provider = v1::GetMessageRequest {
             provider: message.provider.clone(),
             provider_message_id: message.provider_message_id.clone(),

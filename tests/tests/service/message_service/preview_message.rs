@@ -1,11 +1,13 @@
-//! `PreviewMessage`: what `SendMessage` would do, and nothing done.
+//! `PreviewMessage`: what `SendMessage` would do, without doing it.
 
 use parlance_proto::v1::{self, PreviewMessageResponse as Preview, SendMessageRequest as Send};
 use parlance_tests::Caller;
-use parlance_tests::make::{self, Pair, at, chat, far, file, mail, preview, set_status, sms};
+use parlance_tests::make::{
+    self, Pair, at, chat, far_future, file, mail, preview, set_status, sms,
+};
 use tonic::Code;
 
-/// What would be refused: for what reason, and that a send says the same.
+/// Asserts that the preview reports this reason, and that a send fails with the same one.
 async fn not_allowed(t: &Caller, request: Send, reason: &str) {
     let seen = t.ok(preview(request.clone())).await;
     assert_eq!((seen.allowed, seen.reason.as_str()), (false, reason));
@@ -14,7 +16,7 @@ async fn not_allowed(t: &Caller, request: Send, reason: &str) {
 }
 
 on_both! {
-    async fn of_a_text(t: Caller) {
+    async fn preview_of_a_text_message(t: Caller) {
         let pair = t.pair().await;
         let seen = t.ok(preview(sms(&pair, "hello"))).await;
         let expected = Preview {
@@ -27,13 +29,13 @@ on_both! {
             provider: "simulator".to_owned(),
         };
         assert_eq!(seen, expected);
-        let later = Send { send_at: Some(far(0)), expires_at: Some(far(1)), ..sms(&pair, "hello") };
+        let later = Send { send_at: Some(far_future(0)), expires_at: Some(far_future(1)), ..sms(&pair, "hello") };
         assert_eq!(t.ok(preview(later)).await, expected);
         let id = t.ok(sms(&pair, "hello")).await.conversation_id;
         assert_eq!(t.ok(preview(make::reply(&id, "hello"))).await, expected);
     }
 
-    async fn of_segments(t: Caller) {
+    async fn preview_counts_segments(t: Caller) {
         let pair = t.pair().await;
         for (body, encoding, segments) in [
             ("x".repeat(160), "gsm7", 1),
@@ -52,9 +54,9 @@ on_both! {
         assert_eq!((seen.encoding.as_str(), seen.segments, seen.allowed), ("", 0, true), "an MMS");
     }
 
-    async fn of_a_mail(t: Caller) {
+    async fn preview_of_a_mail(t: Caller) {
         let pair = t.mail_pair().await;
-        let shouted = Pair { ours: pair.ours.replace("example", "EXAMPLE"), theirs: pair.theirs.replace("example", "EXAMPLE") };
+        let uppercase = Pair { ours: pair.ours.replace("example", "EXAMPLE"), theirs: pair.theirs.replace("example", "EXAMPLE") };
         let expected = Preview {
             from_address: pair.ours,
             to_address: pair.theirs,
@@ -62,10 +64,10 @@ on_both! {
             provider: "simulator".to_owned(),
             ..Default::default()
         };
-        assert_eq!(t.ok(preview(mail(&shouted, "hi"))).await, expected);
+        assert_eq!(t.ok(preview(mail(&uppercase, "hi"))).await, expected);
     }
 
-    async fn of_a_chat(t: Caller) {
+    async fn preview_of_a_chat(t: Caller) {
         let expected = Preview { allowed: true, ..Default::default() };
         assert_eq!(t.ok(preview(chat("", "hi"))).await, expected);
         assert_eq!(t.ok(preview(chat("talk", "hi"))).await, expected);
@@ -74,9 +76,9 @@ on_both! {
         assert_eq!(t.ok(preview(make::reply(&id, "hi"))).await, expected);
     }
 
-    async fn nothing_is_made(t: Caller) {
+    async fn a_preview_writes_nothing(t: Caller) {
         let mut events = t.watch_from("").await;
-        // An address that a send would make a sender.
+        // A send would create a sender for this address.
         let pair = make::phones();
         assert!(t.ok(preview(sms(&pair, "hi"))).await.allowed);
         assert!(t.ok(preview(chat("talk", "hi"))).await.allowed);
@@ -91,17 +93,17 @@ on_both! {
         t.ok(set_status(&message.conversation_id, v1::ConversationStatus::Archived)).await;
         let before = t.conversation(&message.conversation_id).await;
         assert!(t.ok(preview(chat("talk", "2"))).await.allowed);
-        assert_eq!(t.conversation(&message.conversation_id).await, before, "it would have come back");
+        assert_eq!(t.conversation(&message.conversation_id).await, before, "a send would have activated it");
         let next = t.ok(chat("talk", "2")).await;
         assert_eq!(next.sequence, 2);
-        let told = events.until(|e| e.message_id == next.id).await;
-        let made = told.iter().filter(|e| e.r#type() == v1::EventType::MessageCreated);
+        let received = events.until(|e| e.message_id == next.id).await;
+        let made = received.iter().filter(|e| e.r#type() == v1::EventType::MessageCreated);
         assert_eq!(made.map(|e| e.message_id.as_str()).collect::<Vec<_>>(), [&message.id, &next.id]);
     }
 
-    async fn an_upload_stays_for_its_send(t: Caller) {
+    async fn a_preview_does_not_use_the_upload(t: Caller) {
         let pair = t.pair().await;
-        let upload_id = t.upload(vec![make::head("a.png", "image/png", "data")]).await.unwrap().upload_id;
+        let upload_id = t.upload(vec![make::first_chunk("a.png", "image/png", "data")]).await.unwrap().upload_id;
         let upload = v1::NewAttachment { upload_id, ..Default::default() };
         let request = Send { attachments: vec![upload], ..sms(&pair, "hi") };
         assert!(t.ok(preview(request.clone())).await.allowed);
@@ -110,40 +112,40 @@ on_both! {
         not_allowed(&t, request, "UPLOAD_NOT_FOUND").await;
     }
 
-    async fn nothing_is_kept_under_its_request_id(t: Caller) {
+    async fn a_preview_does_not_use_the_request_id(t: Caller) {
         let pair = t.pair().await;
         let request = |body: &str| Send { request_id: "once".to_owned(), ..sms(&pair, body) };
         t.ok(preview(request("1"))).await;
         t.ok(preview(request("2"))).await;
-        let (message, replayed) = t.made(request("3")).await;
+        let (message, replayed) = t.ok_or_replayed(request("3")).await;
         assert!(!replayed);
         let seen = t.ok(preview(request("4"))).await;
-        assert!(seen.allowed, "a send of this would be refused for its request id alone");
-        let (again, replayed) = t.made(request("3")).await;
+        assert!(seen.allowed, "only the request id would make a send fail");
+        let (again, replayed) = t.ok_or_replayed(request("3")).await;
         assert!(replayed && again == message);
     }
 
-    async fn of_a_closed_conversation(t: Caller) {
+    async fn preview_in_a_closed_conversation(t: Caller) {
         let pair = t.pair().await;
         let closed = t.ok(sms(&pair, "hi")).await.conversation_id;
         t.ok(set_status(&closed, v1::ConversationStatus::Closed)).await;
         not_allowed(&t, make::reply(&closed, "hi"), "CONVERSATION_CLOSED").await;
         let seen = t.ok(preview(make::reply(&closed, "hi"))).await;
         assert_eq!((seen.from_address, seen.to_address, seen.segments), (pair.ours.clone(), pair.theirs.clone(), 1));
-        assert!(t.ok(preview(sms(&pair, "hi"))).await.allowed, "a new one would be opened");
-        let talk = t.ok(chat("talk", "hi")).await.conversation_id;
-        t.ok(set_status(&talk, v1::ConversationStatus::Closed)).await;
+        assert!(t.ok(preview(sms(&pair, "hi"))).await.allowed, "a new conversation would be created");
+        let chat_id = t.ok(chat("talk", "hi")).await.conversation_id;
+        t.ok(set_status(&chat_id, v1::ConversationStatus::Closed)).await;
         not_allowed(&t, chat("talk", "hi"), "CONVERSATION_CLOSED").await;
     }
 
-    async fn of_an_address_of_another_owner(t: Caller) {
+    async fn preview_with_a_sender_of_another_owner(t: Caller) {
         let pair = t.other().pair().await;
         not_allowed(&t, sms(&pair, "hi"), "SENDER_OF_ANOTHER").await;
-        assert_eq!(t.ok(preview(sms(&pair, "hi"))).await.provider, "", "who carries it is the other's");
+        assert_eq!(t.ok(preview(sms(&pair, "hi"))).await.provider, "", "the provider is not disclosed to another owner");
     }
 
-    /// Of two reasons that of the send.
-    async fn of_a_closed_conversation_whose_address_is_anothers_now(t: Caller) {
+    /// If two reasons apply, the preview returns the same one as the send.
+    async fn preview_in_a_closed_conversation_with_a_foreign_sender(t: Caller) {
         let pair = t.pair().await;
         let closed = t.ok(make::create(&pair)).await.id;
         t.ok(set_status(&closed, v1::ConversationStatus::Closed)).await;
@@ -154,22 +156,22 @@ on_both! {
         not_allowed(&t, make::reply(&closed, "hi"), "SENDER_OF_ANOTHER").await;
     }
 
-    async fn of_a_chat_whose_name_is_taken(t: Caller) {
+    async fn preview_of_a_chat_with_a_taken_external_id(t: Caller) {
         let mut request = make::create(&t.pair().await);
         request.conversation.as_mut().unwrap().external_id = "ticket".to_owned();
         t.ok(request).await;
         not_allowed(&t, chat("ticket", "hi"), "EXTERNAL_ID_TAKEN").await;
     }
 
-    /// As of a send, and whether or not the address could be used.
-    async fn what_is_malformed_is_no_preview(t: Caller) {
+    /// As for a send, whether or not the sender could be used.
+    async fn invalid_requests_are_rejected(t: Caller) {
         let pair = t.other().pair().await;
         let over = Send { expires_at: Some(at(1_000)), ..sms(&pair, "hi") };
         let refusal = t.refused(preview(over.clone())).await;
-        assert_eq!(refusal.why(), (Code::InvalidArgument, "INVALID_REQUEST"));
+        assert_eq!(refusal.code_and_reason(), (Code::InvalidArgument, "INVALID_REQUEST"));
         assert_eq!(refusal, t.refused(over).await);
-        let talk = t.ok(chat("", "hi")).await.conversation_id;
-        let later = Send { send_at: Some(far(0)), subject: "s".to_owned(), ..make::reply(&talk, "hi") };
+        let chat_id = t.ok(chat("", "hi")).await.conversation_id;
+        let later = Send { send_at: Some(far_future(0)), subject: "s".to_owned(), ..make::reply(&chat_id, "hi") };
         let refusal = t.refused(preview(later.clone())).await;
         assert_eq!(refusal.fields, ["send_at", "subject"]);
         assert_eq!(refusal, t.refused(later).await);

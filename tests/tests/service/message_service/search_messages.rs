@@ -15,7 +15,7 @@ async fn bodies(t: &Caller, request: Search) -> Vec<String> {
         .collect()
 }
 
-/// All pages, the bodies of each.
+/// Bodies of the results on each page.
 async fn pages(t: &Caller, mut request: Search) -> Vec<Vec<String>> {
     let mut pages = Vec::new();
     loop {
@@ -40,7 +40,7 @@ async fn snippet(t: &Caller, query: &str) -> String {
 }
 
 on_both! {
-    async fn all_words_must_occur_somewhere(t: Caller) {
+    async fn all_words_must_occur(t: Caller) {
         let mail = v1::SendMessageRequest { subject: "Invoice overdue".to_owned(), ..make::mail(&t.mail_pair().await, "Please pay") };
         let sent = t.ok(mail).await;
         t.ok(make::edit(&sent.conversation_id, &["title"], |c| c.title = "Accounting 2026".to_owned())).await;
@@ -56,22 +56,22 @@ on_both! {
         assert!(found.score > 0.0);
     }
 
-    async fn nobody_finds_anothers(t: Caller) {
+    async fn messages_of_another_owner_are_not_found(t: Caller) {
         let theirs = t.other().ok(chat("", "secret plan")).await;
         for query in ["secret", "", "plan secret"] {
             assert_eq!(t.ok(search(query)).await, v1::SearchMessagesResponse::default(), "{query}");
         }
-        let named = Search { conversation_id: theirs.conversation_id.clone(), ..search("secret") };
-        assert_eq!(t.ok(named.clone()).await, v1::SearchMessagesResponse::default());
-        assert_eq!(t.other().ok(named).await.results.len(), 1);
+        let by_conversation = Search { conversation_id: theirs.conversation_id.clone(), ..search("secret") };
+        assert_eq!(t.ok(by_conversation.clone()).await, v1::SearchMessagesResponse::default());
+        assert_eq!(t.other().ok(by_conversation).await.results.len(), 1);
     }
 
-    async fn what_is_deleted_or_changed_is_not_found(t: Caller) {
-        let gone = t.ok(chat("", "one needle")).await;
+    async fn deleted_or_changed_text_is_not_found(t: Caller) {
+        let deleted = t.ok(chat("", "one needle")).await;
         let edited = t.ok(chat("", "two needle")).await;
         let hidden = t.ok(chat("", "three needle")).await;
         assert_eq!(bodies(&t, search("needle")).await.len(), 3);
-        t.ok(make::delete_message(&gone.id)).await;
+        t.ok(make::delete_message(&deleted.id)).await;
         t.ok(make::delete_conversation(&hidden.conversation_id)).await;
         t.ok(make::edit_message(&edited.id, &[], |m| m.body = "two pins".to_owned())).await;
         assert_eq!(bodies(&t, search("needle")).await, Vec::<String>::new());
@@ -79,19 +79,19 @@ on_both! {
         assert_eq!(bodies(&t, search("")).await, ["two pins"]);
     }
 
-    async fn every_filter_holds(t: Caller) {
+    async fn filters_select_messages(t: Caller) {
         let pair = t.pair().await;
         let out = t.ok(v1::SendMessageRequest { user: "ana".to_owned(), ..make::sms(&pair, "red car") }).await;
-        t.ok(make::from_them(&pair, "red boat")).await;
-        let said = t.ok(chat("", "red kite")).await;
-        t.ok(v1::SendMessageRequest { send_at: Some(make::far(0)), ..make::sms(&pair, "red bus") }).await;
+        t.ok(make::inbound_sms(&pair, "red boat")).await;
+        let in_chat = t.ok(chat("", "red kite")).await;
+        t.ok(v1::SendMessageRequest { send_at: Some(make::far_future(0)), ..make::sms(&pair, "red bus") }).await;
         let any = || search("red");
         for (request, expected) in [
             (any(), &["bus", "boat", "car", "kite"][..]),
             (Search { user: "ana".to_owned(), ..any() }, &["boat", "bus", "car"]),
             (Search { user: "bob".to_owned(), ..any() }, &[]),
             (Search { conversation_id: out.conversation_id.clone(), ..any() }, &["boat", "bus", "car"]),
-            (Search { conversation_id: said.conversation_id.clone(), ..any() }, &["kite"]),
+            (Search { conversation_id: in_chat.conversation_id.clone(), ..any() }, &["kite"]),
             (Search { channel: v1::Channel::Chat.into(), ..any() }, &["kite"]),
             (Search { channel: v1::Channel::Email.into(), ..any() }, &[]),
             (Search { direction: v1::Direction::Inbound.into(), ..any() }, &["boat", "kite"]),
@@ -99,9 +99,9 @@ on_both! {
             (Search { status: v1::MessageStatus::Scheduled.into(), ..any() }, &["bus"]),
             (Search { status: v1::MessageStatus::Received.into(), ..any() }, &["boat"]),
             (Search { status: v1::MessageStatus::Expired.into(), ..any() }, &[]),
-            (Search { created_after: said.created_at, ..any() }, &["bus", "kite"]),
-            (Search { created_before: said.created_at, ..any() }, &["boat", "car"]),
-            (Search { created_after: said.created_at, created_before: said.created_at, ..any() }, &[]),
+            (Search { created_after: in_chat.created_at, ..any() }, &["bus", "kite"]),
+            (Search { created_before: in_chat.created_at, ..any() }, &["boat", "car"]),
+            (Search { created_after: in_chat.created_at, created_before: in_chat.created_at, ..any() }, &[]),
         ] {
             for query in ["red", ""] {
                 let request = Search { query: query.to_owned(), ..request.clone() };
@@ -114,7 +114,7 @@ on_both! {
         }
     }
 
-    async fn without_words_the_newest_come_first(t: Caller) {
+    async fn without_words_results_are_newest_first(t: Caller) {
         for n in 1..=7 {
             t.ok(chat("", &n.to_string())).await;
         }
@@ -124,17 +124,17 @@ on_both! {
         }
         let all = t.ok(search("")).await.results;
         assert!(all.iter().all(|result| result.score == 0.0 && !result.snippet.contains('<')));
-        assert_eq!(pages(&t, Search { page_size: 7, ..search("") }).await.len(), 1, "no empty page at the end");
+        assert_eq!(pages(&t, Search { page_size: 7, ..search("") }).await.len(), 1, "no empty last page");
     }
 
-    async fn the_best_come_first_on_every_page(t: Caller) {
-        let far = format!("red {} car", "and ".repeat(60));
-        for body in ["red car", &far, "a car that is red", "red car, red car", "no match"] {
+    async fn results_are_ranked_across_pages(t: Caller) {
+        let far_future = format!("red {} car", "and ".repeat(60));
+        for body in ["red car", &far_future, "a car that is red", "red car, red car", "no match"] {
             t.ok(chat("", body)).await;
         }
         let titled = t.ok(chat("titled", "other words")).await;
         t.ok(make::edit(&titled.conversation_id, &["title"], |c| c.title = "red car".to_owned())).await;
-        let expected = ["other words", "red car, red car", "red car", "a car that is red", &far];
+        let expected = ["other words", "red car, red car", "red car", "a car that is red", &far_future];
         for page_size in [1, 2, 5, 200] {
             let pages = pages(&t, Search { page_size, ..search("red car") }).await;
             assert_eq!(pages.concat(), expected, "{page_size}");
@@ -144,8 +144,8 @@ on_both! {
         assert!(scores.is_sorted_by(|a, b| a > b), "{scores:?}");
     }
 
-    /// What comes while somebody turns pages neither repeats nor hides anything.
-    async fn pages_hold_while_messages_come_and_go(t: Caller) {
+    /// Concurrent writes neither repeat nor hide a result of later pages.
+    async fn pages_are_stable_under_concurrent_writes(t: Caller) {
         let mut ids = Vec::new();
         for n in 0..9 {
             ids.push(t.ok(chat("", &format!("same {n}"))).await.id);
@@ -162,29 +162,29 @@ on_both! {
             token = page.next_page_token;
         }
         ids.reverse();
-        assert_eq!(seen, ids, "of equals the newest first");
+        assert_eq!(seen, ids, "equal scores are ordered newest first");
     }
 
-    async fn a_token_is_good_for_its_own_search_alone(t: Caller) {
+    async fn a_page_token_is_valid_only_for_its_search(t: Caller) {
         for n in 0..3 {
             t.ok(chat("", &format!("same {n}"))).await;
         }
         let request = Search { page_size: 1, ..search("same") };
         let token = t.ok(request.clone()).await.next_page_token;
         let with_token = |request: Search| Search { page_token: token.clone(), ..request };
-        assert_eq!(t.ok(with_token(Search { page_size: 2, ..request.clone() })).await.results.len(), 2, "of any size");
+        assert_eq!(t.ok(with_token(Search { page_size: 2, ..request.clone() })).await.results.len(), 2, "with any page size");
         for other in [
             search("other"),
             Search { user: "ana".to_owned(), ..search("same") },
             Search { status: v1::MessageStatus::Delivered.into(), ..search("same") },
-            Search { created_after: Some(make::far(0)), ..search("same") },
+            Search { created_after: Some(make::far_future(0)), ..search("same") },
         ] {
             assert_eq!(t.refused(with_token(other)).await.fields, ["page_token"]);
         }
         assert_eq!(t.other().refused(with_token(request)).await.fields, ["page_token"]);
     }
 
-    async fn a_snippet_can_be_shown_as_it_is(t: Caller) {
+    async fn snippets_are_safe_html(t: Caller) {
         t.ok(chat("", "<script>alert('needle & thread')</script>")).await;
         assert_eq!(
             snippet(&t, "thread").await,
@@ -202,7 +202,7 @@ on_both! {
         assert!(shown.len() < 1_000, "{shown}");
     }
 
-    /// No text breaks a search, and none finds what it does not say.
+    /// No text makes a search fail, or finds a message without its words.
     async fn any_text_is_a_query(t: Caller) {
         t.ok(chat("", "needle")).await;
         let many = (0..1_800).map(|n| format!("w{n}")).collect::<Vec<_>>().join(" ");
@@ -217,9 +217,9 @@ on_both! {
         ];
         for query in hostile {
             let found = bodies(&t, search(query)).await;
-            let says = query.chars().any(char::is_alphanumeric);
+            let has_words = query.chars().any(char::is_alphanumeric);
             let is_needle = query.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).all(|word| word == "needle");
-            assert_eq!(found.is_empty(), says && !is_needle, "{query:?}");
+            assert_eq!(found.is_empty(), has_words && !is_needle, "{query:?}");
         }
         let mut runner = TestRunner::deterministic();
         for _ in 0..100 {

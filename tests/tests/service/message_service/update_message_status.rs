@@ -1,10 +1,10 @@
-//! `UpdateMessageStatus`: reports merge, whatever their order and number.
+//! `UpdateMessageStatus`: the result does not depend on the order and number of reports.
 
 use parlance_proto::v1::{
     self, MessageStatus, SendMessageRequest as Send, UpdateMessageStatusRequest as Report,
 };
 use parlance_tests::Caller;
-use parlance_tests::make::{self, at, chat, far, report, sms};
+use parlance_tests::make::{self, at, chat, far_future, report, sms};
 use tonic::Code;
 
 const ORDER: [MessageStatus; 5] = [
@@ -23,7 +23,7 @@ fn error(code: &str) -> v1::MessageError {
     }
 }
 
-/// Every order of these.
+/// All permutations of the items.
 fn permutations<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
     if items.is_empty() {
         return vec![Vec::new()];
@@ -41,7 +41,7 @@ fn permutations<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
 }
 
 on_both! {
-    async fn a_report_moves_a_message(t: Caller) {
+    async fn a_report_changes_the_status(t: Caller) {
         let pair = t.pair().await;
         let message = t.ok(sms(&pair, "hi")).await;
         let sent = t.ok(Report { occurred_at: Some(at(1_000)), ..report(&message.id, MessageStatus::Sent) }).await;
@@ -59,7 +59,7 @@ on_both! {
         assert_eq!((read.version, read.etag), (3, message.etag));
     }
 
-    async fn the_higher_wins_and_the_lower_changes_nothing(t: Caller) {
+    async fn only_reports_of_a_higher_status_change_it(t: Caller) {
         let pair = t.pair().await;
         for (high, &higher) in ORDER.iter().enumerate() {
             for &lower in &ORDER[..=high] {
@@ -77,7 +77,7 @@ on_both! {
         }
     }
 
-    async fn any_order_gives_one_result(t: Caller) {
+    async fn the_order_of_reports_does_not_matter(t: Caller) {
         let pair = t.pair().await;
         let reports = [
             Report { status: MessageStatus::Sent.into(), occurred_at: Some(at(20)), ..Default::default() },
@@ -100,25 +100,25 @@ on_both! {
         assert!(results.iter().all(|result| *result == expected), "{results:?}");
     }
 
-    /// The error is that of the highest report that has one, whatever the message's status.
-    async fn an_arrival_keeps_the_error_of_what_was_before(t: Caller) {
+    /// The error is that of the highest report with an error, whatever the status of the message.
+    async fn a_delivered_message_keeps_an_earlier_error(t: Caller) {
         let id = t.ok(sms(&t.pair().await, "hi")).await.id;
         t.ok(Report { error: Some(error("FIRST")), ..report(&id, MessageStatus::Failed) }).await;
         let arrived = t.ok(report(&id, MessageStatus::Delivered)).await;
         assert_eq!((arrived.status(), arrived.error), (MessageStatus::Delivered, Some(error("FIRST"))));
     }
 
-    async fn the_earliest_time_of_its_kind_counts(t: Caller) {
+    async fn the_earliest_time_of_each_status_is_kept(t: Caller) {
         let id = t.ok(sms(&t.pair().await, "hi")).await.id;
         for seconds in [50, 30, 40] {
             t.ok(Report { occurred_at: Some(at(seconds)), ..report(&id, MessageStatus::Delivered) }).await;
         }
         let message = t.message(&id).await;
-        assert_eq!((message.delivered_at, message.version), (Some(at(30)), 3), "the third said nothing new");
+        assert_eq!((message.delivered_at, message.version), (Some(at(30)), 3), "the third report changed nothing");
     }
 
-    async fn a_report_may_name_the_provider(t: Caller) {
-        let received = t.ok(make::from_them(&t.pair().await, "hi")).await;
+    async fn a_report_may_use_the_provider_message_id(t: Caller) {
+        let received = t.ok(make::inbound_sms(&t.pair().await, "hi")).await;
         let by_provider = Report {
             provider: received.provider,
             provider_message_id: received.provider_message_id,
@@ -126,24 +126,24 @@ on_both! {
             ..Default::default()
         };
         let refusal = t.refused(by_provider).await;
-        assert_eq!(refusal.why(), (Code::FailedPrecondition, "ILLEGAL_STATUS"), "it was found");
+        assert_eq!(refusal.code_and_reason(), (Code::FailedPrecondition, "ILLEGAL_STATUS"), "the message was found");
     }
 
-    async fn what_has_no_way_takes_no_report(t: Caller) {
+    async fn scheduled_and_inbound_messages_take_no_report(t: Caller) {
         let pair = t.pair().await;
-        let scheduled = t.ok(Send { send_at: Some(far(0)), ..sms(&pair, "hi") }).await;
-        let received = t.ok(make::from_them(&pair, "hi")).await;
+        let scheduled = t.ok(Send { send_at: Some(far_future(0)), ..sms(&pair, "hi") }).await;
+        let received = t.ok(make::inbound_sms(&pair, "hi")).await;
         for message in [scheduled, received] {
             for status in ORDER {
                 let refusal = t.refused(report(&message.id, status)).await;
-                assert_eq!(refusal.why(), (Code::FailedPrecondition, "ILLEGAL_STATUS"));
-                assert_eq!(refusal.about("message_id"), message.id);
+                assert_eq!(refusal.code_and_reason(), (Code::FailedPrecondition, "ILLEGAL_STATUS"));
+                assert_eq!(refusal.metadata("message_id"), message.id);
             }
             assert_eq!(t.message(&message.id).await, message);
         }
     }
 
-    /// On every channel.
+    /// Read receipts are accepted on every channel.
     async fn a_chat_message_may_be_read(t: Caller) {
         let message = t.ok(chat("", "hi")).await;
         let lower = t.ok(Report { occurred_at: message.delivered_at, ..report(&message.id, MessageStatus::Delivered) }).await;
@@ -151,16 +151,16 @@ on_both! {
         let read = t.ok(report(&message.id, MessageStatus::Read)).await;
         assert_eq!(read.status(), MessageStatus::Read);
         let conversation = t.conversation(&message.conversation_id).await;
-        assert_eq!(conversation.version, 1, "a receipt is the message's alone");
+        assert_eq!(conversation.version, 1, "a receipt does not change the conversation");
     }
 
-    async fn reports_at_once_lose_nothing(t: Caller) {
+    async fn concurrent_reports_are_all_applied(t: Caller) {
         let id = t.ok(sms(&t.pair().await, "hi")).await.id;
         let reports = ORDER.iter().cycle().take(20).enumerate().map(|(n, &status)| {
             let occurred_at = Some(at(100 - i64::try_from(n).unwrap()));
             let request = Report { occurred_at, ..report(&id, status) };
             let t = t.clone();
-            async move { t.ok_in_a_crowd(request).await }
+            async move { t.ok_retrying(request).await }
         });
         futures_util::future::join_all(reports).await;
         let message = t.message(&id).await;

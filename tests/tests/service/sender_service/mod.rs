@@ -38,11 +38,11 @@ fn get(id: &str) -> v1::GetSenderRequest {
 }
 
 on_both! {
-    async fn what_is_set_is_kept_and_the_rest_is_the_services(t: Caller) {
+    async fn settable_fields_are_stored_and_the_others_are_assigned(t: Caller) {
         let address = make::mail_addresses().ours;
         let made = create(&t, v1::Sender {
             id: "x".to_owned(),
-            owner: "somebody".to_owned(),
+            owner: "another owner".to_owned(),
             channel: v1::Channel::Email.into(),
             status: v1::SenderStatus::Paused.into(),
             segments_per_second: 7,
@@ -78,14 +78,14 @@ on_both! {
         let made = create(&t, at(&phone())).await;
         let again = v1::CreateSenderRequest { sender: Some(at(&made.address)) };
         let refusal = t.refused(again.clone()).await;
-        assert_eq!(refusal.why(), (Code::AlreadyExists, "SENDER_EXISTS"));
-        assert_eq!(refusal.about("sender_id"), made.id);
+        assert_eq!(refusal.code_and_reason(), (Code::AlreadyExists, "SENDER_EXISTS"));
+        assert_eq!(refusal.metadata("sender_id"), made.id);
         let foreign = t.other().refused(again).await;
-        assert_eq!(foreign.why(), (Code::AlreadyExists, "SENDER_EXISTS"));
-        assert!(!format!("{foreign:?}").contains(&made.id), "another owner's id is nobody's business");
+        assert_eq!(foreign.code_and_reason(), (Code::AlreadyExists, "SENDER_EXISTS"));
+        assert!(!format!("{foreign:?}").contains(&made.id), "the id is not disclosed to another owner");
     }
 
-    async fn they_are_listed_in_pages(t: Caller) {
+    async fn senders_are_listed_in_pages(t: Caller) {
         let mut made = Vec::new();
         for _ in 0..4 {
             made.push(create(&t, at(&phone())).await);
@@ -120,7 +120,7 @@ on_both! {
         assert_eq!(t.other().refused(foreign).await.fields, ["page_token"]);
     }
 
-    async fn the_mask_says_what_changes(t: Caller) {
+    async fn only_fields_in_the_mask_change(t: Caller) {
         let made = create(&t, v1::Sender { segments_per_second: 7, ..at(&phone()) }).await;
         let changed = t.ok(edit(&made.id, &["status", "default_expiry"], |s| {
             s.status = v1::SenderStatus::Paused.into();
@@ -135,39 +135,39 @@ on_both! {
             ..made.clone()
         };
         assert_eq!(changed, expected);
-        assert_ne!(changed.etag, made.etag, "every change of a sender");
+        assert_ne!(changed.etag, made.etag, "every edit changes the etag");
         let cleared = t.ok(edit(&made.id, &["segments_per_second", "default_expiry"], |_| ())).await;
         assert_eq!((cleared.segments_per_second, cleared.default_expiry), (0, None));
         assert_eq!(t.ok(get(&made.id)).await, cleared);
 
         let stale = edit(&made.id, &[], |s| { s.etag = made.etag.clone(); s.segments_per_second = 1; });
-        assert_eq!(t.refused(stale).await.why(), (Code::Aborted, "ETAG_MISMATCH"));
+        assert_eq!(t.refused(stale).await.code_and_reason(), (Code::Aborted, "ETAG_MISMATCH"));
         t.ok(edit(&made.id, &[], |s| { s.etag = cleared.etag.clone(); s.segments_per_second = 1; })).await;
     }
 
-    async fn one_that_messages_wait_for_stays(t: Caller) {
+    async fn a_sender_with_pending_messages_cannot_be_deleted(t: Caller) {
         let pair = t.pair().await;
         let sender = t.ok(v1::ListSendersRequest::default()).await.senders.remove(0);
         let message = t.ok(sms(&pair, "hi")).await;
         let delete = v1::DeleteSenderRequest { id: sender.id.clone() };
         let refusal = t.refused(delete.clone()).await;
-        assert_eq!(refusal.why(), (Code::FailedPrecondition, "SENDER_IN_USE"));
-        assert_eq!(refusal.about("sender_id"), sender.id);
+        assert_eq!(refusal.code_and_reason(), (Code::FailedPrecondition, "SENDER_IN_USE"));
+        assert_eq!(refusal.metadata("sender_id"), sender.id);
         t.ok(make::report(&message.id, v1::MessageStatus::Sent)).await;
         t.ok(delete.clone()).await;
-        assert_eq!(t.refused(delete).await.why(), (Code::NotFound, "SENDER_NOT_FOUND"));
+        assert_eq!(t.refused(delete).await.code_and_reason(), (Code::NotFound, "SENDER_NOT_FOUND"));
         assert_eq!(t.message(&message.id).await.status(), v1::MessageStatus::Sent, "its messages stay");
         assert_eq!(t.conversation(&message.conversation_id).await.message_count, 1);
         t.other().ok(v1::CreateSenderRequest { sender: Some(at(&pair.ours)) }).await;
     }
 
-    async fn what_was_ours_may_become_anothers(t: Caller) {
+    async fn a_deleted_sender_may_be_created_by_another_owner(t: Caller) {
         let pair = t.pair().await;
         let sender = t.ok(v1::ListSendersRequest::default()).await.senders.remove(0);
         let id = t.ok(make::create(&pair)).await.id;
         t.ok(v1::DeleteSenderRequest { id: sender.id }).await;
         create(&t.other(), v1::Sender { status: v1::SenderStatus::Paused.into(), ..at(&pair.ours) }).await;
-        assert_eq!(t.refused(make::reply(&id, "hi")).await.why(), (Code::PermissionDenied, "SENDER_OF_ANOTHER"));
+        assert_eq!(t.refused(make::reply(&id, "hi")).await.code_and_reason(), (Code::PermissionDenied, "SENDER_OF_ANOTHER"));
         let theirs = t.other().ok(sms(&Pair { theirs: phone(), ..pair }, "hi")).await;
         assert_eq!(theirs.sequence, 1);
     }

@@ -5,10 +5,10 @@ use parlance_proto::v1::{
     self, ListSentRequest as List, MessageStatus, SendMessageRequest as Send, SentMessage,
 };
 use parlance_testkit::eventually;
-use parlance_tests::make::{self, Pair, file, mail, mail_addresses, phones, seen_at, sms};
+use parlance_tests::make::{self, Pair, file, list_sent, mail, mail_addresses, phones, sms};
 use parlance_tests::{Caller, SOON};
 
-/// Sends it, and waits until it is what becomes of it.
+/// Sends a message, and waits for its final status.
 async fn sent(t: &Caller, request: Send, end: MessageStatus) -> v1::Message {
     let id = t.ok(request).await.id;
     eventually(SOON, async || {
@@ -28,14 +28,14 @@ fn bodies(seen: &[SentMessage]) -> Vec<&str> {
 }
 
 on_both! {
-    async fn a_message_is_there_as_it_was_sent(t: Caller) {
+    async fn a_sent_message_is_listed_with_its_fields(t: Caller) {
         let pair = mail_addresses();
         let message = delivered(&t, Send {
             subject: "Hello".to_owned(),
             attachments: vec![file("a.txt", "text/plain", "a"), file("b.txt", "text/plain", "b")],
             ..mail(&pair, "hi")
         }).await;
-        let seen = t.ok(seen_at(&pair.theirs)).await.messages;
+        let seen = t.ok(list_sent(&pair.theirs)).await.messages;
         let expected = SentMessage {
             message_id: message.id,
             provider_message_id: message.provider_message_id,
@@ -49,11 +49,11 @@ on_both! {
         };
         assert_eq!(seen, [expected]);
         assert!(seen[0].accepted_at.is_some());
-        let shouted = pair.theirs.replace("example", "EXAMPLE");
-        assert_eq!(t.ok(seen_at(&shouted)).await.messages, seen, "addresses are canonical");
+        let uppercase = pair.theirs.replace("example", "EXAMPLE");
+        assert_eq!(t.ok(list_sent(&uppercase)).await.messages, seen, "addresses are canonical");
     }
 
-    async fn the_newest_comes_first(t: Caller) {
+    async fn the_list_is_newest_first(t: Caller) {
         let pair = phones();
         let other = Pair { theirs: make::phone(), ..pair.clone() };
         for n in 0..3 {
@@ -63,34 +63,34 @@ on_both! {
         let list = |page_size| List { page_size, ..Default::default() };
         assert_eq!(bodies(&t.ok(list(0)).await.messages), ["other", "2", "1", "0"]);
         assert_eq!(bodies(&t.ok(list(2)).await.messages), ["other", "2"]);
-        assert_eq!(bodies(&t.ok(seen_at(&pair.theirs)).await.messages), ["2", "1", "0"]);
-        assert_eq!(bodies(&t.ok(List { page_size: 1, ..seen_at(&pair.theirs) }).await.messages), ["2"]);
-        assert_eq!(t.ok(seen_at(&make::phone())).await.messages, []);
+        assert_eq!(bodies(&t.ok(list_sent(&pair.theirs)).await.messages), ["2", "1", "0"]);
+        assert_eq!(bodies(&t.ok(List { page_size: 1, ..list_sent(&pair.theirs) }).await.messages), ["2"]);
+        assert_eq!(t.ok(list_sent(&make::phone())).await.messages, []);
     }
 
-    async fn a_list_is_cut(t: Caller) {
+    async fn the_page_size_is_limited(t: Caller) {
         let pair = phones();
-        let send = |n: u32| t.ok_in_a_crowd(sms(&Pair { theirs: make::phone(), ..pair.clone() }, &n.to_string()));
-        // So many at a time that none waits for long to be written.
+        let send = |n: u32| t.ok_retrying(sms(&Pair { theirs: make::phone(), ..pair.clone() }, &n.to_string()));
+        // A limited number at once, so that no send waits for a database connection for long.
         stream::iter(0..201).map(send).buffer_unordered(16).count().await;
         let list = async |page_size| t.ok(List { page_size, ..Default::default() }).await.messages.len();
         eventually(SOON, async || (list(i32::MAX).await == 200).then_some(())).await;
         assert_eq!((list(0).await, list(200).await, list(201).await), (50, 200, 200));
     }
 
-    async fn it_is_the_owners_own(t: Caller) {
+    async fn another_owner_sees_nothing(t: Caller) {
         let pair = phones();
         delivered(&t, sms(&pair, "hi")).await;
         assert_eq!(t.other().ok(List::default()).await.messages, []);
-        assert_eq!(t.other().ok(seen_at(&pair.theirs)).await.messages, []);
+        assert_eq!(t.other().ok(list_sent(&pair.theirs)).await.messages, []);
     }
 
-    async fn what_did_not_leave_is_not_there(t: Caller) {
+    async fn unsent_messages_are_not_listed(t: Caller) {
         let paused = t.pair().await;
         let canceled = t.ok(sms(&paused, "canceled")).await.id;
         t.ok(make::cancel(&canceled)).await;
         t.ok(sms(&paused, "waits")).await;
-        t.ok(Send { send_at: Some(make::far(0)), ..sms(&phones(), "scheduled") }).await;
+        t.ok(Send { send_at: Some(make::far_future(0)), ..sms(&phones(), "scheduled") }).await;
         t.ok(make::chat("", "a chat")).await;
         for theirs in ["+15005550002", "+15005550005"] {
             let refused = Pair { ours: make::phone(), theirs: theirs.to_owned() };
@@ -99,8 +99,8 @@ on_both! {
         assert_eq!(t.ok(List::default()).await.messages, []);
     }
 
-    /// Put off, undelivered, or the answer lost: it was there once.
-    async fn what_left_is_there_once(t: Caller) {
+    /// Deferred, undelivered, or without a response: the simulated network has accepted the message once.
+    async fn each_sent_message_is_accepted_once(t: Caller) {
         let ours = make::phone();
         for (theirs, end) in [
             ("+15005550001", MessageStatus::Undelivered),
@@ -110,7 +110,7 @@ on_both! {
             let pair = Pair { ours: ours.clone(), theirs: theirs.to_owned() };
             let id = t.ok(sms(&pair, "hi")).await.id;
             eventually(SOON, async || (t.message(&id).await.status() == end).then_some(())).await;
-            let seen = t.ok(seen_at(theirs)).await.messages;
+            let seen = t.ok(list_sent(theirs)).await.messages;
             let times: Vec<_> = seen.iter().map(|seen| (seen.message_id.as_str(), seen.times_accepted)).collect();
             assert_eq!(times, [(id.as_str(), 1)], "{theirs}");
         }

@@ -1,16 +1,16 @@
 //! `ReplyAs`.
 
 use parlance_proto::v1::{self, ReplyAsRequest as Reply};
-use parlance_tests::make::{self, Pair, answer, mail, set_status, sms};
+use parlance_tests::make::{self, Pair, mail, reply_as, set_status, sms};
 use parlance_tests::{Caller, Kind, Service};
 use tokio_postgres::NoTls;
 use tonic::Code;
 
 on_both! {
-    async fn an_answer_is_received(t: Caller) {
+    async fn a_reply_is_received(t: Caller) {
         let pair = t.pair().await;
         let sent = t.ok(sms(&pair, "Your order has shipped.")).await;
-        let received = t.ok(answer(&pair, "Thank you!")).await;
+        let received = t.ok(reply_as(&pair, "Thank you!")).await;
         let expected = v1::Message {
             id: received.id.clone(),
             conversation_id: sent.conversation_id.clone(),
@@ -42,66 +42,66 @@ on_both! {
         assert_eq!((conversation.message_count, conversation.unread_count), (2, 1));
     }
 
-    async fn each_answer_is_one(t: Caller) {
+    async fn each_reply_is_a_message(t: Caller) {
         let pair = t.pair().await;
-        let one = t.ok(answer(&pair, "ok")).await;
-        let two = t.ok(answer(&pair, "ok")).await;
+        let one = t.ok(reply_as(&pair, "ok")).await;
+        let two = t.ok(reply_as(&pair, "ok")).await;
         assert_eq!((one.sequence, two.sequence), (1, 2));
         assert_eq!(one.conversation_id, two.conversation_id);
         assert_ne!(one.provider_message_id, two.provider_message_id);
     }
 
-    async fn a_mail_is_answered_by_mail(t: Caller) {
+    async fn the_reply_to_a_mail_is_a_mail(t: Caller) {
         let pair = t.mail_pair().await;
         let sent = t.ok(mail(&pair, "hi")).await;
-        let guessed = t.ok(Reply { subject: "Re: hi".to_owned(), ..answer(&pair, "hello") }).await;
-        let named = t.ok(Reply { channel: v1::Channel::Email.into(), ..answer(&pair, "hello") }).await;
+        let guessed = t.ok(Reply { subject: "Re: hi".to_owned(), ..reply_as(&pair, "hello") }).await;
+        let named = t.ok(Reply { channel: v1::Channel::Email.into(), ..reply_as(&pair, "hello") }).await;
         for message in [&guessed, &named] {
             assert_eq!((message.channel(), &message.conversation_id), (v1::Channel::Email, &sent.conversation_id));
         }
         assert_eq!(guessed.subject, "Re: hi");
-        let shouted = Pair { ours: pair.ours.replace("example", "EXAMPLE"), theirs: pair.theirs.replace("example", "EXAMPLE") };
-        assert_eq!(t.ok(answer(&shouted, "hello")).await.conversation_id, sent.conversation_id, "addresses are canonical");
+        let uppercase = Pair { ours: pair.ours.replace("example", "EXAMPLE"), theirs: pair.theirs.replace("example", "EXAMPLE") };
+        assert_eq!(t.ok(reply_as(&uppercase, "hello")).await.conversation_id, sent.conversation_id, "addresses are canonical");
     }
 
-    /// Nobody can be asked to say more.
-    async fn an_answer_may_be_empty(t: Caller) {
-        assert_eq!(t.ok(answer(&t.pair().await, "")).await.body, "");
+    /// An inbound message cannot be rejected for its content.
+    async fn a_reply_may_be_empty(t: Caller) {
+        assert_eq!(t.ok(reply_as(&t.pair().await, "")).await.body, "");
     }
 
-    async fn an_answer_opens_a_conversation_anew(t: Caller) {
+    async fn a_reply_to_a_closed_conversation_creates_a_new_one(t: Caller) {
         let pair = t.pair().await;
         let closed = t.ok(sms(&pair, "hi")).await.conversation_id;
         t.ok(set_status(&closed, v1::ConversationStatus::Closed)).await;
-        let message = t.ok(answer(&pair, "hi")).await;
+        let message = t.ok(reply_as(&pair, "hi")).await;
         assert_ne!(message.conversation_id, closed);
         assert_eq!(message.sequence, 1);
     }
 
-    /// While no message leaves the machine, an address becomes a simulated sender by its use.
-    async fn an_unknown_address_becomes_a_sender(t: Caller) {
+    /// While every provider is simulated, the first use of an address creates a simulated sender.
+    async fn an_unknown_address_creates_a_sender(t: Caller) {
         let pair = make::phones();
-        t.ok(answer(&pair, "hi")).await;
+        t.ok(reply_as(&pair, "hi")).await;
         let senders = t.ok(v1::ListSendersRequest::default()).await.senders;
         assert_eq!(senders.iter().map(|s| (&s.address, s.provider.as_str())).collect::<Vec<_>>(), [(&pair.ours, "simulator")]);
     }
 
-    async fn an_address_of_another_owner_is_not_ours(t: Caller) {
+    async fn a_sender_of_another_owner_cannot_be_used(t: Caller) {
         let pair = t.other().pair().await;
-        assert_eq!(t.refused(answer(&pair, "hi")).await.why(), (Code::PermissionDenied, "SENDER_OF_ANOTHER"));
+        assert_eq!(t.refused(reply_as(&pair, "hi")).await.code_and_reason(), (Code::PermissionDenied, "SENDER_OF_ANOTHER"));
         let all = v1::ListConversationsRequest { with_total: true, ..Default::default() };
         assert_eq!(t.ok(all.clone()).await.total_size, 0);
         assert_eq!(t.other().ok(all).await.total_size, 0);
     }
 }
 
-/// A sender that was made while this installation had another provider.
+/// A sender that was created while this installation had another provider.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_answers_in_another_providers_name() {
+async fn replies_to_senders_of_another_provider_are_refused() {
     let service = Service::start(Kind::Postgres).await;
     let t = Caller::at(&service);
     let pair = t.pair().await;
-    t.ok(answer(&pair, "hi")).await;
+    t.ok(reply_as(&pair, "hi")).await;
     let (client, connection) = tokio_postgres::connect(service.database_url(), NoTls)
         .await
         .unwrap();
@@ -110,12 +110,15 @@ async fn nobody_answers_in_another_providers_name() {
         .batch_execute("UPDATE senders SET provider = 'twilio'")
         .await
         .unwrap();
-    let refusal = t.refused(answer(&pair, "hi")).await;
-    assert_eq!(refusal.why(), (Code::FailedPrecondition, "NO_PROVIDER"));
-    let refusal = t.other().refused(answer(&pair, "hi")).await;
+    let refusal = t.refused(reply_as(&pair, "hi")).await;
     assert_eq!(
-        refusal.why(),
+        refusal.code_and_reason(),
+        (Code::FailedPrecondition, "NO_PROVIDER")
+    );
+    let refusal = t.other().refused(reply_as(&pair, "hi")).await;
+    assert_eq!(
+        refusal.code_and_reason(),
         (Code::PermissionDenied, "SENDER_OF_ANOTHER"),
-        "who carries it is its owner's to know"
+        "the provider is not disclosed to another owner"
     );
 }

@@ -1,4 +1,4 @@
-//! Answers that were kept: the same by every way.
+//! Cached responses are the same over every protocol.
 
 use ::http::{HeaderMap, Method, StatusCode};
 use parlance_proto::v1;
@@ -16,14 +16,14 @@ fn source(headers: &HeaderMap) -> &str {
 
 /// The message in the first frame, which is not compressed.
 fn first<M: prost::Message + Default>(body: &[u8]) -> M {
-    let (head, rest) = body.split_at(5);
-    let length = u32::from_be_bytes(head[1..].try_into().unwrap());
-    assert_eq!(head[0], 0);
+    let (prefix, rest) = body.split_at(5);
+    let length = u32::from_be_bytes(prefix[1..].try_into().unwrap());
+    assert_eq!(prefix[0], 0);
     M::decode(&rest[..usize::try_from(length).unwrap()]).unwrap()
 }
 
-/// By gRPC, by gRPC-Web and as JSON.
-async fn by_every_way<Q, A>(
+/// Calls over gRPC, gRPC-Web and JSON.
+async fn over_every_protocol<Q, A>(
     t: &Caller,
     path: &str,
     request: &Q,
@@ -38,7 +38,7 @@ where
     let native = grpc(t.grpc_address(), path, &[owner], framed(request)).await;
     assert_eq!(native.trailers.as_ref().unwrap()["grpc-status"], "0");
     assert_eq!(source(&native.headers), expected);
-    let told: A = first(&native.body);
+    let reply: A = first(&native.body);
 
     let web = [
         ("content-type", "application/grpc-web+proto"),
@@ -48,7 +48,7 @@ where
     let url = format!("http://{}{path}", t.grpc_address());
     let web = http1(Method::POST, &url, &web, framed(request)).await;
     assert_eq!(source(&web.headers), expected);
-    assert_eq!(first::<A>(&web.body), told);
+    assert_eq!(first::<A>(&web.body), reply);
     assert!(web.text().contains("grpc-status:0"));
 
     let headers = [("content-type", "application/json"), owner];
@@ -58,28 +58,28 @@ where
         (shown.code, source(&shown.headers)),
         (StatusCode::OK, expected)
     );
-    (told, serde_json::from_slice(&shown.body).unwrap())
+    (reply, serde_json::from_slice(&shown.body).unwrap())
 }
 
 #[tokio::test]
-async fn an_answer_is_the_same_wherever_it_comes_from() {
-    // By default SQLite has a cache in memory, and Postgres none.
-    for (kind, kept) in [(Kind::Sqlite, "memory"), (Kind::Postgres, "database")] {
+async fn cached_and_uncached_responses_are_equal() {
+    // By default SQLite has the memory cache, and Postgres none.
+    for (kind, source) in [(Kind::Sqlite, "memory"), (Kind::Postgres, "database")] {
         let t = Caller::at_shared(kind).await;
         let mut send = chat("", &"word ".repeat(400));
         send.attachments = vec![file("f", "a/b", "content")];
         send.metadata = Some(json("k", r#"{"a": [1.5, null, "é"]}"#));
         let message = t.ok(send).await;
-        let asked = (
+        let request = (
             get_message(&message.id),
             format!(r#"{{"id": "{}"}}"#, message.id),
         );
         let mut shown = Vec::new();
-        t.ok(asked.0.clone()).await;
+        t.ok(request.0.clone()).await;
         for _ in 0..2 {
-            let (told, json): (v1::Message, _) =
-                by_every_way(&t, GET, &asked.0, &asked.1, kept).await;
-            assert_eq!(told, message);
+            let (reply, json): (v1::Message, _) =
+                over_every_protocol(&t, GET, &request.0, &request.1, source).await;
+            assert_eq!(reply, message);
             assert_eq!(json["body"], message.body.as_str());
             shown.push(json);
         }
@@ -95,7 +95,7 @@ async fn an_answer_is_the_same_wherever_it_comes_from() {
         );
         t.ok(list.clone()).await;
         let (page, json): (v1::ListMessagesResponse, _) =
-            by_every_way(&t, LIST, &list, &as_json, kept).await;
+            over_every_protocol(&t, LIST, &list, &as_json, source).await;
         assert_eq!(
             (page.messages.as_slice(), page.total_size),
             ([message].as_slice(), 1)
@@ -108,7 +108,7 @@ async fn an_answer_is_the_same_wherever_it_comes_from() {
 }
 
 #[tokio::test]
-async fn a_span_that_is_none_is_refused_by_every_way() {
+async fn an_invalid_max_staleness_is_rejected() {
     let t = Caller::at_shared(Kind::Sqlite).await;
     let message = t.ok(chat("", "hi")).await;
     for (given, code) in [("30s", StatusCode::OK), ("30", StatusCode::BAD_REQUEST)] {

@@ -7,7 +7,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 on_both! {
-    async fn every_service_by_its_name(t: Caller) {
+    async fn every_service_reports_its_health(t: Caller) {
         let mut health = HealthClient::new(t.channel());
         for service in ["", "parlance.v1.MessageService", "parlance.v1.ConversationService", "parlance.v1.EventService", "parlance.v1.SenderService"] {
             let request = HealthCheckRequest { service: service.to_owned() };

@@ -6,10 +6,10 @@ use parlance_tests::raw::{get, http1};
 use parlance_tests::{Caller, SOON};
 
 on_both! {
-    async fn it_says_that_it_lives_and_is_ready(t: Caller) {
+    async fn liveness_and_readiness(t: Caller) {
         let answer = get(&format!("{}/healthz", t.http_url())).await;
         assert_eq!((answer.code, answer.text().as_str()), (StatusCode::OK, "ok\n"));
-        // A database that takes a second to answer is none, be it for a moment.
+        // A database that takes a second to answer makes the service briefly not ready.
         let url = format!("{}/readyz", t.http_url());
         parlance_testkit::eventually(SOON, async || {
             let answer = get(&url).await;
@@ -21,13 +21,13 @@ on_both! {
         assert_eq!(posted.code, StatusCode::METHOD_NOT_ALLOWED);
     }
 
-    async fn the_gate_is_no_metric_where_nothing_is_cached_for_several_instances(t: Caller) {
+    async fn the_gate_metric_exists_only_with_a_shared_cache(t: Caller) {
         let text = get(&format!("{}/metrics", t.http_url())).await.text();
         assert!(text.contains("parlance_cache_info"), "{text}");
-        assert!(!text.contains("parlance_cache_gate"), "the alert would never end: {text}");
+        assert!(!text.contains("parlance_cache_gate"), "the alert would fire forever: {text}");
     }
 
-    async fn it_counts_calls_and_names_nobody(t: Caller) {
+    async fn metrics_count_calls_and_contain_no_personal_data(t: Caller) {
         t.ok(chat("a-name-of-a-chat", "a body of a message")).await;
         t.refused(chat("", "")).await;
         let url = format!("{}/metrics", t.http_url());

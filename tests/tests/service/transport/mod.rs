@@ -1,4 +1,4 @@
-//! What is the same for every call, and what is beside the calls.
+//! Behaviour that is the same for every call: limits, health, reflection, HTTP, gRPC-Web.
 
 mod cached;
 mod calls;

@@ -1,4 +1,4 @@
-//! Reflection, in both versions that clients know.
+//! Server reflection, in both versions of the protocol.
 
 use parlance_tests::Caller;
 use tonic::{Code, Status};
@@ -21,28 +21,28 @@ macro_rules! version {
 
             use super::*;
 
-            async fn ask(t: &Caller, request: MessageRequest) -> Result<MessageResponse, Status> {
+            async fn reflect(t: &Caller, request: MessageRequest) -> Result<MessageResponse, Status> {
                 let request = ServerReflectionRequest { host: String::new(), message_request: Some(request) };
                 let mut client = ServerReflectionClient::new(t.channel());
-                let mut answers = client.server_reflection_info(tokio_stream::iter([request])).await?.into_inner();
-                Ok(answers.message().await?.unwrap().message_response.unwrap())
+                let mut replies = client.server_reflection_info(tokio_stream::iter([request])).await?.into_inner();
+                Ok(replies.message().await?.unwrap().message_response.unwrap())
             }
 
             on_both! {
-                async fn it_names_and_describes_every_service(t: Caller) {
-                    let MessageResponse::ListServicesResponse(list) = ask(&t, MessageRequest::ListServices(String::new())).await.unwrap() else {
+                async fn every_service_is_listed_and_described(t: Caller) {
+                    let MessageResponse::ListServicesResponse(list) = reflect(&t, MessageRequest::ListServices(String::new())).await.unwrap() else {
                         panic!("no list");
                     };
                     let names: Vec<String> = list.service.into_iter().map(|service| service.name).collect();
                     for name in OURS {
                         assert!(names.iter().any(|found| found == name), "{name} in {names:?}");
-                        let asked = MessageRequest::FileContainingSymbol(name.to_owned());
-                        let MessageResponse::FileDescriptorResponse(files) = ask(&t, asked).await.unwrap() else {
+                        let request = MessageRequest::FileContainingSymbol(name.to_owned());
+                        let MessageResponse::FileDescriptorResponse(files) = reflect(&t, request).await.unwrap() else {
                             panic!("no description of {name}");
                         };
                         assert!(!files.file_descriptor_proto.is_empty());
                     }
-                    let unknown = ask(&t, MessageRequest::FileContainingSymbol("parlance.v1.Nothing".to_owned())).await;
+                    let unknown = reflect(&t, MessageRequest::FileContainingSymbol("parlance.v1.Nothing".to_owned())).await;
                     assert_eq!(unknown.unwrap_err().code(), Code::NotFound);
                 }
             }

@@ -32,7 +32,7 @@ on_both! {
         assert!(in_head || answer.text().contains("grpc-status:3"), "{answer:?}");
     }
 
-    async fn a_page_from_elsewhere_reaches_nothing(t: Caller) {
+    async fn other_origins_are_refused(t: Caller) {
         let url = format!("http://{}/parlance.v1.MessageService/SendMessage", t.grpc_address());
         for origin in ["https://evil.example", "null", "http://localhost.evil.example", "http://127.0.0.1.evil.example"] {
             let headers = [("content-type", "application/grpc-web+proto"), ("origin", origin), ("x-parlance-owner", t.owner())];
