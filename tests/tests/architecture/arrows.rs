@@ -1,10 +1,10 @@
-//! Which crate may see which.
+//! Dependencies between the crates.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{files, list, metadata, read, shown, text};
 
-/// All arrows there may be, for what is built into the product. A crate that is not here may see nothing of ours.
+/// The allowed dependencies of the product. A crate that is not listed may depend on none of ours.
 const ARROWS: [(&str, &[&str]); 9] = [
     ("cli", &["server", "proto"]),
     (
@@ -19,9 +19,9 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("domain", &[]),
     ("testkit", &[]),
 ];
-/// They are not part of the product, so they may use what tests may.
+/// Crates that are not part of the product, and may use the testkit.
 const TEST_CRATES: [&str; 2] = ["tests", "benches"];
-/// What the domain would be tied to.
+/// Dependencies that the domain must not have.
 const NOT_IN_DOMAIN: [&str; 8] = [
     "serde",
     "serde_json",
@@ -33,11 +33,11 @@ const NOT_IN_DOMAIN: [&str; 8] = [
     "rand",
 ];
 
-/// What `server` names of storage besides its wiring, and why. Shorter is better.
+/// Files of `server` outside its wiring that name storage, with the reason. Keep the list short.
 const NAMES_STORAGE: [(&str, &str); 4] = [
     (
         "crates/server/src/config/mod.rs",
-        "reads the settings that the wiring opens it with",
+        "reads the settings that the wiring opens the database with",
     ),
     (
         "crates/server/src/config/show.rs",
@@ -45,15 +45,15 @@ const NAMES_STORAGE: [(&str, &str); 4] = [
     ),
     (
         "crates/server/src/telemetry/metrics.rs",
-        "counts its connections",
+        "counts the database connections",
     ),
     (
         "crates/server/src/services/tests.rs",
-        "makes the database of a test",
+        "creates the database of a test",
     ),
 ];
 
-/// The dependencies of each crate of ours: kind (`normal`, `build`, `dev`) and name.
+/// The dependencies of each of our crates: kind (`normal`, `build`, `dev`) and name.
 fn dependencies() -> BTreeMap<String, BTreeSet<(String, String)>> {
     list(&metadata(), "packages")
         .map(|package| {
@@ -70,9 +70,9 @@ fn short(name: &str) -> &str {
     name.strip_prefix("parlance-").unwrap_or(name)
 }
 
-/// Arrows that may not be.
-fn wrong(dependencies: &BTreeMap<String, BTreeSet<(String, String)>>) -> Vec<String> {
-    let mut wrong = Vec::new();
+/// Dependencies that are not allowed.
+fn violations(dependencies: &BTreeMap<String, BTreeSet<(String, String)>>) -> Vec<String> {
+    let mut violations = Vec::new();
     for (name, found) in dependencies {
         let (name, found) = (name.as_str(), found.iter());
         if TEST_CRATES.contains(&name) {
@@ -84,18 +84,18 @@ fn wrong(dependencies: &BTreeMap<String, BTreeSet<(String, String)>>) -> Vec<Str
         for (kind, dependency) in found.filter(|(kind, _)| kind != "dev") {
             let of_ours = dependency.strip_prefix("parlance-");
             if of_ours.is_some_and(|to| !allowed.contains(&to)) {
-                wrong.push(format!("{name} -> {dependency} ({kind})"));
+                violations.push(format!("{name} -> {dependency} ({kind})"));
             }
             if name == "domain" && NOT_IN_DOMAIN.contains(&dependency.as_str()) {
-                wrong.push(format!("{name} -> {dependency} ({kind})"));
+                violations.push(format!("{name} -> {dependency} ({kind})"));
             }
         }
     }
-    wrong
+    violations
 }
 
 #[test]
-fn every_arrow_points_the_right_way() {
+fn every_dependency_is_allowed() {
     let dependencies = dependencies();
     for known in ["domain", "storage", "app", "server"] {
         assert!(
@@ -104,12 +104,12 @@ fn every_arrow_points_the_right_way() {
             dependencies.keys()
         );
     }
-    assert_eq!(wrong(&dependencies), Vec::<String>::new());
+    assert_eq!(violations(&dependencies), Vec::<String>::new());
 }
 
 /// The check itself can fail.
 #[test]
-fn an_arrow_that_points_the_wrong_way_is_found() {
+fn forbidden_dependencies_are_reported() {
     for (from, kind, to, bad) in [
         ("storage", "normal", "parlance-cache", true),
         ("cache", "normal", "parlance-domain", true),
@@ -123,12 +123,13 @@ fn an_arrow_that_points_the_wrong_way_is_found() {
         ("tests", "normal", "parlance-testkit", false),
     ] {
         let one = BTreeSet::from([(kind.to_owned(), to.to_owned())]);
-        let found = wrong(&BTreeMap::from([(from.to_owned(), one)]));
+        let found = violations(&BTreeMap::from([(from.to_owned(), one)]));
         assert_eq!(!found.is_empty(), bad, "{from} -> {to} ({kind})");
     }
 }
 
-/// Only the wiring names the database itself; what else does is listed above with its reason, and leaves the list with it.
+/// Only the wiring names the database itself; other files are listed above with the reason, and an unused entry must be
+/// removed.
 #[test]
 fn only_the_wiring_names_storage() {
     let naming: BTreeSet<String> = files("crates/server/src", ".rs")
@@ -144,15 +145,15 @@ fn only_the_wiring_names_storage() {
     assert_eq!(naming, listed);
 }
 
-/// Diesel is known to storage alone.
+/// Only storage depends on Diesel.
 #[test]
-fn only_storage_knows_diesel() {
+fn only_storage_depends_on_diesel() {
     for (name, found) in dependencies() {
-        let knows = found
+        let depends = found
             .iter()
             .any(|(kind, d)| kind != "dev" && d.starts_with("diesel"));
         assert!(
-            !knows || name == "storage" || TEST_CRATES.contains(&name.as_str()),
+            !depends || name == "storage" || TEST_CRATES.contains(&name.as_str()),
             "{name}"
         );
     }

@@ -1,9 +1,11 @@
-//! The house's rules that a compiler does not know: which crate may see which, what may enter the tree, what a file may be.
+//! Rules that the compiler does not enforce: dependencies between crates, allowed packages, migrations, source files
+//! and words.
 
 mod arrows;
 mod migrations;
 mod sources;
 mod tree;
+mod words;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,7 +17,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The manifests of the workspace's own crates. Without the dependencies, which cargo would have to fetch for every platform.
+/// Manifests of the workspace's crates, without the dependencies, which cargo would have to fetch for every platform.
 fn metadata() -> Value {
     let output = Command::new(env!("CARGO"))
         .args([
@@ -41,7 +43,7 @@ fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
     value[field].as_array().into_iter().flatten()
 }
 
-/// The files below a folder of the workspace whose names end so, sorted.
+/// The files below a folder of the workspace with this ending, sorted.
 fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
     fn collect(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -60,7 +62,7 @@ fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
     found
 }
 
-/// A path as people say it.
+/// A path relative to the workspace.
 fn shown(path: &Path) -> String {
     let path = path.strip_prefix(root()).unwrap_or(path);
     path.display().to_string()

@@ -1,11 +1,12 @@
-//! What a migration may do, so that the version before it serves while it runs: docs/operations.md, "Migrations".
+//! Rules for migrations, so that the previous version can serve while one runs: docs/operations.md, "Migrations".
 
 use super::{files, read, root, shown};
 
-/// The schema of the first release: nothing runs yet when it is applied.
+/// The schema of the first release, which is applied to an empty database.
 const CORE: &str = "2026-01-01-000001_core";
 
-/// What breaks a version that does not know of it yet, or holds a table for as long as it has rows.
+/// Statements that break a version that does not know the new schema, or that lock a table for as long as they process
+/// its rows.
 const FORBIDDEN: [(&str, &str); 10] = [
     (
         "DROP TABLE",
@@ -37,70 +38,72 @@ const FORBIDDEN: [(&str, &str); 10] = [
     ),
 ];
 
-/// Migrations that remove what no released version uses any more, each with the release that used it last.
+/// Migrations that remove what no released version uses any more, each with the last release that used it.
 const CONTRACTS: [(&str, &str); 0] = [];
 
-/// What is wrong with a migration of Postgres.
-fn wrong(name: &str, sql: &str, metadata: &str) -> Vec<String> {
+/// Violations of the rules in a Postgres migration.
+fn violations(name: &str, sql: &str, metadata: &str) -> Vec<String> {
     let sql = statements(sql);
-    let mut wrong = Vec::new();
+    let mut violations = Vec::new();
     let contracts = CONTRACTS.iter().any(|(listed, _)| *listed == name);
     for (words, remedy) in FORBIDDEN {
         if sql.iter().any(|statement| statement.contains(words)) && !contracts {
-            wrong.push(format!("{words}: {remedy}"));
+            violations.push(format!("{words}: {remedy}"));
         }
     }
     let is_index = |statement: &&String| {
         let rest = statement.strip_prefix("CREATE ");
         rest.is_some_and(|rest| rest.starts_with("INDEX") || rest.starts_with("UNIQUE INDEX"))
     };
-    // A table that the same migration makes is used by nobody yet.
+    // A table that the same migration creates is not in use yet.
     let is_new = |index: &str| {
         let table = index
             .split(" ON ")
             .nth(1)
             .and_then(|on| on.split([' ', '(']).next());
-        let made = table.map(|table| format!("CREATE TABLE {table} "));
-        made.is_some_and(|made| sql.iter().any(|statement| statement.starts_with(&made)))
+        let create = table.map(|table| format!("CREATE TABLE {table} "));
+        create.is_some_and(|create| sql.iter().any(|statement| statement.starts_with(&create)))
     };
     let mut indexes = sql.iter().filter(is_index);
     if indexes.any(|index| !index.contains("INDEX CONCURRENTLY") && !is_new(index)) {
-        wrong.push("CREATE INDEX without CONCURRENTLY: writers wait for it".to_owned());
+        violations.push("CREATE INDEX without CONCURRENTLY: writers wait for it".to_owned());
     }
-    let apart = metadata
+    let no_transaction = metadata
         .replace(' ', "")
         .contains("run_in_transaction=false");
     let is_concurrent = sql
         .iter()
         .any(|statement| statement.contains("CONCURRENTLY"));
-    if is_concurrent && !(apart && sql.len() == 1) {
-        wrong.push(
-            "CONCURRENTLY: it stands alone, with run_in_transaction = false in metadata.toml"
+    if is_concurrent && !(no_transaction && sql.len() == 1) {
+        violations.push(
+            "CONCURRENTLY must be the only statement, with run_in_transaction = false in metadata.toml"
                 .to_owned(),
         );
     }
     if sql.iter().any(|s| s.contains("CONCURRENTLY IF NOT EXISTS")) {
-        wrong.push("IF NOT EXISTS: an index that was not finished would count as made".to_owned());
+        violations.push("IF NOT EXISTS: an unfinished index would count as created".to_owned());
     }
-    if apart && !is_concurrent {
-        wrong.push("run_in_transaction = false: half of it would stay".to_owned());
+    if no_transaction && !is_concurrent {
+        violations.push(
+            "run_in_transaction = false: a failure would leave half of it applied".to_owned(),
+        );
     }
     let first = sql.first().map(String::as_str).unwrap_or_default();
     if !is_concurrent && !first.starts_with("SET LOCAL LOCK_TIMEOUT = '") {
-        wrong.push("no lock_timeout: it begins with SET LOCAL lock_timeout = '1s'".to_owned());
+        violations.push("no lock_timeout: begin with SET LOCAL lock_timeout = '1s'".to_owned());
     }
     if sql.iter().any(|s| {
         s.contains("ADD CONSTRAINT") && !s.contains("NOT VALID") && !s.contains("USING INDEX")
     }) {
-        wrong.push(
+        violations.push(
             "ADD CONSTRAINT reads the whole table: NOT VALID, and VALIDATE in a later migration"
                 .to_owned(),
         );
     }
-    wrong
+    violations
 }
 
-/// In capital letters, without comments, and with single spaces.
+/// Splits SQL into statements in upper case, without comments and with single spaces.
 fn statements(sql: &str) -> Vec<String> {
     let code: Vec<&str> = sql
         .lines()
@@ -120,7 +123,7 @@ fn statements(sql: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_migration_lets_the_version_before_it_serve() {
+fn migrations_do_not_disturb_the_previous_version() {
     let all = files("migrations/postgres", "up.sql");
     assert!(all.iter().any(|path| shown(path).contains(CORE)), "{all:?}");
     let mut found = Vec::new();
@@ -131,8 +134,12 @@ fn every_migration_lets_the_version_before_it_serve() {
             continue;
         }
         let metadata = std::fs::read_to_string(folder.join("metadata.toml")).unwrap_or_default();
-        let wrong = wrong(&name, &read(&path), &metadata);
-        found.extend(wrong.into_iter().map(|wrong| format!("{name}: {wrong}")));
+        let violations = violations(&name, &read(&path), &metadata);
+        found.extend(
+            violations
+                .into_iter()
+                .map(|violations| format!("{name}: {violations}")),
+        );
     }
     assert_eq!(found, Vec::<String>::new());
 }
@@ -156,9 +163,9 @@ fn migrations_follow_the_core_and_are_never_reverted() {
 
 /// The rules themselves can refuse and accept.
 #[test]
-fn bad_migrations_are_refused_and_good_ones_are_not() {
+fn invalid_migrations_are_reported_and_valid_ones_are_not() {
     let timeout = "SET LOCAL lock_timeout = '1s';";
-    let apart = "run_in_transaction = false";
+    let no_transaction = "run_in_transaction = false";
     for (sql, metadata, ok) in [
         (
             "SET LOCAL lock_timeout = '1s';\nALTER TABLE messages ADD COLUMN note text;",
@@ -175,13 +182,17 @@ fn bad_migrations_are_refused_and_good_ones_are_not() {
             "",
             true,
         ),
-        ("CREATE INDEX CONCURRENTLY i ON t (a);", apart, true),
+        (
+            "CREATE INDEX CONCURRENTLY i ON t (a);",
+            no_transaction,
+            true,
+        ),
         (
             "create unique index concurrently i on t (a);",
             "run_in_transaction=false",
             true,
         ),
-        ("DROP INDEX CONCURRENTLY i;", apart, true),
+        ("DROP INDEX CONCURRENTLY i;", no_transaction, true),
         (
             "SET LOCAL lock_timeout = '1s'; ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0) NOT VALID;",
             "",
@@ -197,12 +208,12 @@ fn bad_migrations_are_refused_and_good_ones_are_not() {
         ("CREATE INDEX CONCURRENTLY i ON t (a);", "", false),
         (
             "CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (a);",
-            apart,
+            no_transaction,
             false,
         ),
         (
             "CREATE INDEX CONCURRENTLY i ON t (a); CREATE INDEX CONCURRENTLY j ON t (b);",
-            apart,
+            no_transaction,
             false,
         ),
         (
@@ -220,12 +231,16 @@ fn bad_migrations_are_refused_and_good_ones_are_not() {
             "",
             false,
         ),
-        ("SET LOCAL lock_timeout = '1s'; DROP TABLE t;", apart, false),
+        (
+            "SET LOCAL lock_timeout = '1s'; DROP TABLE t;",
+            no_transaction,
+            false,
+        ),
     ] {
-        assert_eq!(wrong("new", sql, metadata).is_empty(), ok, "{sql}");
+        assert_eq!(violations("new", sql, metadata).is_empty(), ok, "{sql}");
     }
     for (words, _) in FORBIDDEN {
         let sql = format!("{timeout} {words} t;");
-        assert!(!wrong("new", &sql, "").is_empty(), "{sql}");
+        assert!(!violations("new", &sql, "").is_empty(), "{sql}");
     }
 }

@@ -1,10 +1,10 @@
-//! What a source file may be.
+//! Rules for source files.
 
 use std::collections::BTreeSet;
 
 use super::{files, read, root, shown};
 
-/// A file that is longer wants to be two.
+/// Maximum length of a file, in lines.
 const LONGEST: usize = 600;
 
 fn sources() -> Vec<std::path::PathBuf> {
@@ -18,7 +18,7 @@ fn sources() -> Vec<std::path::PathBuf> {
 #[test]
 fn no_file_is_too_long() {
     let sources = sources();
-    assert!(sources.len() > 50, "they are looked at");
+    assert!(sources.len() > 50, "the source files are found");
     let too_long: Vec<_> = sources
         .iter()
         .map(|path| (shown(path), read(path).lines().count()))
@@ -28,19 +28,19 @@ fn no_file_is_too_long() {
 }
 
 #[test]
-fn every_file_of_the_product_begins_by_saying_what_it_is() {
-    let silent: Vec<_> = files("crates", ".rs")
+fn every_file_of_the_product_starts_with_a_doc_comment() {
+    let undocumented: Vec<_> = files("crates", ".rs")
         .iter()
         .filter(|path| shown(path).split('/').nth(2) == Some("src"))
         .filter(|path| !read(path).starts_with("//!"))
         .map(|path| shown(path))
         .collect();
-    assert_eq!(silent, Vec::<String>::new());
+    assert_eq!(undocumented, Vec::<String>::new());
 }
 
 #[test]
-fn nothing_is_left_to_be_done() {
-    // Put together here, so that this file is not found.
+fn no_unfinished_code_is_left() {
+    // Concatenated, so that this file does not contain the words.
     let words = [["to", "do!("].concat(), ["unimple", "mented!("].concat()];
     let left: Vec<_> = sources()
         .iter()

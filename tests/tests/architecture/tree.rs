@@ -1,11 +1,11 @@
-//! What is in the dependency tree, whatever the platform: read from the lock file, since cargo fetches the crates of this platform
-//! only.
+//! Rules for the packages in the dependency tree of every platform. They are read from the lock file, since cargo
+//! fetches only the packages of this platform.
 
 use std::collections::BTreeSet;
 
 use super::{read, root};
 
-/// Two versions of these would be two sets of types, or two TLS stacks.
+/// Packages with one version: two would mean two sets of types, or two TLS stacks.
 const ONE_VERSION: [&str; 8] = [
     "tonic",
     "prost",
@@ -16,7 +16,7 @@ const ONE_VERSION: [&str; 8] = [
     "diesel",
     "libsqlite3-sys",
 ];
-/// TLS is rustls with ring, and Postgres is spoken without its C library.
+/// Packages that must not be used: TLS is rustls with ring, and Postgres is used without its C library.
 const FORBIDDEN: [&str; 7] = [
     "openssl",
     "openssl-sys",
@@ -42,7 +42,7 @@ fn lock() -> String {
 }
 
 #[test]
-fn there_is_one_version_of_what_must_be_one() {
+fn listed_packages_have_one_version() {
     let lock = lock();
     for name in ONE_VERSION {
         let found = versions(&lock, name);
@@ -51,7 +51,7 @@ fn there_is_one_version_of_what_must_be_one() {
 }
 
 #[test]
-fn there_is_one_tls_and_no_client_library() {
+fn no_other_tls_and_no_client_library() {
     let lock = lock();
     let found: Vec<_> = FORBIDDEN
         .iter()
