@@ -1,4 +1,4 @@
-//! The least that a tonic server can do: it answers the same message every time.
+//! Minimal tonic server: it returns the same message every time.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use tonic_prost::ProstCodec;
 
 use crate::{child, message};
 
-/// How the server's threads share the work.
+/// Runtime of the server's threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Runtime {
-    /// One runtime over all cores: work moves to a core that is free
+    /// One runtime over all cores: work moves to a free core
     MultiThread,
-    /// One runtime per core, each with a listener of its own: a connection stays on its core
+    /// One runtime per core, each with its own listener: a connection stays on its core
     PerCore,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     runtime: Runtime,
 }
 
-/// What answers `GetMessage`.
+/// Handler of `GetMessage`.
 pub(crate) trait Answer: Send + Sync + 'static {
     fn get(&self, id: String) -> impl Future<Output = Result<v1::Message, Status>> + Send;
 }
@@ -45,7 +45,7 @@ impl Answer for Fixed {
 
 pub(crate) fn run(args: &Args) {
     child::end_with_parent();
-    // Any but a round number, whose times would be shorter.
+    // Not a round number, because its timestamps would be shorter.
     let answer = Arc::new(Fixed(message::message(4_242)));
     match args.runtime {
         Runtime::MultiThread => multi_thread().block_on(async {
@@ -75,7 +75,7 @@ fn per_core(answer: &Arc<Fixed>) {
     for runtime in &runtimes {
         let _inside = runtime.enter();
         let listener = listen(addr);
-        // The first chooses the port of all.
+        // The first listener chooses the port of all.
         addr = listener.local_addr().expect("a listener has an address");
         listeners.push(listener);
     }
@@ -87,7 +87,7 @@ fn per_core(answer: &Arc<Fixed>) {
     });
 }
 
-/// With `SO_REUSEPORT`: the kernel shares connections out among all who listen so.
+/// With `SO_REUSEPORT` the kernel distributes connections over all listeners of the port.
 pub(crate) fn listen(addr: SocketAddr) -> TcpListener {
     let listening = TcpSocket::new_v4().and_then(|socket| {
         socket.set_reuseport(true)?;
@@ -103,7 +103,7 @@ pub(crate) fn url(listener: &TcpListener) -> String {
 }
 
 pub(crate) async fn serve(listener: TcpListener, answer: Arc<impl Answer>) {
-    // Without no-delay the kernel holds small answers back for 40 ms.
+    // Without no-delay the kernel holds small responses back for up to 40 ms.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let mut server = tonic::transport::Server::builder();
     let served = server
@@ -112,7 +112,8 @@ pub(crate) async fn serve(listener: TcpListener, answer: Arc<impl Answer>) {
     served.await.expect("the server runs until it is killed");
 }
 
-/// What tonic generates for a service, for one of its methods: the contract may grow without this having to know.
+/// Equivalent of the code that tonic generates for a service, for one method only, so that the contract can grow
+/// without changes here.
 struct GetMessage<A>(Arc<A>);
 
 impl<A> Clone for GetMessage<A> {

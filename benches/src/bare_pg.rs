@@ -1,5 +1,4 @@
-//! The least that a server over Postgres can do: one prepared SELECT for each request, of the same row and columns as the
-//! service's.
+//! Minimal server over Postgres: one prepared SELECT per request, of the same row and columns as the service's.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -45,12 +44,12 @@ const STATUSES: [&str; 13] = [
 pub(crate) struct Args {
     #[arg(long)]
     database: String,
-    /// As many as the service's own pool has.
+    /// As many as the service's pool has.
     #[arg(long)]
     connections: usize,
 }
 
-/// Connections that carry one query at a time, as those of a pool do.
+/// Connections that execute one query at a time, like those of a pool.
 struct Pool {
     free: Mutex<Vec<(Client, Statement)>>,
     permits: Semaphore,
@@ -75,10 +74,10 @@ pub(crate) fn run(args: &Args) {
 
 async fn connect(url: &str) -> (Client, Statement) {
     let connected = tokio_postgres::connect(url, NoTls).await;
-    let (client, connection) = connected.expect("the database answers");
+    let (client, connection) = connected.expect("the database accepts connections");
     tokio::spawn(connection);
     let statement = client.prepare(SELECT).await;
-    (client, statement.expect("the table is there"))
+    (client, statement.expect("the table exists"))
 }
 
 impl Pool {
@@ -104,12 +103,12 @@ impl Answer for Pool {
             .parse()
             .map_err(|_| Status::invalid_argument("malformed id"))?;
         let row = self.row(id).await?;
-        let row = row.ok_or_else(|| Status::not_found("no such message"))?;
+        let row = row.ok_or_else(|| Status::not_found("message not found"))?;
         message(&row).map_err(|e| Status::internal(e.to_string()))
     }
 }
 
-/// Every column is read, also those that have no field in the answer.
+/// Decodes every column, also those without a field in the response.
 fn message(row: &Row) -> Result<v1::Message, tokio_postgres::Error> {
     let time = |column| {
         let time: Option<std::time::SystemTime> = row.try_get(column)?;
@@ -158,8 +157,8 @@ fn message(row: &Row) -> Result<v1::Message, tokio_postgres::Error> {
 }
 
 fn number(words: &[&str], word: &str) -> i32 {
-    let found = words.iter().position(|w| *w == word);
-    found.and_then(|n| i32::try_from(n).ok()).unwrap_or(0)
+    let index = words.iter().position(|w| *w == word);
+    index.and_then(|n| i32::try_from(n).ok()).unwrap_or(0)
 }
 
 fn structure(map: serde_json::Map<String, serde_json::Value>) -> Struct {
@@ -185,7 +184,7 @@ fn value(json: serde_json::Value) -> Value {
 
 type SqlError = Box<dyn std::error::Error + Sync + Send>;
 
-/// A `uuid`. The driver has this behind a feature, which would change the driver of the whole workspace.
+/// A `uuid`. The driver supports it with a feature, which would change the driver of the whole workspace.
 #[derive(Debug)]
 struct Id(Uuid);
 
@@ -207,7 +206,7 @@ impl ToSql for Id {
     to_sql_checked!();
 }
 
-/// The text of a `jsonb`, behind its version.
+/// The text of a `jsonb` value, without its version byte.
 struct Json<'a>(&'a [u8]);
 
 impl Json<'_> {
@@ -229,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_have_the_numbers_of_the_contract() {
+    fn words_have_the_enum_values_of_the_contract() {
         let status = |word| v1::MessageStatus::try_from(number(&STATUSES, word));
         assert_eq!(status("delivered"), Ok(v1::MessageStatus::Delivered));
         assert_eq!(status("received"), Ok(v1::MessageStatus::Received));

@@ -1,4 +1,4 @@
--- Counters of a database that was filled without them; the same on both databases.
+-- Statistics of a database that was filled without them; the same on both databases.
 INSERT INTO stat_totals (owner, user_label, what, channel, status, items, unread_items, unread, tokens)
     SELECT owner, CASE WHEN whole THEN '' ELSE user_label END, what, channel, status, sum(items), sum(unread_items),
         sum(unread), sum(tokens)

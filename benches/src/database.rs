@@ -1,14 +1,14 @@
-//! A database with a number of messages in it.
+//! Databases filled with messages.
 
 use std::path::Path;
 
 use parlance_testkit::{SqliteFile, TestDatabase};
 
 use crate::fill;
-use crate::harness::Lab;
-use crate::message::Talks;
+use crate::harness::Harness;
+use crate::message::ConversationSet;
 
-/// Which of the two.
+/// Kind of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Sqlite,
@@ -32,52 +32,52 @@ pub(crate) enum Database {
 }
 
 impl Database {
-    pub(crate) fn filled(lab: &Lab, kind: Kind, messages: u64) -> Self {
-        Self::with(lab, kind, &[Talks::short(messages)])
+    pub(crate) fn filled(harness: &Harness, kind: Kind, messages: u64) -> Self {
+        Self::with(harness, kind, &[ConversationSet::short(messages)])
     }
 
-    pub(crate) fn with(lab: &Lab, kind: Kind, talks: &[Talks]) -> Self {
-        let messages: u64 = talks.iter().map(|talks| talks.messages).sum();
+    pub(crate) fn with(harness: &Harness, kind: Kind, sets: &[ConversationSet]) -> Self {
+        let messages: u64 = sets.iter().map(|set| set.messages).sum();
         eprintln!("filling {kind} with {messages} messages");
         let database = match kind {
             Kind::Sqlite => Self::Sqlite(SqliteFile::new()),
-            Kind::Postgres => Self::Postgres(lab.wait(lab.postgres().create_database())),
+            Kind::Postgres => Self::Postgres(harness.wait(harness.postgres().create_database())),
         };
-        match &lab.binary {
-            Some(binary) => lab.migrate(binary, &database.url()),
-            None => database.make_tables(lab),
+        match &harness.binary {
+            Some(binary) => harness.migrate(binary, &database.url()),
+            None => database.make_tables(harness),
         }
         match &database {
-            Self::Sqlite(file) => fill::sqlite::fill(file.path(), talks),
-            Self::Postgres(pg) => lab.wait(fill::postgres::fill(&pg.url, talks)),
+            Self::Sqlite(file) => fill::sqlite::fill(file.path(), sets),
+            Self::Postgres(pg) => harness.wait(fill::postgres::fill(&pg.url, sets)),
         }
         database
     }
 
-    /// Changed by these statements, counted and indexed anew.
-    pub(crate) fn indexed(lab: &Lab, kind: Kind, messages: u64, change: &str) -> Self {
-        let database = Self::filled(lab, kind, messages);
+    /// Fills a database, changes it with these statements, and rebuilds statistics and the search index.
+    pub(crate) fn indexed(harness: &Harness, kind: Kind, messages: u64, change: &str) -> Self {
+        let database = Self::filled(harness, kind, messages);
         database.run(
-            lab,
+            harness,
             &format!(
                 "{change}; DELETE FROM stat_totals; DELETE FROM stat_deltas; {COUNT}; UPDATE search_state SET made_by = ''"
             ),
         );
-        // Makes the index.
-        if let Some(binary) = &lab.binary {
-            lab.migrate(binary, &database.url());
+        // Builds the index.
+        if let Some(binary) = &harness.binary {
+            harness.migrate(binary, &database.url());
         }
         if kind == Kind::Postgres {
-            database.run(lab, "VACUUM ANALYZE");
+            database.run(harness, "VACUUM ANALYZE");
         }
         database
     }
 
-    /// Runs statements past the service.
-    pub(crate) fn run(&self, lab: &Lab, statements: &str) {
+    /// Runs statements directly on the database.
+    pub(crate) fn run(&self, harness: &Harness, statements: &str) {
         match self {
             Self::Sqlite(file) => fill::sqlite::run(file.path(), statements),
-            Self::Postgres(pg) => lab.wait(fill::postgres::run(&pg.url, statements)),
+            Self::Postgres(pg) => harness.wait(fill::postgres::run(&pg.url, statements)),
         }
     }
 
@@ -88,33 +88,35 @@ impl Database {
         }
     }
 
-    /// The server process, which on `SQLite` is the service itself.
-    pub(crate) fn pid(&self, lab: &Lab) -> Option<u32> {
+    /// Returns the pid of the database server; none on `SQLite`, which runs inside the service.
+    pub(crate) fn pid(&self, harness: &Harness) -> Option<u32> {
         match self {
             Self::Sqlite(_) => None,
-            Self::Postgres(_) => Some(lab.postgres().pid()),
+            Self::Postgres(_) => Some(harness.postgres().pid()),
         }
     }
 
-    /// The tables alone, for a baseline that needs nothing else.
-    fn make_tables(&self, lab: &Lab) {
+    /// Creates the tables only, for baselines that need nothing else.
+    fn make_tables(&self, harness: &Harness) {
         let kind = match self {
             Self::Sqlite(_) => "sqlite",
             Self::Postgres(_) => "postgres",
         };
-        self.run(lab, &migrations(kind));
+        self.run(harness, &migrations(kind));
     }
 }
 
-/// Counts what is in a database that was filled without its counters.
+/// SQL that computes the statistics of a database that was filled without them.
 pub(crate) const COUNT: &str = include_str!("count.sql");
 
-/// All migrations of one kind, one after another.
+/// Returns all migrations of one kind, concatenated in order.
 pub(crate) fn migrations(kind: &str) -> String {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../migrations")
         .join(kind);
-    let entries = dir.read_dir().expect("the migrations lie in the source");
+    let entries = dir
+        .read_dir()
+        .expect("the migrations are in the source tree");
     let mut files: Vec<_> = entries
         .filter_map(|entry| Some(entry.ok()?.path().join("up.sql")))
         .filter(|file| file.is_file())

@@ -1,4 +1,5 @@
-//! The product's dispatcher over a provider that does nothing, in a process of its own whose CPU time can be told.
+//! The service's dispatcher with a provider that accepts everything at once, in a separate process so that its CPU time
+//! can be measured.
 
 pub(crate) mod throughput;
 pub(crate) mod wait;
@@ -13,36 +14,41 @@ use parlance_providers::{Outcome, Text, TextProvider};
 use parlance_storage::{Database, DatabaseUrl};
 use tokio::sync::mpsc;
 
-/// The provider of the senders that databases are filled with.
+/// Provider of the senders in filled databases.
 const PROVIDER: &str = "simulator";
 
-/// What reached the provider, and when.
+/// A message that reached the provider, and the time.
 type HandedOver = (MessageId, Timestamp);
 
-/// Takes everything at once.
-struct Null {
-    taken: mpsc::UnboundedSender<HandedOver>,
+/// Accepts everything at once.
+struct NullProvider {
+    handed_over: mpsc::UnboundedSender<HandedOver>,
 }
 
 #[async_trait]
-impl TextProvider for Null {
+impl TextProvider for NullProvider {
     async fn send_text(&self, text: Text) -> Outcome {
         let id = text.message_id;
-        // Whoever does not listen does not want to know.
-        let _ = self.taken.send((id, SystemClock.now()));
+        // The receiver is dropped if a measurement does not need the hand-overs.
+        let _ = self.handed_over.send((id, SystemClock.now()));
         Outcome::Accepted {
             provider_message_id: id.to_string(),
         }
     }
 }
 
-fn carriers() -> (ProviderRegistry, mpsc::UnboundedReceiver<HandedOver>) {
-    let (taken, handed_over) = mpsc::unbounded_channel();
-    let carriers = ProviderRegistry::default().with_texts(PROVIDER, Arc::new(Null { taken }));
-    (carriers, handed_over)
+fn registry() -> (ProviderRegistry, mpsc::UnboundedReceiver<HandedOver>) {
+    let (sender, handed_over) = mpsc::unbounded_channel();
+    let registry = ProviderRegistry::default().with_texts(
+        PROVIDER,
+        Arc::new(NullProvider {
+            handed_over: sender,
+        }),
+    );
+    (registry, handed_over)
 }
 
-/// The service without its transport, as it opens a database that is there.
+/// Creates the service without its transport on an existing database.
 pub(crate) async fn app(url: &str, settings: Settings) -> Arc<App> {
     let url = DatabaseUrl::parse(url).expect("the harness passes a URL");
     let database = Database::open(&parlance_storage::Settings::new(url)).await;

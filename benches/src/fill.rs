@@ -1,8 +1,8 @@
-//! Fills databases past the service, which would take hours for a million messages. The rows are those of messages that
-//! were sent and delivered; their jobs, keys and events are long gone.
+//! Filling of databases without the service, which would take hours for a million messages. The rows are those of
+//! delivered messages; their deliveries, idempotency keys and feed events have been deleted long ago.
 
-/// What happened to each message: it was handed over, and arrived.
-pub(crate) const STORIES: &str = "\
+/// SQL that adds the delivery events of each message: it was handed over and delivered.
+pub(crate) const DELIVERY_EVENTS: &str = "\
     INSERT INTO message_events (owner, message_id, time, kind, attempt, provider, provider_time, status, detail) \
         SELECT owner, id, sent_at, 'attempt', 1, provider, NULL, 'sent', '' FROM messages; \
     INSERT INTO message_events (owner, message_id, time, kind, attempt, provider, provider_time, status, detail) \

@@ -1,4 +1,4 @@
-//! What is looked for among the messages that databases are filled with, and what they are changed to for it.
+//! Kinds of searches over the filled messages, and the changes of the data that they need.
 
 use clap::ValueEnum;
 use parlance_proto::v1;
@@ -6,22 +6,22 @@ use serde::Serialize;
 
 use crate::message::{self, PER_CONVERSATION, USERS};
 
-/// A kind of search.
+/// Kind of search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 pub(crate) enum Find {
-    /// A word that one message has
+    /// A word of one message
     One,
-    /// A word that every hundredth has
+    /// A word of every hundredth message
     Hundredth,
-    /// A word that every second has
+    /// A word of every second message
     Half,
-    /// A word that all have
+    /// A word of all messages
     All,
     /// Several words
     Several,
-    /// Two words that no message has both
+    /// Two words that no message has together
     Neither,
-    /// A word in the messages of a user
+    /// A word in a user's messages
     OfUser,
     /// A word in a conversation
     InConversation,
@@ -29,11 +29,11 @@ pub(crate) enum Find {
     OfStatus,
     /// A word in the few messages of another status
     OfSent,
-    /// A word in the messages of a status, of which there are none
+    /// A word in the messages of a status without messages
     OfPending,
     /// A word in the few messages of a channel
     OfChannel,
-    /// A word in the few messages that came in
+    /// A word in the few inbound messages
     OfDirection,
     /// A word before a time
     Before,
@@ -44,7 +44,7 @@ pub(crate) enum Find {
 }
 
 impl Find {
-    /// About any message.
+    /// Returns a request about message `n`.
     pub(crate) fn request(self, n: u64) -> v1::SearchMessagesRequest {
         let conversation = n / PER_CONVERSATION;
         let of = |query: &str| v1::SearchMessagesRequest {
@@ -99,8 +99,9 @@ impl Find {
     }
 }
 
-/// Titles that every second and every hundredth conversation has; of five thousand messages one that has failed, one that has
-/// not arrived yet, one that came in, and one of another channel. The simulator would go on with its own that have not arrived.
+/// SQL that sets titles that every second and every hundredth conversation has, and changes one message in 5,000 each
+/// to failed, to sent, to inbound, and to another channel. The sent ones get another provider, because the simulator
+/// would resume its own.
 pub(crate) const CHANGES: &str = "\
     UPDATE conversations SET title = CASE \
         WHEN CAST(substr(participant_to, 6) AS integer) % 100 = 0 THEN 'half hundredth' \

@@ -1,4 +1,4 @@
-//! Where measuring happens: the service, the database server, and how to start them.
+//! Measurement harness: starts the service and the database server.
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -15,39 +15,39 @@ use crate::message;
 use crate::options::Options;
 use crate::report::target;
 
-/// How many connections the service's pool has.
+/// Connections in the service's pool.
 pub(crate) const POOL: usize = 16;
-/// With a million messages to index.
+/// With an index of a million messages to build.
 const MIGRATION: Duration = Duration::from_mins(30);
 
-pub(crate) struct Lab {
+pub(crate) struct Harness {
     pub(crate) options: Options,
-    /// `None` while only baselines are measured.
+    /// `None` if only baselines are measured.
     pub(crate) binary: Option<PathBuf>,
     runtime: tokio::runtime::Runtime,
     postgres: OnceCell<Postgres>,
 }
 
-/// Something that takes load.
+/// A server under load.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     pub(crate) url: String,
     pub(crate) pid: u32,
-    /// The database server behind it, if that is a process of its own.
+    /// Process id of its database server, if that is a separate process.
     pub(crate) database_pid: Option<u32>,
 }
 
-impl Lab {
+impl Harness {
     pub(crate) fn new(options: Options) -> Self {
         let binary = match &options.binary {
             _ if options.baselines => None,
             Some(given) => Some(given.canonicalize().unwrap_or_else(|e| {
-                panic!("there is no {}: {e}", given.display());
+                panic!("cannot find {}: {e}", given.display());
             })),
             None => Some(build("parlance-cli", "parlance")),
         };
         if cfg!(debug_assertions) {
-            eprintln!("this is a debug build: its numbers say nothing");
+            eprintln!("this is a debug build: its results are meaningless");
         }
         Self {
             options,
@@ -61,7 +61,7 @@ impl Lab {
         self.runtime.block_on(future)
     }
 
-    /// A Postgres that keeps what it has acknowledged, as that of an installation does.
+    /// Returns a Postgres with durable commits, as in an installation.
     pub(crate) fn postgres(&self) -> &Postgres {
         self.postgres.get_or_init(|| {
             let setting = |name: &str, value: &str| (name.to_owned(), value.to_owned());
@@ -70,7 +70,7 @@ impl Lab {
                 settings: vec![
                     setting("fsync", "on"),
                     setting("shared_buffers", "512MB"),
-                    // Filling a database must not leave a checkpoint to whoever is measured next.
+                    // No checkpoint of a filling must happen during the next measurement.
                     setting("max_wal_size", "4GB"),
                 ],
                 ..PostgresConfig::default()
@@ -78,7 +78,7 @@ impl Lab {
         })
     }
 
-    /// Makes the tables; by the service's own command, so that it finds its database in order.
+    /// Creates the tables with the service's own command, so that the service accepts the database.
     pub(crate) fn migrate(&self, binary: &Path, url: &str) {
         let migrate = Parlance::builder()
             .binary(binary)
@@ -88,12 +88,12 @@ impl Lab {
         assert!(finished.status.success(), "migrate: {}", finished.stderr);
     }
 
-    /// Starts the service on a database that is ready.
+    /// Starts the service on a migrated database.
     pub(crate) fn serve(&self, binary: &Path, url: &str, env: &[(&str, &str)]) -> Parlance {
         self.serve_as(binary, url, env, None)
     }
 
-    /// Starts the service, or a program that serves under another protocol.
+    /// Starts the service, or a program that serves with another cache protocol.
     pub(crate) fn serve_as(
         &self,
         binary: &Path,
@@ -112,7 +112,7 @@ impl Lab {
         self.wait(builder.start())
     }
 
-    /// Load on a target, still without its shape.
+    /// Returns a load on a target, with one connection and one stream.
     pub(crate) fn load(&self, target: &Target, call: Call, messages: u64) -> load::Args {
         load::Args {
             url: target.url.clone(),
@@ -148,15 +148,15 @@ impl Target {
     }
 }
 
-/// Has cargo build a program in the profile of this one, whose directory has its name.
+/// Builds a program with cargo in the profile of this program, which is the name of its directory.
 pub(crate) fn build(package: &str, program: &str) -> PathBuf {
     let exe = std::env::current_exe().expect("the path of this program");
-    let dir = exe.parent().expect("a program lies in a directory");
+    let dir = exe.parent().expect("a program is in a directory");
     let name = dir.file_name().unwrap_or_default().to_string_lossy();
     let profile = if name == "debug" { "dev" } else { &name };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    // `cargo run` tells its program about the package; build scripts that look there would run again every time.
+    // `cargo run` sets variables about the package; build scripts that depend on them would run again every time.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {

@@ -1,4 +1,4 @@
-//! Old conversations on one stream, as `parlance import` sends them.
+//! Import of existing conversations on one stream, as `parlance import` sends them.
 
 use std::time::Instant;
 
@@ -10,31 +10,31 @@ use crate::bare::one_thread;
 use crate::report::Sample;
 use crate::{child, message, proc};
 
-/// Messages of a conversation: as many as a talk with a shop has.
-const EACH: u64 = 20;
+/// Messages per conversation: typical of a conversation with a shop.
+const MESSAGES_EACH: u64 = 20;
 
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Args {
     #[arg(long)]
     pub(crate) url: String,
-    /// The server.
+    /// Process id of the server.
     #[arg(long)]
     pub(crate) pid: u32,
-    /// The database server, if there is one.
+    /// Process id of the database server, if there is one.
     #[arg(long)]
     pub(crate) database_pid: Option<u32>,
-    /// How many messages.
+    /// Number of messages.
     #[arg(long)]
     pub(crate) messages: u64,
-    /// What the names of the conversations begin with: another name is another conversation.
+    /// Prefix of the external ids; another prefix imports other conversations.
     #[arg(long)]
     pub(crate) name: String,
 }
 
 impl Args {
-    /// Imports with these arguments, from a process of its own.
+    /// Imports with these arguments in a separate process.
     pub(crate) fn measure(&self) -> Sample {
-        let mut args = vec!["bring".to_owned()];
+        let mut args = vec!["import".to_owned()];
         let mut option = |name: &str, value: String| args.extend([format!("--{name}"), value]);
         option("url", self.url.clone());
         option("pid", self.pid.to_string());
@@ -44,7 +44,7 @@ impl Args {
             option("database-pid", pid.to_string());
         }
         let printed = child::run(&args);
-        serde_json::from_str(&printed).expect("it prints a sample")
+        serde_json::from_str(&printed).expect("the import prints a sample")
     }
 
     fn cpu(&self) -> [f64; 2] {
@@ -54,21 +54,24 @@ impl Args {
 }
 
 pub(crate) fn run(args: &Args) {
-    let sample = one_thread().block_on(bring(args));
+    let sample = one_thread().block_on(import(args));
     let json = serde_json::to_string(&sample).expect("a sample becomes JSON");
     println!("{json}");
 }
 
-async fn bring(args: &Args) -> Sample {
+async fn import(args: &Args) -> Sample {
     let client = ConversationServiceClient::connect(args.url.clone()).await;
     let mut client = client.expect("the service listens");
     let name = args.name.clone();
-    let old = (0..args.messages / EACH).map(move |number| conversation(&name, number));
+    let conversations =
+        (0..args.messages / MESSAGES_EACH).map(move |number| conversation(&name, number));
     let before = args.cpu();
     let begin = Instant::now();
-    let reply = client.import_conversations(stream::iter(old)).await;
+    let reply = client
+        .import_conversations(stream::iter(conversations))
+        .await;
     let seconds = begin.elapsed().as_secs_f64();
-    let reply = reply.expect("the import ends well").into_inner();
+    let reply = reply.expect("the import succeeds").into_inner();
     let after = args.cpu();
     let done = reply.imported_messages + reply.skipped;
     let requests = u64::try_from(done).unwrap_or_default();
@@ -86,7 +89,7 @@ async fn bring(args: &Args) -> Sample {
 }
 
 fn conversation(name: &str, number: u64) -> v1::ImportConversationsRequest {
-    let first = number * EACH;
+    let first = number * MESSAGES_EACH;
     let message = |n: u64| v1::Message {
         role: (if n.is_multiple_of(2) {
             v1::Role::User
@@ -108,7 +111,7 @@ fn conversation(name: &str, number: u64) -> v1::ImportConversationsRequest {
             created_at: Some(message::time(first, 0)),
             ..v1::Conversation::default()
         }),
-        messages: (first..first + EACH).map(message).collect(),
+        messages: (first..first + MESSAGES_EACH).map(message).collect(),
         offset: None,
     }
 }

@@ -1,6 +1,6 @@
-//! The load generator: a closed loop of calls over some connections, in a process of its own.
+//! Load generator: a closed loop of calls over several connections, in a separate process.
 //!
-//! It reads the server's CPU time itself, at the moments when measuring begins and ends.
+//! It reads the server's CPU time itself, at the start and the end of the measurement.
 
 mod call;
 mod last;
@@ -26,7 +26,7 @@ use crate::{child, proc};
 pub(crate) use call::Call;
 use requests::Requests;
 
-/// How many connections, and how many calls at a time on each.
+/// Number of connections, and of concurrent calls on each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
     connections: usize,
@@ -52,21 +52,21 @@ impl std::fmt::Display for Shape {
 pub(crate) struct Args {
     #[arg(long)]
     pub(crate) url: String,
-    /// The server.
+    /// Process id of the server.
     #[arg(long)]
     pub(crate) pid: u32,
-    /// The database server, if there is one.
+    /// Process id of the database server, if there is one.
     #[arg(long)]
     pub(crate) database_pid: Option<u32>,
     #[arg(long, value_enum)]
     pub(crate) call: Call,
-    /// What is looked for.
+    /// Kind of search.
     #[arg(long, value_enum, default_value_t = Find::Newest)]
     pub(crate) find: Find,
-    /// How many messages there are to choose from.
+    /// Number of messages to choose from.
     #[arg(long)]
     pub(crate) messages: u64,
-    /// How many users their conversations belong to, in turn.
+    /// Number of users that own the conversations, round-robin.
     #[arg(long)]
     pub(crate) users: u64,
     #[arg(long)]
@@ -80,7 +80,7 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Runs a load generator with these arguments and returns what it measured.
+    /// Runs a load generator with these arguments and returns its sample.
     pub(crate) fn measure(&self) -> Sample {
         let call = self
             .call
@@ -120,9 +120,9 @@ const WARMING: u8 = 0;
 const MEASURING: u8 = 1;
 const DONE: u8 = 2;
 
-/// What one stream of calls saw while measuring.
+/// Results of one stream of calls during the measurement.
 #[derive(Debug, Default)]
-struct Seen {
+struct StreamResult {
     micros: Vec<u32>,
     bytes: u64,
     errors: u64,
@@ -136,7 +136,7 @@ pub(crate) fn run(args: &Args) {
     let token = one_thread().block_on(last::token(args));
     let workers: Vec<_> = (0..threads)
         .map(|thread| {
-            // A thread has its own connections and runtime: waking other threads would cost more than it gains.
+            // Each thread has its own connections and runtime, because waking other threads costs more than it gains.
             let connections = (thread..args.connections).step_by(threads);
             let (args, token, phase) = (args.clone(), token.clone(), Arc::clone(&phase));
             let streams = move || one_thread().block_on(streams(args, token, connections, phase));
@@ -153,12 +153,12 @@ pub(crate) fn run(args: &Args) {
     let after = used(args);
     let elapsed = begin.elapsed();
 
-    let seen = workers
+    let results = workers
         .into_iter()
-        .flat_map(|worker| worker.join().expect("the calls end in order"))
+        .flat_map(|worker| worker.join().expect("the worker thread does not panic"))
         .collect();
     let server = after.0.saturating_sub(before.0);
-    let sample = sample(seen, elapsed, (server, after.1.saturating_sub(before.1)));
+    let sample = sample(results, elapsed, (server, after.1.saturating_sub(before.1)));
     let sample = Sample {
         database_cpu_us: sample
             .database_cpu_us
@@ -171,17 +171,17 @@ pub(crate) fn run(args: &Args) {
     );
 }
 
-/// CPU time of the server and of the database.
+/// Returns the CPU time of the server and of the database.
 fn used(args: &Args) -> (Duration, Duration) {
     let database = args.database_pid.map(proc::cpu_with_children);
     (proc::cpu(args.pid), database.unwrap_or_default())
 }
 
-fn sample(seen: Vec<Seen>, elapsed: Duration, used: (Duration, Duration)) -> Sample {
-    let errors = seen.iter().map(|s| s.errors).sum();
-    let bytes: u64 = seen.iter().map(|s| s.bytes).sum();
-    let first_error = seen.iter().find_map(|s| s.first_error.clone());
-    let mut micros: Vec<u32> = seen.into_iter().flat_map(|s| s.micros).collect();
+fn sample(results: Vec<StreamResult>, elapsed: Duration, used: (Duration, Duration)) -> Sample {
+    let errors = results.iter().map(|s| s.errors).sum();
+    let bytes: u64 = results.iter().map(|s| s.bytes).sum();
+    let first_error = results.iter().find_map(|s| s.first_error.clone());
+    let mut micros: Vec<u32> = results.into_iter().flat_map(|s| s.micros).collect();
     micros.sort_unstable();
     let count = micros.len();
     let per_request = |total: f64| {
@@ -211,7 +211,7 @@ async fn streams(
     token: String,
     connections: impl Iterator<Item = usize>,
     phase: Arc<AtomicU8>,
-) -> Vec<Seen> {
+) -> Vec<StreamResult> {
     let mut streams = Vec::new();
     for connection in connections {
         let channel = connect(&args.url).await;
@@ -221,31 +221,31 @@ async fn streams(
             streams.push(tokio::spawn(calls));
         }
     }
-    let mut seen = Vec::new();
+    let mut results = Vec::new();
     for stream in streams {
-        seen.push(stream.await.expect("a stream of calls ends in order"));
+        results.push(stream.await.expect("a stream of calls does not panic"));
     }
-    seen
+    results
 }
 
 pub(crate) async fn connect(url: &str) -> Channel {
-    let endpoint = Endpoint::from_shared(url.to_owned()).expect("the server's URL is one");
-    // Wide enough for a page of messages on every stream; else the windows would be what is measured.
+    let endpoint = Endpoint::from_shared(url.to_owned()).expect("the server URL is valid");
+    // Large enough for a page of messages on every stream; otherwise the windows would limit the rate.
     let endpoint = endpoint
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(1 << 26);
     let channel = endpoint.connect().await;
-    channel.unwrap_or_else(|e| panic!("no connection to {url}: {e:?}"))
+    channel.unwrap_or_else(|e| panic!("cannot connect to {url}: {e:?}"))
 }
 
-/// The time of a call counts only when all of it lies in the measured time.
-async fn calls(channel: Channel, mut requests: Requests, phase: Arc<AtomicU8>) -> Seen {
+/// Makes calls in a loop. Only calls that lie completely within the measurement count.
+async fn calls(channel: Channel, mut requests: Requests, phase: Arc<AtomicU8>) -> StreamResult {
     let mut grpc = Grpc::new(channel);
-    let mut seen = Seen::default();
+    let mut result = StreamResult::default();
     loop {
         let phase_before = phase.load(Ordering::Relaxed);
         if phase_before == DONE {
-            return seen;
+            return result;
         }
         let (call, request) = requests.next();
         let path = call.path();
@@ -253,7 +253,7 @@ async fn calls(channel: Channel, mut requests: Requests, phase: Arc<AtomicU8>) -
         let answer = unary(&mut grpc, request, path).await;
         let micros = begin.elapsed().as_micros();
         let checked = answer.and_then(|bytes| {
-            // Only while warming up: decoding is work that the server then does not get.
+            // During the warm-up only: decoding takes CPU time from the server.
             if phase_before == WARMING {
                 call.check(&bytes)?;
             }
@@ -263,14 +263,16 @@ async fn calls(channel: Channel, mut requests: Requests, phase: Arc<AtomicU8>) -
             Ok(bytes)
                 if phase_before == MEASURING && phase.load(Ordering::Relaxed) == MEASURING =>
             {
-                seen.micros.push(u32::try_from(micros).unwrap_or(u32::MAX));
-                seen.bytes += bytes as u64;
+                result
+                    .micros
+                    .push(u32::try_from(micros).unwrap_or(u32::MAX));
+                result.bytes += bytes as u64;
             }
             Ok(_) => {}
             Err(status) => {
-                seen.errors += 1;
-                seen.first_error.get_or_insert_with(|| status.to_string());
-                // A server that is gone refuses faster than a loop should ask.
+                result.errors += 1;
+                result.first_error.get_or_insert_with(|| status.to_string());
+                // An unavailable server refuses at once; the pause limits the loop's rate.
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         }

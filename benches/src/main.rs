@@ -1,12 +1,12 @@
-//! What a request costs, as ratios against something simpler that was measured in the same minutes.
+//! Cost of requests, as ratios to simpler baselines measured in the same minutes.
 //!
-//! - Absolute rates depend on the machine and on who else uses it, so every claim is a ratio of two things that were
-//!   measured in turn (A B A B), and its median over the rounds.
-//! - Server, load generator and database are processes of their own. Beside every rate stands the server's CPU time per
-//!   request, which hardly depends on what else runs.
-//! - An aim that is missed is said, not failed: the exit code is 0 whatever was measured.
+//! - Absolute rates depend on the machine and on its other load. Every claim is therefore a ratio of two subjects that
+//!   were measured alternately (A B A B): the median over the rounds.
+//! - Server, load generator and database are separate processes. Next to every rate is the server's CPU time per
+//!   request, which hardly depends on other load.
+//! - A missed aim is reported and is not a failure: the exit code is 0 in any case.
 //!
-//! To add a row: a module in `rows` that returns a [`report::Section`], and a name in [`options::Row`].
+//! To add a row: write a module in `rows` that returns a [`report::Section`], and add its name to [`options::Row`].
 
 mod bare;
 mod bare_pg;
@@ -34,7 +34,7 @@ mod statements;
 
 use clap::{Parser, Subcommand};
 
-use crate::harness::Lab;
+use crate::harness::Harness;
 use crate::options::{Options, Row};
 use crate::report::Report;
 
@@ -48,44 +48,44 @@ struct Cli {
     options: Options,
 }
 
-/// What the program starts itself as.
+/// Subcommands that the program starts as child processes.
 #[derive(Debug, Subcommand)]
 enum Part {
     /// Generates load
     #[command(hide = true)]
     Load(load::Args),
-    /// Begins calls when they are due
+    /// Starts calls at fixed times (open loop)
     #[command(hide = true)]
     Open(open::Args),
     /// Serves one fixed message
     #[command(hide = true)]
     Bare(bare::Args),
-    /// Serves messages by one prepared SELECT
+    /// Serves messages with one prepared SELECT each
     #[command(hide = true)]
     BarePg(bare_pg::Args),
-    /// Serves messages by one GET
+    /// Serves messages with one GET each
     #[command(hide = true)]
     BareRedis(bare_redis::Args),
-    /// Sends a few messages and says how long each waited for its provider
+    /// Sends messages and measures the delay until their hand-over
     #[command(hide = true)]
     Wait(deliver::wait::Args),
     /// Imports conversations
     #[command(hide = true)]
-    Bring(import::Args),
-    /// Drops what is past its time
+    Import(import::Args),
+    /// Deletes aged messages
     #[command(hide = true)]
-    Forget(retention::Args),
-    /// Delivers the jobs that are there
+    Retention(retention::Args),
+    /// Delivers the due messages
     #[command(hide = true)]
-    Drain(deliver::throughput::Args),
+    Deliver(deliver::throughput::Args),
 }
 
-/// The same as the service's, so that it makes no difference.
+/// The same allocator as the service's, so that it makes no difference.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
-    // `make bench BENCH="--quick"` puts its argument into the environment.
+    // `make bench BENCH="--quick"` passes its argument in the environment.
     let more = std::env::var("BENCH").unwrap_or_default();
     let more = more.split_whitespace().map(Into::into);
     let cli = Cli::parse_from(std::env::args_os().chain(more));
@@ -96,33 +96,33 @@ fn main() {
         Some(Part::BarePg(args)) => bare_pg::run(&args),
         Some(Part::BareRedis(args)) => bare_redis::run(&args),
         Some(Part::Wait(args)) => deliver::wait::run(&args),
-        Some(Part::Bring(args)) => import::run(&args),
-        Some(Part::Forget(args)) => retention::run(&args),
-        Some(Part::Drain(args)) => deliver::throughput::run(&args),
+        Some(Part::Import(args)) => import::run(&args),
+        Some(Part::Retention(args)) => retention::run(&args),
+        Some(Part::Deliver(args)) => deliver::throughput::run(&args),
         None => measure(cli.options),
     }
 }
 
 fn measure(options: Options) {
-    let lab = Lab::new(options);
-    let mut report = Report::new(&lab.options);
-    for row in lab.options.rows() {
+    let harness = Harness::new(options);
+    let mut report = Report::new(&harness.options);
+    for row in harness.options.rows() {
         let sections = match row {
-            Row::Reads => rows::reads::measure(&lab),
-            Row::Hits => rows::hits::measure(&lab),
-            Row::Answers => rows::answers::measure(&lab),
-            Row::Mix => rows::mix::measure(&lab),
-            Row::Price => rows::price::measure(&lab),
-            Row::Open => rows::open::measure(&lab),
-            Row::Memory => rows::memory::measure(&lab),
-            Row::Sends => rows::sends::measure(&lab),
-            Row::Size => rows::size::measure(&lab),
-            Row::Stats => rows::stats::measure(&lab),
-            Row::Retention => rows::retention::measure(&lab),
-            Row::Deliveries => rows::deliveries::measure(&lab),
-            Row::Search => rows::search::measure(&lab),
-            Row::Import => rows::import::measure(&lab),
-            Row::Start => rows::start::measure(&lab),
+            Row::Reads => rows::reads::measure(&harness),
+            Row::Hits => rows::hits::measure(&harness),
+            Row::Answers => rows::answers::measure(&harness),
+            Row::Mix => rows::mix::measure(&harness),
+            Row::Price => rows::price::measure(&harness),
+            Row::Open => rows::open::measure(&harness),
+            Row::Memory => rows::memory::measure(&harness),
+            Row::Sends => rows::sends::measure(&harness),
+            Row::Size => rows::size::measure(&harness),
+            Row::Stats => rows::stats::measure(&harness),
+            Row::Retention => rows::retention::measure(&harness),
+            Row::Deliveries => rows::deliveries::measure(&harness),
+            Row::Search => rows::search::measure(&harness),
+            Row::Import => rows::import::measure(&harness),
+            Row::Start => rows::start::measure(&harness),
         };
         for section in sections {
             println!("{section}");

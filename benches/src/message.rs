@@ -1,5 +1,5 @@
-//! The messages that databases are filled with. Everything about one follows from its number, so that the filler and the
-//! load generator agree without a file between them.
+//! Messages of filled databases. Everything about a message follows from its number, so that the filler and the load
+//! generator agree without a shared file.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,40 +8,40 @@ use prost_types::value::Kind;
 use prost_types::{Struct, Timestamp, Value};
 use uuid::Uuid;
 
-/// The tenant, while authentication is off.
+/// The owner if authentication is off.
 pub(crate) const OWNER: &str = "default";
-/// Our own address.
+/// Our address.
 pub(crate) const SENDER: &str = "+15550001111";
-/// The row of the sender.
+/// Id of the sender.
 pub(crate) const SENDER_ID: Uuid = Uuid::from_u128(0x0199_c000_0000_7000_8000_0000_0000_0001);
-/// Conversations are equally long in small and large databases.
+/// Messages per conversation, the same in small and large databases.
 pub(crate) const PER_CONVERSATION: u64 = 100;
-/// Users that conversations belong to, in turn.
+/// Number of users that own the conversations, round-robin.
 pub(crate) const USERS: u64 = 1_000;
-/// When message 0 was made; each other a millisecond after the one before, as its id says too.
+/// Creation time of message 0; each further message is one millisecond later, as in its id.
 pub(crate) const EPOCH_MS: u64 = 1_760_000_000_000;
-/// The same for conversations, earlier than every message.
+/// The same for conversations; earlier than every message.
 pub(crate) const CONVERSATION_EPOCH_MS: u64 = 1_750_000_000_000;
-/// Hand-over and receipt, after the making.
+/// Delays of hand-over and receipt after creation.
 pub(crate) const SENT_AFTER_MS: u64 = 1_000;
 pub(crate) const DELIVERED_AFTER_MS: u64 = 3_000;
 
-/// Conversations that a database is filled with, equally long. Their numbers follow one another, and so do those of their
-/// messages.
+/// A set of conversations of equal length in a filled database. Their numbers are consecutive, and so are those of
+/// their messages.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Talks {
-    /// The number of the first one.
+pub(crate) struct ConversationSet {
+    /// Number of the first conversation.
     pub(crate) first: u64,
-    /// The number of its first message.
+    /// Number of its first message.
     pub(crate) first_message: u64,
-    /// How many there are of all of them.
+    /// Number of messages in all of them.
     pub(crate) messages: u64,
-    /// Of each.
+    /// Number of messages in each.
     pub(crate) length: u64,
 }
 
-impl Talks {
-    /// So many messages in conversations of a hundred.
+impl ConversationSet {
+    /// Returns conversations of 100 messages.
     pub(crate) const fn short(messages: u64) -> Self {
         Self {
             first: 0,
@@ -51,7 +51,7 @@ impl Talks {
         }
     }
 
-    /// One that has as many messages as the short ones together, and is behind them.
+    /// Returns one conversation with as many messages as the short ones together, numbered after them.
     pub(crate) const fn long(messages: u64) -> Self {
         Self {
             first: long_one(messages),
@@ -66,12 +66,12 @@ impl Talks {
     }
 }
 
-/// The number of the conversation that has as many messages as all before it.
+/// Returns the number of the conversation that has as many messages as all before it.
 pub(crate) const fn long_one(messages: u64) -> u64 {
     messages.div_ceil(PER_CONVERSATION)
 }
 
-/// Of version 7 in form; see `fill::sqlite` for the same in SQL.
+/// Returns an id with the format of version 7; `fill::sqlite` does the same in SQL.
 const fn id(epoch_ms: u64, n: u64) -> Uuid {
     let ms = (epoch_ms + n) as u128;
     Uuid::from_u128(ms << 80 | 7 << 76 | ((n & 0xfff) as u128) << 64 | 8 << 60 | n as u128)
@@ -109,7 +109,7 @@ pub(crate) fn time(n: u64, after_ms: u64) -> Timestamp {
     (SystemTime::UNIX_EPOCH + since_1970).into()
 }
 
-/// The message as the service answers it.
+/// Returns the message as the service returns it.
 pub(crate) fn message(n: u64) -> v1::Message {
     let conversation = n / PER_CONVERSATION;
     let text = |text: &str| Value {

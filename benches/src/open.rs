@@ -1,5 +1,5 @@
-//! An open loop: calls begin when they are due, whatever became of those before them. A closed loop would ask a service that
-//! stands still for nothing, and so never see what its users wait for.
+//! Open loop: calls start at fixed times, independent of earlier calls. A closed loop sends no requests to a server
+//! that stalls, and thus misses the delays that users see.
 
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -25,21 +25,22 @@ use crate::raw::Raw;
 use crate::report::quantile;
 
 const CONNECTIONS: usize = 8;
-/// How often calls that are due begin. Timers of the runtime are no finer than a millisecond, which would be what is measured.
+/// Interval at which due calls are started. Timers of the runtime have a resolution of one millisecond, which would
+/// dominate the results.
 const TICK: Duration = Duration::from_micros(200);
-/// Nobody waits longer.
+/// Deadline of a call.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// What happens to Redis.
+/// Fault injected into Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Fate {
-    /// It ends, and its port refuses
+pub(crate) enum RedisFault {
+    /// The process ends, and its port refuses connections
     Killed,
-    /// It stands still, and its connections stay
+    /// The process is stopped, and its connections stay open
     Stopped,
 }
 
-impl Fate {
+impl RedisFault {
     const fn signal(self) -> &'static str {
         match self {
             Self::Killed => "KILL",
@@ -52,63 +53,63 @@ impl Fate {
 pub(crate) struct Args {
     #[arg(long)]
     pub(crate) url: String,
-    /// How many messages there are to choose from.
+    /// Number of messages to choose from.
     #[arg(long)]
     pub(crate) messages: u64,
-    /// Calls a second.
+    /// Calls per second.
     #[arg(long)]
     pub(crate) rate: u32,
-    /// One call of so many is a write; none without it.
+    /// One write per this many calls; none if unset.
     #[arg(long)]
     pub(crate) writes: Option<u64>,
-    /// How long it takes until all is warm.
+    /// Warm-up in seconds.
     #[arg(long)]
     pub(crate) warmup: u32,
-    /// How long nothing happens.
+    /// Seconds without a fault.
     #[arg(long)]
     pub(crate) calm: u32,
-    /// The server that something happens to then.
+    /// Process id of the Redis server to inject the fault into.
     #[arg(long)]
     pub(crate) redis: Option<u32>,
-    #[arg(long, value_enum, default_value_t = Fate::Killed)]
-    pub(crate) fate: Fate,
+    #[arg(long, value_enum, default_value_t = RedisFault::Killed)]
+    pub(crate) redis_fault: RedisFault,
 }
 
-/// Calls that were due in a span of time.
+/// Calls that were due in a time span.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Span {
     pub(crate) calls: usize,
     pub(crate) hits: usize,
     pub(crate) errors: usize,
     pub(crate) first_error: Option<String>,
-    /// Of hits alone, from when they were due.
+    /// Of hits, from the due time.
     pub(crate) hit_p50_us: Option<f64>,
     pub(crate) hit_p99_us: Option<f64>,
     /// Of all reads.
     pub(crate) read_p50_us: Option<f64>,
     pub(crate) read_p99_us: Option<f64>,
-    /// Of the second half of the span's reads: when what had happened was known.
+    /// Of the reads in the second half of the span, when the fault has been detected.
     pub(crate) late_read_p99_us: Option<f64>,
 }
 
-/// What was seen.
+/// Result of an open loop.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Seen {
+pub(crate) struct Measured {
     pub(crate) calm: Span,
-    /// The second that began when something happened to Redis.
+    /// The second after the fault was injected.
     pub(crate) fault: Option<Span>,
 }
 
 /// One call.
 struct Call {
-    /// Since the loop began.
+    /// Due time since the start of the loop.
     due: Duration,
     micros: u32,
-    kind: Called,
+    kind: CallKind,
 }
 
 #[derive(Clone)]
-enum Called {
+enum CallKind {
     Hit,
     Read,
     Write,
@@ -116,8 +117,8 @@ enum Called {
 }
 
 impl Args {
-    /// Runs the loop in a process of its own.
-    pub(crate) fn measure(&self) -> Seen {
+    /// Runs the loop in a separate process.
+    pub(crate) fn measure(&self) -> Measured {
         let mut args = vec!["open".to_owned()];
         let mut option = |name: &str, value: String| args.extend([format!("--{name}"), value]);
         option("url", self.url.clone());
@@ -130,15 +131,16 @@ impl Args {
         option("calm", self.calm.to_string());
         if let Some(redis) = self.redis {
             option("redis", redis.to_string());
-            let fate = self.fate.to_possible_value();
+            let redis_fault = self.redis_fault.to_possible_value();
             option(
-                "fate",
-                fate.map(|fate| fate.get_name().to_owned())
+                "redis-fault",
+                redis_fault
+                    .map(|value| value.get_name().to_owned())
                     .unwrap_or_default(),
             );
         }
         let printed = crate::child::run(&args);
-        serde_json::from_str(&printed).expect("an open loop prints what it saw")
+        serde_json::from_str(&printed).expect("the open loop prints its result")
     }
 }
 
@@ -146,11 +148,14 @@ pub(crate) fn run(args: &Args) {
     let calls = all(args);
     let second = |n: u32| Duration::from_secs(n.into());
     let (begin, fault) = (second(args.warmup), second(args.warmup + args.calm));
-    let seen = Seen {
+    let measured = Measured {
         calm: span(&calls, begin, fault),
         fault: args.redis.map(|_| span(&calls, fault, fault + second(1))),
     };
-    println!("{}", serde_json::to_string(&seen).expect("it becomes JSON"));
+    println!(
+        "{}",
+        serde_json::to_string(&measured).expect("the result is JSON")
+    );
 }
 
 fn all(args: &Args) -> Vec<Call> {
@@ -179,9 +184,9 @@ fn all(args: &Args) -> Vec<Call> {
         if now >= fault_at
             && let Some(redis) = fault.take()
         {
-            signal(redis, args.fate);
+            signal(redis, args.redis_fault);
         }
-        // What a late tick left out begins now, and waited since it was due.
+        // Calls missed by a late tick start now; their delay counts from the due time.
         while now.as_micros() * u128::from(args.rate) >= u128::from(count) * 1_000_000 {
             let due = Duration::from_micros(count * 1_000_000 / u64::from(args.rate));
             random ^= random << 13;
@@ -204,27 +209,32 @@ fn all(args: &Args) -> Vec<Call> {
                     micros: u32::try_from(waited.as_micros()).unwrap_or(u32::MAX),
                     kind,
                 };
-                calls.lock().expect("nobody panics with it").push(call);
+                calls
+                    .lock()
+                    .expect("no thread panics while it holds the lock")
+                    .push(call);
             });
             count += 1;
         }
     }
     std::thread::sleep(DEADLINE);
-    let mut calls = calls.lock().expect("nobody panics with it");
+    let mut calls = calls
+        .lock()
+        .expect("no thread panics while it holds the lock");
     std::mem::take(&mut *calls)
 }
 
-fn signal(pid: u32, fate: Fate) {
+fn signal(pid: u32, redis_fault: RedisFault) {
     let sent = Command::new("kill")
-        .args([format!("-{}", fate.signal()), pid.to_string()])
+        .args([format!("-{}", redis_fault.signal()), pid.to_string()])
         .status();
     assert!(
         sent.is_ok_and(|status| status.success()),
-        "no signal reached Redis"
+        "cannot send the signal to Redis"
     );
 }
 
-async fn ask(
+async fn unary(
     channel: Channel,
     path: &'static str,
     message: Vec<u8>,
@@ -238,28 +248,28 @@ async fn ask(
         .await
 }
 
-async fn read(channel: Channel, n: u64) -> Called {
+async fn read(channel: Channel, n: u64) -> CallKind {
     let request = v1::GetMessageRequest {
         id: message::message_id(n).to_string(),
         ..v1::GetMessageRequest::default()
     };
     let path = "/parlance.v1.MessageService/GetMessage";
-    match ask(channel, path, request.encode_to_vec()).await {
+    match unary(channel, path, request.encode_to_vec()).await {
         Ok(response) => {
             let from = response.metadata().get("x-parlance-cache");
             let from = from.map(MetadataValue::as_bytes).unwrap_or_default();
             if matches!(from, b"memory" | b"redis") {
-                Called::Hit
+                CallKind::Hit
             } else {
-                Called::Read
+                CallKind::Read
             }
         }
-        Err(status) => Called::Failed(status.to_string()),
+        Err(status) => CallKind::Failed(status.to_string()),
     }
 }
 
-/// A message that others read changes.
-async fn write(channel: Channel, n: u64, count: u64) -> Called {
+/// Changes a message that is also read.
+async fn write(channel: Channel, n: u64, count: u64) -> CallKind {
     let value = Value {
         kind: Some(Kind::StringValue(count.to_string())),
     };
@@ -277,9 +287,9 @@ async fn write(channel: Channel, n: u64, count: u64) -> Called {
         }),
     };
     let path = "/parlance.v1.MessageService/UpdateMessage";
-    match ask(channel, path, request.encode_to_vec()).await {
-        Ok(_) => Called::Write,
-        Err(status) => Called::Failed(status.to_string()),
+    match unary(channel, path, request.encode_to_vec()).await {
+        Ok(_) => CallKind::Write,
+        Err(status) => CallKind::Failed(status.to_string()),
     }
 }
 
@@ -294,13 +304,13 @@ fn span(calls: &[Call], from: Duration, to: Duration) -> Span {
         micros.sort_unstable();
         micros
     };
-    let is_hit = |call: &Call| matches!(call.kind, Called::Hit);
-    let is_read = |call: &Call| matches!(call.kind, Called::Hit | Called::Read);
+    let is_hit = |call: &Call| matches!(call.kind, CallKind::Hit);
+    let is_read = |call: &Call| matches!(call.kind, CallKind::Hit | CallKind::Read);
     let middle = (from + to) / 2;
     let (hits, reads) = (micros(&is_hit), micros(&is_read));
     let errors = calls.iter().filter_map(|call| match &call.kind {
-        Called::Failed(error) => Some(error.clone()),
-        Called::Hit | Called::Read | Called::Write => None,
+        CallKind::Failed(error) => Some(error.clone()),
+        CallKind::Hit | CallKind::Read | CallKind::Write => None,
     });
     let errors: Vec<String> = errors.collect();
     Span {

@@ -1,4 +1,4 @@
-//! What is measured, and for how long.
+//! Options: what is measured, and for how long.
 
 use std::path::PathBuf;
 
@@ -17,51 +17,51 @@ pub(crate) enum Row {
     Hits,
     /// Lists, statistics and searches as hits
     Answers,
-    /// What users do all day, with a cache and without
+    /// Typical requests of users, with and without a cache
     Mix,
-    /// What coherence costs a write
+    /// Cost of cache coherence for a write
     Price,
-    /// 10,000 calls a second, and Redis goes
+    /// 10,000 calls per second during a Redis fault
     Open,
-    /// What a cached message takes
+    /// Memory per cached message
     Memory,
     /// `SendMessage` against pgbench
     Sends,
     /// Many messages against few
     Size,
-    /// `GetStats`, totals and last pages, of many messages against few
+    /// `GetStats`, totals and last pages, with many messages against few
     Stats,
-    /// What is past its time goes, from many messages and from few
+    /// Retention, with many messages against few
     Retention,
-    /// From acceptance to hand-over, the dispatcher against pgbench, and what it costs a send
+    /// Delay from acceptance to hand-over, dispatcher throughput against pgbench, and cost for senders
     Deliveries,
-    /// `SearchMessages` of every kind among a million messages
+    /// `SearchMessages` of every kind with a million messages
     Search,
-    /// `ImportConversations`, new and once more
+    /// `ImportConversations`, new and repeated
     Import,
-    /// Memory when idle, and the time to the first answer
+    /// Idle memory, and time to the first response
     Start,
 }
 
 /// The command line.
 #[derive(Debug, Args, Serialize)]
 pub(crate) struct Options {
-    /// Which rows, separated by commas; all without this
+    /// Rows to measure, separated by commas (default: all)
     #[arg(long, value_enum, value_delimiter = ',')]
     rows: Vec<Row>,
-    /// How long each measurement takes
+    /// Duration of each measurement in seconds
     #[arg(long)]
     seconds: Option<f64>,
-    /// How often each is repeated
+    /// Number of rounds
     #[arg(long)]
     rounds: Option<usize>,
-    /// One second, two rounds, one connection shape, a tenth of the messages: to see that it works
+    /// One second, two rounds, one connection shape and a tenth of the messages, as a smoke test
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Measure what the service is compared with, and not the service
+    /// Measure the baselines only, not the service
     #[arg(long)]
     pub(crate) baselines: bool,
-    /// The service, instead of the one that cargo builds
+    /// Program of the service (default: built with cargo)
     #[arg(long)]
     pub(crate) binary: Option<PathBuf>,
 }
@@ -79,17 +79,17 @@ impl Options {
         self.seconds_or(5.0)
     }
 
-    /// As long as is said; else so long.
-    pub(crate) fn seconds_or(&self, else_so_long: f64) -> f64 {
+    /// Returns the configured duration, or a default.
+    pub(crate) fn seconds_or(&self, default: f64) -> f64 {
         self.seconds
-            .unwrap_or(if self.quick { 1.0 } else { else_so_long })
+            .unwrap_or(if self.quick { 1.0 } else { default })
     }
 
     pub(crate) fn rounds(&self) -> usize {
         self.rounds.unwrap_or(if self.quick { 2 } else { 3 }).max(1)
     }
 
-    /// Long enough for connections, caches and statements.
+    /// Long enough for connections, caches and prepared statements.
     pub(crate) fn warmup(&self) -> f64 {
         if self.quick { 0.5 } else { 1.0 }
     }
@@ -99,12 +99,12 @@ impl Options {
         if self.quick { &ALL[..1] } else { &ALL }
     }
 
-    /// The two sizes that are compared.
+    /// Returns the two database sizes that are compared.
     pub(crate) fn sizes(&self) -> (u64, u64) {
         (10_000, if self.quick { 100_000 } else { 1_000_000 })
     }
 
-    /// So many jobs, or a tenth.
+    /// Returns the count, or a tenth of it with `--quick`.
     pub(crate) const fn jobs(&self, all: u64) -> u64 {
         if self.quick { all / 10 } else { all }
     }

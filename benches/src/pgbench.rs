@@ -1,4 +1,4 @@
-//! pgbench with the statements of a request, as fast as Postgres itself runs them.
+//! pgbench with the statements of a request: the speed of Postgres alone.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,34 +10,34 @@ pub(crate) struct Pgbench {
     program: PathBuf,
 }
 
-/// What pgbench is to run.
+/// Script for pgbench.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Script<'a> {
-    /// Of its file.
+    /// Name of its file.
     pub(crate) name: &'a str,
-    /// The statements that the service runs for one request, in their order.
+    /// The statements that the service runs for one request, in order.
     pub(crate) text: &'a str,
     pub(crate) clients: usize,
     pub(crate) until: Until,
     pub(crate) defines: &'a [(&'a str, u64)],
-    /// Requests that one run of the script stands for.
+    /// Requests per run of the script.
     pub(crate) requests_each: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Until {
     Seconds(f64),
-    /// By each client.
+    /// Per client.
     Transactions(u64),
 }
 
 impl Pgbench {
-    /// `None` where it is not installed.
+    /// Finds pgbench; `None` if it is not installed.
     pub(crate) fn find() -> Option<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let debian = std::path::Path::new("/usr/lib/postgresql").read_dir();
         let debian = debian.into_iter().flatten();
-        // Debian keeps versions apart and off the PATH.
+        // Debian installs each version in its own directory, which is not on the PATH.
         let dirs = debian.filter_map(|entry| Some(entry.ok()?.path().join("bin")));
         let dirs: Vec<PathBuf> = std::env::split_paths(&path).chain(dirs).collect();
         let program = dirs
@@ -71,13 +71,13 @@ impl Pgbench {
             .expect("pgbench starts");
         let used = proc::cpu_with_children(database_pid).saturating_sub(before);
         let text = String::from_utf8_lossy(&output.stdout);
-        let complaints = String::from_utf8_lossy(&output.stderr);
+        let errors = String::from_utf8_lossy(&output.stderr);
         if !output.status.success() {
-            // Most likely the tables have changed and the script has not: no reason to lose the other rows.
-            let complaint = complaints.lines().find(|line| line.contains("ERROR"));
+            // Most likely the tables have changed and the script has not; the other rows are still measured.
+            let error = errors.lines().find(|line| line.contains("ERROR"));
             return Sample {
                 errors: 1,
-                first_error: Some(complaint.unwrap_or(&complaints).to_owned()),
+                first_error: Some(error.unwrap_or(&errors).to_owned()),
                 ..Sample::default()
             };
         }
@@ -95,11 +95,11 @@ impl Pgbench {
     }
 }
 
-/// The number behind some words of the summary.
-fn number<T: std::str::FromStr>(text: &str, words: &str) -> T {
-    let after = text.split_once(words).map_or("", |(_, after)| after);
+/// Returns the number after a label in the summary.
+fn number<T: std::str::FromStr>(text: &str, label: &str) -> T {
+    let after = text.split_once(label).map_or("", |(_, after)| after);
     let end = after.find(|c: char| !c.is_ascii_digit() && c != '.');
     after[..end.unwrap_or(after.len())]
         .parse()
-        .unwrap_or_else(|_| panic!("no `{words}` in what pgbench printed:\n{text}"))
+        .unwrap_or_else(|_| panic!("no `{label}` in the output of pgbench:\n{text}"))
 }

@@ -1,4 +1,4 @@
-//! One call, to see how the service answers.
+//! Single calls that check how the service responds.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,19 +16,22 @@ use tonic::{Request, Response, Status};
 use crate::message;
 use crate::raw::Raw;
 
-/// Calls under way at a time, where all messages are asked for.
+/// Concurrent calls when all messages are read.
 const AT_ONCE: usize = 64;
 
-/// Asks for one message over a connection of its own.
+/// Reads one message over a new connection.
 pub(crate) async fn get(url: &str, n: u64) -> Result<Response<Bytes>, Status> {
-    let endpoint = Endpoint::from_shared(url.to_owned()).expect("the server's URL is one");
-    let channel = endpoint.connect().await.expect("who says a port listens");
+    let endpoint = Endpoint::from_shared(url.to_owned()).expect("the server URL is valid");
+    let channel = endpoint
+        .connect()
+        .await
+        .expect("the service listens on the announced port");
     get_over(channel, n).await
 }
 
 async fn get_over(channel: Channel, n: u64) -> Result<Response<Bytes>, Status> {
     let mut grpc = Grpc::new(channel);
-    grpc.ready().await.expect("a connection takes a call");
+    grpc.ready().await.expect("the connection is ready");
     let request = v1::GetMessageRequest {
         id: message::message_id(n).to_string(),
         ..v1::GetMessageRequest::default()
@@ -38,16 +41,16 @@ async fn get_over(channel: Channel, n: u64) -> Result<Response<Bytes>, Status> {
     grpc.unary(request, path, Raw).await
 }
 
-/// Whether a message that was read before comes from the memory of the service.
+/// Whether a message that was read before is served from the memory of the service.
 pub(crate) async fn caches(url: &str) -> bool {
-    answers_from(url, "memory").await
+    serves_from(url, "memory").await
 }
 
-/// Whether a message that is read again and again comes from that tier in the end: a shared one opens when it has drained once,
-/// and is copied from at the second or third read.
-pub(crate) async fn answers_from(url: &str, tier: &str) -> bool {
+/// Whether a message that is read repeatedly is finally served from a tier. The gate of a shared tier opens after the
+/// first reconciliation pass, and a value is copied to memory at the second or third read.
+pub(crate) async fn serves_from(url: &str, tier: &str) -> bool {
     for _ in 0..50 {
-        let answer = get(url, 0).await.expect("message 0 is there");
+        let answer = get(url, 0).await.expect("message 0 exists");
         let from = answer.metadata().get("x-parlance-cache");
         if from.is_some_and(|from| from.as_bytes() == tier.as_bytes()) {
             return true;
@@ -57,40 +60,44 @@ pub(crate) async fn answers_from(url: &str, tier: &str) -> bool {
     false
 }
 
-/// Hits and misses of each kind, of all tiers.
-pub(crate) type Looked = BTreeMap<String, (i64, i64)>;
+/// Hits and misses by kind, over all tiers.
+pub(crate) type Lookups = BTreeMap<String, (i64, i64)>;
 
-/// What is kept of users.
+/// Kinds cached per user.
 pub(crate) const OF_USERS: [&str; 3] = ["list", "stats", "search"];
 
-/// Hits and misses of what is kept of users.
-pub(crate) async fn looked_up(url: &str) -> Looked {
+/// Returns hits and misses of the kinds cached per user.
+pub(crate) async fn lookups(url: &str) -> Lookups {
     let channel = crate::load::connect(url).await;
     let stats = CacheServiceClient::new(channel)
         .get_cache_stats(v1::GetCacheStatsRequest {})
         .await;
-    let mut looked = Looked::new();
-    for tier in stats.expect("the service counts").into_inner().tiers {
+    let mut lookups = Lookups::new();
+    for tier in stats
+        .expect("the service returns cache statistics")
+        .into_inner()
+        .tiers
+    {
         if OF_USERS.contains(&&*tier.kind) {
-            let (hits, misses) = looked.entry(tier.kind).or_default();
+            let (hits, misses) = lookups.entry(tier.kind).or_default();
             *hits += tier.hits;
             *misses += tier.misses;
         }
     }
-    looked
+    lookups
 }
 
-/// Asks for each message once.
+/// Reads each message once.
 pub(crate) async fn get_all(url: &str, messages: u64) {
     let channel = crate::load::connect(url).await;
-    let ask = |n: u64| {
+    let read = |n: u64| {
         let channel = channel.clone();
         async move {
-            get_over(channel, n).await.expect("each message is there");
+            get_over(channel, n).await.expect("each message exists");
         }
     };
     futures_util::stream::iter(0..messages)
-        .map(ask)
+        .map(read)
         .buffer_unordered(AT_ONCE)
         .collect::<()>()
         .await;

@@ -1,18 +1,18 @@
-//! What the kernel knows about a process.
+//! Process information from the kernel.
 
 use std::fs;
 use std::time::Duration;
 
-/// The kernel counts in hundredths of a second towards programs, whatever its own tick is.
+/// The kernel reports times in hundredths of a second, independent of its own tick.
 const TICK: Duration = Duration::from_millis(10);
 
-/// The CPU time that a process has used so far.
+/// Returns the CPU time that a process has used so far.
 pub(crate) fn cpu(pid: u32) -> Duration {
     let [user, system, ..] = times(pid).unwrap_or_else(|| panic!("process {pid} is gone"));
     TICK * (user + system)
 }
 
-/// The same with its children, those that have ended included: Postgres is a process per connection.
+/// The same including its children, also those that have ended: Postgres uses a process per connection.
 pub(crate) fn cpu_with_children(pid: u32) -> Duration {
     let own: u32 = times(pid).unwrap_or_default().iter().sum();
     let children = children(pid).into_iter().filter_map(times);
@@ -22,7 +22,7 @@ pub(crate) fn cpu_with_children(pid: u32) -> Duration {
             .sum::<u32>())
 }
 
-/// The memory that a process holds, in bytes.
+/// Returns the resident memory of a process in bytes.
 pub(crate) fn resident(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -30,7 +30,7 @@ pub(crate) fn resident(pid: u32) -> u64 {
     kib.unwrap_or_else(|| panic!("process {pid} is gone")) * 1024
 }
 
-/// How busy the machine is, over the last minute.
+/// Returns the load average of the last minute.
 pub(crate) fn load_average() -> f64 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let first = text.split_whitespace().next();
@@ -45,14 +45,14 @@ fn children(parent: u32) -> Vec<u32> {
         .collect()
 }
 
-/// User and system time, and those of the children that have ended.
+/// Returns user and system time, and those of ended children.
 fn times(pid: u32) -> Option<[u32; 4]> {
     let fields = fields(pid)?;
     let ticks: Vec<u32> = fields.get(11..15)?.iter().flat_map(|f| f.parse()).collect();
     ticks.try_into().ok()
 }
 
-/// Reading starts after the name, which may hold spaces and parentheses itself.
+/// Returns the fields after the name, which may contain spaces and parentheses itself.
 fn fields(pid: u32) -> Option<Vec<String>> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, rest) = stat.rsplit_once(')')?;

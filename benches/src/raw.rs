@@ -1,4 +1,5 @@
-//! Calls whose messages stay bytes: what the load generator does not decode, it does not take from the server's CPU.
+//! Codec that passes messages as bytes, so that the load generator spends no CPU time on decoding that the server
+//! needs.
 
 use bytes::{Buf as _, BufMut as _, Bytes};
 use tonic::Status;

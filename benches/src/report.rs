@@ -1,4 +1,4 @@
-//! What was measured, for people and for programs.
+//! Results, as text and as JSON.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -19,12 +19,12 @@ pub(crate) struct Sample {
     pub(crate) p50_us: Option<f64>,
     pub(crate) p99_us: Option<f64>,
     pub(crate) p999_us: Option<f64>,
-    /// CPU time of the server for each request.
+    /// CPU time of the server per request.
     pub(crate) server_cpu_us: Option<f64>,
-    /// CPU time of the database server for each request.
+    /// CPU time of the database server per request.
     pub(crate) database_cpu_us: Option<f64>,
     pub(crate) reply_bytes: Option<f64>,
-    /// Of all calls, those while warming up included.
+    /// Of all calls, including the warm-up.
     pub(crate) errors: u64,
     pub(crate) first_error: Option<String>,
 }
@@ -34,7 +34,7 @@ pub(crate) struct Sample {
 pub(crate) struct Subject {
     pub(crate) case: String,
     pub(crate) name: String,
-    /// Each value by itself, over the rounds.
+    /// Median over the rounds, for each value separately.
     pub(crate) median: Sample,
     pub(crate) rounds: Vec<Sample>,
 }
@@ -68,7 +68,7 @@ impl Subject {
     }
 }
 
-/// What a value should be.
+/// Target of a value.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Aim {
@@ -76,7 +76,7 @@ pub(crate) enum Aim {
     AtMost(f64),
 }
 
-/// One value that says something.
+/// A value with a meaning of its own.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Claim {
     what: String,
@@ -106,10 +106,10 @@ impl Claim {
         }
     }
 
-    /// The rate of one against that of another, round by round: both had the same neighbours then.
+    /// Returns the ratio of two rates, round by round, so that both had the same other load on the machine.
     pub(crate) fn ratio(subject: &Subject, baseline: &Subject, aim: Option<Aim>) -> Self {
         let pairs = subject.rounds.iter().zip(&baseline.rounds);
-        // Without a baseline that worked there is no ratio, and NaN meets no aim.
+        // Without a working baseline there is no ratio, and NaN meets no aim.
         let ratio = |s: &Sample, b: &Sample| {
             if b.rate > 0.0 {
                 s.rate / b.rate
@@ -123,17 +123,17 @@ impl Claim {
     }
 }
 
-/// A table and what it shows.
+/// A table and the claims drawn from it.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Section {
     pub(crate) name: String,
-    /// What has to be known to read it.
+    /// Explanation for the reader.
     pub(crate) about: String,
     pub(crate) subjects: Vec<Subject>,
     pub(crate) claims: Vec<Claim>,
 }
 
-/// A whole run.
+/// Results of a whole run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report<'a> {
     time: String,
@@ -154,7 +154,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Every aim on one line.
+    /// Returns a one-line summary of all aims.
     pub(crate) fn summary(&self) -> String {
         let claims = self.sections.iter().flat_map(|section| &section.claims);
         let met: Vec<bool> = claims.filter_map(|claim| claim.met).collect();
@@ -168,7 +168,7 @@ impl<'a> Report<'a> {
         )
     }
 
-    /// Writes it as JSON, named by its time.
+    /// Writes the report as JSON to a file named by its time.
     pub(crate) fn write(&self) -> PathBuf {
         let dir = target().join("bench");
         let second = self.time.split(['.', 'Z']).next().unwrap_or_default();
@@ -180,14 +180,14 @@ impl<'a> Report<'a> {
     }
 }
 
-/// Where this program was built: `target`, or wherever cargo was told to.
+/// Returns cargo's target directory that this program was built in.
 pub(crate) fn target() -> PathBuf {
     let exe = std::env::current_exe().expect("the path of this program");
     let profile = exe.parent().and_then(Path::parent);
     profile.expect("cargo builds into a directory").to_owned()
 }
 
-/// The lowest of sorted values that at least `permille` of all do not exceed.
+/// Returns the lowest of sorted values that at least `permille` of all do not exceed.
 pub(crate) fn quantile(sorted: &[u32], permille: usize) -> Option<f64> {
     let rank = (sorted.len() * permille).div_ceil(1000).saturating_sub(1);
     sorted.get(rank).map(|value| f64::from(*value))
@@ -306,7 +306,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_aim_is_held_against_the_median() {
+    fn an_aim_applies_to_the_median() {
         let claim = |aim| Claim::new("x".to_owned(), "", &[0.5, 0.9, 0.7], Some(aim)).met;
         assert_eq!(claim(Aim::AtLeast(0.7)), Some(true));
         assert_eq!(claim(Aim::AtMost(0.6)), Some(false));

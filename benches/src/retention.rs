@@ -1,4 +1,4 @@
-//! The product's retention, in a process of its own that holds the service without its transport.
+//! Retention run of the service without its transport, in a separate process.
 
 use std::time::{Duration, Instant};
 
@@ -14,25 +14,25 @@ use crate::{child, message, proc};
 pub(crate) struct Args {
     #[arg(long)]
     pub(crate) url: String,
-    /// The database server, if there is one.
+    /// Process id of the database server, if there is one.
     #[arg(long)]
     pub(crate) database_pid: Option<u32>,
-    /// The number of the first message that stays.
+    /// Number of the first message that stays.
     #[arg(long)]
     pub(crate) first: u64,
-    /// How many there are before it.
+    /// Number of messages before it.
     #[arg(long)]
     pub(crate) messages: u64,
 }
 
-/// A message is a millisecond: some more are past their time by the time that the service is ready, and those are missing in the
-/// next round.
-const LATENESS: u64 = 100;
+/// Tolerance in messages, which are one millisecond apart: some more expire before the service is ready, and those are
+/// missing in the next round.
+const TOLERANCE: u64 = 100;
 
 impl Args {
-    /// Drops them, in a process of its own.
+    /// Deletes aged messages in a separate process.
     pub(crate) fn measure(&self) -> Sample {
-        let mut args = vec!["forget".to_owned()];
+        let mut args = vec!["retention".to_owned()];
         let mut option = |name: &str, value: String| args.extend([format!("--{name}"), value]);
         option("url", self.url.clone());
         option("first", self.first.to_string());
@@ -41,11 +41,11 @@ impl Args {
             option("database-pid", pid.to_string());
         }
         let printed = child::run(&args);
-        serde_json::from_str(&printed).expect("it prints a sample")
+        serde_json::from_str(&printed).expect("the retention run prints a sample")
     }
 
-    /// How long messages are kept, if this one is now the oldest that is.
-    fn kept(&self) -> Duration {
+    /// Returns the retention period for which message `first` is the oldest that stays.
+    fn retention_period(&self) -> Duration {
         let millis = i64::try_from(message::EPOCH_MS + self.first).unwrap_or(i64::MAX);
         SystemClock
             .now()
@@ -54,14 +54,14 @@ impl Args {
 }
 
 pub(crate) fn run(args: &Args) {
-    let sample = multi_thread().block_on(forget(args));
+    let sample = multi_thread().block_on(drop_aged(args));
     let json = serde_json::to_string(&sample).expect("a sample becomes JSON");
     println!("{json}");
 }
 
-async fn forget(args: &Args) -> Sample {
+async fn drop_aged(args: &Args) -> Sample {
     let settings = Settings {
-        retention: Some(args.kept()),
+        retention: Some(args.retention_period()),
         ..Settings::default()
     };
     let app = app(&args.url, settings).await;
@@ -78,7 +78,7 @@ async fn forget(args: &Args) -> Sample {
         let used = after[part].saturating_sub(before[part]);
         Some(used.as_secs_f64() * 1e6 / requests.max(1) as f64)
     };
-    let missing = args.messages.saturating_sub(requests + LATENESS);
+    let missing = args.messages.saturating_sub(requests + TOLERANCE);
     Sample {
         requests,
         rate: requests as f64 / seconds,
@@ -87,7 +87,7 @@ async fn forget(args: &Args) -> Sample {
         database_cpu_us: args.database_pid.and_then(|_| each(1)),
         errors: missing,
         first_error: (missing > 0).then(|| {
-            format!("only {messages} messages and {conversations} conversations were dropped")
+            format!("only {messages} messages and {conversations} conversations were deleted")
         }),
         ..Sample::default()
     }

@@ -1,8 +1,8 @@
-//! A B A B: subjects are measured in turn, so that a neighbour who wakes up disturbs all of them alike.
+//! Interleaved rounds (A B A B): changes in the machine's other load affect all subjects equally.
 
 use crate::report::{Sample, Subject};
 
-/// Something that can be measured again and again.
+/// A subject that can be measured repeatedly.
 pub(crate) struct Arm<'a> {
     pub(crate) name: String,
     pub(crate) measure: Box<dyn Fn() -> Sample + 'a>,
@@ -17,8 +17,8 @@ impl<'a> Arm<'a> {
     }
 }
 
-/// One subject for each arm, in their order.
-pub(crate) fn in_turn(case: &str, rounds: usize, arms: &[Arm<'_>]) -> Vec<Subject> {
+/// Measures all arms in each round; returns one subject per arm, in order.
+pub(crate) fn interleaved(case: &str, rounds: usize, arms: &[Arm<'_>]) -> Vec<Subject> {
     let mut samples: Vec<Vec<Sample>> = arms.iter().map(|_| Vec::new()).collect();
     for round in 1..=rounds {
         for (arm, samples) in arms.iter().zip(&mut samples) {

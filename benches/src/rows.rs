@@ -1,4 +1,4 @@
-//! What is measured.
+//! The rows.
 
 pub(crate) mod answers;
 pub(crate) mod deliveries;

@@ -1,34 +1,34 @@
-//! What Postgres says that a subject really runs, so that a baseline of statements stays one.
+//! Statements that Postgres logs for a subject, to verify that a baseline of statements is still valid.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::fill::postgres::run;
-use crate::harness::Lab;
+use crate::harness::Harness;
 use crate::report::target;
 
-/// What a log says about the statements that were run.
+/// Statements found in a log.
 pub(crate) struct Statements {
     run: usize,
-    /// Under a name that never came again: each of them cost one more round trip, and planning.
+    /// Prepared under a name that was used once: each of them cost another round trip, and planning.
     once: usize,
     log: PathBuf,
 }
 
 impl Statements {
-    /// One line about a request of a subject against the script that is to do the same.
+    /// Returns one line that compares a request of the service with the script of the baseline.
     pub(crate) fn compare(&self, what: &str, requests: u64, of_script: f64) -> String {
         let requests = (requests as f64).max(1.0);
         format!(
-            "\nStatements of a {what}: {:.1} by the service, {of_script:.1} by pgbench; prepared anew for each {what}: {:.1} (see {}).",
+            "\nStatements of a {what}: {:.1} by the service, {of_script:.1} by pgbench; prepared again for each {what}: {:.1} (see {}).",
             self.run as f64 / requests,
             self.once as f64 / requests,
             self.log.display()
         )
     }
 
-    /// How many each request took.
+    /// Returns the number of statements per request.
     pub(crate) fn per(&self, requests: u64) -> f64 {
         self.run as f64 / requests.max(1) as f64
     }
@@ -57,19 +57,19 @@ impl Statements {
     }
 }
 
-/// Has Postgres log the statements of some requests, whose number `requests` returns.
+/// Makes Postgres log the statements of some requests; `requests` makes them and returns their number.
 pub(crate) fn log(
-    lab: &Lab,
+    harness: &Harness,
     url: &str,
     name: &str,
     requests: impl FnOnce() -> u64,
 ) -> (Statements, u64) {
-    let log = lab.postgres().dir().join("stderr");
+    let log = harness.postgres().dir().join("stderr");
     let set = |value: &str| {
         let system = format!("ALTER SYSTEM SET log_statement = '{value}'");
-        lab.wait(run(url, &system));
-        lab.wait(run(url, "SELECT pg_reload_conf()"));
-        // The backends hear of it when they next wait for a statement.
+        harness.wait(run(url, &system));
+        harness.wait(run(url, "SELECT pg_reload_conf()"));
+        // The backends apply the setting when they next wait for a statement.
         std::thread::sleep(Duration::from_millis(300));
     };
     set("all");
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_statement_that_is_prepared_anew_has_a_name_of_its_own() {
+    fn a_statement_prepared_anew_has_its_own_name() {
         let line = |pid, what| format!("2026-11-20 07:16:35.742 UTC [{pid}] LOG:  {what}\n");
         let log = [
             line(1, "statement: BEGIN"),

@@ -1,4 +1,4 @@
-//! How fast the dispatcher delivers what is due.
+//! Throughput of the dispatcher on due deliveries.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,13 +9,13 @@ use parlance_domain::Channel;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use super::{app, carriers};
+use super::{app, registry};
 use crate::bare::multi_thread;
 use crate::report::Sample;
 use crate::{child, proc};
 
-/// Without a delivery for so long it has stopped.
-const STUCK: Duration = Duration::from_secs(20);
+/// Without progress for this long, the dispatcher is considered stopped.
+const STALL_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Args {
@@ -23,45 +23,45 @@ pub(crate) struct Args {
     pub(crate) url: String,
     #[arg(long)]
     pub(crate) database_pid: u32,
-    /// Messages under way at once.
+    /// Concurrent hand-overs.
     #[arg(long)]
     pub(crate) workers: usize,
-    /// How many there are, or fewer.
+    /// Number of deliveries, or fewer.
     #[arg(long)]
     pub(crate) jobs: u64,
 }
 
-/// What it took to deliver them.
+/// Result of a throughput measurement.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Drained {
+pub(crate) struct Throughput {
     pub(crate) sample: Sample,
-    /// Jobs a second in each tenth of them.
+    /// Deliveries per second in each tenth of them.
     pub(crate) tenths: Vec<f64>,
 }
 
 impl Args {
-    /// Delivers with these arguments, in a process of its own.
-    pub(crate) fn measure(&self) -> Drained {
-        let mut args = vec!["drain".to_owned()];
+    /// Delivers with these arguments in a separate process.
+    pub(crate) fn measure(&self) -> Throughput {
+        let mut args = vec!["deliver".to_owned()];
         let mut option = |name: &str, value: String| args.extend([format!("--{name}"), value]);
         option("url", self.url.clone());
         option("database-pid", self.database_pid.to_string());
         option("workers", self.workers.to_string());
         option("jobs", self.jobs.to_string());
         let printed = child::run(&args);
-        serde_json::from_str(&printed).expect("it prints what it took")
+        serde_json::from_str(&printed).expect("the dispatcher run prints its throughput")
     }
 }
 
-/// Notes when the outcome of each attempt was written.
-struct Times {
+/// Records when the outcome of each attempt was written.
+struct OutcomeTimes {
     accepted: Mutex<Vec<Instant>>,
     others: Mutex<Vec<AttemptResult>>,
     jobs: usize,
     progress: Notify,
 }
 
-impl Times {
+impl OutcomeTimes {
     fn count(&self) -> usize {
         self.accepted
             .lock()
@@ -70,7 +70,7 @@ impl Times {
     }
 }
 
-impl DeliveryObserver for Times {
+impl DeliveryObserver for OutcomeTimes {
     fn handed_over(&self, _: Channel, _: Duration) {}
 
     fn attempted(&self, _: Channel, result: AttemptResult) {
@@ -88,14 +88,14 @@ impl DeliveryObserver for Times {
 }
 
 pub(crate) fn run(args: &Args) {
-    let drained = multi_thread().block_on(drain(args));
+    let throughput = multi_thread().block_on(deliver(args));
     println!(
         "{}",
-        serde_json::to_string(&drained).expect("a sample becomes JSON")
+        serde_json::to_string(&throughput).expect("a sample becomes JSON")
     );
 }
 
-async fn drain(args: &Args) -> Drained {
+async fn deliver(args: &Args) -> Throughput {
     let pace = Pace {
         workers: args.workers,
         ..Pace::default()
@@ -105,9 +105,9 @@ async fn drain(args: &Args) -> Drained {
         ..Settings::default()
     };
     let app = app(&args.url, settings).await;
-    let (carriers, _) = carriers();
-    let jobs = usize::try_from(args.jobs).expect("so many fit into memory");
-    let times = Arc::new(Times {
+    let (registry, _) = registry();
+    let jobs = usize::try_from(args.jobs).expect("the number fits into memory");
+    let times = Arc::new(OutcomeTimes {
         accepted: Mutex::new(Vec::with_capacity(jobs)),
         others: Mutex::default(),
         jobs,
@@ -119,9 +119,9 @@ async fn drain(args: &Args) -> Drained {
     };
     let (begin, before) = (Instant::now(), cpu());
     let observer = Arc::clone(&times) as Arc<dyn DeliveryObserver>;
-    let dispatcher = tokio::spawn(Arc::clone(&app).run_dispatcher(carriers, observer));
+    let dispatcher = tokio::spawn(Arc::clone(&app).run_dispatcher(registry, observer));
     let mut seen = 0;
-    while tokio::time::timeout(STUCK, times.progress.notified())
+    while tokio::time::timeout(STALL_TIMEOUT, times.progress.notified())
         .await
         .is_err()
     {
@@ -140,7 +140,7 @@ async fn drain(args: &Args) -> Drained {
     let others = others.unwrap_or_else(PoisonError::into_inner).clone();
     let finished = accepted.len().min(jobs);
     let missing = (jobs - finished) as u64;
-    // Those that were under way when the last of ours was written.
+    // Without those in progress when the last one counted was written.
     accepted.truncate(jobs);
     let end = accepted
         .last()
@@ -150,7 +150,7 @@ async fn drain(args: &Args) -> Drained {
         Some(other) => Some(format!("{} ended as `{}`", others.len(), other.as_str())),
         None => (missing > 0).then(|| format!("{missing} were not delivered")),
     };
-    Drained {
+    Throughput {
         sample: Sample {
             requests: finished as u64,
             rate: finished as f64 / end.as_secs_f64(),
@@ -164,7 +164,7 @@ async fn drain(args: &Args) -> Drained {
     }
 }
 
-/// The rate in each tenth.
+/// Returns the rate in each tenth.
 fn tenths(begin: Instant, times: &[Instant]) -> Vec<f64> {
     let tenth = (times.len() / 10).max(1);
     let ends = times.chunks_exact(tenth).filter_map(<[Instant]>::last);

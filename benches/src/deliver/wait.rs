@@ -1,4 +1,4 @@
-//! How long a message waits for its provider when there is little to do.
+//! Delay from acceptance to hand-over under low load.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,44 +11,44 @@ use parlance_domain::{Channel, ConversationId, DeliveryPolicy, Json, MessageId, 
 use serde::{Deserialize, Serialize};
 use tokio::time::MissedTickBehavior;
 
-use super::{app, carriers};
+use super::{app, registry};
 use crate::bare::multi_thread;
 use crate::report::{Sample, quantile};
 use crate::{child, message, proc};
 
-/// Connections and statements are made by then.
+/// Connections and prepared statements exist after these.
 const WARMUP: u64 = 20;
-/// A message that took longer is lost.
-const LAST: Duration = Duration::from_secs(5);
+/// A message that takes longer counts as lost.
+const LOSS_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[arg(long)]
     pub(crate) url: String,
-    /// How many there are, one after another in turn: a message waits for the one before it in its conversation.
+    /// Number of conversations, used round-robin: a message waits for the previous one in its conversation.
     #[arg(long)]
     pub(crate) conversations: u64,
-    /// Sends a second, whether or not the last was answered.
+    /// Sends per second, independent of responses.
     #[arg(long)]
     pub(crate) rate: f64,
     #[arg(long)]
     pub(crate) sends: u64,
-    /// How long after its send a message is due; none is due at once.
+    /// Delay of the scheduled send time in milliseconds; none sends at once.
     #[arg(long)]
     pub(crate) ahead_ms: Option<u64>,
 }
 
-/// How long messages waited.
+/// Measured delays.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Waits {
-    /// From the answer to the sender until the provider was called; nothing where that was earlier.
+    /// From the response to the sender until the hand-over; zero if the hand-over came first.
     pub(crate) accepted: Sample,
-    /// From the time when it was due, which for one that is due at once is when its send began.
+    /// From the due time; for a message due at once that is the start of its send.
     pub(crate) due: Sample,
 }
 
 impl Args {
-    /// Measures with these arguments, in a process of its own.
+    /// Measures with these arguments in a separate process.
     pub(crate) fn measure(&self) -> Waits {
         let mut args = vec!["wait".to_owned()];
         let mut option = |name: &str, value: String| args.extend([format!("--{name}"), value]);
@@ -60,13 +60,13 @@ impl Args {
             option("ahead-ms", ahead.to_string());
         }
         let printed = child::run(&args);
-        serde_json::from_str(&printed).expect("it prints how long messages waited")
+        serde_json::from_str(&printed).expect("the run prints the delays")
     }
 }
 
-struct Nobody;
+struct NoObserver;
 
-impl DeliveryObserver for Nobody {
+impl DeliveryObserver for NoObserver {
     fn handed_over(&self, _: Channel, _: Duration) {}
     fn attempted(&self, _: Channel, _: AttemptResult) {}
 }
@@ -81,8 +81,8 @@ pub(crate) fn run(args: &Args) {
 
 async fn waits(args: &Args) -> Waits {
     let app = app(&args.url, Settings::default()).await;
-    let (carriers, mut taken) = carriers();
-    let dispatcher = tokio::spawn(Arc::clone(&app).run_dispatcher(carriers, Arc::new(Nobody)));
+    let (registry, mut handed_over_messages) = registry();
+    let dispatcher = tokio::spawn(Arc::clone(&app).run_dispatcher(registry, Arc::new(NoObserver)));
     let total = WARMUP + args.sends;
     let mut ticks = tokio::time::interval(Duration::from_secs_f64(1.0 / args.rate));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -104,20 +104,20 @@ async fn waits(args: &Args) -> Waits {
     let mut handed_over = HashMap::new();
     let all = async {
         while handed_over.len() < sends.len() {
-            let Some((id, at)) = taken.recv().await else {
+            let Some((id, at)) = handed_over_messages.recv().await else {
                 return;
             };
             handed_over.insert(id, at);
         }
     };
     let ahead = Duration::from_millis(args.ahead_ms.unwrap_or_default());
-    // What is missing then counts as an error.
-    let _ = tokio::time::timeout(LAST + ahead, all).await;
+    // Missing messages count as errors.
+    let _ = tokio::time::timeout(LOSS_TIMEOUT + ahead, all).await;
     let used = proc::cpu(std::process::id()).saturating_sub(before);
     app.go_down();
     let (mut accepted, mut due, mut missing) = (Vec::new(), Vec::new(), 0);
     for send in sends {
-        let sent = send.await.expect("a send ends in order");
+        let sent = send.await.expect("a send task does not panic");
         match handed_over.get(&sent.id) {
             Some(at) if sent.n >= WARMUP => {
                 accepted.push(micros(at.since(sent.accepted)));

@@ -3,10 +3,10 @@
 use crate::fill::postgres::connect;
 use crate::message::{CONVERSATION_EPOCH_MS, EPOCH_MS, OWNER, SENDER, SENDER_ID};
 
-/// Nothing but so many jobs, in turn in so many conversations; the sender is there. In a conversation only the first can be
-/// claimed, and each other when the one before it is done.
+/// Fills the database with deliveries only, distributed round-robin over conversations; the sender exists. Only the
+/// first delivery of a conversation can be claimed, and each other after the previous one is completed.
 pub(crate) async fn fill(url: &str, jobs: u64, conversations: u64) {
-    // As `message::id` makes them.
+    // The same as `message::id`.
     let id = |epoch: u64, n: &str| {
         format!(
             "(lpad(to_hex({epoch} + {n}), 12, '0') || '7' || lpad(to_hex(({n}) % 4096), 3, '0') || '8' || \

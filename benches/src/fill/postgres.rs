@@ -1,4 +1,4 @@
-//! Postgres, by COPY.
+//! Filling of Postgres with COPY.
 
 use std::fmt::Write as _;
 use std::pin::pin;
@@ -9,11 +9,12 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::database::COUNT;
 use crate::message::{
-    CONVERSATION_EPOCH_MS, DELIVERED_AFTER_MS, EPOCH_MS, OWNER, SENDER, SENDER_ID, SENT_AFTER_MS,
-    Talks, USERS, body, conversation_id, message_id, order, provider_message_id, recipient, time,
+    CONVERSATION_EPOCH_MS, ConversationSet, DELIVERED_AFTER_MS, EPOCH_MS, OWNER, SENDER, SENDER_ID,
+    SENT_AFTER_MS, USERS, body, conversation_id, message_id, order, provider_message_id, recipient,
+    time,
 };
 
-/// How much text goes to the server at a time.
+/// Bytes of text sent to the server at a time.
 const CHUNK: usize = 256 * 1024;
 
 const COPY: &str = "COPY messages (id, owner, conversation_id, sequence, channel, direction, status, from_address, \
@@ -33,7 +34,7 @@ pub(crate) async fn connect(url: &str) -> Client {
     client
 }
 
-pub(crate) async fn fill(url: &str, talks: &[Talks]) {
+pub(crate) async fn fill(url: &str, sets: &[ConversationSet]) {
     let client = connect(url).await;
     let sender = format!(
         "SET synchronous_commit = off;
@@ -46,25 +47,25 @@ pub(crate) async fn fill(url: &str, talks: &[Talks]) {
         done.unwrap_or_else(|e| panic!("{statement}: {e:?}"));
     };
     run(&sender).await;
-    for talks in talks {
-        run(&conversations(*talks)).await;
-        let copied = copy(&client, *talks).await;
+    for set in sets {
+        run(&conversations(*set)).await;
+        let copied = copy(&client, *set).await;
         copied.unwrap_or_else(|e| panic!("{e:?}"));
     }
-    // One after another: neither runs in the transaction that several at once would share.
+    // One after another: VACUUM and CHECKPOINT cannot run in the transaction of a multi-statement query.
     for statement in [COUNT, "VACUUM ANALYZE", "CHECKPOINT"] {
         run(statement).await;
     }
 }
 
-fn conversations(talks: Talks) -> String {
-    let Talks {
+fn conversations(set: ConversationSet) -> String {
+    let ConversationSet {
         first,
         first_message,
         messages: _,
         length,
-    } = talks;
-    let count = talks.count();
+    } = set;
+    let count = set.count();
     format!(
         "INSERT INTO conversations (id, owner, user_label, channel, participant_from, participant_to, title, status,
             last_sequence, read_sequence, message_count, unread_count, last_message_at, active_at, metadata, created_at,
@@ -78,18 +79,13 @@ fn conversations(talks: Talks) -> String {
     )
 }
 
-async fn copy(client: &Client, talks: Talks) -> Result<(), tokio_postgres::Error> {
+async fn copy(client: &Client, set: ConversationSet) -> Result<(), tokio_postgres::Error> {
     let mut sink = pin!(client.copy_in::<_, Bytes>(COPY).await?);
     let mut text = String::with_capacity(CHUNK + 1024);
-    for place in 0..talks.messages {
-        let conversation = talks.first + place / talks.length;
-        let sequence = place % talks.length + 1;
-        row(
-            &mut text,
-            talks.first_message + place,
-            conversation,
-            sequence,
-        );
+    for index in 0..set.messages {
+        let conversation = set.first + index / set.length;
+        let sequence = index % set.length + 1;
+        row(&mut text, set.first_message + index, conversation, sequence);
         if text.len() >= CHUNK {
             sink.feed(std::mem::take(&mut text).into()).await?;
         }
@@ -99,7 +95,7 @@ async fn copy(client: &Client, talks: Talks) -> Result<(), tokio_postgres::Error
     Ok(())
 }
 
-/// In the order of the columns of `COPY`.
+/// Writes a row in the column order of `COPY`.
 fn row(text: &mut String, n: u64, conversation: u64, sequence: u64) {
     let (id, conversation_id) = (message_id(n), conversation_id(conversation));
     let (to, body, provider_id) = (recipient(conversation), body(n), provider_message_id(n));

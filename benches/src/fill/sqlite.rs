@@ -1,4 +1,4 @@
-//! `SQLite`, by statements that make the rows themselves.
+//! Filling of `SQLite` with statements that generate the rows.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use diesel::sqlite::SqliteConnection;
 
 use crate::database::COUNT;
 use crate::message::{
-    CONVERSATION_EPOCH_MS, DELIVERED_AFTER_MS, EPOCH_MS, OWNER, SENDER, SENDER_ID, SENT_AFTER_MS,
-    Talks, USERS,
+    CONVERSATION_EPOCH_MS, ConversationSet, DELIVERED_AFTER_MS, EPOCH_MS, OWNER, SENDER, SENDER_ID,
+    SENT_AFTER_MS, USERS,
 };
 
 /// Runs statements.
@@ -19,14 +19,14 @@ pub(crate) fn run(path: &Path, statements: &str) {
     done.unwrap_or_else(|e| panic!("{e}"));
 }
 
-/// An id of version 7 in form, as `message::id` makes it.
+/// SQL of an id with the format of version 7, the same as `message::id`.
 fn id(epoch_ms: u64, n: &str) -> String {
     format!("unhex(printf('%012x7%03x8%015x', {epoch_ms} + {n}, ({n}) % 4096, {n}))")
 }
 
-pub(crate) fn fill(path: &Path, talks: &[Talks]) {
+pub(crate) fn fill(path: &Path, sets: &[ConversationSet]) {
     let sender_id = SENDER_ID.simple();
-    let talks: String = talks.iter().map(|talks| rows(*talks)).collect();
+    let sets: String = sets.iter().map(|set| rows(*set)).collect();
     let statements = format!(
         "PRAGMA synchronous = OFF;
         BEGIN;
@@ -34,26 +34,26 @@ pub(crate) fn fill(path: &Path, talks: &[Talks]) {
             created_at, updated_at, version)
         VALUES (x'{sender_id}', '{OWNER}', 'sms', '{SENDER}', 'simulator', '', 'active', 0, '', {EPOCH_MS}000,
             {EPOCH_MS}000, 1);
-        {talks}
+        {sets}
         {COUNT};
         COMMIT;
         PRAGMA wal_checkpoint(TRUNCATE);"
     );
     run(path, &statements);
-    // What was not synchronised so far is now, lest the kernel writes it back under a measurement.
+    // Writes everything to disk now, so that the kernel does not write it back during a measurement.
     let file = std::fs::File::open(path).expect("the database is a file");
     file.sync_all().expect("the database goes to disk");
 }
 
-/// The statements that make them.
-fn rows(talks: Talks) -> String {
-    let Talks {
+/// Returns the statements that generate the rows.
+fn rows(set: ConversationSet) -> String {
+    let ConversationSet {
         first,
         first_message,
         messages,
         length,
-    } = talks;
-    let (conversations, behind) = (first + talks.count(), first_message + messages);
+    } = set;
+    let (conversations, behind) = (first + set.count(), first_message + messages);
     let conversation_id = id(CONVERSATION_EPOCH_MS, "n");
     let number = format!("{first} + (n - {first_message}) / {length}");
     let conversation_of_message = id(CONVERSATION_EPOCH_MS, &format!("({number})"));
@@ -94,11 +94,15 @@ mod tests {
     use crate::message;
 
     #[test]
-    fn the_rows_are_those_that_the_load_generator_asks_for() {
+    fn the_rows_match_the_requests_of_the_load_generator() {
         let file = SqliteFile::new();
         run(file.path(), &migrations("sqlite"));
-        // The second is longer than a conversation's hundred, and its numbers are beyond the twelve bits of an id.
-        fill(file.path(), &[Talks::short(4_300), Talks::long(4_300)]);
+        // The second is longer than the 100 messages of a conversation, and its numbers exceed the twelve bits in an
+        // id.
+        fill(
+            file.path(),
+            &[ConversationSet::short(4_300), ConversationSet::long(4_300)],
+        );
         let mut connection = SqliteConnection::establish(&file.path().to_string_lossy()).unwrap();
         let mut row = |n: u64| -> String {
             let id = message::message_id(n).simple();

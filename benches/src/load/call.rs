@@ -1,4 +1,4 @@
-//! What can be called, where, and what an answer must be.
+//! Calls: their paths and the validation of responses.
 
 use bytes::Bytes;
 use clap::ValueEnum;
@@ -7,49 +7,49 @@ use serde::Serialize;
 use tonic::Status;
 use tonic::codegen::http::uri::PathAndQuery;
 
-/// Messages of the last page of the long conversation.
+/// Messages on the last page of the long conversation.
 pub(super) const LAST: u16 = 10;
 
-/// What is called.
+/// Kind of call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 pub(crate) enum Call {
-    /// Any message
+    /// `GetMessage` of any message
     Get,
     /// The newest page of any conversation
     List,
-    /// A message that leaves in an hour, in any conversation
+    /// `SendMessage` in one hour, to any conversation
     Send,
-    /// A message that leaves at once, in any conversation
+    /// `SendMessage` at once, to any conversation
     SendNow,
-    /// Messages by their words
+    /// `SearchMessages`
     Find,
-    /// How much there is of the owner
+    /// `GetStats` of the owner
     Stats,
-    /// One conversation of the owner, and how many there are
+    /// `ListConversations`: one conversation and the total
     Total,
-    /// Any conversation
+    /// `GetConversation` of any conversation
     Conversation,
-    /// Any twenty messages
+    /// `BatchGetMessages` of any twenty messages
     Batch,
-    /// What happened to any message
-    Story,
-    /// The last page of the conversation that has as many messages as all others, by its place, and how many there are
+    /// `ListMessageEvents` of any message
+    Events,
+    /// The last page of the long conversation by `after_sequence`, with the total
     LastPage,
-    /// The same by its token
+    /// The same by its page token
     LastByToken,
-    /// The last page of all conversations by its token, and how many there are
+    /// The last page of all conversations by its page token, with the total
     LastConversations,
     /// The first page of a user's conversations
     UserList,
-    /// How much a user has
+    /// `GetStats` of a user
     UserStats,
     /// A word in a user's messages
     UserSearch,
-    /// That any message was read, earlier than was known
+    /// A report that any message was read, with an earlier time than before
     Report,
-    /// That any conversation was read, further than was known
+    /// `MarkAsRead` of any conversation, further than before
     Mark,
-    /// Of a hundred calls five sends that leave at once, and the rest what users read; some users more than others
+    /// Of a hundred calls five immediate sends and 95 reads of users; some users more often than others
     Mix,
 }
 
@@ -62,7 +62,7 @@ impl Call {
             }
             Self::Conversation => "/parlance.v1.ConversationService/GetConversation",
             Self::Batch => "/parlance.v1.MessageService/BatchGetMessages",
-            Self::Story => "/parlance.v1.MessageService/ListMessageEvents",
+            Self::Events => "/parlance.v1.MessageService/ListMessageEvents",
             Self::Report => "/parlance.v1.MessageService/UpdateMessageStatus",
             Self::Mark => "/parlance.v1.ConversationService/MarkAsRead",
             Self::Stats | Self::UserStats => "/parlance.v1.ConversationService/GetStats",
@@ -70,16 +70,16 @@ impl Call {
                 "/parlance.v1.ConversationService/ListConversations"
             }
             Self::Send | Self::SendNow => "/parlance.v1.MessageService/SendMessage",
-            // A mix is its parts.
+            // A mix consists of other calls.
             Self::Find | Self::UserSearch | Self::Mix => {
                 "/parlance.v1.MessageService/SearchMessages"
             }
         })
     }
 
-    /// Whether an answer is one.
+    /// Validates a response.
     pub(super) fn check(self, bytes: &Bytes) -> Result<(), Status> {
-        let full = match self {
+        let is_valid = match self {
             Self::Get | Self::Send | Self::SendNow | Self::Report => {
                 let message: v1::Message = decoded(bytes)?;
                 !message.id.is_empty() && message.body.starts_with("Your order")
@@ -92,9 +92,9 @@ impl Call {
                 let batch: v1::BatchGetMessagesResponse = decoded(bytes)?;
                 batch.missing_ids.is_empty() && !batch.messages.is_empty()
             }
-            Self::Story => {
-                let story: v1::ListMessageEventsResponse = decoded(bytes)?;
-                !story.events.is_empty()
+            Self::Events => {
+                let list: v1::ListMessageEventsResponse = decoded(bytes)?;
+                !list.events.is_empty()
             }
             Self::List => {
                 let page: v1::ListMessagesResponse = decoded(bytes)?;
@@ -127,8 +127,8 @@ impl Call {
                 !page.conversations.is_empty()
             }
         };
-        let wrong = || Status::data_loss("an answer without what was asked for");
-        full.then_some(()).ok_or_else(wrong)
+        let invalid = || Status::data_loss("the response does not contain the expected data");
+        is_valid.then_some(()).ok_or_else(invalid)
     }
 }
 

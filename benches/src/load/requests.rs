@@ -1,4 +1,4 @@
-//! The requests of a stream of calls, one after another.
+//! Requests of a stream of calls.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use super::{Args, Call, last};
 use crate::find::Find;
 use crate::message;
 
-/// Messages that are asked for at once.
+/// Messages per batch.
 const BATCH: u64 = 20;
 
-/// The requests of one stream of calls.
+/// Requests of one stream of calls.
 pub(super) struct Requests {
     call: Call,
     find: Find,
@@ -23,7 +23,7 @@ pub(super) struct Requests {
     users: u64,
     token: String,
     random: u64,
-    /// Distinct for every stream of every run.
+    /// Unique for every stream of every run.
     name: String,
     count: u64,
     send_at: prost_types::Timestamp,
@@ -38,7 +38,7 @@ impl Requests {
             messages: args.messages,
             users: args.users,
             token: token.to_owned(),
-            // Odd, hence never the zero that xorshift cannot leave.
+            // Odd, hence never zero, which is a fixed point of xorshift.
             random: (stream as u64 * 2 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
             name: format!("{:x}-{stream}", now.as_micros()),
             count: 0,
@@ -53,7 +53,7 @@ impl Requests {
         self.random
     }
 
-    /// One of the calls of a mix, about a conversation: a hundredth of them has a fifth of all calls.
+    /// Returns one call of the mix and a message: one hundredth of the conversations gets a fifth of all calls.
     fn of_mix(&mut self) -> (Call, u64) {
         let call = match self.random() % 100 {
             0..5 => Call::SendNow,
@@ -101,7 +101,7 @@ impl Requests {
                 let ids = ids.into_iter().map(id).collect();
                 v1::BatchGetMessagesRequest { ids }.encode_to_vec()
             }
-            Call::Story => v1::ListMessageEventsRequest { id: id(n) }.encode_to_vec(),
+            Call::Events => v1::ListMessageEventsRequest { id: id(n) }.encode_to_vec(),
             Call::List => v1::ListMessagesRequest {
                 conversation_id: conversation(),
                 ..v1::ListMessagesRequest::default()
@@ -160,7 +160,7 @@ impl Requests {
     }
 }
 
-/// Read at a time that is the earlier, the later it is: the earliest counts, so each report changes its message.
+/// Reports READ with times that decrease over the run: the earliest time wins, so each report changes its message.
 fn report(id: String) -> v1::UpdateMessageStatusRequest {
     let twice = Duration::from_millis(message::EPOCH_MS) * 2;
     let time = twice.saturating_sub(since_1970());

@@ -1,19 +1,19 @@
-//! Deliveries: how long a message waits, how fast the dispatcher works, and what it costs those who send.
+//! Deliveries: delay of a message, throughput of the dispatcher, and cost for senders.
 
 mod backlog;
 mod rate;
 mod sends;
 mod waits;
 
-use crate::harness::Lab;
+use crate::harness::Harness;
 use crate::report::Section;
 
-pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
+pub(crate) fn measure(harness: &Harness) -> Vec<Section> {
     vec![
-        waits::measure(lab),
-        rate::measure(lab),
-        backlog::measure(lab),
-        sends::measure(lab),
+        waits::measure(harness),
+        rate::measure(harness),
+        backlog::measure(harness),
+        sends::measure(harness),
     ]
 }
 
@@ -26,5 +26,5 @@ fn section(name: &str, about: &str) -> Section {
     }
 }
 
-/// What is said instead of figures where only baselines are measured.
-const SERVICE_ALONE: &str = "not measured: it is about the service alone";
+/// Replaces the results if only baselines are measured.
+const SERVICE_ALONE: &str = "not measured: it concerns the service only";

@@ -1,16 +1,16 @@
-//! `GetMessage` as a hit of each tier, against a bare tonic server and against one GET behind one.
+//! `GetMessage` as a hit of each tier, against a bare tonic server and against one that makes one GET.
 
 use parlance_testkit::Redis;
 
 use crate::child::Server;
 use crate::database::{Database, Kind};
-use crate::harness::{Lab, Target};
+use crate::harness::{Harness, Target};
 use crate::load::{Call, Shape};
 use crate::probe;
 use crate::report::{Aim, Claim, Section, Subject};
-use crate::rounds::{Arm, in_turn};
+use crate::rounds::{Arm, interleaved};
 
-/// Few enough that all are warm before measuring begins.
+/// Few enough that all are cached before the measurement starts.
 const MESSAGES: u64 = 2_000;
 
 const BARE: &str = "bare tonic";
@@ -20,10 +20,10 @@ const HYBRID: &str = "parlance, strict hybrid hit";
 const BOUNDED: &str = "parlance, hybrid hit, up to 1 s old";
 const REDIS: &str = "parlance, redis hit";
 
-const ABOUT: &str = "GetMessage of 2,000 messages that are cached, in the connection shapes of its cases (connections x streams).\n\
-    bare tonic answers one fixed message; + GET takes it from Redis over one connection that all share.";
+const ABOUT: &str = "GetMessage of 2,000 cached messages, in the connection shapes of its cases (connections x streams).\n\
+    bare tonic returns one fixed message; + GET reads it from Redis over one shared connection.";
 
-pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
+pub(crate) fn measure(harness: &Harness) -> Vec<Section> {
     let redis = Redis::start();
     let bare = Server::start(&["bare", "--runtime", "multi-thread"].map(str::to_owned));
     let (url, messages) = (redis.url().to_owned(), MESSAGES.to_string());
@@ -35,7 +35,7 @@ pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
     ];
     let mut services = Vec::new();
     let mut about = ABOUT.to_owned();
-    if let Some(binary) = &lab.binary {
+    if let Some(binary) = &harness.binary {
         let bounded = [("CACHE_MAX_STALENESS_MS", "1000")];
         for (name, kind, cache, more) in [
             (MEMORY, Kind::Sqlite, "memory", &[][..]),
@@ -43,27 +43,33 @@ pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
             (BOUNDED, Kind::Postgres, "hybrid", &bounded),
             (REDIS, Kind::Postgres, "redis", &[]),
         ] {
-            let database = Database::filled(lab, kind, MESSAGES);
-            // Each its own Redis: the epoch of one database means nothing to another.
+            let database = Database::filled(harness, kind, MESSAGES);
+            // Each service has its own Redis: the epoch of one database has no meaning for another.
             let redis = Redis::start();
             let mut env = vec![("CACHE_BACKEND", cache)];
             if cache != "memory" {
                 env.push(("REDIS_URL", redis.url()));
             }
             env.extend(more);
-            let service = lab.serve(binary, &database.url(), &env);
+            let service = harness.serve(binary, &database.url(), &env);
             let from = if cache == "redis" { "redis" } else { "memory" };
-            // Asked, not believed: a service that leaves the setting aside would be measured as something else.
-            if !lab.wait(probe::answers_from(&service.grpc_url(), from)) {
-                about.extend(["\nnot measured: ", name, ": it does not answer from there"]);
+            // Verified by a call: a service that ignores the setting would be measured as something else.
+            if !harness.wait(probe::serves_from(&service.grpc_url(), from)) {
+                about.extend([
+                    "\nnot measured: ",
+                    name,
+                    ": it does not serve from that tier",
+                ]);
                 continue;
             }
             targets.push((name, Target::service(&service, None)));
             services.push((service, database, redis));
         }
     }
-    let shapes = lab.options.shapes().iter();
-    let cases: Vec<Vec<Subject>> = shapes.map(|shape| case(lab, *shape, &targets)).collect();
+    let shapes = harness.options.shapes().iter();
+    let cases: Vec<Vec<Subject>> = shapes
+        .map(|shape| case(harness, *shape, &targets))
+        .collect();
     let claims = cases.iter().flat_map(|subjects| claims(subjects));
     vec![Section {
         name: "hits".to_owned(),
@@ -73,13 +79,13 @@ pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
     }]
 }
 
-fn case(lab: &Lab, shape: Shape, targets: &[(&str, Target)]) -> Vec<Subject> {
+fn case(harness: &Harness, shape: Shape, targets: &[(&str, Target)]) -> Vec<Subject> {
     let arm = |(name, target): &(&str, Target)| {
-        let load = lab.load(target, Call::Get, MESSAGES).shaped(shape);
+        let load = harness.load(target, Call::Get, MESSAGES).shaped(shape);
         Arm::new(*name, move || load.measure())
     };
     let arms: Vec<Arm<'_>> = targets.iter().map(arm).collect();
-    in_turn(&shape.to_string(), lab.options.rounds(), &arms)
+    interleaved(&shape.to_string(), harness.options.rounds(), &arms)
 }
 
 fn claims(subjects: &[Subject]) -> Vec<Claim> {

@@ -1,40 +1,40 @@
-//! What a message in this process's cache takes, beside what it takes as it is sent.
+//! Memory per message in the in-process cache, compared to its encoded size.
 
 use std::path::Path;
 
 use crate::database::{Database, Kind};
-use crate::harness::{Lab, Target};
+use crate::harness::{Harness, Target};
 use crate::load::{Call, Shape};
 use crate::message;
 use crate::report::{Aim, Claim, Section};
 use crate::{probe, proc};
 
-/// So many that what else grows meanwhile is little beside them.
+/// So many that other growth of memory is small in comparison.
 const MESSAGES: u64 = 200_000;
-/// The most that one may take of memory, in bytes, beside half as much again as it is sent in.
-const HEAD: f64 = 200.0;
+/// Maximum memory per message: `FACTOR` times the encoded size plus `OVERHEAD` bytes.
+const OVERHEAD: f64 = 200.0;
 const FACTOR: f64 = 1.5;
 
-const ABOUT: &str = "Resident memory on SQLite after GetMessage of each of the messages, with the memory cache and without it; the\n\
-    difference, by the number of messages.";
+const ABOUT: &str = "Resident memory on SQLite after GetMessage of every message, with and without the memory cache; the difference,\n\
+    divided by the number of messages.";
 
-pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
+pub(crate) fn measure(harness: &Harness) -> Vec<Section> {
     let mut section = Section {
         name: "memory".to_owned(),
         about: ABOUT.to_owned(),
         subjects: Vec::new(),
         claims: Vec::new(),
     };
-    let Some(binary) = &lab.binary else {
-        "not measured: it is about the service alone".clone_into(&mut section.about);
+    let Some(binary) = &harness.binary else {
+        "not measured: it concerns the service only".clone_into(&mut section.about);
         return vec![section];
     };
-    let messages = lab.options.jobs(MESSAGES);
-    let database = Database::filled(lab, Kind::Sqlite, messages);
+    let messages = harness.options.jobs(MESSAGES);
+    let database = Database::filled(harness, Kind::Sqlite, messages);
     let mut each = Vec::new();
-    for _ in 0..lab.options.rounds() {
-        let with = grown(lab, binary, &database, messages, "memory");
-        let without = grown(lab, binary, &database, messages, "off");
+    for _ in 0..harness.options.rounds() {
+        let with = memory_growth(harness, binary, &database, messages, "memory");
+        let without = memory_growth(harness, binary, &database, messages, "off");
         each.push((with - without) / messages as f64);
     }
     let sent = prost::Message::encoded_len(&message::message(messages / 2)) as f64;
@@ -42,25 +42,31 @@ pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
         format!("a message of {sent} bytes"),
         " bytes",
         &each,
-        Some(Aim::AtMost(FACTOR * sent + HEAD)),
+        Some(Aim::AtMost(FACTOR * sent + OVERHEAD)),
     )];
     vec![section]
 }
 
-/// Bytes that the service holds more when all messages were read.
-fn grown(lab: &Lab, binary: &Path, database: &Database, messages: u64, cache: &str) -> f64 {
+/// Returns the growth of the service's memory in bytes when all messages are read.
+fn memory_growth(
+    harness: &Harness,
+    binary: &Path,
+    database: &Database,
+    messages: u64,
+    cache: &str,
+) -> f64 {
     let most = (messages * 2).to_string();
     let env = [
         ("CACHE_BACKEND", cache),
         ("CACHE_MAX_MEMORY_SIZE", &most),
         ("CACHE_MAX_MEMORY_BYTES", "1073741824"),
     ];
-    let service = lab.serve(binary, &database.url(), &env);
-    let load = lab.load(&Target::service(&service, None), Call::Get, 1);
-    // Connections and buffers, before anything is cached.
+    let service = harness.serve(binary, &database.url(), &env);
+    let load = harness.load(&Target::service(&service, None), Call::Get, 1);
+    // Allocates connections and buffers before anything is cached.
     load.shaped(Shape::new(1, 1)).measure();
     let before = proc::resident(service.pid);
-    lab.wait(probe::get_all(&service.grpc_url(), messages));
+    harness.wait(probe::get_all(&service.grpc_url(), messages));
     let after = proc::resident(service.pid);
     after as f64 - before as f64
 }

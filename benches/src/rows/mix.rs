@@ -1,28 +1,28 @@
-//! What users do all day, with a cache and without.
+//! Typical requests of users, with and without a cache.
 
 use parlance_testkit::{Parlance, Redis};
 
 use super::answers::serve;
 use crate::database::{Database, Kind};
-use crate::harness::{Lab, Target};
+use crate::harness::{Harness, Target};
 use crate::load::{self, Call, Shape};
-use crate::probe::{self, Looked};
+use crate::probe::{self, Lookups};
 use crate::report::{Aim, Claim, Sample, Section, Subject};
-use crate::rounds::{Arm, in_turn};
+use crate::rounds::{Arm, interleaved};
 use crate::statements;
 
 const ABOUT: &str = "Of a hundred calls 32 read a user's list of conversations, 32 a user's statistics, 31 the first 10 of the 100 messages\n\
-    that a word finds at a user, and 5 send a message to one, at once: the simulator takes it and reports its delivery 250 ms later.\n\
-    Each of these, the send, the outcome of its delivery and the report, ends what is kept of that user. 10,000 users with a\n\
-    conversation each (1,000 with --quick); a hundredth of them has a fifth of the calls. Postgres, 64 calls at a time. What users\n\
-    read is counted after a first round, which is for whom nobody had asked before; values live 300 s and more, a round shorter.\n\
-    The deliveries' statements and time count, for both sides.";
+    that a word finds for a user, and 5 send a message to one, at once: the simulator accepts it and reports its delivery 250 ms\n\
+    later. The send, the outcome of its delivery and the report each invalidate what is cached for that user. 10,000 users with\n\
+    one conversation each (1,000 with --quick); a hundredth of them gets a fifth of the calls. Postgres, 64 concurrent calls.\n\
+    Hits are counted after a first round, which reads for users that were not read before; values live 300 s and more, a round\n\
+    is shorter. Statements and CPU time of the deliveries count, for both sides.";
 const ALL: &str = "all of them";
 const ROUND: f64 = 20.0;
-/// Enough to count statements, of which each is written to a log.
+/// Enough to count statements, each of which is logged.
 const LOGGED: f64 = 3.0;
 const SHAPE: Shape = Shape::new(8, 8);
-/// Each conversation is another user's.
+/// Assigns each conversation to a different user.
 const A_USER_EACH: &str =
     "UPDATE conversations SET user_label = 'user-' || CAST(substr(participant_to, 6) AS integer)";
 
@@ -34,11 +34,11 @@ struct Side {
 }
 
 impl Side {
-    fn new(lab: &Lab, backend: &'static str) -> Option<Self> {
-        let (_, messages) = lab.options.sizes();
-        let database = Database::indexed(lab, Kind::Postgres, messages, A_USER_EACH);
+    fn new(harness: &Harness, backend: &'static str) -> Option<Self> {
+        let (_, messages) = harness.options.sizes();
+        let database = Database::indexed(harness, Kind::Postgres, messages, A_USER_EACH);
         let redis = Redis::start();
-        let service = serve(lab, &database, backend, &redis)?;
+        let service = serve(harness, &database, backend, &redis)?;
         Some(Self {
             name: backend,
             service,
@@ -47,76 +47,76 @@ impl Side {
         })
     }
 
-    fn load(&self, lab: &Lab) -> load::Args {
-        let (_, messages) = lab.options.sizes();
-        let target = Target::service(&self.service, self.database.pid(lab));
-        let mut load = lab.load(&target, Call::Mix, messages).shaped(SHAPE);
+    fn load(&self, harness: &Harness) -> load::Args {
+        let (_, messages) = harness.options.sizes();
+        let target = Target::service(&self.service, self.database.pid(harness));
+        let mut load = harness.load(&target, Call::Mix, messages).shaped(SHAPE);
         load.users = messages;
-        load.seconds = lab.options.seconds_or(ROUND);
+        load.seconds = harness.options.seconds_or(ROUND);
         load
     }
 
-    fn looked_up(&self, lab: &Lab) -> Looked {
-        lab.wait(probe::looked_up(&self.service.grpc_url()))
+    fn lookups(&self, harness: &Harness) -> Lookups {
+        harness.wait(probe::lookups(&self.service.grpc_url()))
     }
 
-    /// How many statements a call is, of those that its deliveries take, too.
-    fn statements(&self, lab: &Lab) -> f64 {
+    /// Returns the number of statements per call, including those of its deliveries.
+    fn statements(&self, harness: &Harness) -> f64 {
         let load = load::Args {
-            // What is run while it warms up would be logged, too.
+            // Statements of a warm-up would be logged too.
             warmup: 0.0,
             seconds: LOGGED,
-            ..self.load(lab)
+            ..self.load(harness)
         };
         let name = format!("mix-{}", self.name);
         let run = || load.measure().requests;
-        let (statements, requests) = statements::log(lab, &self.database.url(), &name, run);
+        let (statements, requests) = statements::log(harness, &self.database.url(), &name, run);
         statements.per(requests)
     }
 }
 
-pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
+pub(crate) fn measure(harness: &Harness) -> Vec<Section> {
     let mut section = Section {
         name: "mix".to_owned(),
         about: ABOUT.to_owned(),
         subjects: Vec::new(),
         claims: Vec::new(),
     };
-    if lab.binary.is_none() {
-        "not measured: it is about the service alone".clone_into(&mut section.about);
+    if harness.binary.is_none() {
+        "not measured: it concerns the service only".clone_into(&mut section.about);
         return vec![section];
     }
-    let sides = ["off", "redis"].map(|backend| Side::new(lab, backend));
+    let sides = ["off", "redis"].map(|backend| Side::new(harness, backend));
     let [Some(off), Some(cached)] = sides else {
-        "not measured: the service does not answer from its cache".clone_into(&mut section.about);
+        "not measured: the service does not serve from its cache".clone_into(&mut section.about);
         return vec![section];
     };
     let arms = [&off, &cached].map(|side| {
-        let load = side.load(lab);
+        let load = side.load(harness);
         Arm::new(side.name, move || load.measure())
     });
     for arm in &arms {
         (arm.measure)();
     }
-    let before = cached.looked_up(lab);
-    let subjects = in_turn("mix", lab.options.rounds(), &arms);
-    let looked = cached.looked_up(lab);
+    let before = cached.lookups(harness);
+    let subjects = interleaved("mix", harness.options.rounds(), &arms);
+    let after = cached.lookups(harness);
     section
         .claims
-        .push(hit_rate(ALL, &looked, &before, |_| true));
+        .push(hit_rate(ALL, &after, &before, |_| true));
     for kind in probe::OF_USERS {
         section
             .claims
-            .push(hit_rate(kind, &looked, &before, |of| of == kind));
+            .push(hit_rate(kind, &after, &before, |of| of == kind));
     }
-    let (without, with) = (off.statements(lab), cached.statements(lab));
-    let each = format!("\nStatements a call: {without:.2} without a cache, {with:.2} with it.");
+    let (without, with) = (off.statements(harness), cached.statements(harness));
+    let each = format!("\nStatements per call: {without:.2} without a cache, {with:.2} with it.");
     section.about.push_str(&each);
     if let [without_cache, with_cache] = subjects.as_slice() {
         section.claims.extend([
             work_left(with_cache, without_cache),
             Claim::new(
-                "statements, with a cache of those without".to_owned(),
+                "statements per call, with cache / without cache".to_owned(),
                 "",
                 &[with / without],
                 None,
@@ -128,21 +128,21 @@ pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
     vec![section]
 }
 
-/// Of what was asked for, what was there.
-fn hit_rate(kind: &str, looked: &Looked, before: &Looked, counts: impl Fn(&str) -> bool) -> Claim {
-    let sum = |of: &Looked| {
+/// Returns the share of hits among the lookups.
+fn hit_rate(kind: &str, after: &Lookups, before: &Lookups, counts: impl Fn(&str) -> bool) -> Claim {
+    let sum = |of: &Lookups| {
         let counted = of.iter().filter(|(kind, _)| counts(kind));
         counted.fold((0, 0), |sum, (_, one)| (sum.0 + one.0, sum.1 + one.1))
     };
-    let ((hits, misses), (hits_before, misses_before)) = (sum(looked), sum(before));
+    let ((hits, misses), (hits_before, misses_before)) = (sum(after), sum(before));
     let hits = (hits - hits_before) as f64;
     let rate = hits / (hits + (misses - misses_before) as f64);
-    // The target is for what users read, whatever it is.
+    // The aim applies to all reads of users together.
     let aim = (kind == ALL).then_some(Aim::AtLeast(0.8));
     Claim::new(format!("hit rate: {kind}"), "", &[rate], aim)
 }
 
-/// What the database works for a call, with a cache, of what it works without one.
+/// Returns the CPU time of the database per call with a cache, relative to that without.
 fn work_left(with: &Subject, without: &Subject) -> Claim {
     let rounds = with.rounds.iter().zip(&without.rounds);
     let work = |sample: &Sample| sample.database_cpu_us.unwrap_or(f64::NAN);
@@ -150,7 +150,7 @@ fn work_left(with: &Subject, without: &Subject) -> Claim {
         .map(|(with, without)| work(with) / work(without))
         .collect();
     Claim::new(
-        "the database's CPU for a call, with a cache of that without".to_owned(),
+        "database CPU per call, with cache / without cache".to_owned(),
         "",
         &left,
         Some(Aim::AtMost(0.6)),

@@ -1,12 +1,12 @@
-//! `GetMessage`, against a bare tonic server and against a bare SELECT behind one.
+//! `GetMessage`, against a bare tonic server and against one that makes one SELECT.
 
 use crate::child::Server;
 use crate::database::{Database, Kind};
-use crate::harness::{Lab, POOL, Target};
+use crate::harness::{Harness, POOL, Target};
 use crate::load::{Call, Shape};
 use crate::probe;
 use crate::report::{Aim, Claim, Section, Subject};
-use crate::rounds::{Arm, in_turn};
+use crate::rounds::{Arm, interleaved};
 
 const MESSAGES: u64 = 10_000;
 const SELECT_AIM: Aim = Aim::AtLeast(0.7);
@@ -21,11 +21,11 @@ const SQLITE_UNCACHED: &str = "parlance, SQLite, no cache";
 
 const ABOUT: &str = "GetMessage of 10,000 messages, in the connection shapes of its cases (connections x streams).\n\
     cpu us: CPU time of the server per request, in microseconds; db cpu: the same of Postgres.\n\
-    bare tonic answers one fixed message; + SELECT takes the row by one prepared statement on as many connections.";
+    bare tonic returns one fixed message; + SELECT reads the row with one prepared statement on as many connections.";
 
-pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
-    let postgres = Database::filled(lab, Kind::Postgres, MESSAGES);
-    let postgres_pid = postgres.pid(lab);
+pub(crate) fn measure(harness: &Harness) -> Vec<Section> {
+    let postgres = Database::filled(harness, Kind::Postgres, MESSAGES);
+    let postgres_pid = postgres.pid(harness);
     let bare = Server::start(&["bare", "--runtime", "multi-thread"].map(str::to_owned));
     let per_core = Server::start(&["bare", "--runtime", "per-core"].map(str::to_owned));
     let (url, pool) = (postgres.url(), POOL.to_string());
@@ -39,30 +39,32 @@ pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
 
     let mut services = Vec::new();
     let mut about = ABOUT.to_owned();
-    if let Some(binary) = &lab.binary {
-        let sqlite = Database::filled(lab, Kind::Sqlite, MESSAGES);
-        // A memory cache keeps its database to itself, so that of the uncached service is another.
-        let other_sqlite = Database::filled(lab, Kind::Sqlite, MESSAGES);
-        let other_postgres = Database::filled(lab, Kind::Postgres, MESSAGES);
+    if let Some(binary) = &harness.binary {
+        let sqlite = Database::filled(harness, Kind::Sqlite, MESSAGES);
+        // A service with a memory cache locks its database, so the service without one uses another.
+        let other_sqlite = Database::filled(harness, Kind::Sqlite, MESSAGES);
+        let other_postgres = Database::filled(harness, Kind::Postgres, MESSAGES);
         for (name, database, cache) in [
             (POSTGRES, postgres, "off"),
             (POSTGRES_CACHED, other_postgres, "memory"),
             (SQLITE, sqlite, "memory"),
             (SQLITE_UNCACHED, other_sqlite, "off"),
         ] {
-            let service = lab.serve(binary, &database.url(), &[("CACHE_BACKEND", cache)]);
-            // Asked, not believed: a service that leaves the setting aside would be measured twice.
-            if cache == "memory" && !lab.wait(probe::caches(&service.grpc_url())) {
-                about.extend(["\nnot measured: ", name, ": it does not answer from memory"]);
+            let service = harness.serve(binary, &database.url(), &[("CACHE_BACKEND", cache)]);
+            // Verified by a call: a service that ignores the setting would be measured twice.
+            if cache == "memory" && !harness.wait(probe::caches(&service.grpc_url())) {
+                about.extend(["\nnot measured: ", name, ": it does not serve from memory"]);
                 continue;
             }
-            targets.push((name, Target::service(&service, database.pid(lab))));
+            targets.push((name, Target::service(&service, database.pid(harness))));
             services.push((service, database));
         }
     }
 
-    let shapes = lab.options.shapes().iter();
-    let cases: Vec<Vec<Subject>> = shapes.map(|shape| case(lab, *shape, &targets)).collect();
+    let shapes = harness.options.shapes().iter();
+    let cases: Vec<Vec<Subject>> = shapes
+        .map(|shape| case(harness, *shape, &targets))
+        .collect();
     let claims = cases.iter().flat_map(|subjects| claims(subjects));
     vec![Section {
         name: "reads".to_owned(),
@@ -72,13 +74,13 @@ pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
     }]
 }
 
-fn case(lab: &Lab, shape: Shape, targets: &[(&str, Target)]) -> Vec<Subject> {
+fn case(harness: &Harness, shape: Shape, targets: &[(&str, Target)]) -> Vec<Subject> {
     let arm = |(name, target): &(&str, Target)| {
-        let load = lab.load(target, Call::Get, MESSAGES).shaped(shape);
+        let load = harness.load(target, Call::Get, MESSAGES).shaped(shape);
         Arm::new(*name, move || load.measure())
     };
     let arms: Vec<Arm<'_>> = targets.iter().map(arm).collect();
-    in_turn(&shape.to_string(), lab.options.rounds(), &arms)
+    interleaved(&shape.to_string(), harness.options.rounds(), &arms)
 }
 
 fn claims(subjects: &[Subject]) -> Vec<Claim> {

@@ -4,44 +4,44 @@ use clap::ValueEnum as _;
 
 use crate::database::{Database, Kind};
 use crate::find::{CHANGES, Find};
-use crate::harness::{Lab, Target};
+use crate::harness::{Harness, Target};
 use crate::load::{Call, Shape};
 use crate::report::{Aim, Claim, Section, Subject};
-use crate::rounds::{Arm, in_turn};
+use crate::rounds::{Arm, interleaved};
 
 const AIM: Aim = Aim::AtMost(50.0);
-/// One at a time: how long somebody waits.
+/// One call at a time: the delay that a caller sees.
 const SHAPE: Shape = Shape::new(1, 1);
 
 const ABOUT: &str = "SearchMessages (a page of 50) among many messages of one owner, one at a time, without a cache.\n\
-    Of each 5,000 messages one is FAILED, one SENT, one INBOUND and one MMS; none is PENDING, and all others are alike.\n\
+    Of each 5,000 messages one is FAILED, one SENT, one INBOUND and one MMS; none is PENDING, and all others are equal.\n\
     The claims are 99th percentiles in milliseconds.";
 
-pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
+pub(crate) fn measure(harness: &Harness) -> Vec<Section> {
     let mut section = Section {
         name: "search".to_owned(),
         about: ABOUT.to_owned(),
         subjects: Vec::new(),
         claims: Vec::new(),
     };
-    let Some(binary) = lab.binary.as_deref() else {
-        "not measured: it is about the service alone".clone_into(&mut section.about);
+    let Some(binary) = harness.binary.as_deref() else {
+        "not measured: it concerns the service only".clone_into(&mut section.about);
         return vec![section];
     };
-    let (_, messages) = lab.options.sizes();
+    let (_, messages) = harness.options.sizes();
     for kind in [Kind::Sqlite, Kind::Postgres] {
-        let database = Database::indexed(lab, kind, messages, CHANGES);
-        let service = lab.serve(binary, &database.url(), &[("CACHE_BACKEND", "off")]);
-        let target = Target::service(&service, database.pid(lab));
+        let database = Database::indexed(harness, kind, messages, CHANGES);
+        let service = harness.serve(binary, &database.url(), &[("CACHE_BACKEND", "off")]);
+        let target = Target::service(&service, database.pid(harness));
         let arms: Vec<Arm<'_>> = Find::value_variants()
             .iter()
             .map(|find| {
-                let mut load = lab.load(&target, Call::Find, messages).shaped(SHAPE);
+                let mut load = harness.load(&target, Call::Find, messages).shaped(SHAPE);
                 load.find = *find;
                 Arm::new(format!("{find:?}"), move || load.measure())
             })
             .collect();
-        let subjects = in_turn(&kind.to_string(), lab.options.rounds(), &arms);
+        let subjects = interleaved(&kind.to_string(), harness.options.rounds(), &arms);
         section.claims.extend(subjects.iter().map(claim));
         section.subjects.extend(subjects);
     }

@@ -1,18 +1,18 @@
-//! Many messages against few: what an index makes cheap must stay cheap.
+//! Many messages against few: what an index makes fast must stay fast.
 
 use parlance_testkit::Parlance;
 
 use crate::database::{Database, Kind};
-use crate::fill::STORIES;
+use crate::fill::DELIVERY_EVENTS;
 use crate::find::{CHANGES, Find};
-use crate::harness::{Lab, Target};
+use crate::harness::{Harness, Target};
 use crate::load::{Args, Call, Shape};
 use crate::report::{Aim, Claim, Section};
-use crate::rounds::{Arm, in_turn};
+use crate::rounds::{Arm, interleaved};
 
 const AIM: Aim = Aim::AtMost(1.3);
 const SHAPE: Shape = Shape::new(8, 32);
-/// So many calls fit into them that more would only take longer.
+/// Long enough: more calls would only take longer.
 pub(super) const SECONDS: f64 = 2.0;
 
 const ABOUT: &str = "GetMessage, BatchGetMessages (20), ListMessageEvents (2), ListMessages (a page of 50) and GetConversation of any message\n\
@@ -20,7 +20,7 @@ const ABOUT: &str = "GetMessage, BatchGetMessages (20), ListMessageEvents (2), L
     and without a word. 8x32, without a cache.\n\
     The claims are rates of the small database against those of the large one: 1 is no difference.";
 
-/// A service on a database with so many messages.
+/// A service on a database with a number of messages.
 pub(super) struct Served {
     pub(super) messages: u64,
     service: Parlance,
@@ -28,10 +28,10 @@ pub(super) struct Served {
 }
 
 impl Served {
-    /// Without a cache.
-    pub(super) fn new(lab: &Lab, messages: u64, database: Database) -> Self {
-        let binary = lab.binary.as_ref().expect("rows without it end before");
-        let service = lab.serve(binary, &database.url(), &[("CACHE_BACKEND", "off")]);
+    /// Starts the service without a cache.
+    pub(super) fn new(harness: &Harness, messages: u64, database: Database) -> Self {
+        let binary = harness.binary.as_ref().expect("rows without it end before");
+        let service = harness.serve(binary, &database.url(), &[("CACHE_BACKEND", "off")]);
         Self {
             messages,
             service,
@@ -39,20 +39,20 @@ impl Served {
         }
     }
 
-    /// For as long as is said, or `SECONDS`.
-    pub(super) fn load(&self, lab: &Lab, call: Call, shape: Shape) -> Args {
-        let target = Target::service(&self.service, self.database.pid(lab));
-        let mut load = lab.load(&target, call, self.messages).shaped(shape);
-        load.seconds = lab.options.seconds_or(SECONDS);
+    /// Returns a load for the configured duration, or `SECONDS`.
+    pub(super) fn load(&self, harness: &Harness, call: Call, shape: Shape) -> Args {
+        let target = Target::service(&self.service, self.database.pid(harness));
+        let mut load = harness.load(&target, call, self.messages).shaped(shape);
+        load.seconds = harness.options.seconds_or(SECONDS);
         load
     }
 }
 
-pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
+pub(crate) fn measure(harness: &Harness) -> Vec<Section> {
     let calls = [
         ("GetMessage", Call::Get, Find::Newest),
         ("BatchGetMessages", Call::Batch, Find::Newest),
-        ("ListMessageEvents", Call::Story, Find::Newest),
+        ("ListMessageEvents", Call::Events, Find::Newest),
         ("ListMessages", Call::List, Find::Newest),
         ("GetConversation", Call::Conversation, Find::Newest),
         ("SearchMessages, every second", Call::Find, Find::Half),
@@ -63,14 +63,14 @@ pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
         ),
         ("SearchMessages, no word", Call::Find, Find::Newest),
     ];
-    // In this order: what is changed had arrived before.
-    let change = format!("{STORIES}; {CHANGES}");
-    let fill = |kind, messages| Database::indexed(lab, kind, messages, &change);
-    compared(lab, ("size", ABOUT), |section, kind| {
-        let served = pair(lab, |messages| fill(kind, messages));
+    // In this order: the changed messages had been delivered before.
+    let change = format!("{DELIVERY_EVENTS}; {CHANGES}");
+    let fill = |kind, messages| Database::indexed(harness, kind, messages, &change);
+    compared(harness, ("size", ABOUT), |section, kind| {
+        let served = pair(harness, |messages| fill(kind, messages));
         for (name, call, find) in calls {
-            compare(lab, section, &served, (name, kind), &|served| {
-                let mut load = served.load(lab, call, SHAPE);
+            compare(harness, section, &served, (name, kind), &|served| {
+                let mut load = served.load(harness, call, SHAPE);
                 load.find = find;
                 load
             });
@@ -78,15 +78,15 @@ pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
     })
 }
 
-/// The small one and the large one.
-pub(super) fn pair(lab: &Lab, fill: impl Fn(u64) -> Database) -> [Served; 2] {
-    let (few, many) = lab.options.sizes();
-    [few, many].map(|messages| Served::new(lab, messages, fill(messages)))
+/// Starts services on the small and on the large database.
+pub(super) fn pair(harness: &Harness, fill: impl Fn(u64) -> Database) -> [Served; 2] {
+    let (few, many) = harness.options.sizes();
+    [few, many].map(|messages| Served::new(harness, messages, fill(messages)))
 }
 
-/// A section about both databases.
+/// Returns a section about both kinds of databases.
 pub(super) fn compared(
-    lab: &Lab,
+    harness: &Harness,
     (name, about): (&str, &str),
     measure: impl Fn(&mut Section, Kind),
 ) -> Vec<Section> {
@@ -96,8 +96,8 @@ pub(super) fn compared(
         subjects: Vec::new(),
         claims: Vec::new(),
     };
-    if lab.binary.is_none() {
-        "not measured: it is about the service alone".clone_into(&mut section.about);
+    if harness.binary.is_none() {
+        "not measured: it concerns the service only".clone_into(&mut section.about);
         return vec![section];
     }
     for kind in [Kind::Sqlite, Kind::Postgres] {
@@ -106,9 +106,9 @@ pub(super) fn compared(
     vec![section]
 }
 
-/// The same load on the small one and on the large one.
+/// Compares the same load on the small and on the large database.
 pub(super) fn compare(
-    lab: &Lab,
+    harness: &Harness,
     section: &mut Section,
     served: &[Served; 2],
     (name, kind): (&str, Kind),
@@ -121,7 +121,7 @@ pub(super) fn compare(
         })
     });
     let case = format!("{name}, {kind}");
-    let subjects = in_turn(&case, lab.options.rounds(), &arms);
+    let subjects = interleaved(&case, harness.options.rounds(), &arms);
     if let [few, many] = subjects.as_slice() {
         section.claims.push(Claim::ratio(few, many, Some(AIM)));
     }

@@ -1,4 +1,4 @@
-//! The service alone, on `SQLite`: what it holds when nobody calls, and how long the first answer takes.
+//! The service alone on `SQLite`: idle memory, and the time to the first response.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -9,7 +9,7 @@ use parlance_testkit::SqliteFile;
 use serde::Deserialize;
 use tonic::Code;
 
-use crate::harness::Lab;
+use crate::harness::Harness;
 use crate::report::{Aim, Claim, Section};
 use crate::{probe, proc};
 
@@ -18,46 +18,46 @@ const MEMORY_AIM: Aim = Aim::AtMost(30.0);
 const START_AIM: Aim = Aim::AtMost(200.0);
 const STARTS: usize = 7;
 
-const ABOUT: &str = "The service on SQLite, by itself. Resident memory after 5 s without a call; time from the start of the\n\
-    process to the first answer of GetMessage, on a new file (with migrations) and on one that is there.";
+const ABOUT: &str = "The service on SQLite, by itself. Resident memory after 5 s without a call; time from the start of the process to\n\
+    the first response of GetMessage, with a new file (including migrations) and with an existing one.";
 
-/// The line that the service prints when it listens.
+/// Line that the service prints when it listens.
 #[derive(Deserialize)]
 struct Ports {
     grpc: String,
 }
 
-/// Ends with the measurement, also when that fails.
-struct Killed(Child);
+/// Kills the process on drop, also if the measurement fails.
+struct KillOnDrop(Child);
 
-impl Drop for Killed {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
+pub(crate) fn measure(harness: &Harness) -> Vec<Section> {
     let mut section = Section {
         name: "start".to_owned(),
         about: ABOUT.to_owned(),
         subjects: Vec::new(),
         claims: Vec::new(),
     };
-    let Some(binary) = &lab.binary else {
-        "not measured: it is about the service alone".clone_into(&mut section.about);
+    let Some(binary) = &harness.binary else {
+        "not measured: it concerns the service only".clone_into(&mut section.about);
         return vec![section];
     };
-    let starts = if lab.options.quick { 3 } else { STARTS };
+    let starts = if harness.options.quick { 3 } else { STARTS };
     let new: Vec<f64> = (0..starts)
-        .map(|_| start(lab, binary, &SqliteFile::new()))
+        .map(|_| start(harness, binary, &SqliteFile::new()))
         .collect();
     let file = SqliteFile::new();
-    start(lab, binary, &file);
-    let again: Vec<f64> = (0..starts).map(|_| start(lab, binary, &file)).collect();
+    start(harness, binary, &file);
+    let again: Vec<f64> = (0..starts).map(|_| start(harness, binary, &file)).collect();
 
     let idle = SqliteFile::new();
-    let service = lab.serve(binary, &idle.url(), &[]);
+    let service = harness.serve(binary, &idle.url(), &[]);
     std::thread::sleep(IDLE);
     let memory = proc::resident(service.pid) as f64 / 1e6;
 
@@ -72,9 +72,10 @@ pub(crate) fn measure(lab: &Lab) -> Vec<Section> {
     vec![section]
 }
 
-/// Milliseconds to the first answer. Not by the test kit, which looks for the port in steps of up to 50 ms.
-fn start(lab: &Lab, binary: &Path, file: &SqliteFile) -> f64 {
-    let dir = file.path().parent().expect("the file lies in a directory");
+/// Returns the milliseconds to the first response. Not with the test kit, which polls for the port in steps of up to 50
+/// ms.
+fn start(harness: &Harness, binary: &Path, file: &SqliteFile) -> f64 {
+    let dir = file.path().parent().expect("the file is in a directory");
     let begin = Instant::now();
     let mut child = Command::new(binary)
         .args(["serve", "--ports-json"])
@@ -89,20 +90,20 @@ fn start(lab: &Lab, binary: &Path, file: &SqliteFile) -> f64 {
         .spawn()
         .expect("the service starts");
     let stdout = child.stdout.take().expect("its output is piped");
-    let _killed = Killed(child);
+    let _killed = KillOnDrop(child);
     let lines = BufReader::new(stdout).lines().map_while(Result::ok);
     let ports: Option<Ports> = lines
         .into_iter()
         .find_map(|line| serde_json::from_str(&line).ok());
-    let Ports { grpc } = ports.expect("the service says where it listens");
-    let answer = lab.wait(probe::get(&format!("http://{grpc}"), 0));
+    let Ports { grpc } = ports.expect("the service prints its ports");
+    let answer = harness.wait(probe::get(&format!("http://{grpc}"), 0));
     let millis = begin.elapsed().as_secs_f64() * 1000.0;
-    // Nothing is there yet: that it says so means that it has looked.
+    // The database is empty: NOT_FOUND shows that the service has queried it.
     assert!(
         answer
             .as_ref()
             .is_err_and(|status| status.code() == Code::NotFound),
-        "an empty database answered {answer:?}"
+        "unexpected response on an empty database: {answer:?}"
     );
     millis
 }

@@ -1,45 +1,47 @@
-//! The dispatcher over a provider that takes everything at once, against pgbench with its statements.
+//! The dispatcher with a provider that accepts everything at once, against pgbench with its statements.
 
 use super::section;
 use crate::database::{Database, Kind};
 use crate::deliver::throughput;
 use crate::fill::jobs;
-use crate::harness::Lab;
+use crate::harness::Harness;
 use crate::pgbench::{Pgbench, Script, Until};
 use crate::report::{Aim, Claim, Section};
-use crate::rounds::{Arm, in_turn};
+use crate::rounds::{Arm, interleaved};
 use crate::statements;
 
 const AIM: Aim = Aim::AtLeast(0.5);
-/// Workers, and how many jobs they have.
+/// Workers, and the number of deliveries for them.
 const WORKERS: [(u64, u64); 3] = [(1, 10_000), (8, 32_000), (32, 64_000)];
-/// More than anybody takes, so that no batch of pgbench is short.
+/// More than any subject takes, so that no batch of pgbench is incomplete.
 const SPARE: u64 = 2_000;
-/// The service's claimer and its scribe work at the same time, each on a connection.
+/// The service's claimer and outcome writer work concurrently, each on its own connection.
 const CONNECTIONS: u64 = 2;
 const TEMPLATE: &str = include_str!("../../deliver.pgbench.sql");
 
-const ABOUT: &str = "Jobs in as many conversations, made beforehand, over a provider that takes everything at once; durable commits.\n\
-    pgbench runs the same statements, prepared: a batch is claimed in one transaction (one SELECT FOR UPDATE SKIP LOCKED,\n\
-    one UPDATE), its messages are read by one SELECT, and a second transaction writes its outcomes: each statement of it is\n\
-    one for all of the batch, but for the UPDATE of each message. `2 x W`: on two connections, as the service's claimer and scribe have, in batches as large as there are\n\
-    workers. `W x 1`: on a connection per worker, one message at a time; more parallel than the service, with more commits.";
+const ABOUT: &str = "Deliveries in as many conversations, created beforehand; a provider that accepts everything at once; durable commits.\n\
+    pgbench runs the same statements, prepared: one transaction claims a batch (one SELECT FOR UPDATE SKIP LOCKED, one\n\
+    UPDATE), one SELECT reads its messages, and a second transaction writes its outcomes: each of its statements covers the\n\
+    whole batch, except for one UPDATE per message. `2 x W`: two connections, like the service's claimer and outcome\n\
+    writer, in batches as large as the number of workers. `W x 1`: a connection per worker, one message at a time;\n\
+    more parallel than the service, with more commits.";
 
-pub(crate) fn measure(lab: &Lab) -> Section {
+pub(crate) fn measure(harness: &Harness) -> Section {
     let mut section = section("rate", ABOUT);
     let Some(pgbench) = Pgbench::find() else {
-        "not measured: there is no pgbench (postgresql-contrib)".clone_into(&mut section.about);
+        "not measured: pgbench is not installed (postgresql-contrib)"
+            .clone_into(&mut section.about);
         return section;
     };
-    let database = Database::filled(lab, Kind::Postgres, 0);
+    let database = Database::filled(harness, Kind::Postgres, 0);
     let url = database.url();
-    let postgres = lab.postgres().pid();
-    if lab.binary.is_some() {
-        section.about += &statements(lab, &url);
+    let postgres = harness.postgres().pid();
+    if harness.binary.is_some() {
+        section.about += &statements(harness, &url);
     }
     for (workers, jobs) in WORKERS {
-        let jobs = lab.options.jobs(jobs);
-        let prepare = || lab.wait(jobs::fill(&url, jobs + SPARE, jobs + SPARE));
+        let jobs = harness.options.jobs(jobs);
+        let prepare = || harness.wait(jobs::fill(&url, jobs + SPARE, jobs + SPARE));
         let baseline = |connections: u64, batch: u64| {
             let (url, pgbench) = (&url, &pgbench);
             Arm::new(format!("pgbench, {connections} x {batch}"), move || {
@@ -59,17 +61,17 @@ pub(crate) fn measure(lab: &Lab) -> Section {
         if workers > 1 {
             arms.push(baseline(workers, 1));
         }
-        if lab.binary.is_some() {
-            let args = drain(&url, postgres, workers, jobs);
+        if harness.binary.is_some() {
+            let args = throughput_args(&url, postgres, workers, jobs);
             arms.push(Arm::new("parlance", move || {
                 prepare();
                 args.measure().sample
             }));
         }
         let case = format!("{workers} at once");
-        let subjects = in_turn(&case, lab.options.rounds(), &arms);
+        let subjects = interleaved(&case, harness.options.rounds(), &arms);
         if let [batched, others @ .., service] = subjects.as_slice()
-            && lab.binary.is_some()
+            && harness.binary.is_some()
         {
             section
                 .claims
@@ -83,7 +85,7 @@ pub(crate) fn measure(lab: &Lab) -> Section {
     section
 }
 
-fn drain(url: &str, database_pid: u32, workers: u64, jobs: u64) -> throughput::Args {
+fn throughput_args(url: &str, database_pid: u32, workers: u64, jobs: u64) -> throughput::Args {
     throughput::Args {
         url: url.to_owned(),
         database_pid,
@@ -92,44 +94,46 @@ fn drain(url: &str, database_pid: u32, workers: u64, jobs: u64) -> throughput::A
     }
 }
 
-fn statements(lab: &Lab, url: &str) -> String {
+fn statements(harness: &Harness, url: &str) -> String {
     const JOBS: u64 = 320;
     const BATCH: u64 = 32;
-    lab.wait(jobs::fill(url, JOBS, JOBS));
-    let args = drain(url, lab.postgres().pid(), BATCH, JOBS);
-    let (found, jobs) = statements::log(lab, url, "delivery", || args.measure().sample.requests);
+    harness.wait(jobs::fill(url, JOBS, JOBS));
+    let args = throughput_args(url, harness.postgres().pid(), BATCH, JOBS);
+    let (logged, jobs) =
+        statements::log(harness, url, "delivery", || args.measure().sample.requests);
     let script = script(BATCH);
     let script = script.lines().filter(|line| !line.is_empty()).count();
-    found.compare(
+    logged.compare(
         &format!("delivery in batches of {BATCH}"),
         jobs,
         script as f64 / BATCH as f64,
     )
 }
 
-/// What is run for a batch of so many.
+/// Returns the script for a batch.
 fn script(batch: u64) -> String {
     let each = |text: &str, between: &str| {
         let one = |n| {
-            let (id, line) = (format!("m_{n}"), format!("c_{n}"));
-            text.replace("{id}", &id).replace("{line}", &line)
+            let (id, conversation) = (format!("m_{n}"), format!("c_{n}"));
+            text.replace("{id}", &id)
+                .replace("{conversation}", &conversation)
         };
         (1..=batch).map(one).collect::<Vec<_>>().join(between)
     };
-    let first = |n| {
+    let column = |n| {
         format!("(array_agg(message_id))[{n}] AS m_{n}, (array_agg(conversation_id))[{n}] AS c_{n}")
     };
-    let firsts: Vec<String> = (1..=batch).map(first).collect();
+    let columns: Vec<String> = (1..=batch).map(column).collect();
     let filled = TEMPLATE
         .replace("{batch}", &batch.to_string())
         .replace("{ids}", &each(":{id}", ", "))
-        .replace("{lines}", &each(":{line}", ", "))
-        .replace("{firsts}", &firsts.join(", "));
+        .replace("{conversations}", &each(":{conversation}", ", "))
+        .replace("{columns}", &columns.join(", "));
     let rows = within(&filled, "[[", "]]", |row| each(row, ", "));
     within(&rows, "-- each\n", "-- last\n", |lines| each(lines, ""))
 }
 
-/// What stands between these marks is replaced, and the marks go.
+/// Replaces the text between two marks, and removes the marks.
 fn within(text: &str, begin: &str, end: &str, replace: impl Fn(&str) -> String) -> String {
     let mut parts = text.split(begin);
     let before = parts.next().unwrap_or_default().to_owned();
@@ -144,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_batch_is_written_together_but_for_its_messages() {
+    fn only_the_message_updates_are_per_message() {
         let script = script(3);
         assert_eq!(script.matches("BEGIN;").count(), 2);
         assert_eq!(script.matches("FOR UPDATE SKIP LOCKED").count(), 2);

@@ -1,45 +1,46 @@
-//! From acceptance to the provider, when there is little to do.
+//! Delay from acceptance to hand-over under low load.
 
 use super::{SERVICE_ALONE, section};
 use crate::database::{Database, Kind};
 use crate::deliver::wait;
-use crate::harness::Lab;
+use crate::harness::Harness;
 use crate::message::PER_CONVERSATION;
 use crate::report::{Aim, Claim, Section, Subject};
 
 const AIM: Aim = Aim::AtMost(20.0);
 const MESSAGES: u64 = 20_000;
 const PER_SECOND: f64 = 50.0;
-/// Cases, and how many milliseconds ahead they are due. The last is sooner than the dispatcher looks again by itself.
+/// Cases, and their delay until the due time in milliseconds. The last is shorter than the dispatcher's polling
+/// interval.
 const CASES: [(&str, Option<u64>); 3] = [
     ("at once", None),
     ("in 1 s", Some(1_000)),
     ("in 200 ms", Some(200)),
 ];
 
-const ABOUT: &str = "50 sends a second, and the time until the provider is called; `cpu us` is all that the process uses for a\n\
-    send and its delivery. `accepted`: from the answer to the sender. `due`: from the time when it is due, which for one\n\
-    that is due at once is when its send began: the send's own commit is in it. Every commit is durable.";
+const ABOUT: &str = "50 sends per second, and the time until the hand-over; `cpu us` is all that the process uses for a send and its\n\
+    delivery. `accepted`: from the response to the sender. `due`: from the due time, which for a message that is due at\n\
+    once is the start of its send, so it includes the send's own commit. Every commit is durable.";
 
-pub(crate) fn measure(lab: &Lab) -> Section {
+pub(crate) fn measure(harness: &Harness) -> Section {
     let mut section = section("from acceptance to the provider", ABOUT);
-    if lab.binary.is_none() {
+    if harness.binary.is_none() {
         SERVICE_ALONE.clone_into(&mut section.about);
         return section;
     }
     for kind in [Kind::Sqlite, Kind::Postgres] {
-        let database = Database::filled(lab, kind, MESSAGES);
+        let database = Database::filled(harness, kind, MESSAGES);
         for (name, ahead_ms) in CASES {
             let args = wait::Args {
                 url: database.url(),
                 conversations: MESSAGES / PER_CONVERSATION,
                 rate: PER_SECOND,
-                sends: if lab.options.quick { 250 } else { 1_000 },
+                sends: if harness.options.quick { 250 } else { 1_000 },
                 ahead_ms,
             };
             let case = format!("{kind}, {name}");
             let (mut accepted, mut due) = (Vec::new(), Vec::new());
-            for round in 1..=lab.options.rounds() {
+            for round in 1..=harness.options.rounds() {
                 let waits = args.measure();
                 eprintln!(
                     "{case}, round {round}: p99 {:.0} us",
@@ -49,7 +50,7 @@ pub(crate) fn measure(lab: &Lab) -> Section {
                 due.push(waits.due);
             }
             let due = Subject::new(&case, "due to provider", due);
-            // One that is due later is accepted long before.
+            // A scheduled message is accepted long before its hand-over.
             let judged = if ahead_ms.is_none() {
                 let accepted = Subject::new(&case, "accepted to provider", accepted);
                 section.claims.push(p99(&accepted));
