@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs buf, in the version asked for, into a folder of the build; nothing global but npm itself where it is missing.
+# Installs the given version of buf into a folder of the build. The only global installation is npm, if it is missing.
 set -euo pipefail
 version=$1 folder=$2
 
@@ -10,14 +10,14 @@ if ! command -v npm >/dev/null; then
     apt-get update -qq </dev/null
     apt-get install -y -qq --no-install-recommends nodejs npm </dev/null >/dev/null
   else
-    echo "npm is missing, and buf, which checks the contract, comes by it." >&2
+    echo "npm is missing; it is needed to install buf, which checks the contract." >&2
     echo "Install Node.js (https://nodejs.org, or your system's packages nodejs and npm) and try again." >&2
     exit 1
   fi
 fi
 
 mkdir -p "$folder"
-# No scripts: the binary comes ready in a package of its own for each platform.
+# No install scripts: each platform has a package with the binary.
 npm install --prefix "$folder" --ignore-scripts --no-audit --no-fund --no-progress --loglevel error \
   "@bufbuild/buf@$version" </dev/null
 "$folder/node_modules/.bin/buf" --version >/dev/null

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Makes sure that the tests find Postgres, Redis, Prometheus and a browser. They start throw-away ones themselves; only the binaries
-# are needed, or TEST_DATABASE_URL and TEST_REDIS_URL of servers that may be filled with test data.
+# Ensures that Postgres, Redis, Prometheus and a browser are installed for the tests. The tests start throw-away servers themselves, so
+# only the binaries are needed, or TEST_DATABASE_URL and TEST_REDIS_URL of servers that may be filled with test data.
 set -euo pipefail
 
 have_postgres() {
   [[ -n ${TEST_DATABASE_URL:-} ]] && return
   command -v initdb >/dev/null && command -v postgres >/dev/null && return
-  compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null # Debian keeps them off the PATH
+  compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null # not on the PATH in Debian
 }
 
 have_redis() {
@@ -29,14 +29,14 @@ have_chromium || missing+=(chromium)
 [[ ${#missing[@]} -eq 0 ]] && exit
 
 if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
-  echo "The tests need ${missing[*]}, which is not here." >&2
+  echo "The tests need ${missing[*]}, which is not installed." >&2
   echo "Install it (Debian, Ubuntu: sudo apt-get install ${missing[*]}; macOS: brew install postgresql redis prometheus, and a Chromium)," >&2
-  echo "or, for the servers, set TEST_DATABASE_URL and TEST_REDIS_URL to some that may be filled with test data." >&2
+  echo "or set TEST_DATABASE_URL and TEST_REDIS_URL to servers that may be filled with test data." >&2
   exit 1
 fi
 
 echo "installing ${missing[*]} for the tests"
-# 101 forbids the packages to start their system services.
+# 101 prevents the packages from starting their system services.
 policy=/usr/sbin/policy-rc.d
 if [[ ! -e $policy ]]; then
   trap 'rm -f "$policy"' EXIT
@@ -48,6 +48,6 @@ apt-get update -qq </dev/null
 apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null >/dev/null
 
 have_postgres && have_redis && have_prometheus && have_chromium || {
-  echo "${missing[*]} was installed but its binaries are not where they are looked for." >&2
+  echo "${missing[*]} was installed, but its binaries were not found." >&2
   exit 1
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Renews proto/baseline.binpb, which `buf breaking` compares the contract with. Whoever uses the contract reads in
-# CHANGELOG.md what became of it, so the two change together.
+# Renews proto/baseline.binpb, which `buf breaking` compares the contract with. CHANGELOG.md lists the changes for authors of clients,
+# so the two change together.
 set -euo pipefail
 buf=$1
 baseline=proto/baseline.binpb
@@ -14,7 +14,7 @@ if cmp -s "$fresh/baseline.binpb" "$baseline"; then
   exit
 fi
 if [[ -z $(git status --porcelain -- CHANGELOG.md) ]]; then
-  echo "The contract differs from $baseline: write what changed into CHANGELOG.md, then run this again." >&2
+  echo "The contract differs from $baseline: describe the change in CHANGELOG.md, then run this again." >&2
   exit 1
 fi
 cp "$fresh/baseline.binpb" "$baseline"

@@ -1,24 +1,26 @@
--- The whole schema: the installation, senders, conversations, messages, deliveries, attachments, idempotency keys, the change feed, the cache protocol,
+-- Complete schema: the installation, senders, conversations, messages, deliveries, attachments, idempotency keys, the change feed, the cache protocol,
 -- counters, search and imports.
--- Twin of the SQLite migration of the same name. Enums are text with a CHECK; times are parameters, never defaults.
+-- Counterpart of the SQLite migration of the same name. Enums are text with a CHECK; times are parameters, never defaults.
 
--- One row: this installation, and the database that it last ran on (docs/operations.md, "Restoring a backup").
+-- One row: this installation, and the identity of its database at the last start (docs/operations.md, "Restoring a backup").
 CREATE TABLE installation (
     "only" boolean PRIMARY KEY CHECK ("only"),
     id uuid NOT NULL,
-    -- The database's own identity as it was recorded last; empty before the first start.
+    -- The identity of the database as recorded last; empty before the first start.
     database text NOT NULL,
-    -- Reconciliation passes of the cache so far.
+    -- Number of reconciliation passes of the cache so far.
     reconciliations bigint NOT NULL CHECK (reconciliations >= 0),
-    -- Deliveries of this generation leave. A hold begins the next one; the older ones then wait (docs/adr/0019-holds.md),
+    -- Only deliveries of this generation are claimed. A hold begins the next one, and older deliveries wait
+    -- (docs/adr/0019-holds.md),
     generation bigint NOT NULL,
-    -- except those below this one, which a release has freed: they are moved to the present generation in batches.
+    -- except those of generations below this number, which a release has freed: they are moved to the present generation
+    -- in batches.
     released bigint NOT NULL CHECK (released <= generation)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 INSERT INTO installation ("only", id, database, reconciliations, generation, released)
     VALUES (true, gen_random_uuid(), '', 0, 0, 0);
 
--- One row, written to see whether the database takes writes again after it has refused one.
+-- One row, written to check whether the database accepts writes again after it has refused one.
 CREATE TABLE write_probe (
     "only" boolean PRIMARY KEY CHECK ("only"),
     filler bytea NOT NULL
@@ -60,17 +62,17 @@ CREATE TABLE conversations (
     message_count bigint NOT NULL CHECK (message_count >= 0),
     unread_count bigint NOT NULL CHECK (unread_count >= 0),
     last_message_at timestamptz,
-    -- The newest message, or the creation where there is none: what lists are ordered by.
+    -- Time of the newest message, or of the creation if there is none: the order of lists.
     active_at timestamptz NOT NULL,
     metadata jsonb NOT NULL,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     version bigint NOT NULL,
     edit_version bigint NOT NULL,
-    -- Set when it is being deleted: hidden at once, its messages are removed in batches, then the row.
+    -- Set at the beginning of a deletion: the conversation is hidden at once, its messages are removed in batches, then the row.
     deleted_at timestamptz
 );
--- One conversation that is not closed per pair of addresses.
+-- At most one conversation per pair of addresses is not closed.
 CREATE UNIQUE INDEX conversations_pair ON conversations (owner, channel, participant_from, participant_to)
     WHERE status <> 'closed' AND channel <> 'chat' AND deleted_at IS NULL;
 CREATE UNIQUE INDEX conversations_external ON conversations (owner, external_id)
@@ -78,16 +80,16 @@ CREATE UNIQUE INDEX conversations_external ON conversations (owner, external_id)
 CREATE INDEX conversations_recent ON conversations (owner, active_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX conversations_deleted ON conversations (deleted_at) WHERE deleted_at IS NOT NULL;
 
--- Conversation lists: one index for each filter, or a few that are merged, so that the price of a list depends neither on the
+-- Conversation lists: one index for each filter, or a few that are merged, so that the cost of a list depends neither on the
 -- owner's other conversations nor on other owners.
--- All that a list is narrowed by is one key with its owner. Apart, Postgres knows how common each value is in the whole
--- installation, and not with this owner: where nearly all conversations are closed, it takes those that are not for as easily
--- found among all of the owner's, newest first, and walks through a million of them. No other index has an order for a key.
--- There is no space in an owner, and no key but its last part may have one.
+-- The owner and all filters of a list form one key. With separate columns Postgres knows how common each value is in the whole
+-- installation, but not for this owner: where nearly all conversations are closed, it expects to find the others easily among
+-- all of the owner's, newest first, and reads a million of them. No other index has an order for such a key.
+-- An owner has no space, and only the last part of a key may have one.
 CREATE INDEX conversations_of_user ON conversations ((owner || ' ' || user_label), active_at, id)
     WHERE user_label <> '' AND deleted_at IS NULL;
 
--- By status and channel: a list of one status is merged from those of its channels, and that of a channel from its statuses.
+-- By status and channel: a list of one status is merged from its channels, a list of one channel from its statuses.
 CREATE INDEX conversations_of_kind ON conversations ((owner || ' ' || status || ' ' || channel), active_at, id)
     WHERE deleted_at IS NULL;
 CREATE INDEX conversations_of_kind_and_user
@@ -99,8 +101,8 @@ CREATE INDEX conversations_unread ON conversations ((owner || ' unread'), active
 CREATE INDEX conversations_unread_of_user ON conversations ((owner || ' unread ' || user_label), active_at, id)
     WHERE user_label <> '' AND unread_count > 0 AND deleted_at IS NULL;
 
--- By an address, theirs or ours. Theirs has few conversations, whoever of us has them; ours may have all that a user has. Both
--- an address and a user may have spaces, so these two are not one key.
+-- By an address, theirs or ours. Their address has few conversations, of any user; ours may have all conversations of a user.
+-- Both an address and a user may contain spaces, so these two are not one key.
 CREATE INDEX conversations_theirs ON conversations ((owner || ' ' || participant_to), active_at, id)
     WHERE participant_to <> '' AND deleted_at IS NULL;
 CREATE INDEX conversations_ours ON conversations ((owner || ' ' || participant_from), active_at, id)
@@ -148,11 +150,11 @@ CREATE TABLE messages (
 );
 CREATE UNIQUE INDEX messages_provider ON messages (owner, provider, provider_message_id)
     WHERE provider_message_id IS NOT NULL;
--- What a provider has and has not reported about: few at any time.
+-- Messages that a provider has accepted and not reported on yet: few at any time.
 CREATE INDEX messages_open ON messages (provider, id) WHERE status IN ('sent', 'uncertain');
 CREATE INDEX messages_unread ON messages (conversation_id, sequence) WHERE counts_unread;
 
--- The job of a message that is to leave: narrow, so that claims touch neither message, version, feed nor cache.
+-- The delivery of an outbound message: a narrow row, so that a claim changes neither message, version, feed nor cache.
 CREATE TABLE deliveries (
     message_id uuid PRIMARY KEY REFERENCES messages (id) ON DELETE CASCADE,
     owner text NOT NULL,
@@ -161,15 +163,16 @@ CREATE TABLE deliveries (
     sender_id uuid NOT NULL REFERENCES senders (id),
     channel text NOT NULL CHECK (channel IN ('sms', 'mms', 'email')),
     provider text NOT NULL,
-    -- scheduled: waits for its time; waiting: to be handed over, first or again; claimed: being handed over, until due_at.
+    -- scheduled: waits for its time; waiting: to be handed over, for the first time or again; claimed: being handed over, until
+    -- due_at.
     state text NOT NULL CHECK (state IN ('scheduled', 'waiting', 'claimed')),
-    -- The last hand-over that was begun; recorded before the provider is called.
+    -- Number of the last attempt; recorded before the provider is called.
     attempt integer NOT NULL CHECK (attempt >= 0),
-    -- An earlier message of its conversation and generation has not been handed over yet.
+    -- Whether an earlier message of its conversation and generation has not been handed over yet.
     blocked boolean NOT NULL,
-    -- The installation's generation when it was written or released; only those of the present one may be claimed.
+    -- The installation's generation when the delivery was inserted or released; only deliveries of the present one are claimed.
     generation bigint NOT NULL,
-    -- When it may be claimed; of a claimed one: when its worker has lost it.
+    -- Earliest time of a claim; for a claimed delivery: the end of the worker's lease.
     due_at timestamptz NOT NULL,
     expires_at timestamptz,
     created_at timestamptz NOT NULL
@@ -178,7 +181,7 @@ CREATE INDEX deliveries_due ON deliveries (generation, due_at) WHERE NOT blocked
 CREATE INDEX deliveries_of_conversation ON deliveries (conversation_id, generation, sequence);
 CREATE INDEX deliveries_of_sender ON deliveries (sender_id);
 
--- The story of a message: every attempt, receipt and refusal. Only appended to.
+-- The events of a message: every attempt, receipt and refusal. Only appended to.
 CREATE TABLE message_events (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     owner text NOT NULL,
@@ -193,7 +196,7 @@ CREATE TABLE message_events (
 );
 CREATE INDEX message_events_of_message ON message_events (message_id, id);
 
--- An attachment, or an upload (message_id is null) that waits for its one send until expires_at.
+-- An attachment, or an upload (message_id is null), which can be sent once, until expires_at.
 CREATE TABLE attachments (
     id uuid PRIMARY KEY,
     owner text NOT NULL,
@@ -202,7 +205,7 @@ CREATE TABLE attachments (
     content_type text NOT NULL,
     size_bytes bigint NOT NULL CHECK (size_bytes >= 0),
     url text,
-    -- False while an upload is still being streamed.
+    -- False while the upload is still being streamed.
     complete boolean NOT NULL,
     created_at timestamptz NOT NULL,
     expires_at timestamptz
@@ -217,8 +220,8 @@ CREATE TABLE attachment_chunks (
     PRIMARY KEY (attachment_id, position)
 );
 
--- Received messages that were deleted: a provider that delivers one again must not bring it back. Kept for as long as providers
--- retry.
+-- Tombstones of deleted inbound messages: a message that its provider delivers again must not come back. Kept for as long as
+-- providers retry.
 CREATE TABLE deleted_messages (
     owner text NOT NULL,
     provider text NOT NULL,
@@ -228,7 +231,7 @@ CREATE TABLE deleted_messages (
 );
 CREATE INDEX deleted_messages_age ON deleted_messages (deleted_at);
 
--- Apart from the messages: a deleted message must not be sent again by a retry.
+-- Separate from the messages: a retry must not send a deleted message again.
 CREATE TABLE idempotency_keys (
     owner text NOT NULL,
     rpc text NOT NULL,
@@ -240,8 +243,8 @@ CREATE TABLE idempotency_keys (
 );
 CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
 
--- Every change, written in the transaction of the change. Readers stay below the oldest transaction that still runs
--- (pg_snapshot_xmin), so that none skips one that commits late; the order is (xid, id).
+-- Every change, written in the transaction of the change. Readers stay below the oldest running transaction
+-- (pg_snapshot_xmin), so that none skips a late commit; the order is (xid, id).
 CREATE TABLE feed (
     xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
     id bigint GENERATED ALWAYS AS IDENTITY,
@@ -251,50 +254,50 @@ CREATE TABLE feed (
     conversation_id uuid NOT NULL,
     message_id uuid,
     user_label text NOT NULL,
-    -- The row as it then was; null once it is deleted.
+    -- The row after the change; null once it is deleted.
     payload jsonb,
-    -- How large that was: readers cut their pages by it without reading it.
+    -- Size of the payload: readers limit their pages by it without reading the payload.
     bytes integer NOT NULL,
     time timestamptz NOT NULL,
     PRIMARY KEY (xid, id)
 );
--- What a deletion clears. An event is in one of the two or, once it is cleared, in neither: a write pays for one entry.
+-- Events that a deletion clears. An event is in one of the two or, once it is cleared, in neither: a write pays for one entry.
 CREATE INDEX feed_of_message ON feed (message_id) WHERE message_id IS NOT NULL AND payload IS NOT NULL;
 CREATE INDEX feed_of_conversation ON feed (conversation_id) WHERE message_id IS NULL AND payload IS NOT NULL;
 
--- One row: which feed this is, and up to where it has been pruned.
+-- One row: the epoch of the feed, and the position up to which it has been pruned.
 CREATE TABLE feed_state (
     "only" boolean PRIMARY KEY CHECK ("only"),
-    -- The time at which this feed began, in microseconds: later ones are greater, also those of a database that was restored twice.
+    -- The time at which this feed began, in microseconds. Later epochs are greater, also in a database that was restored twice.
     epoch bigint NOT NULL,
     pruned_xid xid8 NOT NULL,
     pruned_id bigint NOT NULL,
-    -- Events up to this id are of an earlier epoch: not shown, and removed in batches. Null once they are gone.
+    -- Events up to this id are of an earlier epoch: not delivered, and removed in batches. Null once they are gone.
     stale_id bigint
 );
 INSERT INTO feed_state ("only", epoch, pruned_xid, pruned_id)
     VALUES (true, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, '0'::xid8, 0);
 
--- What the instances tell one another for the cache (docs/caching.md). The times are the database's own, unlike all others:
--- instances whose clocks differ must agree on them.
--- Few rows, rewritten twice a second each: room for the next version beside the last, and vacuumed by count.
+-- Registrations of the instances, for the cache (docs/caching.md). The times are the database's own, unlike all others:
+-- instances with different clocks must agree on them.
+-- Few rows, each updated twice a second: free space for the next version in the same page, and vacuumed by count.
 CREATE TABLE cache_instances (
     id uuid PRIMARY KEY,
-    -- Whether it keeps values in its own memory, where nobody else can change them.
+    -- Whether the instance caches values in its own memory, where other instances cannot change them.
     memory boolean NOT NULL,
     alive_until timestamptz NOT NULL,
-    -- Nothing is served from its cache after this unless it renews.
+    -- The instance serves nothing from its cache after this, unless it renews.
     serves_until timestamptz NOT NULL
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 
--- One row: the number that values are stamped with, and the processes that hold them; none of them until they are recorded.
+-- One row: the number in every cached value, and the Redis processes that store the values; none until they are recorded.
 CREATE TABLE cache_epoch (
     "only" boolean PRIMARY KEY CHECK ("only"),
-    -- Random at first, and each next one is a random step above: neither another installation nor an earlier copy of this database
-    -- has the same ones.
+    -- Random at first, and increased by random steps: neither another installation nor an earlier copy of this database
+    -- uses the same numbers.
     number bigint NOT NULL CHECK (number >= 0),
     remote text NOT NULL,
-    -- The server that recorded it: the identity of the database, and when the server was started.
+    -- The database server that recorded the epoch: the identity of the database, and the start time of the server.
     database text NOT NULL,
     recorded_at timestamptz NOT NULL
 );
@@ -307,23 +310,23 @@ SELECT true, floor(random() * 4503599627370496)::bigint, '',
     || (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint::text,
     'epoch';
 
--- Keys that a committed write could not fence or release: whoever serves from the cache releases them first.
+-- Keys that a committed write could not fence or release: an instance releases them before it serves from the cache.
 -- Filled and emptied in bursts: vacuumed by count.
 CREATE TABLE cache_pending (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     cache_key text NOT NULL,
     token text NOT NULL,
-    -- The epoch of whatever it is about has ended: it goes without a release, once nobody serves from that epoch.
+    -- Whether its epoch has ended: the row is deleted without a release, once no instance serves from that epoch.
     retired boolean NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 CREATE INDEX cache_pending_of_token ON cache_pending (token);
 CREATE INDEX cache_pending_retired ON cache_pending (id) WHERE retired;
 CREATE INDEX cache_pending_waiting ON cache_pending (id) WHERE NOT retired;
 
--- Counters of conversations and messages, exact at any moment (docs/adr/0010-counters.md).
+-- Counters of conversations and messages, exact at any time (docs/adr/0010-counters.md).
 
--- What each write added and took away, in its own transaction; folded into the totals soon after. Read whole, so it has no
--- index, and nothing but its place to name a row by.
+-- The difference that each write made, in its own transaction; folded into the totals soon after. Always read as a whole, so
+-- there is no index, and rows are addressed by their physical location only.
 CREATE TABLE stat_deltas (
     owner text NOT NULL,
     user_label text NOT NULL,
@@ -332,15 +335,15 @@ CREATE TABLE stat_deltas (
     channel text NOT NULL,
     status text NOT NULL,
     items bigint NOT NULL,
-    -- Conversations that have unread messages, and how many these are.
+    -- Number of conversations with unread messages, and number of these messages.
     unread_items bigint NOT NULL,
     unread bigint NOT NULL,
     tokens bigint NOT NULL
--- Emptied as fast as it fills: vacuumed by count, and never cut off at its end, which would need a lock that writes wait for.
+-- Emptied as fast as it fills: vacuumed by count, and never truncated, which would need a lock that writes wait for.
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
     autovacuum_vacuum_insert_threshold = -1, vacuum_truncate = false);
 
--- The sums of what was folded. An empty user_label is the whole owner.
+-- Sums of the folded differences. An empty user_label is the whole owner.
 CREATE TABLE stat_totals (
     owner text NOT NULL,
     user_label text NOT NULL,
@@ -352,52 +355,52 @@ CREATE TABLE stat_totals (
     unread bigint NOT NULL,
     tokens bigint NOT NULL,
     PRIMARY KEY (owner, user_label, what, channel, status)
--- Its rows are rewritten in place, none of what changes is indexed: room for the next version beside the last.
+-- Rows are updated often and no changed column is indexed: free space for the next version in the same page.
 ) WITH (fillfactor = 70);
 
 
--- Retention takes the oldest first. What is still under way has no entry: it stays, however old it is, and is not looked at.
+-- Retention takes the oldest first. A message in progress has no entry: it stays, however old it is, and is not read.
 CREATE INDEX messages_age ON messages (created_at, id)
     WHERE status NOT IN ('scheduled', 'pending', 'sending', 'uncertain');
 CREATE INDEX conversations_empty ON conversations (active_at, id) WHERE message_count = 0 AND deleted_at IS NULL;
 
--- Postgres by default vacuums a table when a fifth of it is dead, and measures it anew when a tenth has changed: of ten
--- million rows that is too late. No fillfactor below 100 for those whose updates change what is indexed (a message's status,
--- a conversation's last activity, a job's due time): such an update needs a new entry in every index wherever its row lies.
+-- Postgres by default vacuums a table when a fifth of it is dead, and analyzes it again when a tenth has changed: with ten
+-- million rows that is too late. No fillfactor below 100 where updates change indexed columns (a message's status, a
+-- conversation's last activity, a delivery's due time): such an update needs a new entry in every index wherever its row is.
 -- Most rows are updated twice and then never again.
 ALTER TABLE messages SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02,
-    -- Marks what is visible to all, without which a count by an index reads every row.
+    -- Maintains the visibility map, without which a count by an index reads every row.
     autovacuum_vacuum_insert_scale_factor = 0.02);
 -- Every message updates its conversation.
 ALTER TABLE conversations SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02,
     autovacuum_vacuum_insert_scale_factor = 0.02);
--- A queue: as many rows come as go, and its size says nothing. Never cut off at its end: claims would wait for the lock.
+-- A queue: as many rows are inserted as deleted, and its size says nothing. Never truncated: claims would wait for the lock.
 ALTER TABLE deliveries SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, vacuum_truncate = false);
--- Rows come at one end and go at the other, a thousand at a time.
+-- Rows are inserted at one end and deleted at the other, a thousand at a time.
 ALTER TABLE feed SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000, vacuum_truncate = false);
 ALTER TABLE idempotency_keys SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 10000,
     vacuum_truncate = false);
--- Only appended to, until its messages go.
+-- Only appended to, until its messages are deleted.
 ALTER TABLE message_events SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05);
 
--- Search (docs/search.md). Filled by the service alone, since its code defines what a word is (docs/adr/0011-search-terms.md).
+-- Search (docs/search.md). Filled only by the service, since its code defines what a word is (docs/adr/0011-search-terms.md).
 
--- Beside the messages: their status changes several times, and each time every entry of the index would be written anew.
+-- Separate from the messages: their status changes several times, and each time every index entry would be written again.
 CREATE TABLE message_search (
     message_id uuid PRIMARY KEY,
     owner text NOT NULL,
     conversation_id uuid NOT NULL,
     created_at timestamptz NOT NULL,
-    -- Words, and one term for each of owner, user, conversation, channel and direction; without places or weights.
+    -- Words, and one term for each of owner, user, conversation, channel and direction; without positions or weights.
     terms tsvector NOT NULL
--- Newest first, thousands of rows are looked through for common words: terms stay in the row as long as they fit.
+-- For common words thousands of rows are read, newest first: terms stay in the row as long as they fit.
 ) WITH (toast_tuple_target = 8160, autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
--- Common words: the newest messages, until enough have them.
+-- For common words: the newest messages, until enough of them match.
 CREATE INDEX message_search_recent ON message_search (owner, created_at, message_id);
--- Rare words. What is inserted waits in a list that every search reads, so that it is kept short.
+-- For rare words. New entries wait in a pending list that every search reads, so that list is kept short.
 CREATE INDEX message_search_terms ON message_search USING gin (terms) WITH (fastupdate = on, gin_pending_list_limit = 256);
 
--- However a message goes. Not a foreign key: that would look for the message at each insertion.
+-- Covers every way of deleting a message. Not a foreign key: that would look for the message at each insertion.
 CREATE FUNCTION message_search_forget() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM message_search WHERE message_id IN (SELECT id FROM gone);
@@ -407,19 +410,19 @@ $$;
 CREATE TRIGGER message_search_forget AFTER DELETE ON messages
     REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION message_search_forget();
 
--- A search for a status that messages seldom come to rest in. OR, not IN: SQLite sees that it holds only so.
+-- For a search by a status in which few messages remain. OR, not IN: SQLite recognises the condition only in this form.
 CREATE INDEX messages_resting ON messages (owner, status, created_at, id)
     WHERE status = 'scheduled' OR status = 'uncertain' OR status = 'undelivered' OR status = 'failed' OR status = 'expired'
         OR status = 'canceled';
 
--- Conversations whose title or user has changed, and whose messages are not yet all found by it: those below the sequence.
+-- Conversations with a changed title or user that is not yet indexed for all messages: those below the sequence are missing.
 CREATE TABLE search_pending (
     conversation_id uuid PRIMARY KEY,
     owner text NOT NULL,
     below bigint NOT NULL
 );
 
--- One row: what the terms were made by; nothing until they are.
+-- One row: edition and language of the index; empty until it is made.
 CREATE TABLE search_state (
     "only" boolean PRIMARY KEY CHECK ("only"),
     made_by text NOT NULL
@@ -428,20 +431,20 @@ INSERT INTO search_state ("only", made_by) VALUES (true, '');
 
 -- Progress of imports (docs/importing.md).
 
--- Beside the conversations: few have one, and only imports ask for it.
+-- Separate from the conversations: few have one, and only imports read it.
 CREATE TABLE imports (
     conversation_id uuid PRIMARY KEY REFERENCES conversations (id) ON DELETE CASCADE,
     owner text NOT NULL,
-    -- So many of its first messages have been imported, whatever became of them since: what is deleted does not come back.
+    -- Number of its first messages that have been imported, including later deleted ones, which do not come back.
     messages bigint NOT NULL CHECK (messages >= 0)
 );
 
--- Searches that are asked often, for warming the cache (docs/caching.md).
+-- Popular searches, for warming the cache (docs/caching.md).
 
--- Of the whole installation: a thousand rows at most, read whole, so nothing but the question has an index. It refers to
--- nothing: who searches may name a conversation or a user that is not there.
+-- Of the whole installation: a thousand rows at most, always read as a whole, so only the fingerprint has an index. No foreign
+-- keys: a search may name a conversation or a user that does not exist.
 CREATE TABLE popular_searches (
-    -- A fingerprint of all of it, the owner too.
+    -- Fingerprint of all fields, the owner included.
     question uuid PRIMARY KEY,
     owner text NOT NULL,
     query text NOT NULL,
@@ -453,12 +456,12 @@ CREATE TABLE popular_searches (
     status text,
     created_after timestamptz,
     created_before timestamptz,
-    -- How often it was asked, halved every day.
+    -- Number of times it ran, halved every day.
     weight bigint NOT NULL CHECK (weight >= 0),
     asked_at timestamptz NOT NULL
 );
 
--- One row, which whoever changes the others holds meanwhile: the day, since 1970, for which the weights hold.
+-- One row, locked by every writer of the table above: the day, since 1970, for which the weights are valid.
 CREATE TABLE popular_state (
     "only" boolean PRIMARY KEY CHECK ("only"),
     day bigint NOT NULL

@@ -1,6 +1,6 @@
--- Whether an instance uses a shared tier: it compares the database with the marker there, and the others wait for that. An
--- instance of the version before does not say: it may.
+-- Whether an instance uses Redis: it compares the database with the marker there, and the other instances wait for that. An
+-- instance of the previous version does not set it and may use Redis.
 SET LOCAL lock_timeout = '1s';
 ALTER TABLE cache_instances ADD COLUMN shared boolean NOT NULL DEFAULT true;
--- The server on which deliveries were held after a restore, until the marker is compared: one restore holds them once.
+-- The server on which deliveries were held after a restore, until the marker is compared: one restore causes one hold.
 ALTER TABLE installation ADD COLUMN held_on text NOT NULL DEFAULT '';

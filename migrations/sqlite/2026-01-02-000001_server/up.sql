@@ -1,2 +1,2 @@
--- The server on which deliveries may be claimed. A file has none: it is always the same one.
+-- The accepted server: the one on which deliveries may be claimed. A file has no server: the value is constant.
 ALTER TABLE installation ADD COLUMN server text NOT NULL DEFAULT 'sqlite';
