@@ -1,18 +1,50 @@
 #!/usr/bin/env bash
-# Runs every test, and then says in a few lines what came of it: cargo itself sums up each binary alone.
+# Runs every test. The test binaries run side by side, TEST_SLOTS at a time, since they wait most of the time; a line for each says that
+# it has ended, and the output of those that failed comes last. Arguments go to every binary.
 set -euo pipefail
 
-log=target/test.log
-mkdir -p target
-status=0
-cargo test --workspace --locked --no-fail-fast "$@" 2>&1 | tee "$log" || status=$?
+# Binaries that share a server run one after the other: one could use up its connections, or flush what another has stored.
+slots=1
+[[ -n ${TEST_DATABASE_URL:-} || -n ${TEST_REDIS_URL:-} ]] || slots=${TEST_SLOTS:-$(($(getconf _NPROCESSORS_ONLN) + 1))}
 
-awk '
-  /^test .* \.\.\. FAILED$/ || /^test .* - .* \(line [0-9]+\) \.\.\. FAILED$/ { failures[++n] = $2 }
+export TEST_RUN=$PWD/target/test-run
+rm -rf "$TEST_RUN"
+mkdir -p "$TEST_RUN"
+mkfifo "$TEST_RUN/slots" "$TEST_RUN/progress"
+exec 8<>"$TEST_RUN/slots"
+printf '.%.0s' $(seq "$slots") >&8
+# The binaries are in this process group: an interrupted run leaves none behind.
+trap 'trap - INT TERM; kill 0' INT TERM
+failed=0
+
+start() {
+  cargo test --workspace --locked --quiet --no-fail-fast --config "target.'cfg(all())'.runner = ['$PWD/scripts/test-binary.sh']" "$@"
+}
+
+cargo test --workspace --locked --no-run
+cat "$TEST_RUN/progress" &
+progress=$!
+exec 7>"$TEST_RUN/progress"
+# The longest first: what is started last ends last.
+start --test coherence --test faults -- "$@" || failed=1
+start --tests -- "$@" || failed=1
+exec 7>&-
+wait "$progress"
+
+for folder in "$TEST_RUN"/*/; do
+  [[ $(cat "$folder/status" 2>/dev/null) == 0 ]] && continue
+  failed=1
+  printf '\n%s\n' "$folder"
+  cat "$folder/log"
+done
+cargo test --workspace --locked --quiet --doc -- "$@" || failed=1
+
+cat "$TEST_RUN"/*/log | awk '
+  /^test .* \.\.\. FAILED$/ { failures[++n] = $2 }
   /^test result: / { passed += $4; failed += $6; ignored += $8; binaries += 1 }
   END {
     printf "\n%d passed, %d failed, %d ignored, in %d test binaries\n", passed, failed, ignored, binaries
     for (i = 1; i <= n; i++) printf "  failed: %s\n", failures[i]
   }
-' "$log"
-exit "$status"
+'
+exit "$failed"
