@@ -4,8 +4,8 @@
 set -euo pipefail
 
 name=$(basename "$1")
+[[ ${name%-*} == "$TEST_LATER" ]] && exit
 folder=$TEST_RUN/$name
-[[ -d $folder ]] && exit # started already, as one of the longest
 mkdir "$folder"
 
 # Open from here on, so that the reader of the pipe sees its end only after the last binary. No test may inherit it: a server that a

@@ -5,7 +5,7 @@ set -euo pipefail
 
 # Binaries that share a server run one after the other: one could use up its connections, or flush what another has stored.
 slots=1
-[[ -n ${TEST_DATABASE_URL:-} || -n ${TEST_REDIS_URL:-} ]] || slots=${TEST_SLOTS:-$(($(getconf _NPROCESSORS_ONLN) + 1))}
+[[ -n ${TEST_DATABASE_URL:-} || -n ${TEST_REDIS_URL:-} ]] || slots=${TEST_SLOTS:-$(getconf _NPROCESSORS_ONLN)}
 
 export TEST_RUN=$PWD/target/test-run
 rm -rf "$TEST_RUN"
@@ -17,19 +17,22 @@ printf '.%.0s' $(seq "$slots") >&8
 trap 'trap - INT TERM; kill 0' INT TERM
 failed=0
 
-start() {
-  cargo test --workspace --locked --quiet --no-fail-fast --config "target.'cfg(all())'.runner = ['$PWD/scripts/test-binary.sh']" "$@"
+# Starts the binaries that cargo selects, and waits for the last.
+run() {
+  local progress
+  cat "$TEST_RUN/progress" &
+  progress=$!
+  exec 7>"$TEST_RUN/progress"
+  cargo test --workspace --locked --no-fail-fast --config "target.'cfg(all())'.runner = ['$PWD/scripts/test-binary.sh']" "$@" 2>"$TEST_RUN/cargo" ||
+    { cat "$TEST_RUN/cargo" && failed=1; }
+  exec 7>&-
+  wait "$progress"
 }
 
 cargo test --workspace --locked --no-run
-cat "$TEST_RUN/progress" &
-progress=$!
-exec 7>"$TEST_RUN/progress"
-# The longest first: what is started last ends last.
-start --test coherence --test faults -- "$@" || failed=1
-start --tests -- "$@" || failed=1
-exec 7>&-
-wait "$progress"
+# The coherence tests load three instances with all that the machine has, so they run alone.
+TEST_LATER=coherence run --tests -- "$@"
+TEST_LATER='' run --test coherence -- "$@"
 
 for folder in "$TEST_RUN"/*/; do
   [[ $(cat "$folder/status" 2>/dev/null) == 0 ]] && continue

@@ -26,7 +26,7 @@ pub(crate) fn run(
     match ending {
         Ok(DrainOutcome::Forced) => runtime.shutdown_background(),
         Ok(DrainOutcome::Finished | DrainOutcome::Cut) | Err(_) => {
-            runtime.shutdown_timeout(SHUTDOWN_TIMEOUT)
+            runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
         }
     }
     Ok(match ending? {

@@ -320,7 +320,7 @@ async fn without_generations_counts_lag() {
     let cluster = Cluster::start(weak).await;
     let name = "responses that no write invalidates";
     let outcome = load(&cluster, name, async |load| {
-        load.until_progress(100, 20).await
+        load.until_progress(100, 20).await;
     })
     .await;
     assert!(!outcome.broken().is_empty(), "{outcome}");

@@ -157,7 +157,7 @@ async fn redis_evicts_keys() {
         let running = run(&cluster, &name, async |load: &Load| {
             let each = torture_time() / u32::try_from(POLICIES.len()).unwrap_or(1);
             rounds_for(each, async |number| {
-                evict_and_kill_connections(&cluster, load, number).await
+                evict_and_kill_connections(&cluster, load, number).await;
             })
             .await;
         });

@@ -24,8 +24,10 @@ async fn dues(world: &World) -> Vec<i64> {
 
 async fn until_waiting(world: &World, count: usize, calls: usize) {
     parlance_testkit::eventually(SOON, async || {
+        // Read first: a delivery also waits before its claim, which a call in between would hide.
+        let called = world.provider.calls();
         let waiting = world.db.count("deliveries WHERE state = 'waiting'").await;
-        (world.provider.calls() == calls && waiting == count).then_some(())
+        (called == calls && waiting == count).then_some(())
     })
     .await;
 }

@@ -168,7 +168,7 @@ async fn drive(shared: Arc<TrackingState>, client: Client, handler: Arc<dyn Inva
                 tracing::debug!("the invalidation connection to redis was lost");
             }
             Err(fault) => {
-                tracing::debug!(%fault, "opening the invalidation connection to redis failed")
+                tracing::debug!(%fault, "opening the invalidation connection to redis failed");
             }
         }
         listener.close();

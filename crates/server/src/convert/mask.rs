@@ -78,7 +78,7 @@ mod tests {
             &["body", "Body"],
         ] {
             let fields = violated_fields(|violations| {
-                _ = Mask::read(violations, Some(mask(paths)), &["body"])
+                _ = Mask::read(violations, Some(mask(paths)), &["body"]);
             });
             assert_eq!(fields, ["update_mask"], "{paths:?}");
         }

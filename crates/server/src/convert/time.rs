@@ -125,7 +125,7 @@ mod tests {
             (i64::MAX, i32::MAX),
         ] {
             let fields = violated_fields(|violations| {
-                _ = timestamp(violations, "t", Some(at(seconds, nanos)))
+                _ = timestamp(violations, "t", Some(at(seconds, nanos)));
             });
             assert_eq!(fields, ["t"], "{seconds} {nanos}");
         }

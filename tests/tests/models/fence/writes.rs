@@ -37,7 +37,7 @@ impl Rules {
                 );
             }
             Writer::Degraded => {
-                steps.step(commit, state, |s| s.commit(me, Writer::DegradedCommitted))
+                steps.step(commit, state, |s| s.commit(me, Writer::DegradedCommitted));
             }
             Writer::DegradedCommitted(version) => {
                 steps.step(

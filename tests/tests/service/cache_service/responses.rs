@@ -249,7 +249,7 @@ async fn conversations(fixture: &Fixture, pair: &Pair) {
     let reassigned = [[true, false, false], ALL, ALL];
     let reassign = async |t: &Caller| {
         t.ok(make::edit(&conversation, &["user"], |c| {
-            c.user = "bob".to_owned()
+            c.user = "bob".to_owned();
         }))
         .await
     };
@@ -258,7 +258,7 @@ async fn conversations(fixture: &Fixture, pair: &Pair) {
         .await;
     let back = async |t: &Caller| {
         t.ok(make::edit(&conversation, &["user"], |c| {
-            c.user = "ana".to_owned()
+            c.user = "ana".to_owned();
         }))
         .await
     };

@@ -54,7 +54,7 @@ pub(crate) fn list(request: v1::ListConversationsRequest) -> Result<ListConversa
     if channel == Some(Channel::Mms) {
         violations.push(
             "channel",
-            "MMS messages are part of SMS conversations; use SMS",
+            "conversations with MMS messages have the channel SMS; use SMS",
         );
     }
     let status = enums::conversation_status(&mut violations, "status", status);
