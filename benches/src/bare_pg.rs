@@ -16,10 +16,10 @@ use uuid::Uuid;
 use crate::bare::{self, Answer};
 use crate::{child, message};
 
-const SELECT: &str = "SELECT id, owner, conversation_id, sequence, channel, direction, status, role, from_address, \
-    to_address, cc_addresses, subject, body, html_body, attachments, provider, provider_message_id, attempt, error, \
-    segments, tokens_used, latency_ms, metadata, policy, counts_unread, send_at, expires_at, sent_at, delivered_at, \
-    read_at, created_at, updated_at, version, edit_version FROM messages WHERE id = $1 AND owner = $2";
+const SELECT: &str = "SELECT id, owner, conversation_id, sequence, channel, direction, status, from_address, to_address, \
+    cc_addresses, subject, body, html_body, attachments, provider, provider_message_id, attempt, error, segments, \
+    tokens_used, metadata, other_fields, counts_unread, send_at, expires_at, sent_at, delivered_at, read_at, created_at, \
+    updated_at, version, edit_version FROM messages WHERE id = $1 AND owner = $2";
 
 const CHANNELS: [&str; 5] = ["", "sms", "mms", "email", "chat"];
 const DIRECTIONS: [&str; 3] = ["", "inbound", "outbound"];
@@ -118,10 +118,11 @@ fn message(row: &Row) -> Result<v1::Message, tokio_postgres::Error> {
         let text: Option<String> = row.try_get(column)?;
         Ok::<_, tokio_postgres::Error>(text.unwrap_or_default())
     };
-    let (_owner, _policy): (&str, &str) = (row.try_get(1)?, row.try_get(23)?);
-    let (_attempt, _unread): (i32, bool) = (row.try_get(17)?, row.try_get(24)?);
-    let (_attachments, error): (Json, Option<Json>) = (row.try_get(14)?, row.try_get(18)?);
-    let role: Option<&str> = row.try_get(7)?;
+    let _owner: &str = row.try_get(1)?;
+    let (_attempt, _unread): (i32, bool) = (row.try_get(16)?, row.try_get(22)?);
+    let (_attachments, error): (Json, Option<Json>) = (row.try_get(13)?, row.try_get(17)?);
+    let other: serde_json::Map<String, serde_json::Value> = row.try_get::<_, Json>(21)?.parsed();
+    let role = other.get("role").and_then(serde_json::Value::as_str);
     Ok(v1::Message {
         id: row.try_get::<_, Id>(0)?.0.to_string(),
         conversation_id: row.try_get::<_, Id>(2)?.0.to_string(),
@@ -130,29 +131,29 @@ fn message(row: &Row) -> Result<v1::Message, tokio_postgres::Error> {
         direction: number(&DIRECTIONS, row.try_get(5)?),
         status: number(&STATUSES, row.try_get(6)?),
         role: number(&ROLES, role.unwrap_or_default()),
-        from_address: row.try_get(8)?,
-        to_address: row.try_get(9)?,
-        cc_addresses: row.try_get::<_, Json>(10)?.parsed(),
-        subject: row.try_get(11)?,
-        body: row.try_get(12)?,
-        html_body: row.try_get(13)?,
+        from_address: row.try_get(7)?,
+        to_address: row.try_get(8)?,
+        cc_addresses: row.try_get::<_, Json>(9)?.parsed(),
+        subject: row.try_get(10)?,
+        body: row.try_get(11)?,
+        html_body: row.try_get(12)?,
         attachments: Vec::new(),
-        provider: text(15)?,
-        provider_message_id: text(16)?,
+        provider: text(14)?,
+        provider_message_id: text(15)?,
         error: error.map(|_| v1::MessageError::default()),
-        segments: row.try_get(19)?,
-        tokens_used: row.try_get(20)?,
-        latency_ms: row.try_get(21)?,
-        metadata: Some(structure(row.try_get::<_, Json>(22)?.parsed())),
-        send_at: time(25)?,
-        expires_at: time(26)?,
-        sent_at: time(27)?,
-        delivered_at: time(28)?,
-        read_at: time(29)?,
-        created_at: time(30)?,
-        updated_at: time(31)?,
-        version: row.try_get(32)?,
-        etag: row.try_get::<_, i64>(33)?.to_string(),
+        segments: row.try_get(18)?,
+        tokens_used: row.try_get(19)?,
+        latency_ms: other.get("latency_ms").and_then(serde_json::Value::as_i64),
+        metadata: Some(structure(row.try_get::<_, Json>(20)?.parsed())),
+        send_at: time(23)?,
+        expires_at: time(24)?,
+        sent_at: time(25)?,
+        delivered_at: time(26)?,
+        read_at: time(27)?,
+        created_at: time(28)?,
+        updated_at: time(29)?,
+        version: row.try_get(30)?,
+        etag: row.try_get::<_, i64>(31)?.to_string(),
     })
 }
 

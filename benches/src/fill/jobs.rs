@@ -31,12 +31,12 @@ pub(crate) async fn fill(url: &str, jobs: u64, conversations: u64) {
         ),
         format!(
             "INSERT INTO messages (id, owner, conversation_id, sequence, channel, direction, status, from_address, to_address,
-                cc_addresses, subject, body, html_body, attachments, provider, attempt, segments, metadata, policy,
+                cc_addresses, subject, body, html_body, attachments, provider, attempt, segments, metadata, other_fields,
                 counts_unread, created_at, updated_at, version, edit_version)
             SELECT {message}, '{OWNER}', {of_message}, n / {conversations} + 1, 'sms', 'outbound', 'pending', '{SENDER}',
                 '+1212' || lpad((n % {conversations})::text, 7, '0'), '[]', '', 'Your order A-' || lpad(n::text, 8, '0') ||
                 ' left our warehouse today and arrives tomorrow between 9 and 12. Reply STOP to hear no more of it. Thank you \
-for buying from us!', '', '[]', 'simulator', 0, 1, '{{}}', 'at_least_once', false, now(), now(), 1, 1
+for buying from us!', '', '[]', 'simulator', 0, 1, '{{}}', '{{}}', false, now(), now(), 1, 1
             FROM generate_series(0, {jobs}::bigint - 1) AS n"
         ),
         format!(

@@ -19,7 +19,7 @@ const CHUNK: usize = 256 * 1024;
 
 const COPY: &str = "COPY messages (id, owner, conversation_id, sequence, channel, direction, status, from_address, \
     to_address, cc_addresses, subject, body, html_body, attachments, provider, provider_message_id, attempt, segments, \
-    metadata, policy, counts_unread, sent_at, delivered_at, created_at, updated_at, version, edit_version) FROM STDIN";
+    metadata, other_fields, counts_unread, sent_at, delivered_at, created_at, updated_at, version, edit_version) FROM STDIN";
 
 /// Runs statements.
 pub(crate) async fn run(url: &str, statements: &str) {
@@ -105,7 +105,7 @@ fn row(text: &mut String, n: u64, conversation: u64, sequence: u64) {
     let written = writeln!(
         text,
         "{id}\t{OWNER}\t{conversation_id}\t{sequence}\tsms\toutbound\tdelivered\t{SENDER}\t{to}\t[]\t\t{body}\t\t[]\tsimulator\t\
-         {provider_id}\t1\t1\t{metadata}\tat_least_once\tf\t{sent}\t{delivered}\t{created}\t{delivered}\t4\t1",
+         {provider_id}\t1\t1\t{metadata}\t{{}}\tf\t{sent}\t{delivered}\t{created}\t{delivered}\t4\t1",
     );
     written.expect("a string takes any text");
 }

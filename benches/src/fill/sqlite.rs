@@ -70,12 +70,12 @@ fn rows(set: ConversationSet) -> String {
         WITH RECURSIVE numbers (n) AS (SELECT {first_message} UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {behind})
         INSERT INTO messages (id, owner, conversation_id, sequence, channel, direction, status, from_address, to_address,
             cc_addresses, subject, body, html_body, attachments, provider, provider_message_id, attempt, segments, metadata,
-            policy, counts_unread, sent_at, delivered_at, created_at, updated_at, version, edit_version)
+            other_fields, counts_unread, sent_at, delivered_at, created_at, updated_at, version, edit_version)
         SELECT {message_id}, '{OWNER}', {conversation_of_message}, (n - {first_message}) % {length} + 1, 'sms', 'outbound',
             'delivered', '{SENDER}', printf('+1212%07d', {number}), '[]', '',
             printf('Your order A-%08d left our warehouse today and arrives tomorrow between 9 and 12. Reply STOP to hear no \
 more of it. Thank you for buying from us!', n), '', '[]', 'simulator', printf('SM%032x', n), 1, 1,
-            printf('{{\"campaign\":\"autumn\",\"order\":\"A-%08d\"}}', n), 'at_least_once', 0, at + {sent}, at + {delivered},
+            printf('{{\"campaign\":\"autumn\",\"order\":\"A-%08d\"}}', n), '{{}}', 0, at + {sent}, at + {delivered},
             at, at + {delivered}, 4, 1
         FROM (SELECT n, ({EPOCH_MS} + n) * 1000 AS at FROM numbers);
         "

@@ -119,7 +119,6 @@ CREATE TABLE messages (
     direction text NOT NULL CHECK (direction IN ('inbound', 'outbound')),
     status text NOT NULL CHECK (status IN ('scheduled', 'pending', 'sending', 'uncertain', 'sent', 'delivered', 'read',
         'undelivered', 'failed', 'expired', 'canceled', 'received')),
-    role text CHECK (role IN ('user', 'assistant', 'system')),
     from_address text NOT NULL,
     to_address text NOT NULL,
     cc_addresses jsonb NOT NULL,
@@ -133,9 +132,10 @@ CREATE TABLE messages (
     error jsonb,
     segments integer NOT NULL,
     tokens_used bigint,
-    latency_ms bigint,
     metadata jsonb NOT NULL,
-    policy text NOT NULL CHECK (policy IN ('at_least_once', 'at_most_once')),
+    -- JSON object of the fields that no statement filters, sorts, sums or updates: role, latency_ms, policy. One that has its
+    -- default is left out.
+    other_fields jsonb NOT NULL,
     counts_unread boolean NOT NULL,
     send_at timestamptz,
     expires_at timestamptz,

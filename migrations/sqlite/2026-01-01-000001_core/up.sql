@@ -116,7 +116,6 @@ CREATE TABLE messages (
     direction text NOT NULL CHECK (direction IN ('inbound', 'outbound')),
     status text NOT NULL CHECK (status IN ('scheduled', 'pending', 'sending', 'uncertain', 'sent', 'delivered', 'read',
         'undelivered', 'failed', 'expired', 'canceled', 'received')),
-    role text CHECK (role IN ('user', 'assistant', 'system')),
     from_address text NOT NULL,
     to_address text NOT NULL,
     cc_addresses text NOT NULL,
@@ -130,9 +129,10 @@ CREATE TABLE messages (
     error text,
     segments integer NOT NULL,
     tokens_used integer,
-    latency_ms integer,
     metadata text NOT NULL,
-    policy text NOT NULL CHECK (policy IN ('at_least_once', 'at_most_once')),
+    -- JSON object of the fields that no statement filters, sorts, sums or updates: role, latency_ms, policy. One that has its
+    -- default is left out.
+    other_fields text NOT NULL,
     counts_unread integer NOT NULL,
     send_at integer,
     expires_at integer,

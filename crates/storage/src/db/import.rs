@@ -16,7 +16,7 @@ use crate::prepared::portions;
 use crate::rows::conversation::ConversationRow;
 use crate::rows::feed::payload;
 use crate::rows::import::{ComparableRow, ImportRow};
-use crate::rows::message::MessageRow;
+use crate::rows::message::{MessageRow, OtherFields};
 use crate::rows::stats::{of_conversation, of_message};
 use crate::touched::Touch;
 use crate::tx::{Guarded, Tx};
@@ -212,13 +212,11 @@ impl Tx {
 
 fn comparable(row: ComparableRow, conversation: Id) -> StorageResult<ComparableMessage> {
     let bad = |column| StorageError::inconsistent("messages", column, conversation.0);
-    let role = row.role.as_deref();
+    let other = OtherFields::parse(&row.other_fields).ok_or_else(|| bad("other_fields"))?;
     Ok(ComparableMessage {
         created_at: row.created_at.into(),
         direction: Direction::parse(&row.direction).ok_or_else(|| bad("direction"))?,
-        role: role
-            .map(|word| Role::parse(word).ok_or_else(|| bad("role")))
-            .transpose()?,
+        role: other.role,
         body: row.body,
         metadata: Json::from_text(row.metadata.into_canonical()),
     })

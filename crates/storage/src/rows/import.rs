@@ -21,7 +21,7 @@ pub(crate) struct ImportRow {
 pub(crate) struct ComparableRow {
     pub(crate) created_at: Instant,
     pub(crate) direction: String,
-    pub(crate) role: Option<String>,
     pub(crate) body: String,
     pub(crate) metadata: Doc,
+    pub(crate) other_fields: Doc,
 }

@@ -1,13 +1,17 @@
 //! Messages.
 
+mod other_fields;
+
 use diesel::prelude::*;
 use diesel::{pg::Pg, sqlite::Sqlite};
 use parlance_domain::message::{Fault, Progress, ReportStatus};
 use parlance_domain::{
-    Attachment, AttachmentId, Channel, ConversationId, DeliveryPolicy, Direction, Json, Message,
-    MessageId, MessageStatus, Role,
+    Attachment, AttachmentId, Channel, ConversationId, Direction, Json, Message, MessageId,
+    MessageStatus,
 };
 use serde::{Deserialize, Serialize};
+
+pub(crate) use other_fields::OtherFields;
 
 use super::{owner, word};
 use crate::error::{StorageError, StorageResult};
@@ -36,7 +40,6 @@ pub(crate) struct MessageRow {
     pub(crate) channel: String,
     pub(crate) direction: String,
     pub(crate) status: String,
-    pub(crate) role: Option<String>,
     pub(crate) from_address: String,
     pub(crate) to_address: String,
     pub(crate) cc_addresses: Doc,
@@ -50,9 +53,8 @@ pub(crate) struct MessageRow {
     pub(crate) error: Option<Doc>,
     pub(crate) segments: i32,
     pub(crate) tokens_used: Option<i64>,
-    pub(crate) latency_ms: Option<i64>,
     pub(crate) metadata: Doc,
-    pub(crate) policy: String,
+    pub(crate) other_fields: Doc,
     pub(crate) counts_unread: bool,
     pub(crate) send_at: Option<Instant>,
     pub(crate) expires_at: Option<Instant>,
@@ -65,7 +67,8 @@ pub(crate) struct MessageRow {
     pub(crate) edit_version: i64,
 }
 
-/// All columns of a message that a write changes, in one guarded statement.
+/// All columns of a message that a write changes, in one guarded statement. `other_fields` is not one of them: the
+/// fields in it that only a newer instance knows would be lost.
 #[derive(Clone, Debug, AsChangeset)]
 #[diesel(table_name = messages, treat_none_as_null = true)]
 pub(crate) struct MessageChange {
@@ -161,7 +164,6 @@ impl From<&Message> for MessageRow {
             channel: channel.as_str().to_owned(),
             direction: direction.as_str().to_owned(),
             status: status.as_str().to_owned(),
-            role: role.map(|r| r.as_str().to_owned()),
             from_address: from_address.clone(),
             to_address: to_address.clone(),
             cc_addresses: list(cc_addresses, |items| doc(&items)),
@@ -175,9 +177,13 @@ impl From<&Message> for MessageRow {
             error: error.as_ref().map(fault_doc),
             segments: *segments,
             tokens_used: *tokens_used,
-            latency_ms: *latency_ms,
             metadata: Doc(metadata.as_str().to_owned()),
-            policy: policy.as_str().to_owned(),
+            other_fields: OtherFields {
+                role: *role,
+                latency_ms: *latency_ms,
+                policy: *policy,
+            }
+            .to_doc(),
             counts_unread: *counts_unread,
             send_at: send_at.map(Into::into),
             expires_at: expires_at.map(Into::into),
@@ -232,6 +238,11 @@ impl TryFrom<MessageRow> for Message {
             delivered_at: row.delivered_at.map(Into::into),
             read_at: row.read_at.map(Into::into),
         };
+        let OtherFields {
+            role,
+            latency_ms,
+            policy,
+        } = OtherFields::parse(&row.other_fields).ok_or_else(|| bad("other_fields"))?;
         Ok(Self {
             id: MessageId::from_uuid(row.id.0),
             owner: owner("messages", &row.owner, row.id.0)?,
@@ -239,14 +250,10 @@ impl TryFrom<MessageRow> for Message {
             sequence: row.sequence,
             channel: word!("messages", row, channel, Channel)?,
             direction: word!("messages", row, direction, Direction)?,
-            role: row
-                .role
-                .as_deref()
-                .map(|w| Role::parse(w).ok_or_else(|| bad("role")))
-                .transpose()?,
+            role,
             cc_addresses: strings(&row.cc_addresses).ok_or_else(|| bad("cc_addresses"))?,
             attachments: attachments(&row.attachments).ok_or_else(|| bad("attachments"))?,
-            policy: word!("messages", row, policy, DeliveryPolicy)?,
+            policy,
             progress,
             from_address: row.from_address,
             to_address: row.to_address,
@@ -257,7 +264,7 @@ impl TryFrom<MessageRow> for Message {
             provider_message_id: row.provider_message_id,
             segments: row.segments,
             tokens_used: row.tokens_used,
-            latency_ms: row.latency_ms,
+            latency_ms,
             metadata: Json::from_text(row.metadata.into_canonical()),
             counts_unread: row.counts_unread,
             send_at: row.send_at.map(Into::into),

@@ -56,15 +56,17 @@ on_both! {
         assert!(tx.insert_sender(&from).await.unwrap());
         committed(tx).await;
 
-        let words = [("status", "pending"), ("channel", "sms"), ("direction", "outbound"), ("policy", "at_least_once")];
+        let words = [("status", "pending"), ("channel", "sms"), ("direction", "outbound")];
         for (column, good) in words {
             without_checks(&db, "messages", &format!("{column} = 'later'")).await;
             named(db.open.message(&owner, new.id).await, ("messages", column), new.id);
             without_checks(&db, "messages", &format!("{column} = '{good}'")).await;
         }
-        without_checks(&db, "messages", "role = 'later'").await;
-        named(db.open.message(&owner, new.id).await, ("messages", "role"), new.id);
-        without_checks(&db, "messages", "role = NULL").await;
+        for invalid in [r#"{"role": "later"}"#, r#"{"latency_ms": "1"}"#, r#"{"policy": "later"}"#, "[]", "null"] {
+            without_checks(&db, "messages", &format!("other_fields = '{invalid}'")).await;
+            named(db.open.message(&owner, new.id).await, ("messages", "other_fields"), new.id);
+        }
+        without_checks(&db, "messages", "other_fields = '{}'").await;
         for (column, good) in [("cc_addresses", "[]"), ("attachments", "[]"), ("error", "null")] {
             without_checks(&db, "messages", &format!("{column} = '{{\"x\": 1}}'")).await;
             named(db.open.message(&owner, new.id).await, ("messages", column), new.id);

@@ -28,6 +28,7 @@ mod inconsistent;
 mod keys;
 mod lists;
 mod migrations;
+mod other_fields;
 mod outage;
 mod owners;
 mod ownership;

@@ -40,10 +40,10 @@ pub(crate) async fn fill(db: &Db, rows: i64) {
          SELECT {id}, CASE WHEN n % 3 = 0 THEN 'other' ELSE 'acme' END, 'user ' || (n % 50), 'sms', '+1', '+' || n, '', \
            'active', 0, 0, 0, n % 2, {time}, '{{}}', {time}, {time}, 1, 1 FROM ({numbers}) s; \
          INSERT INTO messages (id, owner, conversation_id, sequence, channel, direction, status, from_address, to_address, \
-           cc_addresses, subject, body, html_body, attachments, attempt, segments, metadata, policy, counts_unread, \
+           cc_addresses, subject, body, html_body, attachments, attempt, segments, metadata, other_fields, counts_unread, \
            created_at, updated_at, version, edit_version) \
          SELECT {id}, 'acme', (SELECT min(id::text)::uuid FROM conversations), n, 'sms', 'outbound', 'sent', '', '', '[]', \
-           '', 'body', '', '[]', 0, 1, '{{}}', 'at_least_once', {no}, {time}, {time}, 1, 1 FROM ({numbers}) s; {done}",
+           '', 'body', '', '[]', 0, 1, '{{}}', '{{}}', {no}, {time}, {time}, 1, 1 FROM ({numbers}) s; {done}",
         no = "n < 0",
     ).replace(
         "(SELECT min(id::text)::uuid FROM conversations)",

@@ -24,10 +24,10 @@ async fn fill(db: &Db, owner: &Owner) {
          SELECT {conversation}, '{owner}', 'user ' || n, 'sms', '+1', '+' || n, '', 'active', 0, 0, 0, 0, now(), '{{}}', now(), \
            now(), 1, 1 FROM generate_series(0, 99) n; \
          INSERT INTO messages (id, owner, conversation_id, sequence, channel, direction, status, from_address, to_address, \
-           cc_addresses, subject, body, html_body, attachments, attempt, segments, metadata, policy, counts_unread, \
+           cc_addresses, subject, body, html_body, attachments, attempt, segments, metadata, other_fields, counts_unread, \
            created_at, updated_at, version, edit_version) \
          SELECT {message}, '{owner}', {of}, n, 'sms', 'outbound', CASE WHEN n % 1000 = 0 THEN 'failed' ELSE 'delivered' END, \
-           '', '', '[]', '', 'body', '', '[]', 0, 1, '{{}}', 'at_least_once', false, {time}, {time}, 1, 1 \
+           '', '', '[]', '', 'body', '', '[]', 0, 1, '{{}}', '{{}}', false, {time}, {time}, 1, 1 \
          FROM generate_series(1, 100000) n; \
          INSERT INTO message_search (message_id, owner, conversation_id, created_at, terms) \
          SELECT {message}, '{owner}', {of}, {time}, ('''{of_owner}'' w' || n % 5000 \

@@ -124,9 +124,9 @@ fn message(number: usize, owner: &str, position: usize, one: &TestMessage) -> St
     let (direction, status) = (one.direction.as_str(), one.status.as_str());
     format!(
         "INSERT INTO messages (id, owner, conversation_id, sequence, channel, direction, status, from_address, to_address, \
-           cc_addresses, subject, body, html_body, attachments, attempt, segments, metadata, policy, counts_unread, \
+           cc_addresses, subject, body, html_body, attachments, attempt, segments, metadata, other_fields, counts_unread, \
            created_at, updated_at, version, edit_version) VALUES (x'{id}', '{owner}', x'{position:032x}', {number} + 1, 'sms', \
-           '{direction}', '{status}', '', '', '[]', '', '{words}', '', '[]', 0, 1, '{{}}', 'at_least_once', 0, {number}, 0, \
+           '{direction}', '{status}', '', '', '[]', '', '{words}', '', '[]', 0, 1, '{{}}', '{{}}', 0, {number}, 0, \
            1, 1)"
     )
 }
