@@ -98,6 +98,9 @@ fn both_databases_have_the_same_migrations() {
     assert_eq!(names(Kind::Sqlite), names(Kind::Postgres));
 }
 
+/// The most columns that diesel's feature `32-column-tables` allows. The next larger feature quadruples its compile time.
+const MOST_COLUMNS: usize = 32;
+
 /// The names of columns and whether they may be NULL, by table; without those of the search index, which differs
 /// between the databases.
 async fn tables(db: &Db) -> BTreeMap<String, Vec<String>> {
@@ -126,6 +129,21 @@ async fn tables(db: &Db) -> BTreeMap<String, Vec<String>> {
         columns.sort();
     }
     tables
+}
+
+#[tokio::test]
+async fn no_table_has_more_columns_than_diesel_compiles_quickly() {
+    let all = [
+        tables(&Db::sqlite().await).await,
+        tables(&Db::postgres().await).await,
+    ];
+    for (table, columns) in all.into_iter().flatten() {
+        let count = columns.len();
+        assert!(
+            count <= MOST_COLUMNS,
+            "{table} has {count} columns: see docs/adr/0021-other-fields.md"
+        );
+    }
 }
 
 /// The names of our indexes.
