@@ -3,16 +3,20 @@
 mod content;
 mod progress;
 mod report;
+mod schedule;
 mod status;
+mod transition;
 
 pub use content::{AttachmentView, ContentView, Limits};
 pub use progress::{Fault, Progress, ProgressEvent};
 pub use report::{Report, ReportStatus, ReportedError};
+pub use schedule::ScheduleView;
 pub use status::MessageStatus;
+pub use transition::{Edit, MessageEvent, Transition};
 
 use crate::text_enum::text_enum;
 use crate::{
-    Attachment, Channel, ConversationId, Direction, Json, MessageId, Owner, Role, Timestamp,
+    Attachment, Channel, ConversationId, Direction, Json, MessageId, Owner, Role, Timestamp, sms,
 };
 
 text_enum! {
@@ -86,4 +90,13 @@ pub struct Message {
     pub version: i64,
     /// Incremented by changes of updatable fields only; the etag is derived from it.
     pub edit_version: i64,
+}
+
+/// Returns the number of SMS segments of a text; 0 on other channels.
+#[must_use]
+pub fn segments(channel: Channel, body: &str) -> i32 {
+    match channel {
+        Channel::Sms => sms::measure(body).segments,
+        Channel::Mms | Channel::Email | Channel::Chat => 0,
+    }
 }

@@ -79,6 +79,16 @@ pub enum ProgressEvent {
     },
 }
 
+impl ProgressEvent {
+    /// Events of an attempt up to its result, if it has one. The start of an attempt need not have been written: a
+    /// message keeps its status until the hand-over takes long.
+    #[must_use]
+    pub fn of_attempt(attempt: i32, result: Option<Self>) -> Vec<Self> {
+        let started = [Self::Due, Self::HandingOver { attempt }];
+        started.into_iter().chain(result).collect()
+    }
+}
+
 impl Progress {
     /// Progress of a message that waits for its send time.
     #[must_use]

@@ -1,0 +1,267 @@
+//! Tests of what each event makes of a message, and of what it leaves alone.
+
+use super::*;
+use crate::message::{DeliveryPolicy, Progress, Report, ReportStatus};
+use crate::{ConversationId, Direction, MessageId, Owner};
+
+const MADE: Timestamp = Timestamp::from_micros(1_000);
+const NOW: Timestamp = Timestamp::from_micros(2_000);
+const LATER: Timestamp = Timestamp::from_micros(3_000);
+
+fn message(progress: Progress) -> Message {
+    Message {
+        id: MessageId::new(MADE, [1; 10]),
+        owner: Owner::parse("acme").unwrap(),
+        conversation_id: ConversationId::new(MADE, [2; 10]),
+        sequence: 1,
+        channel: Channel::Sms,
+        direction: Direction::Outbound,
+        role: None,
+        from_address: "+15550000001".to_owned(),
+        to_address: "+15550000002".to_owned(),
+        cc_addresses: Vec::new(),
+        subject: String::new(),
+        body: "hello".to_owned(),
+        html_body: String::new(),
+        attachments: Vec::new(),
+        provider: Some("simulator".to_owned()),
+        provider_message_id: None,
+        progress,
+        segments: 1,
+        tokens_used: None,
+        latency_ms: None,
+        metadata: Json::default(),
+        policy: DeliveryPolicy::AtLeastOnce,
+        counts_unread: false,
+        send_at: None,
+        expires_at: None,
+        created_at: MADE,
+        updated_at: MADE,
+        version: 7,
+        edit_version: 3,
+    }
+}
+
+fn in_status(status: MessageStatus) -> Message {
+    message(Progress {
+        status,
+        ..Progress::pending()
+    })
+}
+
+fn reported(status: ReportStatus) -> ProgressEvent {
+    ProgressEvent::Report(Report {
+        status,
+        attempt: None,
+        error: None,
+        occurred_at: NOW,
+    })
+}
+
+/// An event of every use case, with a message that it changes.
+fn use_cases() -> Vec<(&'static str, Message, MessageEvent)> {
+    let sent = reported(ReportStatus::Sent);
+    let accepted = MessageEvent::Delivery {
+        steps: ProgressEvent::of_attempt(1, Some(sent.clone())),
+        provider_message_id: Some("p1".to_owned()),
+    };
+    let edit = Edit {
+        body: Some("new".to_owned()),
+        send_at: Some(None),
+        ..Edit::default()
+    };
+    let (scheduled, pending) = (message(Progress::scheduled()), message(Progress::pending()));
+    vec![
+        ("report", pending.clone(), sent.into()),
+        ("cancel", scheduled.clone(), ProgressEvent::Cancel.into()),
+        ("edit", scheduled.clone(), MessageEvent::Edit(edit)),
+        ("due", scheduled.clone(), ProgressEvent::Due.into()),
+        (
+            "hand over",
+            scheduled,
+            ProgressEvent::of_attempt(1, None).into(),
+        ),
+        ("outcome", pending.clone(), accepted),
+        (
+            "expire",
+            pending,
+            ProgressEvent::Expire { attempt: 0 }.into(),
+        ),
+    ]
+}
+
+#[test]
+fn a_change_counts_the_version_and_sets_the_time() {
+    for (name, found, event) in use_cases() {
+        let edited = i64::from(matches!(event, MessageEvent::Edit(_)));
+        let transition = found.decide(event, NOW).unwrap();
+        assert_eq!(transition.found(), &found, "{name}");
+        assert_eq!(transition.kind(), EventType::MessageStatusChanged, "{name}");
+        let status = transition.status();
+        let changed = transition.into_changed().unwrap();
+        assert_ne!(status, found.progress.status, "{name}");
+        assert_eq!(changed.progress.status, status, "{name}");
+        assert_eq!(
+            (changed.version, changed.edit_version, changed.updated_at),
+            (8, 3 + edited, NOW),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_repeated_event_changes_nothing() {
+    for (name, found, event) in use_cases() {
+        let first = found.decide(event.clone(), NOW).unwrap();
+        let once = first.into_changed().unwrap();
+        match once.decide(event, LATER) {
+            Some(again) => {
+                assert_eq!(again.changed(), None, "{name}");
+                assert_eq!(again.status(), once.progress.status, "{name}");
+            }
+            // The message is no longer scheduled.
+            None => assert_eq!(name, "edit"),
+        }
+    }
+}
+
+#[test]
+fn a_transition_without_a_new_status_is_an_update() {
+    let found = in_status(MessageStatus::Sending);
+    let edit = Edit {
+        metadata: Some(Json::from_text("{\"a\":1}".to_owned())),
+        ..Edit::default()
+    };
+    for event in [
+        MessageEvent::Edit(edit),
+        ProgressEvent::of_attempt(1, None).into(),
+    ] {
+        let transition = found.decide(event, NOW).unwrap();
+        assert_eq!(transition.kind(), EventType::MessageUpdated);
+        assert!(transition.changed().is_some());
+    }
+}
+
+#[test]
+fn the_last_step_decides_whether_an_event_is_possible() {
+    let received = message(Progress::received());
+    assert_eq!(received.decide(ProgressEvent::Cancel.into(), NOW), None);
+    let steps = ProgressEvent::of_attempt(1, Some(reported(ReportStatus::Sent)));
+    assert_eq!(received.decide(steps.into(), NOW), None);
+    let nothing = received
+        .decide(Vec::<ProgressEvent>::new().into(), NOW)
+        .unwrap();
+    assert_eq!(nothing.changed(), None);
+    // SENDING was shown, so the first two steps are ignored.
+    let shown = message(Progress {
+        status: MessageStatus::Sending,
+        attempt: 1,
+        ..Progress::pending()
+    });
+    let lost = ProgressEvent::of_attempt(1, Some(ProgressEvent::AnswerLost { attempt: 1 }));
+    let lost = shown.decide(lost.into(), NOW).unwrap();
+    assert_eq!(lost.status(), MessageStatus::Uncertain);
+}
+
+#[test]
+fn the_provider_id_is_stored_in_every_state() {
+    for &status in MessageStatus::ALL {
+        let found = in_status(status);
+        let event = MessageEvent::Delivery {
+            steps: vec![reported(ReportStatus::Sent)],
+            provider_message_id: Some("p1".to_owned()),
+        };
+        let transition = found.decide(event, NOW).unwrap();
+        let changed = transition.into_changed().unwrap();
+        assert_eq!(changed.provider_message_id.as_deref(), Some("p1"));
+        assert_eq!(changed.version, 8, "{status}");
+    }
+}
+
+/// A report ends the delivery of every state that has one, so it may be removed before the report is decided.
+#[test]
+fn a_report_leaves_no_message_under_way() {
+    for &status in MessageStatus::ALL {
+        for &report in ReportStatus::ALL {
+            let found = in_status(status);
+            let steps = ProgressEvent::of_attempt(1, Some(reported(report)));
+            let Some(transition) = found.decide(steps.into(), NOW) else {
+                continue;
+            };
+            let under_way = matches!(
+                transition.status(),
+                MessageStatus::Scheduled
+                    | MessageStatus::Pending
+                    | MessageStatus::Sending
+                    | MessageStatus::Uncertain
+            );
+            assert!(!under_way, "{status} and {report}");
+        }
+    }
+}
+
+#[test]
+fn only_scheduled_and_chat_texts_can_be_edited() {
+    let all = Edit {
+        metadata: Some(Json::default()),
+        body: Some("new".to_owned()),
+        send_at: Some(Some(LATER)),
+        expires_at: Some(None),
+    };
+    let scheduled = message(Progress::scheduled());
+    assert!(all.refused(&scheduled).is_empty());
+    let sent = in_status(MessageStatus::Sent);
+    assert_eq!(all.refused(&sent), ["body", "send_at", "expires_at"]);
+    assert_eq!(sent.decide(MessageEvent::Edit(all.clone()), NOW), None);
+    let chat = Message {
+        channel: Channel::Chat,
+        ..sent
+    };
+    assert_eq!(all.refused(&chat), ["send_at", "expires_at"]);
+}
+
+#[test]
+fn an_edit_sets_its_fields_only() {
+    let found = Message {
+        send_at: Some(LATER),
+        expires_at: Some(LATER),
+        ..message(Progress::scheduled())
+    };
+    let edit = Edit {
+        body: Some("x".repeat(161)),
+        expires_at: Some(None),
+        ..Edit::default()
+    };
+    let transition = found.decide(MessageEvent::Edit(edit), NOW).unwrap();
+    let expected = Message {
+        body: "x".repeat(161),
+        segments: 2,
+        expires_at: None,
+        updated_at: NOW,
+        version: 8,
+        edit_version: 4,
+        ..found.clone()
+    };
+    assert_eq!(transition.changed(), Some(&expected));
+    assert_eq!(transition.kind(), EventType::MessageUpdated);
+}
+
+#[test]
+fn a_send_time_in_the_past_sends_at_once() {
+    let found = Message {
+        send_at: Some(LATER),
+        ..message(Progress::scheduled())
+    };
+    for (send_at, status) in [
+        (None, MessageStatus::Pending),
+        (Some(NOW), MessageStatus::Pending),
+        (Some(LATER), MessageStatus::Scheduled),
+    ] {
+        let edit = Edit {
+            send_at: Some(send_at),
+            ..Edit::default()
+        };
+        let transition = found.decide(MessageEvent::Edit(edit), NOW).unwrap();
+        assert_eq!(transition.status(), status, "{send_at:?}");
+    }
+}
