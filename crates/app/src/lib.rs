@@ -24,6 +24,7 @@ mod paging;
 mod retention;
 pub mod senders;
 pub mod simulator;
+mod transition;
 mod write;
 
 pub use app::{App, Settings, etag};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parlance_cache::{Cache, Fenced, TransactionOutcome, ValueFormat};
-use parlance_domain::{Message, Owner};
-use parlance_storage::{EarlyFence, Guarded, PendingKeys, Sink, StorageError, Touch, Touched, Tx};
+use parlance_domain::Owner;
+use parlance_storage::{EarlyFence, Guarded, PendingKeys, Sink, StorageError, Touched, Tx};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -139,22 +139,15 @@ impl App {
         Ok(tx.commit(&self.changes).await?)
     }
 
-    /// Starts the fence for the changes so far, if fencing takes a round trip.
-    pub(crate) fn fence_early(&self, tx: &Tx) -> Option<EarlyFence<Changes>> {
+    /// The sink for a fence that is started before the last statements, if fencing takes a round trip.
+    pub(crate) fn early_fence_sink(&self) -> Option<&Arc<Changes>> {
         let shared = self.cache().value_format() == ValueFormat::Text;
-        shared.then(|| tx.fence_early(&self.changes))
+        shared.then_some(&self.changes)
     }
 
-    /// Starts the fence for a message that is about to change; its row must be locked.
-    pub(crate) fn fence_of_change(
-        &self,
-        tx: &mut Tx,
-        message: &Message,
-        user: &str,
-    ) -> Option<EarlyFence<Changes>> {
-        let of = message.conversation_id;
-        tx.touch(Touch::MessageChanged(message.id, of, user.to_owned()));
-        self.fence_early(tx)
+    /// Starts the fence for the changes so far, if fencing takes a round trip.
+    pub(crate) fn fence_early(&self, tx: &Tx) -> Option<EarlyFence<Changes>> {
+        self.early_fence_sink().map(|sink| tx.fence_early(sink))
     }
 
     /// Commits a transaction, under a fence that was started before if there is one.

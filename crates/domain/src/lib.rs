@@ -4,7 +4,8 @@
 //! opaque JSON text that is checked when a request arrives.
 //!
 //! To add an entity: declare its id in [`id`] and its struct in a module of its name. If it has states, add one `apply`
-//! function that returns moved, ignored or illegal for every pair of state and event.
+//! function that returns moved, ignored or illegal for every pair of state and event. What an event makes of a stored
+//! message is decided in one place: [`Message::decide`].
 
 mod text_enum;
 

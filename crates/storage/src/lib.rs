@@ -5,6 +5,8 @@
 //! * A write goes through [`Tx`], which keeps its connection private, collects the set of changes, appends the change
 //!   feed in the same transaction, and commits only with a [`Sink`], which fences before the commit and releases after
 //!   it.
+//! * A message is written back only as a [`Transition`](parlance_domain::message::Transition): its events decide, and a
+//!   repeated one is in the change set too.
 //! * Guards are SQL: an update carries the version that was read, and returns [`Guarded::Stale`] if the row has changed
 //!   since.
 //! * Rows are locked in one order: conversation, message, the rest. The first statement that writes comes after the

@@ -15,7 +15,7 @@ use std::process::Command;
 use std::time::SystemTime;
 
 /// Each program, with its one expected error and the position.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     (
         "commit_without_sink",
         "6:16: error[E0061]: this method takes 1 argument but 0 arguments were supplied",
@@ -27,6 +27,10 @@ const PROGRAMS: [(&str, &str); 4] = [
     (
         "read_without_owner",
         "7:16: error[E0061]: this method takes 2 arguments but 1 argument was supplied",
+    ),
+    (
+        "update_without_event",
+        "6:16: error[E0616]: field `changed` of struct ",
     ),
     (
         "write_after_commit",

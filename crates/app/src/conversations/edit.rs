@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use parlance_domain::conversation::ConversationEvent;
 use parlance_domain::{Conversation, ConversationId, ConversationStatus, Json, Owner, Step};
-use parlance_storage::Touch;
 
 use crate::App;
 use crate::error::{Error, Reason, Result};
 use crate::messages::{conversation_not_found, external_id_taken};
-use crate::write::{TryResult, check_etag, ensure_updated, none_on_conflict, retry_on_conflict};
+use crate::write::{TryResult, check_etag, retry_on_conflict};
 
 /// Request of `edit_conversation`: `None` leaves a field unchanged, `Some(None)` clears it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,11 +51,8 @@ impl App {
             .ok_or_else(|| conversation_not_found(edit.id))?;
         check_etag(edit.etag.as_deref(), found.edit_version)?;
         let mut conversation = edited(&found, edit)?;
-        if conversation == found {
-            // A repeated edit: the first may have been interrupted before the cache was invalidated.
-            tx.touch(Touch::ConversationChanged(found.id, found.user.clone()));
-            self.commit(tx).await?;
-            return Ok(TryResult::Done(found));
+        if conversation != found {
+            conversation.edit_version += 1;
         }
         if let Some(name) = conversation
             .external_id
@@ -66,14 +62,9 @@ impl App {
         {
             return Err(external_id_taken(&other));
         }
-        conversation.updated_at = tx.now();
-        conversation.version += 1;
-        conversation.edit_version += 1;
-        match none_on_conflict(tx.update_conversation(&found, &conversation, true).await)? {
-            Some(outcome) => ensure_updated(outcome)?,
-            None => return Ok(TryResult::Conflict),
-        }
-        self.commit(tx).await?;
+        let rewritten = self.rewrite_conversation(&mut tx, &found, conversation);
+        let (conversation, fence) = rewritten.await?;
+        self.commit_fenced(tx, fence).await?;
         self.index_in_background(&found, &conversation);
         Ok(TryResult::Done(conversation))
     }

@@ -1,14 +1,14 @@
 //! Cancels a message before it is handed over.
 
 use parlance_domain::message::ProgressEvent;
-use parlance_domain::{EventType, Message, MessageId, Owner, Step};
+use parlance_domain::{Message, MessageId, Owner};
 use parlance_storage::Guarded;
 use parlance_storage::db::delivery_event::{DeliveryEvent, DeliveryEventKind};
 
 use crate::App;
 use crate::error::{Error, Reason, Result};
 use crate::messages::{in_flight, message_not_found};
-use crate::write::ensure_updated;
+use crate::transition::Transitioned;
 
 /// Request of `cancel_message`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,15 +26,14 @@ impl App {
             .lock_message(id)
             .await?
             .ok_or_else(|| message_not_found(id))?;
-        let progress = match found.progress.clone().apply(ProgressEvent::Cancel) {
-            Step::Moved(progress) => progress,
-            Step::Ignored => {
-                // The first request may have been interrupted before the cache was invalidated.
-                tx.touch_message(&found).await?;
-                self.commit(tx).await?;
+        let event = ProgressEvent::Cancel;
+        let (message, fence) = match self.transition(&mut tx, &found, event).await? {
+            Transitioned::Moved(message, fence) => (*message, fence),
+            Transitioned::Unchanged(fence) => {
+                self.commit_fenced(tx, fence).await?;
                 return Ok(found);
             }
-            Step::Illegal => return Err(illegal(&found)),
+            Transitioned::Illegal => return Err(illegal(&found)),
         };
         if tx.withdraw_delivery(&found).await? == Guarded::Stale {
             return Err(in_flight(&found));
@@ -45,22 +44,11 @@ impl App {
             attempt: None,
             provider: None,
             provider_time: None,
-            status: Some(progress.status),
+            status: Some(message.progress.status),
             detail: String::new(),
         };
         tx.append_delivery_event(id, &event).await?;
-        let message = Message {
-            progress,
-            updated_at: tx.now(),
-            version: found.version + 1,
-            ..found.clone()
-        };
-        let user = tx.user_of(found.conversation_id).await?;
-        ensure_updated(
-            tx.update_message(&found, &message, EventType::MessageStatusChanged, &user)
-                .await?,
-        )?;
-        self.commit(tx).await?;
+        self.commit_fenced(tx, fence).await?;
         Ok(message)
     }
 }

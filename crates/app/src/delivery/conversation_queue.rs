@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 
 use parlance_domain::message::ProgressEvent;
-use parlance_domain::{EventType, Message, Owner, Step};
+use parlance_domain::{Message, Owner};
+use parlance_storage::StorageError;
 use parlance_storage::db::delivery::DueScheduledDelivery;
-use parlance_storage::{StorageError, Tx};
 
 use crate::App;
 use crate::error::Result;
-use crate::write::ensure_updated;
 
 /// Enqueues the deliveries that have come due. Not in the transaction of a claim: conversations are locked before
 /// deliveries.
@@ -22,44 +21,41 @@ pub(super) async fn enqueue_due(app: &App, due_scheduled: Vec<DueScheduledDelive
         // One lock order for all; messages of one conversation keep the order of their due times.
         due.sort_by_key(|due| due.conversation_id);
         let mut tx = app.begin(&owner).await?;
-        for due in due {
-            let id = due.message_id;
-            match tx.lock_message(id).await {
-                Ok(Some(message)) => {
-                    if tx.enter_conversation_queue(&message).await? == Some(true) {
-                        show_pending(&mut tx, &message).await?;
-                    }
-                }
-                // Deleted, together with its delivery.
-                Ok(None) => {}
+        let mut locked: Vec<Message> = Vec::with_capacity(due.len());
+        let mut unreadable = Vec::new();
+        for DueScheduledDelivery { message_id, .. } in due {
+            match tx.lock_message(message_id).await {
+                // Without a message it was deleted, together with its delivery.
+                Ok(found) => locked.extend(found),
                 Err(error @ StorageError::Inconsistent { .. }) => {
-                    tracing::error!(%error, message_id = %id, "a message cannot be read, so it cannot be handed over");
-                    // Postponed as if a worker had claimed it, so that it is not looked at all the time.
-                    let later = tx.now().plus(app.settings.pace.lease);
-                    let _ = tx.reschedule_delivery(id, later).await?;
+                    tracing::error!(%error, %message_id, "a message cannot be read, so it cannot be handed over");
+                    unreadable.push(message_id);
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        app.commit(tx).await?;
+        for id in unreadable {
+            // Postponed as if a worker had claimed it, so that it is not looked at all the time.
+            let later = tx.now().plus(app.settings.pace.lease);
+            let _ = tx.reschedule_delivery(id, later).await?;
+        }
+        let mut blocked = Vec::with_capacity(locked.len());
+        for message in &locked {
+            if tx.enter_conversation_queue(message).await? == Some(true) {
+                let user = tx.user_of(message.conversation_id).await?;
+                blocked.push((message, user));
+            }
+        }
+        // Shown as PENDING: they wait for their predecessors now, no longer for their time.
+        let now = tx.now();
+        let mut decided = Vec::with_capacity(blocked.len());
+        for (message, user) in &blocked {
+            if let Some(transition) = message.decide(ProgressEvent::Due.into(), now) {
+                decided.push((transition, user.as_str()));
+            }
+        }
+        let fence = app.store_transitions(&mut tx, &decided).await?;
+        app.commit_fenced(tx, fence).await?;
     }
     Ok(())
-}
-
-/// Shows a scheduled message as PENDING: it waits for its predecessors now, no longer for its time.
-async fn show_pending(tx: &mut Tx, found: &Message) -> Result<()> {
-    let Step::Moved(progress) = found.progress.clone().apply(ProgressEvent::Due) else {
-        return Ok(());
-    };
-    let message = Message {
-        progress,
-        updated_at: tx.now(),
-        version: found.version + 1,
-        ..found.clone()
-    };
-    let user = tx.user_of(found.conversation_id).await?;
-    ensure_updated(
-        tx.update_message(found, &message, EventType::MessageStatusChanged, &user)
-            .await?,
-    )
 }

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use parlance_domain::message::{Progress, ProgressEvent, Report, ReportStatus, ReportedError};
-use parlance_domain::{
-    Channel, ConversationId, DeliveryPolicy, Message, MessageStatus, Step, Timestamp,
-};
+use parlance_domain::message::{ProgressEvent, Report, ReportStatus, ReportedError};
+use parlance_domain::{Channel, ConversationId, DeliveryPolicy, Message, MessageStatus, Timestamp};
 use parlance_providers::Outcome;
 use parlance_storage::db::delivery::Claim;
 
@@ -46,8 +44,8 @@ pub(super) enum SkipReason {
 /// What the outcome writer has to write for an attempt.
 #[derive(Debug)]
 pub(super) struct Verdict {
-    /// New progress of the message.
-    pub(super) progress: Progress,
+    /// What happened to the message.
+    pub(super) steps: Vec<ProgressEvent>,
     /// The provider's id, if it gave one.
     pub(super) provider_message_id: Option<String>,
     /// What happens to the delivery.
@@ -76,64 +74,49 @@ pub(super) fn judge(
 ) -> Verdict {
     let attempt = ended.claim.attempt;
     let last = attempt >= pace.max_attempts;
-    let under_way = moved(
-        moved(message.progress.clone(), ProgressEvent::Due),
-        ProgressEvent::HandingOver { attempt },
-    );
-    let failed = |error: ReportedError| {
-        report(
-            under_way.clone(),
-            ReportStatus::Failed,
-            attempt,
-            Some(error),
-            now,
-        )
-    };
+    let ended_by = |result: ProgressEvent| ProgressEvent::of_attempt(attempt, Some(result));
+    let sent = || ended_by(report(ReportStatus::Sent, attempt, None, now));
+    let failed = |error: &ReportedError| given_up(error.clone(), attempt, now);
     match &ended.ending {
         Ending::Answered(Outcome::Accepted {
             provider_message_id,
         }) => Verdict {
             provider_message_id: Some(provider_message_id.clone()),
-            ..done(
-                report(under_way, ReportStatus::Sent, attempt, None, now),
-                "accepted".to_owned(),
-                AttemptResult::Accepted,
-            )
+            ..done(sent(), "accepted".to_owned(), AttemptResult::Accepted)
         },
         Ending::AcceptedWithDuplicateId(id) => done(
-            report(under_way, ReportStatus::Sent, attempt, None, now),
+            sent(),
             format!("accepted as {id}, which is another message's id"),
             AttemptResult::Accepted,
         ),
         Ending::Answered(Outcome::Refused(error)) => done(
-            failed(error.clone()),
+            failed(error),
             format!("refused: {}", error.message),
             AttemptResult::Refused,
         ),
         Ending::Answered(Outcome::Later { error, .. }) if last => done(
-            failed(error.clone()),
+            failed(error),
             format!("given up: {}", error.message),
             AttemptResult::Later,
         ),
         Ending::Answered(Outcome::Later { after, error }) => Verdict {
             delivery: DeliveryAction::Reschedule(pace.backoff(attempt, *after, random)),
             ..done(
-                under_way,
+                ProgressEvent::of_attempt(attempt, None),
                 format!("put off: {}", error.message),
                 AttemptResult::Later,
             )
         },
         Ending::Answered(Outcome::Lost(error)) => {
-            let uncertain = moved(under_way.clone(), ProgressEvent::AnswerLost { attempt });
             let lost = done(
-                uncertain,
+                ended_by(ProgressEvent::AnswerLost { attempt }),
                 format!("answer lost: {}", error.message),
                 AttemptResult::Lost,
             );
             match message.policy {
                 DeliveryPolicy::AtMostOnce => lost,
                 DeliveryPolicy::AtLeastOnce if last => Verdict {
-                    progress: failed(error.clone()),
+                    steps: failed(error),
                     ..lost
                 },
                 DeliveryPolicy::AtLeastOnce => Verdict {
@@ -144,44 +127,32 @@ pub(super) fn judge(
                 },
             }
         }
-        Ending::NotHandedOver(why) => not_handed_over(message, *why, under_way, attempt, now),
+        Ending::NotHandedOver(why) => not_handed_over(message, *why, attempt, now),
     }
 }
 
 /// Judges an attempt that made no hand-over.
-fn not_handed_over(
-    message: &Message,
-    why: SkipReason,
-    under_way: Progress,
-    attempt: i32,
-    now: Timestamp,
-) -> Verdict {
+fn not_handed_over(message: &Message, why: SkipReason, attempt: i32, now: Timestamp) -> Verdict {
     match why {
         SkipReason::Expired => done(
-            expired(message, under_way, attempt, now),
+            expired(message, attempt, now),
             "expired before it was handed over".to_owned(),
             AttemptResult::Expired,
         ),
         SkipReason::AttemptsExhausted => done(
-            report(
-                under_way,
-                ReportStatus::Failed,
-                attempt,
-                Some(attempts_exhausted()),
-                now,
-            ),
+            given_up(attempts_exhausted(), attempt, now),
             "given up: no earlier attempt finished".to_owned(),
             AttemptResult::Lost,
         ),
         SkipReason::PossiblySent => done(
-            moved(under_way, ProgressEvent::AnswerLost { attempt }),
+            ProgressEvent::of_attempt(attempt, Some(ProgressEvent::AnswerLost { attempt })),
             "an earlier attempt may have sent it; not repeated".to_owned(),
             AttemptResult::Lost,
         ),
         SkipReason::LeaseExpired => Verdict {
             delivery: DeliveryAction::Reschedule(Duration::ZERO),
             ..done(
-                message.progress.clone(),
+                Vec::new(),
                 "not handed over: the lease had ended".to_owned(),
                 AttemptResult::Superseded,
             )
@@ -190,9 +161,9 @@ fn not_handed_over(
 }
 
 /// Verdict that finishes the delivery.
-fn done(progress: Progress, detail: String, result: AttemptResult) -> Verdict {
+fn done(steps: Vec<ProgressEvent>, detail: String, result: AttemptResult) -> Verdict {
     Verdict {
-        progress,
+        steps,
         provider_message_id: None,
         delivery: DeliveryAction::Finish,
         detail,
@@ -210,50 +181,41 @@ fn attempts_exhausted() -> ReportedError {
 
 /// A message that was never handed over expires. One that may have been sent fails instead, so that a late receipt
 /// still counts.
-fn expired(message: &Message, under_way: Progress, attempt: i32, now: Timestamp) -> Progress {
+fn expired(message: &Message, attempt: i32, now: Timestamp) -> Vec<ProgressEvent> {
     let never_left = matches!(
         message.progress.status,
         MessageStatus::Scheduled | MessageStatus::Pending
     ) && attempt == 1;
     if never_left {
-        return moved(
-            message.progress.clone(),
-            ProgressEvent::Expire {
-                attempt: message.progress.attempt,
-            },
-        );
+        return vec![ProgressEvent::Expire {
+            attempt: message.progress.attempt,
+        }];
     }
     let error = ReportedError {
         code: "expired".to_owned(),
         message: "the message expired before a provider accepted it".to_owned(),
         provider_code: String::new(),
     };
-    report(under_way, ReportStatus::Failed, attempt, Some(error), now)
+    given_up(error, attempt, now)
 }
 
-/// The progress with a report of this attempt merged in.
+/// Steps of an attempt that is the last, and failed.
+fn given_up(error: ReportedError, attempt: i32, now: Timestamp) -> Vec<ProgressEvent> {
+    let failed = report(ReportStatus::Failed, attempt, Some(error), now);
+    ProgressEvent::of_attempt(attempt, Some(failed))
+}
+
+/// A report of this attempt.
 pub(super) fn report(
-    progress: Progress,
     status: ReportStatus,
     attempt: i32,
     error: Option<ReportedError>,
     occurred_at: Timestamp,
-) -> Progress {
-    moved(
-        progress,
-        ProgressEvent::Report(Report {
-            status,
-            attempt: Some(attempt),
-            error,
-            occurred_at,
-        }),
-    )
-}
-
-/// The progress after an event, unchanged if the event is ignored or illegal.
-fn moved(progress: Progress, event: ProgressEvent) -> Progress {
-    match progress.clone().apply(event) {
-        Step::Moved(next) => next,
-        Step::Ignored | Step::Illegal => progress,
-    }
+) -> ProgressEvent {
+    ProgressEvent::Report(Report {
+        status,
+        attempt: Some(attempt),
+        error,
+        occurred_at,
+    })
 }

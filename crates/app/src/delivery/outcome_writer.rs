@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parlance_domain::message::{Progress, ReportStatus};
-use parlance_domain::{EventType, Message, MessageId, MessageStatus, Owner, Timestamp};
+use parlance_domain::message::{MessageEvent, ProgressEvent, ReportStatus, Transition};
+use parlance_domain::{Message, MessageId, MessageStatus, Owner, Timestamp};
 use parlance_providers::Outcome;
 use parlance_storage::db::delivery_event::{DeliveryEvent, DeliveryEventKind};
-use parlance_storage::db::outcomes::{LockedMessage, Rewrite};
+use parlance_storage::db::outcomes::LockedMessage;
 use parlance_storage::{Guarded, Tx};
 use tokio::sync::mpsc;
 
@@ -18,7 +18,6 @@ use super::claimer::DispatcherContext;
 use super::outcome::{self, AttemptOutcome, DeliveryAction, Ending, SkipReason, Verdict, judge};
 use crate::error::{Error, Kind, Reason, Result};
 use crate::limit::in_time;
-use crate::write::ensure_updated;
 
 /// Outcomes that one transaction writes.
 const BATCH: usize = 64;
@@ -202,8 +201,9 @@ async fn write(
         results.push((one.channel, result));
     }
     tx.append_delivery_events(&pending.events).await?;
-    ensure_updated(tx.rewrite_messages(&pending.rewrites).await?)?;
-    context.app.commit(tx).await?;
+    let app = &context.app;
+    let fence = app.store_transitions(&mut tx, &pending.decided).await?;
+    app.commit_fenced(tx, fence).await?;
     for (channel, result) in results {
         context.observer.attempted(channel, result);
     }
@@ -249,62 +249,54 @@ async fn settle(
     Ok(ours)
 }
 
-/// Message events and updates that are still to be written.
+/// Message events and decisions that are still to be written.
 #[derive(Default)]
-struct PendingWrites {
+struct PendingWrites<'a> {
     events: Vec<(MessageId, DeliveryEvent)>,
-    rewrites: Vec<Rewrite>,
+    decided: Vec<(Transition<'a>, &'a str)>,
 }
 
-impl PendingWrites {
+impl<'a> PendingWrites<'a> {
     /// Adds the outcome of an attempt; its delivery was this worker's until now.
     fn add_outcome(
         &mut self,
-        found: &LockedMessage,
+        found: &'a LockedMessage,
         ended: &AttemptOutcome,
         verdict: Verdict,
         now: Timestamp,
     ) -> AttemptResult {
         let Verdict {
-            progress,
+            steps,
             provider_message_id,
             delivery: _,
             detail,
             result,
         } = verdict;
-        self.add_event(&found.message, ended, detail, now, Some(progress.status));
-        self.add_update(found, progress, provider_message_id, now);
+        let status = self.decide(found, steps, provider_message_id, now);
+        self.add_event(&found.message, ended, detail, now, Some(status));
         result
     }
 
-    fn add_update(
+    /// Adds what happened to a message; returns its status afterwards. Without steps nothing did, and the message is
+    /// only invalidated again.
+    fn decide(
         &mut self,
-        found: &LockedMessage,
-        progress: Progress,
+        found: &'a LockedMessage,
+        steps: Vec<ProgressEvent>,
         provider_message_id: Option<String>,
         now: Timestamp,
-    ) {
-        let before = &found.message;
-        let mut changed = Message {
-            progress,
-            provider_message_id: provider_message_id.or_else(|| before.provider_message_id.clone()),
-            ..before.clone()
+    ) -> MessageStatus {
+        let LockedMessage { message, user } = found;
+        let event = MessageEvent::Delivery {
+            steps,
+            provider_message_id,
         };
-        if changed == *before {
-            return;
-        }
-        changed.updated_at = now;
-        changed.version = before.version + 1;
-        let kind = if changed.progress.status == before.progress.status {
-            EventType::MessageUpdated
-        } else {
-            EventType::MessageStatusChanged
+        let Some(transition) = message.decide(event, now) else {
+            return message.progress.status;
         };
-        self.rewrites.push(Rewrite {
-            found: found.clone(),
-            changed,
-            kind,
-        });
+        let status = transition.status();
+        self.decided.push((transition, user.as_str()));
+        status
     }
 
     fn add_event(
@@ -337,10 +329,10 @@ impl PendingWrites {
 /// Handles an attempt after its worker has lost the delivery. Either its lease ended and another worker claimed
 /// it: then only the message event is written. Or a report arrived before the outcome and ended the delivery: then
 /// the provider's id is still new.
-async fn superseded(
+async fn superseded<'a>(
     tx: &mut Tx,
-    pending: &mut PendingWrites,
-    locked: &LockedMessage,
+    pending: &mut PendingWrites<'a>,
+    locked: &'a LockedMessage,
     ended: &AttemptOutcome,
     verdict: &Verdict,
 ) -> Result<AttemptResult> {
@@ -349,7 +341,7 @@ async fn superseded(
     let recorded = tx.recorded_attempts(found.id).await?;
     if recorded.contains(&(attempt, verdict.detail.clone())) {
         // It was written, and only the response to the commit was lost: the cache may not have been invalidated.
-        tx.touch_message(found).await?;
+        pending.decide(locked, Vec::new(), None, now);
         return Ok(verdict.result);
     }
     // The report recorded the attempt in the transaction that ended the delivery.
@@ -366,6 +358,7 @@ async fn superseded(
     };
     let new_id = accepted.filter(|_| !taken_over && found.provider_message_id.is_none());
     let Some(provider_message_id) = new_id else {
+        pending.decide(locked, Vec::new(), None, now);
         if by_report {
             return Ok(verdict.result);
         }
@@ -377,13 +370,7 @@ async fn superseded(
         return Ok(AttemptResult::Superseded);
     };
     record_superseded_attempts(tx, found, attempt, found.progress.status).await?;
-    let progress = outcome::report(
-        found.progress.clone(),
-        ReportStatus::Sent,
-        attempt,
-        None,
-        now,
-    );
-    pending.add_update(locked, progress, Some(provider_message_id.clone()), now);
+    let sent = outcome::report(ReportStatus::Sent, attempt, None, now);
+    pending.decide(locked, vec![sent], Some(provider_message_id.clone()), now);
     Ok(AttemptResult::Accepted)
 }

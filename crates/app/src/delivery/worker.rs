@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parlance_domain::message::{ProgressEvent, ReportedError};
-use parlance_domain::{DeliveryPolicy, EventType, Message, Step};
+use parlance_domain::{DeliveryPolicy, Message};
 use parlance_providers::Outcome;
 use parlance_storage::db::delivery::Claim;
 
 use super::claimer::DispatcherContext;
 use super::outcome::{AttemptOutcome, Ending, SkipReason};
 use crate::error::Result;
-use crate::write::ensure_updated;
+use crate::transition::Transitioned;
 
 /// A hand-over that takes longer than this is shown as SENDING.
 const LONG: Duration = Duration::from_secs(2);
@@ -99,25 +99,11 @@ async fn show_sending(context: &DispatcherContext, claim: &Claim) -> Result<()> 
     if tx.delivery_attempt(claim.message_id).await? != Some(claim.attempt) {
         return Ok(());
     }
-    let due = match found.progress.clone().apply(ProgressEvent::Due) {
-        Step::Moved(progress) => progress,
-        Step::Ignored | Step::Illegal => found.progress.clone(),
-    };
-    let Step::Moved(progress) = due.apply(ProgressEvent::HandingOver {
-        attempt: claim.attempt,
-    }) else {
-        return Ok(());
-    };
-    let message = Message {
-        progress,
-        updated_at: tx.now(),
-        version: found.version + 1,
-        ..found.clone()
-    };
-    let user = tx.user_of(found.conversation_id).await?;
-    ensure_updated(
-        tx.update_message(&found, &message, EventType::MessageStatusChanged, &user)
-            .await?,
-    )?;
-    app.commit(tx).await
+    let started = ProgressEvent::of_attempt(claim.attempt, None);
+    match app.transition(&mut tx, &found, started).await? {
+        Transitioned::Moved(_, fence) | Transitioned::Unchanged(fence) => {
+            app.commit_fenced(tx, fence).await
+        }
+        Transitioned::Illegal => Ok(()),
+    }
 }

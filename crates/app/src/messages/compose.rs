@@ -1,10 +1,9 @@
 //! Composition of a message from a request and its conversation.
 
-use parlance_domain::message::Progress;
-use parlance_domain::message::{AttachmentView, ContentView, Limits};
+use parlance_domain::message::{AttachmentView, ContentView, Limits, Progress, segments};
 use parlance_domain::{
     Attachment, AttachmentId, Channel, Conversation, DeliveryPolicy, Direction, Message, MessageId,
-    Role, Timestamp, Violation, sms,
+    Role, Timestamp, Violation,
 };
 use parlance_storage::Tx;
 
@@ -270,14 +269,6 @@ pub(crate) fn further_recipients(given: &[String], first: &str) -> Vec<String> {
         }
     }
     further
-}
-
-/// Number of SMS segments of a text; 0 on the other channels.
-pub(crate) fn segments(channel: Channel, body: &str) -> i32 {
-    match channel {
-        Channel::Sms => sms::measure(body).segments,
-        Channel::Mms | Channel::Email | Channel::Chat => 0,
-    }
 }
 
 #[cfg(test)]

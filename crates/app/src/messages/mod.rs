@@ -25,7 +25,7 @@ pub use report::StatusReport;
 pub use search::{SearchMessages, SearchResult};
 pub use send::SendMessage;
 
-pub(crate) use compose::{CHUNK, further_recipients, segments};
+pub(crate) use compose::{CHUNK, further_recipients};
 pub(crate) use conversation_target::{conversation_not_found, external_id_taken};
 pub(crate) use delete::{in_flight, is_idle};
 pub(crate) use get::message_not_found;

@@ -1,15 +1,14 @@
 //! Status reports about a message, merged so that any order and any repetition give the same result.
 
-use parlance_domain::message::{Progress, ProgressEvent, Report, ReportStatus, ReportedError};
-use parlance_domain::{EventType, Message, MessageStatus, Owner, Step, Timestamp};
-use parlance_storage::Tx;
+use parlance_domain::message::{ProgressEvent, Report, ReportStatus, ReportedError};
+use parlance_domain::{Message, MessageStatus, Owner, Timestamp};
 use parlance_storage::db::delivery_event::{DeliveryEvent, DeliveryEventKind};
 
 use super::get::{MessageRef, message_not_found};
 use crate::App;
 use crate::delivery::record_superseded_attempts;
 use crate::error::{Error, Reason, Result};
-use crate::write::ensure_updated;
+use crate::transition::Transitioned;
 
 /// Request of `report_status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,68 +55,39 @@ impl App {
             error,
             occurred_at: occurred_at.unwrap_or(tx.now()),
         };
-        let under_way = if has_delivery(found.progress.status) {
-            tx.delivery_attempt(id).await?.unwrap_or(0)
+        let under_way = has_delivery(found.progress.status);
+        // A report ends the delivery: the message was handed over and must not be sent again. Removed before the report
+        // is decided, because its last attempt counts; a report that is refused rolls the removal back.
+        let last = if under_way {
+            tx.delete_delivery(&found).await?.unwrap_or(0)
         } else {
             0
         };
-        let known = with_started_attempt(found.progress.clone(), under_way);
-        let mut progress = match known.apply(ProgressEvent::Report(report)) {
-            Step::Moved(progress) => progress,
-            Step::Ignored => {
-                // Nothing new, but the report is recorded. The first such report may have been interrupted before the
-                // cache was invalidated.
-                tx.touch_message(&found).await?;
-                tx.append_delivery_event(id, &event).await?;
-                self.commit(tx).await?;
-                return Ok(found);
-            }
-            Step::Illegal => return Err(illegal(&found)),
+        let (message, fence) = match self
+            .transition(&mut tx, &found, report_steps(report, last))
+            .await?
+        {
+            Transitioned::Moved(message, fence) => (*message, fence),
+            Transitioned::Unchanged(fence) => (found.clone(), fence),
+            Transitioned::Illegal => return Err(illegal(&found)),
         };
-        if has_delivery(found.progress.status) && !has_delivery(progress.status) {
-            let last = end_delivery(&mut tx, &found, progress.status).await?;
-            // The outcome of that attempt will find no delivery: from this it sees whether it is the latest.
-            progress.attempt = progress.attempt.max(last);
+        if under_way {
+            record_superseded_attempts(&mut tx, &found, last, message.progress.status).await?;
         }
-        let user = tx.user_of(found.conversation_id).await?;
-        let fence = self.fence_of_change(&mut tx, &found, &user);
         tx.append_delivery_event(id, &event).await?;
-        let moved = progress.status != found.progress.status;
-        let message = Message {
-            progress,
-            updated_at: tx.now(),
-            version: found.version + 1,
-            ..found.clone()
-        };
-        let kind = if moved {
-            EventType::MessageStatusChanged
-        } else {
-            EventType::MessageUpdated
-        };
-        ensure_updated(tx.update_message(&found, &message, kind, &user).await?)?;
         self.commit_fenced(tx, fence).await?;
         Ok(message)
     }
 }
 
-/// Ends the delivery, because the message has been handed over and must not be sent again. Returns its last attempt,
-/// which is recorded here.
-async fn end_delivery(tx: &mut Tx, found: &Message, status: MessageStatus) -> Result<i32> {
-    // Not the attempt that was read above: it may have been claimed again since.
-    let last = tx.delete_delivery(found).await?.unwrap_or(0);
-    record_superseded_attempts(tx, found, last, status).await?;
-    Ok(last)
-}
-
-/// After the start of its hand-over a scheduled message keeps its status until the hand-over takes long; this applies
-/// the pending change.
-fn with_started_attempt(progress: Progress, attempt: i32) -> Progress {
-    if attempt == 0 {
-        return progress;
-    }
-    match progress.clone().apply(ProgressEvent::Due) {
-        Step::Moved(due) => due,
-        Step::Ignored | Step::Illegal => progress,
+/// Steps of a report about the last attempt of a delivery; 0 if no attempt was started. The outcome of that attempt will
+/// find no delivery: from the attempt of the message it sees whether it is the latest.
+fn report_steps(report: Report, last: i32) -> Vec<ProgressEvent> {
+    let report = ProgressEvent::Report(report);
+    if last == 0 {
+        vec![report]
+    } else {
+        ProgressEvent::of_attempt(last, Some(report))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::counting::Deltas;
 use crate::error::StorageResult;
 use crate::fields::{Id, Instant};
 use crate::rows::feed::{NewFeedRow, payload};
-use crate::rows::message::{MessageChange, MessageRow, RemovalRow};
+use crate::rows::message::{MessageRow, RemovalRow};
 use crate::touched::Touch;
 use crate::tx::{Guarded, Tx};
 
@@ -304,55 +304,6 @@ impl Tx {
         let event = self.event_of_message(EventType::MessageCreated, &row, &conversation.user);
         let index_row = self.index_row(message, &conversation.user, &conversation.title);
         on_backend!(self.connection, index_and_append(&index_row, &event))
-    }
-
-    /// Writes a message back.
-    pub async fn update_message(
-        &mut self,
-        found: &Message,
-        changed: &Message,
-        kind: EventType,
-        user: &str,
-    ) -> StorageResult<Guarded> {
-        let row = MessageRow::from(changed);
-        let change = MessageChange::from(row.clone());
-        let deltas = Deltas::of_message(Some(found), Some(changed));
-        if !on!(self.connection, |c, q| q::message::update(
-            c,
-            self.owner.as_str(),
-            row.id,
-            found.version,
-            &change,
-            &deltas
-        ))? {
-            return Ok(Guarded::Stale);
-        }
-        self.touch(Touch::MessageChanged(
-            changed.id,
-            changed.conversation_id,
-            user.to_owned(),
-        ));
-        if found.body != changed.body
-            && let Some(conversation) = self.conversation(changed.conversation_id).await?
-        {
-            let index_row = self.index_row(changed, &conversation.user, &conversation.title);
-            on_backend!(self.connection, index(std::slice::from_ref(&index_row)))?;
-        }
-        let event = self.event_of_message(kind, &row, user);
-        on!(self.connection, |c, q| q::feed::append(c, &event))?;
-        Ok(Guarded::Updated)
-    }
-
-    /// Adds the [touch](Tx::touch) of a change to this message. If its conversation is being moved to another user
-    /// concurrently, that write fences for both users.
-    pub async fn touch_message(&mut self, message: &Message) -> StorageResult<()> {
-        let user = self.user_of(message.conversation_id).await?;
-        self.touch(Touch::MessageChanged(
-            message.id,
-            message.conversation_id,
-            user,
-        ));
-        Ok(())
     }
 
     /// Removes a message, its delivery and the feed's copies, unless it is being handed over. Its attachments are

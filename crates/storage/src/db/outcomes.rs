@@ -1,8 +1,10 @@
-//! Outcomes of hand-overs, written in batches: a few statements serve any number of them.
+//! Transitions of messages and outcomes of hand-overs, written in batches: a few statements serve any number of them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
-use parlance_domain::{ConversationId, EventType, Message, MessageId};
+use parlance_domain::message::Transition;
+use parlance_domain::{ConversationId, Message, MessageId};
 
 use super::delivery_event::{DeliveryEvent, delivery_event_row};
 use crate::counting::Deltas;
@@ -11,7 +13,7 @@ use crate::fields::Id;
 use crate::rows::feed::NewFeedRow;
 use crate::rows::message::{MessageChange, MessageRow};
 use crate::touched::Touch;
-use crate::tx::{Guarded, Tx};
+use crate::tx::{EarlyFence, Guarded, Sink, Tx};
 
 /// A message that is locked.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,18 +24,7 @@ pub struct LockedMessage {
     pub user: String,
 }
 
-/// A message that is written back. Its body must not have changed: the search index is not updated.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rewrite {
-    /// The message as it was locked.
-    pub found: LockedMessage,
-    /// The message as it becomes.
-    pub changed: Message,
-    /// The kind of the feed event.
-    pub kind: EventType,
-}
-
-/// The row of a rewrite.
+/// The row of a message that is written back.
 pub(crate) struct RewriteRow {
     pub(crate) id: Id,
     pub(crate) found_version: i64,
@@ -127,39 +118,67 @@ impl Tx {
         on!(self.connection, |c, q| q::outcomes::append_events(c, &rows)).map(|_| ())
     }
 
-    /// Writes messages back; `Stale` if one of them has another version.
-    pub async fn rewrite_messages(&mut self, rewrites: &[Rewrite]) -> StorageResult<Guarded> {
-        let mut rows = Vec::with_capacity(rewrites.len());
-        let mut events: Vec<NewFeedRow> = Vec::with_capacity(rewrites.len());
-        for Rewrite {
-            found: LockedMessage { message, user },
-            changed,
-            kind,
-        } in rewrites
-        {
+    /// Writes decisions about locked messages, each with the user of its conversation; `Stale` if one of the messages
+    /// has another version. Messages are written back in no other way.
+    ///
+    /// Every message is put into the change set, even if nothing is written: a repeated event invalidates the cache
+    /// again, because the first may have been interrupted before that. With `early` the [fence](Tx::fence_early) is
+    /// started before the statements.
+    pub async fn store_transitions<S: Sink>(
+        &mut self,
+        decided: &[(Transition<'_>, &str)],
+        early: Option<&Arc<S>>,
+    ) -> StorageResult<(Guarded, Option<EarlyFence<S>>)> {
+        for (transition, user) in decided {
+            let found = transition.found();
+            self.touch(Touch::MessageChanged(
+                found.id,
+                found.conversation_id,
+                (*user).to_owned(),
+            ));
+        }
+        let fence = early.map(|sink| self.fence_early(sink));
+        let mut rows = Vec::with_capacity(decided.len());
+        let mut events: Vec<NewFeedRow> = Vec::with_capacity(decided.len());
+        for (transition, user) in decided {
+            let Some(changed) = transition.changed() else {
+                continue;
+            };
+            let found = transition.found();
             let row = MessageRow::from(changed);
-            events.push(self.event_of_message(*kind, &row, user));
+            events.push(self.event_of_message(transition.kind(), &row, user));
             rows.push(RewriteRow {
                 id: row.id,
-                found_version: message.version,
+                found_version: found.version,
                 change: MessageChange::from(row),
-                deltas: Deltas::of_message(Some(message), Some(changed)),
+                deltas: Deltas::of_message(Some(found), Some(changed)),
             });
+        }
+        if rows.is_empty() {
+            return Ok((Guarded::Updated, fence));
         }
         let owner = self.owner.as_str();
         if !on!(self.connection, |c, q| q::outcomes::rewrite(
             c, owner, &rows
         ))? {
-            return Ok(Guarded::Stale);
+            return Ok((Guarded::Stale, fence));
         }
-        for Rewrite { found, changed, .. } in rewrites {
-            self.touch(Touch::MessageChanged(
-                changed.id,
-                changed.conversation_id,
-                found.user.clone(),
-            ));
+        for (transition, _) in decided {
+            if let Some(changed) = transition.changed()
+                && changed.body != transition.found().body
+            {
+                self.index_message(changed).await?;
+            }
         }
         on!(self.connection, |c, q| q::feed::append_all(c, &events))?;
-        Ok(Guarded::Updated)
+        Ok((Guarded::Updated, fence))
+    }
+
+    async fn index_message(&mut self, message: &Message) -> StorageResult<()> {
+        let Some(conversation) = self.conversation(message.conversation_id).await? else {
+            return Ok(());
+        };
+        let row = self.index_row(message, &conversation.user, &conversation.title);
+        on_backend!(self.connection, index(std::slice::from_ref(&row)))
     }
 }

@@ -12,7 +12,7 @@ use crate::fields::sql::{TimestampColumn, Uid};
 use crate::fields::{Id, Instant};
 use crate::keyset::after as behind;
 use crate::prepared::prepared;
-use crate::rows::message::{MessageChange, MessageRow, RemovalRow};
+use crate::rows::message::{MessageRow, RemovalRow};
 use crate::schema::{conversations, messages};
 
 /// The conversation of a message, unless it is being deleted: its messages are hidden from every reader before they are
@@ -254,22 +254,6 @@ pub(crate) async fn times_below(
 pub(crate) async fn insert(c: &mut Conn, row: &MessageRow, deltas: &Deltas) -> QueryResult<()> {
     let statement = diesel::insert_into(messages::table).values(row.clone());
     write_counted!(c, statement, deltas).map(|_| ())
-}
-
-/// Writes the row back if it still has the version that was read.
-pub(crate) async fn update(
-    c: &mut Conn,
-    owner: &str,
-    id: Id,
-    found_version: i64,
-    change: &MessageChange,
-    deltas: &Deltas,
-) -> QueryResult<bool> {
-    let target = messages::table
-        .filter(messages::id.eq(id))
-        .filter(messages::owner.eq(owner))
-        .filter(messages::version.eq(found_version));
-    write_counted!(c, diesel::update(target).set(change.clone()), deltas)
 }
 
 /// Removes it unless it is being handed over; its attachments and its delivery go with it.

@@ -12,7 +12,7 @@ use parlance_domain::{
 use parlance_storage::db::stats::{Counter, CounterKind};
 use parlance_storage::{Database, Guarded, StorageResult};
 
-use crate::support::write::append_uncommitted;
+use crate::support::write::{append_uncommitted, update_message};
 use crate::support::{
     Db, append, at, committed, conversation, message, open, owner, recording_sink,
 };
@@ -90,7 +90,7 @@ async fn set_status(
         };
         changed.progress.status = status;
         let kind = EventType::MessageStatusChanged;
-        let done = tx.update_message(&found, &changed, kind, "").await?;
+        let done = update_message(&mut tx, &found, &changed, kind, "").await?;
         assert_eq!(done, Guarded::Updated, "the row was locked");
     }
     tx.commit(&recording_sink()).await
@@ -300,7 +300,7 @@ on_both! {
         late.progress.status = MessageStatus::Sent;
         let stale = Message { version: 7, ..first.clone() };
         let kind = EventType::MessageStatusChanged;
-        assert_eq!(tx.update_message(&stale, &late, kind, "").await.unwrap(), Guarded::Stale);
+        assert_eq!(update_message(&mut tx, &stale, &late, kind, "").await.unwrap(), Guarded::Stale);
         assert_eq!(tx.delete_message(&stale, "").await.unwrap(), Guarded::Stale);
         let stale = Conversation { version: 7, ..target.clone() };
         let archived = Conversation { status: ConversationStatus::Archived, user: "bob".to_owned(), ..target.clone() };

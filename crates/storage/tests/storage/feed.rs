@@ -7,7 +7,7 @@ use parlance_storage::feed::{FeedEvent, Position};
 use parlance_storage::{Database, Guarded, Touch};
 use parlance_testkit::eventually;
 
-use crate::support::write::append_uncommitted;
+use crate::support::write::{append_uncommitted, update_message};
 use crate::support::{Db, SOON, append, at, committed, conversation, open, owner, recording_sink};
 
 /// Returns all events, page by page. The horizon is that of the whole server, so a transaction of another test may
@@ -63,7 +63,7 @@ on_both! {
         let mut second = Message { version: 2, body: "second ä".to_owned(), ..first.clone() };
         second.progress.attempt = 7;
         for (kind, before, after) in [(EventType::MessageUpdated, &first, &second), (EventType::MessageStatusChanged, &second, &first)] {
-            assert_eq!(tx.update_message(before, &Message { version: before.version + 1, ..after.clone() }, kind, &new.user).await.unwrap(), Guarded::Updated);
+            assert_eq!(update_message(&mut tx, before, &Message { version: before.version + 1, ..after.clone() }, kind, &new.user).await.unwrap(), Guarded::Updated);
         }
         committed(tx).await;
 
@@ -104,7 +104,7 @@ on_both! {
             assert_eq!(tx.update_conversation(&found, &archived, true).await.unwrap(), Guarded::Updated);
             append_uncommitted(&mut tx, target.id).await.unwrap();
             let next = Message { version: 2, ..kept.clone() };
-            assert_eq!(tx.update_message(&kept, &next, EventType::MessageUpdated, "ada").await.unwrap(), Guarded::Updated);
+            assert_eq!(update_message(&mut tx, &kept, &next, EventType::MessageUpdated, "ada").await.unwrap(), Guarded::Updated);
             assert_eq!(tx.delete_message(&next, "ada").await.unwrap(), Guarded::Updated);
             assert_eq!(tx.hide_conversation(&found).await.unwrap(), Guarded::Updated);
             if abandoned { drop(tx) } else { tx.rollback().await.unwrap() }
@@ -153,7 +153,7 @@ on_both! {
         let moved = Conversation { user: "eve".to_owned(), version: found.version + 1, ..found.clone() };
         assert_eq!(tx.update_conversation(&found, &moved, true).await.unwrap(), Guarded::Updated);
         let next = Message { version: 2, ..first.clone() };
-        assert_eq!(tx.update_message(&first, &next, EventType::MessageUpdated, "eve").await.unwrap(), Guarded::Updated);
+        assert_eq!(update_message(&mut tx, &first, &next, EventType::MessageUpdated, "eve").await.unwrap(), Guarded::Updated);
         assert_eq!(tx.delete_message(&next, "eve").await.unwrap(), Guarded::Updated);
         assert_eq!(tx.hide_conversation(&moved).await.unwrap(), Guarded::Updated);
         tx.commit(&sink).await.unwrap();

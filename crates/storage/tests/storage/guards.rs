@@ -3,7 +3,7 @@
 use parlance_domain::{Conversation, EventType, Message, MessageStatus, Sender};
 use parlance_storage::{Guarded, StorageError};
 
-use crate::support::write::queued;
+use crate::support::write::{queued, update_message};
 use crate::support::{Db, append, at, committed, open, owner, recording_sink, sender};
 
 on_both! {
@@ -20,7 +20,7 @@ on_both! {
         let renamed = Conversation { title: "second".to_owned(), version: target.version + 1, ..target.clone() };
         let moved = Sender { provider: "second".to_owned(), version: 2, ..from.clone() };
         let updated = EventType::MessageUpdated;
-        assert_eq!(tx.update_message(&first, &second, updated, "ada").await.unwrap(), Guarded::Updated);
+        assert_eq!(update_message(&mut tx, &first, &second, updated, "ada").await.unwrap(), Guarded::Updated);
         assert_eq!(tx.update_conversation(&target, &renamed, true).await.unwrap(), Guarded::Updated);
         assert_eq!(tx.update_sender(&from, &moved).await.unwrap(), Guarded::Updated);
         committed(tx).await;
@@ -28,7 +28,7 @@ on_both! {
         let events = db.count("feed").await;
         let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
         let late = Message { body: "late".to_owned(), ..second.clone() };
-        assert_eq!(tx.update_message(&first, &late, updated, "ada").await.unwrap(), Guarded::Stale);
+        assert_eq!(update_message(&mut tx, &first, &late, updated, "ada").await.unwrap(), Guarded::Stale);
         let late = Conversation { title: "late".to_owned(), ..renamed.clone() };
         assert_eq!(tx.update_conversation(&target, &late, true).await.unwrap(), Guarded::Stale);
         let late = Sender { provider: "late".to_owned(), ..moved.clone() };
@@ -51,7 +51,7 @@ on_both! {
             tokio::spawn(async move {
                 let mut tx = db.begin(&owner, at(n)).await.unwrap();
                 let changed = Message { body: format!("racer {n}"), version: 2, ..found.clone() };
-                let done = tx.update_message(&found, &changed, EventType::MessageUpdated, "ada").await.unwrap();
+                let done = update_message(&mut tx, &found, &changed, EventType::MessageUpdated, "ada").await.unwrap();
                 tx.commit(&recording_sink()).await.unwrap();
                 done
             })
@@ -72,7 +72,7 @@ on_both! {
             let mut tx = db.open.begin(&owner, at(0)).await.unwrap();
             let mut changed = Message { version: found.version + 1, ..found.clone() };
             changed.progress.status = status;
-            let done = tx.update_message(&found, &changed, EventType::MessageStatusChanged, "ada").await.unwrap();
+            let done = update_message(&mut tx, &found, &changed, EventType::MessageStatusChanged, "ada").await.unwrap();
             assert_eq!(done, Guarded::Updated);
             tx.commit(&recording_sink()).await.unwrap();
             found = changed;

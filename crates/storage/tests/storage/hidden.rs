@@ -5,7 +5,7 @@ use parlance_storage::db::conversation::ConversationFilter;
 use parlance_storage::db::message::MessageRange;
 use parlance_storage::{Database, Guarded, Touch};
 
-use crate::support::write::{append_uncommitted, queued};
+use crate::support::write::{append_uncommitted, queued, update_message};
 use crate::support::{Db, append, at, attachment, committed, open, owner, recording_sink, sender};
 
 /// Without a lock: its guard is in the statement.
@@ -42,7 +42,7 @@ on_both! {
         let held = attachment();
         tx.insert_attachment(&held, new.id, vec![b"abc".to_vec()]).await.unwrap();
         let known = Message { version: 2, provider: Some("p".to_owned()), provider_message_id: Some("1".to_owned()), ..new.clone() };
-        assert_eq!(tx.update_message(&new, &known, EventType::MessageUpdated, "ada").await.unwrap(), Guarded::Updated);
+        assert_eq!(update_message(&mut tx, &new, &known, EventType::MessageUpdated, "ada").await.unwrap(), Guarded::Updated);
         committed(tx).await;
         let target = d.conversation(&owner, target.id).await.unwrap().unwrap();
         hide(d, &owner, &target).await;
@@ -111,7 +111,7 @@ on_both! {
         let found = report.lock_message(new.id).await.unwrap().unwrap();
         let changed = Message { version: 2, ..found.clone() };
         if db.kind == crate::support::Kind::Postgres {
-            let done = report.update_message(&found, &changed, EventType::MessageStatusChanged, "ada").await.unwrap();
+            let done = update_message(&mut report, &found, &changed, EventType::MessageStatusChanged, "ada").await.unwrap();
             assert_eq!(done, Guarded::Updated);
             hide(d, &owner, &target).await;
             committed(report).await;

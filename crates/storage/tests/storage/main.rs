@@ -43,5 +43,6 @@ mod search_plans;
 mod sequence;
 mod size;
 mod standby;
+mod transitions;
 mod uploads;
 mod write_ahead_log;

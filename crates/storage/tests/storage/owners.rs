@@ -9,7 +9,7 @@ use parlance_storage::db::idempotency::IdempotencyKey;
 use parlance_storage::db::message::MessageRange;
 use uuid::Uuid;
 
-use crate::support::write::queued;
+use crate::support::write::{queued, update_message};
 use crate::support::{
     Db, Kind, append, at, attachment, committed, conversation, message, open, owner,
     recording_sink, sender,
@@ -142,7 +142,7 @@ on_both! {
             let title = Conversation { owner: of.clone(), title: "theirs".to_owned(), version: 2, ..named.clone() };
             assert_eq!(tx.update_conversation(&named, &title, true).await.unwrap(), Guarded::Stale);
             let body = Message { owner: of.clone(), body: "theirs".to_owned(), version: 2, ..new.clone() };
-            assert_eq!(tx.update_message(&new, &body, EventType::MessageUpdated, "").await.unwrap(), Guarded::Stale);
+            assert_eq!(update_message(&mut tx, &new, &body, EventType::MessageUpdated, "").await.unwrap(), Guarded::Stale);
             let provider = Sender { owner: of.clone(), provider: "theirs".to_owned(), version: 2, ..from.clone() };
             assert_eq!(tx.update_sender(&from, &provider).await.unwrap(), Guarded::Stale);
         }

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
-use crate::support::write::append_uncommitted;
+use crate::support::write::{append_uncommitted, update_message};
 use crate::support::{Db, at, attachment, committed, conversation, message, open, owner, sender};
 
 /// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999999Z: the range of the API's timestamps.
@@ -114,7 +114,7 @@ on_both! {
         };
         let emptied = Message { version: 3, ..first.clone() };
         for (before, after) in [(&first, &changed), (&changed, &emptied)] {
-            let done = tx.update_message(before, after, EventType::MessageUpdated, "ada").await.unwrap();
+            let done = update_message(&mut tx, before, after, EventType::MessageUpdated, "ada").await.unwrap();
             assert_eq!(done, Guarded::Updated);
             assert_eq!(tx.message(first.id).await.unwrap().as_ref(), Some(after));
         }

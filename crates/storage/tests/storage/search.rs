@@ -13,6 +13,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
+use crate::support::write::update_message;
 use crate::support::{Db, at, committed, conversation, message, open, owner};
 
 fn words(text: &str) -> Terms {
@@ -100,8 +101,7 @@ async fn edit(db: &Db, of: &Message, body: &str) {
         version: found.version + 1,
         ..found.clone()
     };
-    let done = tx
-        .update_message(&found, &changed, EventType::MessageUpdated, "ada")
+    let done = update_message(&mut tx, &found, &changed, EventType::MessageUpdated, "ada")
         .await
         .unwrap();
     assert_eq!(done, Guarded::Updated);

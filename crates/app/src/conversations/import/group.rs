@@ -1,5 +1,6 @@
 //! The parts of one conversation, and which of their messages are missing.
 
+use parlance_domain::message::segments;
 use parlance_domain::{
     Conversation, ConversationStatus, DeliveryPolicy, Direction, Message, MessageId, MessageStatus,
     Owner, Timestamp,
@@ -9,7 +10,7 @@ use parlance_storage::db::import::{ComparableMessage, Import};
 use super::batch::Part;
 use super::{OldConversation, OldMessage};
 use crate::error::{Error, Reason, Result};
-use crate::messages::{further_recipients, segments};
+use crate::messages::further_recipients;
 
 /// A conversation as an import leaves it.
 #[derive(Debug)]

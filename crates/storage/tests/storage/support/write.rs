@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use parlance_domain::{Conversation, ConversationId, Message, Owner, Sender};
+use parlance_domain::message::Transition;
+use parlance_domain::{Conversation, ConversationId, EventType, Message, Owner, Sender};
 use parlance_storage::{Database, Guarded, PendingKeys, Sink, StorageResult, Touched, Tx};
 
 use super::make::{at, conversation, message};
@@ -79,6 +80,31 @@ pub(crate) async fn append(
     let new = append_uncommitted(&mut tx, id).await?;
     tx.commit(&recording_sink()).await?;
     Ok(new)
+}
+
+/// Writes decisions about messages, each with the user of its conversation.
+pub(crate) async fn store(
+    tx: &mut Tx,
+    decided: &[(Transition<'_>, &str)],
+) -> StorageResult<Guarded> {
+    let stored = tx.store_transitions(decided, None::<&Arc<RecordingSink>>);
+    stored.await.map(|(outcome, _)| outcome)
+}
+
+/// Writes a message back in a state that need not follow from an event.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "storage writes every state back, and the tests have to reach each of them"
+)]
+pub(crate) async fn update_message(
+    tx: &mut Tx,
+    found: &Message,
+    changed: &Message,
+    kind: EventType,
+    user: &str,
+) -> StorageResult<Guarded> {
+    let transition = Transition::unchecked(found, changed.clone(), kind);
+    store(tx, &[(transition, user)]).await
 }
 
 /// Inserts the delivery of a message.
