@@ -1,10 +1,11 @@
 //! Preview of a send, without writing anything.
 
+use parlance_domain::message::ScheduleView;
 use parlance_domain::{Channel, Owner, sms};
 use parlance_storage::Tx;
 
 use super::compose;
-use super::send::{SendMessage, time_violations};
+use super::send::SendMessage;
 use crate::App;
 use crate::error::{Error, Kind, Reason, Result};
 
@@ -47,12 +48,12 @@ impl App {
         };
         let channel = compose::channel(&new.target, &conversation, !new.attachments.is_empty());
         let mut violations = compose::violations(new, channel, false, self.limits());
-        violations.extend(time_violations(
-            channel,
-            tx.now(),
-            request.send_at,
-            request.expires_at,
-        ));
+        let schedule = ScheduleView {
+            channel: Some(channel),
+            send_at: request.send_at,
+            expires_at: request.expires_at,
+        };
+        violations.extend(schedule.check(Some(tx.now())));
         compose::ensure_valid(violations)?;
         let measure = (channel == Channel::Sms).then(|| sms::measure(&new.body));
         let mut preview = Preview {

@@ -1,8 +1,8 @@
 //! Sends messages.
 
-use parlance_domain::message::Progress;
+use parlance_domain::message::{Progress, ScheduleView};
 use parlance_domain::{
-    Channel, Conversation, DeliveryPolicy, Message, MessageId, Owner, Timestamp, Violation,
+    Channel, Conversation, DeliveryPolicy, Message, MessageId, Owner, Timestamp,
 };
 use parlance_storage::{Touch, Tx};
 use uuid::Uuid;
@@ -70,7 +70,12 @@ impl App {
         };
         let channel = compose::channel(&new.target, &before, !new.attachments.is_empty());
         let mut violations = compose::violations(new, channel, false, self.limits());
-        violations.extend(time_violations(channel, now, *send_at, *expires_at));
+        let schedule = ScheduleView {
+            channel: Some(channel),
+            send_at: *send_at,
+            expires_at: *expires_at,
+        };
+        violations.extend(schedule.check(Some(now)));
         compose::ensure_valid(violations)?;
         let (send_at, expires_at) = (send_at.filter(|at| *at > now), *expires_at);
 
@@ -145,32 +150,6 @@ impl App {
         self.commit(tx).await?;
         Ok(TryResult::Done(Replayable::replayed(message)))
     }
-}
-
-/// Checks `send_at` and `expires_at`. A chat message is not delivered, so it cannot wait. Only a new request is
-/// refused for a time that has passed: a request repeated after its message has expired still returns that message.
-pub(super) fn time_violations(
-    channel: Channel,
-    now: Timestamp,
-    send_at: Option<Timestamp>,
-    expires_at: Option<Timestamp>,
-) -> Vec<Violation> {
-    const NOT_FOR_CHAT: &str = "a chat message is delivered at once; leave it out";
-    let chat = channel == Channel::Chat;
-    let rules = [
-        ("send_at", chat && send_at.is_some(), NOT_FOR_CHAT),
-        ("expires_at", chat && expires_at.is_some(), NOT_FOR_CHAT),
-        (
-            "expires_at",
-            !chat && expires_at.is_some_and(|at| at <= now),
-            "has passed; give a later time",
-        ),
-    ];
-    rules
-        .into_iter()
-        .filter(|(_, broken, _)| *broken)
-        .map(|(field, _, why)| Violation::new(field, why))
-        .collect()
 }
 
 /// Adds one message to the conversation, or creates it; `None` if another transaction has just created it.

@@ -55,23 +55,6 @@ pub(super) fn duration(
     read
 }
 
-/// Records an `expires_at` that is not after both `send_at` and `now`.
-pub(super) fn check_expiry(
-    violations: &mut Violations,
-    field: &str,
-    (send_at, expires_at): (Option<Timestamp>, Option<Timestamp>),
-    now: Timestamp,
-) {
-    // A `send_at` in the past means that the message is sent at once.
-    let sent_at = send_at.map_or(now, |at| at.max(now));
-    if expires_at.is_some_and(|at| at <= sent_at) {
-        violations.push(
-            field,
-            "must be after send_at and after the current time; use a later time",
-        );
-    }
-}
-
 /// Converts a timestamp. One beyond the range of the contract becomes the limit of the range.
 pub(super) fn timestamp_to_proto(time: Timestamp) -> prost_types::Timestamp {
     let micros = time.as_micros();

@@ -2,7 +2,7 @@
 
 use parlance_app::Result;
 use parlance_app::messages::SendMessage;
-use parlance_domain::message::Limits;
+use parlance_domain::message::{Limits, ScheduleView};
 use parlance_domain::{Channel, DeliveryPolicy, Direction, Timestamp};
 use parlance_proto::v1;
 
@@ -86,23 +86,15 @@ fn schedule(
     channel: Option<Channel>,
     (send_at, expires_at): Times,
 ) -> (Option<Timestamp>, Option<Timestamp>) {
-    if channel == Some(Channel::Chat) {
-        const WHY: &str = "a chat message is delivered at once";
-        violations.absent("send_at", send_at.is_none(), WHY);
-        violations.absent("expires_at", expires_at.is_none(), WHY);
-        return (None, None);
-    }
     let send_at = time::timestamp(violations, "send_at", send_at);
     let expires_at = time::timestamp(violations, "expires_at", expires_at);
-    // An `expires_at` in the past is checked later, once it is known that the request is not a repetition.
-    if let Some(send_at) = send_at {
-        time::check_expiry(
-            violations,
-            "expires_at",
-            (Some(send_at), expires_at),
-            send_at,
-        );
-    }
+    let view = ScheduleView {
+        channel,
+        send_at,
+        expires_at,
+    };
+    // The app compares the times with the present once it is known that the request is not a repetition.
+    violations.extend(view.check(None));
     (send_at, expires_at)
 }
 

@@ -2,7 +2,7 @@
 
 use parlance_app::Result;
 use parlance_app::messages::{MessageEdit, StatusReport};
-use parlance_domain::message::{ContentView, Limits, ReportStatus, ReportedError};
+use parlance_domain::message::{ContentView, Limits, ReportStatus, ReportedError, ScheduleView};
 use parlance_domain::{Json, MessageId, Timestamp, Violation};
 use parlance_proto::v1;
 
@@ -58,15 +58,32 @@ fn edit(
         None
     };
     let body = mask.covers("body", !body.is_empty()).then_some(body);
-    check_content(violations, body.as_deref(), metadata.as_ref(), limits);
     let mut timestamp = |name: &str, at: Option<prost_types::Timestamp>| {
         mask.covers(name, at.is_some())
             .then(|| time::timestamp(violations, &format!("message.{name}"), at))
     };
     let send_at = timestamp("send_at", send_at);
     let expires_at = timestamp("expires_at", expires_at);
-    let times = (send_at.flatten(), expires_at.flatten());
-    time::check_expiry(violations, "message.expires_at", times, now);
+    let content = ContentView {
+        // An empty body may be valid: the message may have attachments.
+        received: true,
+        body: body.as_deref().unwrap_or_default(),
+        metadata: metadata.as_ref().map_or("", Json::as_str),
+        ..ContentView::default()
+    };
+    let schedule = ScheduleView {
+        channel: None,
+        send_at: send_at.flatten(),
+        expires_at: expires_at.flatten(),
+    };
+    // The app checks again, with what the message has.
+    let found = content
+        .check(limits)
+        .into_iter()
+        .chain(schedule.check(Some(now)));
+    violations.extend(found.map(|Violation { field, description }| {
+        Violation::new(format!("message.{field}"), description)
+    }));
     Some(MessageEdit {
         id: id?,
         etag,
@@ -128,25 +145,6 @@ fn settable(message: v1::Message) -> Settable {
         send_at,
         expires_at,
     }
-}
-
-/// Checks the rules that hold on every channel. The app checks again, with the message's own channel.
-fn check_content(
-    violations: &mut Violations,
-    body: Option<&str>,
-    metadata: Option<&Json>,
-    limits: &Limits,
-) {
-    let view = ContentView {
-        // An empty body may be valid: the message may have attachments.
-        received: true,
-        body: body.unwrap_or_default(),
-        metadata: metadata.map_or("", Json::as_str),
-        ..ContentView::default()
-    };
-    let in_message =
-        |Violation { field, description }| Violation::new(format!("message.{field}"), description);
-    violations.extend(view.check(limits).into_iter().map(in_message));
 }
 
 /// Reads a status report.
