@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parlance_cache::{Backend, Cache};
+use parlance_cache::Cache;
 use parlance_domain::message::Limits;
 use parlance_domain::{AttachmentId, ConversationId, MessageId, SenderId, Timestamp};
 use parlance_storage::Database;
@@ -11,7 +11,6 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::cache::audit_answers::AnswerAudits;
-use crate::cache::popular::Popular;
 use crate::cache::{Audited, Encoders};
 use crate::delivery::Pace;
 use crate::env::Environment;
@@ -45,8 +44,8 @@ pub struct Settings {
     pub request_id_retention: Duration,
     /// How long an upload may wait for the message that uses it.
     pub upload_lifetime: Duration,
-    /// Whether frequent searches are recorded.
-    pub note_searches: bool,
+    /// Words that a warm-up of the cache searches for.
+    pub warm_searches: Vec<String>,
     /// How the transport encodes values of the in-process cache.
     pub encoders: Encoders,
 }
@@ -66,7 +65,7 @@ impl Default for Settings {
             watch_bytes: 64 * 1024 * 1024,
             request_id_retention: DAY * 2,
             upload_lifetime: DAY,
-            note_searches: false,
+            warm_searches: Vec::new(),
             encoders: Encoders::default(),
         }
     }
@@ -82,7 +81,6 @@ pub struct App {
     pub(crate) going_down: watch::Sender<bool>,
     /// Notified when this instance has released held messages.
     pub(crate) releases: Notify,
-    pub(crate) popular: Popular,
     pub(crate) audited: Arc<Audited>,
     pub(crate) answer_audits: AnswerAudits,
     pub(crate) janitor_failures: JanitorFailures,
@@ -106,8 +104,6 @@ impl App {
             settings.watch_bytes,
         );
         let (going_down, _) = watch::channel(false);
-        // Without a cache nothing is warmed.
-        let popular = Popular::new(settings.note_searches && cache.backend() != Backend::Off);
         Arc::new(Self {
             db: database,
             settings,
@@ -116,7 +112,6 @@ impl App {
             hub,
             going_down,
             releases: Notify::new(),
-            popular,
             audited: Arc::default(),
             answer_audits: AnswerAudits::default(),
             janitor_failures: JanitorFailures::default(),

@@ -44,15 +44,13 @@ pub enum JanitorPart {
     Retention,
     /// Folds the changes of counters into their totals.
     Counters,
-    /// Stores the frequent searches.
-    PopularSearches,
     /// Bounds the write-ahead log of SQLite.
     Log,
 }
 
 impl JanitorPart {
     /// All parts.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 9] = [
         Self::Feed,
         Self::RequestIds,
         Self::DeletedMessages,
@@ -61,7 +59,6 @@ impl JanitorPart {
         Self::SearchIndex,
         Self::Retention,
         Self::Counters,
-        Self::PopularSearches,
         Self::Log,
     ];
 
@@ -76,7 +73,6 @@ impl JanitorPart {
             Self::SearchIndex => "search_index",
             Self::Retention => "retention",
             Self::Counters => "counters",
-            Self::PopularSearches => "popular_searches",
             Self::Log => "log",
         }
     }
@@ -91,8 +87,7 @@ impl JanitorPart {
             | Self::Uploads
             | Self::Deletions
             | Self::SearchIndex
-            | Self::Retention
-            | Self::PopularSearches => Duration::from_mins(1),
+            | Self::Retention => Duration::from_mins(1),
         }
     }
 }
@@ -162,7 +157,6 @@ impl App {
             JanitorPart::SearchIndex => self.finish_index().await,
             JanitorPart::Retention => self.drop_aged().await.map(|_| ()),
             JanitorPart::Counters => self.fold().await,
-            JanitorPart::PopularSearches => self.keep_popular().await,
             JanitorPart::Log => self.limit_log().await,
         };
         if result.is_err() {

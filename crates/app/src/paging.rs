@@ -83,11 +83,6 @@ impl QueryFingerprint {
     pub(crate) const fn short(self) -> u64 {
         (self.0 >> 64) as u64
     }
-
-    /// The fingerprint for pages of this size, if it does not include the size.
-    pub(crate) const fn with_limit(self, limit: usize) -> Self {
-        Self(self.0.wrapping_add(limit as u128))
-    }
 }
 
 impl ListIdentity {

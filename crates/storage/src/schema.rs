@@ -311,36 +311,6 @@ diesel::table! {
     }
 }
 
-diesel::table! {
-    use diesel::sql_types::{BigInt, Nullable, Text};
-    use crate::fields::sql::{TimestampColumn, Uid};
-
-    popular_searches (question) {
-        question -> Uid,
-        owner -> Text,
-        query -> Text,
-        page_size -> BigInt,
-        user_label -> Nullable<Text>,
-        conversation_id -> Nullable<Uid>,
-        channel -> Nullable<Text>,
-        direction -> Nullable<Text>,
-        status -> Nullable<Text>,
-        created_after -> Nullable<TimestampColumn>,
-        created_before -> Nullable<TimestampColumn>,
-        weight -> BigInt,
-        asked_at -> TimestampColumn,
-    }
-}
-
-diesel::table! {
-    use diesel::sql_types::{BigInt, Bool};
-
-    popular_state (only) {
-        only -> Bool,
-        day -> BigInt,
-    }
-}
-
 diesel::allow_tables_to_appear_in_same_query!(
     installation,
     conversations,
@@ -349,8 +319,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     senders,
     attachments,
     attachment_chunks,
-    imports,
-    popular_searches
+    imports
 );
 
 diesel::allow_tables_to_appear_in_same_query!(cache_epoch, cache_instances, installation);

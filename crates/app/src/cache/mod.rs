@@ -8,7 +8,6 @@ mod guarantee;
 pub(crate) mod json;
 pub(crate) mod keys;
 pub(crate) mod ledger;
-pub(crate) mod popular;
 pub(crate) mod read;
 mod warm;
 

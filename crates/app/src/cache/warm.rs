@@ -9,30 +9,35 @@ use parlance_domain::{ConversationId, MessageId, Owner};
 use parlance_storage::db::conversation::{ConversationFilter, list_position};
 use parlance_storage::db::message::MessageRange;
 use parlance_storage::db::ownership::ActiveConversation;
+use parlance_storage::db::search::SearchFilter;
 
 use super::admin::CacheAdmin;
 use super::codec::NEWEST;
-use super::popular::repeated_request;
 use super::read::NewestOf;
 use crate::App;
 use crate::conversations::ListConversations;
 use crate::error::{Error, Reason, Result};
+use crate::messages::SearchMessages;
 
 /// Concurrent reads of a warm-up, limited to spare the database.
 const AT_ONCE: usize = 4;
 /// Maximum number of conversations of a user.
 const MOST_OF_A_USER: usize = 100;
+/// Maximum number of searches of a warm-up.
+const MOST_SEARCHES: usize = 1_000;
 /// Page size of the listing.
 const PAGE: usize = 200;
 
 /// What to warm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warm {
-    /// The most recently active conversations of this user, up to 100, and the user's list and statistics.
+    /// The most recently active conversations of this user, up to 100, and the user's list, statistics and configured
+    /// searches.
     User(String),
     /// These conversations.
     Conversations(Vec<ConversationId>),
-    /// This many of the owner's most recently active conversations, and the owner's list and statistics.
+    /// This many of the owner's most recently active conversations, and the owner's list, statistics and configured
+    /// searches.
     Hottest(usize),
 }
 
@@ -52,7 +57,7 @@ impl CacheAdmin {
         let wanted = match what {
             Warm::Conversations(ids) => ids,
             Warm::User(user) => {
-                self.app.warm_scope(owner, Some(&user)).await?;
+                self.app.warm_on_demand(owner, Some(&user)).await?;
                 let filter = ConversationFilter {
                     user: Some(user),
                     ..ConversationFilter::default()
@@ -60,7 +65,7 @@ impl CacheAdmin {
                 self.app.latest(owner, &filter, MOST_OF_A_USER).await?
             }
             Warm::Hottest(most) => {
-                self.app.warm_scope(owner, None).await?;
+                self.app.warm_on_demand(owner, None).await?;
                 let filter = ConversationFilter::default();
                 self.app.latest(owner, &filter, most).await?
             }
@@ -69,29 +74,22 @@ impl CacheAdmin {
         self.app.warm(wanted.collect()).await
     }
 
-    /// Warms the cache after the start: this many recently active conversations with the lists and statistics of
-    /// their owners and users, and this many popular searches, of all owners.
-    pub async fn warm_on_start(self: Arc<Self>, conversations: usize, searches: usize) {
-        if self.check_on().is_err() {
+    /// Warms the cache after the start: this many recently active conversations of all owners, with the lists and
+    /// statistics of their owners and users, and the configured searches there.
+    pub async fn warm_on_start(self: Arc<Self>, conversations: usize) {
+        if conversations == 0 || self.check_on().is_err() {
             return;
         }
-        if conversations > 0 {
-            match self.app.warm_lately_active(conversations).await {
-                Ok(Warmed {
+        match self.app.warm_lately_active(conversations).await {
+            Ok((warmed, searches)) => {
+                let Warmed {
                     conversations,
                     messages,
-                }) => tracing::info!(conversations, messages, "the cache is warm"),
-                Err(error) => {
-                    tracing::warn!(%error, cause = error.causes(), "the cache could not be warmed");
-                }
+                } = warmed;
+                tracing::info!(conversations, messages, searches, "the cache is warm");
             }
-        }
-        if searches > 0 {
-            match self.app.warm_searches(searches).await {
-                Ok(searches) => tracing::info!(searches, "popular searches are warm"),
-                Err(error) => {
-                    tracing::warn!(%error, cause = error.causes(), "popular searches could not be warmed");
-                }
+            Err(error) => {
+                tracing::warn!(%error, cause = error.causes(), "the cache could not be warmed");
             }
         }
     }
@@ -120,46 +118,58 @@ impl App {
         Ok(ids)
     }
 
-    async fn warm_lately_active(&self, most: usize) -> Result<Warmed> {
-        let active = self.db.recently_active(most).await?;
-        self.warm_scopes_of(&active).await?;
-        let wanted = active.into_iter();
-        self.warm(wanted.map(|one| (one.owner, one.conversation)).collect())
-            .await
+    /// Warms the list, the statistics and the configured searches of an owner, or of one of its users.
+    async fn warm_on_demand(&self, owner: &Owner, user: Option<&str>) -> Result<()> {
+        self.warm_scope(owner, user).await?;
+        let scope = (owner.clone(), user.map(str::to_owned));
+        self.warm_searches(&[scope]).await?;
+        Ok(())
     }
 
-    /// Repeats the most popular searches; returns how many succeeded. A slow one does not hold up the others.
-    async fn warm_searches(&self, most: usize) -> Result<u64> {
-        let searches = self.db.popular_searches(most).await?;
+    /// Returns what was read, and the number of answered searches.
+    async fn warm_lately_active(&self, most: usize) -> Result<(Warmed, u64)> {
+        let active = self.db.recently_active(most).await?;
+        let scopes = scopes_of(&active);
+        self.warm_scopes(&scopes).await?;
+        let wanted = active.into_iter();
+        let wanted = wanted.map(|one| (one.owner, one.conversation)).collect();
+        let warmed = self.warm(wanted).await?;
+        let searches = self.warm_searches(&scopes).await?;
+        Ok((warmed, searches))
+    }
+
+    /// Reads the first page for each configured word in each of these scopes, up to [`MOST_SEARCHES`] pages; returns
+    /// how many searches were answered. A slow one does not hold up the others.
+    async fn warm_searches(&self, scopes: &[(Owner, Option<String>)]) -> Result<u64> {
+        let words = &self.settings.warm_searches;
+        let searches = scopes.iter().flat_map(|(owner, user)| {
+            let of_scope = words.iter();
+            of_scope.map(move |word| (owner.clone(), first_page(word, user.clone())))
+        });
+        let searches: Vec<(Owner, SearchMessages)> = searches.take(MOST_SEARCHES).collect();
         let answered = AtomicU64::new(0);
         stream::iter(searches.into_iter().map(Ok::<_, Error>))
-            .try_for_each_concurrent(AT_ONCE, async |search| {
-                let (owner, request) = repeated_request(search);
-                match self.refresh_search(&owner, &request).await {
-                    Ok(()) => answered.fetch_add(1, Ordering::Relaxed),
+            .try_for_each_concurrent(AT_ONCE, async |(owner, request)| {
+                match self.search_messages(&owner, request, None).await {
+                    Ok(_) => {
+                        answered.fetch_add(1, Ordering::Relaxed);
+                    }
                     Err(error) if error.reason == Reason::DatabaseUnavailable => return Err(error),
                     Err(error) => {
-                        tracing::debug!(%error, cause = error.causes(), "a popular search was not answered");
-                        0
+                        tracing::debug!(%error, cause = error.causes(), "a search was not answered");
                     }
-                };
+                }
                 Ok(())
             })
             .await?;
         Ok(answered.into_inner())
     }
 
-    /// Warms the lists and statistics of the owners and users of these conversations. A slow one does not hold up the
-    /// others.
-    async fn warm_scopes_of(&self, active: &[ActiveConversation]) -> Result<()> {
-        let scopes = active.iter().flat_map(|one| {
-            let user = Some(&*one.user).filter(|user| !user.is_empty());
-            [(&one.owner, None), (&one.owner, user)]
-        });
-        let scopes: BTreeSet<(&Owner, Option<&str>)> = scopes.collect();
-        stream::iter(scopes.into_iter().map(Ok::<_, Error>))
+    /// Warms the lists and statistics of these owners and users. A slow one does not hold up the others.
+    async fn warm_scopes(&self, scopes: &[(Owner, Option<String>)]) -> Result<()> {
+        stream::iter(scopes.iter().map(Ok::<_, Error>))
             .try_for_each_concurrent(AT_ONCE, async |(owner, user)| {
-                match self.warm_scope(owner, user).await {
+                match self.warm_scope(owner, user.as_deref()).await {
                     Err(error) if error.reason == Reason::DatabaseUnavailable => return Err(error),
                     Err(error) => tracing::debug!(%error, cause = error.causes(), "a list or statistics were not answered"),
                     Ok(()) => {}
@@ -227,5 +237,30 @@ impl App {
             }
         };
         Ok(messages.into_iter().map(|message| message.id).collect())
+    }
+}
+
+/// The owners and users of these conversations, each once, those of the most recently active conversations first.
+fn scopes_of(active: &[ActiveConversation]) -> Vec<(Owner, Option<String>)> {
+    let mut seen = BTreeSet::new();
+    let scopes = active.iter().flat_map(|one| {
+        let user = Some(&*one.user).filter(|user| !user.is_empty());
+        [(&one.owner, None), (&one.owner, user)]
+    });
+    scopes
+        .filter(|scope| seen.insert(*scope))
+        .map(|(owner, user)| (owner.clone(), user.map(str::to_owned)))
+        .collect()
+}
+
+/// The request for the first page of a search.
+fn first_page(query: &str, user: Option<String>) -> SearchMessages {
+    SearchMessages {
+        query: query.to_owned(),
+        filter: SearchFilter {
+            user,
+            ..SearchFilter::default()
+        },
+        ..SearchMessages::default()
     }
 }

@@ -14,5 +14,5 @@ mod equivalence;
 mod hits;
 mod lists;
 mod outage;
-mod popular;
+mod warming;
 mod world;

@@ -54,6 +54,15 @@ pub(crate) fn shown<T: Debug>(answer: &Answer<T>) -> String {
 
 impl World {
     pub(crate) async fn new(db: Db, backend: Backend) -> Self {
+        Self::with_searches(db, backend, Vec::new()).await
+    }
+
+    /// A world whose cached instance warms these searches.
+    pub(crate) async fn with_searches(
+        db: Db,
+        backend: Backend,
+        warm_searches: Vec<String>,
+    ) -> Self {
         let redis = match backend {
             Backend::Redis | Backend::Hybrid => Some(Redis::start()),
             Backend::Off | Backend::Memory => None,
@@ -62,8 +71,12 @@ impl World {
         let env = Environment::system();
         let none = parlance_app::cache::none(&open, &env);
         let plain = App::new(open.clone(), none, settings(), env);
+        let cached = Settings {
+            warm_searches,
+            ..settings()
+        };
         Self {
-            app: instance(&open, backend, redis.as_ref()).await,
+            app: instance(&open, backend, redis.as_ref(), cached).await,
             plain,
             owner: Owner::default(),
             db,
@@ -77,6 +90,15 @@ impl World {
         let user = String::new();
         self.send(ConversationTarget::Chat { external_id, user }, body)
             .await
+    }
+
+    /// Sends to the chat of this user.
+    pub(crate) async fn chat_as(&self, user: &str, body: &str) -> Message {
+        let target = ConversationTarget::Chat {
+            external_id: Some(user.to_owned()),
+            user: user.to_owned(),
+        };
+        self.send(target, body).await
     }
 
     /// Sends to a customer.
@@ -241,7 +263,12 @@ fn settings() -> Settings {
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Starts an instance with a cache, and waits until the cache is in use.
-pub(crate) async fn instance(db: &Database, backend: Backend, redis: Option<&Redis>) -> Arc<App> {
+async fn instance(
+    db: &Database,
+    backend: Backend,
+    redis: Option<&Redis>,
+    settings: Settings,
+) -> Arc<App> {
     let env = Environment::system();
     let shared = redis.map(|redis| {
         let settings = parlance_cache::redis::RedisSettings {
@@ -265,5 +292,5 @@ pub(crate) async fn instance(db: &Database, backend: Backend, redis: Option<&Red
         cache.gate().is_none_or(|gate| gate.open).then_some(())
     })
     .await;
-    App::new(db.clone(), cache, settings(), env)
+    App::new(db.clone(), cache, settings, env)
 }

@@ -34,8 +34,8 @@ pub struct CacheSettings {
     pub clock_margin: Duration,
     /// Number of conversations to load after the start.
     pub warm_on_start: usize,
-    /// Number of searches to repeat after the start; 0 also turns the recording of searches off.
-    pub warm_searches: usize,
+    /// Words to search for when the cache is warmed.
+    pub warm_searches: Vec<String>,
     /// Interval of the audit; `None` for never.
     pub audit_interval: Option<Duration>,
 }
@@ -68,7 +68,7 @@ pub(super) fn read(reader: &mut Reader, local: Option<bool>) -> Option<CacheSett
     let stall_timeout = reader.get("CACHE_PATIENCE_MS", parse::number(1..=50));
     let clock_margin = reader.get("CACHE_CLOCK_MARGIN_MS", parse::number(1..=1_000));
     let warm_on_start = reader.get("CACHE_WARM_ON_START", parse::number(0..=10_000));
-    let warm_searches = reader.get("CACHE_WARM_SEARCHES", parse::number(0..=1_000));
+    let warm_searches = reader.get("CACHE_WARM_SEARCHES", parse::optional(parse::searches));
     let audit_interval = reader.get("CACHE_AUDIT_INTERVAL", parse::seconds(0));
     let (RedisConfig(redis), requested) = (redis?, requested?);
     if let Some(backend @ (Backend::Redis | Backend::Hybrid)) = requested
@@ -99,7 +99,7 @@ pub(super) fn read(reader: &mut Reader, local: Option<bool>) -> Option<CacheSett
         stall_timeout: stall_timeout.map(Duration::from_millis)?,
         clock_margin: clock_margin.map(Duration::from_millis)?,
         warm_on_start: warm_on_start?,
-        warm_searches: warm_searches?,
+        warm_searches: warm_searches?.unwrap_or_default(),
         audit_interval: (!audit_interval.is_zero()).then_some(audit_interval),
     })
 }

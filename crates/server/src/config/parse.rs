@@ -109,6 +109,30 @@ pub(super) fn redis_urls(text: &str) -> Parsed<Vec<String>> {
     text.split(',').map(|url| redis_url(url.trim())).collect()
 }
 
+/// Maximum number of searches.
+const SEARCHES: usize = 100;
+/// Maximum bytes of a search.
+const SEARCH_BYTES: usize = 256;
+
+pub(super) fn searches(text: &str) -> Parsed<Vec<String>> {
+    let searches: Vec<String> = text.split(',').map(|one| one.trim().to_owned()).collect();
+    if searches.len() > SEARCHES {
+        return Err(format!("it has {} entries", searches.len()));
+    }
+    for (number, search) in (1..).zip(&searches) {
+        if search.is_empty() {
+            return Err(format!("entry {number} is empty"));
+        }
+        if search.len() > SEARCH_BYTES {
+            return Err(format!("entry {number} has {} bytes", search.len()));
+        }
+        if search.contains('\0') {
+            return Err(format!("entry {number} contains a NUL character"));
+        }
+    }
+    Ok(searches)
+}
+
 pub(super) fn host(text: &str) -> Parsed<String> {
     let is_address = text.parse::<std::net::IpAddr>().is_ok();
     let is_name = !text.is_empty()

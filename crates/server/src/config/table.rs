@@ -219,10 +219,10 @@ pub const TABLE: &[Setting] = &[
     ),
     setting(
         "CACHE_WARM_SEARCHES",
-        "0",
-        "a whole number from 0 to 1000",
-        "Number of most frequent searches to repeat after the start; 0 also turns their recording off and deletes the \
-         recorded ones",
+        "",
+        "a comma-separated list of up to 100 search words or phrases, each of up to 256 bytes",
+        "Searches to run for the owners and users of the conversations of `CACHE_WARM_ON_START` after the start, and \
+         on `WarmCache`",
     ),
     setting(
         "CACHE_AUDIT_INTERVAL",

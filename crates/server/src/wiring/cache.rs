@@ -61,9 +61,8 @@ impl OpenCache {
             if let Some(every) = settings.cache.audit_interval {
                 tokio::spawn(Arc::clone(&admin).run_auditor(every));
             }
-            let (conversations, searches) =
-                (settings.cache.warm_on_start, settings.cache.warm_searches);
-            tokio::spawn(Arc::clone(&admin).warm_on_start(conversations, searches));
+            let conversations = settings.cache.warm_on_start;
+            tokio::spawn(Arc::clone(&admin).warm_on_start(conversations));
         }
         admin
     }

@@ -298,10 +298,6 @@ impl Running {
             self.json_calls.ended().await;
             // A commit continues though its caller has left, and its cache fences must still be released.
             self.app.database().commits_ended().await;
-            // The janitor, which stores them otherwise, has ended; a restart should not lose them.
-            if let Err(error) = self.app.keep_last_popular().await {
-                tracing::debug!(%error, "popular searches were not stored");
-            }
         };
         let ending = drain(
             &mut signals,
@@ -365,7 +361,7 @@ fn app_settings(settings: &Settings) -> parlance_app::Settings {
         retention: settings.retention,
         feed_poll: settings.feed_poll,
         request_id_retention: settings.request_id_retention,
-        note_searches: settings.cache.warm_searches > 0,
+        warm_searches: settings.cache.warm_searches.clone(),
         encoders: convert::ENCODERS,
         pace: Pace {
             workers: settings.delivery_workers,

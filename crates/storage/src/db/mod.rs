@@ -14,7 +14,6 @@ pub mod installation;
 pub mod message;
 pub mod outcomes;
 pub mod ownership;
-pub mod popular;
 pub mod search;
 pub mod sender;
 pub mod stats;

@@ -18,7 +18,6 @@ pub(crate) mod message;
 pub(crate) mod message_event;
 pub(crate) mod outcomes;
 pub(crate) mod ownership;
-pub(crate) mod popular;
 pub(crate) mod search;
 pub(crate) mod sender;
 pub(crate) mod stats;

@@ -13,7 +13,6 @@ pub(crate) mod import;
 pub(crate) mod installation;
 pub(crate) mod message;
 pub(crate) mod message_event;
-pub(crate) mod popular;
 pub(crate) mod search;
 pub(crate) mod sender;
 pub(crate) mod stats;

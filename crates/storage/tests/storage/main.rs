@@ -34,7 +34,6 @@ mod owners;
 mod ownership;
 mod pairs;
 mod plans;
-mod popular;
 mod reindex;
 mod restored;
 mod round_trips;

@@ -22,7 +22,7 @@ use crate::cache::codec::{AnswerCodec, page_size};
 use crate::cache::keys::Scope;
 use crate::cache::read::{Answer, Ownership, Read};
 use crate::error::{Error, Reason, Result};
-use crate::paging::{ListIdentity, MAX_BYTES, Page, PageRequest, QueryFingerprint};
+use crate::paging::{ListIdentity, MAX_BYTES, Page, PageRequest};
 use cursor::{Cursor, Window};
 
 /// Maximum number of matches that are ranked together.
@@ -93,37 +93,10 @@ impl App {
             let page = search.page(&list, cursor, request.page.limit()).await?;
             return Ok(Read::from(Source::Database, Answer::Value(page)));
         }
-        let first = FirstPage::new(&self.db, list, &request);
-        self.popular
-            .note(owner, first.fingerprint.with_limit(first.limit), &request);
-        self.first_results(owner, &request, first, max_staleness)
-            .await
-    }
-
-    /// Reads a first page as for a client, without counting it as a search.
-    pub(crate) async fn refresh_search(
-        &self,
-        owner: &Owner,
-        request: &SearchMessages,
-    ) -> Result<()> {
-        let list = identity(owner, request, self.db.search_language());
-        let first = FirstPage::new(&self.db, list, request);
-        self.first_results(owner, request, first, None).await?;
-        Ok(())
-    }
-
-    async fn first_results(
-        &self,
-        owner: &Owner,
-        request: &SearchMessages,
-        first: FirstPage,
-        max_staleness: Option<Duration>,
-    ) -> Result<Read<Answer<Page<SearchResult>>>> {
-        let FirstPage {
-            list,
-            fingerprint,
-            limit,
-        } = first;
+        // The fingerprint includes what builds the terms: an index rebuilt for another language or by a later version
+        // invalidates nothing, but uses other fingerprints. The page size is part of the cache key instead.
+        let edition = list.clone().with(self.db.search_edition().as_bytes());
+        let (fingerprint, limit) = (edition.query_fingerprint(), request.page.limit());
         let user = request.filter.user.as_deref();
         let key = Scope::of(self.settings.installation, owner, user).search(fingerprint, limit);
         let codec = AnswerCodec {
@@ -132,32 +105,11 @@ impl App {
         };
         let ownership = Ownership { owner, user };
         let load = || {
-            let (search, list) = (Search::new(&self.db, owner, request), list.clone());
+            let (search, list) = (Search::new(&self.db, owner, &request), list.clone());
             move || async move { Ok(search.page(&list, None, limit).await?) }
         };
         self.find_answer((key, ownership, max_staleness), codec, load)
             .await
-    }
-}
-
-/// The first page of a search.
-struct FirstPage {
-    list: ListIdentity,
-    /// Fingerprint of everything that it depends on except its size, which is part of the cache key.
-    fingerprint: QueryFingerprint,
-    limit: usize,
-}
-
-impl FirstPage {
-    /// The fingerprint includes what builds the terms: an index rebuilt for another language or by a later version
-    /// invalidates nothing, but uses other fingerprints.
-    fn new(db: &Database, list: ListIdentity, request: &SearchMessages) -> Self {
-        let edition = list.clone().with(db.search_edition().as_bytes());
-        Self {
-            fingerprint: edition.query_fingerprint(),
-            limit: request.page.limit(),
-            list,
-        }
     }
 }
 

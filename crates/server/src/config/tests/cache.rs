@@ -63,7 +63,8 @@ fn unset_settings_take_their_defaults() {
     assert_eq!(cache.max_staleness, Duration::ZERO);
     assert_eq!(cache.stall_timeout, Duration::from_millis(10));
     assert_eq!(cache.clock_margin, Duration::from_millis(50));
-    assert_eq!((cache.warm_on_start, cache.warm_searches), (0, 0));
+    assert_eq!(cache.warm_on_start, 0);
+    assert_eq!(cache.warm_searches, Vec::<String>::new());
     assert_eq!(cache.audit_interval, Some(Duration::from_secs(30)));
     assert_eq!(load(&[("CACHE_AUDIT_INTERVAL", "0")]).audit_interval, None);
 
@@ -76,6 +77,31 @@ fn unset_settings_take_their_defaults() {
         ),
         (9, 7, 3600)
     );
+}
+
+#[test]
+fn searches_to_warm_are_a_bounded_list() {
+    let searches = |text: &str| load(&[("CACHE_WARM_SEARCHES", text)]).warm_searches;
+    assert_eq!(searches("invoice"), ["invoice"]);
+    assert_eq!(
+        searches("invoice, past due ,refund"),
+        ["invoice", "past due", "refund"]
+    );
+    let longest = "x".repeat(256);
+    assert_eq!(searches(&longest), [longest.as_str()]);
+    assert_eq!(searches(&["x"; 100].join(",")).len(), 100);
+
+    let expected = "expected a comma-separated list of up to 100 search words or phrases, each of up to 256 bytes";
+    for (text, why) in [
+        ("invoice,,refund".to_owned(), "entry 2 is empty"),
+        ("invoice,".to_owned(), "entry 2 is empty"),
+        (format!("invoice,{longest}x"), "entry 2 has 257 bytes"),
+        (["x"; 101].join(","), "it has 101 entries"),
+        ("\0".to_owned(), "entry 1 contains a NUL character"),
+    ] {
+        let problem = format!("CACHE_WARM_SEARCHES is {text:?} (environment): {why}; {expected}");
+        assert_eq!(problems(&[("CACHE_WARM_SEARCHES", text.as_str())], ""), [problem]);
+    }
 }
 
 #[test]
