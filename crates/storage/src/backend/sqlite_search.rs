@@ -19,26 +19,19 @@ use crate::schema::feed;
 
 /// Numbers of one millisecond; if they are used up, those of the next millisecond follow.
 const PER_MILLI: i64 = 1024;
-/// Bounds at which a search for messages in a state switches to another strategy.
+
+/// Bounds of a search by status.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
-    /// Matches that are read before the search limits itself to the wanted number.
+    /// Matches of the words among which as many results as permitted are returned; beyond them only as many as wanted.
     scanned: i64,
-    /// The same where only the numbers of matches are read: a number costs a fortieth of a match.
-    listed: i64,
-    /// Maximum number of messages of a state that count as few: their numbers are read in the time in which so many
-    /// matches are read that, with more messages in the state, a page would be among them.
+    /// Maximum number of messages in a rare status. Their numbers are read for every search.
     few: i64,
-    /// Up to this number, each message of the state is tested by itself, beyond what was listed; a test costs about a
-    /// thousand times as much as a number.
-    one_by_one: i64,
 }
 
 const BOUNDS: Bounds = Bounds {
     scanned: 8000,
-    listed: 10_000,
     few: 6000,
-    one_by_one: 200,
 };
 
 /// Writes rows of the index, in one visit to the connection's thread; replaces existing rows of the same messages.
@@ -181,74 +174,50 @@ fn end_of(c: &mut SqliteConnection, before: Instant) -> QueryResult<i64> {
     }
 }
 
+/// Finds matches in the order of their numbers, and reads no further than to the last result.
+///
+/// A search by a rare status compares numbers. It reads those of the messages in the status, at most [`Bounds::few`], and
+/// those of the matches, at most all messages with the words; it reads the rows of its results only. By any other status
+/// it reads the row of each match. So it reads all messages with the words only if too few of them are in the status.
 fn find(
     c: &mut SqliteConnection,
     request: &SearchRequest,
     bounds: Bounds,
 ) -> QueryResult<MatchRows> {
     let numbers = numbers(c, request)?;
-    let search = TermSearch {
+    let search = Search {
         request,
         terms: fts_terms(c, request)?,
+        status: StatusFilter::of(c, request, bounds.few)?,
     };
-    let Some(status) = request.status else {
-        let limit = limit(request.limit);
-        let found: Vec<MatchRow> = search.by_terms(numbers, None, limit, limit).load(c)?;
+    // The range is split at the first match that is not scanned, unless every match is a result.
+    let split: Option<Number> = match search.status {
+        StatusFilter::Any => None,
+        StatusFilter::Rare(_) if request.narrower.is_empty() => None,
+        StatusFilter::Rare(_) | StatusFilter::Common(_) => search
+            .match_after(numbers.clone(), bounds.scanned)
+            .get_result(c)
+            .optional()?,
+    };
+    let Some(Number { number: next }) = split else {
+        let found: Vec<MatchRow> = search.results(numbers, limit(request.limit)).load(c)?;
         let is_last = found.len() < request.limit;
         return Ok((found, is_last));
     };
-    let Some(in_state) = StateMessages::find(c, request, status, bounds.few)? else {
-        let by_terms =
-            |numbers, matches, limit| search.by_terms(numbers, Some(status), matches, limit);
-        let beyond = |rest, wanted| by_terms(rest, i64::MAX, wanted);
-        return find_enough(c, &search, numbers, bounds.scanned, (by_terms, beyond));
-    };
-    if request.narrower.is_empty() {
-        let found: Vec<MatchRow> = search
-            .all_of(&in_state, numbers, limit(request.limit))
-            .load(c)?;
-        let is_last = found.len() < request.limit;
-        return Ok((found, is_last));
-    }
-    let among = |numbers, matches, limit| search.among(&in_state, numbers, matches, limit);
-    let beyond = |rest, wanted| {
-        if in_state.upper_bound <= bounds.one_by_one {
-            search.one_by_one(&in_state, rest, wanted)
-        } else {
-            among(rest, i64::MAX, wanted)
-        }
-    };
-    find_enough(c, &search, numbers, bounds.listed, (among, beyond))
-}
-
-/// Returns the matches among the first `matches` matches of the terms. If they are not enough, continues beyond them
-/// until there are enough, and no further.
-fn find_enough(
-    c: &mut SqliteConnection,
-    search: &TermSearch<'_>,
-    numbers: Range<i64>,
-    matches: i64,
-    (first, beyond): (
-        impl Fn(Range<i64>, i64, i64) -> Statement,
-        impl Fn(Range<i64>, i64) -> Statement,
-    ),
-) -> QueryResult<MatchRows> {
-    let request = search.request;
+    let middle = next.saturating_add(1);
+    let newer = search.results(middle..numbers.end, limit(request.limit));
+    let mut found: Vec<MatchRow> = newer.load(c)?;
     // A range that is read again is read in full: matches that are not visible were not counted in `enough`.
     let enough = request.up_to.map_or(request.enough, |_| request.limit);
-    let mut found: Vec<MatchRow> = first(numbers.clone(), matches, limit(request.limit)).load(c)?;
     if found.len() >= enough {
         return Ok((found, false));
     }
-    let next = search.after(numbers.clone(), matches).get_result(c);
-    let Some(Number { number: next }) = next.optional()? else {
-        return Ok((found, true));
-    };
     let wanted = enough - found.len();
-    let further: Vec<MatchRow> =
-        beyond(numbers.start..next.saturating_add(1), limit(wanted)).load(c)?;
-    let is_last = further.len() < wanted;
-    found.extend(further);
+    let older: Vec<MatchRow> = search
+        .results(numbers.start..middle, limit(wanted))
+        .load(c)?;
+    let is_last = older.len() < wanted;
+    found.extend(older);
     Ok((found, is_last))
 }
 
@@ -278,95 +247,81 @@ fn fts_terms(c: &mut SqliteConnection, request: &SearchRequest) -> QueryResult<S
 
 pub(super) type Statement = BoxedSqlQuery<'static, Db, SqlQuery>;
 
-/// A search, and its terms for FTS5.
-struct TermSearch<'a> {
-    request: &'a SearchRequest,
-    terms: String,
+/// The messages whose status a search asks for.
+enum StatusFilter {
+    /// In any status.
+    Any,
+    /// In this status, which few messages have.
+    Rare(StateMessages),
+    /// In this status, which many messages have, or an unknown number.
+    Common(&'static str),
 }
 
-/// Joins the rows of matches by their numbers, `w`.
-const ROWS: &str = " CROSS JOIN message_search n ON n.number = w.number CROSS JOIN messages m ON m.id = n.message_id \
-     CROSS JOIN conversations c ON c.id = m.conversation_id";
-
-impl TermSearch<'_> {
-    /// In the order of numbers: the first `matches` matches, and of those up to `limit` in that state.
-    fn by_terms(
-        &self,
-        numbers: Range<i64>,
-        status: Option<&str>,
-        matches: i64,
-        limit: i64,
-    ) -> Statement {
-        let query = self
-            .matches(shown(self.request).sql("("), numbers, matches)
-            .sql(format!(") w{ROWS}"));
-        let query = match status {
-            Some(status) => query.sql(format!(" WHERE m.status = '{status}'")),
-            None => query,
+impl StatusFilter {
+    fn of(c: &mut SqliteConnection, request: &SearchRequest, few: i64) -> QueryResult<Self> {
+        let Some(status) = request.status else {
+            return Ok(Self::Any);
         };
-        newest(query, limit)
+        let rare = StateMessages::find(c, request, status, few)?;
+        Ok(rare.map_or(Self::Common(status), Self::Rare))
+    }
+}
+
+/// A search, and its terms for FTS5.
+struct Search<'a> {
+    request: &'a SearchRequest,
+    terms: String,
+    status: StatusFilter,
+}
+
+/// Joins the rows of a match, `t`. The order of the tables is fixed, and that of the matches is the order of the results,
+/// so that nothing is sorted and no match after the last result is read.
+const ROWS: &str = " t CROSS JOIN message_search n ON n.number = t.rowid CROSS JOIN messages m ON m.id = n.message_id \
+     CROSS JOIN conversations c ON c.id = m.conversation_id WHERE ";
+
+impl Search<'_> {
+    /// Up to `limit` results, the highest numbers first.
+    fn results(&self, numbers: Range<i64>, limit: i64) -> Statement {
+        let query = shown(self.request);
+        let query = match &self.status {
+            // Without words every message in the status is a result.
+            StatusFilter::Rare(messages) if self.request.narrower.is_empty() => {
+                let query = query.sql(format!("message_search{ROWS}t.rowid IN ("));
+                messages.numbers(query, self.request).sql(")")
+            }
+            // `+`: otherwise FTS5 looks up the words once for each number.
+            StatusFilter::Rare(messages) => {
+                let query = self.matches(query).sql(" AND +t.rowid IN (");
+                messages.numbers(query, self.request).sql(")")
+            }
+            // Literal, as every status: see `RESTING`.
+            StatusFilter::Common(status) => self
+                .matches(query)
+                .sql(format!(" AND m.status = '{status}'")),
+            StatusFilter::Any => self.matches(query),
+        };
+        within(query.sql(" AND "), numbers)
+            .sql(" ORDER BY t.rowid DESC LIMIT ?")
+            .bind::<BigInt, _>(limit)
     }
 
-    /// In the order of numbers: the first `matches` matches, and of those up to `limit` that are messages of the state.
-    /// Rows of matches are not read: only their numbers are compared.
-    fn among(
-        &self,
-        in_state: &StateMessages,
-        numbers: Range<i64>,
-        matches: i64,
-        limit: i64,
-    ) -> Statement {
-        let query = shown(self.request).sql("(SELECT l.number FROM (");
-        let query = self
-            .matches(query, numbers, matches)
-            .sql(") l WHERE l.number IN (");
-        let query = in_state.numbers(query, self.request).sql("))");
-        newest(query.sql(format!(" w{ROWS}")), limit)
-    }
-
-    /// Tests each message of the state by itself. Looking up a term for one message costs as much as reading a thousand
-    /// consecutive matches.
-    fn one_by_one(&self, in_state: &StateMessages, numbers: Range<i64>, limit: i64) -> Statement {
-        let query = shown(self.request).sql("(SELECT l.number FROM (");
-        let query = in_state.numbers(query, self.request);
-        let query = within(query.sql(" AND "), numbers, "n.number").sql(
-            ") l CROSS JOIN message_terms t ON t.rowid = l.number WHERE t.message_terms MATCH ",
-        );
-        let query = query.sql("?").bind::<Text, _>(fts(&self.request.narrower));
-        newest(query.sql(format!(") w{ROWS}")), limit)
-    }
-
-    /// All messages of the state.
-    fn all_of(&self, in_state: &StateMessages, numbers: Range<i64>, limit: i64) -> Statement {
-        let query = in_state.numbers(shown(self.request).sql("("), self.request);
-        let query = within(query.sql(" AND "), numbers, "n.number")
-            .sql(" ORDER BY n.number DESC LIMIT ?")
-            .bind::<BigInt, _>(limit);
-        newest(query.sql(format!(") w{ROWS}")), limit)
+    /// Adds the matches of the words, with their rows.
+    fn matches(&self, query: Statement) -> Statement {
+        query
+            .sql(format!("message_terms{ROWS}t.message_terms MATCH ?"))
+            .bind::<Text, _>(self.terms.clone())
     }
 
     /// The number of the match after the first `matches`.
-    fn after(&self, numbers: Range<i64>, matches: i64) -> Statement {
-        let query = diesel::sql_query("").into_boxed::<Db>();
-        self.matches(query, numbers, 1)
-            .sql(" OFFSET ?")
+    fn match_after(&self, numbers: Range<i64>, matches: i64) -> Statement {
+        let query = diesel::sql_query(
+            "SELECT t.rowid AS number FROM message_terms t WHERE t.message_terms MATCH ? AND ",
+        );
+        let query = query.into_boxed::<Db>().bind::<Text, _>(self.terms.clone());
+        within(query, numbers)
+            .sql(" ORDER BY t.rowid DESC LIMIT 1 OFFSET ?")
             .bind::<BigInt, _>(matches)
     }
-
-    fn matches(&self, query: Statement, numbers: Range<i64>, limit: i64) -> Statement {
-        let query = query
-            .sql("SELECT rowid AS number FROM message_terms WHERE message_terms MATCH ? AND ")
-            .bind::<Text, _>(self.terms.clone());
-        within(query, numbers, "rowid")
-            .sql(" ORDER BY rowid DESC LIMIT ?")
-            .bind::<BigInt, _>(limit)
-    }
-}
-
-fn newest(query: Statement, limit: i64) -> Statement {
-    query
-        .sql(" ORDER BY w.number DESC LIMIT ?")
-        .bind::<BigInt, _>(limit)
 }
 
 /// Selects the columns of each match, and whether it is visible.
@@ -408,9 +363,9 @@ pub(super) fn narrowed(query: Statement, request: &SearchRequest) -> Statement {
 }
 
 /// Adds the bounds of the numbers.
-fn within(query: Statement, numbers: Range<i64>, number: &str) -> Statement {
+fn within(query: Statement, numbers: Range<i64>) -> Statement {
     query
-        .sql(format!("{number} >= ? AND {number} < ?"))
+        .sql("t.rowid >= ? AND t.rowid < ?")
         .bind::<BigInt, _>(numbers.start)
         .bind::<BigInt, _>(numbers.end)
 }
@@ -448,10 +403,11 @@ mod tests {
         c
     }
 
-    fn term_search(request: &SearchRequest) -> TermSearch<'_> {
-        TermSearch {
+    fn search(request: &SearchRequest, status: StatusFilter) -> Search<'_> {
+        Search {
             request,
             terms: fts(&request.terms),
+            status,
         }
     }
 
@@ -491,21 +447,17 @@ mod tests {
     #[test]
     fn matches_are_read_in_their_order() {
         let request = request();
-        for status in [None, Some("delivered")] {
-            let plan = plan(&term_search(&request).by_terms(0..9, status, 10, 10));
+        for status in [StatusFilter::Any, StatusFilter::Common("delivered")] {
+            let plan = plan(&search(&request, status).results(0..9, 10));
             assert!(
-                plan[1].starts_with("SCAN message_terms VIRTUAL TABLE INDEX"),
+                plan[0].starts_with("SCAN t VIRTUAL TABLE INDEX"),
                 "{plan:#?}"
             );
-            let sorted = plan.iter().position(|line| line.contains("TEMP B-TREE"));
+            let rest = &plan[1..];
             assert!(
-                sorted.is_none_or(|at| at == plan.len() - 1),
-                "only what was taken: {plan:#?}"
+                rest.iter().all(|line| line.starts_with("SEARCH")),
+                "{plan:#?}"
             );
-            let others = plan[2..]
-                .iter()
-                .filter(|line| line.starts_with("SCAN") && !line.starts_with("SCAN w"));
-            assert_eq!(others.count(), 0, "{plan:#?}");
         }
     }
 
@@ -513,30 +465,34 @@ mod tests {
     /// them.
     #[test]
     fn messages_of_a_rare_state_are_read_first() {
-        let (request, mut c) = (request(), database());
+        let (with_words, mut c) = (request(), database());
+        let without_words = SearchRequest {
+            terms: query("acme", Language::Simple),
+            narrower: query("", Language::Simple),
+            ..request()
+        };
         for (status, position) in [
             ("failed", "messages_resting (owner=? AND status=?)"),
             ("canceled", "messages_resting (owner=? AND status=?)"),
             ("sent", "INDEX messages_open"),
             ("sending", "SCAN d"),
         ] {
-            let in_state = StateMessages::find(&mut c, &request, status, 10)
-                .unwrap()
-                .unwrap();
-            let search = term_search(&request);
-            for statement in [
-                search.among(&in_state, 0..9, 10, 10),
-                search.one_by_one(&in_state, 0..9, 10),
-                search.all_of(&in_state, 0..9, 10),
-            ] {
-                let plan = plan(&statement);
+            for request in [&with_words, &without_words] {
+                let rare = StateMessages::find(&mut c, request, status, 10)
+                    .unwrap()
+                    .unwrap();
+                let plan = plan(&search(request, StatusFilter::Rare(rare)).results(0..9, 10));
                 let first = |what: &str| plan.iter().position(|line| line.contains(what));
                 let (position, rows) = (first(position), first("SEARCH c USING"));
                 assert!(position.is_some() && position < rows, "{plan:#?}");
+                let words = first("SCAN t VIRTUAL TABLE INDEX");
+                assert_eq!(words.is_some(), !request.narrower.is_empty(), "{plan:#?}");
+                assert_eq!(first("TEMP B-TREE"), None, "{plan:#?}");
                 let full = plan.iter().filter(|line| {
                     line.starts_with("SCAN m") && !line.contains("INDEX")
                         || *line == "SCAN n"
                         || *line == "SCAN c"
+                        || *line == "SCAN t"
                 });
                 assert_eq!(full.count(), 0, "{plan:#?}");
             }

@@ -1,4 +1,4 @@
-//! Messages in a state, on SQLite, where they are few and can be found without reading others.
+//! Messages in a rare state, on SQLite: those that an index finds without reading others.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
@@ -63,12 +63,10 @@ impl Source {
 pub(super) struct StateMessages {
     source: Source,
     status: &'static str,
-    /// Upper bound of their number.
-    pub(super) upper_bound: i64,
 }
 
 impl StateMessages {
-    /// Returns `None` if there may be more than `few`.
+    /// Returns `None` if there may be more than `few`; reads at most as many entries of an index, and one.
     pub(super) fn find(
         c: &mut SqliteConnection,
         request: &SearchRequest,
@@ -92,17 +90,11 @@ impl StateMessages {
             Source::Resting => counted.bind::<Text, _>(request.owner.clone()),
             Source::Open | Source::Deliveries => counted,
         };
-        let Number {
-            number: upper_bound,
-        } = counted
+        let Number { number } = counted
             .bind::<BigInt, _>(few.saturating_add(1))
             .get_result(c)?;
-        let found = Self {
-            source,
-            status,
-            upper_bound,
-        };
-        Ok((upper_bound <= few && found.are_all(c, request)?).then_some(found))
+        let found = Self { source, status };
+        Ok((number <= few && found.are_all(c, request)?).then_some(found))
     }
 
     /// Whether no message is missing. A message that is under way has a delivery, but the results of a search must not
@@ -120,13 +112,9 @@ impl StateMessages {
         Ok(request.counted.is_some_and(|counted| number >= counted))
     }
 
-    /// Selects their numbers. More conditions may follow.
+    /// Selects their numbers.
     pub(super) fn numbers(&self, query: Statement, request: &SearchRequest) -> Statement {
-        let Self {
-            source,
-            status,
-            upper_bound: _,
-        } = self;
+        let Self { source, status } = self;
         let message = match source {
             Source::Resting | Source::Open => "",
             Source::Deliveries => " CROSS JOIN messages m ON m.id = d.message_id",

@@ -165,8 +165,7 @@ impl Database {
     }
 
     /// Searches for messages in a state, and counts the messages in that state, in one snapshot. The counters are
-    /// exact: with a count of zero the search ends at once instead of reading all matches of the words, and with a
-    /// small count it ends when it has found as many.
+    /// exact: with a count of zero the search ends at once instead of reading all matches of the words.
     async fn search_in_state(
         &self,
         owner: &Owner,
