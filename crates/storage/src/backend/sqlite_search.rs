@@ -176,9 +176,10 @@ fn end_of(c: &mut SqliteConnection, before: Instant) -> QueryResult<i64> {
 
 /// Finds matches in the order of their numbers, and reads no further than to the last result.
 ///
-/// A search by a rare status compares numbers. It reads those of the messages in the status, at most [`Bounds::few`], and
-/// those of the matches, at most all messages with the words; it reads the rows of its results only. By any other status
-/// it reads the row of each match. So it reads all messages with the words only if too few of them are in the status.
+/// A search by a rare status compares numbers. It reads at most [`Bounds::few`] of the messages in the status, in each of
+/// two ranges, and at most those of all messages with the words, [`Bounds::scanned`] of them twice; it reads the rows of its
+/// results only. By any other status it reads the row of each match. It reaches the end of the matches only if too few of
+/// them are in the status.
 fn find(
     c: &mut SqliteConnection,
     request: &SearchRequest,
