@@ -10,7 +10,6 @@ mod message;
 mod scalar;
 #[cfg(test)]
 pub(crate) mod tests;
-mod time;
 
 use bytes::Bytes;
 use parlance_domain::{Conversation, Message};

@@ -13,8 +13,10 @@ use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::time;
 use crate::paging::QueryFingerprint;
+
+/// Microseconds of a second.
+const MICROS: i64 = 1_000_000;
 
 /// A value with a text form.
 pub(super) trait TextScalar: Copy {
@@ -62,13 +64,24 @@ macro_rules! ids {
 
 ids![AttachmentId, ConversationId, MessageId];
 
+/// As in protobuf's JSON.
 impl TextScalar for Timestamp {
     fn write_text(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        time::write(self, f)
+        let micros = self.as_micros();
+        let nanos = micros.rem_euclid(MICROS) * 1000;
+        let time = prost_types::Timestamp {
+            seconds: micros.div_euclid(MICROS),
+            nanos: i32::try_from(nanos).map_err(|_| fmt::Error)?,
+        };
+        fmt::Display::fmt(&time, f)
     }
 
     fn parse_text(text: &str) -> Option<Self> {
-        time::read(text)
+        let time = text.parse::<prost_types::Timestamp>().ok()?;
+        let prost_types::Timestamp { seconds, nanos } = time;
+        // The last second of either end is only partly in the range.
+        let micros = i128::from(seconds) * i128::from(MICROS) + i128::from(nanos / 1000);
+        i64::try_from(micros).ok().map(Self::from_micros)
     }
 }
 
