@@ -1,116 +1,52 @@
-//! Status details as JSON. Written by hand, because their descriptors are not part of the contract.
+//! Status details as JSON, by the descriptors of `google.rpc`.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::LazyLock;
 
-use serde_json::{Value, json};
+use prost::Message as _;
+use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+use prost_types::Any;
+use serde_json::Value;
 use tonic::Status;
-use tonic_types::{
-    BadRequest, DebugInfo, ErrorDetail, ErrorInfo, Help, LocalizedMessage, PreconditionFailure,
-    QuotaFailure, RequestInfo, ResourceInfo, RetryInfo, StatusExt as _,
-};
+use tonic_types::pb;
+
+/// The types of details. Compiled in, so that reading them cannot fail.
+static TYPES: LazyLock<DescriptorPool> =
+    LazyLock::new(|| DescriptorPool::decode(pb::FILE_DESCRIPTOR_SET).unwrap_or_default());
 
 /// Returns all known details, in their order.
 pub(super) fn of(status: &Status) -> Vec<Value> {
-    let details = status.get_error_details_vec().into_iter();
-    details
-        .filter_map(|detail| {
-            let (kind, mut value) = shown(detail)?;
-            value
-                .as_object_mut()?
-                .insert("@type".to_owned(), kind.into());
-            Some(value)
-        })
-        .collect()
+    let status = pb::Status::decode(status.details()).unwrap_or_default();
+    status.details.iter().filter_map(shown).collect()
 }
 
-fn shown(detail: ErrorDetail) -> Option<(&'static str, Value)> {
-    Some(match detail {
-        ErrorDetail::ErrorInfo(ErrorInfo {
-            reason,
-            domain,
-            metadata,
-        }) => {
-            let metadata: BTreeMap<_, _> = metadata.into_iter().collect();
-            (
-                ErrorInfo::TYPE_URL,
-                json!({"reason": reason, "domain": domain, "metadata": metadata}),
-            )
-        }
-        ErrorDetail::RetryInfo(RetryInfo { retry_delay, .. }) => (
-            RetryInfo::TYPE_URL,
-            json!({"retryDelay": retry_delay.map(seconds)}),
-        ),
-        ErrorDetail::BadRequest(BadRequest { field_violations }) => {
-            let violations = field_violations.into_iter();
-            let violations: Vec<_> = violations
-                .map(|it| json!({"field": it.field, "description": it.description}))
-                .collect();
-            (BadRequest::TYPE_URL, json!({"fieldViolations": violations}))
-        }
-        ErrorDetail::PreconditionFailure(PreconditionFailure { violations }) => {
-            let violations: Vec<_> = violations.into_iter()
-                .map(|it| json!({"type": it.r#type, "subject": it.subject, "description": it.description}))
-                .collect();
-            (
-                PreconditionFailure::TYPE_URL,
-                json!({"violations": violations}),
-            )
-        }
-        ErrorDetail::QuotaFailure(QuotaFailure { violations }) => {
-            let violations: Vec<_> = violations
-                .into_iter()
-                .map(|it| json!({"subject": it.subject, "description": it.description}))
-                .collect();
-            (QuotaFailure::TYPE_URL, json!({"violations": violations}))
-        }
-        ErrorDetail::ResourceInfo(it) => (
-            ResourceInfo::TYPE_URL,
-            json!({
-                "resourceType": it.resource_type, "resourceName": it.resource_name,
-                "owner": it.owner, "description": it.description,
-            }),
-        ),
-        ErrorDetail::RequestInfo(it) => (
-            RequestInfo::TYPE_URL,
-            json!({
-                "requestId": it.request_id, "servingData": it.serving_data,
-            }),
-        ),
-        ErrorDetail::Help(Help { links }) => {
-            let links: Vec<_> = links
-                .into_iter()
-                .map(|it| json!({"description": it.description, "url": it.url}))
-                .collect();
-            (Help::TYPE_URL, json!({"links": links}))
-        }
-        ErrorDetail::LocalizedMessage(LocalizedMessage { locale, message }) => (
-            LocalizedMessage::TYPE_URL,
-            json!({"locale": locale, "message": message}),
-        ),
-        ErrorDetail::DebugInfo(DebugInfo {
-            stack_entries,
-            detail,
-        }) => (
-            DebugInfo::TYPE_URL,
-            json!({"stackEntries": stack_entries, "detail": detail}),
-        ),
-        // A later version of the library may add types; they are omitted until they are handled here.
-        _ => return None,
-    })
-}
-
-/// Formats a `google.protobuf.Duration` by the protobuf JSON mapping.
-fn seconds(delay: Duration) -> String {
-    let digits = format!("{}.{:09}", delay.as_secs(), delay.subsec_nanos());
-    let digits = digits.trim_end_matches('0').trim_end_matches('.');
-    format!("{digits}s")
+/// Returns a detail by the protobuf JSON mapping, with the fields that have their default; `None` for an unknown type.
+fn shown(detail: &Any) -> Option<Value> {
+    let (_, name) = detail.type_url.rsplit_once('/')?;
+    let kind = TYPES.get_message_by_name(name)?;
+    let message = DynamicMessage::decode(kind, detail.value.as_slice()).ok()?;
+    let options = SerializeOptions::new().skip_default_fields(false);
+    let mut json = message
+        .serialize_with_options(serde_json::value::Serializer, &options)
+        .ok()?;
+    let fields = json.as_object_mut()?;
+    fields.insert("@type".to_owned(), detail.type_url.as_str().into());
+    // The mapping writes groups of three digits.
+    if let Some(Value::String(delay)) = fields.get_mut("retryDelay")
+        && delay.contains('.')
+    {
+        let digits = delay.trim_end_matches('s').trim_end_matches('0');
+        *delay = format!("{digits}s");
+    }
+    Some(json)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+    use std::time::Duration;
+
     use tonic::Code;
-    use tonic_types::ErrorDetails;
+    use tonic_types::{ErrorDetails, StatusExt as _};
 
     use super::*;
 
@@ -140,9 +76,30 @@ mod tests {
     }
 
     #[test]
+    fn empty_fields_are_shown() {
+        let none = HashMap::<String, String>::new();
+        let details = ErrorDetails::with_error_info("WHY", "parlance", none);
+        let status = Status::with_error_details(Code::Internal, "", details);
+        assert_eq!(of(&status)[0]["metadata"], serde_json::json!({}));
+    }
+
+    #[test]
     fn a_delay_is_in_seconds() {
-        assert_eq!(seconds(Duration::from_millis(500)), "0.5s");
-        assert_eq!(seconds(Duration::from_secs(30)), "30s");
-        assert_eq!(seconds(Duration::ZERO), "0s");
+        for (millis, text) in [(500, "0.5s"), (1_250, "1.25s"), (30_000, "30s"), (0, "0s")] {
+            let delay = Duration::from_millis(millis);
+            let details = ErrorDetails::with_retry_info(Some(delay));
+            let status = Status::with_error_details(Code::Unavailable, "", details);
+            assert_eq!(of(&status)[0]["retryDelay"], text);
+        }
+    }
+
+    #[test]
+    fn details_of_unknown_types_are_omitted() {
+        let unknown = Any {
+            type_url: "type.googleapis.com/google.rpc.Unknown".to_owned(),
+            value: Vec::new(),
+        };
+        assert_eq!(shown(&unknown), None);
+        assert_eq!(of(&Status::internal("")), Vec::<Value>::new());
     }
 }
