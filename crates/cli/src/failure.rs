@@ -74,6 +74,8 @@ pub(crate) enum Failure {
     NotCached,
     #[error("cannot print a reply as JSON: {0}")]
     Json(String),
+    #[error("the sample texts of this program are invalid: {0}")]
+    SampleTexts(String),
 }
 
 impl Failure {
@@ -95,7 +97,8 @@ impl Failure {
             | Self::NotDelivered(_)
             | Self::CacheOff(_)
             | Self::NotCached
-            | Self::Json(_) => ExitCode::FAILURE,
+            | Self::Json(_)
+            | Self::SampleTexts(_) => ExitCode::FAILURE,
         }
     }
 }

@@ -5,9 +5,7 @@ use prost_types::value::Kind;
 use prost_types::{Struct, Timestamp, Value};
 
 use super::random::Random;
-use super::texts::{
-    AGENTS, CITIES, CLOSINGS, DAYS, FIRST_NAMES, LAST_NAMES, PRODUCTS, THANKS, TOPICS, Topic,
-};
+use super::texts::{Texts, Topic};
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
@@ -19,16 +17,17 @@ const PHONE_PREFIX: &str = "+1555";
 const PHONES: u64 = 10_000_000;
 
 /// Sample conversation that is being generated.
-pub(super) struct GeneratedConversation {
+pub(super) struct GeneratedConversation<'a> {
+    texts: &'a Texts,
     random: Random,
     seed: u64,
     number: u64,
     channel: Channel,
-    topic: &'static Topic,
-    customer: (&'static str, &'static str),
-    agent: &'static str,
-    city: &'static str,
-    product: &'static str,
+    topic: &'a Topic,
+    customer: (&'a str, &'a str),
+    agent: &'a str,
+    city: &'a str,
+    product: &'a str,
     order: i64,
     cents: i64,
     title: String,
@@ -37,8 +36,14 @@ pub(super) struct GeneratedConversation {
     until: i64,
 }
 
-impl GeneratedConversation {
-    pub(super) fn new(mut random: Random, (seed, number): (u64, u64), until: Timestamp) -> Self {
+impl<'a> GeneratedConversation<'a> {
+    /// Begins a conversation; `None` if there is no topic.
+    pub(super) fn new(
+        texts: &'a Texts,
+        mut random: Random,
+        (seed, number): (u64, u64),
+        until: Timestamp,
+    ) -> Option<Self> {
         let channel = match random.within(0..100) {
             0..60 => Channel::Chat,
             60..85 => Channel::Sms,
@@ -47,11 +52,14 @@ impl GeneratedConversation {
         let days = random.within(DAYS_BEFORE);
         let mut generated = Self {
             channel,
-            topic: random.pick(&TOPICS, TOPICS[0]),
-            customer: (random.pick(&FIRST_NAMES, ""), random.pick(&LAST_NAMES, "")),
-            agent: random.pick(&AGENTS, ""),
-            city: random.pick(&CITIES, ""),
-            product: random.pick(&PRODUCTS, ""),
+            topic: random.pick(&texts.topics)?,
+            customer: (
+                random.pick_text(&texts.first_names),
+                random.pick_text(&texts.last_names),
+            ),
+            agent: random.pick_text(&texts.agents),
+            city: random.pick_text(&texts.cities),
+            product: random.pick_text(&texts.products),
             order: random.within(100_000..1_000_000),
             cents: random.within(900..90_000),
             title: String::new(),
@@ -60,29 +68,30 @@ impl GeneratedConversation {
             until: until.seconds,
             seed,
             number,
+            texts,
             random,
         };
-        let title = generated.random.pick(generated.topic.titles, "");
+        let title = generated.random.pick_text(&generated.topic.titles);
         generated.title = generated.filled(title);
-        generated
+        Some(generated)
     }
 
     /// Returns the messages; the customer begins.
     pub(super) fn messages(&mut self) -> Vec<v1::Message> {
         let rounds = self.random.within(0..6);
-        let topic = self.topic;
+        let (topic, texts) = (self.topic, self.texts);
         let mut messages = vec![
-            self.message(Role::User, topic.questions),
-            self.message(Role::Assistant, topic.answers),
+            self.message(Role::User, &topic.questions),
+            self.message(Role::Assistant, &topic.answers),
         ];
         for _ in 0..rounds {
-            messages.push(self.message(Role::User, topic.further));
-            messages.push(self.message(Role::Assistant, topic.details));
+            messages.push(self.message(Role::User, &topic.further));
+            messages.push(self.message(Role::Assistant, &topic.details));
         }
         if self.random.percent(70) {
-            messages.push(self.message(Role::User, &THANKS));
+            messages.push(self.message(Role::User, &texts.thanks));
             if self.random.percent(60) {
-                messages.push(self.message(Role::Assistant, &CLOSINGS));
+                messages.push(self.message(Role::Assistant, &texts.closings));
             }
         }
         messages
@@ -98,7 +107,7 @@ impl GeneratedConversation {
             _ => Closed,
         };
         let order = format!("HP-{}", self.order);
-        let metadata = [("order", order), ("topic", self.topic.name.to_owned())];
+        let metadata = [("order", order), ("topic", self.topic.name.clone())];
         let member = |(name, text): (&str, String)| {
             let kind = Some(Kind::StringValue(text));
             (name.to_owned(), Value { kind })
@@ -137,8 +146,8 @@ impl GeneratedConversation {
         }
     }
 
-    fn message(&mut self, role: Role, of: &[&str]) -> v1::Message {
-        let text = self.random.pick(of, "");
+    fn message(&mut self, role: Role, of: &[String]) -> v1::Message {
+        let text = self.random.pick_text(of);
         let body = self.filled(text);
         let written = self.clock;
         self.pass_time(role);
@@ -218,6 +227,6 @@ impl GeneratedConversation {
             .replace("{city}", self.city)
             .replace("{product}", self.product)
             .replace("{amount}", &amount)
-            .replace("{day}", self.random.pick(&DAYS, ""))
+            .replace("{day}", self.random.pick_text(&self.texts.days))
     }
 }

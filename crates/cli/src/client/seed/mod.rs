@@ -24,6 +24,7 @@ use crate::sessions::{Position, SessionRecord, Transcript};
 use crate::show::Screen;
 use conversation::GeneratedConversation;
 use random::Random;
+use texts::Texts;
 
 /// Number of conversations that are generated ahead.
 const GENERATE_AHEAD: usize = 64;
@@ -37,8 +38,9 @@ pub(super) async fn run(
     let mut progress = Progress::new(Some(arguments.messages), Arc::clone(&done));
     let (sender, sessions) = mpsc::channel(GENERATE_AHEAD);
     let (seed, messages, until) = (arguments.number, arguments.messages, arguments.until);
+    let conversations = Conversations::new(Texts::read()?, seed, messages, until);
     let generating = async move {
-        for (number, transcript) in (1..).zip(Conversations::new(seed, messages, until)) {
+        for (number, transcript) in (1..).zip(conversations) {
             let count = u64::try_from(transcript.messages.len()).unwrap_or_default();
             done.fetch_add(count, Ordering::Relaxed);
             let session = SessionRecord {
@@ -64,6 +66,7 @@ pub(super) async fn run(
 
 /// Iterator over the conversations of a seed.
 struct Conversations {
+    texts: Texts,
     seed: u64,
     next: u64,
     left: u64,
@@ -71,8 +74,9 @@ struct Conversations {
 }
 
 impl Conversations {
-    const fn new(seed: u64, messages: u64, until: Timestamp) -> Self {
+    const fn new(texts: Texts, seed: u64, messages: u64, until: Timestamp) -> Self {
         Self {
+            texts,
             seed,
             next: 0,
             left: messages,
@@ -90,14 +94,16 @@ impl Iterator for Conversations {
         }
         // Each conversation has its own random stream: more messages add conversations and do not change the others.
         let random = Random::new(self.seed, self.next);
-        let mut generated = GeneratedConversation::new(random, (self.seed, self.next), self.until);
+        let number = (self.seed, self.next);
+        let mut generated = GeneratedConversation::new(&self.texts, random, number, self.until)?;
         let most = usize::try_from(self.left).unwrap_or(usize::MAX);
         let mut messages: Vec<v1::Message> = generated.messages();
         messages.truncate(most);
+        let conversation = generated.conversation(&messages);
         self.next += 1;
         self.left -= u64::try_from(messages.len()).unwrap_or(self.left);
         Some(Transcript {
-            conversation: generated.conversation(&messages),
+            conversation,
             messages,
         })
     }
@@ -115,7 +121,7 @@ mod tests {
     };
 
     fn all(seed: u64, messages: u64) -> Vec<Transcript> {
-        Conversations::new(seed, messages, UNTIL).collect()
+        Conversations::new(Texts::read().unwrap(), seed, messages, UNTIL).collect()
     }
 
     #[test]

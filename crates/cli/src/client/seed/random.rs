@@ -32,9 +32,15 @@ impl Random {
         self.within(0..100) < share
     }
 
-    pub(super) fn pick<'a, T: ?Sized>(&mut self, of: &[&'a T], none: &'a T) -> &'a T {
+    /// Returns one of the items; `None` if there are none.
+    pub(super) fn pick<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
         let length = i64::try_from(of.len()).unwrap_or(i64::MAX);
         let at = usize::try_from(self.within(0..length)).unwrap_or_default();
-        of.get(at).copied().unwrap_or(none)
+        of.get(at)
+    }
+
+    /// Returns one of the texts; an empty one if there are none.
+    pub(super) fn pick_text<'a>(&mut self, of: &'a [String]) -> &'a str {
+        self.pick(of).map_or("", String::as_str)
     }
 }
