@@ -100,7 +100,10 @@ fn searches_to_warm_are_a_bounded_list() {
         ("\0".to_owned(), "entry 1 contains a NUL character"),
     ] {
         let problem = format!("CACHE_WARM_SEARCHES is {text:?} (environment): {why}; {expected}");
-        assert_eq!(problems(&[("CACHE_WARM_SEARCHES", text.as_str())], ""), [problem]);
+        assert_eq!(
+            problems(&[("CACHE_WARM_SEARCHES", text.as_str())], ""),
+            [problem]
+        );
     }
 }
 
