@@ -1,8 +1,9 @@
 //! Minimal server over Postgres: one prepared SELECT per request, of the same row and columns as the service's.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use parlance_proto::v1;
+use parlance_testkit::lock;
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Timestamp, Value};
 use tokio::sync::Semaphore;
@@ -93,7 +94,7 @@ impl Pool {
     }
 
     fn free(&self) -> std::sync::MutexGuard<'_, Vec<(Client, Statement)>> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.free)
     }
 }
 

@@ -1,11 +1,12 @@
 //! Throughput of the dispatcher on due deliveries.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use parlance_app::Settings;
 use parlance_app::delivery::{AttemptResult, DeliveryObserver, Pace};
 use parlance_domain::Channel;
+use parlance_testkit::lock;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
@@ -63,10 +64,7 @@ struct OutcomeTimes {
 
 impl OutcomeTimes {
     fn count(&self) -> usize {
-        self.accepted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
+        lock(&self.accepted).len()
     }
 }
 
@@ -75,14 +73,13 @@ impl DeliveryObserver for OutcomeTimes {
 
     fn attempted(&self, _: Channel, result: AttemptResult) {
         if result == AttemptResult::Accepted {
-            let mut accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut accepted = lock(&self.accepted);
             accepted.push(Instant::now());
             if accepted.len() >= self.jobs {
                 self.progress.notify_one();
             }
         } else {
-            let others = self.others.lock();
-            others.unwrap_or_else(PoisonError::into_inner).push(result);
+            lock(&self.others).push(result);
         }
     }
 }
@@ -134,10 +131,8 @@ async fn deliver(args: &Args) -> Throughput {
     let after = cpu();
     app.go_down();
     let _ = dispatcher.await;
-    let accepted = times.accepted.lock();
-    let mut accepted = accepted.unwrap_or_else(PoisonError::into_inner).clone();
-    let others = times.others.lock();
-    let others = others.unwrap_or_else(PoisonError::into_inner).clone();
+    let mut accepted = lock(&times.accepted).clone();
+    let others = lock(&times.others).clone();
     let finished = accepted.len().min(jobs);
     let missing = (jobs - finished) as u64;
     // Without those in progress when the last one counted was written.

@@ -19,6 +19,7 @@ pub mod events;
 mod idempotency;
 mod janitor;
 mod limit;
+mod lock;
 pub mod messages;
 mod paging;
 mod retention;

@@ -5,7 +5,7 @@
 //! comparison was possible for long. This is a loop of its own, because a reconciliation pass is limited to 1 s, which may be too
 //! short for a distant database.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::cache::{Cache, Tiers};
 use crate::gate::RECONCILE_INTERVAL;
 use crate::ledger::{LedgerError, RegistrationState};
+use crate::lock::lock;
 use crate::reconciler::claim;
 use crate::remote::{Claimed, Remote};
 
@@ -110,9 +111,7 @@ impl Cache {
     }
 
     fn uncompared(&self) -> MutexGuard<'_, Option<(String, Instant)>> {
-        self.uncompared
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.uncompared)
     }
 }
 

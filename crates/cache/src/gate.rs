@@ -3,13 +3,14 @@
 //! It opens when a reconciliation pass has finished, until [`GATE_TTL`] after the begin of that pass. So a degraded writer
 //! waits at most that long, and an instance that could not reconcile for that long serves nothing from the cache.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::clock::{Clock, ClockState, DatabaseClock};
 use crate::ledger::Epoch;
+use crate::lock::{read, write};
 
 /// How long a reconciliation pass keeps the gate open.
 pub const GATE_TTL: Duration = Duration::from_secs(1);
@@ -102,11 +103,11 @@ impl Gate {
     }
 
     fn read<T>(&self, look: impl FnOnce(&Inner) -> T) -> T {
-        look(&self.inner.read().unwrap_or_else(PoisonError::into_inner))
+        look(&read(&self.inner))
     }
 
     fn write<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
-        change(&mut self.inner.write().unwrap_or_else(PoisonError::into_inner))
+        change(&mut write(&self.inner))
     }
 
     /// Epoch in force, if the gate is open.

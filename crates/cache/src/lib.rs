@@ -21,6 +21,7 @@ mod fill;
 mod gate;
 mod key;
 mod ledger;
+mod lock;
 mod memory;
 mod raw;
 mod read;

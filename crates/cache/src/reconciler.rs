@@ -4,7 +4,7 @@
 //! writer commits its rows and then reads which instances may still serve. Either it sees the renewal and waits for it, or the
 //! renewal came later, and then the rows read here include those of the writer.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -17,6 +17,7 @@ use crate::ledger::{
     Epoch, Holder, InstanceKind, LedgerError, Pending, PendingRows, Registered, RegistrationState,
     RemoteId, Renewal,
 };
+use crate::lock::lock;
 use crate::memory::MemoryTier;
 use crate::remote::{Claimed, Fault, Remote, Token};
 use crate::stats::{Outcome, Tier};
@@ -70,12 +71,12 @@ impl PendingCall {
 
     /// Records that a call begins.
     fn begin(&self, dependency: Dependency) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (dependency, Instant::now());
+        *lock(&self.0) = (dependency, Instant::now());
     }
 
     /// System that delayed a pass; `None` if no single call took long.
     fn slow_dependency(&self) -> Option<Dependency> {
-        let (dependency, since) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (dependency, since) = *lock(&self.0);
         (since.elapsed() >= GATE_TTL / 2).then_some(dependency)
     }
 }
@@ -292,9 +293,7 @@ impl Cache {
     }
 
     fn last_pass(&self) -> MutexGuard<'_, Option<(String, i64)>> {
-        self.last_pass
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.last_pass)
     }
 
     async fn reconcile_shared(

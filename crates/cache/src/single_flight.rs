@@ -9,13 +9,14 @@
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use crate::key::{Key, Kind};
+use crate::lock::lock;
 use crate::raw::Raw;
 
 /// Result of a load, for all readers that share it.
@@ -110,9 +111,7 @@ impl SingleFlight {
             Subject::One(key) => usize::try_from(key.id() % (SHARDS as u128)).unwrap_or(0),
             Subject::Many(_) => 0,
         };
-        self.shards[index]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shards[index])
     }
 
     /// Joins the load of one key.

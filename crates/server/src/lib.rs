@@ -16,6 +16,7 @@ pub mod drain;
 pub mod http;
 pub mod layers;
 pub mod listen;
+mod lock;
 pub mod readiness;
 pub mod services;
 pub mod shutdown;

@@ -5,9 +5,10 @@ use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{LazyLock, Mutex, MutexGuard, mpsc};
 use std::time::Duration;
 
+use crate::lock::lock;
 use crate::scratch::{UNPRIVILEGED_UID, uid};
 use crate::signal;
 use crate::wait::poll;
@@ -183,7 +184,7 @@ impl Process {
     }
 
     fn child(&self) -> MutexGuard<'_, Child> {
-        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.child)
     }
 }
 

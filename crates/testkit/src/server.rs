@@ -1,10 +1,11 @@
 //! Common parts of the throw-away servers: a directory, a fixed port, and control over the process.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::child::{Launch, Process};
+use crate::lock::lock;
 use crate::ports::free_port;
 use crate::scratch::{Scratch, uid};
 use crate::wait::poll;
@@ -98,7 +99,7 @@ impl Server {
     }
 
     fn process(&self) -> MutexGuard<'_, Process> {
-        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.process)
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use parlance_testkit::history::{Report, Rule, Violation};
+use parlance_testkit::lock;
 use parlance_tests::cluster::versions;
 use tonic::Status;
 
@@ -20,15 +21,12 @@ pub(crate) struct Counts {
 }
 
 fn add(counts: &Mutex<BTreeMap<String, usize>>, key: String) {
-    let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut counts = lock(counts);
     *counts.entry(key).or_default() += 1;
 }
 
 fn copy<T: Clone>(shared: &Mutex<T>) -> T {
-    shared
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone()
+    lock(shared).clone()
 }
 
 impl Counts {
@@ -42,8 +40,7 @@ impl Counts {
     }
 
     pub(crate) fn wrote(&self, took: Duration) {
-        let slowest = self.slowest_write.lock();
-        let mut slowest = slowest.unwrap_or_else(PoisonError::into_inner);
+        let mut slowest = lock(&self.slowest_write);
         *slowest = took.max(*slowest);
     }
 

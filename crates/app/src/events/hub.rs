@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use parlance_domain::{ConversationId, EventType, Owner};
@@ -14,6 +14,7 @@ use super::queue::{Budget, Queue};
 use crate::env::Environment;
 use crate::error::Result;
 use crate::limit::in_time;
+use crate::lock::lock;
 use crate::write::Changes;
 
 /// Events that one read of the feed returns.
@@ -278,8 +279,7 @@ impl Hub {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Tail>> {
-        // Nothing panics while it is held; if something did, the map would still be consistent.
-        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.tail)
     }
 
     /// The position up to which every event has been distributed.

@@ -2,10 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use parlance_storage::feed::{FeedEvent, PAGE_BYTES};
 use tokio::sync::Notify;
+
+use crate::lock::lock;
 
 /// Events that wait for one watcher before it counts as too slow.
 const EVENTS: usize = 1_024;
@@ -121,7 +123,7 @@ impl Budget {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Weak<Queue>>> {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queues)
     }
 }
 
@@ -219,7 +221,7 @@ impl Queue {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.waiting)
     }
 }
 

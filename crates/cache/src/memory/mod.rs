@@ -9,7 +9,7 @@ mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 use tokio::time::Instant;
 
 use crate::key::{Key, Kind};
+use crate::lock::lock;
 use crate::remote::Token;
 use leases::Leases;
 
@@ -186,9 +187,7 @@ impl MemoryTier {
     fn shard(&self, key: Key) -> MutexGuard<'_, Shard> {
         // Ids begin with a timestamp and end with random bits.
         let index = usize::try_from(key.id() % (SHARDS as u128)).unwrap_or(0);
-        self.shards[index]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shards[index])
     }
 
     /// Returns the value, if it is valid in this epoch.
@@ -213,7 +212,7 @@ impl MemoryTier {
 
     /// Interns an owner: all its entries share one text.
     fn interned(&self, owner: &str) -> Arc<str> {
-        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut owners = lock(&self.owners);
         if let Some(known) = owners.get(owner) {
             return Arc::clone(known);
         }
@@ -237,10 +236,10 @@ impl MemoryTier {
             is_valid
         });
         for shard in &self.shards {
-            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut shard = lock(shard);
             shard.leases.drop_expired(now);
         }
-        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut owners = lock(&self.owners);
         owners.retain(|owner| Arc::strong_count(owner) > 1);
         std::array::from_fn(|kind| MemoryStatus {
             entries: left[kind].0.load(Ordering::Relaxed),
@@ -381,10 +380,7 @@ impl MemoryTier {
     }
 
     fn with_generations<T>(&self, look: impl FnOnce(&mut HashMap<u128, i64>) -> T) -> T {
-        let mut generations = self
-            .generations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut generations = lock(&self.generations);
         if generations.len() >= MAX_GENERATIONS {
             generations.clear();
         }
@@ -479,7 +475,7 @@ impl MemoryTier {
     /// Drops all values, generations and readers' leases; copies of lookups in progress are refused.
     pub(crate) fn empty(&self) {
         for shard in &self.shards {
-            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut shard = lock(shard);
             shard.invalidations = shard.invalidations.wrapping_add(1);
             shard.leases.drop_readers();
         }

@@ -1,10 +1,11 @@
 //! Circuit breaker: after a few failures in a row no request is sent until a probe succeeds.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::lock::lock;
 use crate::remote::Fault;
 
 /// Failures in a row that open the breaker.
@@ -49,7 +50,7 @@ impl Breaker {
     pub(super) fn failed(&self, fault: &Fault) {
         let before = self.failures.fetch_add(1, Ordering::Relaxed);
         if before + 1 >= FAILURE_LIMIT && !self.open.swap(true, Ordering::AcqRel) {
-            *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault.clone());
+            *lock(&self.cause) = Some(fault.clone());
             self.opened.notify_one();
         }
     }
@@ -57,7 +58,7 @@ impl Breaker {
     /// Waits until the breaker opens, and returns the failure that opened it.
     pub(super) async fn opened(&self) -> Fault {
         self.opened.notified().await;
-        let mut cause = self.cause.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cause = lock(&self.cause);
         cause.take().unwrap_or(Fault::Slow)
     }
 

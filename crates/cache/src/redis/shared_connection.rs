@@ -1,7 +1,7 @@
 //! Shared connection to a node: opened in the background, replaced when it breaks.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::fault::{fault, pool_fault};
 use super::{info, scripts};
 use crate::ledger::{Epoch, RemoteId};
+use crate::lock::{read, write};
 use crate::remote::Fault;
 
 /// Time-out of opening a connection. Callers wait no longer than their own time-out.
@@ -53,12 +54,12 @@ impl OpenConnection {
 
     /// Whether the connection is to a process of the epoch.
     pub(super) fn is_of(&self, epoch: &Epoch) -> bool {
-        let process = self.process.read().unwrap_or_else(PoisonError::into_inner);
+        let process = read(&self.process);
         epoch.remote.split(',').any(|one| one == &**process)
     }
 
     fn set_process(&self, process: &RemoteId) {
-        let mut known = self.process.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = write(&self.process);
         if *known != *process {
             *known = Arc::clone(process);
         }

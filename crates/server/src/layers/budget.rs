@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use tonic::Status;
 
 use super::faults;
+use crate::lock::lock;
 
 /// Maximum time that a request waits for room.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -81,10 +82,7 @@ impl Budget {
     }
 
     fn blocked(&self) -> MutexGuard<'_, Blocked> {
-        self.0
-            .blocked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.blocked)
     }
 }
 

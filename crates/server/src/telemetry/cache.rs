@@ -1,6 +1,6 @@
 //! Cache metrics: operations and their results, latencies, contents, gate and connections, and violations that the auditor found.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -12,6 +12,7 @@ use parlance_cache::{
 };
 
 use super::metrics::Metrics;
+use crate::lock::lock;
 
 /// Histogram buckets in seconds: from a read of this process's memory to a Redis that does not answer.
 const BUCKETS: [f64; 14] = [
@@ -61,10 +62,6 @@ async fn poll(cache: Arc<Cache>, polled: Arc<Mutex<Polled>>) {
         *lock(&polled) = Polled { memory, remote };
         tokio::time::sleep(INTERVAL).await;
     }
-}
-
-fn lock(polled: &Mutex<Polled>) -> std::sync::MutexGuard<'_, Polled> {
-    polled.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Registers the counter of operations; it has a series for every combination of labels that has occurred.

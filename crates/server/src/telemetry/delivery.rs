@@ -1,6 +1,6 @@
 //! Delivery metrics: queue depth and age, results of attempts, feed and janitor.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -10,6 +10,7 @@ use parlance_app::{App, JanitorPart};
 use parlance_domain::Channel;
 
 use super::metrics::Metrics;
+use crate::lock::lock;
 
 /// Histogram buckets in seconds: from an immediate hand-over to a stuck delivery.
 const BUCKETS: [f64; 12] = [
@@ -66,7 +67,7 @@ pub(crate) fn watch_queues(metrics: &Metrics, app: &Arc<App>) {
         "parlance_delivery_queue_depth",
         "deliveries that wait, by channel and status",
         move |observe| {
-            for queue in shown.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            for queue in lock(&shown).iter() {
                 observe(queue.depth, &labels(queue));
             }
         },
@@ -76,7 +77,7 @@ pub(crate) fn watch_queues(metrics: &Metrics, app: &Arc<App>) {
         "parlance_delivery_queue_age_seconds",
         "time since the oldest delivery was due, by channel and status",
         move |observe| {
-            for queue in shown.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            for queue in lock(&shown).iter() {
                 let seconds = i64::try_from(queue.age.as_secs()).unwrap_or(i64::MAX);
                 observe(seconds, &labels(queue));
             }
@@ -123,7 +124,7 @@ pub(crate) fn watch_queues(metrics: &Metrics, app: &Arc<App>) {
             // Series are absent while queues cannot be counted: the last figures would look like current ones.
             let counting = tokio::time::timeout(INTERVAL, app.queue_status());
             let queues = counting.await.ok().and_then(Result::ok);
-            *counted.lock().unwrap_or_else(PoisonError::into_inner) = queues.unwrap_or_default();
+            *lock(&counted) = queues.unwrap_or_default();
             tokio::time::sleep(INTERVAL).await;
         }
     });

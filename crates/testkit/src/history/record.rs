@@ -7,6 +7,7 @@ use super::{
     Change, Element, History, HistoryTime, Key, ListRead, ListWrite, Live, LiveCounts, Read, Span,
     Write,
 };
+use crate::lock::lock;
 
 /// Records the operations of many tasks.
 #[derive(Debug, Clone)]
@@ -155,8 +156,7 @@ impl Log {
 impl Drop for Log {
     fn drop(&mut self) {
         let own = std::mem::take(&mut self.history);
-        let all = self.recorder.history.lock();
-        let mut all = all.unwrap_or_else(PoisonError::into_inner);
+        let mut all = lock(&self.recorder.history);
         all.reads.extend(own.reads);
         all.writes.extend(own.writes);
         all.list_reads.extend(own.list_reads);

@@ -8,7 +8,7 @@ mod trouble;
 
 use std::collections::HashSet;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,6 +18,7 @@ use parlance_cache::{
 };
 use parlance_server::config::Settings;
 use parlance_server::{drain, wiring};
+use parlance_testkit::lock;
 use tokio::time::Instant;
 
 use guard::Guard;
@@ -56,10 +57,6 @@ struct Weak {
     /// Tokens of the writes that began in this process.
     ours: Mutex<HashSet<Token>>,
     trouble: Trouble,
-}
-
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Weak {

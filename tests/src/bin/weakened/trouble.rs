@@ -5,10 +5,11 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use parlance_cache::{Key, Kind, Token};
+use parlance_testkit::lock;
 
 /// A point that a write passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +80,7 @@ impl Trouble {
     }
 
     fn edits(&self) -> MutexGuard<'_, HashSet<Token>> {
-        self.edits.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.edits)
     }
 
     /// Notes that a write of these keys begins.

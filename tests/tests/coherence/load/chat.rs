@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use parlance_proto::v1;
 use parlance_testkit::history::{BegunChange, BegunWrite, Change, Element, Key, Log};
+use parlance_testkit::lock;
 use parlance_tests::Caller;
 use parlance_tests::make::{self, Pair};
 
@@ -87,10 +88,6 @@ pub(super) struct BegunSend {
     message: BegunWrite,
     count: BegunWrite,
     list: BegunChange,
-}
-
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(super) fn element(message: &v1::Message) -> Element {

@@ -1,6 +1,6 @@
 //! Listener of one invalidation connection.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use deadpool_redis::redis::{PushInfo, PushKind, Value};
 use tokio::sync::Notify;
@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::{State, TrackingNanos, TrackingState};
 use crate::key::Key;
 use crate::ledger::RemoteId;
+use crate::lock::lock;
 use crate::tracking::InvalidationHandler;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +47,7 @@ impl InvalidationListener {
     }
 
     fn phase(&self) -> MutexGuard<'_, Phase> {
-        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.phase)
     }
 
     pub(super) fn now(&self) -> TrackingNanos {
