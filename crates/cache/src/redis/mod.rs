@@ -10,6 +10,7 @@
 //!
 //! To add a command: a script, the function in `scripts.rs` that builds its call, and a method of [`RedisTier`].
 
+mod backoff;
 mod breaker;
 mod cluster;
 mod fault;

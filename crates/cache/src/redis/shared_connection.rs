@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use super::backoff::Backoff;
 use super::fault::{fault, pool_fault};
 use super::{info, scripts};
 use crate::ledger::{Epoch, RemoteId};
@@ -18,8 +19,6 @@ use crate::remote::Fault;
 
 /// Time-out of opening a connection. Callers wait no longer than their own time-out.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-const FIRST_BACKOFF: Duration = Duration::from_millis(10);
-const MAX_BACKOFF: Duration = Duration::from_millis(500);
 /// Late answers in a row after which the connection is replaced: its peer may be gone.
 const MAX_LATE: u32 = 3;
 
@@ -192,12 +191,12 @@ impl Drop for SharedConnection {
 /// Opens the connection and its replacements. One task does so, so that a thousand callers of a broken connection open only one.
 async fn drive(shared: Arc<ConnectionState>, pool: Pool) {
     let mut state = shared.state.subscribe();
-    let mut backoff = FIRST_BACKOFF;
+    let mut backoff = Backoff::new();
     loop {
         let opened = timeout(CONNECT_TIMEOUT, OpenConnection::open(&pool)).await;
         match opened.unwrap_or(Err(Fault::Slow)) {
             Ok(open_connection) => {
-                backoff = FIRST_BACKOFF;
+                backoff.reset();
                 shared
                     .state
                     .send_replace(State::Up(Arc::new(open_connection)));
@@ -211,8 +210,7 @@ async fn drive(shared: Arc<ConnectionState>, pool: Pool) {
                 shared
                     .state
                     .send_replace(State::Down(as_unreachable(fault)));
-                let _ = timeout(backoff, shared.connect_now.notified()).await;
-                backoff = (backoff * 2).min(MAX_BACKOFF);
+                let _ = timeout(backoff.next(), shared.connect_now.notified()).await;
             }
         }
     }

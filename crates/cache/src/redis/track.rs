@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::backoff::Backoff;
 use super::fault::fault;
 use super::info;
 use super::settings::{BadSettings, Node, RedisSettings};
@@ -25,8 +26,6 @@ use listener::InvalidationListener;
 /// not reported reliably.
 const PREFIXES: [&str; 2] = ["lease:{message:", "lease:{conversation:"];
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-const FIRST_BACKOFF: Duration = Duration::from_millis(10);
-const MAX_BACKOFF: Duration = Duration::from_millis(500);
 /// How often the identity of the process is checked: a process that is demoted and promoted again keeps its connections.
 const IDENTITY_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -150,7 +149,7 @@ impl Drop for InvalidationConnection {
 
 /// Keeps a connection open, replacing it when it is lost.
 async fn drive(shared: Arc<TrackingState>, client: Client, handler: Arc<dyn InvalidationHandler>) {
-    let mut backoff = FIRST_BACKOFF;
+    let mut backoff = Backoff::new();
     let mut generation = 0;
     loop {
         generation += 1;
@@ -162,7 +161,7 @@ async fn drive(shared: Arc<TrackingState>, client: Client, handler: Arc<dyn Inva
         let opened = timeout(CONNECT_TIMEOUT, open(&client, &listener)).await;
         match opened.unwrap_or(Err(Fault::Slow)) {
             Ok(mut connection) => {
-                backoff = FIRST_BACKOFF;
+                backoff.reset();
                 tracing::debug!("receiving invalidations from redis");
                 serve_barriers(&shared, &listener, &mut connection).await;
                 tracing::debug!("the invalidation connection to redis was lost");
@@ -172,8 +171,7 @@ async fn drive(shared: Arc<TrackingState>, client: Client, handler: Arc<dyn Inva
             }
         }
         listener.close();
-        sleep(backoff).await;
-        backoff = (backoff * 2).min(MAX_BACKOFF);
+        sleep(backoff.next()).await;
     }
 }
 
