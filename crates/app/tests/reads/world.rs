@@ -57,7 +57,7 @@ impl World {
         Self::with_searches(db, backend, Vec::new()).await
     }
 
-    /// A world whose cached instance warms these searches.
+    /// Starts a cached instance that warms these searches, and one without a cache.
     pub(crate) async fn with_searches(
         db: Db,
         backend: Backend,

@@ -248,7 +248,7 @@ fn fts_terms(c: &mut SqliteConnection, request: &SearchRequest) -> QueryResult<S
 
 pub(super) type Statement = BoxedSqlQuery<'static, Db, SqlQuery>;
 
-/// The messages whose status a search asks for.
+/// Status filter of a search.
 enum StatusFilter {
     /// In any status.
     Any,
