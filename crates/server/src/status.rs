@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use parlance_app::{Error, Kind};
+use parlance_transport::layers::cause;
+use parlance_transport::layers::faults::{DOMAIN, PUSHBACK, RETRY_AFTER};
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
-
-use crate::layers::cause;
-use crate::layers::faults::{DOMAIN, PUSHBACK, RETRY_AFTER};
 
 /// Maximum length of a status message in bytes. Message and details are sent as headers, and common clients refuse a reply
 /// with more than 8 KiB of headers: they would report another error instead.

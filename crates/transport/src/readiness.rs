@@ -95,7 +95,7 @@ impl Readiness {
 }
 
 /// Publishes the health of these services to the watchers of `grpc.health.v1`.
-pub(crate) async fn publish(health: &HealthReporter, services: &[&'static str], serving: bool) {
+pub async fn publish(health: &HealthReporter, services: &[&'static str], serving: bool) {
     let status = if serving {
         ServingStatus::Serving
     } else {

@@ -5,16 +5,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{files, list, metadata, read, shown, text};
 
 /// The allowed dependencies of the product. A crate that is not listed may depend on none of ours.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("cli", &["server", "proto"]),
     (
         "server",
-        &["app", "proto", "domain", "storage", "cache", "providers"],
+        &[
+            "app",
+            "transport",
+            "proto",
+            "domain",
+            "storage",
+            "cache",
+            "providers",
+        ],
     ),
     ("app", &["storage", "cache", "providers", "domain"]),
     ("storage", &["domain"]),
     ("providers", &["domain"]),
     ("cache", &[]),
+    ("transport", &[]),
     ("proto", &[]),
     ("domain", &[]),
     ("testkit", &[]),
@@ -113,6 +122,7 @@ fn forbidden_dependencies_are_reported() {
     for (from, kind, to, bad) in [
         ("storage", "normal", "parlance-cache", true),
         ("cache", "normal", "parlance-domain", true),
+        ("transport", "normal", "parlance-proto", true),
         ("cli", "normal", "parlance-storage", true),
         ("storage", "build", "parlance-app", true),
         ("domain", "normal", "serde", true),
@@ -120,6 +130,7 @@ fn forbidden_dependencies_are_reported() {
         ("new", "normal", "parlance-domain", true),
         ("app", "dev", "parlance-testkit", false),
         ("app", "normal", "parlance-storage", false),
+        ("server", "normal", "parlance-transport", false),
         ("tests", "normal", "parlance-testkit", false),
     ] {
         let one = BTreeSet::from([(kind.to_owned(), to.to_owned())]);

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use parlance_domain::message::Limits;
 use parlance_storage::DatabaseUrl;
+use parlance_transport::layers::WebOrigins;
 
 pub use cache::CacheSettings;
 pub use read::{File, Origin};
@@ -108,17 +109,6 @@ pub struct Log {
     pub filter: String,
     /// Format of lines.
     pub format: LogFormat,
-}
-
-/// Web origins that may call by gRPC-Web or JSON.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WebOrigins {
-    /// Pages of this machine.
-    Loopback,
-    /// All pages.
-    Any,
-    /// Pages of these origins, in lower case.
-    List(Vec<String>),
 }
 
 /// Lifetime and limits of connections.

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use parlance_cache::Backend;
 use parlance_domain::search::Language;
+use parlance_transport::layers::WebOrigins;
 
-use super::{LogFormat, Migrate, WebOrigins};
+use super::{LogFormat, Migrate};
 
 pub(super) type Parsed<T> = Result<T, String>;
 

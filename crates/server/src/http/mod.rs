@@ -1,7 +1,8 @@
 //! The HTTP port: liveness, readiness, metrics, every unary method as JSON, and the page that demonstrates these methods.
 //!
-//! [`Options::http`](crate::listen::Options::http) limits the size and time of request heads, [`json::Limits`] those of
-//! bodies. No other route reads a body, and hyper closes the connection after a request with an unread body.
+//! The [`Options`](parlance_transport::listen::Options::http) of the port limit the size and time of request heads,
+//! [`json::Limits`] those of bodies. No other route reads a body, and hyper closes the connection after a request with an
+//! unread body.
 
 pub mod json;
 mod page;
@@ -14,11 +15,11 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use parlance_transport::layers::faults;
+use parlance_transport::listen::BeyondLimit;
+use parlance_transport::readiness::Readiness;
 
 use self::json::Json;
-use crate::layers::faults;
-use crate::listen::BeyondLimit;
-use crate::readiness::Readiness;
 use crate::telemetry::metrics::Metrics;
 
 /// State of the routes.

@@ -7,7 +7,6 @@
 pub(crate) mod cache;
 pub(crate) mod delivery;
 pub mod metrics;
-pub mod trace;
 
 use std::io::IsTerminal as _;
 use std::time::Duration;

@@ -8,10 +8,10 @@ use parlance_app::delivery::ProviderRegistry;
 use parlance_cache::Cache;
 use parlance_providers::Reports;
 use parlance_providers::simulator::{self, Simulator};
+use parlance_transport::shutdown::Shutdown;
 use tokio::task::JoinHandle;
 
 use crate::config::Settings;
-use crate::shutdown::Shutdown;
 use crate::telemetry::delivery::{DeliveryMetrics, watch_queues};
 use crate::telemetry::metrics::Metrics;
 

@@ -1,9 +1,9 @@
 //! Limit of open files: the soft limit is raised as far as connections need, and connections stay below it.
 
+use parlance_transport::listen::ConnectionLimit;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Settings;
-use crate::listen::ConnectionLimit;
 
 /// Descriptors of one database connection: a socket, or a file with its log and index.
 const PER_DATABASE_CONNECTION: u64 = 3;

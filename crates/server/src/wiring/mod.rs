@@ -18,6 +18,11 @@ use parlance_app::cache::CacheAdmin;
 use parlance_app::delivery::Pace;
 use parlance_app::{App, Environment};
 use parlance_storage::{Database, StorageError};
+use parlance_transport::drain::{DrainOutcome, DrainTimes, drain};
+use parlance_transport::layers::{Budget, Edge, Rpc, RpcMetrics, RpcState};
+use parlance_transport::listen::{self, Age, OpenConnections, Options};
+use parlance_transport::readiness::{Readiness, publish};
+use parlance_transport::shutdown::{self, Shutdown, Trigger};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tonic::service::Routes;
@@ -25,14 +30,9 @@ use tonic_health::server::HealthReporter;
 
 use crate::config::{Migrate, Settings};
 use crate::convert;
-use crate::drain::{DrainOutcome, DrainTimes, drain};
 use crate::http;
 use crate::http::json::{Calls, Json, Limits};
-use crate::layers::{Budget, Edge, Rpc, RpcState};
-use crate::listen::{self, Age, OpenConnections, Options};
-use crate::readiness::{Readiness, publish};
 use crate::services::NAMES;
-use crate::shutdown::{self, Shutdown, Trigger};
 use crate::telemetry::metrics::Metrics;
 
 use cache::OpenCache;
@@ -261,7 +261,7 @@ fn edge(
     metrics: &Metrics,
     shutdown: &Shutdown,
 ) -> Result<Edge<Routes>, StartError> {
-    let rpc = metrics.rpc();
+    let rpc = RpcMetrics::new(metrics.meter());
     let methods = routes::methods(&rpc).map_err(|error| StartError::Contract(error.to_string()))?;
     let traced = settings.otlp_endpoint.is_some();
     let budget = Budget::new(settings.max_buffered_bytes);

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use parlance_app::App;
 use parlance_app::cache::CacheAdmin;
 use parlance_providers::simulator::Simulator;
+use parlance_transport::layers::{Methods, RpcMetrics, UntilDrain};
+use parlance_transport::shutdown::Shutdown;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
 
 use crate::config::Settings;
-use crate::layers::{Methods, UntilDrain};
 use crate::services;
-use crate::shutdown::Shutdown;
-use crate::telemetry::metrics::RpcMetrics;
 
 /// Streams that only the client ends and that do not watch the shutdown. `WatchEvents` is not one of them: the app ends it.
 const ENDLESS: &[&str] = &[

@@ -13,12 +13,13 @@ use parlance_proto::v1;
 use parlance_proto::v1::event_service_server::EventServiceServer;
 use parlance_proto::v1::sender_service_client::SenderServiceClient;
 use parlance_proto::v1::sender_service_server::SenderServiceServer;
-use parlance_server::config::WebOrigins;
-use parlance_server::layers::{Budget, Edge, Methods, Rpc, RpcState, UntilDrain};
-use parlance_server::listen::{self, Age, OpenConnections, Options};
-use parlance_server::shutdown::{self, Trigger};
 use parlance_server::telemetry::metrics::Metrics;
 use parlance_testkit::eventually;
+use parlance_transport::layers::{
+    Budget, Edge, Methods, Rpc, RpcMetrics, RpcState, UntilDrain, WebOrigins,
+};
+use parlance_transport::listen::{self, Age, OpenConnections, Options};
+use parlance_transport::shutdown::{self, Trigger};
 use prost::Message;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -56,7 +57,7 @@ pub(crate) fn start_with(max: Duration, grace: Duration) -> Port {
     let address = socket.address().unwrap();
     let (trigger, shutdown) = shutdown::channel();
     let metrics = Arc::new(Metrics::new("test").unwrap());
-    let counts = metrics.rpc();
+    let counts = RpcMetrics::new(metrics.meter());
     let endless = [WATCH, REFLECTION];
     let contracts = [
         parlance_proto::FILE_DESCRIPTOR_SET,

@@ -35,7 +35,7 @@ static LOG: LazyLock<Log> = LazyLock::new(|| {
         .json()
         .flatten_event(true)
         .with_writer(move || writer.clone());
-    let calls = EnvFilter::new("parlance_server::layers::call=debug");
+    let calls = EnvFilter::new("parlance_transport::layers::call=debug");
     let subscriber = tracing_subscriber::registry().with(calls).with(lines);
     tracing::subscriber::set_global_default(subscriber).unwrap();
     log

@@ -72,7 +72,7 @@ impl Budget {
     }
 
     /// Registers a request, which has taken nothing yet.
-    pub(crate) fn register(&self) -> Arc<RequestBytes> {
+    pub fn register(&self) -> Arc<RequestBytes> {
         Arc::new(RequestBytes {
             budget: self.clone(),
             bytes: AtomicUsize::new(0),
@@ -91,7 +91,7 @@ const NO_POSITION: u64 = u64::MAX;
 
 /// Bytes that one request has taken from the budget; returned when this is dropped.
 #[derive(Debug)]
-pub(crate) struct RequestBytes {
+pub struct RequestBytes {
     budget: Budget,
     bytes: AtomicUsize,
     /// Created by the first wait: most requests arrive complete.
@@ -121,7 +121,7 @@ impl RequestBytes {
     }
 
     /// Takes bytes, and waits for room if there is none.
-    pub(crate) async fn grow(&self, bytes: usize) -> Result<(), Status> {
+    pub async fn grow(&self, bytes: usize) -> Result<(), Status> {
         if self.try_grow(bytes) {
             return Ok(());
         }
@@ -160,10 +160,7 @@ impl RequestBytes {
     }
 
     /// Waits for the client or for room; fails if the request is ended meanwhile to make room.
-    pub(crate) async fn while_blocked<T>(
-        &self,
-        wait: impl Future<Output = T>,
-    ) -> Result<T, Status> {
+    pub async fn while_blocked<T>(&self, wait: impl Future<Output = T>) -> Result<T, Status> {
         let mut wait = pin!(wait);
         poll_fn(|cx| {
             let polled = wait.as_mut().poll(cx);

@@ -11,10 +11,9 @@ use tracing::Span;
 
 use super::budget::Budget;
 use super::methods::{Method, Methods};
-use super::{cause, faults};
+use super::metrics::{self, RpcMetrics};
+use super::{cause, faults, trace};
 use crate::shutdown::Shutdown;
-use crate::telemetry::metrics::{self, RpcMetrics};
-use crate::telemetry::trace;
 
 /// State that all calls share.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ thread_local! {
 }
 
 /// Stores the cause of a status that is being made.
-pub(crate) fn note(cause: impl Into<Cow<'static, str>>) {
+pub fn note(cause: impl Into<Cow<'static, str>>) {
     CAUSE.set(Some(cause.into()));
 }
 

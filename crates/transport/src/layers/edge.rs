@@ -14,10 +14,10 @@ use tonic::body::Body;
 use tower::Service as _;
 
 use super::call::RpcState;
+use super::origin::WebOrigins;
 use super::recorded_body::RecordedBody;
 use super::rpc::{Rpc, RpcFuture};
 use super::web::{Web, WebFuture};
-use crate::config::WebOrigins;
 
 /// Service of the gRPC port. Cheap to clone.
 #[derive(Debug, Clone)]

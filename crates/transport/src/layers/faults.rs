@@ -10,15 +10,15 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use super::cause;
 
 /// Domain of the reasons in `ErrorInfo`.
-pub(crate) const DOMAIN: &str = "parlance";
+pub const DOMAIN: &str = "parlance";
 /// Header with the retry delay in milliseconds, for the retry logic of gRPC clients.
-pub(crate) const PUSHBACK: &str = "grpc-retry-pushback-ms";
+pub const PUSHBACK: &str = "grpc-retry-pushback-ms";
 const RETRY_AFTER_MILLIS: u64 = 500;
 /// Default retry delay: another instance answers at once, and a busy one has done a part of its work by then.
-pub(crate) const RETRY_AFTER: Duration = Duration::from_millis(RETRY_AFTER_MILLIS);
+pub const RETRY_AFTER: Duration = Duration::from_millis(RETRY_AFTER_MILLIS);
 
 /// Makes a status with a reason.
-pub(crate) fn fault(code: Code, reason: &'static str, message: impl Into<String>) -> Status {
+pub fn fault(code: Code, reason: &'static str, message: impl Into<String>) -> Status {
     Status::with_error_details(code, message, details(reason))
 }
 
@@ -28,7 +28,7 @@ fn details(reason: &'static str) -> ErrorDetails {
 }
 
 /// Makes a status of a temporary error, with the default retry delay.
-pub(crate) fn retryable(code: Code, reason: &'static str, message: impl Into<String>) -> Status {
+pub(super) fn retryable(code: Code, reason: &'static str, message: impl Into<String>) -> Status {
     let mut details = details(reason);
     details.set_retry_info(Some(RETRY_AFTER));
     let mut metadata = MetadataMap::new();
@@ -44,7 +44,8 @@ pub(super) fn deadline_exceeded() -> Status {
     )
 }
 
-pub(crate) fn too_slow() -> Status {
+/// Returns the status of a request with a body that does not arrive in time.
+pub fn too_slow() -> Status {
     retryable(
         Code::DeadlineExceeded,
         "REQUEST_TOO_SLOW",
@@ -52,7 +53,7 @@ pub(crate) fn too_slow() -> Status {
     )
 }
 
-pub(crate) fn overloaded() -> Status {
+pub(super) fn overloaded() -> Status {
     retryable(
         Code::Unavailable,
         "OVERLOADED",
@@ -60,7 +61,8 @@ pub(crate) fn overloaded() -> Status {
     )
 }
 
-pub(crate) fn no_connection_left() -> Status {
+/// Returns the status of a call on a connection beyond `MAX_CONNECTIONS`.
+pub fn no_connection_left() -> Status {
     retryable(
         Code::Unavailable,
         "OVERLOADED",
@@ -72,19 +74,23 @@ pub(super) fn malformed_timeout() -> Status {
     malformed("grpc-timeout must be up to 8 digits and one of the units H, M, S, m, u, n")
 }
 
-pub(crate) fn malformed(message: &str) -> Status {
+/// Makes the status of a request that cannot be read.
+pub fn malformed(message: &str) -> Status {
     fault(Code::InvalidArgument, "MALFORMED_REQUEST", message)
 }
 
-pub(crate) fn too_large(message: &str) -> Status {
+/// Makes the status of a request or reply that exceeds its maximum size.
+pub fn too_large(message: &str) -> Status {
     fault(Code::ResourceExhausted, "MESSAGE_TOO_LARGE", message)
 }
 
-pub(crate) fn internal() -> Status {
+/// Returns the status of a defect of the service.
+pub fn internal() -> Status {
     fault(Code::Internal, "INTERNAL", "internal error")
 }
 
-pub(crate) fn unknown_method(path: &str) -> Status {
+/// Makes the status of a call of a method that is not served.
+pub fn unknown_method(path: &str) -> Status {
     fault(
         Code::Unimplemented,
         "UNKNOWN_METHOD",
@@ -92,7 +98,8 @@ pub(crate) fn unknown_method(path: &str) -> Status {
     )
 }
 
-pub(crate) fn going_away() -> Status {
+/// Returns the status of a call that the shutdown refuses or ends.
+pub fn going_away() -> Status {
     retryable(
         Code::Unavailable,
         "SHUTTING_DOWN",

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 
-use crate::telemetry::metrics::{MethodMetrics, RpcMetrics};
+use super::metrics::{MethodMetrics, RpcMetrics};
 
 /// Kind of a method, by how its calls end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

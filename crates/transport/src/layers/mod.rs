@@ -15,24 +15,27 @@
 
 mod budget;
 mod call;
-pub(crate) mod cause;
+pub mod cause;
 mod deadline;
 mod edge;
-pub(crate) mod faults;
+pub mod faults;
 mod metered;
 mod methods;
-pub(crate) mod origin;
+mod metrics;
+pub mod origin;
 mod recorded_body;
 mod rewrite;
 mod rpc;
+mod trace;
 mod until_drain;
 mod web;
 
-pub use budget::Budget;
-pub(crate) use budget::RequestBytes;
+pub use budget::{Budget, RequestBytes};
 pub use call::RpcState;
 pub use edge::Edge;
 pub use methods::{MethodKind, Methods};
+pub use metrics::RpcMetrics;
+pub use origin::WebOrigins;
 pub use recorded_body::RecordedBody;
 pub use rpc::Rpc;
 pub use until_drain::UntilDrain;

@@ -9,12 +9,21 @@ use std::time::Duration;
 use http::{HeaderMap, Method, header};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 
-use crate::config::WebOrigins;
-
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(1);
 
-/// CORS headers for requests that passed [`allows`].
-pub(crate) fn cors() -> CorsLayer {
+/// Web origins that may call by gRPC-Web or JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WebOrigins {
+    /// Pages of this machine.
+    Loopback,
+    /// All pages.
+    Any,
+    /// Pages of these origins, in lower case.
+    List(Vec<String>),
+}
+
+/// CORS headers for requests of an allowed origin; see [`allows_own`].
+pub fn cors() -> CorsLayer {
     CorsLayer::new()
         // Other origins were refused before.
         .allow_origin(AllowOrigin::mirror_request())
@@ -27,7 +36,7 @@ pub(crate) fn cors() -> CorsLayer {
 /// Whether the caller is not a page, or a page that this port has served, or a page of an allowed origin.
 ///
 /// A name in `Host` proves nothing, since rebinding makes it equal to that of the origin. An IP address cannot be rebound.
-pub(crate) fn allows_own(origins: &WebOrigins, headers: &HeaderMap) -> bool {
+pub fn allows_own(origins: &WebOrigins, headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let own = text(header::ORIGIN)
         .zip(text(header::HOST))
@@ -45,7 +54,7 @@ fn is_own(origin: &str, host: &str) -> bool {
 }
 
 /// Whether the caller is not a page, or a page of an allowed origin.
-pub(crate) fn allows(origins: &WebOrigins, headers: &HeaderMap) -> bool {
+pub(super) fn allows(origins: &WebOrigins, headers: &HeaderMap) -> bool {
     match headers.get(header::ORIGIN) {
         // Not a browser.
         None => true,

@@ -38,22 +38,22 @@ impl<S> Rpc<S> {
     }
 
     /// Whether new calls are refused because the drain has begun.
-    pub(crate) fn is_draining(&self) -> bool {
+    pub fn is_draining(&self) -> bool {
         self.shared.shutdown.is_draining()
     }
 
     /// Returns when calls that still run are cut.
-    pub(crate) async fn cut(&self) {
+    pub async fn cut(&self) {
         self.shared.shutdown.cut().await;
     }
 
     /// Budget of the bytes of all requests.
-    pub(crate) fn budget(&self) -> &Budget {
+    pub fn budget(&self) -> &Budget {
         &self.shared.budget
     }
 
     /// Records a call that was refused before it reached this service.
-    pub(crate) fn refused(&self, path: &str, headers: &HeaderMap, code: Code) {
+    pub fn refused(&self, path: &str, headers: &HeaderMap, code: Code) {
         let method = self.shared.methods.find(path).unwrap_or(Methods::other());
         CallRecord::new(Arc::clone(&self.shared), method, headers).finish(code);
     }

@@ -22,7 +22,7 @@ impl Extractor for Carrier<'_> {
 }
 
 /// Returns the span of a call. Without an exporter it is at `debug`, so that it costs one check of a flag.
-pub(crate) fn span(
+pub(super) fn span(
     traced: bool,
     headers: &HeaderMap,
     path: &str,
@@ -51,7 +51,7 @@ pub(crate) fn span(
 }
 
 /// Records the code of the call. Only failures of the server mark the span as an error, not mistakes of the client.
-pub(crate) fn record_end(span: &Span, code: Code) {
+pub(super) fn record_end(span: &Span, code: Code) {
     if span.is_disabled() {
         return;
     }

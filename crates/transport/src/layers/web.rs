@@ -11,10 +11,9 @@ use tower::ServiceExt as _;
 use tower_http::cors::Cors;
 use tower_layer::Layer as _;
 
-use super::origin;
+use super::origin::{self, WebOrigins};
 use super::recorded_body::RecordedBody;
 use super::rpc::Rpc;
-use crate::config::WebOrigins;
 
 /// Service of gRPC-Web calls.
 #[derive(Debug, Clone)]

@@ -91,7 +91,7 @@ pub(super) async fn refuse(mut stream: TcpStream, refusal: &[u8]) {
 
 /// Extension of every request on a connection beyond the limit.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct BeyondLimit;
+pub struct BeyondLimit;
 
 /// Service that marks the requests of a connection beyond the limit.
 #[derive(Debug, Clone)]

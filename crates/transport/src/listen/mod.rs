@@ -29,8 +29,7 @@ use tokio::net::{TcpListener, TcpSocket};
 
 pub use accept::serve;
 pub use conn::{Age, jittered};
-pub(crate) use limit::BeyondLimit;
-pub use limit::ConnectionLimit;
+pub use limit::{BeyondLimit, ConnectionLimit};
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -107,16 +106,16 @@ impl ReplyBody for axum::body::Body {
 /// Connection options of one port.
 #[derive(Debug, Clone)]
 pub struct Options {
-    pub(crate) protocol: auto::Builder<TokioExecutor>,
-    pub(crate) age: Option<Age>,
-    pub(crate) open: OpenConnections,
+    protocol: auto::Builder<TokioExecutor>,
+    age: Option<Age>,
+    open: OpenConnections,
     /// Maximum number of streams per second that one connection may open and reset at once; `None` without HTTP/2.
-    pub(crate) resets_per_second: Option<u32>,
-    pub(crate) limit: ConnectionLimit,
+    resets_per_second: Option<u32>,
+    limit: ConnectionLimit,
     /// Whether the port serves health.
-    pub(crate) health: bool,
+    health: bool,
     /// Bytes that are sent on a refused connection.
-    pub(crate) refusal: Vec<u8>,
+    refusal: Vec<u8>,
 }
 
 /// Number of open connections. Clones share one count.
@@ -129,7 +128,7 @@ impl OpenConnections {
         self.0.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn enter(&self) -> OpenGuard {
+    fn enter(&self) -> OpenGuard {
         self.0.fetch_add(1, Ordering::Relaxed);
         OpenGuard(self.clone())
     }
@@ -137,7 +136,7 @@ impl OpenConnections {
 
 /// Counts one connection until it is dropped.
 #[derive(Debug)]
-pub(crate) struct OpenGuard(OpenConnections);
+struct OpenGuard(OpenConnections);
 
 impl Drop for OpenGuard {
     fn drop(&mut self) {

@@ -6,10 +6,9 @@ use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, header};
 use http_body_util::BodyExt as _;
+use parlance_transport::layers::{RequestBytes, faults};
 use tokio::time::{Instant, timeout_at};
 use tonic::Status;
-
-use crate::layers::{RequestBytes, faults};
 
 /// Allowance for names and punctuation, in addition to the bytes of the message.
 const OVERHEAD_BYTES: usize = 64 * 1024;

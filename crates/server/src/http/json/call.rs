@@ -3,12 +3,11 @@
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body_util::{BodyExt as _, Full};
+use parlance_transport::layers::{Rpc, faults};
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::Service as _;
-
-use crate::layers::{Rpc, faults};
 
 /// Headers that are forwarded to the method as metadata; the others concern the HTTP connection only.
 const FORWARDED: [&str; 5] = [

@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 
 use http::Uri;
+use parlance_transport::layers::faults;
 use prost_reflect::{DescriptorError, DescriptorPool, MessageDescriptor, MethodDescriptor};
 use tonic::{Code, Status};
-
-use crate::layers::faults;
 
 /// Error of a compiled-in descriptor set that cannot be read.
 #[derive(Debug, thiserror::Error)]

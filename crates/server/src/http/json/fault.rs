@@ -5,13 +5,13 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderValue, Method, StatusCode, header};
+use parlance_transport::layers::faults;
 use serde::Serialize;
 use serde_json::Value;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::details;
-use crate::layers::faults;
 
 /// `google.rpc.Status`, with the name of the code in addition to its number.
 #[derive(Serialize)]

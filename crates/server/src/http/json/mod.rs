@@ -5,7 +5,7 @@
 //! a new method needs no code here.
 //!
 //! Invariants:
-//! * A page of a disallowed origin cannot call a method: see `layers::origin`, and the content type, which makes a browser
+//! * A page of a disallowed origin cannot call a method: see [`origin`], and the content type, which makes a browser
 //!   send a preflight request.
 //! * A request that is too large, too slow or has too many values costs little.
 //! * Every error is a `google.rpc.Status` in JSON.
@@ -29,6 +29,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, header};
+use parlance_transport::layers::{Rpc, WebOrigins, faults, origin};
 use tonic::service::Routes;
 use tonic::{Code, Status};
 
@@ -36,8 +37,6 @@ pub use body::Limits;
 pub use calls::Calls;
 pub use contract::UnreadableContract;
 
-use crate::config::WebOrigins;
-use crate::layers::{Rpc, faults, origin};
 use contract::{Contract, Target};
 
 /// State of the JSON routes. Cheap to clone.

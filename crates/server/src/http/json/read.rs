@@ -1,12 +1,11 @@
 //! Conversion of JSON to an encoded message.
 
+use parlance_transport::layers::{cause, faults};
 use prost::Message as _;
 use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor};
 use serde_json::error::Category;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
-
-use crate::layers::{cause, faults};
 
 /// Limit of the number of values. A value may take two bytes of JSON and hundreds of bytes of memory, so a limit in
 /// bytes is not enough. The largest useful request has a tenth of this number.

@@ -1,10 +1,9 @@
 //! Conversion of an encoded message to JSON.
 
 use bytes::Bytes;
+use parlance_transport::layers::faults;
 use prost_reflect::{DynamicMessage, MessageDescriptor, SerializeOptions};
 use tonic::Status;
-
-use crate::layers::faults;
 
 /// Returns the message as JSON, with a line end for terminals. Fields without presence are included even with their
 /// default: a reader of JSON does not know that a missing `unreadCount` means 0.
