@@ -34,7 +34,7 @@ pub(crate) fn run(
         output.line(format_args!("{verb} {migration}"));
     }
     if let Some(messages) = report.indexed {
-        let language = settings.database.search_language;
+        let language = settings.search_language;
         let verb = if dry_run { "missing" } else { "built" };
         output.line(format_args!(
             "{verb} search index for {language}: {messages} messages"

@@ -43,14 +43,10 @@ const NOT_IN_DOMAIN: [&str; 8] = [
 ];
 
 /// Files of `server` outside its wiring that name storage, with the reason. Keep the list short.
-const NAMES_STORAGE: [(&str, &str); 4] = [
+const NAMES_STORAGE: [(&str, &str); 3] = [
     (
         "crates/server/src/config/mod.rs",
         "reads the settings that the wiring opens the database with",
-    ),
-    (
-        "crates/server/src/config/show.rs",
-        "shows the URL without its password",
     ),
     (
         "crates/server/src/telemetry/metrics.rs",

@@ -1,168 +1,169 @@
-//! Settings of the cache and its Redis.
+//! Backend, times to live and Redis of the cache, which follow from several settings, and the check that these fit together.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
-use std::time::Duration;
 
-use super::parse;
-use super::read::Reader;
-use parlance_cache::redis::{self, Node};
+use parlance_cache::redis::{Node, RedisSettings};
 use parlance_cache::{Backend, Ttls};
 
-/// Settings of the cache and its Redis.
-#[derive(Debug, Clone)]
-pub struct CacheSettings {
-    /// Backend: the configured one, or the default that follows from the other settings.
-    pub backend: Backend,
-    /// Whether the backend is configured.
-    pub backend_given: bool,
+use super::read::Reader;
+use super::{DatabaseUrl, Settings};
+
+impl Settings {
+    /// Backend of the cache: the configured one, or the default that follows from the other settings.
+    pub fn backend(&self) -> Backend {
+        let node = self.redis().map(|redis| redis.node);
+        self.cache_backend
+            .unwrap_or(match (node, &self.database_url) {
+                (Some(Node::Single(_)), _) => Backend::Hybrid,
+                // The in-process cache does not support a cluster.
+                (Some(Node::Cluster(_)), _) => Backend::Redis,
+                // Other instances do not share a file.
+                (None, DatabaseUrl::Sqlite(_)) => Backend::Memory,
+                (None, DatabaseUrl::Postgres(_)) => Backend::Off,
+            })
+    }
+
+    /// Time to live of cached values.
+    pub fn ttls(&self) -> Ttls {
+        let default = self.cache_default_ttl;
+        Ttls {
+            message: self.cache_ttl_message.unwrap_or(default),
+            conversation: self.cache_ttl_conversation.unwrap_or(default),
+            messages: self.cache_ttl_messages,
+            list: self.cache_ttl_list,
+            stats: self.cache_ttl_stats,
+            search: self.cache_ttl_search,
+        }
+    }
+
     /// Redis, if it is configured.
-    pub redis: Option<redis::RedisSettings>,
-    /// Time to live of values.
-    pub ttls: Ttls,
-    /// Maximum number of values in the in-process cache.
-    pub max_entries: usize,
-    /// Maximum total size of these values.
-    pub max_bytes: usize,
-    /// Maximum size of a value.
-    pub max_value: usize,
-    /// Maximum age of a value in the in-process cache.
-    pub max_staleness: Duration,
-    /// How long Redis may send nothing before reads continue without it (stall detector).
-    pub stall_timeout: Duration,
-    /// Maximum drift between the clocks of the database and of an instance within a second.
-    pub clock_margin: Duration,
-    /// Number of conversations to load after the start.
-    pub warm_on_start: usize,
-    /// Words to search for when the cache is warmed.
-    pub warm_searches: Vec<String>,
-    /// Interval of the audit; `None` for never.
-    pub audit_interval: Option<Duration>,
-}
-
-impl CacheSettings {
-    /// Whether Redis is a cluster.
-    pub fn is_cluster(&self) -> bool {
-        let node = self.redis.as_ref().map(|redis| &redis.node);
-        matches!(node, Some(Node::Cluster(_)))
-    }
-
-    pub(super) fn warnings(&self) -> Option<String> {
-        let unused = matches!(self.backend, Backend::Off | Backend::Memory);
-        (unused && self.redis.is_some()).then(|| {
-            let backend = self.backend.as_str();
-            format!("Redis is configured, but CACHE_BACKEND is {backend}, which does not use it")
-        })
+    pub fn redis(&self) -> Option<RedisSettings> {
+        let credentials = Credentials::of(self);
+        let node = match (&self.redis_url, &self.redis_host, &self.redis_cluster_urls) {
+            (Some(url), _, _) => Node::Single(credentials.added_to(url)),
+            (None, Some(host), _) => {
+                let scheme = if self.redis_ca.is_some() {
+                    "rediss"
+                } else {
+                    "redis"
+                };
+                let (login, host) = (credentials.before_host(), bracketed(host));
+                let (port, db) = (self.redis_port, self.redis_db);
+                Node::Single(format!("{scheme}://{login}{host}:{port}/{db}"))
+            }
+            (None, None, Some(urls)) => {
+                Node::Cluster(urls.iter().map(|url| credentials.added_to(url)).collect())
+            }
+            (None, None, None) => return None,
+        };
+        let mut redis = RedisSettings::new(node);
+        redis.ca_file.clone_from(&self.redis_ca);
+        Some(redis)
     }
 }
 
-/// `local`: whether the database is a file, which other instances do not share.
-pub(super) fn read(reader: &mut Reader, local: Option<bool>) -> Option<CacheSettings> {
-    let redis = read_redis(reader);
-    let requested = reader.get("CACHE_BACKEND", parse::optional(parse::backend));
-    let ttls = read_ttls(reader);
-    let max_entries = reader.get("CACHE_MAX_MEMORY_SIZE", parse::number(1..=100_000_000));
-    let max_bytes = reader.get("CACHE_MAX_MEMORY_BYTES", parse::number(1..));
-    let max_value = reader.get("CACHE_MAX_VALUE", parse::number(1..));
-    let max_staleness = reader.get("CACHE_MAX_STALENESS_MS", parse::number(0..=60_000));
-    let stall_timeout = reader.get("CACHE_PATIENCE_MS", parse::number(1..=50));
-    let clock_margin = reader.get("CACHE_CLOCK_MARGIN_MS", parse::number(1..=1_000));
-    let warm_on_start = reader.get("CACHE_WARM_ON_START", parse::number(0..=10_000));
-    let warm_searches = reader.get("CACHE_WARM_SEARCHES", parse::optional(parse::searches));
-    let audit_interval = reader.get("CACHE_AUDIT_INTERVAL", parse::seconds(0));
-    let (RedisConfig(redis), requested) = (redis?, requested?);
-    if let Some(backend @ (Backend::Redis | Backend::Hybrid)) = requested
-        && redis.is_none()
+/// Records a problem if the settings of the cache contradict one another.
+pub(super) fn check(settings: &Settings, reader: &mut Reader) {
+    let redis = [
+        "REDIS_URL",
+        "REDIS_HOST",
+        "REDIS_CLUSTER_URLS",
+        "REDIS_USERNAME",
+        "REDIS_PASSWORD",
+        "REDIS_CA",
+    ];
+    if !reader.are_valid(&redis) || !has_one_source(reader) || !has_one_login(settings, reader) {
+        return;
+    }
+    if let Some(backend @ (Backend::Redis | Backend::Hybrid)) = settings.cache_backend
+        && settings.redis().is_none()
     {
         let backend = backend.as_str();
         reader.problems.push(format!(
             "CACHE_BACKEND is {backend}, but no Redis is configured: set REDIS_URL, REDIS_HOST or REDIS_CLUSTER_URLS"
         ));
     }
-    let backend = requested.unwrap_or(match (redis.as_ref().map(|redis| &redis.node), local?) {
-        (Some(Node::Single(_)), _) => Backend::Hybrid,
-        // The in-process cache does not support a cluster.
-        (Some(Node::Cluster(_)), _) => Backend::Redis,
-        (None, true) => Backend::Memory,
-        (None, false) => Backend::Off,
-    });
-    let audit_interval = audit_interval?;
-    Some(CacheSettings {
-        backend,
-        backend_given: requested.is_some(),
-        redis,
-        ttls: ttls?,
-        max_entries: max_entries?,
-        max_bytes: max_bytes?,
-        max_value: max_value?,
-        max_staleness: max_staleness.map(Duration::from_millis)?,
-        stall_timeout: stall_timeout.map(Duration::from_millis)?,
-        clock_margin: clock_margin.map(Duration::from_millis)?,
-        warm_on_start: warm_on_start?,
-        warm_searches: warm_searches?.unwrap_or_default(),
-        audit_interval: (!audit_interval.is_zero()).then_some(audit_interval),
-    })
 }
 
-fn read_ttls(reader: &mut Reader) -> Option<Ttls> {
-    let default = reader.get("CACHE_DEFAULT_TTL", parse::seconds(1));
-    let message = reader.get("CACHE_TTL_MESSAGE", parse::optional(parse::seconds(1)));
-    let conversation = reader.get("CACHE_TTL_CONVERSATION", parse::optional(parse::seconds(1)));
-    let messages = reader.get("CACHE_TTL_MESSAGES", parse::seconds(1));
-    let list = reader.get("CACHE_TTL_LIST", parse::seconds(1));
-    let stats = reader.get("CACHE_TTL_STATS", parse::seconds(1));
-    let search = reader.get("CACHE_TTL_SEARCH", parse::seconds(1));
-    let default = default?;
-    Some(Ttls {
-        message: message?.unwrap_or(default),
-        conversation: conversation?.unwrap_or(default),
-        messages: messages?,
-        list: list?,
-        stats: stats?,
-        search: search?,
+/// Warns of a Redis that the backend does not use.
+pub(super) fn warning(settings: &Settings) -> Option<String> {
+    let backend = settings.backend();
+    let unused = matches!(backend, Backend::Off | Backend::Memory);
+    (unused && settings.redis().is_some()).then(|| {
+        let backend = backend.as_str();
+        format!("Redis is configured, but CACHE_BACKEND is {backend}, which does not use it")
     })
 }
 
 /// Credentials for a Redis URL that has none.
-struct Credentials {
-    username: Option<String>,
-    password: Option<String>,
+#[derive(Clone, Copy)]
+struct Credentials<'a> {
+    username: Option<&'a str>,
+    password: Option<&'a str>,
 }
 
-impl Credentials {
-    const fn are_none(&self) -> bool {
+impl<'a> Credentials<'a> {
+    fn of(settings: &'a Settings) -> Self {
+        Self {
+            username: settings.redis_username.as_deref(),
+            password: settings.redis_password.as_deref(),
+        }
+    }
+
+    const fn are_none(self) -> bool {
         self.username.is_none() && self.password.is_none()
     }
 
     /// The form in which credentials precede the host in a URL.
-    fn before_host(&self) -> String {
+    fn before_host(self) -> String {
         if self.are_none() {
             return String::new();
         }
-        let name = self.username.as_deref().map(escaped).unwrap_or_default();
-        let password = self.password.as_deref().map(escaped).unwrap_or_default();
+        let name = self.username.map(escaped).unwrap_or_default();
+        let password = self.password.map(escaped).unwrap_or_default();
         format!("{name}:{password}@")
     }
 
-    /// The URL with these credentials; `None` if it already has credentials.
-    fn added_to(&self, url: &str) -> Option<String> {
-        if self.are_none() {
-            return Some(url.to_owned());
+    /// The URL with these credentials, unless it has its own.
+    fn added_to(self, url: &str) -> String {
+        match url.split_once("://") {
+            Some((scheme, rest)) if !has_credentials(url) => {
+                format!("{scheme}://{}{rest}", self.before_host())
+            }
+            Some(_) | None => url.to_owned(),
         }
-        let (scheme, rest) = url.split_once("://")?;
-        let authority = rest.split(['/', '?']).next().unwrap_or_default();
-        if authority.contains('@') {
-            return None;
-        }
-        Some(format!("{scheme}://{}{rest}", self.before_host()))
     }
 }
 
-/// The configured Redis; `None` if there is none.
-struct RedisConfig(Option<redis::RedisSettings>);
+fn has_credentials(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    authority.contains('@')
+}
 
-/// Reads the settings of Redis; `None` if they are invalid.
-fn read_redis(reader: &mut Reader) -> Option<RedisConfig> {
+/// Whether credentials are either in the URL or in settings of their own. Records a problem otherwise.
+fn has_one_login(settings: &Settings, reader: &mut Reader) -> bool {
+    let mut urls = settings.redis_cluster_urls.iter().flatten();
+    let name = if settings.redis_url.as_deref().is_some_and(has_credentials) {
+        "REDIS_URL"
+    } else if urls.any(|url| has_credentials(url)) {
+        "REDIS_CLUSTER_URLS"
+    } else {
+        return true;
+    };
+    if Credentials::of(settings).are_none() {
+        return true;
+    }
+    reader.problems.push(format!(
+        "{name} contains credentials, and REDIS_USERNAME or REDIS_PASSWORD is set, too: use only one of the two"
+    ));
+    false
+}
+
+/// Whether Redis is configured by at most one of the alternatives. Records a problem otherwise.
+fn has_one_source(reader: &mut Reader) -> bool {
+    const SOURCES: [&str; 3] = ["REDIS_URL", "REDIS_HOST", "REDIS_CLUSTER_URLS"];
     const PARTS: [&str; 5] = [
         "REDIS_PORT",
         "REDIS_DB",
@@ -170,67 +171,6 @@ fn read_redis(reader: &mut Reader) -> Option<RedisConfig> {
         "REDIS_PASSWORD",
         "REDIS_CA",
     ];
-    let url = reader.get("REDIS_URL", parse::optional(parse::redis_url));
-    let host = reader.get("REDIS_HOST", parse::optional(parse::host));
-    let urls = reader.get("REDIS_CLUSTER_URLS", parse::optional(parse::redis_urls));
-    let port = reader.get("REDIS_PORT", parse::number::<u16>(1..));
-    let db = reader.get("REDIS_DB", parse::number::<u16>(0..));
-    let username = reader.get("REDIS_USERNAME", parse::optional(parse::text));
-    let password = reader.get("REDIS_PASSWORD", parse::optional(parse::text));
-    let ca_file = reader.get(
-        "REDIS_CA",
-        parse::optional(parse::text::<std::path::PathBuf>),
-    );
-    let (url, host, urls, ca_file) = (url?, host?, urls?, ca_file?);
-    let credentials = Credentials {
-        username: username?,
-        password: password?,
-    };
-    if !has_one_source(reader, &PARTS) {
-        return None;
-    }
-    let node = match (url, host, urls) {
-        (Some(url), _, _) => {
-            Node::Single(with_credentials(reader, "REDIS_URL", &credentials, &url)?)
-        }
-        (None, Some(host), _) => {
-            let scheme = if ca_file.is_some() { "rediss" } else { "redis" };
-            let before = credentials.before_host();
-            let host = bracketed(&host);
-            Node::Single(format!("{scheme}://{before}{host}:{}/{}", port?, db?))
-        }
-        (None, None, Some(urls)) => {
-            let urls: Option<Vec<String>> = urls
-                .iter()
-                .map(|url| with_credentials(reader, "REDIS_CLUSTER_URLS", &credentials, url))
-                .collect();
-            Node::Cluster(urls?)
-        }
-        (None, None, None) => return Some(RedisConfig(None)),
-    };
-    let mut settings = redis::RedisSettings::new(node);
-    settings.ca_file = ca_file;
-    Some(RedisConfig(Some(settings)))
-}
-
-fn with_credentials(
-    reader: &mut Reader,
-    name: &str,
-    credentials: &Credentials,
-    url: &str,
-) -> Option<String> {
-    let url = credentials.added_to(url);
-    if url.is_none() {
-        reader.problems.push(format!(
-            "{name} contains credentials, and REDIS_USERNAME or REDIS_PASSWORD is set, too: use only one of the two"
-        ));
-    }
-    url
-}
-
-/// Whether Redis is configured by at most one of the alternatives. Records a problem otherwise.
-fn has_one_source(reader: &mut Reader, parts: &[&str]) -> bool {
-    const SOURCES: [&str; 3] = ["REDIS_URL", "REDIS_HOST", "REDIS_CLUSTER_URLS"];
     let sources: Vec<&str> = SOURCES
         .into_iter()
         .filter(|source| reader.is_set(source))
@@ -238,7 +178,7 @@ fn has_one_source(reader: &mut Reader, parts: &[&str]) -> bool {
     let before = reader.problems.len();
     match sources[..] {
         [] => {
-            let given: Vec<String> = parts
+            let given: Vec<String> = PARTS
                 .iter()
                 .filter(|part| reader.is_set(part))
                 .map(|part| {

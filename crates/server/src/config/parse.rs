@@ -1,7 +1,7 @@
 //! Parsers of settings. An error text adds detail to "expected ..."; it is empty in most cases.
 
 use std::net::SocketAddr;
-use std::ops::RangeBounds;
+use std::ops::{RangeBounds, RangeInclusive};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use parlance_cache::Backend;
 use parlance_domain::search::Language;
 use parlance_transport::layers::WebOrigins;
 
-use super::{LogFormat, Migrate};
+use super::{DatabaseUrl, LogFormat, Migrate};
 
 pub(super) type Parsed<T> = Result<T, String>;
 
@@ -19,7 +19,7 @@ const fn no_detail<T>() -> Parsed<T> {
 
 pub(super) fn number<T: FromStr + PartialOrd>(
     range: impl RangeBounds<T>,
-) -> impl FnOnce(&str) -> Parsed<T> {
+) -> impl Fn(&str) -> Parsed<T> {
     move |text| match text.parse() {
         Ok(number) if range.contains(&number) => Ok(number),
         Ok(_) => Err("out of range".to_owned()),
@@ -28,14 +28,34 @@ pub(super) fn number<T: FromStr + PartialOrd>(
 }
 
 /// Seconds, at most a hundred years, so that adding them to a time cannot overflow.
-pub(super) fn seconds(least: u64) -> impl FnOnce(&str) -> Parsed<Duration> {
-    move |text| number(least..=3_153_600_000)(text).map(Duration::from_secs)
+pub(super) fn seconds(least: u64) -> impl Fn(&str) -> Parsed<Duration> {
+    seconds_within(least..=3_153_600_000)
 }
 
-/// Days, at most a hundred years; `None` for 0, which means for ever.
-pub(super) fn days(text: &str) -> Parsed<Option<Duration>> {
-    let days: u64 = number(0..=36_500)(text)?;
-    Ok((days > 0).then(|| Duration::from_hours(24 * days)))
+pub(super) fn seconds_within(range: RangeInclusive<u64>) -> impl Fn(&str) -> Parsed<Duration> {
+    let seconds = number::<u64>(range);
+    move |text| seconds(text).map(Duration::from_secs)
+}
+
+pub(super) fn millis(range: RangeInclusive<u64>) -> impl Fn(&str) -> Parsed<Duration> {
+    let millis = number::<u64>(range);
+    move |text| millis(text).map(Duration::from_millis)
+}
+
+/// Days, at most a hundred years.
+pub(super) fn days(text: &str) -> Parsed<Duration> {
+    number::<u64>(0..=36_500)(text).map(|days| Duration::from_hours(24 * days))
+}
+
+/// `None` for 0, which means never, for ever or the default.
+pub(super) fn unless_zero<T: Default + PartialEq>(
+    parse: impl Fn(&str) -> Parsed<T>,
+) -> impl Fn(&str) -> Parsed<Option<T>> {
+    move |text| parse(text).map(|value| (value != T::default()).then_some(value))
+}
+
+pub(super) fn database_url(text: &str) -> Parsed<DatabaseUrl> {
+    DatabaseUrl::parse(text).map_err(|error| error.to_string())
 }
 
 pub(super) fn address(text: &str) -> Parsed<SocketAddr> {
@@ -51,9 +71,7 @@ pub(super) fn switch(text: &str) -> Parsed<bool> {
 }
 
 /// `None` for an empty text.
-pub(super) fn optional<T>(
-    parse: impl FnOnce(&str) -> Parsed<T>,
-) -> impl FnOnce(&str) -> Parsed<Option<T>> {
+pub(super) fn optional<T>(parse: impl Fn(&str) -> Parsed<T>) -> impl Fn(&str) -> Parsed<Option<T>> {
     move |text| {
         if text.is_empty() {
             Ok(None)
@@ -116,6 +134,9 @@ const SEARCHES: usize = 100;
 const SEARCH_BYTES: usize = 256;
 
 pub(super) fn searches(text: &str) -> Parsed<Vec<String>> {
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
     let searches: Vec<String> = text.split(',').map(|one| one.trim().to_owned()).collect();
     if searches.len() > SEARCHES {
         return Err(format!("it has {} entries", searches.len()));

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use super::names;
+use super::parse::Parsed;
 use super::show::masked;
-use super::table::{self, Setting};
+use super::table::Setting;
 
 /// Source of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +52,8 @@ pub(super) struct RawValue {
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     values: HashMap<&'static str, RawValue>,
+    /// Names of the settings with an invalid value.
+    invalid: Vec<&'static str>,
     pub(super) problems: Vec<String>,
     /// One line for each variable or key that is set and has no effect.
     pub(super) warnings: Vec<String>,
@@ -84,7 +88,7 @@ impl Reader {
         };
         for (key, value) in table {
             let name = key.to_ascii_uppercase();
-            let Some(setting) = table::find(&name).filter(|_| key == key.to_ascii_lowercase())
+            let Some(setting) = names::find(&name).filter(|_| key == key.to_ascii_lowercase())
             else {
                 self.reject_key(&path.to_string(), &key, &name);
                 continue;
@@ -104,11 +108,11 @@ impl Reader {
     }
 
     fn reject_key(&mut self, path: &str, key: &str, name: &str) {
-        if table::is_unused(name) {
+        if names::is_unused(name) {
             self.warn_unused(name);
             return;
         }
-        let hint = table::most_similar(name)
+        let hint = names::most_similar(name)
             .map(|name| format!("; did you mean {}?", name.to_ascii_lowercase()))
             .unwrap_or_default();
         self.problems
@@ -119,12 +123,12 @@ impl Reader {
     fn add_env(&mut self, env: impl Iterator<Item = (String, String)>) {
         for (name, text) in env.filter(|(name, text)| !text.is_empty() && !is_injected(name, text))
         {
-            if let Some(setting) = table::find(&name) {
+            if let Some(setting) = names::find(&name) {
                 let origin = Origin::Environment;
                 self.values.insert(setting.name, RawValue { text, origin });
-            } else if table::is_unused(&name) {
+            } else if names::is_unused(&name) {
                 self.warn_unused(&name);
-            } else if let Some(meant) = table::misspelt(&name) {
+            } else if let Some(meant) = names::misspelt(&name) {
                 self.warnings.push(format!(
                     "{name} is set, but is not a setting; did you mean {meant}?"
                 ));
@@ -156,38 +160,36 @@ impl Reader {
         })
     }
 
-    /// Parses the setting, or records a problem with its name, its text and the expected form.
+    /// Parses the setting. If its value is invalid, records a problem with its name, its text and the expected form, and returns
+    /// the default, so that all problems are reported at once. `None` if the default is invalid, too.
     pub(super) fn get<T>(
         &mut self,
-        name: &'static str,
-        parse: impl FnOnce(&str) -> Result<T, String>,
+        setting: &'static Setting,
+        parse: impl Fn(&str) -> Parsed<T>,
     ) -> Option<T> {
-        let Some(setting) = table::find(name) else {
-            self.problems
-                .push(format!("{name} is missing in the table of settings"));
-            return None;
-        };
         let RawValue { text, origin } = self.raw(setting);
-        match parse(&text) {
-            Ok(value) => Some(value),
-            Err(why) => {
-                let shown = if setting.secret {
-                    "(not shown)".to_owned()
-                } else {
-                    format!("{:?}", masked(&text))
-                };
-                let why = if why.is_empty() {
-                    why
-                } else {
-                    format!("{why}; ")
-                };
-                self.problems.push(format!(
-                    "{name} is {shown} ({origin}): {why}expected {}",
-                    setting.expects
-                ));
-                None
-            }
-        }
+        let why = match parse(&text) {
+            Ok(value) => return Some(value),
+            Err(why) if why.is_empty() => why,
+            Err(why) => format!("{why}; "),
+        };
+        let Setting { name, expects, .. } = setting;
+        let shown = if setting.secret {
+            "(not shown)".to_owned()
+        } else {
+            format!("{:?}", masked(&text))
+        };
+        self.problems.push(format!(
+            "{name} is {shown} ({origin}): {why}expected {expects}"
+        ));
+        self.invalid.push(setting.name);
+        parse(setting.default).ok()
+    }
+
+    /// Whether the values of all these settings are valid. A check of several settings needs it: the default that replaces an
+    /// invalid value could contradict the others.
+    pub(super) fn are_valid(&self, names: &[&'static str]) -> bool {
+        !names.iter().any(|name| self.invalid.contains(name))
     }
 }
 

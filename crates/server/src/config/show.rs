@@ -1,8 +1,8 @@
 //! Output of `parlance config check`.
 
-use parlance_storage::DatabaseUrl;
+use parlance_cache::Backend;
 
-use super::cache::CacheSettings;
+use super::DatabaseUrl;
 use super::read::{Origin, RawValue, Reader};
 use super::table::{Setting, TABLE};
 
@@ -28,14 +28,15 @@ impl std::fmt::Display for EffectiveSetting {
     }
 }
 
-pub(super) fn effective(reader: &Reader, cache: Option<&CacheSettings>) -> Vec<EffectiveSetting> {
+/// `backend`: the backend of the cache, which may follow from other settings.
+pub(super) fn effective(reader: &Reader, backend: Backend) -> Vec<EffectiveSetting> {
     TABLE
         .iter()
         .map(|setting| {
             let RawValue { text, origin } = reader.raw(setting);
             EffectiveSetting {
                 name: setting.name,
-                value: shown(setting, &text, cache),
+                value: shown(setting, &text, backend),
                 origin,
             }
         })
@@ -56,12 +57,12 @@ pub(super) fn masked(text: &str) -> String {
 }
 
 /// The value for display. In a URL only the password is secret; the rest identifies the database.
-fn shown(setting: &Setting, text: &str, cache: Option<&CacheSettings>) -> String {
-    match (setting.name, cache) {
+fn shown(setting: &Setting, text: &str, backend: Backend) -> String {
+    match setting.name {
         // Every other combination is rejected by `check_auth`.
-        ("AUTH", _) if text.is_empty() => return "off".to_owned(),
-        ("CACHE_BACKEND", Some(cache)) => return cache.backend.as_str().to_owned(),
-        (_, _) => {}
+        "AUTH" if text.is_empty() => return "off".to_owned(),
+        "CACHE_BACKEND" => return backend.as_str().to_owned(),
+        _ => {}
     }
     if !setting.secret || text.is_empty() {
         return masked(text);

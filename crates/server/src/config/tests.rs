@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use parlance_transport::layers::WebOrigins;
+
 use super::*;
 
 mod cache;
@@ -31,10 +33,10 @@ fn every_setting_has_a_default() {
     assert_eq!(settings.grpc_listen.to_string(), "127.0.0.1:50051");
     assert_eq!(settings.http_listen.to_string(), "127.0.0.1:8080");
     assert_eq!(
-        settings.database.url.to_string(),
+        settings.database_url.to_string(),
         "sqlite://data/parlance.db"
     );
-    assert_eq!(settings.limits, Limits::default());
+    assert_eq!(settings.limits(), Limits::default());
     assert_eq!(settings.max_request_bytes, 4 * 1024 * 1024);
     assert_eq!(settings.worker_threads, None);
     assert_eq!(settings.otlp_endpoint, None);
@@ -79,7 +81,7 @@ fn an_ephemeral_service_overrides_database_and_ports() {
         ("FEED_POLL_MS", "60"),
     ];
     let settings = load(&given, "drain_timeout = 7").unwrap();
-    let url = settings.database.url.to_string();
+    let url = settings.database_url.to_string();
     assert_eq!(url, "sqlite:///tmp/parlance-7/parlance.db");
     for address in [settings.grpc_listen, settings.http_listen] {
         assert_eq!(address.to_string(), "127.0.0.1:0");
@@ -140,6 +142,32 @@ fn all_problems_are_reported_at_once() {
             "DRAIN_TIMEOUT is \"-1\" (file): expected a whole number of seconds",
         ]
     );
+}
+
+/// The default that replaces an invalid value must not contradict the others.
+#[test]
+fn settings_are_compared_only_if_each_is_valid() {
+    for (invalid, compared) in [
+        ("MAX_REQUEST_BYTES", ("MAX_BUFFERED_BYTES", "1")),
+        ("AUTH", ("GRPC_LISTEN", "0.0.0.0:50051")),
+        ("REDIS_URL", ("CACHE_BACKEND", "redis")),
+    ] {
+        let compared_problems = problems(&[compared], "");
+        assert_eq!(compared_problems.len(), 1, "{compared:?}");
+        let found = problems(&[(invalid, "="), compared], "");
+        assert!(found[0].starts_with(invalid), "{found:?}");
+        assert_eq!(found.len(), 1, "{found:?}");
+    }
+}
+
+#[test]
+fn a_setting_that_depends_on_an_invalid_one_is_read() {
+    let found = problems(&[("DATABASE_URL", "x"), ("HOLD_AFTER_RESTORE", "x")], "");
+    let names: Vec<_> = found
+        .iter()
+        .map(|line| line.split(' ').next().unwrap())
+        .collect();
+    assert_eq!(names, ["DATABASE_URL", "HOLD_AFTER_RESTORE"]);
 }
 
 #[test]
@@ -242,8 +270,8 @@ fn origins_are_loopback_all_or_a_list() {
     let load = |text: &str| Settings::load(env(&[("GRPC_WEB_ORIGINS", text)]), None);
     let list = load("https://A.example, https://b.example:8443/").unwrap();
     let expected = ["https://a.example", "https://b.example:8443"].map(str::to_owned);
-    assert_eq!(list.web_origins, WebOrigins::List(expected.into()));
-    assert_eq!(load("*").unwrap().web_origins, WebOrigins::Any);
+    assert_eq!(list.grpc_web_origins, WebOrigins::List(expected.into()));
+    assert_eq!(load("*").unwrap().grpc_web_origins, WebOrigins::Any);
     assert!(load("a.example").is_err());
 }
 

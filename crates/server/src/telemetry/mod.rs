@@ -69,11 +69,11 @@ pub fn init(settings: &Settings) -> Result<Telemetry, TelemetryError> {
     let log = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
-    let log = match settings.log.format {
+    let log = match settings.log_format {
         LogFormat::Text => log.boxed(),
         LogFormat::Json => log.json().flatten_event(true).boxed(),
     };
-    let log = log.with_filter(log_filter(&settings.log.filter)?);
+    let log = log.with_filter(log_filter(&settings.log_filter)?);
     tracing_subscriber::registry()
         .with(traces)
         .with(log)

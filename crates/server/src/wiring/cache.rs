@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use parlance_app::cache::CacheAdmin;
 use parlance_app::{App, Environment};
-use parlance_cache::redis::{InvalidationConnection, RedisTier};
-use parlance_cache::{Backend, Cache, Shared};
+use parlance_cache::redis::{InvalidationConnection, Node, RedisSettings, RedisTier};
+use parlance_cache::{Backend, Cache, CacheSettings, Shared};
 use parlance_storage::{Database, DatabaseUrl};
 
 use super::StartError;
-use crate::config::{CacheSettings, Settings};
+use crate::config::Settings;
 use crate::telemetry;
 use crate::telemetry::metrics::Metrics;
 
@@ -58,10 +58,10 @@ impl OpenCache {
         tokio::spawn(Arc::clone(cache).keep());
         cache.wait_until_ready().await;
         if cache.backend() != Backend::Off {
-            if let Some(every) = settings.cache.audit_interval {
+            if let Some(every) = settings.cache_audit_interval {
                 tokio::spawn(Arc::clone(&admin).run_auditor(every));
             }
-            let conversations = settings.cache.warm_on_start;
+            let conversations = settings.cache_warm_on_start;
             tokio::spawn(Arc::clone(&admin).warm_on_start(conversations));
         }
         admin
@@ -91,44 +91,29 @@ pub(super) fn open(
         lock,
         mut note,
     } = permitted(settings)?;
-    let CacheSettings {
-        backend: configured,
-        backend_given: _,
-        redis,
-        ttls,
-        max_entries,
-        max_bytes,
-        max_value,
-        max_staleness,
-        stall_timeout: patience,
-        clock_margin,
-        warm_on_start: _,
-        warm_searches: _,
-        audit_interval: _,
-    } = &settings.cache;
-    let cache_settings = parlance_cache::CacheSettings {
-        ttls: *ttls,
-        max_entries: *max_entries,
-        max_bytes: *max_bytes,
-        max_value: *max_value,
-        max_staleness: *max_staleness,
-        stall_timeout: *patience,
-        margin: *clock_margin,
+    let cache_settings = CacheSettings {
+        ttls: settings.ttls(),
+        max_entries: settings.cache_max_memory_size,
+        max_bytes: settings.cache_max_memory_bytes,
+        max_value: settings.cache_max_value,
+        max_staleness: settings.cache_max_staleness,
+        stall_timeout: settings.cache_patience,
+        margin: settings.cache_clock_margin,
         marker_timeout: marker_timeout(settings),
         shared_database,
-        ..parlance_cache::CacheSettings::new(backend, env.random_numbers())
+        ..CacheSettings::new(backend, env.random_numbers())
     };
-    let (tier, shared) = match (backend, redis) {
+    let (tier, shared) = match (backend, settings.redis()) {
         (Backend::Off | Backend::Memory, _) | (Backend::Redis | Backend::Hybrid, None) => {
             (None, None)
         }
         (Backend::Redis | Backend::Hybrid, Some(redis)) => {
-            let (tier, shared) = connect(backend, redis, &settings.cache)?;
+            let (tier, shared) = connect(backend, &redis)?;
             (Some(tier), Some(decorate(shared)))
         }
     };
     let cache = parlance_app::cache::open(database, cache_settings, shared, env);
-    if *configured == Backend::Hybrid && cache.backend() == Backend::Redis {
+    if settings.backend() == Backend::Hybrid && cache.backend() == Backend::Redis {
         "CACHE_BACKEND is hybrid, but Redis Cluster is used without an in-process cache; the backend is redis"
             .clone_into(&mut note);
     }
@@ -145,7 +130,7 @@ pub(super) fn open(
 
 /// Time to wait for the marker; none without `HOLD_AFTER_RESTORE`, since deliveries then need no comparison.
 fn marker_timeout(settings: &Settings) -> Duration {
-    if settings.database.hold_after_restore {
+    if settings.storage().hold_after_restore {
         MARKER_TIMEOUT
     } else {
         Duration::ZERO
@@ -154,11 +139,10 @@ fn marker_timeout(settings: &Settings) -> Duration {
 
 fn connect(
     backend: Backend,
-    redis: &parlance_cache::redis::RedisSettings,
-    settings: &CacheSettings,
+    redis: &RedisSettings,
 ) -> Result<(Arc<RedisTier>, Shared), StartError> {
     let tier = RedisTier::connect(redis).map_err(StartError::Redis)?;
-    let tracking = if backend == Backend::Hybrid && !settings.is_cluster() {
+    let tracking = if backend == Backend::Hybrid && matches!(redis.node, Node::Single(_)) {
         Some(InvalidationConnection::new(redis).map_err(StartError::Redis)? as _)
     } else {
         None
@@ -168,8 +152,8 @@ fn connect(
 }
 
 fn permitted(settings: &Settings) -> Result<Permitted, StartError> {
-    let backend = settings.cache.backend;
-    match &settings.database.url {
+    let backend = settings.backend();
+    match &settings.database_url {
         DatabaseUrl::Postgres(_) => Ok(Permitted {
             backend,
             shared_database: true,

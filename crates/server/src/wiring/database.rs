@@ -15,7 +15,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Opens the database, migrated as the settings say.
 pub(super) async fn open(settings: &Settings) -> Result<Database, StartError> {
     prepare(settings).await?;
-    with_retries(settings, async || Database::open(&settings.database).await).await
+    let storage = settings.storage();
+    with_retries(settings, async || Database::open(&storage).await).await
 }
 
 async fn prepare(settings: &Settings) -> Result<(), StartError> {
@@ -29,7 +30,7 @@ async fn prepare(settings: &Settings) -> Result<(), StartError> {
                 tracing::info!(migration, "migrated");
             }
             if let Some(messages) = indexed.filter(|messages| *messages > 0) {
-                let language = settings.database.search_language;
+                let language = settings.search_language;
                 tracing::info!(messages, %language, "indexed for search");
             }
             Ok(())
@@ -40,7 +41,7 @@ async fn prepare(settings: &Settings) -> Result<(), StartError> {
                 indexed,
             } = migrate(settings, true).await?;
             if indexed.is_some() {
-                let language = settings.database.search_language;
+                let language = settings.search_language;
                 missing.push(format!("a search index for SEARCH_LANGUAGE={language}"));
             }
             if missing.is_empty() {
@@ -55,11 +56,12 @@ async fn prepare(settings: &Settings) -> Result<(), StartError> {
 
 /// Applies the missing migrations, or only lists them in a dry run.
 pub async fn migrate(settings: &Settings, dry_run: bool) -> Result<MigrationReport, StartError> {
+    let storage = settings.storage();
     with_retries(settings, async || {
         if dry_run {
-            parlance_storage::pending_migrations(&settings.database).await
+            parlance_storage::pending_migrations(&storage).await
         } else {
-            parlance_storage::migrate(&settings.database).await
+            parlance_storage::migrate(&storage).await
         }
     })
     .await
@@ -86,8 +88,8 @@ async fn with_retries<T>(
     settings: &Settings,
     attempt: impl AsyncFn() -> Result<T, StorageError>,
 ) -> Result<T, StartError> {
-    let url = &settings.database.url;
-    let deadline = Instant::now() + settings.connect_timeout;
+    let url = &settings.database_url;
+    let deadline = Instant::now() + settings.database_connect_timeout;
     let mut pause = FIRST_PAUSE;
     let mut number = 0;
     loop {

@@ -12,8 +12,8 @@ const OTHERS: u64 = 96;
 
 /// Returns the limit of `MAX_CONNECTIONS`, or the lower one that the system allows.
 pub(super) fn connection_limit(settings: &Settings) -> ConnectionLimit {
-    let wanted = settings.connections.max;
-    let others = OTHERS + PER_DATABASE_CONNECTION * u64::from(settings.database.pool_size);
+    let wanted = settings.max_connections;
+    let others = OTHERS + PER_DATABASE_CONNECTION * u64::from(settings.database_pool_size);
     let reserve = ConnectionLimit::RESERVE + others;
     let allowed = raise(u64::from(wanted) + reserve).saturating_sub(reserve);
     let max = u32::try_from(allowed).map_or(wanted, |allowed| wanted.min(allowed.max(1)));

@@ -175,12 +175,8 @@ pub async fn start_with(
     let edge = edge(settings, routes, &metrics, &grpc_shutdown)?;
     let json = json(settings, edge.rpc())?;
     let json_calls = json.calls();
-    let options = Options::grpc(
-        settings.connections.max_concurrent_streams,
-        age(settings),
-        grpc_open,
-    )
-    .limited(limit.clone());
+    let options = Options::grpc(settings.max_concurrent_streams, age(settings), grpc_open)
+        .limited(limit.clone());
     let grpc_served = tokio::spawn(listen::serve(grpc.listen()?, edge, options, grpc_shutdown));
 
     let router = http::router(http::Parts {
@@ -267,7 +263,7 @@ fn edge(
     let budget = Budget::new(settings.max_buffered_bytes);
     metrics.count_buffered(budget.clone());
     let shared = RpcState::new(methods, rpc, shutdown.clone(), budget, traced);
-    Ok(Edge::new(routes, shared, settings.web_origins.clone()))
+    Ok(Edge::new(routes, shared, settings.grpc_web_origins.clone()))
 }
 
 /// Time for the requests of the HTTP port, which closes after the gRPC port so that health and metrics are served until the end.
@@ -356,12 +352,12 @@ impl Port {
 
 fn app_settings(settings: &Settings) -> parlance_app::Settings {
     parlance_app::Settings {
-        limits: settings.limits.clone(),
+        limits: settings.limits(),
         feed_retention: settings.feed_retention,
         retention: settings.retention,
         feed_poll: settings.feed_poll,
         request_id_retention: settings.request_id_retention,
-        warm_searches: settings.cache.warm_searches.clone(),
+        warm_searches: settings.cache_warm_searches.clone(),
         encoders: convert::ENCODERS,
         pace: Pace {
             workers: settings.delivery_workers,
@@ -376,14 +372,19 @@ fn app_settings(settings: &Settings) -> parlance_app::Settings {
 /// Creates the JSON service, which makes its calls through `rpc`.
 fn json(settings: &Settings, rpc: Rpc<Routes>) -> Result<Json, StartError> {
     let limits = Limits::of(settings.max_request_bytes);
-    Json::new(rpc, routes::CONTRACTS, settings.web_origins.clone(), limits)
-        .map_err(|error| StartError::Contract(error.to_string()))
+    Json::new(
+        rpc,
+        routes::CONTRACTS,
+        settings.grpc_web_origins.clone(),
+        limits,
+    )
+    .map_err(|error| StartError::Contract(error.to_string()))
 }
 
 fn age(settings: &Settings) -> Age {
     Age {
-        max: settings.connections.max_age,
-        grace: settings.connections.max_age_grace,
+        max: settings.connection_max_age,
+        grace: settings.connection_max_age_grace,
         random,
     }
 }
@@ -400,7 +401,7 @@ fn random() -> f64 {
 fn readiness(settings: &Settings, database: Database, shutdown: Shutdown) -> Readiness {
     // With `MIGRATE=off` another process migrates, maybe later: each check looks for missing migrations until there are none.
     let migrated = Arc::new(AtomicBool::new(settings.migrate != Migrate::Off));
-    let database_settings = settings.database.clone();
+    let database_settings = settings.storage();
     let probe = move || {
         let (migrated, database) = (Arc::clone(&migrated), database.clone());
         let database_settings = database_settings.clone();

@@ -7,12 +7,12 @@ use super::*;
 
 const POSTGRES: (&str, &str) = ("DATABASE_URL", "postgres://u:p@db/d");
 
-fn load(pairs: &[(&str, &str)]) -> CacheSettings {
-    Settings::load(env(pairs), None).unwrap().cache
+fn load(pairs: &[(&str, &str)]) -> Settings {
+    Settings::load(env(pairs), None).unwrap()
 }
 
 fn node(pairs: &[(&str, &str)]) -> Node {
-    load(pairs).redis.unwrap().node
+    load(pairs).redis().unwrap().node
 }
 
 fn single(pairs: &[(&str, &str)]) -> String {
@@ -37,8 +37,8 @@ fn the_default_backend_follows_from_the_other_settings() {
         (&[POSTGRES, ("CACHE_BACKEND", "memory")], Backend::Memory),
         (&[("CACHE_BACKEND", "off")], Backend::Off),
     ] {
-        let settings = Settings::load(env(pairs), None).unwrap();
-        assert_eq!(settings.cache.backend, backend, "{pairs:?}");
+        let settings = load(pairs);
+        assert_eq!(settings.backend(), backend, "{pairs:?}");
         let shown = settings.effective().iter().map(ToString::to_string);
         let expected = format!("CACHE_BACKEND={} ", backend.as_str());
         assert!(shown.into_iter().any(|line| line.starts_with(&expected)));
@@ -47,28 +47,30 @@ fn the_default_backend_follows_from_the_other_settings() {
 
 #[test]
 fn unset_settings_take_their_defaults() {
-    let cache = load(&[]);
+    let settings = load(&[]);
     let seconds = |ttl: Duration| ttl.as_secs();
+    let ttls = settings.ttls();
     assert_eq!(
         (
-            seconds(cache.ttls.message),
-            seconds(cache.ttls.conversation),
-            seconds(cache.ttls.messages)
+            seconds(ttls.message),
+            seconds(ttls.conversation),
+            seconds(ttls.messages)
         ),
         (300, 300, 3600)
     );
-    assert_eq!(cache.max_entries, 100_000);
-    assert_eq!(cache.max_bytes, 256 * 1024 * 1024);
-    assert_eq!(cache.max_value, 64 * 1024);
-    assert_eq!(cache.max_staleness, Duration::ZERO);
-    assert_eq!(cache.stall_timeout, Duration::from_millis(10));
-    assert_eq!(cache.clock_margin, Duration::from_millis(50));
-    assert_eq!(cache.warm_on_start, 0);
-    assert_eq!(cache.warm_searches, Vec::<String>::new());
-    assert_eq!(cache.audit_interval, Some(Duration::from_secs(30)));
-    assert_eq!(load(&[("CACHE_AUDIT_INTERVAL", "0")]).audit_interval, None);
+    assert_eq!(settings.cache_max_memory_size, 100_000);
+    assert_eq!(settings.cache_max_memory_bytes, 256 * 1024 * 1024);
+    assert_eq!(settings.cache_max_value, 64 * 1024);
+    assert_eq!(settings.cache_max_staleness, Duration::ZERO);
+    assert_eq!(settings.cache_patience, Duration::from_millis(10));
+    assert_eq!(settings.cache_clock_margin, Duration::from_millis(50));
+    assert_eq!(settings.cache_warm_on_start, 0);
+    assert_eq!(settings.cache_warm_searches, Vec::<String>::new());
+    let audit = |settings: Settings| settings.cache_audit_interval;
+    assert_eq!(audit(settings), Some(Duration::from_secs(30)));
+    assert_eq!(audit(load(&[("CACHE_AUDIT_INTERVAL", "0")])), None);
 
-    let ttls = load(&[("CACHE_DEFAULT_TTL", "7"), ("CACHE_TTL_MESSAGE", "9")]).ttls;
+    let ttls = load(&[("CACHE_DEFAULT_TTL", "7"), ("CACHE_TTL_MESSAGE", "9")]).ttls();
     assert_eq!(
         (
             seconds(ttls.message),
@@ -81,7 +83,7 @@ fn unset_settings_take_their_defaults() {
 
 #[test]
 fn searches_to_warm_are_a_bounded_list() {
-    let searches = |text: &str| load(&[("CACHE_WARM_SEARCHES", text)]).warm_searches;
+    let searches = |text: &str| load(&[("CACHE_WARM_SEARCHES", text)]).cache_warm_searches;
     assert_eq!(searches("invoice"), ["invoice"]);
     assert_eq!(
         searches("invoice, past due ,refund"),
@@ -249,7 +251,7 @@ fn variables_of_a_kubernetes_service_are_ignored() {
     ];
     let settings = Settings::load(env(&injected), None).unwrap();
     assert_eq!(settings.warnings(), Vec::<String>::new());
-    assert!(settings.cache.redis.is_none());
+    assert!(settings.redis().is_none());
     let host = [&injected[..], &[("REDIS_HOST", "redis")]].concat();
     assert_eq!(single(&host), "redis://redis:6379/0");
 }
@@ -286,7 +288,7 @@ proptest::proptest! {
             let shown = match Settings::load(env(pairs), None) {
                 Ok(settings) => {
                     let shown = settings.effective().iter().find(|entry| entry.name == name);
-                    format!("{} {:?} {:?}", shown.unwrap().value, settings.database, settings.cache)
+                    format!("{} {:?} {:?}", shown.unwrap().value, settings.database_url, settings.redis())
                 }
                 Err(InvalidSettings(problems)) => problems.join("\n"),
             };
