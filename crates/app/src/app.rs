@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::cache::audit_answers::AnswerAudits;
 use crate::cache::{Audited, Encoders};
-use crate::delivery::Pace;
+use crate::delivery::{Pace, ProviderRegistry};
 use crate::env::Environment;
 use crate::events::hub::Hub;
 use crate::janitor::JanitorFailures;
@@ -25,11 +25,11 @@ pub struct Settings {
     pub installation: Uuid,
     /// Size limits of a message.
     pub limits: Limits,
-    /// The configured providers; the first is the default.
-    pub providers: Vec<String>,
-    /// Whether an unknown address of ours becomes a sender automatically. Only for installations that send nothing to
-    /// the outside.
-    pub open_senders: bool,
+    /// The configured providers.
+    pub providers: ProviderRegistry,
+    /// The provider whose senders are created by first use of an address of ours. Only for installations that send
+    /// nothing to the outside.
+    pub open_senders: Option<String>,
     /// Settings of the dispatcher.
     pub pace: Pace,
     /// How long the change feed is kept.
@@ -56,8 +56,8 @@ impl Default for Settings {
         Self {
             installation: Uuid::nil(),
             limits: Limits::default(),
-            providers: vec!["simulator".to_owned()],
-            open_senders: true,
+            providers: ProviderRegistry::default(),
+            open_senders: None,
             pace: Pace::default(),
             feed_retention: DAY,
             retention: None,

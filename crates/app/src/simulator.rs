@@ -1,7 +1,8 @@
-//! Replies of the simulator's recipients, received as from any provider.
+//! The recipients' side of a simulated provider: what arrived there, and replies.
 
 use parlance_domain::{Address, Channel, Json, Message, Owner};
-use parlance_providers::simulator;
+use parlance_providers::{Provider, SimulatedNetwork};
+pub use parlance_providers::{SentMessage, SentQuery};
 
 use crate::App;
 use crate::error::{Error, Reason, Result};
@@ -23,6 +24,11 @@ pub struct Reply {
 }
 
 impl App {
+    /// The messages that the simulated network has accepted, newest first.
+    pub fn sent_messages(&self, query: &SentQuery) -> Result<Vec<SentMessage>> {
+        Ok(self.simulated()?.1.sent(query))
+    }
+
     /// Receives a reply of a simulated recipient.
     pub async fn reply_as(&self, owner: &Owner, reply: Reply) -> Result<Message> {
         let Reply {
@@ -32,9 +38,10 @@ impl App {
             subject,
             body,
         } = reply;
+        let provider = self.simulated()?.0.name;
         if let Some(sender) = self.db.sender_of_address(channel, ours.as_str()).await?
             && sender.owner == *owner
-            && sender.provider != simulator::NAME
+            && sender.provider != provider
         {
             return Err(Error::new(
                 Reason::NoProvider,
@@ -62,11 +69,25 @@ impl App {
         let received = ReceiveMessage {
             request_id: None,
             message,
-            provider: simulator::NAME.to_owned(),
+            provider: provider.to_owned(),
             // Each reply is unique: two equal texts in a row are two messages.
             provider_message_id: format!("sim-in-{}", self.message_id(self.now())),
             received_at: None,
         };
         Ok(self.receive_message(owner, received).await?.value)
+    }
+
+    fn simulated(&self) -> Result<(&Provider, &dyn SimulatedNetwork)> {
+        let mut providers = self.settings.providers.all();
+        let found = providers.find_map(|provider| {
+            let network = provider.simulated_network.as_deref()?;
+            Some((provider, network))
+        });
+        found.ok_or_else(|| {
+            Error::new(
+                Reason::NoProvider,
+                "no provider of this installation is simulated",
+            )
+        })
     }
 }

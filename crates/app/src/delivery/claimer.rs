@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use super::conversation_queue::enqueue_due;
 use super::outcome::AttemptOutcome;
 use super::worker::DeliveryWorker;
-use super::{DeliveryObserver, ProviderRegistry, outcome_writer};
+use super::{DeliveryObserver, outcome_writer};
 use crate::App;
 use crate::error::Result;
 use crate::limit::in_time;
@@ -25,7 +25,6 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(12);
 /// Shared state of the claimer, the delivery workers and the outcome writer.
 pub(super) struct DispatcherContext {
     pub(super) app: Arc<App>,
-    pub(super) providers: ProviderRegistry,
     pub(super) observer: Arc<dyn DeliveryObserver>,
     /// The outcome writer holds outcomes that it cannot write. Their deliveries look abandoned, so nothing may be
     /// claimed until they are written.
@@ -34,14 +33,9 @@ pub(super) struct DispatcherContext {
 
 impl App {
     /// Runs the dispatcher until the service goes down; returns when no message is in flight any more.
-    pub async fn run_dispatcher(
-        self: Arc<Self>,
-        providers: ProviderRegistry,
-        observer: Arc<dyn DeliveryObserver>,
-    ) {
+    pub async fn run_dispatcher(self: Arc<Self>, observer: Arc<dyn DeliveryObserver>) {
         let context = Arc::new(DispatcherContext {
             app: Arc::clone(&self),
-            providers,
             observer,
             outcomes_blocked: watch::Sender::new(false),
         });

@@ -27,8 +27,8 @@ mod observer;
 mod outcome;
 mod outcome_writer;
 mod pace;
+mod provider_events;
 mod registry;
-mod reports;
 mod worker;
 
 pub(crate) use attempt_events::record_superseded_attempts;

@@ -1,48 +1,132 @@
 //! Registry of the providers, by name.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use bytes::Bytes;
 use parlance_domain::message::ReportedError;
-use parlance_domain::{Channel, Message};
-use parlance_providers::{Mail, MailProvider, Outcome, Text, TextProvider};
+use parlance_domain::{Attachment, AttachmentId, Channel, Message, MessageStatus, Owner};
+use parlance_providers::{
+    AttemptId, Content, ContentError, ContentSource, HandOver, LookUpResult, Mail,
+    OutboundAttachment, OutboundContent, Outcome, Provider, Text,
+};
+use parlance_storage::Database;
+use parlance_storage::db::delivery::Claim;
 
-/// The providers of this installation, by name.
-#[derive(Clone, Default)]
+/// Path of the webhook to which providers report the status of an attempt.
+const STATUS_PATH: &str = "status";
+
+/// The providers of this installation. The first one that carries a channel is the default of its senders.
+#[derive(Debug, Clone, Default)]
 pub struct ProviderRegistry {
-    texts: HashMap<String, Arc<dyn TextProvider>>,
-    mails: HashMap<String, Arc<dyn MailProvider>>,
+    providers: Vec<Provider>,
+    /// URL of this service for providers, without a slash at the end.
+    public_url: String,
 }
 
 impl ProviderRegistry {
-    /// Adds a provider of text messages.
+    /// Creates a registry without providers. Providers call this service at `public_url`.
+    pub fn new(public_url: &str) -> Self {
+        Self {
+            providers: Vec::new(),
+            public_url: public_url.trim_end_matches('/').to_owned(),
+        }
+    }
+
+    /// Adds a provider.
     #[must_use]
-    pub fn with_texts(mut self, name: &str, provider: Arc<dyn TextProvider>) -> Self {
-        self.texts.insert(name.to_owned(), provider);
+    pub fn with(mut self, provider: Provider) -> Self {
+        self.providers.push(provider);
         self
     }
 
-    /// Adds a provider of mail.
-    #[must_use]
-    pub fn with_mails(mut self, name: &str, provider: Arc<dyn MailProvider>) -> Self {
-        self.mails.insert(name.to_owned(), provider);
-        self
+    /// Returns a provider by its name.
+    pub fn get(&self, name: &str) -> Option<&Provider> {
+        self.all().find(|provider| provider.name == name)
     }
 
-    /// Hands a message over to the provider that its sender names.
-    pub(super) async fn hand_over(&self, message: Message, attempt: i32) -> Outcome {
-        let name = message.provider.clone().unwrap_or_default();
+    /// All providers.
+    pub fn all(&self) -> impl Iterator<Item = &Provider> {
+        self.providers.iter()
+    }
+
+    /// Returns the provider of new senders of a channel.
+    pub(crate) fn default_of(&self, channel: Channel) -> Option<&Provider> {
+        self.all().find(|provider| provider.carries(channel))
+    }
+
+    /// Returns the URL of a provider's webhooks, without a slash at the end.
+    pub fn webhook_url(&self, provider: &str) -> String {
+        format!("{}/webhooks/{provider}", self.public_url)
+    }
+
+    /// Hands a message over to its provider.
+    pub(super) async fn hand_over(
+        &self,
+        database: &Database,
+        message: Message,
+        claim: &Claim,
+    ) -> Outcome {
+        let name = message.provider.as_deref().unwrap_or_default();
+        let Some(provider) = self.get(name) else {
+            return no_provider();
+        };
+        let hand_over = self.describe(provider, &message, claim);
+        if (claim.answer_lost || message.progress.status == MessageStatus::Uncertain)
+            && let Some(accepted) = look_up(provider, &hand_over).await
+        {
+            return accepted;
+        }
         match message.channel {
-            Channel::Sms | Channel::Mms => match self.texts.get(&name) {
-                Some(provider) => provider.send_text(text(message, attempt)).await,
+            Channel::Sms | Channel::Mms => match &provider.texts {
+                Some(texts) => texts.send_text(text(database, hand_over, message)).await,
                 None => no_provider(),
             },
-            Channel::Email => match self.mails.get(&name) {
-                Some(provider) => provider.send_mail(mail(message, attempt)).await,
+            Channel::Email => match &provider.mails {
+                Some(mails) => mails.send_mail(mail(database, hand_over, message)).await,
                 None => no_provider(),
             },
             Channel::Chat => no_provider(),
         }
+    }
+
+    fn describe(&self, provider: &Provider, message: &Message, claim: &Claim) -> HandOver {
+        let attempt = AttemptId {
+            message_id: message.id,
+            number: claim.attempt,
+        };
+        let callback_url = provider.webhooks.is_some().then(|| {
+            let base = self.webhook_url(provider.name);
+            format!("{base}/{STATUS_PATH}?attempt={attempt}")
+        });
+        HandOver {
+            owner: message.owner.clone(),
+            attempt,
+            sender: Arc::clone(&claim.sender),
+            callback_url,
+            expires_at: message.expires_at,
+        }
+    }
+}
+
+/// Asks a provider about the previous attempt, if its answer was lost; returns the acceptance, if there was one.
+async fn look_up(provider: &Provider, hand_over: &HandOver) -> Option<Outcome> {
+    let look_up = provider.look_up.as_ref()?;
+    let number = hand_over.attempt.number - 1;
+    let previous = HandOver {
+        attempt: AttemptId {
+            number,
+            ..hand_over.attempt
+        },
+        ..hand_over.clone()
+    };
+    match look_up.look_up(&previous).await {
+        LookUpResult::Accepted {
+            provider_message_id,
+        } => Some(Outcome::Accepted {
+            provider_message_id,
+        }),
+        LookUpResult::NotFound | LookUpResult::Unknown => None,
     }
 }
 
@@ -57,29 +141,84 @@ fn no_provider() -> Outcome {
     Outcome::Later { after: None, error }
 }
 
-fn text(message: Message, attempt: i32) -> Text {
+fn text(database: &Database, hand_over: HandOver, message: Message) -> Text {
     Text {
-        owner: message.owner,
-        message_id: message.id,
-        attempt,
+        attachments: attachments(database, &message.owner, message.attachments),
+        hand_over,
         from: message.from_address,
         to: message.to_address,
         body: message.body,
-        attachments: message.attachments,
     }
 }
 
-fn mail(message: Message, attempt: i32) -> Mail {
+fn mail(database: &Database, hand_over: HandOver, message: Message) -> Mail {
     Mail {
-        owner: message.owner,
-        message_id: message.id,
-        attempt,
+        attachments: attachments(database, &message.owner, message.attachments),
+        hand_over,
         from: message.from_address,
         to: message.to_address,
         cc: message.cc_addresses,
         subject: message.subject,
         body: message.body,
         html_body: message.html_body,
-        attachments: message.attachments,
+    }
+}
+
+fn attachments(
+    database: &Database,
+    owner: &Owner,
+    attachments: Vec<Attachment>,
+) -> Vec<OutboundAttachment> {
+    let outbound = |attachment: Attachment| {
+        let Attachment {
+            id,
+            filename,
+            content_type,
+            size_bytes,
+            url,
+        } = attachment;
+        let content = url.map_or_else(
+            || {
+                let source = StoredContent {
+                    database: database.clone(),
+                    owner: owner.clone(),
+                    id,
+                };
+                let size_bytes = u64::try_from(size_bytes).unwrap_or_default();
+                OutboundContent::Stored(Content::new(size_bytes, Arc::new(source)))
+            },
+            OutboundContent::Url,
+        );
+        OutboundAttachment {
+            filename,
+            content_type,
+            content,
+        }
+    };
+    attachments.into_iter().map(outbound).collect()
+}
+
+/// Content of an attachment in the database.
+struct StoredContent {
+    database: Database,
+    owner: Owner,
+    id: AttachmentId,
+}
+
+#[async_trait]
+impl ContentSource for StoredContent {
+    async fn chunk(&self, position: i32) -> Result<Bytes, ContentError> {
+        let chunk = self
+            .database
+            .attachment_chunk(&self.owner, self.id, position);
+        match chunk.await {
+            Ok(Some(chunk)) => Ok(chunk.into()),
+            // The message was deleted during the hand-over.
+            Ok(None) => Err(ContentError::Gone),
+            Err(error) => {
+                tracing::warn!(%error, attachment_id = %self.id, "the content of an attachment could not be read for its provider");
+                Err(ContentError::Unavailable)
+            }
+        }
     }
 }

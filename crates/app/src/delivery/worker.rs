@@ -61,9 +61,10 @@ impl DeliveryWorker {
 
 async fn hand_over(context: &DispatcherContext, claim: &Claim, message: Message) -> Outcome {
     let pace = &context.app.settings.pace;
+    let providers = &context.app.settings.providers;
     let answer = tokio::time::timeout(
         pace.provider_timeout,
-        context.providers.hand_over(message, claim.attempt),
+        providers.hand_over(&context.app.db, message, claim),
     );
     tokio::pin!(answer);
     // Runs concurrently with the provider call, so that a slow database does not delay the handling of its response.

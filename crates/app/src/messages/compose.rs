@@ -68,6 +68,16 @@ pub(crate) fn violations(
     if !matches!(new.target, ConversationTarget::Conversation(_)) {
         return Vec::new();
     }
+    content_violations(new, channel, received, limits)
+}
+
+/// Checks the content of a message.
+pub(crate) fn content_violations(
+    new: &NewMessage,
+    channel: Channel,
+    received: bool,
+    limits: &Limits,
+) -> Vec<Violation> {
     let views: Vec<AttachmentView<'_>> = new.attachments.iter().map(view).collect();
     ContentView {
         channel: Some(channel),

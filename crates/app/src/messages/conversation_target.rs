@@ -97,7 +97,8 @@ impl App {
         })
     }
 
-    /// The sender of an address of ours. With `open_senders` an unknown address becomes a sender automatically.
+    /// The sender of an address of ours. An unknown address becomes a sender of the
+    /// provider that `open_senders` names.
     pub(crate) async fn sender_of(
         &self,
         tx: &mut Tx,
@@ -108,8 +109,9 @@ impl App {
         let channel = channel.of_conversation();
         let found = match tx.sender_of_address(channel, address).await? {
             Some(found) => found,
-            None if self.settings.open_senders => {
-                let sender = self.new_sender(tx, &owner, channel, address);
+            None => {
+                let provider = self.settings.open_senders.clone().ok_or_else(no_sender)?;
+                let sender = self.new_sender(tx, &owner, channel, address, provider);
                 if tx.insert_sender(&sender).await? {
                     sender
                 } else {
@@ -119,7 +121,6 @@ impl App {
                         .ok_or_else(no_sender)?
                 }
             }
-            None => return Err(no_sender()),
         };
         if found.owner == owner {
             Ok(found)
@@ -128,13 +129,20 @@ impl App {
         }
     }
 
-    fn new_sender(&self, tx: &Tx, owner: &Owner, channel: Channel, address: &str) -> Sender {
+    fn new_sender(
+        &self,
+        tx: &Tx,
+        owner: &Owner,
+        channel: Channel,
+        address: &str,
+        provider: String,
+    ) -> Sender {
         Sender {
             id: self.sender_id(tx.now()),
             owner: owner.clone(),
             channel,
             address: address.to_owned(),
-            provider: self.default_provider(),
+            provider,
             credentials: String::new(),
             status: SenderStatus::Active,
             segments_per_second: 0,

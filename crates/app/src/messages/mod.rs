@@ -25,10 +25,11 @@ pub use report::StatusReport;
 pub use search::{SearchMessages, SearchResult};
 pub use send::SendMessage;
 
-pub(crate) use compose::{CHUNK, further_recipients};
+pub(crate) use compose::{CHUNK, content_violations, further_recipients};
 pub(crate) use conversation_target::{conversation_not_found, external_id_taken};
 pub(crate) use delete::{in_flight, is_idle};
 pub(crate) use get::message_not_found;
+pub(crate) use report::ReportOrigin;
 
 use bytes::Bytes;
 use parlance_domain::{Address, AttachmentId, Channel, ConversationId, Json, Role};

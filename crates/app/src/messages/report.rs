@@ -23,9 +23,30 @@ pub struct StatusReport {
     pub occurred_at: Option<Timestamp>,
 }
 
+/// What a provider's report says in addition; nothing in a report of a client.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct ReportOrigin {
+    /// The reporting provider: the message must be its own.
+    pub(crate) provider: Option<&'static str>,
+    /// The attempt that the report is about.
+    pub(crate) attempt: Option<i32>,
+}
+
 impl App {
     /// Merges a report; one without news changes nothing and succeeds.
     pub async fn report_status(&self, owner: &Owner, report: StatusReport) -> Result<Message> {
+        self.merge_status(owner, report, ReportOrigin::default())
+            .await
+    }
+
+    /// Merges a report of a client or of a provider.
+    pub(crate) async fn merge_status(
+        &self,
+        owner: &Owner,
+        report: StatusReport,
+        origin: ReportOrigin,
+    ) -> Result<Message> {
+        let ReportOrigin { provider, attempt } = origin;
         let StatusReport {
             which,
             status,
@@ -48,30 +69,33 @@ impl App {
             .lock_message(id)
             .await?
             .ok_or_else(|| message_not_found(id))?;
+        if provider.is_some() && provider != found.provider.as_deref() {
+            return Err(message_not_found(id));
+        }
         let event = report_event(&found, status, error.as_ref(), occurred_at, tx.now());
         let report = Report {
             status,
-            attempt: None,
+            attempt,
             error,
             occurred_at: occurred_at.unwrap_or(tx.now()),
         };
-        let under_way = has_delivery(found.progress.status);
-        // A report ends the delivery: the message was handed over and must not be sent again. Removed before the report
-        // is decided, because its last attempt counts; a report that is refused rolls the removal back.
-        let last = if under_way {
-            tx.delete_delivery(&found).await?.unwrap_or(0)
+        // Locked, so that no new attempt begins before the report is decided: its last attempt counts.
+        let last = if has_delivery(found.progress.status) {
+            tx.lock_delivery(id).await?
         } else {
-            0
+            None
         };
         let (message, fence) = match self
-            .transition(&mut tx, &found, report_steps(report, last))
+            .transition(&mut tx, &found, report_steps(report, last.unwrap_or(0)))
             .await?
         {
             Transitioned::Moved(message, fence) => (*message, fence),
             Transitioned::Unchanged(fence) => (found.clone(), fence),
             Transitioned::Illegal => return Err(illegal(&found)),
         };
-        if under_way {
+        if let Some(last) = last.filter(|_| !has_delivery(message.progress.status)) {
+            // The message was handed over and must not be sent again.
+            tx.delete_delivery(&found).await?;
             record_superseded_attempts(&mut tx, &found, last, message.progress.status).await?;
         }
         tx.append_delivery_event(id, &event).await?;

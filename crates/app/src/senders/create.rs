@@ -32,11 +32,11 @@ impl App {
     /// Creates a sender.
     pub async fn create_sender(&self, owner: &Owner, request: NewSender) -> Result<Sender> {
         let provider = if request.provider.is_empty() {
-            self.default_provider()
+            self.default_provider(request.channel)
         } else {
             request.provider
         };
-        self.check_provider(&provider, &request.credentials)?;
+        self.check_provider(request.channel, &provider, &request.credentials)?;
         let mut tx = self.begin(owner).await?;
         let now = tx.now();
         let sender = Sender {

@@ -50,7 +50,7 @@ impl App {
             tx.rollback().await?;
             return Ok(found);
         }
-        self.check_provider(&sender.provider, &sender.credentials)?;
+        self.check_provider(sender.channel, &sender.provider, &sender.credentials)?;
         sender.updated_at = tx.now();
         sender.version += 1;
         ensure_updated(tx.update_sender(&found, &sender).await?)?;
@@ -71,7 +71,7 @@ impl App {
         } = edit;
         let provider = provider.map(|name| {
             if name.is_empty() {
-                self.default_provider()
+                self.default_provider(found.channel)
             } else {
                 name
             }

@@ -8,32 +8,36 @@ mod get;
 pub use create::NewSender;
 pub use edit::SenderEdit;
 
-use parlance_domain::SenderId;
+use parlance_domain::{Channel, SenderId};
 
 use crate::App;
 use crate::error::{Error, Reason, Result};
 
 impl App {
     /// The provider of a sender that names none.
-    pub(crate) fn default_provider(&self) -> String {
-        self.settings.providers.first().cloned().unwrap_or_default()
+    fn default_provider(&self, channel: Channel) -> String {
+        let provider = self.settings.providers.default_of(channel);
+        provider.map_or_else(String::new, |provider| provider.name.to_owned())
     }
 
-    /// Checks that the provider and the credentials are configured in this installation.
-    fn check_provider(&self, provider: &str, credentials: &str) -> Result<()> {
-        if !self
-            .settings
-            .providers
-            .iter()
-            .any(|known| known == provider)
-        {
-            let known = self.settings.providers.join(", ");
+    /// Checks that the provider is configured in this installation, with these credentials, and carries the channel.
+    fn check_provider(&self, channel: Channel, provider: &str, credentials: &str) -> Result<()> {
+        let Some(provider) = self.settings.providers.get(provider) else {
+            let known: Vec<_> = self.settings.providers.all().map(|it| it.name).collect();
+            let known = known.join(", ");
             return Err(Error::new(
                 Reason::NoProvider,
                 format!("this installation has no such provider; it has: {known}"),
             ));
+        };
+        if !provider.carries(channel) {
+            let name = provider.name;
+            return Err(Error::new(
+                Reason::NoProvider,
+                format!("{name} does not carry {channel} messages; name another provider"),
+            ));
         }
-        if !credentials.is_empty() {
+        if !credentials.is_empty() && !provider.credentials.iter().any(|it| it == credentials) {
             return Err(Error::new(
                 Reason::NoCredentials,
                 "the configuration has no credentials of this name",

@@ -2,16 +2,16 @@
 //! actions for certain recipient addresses.
 //!
 //! It is idempotent: a message that is handed over twice is delivered once. Accepted messages are kept in memory only.
-//! After a restart the caller passes the unfinished messages to [`Simulator::resume`], and the simulator continues to
+//! After a restart the application passes the unfinished messages to [`Resume::resume`], and the simulator continues to
 //! report about them.
 
 mod script;
 mod simulated_network;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 pub use script::{Behaviour, MAGIC_RECIPIENTS, MagicRecipient};
-pub use simulated_network::{Seen, SeenQuery};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,9 +21,12 @@ use parlance_domain::message::{ReportStatus, ReportedError};
 use parlance_domain::{MessageId, Owner};
 
 use crate::{
-    Mail, MailProvider, Now, Outcome, ProviderReport, Reports, RetryReport, Text, TextProvider,
+    HandOver, Mail, MailProvider, Now, Outcome, Provider, ProviderContext, ProviderEvents,
+    ProviderReport, ReportedMessage, Resume, RetryReport, SentMessage, SentQuery, SimulatedNetwork,
+    Text, TextProvider,
 };
-use simulated_network::SimulatedNetwork;
+use simulated_network::Network;
+use webhooks::SimulatorWebhooks;
 
 /// The name of this provider.
 pub const NAME: &str = "simulator";
@@ -36,36 +39,41 @@ const MAX_RETRY: Duration = Duration::from_secs(10);
 /// Delay that a busy recipient ("429") asks for.
 const BUSY: Duration = Duration::from_millis(300);
 
+/// Creates the provider for the registry.
+pub fn provider(context: &ProviderContext) -> Provider {
+    let events = Arc::clone(&context.events);
+    let webhooks = SimulatorWebhooks::new(Arc::clone(&events), Arc::clone(&context.now));
+    let simulator = Simulator::new(events, Arc::clone(&context.now));
+    Provider {
+        texts: Some(Arc::clone(&simulator) as _),
+        mails: Some(Arc::clone(&simulator) as _),
+        webhooks: Some(Arc::new(webhooks)),
+        resume: Some(Arc::clone(&simulator) as _),
+        simulated_network: Some(simulator),
+        ..Provider::new(NAME)
+    }
+}
+
 /// The simulator.
 pub struct Simulator {
-    network: SimulatedNetwork,
-    reports: Arc<dyn Reports>,
+    network: Network,
+    events: Arc<dyn ProviderEvents>,
     now: Now,
 }
 
 impl Simulator {
-    /// Creates a simulator that sends its reports to `reports`.
-    pub fn new(reports: Arc<dyn Reports>, now: Now) -> Arc<Self> {
+    /// Creates a simulator that sends its reports to `events`.
+    pub fn new(events: Arc<dyn ProviderEvents>, now: Now) -> Arc<Self> {
         Arc::new(Self {
-            network: SimulatedNetwork::default(),
-            reports,
+            network: Network::default(),
+            events,
             now,
         })
     }
 
-    /// Returns the accepted messages that match, newest first.
-    pub fn seen(&self, query: &SeenQuery) -> Vec<Seen> {
-        self.network.query(query)
-    }
-
-    /// Continues with a message that was accepted before a restart.
-    pub fn resume(&self, owner: Owner, message_id: MessageId, to: &str) {
-        self.deliver(owner, message_id, Behaviour::of(to));
-    }
-
-    fn take(&self, seen: Seen) -> Outcome {
-        let behaviour = Behaviour::of(&seen.to);
-        let (owner, message_id) = (seen.owner.clone(), seen.message_id);
+    fn take(&self, sent: SentMessage) -> Outcome {
+        let behaviour = Behaviour::of(&sent.to);
+        let (owner, message_id) = (sent.owner.clone(), sent.message_id);
         match behaviour {
             Behaviour::OptedOut => {
                 return Outcome::Refused(error(
@@ -93,8 +101,8 @@ impl Simulator {
             | Behaviour::Undelivered
             | Behaviour::AnswerLost => {}
         }
-        let provider_message_id = seen.provider_message_id.clone();
-        if self.network.accept(seen) {
+        let provider_message_id = sent.provider_message_id.clone();
+        if self.network.accept(sent) {
             self.deliver(owner, message_id, behaviour);
         }
         if behaviour == Behaviour::AnswerLost {
@@ -122,18 +130,19 @@ impl Simulator {
             | Behaviour::OptedOut
             | Behaviour::Invalid => (ReportStatus::Delivered, None),
         };
-        let (reports, now) = (Arc::clone(&self.reports), Arc::clone(&self.now));
+        let (events, now) = (Arc::clone(&self.events), Arc::clone(&self.now));
         tokio::spawn(async move {
             tokio::time::sleep(DELIVERY).await;
             let report = ProviderReport {
-                owner,
-                message_id,
+                provider: NAME,
+                owner: Some(owner),
+                message: ReportedMessage::Message(message_id),
                 status,
                 error,
                 occurred_at: now(),
             };
             let mut wait = FIRST_RETRY;
-            while reports.report(report.clone()).await == Err(RetryReport) {
+            while events.report(report.clone()).await == Err(RetryReport) {
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(MAX_RETRY);
             }
@@ -158,18 +167,16 @@ fn provider_id(message_id: MessageId) -> String {
 impl TextProvider for Simulator {
     async fn send_text(&self, text: Text) -> Outcome {
         let Text {
-            owner,
-            message_id,
-            attempt: _,
+            hand_over: HandOver { owner, attempt, .. },
             from,
             to,
             body,
             attachments,
         } = text;
-        self.take(Seen {
+        self.take(SentMessage {
             owner,
-            message_id,
-            provider_message_id: provider_id(message_id),
+            message_id: attempt.message_id,
+            provider_message_id: provider_id(attempt.message_id),
             from,
             to,
             subject: String::new(),
@@ -185,9 +192,7 @@ impl TextProvider for Simulator {
 impl MailProvider for Simulator {
     async fn send_mail(&self, mail: Mail) -> Outcome {
         let Mail {
-            owner,
-            message_id,
-            attempt: _,
+            hand_over: HandOver { owner, attempt, .. },
             from,
             to,
             cc: _,
@@ -196,10 +201,10 @@ impl MailProvider for Simulator {
             html_body: _,
             attachments,
         } = mail;
-        self.take(Seen {
+        self.take(SentMessage {
             owner,
-            message_id,
-            provider_message_id: provider_id(message_id),
+            message_id: attempt.message_id,
+            provider_message_id: provider_id(attempt.message_id),
             from,
             to,
             subject,
@@ -208,5 +213,17 @@ impl MailProvider for Simulator {
             accepted_at: (self.now)(),
             times_accepted: 1,
         })
+    }
+}
+
+impl SimulatedNetwork for Simulator {
+    fn sent(&self, query: &SentQuery) -> Vec<SentMessage> {
+        self.network.query(query)
+    }
+}
+
+impl Resume for Simulator {
+    fn resume(&self, owner: Owner, message_id: MessageId, to: &str) {
+        self.deliver(owner, message_id, Behaviour::of(to));
     }
 }

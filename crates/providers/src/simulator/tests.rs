@@ -5,18 +5,21 @@ use std::sync::Mutex;
 use tokio::sync::Notify;
 
 use super::*;
-use parlance_domain::Timestamp;
+use crate::{AttemptId, InboundError, InboundMessage, WebhookRequest, Webhooks as _};
+use http::StatusCode;
+use parlance_domain::{Channel, Sender, SenderId, SenderStatus, Timestamp};
 
 /// Records reports after refusing the first few.
 #[derive(Default)]
 struct ReportRecorder {
     refusals: Mutex<u32>,
     received: Mutex<Vec<ProviderReport>>,
+    inbound: Mutex<Vec<InboundMessage>>,
     changed: Notify,
 }
 
 #[async_trait]
-impl Reports for ReportRecorder {
+impl ProviderEvents for ReportRecorder {
     async fn report(&self, report: ProviderReport) -> Result<(), RetryReport> {
         let mut refusals = self.refusals.lock().unwrap();
         if *refusals > 0 {
@@ -27,7 +30,18 @@ impl Reports for ReportRecorder {
         self.changed.notify_one();
         Ok(())
     }
+
+    async fn inbound(&self, message: InboundMessage) -> Result<(), InboundError> {
+        if message.to == UNKNOWN {
+            return Err(InboundError::UnknownAddress);
+        }
+        self.inbound.lock().unwrap().push(message);
+        Ok(())
+    }
 }
+
+/// An address of ours that has no sender.
+const UNKNOWN: &str = "+15550009999";
 
 impl ReportRecorder {
     async fn next(&self) -> ProviderReport {
@@ -46,17 +60,40 @@ fn simulator(refusals: u32) -> (Arc<ReportRecorder>, Arc<Simulator>) {
         ..ReportRecorder::default()
     });
     let simulator = Simulator::new(
-        Arc::clone(&recorder) as Arc<dyn Reports>,
+        Arc::clone(&recorder) as Arc<dyn ProviderEvents>,
         Arc::new(|| Timestamp::from_micros(1)),
     );
     (recorder, simulator)
 }
 
 fn text(to: &str) -> Text {
-    Text {
+    let at = Timestamp::from_micros(0);
+    let sender = Sender {
+        id: SenderId::new(at, [1; 10]),
         owner: Owner::default(),
-        message_id: MessageId::new(Timestamp::from_micros(0), [7; 10]),
-        attempt: 1,
+        channel: Channel::Sms,
+        address: "+15550001111".to_owned(),
+        provider: NAME.to_owned(),
+        credentials: String::new(),
+        status: SenderStatus::Active,
+        segments_per_second: 0,
+        default_expiry: None,
+        reply_domain: String::new(),
+        created_at: at,
+        updated_at: at,
+        version: 1,
+    };
+    Text {
+        hand_over: HandOver {
+            owner: Owner::default(),
+            attempt: AttemptId {
+                message_id: MessageId::new(at, [7; 10]),
+                number: 1,
+            },
+            sender: Arc::new(sender),
+            callback_url: None,
+            expires_at: None,
+        },
         from: "+15550001111".to_owned(),
         to: to.to_owned(),
         body: "hello".to_owned(),
@@ -64,8 +101,8 @@ fn text(to: &str) -> Text {
     }
 }
 
-fn all() -> SeenQuery {
-    SeenQuery {
+fn all() -> SentQuery {
+    SentQuery {
         owner: Owner::default(),
         to: None,
         limit: 10,
@@ -86,10 +123,10 @@ async fn a_message_handed_over_twice_is_delivered_once() {
     let first = simulator.send_text(text("+15552223333")).await;
     let second = simulator.send_text(text("+15552223333")).await;
     assert_eq!(first, second);
-    let seen = simulator.seen(&all());
+    let sent = simulator.sent(&all());
     assert_eq!(
-        seen.iter()
-            .map(|seen| seen.times_accepted)
+        sent.iter()
+            .map(|sent| sent.times_accepted)
             .collect::<Vec<_>>(),
         [2]
     );
@@ -108,7 +145,7 @@ async fn the_recipient_address_selects_the_behaviour() {
             }
             Behaviour::OptedOut | Behaviour::Invalid => {
                 assert!(matches!(first, Outcome::Refused(_)));
-                assert!(simulator.seen(&all()).is_empty());
+                assert!(simulator.sent(&all()).is_empty());
             }
             Behaviour::AnswerLost => {
                 assert!(matches!(first, Outcome::Lost(_)));
@@ -131,6 +168,84 @@ async fn the_recipient_address_selects_the_behaviour() {
 async fn goes_on_reporting_after_a_restart() {
     let (recorder, simulator) = simulator(0);
     let message = text("+15005550001");
-    simulator.resume(message.owner, message.message_id, &message.to);
+    let message_id = message.message_id();
+    simulator.resume(message.hand_over.owner, message_id, &message.to);
     assert_eq!(recorder.next().await.status, ReportStatus::Undelivered);
+}
+
+async fn post(recorder: &Arc<ReportRecorder>, path: &str, query: &str, body: &str) -> StatusCode {
+    let events = Arc::clone(recorder) as Arc<dyn ProviderEvents>;
+    let webhooks = SimulatorWebhooks::new(events, Arc::new(|| Timestamp::from_micros(9)));
+    let request = WebhookRequest {
+        path: path.to_owned(),
+        query: query.to_owned(),
+        url: String::new(),
+        headers: http::HeaderMap::new(),
+        body: body.to_owned().into(),
+    };
+    webhooks.handle(request).await.status
+}
+
+#[tokio::test]
+async fn a_posted_status_becomes_a_report() {
+    let (recorder, _) = simulator(1);
+    let attempt = text("+15552223333").hand_over.attempt;
+    let query = format!("attempt={attempt}");
+    let body = r#"{"status":"undelivered","error":{"code":"unreachable","provider_code":"30003"}}"#;
+    let status = post(&recorder, "status", &query, body).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "not accepted yet");
+    let status = post(&recorder, "status", &query, body).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    let expected = ProviderReport {
+        provider: NAME,
+        owner: None,
+        message: ReportedMessage::Message(attempt.message_id),
+        status: ReportStatus::Undelivered,
+        error: Some(error("unreachable", "", "30003")),
+        occurred_at: Timestamp::from_micros(9),
+    };
+    assert_eq!(recorder.next().await, expected);
+}
+
+#[tokio::test]
+async fn a_posted_message_is_inbound() {
+    let (recorder, _) = simulator(0);
+    let body = |to: &str| {
+        format!(r#"{{"id":"in-1","channel":"sms","from":"+15552223333","to":"{to}","body":"hi"}}"#)
+    };
+    let status = post(&recorder, "inbound", "", &body(UNKNOWN)).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let status = post(&recorder, "inbound", "", &body("+15550001111")).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    let inbound = recorder.inbound.lock().unwrap();
+    let received: Vec<_> = inbound
+        .iter()
+        .map(|message| (message.provider_message_id.as_str(), message.body.as_str()))
+        .collect();
+    assert_eq!(received, [("in-1", "hi")]);
+}
+
+#[tokio::test]
+async fn malformed_webhooks_are_refused() {
+    let (recorder, _) = simulator(0);
+    let query = format!("attempt={}", text("+15552223333").hand_over.attempt);
+    for (path, query, body) in [
+        ("status", "", r#"{"status":"sent"}"#),
+        ("status", query.as_str(), r#"{"status":"queued"}"#),
+        ("status", query.as_str(), "status=sent"),
+        ("inbound", "", "{}"),
+        (
+            "inbound",
+            "",
+            r#"{"id":"1","channel":"chat","from":"a","to":"b"}"#,
+        ),
+        (
+            "inbound",
+            "",
+            r#"{"id":"","channel":"sms","from":"a","to":"b"}"#,
+        ),
+    ] {
+        let status = post(&recorder, path, query, body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path} {body}");
+    }
 }

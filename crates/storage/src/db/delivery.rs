@@ -1,13 +1,15 @@
 //! Deliveries of outbound messages.
 
-use parlance_domain::{
-    Channel, ConversationId, Message, MessageId, Owner, Sender, SenderId, Timestamp,
-};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use parlance_domain::{Channel, ConversationId, Message, MessageId, Owner, Sender, Timestamp};
 
 use crate::conn::Database;
 use crate::error::{StorageError, StorageResult};
 use crate::fields::{Id, Instant};
 use crate::rows::delivery::DeliveryRow;
+use crate::rows::sender::SenderRow;
 use crate::tx::{Guarded, Tx};
 
 /// A delivery that a worker has claimed.
@@ -17,8 +19,8 @@ pub struct Claim {
     pub owner: Owner,
     /// The message.
     pub message_id: MessageId,
-    /// The sender that the message is sent from.
-    pub sender_id: SenderId,
+    /// The sender that the message is sent from, as it was when the delivery was claimed.
+    pub sender: Arc<Sender>,
     /// Number of this attempt; recorded, so that a later claimer knows that it was begun.
     pub attempt: i32,
     /// Whether the previous attempt was begun and its outcome never written: the message may have been sent.
@@ -81,11 +83,8 @@ impl Database {
         ))?;
         let (scheduled, rows): (Vec<_>, Vec<_>) =
             rows.into_iter().partition(|row| row.state == "scheduled");
-        let claimed = ClaimResult {
-            claims: rows
-                .iter()
-                .map(|row| claim(row, lease_until))
-                .collect::<StorageResult<_>>()?,
+        let mut claimed = ClaimResult {
+            claims: Vec::with_capacity(rows.len()),
             due_scheduled: scheduled
                 .iter()
                 .map(due_scheduled)
@@ -94,6 +93,19 @@ impl Database {
         if rows.is_empty() {
             connection.rollback().await?;
             return Ok(claimed);
+        }
+        let senders: HashSet<Id> = rows.iter().map(|row| row.sender_id).collect();
+        let senders: Vec<Id> = senders.into_iter().collect();
+        let senders = on!(connection, |c, q| q::sender::of_deliveries(
+            c,
+            senders.clone()
+        ))?;
+        let senders = readable_senders(senders);
+        for row in &rows {
+            // A delivery without a readable sender is claimed, so that it is not looked at all the time.
+            if let Some(sender) = senders.get(&row.sender_id) {
+                claimed.claims.push(claim(row, sender, lease_until)?);
+            }
         }
         let ids: Vec<Id> = rows.iter().map(|row| row.message_id).collect();
         on!(connection, |c, q| q::delivery::claim(
@@ -219,6 +231,16 @@ impl Tx {
         ))
     }
 
+    /// Locks a message's delivery against claims until the end of the transaction, and returns its last attempt, if it
+    /// has one.
+    pub async fn lock_delivery(&mut self, message: MessageId) -> StorageResult<Option<i32>> {
+        on!(self.connection, |c, q| q::delivery::lock(
+            c,
+            self.owner.as_str(),
+            Id(message.uuid())
+        ))
+    }
+
     /// Returns a claimed delivery to the waiting state for later; `Stale` if its worker has lost it.
     pub async fn give_delivery_back(
         &mut self,
@@ -296,11 +318,28 @@ fn due_scheduled(row: &DeliveryRow) -> StorageResult<DueScheduledDelivery> {
     })
 }
 
-fn claim(row: &DeliveryRow, lease_until: Timestamp) -> StorageResult<Claim> {
+/// The senders that can be read: an unreadable one must not stop the messages of the others.
+fn readable_senders(rows: Vec<SenderRow>) -> HashMap<Id, Arc<Sender>> {
+    let mut senders = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let id = row.id;
+        match Sender::try_from(row) {
+            Ok(sender) => {
+                senders.insert(id, Arc::new(sender));
+            }
+            Err(error) => {
+                tracing::error!(%error, sender_id = %id.0, "a sender cannot be read, so its messages cannot be handed over");
+            }
+        }
+    }
+    senders
+}
+
+fn claim(row: &DeliveryRow, sender: &Arc<Sender>, lease_until: Timestamp) -> StorageResult<Claim> {
     Ok(Claim {
         owner: owner(row)?,
         message_id: MessageId::from_uuid(row.message_id.0),
-        sender_id: SenderId::from_uuid(row.sender_id.0),
+        sender: Arc::clone(sender),
         attempt: row.attempt + 1,
         answer_lost: row.state == "claimed",
         due_at: row.due_at.into(),

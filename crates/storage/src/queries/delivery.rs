@@ -89,6 +89,19 @@ pub(crate) async fn attempt(c: &mut Conn, owner: &str, message: Id) -> QueryResu
         .optional()
 }
 
+/// Locks a message's delivery and reads its last attempt, if it has one.
+pub(crate) async fn lock(c: &mut Conn, owner: &str, message: Id) -> QueryResult<Option<i32>> {
+    locked!(
+        deliveries::table
+            .filter(deliveries::message_id.eq(message))
+            .filter(deliveries::owner.eq(owner))
+            .select(deliveries::attempt)
+    )
+    .get_result(c)
+    .await
+    .optional()
+}
+
 /// Reads when the next delivery of the whole installation can be claimed. One of a paused sender cannot: it would be
 /// due all the time.
 pub(crate) async fn next_due(c: &mut Conn) -> QueryResult<Option<Instant>> {

@@ -34,6 +34,15 @@ pub(crate) async fn by_address(
         .optional()
 }
 
+/// Reads senders of the whole installation, for a dispatcher that claims their deliveries.
+pub(crate) async fn of_deliveries(c: &mut Conn, ids: Vec<Id>) -> QueryResult<Vec<SenderRow>> {
+    senders::table
+        .filter(senders::id.eq_any(ids))
+        .select(SenderRow::as_select())
+        .load(c)
+        .await
+}
+
 pub(crate) async fn page(
     c: &mut Conn,
     owner: &str,

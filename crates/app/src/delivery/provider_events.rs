@@ -1,0 +1,263 @@
+//! Status reports and inbound messages of providers. They take the same path as those of API clients.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parlance_domain::{Address, Channel, Json, MessageId, Owner};
+use parlance_providers::{
+    InboundAttachment, InboundContent, InboundError, InboundMessage, ProviderEvents,
+    ProviderReport, ReportedMessage, Resume, RetryReport,
+};
+
+use crate::App;
+use crate::error::{Error, Kind, Result};
+use crate::messages::{
+    AttachmentSource, ConversationTarget, MessageRef, NewAttachment, NewMessage, ReceiveMessage,
+    ReportOrigin, StatusReport, content_violations,
+};
+
+#[async_trait]
+impl ProviderEvents for App {
+    async fn report(&self, report: ProviderReport) -> std::result::Result<(), RetryReport> {
+        let message = report.message.clone();
+        let Err(error) = self.merge_report(report).await else {
+            return Ok(());
+        };
+        let retry = match error.reason.kind() {
+            // Deleted, another provider's, or in a state that takes no reports: a retry would not change that. Only the
+            // provider's id may become known later.
+            Kind::NotFound => matches!(message, ReportedMessage::ProviderId { .. }),
+            Kind::FailedPrecondition => false,
+            Kind::InvalidArgument
+            | Kind::Aborted
+            | Kind::AlreadyExists
+            | Kind::PermissionDenied
+            | Kind::ResourceExhausted
+            | Kind::OutOfRange
+            | Kind::Unavailable
+            | Kind::DeadlineExceeded
+            | Kind::Internal => true,
+        };
+        tracing::debug!(%error, cause = error.causes(), ?message, retry, "a report was not merged");
+        if retry { Err(RetryReport) } else { Ok(()) }
+    }
+
+    async fn inbound(&self, message: InboundMessage) -> std::result::Result<(), InboundError> {
+        let InboundMessage {
+            provider,
+            provider_message_id,
+            channel,
+            from,
+            to,
+            cc,
+            subject,
+            body,
+            html_body,
+            attachments,
+            received_at,
+        } = message;
+        let ours = Address::ours(channel, &to).map_err(|error| invalid("to", error))?;
+        let theirs = Address::origin(channel, &from).map_err(|error| invalid("from", error))?;
+        let sender = self.db.sender_of_address(channel, ours.as_str()).await;
+        let sender = sender.map_err(|error| refusal(&error.into()))?;
+        let sender = sender.filter(|sender| sender.provider == provider);
+        let owner = sender.ok_or(InboundError::UnknownAddress)?.owner;
+        let message = NewMessage {
+            target: ConversationTarget::Pair {
+                channel,
+                ours,
+                theirs,
+                user: String::new(),
+            },
+            role: None,
+            cc_addresses: canonical(&cc),
+            subject,
+            body,
+            html_body,
+            attachments: attachments.into_iter().map(attachment).collect(),
+            tokens_used: None,
+            latency_ms: None,
+            metadata: Json::default(),
+        };
+        let channel = if channel == Channel::Sms && !message.attachments.is_empty() {
+            Channel::Mms
+        } else {
+            channel
+        };
+        let violations = content_violations(&message, channel, true, self.limits());
+        if !violations.is_empty() {
+            return Err(refusal(&Error::invalid(violations)));
+        }
+        let request = ReceiveMessage {
+            request_id: None,
+            message,
+            provider: provider.to_owned(),
+            provider_message_id,
+            received_at,
+        };
+        match self.receive_message(&owner, request).await {
+            Ok(_) => Ok(()),
+            // It was delivered before, and deleted since.
+            Err(error) if error.reason.kind() == Kind::NotFound => Ok(()),
+            Err(error) => Err(refusal(&error)),
+        }
+    }
+}
+
+fn invalid(field: &str, error: impl std::fmt::Display) -> InboundError {
+    InboundError::Invalid(format!("{field}: {error}"))
+}
+
+/// What a provider is to do after an error.
+fn refusal(error: &Error) -> InboundError {
+    match error.reason.kind() {
+        Kind::InvalidArgument => InboundError::Invalid(error.message.clone()),
+        // The sender was deleted or moved to another owner at the same time.
+        Kind::FailedPrecondition | Kind::PermissionDenied => InboundError::UnknownAddress,
+        Kind::NotFound
+        | Kind::Aborted
+        | Kind::AlreadyExists
+        | Kind::ResourceExhausted
+        | Kind::OutOfRange
+        | Kind::Unavailable
+        | Kind::DeadlineExceeded
+        | Kind::Internal => {
+            tracing::warn!(%error, cause = error.causes(), "an inbound message could not be stored; its provider is to deliver it again");
+            InboundError::RetryLater
+        }
+    }
+}
+
+/// The further recipients in canonical form. Those that are no addresses are left out: the mail is worth more than they.
+fn canonical(cc: &[String]) -> Vec<String> {
+    cc.iter()
+        .filter_map(|text| Address::recipient(Channel::Email, text).ok())
+        .map(String::from)
+        .collect()
+}
+
+fn attachment(inbound: InboundAttachment) -> NewAttachment {
+    let InboundAttachment {
+        filename,
+        content_type,
+        content,
+    } = inbound;
+    NewAttachment {
+        filename,
+        content_type,
+        source: match content {
+            InboundContent::Url(url) => AttachmentSource::Url(url),
+            InboundContent::Bytes(bytes) => AttachmentSource::Content(bytes),
+        },
+    }
+}
+
+impl App {
+    async fn merge_report(&self, report: ProviderReport) -> Result<()> {
+        let ProviderReport {
+            provider,
+            owner,
+            message,
+            status,
+            error,
+            occurred_at,
+        } = report;
+        let (which, attempt, owner) = match message {
+            ReportedMessage::Attempt(attempt) => {
+                let id = attempt.message_id;
+                let owner = self.owner_of_report(owner, id).await?;
+                (MessageRef::Id(id), Some(attempt.number), owner)
+            }
+            ReportedMessage::Message(id) => {
+                let owner = self.owner_of_report(owner, id).await?;
+                (MessageRef::Id(id), None, owner)
+            }
+            ReportedMessage::ProviderId {
+                channel,
+                sender,
+                provider_message_id,
+            } => {
+                let which = MessageRef::Provider {
+                    provider: provider.to_owned(),
+                    provider_message_id,
+                };
+                let owner = match owner {
+                    Some(owner) => Some(owner),
+                    None => self.owner_of_address(channel, &sender).await?,
+                };
+                (which, None, owner)
+            }
+        };
+        let Some(owner) = owner else {
+            tracing::debug!(
+                provider,
+                ?which,
+                "a report about an unknown message was ignored"
+            );
+            return Ok(());
+        };
+        let report = StatusReport {
+            which,
+            status,
+            error,
+            occurred_at: Some(occurred_at),
+        };
+        let origin = ReportOrigin {
+            provider: Some(provider),
+            attempt,
+        };
+        self.merge_status(&owner, report, origin).await.map(|_| ())
+    }
+
+    async fn owner_of_report(&self, known: Option<Owner>, id: MessageId) -> Result<Option<Owner>> {
+        match known {
+            Some(owner) => Ok(Some(owner)),
+            None => Ok(self.db.owner_of_message(id).await?),
+        }
+    }
+
+    async fn owner_of_address(&self, channel: Channel, address: &str) -> Result<Option<Owner>> {
+        let Ok(address) = Address::ours(channel, address) else {
+            return Ok(None);
+        };
+        let sender = self.db.sender_of_address(channel, address.as_str()).await?;
+        Ok(sender.map(|sender| sender.owner))
+    }
+}
+
+/// Messages that one statement reads.
+const PAGE: i64 = 500;
+/// Pause before a failed read is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+impl App {
+    /// Passes the messages that providers have accepted and not finally reported on to those providers that lose their
+    /// state at a restart.
+    pub async fn resume_providers(self: Arc<Self>) {
+        for provider in self.settings.providers.all() {
+            let Some(resume) = &provider.resume else {
+                continue;
+            };
+            while let Err(error) = self.resume_open_messages(provider.name, &**resume).await {
+                tracing::warn!(%error, provider = provider.name, "cannot read the messages that a provider had accepted; trying again");
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+
+    async fn resume_open_messages(&self, provider: &str, resume: &dyn Resume) -> Result<()> {
+        let mut after = None;
+        loop {
+            let page = self.db.open_messages(provider, after, PAGE).await?;
+            let full = i64::try_from(page.len()).unwrap_or(i64::MAX) >= PAGE;
+            after = page.last().map(|message| message.id);
+            for message in page {
+                resume.resume(message.owner, message.id, &message.to_address);
+            }
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+}
