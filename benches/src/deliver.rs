@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use parlance_app::delivery::ProviderRegistry;
 use parlance_app::{App, Clock as _, Environment, Settings, SystemClock};
 use parlance_domain::{MessageId, Timestamp};
-use parlance_providers::{Outcome, Text, TextProvider};
+use parlance_providers::{Outcome, Provider, Text, TextProvider};
 use parlance_storage::{Database, DatabaseUrl};
 use tokio::sync::mpsc;
 
@@ -28,7 +28,7 @@ struct NullProvider {
 #[async_trait]
 impl TextProvider for NullProvider {
     async fn send_text(&self, text: Text) -> Outcome {
-        let id = text.message_id;
+        let id = text.message_id();
         // The receiver is dropped if a measurement does not need the hand-overs.
         let _ = self.handed_over.send((id, SystemClock.now()));
         Outcome::Accepted {
@@ -39,12 +39,13 @@ impl TextProvider for NullProvider {
 
 fn registry() -> (ProviderRegistry, mpsc::UnboundedReceiver<HandedOver>) {
     let (sender, handed_over) = mpsc::unbounded_channel();
-    let registry = ProviderRegistry::default().with_texts(
-        PROVIDER,
-        Arc::new(NullProvider {
-            handed_over: sender,
-        }),
-    );
+    let provider = NullProvider {
+        handed_over: sender,
+    };
+    let registry = ProviderRegistry::default().with(Provider {
+        texts: Some(Arc::new(provider)),
+        ..Provider::new(PROVIDER)
+    });
     (registry, handed_over)
 }
 

@@ -97,12 +97,13 @@ async fn deliver(args: &Args) -> Throughput {
         workers: args.workers,
         ..Pace::default()
     };
+    let (providers, _) = registry();
     let settings = Settings {
         pace,
+        providers,
         ..Settings::default()
     };
     let app = app(&args.url, settings).await;
-    let (registry, _) = registry();
     let jobs = usize::try_from(args.jobs).expect("the number fits into memory");
     let times = Arc::new(OutcomeTimes {
         accepted: Mutex::new(Vec::with_capacity(jobs)),
@@ -116,7 +117,7 @@ async fn deliver(args: &Args) -> Throughput {
     };
     let (begin, before) = (Instant::now(), cpu());
     let observer = Arc::clone(&times) as Arc<dyn DeliveryObserver>;
-    let dispatcher = tokio::spawn(Arc::clone(&app).run_dispatcher(registry, observer));
+    let dispatcher = tokio::spawn(Arc::clone(&app).run_dispatcher(observer));
     let mut seen = 0;
     while tokio::time::timeout(STALL_TIMEOUT, times.progress.notified())
         .await

@@ -80,9 +80,13 @@ pub(crate) fn run(args: &Args) {
 }
 
 async fn waits(args: &Args) -> Waits {
-    let app = app(&args.url, Settings::default()).await;
-    let (registry, mut handed_over_messages) = registry();
-    let dispatcher = tokio::spawn(Arc::clone(&app).run_dispatcher(registry, Arc::new(NoObserver)));
+    let (providers, mut handed_over_messages) = registry();
+    let settings = Settings {
+        providers,
+        ..Settings::default()
+    };
+    let app = app(&args.url, settings).await;
+    let dispatcher = tokio::spawn(Arc::clone(&app).run_dispatcher(Arc::new(NoObserver)));
     let total = WARMUP + args.sends;
     let mut ticks = tokio::time::interval(Duration::from_secs_f64(1.0 / args.rate));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);

@@ -1,15 +1,29 @@
 //! Output of `serve` when it is ready.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
+
+use parlance_server::wiring::reachable;
 
 /// Listen addresses as one line of JSON.
 pub(crate) fn ports(grpc: SocketAddr, http: SocketAddr) -> String {
     serde_json::json!({ "grpc": grpc, "http": http }).to_string()
 }
 
-/// Text for the terminal. `program` is the command that started this process.
-pub(crate) fn text(grpc: SocketAddr, http: SocketAddr, cache: &str, program: &str) -> String {
+/// Text for the terminal. `program` is the command that started this process, `real_providers` are those whose messages
+/// leave this machine.
+pub(crate) fn text(
+    grpc: SocketAddr,
+    http: SocketAddr,
+    cache: &str,
+    real_providers: &[&str],
+    program: &str,
+) -> String {
+    let providers = if real_providers.is_empty() {
+        "Providers are simulated: no message leaves this machine.".to_owned()
+    } else {
+        format!("Messages are sent by {}.", real_providers.join(", "))
+    };
     let program = quoted(program);
     let (local_grpc, local_http) = (reachable(grpc), reachable(http));
     format!(
@@ -18,7 +32,7 @@ pub(crate) fn text(grpc: SocketAddr, http: SocketAddr, cache: &str, program: &st
   HTTP   {http}  (JSON, /healthz, /readyz, /metrics)
   page   http://{local_http}/
   cache  {cache}
-Providers are simulated: no message leaves this machine.
+{providers}
 
 Try it:
   {program} send --server http://{local_grpc} --from +15550001111 --to +15552223333 --wait "Hello"
@@ -37,16 +51,6 @@ pub(crate) fn program(typed: Option<std::ffi::OsString>, exe: Option<&Path>) -> 
         Some(exe) if !by_name => exe.display().to_string(),
         Some(_) | None => typed.to_string_lossy().into_owned(),
     }
-}
-
-/// Replaces an unspecified address by loopback, so that clients on this machine can connect to it.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        IpAddr::V4(_) | IpAddr::V6(_) => address.ip(),
-    };
-    SocketAddr::new(ip, address.port())
 }
 
 /// Quotes a path that has special characters of the shell.
@@ -84,7 +88,7 @@ mod tests {
     #[test]
     fn the_banner_has_three_commands_for_the_ports() {
         let (grpc, http) = addresses("127.0.0.1");
-        let text = text(grpc, http, "memory", "parlance");
+        let text = text(grpc, http, "memory", &[], "parlance");
         let [send, watch, curl] = commands(&text)[..] else {
             panic!("{text}")
         };
@@ -97,10 +101,21 @@ mod tests {
     }
 
     #[test]
+    fn the_banner_names_the_providers_that_send() {
+        let (grpc, http) = addresses("127.0.0.1");
+        let text = text(grpc, http, "memory", &["one", "two"], "parlance");
+        assert!(
+            text.contains("\nMessages are sent by one, two.\n"),
+            "{text}"
+        );
+        assert!(!text.contains("no message leaves"), "{text}");
+    }
+
+    #[test]
     fn commands_use_loopback_for_unspecified_addresses() {
         for (all, one) in [("0.0.0.0", "127.0.0.1"), ("[::]", "[::1]")] {
             let (grpc, http) = addresses(all);
-            let text = text(grpc, http, "memory", "parlance");
+            let text = text(grpc, http, "memory", &[], "parlance");
             assert!(text.contains(&format!("gRPC   {all}:50051")), "{text}");
             let local = format!("http://{one}:");
             assert!(

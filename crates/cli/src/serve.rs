@@ -83,6 +83,7 @@ async fn serve(
             running.grpc,
             running.http,
             running.cache(),
+            &running.real_providers,
             &program,
         ));
     }

@@ -16,6 +16,7 @@ mod lock;
 pub mod services;
 mod status;
 pub mod telemetry;
+pub mod webhooks;
 pub mod wiring;
 
 /// Shutdown of the process, for the program.

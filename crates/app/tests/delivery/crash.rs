@@ -137,7 +137,7 @@ on_both! {
         let seed = seed("dispatchers that are killed at random times");
         let mut dice = Dice(seed);
         world.provider.answers(move |text, before| {
-            let mut dice = Dice(seed ^ u64::try_from(text.message_id.uuid().as_u128() >> 64).unwrap() ^ before as u64);
+            let mut dice = Dice(seed ^ u64::try_from(text.message_id().uuid().as_u128() >> 64).unwrap() ^ before as u64);
             match dice.below(10) {
                 0 => Answer::Later(None),
                 1 => Answer::LostTaken,

@@ -31,7 +31,7 @@ async fn with_running_clock(db: Db) -> World {
 
 fn unreliable(world: &World, seed: u64) {
     world.provider.answers(move |text, before| {
-        let id = text.message_id.uuid().as_u128();
+        let id = text.message_id().uuid().as_u128();
         let mixed = u64::try_from(id & u128::from(u64::MAX)).unwrap() ^ seed;
         match Dice(mixed.wrapping_add(before as u64)).below(12) {
             0 => Answer::Later(None),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use parlance_domain::message::{ReportStatus, ReportedError};
 use parlance_domain::{MessageId, MessageStatus, Timestamp};
-use parlance_providers::{ProviderReport, Reports as _};
+use parlance_providers::{AttemptId, ProviderEvents as _, ProviderReport, ReportedMessage};
 
 use crate::support::{Dice, HOUR, Outgoing, SECOND, Step, World, pace, scale, seed};
 
@@ -25,8 +25,9 @@ async fn report_at(
         provider_code: String::new(),
     });
     let report = ProviderReport {
-        owner: world.owner.clone(),
-        message_id,
+        provider: "fake",
+        owner: Some(world.owner.clone()),
+        message: ReportedMessage::Message(message_id),
         status,
         error,
         occurred_at,

@@ -36,8 +36,12 @@ impl World {
         // It has no cache and no registration.
         let off = parlance_cache::CacheSettings::new(Backend::Off, env.random_numbers());
         let cache = cache::open(&database, off, None, &env);
+        let settings = Settings {
+            open_senders: Some("simulator".to_owned()),
+            ..Settings::default()
+        };
         Self {
-            app: App::new(database.clone(), cache, Settings::default(), env),
+            app: App::new(database.clone(), cache, settings, env),
             owner: Owner::parse("acme").unwrap(),
             database,
             _file: file,

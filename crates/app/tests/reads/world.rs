@@ -254,6 +254,7 @@ pub(crate) fn list(conversation_id: ConversationId, size: usize) -> ListMessages
 
 fn settings() -> Settings {
     Settings {
+        open_senders: Some("simulator".to_owned()),
         encoders: ENCODERS,
         ..Settings::default()
     }

@@ -1,11 +1,10 @@
 //! Requests and replies of `SimulatorService`.
 
 use parlance_app::Result;
-use parlance_app::simulator::Reply;
+use parlance_app::simulator::{Reply, SentMessage, SentQuery};
 use parlance_domain::message::{ContentView, Limits};
 use parlance_domain::{Address, Channel, Owner};
 use parlance_proto::v1;
-use parlance_providers::simulator::{Seen, SeenQuery};
 
 use super::enums;
 use super::fields::{Violations, non_empty};
@@ -63,7 +62,7 @@ pub(crate) fn reply(request: v1::ReplyAsRequest, limits: &Limits) -> Result<Repl
 }
 
 /// `ListSent`.
-pub(crate) fn list(request: v1::ListSentRequest, owner: Owner) -> Result<SeenQuery> {
+pub(crate) fn list(request: v1::ListSentRequest, owner: Owner) -> Result<SentQuery> {
     const DEFAULT: usize = 50;
     const MAX: usize = 200;
     let mut violations = Violations::new();
@@ -82,7 +81,7 @@ pub(crate) fn list(request: v1::ListSentRequest, owner: Owner) -> Result<SeenQue
     });
     violations.finish(|| {
         let limit = usize::try_from(page_size).unwrap_or(0);
-        Some(SeenQuery {
+        Some(SentQuery {
             owner,
             to: to.map(|address| address.to_string()),
             limit: if limit == 0 { DEFAULT } else { limit.min(MAX) },
@@ -91,14 +90,14 @@ pub(crate) fn list(request: v1::ListSentRequest, owner: Owner) -> Result<SeenQue
 }
 
 /// Converts the messages that the simulated network has accepted.
-pub(crate) fn list_to_proto(seen: Vec<Seen>) -> v1::ListSentResponse {
+pub(crate) fn list_to_proto(sent: Vec<SentMessage>) -> v1::ListSentResponse {
     v1::ListSentResponse {
-        messages: seen.into_iter().map(to_proto).collect(),
+        messages: sent.into_iter().map(to_proto).collect(),
     }
 }
 
-fn to_proto(seen: Seen) -> v1::SentMessage {
-    let Seen {
+fn to_proto(sent: SentMessage) -> v1::SentMessage {
+    let SentMessage {
         owner: _, // the caller is the owner
         message_id,
         provider_message_id,
@@ -109,7 +108,7 @@ fn to_proto(seen: Seen) -> v1::SentMessage {
         attachments,
         accepted_at,
         times_accepted,
-    } = seen;
+    } = sent;
     v1::SentMessage {
         message_id: message_id.to_string(),
         provider_message_id,

@@ -1,9 +1,12 @@
-//! The HTTP port: liveness, readiness, metrics, every unary method as JSON, and the page that demonstrates these methods.
+//! The HTTP port: liveness, readiness, metrics, every unary method as JSON, the webhooks of providers, and the page that
+//! demonstrates the methods.
 //!
 //! The [`Options`](parlance_transport::listen::Options::http) of the port limit the size and time of request heads,
-//! [`json::Limits`] those of bodies. No other route reads a body, and hyper closes the connection after a request with an
-//! unread body.
+//! [`json::Limits`] those of the bodies of JSON calls and webhooks. No other route reads a body, and hyper closes the
+//! connection after a request with an unread body.
 
+pub(crate) mod body;
+pub(crate) mod calls;
 pub mod json;
 mod page;
 
@@ -21,6 +24,7 @@ use parlance_transport::readiness::Readiness;
 
 use self::json::Json;
 use crate::telemetry::metrics::Metrics;
+use crate::webhooks::{self, Webhooks};
 
 /// State of the routes.
 #[derive(Debug, Clone)]
@@ -31,12 +35,17 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// All unary methods.
     pub json: Json,
+    /// The webhooks of the providers.
+    pub webhooks: Webhooks,
+    /// Names of the providers whose messages leave this machine, for the page.
+    pub real_providers: Vec<&'static str>,
 }
 
 /// Returns the routes of the HTTP port.
 pub fn router(parts: Parts) -> Router {
     let calls = json::routes(parts.json.clone())
-        .merge(page::routes())
+        .merge(webhooks::routes(parts.webhooks.clone()))
+        .merge(page::routes(&parts.real_providers))
         .layer(from_fn(within_limit));
     Router::new()
         // Served until the drain has ended and the port closes: it reports only that the process is alive.

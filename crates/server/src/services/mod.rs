@@ -31,7 +31,6 @@ use parlance_proto::v1::event_service_server::EventServiceServer;
 use parlance_proto::v1::message_service_server::MessageServiceServer;
 use parlance_proto::v1::sender_service_server::SenderServiceServer;
 use parlance_proto::v1::simulator_service_server::SimulatorServiceServer;
-use parlance_providers::simulator::Simulator;
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::server::NamedService;
 use tonic::service::Routes;
@@ -56,7 +55,6 @@ const MAX_REPLY_BYTES: usize = 4 * 1_024 * 1_024;
 pub fn add_to(
     routes: Routes,
     app: &Arc<App>,
-    simulator: &Arc<Simulator>,
     admin: &Arc<CacheAdmin>,
     max_request_bytes: usize,
 ) -> Routes {
@@ -79,11 +77,7 @@ pub fn add_to(
     let events = server!(EventServiceServer, event::Events(app()));
     let messages = server!(MessageServiceServer, message::Messages(app()));
     let senders = server!(SenderServiceServer, sender::Senders(app()));
-    let simulator = simulator::SimulatorHandlers {
-        app: app(),
-        simulator: Arc::clone(simulator),
-    };
-    let simulator = server!(SimulatorServiceServer, simulator);
+    let simulator = server!(SimulatorServiceServer, simulator::SimulatorHandlers(app()));
     let caches = server!(CacheServiceServer, cache::Caches(Arc::clone(admin)));
     routes
         .add_service(ReplyExtensions::new(conversations))

@@ -8,11 +8,9 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use parlance_app::{App, Environment, Settings};
 use parlance_cache::Cache;
-use parlance_domain::Timestamp;
 use parlance_proto::v1;
 use parlance_proto::v1::event_service_client::EventServiceClient;
 use parlance_proto::v1::message_service_client::MessageServiceClient;
-use parlance_providers::Reports;
 use parlance_storage::{Database, DatabaseUrl, migrate};
 use parlance_testkit::SqliteFile;
 use prost::Message as _;
@@ -43,15 +41,12 @@ async fn service_with(cache: impl FnOnce(&Database, &Environment) -> Arc<Cache>)
     let cache = cache(&database, &env);
     let settings = Settings {
         encoders: crate::convert::ENCODERS,
+        open_senders: Some("simulator".to_owned()),
         ..Settings::default()
     };
     let app: Arc<App> = App::new(database, cache, settings, env);
-    let simulator = Simulator::new(
-        Arc::clone(&app) as Arc<dyn Reports>,
-        Arc::new(|| Timestamp::from_micros(0)),
-    );
     let admin = CacheAdmin::new(Arc::clone(&app), None, String::new());
-    let routes = add_to(Routes::default(), &app, &simulator, &admin, MAX_REPLY_BYTES).prepare();
+    let routes = add_to(Routes::default(), &app, &admin, MAX_REPLY_BYTES).prepare();
     Service {
         routes,
         _file: file,

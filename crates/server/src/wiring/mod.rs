@@ -4,9 +4,10 @@ mod cache;
 mod database;
 mod delivery;
 mod descriptors;
+mod providers;
 mod routes;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +16,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use hyper_util::service::TowerToHyperService;
 use parlance_app::cache::CacheAdmin;
-use parlance_app::delivery::Pace;
+use parlance_app::delivery::{Pace, ProviderRegistry};
 use parlance_app::{App, Environment};
 use parlance_storage::{Database, StorageError};
 use parlance_transport::drain::{DrainOutcome, DrainTimes, drain};
@@ -34,10 +35,12 @@ use crate::http;
 use crate::http::json::{Calls, Json, Limits};
 use crate::services::NAMES;
 use crate::telemetry::metrics::Metrics;
+use crate::webhooks::Webhooks;
 
 use cache::OpenCache;
 
 pub use database::migrate;
+pub use providers::Registration;
 
 /// Error of the start of the service.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +101,8 @@ pub struct Running {
     pub grpc: SocketAddr,
     /// Address of the HTTP port.
     pub http: SocketAddr,
+    /// Names of the providers whose messages leave this machine; empty if all providers are simulated.
+    pub real_providers: Vec<&'static str>,
     app: Arc<App>,
     cache: OpenCache,
     health: HealthReporter,
@@ -124,10 +129,26 @@ pub async fn start(settings: &Settings) -> Result<Running, StartError> {
     start_with(settings, |shared| shared).await
 }
 
+/// Starts the service with further providers, for tests.
+pub async fn start_with_providers(
+    settings: &Settings,
+    providers: &[Registration],
+) -> Result<Running, StartError> {
+    start_as(settings, |shared| shared, providers).await
+}
+
 /// Starts the service with a wrapper around what instances share: a test may observe it or inject faults.
 pub async fn start_with(
     settings: &Settings,
     decorate: impl FnOnce(parlance_cache::Shared) -> parlance_cache::Shared,
+) -> Result<Running, StartError> {
+    start_as(settings, decorate, &[]).await
+}
+
+async fn start_as(
+    settings: &Settings,
+    decorate: impl FnOnce(parlance_cache::Shared) -> parlance_cache::Shared,
+    further: &[Registration],
 ) -> Result<Running, StartError> {
     for warning in settings.warnings() {
         tracing::warn!("{warning}");
@@ -144,7 +165,8 @@ pub async fn start_with(
         cache,
         admin,
         metrics,
-    } = core(settings, decorate).await?;
+        providers,
+    } = core(settings, decorate, further, http_address).await?;
     // Loaded while the database was opened, so that the first message to a phone number does not wait for them.
     match plans.await {
         Ok(()) => tracing::debug!("phone numbering plans are loaded"),
@@ -162,27 +184,24 @@ pub async fn start_with(
     publish(&health, &NAMES, true).await;
     tokio::spawn(async move { reporting.0.report(&reporting.1, &NAMES).await });
 
-    let dispatcher = delivery::start(&app, &cache.cache, settings, &metrics, &grpc_shutdown);
-    let routes = routes::all(
-        &app,
-        &dispatcher.simulator,
-        &admin,
-        health_service,
-        settings,
-        &grpc_shutdown,
-    )
-    .map_err(StartError::Contract)?;
+    let dispatched = delivery::start(&app, &cache.cache, settings, &metrics, &grpc_shutdown);
+    let routes = routes::all(&app, &admin, health_service, settings, &grpc_shutdown)
+        .map_err(StartError::Contract)?;
     let edge = edge(settings, routes, &metrics, &grpc_shutdown)?;
     let json = json(settings, edge.rpc())?;
     let json_calls = json.calls();
+    let webhooks = Webhooks::new(edge.rpc(), json.calls(), providers.clone());
     let options = Options::grpc(settings.max_concurrent_streams, age(settings), grpc_open)
         .limited(limit.clone());
     let grpc_served = tokio::spawn(listen::serve(grpc.listen()?, edge, options, grpc_shutdown));
 
+    let real_providers = providers::real(&providers);
     let router = http::router(http::Parts {
         readiness,
         metrics,
         json,
+        webhooks,
+        real_providers: real_providers.clone(),
     });
     let service = TowerToHyperService::new(router);
     let http_served = tokio::spawn(listen::serve(
@@ -195,6 +214,7 @@ pub async fn start_with(
     Ok(Running {
         grpc: grpc_address,
         http: http_address,
+        real_providers,
         app,
         cache,
         health,
@@ -203,7 +223,7 @@ pub async fn start_with(
         http_trigger,
         grpc_served,
         http_served,
-        dispatched: dispatcher.done,
+        dispatched,
         times: DrainTimes {
             delay: settings.drain_delay,
             timeout: settings.drain_timeout,
@@ -218,24 +238,31 @@ struct Core {
     cache: OpenCache,
     admin: Arc<CacheAdmin>,
     metrics: Arc<Metrics>,
+    providers: ProviderRegistry,
 }
 
 async fn core(
     settings: &Settings,
     decorate: impl FnOnce(parlance_cache::Shared) -> parlance_cache::Shared,
+    further: &[Registration],
+    http: SocketAddr,
 ) -> Result<Core, StartError> {
     let database = database::open(settings).await?;
     let env = Environment::system();
     let cache = cache::open(settings, &database, &env, decorate)?;
+    let providers = providers::configured(settings, further, http, &env);
     let app = App::new(
         database.clone(),
         Arc::clone(&cache.cache),
         parlance_app::Settings {
             installation: database::installation(settings, &database).await?,
+            open_senders: providers::open_senders(&providers.registry),
+            providers: providers.registry.clone(),
             ..app_settings(settings)
         },
         env,
     );
+    providers.events.connect(&app);
     tokio::spawn(Arc::clone(&app).run_janitor());
     tokio::spawn(Arc::clone(&app).run_restore_watch());
     let metrics = Arc::new(Metrics::new(&settings.service_name)?);
@@ -248,6 +275,7 @@ async fn core(
         cache,
         admin,
         metrics,
+        providers: providers.registry,
     })
 }
 
@@ -311,6 +339,16 @@ impl Running {
         self.http_trigger.cut();
         ending
     }
+}
+
+/// Replaces an unspecified address by loopback, so that programs on this machine can connect to it.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        IpAddr::V4(_) | IpAddr::V6(_) => address.ip(),
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 /// Bound port, with the name of its setting for errors.

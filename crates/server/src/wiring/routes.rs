@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use parlance_app::App;
 use parlance_app::cache::CacheAdmin;
-use parlance_providers::simulator::Simulator;
 use parlance_transport::layers::{Methods, RpcMetrics, UntilDrain};
 use parlance_transport::shutdown::Shutdown;
 use tonic::service::Routes;
@@ -34,19 +33,12 @@ pub(super) fn methods(metrics: &RpcMetrics) -> Result<Methods, prost::DecodeErro
 
 pub(super) fn all(
     app: &Arc<App>,
-    simulator: &Arc<Simulator>,
     admin: &Arc<CacheAdmin>,
     health: HealthServer<impl Health>,
     settings: &Settings,
     shutdown: &Shutdown,
 ) -> Result<Routes, String> {
-    let routes = services::add_to(
-        Routes::new(health),
-        app,
-        simulator,
-        admin,
-        settings.max_request_bytes,
-    );
+    let routes = services::add_to(Routes::new(health), app, admin, settings.max_request_bytes);
     let routes = if settings.reflection {
         with_reflection(routes, shutdown).map_err(|error| error.to_string())?
     } else {

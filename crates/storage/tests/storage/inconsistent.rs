@@ -6,7 +6,7 @@ use parlance_testkit::eventually;
 use crate::support::{Db, Kind, SOON, append, at, committed, open, owner, sender};
 
 /// The checks would refuse such a word; a later version or an operator could have removed them.
-async fn without_checks(db: &Db, table: &str, set: &str) {
+pub(crate) async fn without_checks(db: &Db, table: &str, set: &str) {
     match db.kind {
         Kind::Sqlite => {
             db.run(&format!(

@@ -12,6 +12,7 @@ mod support;
 
 mod cache;
 mod cancel;
+mod claims;
 mod commit;
 mod counters;
 mod deleted_messages;

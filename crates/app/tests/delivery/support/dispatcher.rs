@@ -7,11 +7,15 @@ use std::time::Duration;
 use parlance_app::delivery::{AttemptResult, DeliveryObserver, Pace, ProviderRegistry};
 use parlance_app::{App, Environment, Random, Settings};
 use parlance_domain::Channel;
+use parlance_providers::Provider;
 use parlance_storage::Database;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 use super::{SOON, TestClock, Wire, World};
+
+/// The provider's name.
+pub(crate) const NAME: &str = "fake";
 
 /// A running dispatcher.
 pub(crate) struct Dispatcher {
@@ -46,10 +50,9 @@ impl World {
     fn start(&self, db: Database, pace: Pace, runtime: Option<Runtime>) -> Dispatcher {
         let outcome_writer_hold = OutcomeWriterHold::default();
         let clock = self.clock.another();
-        let app = app(db, pace, &clock, outcome_writer_hold.clone());
         let wire = Wire::to(&self.provider);
-        let registry = ProviderRegistry::default().with_texts("fake", Arc::clone(&wire) as _);
-        let dispatching = Arc::clone(&app).run_dispatcher(registry, Arc::new(NoObserver));
+        let app = app(db, pace, &clock, outcome_writer_hold.clone(), &wire);
+        let dispatching = Arc::clone(&app).run_dispatcher(Arc::new(NoObserver));
         let running = match &runtime {
             Some(runtime) => runtime.spawn(dispatching),
             None => tokio::spawn(dispatching),
@@ -66,9 +69,21 @@ impl World {
 }
 
 /// Creates an instance of the service.
-pub(crate) fn app(db: Database, pace: Pace, clock: &TestClock, random: impl Random) -> Arc<App> {
+pub(crate) fn app(
+    db: Database,
+    pace: Pace,
+    clock: &TestClock,
+    random: impl Random,
+    wire: &Arc<Wire>,
+) -> Arc<App> {
+    let fake = Provider {
+        texts: Some(Arc::clone(wire) as _),
+        look_up: Some(Arc::clone(wire) as _),
+        ..Provider::new(NAME)
+    };
     let settings = Settings {
-        providers: vec!["fake".to_owned()],
+        providers: ProviderRegistry::default().with(fake),
+        open_senders: Some(NAME.to_owned()),
         pace,
         ..Settings::default()
     };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parlance_domain::message::ReportedError;
 use parlance_domain::{MessageId, Timestamp};
-use parlance_providers::{Outcome, Text, TextProvider};
+use parlance_providers::{HandOver, LookUp, LookUpResult, Outcome, Text, TextProvider};
 use tokio::sync::{Semaphore, watch};
 
 use super::TestClock;
@@ -45,6 +45,8 @@ type Script = dyn Fn(&Text, usize) -> Answer + Send + Sync;
 pub(crate) struct FakeProvider {
     /// Whether repeated hand-overs of a message count as one.
     idempotent: AtomicBool,
+    /// Whether it says which messages it has accepted.
+    answers_look_ups: AtomicBool,
     clock: TestClock,
     script: Mutex<Arc<Script>>,
     log: Mutex<Log>,
@@ -66,6 +68,7 @@ impl FakeProvider {
     pub(crate) fn new(clock: TestClock, idempotent: bool) -> Arc<Self> {
         Arc::new(Self {
             idempotent: AtomicBool::new(idempotent),
+            answers_look_ups: AtomicBool::new(false),
             clock,
             script: Mutex::new(Arc::new(|_, _| Answer::Accept)),
             log: Mutex::default(),
@@ -81,6 +84,16 @@ impl FakeProvider {
     /// Treats repeated hand-overs as one from now on.
     pub(crate) fn set_idempotent(&self) {
         self.idempotent.store(true, Ordering::Relaxed);
+    }
+
+    /// Says from now on which messages it has accepted.
+    pub(crate) fn set_answers_look_ups(&self) {
+        self.answers_look_ups.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns the last request of a message.
+    pub(crate) fn request(&self, message: MessageId) -> Text {
+        self.log.lock().unwrap().requests[&message].clone()
     }
 
     /// Sets the behaviour.
@@ -141,8 +154,8 @@ impl FakeProvider {
     fn decide(&self, text: &Text) -> Answer {
         let before = {
             let mut log = self.log.lock().unwrap();
-            log.requests.insert(text.message_id, text.clone());
-            let calls = log.calls.entry(text.message_id).or_default();
+            log.requests.insert(text.message_id(), text.clone());
+            let calls = log.calls.entry(text.message_id()).or_default();
             *calls += 1;
             *calls - 1
         };
@@ -152,7 +165,7 @@ impl FakeProvider {
 
     /// Delivers a request that arrives after its dispatcher was killed.
     pub(crate) fn deliver_late(&self, message: MessageId) {
-        let text = self.log.lock().unwrap().requests[&message].clone();
+        let text = self.request(message);
         self.take(&text);
     }
 
@@ -160,19 +173,19 @@ impl FakeProvider {
     fn take(&self, text: &Text) -> String {
         let mut log = self.log.lock().unwrap();
         log.accepts.push(Accept {
-            message: text.message_id,
+            message: text.message_id(),
             to: text.to.clone(),
             body: text.body.clone(),
             at: self.clock.now(),
         });
-        let first = log.known.insert(text.message_id);
+        let first = log.known.insert(text.message_id());
         if first || !self.is_idempotent() {
-            log.seen.push(text.message_id);
+            log.seen.push(text.message_id());
         }
         if self.is_idempotent() {
-            format!("fake-{}", text.message_id)
+            format!("fake-{}", text.message_id())
         } else {
-            format!("fake-{}-{}", text.message_id, log.seen.len())
+            format!("fake-{}-{}", text.message_id(), log.seen.len())
         }
     }
 }
@@ -279,6 +292,23 @@ impl TextProvider for Wire {
         };
         self.pass(Step::Accepted).await;
         outcome
+    }
+}
+
+#[async_trait]
+impl LookUp for Wire {
+    async fn look_up(&self, hand_over: &HandOver) -> LookUpResult {
+        if !self.provider.answers_look_ups.load(Ordering::Relaxed) {
+            return LookUpResult::Unknown;
+        }
+        let id = hand_over.attempt.message_id;
+        if self.provider.accepted(id) > 0 {
+            LookUpResult::Accepted {
+                provider_message_id: format!("fake-{id}"),
+            }
+        } else {
+            LookUpResult::NotFound
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use parlance_domain::{
 use parlance_storage::Database;
 
 use super::dispatcher::app;
-use super::{Db, FakeProvider, Kind, SOON, TestClock};
+use super::{Db, FakeProvider, Kind, SOON, TestClock, Wire};
 
 /// Our address.
 pub(crate) const OURS: &str = "+12125550000";
@@ -96,9 +96,11 @@ impl World {
 
     pub(crate) async fn with(db: Db, clock: TestClock, idempotent: bool) -> Self {
         let open = db.open().await;
+        let provider = FakeProvider::new(clock.clone(), idempotent);
+        let wire = Wire::to(&provider);
         Self {
-            provider: FakeProvider::new(clock.clone(), idempotent),
-            front: app(open.clone(), pace(), &clock, SystemRandom),
+            front: app(open.clone(), pace(), &clock, SystemRandom, &wire),
+            provider,
             owner: Owner::parse("acme").unwrap(),
             db,
             clock,

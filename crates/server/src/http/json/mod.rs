@@ -10,9 +10,7 @@
 //! * A request that is too large, too slow or has too many values costs little.
 //! * Every error is a `google.rpc.Status` in JSON.
 
-mod body;
 mod call;
-mod calls;
 mod contract;
 mod details;
 mod fault;
@@ -33,11 +31,15 @@ use parlance_transport::layers::{Rpc, WebOrigins, faults, origin};
 use tonic::service::Routes;
 use tonic::{Code, Status};
 
-pub use body::Limits;
-pub use calls::Calls;
 pub use contract::UnreadableContract;
 
+use crate::http::body;
+pub use crate::http::body::Limits;
+pub use crate::http::calls::Calls;
 use contract::{Contract, Target};
+
+/// What a client can do about a body that is too large.
+const REMEDY: &str = "upload large files with UploadAttachment first";
 
 /// State of the JSON routes. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -84,7 +86,7 @@ impl Json {
         }
         check_content_type(&head.headers)?;
         let request_bytes = self.rpc.budget().register();
-        let json = body::read(body, &head.headers, self.limits, &request_bytes).await?;
+        let json = body::read(body, &head.headers, self.limits, &request_bytes, REMEDY).await?;
         let message = read::message(input, &json)?;
         // The call accounts for the converted message from here on.
         drop((json, request_bytes));
@@ -103,7 +105,7 @@ impl Json {
 }
 
 /// Error response as JSON.
-pub(super) fn refusal(status: &Status) -> Response {
+pub(crate) fn refusal(status: &Status) -> Response {
     fault::response(status)
 }
 

@@ -24,13 +24,23 @@ const SCRIPT: [&str; 6] = [
 ];
 
 /// Returns the route of the page.
-pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+pub(super) fn routes<S: Clone + Send + Sync + 'static>(real_providers: &[&str]) -> Router<S> {
     let script = SCRIPT.join("\n");
     let document = TEMPLATE
+        .replacen("{{providers}}", &providers(real_providers), 1)
         .replacen("{{style}}", STYLE, 1)
         .replacen("{{script}}", &script, 1);
     let policy = HeaderValue::try_from(policy(STYLE, &script)).ok();
     Router::new().route("/", get(async move || page(document, policy)))
+}
+
+/// Says whether messages leave this machine. The names of providers have no special characters of HTML.
+fn providers(real: &[&str]) -> String {
+    if real.is_empty() {
+        return "Providers are simulated: a message never leaves this machine.".to_owned();
+    }
+    let real = real.join(", ");
+    format!("Messages are sent by {real} to real recipients.")
 }
 
 fn page(document: String, policy: Option<HeaderValue>) -> Response {
@@ -83,6 +93,13 @@ mod tests {
         assert!(!STYLE.contains("</style"));
         // The policy forbids these.
         assert!(!TEMPLATE.contains(" style=") && !TEMPLATE.contains(" onclick="));
+    }
+
+    #[test]
+    fn the_page_says_whether_messages_leave_this_machine() {
+        assert_eq!(TEMPLATE.matches("{{providers}}").count(), 1);
+        assert!(providers(&[]).contains("never leaves this machine"));
+        assert!(providers(&["one", "two"]).contains("by one, two to real recipients"));
     }
 
     #[test]

@@ -8,16 +8,12 @@ use std::sync::Arc;
 use parlance_app::App;
 use parlance_proto::v1;
 use parlance_proto::v1::simulator_service_server::SimulatorService;
-use parlance_providers::simulator::Simulator;
 use tonic::{Request, Response, Status};
 
 use crate::status;
 
 /// Handlers of `SimulatorService`.
-pub(super) struct SimulatorHandlers {
-    pub(super) app: Arc<App>,
-    pub(super) simulator: Arc<Simulator>,
-}
+pub(super) struct SimulatorHandlers(pub(super) Arc<App>);
 
 #[tonic::async_trait]
 impl SimulatorService for SimulatorHandlers {
@@ -25,15 +21,13 @@ impl SimulatorService for SimulatorHandlers {
         &self,
         request: Request<v1::ReplyAsRequest>,
     ) -> Result<Response<v1::Message>, Status> {
-        reply_as::handle(&self.app, request)
-            .await
-            .map_err(status::of)
+        reply_as::handle(&self.0, request).await.map_err(status::of)
     }
 
     async fn list_sent(
         &self,
         request: Request<v1::ListSentRequest>,
     ) -> Result<Response<v1::ListSentResponse>, Status> {
-        list_sent::handle(&self.simulator, request).map_err(status::of)
+        list_sent::handle(&self.0, request).map_err(status::of)
     }
 }

@@ -7,9 +7,11 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use http::Method;
 use hyper_util::service::TowerToHyperService;
+use parlance_app::delivery::ProviderRegistry;
 use parlance_server::config::Settings;
 use parlance_server::http::json::{Calls, Json, Limits};
 use parlance_server::http::{Parts, router};
+use parlance_server::webhooks::Webhooks;
 use parlance_server::wiring::{self, Running};
 use parlance_testkit::SqliteFile;
 use parlance_transport::layers::WebOrigins;
@@ -101,6 +103,8 @@ impl StubServer {
             readiness: Arc::new(Readiness::new(probe, shutdown.clone())),
             metrics: Arc::clone(&port.metrics),
             json,
+            webhooks: Webhooks::new(port.rpc.clone(), calls.clone(), ProviderRegistry::default()),
+            real_providers: Vec::new(),
         };
         let socket = listen::bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
         let http = socket.address().unwrap();

@@ -11,7 +11,7 @@ pub struct Calls(Arc<RwLock<()>>);
 
 impl Calls {
     /// Registers a call until the returned guard is dropped. `None` once the shutdown waits for the last call.
-    pub(super) fn enter(&self) -> Option<OwnedRwLockReadGuard<()>> {
+    pub(crate) fn enter(&self) -> Option<OwnedRwLockReadGuard<()>> {
         Arc::clone(&self.0).try_read_owned().ok()
     }
 

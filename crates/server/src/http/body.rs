@@ -31,25 +31,31 @@ pub struct Limits {
 impl Limits {
     /// Limits for requests of this size as protobuf: files grow by a third in JSON.
     pub const fn of(max_request_bytes: usize) -> Self {
+        Self::of_body(max_request_bytes.saturating_mul(4) / 3 + OVERHEAD_BYTES)
+    }
+
+    /// Limits for bodies of this size.
+    pub const fn of_body(bytes: usize) -> Self {
         Self {
-            bytes: max_request_bytes.saturating_mul(4) / 3 + OVERHEAD_BYTES,
+            bytes,
             pause: Duration::from_secs(10),
             whole: Duration::from_mins(1),
         }
     }
 }
 
-/// Reads the whole body.
-pub(super) async fn read(
+/// Reads the whole body. `remedy` says what a client can do about one that is too large.
+pub(crate) async fn read(
     mut body: Body,
     headers: &HeaderMap,
     limits: Limits,
     request_bytes: &RequestBytes,
+    remedy: &str,
 ) -> Result<Bytes, Status> {
     // Checked before the first byte is read: a client that waits for "100 Continue" then sends nothing.
     if announced(headers).is_some_and(|length| length > limits.bytes) {
         discard(body).await;
-        return Err(too_large(limits));
+        return Err(too_large(limits, remedy));
     }
     let last = Instant::now() + limits.whole;
     let mut read = BytesMut::new();
@@ -71,7 +77,7 @@ pub(super) async fn read(
         };
         if read.len() + piece.len() > limits.bytes {
             discard(body).await;
-            return Err(too_large(limits));
+            return Err(too_large(limits, remedy));
         }
         request_bytes
             .while_blocked(request_bytes.grow(piece.len()))
@@ -96,9 +102,7 @@ async fn discard(mut body: Body) {
     }
 }
 
-fn too_large(limits: Limits) -> Status {
+fn too_large(limits: Limits, remedy: &str) -> Status {
     let most = limits.bytes;
-    faults::too_large(&format!(
-        "the body is larger than {most} bytes; upload large files with UploadAttachment first"
-    ))
+    faults::too_large(&format!("the body is larger than {most} bytes; {remedy}"))
 }

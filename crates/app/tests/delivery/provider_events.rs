@@ -1,0 +1,132 @@
+//! Reports that name an attempt or the provider's id, and inbound messages.
+
+use parlance_domain::message::{ReportStatus, ReportedError};
+use parlance_domain::{Channel, Direction, MessageStatus};
+use parlance_providers::{
+    AttemptId, InboundError, InboundMessage, ProviderEvents as _, ProviderReport, ReportedMessage,
+    RetryReport,
+};
+
+use crate::support::world::{OURS, number};
+use crate::support::{Answer, HOUR, Outgoing, Step, World, pace};
+
+/// A report without an owner, as a webhook makes it.
+fn report(world: &World, message: ReportedMessage, status: ReportStatus) -> ProviderReport {
+    ProviderReport {
+        provider: "fake",
+        owner: None,
+        message,
+        status,
+        error: status.is_negative().then(|| ReportedError {
+            code: "unreachable".to_owned(),
+            message: "the handset cannot be reached".to_owned(),
+            provider_code: "30003".to_owned(),
+        }),
+        occurred_at: world.now(),
+    }
+}
+
+fn inbound(id: &str) -> InboundMessage {
+    InboundMessage {
+        provider: "fake",
+        provider_message_id: id.to_owned(),
+        channel: Channel::Sms,
+        from: number(1),
+        to: OURS.to_owned(),
+        cc: Vec::new(),
+        subject: String::new(),
+        body: "Thank you!".to_owned(),
+        html_body: String::new(),
+        attachments: Vec::new(),
+        received_at: None,
+    }
+}
+
+on_both! {
+    /// The receipt of an attempt whose answer was lost says nothing about the attempt that was accepted.
+    async fn a_failure_counts_for_its_own_attempt(world: World) {
+        world.provider.answers(|_, before| if before == 0 { Answer::LostUntaken } else { Answer::Accept });
+        let _dispatcher = world.dispatcher(pace()).await;
+        let message_id = world.send(Outgoing::to(1)).await.id;
+        world.until_status(message_id, MessageStatus::Uncertain).await;
+        world.clock.advance(HOUR);
+        world.until_status(message_id, MessageStatus::Sent).await;
+        for (number, status) in [(1, MessageStatus::Sent), (2, MessageStatus::Undelivered)] {
+            let attempt = ReportedMessage::Attempt(AttemptId { message_id, number });
+            world.front.report(report(&world, attempt, ReportStatus::Undelivered)).await.unwrap();
+            assert_eq!(world.status(message_id).await, status, "attempt {number}");
+        }
+    }
+
+    /// Before the outcome is written, the message does not know the attempt yet.
+    async fn a_failure_may_be_faster_than_the_outcome(world: World) {
+        let dispatcher = world.dispatcher(pace()).await;
+        dispatcher.wire.hold(Some(Step::Accepted));
+        let message_id = world.send(Outgoing::to(1)).await.id;
+        dispatcher.wire.until_held(1).await;
+        let attempt = ReportedMessage::Attempt(AttemptId { message_id, number: 1 });
+        world.front.report(report(&world, attempt, ReportStatus::Undelivered)).await.unwrap();
+        dispatcher.wire.hold(None);
+        dispatcher.go_down().await;
+        let message = world.message(message_id).await;
+        assert_eq!((message.progress.status, message.progress.attempt), (MessageStatus::Undelivered, 1));
+        assert_eq!(message.provider_message_id, Some(format!("fake-{message_id}")));
+    }
+
+    async fn reports_about_messages_of_another_provider_have_no_effect(world: World) {
+        let _dispatcher = world.dispatcher(pace()).await;
+        let id = world.send(Outgoing::to(1)).await.id;
+        world.until_status(id, MessageStatus::Sent).await;
+        let own = report(&world, ReportedMessage::Message(id), ReportStatus::Delivered);
+        world.front.report(ProviderReport { provider: "another", ..own.clone() }).await.unwrap();
+        assert_eq!(world.status(id).await, MessageStatus::Sent);
+        world.front.report(own).await.unwrap();
+        assert_eq!(world.status(id).await, MessageStatus::Delivered);
+    }
+
+    /// The provider's id is stored with the outcome: until then the report must be repeated.
+    async fn a_report_by_the_providers_id_waits_for_the_outcome(world: World) {
+        let dispatcher = world.dispatcher(pace()).await;
+        dispatcher.wire.hold(Some(Step::Accepted));
+        let id = world.send(Outgoing::to(1)).await.id;
+        dispatcher.wire.until_held(1).await;
+        let message = ReportedMessage::ProviderId {
+            channel: Channel::Sms,
+            sender: OURS.to_owned(),
+            provider_message_id: format!("fake-{id}"),
+        };
+        let delivered = report(&world, message, ReportStatus::Delivered);
+        assert_eq!(world.front.report(delivered.clone()).await, Err(RetryReport));
+        dispatcher.wire.hold(None);
+        world.until_status(id, MessageStatus::Sent).await;
+        assert_eq!(world.front.report(delivered).await, Ok(()));
+        assert_eq!(world.status(id).await, MessageStatus::Delivered);
+    }
+
+    async fn an_inbound_message_is_stored_once_for_the_owner_of_its_address(world: World) {
+        assert_eq!(world.front.inbound(inbound("in-1")).await, Err(InboundError::UnknownAddress), "no sender yet");
+        let sent = world.send(Outgoing::to(1)).await;
+        for _ in 0..2 {
+            world.front.inbound(inbound("in-1")).await.unwrap();
+        }
+        let found = world.front.database().message_by_provider_id(&world.owner, "fake", "in-1").await.unwrap().unwrap();
+        assert_eq!((found.direction, found.conversation_id), (Direction::Inbound, sent.conversation_id));
+        assert_eq!((found.body.as_str(), found.sequence), ("Thank you!", 2));
+        assert_eq!(world.db.count("messages").await, 2);
+    }
+
+    async fn an_inbound_message_needs_a_sender_of_its_provider_and_valid_content(world: World) {
+        world.send(Outgoing::to(1)).await;
+        let foreign = InboundMessage { provider: "another", ..inbound("in-1") };
+        assert_eq!(world.front.inbound(foreign).await, Err(InboundError::UnknownAddress));
+        for invalid in [
+            InboundMessage { from: "+1".to_owned(), ..inbound("in-1") },
+            InboundMessage { to: String::new(), ..inbound("in-1") },
+            InboundMessage { body: "a\0b".to_owned(), ..inbound("in-1") },
+        ] {
+            let refused = world.front.inbound(invalid).await;
+            assert!(matches!(refused, Err(InboundError::Invalid(_))), "{refused:?}");
+        }
+        assert_eq!(world.db.count("messages").await, 1);
+    }
+}

@@ -1,0 +1,138 @@
+//! Webhooks of providers: `POST /webhooks/<provider>/<path>` on the HTTP port.
+//!
+//! The provider registry says which paths exist and how large their bodies may be. The limits of time, the budget of
+//! buffered bytes and the drain are those of the JSON calls. The provider verifies and parses the request.
+//!
+//! Invariants:
+//! * Nothing of a request but its path and query is part of the URL that a provider verifies a signature with: the rest
+//!   comes from the configuration.
+//! * A request that was not handled gets a status that makes its provider repeat it.
+
+use std::fmt;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use http::request::Parts;
+use http::{HeaderValue, StatusCode, header};
+use parlance_app::delivery::ProviderRegistry;
+use parlance_providers::{WebhookRequest, WebhookResponse};
+use parlance_transport::layers::{Rpc, faults};
+use tonic::Status;
+use tonic::service::Routes;
+
+use crate::http::body::{self, Limits};
+use crate::http::calls::Calls;
+use crate::http::json;
+
+/// Maximum time of a handler. Providers wait for 10 to 15 seconds, and repeat a request that got no answer.
+const HANDLER_TIMEOUT: Duration = Duration::from_secs(8);
+/// What a provider can do about a body that is too large.
+const REMEDY: &str = "send less in one request";
+const ROOT: &str = "/webhooks/";
+
+/// State of the routes. Cheap to clone.
+#[derive(Clone)]
+pub struct Webhooks {
+    rpc: Rpc<Routes>,
+    calls: Calls,
+    providers: ProviderRegistry,
+}
+
+impl fmt::Debug for Webhooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Webhooks")
+            .field("providers", &self.providers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Webhooks {
+    /// Serves the webhooks of these providers. They share the budget and the drain of `rpc`, and are counted in `calls`,
+    /// which the shutdown waits for.
+    pub fn new(rpc: Rpc<Routes>, calls: Calls, providers: ProviderRegistry) -> Self {
+        Self {
+            rpc,
+            calls,
+            providers,
+        }
+    }
+
+    async fn answer(&self, head: Parts, body: Body) -> Result<Response, Status> {
+        // Held until the request is answered: the shutdown waits for it.
+        let open = self.calls.enter().filter(|_| !self.rpc.is_draining());
+        let _open = open.ok_or_else(faults::going_away)?;
+        let path = head.uri.path();
+        let target = path.strip_prefix(ROOT).and_then(|it| it.split_once('/'));
+        let found = target.and_then(|(name, path)| {
+            let provider = self.providers.get(name)?;
+            let webhooks = provider.webhooks.as_ref()?;
+            Some((
+                provider.name,
+                path,
+                webhooks,
+                webhooks.max_body_bytes(path)?,
+            ))
+        });
+        let Some((provider, path, webhooks, max_bytes)) = found else {
+            return Ok((StatusCode::NOT_FOUND, "no provider has this webhook\n").into_response());
+        };
+        let request_bytes = self.rpc.budget().register();
+        let limits = Limits::of_body(max_bytes);
+        let body = body::read(body, &head.headers, limits, &request_bytes, REMEDY).await?;
+        let query = head.uri.query().unwrap_or_default();
+        let mut url = format!("{}/{path}", self.providers.webhook_url(provider));
+        if let Some(query) = head.uri.query() {
+            url.push('?');
+            url.push_str(query);
+        }
+        let request = WebhookRequest {
+            path: path.to_owned(),
+            query: query.to_owned(),
+            url,
+            headers: head.headers,
+            body,
+        };
+        let handled = tokio::time::timeout(HANDLER_TIMEOUT, webhooks.handle(request)).await;
+        let handled = handled.unwrap_or_else(|_| WebhookResponse::retry_later());
+        if !handled.status.is_success() {
+            tracing::debug!(provider, path, status = %handled.status, "a webhook was refused");
+        }
+        Ok(response(handled))
+    }
+}
+
+/// Returns the route of all webhooks.
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>(webhooks: Webhooks) -> Router<S> {
+    let handler = post(answer).with_state(webhooks);
+    Router::new().route("/webhooks/{provider}/{*path}", handler)
+}
+
+async fn answer(State(webhooks): State<Webhooks>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    // The HTTP port stays open after the calls have ended, for health checks. So a drain must end them here.
+    let answered = tokio::select! {
+        answered = webhooks.answer(head, body) => answered,
+        () = webhooks.rpc.cut() => Err(faults::going_away()),
+    };
+    answered.unwrap_or_else(|refusal| json::refusal(&refusal))
+}
+
+fn response(handled: WebhookResponse) -> Response {
+    let WebhookResponse {
+        status,
+        content_type,
+        body,
+    } = handled;
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    if let Some(kind) = content_type {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
