@@ -107,6 +107,9 @@ async fn a_drain_waits_for_open_calls_and_refuses_new_ones() {
     response.assert_fault(503, "UNAVAILABLE", "SHUTTING_DOWN");
     assert_eq!(response.headers["retry-after"], "1");
     assert_eq!(response.detail("RetryInfo")["retryDelay"], "0.5s");
+    // A provider repeats it at another instance.
+    let webhook = ask(http, Method::POST, "/webhooks/simulator/inbound", &[], "{}").await;
+    webhook.assert_fault(503, "UNAVAILABLE", "SHUTTING_DOWN");
 
     let mut ended = Box::pin(server.calls.ended());
     assert!(ended.as_mut().now_or_never().is_none(), "a call is open");
