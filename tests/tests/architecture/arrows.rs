@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{files, list, metadata, read, shown, text};
+use super::{files, list, metadata, read, root, shown, text};
 
 /// The allowed dependencies of the product. A crate that is not listed may depend on none of ours.
 const ARROWS: [(&str, &[&str]); 10] = [
@@ -146,6 +146,46 @@ fn only_the_wiring_names_storage() {
         .filter(|path| !path.starts_with("crates/server/src/wiring"))
         .collect();
     let listed: BTreeSet<String> = NAMES_STORAGE
+        .iter()
+        .map(|(path, _)| (*path).to_owned())
+        .collect();
+    assert_eq!(naming, listed);
+}
+
+/// Files outside of the provider registry that name a provider, with the reason.
+const NAMES_A_PROVIDER: [(&str, &str); 1] = [(
+    "crates/server/src/http/page/mod.rs",
+    "a test compares the test recipients of the page",
+)];
+
+/// Only the registry names a provider's module, so that another provider is one line there.
+#[test]
+fn only_the_registry_names_a_provider() {
+    let entries = std::fs::read_dir(root().join("crates/providers/src"));
+    let folders: Vec<String> = entries
+        .expect("the folders of the providers")
+        .flatten()
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| {
+            let name = entry.file_name();
+            format!("parlance_providers::{}", name.to_string_lossy())
+        })
+        .collect();
+    assert!(!folders.is_empty());
+    let crates = ["crates/app/src", "crates/server/src", "crates/cli/src"];
+    let naming: BTreeSet<String> = crates
+        .iter()
+        .flat_map(|folder| files(folder, ".rs"))
+        .filter(|path| {
+            let source = read(path);
+            folders
+                .iter()
+                .any(|folder| source.contains(folder.as_str()))
+        })
+        .map(|path| shown(&path))
+        .filter(|path| path != "crates/server/src/wiring/providers.rs")
+        .collect();
+    let listed: BTreeSet<String> = NAMES_A_PROVIDER
         .iter()
         .map(|(path, _)| (*path).to_owned())
         .collect();
