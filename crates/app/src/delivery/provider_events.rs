@@ -20,14 +20,14 @@ use crate::messages::{
 #[async_trait]
 impl ProviderEvents for App {
     async fn report(&self, report: ProviderReport) -> std::result::Result<(), RetryReport> {
-        let message = report.message.clone();
+        let reported = report.message.clone();
         let Err(error) = self.merge_report(report).await else {
             return Ok(());
         };
         let retry = match error.reason.kind() {
             // Deleted, another provider's, or in a state that takes no reports: a retry would not change that. Only the
             // provider's id may become known later.
-            Kind::NotFound => matches!(message, ReportedMessage::ProviderId { .. }),
+            Kind::NotFound => matches!(reported, ReportedMessage::ProviderId { .. }),
             Kind::FailedPrecondition => false,
             Kind::InvalidArgument
             | Kind::Aborted
@@ -39,7 +39,7 @@ impl ProviderEvents for App {
             | Kind::DeadlineExceeded
             | Kind::Internal => true,
         };
-        tracing::debug!(%error, cause = error.causes(), ?message, retry, "a report was not merged");
+        tracing::debug!(%error, cause = error.causes(), ?reported, retry, "a report was not merged");
         if retry { Err(RetryReport) } else { Ok(()) }
     }
 
