@@ -80,7 +80,7 @@ async fn retry_while_unavailable<T>(
     write: impl AsyncFn(&DispatcherContext, &Owner, &[AttemptOutcome]) -> Result<T>,
 ) -> Result<T> {
     loop {
-        match in_time(write(context, owner, ended)).await {
+        match in_time(Box::pin(write(context, owner, ended))).await {
             Err(error) if is_unavailable(&error) => {
                 context.outcomes_blocked.send_replace(true);
                 tracing::warn!(%error, cause = error.causes(), outcomes = ended.len(), "outcomes could not be written; trying again");

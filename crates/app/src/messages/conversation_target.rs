@@ -107,19 +107,18 @@ impl App {
     ) -> Result<Sender> {
         let owner = tx.touched().owner().clone();
         let channel = channel.of_conversation();
-        let found = match tx.sender_of_address(channel, address).await? {
-            Some(found) => found,
-            None => {
-                let provider = self.settings.open_senders.clone().ok_or_else(no_sender)?;
-                let sender = self.new_sender(tx, &owner, channel, address, provider);
-                if tx.insert_sender(&sender).await? {
-                    sender
-                } else {
-                    // Another transaction has just created it.
-                    tx.sender_of_address(channel, address)
-                        .await?
-                        .ok_or_else(no_sender)?
-                }
+        let found = if let Some(found) = tx.sender_of_address(channel, address).await? {
+            found
+        } else {
+            let provider = self.settings.open_senders.clone().ok_or_else(no_sender)?;
+            let sender = self.new_sender(tx, &owner, channel, address, provider);
+            if tx.insert_sender(&sender).await? {
+                sender
+            } else {
+                // Another transaction has just created it.
+                tx.sender_of_address(channel, address)
+                    .await?
+                    .ok_or_else(no_sender)?
             }
         };
         if found.owner == owner {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use parlance_domain::message::{ReportStatus, ReportedError};
 use parlance_domain::{MessageId, MessageStatus, Timestamp};
-use parlance_providers::{AttemptId, ProviderEvents as _, ProviderReport, ReportedMessage};
+use parlance_providers::{ProviderEvents as _, ProviderReport, ReportedMessage};
 
 use crate::support::{Dice, HOUR, Outgoing, SECOND, Step, World, pace, scale, seed};
 

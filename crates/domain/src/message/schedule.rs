@@ -51,6 +51,7 @@ impl ScheduleView {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "the times of a view are optional")]
     const fn at(micros: i64) -> Option<Timestamp> {
         Some(Timestamp::from_micros(micros))
     }

@@ -3,6 +3,7 @@
 use parlance_domain::{DeliveryPolicy, EventType, Message, Role};
 use parlance_storage::Guarded;
 
+use crate::support::write::update_message;
 use crate::support::{Db, append, at, committed, message, open, owner};
 
 /// Changes one field of a message.
@@ -63,7 +64,7 @@ on_both! {
         stored(&db, r#"{"later": 1}"#).await;
         let changed = Message { body: "changed".to_owned(), version: new.version + 1, ..new.clone() };
         let mut tx = db.open.begin(&owner, at(1)).await.unwrap();
-        let done = tx.update_message(&new, &changed, EventType::MessageUpdated, "ada").await.unwrap();
+        let done = update_message(&mut tx, &new, &changed, EventType::MessageUpdated, "ada").await.unwrap();
         assert_eq!(done, Guarded::Updated);
         committed(tx).await;
         assert_eq!(db.open.message(&owner, new.id).await.unwrap(), Some(changed));
