@@ -6,7 +6,8 @@ use email_address::{EmailAddress, Error, Options};
 use idna::AsciiDenyList;
 use idna::uts46::{DnsLength, Hyphens, Uts46};
 
-use super::{AddressError, canonical};
+use super::AddressError;
+use super::canonical::canonical;
 
 /// The longest address that fits the path of an SMTP command.
 const MAX_BYTES: usize = 254;

@@ -4,6 +4,7 @@
 //! Which addresses are valid depends on the channel and on the role. Our own addresses and the origins of inbound
 //! messages may be sender names, which can only send. A recipient must not be a sender name.
 
+mod canonical;
 mod email;
 mod error;
 mod phone;
@@ -104,26 +105,3 @@ impl From<Address> for String {
         }
     }
 }
-
-/// Declares a text type that only its own module can construct.
-macro_rules! canonical {
-    ($(#[$meta:meta])* $name:ident) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-        pub struct $name(String);
-
-        impl $name {
-            /// Returns the canonical text.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-
-            pub(super) fn into_string(self) -> String {
-                self.0
-            }
-        }
-    };
-}
-
-use canonical;

@@ -10,7 +10,8 @@ use std::sync::LazyLock;
 use phonenumber::Metadata;
 use phonenumber::metadata::DATABASE;
 
-use super::{AddressError, canonical};
+use super::AddressError;
+use super::canonical::canonical;
 
 canonical! {
     /// A telephone number in E.164 form: `+`, calling code, national number.

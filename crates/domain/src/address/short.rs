@@ -1,6 +1,7 @@
 //! Senders of text messages that are not phone numbers: short codes and names.
 
-use super::{AddressError, canonical};
+use super::AddressError;
+use super::canonical::canonical;
 
 canonical! {
     /// A short code: 3 to 8 digits. Five or six are usual, but lengths differ by country, and an inbound message from

@@ -1,39 +1,16 @@
 //! Content rules per channel. All violations are reported at once.
 
+mod limits;
 mod part;
 #[cfg(test)]
 mod tests;
+mod violations;
 
+pub use limits::Limits;
 pub use part::AttachmentView;
 
 use crate::{Channel, Role, Violation};
-
-/// Limits of a message's content.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Characters of an SMS or MMS body.
-    pub sms_body_chars: usize,
-    /// Bytes of any other body, and of an HTML body.
-    pub body_bytes: usize,
-    /// Bytes of the metadata as JSON.
-    pub metadata_bytes: usize,
-    /// Number of attachments.
-    pub attachments: usize,
-    /// Bytes of one attachment.
-    pub attachment_bytes: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            sms_body_chars: 1_600,
-            body_bytes: 256 * 1024,
-            metadata_bytes: 16 * 1024,
-            attachments: 10,
-            attachment_bytes: 25 * 1024 * 1024,
-        }
-    }
-}
+use violations::{NUL, Violations};
 
 /// Maximum length of a subject in characters: the line length limit of RFC 5322.
 const SUBJECT_CHARS: usize = 998;
@@ -172,37 +149,6 @@ impl ContentView<'_> {
     fn is_none_of(&self, channels: &[Channel]) -> bool {
         self.channel
             .is_some_and(|channel| !channels.contains(&channel))
-    }
-}
-
-const NUL: &str = "the character U+0000 cannot be stored; remove it";
-
-/// Violations found so far.
-struct Violations(Vec<Violation>);
-
-impl Violations {
-    fn push(&mut self, field: impl Into<String>, description: impl Into<String>) {
-        self.0.push(Violation::new(field, description));
-    }
-
-    /// Rejects U+0000. Postgres cannot store it in a text; the rule applies to both databases, so that they accept the
-    /// same messages.
-    fn check_nul(&mut self, field: &str, text: &str) {
-        if text.contains('\0') {
-            self.push(field, NUL);
-        }
-    }
-
-    fn check_bytes(&mut self, field: &str, text: &str, most: usize) {
-        if text.len() > most {
-            self.push(field, format!("at most {most} bytes; shorten it"));
-        }
-    }
-
-    fn check_not_negative(&mut self, field: &str, number: Option<i64>) {
-        if number.is_some_and(|number| number < 0) {
-            self.push(field, "must not be negative");
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Rules for attachments.
 
-use super::{Limits, NUL, Violations};
+use super::limits::Limits;
+use super::violations::{NUL, Violations};
 
 /// Maximum length of a file name and of a content type, in bytes: what file systems and mail programs accept.
 const NAME_BYTES: usize = 255;
