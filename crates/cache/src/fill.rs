@@ -9,8 +9,9 @@ use crate::key::{Key, Kind};
 use crate::ledger::Epoch;
 use crate::memory::MemoryTier;
 use crate::read::Id;
-use crate::remote::{Fault, Remote, Token};
+use crate::remote::{Fault, Remote};
 use crate::stats::{Operation, Outcome, Tier};
+use crate::token::Token;
 
 impl Cache {
     /// Fills the memory tier if the lease is still valid, and ends the lease.

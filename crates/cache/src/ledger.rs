@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::key::Key;
-use crate::remote::Token;
+use crate::token::Token;
 
 /// Identity of a shared tier: its process or processes, and the database number.
 pub type RemoteId = Arc<str>;

@@ -37,6 +37,7 @@ mod sim;
 mod single_flight;
 mod stall;
 mod stats;
+mod token;
 mod tracking;
 mod write;
 
@@ -54,8 +55,9 @@ pub use ledger::{
 pub use memory::{EncodedList, EncodedValue, MemoryStatus};
 pub use raw::Raw;
 pub use read_many::BatchReadRequest;
-pub use remote::{Acquired, Claimed, Fault, Fence, Release, Remote, RemoteStats, Token};
+pub use remote::{Acquired, Claimed, Fault, Fence, Release, Remote, RemoteStats};
 pub use settings::{Backend, CacheSettings, Ttls};
 pub use stats::{Operation, Outcome, Sample, Tier};
+pub use token::Token;
 pub use tracking::{InvalidationHandler, Tracking};
 pub use write::{Fenced, TransactionOutcome, Write};

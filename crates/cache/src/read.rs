@@ -548,7 +548,7 @@ pub(crate) enum Unusable {
 /// Result of acquiring a lease.
 pub(crate) enum LeaseResult<V> {
     Value(V),
-    Granted(Arc<Epoch>, crate::remote::Token),
+    Granted(Arc<Epoch>, crate::token::Token),
     None,
 }
 

@@ -18,9 +18,10 @@ use crate::ledger::Epoch;
 use crate::memory::{Leased, MemoryTier};
 use crate::raw::Raw;
 use crate::read::{LeaseResult, LoadRequest, LookupResult, SharedTiers};
-use crate::remote::{Remote, Token};
+use crate::remote::Remote;
 use crate::single_flight::{self, FlightRole, Wanted};
 use crate::stats::{Operation, Outcome, Tier};
+use crate::token::Token;
 
 /// Request to read several values.
 #[derive(Debug, Clone, Copy)]

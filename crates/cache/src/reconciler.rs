@@ -19,8 +19,9 @@ use crate::ledger::{
 };
 use crate::lock::lock;
 use crate::memory::MemoryTier;
-use crate::remote::{Claimed, Fault, Remote, Token};
+use crate::remote::{Claimed, Fault, Remote};
 use crate::stats::{Outcome, Tier};
+use crate::token::Token;
 use crate::write::release_all;
 
 /// Most pending rows that are released one by one; beyond that a new epoch retires all of them.

@@ -1,6 +1,5 @@
 //! Interface to the tier that several instances share.
 
-use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,16 +8,7 @@ use bytes::Bytes;
 use crate::key::Key;
 use crate::ledger::{Epoch, Holder, RemoteId};
 use crate::raw::Raw;
-
-/// Random token of a lease or fence; never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Token(pub u128);
-
-impl fmt::Display for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
-}
+use crate::token::Token;
 
 /// Failure of a call to the shared tier. A write cannot know whether the call took effect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock::{Clock, boot_clock};
 use crate::gate::MARGIN;
 use crate::key::Kind;
-use crate::remote::Token;
+use crate::token::Token;
 
 /// Where values are cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

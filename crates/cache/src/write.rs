@@ -11,8 +11,9 @@ use crate::key::Key;
 use crate::ledger::Epoch;
 use crate::memory::MemoryTier;
 use crate::read::Id;
-use crate::remote::{Fault, Fence, Release, Remote, Token};
+use crate::remote::{Fault, Fence, Release, Remote};
 use crate::stats::{Operation, Outcome, Tier};
+use crate::token::Token;
 
 /// Change that a write makes to a cached key.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::key::Key;
-use crate::remote::Token;
+use crate::token::Token;
 
 /// Duration of a reader's lease, as in the shared tier. A reader that takes longer may not fill.
 pub(crate) const READ_LEASE: Duration = Duration::from_secs(2);

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::key::{Key, Kind};
 use crate::lock::lock;
-use crate::remote::Token;
+use crate::token::Token;
 use leases::Leases;
 
 /// Value in the format in which this process answers.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{EncodedList, EncodedValue, Leased, MemoryTier};
 use crate::key::{Key, Kind};
-use crate::remote::Token;
+use crate::token::Token;
 
 const KEY: Key = Key::new(Kind::Message, 7);
 const LIST: Key = Key::new(Kind::Messages, 7);

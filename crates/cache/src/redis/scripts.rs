@@ -13,7 +13,8 @@ use crate::gate::REGISTRATION_TTL;
 use crate::key::{Key, Kind};
 use crate::ledger::{Epoch, Holder};
 use crate::raw::{Raw, stamp};
-use crate::remote::{Fence, GENERATION_TTL, Release, Token};
+use crate::remote::{Fence, GENERATION_TTL, Release};
+use crate::token::Token;
 
 /// Longest time of a reader from its lease to its fill.
 const READ_LEASE: Duration = Duration::from_secs(2);

@@ -1,6 +1,7 @@
 //! Invalidation connection: Redis reports every written lease on it (`CLIENT TRACKING`).
 
 mod listener;
+mod state;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -21,6 +22,7 @@ use crate::ledger::RemoteId;
 use crate::remote::Fault;
 use crate::tracking::{InvalidationHandler, Tracking};
 use listener::InvalidationListener;
+use state::TrackingState;
 
 /// Tracked prefixes. Leases are tracked instead of values: every fence and release writes a lease, while the expiry of a value is
 /// not reported reliably.
@@ -28,35 +30,6 @@ const PREFIXES: [&str; 2] = ["lease:{message:", "lease:{conversation:"];
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often the identity of the process is checked: a process that is demoted and promoted again keeps its connections.
 const IDENTITY_CHECK_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Nanoseconds since tracking began; a number, so that the latest requested time fits an atomic.
-type TrackingNanos = u64;
-
-#[derive(Clone, Default)]
-struct State {
-    /// Number of the connection, from 1.
-    generation: u64,
-    /// Process that the connection is to, while it is live.
-    live: Option<RemoteId>,
-    /// All invalidations from before this time have been received.
-    until: TrackingNanos,
-}
-
-struct TrackingState {
-    state: watch::Sender<State>,
-    /// Latest time that a barrier waits for.
-    latest_wanted: AtomicU64,
-    wanted: Notify,
-    began: Instant,
-    timeout: Duration,
-}
-
-impl TrackingState {
-    fn nanos(&self, instant: Instant) -> TrackingNanos {
-        let since = instant.saturating_duration_since(self.began);
-        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-    }
-}
 
 /// Invalidation connection to a single node. A cluster is not supported, because a PING is not routed by key.
 pub struct InvalidationConnection {

@@ -12,8 +12,8 @@ use crate::cache::{Cache, Shared};
 use crate::gate::{GATE_TTL, MARGIN};
 use crate::key::{Key, Kind};
 use crate::ledger::Ledger as _;
-use crate::remote::Token;
 use crate::settings::{Backend, CacheSettings};
+use crate::token::Token;
 
 /// Starts an instance with an epoch in force. Returns it with its database.
 async fn instance(world: &World) -> (Arc<Cache>, Session) {

@@ -18,7 +18,7 @@ use crate::ledger::{
     Epoch, Holder, InstanceKind, Ledger, LedgerError, Pending, PendingRows, Registered,
     RegistrationState, RemoteId, Renewal, Serving,
 };
-use crate::remote::Token;
+use crate::token::Token;
 
 /// Shorter than in production, so that epochs are closed within a run.
 const CLOSE_AFTER: Duration = Duration::from_secs(2);

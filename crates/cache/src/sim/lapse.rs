@@ -10,8 +10,8 @@ use super::redis::SINGLE;
 use super::world::World;
 use crate::cache::{Cache, ReadRequest};
 use crate::gate::GATE_TTL;
-use crate::remote::Token;
 use crate::settings::{Backend, CacheSettings};
+use crate::token::Token;
 
 const REQUEST: ReadRequest<'static> = ReadRequest {
     key: SINGLE,

@@ -14,8 +14,8 @@ use crate::cache::{Cache, ReadRequest, Shared};
 use crate::gate::{GATE_TTL, MARGIN, REGISTRATION_TTL};
 use crate::key::{Key, Kind};
 use crate::ledger::Ledger as _;
-use crate::remote::Token;
 use crate::settings::{Backend, CacheSettings};
+use crate::token::Token;
 use crate::write::{Fenced, TransactionOutcome, Write};
 
 const REQUEST: ReadRequest<'static> = ReadRequest {

@@ -14,8 +14,9 @@ use crate::key::{Key, Kind};
 use crate::ledger::{Epoch, Holder, RemoteId};
 use crate::raw::{Raw, stamp};
 use crate::remote::{
-    Acquired, Claimed, Fault, Fence, GENERATION_TTL, Release, Remote, RemoteStats, Token,
+    Acquired, Claimed, Fault, Fence, GENERATION_TTL, Release, Remote, RemoteStats,
 };
+use crate::token::Token;
 
 const TIMEOUT: Duration = Duration::from_millis(50);
 const READ_LEASE: Duration = Duration::from_secs(2);

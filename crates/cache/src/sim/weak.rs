@@ -15,7 +15,8 @@ use crate::ledger::{
     RemoteId, Renewal, Serving,
 };
 use crate::raw::Raw;
-use crate::remote::{Acquired, Claimed, Fault, Fence, Release, Remote, RemoteStats, Token};
+use crate::remote::{Acquired, Claimed, Fault, Fence, Release, Remote, RemoteStats};
+use crate::token::Token;
 use crate::tracking::{InvalidationHandler, Tracking};
 
 /// Disabled guard.

@@ -21,8 +21,9 @@ use crate::redis::shared_connection::SharedConnection;
 use crate::redis::slot::slot;
 use crate::redis::{info, scripts};
 use crate::remote::{
-    Acquired, Claimed, Fault, Fence, GENERATION_TTL, Release, Remote, RemoteStats, Token,
+    Acquired, Claimed, Fault, Fence, GENERATION_TTL, Release, Remote, RemoteStats,
 };
+use crate::token::Token;
 
 /// Keys per step of a scan; a small server scans them within a few milliseconds.
 const SCAN_COUNT: usize = 500;

@@ -6,7 +6,7 @@ use deadpool_redis::redis::{PushInfo, PushKind, Value};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{State, TrackingNanos, TrackingState};
+use super::state::{State, TrackingNanos, TrackingState};
 use crate::key::Key;
 use crate::ledger::RemoteId;
 use crate::lock::lock;
