@@ -5,12 +5,14 @@
 //! After a restart the application passes the unfinished messages to [`Resume::resume`], and the simulator continues to
 //! report about them.
 
+mod name;
 mod script;
 mod simulated_network;
 #[cfg(test)]
 mod tests;
 mod webhooks;
 
+pub use name::NAME;
 pub use script::{Behaviour, MAGIC_RECIPIENTS, MagicRecipient};
 
 use std::sync::Arc;
@@ -27,9 +29,6 @@ use crate::{
 };
 use simulated_network::Network;
 use webhooks::SimulatorWebhooks;
-
-/// The name of this provider.
-pub const NAME: &str = "simulator";
 
 /// Time from hand-over to delivery.
 const DELIVERY: Duration = Duration::from_millis(250);

@@ -9,7 +9,7 @@ use parlance_domain::Channel;
 use parlance_domain::message::{ReportStatus, ReportedError};
 use serde::Deserialize;
 
-use super::NAME;
+use super::name::NAME;
 use crate::{
     AttemptId, InboundMessage, Now, ProviderEvents, ProviderReport, ReportedMessage,
     WebhookRequest, WebhookResponse, Webhooks,
