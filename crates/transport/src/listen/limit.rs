@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{OpenConnections, OpenGuard};
+use super::open::{OpenConnections, OpenGuard};
 
 /// Number of connections beyond the limit on which health and metrics are served.
 const RESERVED_FOR_HEALTH: i64 = 32;

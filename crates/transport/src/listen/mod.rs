@@ -12,12 +12,11 @@ mod accept;
 mod calls;
 mod conn;
 mod limit;
+mod open;
 mod resets;
 mod socket;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,6 +29,7 @@ use tokio::net::{TcpListener, TcpSocket};
 pub use accept::serve;
 pub use conn::{Age, jittered};
 pub use limit::{BeyondLimit, ConnectionLimit};
+pub use open::OpenConnections;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -116,32 +116,6 @@ pub struct Options {
     health: bool,
     /// Bytes that are sent on a refused connection.
     refusal: Vec<u8>,
-}
-
-/// Number of open connections. Clones share one count.
-#[derive(Debug, Clone, Default)]
-pub struct OpenConnections(Arc<AtomicI64>);
-
-impl OpenConnections {
-    /// Returns the current number.
-    pub fn count(&self) -> i64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn enter(&self) -> OpenGuard {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        OpenGuard(self.clone())
-    }
-}
-
-/// Counts one connection until it is dropped.
-#[derive(Debug)]
-struct OpenGuard(OpenConnections);
-
-impl Drop for OpenGuard {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// Maximum time from the beginning to the end of a request head. On HTTP/1.1 it is the idle timeout as well.
