@@ -7,8 +7,10 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
+use super::conn;
 use super::limit::{Admission, MarkBeyondLimit, RESERVED_TIMEOUT, refuse};
-use super::{Options, ReplyBody, Serve, conn};
+use super::options::Options;
+use super::service::{ReplyBody, Serve};
 use crate::shutdown::Shutdown;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);

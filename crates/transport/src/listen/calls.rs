@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tokio::time::sleep;
 
-use super::ReplyBody;
+use super::service::ReplyBody;
 
 /// Time in which a live client answers the request to leave.
 const IDLE_GRACE: Duration = Duration::from_secs(2);
