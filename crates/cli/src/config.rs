@@ -6,27 +6,23 @@ use std::process::ExitCode;
 
 use parlance_server::config::{File, Settings, table};
 
+use crate::environment;
 use crate::failure::Failure;
 use crate::output::Output;
 
 const DEFAULT_FILE: &str = "parlance.toml";
 
 pub(crate) fn load(path: Option<PathBuf>) -> Result<Settings, Failure> {
-    Ok(Settings::load(environment(), file(path)?)?)
+    Ok(Settings::load(environment::all(), file(path)?)?)
 }
 
 /// Configuration of an ephemeral service that stores its data in this folder.
 pub(crate) fn load_ephemeral(path: Option<PathBuf>, folder: &Path) -> Result<Settings, Failure> {
     Ok(Settings::load_ephemeral(
-        environment(),
+        environment::all(),
         file(path)?,
         folder,
     )?)
-}
-
-/// Value of an environment variable that is not a setting of the service.
-pub(crate) fn variable(name: &str) -> Option<String> {
-    environment().find_map(|(found, text)| (found == name).then_some(text))
 }
 
 fn file(path: Option<PathBuf>) -> Result<Option<File>, Failure> {
@@ -47,12 +43,6 @@ fn read(path: &Path) -> Result<File, Failure> {
         Ok(text) => Ok(File { path, text }),
         Err(source) => Err(Failure::Unreadable { path, source }),
     }
-}
-
-/// All variables that are valid Unicode; others cannot be settings.
-fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 pub(crate) fn check(settings: &Settings, output: &mut Output) -> ExitCode {

@@ -8,7 +8,7 @@ use parlance_server::telemetry::TelemetryError;
 use parlance_server::wiring::StartError;
 use tonic::Status;
 
-use crate::client::refusal;
+use crate::refusal;
 use crate::sessions::Position;
 
 /// Exit code that shells report for a command that SIGINT ended.

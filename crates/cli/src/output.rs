@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write};
 
-use crate::config;
+use crate::environment;
 
 /// Standard output and standard error. A reader of a pipe that has ended is not a failure; any other write error is.
 pub(crate) struct Output {
@@ -17,7 +17,7 @@ pub(crate) struct Output {
 impl Output {
     /// The standard streams of this process.
     pub(crate) fn standard() -> Self {
-        let wanted = config::variable("NO_COLOR").is_none_or(|text| text.is_empty());
+        let wanted = environment::variable("NO_COLOR").is_none_or(|text| text.is_empty());
         Self {
             out: Box::new(io::stdout()),
             err: Box::new(io::stderr()),

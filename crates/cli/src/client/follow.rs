@@ -5,10 +5,10 @@ use std::time::Duration;
 use parlance_proto::v1::{Event, EventType, WatchEventsRequest};
 use tonic::{Status, Streaming};
 
-use super::refusal;
 use super::service::{CALL_TIMEOUT, Service};
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::refusal;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const MAX_PAUSE: Duration = Duration::from_secs(5);

@@ -11,7 +11,6 @@ mod import;
 mod import_batch;
 mod list;
 mod progress;
-pub(crate) mod refusal;
 mod reply;
 mod search;
 mod seed;

@@ -44,7 +44,7 @@ fn headline(status: &Status, show_message: bool) -> String {
 }
 
 /// Short text of an error.
-pub(super) fn brief(status: &Status) -> String {
+pub(crate) fn brief(status: &Status) -> String {
     cause(status).unwrap_or_else(|| status.message().to_owned())
 }
 
@@ -58,7 +58,7 @@ fn cause(status: &Status) -> Option<String> {
 }
 
 /// Whether a watch may succeed when it is started again. An error about the request itself would repeat.
-pub(super) fn is_transient(status: &Status) -> bool {
+pub(crate) fn is_transient(status: &Status) -> bool {
     match status.code() {
         Code::Unavailable
         | Code::Unknown
@@ -81,7 +81,7 @@ pub(super) fn is_transient(status: &Status) -> bool {
 }
 
 /// Cursor at which to resume a watch that the service has ended.
-pub(super) fn cursor(status: &Status) -> Option<String> {
+pub(crate) fn cursor(status: &Status) -> Option<String> {
     let info = status.get_details_error_info()?;
     info.metadata.get("cursor").cloned()
 }
