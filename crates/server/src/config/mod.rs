@@ -3,44 +3,28 @@
 //! Pure: the environment and the file are arguments. To add a setting, add a row to [`table`].
 
 mod cache;
+mod mask;
 mod names;
 mod parse;
 mod read;
+mod setting;
 mod show;
 pub mod table;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::path::Path;
 
 use parlance_domain::message::Limits;
 
 pub use parlance_storage::DatabaseUrl;
-pub use read::{File, Origin};
-pub use show::EffectiveSetting;
+pub use read::File;
+pub use setting::{EffectiveSetting, Origin, Setting};
 pub use table::Settings;
+pub use values::{LogFormat, Migrate};
 
 use read::Reader;
-
-/// Handling of missing migrations at start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Migrate {
-    /// Applies them.
-    Auto,
-    /// Refuses to start.
-    Check,
-    /// Does not check.
-    Off,
-}
-
-/// Format of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text for humans.
-    Text,
-    /// JSON for programs.
-    Json,
-}
 
 /// Everything that is invalid in a configuration, one line each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -9,7 +9,8 @@ use parlance_cache::Backend;
 use parlance_domain::search::Language;
 use parlance_transport::layers::WebOrigins;
 
-use super::{DatabaseUrl, LogFormat, Migrate};
+use super::DatabaseUrl;
+use super::values::{LogFormat, Migrate};
 
 pub(super) type Parsed<T> = Result<T, String>;
 

@@ -3,34 +3,10 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use super::mask::masked;
 use super::names;
 use super::parse::Parsed;
-use super::show::masked;
-use super::table::Setting;
-
-/// Source of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// The default of the setting.
-    Default,
-    /// `parlance.toml`.
-    File,
-    /// An environment variable.
-    Environment,
-    /// `serve --ephemeral`, which overrides all other sources.
-    Ephemeral,
-}
-
-impl std::fmt::Display for Origin {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Default => "default",
-            Self::File => "file",
-            Self::Environment => "environment",
-            Self::Ephemeral => "--ephemeral",
-        })
-    }
-}
+use super::setting::{Origin, Setting};
 
 /// Content of a configuration file.
 #[derive(Debug, Clone)]

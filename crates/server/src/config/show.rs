@@ -3,30 +3,10 @@
 use parlance_cache::Backend;
 
 use super::DatabaseUrl;
-use super::read::{Origin, RawValue, Reader};
-use super::table::{Setting, TABLE};
-
-/// Effective value of a setting; a secret is masked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EffectiveSetting {
-    /// Name of the setting.
-    pub name: &'static str,
-    /// Value, masked if it is secret.
-    pub value: String,
-    /// Source of the value.
-    pub origin: Origin,
-}
-
-impl std::fmt::Display for EffectiveSetting {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            name,
-            value,
-            origin,
-        } = self;
-        write!(f, "{name}={value} ({origin})")
-    }
-}
+use super::mask::{MASK, masked};
+use super::read::{RawValue, Reader};
+use super::setting::{EffectiveSetting, Setting};
+use super::table::TABLE;
 
 /// `backend`: the backend of the cache, which may follow from other settings.
 pub(super) fn effective(reader: &Reader, backend: Backend) -> Vec<EffectiveSetting> {
@@ -41,19 +21,6 @@ pub(super) fn effective(reader: &Reader, backend: Backend) -> Vec<EffectiveSetti
             }
         })
         .collect()
-}
-
-const MASK: &str = "***";
-
-/// Masks a user name with its password, also in a URL or a host where none is expected.
-pub(super) fn masked(text: &str) -> String {
-    let (scheme, rest) = text
-        .find("://")
-        .map_or(("", text), |end| text.split_at(end + "://".len()));
-    match rest.rsplit_once('@') {
-        Some((login, rest)) if login.contains(':') => format!("{scheme}{MASK}@{rest}"),
-        _ => text.to_owned(),
-    }
 }
 
 /// The value for display. In a URL only the password is secret; the rest identifies the database.

@@ -20,22 +20,9 @@ use parlance_domain::search::Language;
 use parlance_transport::layers::WebOrigins;
 
 use super::read::Reader;
-use super::{DatabaseUrl, EffectiveSetting, LogFormat, Migrate, parse};
-
-/// A setting. In `parlance.toml` it has the name of its environment variable in lower case.
-#[derive(Debug, Clone, Copy)]
-pub struct Setting {
-    /// Name of the environment variable.
-    pub name: &'static str,
-    /// Default; empty for none.
-    pub default: &'static str,
-    /// Expected form of a value, for error messages and documentation.
-    pub expects: &'static str,
-    /// Meaning, for documentation.
-    pub help: &'static str,
-    /// Whether the value is never shown.
-    pub secret: bool,
-}
+use super::setting::{EffectiveSetting, Setting};
+use super::values::{LogFormat, Migrate};
+use super::{DatabaseUrl, parse};
 
 macro_rules! is_secret {
     () => {
