@@ -37,7 +37,7 @@ impl Settings {
         env: impl Iterator<Item = (String, String)>,
         file: Option<File>,
     ) -> Result<Self, InvalidSettings> {
-        finish(Reader::new(env, file))
+        finish(Reader::new(table::TABLE, env, file))
     }
 
     /// Reads the configuration of an ephemeral service: its database is in `folder`, and it listens on free ports of
@@ -47,7 +47,7 @@ impl Settings {
         file: Option<File>,
         folder: &Path,
     ) -> Result<Self, InvalidSettings> {
-        let mut reader = Reader::new(env, file);
+        let mut reader = Reader::new(table::TABLE, env, file);
         if reader.is_set("DATABASE_URL") {
             reader.problems.push(
                 "DATABASE_URL is set, but --ephemeral creates a temporary database: unset DATABASE_URL or omit --ephemeral"

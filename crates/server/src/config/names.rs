@@ -1,6 +1,6 @@
 //! Names that are not settings: those of other versions, and those that are probably misspelt.
 
-use super::table::{Setting, TABLE};
+use super::setting::Setting;
 
 /// Names of settings that this version does not read. A warning names one that is set, since the operator expects an
 /// effect.
@@ -8,8 +8,8 @@ const UNUSED_NAMES: &[&str] = &["SMTP_URL", "WEBHOOK_LISTEN", "PUBLIC_URL"];
 const UNUSED_PREFIXES: &[&str] = &["TWILIO_", "SENDGRID_", "TLS_", "JWT_"];
 
 /// Returns the setting of that name.
-pub(super) fn find(name: &str) -> Option<&'static Setting> {
-    TABLE.iter().find(|setting| setting.name == name)
+pub(super) fn find(table: &'static [Setting], name: &str) -> Option<&'static Setting> {
+    table.iter().find(|setting| setting.name == name)
 }
 
 /// Whether the name is a setting of the product that this version does not read.
@@ -21,13 +21,13 @@ pub(super) fn is_unused(name: &str) -> bool {
 }
 
 /// Returns the most similar setting, if it is similar enough to be a suggestion.
-pub(super) fn most_similar(name: &str) -> Option<&'static str> {
-    closest(name).filter(|other| strsim::jaro_winkler(name, other) > 0.8)
+pub(super) fn most_similar(table: &[Setting], name: &str) -> Option<&'static str> {
+    closest(table, name).filter(|other| strsim::jaro_winkler(name, other) > 0.8)
 }
 
-fn closest(name: &str) -> Option<&'static str> {
+fn closest(table: &[Setting], name: &str) -> Option<&'static str> {
     let similarity = |other: &str| strsim::jaro_winkler(name, other);
-    TABLE
+    table
         .iter()
         .map(|setting| setting.name)
         .max_by(|a, b| similarity(a).total_cmp(&similarity(b)))
@@ -47,9 +47,9 @@ const PARTS_OF_DATABASE_URL: &[&str] = &[
 ];
 
 /// Returns the setting that a variable with a misspelt name probably means.
-pub(super) fn misspelt(name: &str) -> Option<&'static str> {
+pub(super) fn misspelt(table: &[Setting], name: &str) -> Option<&'static str> {
     let upper = name.to_ascii_uppercase();
-    let close = TABLE
+    let close = table
         .iter()
         .map(|setting| (strsim::osa_distance(&upper, setting.name), setting.name))
         // Two letters are half of a short name: PATH is not a misspelt AUTH.
@@ -62,5 +62,5 @@ pub(super) fn misspelt(name: &str) -> Option<&'static str> {
         return Some("DATABASE_URL");
     }
     let has_prefix = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-    close.or_else(|| has_prefix.then(|| closest(name)).flatten())
+    close.or_else(|| has_prefix.then(|| closest(table, name)).flatten())
 }

@@ -27,6 +27,8 @@ pub(super) struct RawValue {
 /// The texts of all settings, and the problems so far.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
+    /// All settings.
+    table: &'static [Setting],
     values: HashMap<&'static str, RawValue>,
     /// Names of the settings with an invalid value.
     invalid: Vec<&'static str>,
@@ -36,8 +38,15 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(env: impl Iterator<Item = (String, String)>, file: Option<File>) -> Self {
-        let mut reader = Self::default();
+    pub(super) fn new(
+        table: &'static [Setting],
+        env: impl Iterator<Item = (String, String)>,
+        file: Option<File>,
+    ) -> Self {
+        let mut reader = Self {
+            table,
+            ..Self::default()
+        };
         if let Some(file) = file {
             reader.add_file(&file);
         }
@@ -64,7 +73,8 @@ impl Reader {
         };
         for (key, value) in table {
             let name = key.to_ascii_uppercase();
-            let Some(setting) = names::find(&name).filter(|_| key == key.to_ascii_lowercase())
+            let Some(setting) =
+                names::find(self.table, &name).filter(|_| key == key.to_ascii_lowercase())
             else {
                 self.reject_key(&path.to_string(), &key, &name);
                 continue;
@@ -88,7 +98,7 @@ impl Reader {
             self.warn_unused(name);
             return;
         }
-        let hint = names::most_similar(name)
+        let hint = names::most_similar(self.table, name)
             .map(|name| format!("; did you mean {}?", name.to_ascii_lowercase()))
             .unwrap_or_default();
         self.problems
@@ -99,12 +109,12 @@ impl Reader {
     fn add_env(&mut self, env: impl Iterator<Item = (String, String)>) {
         for (name, text) in env.filter(|(name, text)| !text.is_empty() && !is_injected(name, text))
         {
-            if let Some(setting) = names::find(&name) {
+            if let Some(setting) = names::find(self.table, &name) {
                 let origin = Origin::Environment;
                 self.values.insert(setting.name, RawValue { text, origin });
             } else if names::is_unused(&name) {
                 self.warn_unused(&name);
-            } else if let Some(meant) = names::misspelt(&name) {
+            } else if let Some(meant) = names::misspelt(self.table, &name) {
                 self.warnings.push(format!(
                     "{name} is set, but is not a setting; did you mean {meant}?"
                 ));
