@@ -9,6 +9,7 @@
 //!
 //! To add a setting, see [`config`]. To add a service, write its handlers and register it in [`services`].
 
+mod body_limits;
 pub mod config;
 mod convert;
 pub mod http;

@@ -144,7 +144,7 @@ fn check_buffered(settings: &Settings, reader: &mut Reader) {
         return;
     }
     let (buffered, request) = (settings.max_buffered_bytes, settings.max_request_bytes);
-    let least = crate::http::json::Limits::of(request).bytes;
+    let least = crate::body_limits::Limits::of(request).bytes;
     if buffered < least {
         reader.problems.push(format!(
             "MAX_BUFFERED_BYTES is {buffered}, but one request of MAX_REQUEST_BYTES={request} takes up to {least} bytes as JSON: \

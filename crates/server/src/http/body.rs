@@ -10,39 +10,12 @@ use parlance_transport::layers::{RequestBytes, faults};
 use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 
-/// Allowance for names and punctuation, in addition to the bytes of the message.
-const OVERHEAD_BYTES: usize = 64 * 1024;
+use crate::body_limits::Limits;
+
 /// Bytes that are read and discarded from a body that is too large: many clients read the response only after they have
 /// sent the whole request.
 const MAX_DISCARDED_BYTES: usize = 16 * 1024 * 1024;
 const MAX_DISCARD_TIME: Duration = Duration::from_secs(2);
-
-/// Limits of a request body.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Maximum size of the body.
-    pub bytes: usize,
-    /// Maximum time between two frames.
-    pub pause: Duration,
-    /// Maximum time from the first byte to the last.
-    pub whole: Duration,
-}
-
-impl Limits {
-    /// Limits for requests of this size as protobuf: files grow by a third in JSON.
-    pub const fn of(max_request_bytes: usize) -> Self {
-        Self::of_body(max_request_bytes.saturating_mul(4) / 3 + OVERHEAD_BYTES)
-    }
-
-    /// Limits for bodies of this size.
-    pub const fn of_body(bytes: usize) -> Self {
-        Self {
-            bytes,
-            pause: Duration::from_secs(10),
-            whole: Duration::from_mins(1),
-        }
-    }
-}
 
 /// Reads the whole body. `remedy` says what a client can do about one that is too large.
 pub(crate) async fn read(

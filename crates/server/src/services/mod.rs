@@ -35,6 +35,7 @@ use tonic::codec::CompressionEncoding::Gzip;
 use tonic::server::NamedService;
 use tonic::service::Routes;
 
+use reply::MAX_REPLY_BYTES;
 use reply_extensions::ReplyExtensions;
 
 /// Full names of all services, for health and reflection.
@@ -47,9 +48,6 @@ pub const NAMES: [&str; 7] = [
     SenderServiceServer::<sender::Senders>::NAME,
     SimulatorServiceServer::<simulator::SimulatorHandlers>::NAME,
 ];
-
-/// Maximum size of a reply: the default limit of gRPC clients.
-const MAX_REPLY_BYTES: usize = 4 * 1_024 * 1_024;
 
 /// Adds all services to the routes.
 pub fn add_to(

@@ -5,8 +5,10 @@ use parlance_app::{Error, Reason, Replayable, Result};
 use tonic::Response;
 use tonic::metadata::MetadataMap;
 
-use super::MAX_REPLY_BYTES;
 use super::trailers::Trailers;
+
+/// Maximum size of a reply: the default limit of gRPC clients.
+pub(super) const MAX_REPLY_BYTES: usize = 4 * 1_024 * 1_024;
 
 /// Header and trailer of a reply that repeats the result of an earlier request.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");

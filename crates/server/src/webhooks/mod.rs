@@ -24,7 +24,8 @@ use parlance_transport::layers::{Rpc, faults};
 use tonic::Status;
 use tonic::service::Routes;
 
-use crate::http::body::{self, Limits};
+use crate::body_limits::Limits;
+use crate::http::body;
 use crate::http::calls::Calls;
 use crate::http::json;
 

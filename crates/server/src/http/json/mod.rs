@@ -33,8 +33,8 @@ use tonic::{Code, Status};
 
 pub use contract::UnreadableContract;
 
+pub use crate::body_limits::Limits;
 use crate::http::body;
-pub use crate::http::body::Limits;
 pub use crate::http::calls::Calls;
 use contract::{Contract, Target};
 
