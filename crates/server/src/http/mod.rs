@@ -24,7 +24,6 @@ use parlance_transport::readiness::Readiness;
 
 use self::json::Json;
 use crate::telemetry::metrics::Metrics;
-use crate::webhooks::{self, Webhooks};
 
 /// State of the routes.
 #[derive(Debug, Clone)]
@@ -35,16 +34,14 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// All unary methods.
     pub json: Json,
-    /// The webhooks of the providers.
-    pub webhooks: Webhooks,
     /// Names of the providers whose messages leave this machine, for the page.
     pub real_providers: Vec<&'static str>,
 }
 
-/// Returns the routes of the HTTP port.
-pub fn router(parts: Parts) -> Router {
+/// Returns the routes of the HTTP port, with those of the webhooks of providers.
+pub fn router(parts: Parts, webhooks: Router<Parts>) -> Router {
     let calls = json::routes(parts.json.clone())
-        .merge(webhooks::routes(parts.webhooks.clone()))
+        .merge(webhooks)
         .merge(page::routes(&parts.real_providers))
         .layer(from_fn(within_limit));
     Router::new()

@@ -35,7 +35,7 @@ use crate::http;
 use crate::http::json::{Calls, Json, Limits};
 use crate::services::NAMES;
 use crate::telemetry::metrics::Metrics;
-use crate::webhooks::Webhooks;
+use crate::webhooks::{self, Webhooks};
 
 use cache::OpenCache;
 
@@ -196,13 +196,13 @@ async fn start_as(
     let grpc_served = tokio::spawn(listen::serve(grpc.listen()?, edge, options, grpc_shutdown));
 
     let real_providers = providers::real(&providers);
-    let router = http::router(http::Parts {
+    let parts = http::Parts {
         readiness,
         metrics,
         json,
-        webhooks,
         real_providers: real_providers.clone(),
-    });
+    };
+    let router = http::router(parts, webhooks::routes(webhooks));
     let service = TowerToHyperService::new(router);
     let http_served = tokio::spawn(listen::serve(
         http.listen()?,
