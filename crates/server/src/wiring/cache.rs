@@ -15,7 +15,7 @@ use parlance_cache::redis::{InvalidationConnection, Node, RedisSettings, RedisTi
 use parlance_cache::{Backend, Cache, CacheSettings, Shared};
 use parlance_storage::{Database, DatabaseUrl};
 
-use super::StartError;
+use super::start_error::StartError;
 use crate::config::Settings;
 use crate::telemetry;
 use crate::telemetry::metrics::Metrics;

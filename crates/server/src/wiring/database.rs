@@ -6,7 +6,7 @@ use parlance_storage::{Database, DatabaseUrl, MigrationReport, StorageError};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::StartError;
+use super::start_error::StartError;
 use crate::config::{Migrate, Settings};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);

@@ -4,11 +4,12 @@ mod cache;
 mod database;
 mod delivery;
 mod descriptors;
+mod port;
 mod providers;
 mod routes;
+mod start_error;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,13 +19,12 @@ use hyper_util::service::TowerToHyperService;
 use parlance_app::cache::CacheAdmin;
 use parlance_app::delivery::{Pace, ProviderRegistry};
 use parlance_app::{App, Environment};
-use parlance_storage::{Database, StorageError};
+use parlance_storage::Database;
 use parlance_transport::drain::{DrainOutcome, DrainTimes, drain};
 use parlance_transport::layers::{Budget, Edge, Rpc, RpcMetrics, RpcState};
 use parlance_transport::listen::{self, Age, OpenConnections, Options};
 use parlance_transport::readiness::{Readiness, publish};
 use parlance_transport::shutdown::{self, Shutdown, Trigger};
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
@@ -38,62 +38,12 @@ use crate::telemetry::metrics::Metrics;
 use crate::webhooks::{self, Webhooks};
 
 use cache::OpenCache;
+use port::Port;
 
 pub use database::migrate;
+pub use port::reachable;
 pub use providers::Registration;
-
-/// Error of the start of the service.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The port is in use, or the address is not one of this machine.
-    #[error("{setting}: cannot listen on {address}: {source}")]
-    Listen {
-        /// Name of the setting.
-        setting: &'static str,
-        /// Its value.
-        address: SocketAddr,
-        /// Error of the system.
-        source: std::io::Error,
-    },
-    /// The database cannot be opened, after all attempts.
-    #[error("DATABASE_URL: {url}: {source}")]
-    Database {
-        /// Its URL without the password.
-        url: String,
-        /// Error of the last attempt.
-        source: StorageError,
-    },
-    /// `MIGRATE=check` found missing migrations.
-    #[error(
-        "MIGRATE=check: the database lacks {}; run `parlance migrate`, or start with MIGRATE=auto",
-        .0.join(", ")
-    )]
-    Migrations(Vec<String>),
-    /// The settings of Redis are invalid.
-    #[error("Redis: {0}")]
-    Redis(#[source] parlance_cache::redis::BadSettings),
-    /// The lock file next to the database file cannot be locked.
-    #[error("DATABASE_URL: cannot lock {}: {source}", path.display())]
-    Lock {
-        /// Path of the lock file.
-        path: PathBuf,
-        /// Error of the system.
-        source: std::io::Error,
-    },
-    /// Another process uses the `memory` cache on this database and has locked it exclusively.
-    #[error(
-        "DATABASE_URL: sqlite://{}: another process has locked this database for its memory cache, which writes of this process \
-         would make stale; stop that process, or set CACHE_BACKEND=off for both",
-        .0.display()
-    )]
-    InUse(PathBuf),
-    /// The compiled-in API descriptors cannot be served.
-    #[error("cannot read the API descriptors: {0}")]
-    Contract(String),
-    /// Metrics cannot be set up.
-    #[error("cannot set up metrics: {0}")]
-    Metrics(#[from] opentelemetry_sdk::error::OTelSdkError),
-}
+pub use start_error::StartError;
 
 /// Running service.
 pub struct Running {
@@ -338,53 +288,6 @@ impl Running {
         }
         self.http_trigger.cut();
         ending
-    }
-}
-
-/// Replaces an unspecified address by loopback, so that programs on this machine can connect to it.
-pub fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        IpAddr::V4(_) | IpAddr::V6(_) => address.ip(),
-    };
-    SocketAddr::new(ip, address.port())
-}
-
-/// Bound port, with the name of its setting for errors.
-struct Port {
-    setting: &'static str,
-    address: SocketAddr,
-    socket: listen::BoundSocket,
-}
-
-impl Port {
-    fn bind(setting: &'static str, address: SocketAddr) -> Result<Self, StartError> {
-        let bound = listen::bind(address, false).and_then(|socket| Ok((socket.address()?, socket)));
-        let failed = |source| StartError::Listen {
-            setting,
-            address,
-            source,
-        };
-        let (address, socket) = bound.map_err(failed)?;
-        Ok(Self {
-            setting,
-            address,
-            socket,
-        })
-    }
-
-    fn listen(self) -> Result<TcpListener, StartError> {
-        let Self {
-            setting,
-            address,
-            socket,
-        } = self;
-        socket.listen().map_err(|source| StartError::Listen {
-            setting,
-            address,
-            source,
-        })
     }
 }
 

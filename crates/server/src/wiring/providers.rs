@@ -8,7 +8,7 @@ use parlance_app::delivery::ProviderRegistry;
 use parlance_providers::simulator;
 use parlance_providers::{EventRelay, Provider, ProviderContext, ProviderEvents};
 
-use super::reachable;
+use super::port::reachable;
 use crate::config::Settings;
 
 /// Creates a provider, or none if the settings do not configure it.
