@@ -17,6 +17,7 @@ mod acceptance;
 mod admin;
 mod cache;
 mod clock;
+mod database_lock;
 mod fill;
 mod gate;
 mod key;
@@ -46,6 +47,7 @@ pub use cache::{
     Answer, Cache, CacheLookup, Codec, NewestEntry, ReadRequest, Shared, Source, ValueFormat,
 };
 pub use clock::{Clock, ClockState, boot_clock};
+pub use database_lock::{DatabaseLock, DatabaseLockError};
 pub use gate::{GATE_TTL, GateState, MARGIN};
 pub use key::{Key, Kind};
 pub use ledger::{

@@ -1,18 +1,12 @@
 //! Setup of the cache: its tiers, its background task, and the lock of a SQLite file.
-//!
-//! On SQLite the database cannot cheaply notify instances of each other, so they take a lock next to the database file. An instance
-//! that uses the `memory` cache takes it exclusively, since it would not be notified of writes of another process. Instances
-//! without that cache share it.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parlance_app::cache::CacheAdmin;
 use parlance_app::{App, Environment};
 use parlance_cache::redis::{InvalidationConnection, Node, RedisSettings, RedisTier};
-use parlance_cache::{Backend, Cache, CacheSettings, Shared};
+use parlance_cache::{Backend, Cache, CacheSettings, DatabaseLock, Shared};
 use parlance_storage::{Database, DatabaseUrl};
 
 use super::start_error::StartError;
@@ -31,7 +25,7 @@ pub(super) struct OpenCache {
     /// Why the active backend is not the configured one.
     pub(super) note: String,
     /// Kept until the process ends.
-    _lock: Option<File>,
+    _lock: Option<DatabaseLock>,
 }
 
 impl std::fmt::Debug for OpenCache {
@@ -73,7 +67,7 @@ struct Permitted {
     backend: Backend,
     /// Whether other instances may write to the database.
     shared_database: bool,
-    lock: Option<File>,
+    lock: Option<DatabaseLock>,
     /// Why it is not the configured one.
     note: String,
 }
@@ -160,121 +154,19 @@ fn permitted(settings: &Settings) -> Result<Permitted, StartError> {
             lock: None,
             note: String::new(),
         }),
-        DatabaseUrl::Sqlite(path) => lock_file(path, backend),
-    }
-}
-
-/// Takes the lock of a database file, and returns the backend that it permits.
-fn lock_file(database: &Path, backend: Backend) -> Result<Permitted, StartError> {
-    let path = lock_path(database);
-    let failed = |source| StartError::Lock {
-        path: path.clone(),
-        source,
-    };
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(failed)?;
-    if backend == Backend::Memory && is_locked(file.try_lock()).map_err(failed)? {
-        return Ok(Permitted {
-            backend,
-            shared_database: false,
-            lock: Some(file),
-            note: String::new(),
-        });
-    }
-    if !is_locked(file.try_lock_shared()).map_err(failed)? {
-        return Err(StartError::InUse(database.to_owned()));
-    }
-    let (backend, note) = if backend == Backend::Memory {
-        let note = "CACHE_BACKEND is memory, but another process uses this database; the cache of this process is off";
-        (Backend::Off, note)
-    } else {
-        (backend, "")
-    };
-    Ok(Permitted {
-        backend,
-        shared_database: true,
-        lock: Some(file),
-        note: note.to_owned(),
-    })
-}
-
-/// Path of the lock file: the same for every path that leads to the database.
-fn lock_path(database: &Path) -> PathBuf {
-    let canonical = database.canonicalize();
-    let mut path = canonical.map_or_else(|_| database.into(), PathBuf::into_os_string);
-    path.push(".lock");
-    path.into()
-}
-
-fn is_locked(tried: Result<(), TryLockError>) -> std::io::Result<bool> {
-    match tried {
-        Ok(()) => Ok(true),
-        Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use parlance_testkit::SqliteFile;
-
-    use super::*;
-
-    fn file() -> (SqliteFile, PathBuf) {
-        let file = SqliteFile::new();
-        let path = file.path().to_owned();
-        std::fs::write(&path, "").unwrap();
-        (file, path)
-    }
-
-    fn is_refused(path: &Path, backend: Backend) -> bool {
-        matches!(lock_file(path, backend), Err(StartError::InUse(_)))
-    }
-
-    #[test]
-    fn the_memory_cache_takes_the_lock_exclusively() {
-        let (_file, path) = file();
-        let first = lock_file(&path, Backend::Memory).unwrap();
-        assert!(first.backend == Backend::Memory && !first.shared_database);
-        for backend in [
-            Backend::Memory,
-            Backend::Off,
-            Backend::Redis,
-            Backend::Hybrid,
-        ] {
-            assert!(is_refused(&path, backend), "{backend:?}");
+        DatabaseUrl::Sqlite(path) => {
+            let lock = DatabaseLock::take(path, backend)?;
+            let note = if lock.backend() == backend {
+                ""
+            } else {
+                "CACHE_BACKEND is memory, but another process uses this database; the cache of this process is off"
+            };
+            Ok(Permitted {
+                backend: lock.backend(),
+                shared_database: lock.is_shared(),
+                lock: Some(lock),
+                note: note.to_owned(),
+            })
         }
-        drop(first);
-        assert_eq!(
-            lock_file(&path, Backend::Memory).unwrap().backend,
-            Backend::Memory
-        );
-    }
-
-    #[test]
-    fn the_memory_cache_is_off_while_another_process_has_the_lock() {
-        let (_file, path) = file();
-        let others = [Backend::Off, Backend::Hybrid].map(|of| lock_file(&path, of).unwrap());
-        assert!(
-            others
-                .iter()
-                .all(|o| o.shared_database && o.note.is_empty())
-        );
-        let late = lock_file(&path, Backend::Memory).unwrap();
-        assert!(late.backend == Backend::Off && late.shared_database);
-        assert!(late.note.contains("another process"), "{}", late.note);
-    }
-
-    #[test]
-    fn a_symbolic_link_leads_to_the_same_lock() {
-        let (_file, path) = file();
-        let link = path.with_extension("link");
-        std::os::unix::fs::symlink(&path, &link).unwrap();
-        let _first = lock_file(&path, Backend::Memory).unwrap();
-        assert!(is_refused(&link, Backend::Off));
     }
 }

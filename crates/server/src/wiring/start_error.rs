@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use parlance_cache::DatabaseLockError;
 use parlance_storage::StorageError;
 
 /// Error of the start of the service.
@@ -56,4 +57,13 @@ pub enum StartError {
     /// Metrics cannot be set up.
     #[error("cannot set up metrics: {0}")]
     Metrics(#[from] opentelemetry_sdk::error::OTelSdkError),
+}
+
+impl From<DatabaseLockError> for StartError {
+    fn from(error: DatabaseLockError) -> Self {
+        match error {
+            DatabaseLockError::NotLockable { path, source } => Self::Lock { path, source },
+            DatabaseLockError::InUse(database) => Self::InUse(database),
+        }
+    }
 }
