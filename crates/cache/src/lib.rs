@@ -57,7 +57,9 @@ pub use ledger::{
 pub use memory::{EncodedList, EncodedValue, MemoryStatus};
 pub use raw::Raw;
 pub use read_many::BatchReadRequest;
-pub use remote::{Acquired, Claimed, Fault, Fence, Release, Remote, RemoteStats};
+pub use remote::{
+    Acquired, BreakerState, Claimed, Fault, Fence, Release, Remote, RemoteHealth, RemoteStats,
+};
 pub use settings::{Backend, CacheSettings, Ttls};
 pub use stats::{Operation, Outcome, Sample, Tier};
 pub use token::Token;

@@ -95,6 +95,24 @@ pub struct RemoteStats {
     pub keys: u64,
 }
 
+/// State of the circuit breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BreakerState {
+    /// Requests are sent.
+    Closed,
+    /// Calls fail at once until a probe succeeds.
+    Open,
+}
+
+/// Health of the connection to the shared tier, for operators and metrics.
+pub trait RemoteHealth: Send + Sync + 'static {
+    /// Whether every node is connected and answers.
+    fn reachable(&self) -> bool;
+
+    /// State of the circuit breaker.
+    fn breaker(&self) -> BreakerState;
+}
+
 /// Tier that several instances share. Every call ends within its time-out (except `scan`). Calls for one key use one connection,
 /// in the order in which they were made. A call under an epoch fails with [`Fault::Elsewhere`] if the connection is to another
 /// process than that of the epoch.

@@ -152,6 +152,19 @@ fn only_the_wiring_names_storage() {
     assert_eq!(naming, listed);
 }
 
+/// Only the wiring names the Redis tier; what the others need of it is the trait `RemoteHealth`.
+#[test]
+fn only_the_wiring_names_the_redis_tier() {
+    let crates = ["crates/app/src", "crates/server/src", "crates/cli/src"];
+    let naming: Vec<String> = crates
+        .iter()
+        .flat_map(|folder| files(folder, ".rs"))
+        .filter(|path| read(path).contains("RedisTier"))
+        .map(|path| shown(&path))
+        .collect();
+    assert_eq!(naming, ["crates/server/src/wiring/cache.rs"]);
+}
+
 /// Files outside of the provider registry that name a provider, with the reason.
 const NAMES_A_PROVIDER: [(&str, &str); 1] = [(
     "crates/server/src/http/page/mod.rs",

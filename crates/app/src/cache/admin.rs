@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use parlance_cache::redis::{BreakerState, RedisTier};
 use parlance_cache::{
-    Backend, Cache, Fault, GateState, Key, Kind, MemoryStatus, Operation, Outcome, RemoteStats,
-    Tier,
+    Backend, BreakerState, Cache, Fault, GateState, Key, Kind, MemoryStatus, Operation, Outcome,
+    RemoteHealth, RemoteStats, Tier,
 };
 use uuid::Uuid;
 
@@ -23,8 +22,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Administration of the cache by operators.
 pub struct CacheAdmin {
     pub(crate) app: Arc<App>,
-    /// The connection to Redis, if configured.
-    pub(crate) tier: Option<Arc<RedisTier>>,
+    /// Health of Redis, if configured.
+    pub(crate) redis: Option<Arc<dyn RemoteHealth>>,
     /// Why the active backend differs from the configured one.
     pub(crate) note: String,
 }
@@ -132,8 +131,8 @@ pub enum Invalidation {
 
 impl CacheAdmin {
     /// Creates the administration of an app's cache.
-    pub fn new(app: Arc<App>, tier: Option<Arc<RedisTier>>, note: String) -> Arc<Self> {
-        Arc::new(Self { app, tier, note })
+    pub fn new(app: Arc<App>, redis: Option<Arc<dyn RemoteHealth>>, note: String) -> Arc<Self> {
+        Arc::new(Self { app, redis, note })
     }
 
     pub(crate) fn cache(&self) -> &Arc<Cache> {
@@ -185,9 +184,9 @@ impl CacheAdmin {
         let backend = cache.backend();
         let gate = cache.gate().filter(|_| backend != Backend::Off);
         let (audit_checked, audit_violations) = self.app.audited.in_all();
-        let redis = self.tier.as_ref().map(|tier| RedisState {
-            reachable: tier.reachable(),
-            breaker: tier.breaker(),
+        let redis = self.redis.as_ref().map(|redis| RedisState {
+            reachable: redis.reachable(),
+            breaker: redis.breaker(),
             stats,
         });
         CacheInfo {

@@ -6,19 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use tokio::sync::Notify;
 
 use crate::lock::lock;
-use crate::remote::Fault;
+use crate::remote::{BreakerState, Fault};
 
 /// Failures in a row that open the breaker.
 const FAILURE_LIMIT: u32 = 5;
-
-/// State of the circuit breaker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BreakerState {
-    /// Requests are sent.
-    Closed,
-    /// Calls fail at once until a probe succeeds.
-    Open,
-}
 
 #[derive(Debug, Default)]
 pub(super) struct Breaker {

@@ -23,7 +23,6 @@ mod slot;
 mod tier;
 mod track;
 
-pub use breaker::BreakerState;
 pub use settings::{BadSettings, Node, RedisSettings, is_clear, is_readable, shown};
 pub use tier::RedisTier;
 pub use track::InvalidationConnection;

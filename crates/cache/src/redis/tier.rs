@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::breaker::{Breaker, BreakerState};
+use super::breaker::Breaker;
 use super::cluster::Cluster;
 use super::fault::{fault, is_misdirected};
 use super::node::NodeConnections;
@@ -20,7 +20,7 @@ use super::settings::{self, BadSettings, RedisSettings};
 use super::shared_connection::{OpenConnection, SharedConnection};
 use crate::key::Key;
 use crate::ledger::Epoch;
-use crate::remote::Fault;
+use crate::remote::{BreakerState, Fault, RemoteHealth};
 
 /// How often an open breaker probes Redis.
 const PROBE_INTERVAL: Duration = Duration::from_millis(500);
@@ -84,20 +84,6 @@ impl RedisTier {
         }))
     }
 
-    /// State of the circuit breaker.
-    pub fn breaker(&self) -> BreakerState {
-        self.breaker.state()
-    }
-
-    /// Whether every node is connected and answers.
-    pub fn reachable(&self) -> bool {
-        let up = match &self.route {
-            Route::Single(node) => node.is_up(),
-            Route::Cluster(cluster) => cluster.is_up(),
-        };
-        up && self.breaker() == BreakerState::Closed
-    }
-
     async fn connection(&self, key: Key) -> Result<Arc<SharedConnection>, Fault> {
         match &self.route {
             Route::Single(node) => node.connection(key).cloned(),
@@ -147,7 +133,7 @@ impl RedisTier {
         within: Duration,
         work: impl Future<Output = Result<T, Fault>> + Send,
     ) -> Result<T, Fault> {
-        if self.breaker() == BreakerState::Open {
+        if self.breaker.state() == BreakerState::Open {
             return Err(Fault::Open);
         }
         let result = timeout(within, work).await.unwrap_or(Err(Fault::Slow));
@@ -236,6 +222,20 @@ impl Drop for LateAnswer<'_> {
         {
             connection.was_late(open_connection);
         }
+    }
+}
+
+impl RemoteHealth for RedisTier {
+    fn reachable(&self) -> bool {
+        let up = match &self.route {
+            Route::Single(node) => node.is_up(),
+            Route::Cluster(cluster) => cluster.is_up(),
+        };
+        up && self.breaker() == BreakerState::Closed
+    }
+
+    fn breaker(&self) -> BreakerState {
+        self.breaker.state()
     }
 }
 

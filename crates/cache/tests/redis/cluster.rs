@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use parlance_cache::redis::{BreakerState, Node, RedisSettings, RedisTier};
-use parlance_cache::{Acquired, Epoch, Fault, Fence, Key, Kind, Raw, Release, Remote};
+use parlance_cache::redis::{Node, RedisSettings, RedisTier};
+use parlance_cache::{
+    Acquired, BreakerState, Epoch, Fault, Fence, Key, Kind, Raw, Release, Remote, RemoteHealth as _,
+};
 use parlance_testkit::{ClosedPort, RedisCluster, eventually};
 
 use super::support::{A, B, LONG, TTL, epoch, settings};

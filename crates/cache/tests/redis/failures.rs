@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_redis::redis::{self, Client, Value};
-use parlance_cache::redis::{BreakerState, RedisTier};
-use parlance_cache::{Acquired, Epoch, Fault, Fence, Release, Remote};
+use parlance_cache::redis::RedisTier;
+use parlance_cache::{
+    Acquired, BreakerState, Epoch, Fault, Fence, Release, Remote, RemoteHealth as _,
+};
 use parlance_testkit::{ClosedPort, Redis, eventually};
 
 use super::support::{

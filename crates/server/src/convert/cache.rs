@@ -2,8 +2,7 @@
 
 use parlance_app::Result;
 use parlance_app::cache::{CacheInfo, GateView, Invalidation, RedisState, TierStats, Warm, Warmed};
-use parlance_cache::redis::BreakerState;
-use parlance_cache::{Key, MemoryStatus, RemoteStats};
+use parlance_cache::{BreakerState, Key, MemoryStatus, RemoteStats};
 use parlance_domain::ConversationId;
 use parlance_proto::v1;
 

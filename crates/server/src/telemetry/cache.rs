@@ -6,9 +6,9 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundHistogram, Histogram};
 use parlance_app::cache::CacheAdmin;
-use parlance_cache::redis::{BreakerState, RedisTier};
 use parlance_cache::{
-    Backend, Cache, Kind, MemoryStatus, Operation, Outcome, RemoteStats, Sample, Tier,
+    Backend, BreakerState, Cache, Kind, MemoryStatus, Operation, Outcome, RemoteHealth,
+    RemoteStats, Sample, Tier,
 };
 
 use super::metrics::Metrics;
@@ -34,7 +34,7 @@ struct Polled {
 pub(crate) fn watch(
     metrics: &Metrics,
     cache: &Arc<Cache>,
-    tier: Option<&Arc<RedisTier>>,
+    redis: Option<&Arc<dyn RemoteHealth>>,
     admin: &Arc<CacheAdmin>,
 ) {
     count_operations(metrics, cache);
@@ -42,8 +42,8 @@ pub(crate) fn watch(
     let polled: Arc<Mutex<Polled>> = Arc::default();
     register_memory(metrics, &polled);
     register_gate(metrics, cache);
-    if let Some(tier) = tier {
-        register_redis(metrics, tier, &polled);
+    if let Some(redis) = redis {
+        register_redis(metrics, redis, &polled);
     }
     register_audit(metrics, admin);
     let backend = cache.backend().as_str();
@@ -259,8 +259,8 @@ fn register_gate(metrics: &Metrics, cache: &Arc<Cache>) {
     );
 }
 
-fn register_redis(metrics: &Metrics, tier: &Arc<RedisTier>, polled: &Arc<Mutex<Polled>>) {
-    let breaker = Arc::clone(tier);
+fn register_redis(metrics: &Metrics, redis: &Arc<dyn RemoteHealth>, polled: &Arc<Mutex<Polled>>) {
+    let breaker = Arc::clone(redis);
     metrics.gauge(
         "parlance_cache_breaker",
         "1 while the circuit breaker is open and Redis is not used",

@@ -6,7 +6,7 @@ use std::time::Duration;
 use parlance_app::cache::CacheAdmin;
 use parlance_app::{App, Environment};
 use parlance_cache::redis::{InvalidationConnection, Node, RedisSettings, RedisTier};
-use parlance_cache::{Backend, Cache, CacheSettings, DatabaseLock, Shared};
+use parlance_cache::{Backend, Cache, CacheSettings, DatabaseLock, RemoteHealth, Shared};
 use parlance_storage::{Database, DatabaseUrl};
 
 use super::start_error::StartError;
@@ -20,8 +20,8 @@ const MARKER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The open cache, with its connections and its lock.
 pub(super) struct OpenCache {
     pub(super) cache: Arc<Cache>,
-    /// The Redis tier.
-    pub(super) tier: Option<Arc<RedisTier>>,
+    /// Health of Redis, if configured.
+    pub(super) redis: Option<Arc<dyn RemoteHealth>>,
     /// Why the active backend is not the configured one.
     pub(super) note: String,
     /// Kept until the process ends.
@@ -47,8 +47,8 @@ impl OpenCache {
         metrics: &Metrics,
     ) -> Arc<CacheAdmin> {
         let cache = &self.cache;
-        let admin = CacheAdmin::new(Arc::clone(app), self.tier.clone(), self.note.clone());
-        telemetry::cache::watch(metrics, cache, self.tier.as_ref(), &admin);
+        let admin = CacheAdmin::new(Arc::clone(app), self.redis.clone(), self.note.clone());
+        telemetry::cache::watch(metrics, cache, self.redis.as_ref(), &admin);
         tokio::spawn(Arc::clone(cache).keep());
         cache.wait_until_ready().await;
         if cache.backend() != Backend::Off {
@@ -97,13 +97,13 @@ pub(super) fn open(
         shared_database,
         ..CacheSettings::new(backend, env.random_numbers())
     };
-    let (tier, shared) = match (backend, settings.redis()) {
+    let (health, shared) = match (backend, settings.redis()) {
         (Backend::Off | Backend::Memory, _) | (Backend::Redis | Backend::Hybrid, None) => {
             (None, None)
         }
         (Backend::Redis | Backend::Hybrid, Some(redis)) => {
-            let (tier, shared) = connect(backend, &redis)?;
-            (Some(tier), Some(decorate(shared)))
+            let (health, shared) = connect(backend, &redis)?;
+            (Some(health), Some(decorate(shared)))
         }
     };
     let cache = parlance_app::cache::open(database, cache_settings, shared, env);
@@ -116,7 +116,7 @@ pub(super) fn open(
     }
     Ok(OpenCache {
         cache,
-        tier,
+        redis: health,
         note,
         _lock: lock,
     })
@@ -134,7 +134,7 @@ fn marker_timeout(settings: &Settings) -> Duration {
 fn connect(
     backend: Backend,
     redis: &RedisSettings,
-) -> Result<(Arc<RedisTier>, Shared), StartError> {
+) -> Result<(Arc<dyn RemoteHealth>, Shared), StartError> {
     let tier = RedisTier::connect(redis).map_err(StartError::Redis)?;
     let tracking = if backend == Backend::Hybrid && matches!(redis.node, Node::Single(_)) {
         Some(InvalidationConnection::new(redis).map_err(StartError::Redis)? as _)
@@ -142,7 +142,8 @@ fn connect(
         None
     };
     let remote = Arc::clone(&tier) as _;
-    Ok((tier, Shared { remote, tracking }))
+    let health: Arc<dyn RemoteHealth> = tier;
+    Ok((health, Shared { remote, tracking }))
 }
 
 fn permitted(settings: &Settings) -> Result<Permitted, StartError> {
