@@ -12,10 +12,11 @@ use uuid::Uuid;
 
 use crate::cache::audit_answers::AnswerAudits;
 use crate::cache::{Audited, Encoders};
-use crate::delivery::{Pace, ProviderRegistry};
 use crate::env::Environment;
 use crate::events::hub::Hub;
 use crate::janitor::JanitorFailures;
+use crate::pace::Pace;
+use crate::provider_registry::ProviderRegistry;
 use crate::write::Changes;
 
 /// Settings of an installation.

@@ -9,10 +9,12 @@ use parlance_storage::StorageError;
 use parlance_storage::db::delivery::{Claim, ClaimResult};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
+use super::context::DispatcherContext;
 use super::conversation_queue::enqueue_due;
+use super::observer::DeliveryObserver;
 use super::outcome::AttemptOutcome;
+use super::outcome_writer;
 use super::worker::DeliveryWorker;
-use super::{DeliveryObserver, outcome_writer};
 use crate::App;
 use crate::error::Result;
 use crate::limit::in_time;
@@ -21,15 +23,6 @@ use crate::limit::in_time;
 const RETRY: Duration = Duration::from_millis(500);
 /// How long a stopping dispatcher waits for messages in flight, so that none has to wait for the end of its lease.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(12);
-
-/// Shared state of the claimer, the delivery workers and the outcome writer.
-pub(super) struct DispatcherContext {
-    pub(super) app: Arc<App>,
-    pub(super) observer: Arc<dyn DeliveryObserver>,
-    /// The outcome writer holds outcomes that it cannot write. Their deliveries look abandoned, so nothing may be
-    /// claimed until they are written.
-    pub(super) outcomes_blocked: watch::Sender<bool>,
-}
 
 impl App {
     /// Runs the dispatcher until the service goes down; returns when no message is in flight any more.

@@ -18,21 +18,18 @@
 //! - Every attempt has one entry in the message events: a worker or report that ends a delivery also records the
 //!   attempts that have none yet.
 
-mod attempt_events;
 mod cancel;
 mod claimer;
+mod context;
 mod conversation_queue;
 mod hold;
 mod observer;
 mod outcome;
 mod outcome_writer;
-mod pace;
 mod provider_events;
-mod registry;
 mod worker;
 
-pub(crate) use attempt_events::record_superseded_attempts;
+pub use crate::pace::Pace;
+pub use crate::provider_registry::ProviderRegistry;
 pub use cancel::CancelMessage;
 pub use observer::{AttemptResult, DeliveryObserver, QueueStatus};
-pub use pace::Pace;
-pub use registry::ProviderRegistry;

@@ -8,7 +8,7 @@ use parlance_providers::Outcome;
 use parlance_storage::db::delivery::Claim;
 
 use super::AttemptResult;
-use super::pace::Pace;
+use crate::pace::Pace;
 
 /// A finished attempt.
 pub(super) struct AttemptOutcome {

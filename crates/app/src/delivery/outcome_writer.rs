@@ -13,11 +13,11 @@ use parlance_storage::{Guarded, Tx};
 use tokio::sync::mpsc;
 
 use super::AttemptResult;
-use super::attempt_events::{SETTLED_BY_REPORT, record_lost_attempts, record_superseded_attempts};
-use super::claimer::DispatcherContext;
+use super::context::DispatcherContext;
 use super::outcome::{self, AttemptOutcome, DeliveryAction, Ending, SkipReason, Verdict, judge};
 use crate::error::{Error, Kind, Reason, Result};
 use crate::limit::in_time;
+use crate::messages::{SETTLED_BY_REPORT, record_lost_attempts, record_superseded_attempts};
 
 /// Outcomes that one transaction writes.
 const BATCH: usize = 64;

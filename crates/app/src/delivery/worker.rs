@@ -8,7 +8,7 @@ use parlance_domain::{DeliveryPolicy, Message};
 use parlance_providers::Outcome;
 use parlance_storage::db::delivery::Claim;
 
-use super::claimer::DispatcherContext;
+use super::context::DispatcherContext;
 use super::outcome::{AttemptOutcome, Ending, SkipReason};
 use crate::error::Result;
 use crate::transition::Transitioned;

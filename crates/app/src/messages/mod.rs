@@ -1,5 +1,6 @@
 //! Messages: send, receive, read, list, edit, report, delete.
 
+mod attempt_events;
 mod compose;
 mod conversation_target;
 mod delete;
@@ -25,6 +26,9 @@ pub use report::StatusReport;
 pub use search::{SearchMessages, SearchResult};
 pub use send::SendMessage;
 
+pub(crate) use attempt_events::{
+    SETTLED_BY_REPORT, record_lost_attempts, record_superseded_attempts,
+};
 pub(crate) use compose::{CHUNK, content_violations, further_recipients};
 pub(crate) use conversation_target::{conversation_not_found, external_id_taken};
 pub(crate) use delete::{in_flight, is_idle};

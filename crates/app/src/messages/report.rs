@@ -4,9 +4,9 @@ use parlance_domain::message::{ProgressEvent, Report, ReportStatus, ReportedErro
 use parlance_domain::{Message, MessageStatus, Owner, Timestamp};
 use parlance_storage::db::delivery_event::{DeliveryEvent, DeliveryEventKind};
 
+use super::attempt_events::record_superseded_attempts;
 use super::get::{MessageRef, message_not_found};
 use crate::App;
-use crate::delivery::record_superseded_attempts;
 use crate::error::{Error, Reason, Result};
 use crate::transition::Transitioned;
 

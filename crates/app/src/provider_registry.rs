@@ -61,7 +61,7 @@ impl ProviderRegistry {
     }
 
     /// Hands a message over to its provider.
-    pub(super) async fn hand_over(
+    pub(crate) async fn hand_over(
         &self,
         database: &Database,
         message: Message,

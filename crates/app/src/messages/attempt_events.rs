@@ -7,12 +7,12 @@ use parlance_storage::db::delivery_event::{DeliveryEvent, DeliveryEventKind};
 use crate::error::Result;
 
 /// Detail of an attempt with a delivery that a report has ended: its worker finds this and adds nothing.
-pub(super) const SETTLED_BY_REPORT: &str = "handed over; a report was faster than its outcome";
+pub(crate) const SETTLED_BY_REPORT: &str = "handed over; a report was faster than its outcome";
 
 const LOST: &str = "started, and never finished: its worker was lost";
 
 /// Records the attempts before this one that have no entry.
-pub(super) async fn record_lost_attempts(tx: &mut Tx, found: &Message, before: i32) -> Result<()> {
+pub(crate) async fn record_lost_attempts(tx: &mut Tx, found: &Message, before: i32) -> Result<()> {
     let recorded = tx.recorded_attempts(found.id).await?;
     record_missing(tx, found, before, &recorded).await
 }
