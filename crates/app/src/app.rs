@@ -13,10 +13,10 @@ use uuid::Uuid;
 use crate::cache::audit_answers::AnswerAudits;
 use crate::cache::{Audited, Encoders};
 use crate::env::Environment;
-use crate::events::hub::Hub;
-use crate::janitor::JanitorFailures;
+use crate::feed::hub::Hub;
 use crate::pace::Pace;
 use crate::provider_registry::ProviderRegistry;
+use crate::upkeep::JanitorFailures;
 use crate::write::Changes;
 
 /// Settings of an installation.

@@ -8,10 +8,7 @@
 //! Events that wait for watchers share one memory budget. When it is used up, the fullest queue is emptied: its
 //! watcher reads the past again, or is ended as too slow and resumes from its cursor.
 
-mod cursor;
-pub(crate) mod hub;
-mod queue;
 mod watch;
 
-pub use hub::FeedStatus;
+pub use crate::feed::hub::FeedStatus;
 pub use watch::{Watch, Watched, Watcher};

@@ -8,11 +8,11 @@ use parlance_storage::Database;
 use parlance_storage::feed::{FeedEvent, Position, Snapshot};
 use tokio::sync::watch;
 
-use super::cursor;
-use super::hub::{FeedStatus, Interest, Subscription};
-use super::queue::{Buffered, Next, Queue};
 use crate::App;
 use crate::error::{Error, Reason, Result};
+use crate::feed::cursor;
+use crate::feed::hub::{FeedStatus, Interest, Subscription};
+use crate::feed::queue::{Buffered, Next, Queue};
 
 /// Interval of heartbeats on a quiet stream.
 const HEARTBEAT: Duration = Duration::from_secs(15);
