@@ -11,6 +11,7 @@
 mod app;
 pub mod attachments;
 pub mod cache;
+mod changes;
 pub mod conversations;
 pub mod delivery;
 mod env;
@@ -25,16 +26,19 @@ pub mod messages;
 mod pace;
 mod paging;
 mod provider_registry;
+mod query_results;
 mod retention;
 pub mod senders;
+mod settings;
 pub mod simulator;
 mod transition;
 mod upkeep;
 mod write;
 
-pub use app::{App, Settings, etag};
+pub use app::{App, etag};
 pub use env::{Clock, Environment, Random, SystemClock, SystemRandom};
 pub use error::{Error, Kind, Reason, Result};
 pub use idempotency::{Replayable, RequestId};
 pub use paging::{Page, PageRequest};
+pub use settings::Settings;
 pub use upkeep::JanitorPart;

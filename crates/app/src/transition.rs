@@ -9,8 +9,9 @@ use parlance_domain::{Conversation, Message};
 use parlance_storage::{EarlyFence, Touch, Tx};
 
 use crate::App;
+use crate::changes::Changes;
 use crate::error::Result;
-use crate::write::{Changes, ensure_updated};
+use crate::write::ensure_updated;
 
 /// The fence that the transaction must be [committed](App::commit_fenced) with, if it was started early.
 pub(crate) type Fence = Option<EarlyFence<Changes>>;

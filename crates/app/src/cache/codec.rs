@@ -14,9 +14,8 @@ use parlance_domain::{Conversation, ConversationId, Message, MessageId};
 use parlance_storage::StorageError;
 
 use super::json;
-use crate::conversations::Stats;
-use crate::messages::SearchResult;
 use crate::paging::Page;
+use crate::query_results::{SearchResult, Stats};
 
 pub(crate) use answer::{AnswerCodec, NoAnswer};
 

@@ -9,9 +9,9 @@ mod list;
 mod mark;
 mod stats;
 
+pub use crate::query_results::Stats;
 pub use create::CreateConversation;
 pub use edit::ConversationEdit;
 pub use get::ConversationRef;
 pub use list::ListConversations;
 pub use parlance_storage::db::conversation::ConversationFilter;
-pub use stats::Stats;

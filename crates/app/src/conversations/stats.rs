@@ -1,9 +1,8 @@
 //! Statistics of an owner, or of one of its users.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use parlance_domain::{Channel, ConversationStatus, Direction, MessageStatus, Owner};
+use parlance_domain::{ConversationStatus, Owner};
 use parlance_storage::db::conversation::ConversationFilter;
 use parlance_storage::db::stats::{Counter, CounterKind};
 
@@ -13,23 +12,7 @@ use crate::cache::keys::Scope;
 use crate::cache::read::{Answer, Ownership, Read};
 use crate::error::Result;
 use crate::paging::ListIdentity;
-
-/// Counts of conversations, messages and tokens.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Conversations.
-    pub conversations: i64,
-    /// The active ones among them.
-    pub active_conversations: i64,
-    /// Messages.
-    pub messages: i64,
-    /// Unread messages.
-    pub unread: i64,
-    /// Tokens that all messages used.
-    pub tokens_used: i64,
-    /// The messages by kind; kinds without messages are absent.
-    pub messages_by: BTreeMap<(Channel, Direction, MessageStatus), i64>,
-}
+use crate::query_results::Stats;
 
 impl App {
     /// Statistics of a user of the owner, or of the whole owner without one. While the database is unavailable they

@@ -11,11 +11,11 @@ use parlance_storage::feed::{FeedEvent, FeedProgress, Position};
 
 use super::cursor;
 use super::queue::{Budget, Queue};
+use crate::changes::Changes;
 use crate::env::Environment;
 use crate::error::Result;
 use crate::limit::in_time;
 use crate::lock::lock;
-use crate::write::Changes;
 
 /// Events that one read of the feed returns.
 const PAGE: i64 = 500;

@@ -14,6 +14,7 @@ mod report;
 mod search;
 mod send;
 
+pub use crate::query_results::SearchResult;
 pub use delete::DeleteMessage;
 pub use edit::MessageEdit;
 pub use get::{MessageBatch, MessageRef};
@@ -23,7 +24,7 @@ pub use parlance_storage::db::search::SearchFilter;
 pub use preview::Preview;
 pub use receive::ReceiveMessage;
 pub use report::StatusReport;
-pub use search::{SearchMessages, SearchResult};
+pub use search::SearchMessages;
 pub use send::SendMessage;
 
 pub(crate) use attempt_events::{

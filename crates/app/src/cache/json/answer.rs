@@ -8,9 +8,8 @@ use super::conversation::ConversationText;
 use super::message::MessageText;
 use super::scalar::{NonNullText, OwnerText, Scalar, Text, required_nullable};
 use super::write;
-use crate::conversations::Stats;
-use crate::messages::SearchResult;
 use crate::paging::{Page, QueryFingerprint};
+use crate::query_results::{SearchResult, Stats};
 
 /// A cached answer.
 #[derive(Debug, Clone, PartialEq)]

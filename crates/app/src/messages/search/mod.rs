@@ -23,6 +23,7 @@ use crate::cache::keys::Scope;
 use crate::cache::read::{Answer, Ownership, Read};
 use crate::error::{Error, Reason, Result};
 use crate::paging::{ListIdentity, MAX_BYTES, Page, PageRequest};
+use crate::query_results::SearchResult;
 use cursor::{Cursor, Window};
 
 /// Maximum number of matches that are ranked together.
@@ -39,17 +40,6 @@ pub struct SearchMessages {
     pub filter: SearchFilter,
     /// Page size and token.
     pub page: PageRequest,
-}
-
-/// A message that was found.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SearchResult {
-    /// The message.
-    pub message: Message,
-    /// Excerpt with the matched terms, ready for an HTML page.
-    pub snippet: String,
-    /// Relevance; 0 without terms.
-    pub score: Score,
 }
 
 /// A match on the page.
