@@ -14,7 +14,7 @@ use std::time::Duration;
 use parlance_cache::{Cache, Codec, Key};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::audit::{Audited, Finding};
+use super::audited::{Audited, Finding};
 
 /// One hit of this many is compared.
 const EVERY: u64 = 64;
@@ -22,7 +22,7 @@ const EVERY: u64 = 64;
 const MAX_PER_ROUND: u64 = 32;
 /// A write is released, or waited for, within little more than a second of its commit. A write that takes longer died
 /// or was stopped in between and is not acknowledged.
-pub(super) const SETTLE_TIME: Duration = Duration::from_secs(3);
+pub(crate) const SETTLE_TIME: Duration = Duration::from_secs(3);
 
 /// Selects the answers to compare.
 #[derive(Debug)]

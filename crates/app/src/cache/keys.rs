@@ -159,6 +159,11 @@ pub(crate) const fn newest(id: ConversationId) -> Key {
     Key::new(Kind::Messages, id.uuid().as_u128())
 }
 
+/// Whether a kind holds values. The generation of a scope only validates values.
+pub(crate) fn is_value(kind: Kind) -> bool {
+    kind != Kind::Generation
+}
+
 #[cfg(test)]
 mod tests {
     use parlance_domain::message::Progress;

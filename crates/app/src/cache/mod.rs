@@ -1,27 +1,20 @@
 //! The app's use of the cache: keys, codecs, and coordination between instances through the database.
 
-mod admin;
-mod audit;
 pub(crate) mod audit_answers;
+pub(crate) mod audited;
 pub(crate) mod codec;
-mod guarantee;
 pub(crate) mod json;
 pub(crate) mod keys;
 pub(crate) mod ledger;
-pub(crate) mod read;
-mod warm;
 
 use std::sync::Arc;
 
 use parlance_cache::{Backend, Cache, CacheSettings, GATE_TTL, Shared};
 use parlance_storage::Database;
 
-pub use admin::{CacheAdmin, CacheInfo, GateView, Invalidation, RedisState, TierStats};
-pub use audit::Audited;
+pub use audited::Audited;
 pub use codec::Encoders;
 pub use parlance_cache::Source;
-pub use read::{Answer, Read};
-pub use warm::{Warm, Warmed};
 
 use crate::env::Environment;
 use ledger::DatabaseLedger;

@@ -6,9 +6,9 @@ use parlance_cache::Source;
 use parlance_domain::{Conversation, ConversationId, Owner};
 
 use crate::App;
-use crate::cache::read::{Answer, Counted, Read};
 use crate::error::{Error, Reason, Result};
 use crate::messages::conversation_not_found;
+use crate::read::{Answer, Counted, Read};
 
 /// Reference to a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,9 +11,9 @@ use super::stats;
 use crate::App;
 use crate::cache::codec::AnswerCodec;
 use crate::cache::keys::Scope;
-use crate::cache::read::{Answer, Ownership, Read};
 use crate::error::Result;
 use crate::paging::{ListIdentity, MAX_BYTES, Page, PageRequest, QueryFingerprint};
+use crate::read::{Answer, Ownership, Read};
 
 /// Request of `list_conversations`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -9,10 +9,10 @@ use parlance_storage::db::stats::{Counter, CounterKind};
 use crate::App;
 use crate::cache::codec::AnswerCodec;
 use crate::cache::keys::Scope;
-use crate::cache::read::{Answer, Ownership, Read};
 use crate::error::Result;
 use crate::paging::ListIdentity;
 use crate::query_results::Stats;
+use crate::read::{Answer, Ownership, Read};
 
 impl App {
     /// Statistics of a user of the owner, or of the whole owner without one. While the database is unavailable they

@@ -11,8 +11,8 @@ use parlance_storage::{Database, StorageError};
 use crate::App;
 use crate::cache::codec::MessageCodec;
 use crate::cache::keys;
-use crate::cache::read::{Answer, Read, one, read, shared};
 use crate::error::{Error, Reason, Result};
+use crate::read::{Answer, Read, one, read, shared};
 
 /// Reference to a message.
 #[derive(Debug, Clone, PartialEq, Eq)]

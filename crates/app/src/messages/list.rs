@@ -8,9 +8,9 @@ use parlance_storage::db::message::MessageRange;
 
 use crate::App;
 use crate::cache::codec::{Item, NEWEST, Newest, page_size};
-use crate::cache::read::{Answer, NewestOf, Read, misplaced};
 use crate::error::Result;
 use crate::paging::{ListIdentity, MAX_BYTES, Page, PageRequest};
+use crate::read::{Answer, NewestOf, Read, misplaced};
 
 /// Rows are read in steps of this size, so that a page of large messages is not read completely before it is cut.
 const STEP: usize = 50;

@@ -3,7 +3,8 @@
 use std::process::Command;
 use std::time::Duration;
 
-use parlance_app::cache::{Answer, Source};
+use parlance_app::Answer;
+use parlance_app::cache::Source;
 use parlance_app::conversations::{ConversationFilter, ListConversations};
 use parlance_app::messages::SearchMessages;
 use parlance_cache::Backend;

@@ -1,12 +1,11 @@
 //! A read through the cache returns the same as a read of the database, after any sequence of actions.
 
-use parlance_app::cache::{Answer, Read};
 use parlance_app::conversations::{ConversationFilter, ConversationRef, ListConversations};
 use parlance_app::messages::{
     DeleteMessage, ListMessages, MessageBatch, MessageEdit, MessageRef, SearchFilter,
     SearchMessages, StatusReport,
 };
-use parlance_app::{App, Page, PageRequest};
+use parlance_app::{Answer, App, Page, PageRequest, Read};
 use parlance_cache::Backend;
 use parlance_domain::message::ReportStatus;
 use parlance_domain::{ConversationStatus, Json, Message, MessageId, Owner};

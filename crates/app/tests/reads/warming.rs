@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use parlance_app::cache::{CacheAdmin, Source, TierStats, Warm};
+use parlance_app::cache::Source;
+use parlance_app::cache_admin::{CacheAdmin, TierStats, Warm};
 use parlance_cache::{Backend, Kind};
 use parlance_testkit::eventually;
 

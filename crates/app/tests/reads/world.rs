@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parlance_app::cache::{Answer, Encoders, Read, Source};
+use parlance_app::cache::{Encoders, Source};
 use parlance_app::conversations::{
     ConversationEdit, ConversationFilter, ConversationRef, ListConversations, Stats,
 };
@@ -12,7 +12,7 @@ use parlance_app::messages::{
     ConversationTarget, ListMessages, MessageRef, NewMessage, SearchFilter, SearchMessages,
     SearchResult, SendMessage,
 };
-use parlance_app::{App, Environment, Page, PageRequest, Settings};
+use parlance_app::{Answer, App, Environment, Page, PageRequest, Read, Settings};
 use parlance_cache::redis::{InvalidationConnection, Node, RedisTier};
 use parlance_cache::{Backend, GATE_TTL, Shared};
 use parlance_domain::{

@@ -1,7 +1,9 @@
 //! Requests and replies of `CacheService`.
 
 use parlance_app::Result;
-use parlance_app::cache::{CacheInfo, GateView, Invalidation, RedisState, TierStats, Warm, Warmed};
+use parlance_app::cache_admin::{
+    CacheInfo, GateView, Invalidation, RedisState, TierStats, Warm, Warmed,
+};
 use parlance_cache::{BreakerState, Key, MemoryStatus, RemoteStats};
 use parlance_domain::ConversationId;
 use parlance_proto::v1;

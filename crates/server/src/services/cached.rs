@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use parlance_app::cache::{Answer, Read, Source};
-use parlance_app::{Error, Result};
+use parlance_app::cache::Source;
+use parlance_app::{Answer, Error, Read, Result};
 use parlance_domain::Owner;
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Request, Response};

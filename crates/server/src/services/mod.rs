@@ -23,7 +23,7 @@ mod trailers;
 use std::sync::Arc;
 
 use parlance_app::App;
-use parlance_app::cache::CacheAdmin;
+use parlance_app::cache_admin::CacheAdmin;
 use parlance_proto::v1::cache_service_server::CacheServiceServer;
 use parlance_proto::v1::conversation_service_server::ConversationServiceServer;
 use parlance_proto::v1::delivery_service_server::DeliveryServiceServer;

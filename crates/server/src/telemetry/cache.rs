@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundHistogram, Histogram};
-use parlance_app::cache::CacheAdmin;
+use parlance_app::cache_admin::CacheAdmin;
 use parlance_cache::{
     Backend, BreakerState, Cache, Kind, MemoryStatus, Operation, Outcome, RemoteHealth,
     RemoteStats, Sample, Tier,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parlance_app::cache::CacheAdmin;
+use parlance_app::cache_admin::CacheAdmin;
 use parlance_app::{App, Environment};
 use parlance_cache::redis::{InvalidationConnection, Node, RedisSettings, RedisTier};
 use parlance_cache::{Backend, Cache, CacheSettings, DatabaseLock, RemoteHealth, Shared};

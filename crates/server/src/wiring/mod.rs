@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use hyper_util::service::TowerToHyperService;
-use parlance_app::cache::CacheAdmin;
+use parlance_app::cache_admin::CacheAdmin;
 use parlance_app::delivery::{Pace, ProviderRegistry};
 use parlance_app::{App, Environment};
 use parlance_storage::Database;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use parlance_app::App;
-use parlance_app::cache::CacheAdmin;
+use parlance_app::cache_admin::CacheAdmin;
 use parlance_transport::layers::{Methods, RpcMetrics, UntilDrain};
 use parlance_transport::shutdown::Shutdown;
 use tonic::service::Routes;

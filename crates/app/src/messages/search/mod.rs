@@ -20,10 +20,10 @@ use parlance_storage::db::search::{Match, Matches, SearchFilter, SearchPosition,
 use crate::App;
 use crate::cache::codec::{AnswerCodec, page_size};
 use crate::cache::keys::Scope;
-use crate::cache::read::{Answer, Ownership, Read};
 use crate::error::{Error, Reason, Result};
 use crate::paging::{ListIdentity, MAX_BYTES, Page, PageRequest};
 use crate::query_results::SearchResult;
+use crate::read::{Answer, Ownership, Read};
 use cursor::{Cursor, Window};
 
 /// Maximum number of matches that are ranked together.

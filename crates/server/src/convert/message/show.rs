@@ -1,9 +1,8 @@
 //! Conversion of messages to the contract.
 
 use bytes::Bytes;
-use parlance_app::cache::Answer;
 use parlance_app::messages::MessageBatch;
-use parlance_app::{Page, etag};
+use parlance_app::{Answer, Page, etag};
 use parlance_domain::message::{Fault, Progress};
 use parlance_domain::{Attachment, Message};
 use parlance_proto::v1;

@@ -1,7 +1,7 @@
 //! `GetCacheInfo`.
 
 use parlance_app::Result;
-use parlance_app::cache::CacheAdmin;
+use parlance_app::cache_admin::CacheAdmin;
 use parlance_proto::v1;
 use tonic::{Request, Response};
 

@@ -8,7 +8,7 @@ mod warm_cache;
 
 use std::sync::Arc;
 
-use parlance_app::cache::CacheAdmin;
+use parlance_app::cache_admin::CacheAdmin;
 use parlance_proto::v1;
 use parlance_proto::v1::cache_service_server::CacheService;
 use tonic::{Request, Response, Status};

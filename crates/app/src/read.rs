@@ -9,14 +9,14 @@ use parlance_domain::{Conversation, ConversationId, Message, MessageId, Owner};
 use parlance_storage::db::message::MessageRange;
 use parlance_storage::{StorageError, StorageResult};
 
-use super::audit_answers::ServedAnswer;
-use super::codec::{
+use crate::App;
+use crate::cache::audit_answers::ServedAnswer;
+use crate::cache::codec::{
     AnswerCodec, ConversationCodec, MessageCodec, MessagesCodec, NEWEST, Newest, NoAnswer,
     conversation_of,
 };
-use super::json::{CacheableResponse, CachedAnswer};
-use super::keys;
-use crate::App;
+use crate::cache::json::{CacheableResponse, CachedAnswer};
+use crate::cache::keys;
 use crate::error::{Error, Reason, Result};
 
 /// An answer as a value or encoded.
@@ -24,7 +24,7 @@ use crate::error::{Error, Reason, Result};
 pub enum Answer<T> {
     /// The value.
     Value(T),
-    /// Encoded by the transport's [`Encoders`](super::Encoders).
+    /// Encoded by the transport's [`Encoders`](crate::cache::Encoders).
     Encoded(Bytes),
 }
 

@@ -12,12 +12,12 @@ use parlance_storage::db::ownership::ActiveConversation;
 use parlance_storage::db::search::SearchFilter;
 
 use super::admin::CacheAdmin;
-use super::codec::NEWEST;
-use super::read::NewestOf;
 use crate::App;
+use crate::cache::codec::NEWEST;
 use crate::conversations::ListConversations;
 use crate::error::{Error, Reason, Result};
 use crate::messages::SearchMessages;
+use crate::read::NewestOf;
 
 /// Concurrent reads of a warm-up, limited to spare the database.
 const AT_ONCE: usize = 4;

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::guarantee::guarantee;
 use crate::App;
+use crate::cache::keys::is_value;
 use crate::error::{Error, Reason, Result};
 
 /// Keys that are looked up concurrently.
@@ -255,11 +256,6 @@ impl CacheAdmin {
         };
         Err(Error::new(Reason::CacheOff, why))
     }
-}
-
-/// Whether a kind holds values. The generation of a scope only validates values.
-pub(crate) fn is_value(kind: Kind) -> bool {
-    kind != Kind::Generation
 }
 
 /// The tiers of a backend and the kinds that each holds: the in-process copies of `hybrid` are of single records.
