@@ -2,6 +2,7 @@
 //! and words.
 
 mod arrows;
+mod circles;
 mod migrations;
 mod sources;
 mod tree;
