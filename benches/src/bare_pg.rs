@@ -1,9 +1,9 @@
 //! Minimal server over Postgres: one prepared SELECT per request, of the same row and columns as the service's.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use parlance_proto::v1;
-use parlance_testkit::lock;
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Timestamp, Value};
 use tokio::sync::Semaphore;
@@ -93,8 +93,8 @@ impl Pool {
         row.map_err(|e| Status::unavailable(e.to_string()))
     }
 
-    fn free(&self) -> std::sync::MutexGuard<'_, Vec<(Client, Statement)>> {
-        lock(&self.free)
+    fn free(&self) -> MutexGuard<'_, Vec<(Client, Statement)>> {
+        self.free.lock()
     }
 }
 

@@ -1,12 +1,12 @@
 //! Throughput of the dispatcher on due deliveries.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use parlance_app::Settings;
 use parlance_app::delivery::{AttemptResult, DeliveryObserver, Pace};
 use parlance_domain::Channel;
-use parlance_testkit::lock;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
@@ -64,7 +64,7 @@ struct OutcomeTimes {
 
 impl OutcomeTimes {
     fn count(&self) -> usize {
-        lock(&self.accepted).len()
+        self.accepted.lock().len()
     }
 }
 
@@ -73,13 +73,13 @@ impl DeliveryObserver for OutcomeTimes {
 
     fn attempted(&self, _: Channel, result: AttemptResult) {
         if result == AttemptResult::Accepted {
-            let mut accepted = lock(&self.accepted);
+            let mut accepted = self.accepted.lock();
             accepted.push(Instant::now());
             if accepted.len() >= self.jobs {
                 self.progress.notify_one();
             }
         } else {
-            lock(&self.others).push(result);
+            self.others.lock().push(result);
         }
     }
 }
@@ -132,8 +132,8 @@ async fn deliver(args: &Args) -> Throughput {
     let after = cpu();
     app.go_down();
     let _ = dispatcher.await;
-    let mut accepted = lock(&times.accepted).clone();
-    let others = lock(&times.others).clone();
+    let mut accepted = times.accepted.lock().clone();
+    let others = times.others.lock().clone();
     let finished = accepted.len().min(jobs);
     let missing = (jobs - finished) as u64;
     // Without those in progress when the last one counted was written.

@@ -22,7 +22,6 @@ mod feed;
 mod idempotency;
 mod janitor;
 mod limit;
-mod lock;
 pub mod messages;
 mod pace;
 mod paging;

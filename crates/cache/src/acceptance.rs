@@ -5,15 +5,15 @@
 //! comparison was possible for long. This is a loop of its own, because a reconciliation pass is limited to 1 s, which may be too
 //! short for a distant database.
 
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::MutexGuard;
 use tokio::time::Instant;
 
 use crate::cache::{Cache, Tiers};
 use crate::gate::RECONCILE_INTERVAL;
 use crate::ledger::{LedgerError, RegistrationState};
-use crate::lock::lock;
 use crate::reconciler::claim;
 use crate::remote::{Claimed, Remote};
 
@@ -111,7 +111,7 @@ impl Cache {
     }
 
     fn uncompared(&self) -> MutexGuard<'_, Option<(String, Instant)>> {
-        lock(&self.uncompared)
+        self.uncompared.lock()
     }
 }
 

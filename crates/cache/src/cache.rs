@@ -1,9 +1,10 @@
 //! Public interface of the cache: the cache itself, codecs, read requests and lookup results.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 

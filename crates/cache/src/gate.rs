@@ -3,14 +3,14 @@
 //! It opens when a reconciliation pass has finished, until [`GATE_TTL`] after the begin of that pass. So a degraded writer
 //! waits at most that long, and an instance that could not reconcile for that long serves nothing from the cache.
 
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use tokio::time::Instant;
 
 use crate::clock::{Clock, ClockState, DatabaseClock};
 use crate::ledger::Epoch;
-use crate::lock::{read, write};
 
 /// How long a reconciliation pass keeps the gate open.
 pub const GATE_TTL: Duration = Duration::from_secs(1);
@@ -103,11 +103,11 @@ impl Gate {
     }
 
     fn read<T>(&self, look: impl FnOnce(&Inner) -> T) -> T {
-        look(&read(&self.inner))
+        look(&self.inner.read())
     }
 
     fn write<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
-        change(&mut write(&self.inner))
+        change(&mut self.inner.write())
     }
 
     /// Epoch in force, if the gate is open.

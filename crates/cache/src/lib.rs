@@ -22,7 +22,6 @@ mod fill;
 mod gate;
 mod key;
 mod ledger;
-mod lock;
 mod memory;
 mod raw;
 mod read;

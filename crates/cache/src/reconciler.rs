@@ -4,10 +4,11 @@
 //! writer commits its rows and then reads which instances may still serve. Either it sees the renewal and waits for it, or the
 //! renewal came later, and then the rows read here include those of the writer.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::cache::{Cache, LOCAL_EPOCH, Tiers};
@@ -17,7 +18,6 @@ use crate::ledger::{
     Epoch, Holder, InstanceKind, LedgerError, Pending, PendingRows, Registered, RegistrationState,
     RemoteId, Renewal,
 };
-use crate::lock::lock;
 use crate::memory::MemoryTier;
 use crate::remote::{Claimed, Fault, Remote};
 use crate::stats::{Outcome, Tier};
@@ -72,12 +72,12 @@ impl PendingCall {
 
     /// Records that a call begins.
     fn begin(&self, dependency: Dependency) {
-        *lock(&self.0) = (dependency, Instant::now());
+        *self.0.lock() = (dependency, Instant::now());
     }
 
     /// System that delayed a pass; `None` if no single call took long.
     fn slow_dependency(&self) -> Option<Dependency> {
-        let (dependency, since) = *lock(&self.0);
+        let (dependency, since) = *self.0.lock();
         (since.elapsed() >= GATE_TTL / 2).then_some(dependency)
     }
 }
@@ -294,7 +294,7 @@ impl Cache {
     }
 
     fn last_pass(&self) -> MutexGuard<'_, Option<(String, i64)>> {
-        lock(&self.last_pass)
+        self.last_pass.lock()
     }
 
     async fn reconcile_shared(

@@ -1,10 +1,10 @@
 //! Sample of recently hit keys.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
+
 use crate::key::Key;
-use crate::lock::lock;
 
 /// One hit in this many is sampled.
 const SAMPLE_INTERVAL: u64 = 64;
@@ -30,7 +30,7 @@ impl RecentHits {
         if !hit.is_multiple_of(SAMPLE_INTERVAL) {
             return;
         }
-        let mut keys = lock(&self.keys);
+        let mut keys = self.keys.lock();
         if keys.len() < CAPACITY {
             keys.push(key);
         } else {
@@ -41,7 +41,7 @@ impl RecentHits {
 
     /// Takes the sampled keys.
     pub(crate) fn take(&self) -> Vec<Key> {
-        let mut keys = std::mem::take(&mut *lock(&self.keys));
+        let mut keys = std::mem::take(&mut *self.keys.lock());
         keys.sort_unstable();
         keys.dedup();
         keys

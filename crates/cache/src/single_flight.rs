@@ -9,14 +9,14 @@
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use crate::key::{Key, Kind};
-use crate::lock::lock;
 use crate::raw::Raw;
 
 /// Result of a load, for all readers that share it.
@@ -111,7 +111,7 @@ impl SingleFlight {
             Subject::One(key) => usize::try_from(key.id() % (SHARDS as u128)).unwrap_or(0),
             Subject::Many(_) => 0,
         };
-        lock(&self.shards[index])
+        self.shards[index].lock()
     }
 
     /// Joins the load of one key.

@@ -13,7 +13,6 @@ mod body_limits;
 pub mod config;
 mod convert;
 pub mod http;
-mod lock;
 pub mod services;
 mod status;
 pub mod telemetry;

@@ -1,9 +1,10 @@
 //! Records why no connection to Postgres can be opened.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel::ConnectionResult;
+use parking_lot::{Mutex, MutexGuard};
 
 /// Interval at which a lasting failure is logged.
 const LOG_EVERY: Duration = Duration::from_secs(30);
@@ -48,7 +49,7 @@ impl ConnectErrors {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -5,10 +5,11 @@ use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{LazyLock, Mutex, MutexGuard, mpsc};
+use std::sync::{LazyLock, mpsc};
 use std::time::Duration;
 
-use crate::lock::lock;
+use parking_lot::{Mutex, MutexGuard};
+
 use crate::scratch::{UNPRIVILEGED_UID, uid};
 use crate::signal;
 use crate::wait::poll;
@@ -184,7 +185,7 @@ impl Process {
     }
 
     fn child(&self) -> MutexGuard<'_, Child> {
-        lock(&self.child)
+        self.child.lock()
     }
 }
 

@@ -17,7 +17,6 @@ mod browser;
 mod child;
 mod database;
 pub mod history;
-mod lock;
 mod ports;
 mod postgres;
 mod process;
@@ -35,7 +34,6 @@ mod wait;
 
 pub use browser::Browser;
 pub use database::TestDatabase;
-pub use lock::lock;
 pub use ports::{ClosedPort, free_port};
 pub use postgres::{Postgres, PostgresConfig};
 pub use process::{Builder, Finished, Parlance};

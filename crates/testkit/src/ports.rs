@@ -4,11 +4,9 @@ use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::Range;
-use std::sync::Mutex;
 
+use parking_lot::Mutex;
 use tokio::net::TcpSocket;
-
-use crate::lock::lock;
 
 /// Below the system's range of ephemeral ports: no outgoing connection takes the port of a killed server meanwhile, and
 /// a client that keeps reconnecting cannot end up connected to itself.
@@ -18,7 +16,7 @@ const RANGE: Range<u16> = 20_000..30_000;
 /// process may take it before the server starts, so the caller must be ready to retry with another port.
 pub fn free_port() -> u16 {
     static RETURNED: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    let mut returned = lock(&RETURNED);
+    let mut returned = RETURNED.lock();
     let width = RANGE.end - RANGE.start;
     let first = u16::try_from(random() % u64::from(width)).expect("less than the width");
     let port = (0..width)

@@ -1,11 +1,12 @@
 //! Common parts of the throw-away servers: a directory, a fixed port, and control over the process.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
+
 use crate::child::{Launch, Process};
-use crate::lock::lock;
 use crate::ports::free_port;
 use crate::scratch::{Scratch, uid};
 use crate::wait::poll;
@@ -99,7 +100,7 @@ impl Server {
     }
 
     fn process(&self) -> MutexGuard<'_, Process> {
-        lock(&self.process)
+        self.process.lock()
     }
 }
 

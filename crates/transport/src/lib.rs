@@ -11,6 +11,5 @@
 pub mod drain;
 pub mod layers;
 pub mod listen;
-mod lock;
 pub mod readiness;
 pub mod shutdown;

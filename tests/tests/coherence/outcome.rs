@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use parlance_testkit::history::{Report, Rule, Violation};
-use parlance_testkit::lock;
 use parlance_tests::cluster::versions;
 use tonic::Status;
 
@@ -21,12 +20,12 @@ pub(crate) struct Counts {
 }
 
 fn add(counts: &Mutex<BTreeMap<String, usize>>, key: String) {
-    let mut counts = lock(counts);
+    let mut counts = counts.lock();
     *counts.entry(key).or_default() += 1;
 }
 
 fn copy<T: Clone>(shared: &Mutex<T>) -> T {
-    lock(shared).clone()
+    shared.lock().clone()
 }
 
 impl Counts {
@@ -40,7 +39,7 @@ impl Counts {
     }
 
     pub(crate) fn wrote(&self, took: Duration) {
-        let mut slowest = lock(&self.slowest_write);
+        let mut slowest = self.slowest_write.lock();
         *slowest = took.max(*slowest);
     }
 

@@ -1,10 +1,11 @@
 //! The hub: reads the tail of the feed and distributes its events to watchers.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use parlance_domain::{ConversationId, EventType, Owner};
 use parlance_storage::Database;
 use parlance_storage::feed::{FeedEvent, FeedProgress, Position};
@@ -15,7 +16,6 @@ use crate::changes::Changes;
 use crate::env::Environment;
 use crate::error::Result;
 use crate::limit::in_time;
-use crate::lock::lock;
 
 /// Events that one read of the feed returns.
 const PAGE: i64 = 500;
@@ -279,7 +279,7 @@ impl Hub {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Tail>> {
-        lock(&self.tail)
+        self.tail.lock()
     }
 
     /// The position up to which every event has been distributed.

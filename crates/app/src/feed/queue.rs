@@ -2,12 +2,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Weak};
 
+use parking_lot::{Mutex, MutexGuard};
 use parlance_storage::feed::{FeedEvent, PAGE_BYTES};
 use tokio::sync::Notify;
-
-use crate::lock::lock;
 
 /// Events that wait for one watcher before it counts as too slow.
 const EVENTS: usize = 1_024;
@@ -123,7 +122,7 @@ impl Budget {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Weak<Queue>>> {
-        lock(&self.queues)
+        self.queues.lock()
     }
 }
 
@@ -221,7 +220,7 @@ impl Queue {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        lock(&self.waiting)
+        self.waiting.lock()
     }
 }
 

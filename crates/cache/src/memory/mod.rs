@@ -8,17 +8,17 @@ mod leases;
 mod tests;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 use quick_cache::sync::Cache as Values;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 use tokio::time::Instant;
 
 use crate::key::{Key, Kind};
-use crate::lock::lock;
 use crate::token::Token;
 use leases::Leases;
 
@@ -187,7 +187,7 @@ impl MemoryTier {
     fn shard(&self, key: Key) -> MutexGuard<'_, Shard> {
         // Ids begin with a timestamp and end with random bits.
         let index = usize::try_from(key.id() % (SHARDS as u128)).unwrap_or(0);
-        lock(&self.shards[index])
+        self.shards[index].lock()
     }
 
     /// Returns the value, if it is valid in this epoch.
@@ -212,7 +212,7 @@ impl MemoryTier {
 
     /// Interns an owner: all its entries share one text.
     fn interned(&self, owner: &str) -> Arc<str> {
-        let mut owners = lock(&self.owners);
+        let mut owners = self.owners.lock();
         if let Some(known) = owners.get(owner) {
             return Arc::clone(known);
         }
@@ -236,10 +236,10 @@ impl MemoryTier {
             is_valid
         });
         for shard in &self.shards {
-            let mut shard = lock(shard);
+            let mut shard = shard.lock();
             shard.leases.drop_expired(now);
         }
-        let mut owners = lock(&self.owners);
+        let mut owners = self.owners.lock();
         owners.retain(|owner| Arc::strong_count(owner) > 1);
         std::array::from_fn(|kind| MemoryStatus {
             entries: left[kind].0.load(Ordering::Relaxed),
@@ -380,7 +380,7 @@ impl MemoryTier {
     }
 
     fn with_generations<T>(&self, look: impl FnOnce(&mut HashMap<u128, i64>) -> T) -> T {
-        let mut generations = lock(&self.generations);
+        let mut generations = self.generations.lock();
         if generations.len() >= MAX_GENERATIONS {
             generations.clear();
         }
@@ -475,7 +475,7 @@ impl MemoryTier {
     /// Drops all values, generations and readers' leases; copies of lookups in progress are refused.
     pub(crate) fn empty(&self) {
         for shard in &self.shards {
-            let mut shard = lock(shard);
+            let mut shard = shard.lock();
             shard.invalidations = shard.invalidations.wrapping_add(1);
             shard.leases.drop_readers();
         }

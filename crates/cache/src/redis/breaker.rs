@@ -1,11 +1,10 @@
 //! Circuit breaker: after a few failures in a row no request is sent until a probe succeeds.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::lock::lock;
 use crate::remote::{BreakerState, Fault};
 
 /// Failures in a row that open the breaker.
@@ -41,7 +40,7 @@ impl Breaker {
     pub(super) fn failed(&self, fault: &Fault) {
         let before = self.failures.fetch_add(1, Ordering::Relaxed);
         if before + 1 >= FAILURE_LIMIT && !self.open.swap(true, Ordering::AcqRel) {
-            *lock(&self.cause) = Some(fault.clone());
+            *self.cause.lock() = Some(fault.clone());
             self.opened.notify_one();
         }
     }
@@ -49,7 +48,7 @@ impl Breaker {
     /// Waits until the breaker opens, and returns the failure that opened it.
     pub(super) async fn opened(&self) -> Fault {
         self.opened.notified().await;
-        let mut cause = lock(&self.cause);
+        let mut cause = self.cause.lock();
         cause.take().unwrap_or(Fault::Slow)
     }
 

@@ -1,11 +1,12 @@
 //! Shared connection to a node: opened in the background, replaced when it breaks.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::{Connection, Pool};
+use parking_lot::RwLock;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -14,7 +15,6 @@ use super::backoff::Backoff;
 use super::fault::{fault, pool_fault};
 use super::{info, scripts};
 use crate::ledger::{Epoch, RemoteId};
-use crate::lock::{read, write};
 use crate::remote::Fault;
 
 /// Time-out of opening a connection. Callers wait no longer than their own time-out.
@@ -53,12 +53,12 @@ impl OpenConnection {
 
     /// Whether the connection is to a process of the epoch.
     pub(super) fn is_of(&self, epoch: &Epoch) -> bool {
-        let process = read(&self.process);
+        let process = self.process.read();
         epoch.remote.split(',').any(|one| one == &**process)
     }
 
     fn set_process(&self, process: &RemoteId) {
-        let mut known = write(&self.process);
+        let mut known = self.process.write();
         if *known != *process {
             *known = Arc::clone(process);
         }

@@ -1,8 +1,8 @@
 //! Simulated network: the messages that the simulator has accepted.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use parlance_domain::MessageId;
 
 use crate::{SentMessage, SentQuery};
@@ -60,7 +60,6 @@ impl Network {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No code panics while it holds the lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }

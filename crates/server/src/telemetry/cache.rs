@@ -1,10 +1,11 @@
 //! Cache metrics: operations and their results, latencies, contents, gate and connections, and violations that the auditor found.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundHistogram, Histogram};
+use parking_lot::Mutex;
 use parlance_app::cache_admin::CacheAdmin;
 use parlance_cache::{
     Backend, BreakerState, Cache, Kind, MemoryStatus, Operation, Outcome, RemoteHealth,
@@ -12,7 +13,6 @@ use parlance_cache::{
 };
 
 use super::metrics::Metrics;
-use crate::lock::lock;
 
 /// Histogram buckets in seconds: from a read of this process's memory to a Redis that does not answer.
 const BUCKETS: [f64; 14] = [
@@ -59,7 +59,7 @@ async fn poll(cache: Arc<Cache>, polled: Arc<Mutex<Polled>>) {
     loop {
         let memory = cache.memory_status();
         let remote = cache.remote_stats().await.and_then(Result::ok);
-        *lock(&polled) = Polled { memory, remote };
+        *polled.lock() = Polled { memory, remote };
         tokio::time::sleep(INTERVAL).await;
     }
 }
@@ -164,7 +164,7 @@ fn register_memory(metrics: &Metrics, polled: &Arc<Mutex<Polled>>) {
         "parlance_cache_entries",
         "values in the in-process cache",
         move |observe| {
-            for (kind, status) in &lock(&shown).memory {
+            for (kind, status) in &shown.lock().memory {
                 observe(whole(status.entries), &[of(*kind)]);
             }
         },
@@ -174,7 +174,7 @@ fn register_memory(metrics: &Metrics, polled: &Arc<Mutex<Polled>>) {
         "parlance_cache_bytes",
         "bytes of the values in the in-process cache",
         move |observe| {
-            for (kind, status) in &lock(&shown).memory {
+            for (kind, status) in &shown.lock().memory {
                 observe(whole(status.bytes), &[of(*kind)]);
             }
         },
@@ -184,7 +184,7 @@ fn register_memory(metrics: &Metrics, polled: &Arc<Mutex<Polled>>) {
         "parlance_cache_evictions",
         "values evicted from the in-process cache to make room",
         move |observe| {
-            for (kind, status) in &lock(&shown).memory {
+            for (kind, status) in &shown.lock().memory {
                 observe(status.evictions, &[of(*kind)]);
             }
         },
@@ -271,7 +271,7 @@ fn register_redis(metrics: &Metrics, redis: &Arc<dyn RemoteHealth>, polled: &Arc
         "parlance_cache_redis_used_bytes",
         "memory used by Redis, in bytes",
         move |observe| {
-            if let Some(remote) = lock(&shown).remote {
+            if let Some(remote) = shown.lock().remote {
                 observe(whole(remote.used_bytes), &[]);
             }
         },
@@ -281,7 +281,7 @@ fn register_redis(metrics: &Metrics, redis: &Arc<dyn RemoteHealth>, polled: &Arc
         "parlance_cache_redis_max_bytes",
         "memory limit of Redis, in bytes; 0 without a limit",
         move |observe| {
-            if let Some(remote) = lock(&shown).remote {
+            if let Some(remote) = shown.lock().remote {
                 observe(whole(remote.max_bytes), &[]);
             }
         },
@@ -291,7 +291,7 @@ fn register_redis(metrics: &Metrics, redis: &Arc<dyn RemoteHealth>, polled: &Arc
         "parlance_cache_redis_evicted_keys",
         "keys evicted from Redis to make room",
         move |observe| {
-            if let Some(remote) = lock(&shown).remote {
+            if let Some(remote) = shown.lock().remote {
                 observe(remote.evicted, &[]);
             }
         },

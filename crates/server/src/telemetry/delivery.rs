@@ -1,16 +1,16 @@
 //! Delivery metrics: queue depth and age, results of attempts, feed and janitor.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter};
+use parking_lot::Mutex;
 use parlance_app::delivery::{AttemptResult, DeliveryObserver, QueueStatus};
 use parlance_app::{App, JanitorPart};
 use parlance_domain::Channel;
 
 use super::metrics::Metrics;
-use crate::lock::lock;
 
 /// Histogram buckets in seconds: from an immediate hand-over to a stuck delivery.
 const BUCKETS: [f64; 12] = [
@@ -67,7 +67,7 @@ pub(crate) fn watch_queues(metrics: &Metrics, app: &Arc<App>) {
         "parlance_delivery_queue_depth",
         "deliveries that wait, by channel and status",
         move |observe| {
-            for queue in lock(&shown).iter() {
+            for queue in shown.lock().iter() {
                 observe(queue.depth, &labels(queue));
             }
         },
@@ -77,7 +77,7 @@ pub(crate) fn watch_queues(metrics: &Metrics, app: &Arc<App>) {
         "parlance_delivery_queue_age_seconds",
         "time since the oldest delivery was due, by channel and status",
         move |observe| {
-            for queue in lock(&shown).iter() {
+            for queue in shown.lock().iter() {
                 let seconds = i64::try_from(queue.age.as_secs()).unwrap_or(i64::MAX);
                 observe(seconds, &labels(queue));
             }
@@ -124,7 +124,7 @@ pub(crate) fn watch_queues(metrics: &Metrics, app: &Arc<App>) {
             // Series are absent while queues cannot be counted: the last figures would look like current ones.
             let counting = tokio::time::timeout(INTERVAL, app.queue_status());
             let queues = counting.await.ok().and_then(Result::ok);
-            *lock(&counted) = queues.unwrap_or_default();
+            *counted.lock() = queues.unwrap_or_default();
             tokio::time::sleep(INTERVAL).await;
         }
     });

@@ -2,11 +2,11 @@
 //! the whole history.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::Mutex;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use super::{HistoryTime, Key, RACE_WINDOW, Span};
-use crate::lock::lock;
 
 /// Counters so far, for rows only.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -108,6 +108,6 @@ impl Live {
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        change(&mut lock(&self.0))
+        change(&mut self.0.lock())
     }
 }

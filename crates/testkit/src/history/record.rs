@@ -1,13 +1,14 @@
 //! Recording of a history.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
+
+use parking_lot::Mutex;
 
 use super::{
     Change, Element, History, HistoryTime, Key, ListRead, ListWrite, Live, LiveCounts, Read, Span,
     Write,
 };
-use crate::lock::lock;
 
 /// Records the operations of many tasks.
 #[derive(Debug, Clone)]
@@ -49,7 +50,7 @@ impl Recorder {
     /// Returns the history. Panics while a log is in use, because its entries would be missing.
     pub fn finish(self) -> History {
         let history = Arc::into_inner(self.history).expect("every log has been dropped");
-        history.into_inner().unwrap_or_else(PoisonError::into_inner)
+        history.into_inner()
     }
 }
 
@@ -156,7 +157,7 @@ impl Log {
 impl Drop for Log {
     fn drop(&mut self) {
         let own = std::mem::take(&mut self.history);
-        let mut all = lock(&self.recorder.history);
+        let mut all = self.recorder.history.lock();
         all.reads.extend(own.reads);
         all.writes.extend(own.writes);
         all.list_reads.extend(own.list_reads);

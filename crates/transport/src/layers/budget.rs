@@ -8,17 +8,17 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tonic::Status;
 
 use super::faults;
-use crate::lock::lock;
 
 /// Maximum time that a request waits for room.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -82,7 +82,7 @@ impl Budget {
     }
 
     fn blocked(&self) -> MutexGuard<'_, Blocked> {
-        lock(&self.0.blocked)
+        self.0.blocked.lock()
     }
 }
 

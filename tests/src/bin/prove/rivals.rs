@@ -3,10 +3,11 @@
 //! They know no epochs: they use whichever Redis answers, and ignore what fails. The remaining part of our protocol,
 //! the gate by the clock of the database after a long stop, does not weaken them.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::RwLock;
 use parlance_cache::{
     Acquired, Claimed, Epoch, Fault, Fence, Holder, InvalidationHandler, Key, Raw, Release, Remote,
     RemoteId, RemoteStats, Shared, Token, Tracking,
@@ -63,19 +64,15 @@ struct Tier {
 impl Tier {
     /// The epoch as the inner tier knows it.
     fn inner_epoch(&self, epoch: &Epoch) -> Epoch {
-        let answering = self.answering.read();
         Epoch {
             number: epoch.number,
-            remote: Arc::clone(&answering.unwrap_or_else(PoisonError::into_inner)),
+            remote: Arc::clone(&self.answering.read()),
         }
     }
 
     async fn look(&self) {
         if let Ok(found) = self.inner.identity().await {
-            *self
-                .answering
-                .write()
-                .unwrap_or_else(PoisonError::into_inner) = found;
+            *self.answering.write() = found;
         }
     }
 

@@ -8,17 +8,17 @@ mod trouble;
 
 use std::collections::HashSet;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use parlance_cache::{
     Acquired, Claimed, Epoch, Fault, Fence, Holder, InvalidationHandler, Key, Kind, Raw, Release,
     Remote, RemoteId, RemoteStats, Shared, Token, Tracking,
 };
 use parlance_server::config::Settings;
 use parlance_server::{drain, wiring};
-use parlance_testkit::lock;
 use tokio::time::Instant;
 
 use guard::Guard;
@@ -67,7 +67,7 @@ impl Weak {
         }
         Epoch {
             number: epoch.number,
-            remote: lock(&self.processes).join(",").into(),
+            remote: self.processes.lock().join(",").into(),
         }
     }
 
@@ -96,7 +96,7 @@ impl Weak {
                 && key.kind() != Kind::Generation
                 && self.inner.get(*key, epoch).await?.is_none();
             if !is_absent && self.writes(*key) {
-                lock(&self.fenced).insert((*key, token));
+                self.fenced.lock().insert((*key, token));
                 to_fence.push((*key, *fence));
             }
         }
@@ -140,7 +140,7 @@ impl Weak {
         pause(token).await;
         let epoch = &self.epoch(epoch);
         let was_fenced = |(key, _): &&(Key, Release)| {
-            lock(&self.fenced).remove(&(*key, token)) || self.without != Guard::Absent
+            self.fenced.lock().remove(&(*key, token)) || self.without != Guard::Absent
         };
         let keys = keys.iter().filter(|(key, _)| self.writes(*key));
         let keys: Vec<(Key, Release)> = keys.filter(was_fenced).cloned().collect();
@@ -163,7 +163,7 @@ impl Remote for Weak {
         if self.without != Guard::Epoch {
             return Ok(process);
         }
-        let mut processes = lock(&self.processes);
+        let mut processes = self.processes.lock();
         if !processes.contains(&process) {
             processes.push(process);
         }
@@ -251,7 +251,7 @@ impl Remote for Weak {
     }
 
     async fn fence(&self, keys: &[(Key, Fence)], epoch: &Epoch, token: Token) -> Result<(), Fault> {
-        lock(&self.ours).insert(token);
+        self.ours.lock().insert(token);
         self.trouble.begins(keys, token);
         self.trouble.at(Point::Locked, token).await;
         let fenced = self.try_fence(keys, epoch, token).await;
@@ -265,7 +265,7 @@ impl Remote for Weak {
         epoch: &Epoch,
         token: Token,
     ) -> Result<(), Fault> {
-        let is_ours = lock(&self.ours).remove(&token);
+        let is_ours = self.ours.lock().remove(&token);
         let is_dropped = if self.without == Guard::Fenced {
             self.inner.get(mark(token), epoch).await?.is_some()
         } else {

@@ -5,11 +5,10 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use parlance_cache::{Key, Kind, Token};
-use parlance_testkit::lock;
 
 /// A point that a write passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +79,7 @@ impl Trouble {
     }
 
     fn edits(&self) -> MutexGuard<'_, HashSet<Token>> {
-        lock(&self.edits)
+        self.edits.lock()
     }
 
     /// Notes that a write of these keys begins.

@@ -2,11 +2,10 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard};
 
+use parking_lot::{Mutex, MutexGuard};
 use parlance_proto::v1;
 use parlance_testkit::history::{BegunChange, BegunWrite, Change, Element, Key, Log};
-use parlance_testkit::lock;
 use parlance_tests::Caller;
 use parlance_tests::make::{self, Pair};
 
@@ -130,7 +129,7 @@ impl Chat {
     }
 
     pub(super) fn messages(&self) -> MutexGuard<'_, VecDeque<Hot>> {
-        lock(&self.messages)
+        self.messages.lock()
     }
 
     pub(super) fn begin_send(&self, log: &mut Log, next_key: &AtomicU32) -> BegunSend {
@@ -171,7 +170,7 @@ impl Chat {
     /// Begins the deletion of a message: it is read only to check whether it is deleted.
     pub(super) fn begin_delete(&self, which: usize) -> Option<Hot> {
         let hot = self.messages().remove(which)?;
-        let mut deleted = lock(&self.deleted);
+        let mut deleted = self.deleted.lock();
         deleted.push_front(hot.clone());
         deleted.truncate(DELETED_READ);
         Some(hot)
@@ -179,6 +178,6 @@ impl Chat {
 
     /// A message that is being deleted, or was deleted recently.
     pub(super) fn deleted(&self, which: usize) -> Option<Hot> {
-        lock(&self.deleted).get(which).cloned()
+        self.deleted.lock().get(which).cloned()
     }
 }

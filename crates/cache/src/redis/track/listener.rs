@@ -1,15 +1,15 @@
 //! Listener of one invalidation connection.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use deadpool_redis::redis::{PushInfo, PushKind, Value};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::state::{State, TrackingNanos, TrackingState};
 use crate::key::Key;
 use crate::ledger::RemoteId;
-use crate::lock::lock;
 use crate::tracking::InvalidationHandler;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl InvalidationListener {
     }
 
     fn phase(&self) -> MutexGuard<'_, Phase> {
-        lock(&self.phase)
+        self.phase.lock()
     }
 
     pub(super) fn now(&self) -> TrackingNanos {
