@@ -10,13 +10,16 @@ BUF_VERSION := 1.75.0
 BUF_FOLDER := target/tools/buf-$(BUF_VERSION)
 BUF := $(BUF_FOLDER)/node_modules/.bin/buf
 
-.PHONY: help build run demo prove test torture lint fmt bench deny picture proto-baseline clean
+.PHONY: help build dist run demo prove test torture lint fmt bench deny picture proto-baseline clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-build: ## Build the release binary, target/release/parlance
+build: ## Build an optimized binary, target/release/parlance, without link-time optimization
 	cargo build --release --locked --bin parlance
+
+dist: ## Build the binary to deploy, target/dist/parlance, with link-time optimization
+	cargo build --profile dist --locked --bin parlance
 
 run: ## Start the service with a database in ./data and simulated providers; no message leaves this machine
 	cargo run --locked --bin parlance -- serve
@@ -53,7 +56,7 @@ fmt: $(BUF) ## Format Rust and the contract
 	$(BUF) format --write
 
 bench: ## Run the benchmarks (BENCH="--rows reads"; docs/performance.md)
-	cargo run --release --locked --package parlance-benches
+	cargo run --profile dist --locked --package parlance-benches
 
 deny: ## Check licences, advisories and duplicated dependencies
 	@cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }

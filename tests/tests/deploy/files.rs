@@ -133,7 +133,7 @@ fn the_image_is_small_and_its_user_unprivileged() {
     assert!(!user.starts_with('0') && !user.contains("root"), "{user}");
     // In the exec form the process itself receives SIGTERM.
     assert!(of("ENTRYPOINT")[0].starts_with('['));
-    assert!(dockerfile.contains("cargo build --release --locked"));
+    assert!(dockerfile.contains("cargo build --profile dist --locked"));
     for line in dockerfile
         .lines()
         .filter(|line| line.contains("apt-get install"))

@@ -138,7 +138,7 @@ pub(super) fn find_binary() -> PathBuf {
     let path = given.map_or_else(|| sibling_binary(&exe), PathBuf::from);
     assert!(
         path.is_file(),
-        "{} does not exist: build it with `cargo build -p parlance-cli` (with --release for benches), or set PARLANCE_BIN",
+        "{} does not exist: build it with `cargo build -p parlance-cli` (with --profile dist for benches), or set PARLANCE_BIN",
         path.display()
     );
     // The child runs in a directory of its own, so the path must be absolute.
