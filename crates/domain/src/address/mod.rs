@@ -14,7 +14,7 @@ mod tests;
 
 pub use email::Email;
 pub use error::AddressError;
-pub use phone::{Phone, warm_up};
+pub use phone::Phone;
 pub use short::{Alphanumeric, ShortCode};
 
 use crate::Channel;

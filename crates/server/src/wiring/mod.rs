@@ -107,7 +107,6 @@ async fn start_as(
     let grpc = Port::bind("GRPC_LISTEN", settings.grpc_listen)?;
     let http = Port::bind("HTTP_LISTEN", settings.http_listen)?;
     let (grpc_address, http_address) = (grpc.address, http.address);
-    let plans = tokio::task::spawn_blocking(parlance_domain::address::warm_up);
 
     let Core {
         database,
@@ -117,11 +116,6 @@ async fn start_as(
         metrics,
         providers,
     } = core(settings, decorate, further, http_address).await?;
-    // Loaded while the database was opened, so that the first message to a phone number does not wait for them.
-    match plans.await {
-        Ok(()) => tracing::debug!("phone numbering plans are loaded"),
-        Err(error) => tracing::error!(%error, "phone numbering plans could not be loaded"),
-    }
     let (grpc_open, http_open) = (OpenConnections::default(), OpenConnections::default());
     metrics.count_connections(grpc_open.clone(), http_open.clone());
     let limit = descriptors::connection_limit(settings);
