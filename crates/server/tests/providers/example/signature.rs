@@ -1,5 +1,7 @@
 //! Signature of the provider's requests: a hash of a secret, the URL and the body.
 
+use std::fmt::Write as _;
+
 use sha2::{Digest as _, Sha256};
 
 const SECRET: &str = "secret of the example";
@@ -16,5 +18,9 @@ pub(super) fn signature(url: &str, body: &[u8]) -> String {
         .chain_update(SECRET)
         .chain_update(url)
         .chain_update(body);
-    format!("{:x}", hash.finalize())
+    let mut text = String::new();
+    for byte in hash.finalize() {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
