@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rand::rngs::StdRng;
+use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -76,7 +76,7 @@ pub(super) struct Tables {
     accepted: String,
     /// Whether a server was accepted although the marker proved that its state was an earlier one.
     pub(super) accepted_too_early: bool,
-    rng: StdRng,
+    rng: SmallRng,
     pub(super) weakness: Weakness,
     /// Version of the single resource.
     pub(super) version: u64,
@@ -110,7 +110,7 @@ impl Tables {
             later: 0,
             accepted: String::new(),
             accepted_too_early: false,
-            rng: StdRng::seed_from_u64(installation as u64),
+            rng: SmallRng::seed_from_u64(installation as u64),
             weakness: Weakness::None,
             version: 1,
             messages: vec![1],

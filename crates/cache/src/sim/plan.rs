@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rand::rngs::StdRng;
+use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use super::faults::Faults;
@@ -42,14 +42,14 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn of_seed(seed: u64, weakness: Weakness) -> Self {
-        let mut rng = StdRng::seed_from_u64(seed ^ 0x5eed);
+        let mut rng = SmallRng::seed_from_u64(seed ^ 0x5eed);
         let faults = match rng.random_range(0..5) {
             0 => Faults::None,
             1 => Faults::Cuts,
             2 => Faults::Restores,
             _ => Faults::Losses,
         };
-        let one = |rng: &mut StdRng| match rng.random_range(0..7) {
+        let one = |rng: &mut SmallRng| match rng.random_range(0..7) {
             0 => Backend::Off,
             1..4 => Backend::Redis,
             _ => Backend::Hybrid,
@@ -145,7 +145,7 @@ impl Plan {
 
     /// Mixes backends, with at least one memory instance. Instances stop for longer than they count as alive, and the last one
     /// may start while the others serve. The run is long enough for an epoch to be closed.
-    fn mix(&mut self, rng: &mut StdRng) {
+    fn mix(&mut self, rng: &mut SmallRng) {
         for backend in &mut self.backends {
             *backend = match rng.random_range(0..5) {
                 0 | 1 => Backend::Memory,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rand::rngs::StdRng;
+use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -164,7 +164,7 @@ struct Instance {
 
 impl Instance {
     fn start(world: &World, number: usize, plan: &Plan, seed: u64) -> Self {
-        let rng = Mutex::const_new(StdRng::seed_from_u64(seed ^ (number as u64) << 32));
+        let rng = Mutex::const_new(SmallRng::seed_from_u64(seed ^ (number as u64) << 32));
         let random = Arc::new(move || rng.try_lock().map_or(0, |mut rng| rng.random()));
         let mut settings = CacheSettings::new(plan.backends[number], random);
         settings.stall_timeout = Duration::from_millis(plan.stall_timeout);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
 use std::time::Duration;
 
-use rand::rngs::StdRng;
+use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use tokio::time::Instant;
 
@@ -52,7 +52,7 @@ struct Store {
 
 /// Parts of the simulated system.
 pub(super) struct Parts {
-    pub(super) rng: StdRng,
+    pub(super) rng: SmallRng,
     pub(super) processes: Vec<Process>,
     /// Process that new connections go to.
     pub(super) current: usize,
@@ -85,7 +85,7 @@ impl World {
             last: now,
         };
         Self(Arc::new(Mutex::new(Parts {
-            rng: StdRng::seed_from_u64(seed),
+            rng: SmallRng::seed_from_u64(seed),
             processes: vec![Process::new(0)],
             current: 0,
             links: vec![link; instances],
