@@ -28,7 +28,7 @@ use play::{Outcome, play};
 use weak::Weakness;
 
 /// Seeds of `make test`, and of `make torture`.
-const SEEDS: u64 = 10_000;
+const SEEDS: u64 = 2_000;
 const TORTURE_SEEDS: u64 = 1_000_000;
 /// Seeds within which every broken variant must be detected. The first one that detects it is the last that is played.
 const SEEDS_TO_FAIL: u64 = 10_000;
