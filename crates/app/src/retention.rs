@@ -11,8 +11,8 @@ use parlance_storage::db::message::AgedMessage;
 
 use crate::App;
 use crate::error::Result;
-use crate::janitor::JanitorPart;
 use crate::messages::is_idle;
+use crate::upkeep::JanitorPart;
 
 /// Messages and conversations that one read returns.
 const PAGE: i64 = 500;
