@@ -20,7 +20,7 @@ mod watching;
 pub use caller::Caller;
 pub use dice::Dice;
 pub use refusal::Refusal;
-pub use rpc::Rpc;
+pub use rpc::{Preview, Rpc};
 pub use service::{Kind, Service};
 pub use watching::Watching;
 

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use parlance_proto::v1;
 use prost_types::value::Kind as Json;
 
+use crate::Preview;
+
 static COUNT: AtomicU32 = AtomicU32::new(1);
 
 fn count() -> u32 {
@@ -209,49 +211,8 @@ pub fn list_message_events(id: &str) -> v1::ListMessageEventsRequest {
 }
 
 /// The preview of a send.
-pub fn preview(send: v1::SendMessageRequest) -> v1::PreviewMessageRequest {
-    let v1::SendMessageRequest {
-        request_id,
-        conversation_id,
-        channel,
-        from_address,
-        to_address,
-        user,
-        external_id,
-        cc_addresses,
-        subject,
-        body,
-        html_body,
-        attachments,
-        role,
-        tokens_used,
-        latency_ms,
-        metadata,
-        send_at,
-        expires_at,
-        policy,
-    } = send;
-    v1::PreviewMessageRequest {
-        request_id,
-        conversation_id,
-        channel,
-        from_address,
-        to_address,
-        user,
-        external_id,
-        cc_addresses,
-        subject,
-        body,
-        html_body,
-        attachments,
-        role,
-        tokens_used,
-        latency_ms,
-        metadata,
-        send_at,
-        expires_at,
-        policy,
-    }
+pub fn preview(send: v1::SendMessageRequest) -> Preview {
+    Preview(send)
 }
 
 /// A reply of the simulated recipient of this pair.

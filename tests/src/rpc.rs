@@ -23,6 +23,23 @@ pub trait Rpc: Clone + std::fmt::Debug + Send + Sized {
     ) -> impl Future<Output = Result<Response<Self::Reply>, Status>> + Send;
 }
 
+/// Request of `PreviewMessage`, which has the type of a `SendMessage` request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preview(pub v1::SendMessageRequest);
+
+impl Rpc for Preview {
+    type Reply = v1::PreviewMessageResponse;
+
+    async fn call(
+        request: Request<Self>,
+        caller: &Caller,
+    ) -> Result<Response<Self::Reply>, Status> {
+        let mut client =
+            MessageServiceClient::with_interceptor(caller.channel(), caller.owner_header());
+        client.preview_message(request.map(|Self(send)| send)).await
+    }
+}
+
 macro_rules! rpcs {
     ($($client:ident { $($method:ident($request:ident) -> $reply:ty;)+ })+) => {$($(
         impl Rpc for v1::$request {
@@ -49,7 +66,6 @@ rpcs! {
         delete_message(DeleteMessageRequest) -> ();
         cancel_message(CancelMessageRequest) -> v1::Message;
         list_message_events(ListMessageEventsRequest) -> v1::ListMessageEventsResponse;
-        preview_message(PreviewMessageRequest) -> v1::PreviewMessageResponse;
     }
     ConversationServiceClient {
         create_conversation(CreateConversationRequest) -> v1::Conversation;

@@ -495,7 +495,7 @@ on_both! {
         let pair = t.pair().await;
         let chat_id = t.ok(chat("", "hi")).await.conversation_id;
         let mut table = vec![
-            (v1::PreviewMessageRequest::default(), vec!["conversation_id", "body"]),
+            (preview(Send::default()), vec!["conversation_id", "body"]),
             (preview(with(text(), |r| r.channel = 99)), vec!["channel"]),
             (preview(with(text(), |r| r.conversation_id = UNKNOWN_ID.to_owned())), vec!["channel", "from_address", "to_address"]),
             (preview(with(text(), |r| r.body = long(1_601))), vec!["body"]),

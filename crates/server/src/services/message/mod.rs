@@ -103,7 +103,7 @@ impl MessageService for Messages {
 
     async fn preview_message(
         &self,
-        request: Request<v1::PreviewMessageRequest>,
+        request: Request<v1::SendMessageRequest>,
     ) -> Result<Response<v1::PreviewMessageResponse>, Status> {
         preview_message::handle(&self.0, request)
             .await

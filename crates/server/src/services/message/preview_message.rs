@@ -9,7 +9,7 @@ use crate::services::owner;
 
 pub(super) async fn handle(
     app: &App,
-    request: Request<v1::PreviewMessageRequest>,
+    request: Request<v1::SendMessageRequest>,
 ) -> Result<Response<v1::PreviewMessageResponse>> {
     let (owner, request) = owner::split(request)?;
     let request = convert::message::preview(request, app.limits())?;
