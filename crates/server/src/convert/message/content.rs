@@ -23,6 +23,54 @@ pub(super) struct ContentFields {
     pub(super) metadata: Option<prost_types::Struct>,
 }
 
+/// Splits a request of `SendMessage` or `ReceiveMessage` into its target, its content and the other fields, which the
+/// caller lists. Destructures the request, so that a new field does not compile until it is handled.
+macro_rules! split_request {
+    ($request:expr, $type:ident { $($other:ident),+ $(,)? }) => {{
+        let parlance_proto::v1::$type {
+            request_id: _, // taken before
+            conversation_id,
+            channel,
+            from_address,
+            to_address,
+            user,
+            external_id,
+            cc_addresses,
+            subject,
+            body,
+            html_body,
+            attachments,
+            role,
+            tokens_used,
+            latency_ms,
+            metadata,
+            $($other),+
+        } = $request;
+        let target = $crate::convert::message::conversation_target::TargetFields {
+            conversation_id,
+            channel,
+            from_address,
+            to_address,
+            user,
+            external_id,
+        };
+        let content = $crate::convert::message::content::ContentFields {
+            cc_addresses,
+            subject,
+            body,
+            html_body,
+            attachments,
+            role,
+            tokens_used,
+            latency_ms,
+            metadata,
+        };
+        (target, content, ($($other),+))
+    }};
+}
+
+pub(super) use split_request;
+
 /// Reads target and content. Also returns the channel if it is known.
 pub(super) fn message(
     violations: &mut Violations,

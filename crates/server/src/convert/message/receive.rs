@@ -6,8 +6,7 @@ use parlance_domain::Direction;
 use parlance_domain::message::Limits;
 use parlance_proto::v1;
 
-use super::content::{ContentFields, message};
-use super::conversation_target::TargetFields;
+use super::content::{message, split_request};
 use crate::convert::fields::Violations;
 use crate::convert::{limits, request_id, time};
 
@@ -18,46 +17,14 @@ pub(crate) fn receive(
 ) -> Result<ReceiveMessage> {
     let mut violations = Violations::new();
     let request_id = request_id::take(&mut violations, &mut request, |r| &mut r.request_id);
-    let v1::ReceiveMessageRequest {
-        request_id: _,
-        conversation_id,
-        channel,
-        from_address,
-        to_address,
-        user,
-        external_id,
-        cc_addresses,
-        subject,
-        body,
-        html_body,
-        attachments,
-        role,
-        tokens_used,
-        latency_ms,
-        metadata,
-        provider,
-        provider_message_id,
-        received_at,
-    } = request;
-    let target = TargetFields {
-        conversation_id,
-        channel,
-        from_address,
-        to_address,
-        user,
-        external_id,
-    };
-    let content = ContentFields {
-        cc_addresses,
-        subject,
-        body,
-        html_body,
-        attachments,
-        role,
-        tokens_used,
-        latency_ms,
-        metadata,
-    };
+    let (target, content, (provider, provider_message_id, received_at)) = split_request!(
+        request,
+        ReceiveMessageRequest {
+            provider,
+            provider_message_id,
+            received_at,
+        }
+    );
     let (_, message) = message(&mut violations, limits, Direction::Inbound, target, content);
     violations.required("provider", &provider, limits::PROVIDER);
     violations.required(

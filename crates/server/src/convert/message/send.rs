@@ -6,8 +6,7 @@ use parlance_domain::message::{Limits, ScheduleView};
 use parlance_domain::{Channel, DeliveryPolicy, Direction, Timestamp};
 use parlance_proto::v1;
 
-use super::content::{ContentFields, message};
-use super::conversation_target::TargetFields;
+use super::content::{message, split_request};
 use crate::convert::fields::Violations;
 use crate::convert::{enums, request_id, time};
 
@@ -15,46 +14,14 @@ use crate::convert::{enums, request_id, time};
 pub(crate) fn send(mut request: v1::SendMessageRequest, limits: &Limits) -> Result<SendMessage> {
     let mut violations = Violations::new();
     let request_id = request_id::take(&mut violations, &mut request, |r| &mut r.request_id);
-    let v1::SendMessageRequest {
-        request_id: _,
-        conversation_id,
-        channel,
-        from_address,
-        to_address,
-        user,
-        external_id,
-        cc_addresses,
-        subject,
-        body,
-        html_body,
-        attachments,
-        role,
-        tokens_used,
-        latency_ms,
-        metadata,
-        send_at,
-        expires_at,
-        policy,
-    } = request;
-    let target = TargetFields {
-        conversation_id,
-        channel,
-        from_address,
-        to_address,
-        user,
-        external_id,
-    };
-    let content = ContentFields {
-        cc_addresses,
-        subject,
-        body,
-        html_body,
-        attachments,
-        role,
-        tokens_used,
-        latency_ms,
-        metadata,
-    };
+    let (target, content, (send_at, expires_at, policy)) = split_request!(
+        request,
+        SendMessageRequest {
+            send_at,
+            expires_at,
+            policy,
+        }
+    );
     let (channel, message) = message(
         &mut violations,
         limits,
