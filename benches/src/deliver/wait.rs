@@ -7,7 +7,8 @@ use std::time::Duration;
 use parlance_app::delivery::{AttemptResult, DeliveryObserver};
 use parlance_app::messages::{ConversationTarget, NewMessage, SendMessage};
 use parlance_app::{App, Clock as _, Settings, SystemClock};
-use parlance_domain::{Channel, ConversationId, DeliveryPolicy, Json, MessageId, Owner, Timestamp};
+use parlance_domain::message::Content;
+use parlance_domain::{Channel, ConversationId, DeliveryPolicy, MessageId, Owner, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::time::MissedTickBehavior;
 
@@ -149,15 +150,11 @@ async fn send(app: Arc<App>, n: u64, conversation: u64, ahead: Option<Duration>)
     let conversation = ConversationId::from_uuid(message::conversation_id(conversation));
     let new = NewMessage {
         target: ConversationTarget::Conversation(conversation),
-        role: None,
-        cc_addresses: Vec::new(),
-        subject: String::new(),
-        body: message::body(n),
-        html_body: String::new(),
+        content: Content {
+            body: message::body(n),
+            ..Content::default()
+        },
         attachments: Vec::new(),
-        tokens_used: None,
-        latency_ms: None,
-        metadata: Json::default(),
     };
     let request = SendMessage {
         request_id: None,

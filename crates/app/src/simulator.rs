@@ -1,6 +1,7 @@
 //! The recipients' side of a simulated provider: what arrived there, and replies.
 
-use parlance_domain::{Address, Channel, Json, Message, Owner};
+use parlance_domain::message::Content;
+use parlance_domain::{Address, Channel, Message, Owner};
 use parlance_providers::{Provider, SimulatedNetwork};
 pub use parlance_providers::{SentMessage, SentQuery};
 
@@ -56,15 +57,12 @@ impl App {
         };
         let message = NewMessage {
             target,
-            role: None,
-            cc_addresses: Vec::new(),
-            subject,
-            body,
-            html_body: String::new(),
+            content: Content {
+                subject,
+                body,
+                ..Content::default()
+            },
             attachments: Vec::new(),
-            tokens_used: None,
-            latency_ms: None,
-            metadata: Json::default(),
         };
         let received = ReceiveMessage {
             request_id: None,

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use parlance_domain::{Address, Channel, Json, MessageId, Owner};
+use parlance_domain::message::Content;
+use parlance_domain::{Address, Channel, MessageId, Owner};
 use parlance_providers::{
     InboundAttachment, InboundContent, InboundError, InboundMessage, ProviderEvents,
     ProviderReport, ReportedMessage, Resume, RetryReport,
@@ -70,15 +71,14 @@ impl ProviderEvents for App {
                 theirs,
                 user: String::new(),
             },
-            role: None,
-            cc_addresses: canonical(&cc),
-            subject,
-            body,
-            html_body,
+            content: Content {
+                cc_addresses: canonical(&cc),
+                subject,
+                body,
+                html_body,
+                ..Content::default()
+            },
             attachments: attachments.into_iter().map(attachment).collect(),
-            tokens_used: None,
-            latency_ms: None,
-            metadata: Json::default(),
         };
         let channel = if channel == Channel::Sms && !message.attachments.is_empty() {
             Channel::Mms

@@ -1,9 +1,9 @@
 //! Composition of a message from a request and its conversation.
 
-use parlance_domain::message::{AttachmentView, ContentView, Limits, Progress, segments};
+use parlance_domain::message::{AttachmentView, Content, Limits, Placement, Progress};
 use parlance_domain::{
-    Attachment, AttachmentId, Channel, Conversation, DeliveryPolicy, Direction, Message, MessageId,
-    Role, Timestamp, Violation,
+    Attachment, AttachmentId, Channel, Conversation, Direction, Message, MessageId, Role,
+    Timestamp, Violation,
 };
 use parlance_storage::Tx;
 
@@ -79,20 +79,9 @@ pub(crate) fn content_violations(
     limits: &Limits,
 ) -> Vec<Violation> {
     let views: Vec<AttachmentView<'_>> = new.attachments.iter().map(view).collect();
-    ContentView {
-        channel: Some(channel),
-        received,
-        role: new.role,
-        cc_addresses: new.cc_addresses.len(),
-        subject: &new.subject,
-        body: &new.body,
-        html_body: &new.html_body,
-        attachments: &views,
-        tokens_used: new.tokens_used,
-        latency_ms: new.latency_ms,
-        metadata: new.metadata.as_str(),
-    }
-    .check(limits)
+    new.content
+        .view(Some(channel), received, &views)
+        .check(limits)
 }
 
 /// Fails with all violations, if there are any.
@@ -221,75 +210,26 @@ impl Draft<'_> {
             progress,
         } = self;
         let channel = channel(&new.target, conversation, !attachments.is_empty());
-        let role = (channel == Channel::Chat).then(|| new.role.unwrap_or(Role::User));
+        let role = (channel == Channel::Chat).then(|| new.content.role.unwrap_or(Role::User));
         let direction = match (received, role) {
             (true, _) => Direction::Inbound,
             (false, Some(role)) => role.direction(),
             (false, None) => Direction::Outbound,
         };
-        let (ours, theirs) = (
-            conversation.participant_from.clone(),
-            conversation.participant_to.clone(),
-        );
-        let (from_address, to_address) = match direction {
-            Direction::Outbound => (ours, theirs),
-            Direction::Inbound => (theirs, ours),
-        };
-        Message {
+        let placement = Placement {
             id,
-            owner: conversation.owner.clone(),
-            conversation_id: conversation.id,
-            sequence: conversation.last_sequence,
+            conversation,
             channel,
             direction,
-            role,
-            from_address,
-            cc_addresses: further_recipients(&new.cc_addresses, &to_address),
-            to_address,
-            subject: new.subject.clone(),
-            body: new.body.clone(),
-            html_body: new.html_body.clone(),
             attachments: attachments.iter().map(|p| p.attachment.clone()).collect(),
-            provider: None,
-            provider_message_id: None,
             progress,
-            segments: segments(channel, &new.body),
-            tokens_used: new.tokens_used,
-            latency_ms: new.latency_ms,
-            metadata: new.metadata.clone(),
-            policy: DeliveryPolicy::AtLeastOnce,
             counts_unread: received,
-            send_at: None,
-            expires_at: None,
             created_at,
-            updated_at: conversation.updated_at,
-            version: 1,
-            edit_version: 1,
-        }
-    }
-}
-
-/// The recipients besides the first, without duplicates. Addresses are in canonical form, so equal addresses are
-/// equal texts.
-pub(crate) fn further_recipients(given: &[String], first: &str) -> Vec<String> {
-    let mut further: Vec<String> = Vec::with_capacity(given.len());
-    for address in given {
-        if address != first && !further.contains(address) {
-            further.push(address.clone());
-        }
-    }
-    further
-}
-
-#[cfg(test)]
-mod tests {
-    use super::further_recipients;
-
-    #[test]
-    fn further_recipients_are_listed_once_and_without_the_first() {
-        let given = ["b@x.example", "a@x.example", "c@x.example", "b@x.example"];
-        let further = further_recipients(&given.map(str::to_owned), "a@x.example");
-        assert_eq!(further, ["b@x.example", "c@x.example"]);
-        assert!(further_recipients(&[], "a@x.example").is_empty());
+        };
+        let content = Content {
+            role,
+            ..new.content.clone()
+        };
+        Message::new(placement, content)
     }
 }

@@ -30,14 +30,15 @@ pub use send::SendMessage;
 pub(crate) use attempt_events::{
     SETTLED_BY_REPORT, record_lost_attempts, record_superseded_attempts,
 };
-pub(crate) use compose::{CHUNK, content_violations, further_recipients};
+pub(crate) use compose::{CHUNK, content_violations};
 pub(crate) use conversation_target::{conversation_not_found, external_id_taken};
 pub(crate) use delete::{in_flight, is_idle};
 pub(crate) use get::message_not_found;
 pub(crate) use report::ReportOrigin;
 
 use bytes::Bytes;
-use parlance_domain::{Address, AttachmentId, Channel, ConversationId, Json, Role};
+use parlance_domain::message::Content;
+use parlance_domain::{Address, AttachmentId, Channel, ConversationId};
 
 /// Conversation that a new message belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,27 +87,13 @@ pub struct NewAttachment {
     pub source: AttachmentSource,
 }
 
-/// Content and target of a new message.
+/// Target and content of a new message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewMessage {
     /// The conversation that it belongs to.
     pub target: ConversationTarget,
-    /// Role of the author; chat only.
-    pub role: Option<Role>,
-    /// Further recipients in canonical form; mail only.
-    pub cc_addresses: Vec<String>,
-    /// The subject; mail only.
-    pub subject: String,
-    /// The text.
-    pub body: String,
-    /// The HTML text; mail only.
-    pub html_body: String,
+    /// The content; its further recipients are in canonical form.
+    pub content: Content,
     /// The attachments.
     pub attachments: Vec<NewAttachment>,
-    /// Tokens that its generation used.
-    pub tokens_used: Option<i64>,
-    /// How long its generation took.
-    pub latency_ms: Option<i64>,
-    /// Metadata of the owner.
-    pub metadata: Json,
 }

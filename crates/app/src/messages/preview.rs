@@ -55,7 +55,7 @@ impl App {
         };
         violations.extend(schedule.check(Some(tx.now())));
         compose::ensure_valid(violations)?;
-        let measure = (channel == Channel::Sms).then(|| sms::measure(&new.body));
+        let measure = (channel == Channel::Sms).then(|| sms::measure(&new.content.body));
         let mut preview = Preview {
             from_address: conversation.participant_from.clone(),
             to_address: conversation.participant_to.clone(),

@@ -3,7 +3,8 @@
 use parlance_app::messages::{
     AttachmentSource, ConversationTarget, NewAttachment, NewMessage, SendMessage,
 };
-use parlance_domain::{Address, Channel, DeliveryPolicy, Json, MessageStatus};
+use parlance_domain::message::Content;
+use parlance_domain::{Address, Channel, DeliveryPolicy, MessageStatus};
 use parlance_providers::OutboundContent;
 
 use crate::support::world::{OURS, number};
@@ -29,18 +30,11 @@ on_both! {
                 theirs: Address::recipient(Channel::Sms, &number(1)).unwrap(),
                 user: String::new(),
             },
-            role: None,
-            cc_addresses: Vec::new(),
-            subject: String::new(),
-            body: "hello".to_owned(),
-            html_body: String::new(),
+            content: Content { body: "hello".to_owned(), ..Content::default() },
             attachments: vec![
                 attachment(AttachmentSource::Content(content.clone().into())),
                 attachment(AttachmentSource::Url(url.to_owned())),
             ],
-            tokens_used: None,
-            latency_ms: None,
-            metadata: Json::default(),
         };
         let request = SendMessage {
             request_id: None,

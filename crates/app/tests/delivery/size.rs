@@ -8,7 +8,7 @@ use parlance_app::conversations::import::{IncomingPart, OldConversation, OldMess
 use parlance_app::events::{Watch, Watcher};
 use parlance_app::messages::{ConversationTarget, DeleteMessage, NewMessage, ReceiveMessage};
 use parlance_app::{App, Environment, JanitorPart, Reason, Result, Settings, SystemRandom};
-use parlance_domain::message::Progress;
+use parlance_domain::message::{Content, Progress};
 use parlance_domain::{
     Address, Attachment, AttachmentId, Channel, Conversation, ConversationStatus, Direction,
     EventType, Json, Message, MessageId, Timestamp,
@@ -28,15 +28,11 @@ async fn receive(world: &World, id: &str, received_at: Option<Timestamp>) -> Res
                 theirs: Address::origin(Channel::Sms, &number(1)).unwrap(),
                 user: String::new(),
             },
-            role: None,
-            cc_addresses: Vec::new(),
-            subject: String::new(),
-            body: id.to_owned(),
-            html_body: String::new(),
+            content: Content {
+                body: id.to_owned(),
+                ..Content::default()
+            },
             attachments: Vec::new(),
-            tokens_used: None,
-            latency_ms: None,
-            metadata: Json::default(),
         },
         provider: "p".to_owned(),
         provider_message_id: id.to_owned(),
@@ -113,17 +109,13 @@ fn existing_conversation(external_id: &str, carried: &[&str]) -> IncomingPart {
     let message = |id: &&str| OldMessage {
         channel: Channel::Sms,
         direction: Direction::Inbound,
-        role: None,
-        cc_addresses: Vec::new(),
-        subject: String::new(),
-        body: (*id).to_owned(),
-        html_body: String::new(),
+        content: Content {
+            body: (*id).to_owned(),
+            ..Content::default()
+        },
         attachments: Vec::new(),
         carried: Some(("p".to_owned(), (*id).to_owned())),
         progress: Progress::received(),
-        tokens_used: None,
-        latency_ms: None,
-        metadata: Json::default(),
         created_at: None,
     };
     let ours = Address::ours(Channel::Sms, OURS).unwrap();

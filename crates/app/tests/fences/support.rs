@@ -8,6 +8,7 @@ use parlance_app::conversations::CreateConversation;
 use parlance_app::messages::{ConversationTarget, NewMessage, ReceiveMessage, SendMessage};
 use parlance_app::{App, Environment, RequestId, Settings, cache};
 use parlance_cache::Backend;
+use parlance_domain::message::Content;
 use parlance_domain::{
     Address, Channel, Conversation, ConversationId, ConversationStatus, DeliveryPolicy, Json,
     Message, MessageId, Owner, Timestamp,
@@ -146,15 +147,11 @@ fn text(body: &str) -> NewMessage {
             theirs: Address::recipient(Channel::Sms, "+16465550001").unwrap(),
             user: "ada".to_owned(),
         },
-        role: None,
-        cc_addresses: Vec::new(),
-        subject: String::new(),
-        body: body.to_owned(),
-        html_body: String::new(),
+        content: Content {
+            body: body.to_owned(),
+            ..Content::default()
+        },
         attachments: Vec::new(),
-        tokens_used: None,
-        latency_ms: None,
-        metadata: Json::default(),
     }
 }
 

@@ -15,8 +15,9 @@ use parlance_app::messages::{
 use parlance_app::{Answer, App, Environment, Page, PageRequest, Read, Settings};
 use parlance_cache::redis::{InvalidationConnection, Node, RedisTier};
 use parlance_cache::{Backend, GATE_TTL, Shared};
+use parlance_domain::message::Content;
 use parlance_domain::{
-    Address, Channel, Conversation, ConversationId, DeliveryPolicy, Json, Message, MessageId, Owner,
+    Address, Channel, Conversation, ConversationId, DeliveryPolicy, Message, MessageId, Owner,
 };
 use parlance_storage::Database;
 use parlance_testkit::{Redis, eventually};
@@ -115,15 +116,11 @@ impl World {
     async fn send(&self, target: ConversationTarget, body: &str) -> Message {
         let message = NewMessage {
             target,
-            role: None,
-            cc_addresses: Vec::new(),
-            subject: String::new(),
-            body: body.to_owned(),
-            html_body: String::new(),
+            content: Content {
+                body: body.to_owned(),
+                ..Content::default()
+            },
             attachments: Vec::new(),
-            tokens_used: None,
-            latency_ms: None,
-            metadata: Json::default(),
         };
         let request = SendMessage {
             request_id: None,

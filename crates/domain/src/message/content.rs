@@ -9,13 +9,69 @@ mod violations;
 pub use limits::Limits;
 pub use part::AttachmentView;
 
-use crate::{Channel, Role, Violation};
+use crate::{Channel, Json, Role, Violation};
 use violations::{NUL, Violations};
 
 /// Maximum length of a subject in characters: the line length limit of RFC 5322.
 const SUBJECT_CHARS: usize = 998;
 /// Maximum number of tokens of one message. The sum over billions of messages still fits an `i64`.
 const TOKENS: i64 = 1_000_000_000;
+
+/// Content of a new message: what its author determines, without the attachments.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Content {
+    /// Author; chat only.
+    pub role: Option<Role>,
+    /// Further recipients; mail only.
+    pub cc_addresses: Vec<String>,
+    /// Subject; mail only.
+    pub subject: String,
+    /// Plain text.
+    pub body: String,
+    /// HTML text; mail only.
+    pub html_body: String,
+    /// Tokens used to generate the message.
+    pub tokens_used: Option<i64>,
+    /// Milliseconds that generating the message took.
+    pub latency_ms: Option<i64>,
+    /// Metadata of the owner.
+    pub metadata: Json,
+}
+
+impl Content {
+    /// Returns the view that the content rules check.
+    #[must_use]
+    pub fn view<'a>(
+        &'a self,
+        channel: Option<Channel>,
+        received: bool,
+        attachments: &'a [AttachmentView<'a>],
+    ) -> ContentView<'a> {
+        let Self {
+            role,
+            cc_addresses,
+            subject,
+            body,
+            html_body,
+            tokens_used,
+            latency_ms,
+            metadata,
+        } = self;
+        ContentView {
+            channel,
+            received,
+            role: *role,
+            cc_addresses: cc_addresses.len(),
+            subject,
+            body,
+            html_body,
+            attachments,
+            tokens_used: *tokens_used,
+            latency_ms: *latency_ms,
+            metadata: metadata.as_str(),
+        }
+    }
+}
 
 /// Borrowed view of a message's content. Fields that the caller does not know keep their default.
 #[derive(Debug, Clone, Copy, Default)]

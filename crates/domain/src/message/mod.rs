@@ -7,7 +7,7 @@ mod schedule;
 mod status;
 mod transition;
 
-pub use content::{AttachmentView, ContentView, Limits};
+pub use content::{AttachmentView, Content, ContentView, Limits};
 pub use progress::{Fault, Progress, ProgressEvent};
 pub use report::{Report, ReportStatus, ReportedError};
 pub use schedule::ScheduleView;
@@ -16,7 +16,8 @@ pub use transition::{Edit, MessageEvent, Transition};
 
 use crate::text_enum::text_enum;
 use crate::{
-    Attachment, Channel, ConversationId, Direction, Json, MessageId, Owner, Role, Timestamp, sms,
+    Attachment, Channel, Conversation, ConversationId, Direction, Json, MessageId, Owner, Role,
+    Timestamp, sms,
 };
 
 text_enum! {
@@ -92,11 +93,122 @@ pub struct Message {
     pub edit_version: i64,
 }
 
+/// The part of a new message that its author does not determine.
+#[derive(Debug, Clone)]
+pub struct Placement<'a> {
+    /// Id.
+    pub id: MessageId,
+    /// Its conversation, as it is with the message: the message has its last sequence.
+    pub conversation: &'a Conversation,
+    /// Channel.
+    pub channel: Channel,
+    /// Direction.
+    pub direction: Direction,
+    /// Attachments.
+    pub attachments: Vec<Attachment>,
+    /// Delivery progress.
+    pub progress: Progress,
+    /// Whether it counts as unread until the read cursor passes it.
+    pub counts_unread: bool,
+    /// Creation time.
+    pub created_at: Timestamp,
+}
+
+impl Message {
+    /// Returns a new message, without a provider and without times of its own for sending and expiry.
+    #[must_use]
+    pub fn new(placement: Placement<'_>, content: Content) -> Self {
+        let Placement {
+            id,
+            conversation,
+            channel,
+            direction,
+            attachments,
+            progress,
+            counts_unread,
+            created_at,
+        } = placement;
+        let Content {
+            role,
+            cc_addresses,
+            subject,
+            body,
+            html_body,
+            tokens_used,
+            latency_ms,
+            metadata,
+        } = content;
+        let (ours, theirs) = (
+            conversation.participant_from.clone(),
+            conversation.participant_to.clone(),
+        );
+        let (from_address, to_address) = match direction {
+            Direction::Outbound => (ours, theirs),
+            Direction::Inbound => (theirs, ours),
+        };
+        Self {
+            id,
+            owner: conversation.owner.clone(),
+            conversation_id: conversation.id,
+            sequence: conversation.last_sequence,
+            channel,
+            direction,
+            role,
+            from_address,
+            cc_addresses: further_recipients(cc_addresses, &to_address),
+            to_address,
+            subject,
+            segments: segments(channel, &body),
+            body,
+            html_body,
+            attachments,
+            provider: None,
+            provider_message_id: None,
+            progress,
+            tokens_used,
+            latency_ms,
+            metadata,
+            policy: DeliveryPolicy::AtLeastOnce,
+            counts_unread,
+            send_at: None,
+            expires_at: None,
+            created_at,
+            updated_at: conversation.updated_at,
+            version: 1,
+            edit_version: 1,
+        }
+    }
+}
+
+/// The recipients besides the first, without duplicates. Addresses are in canonical form, so equal addresses are
+/// equal texts.
+fn further_recipients(given: Vec<String>, first: &str) -> Vec<String> {
+    let mut further: Vec<String> = Vec::with_capacity(given.len());
+    for address in given {
+        if address != first && !further.contains(&address) {
+            further.push(address);
+        }
+    }
+    further
+}
+
 /// Returns the number of SMS segments of a text; 0 on other channels.
-#[must_use]
-pub fn segments(channel: Channel, body: &str) -> i32 {
+fn segments(channel: Channel, body: &str) -> i32 {
     match channel {
         Channel::Sms => sms::measure(body).segments,
         Channel::Mms | Channel::Email | Channel::Chat => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::further_recipients;
+
+    #[test]
+    fn further_recipients_are_listed_once_and_without_the_first() {
+        let given = ["b@x.example", "a@x.example", "c@x.example", "b@x.example"];
+        let further = further_recipients(given.map(str::to_owned).to_vec(), "a@x.example");
+        assert_eq!(further, ["b@x.example", "c@x.example"]);
+        assert!(further_recipients(Vec::new(), "a@x.example").is_empty());
     }
 }

@@ -1,16 +1,15 @@
 //! The parts of one conversation, and which of their messages are missing.
 
-use parlance_domain::message::segments;
+use parlance_domain::message::Placement;
 use parlance_domain::{
-    Conversation, ConversationStatus, DeliveryPolicy, Direction, Message, MessageId, MessageStatus,
-    Owner, Timestamp,
+    Conversation, ConversationStatus, Direction, Message, MessageId, MessageStatus, Owner,
+    Timestamp,
 };
 use parlance_storage::db::import::{ComparableMessage, Import};
 
 use super::batch::Part;
 use super::{OldConversation, OldMessage};
 use crate::error::{Error, Reason, Result};
-use crate::messages::further_recipients;
 
 /// A conversation as an import leaves it.
 #[derive(Debug)]
@@ -164,63 +163,33 @@ fn message(
     let OldMessage {
         channel,
         direction,
-        role,
-        cc_addresses,
-        subject,
-        body,
-        html_body,
+        content,
         attachments: _,
         carried,
         progress,
-        tokens_used,
-        latency_ms,
-        metadata,
         created_at: _,
     } = old;
-    let (ours, theirs) = (
-        conversation.participant_from.clone(),
-        conversation.participant_to.clone(),
-    );
-    let (from_address, to_address) = match direction {
-        Direction::Outbound => (ours, theirs),
-        Direction::Inbound => (theirs, ours),
-    };
     let mut progress = progress.clone();
     if progress.status == MessageStatus::Delivered && progress.delivered_at.is_none() {
         progress.delivered_at = Some(created_at);
     }
     let (provider, provider_message_id) = carried.clone().unzip();
-    Message {
+    let placement = Placement {
         id,
-        owner: conversation.owner.clone(),
-        conversation_id: conversation.id,
-        sequence: conversation.last_sequence,
+        conversation,
         channel: *channel,
         direction: *direction,
-        role: *role,
-        from_address,
-        cc_addresses: further_recipients(cc_addresses, &to_address),
-        to_address,
-        subject: subject.clone(),
-        body: body.clone(),
-        html_body: html_body.clone(),
         attachments: Vec::new(),
+        progress,
+        // As for any received message: after it is read, a client may mark it as unread.
+        counts_unread: can_be_unread && content.role.is_none() && *direction == Direction::Inbound,
+        created_at,
+    };
+    Message {
         provider: provider.filter(|name| !name.is_empty()),
         provider_message_id: provider_message_id.filter(|id| !id.is_empty()),
-        progress,
-        segments: segments(*channel, body),
-        tokens_used: *tokens_used,
-        latency_ms: *latency_ms,
-        metadata: metadata.clone(),
-        policy: DeliveryPolicy::AtLeastOnce,
-        // As for any received message: after it is read, a client may mark it as unread.
-        counts_unread: can_be_unread && role.is_none() && *direction == Direction::Inbound,
-        send_at: None,
-        expires_at: None,
-        created_at,
         updated_at: now,
-        version: 1,
-        edit_version: 1,
+        ..Message::new(placement, content.clone())
     }
 }
 
@@ -229,9 +198,9 @@ pub(super) fn is_among(likenesses: &mut Vec<ComparableMessage>, old: &OldMessage
     let is_like = |one: &ComparableMessage| {
         Some(one.created_at) == old.created_at
             && one.direction == old.direction
-            && one.role == old.role
-            && one.body == old.body
-            && one.metadata == old.metadata
+            && one.role == old.content.role
+            && one.body == old.content.body
+            && one.metadata == old.content.metadata
     };
     let Some(at) = likenesses.iter().position(is_like) else {
         return false;

@@ -11,9 +11,9 @@ mod group;
 mod stream;
 mod write;
 
-use parlance_domain::message::Progress;
+use parlance_domain::message::{Content, Progress};
 use parlance_domain::{
-    Address, Attachment, Channel, ConversationStatus, Direction, Json, Role, Timestamp,
+    Address, Attachment, Channel, ConversationStatus, Direction, Json, Timestamp,
 };
 
 use crate::error::Error;
@@ -73,28 +73,14 @@ pub struct OldMessage {
     pub channel: Channel,
     /// The direction.
     pub direction: Direction,
-    /// Role of the author; chat only.
-    pub role: Option<Role>,
-    /// Further recipients; mail only.
-    pub cc_addresses: Vec<String>,
-    /// The subject; mail only.
-    pub subject: String,
-    /// The text.
-    pub body: String,
-    /// The HTML text; mail only.
-    pub html_body: String,
+    /// The content; its further recipients are in canonical form.
+    pub content: Content,
     /// Attachments stored elsewhere. They get new ids.
     pub attachments: Vec<OldAttachment>,
     /// The provider that carried it, and the provider's id.
     pub carried: Option<(String, String)>,
     /// Delivery progress: a final state.
     pub progress: Progress,
-    /// Tokens that its generation used.
-    pub tokens_used: Option<i64>,
-    /// How long its generation took.
-    pub latency_ms: Option<i64>,
-    /// Metadata of the owner.
-    pub metadata: Json,
     /// Creation time; without it that of the previous message.
     pub created_at: Option<Timestamp>,
 }

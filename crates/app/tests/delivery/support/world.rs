@@ -8,8 +8,9 @@ use parlance_app::messages::{
     ConversationTarget, DeliveryEvent, MessageRef, NewMessage, SendMessage,
 };
 use parlance_app::{App, Clock as _, Result, SystemRandom};
+use parlance_domain::message::Content;
 use parlance_domain::{
-    Address, Channel, DeliveryPolicy, Json, Message, MessageId, MessageStatus, Owner, Timestamp,
+    Address, Channel, DeliveryPolicy, Message, MessageId, MessageStatus, Owner, Timestamp,
 };
 use parlance_storage::Database;
 
@@ -140,15 +141,11 @@ impl World {
                 theirs: Address::recipient(Channel::Sms, &to).unwrap(),
                 user: String::new(),
             },
-            role: None,
-            cc_addresses: Vec::new(),
-            subject: String::new(),
-            body,
-            html_body: String::new(),
+            content: Content {
+                body,
+                ..Content::default()
+            },
             attachments: Vec::new(),
-            tokens_used: None,
-            latency_ms: None,
-            metadata: Json::default(),
         };
         let request = SendMessage {
             request_id: None,

@@ -1,7 +1,7 @@
 //! Content of a new message. The domain checks which content a channel allows.
 
 use parlance_app::messages::NewMessage;
-use parlance_domain::message::{ContentView, Limits};
+use parlance_domain::message::{Content, Limits};
 use parlance_domain::{Address, Channel, Direction, Role};
 use parlance_proto::v1;
 
@@ -77,7 +77,7 @@ pub(super) fn message(
     limits: &Limits,
     direction: Direction,
     target_fields: TargetFields,
-    content: ContentFields,
+    fields: ContentFields,
 ) -> (Option<Channel>, Option<NewMessage>) {
     let (channel, target) = conversation_target(violations, target_fields, direction);
     let ContentFields {
@@ -90,37 +90,30 @@ pub(super) fn message(
         tokens_used,
         latency_ms,
         metadata,
-    } = content;
-    let role = enums::role(violations, "role", role);
-    let metadata = metadata::json(violations, "metadata", metadata);
-    let views: Vec<_> = attachments.iter().map(attachment::view).collect();
-    let view = ContentView {
-        channel,
-        received: direction == Direction::Inbound,
-        role,
-        cc_addresses: cc_addresses.len(),
-        subject: &subject,
-        body: &body,
-        html_body: &html_body,
-        attachments: &views,
-        tokens_used,
-        latency_ms,
-        metadata: metadata.as_ref().map_or("", |json| json.as_str()),
-    };
-    violations.extend(view.check(limits));
-    let cc_addresses = recipients(violations, channel, &cc_addresses);
-    let attachments = attachment::attachments(violations, attachments);
-    let message = target.zip(metadata).map(|(target, metadata)| NewMessage {
-        target,
-        role: role.or((channel == Some(Channel::Chat)).then_some(Role::User)),
+    } = fields;
+    let mut content = Content {
+        role: enums::role(violations, "role", role),
         cc_addresses,
         subject,
         body,
         html_body,
-        attachments,
         tokens_used,
         latency_ms,
-        metadata,
+        // One that is invalid has a recorded violation.
+        metadata: metadata::json(violations, "metadata", metadata).unwrap_or_default(),
+    };
+    let views: Vec<_> = attachments.iter().map(attachment::view).collect();
+    let received = direction == Direction::Inbound;
+    violations.extend(content.view(channel, received, &views).check(limits));
+    content.cc_addresses = recipients(violations, channel, &content.cc_addresses);
+    if channel == Some(Channel::Chat) {
+        content.role = content.role.or(Some(Role::User));
+    }
+    let attachments = attachment::attachments(violations, attachments);
+    let message = target.map(|target| NewMessage {
+        target,
+        content,
+        attachments,
     });
     (channel, message)
 }

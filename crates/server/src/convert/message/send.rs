@@ -114,8 +114,8 @@ mod tests {
             (read.request_id, read.send_at, read.expires_at),
             (None, None, None)
         );
-        assert_eq!(read.message.role, None);
-        assert_eq!(read.message.metadata.as_str(), "{}");
+        assert_eq!(read.message.content.role, None);
+        assert_eq!(read.message.content.metadata.as_str(), "{}");
     }
 
     #[test]
@@ -125,7 +125,7 @@ mod tests {
                 role: number.into(),
                 ..chat()
             };
-            read(request).unwrap().message.role
+            read(request).unwrap().message.content.role
         };
         assert_eq!(role(v1::Role::Unspecified), Some(Role::User));
         assert_eq!(role(v1::Role::Assistant), Some(Role::Assistant));
@@ -147,8 +147,8 @@ mod tests {
             message.target,
             ConversationTarget::Conversation(_)
         ));
-        assert_eq!(message.cc_addresses, ["A@b.example"]);
-        assert_eq!(message.role, Some(Role::System));
+        assert_eq!(message.content.cc_addresses, ["A@b.example"]);
+        assert_eq!(message.content.role, Some(Role::System));
     }
 
     #[test]
@@ -188,7 +188,7 @@ mod tests {
             ..mail()
         };
         let message = read(with(&["C@Example.com"])).unwrap().message;
-        assert_eq!(message.cc_addresses, ["C@example.com"]);
+        assert_eq!(message.content.cc_addresses, ["C@example.com"]);
         assert_eq!(
             rejected_fields(read(with(&["c@example.com", "c"]))),
             ["cc_addresses[1]"]

@@ -1,9 +1,7 @@
 //! Imported messages.
 
 use parlance_app::conversations::import::{OldAttachment, OldMessage};
-use parlance_domain::message::{
-    AttachmentView, ContentView, Fault, Limits, Progress, ReportStatus,
-};
+use parlance_domain::message::{AttachmentView, Content, Fault, Limits, Progress, ReportStatus};
 use parlance_domain::{Channel, Direction, MessageStatus, Role, Timestamp};
 use parlance_proto::v1;
 
@@ -51,25 +49,22 @@ pub(super) fn read_message(
         etag: _,
     } = message;
     let channel = message_channel(violations, conversation, channel, !attachments.is_empty());
-    let role = enums::role(violations, "role", role);
-    let metadata = metadata::json(violations, "metadata", metadata);
-    let views: Vec<_> = attachments.iter().map(view).collect();
-    let view = ContentView {
-        channel,
-        // The content is final, so the rules for received messages apply.
-        received: true,
-        role,
-        cc_addresses: cc_addresses.len(),
-        subject: &subject,
-        body: &body,
-        html_body: &html_body,
-        attachments: &views,
+    let mut content = Content {
+        role: enums::role(violations, "role", role),
+        cc_addresses,
+        subject,
+        body,
+        html_body,
         tokens_used,
         latency_ms,
-        metadata: metadata.as_ref().map_or("", |json| json.as_str()),
+        // One that is invalid has a recorded violation.
+        metadata: metadata::json(violations, "metadata", metadata).unwrap_or_default(),
     };
-    let (role, direction) = role_and_direction(violations, channel, role, direction);
-    violations.extend(view.check(limits));
+    let views: Vec<_> = attachments.iter().map(view).collect();
+    let (role, direction) = role_and_direction(violations, channel, content.role, direction);
+    // The content is final, so the rules for received messages apply.
+    violations.extend(content.view(channel, true, &views).check(limits));
+    content.role = role;
     let attachments = files(violations, attachments);
     let carried = provider_ids(violations, provider, provider_message_id);
     let status = final_status(violations, channel, direction, status);
@@ -83,20 +78,14 @@ pub(super) fn read_message(
         delivered_at: time::timestamp(violations, "delivered_at", delivered_at),
         read_at: time::timestamp(violations, "read_at", read_at),
     });
+    content.cc_addresses = recipients(violations, channel, &content.cc_addresses);
     Some(OldMessage {
-        cc_addresses: recipients(violations, channel, &cc_addresses),
         channel: channel?,
         direction: direction?,
-        role,
-        subject,
-        body,
-        html_body,
+        content,
         attachments,
         carried,
         progress: progress?,
-        tokens_used,
-        latency_ms,
-        metadata: metadata?,
         created_at,
     })
 }
