@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use parlance_domain::message::Content;
+use parlance_domain::message::{Content, MAX_CC_ADDRESSES};
 use parlance_domain::{Address, Channel, MessageId, Owner};
 use parlance_providers::{
     InboundAttachment, InboundContent, InboundError, InboundMessage, ProviderEvents,
@@ -129,11 +129,13 @@ fn refusal(error: &Error) -> InboundError {
     }
 }
 
-/// The further recipients in canonical form. Those that are no addresses are left out: the mail is worth more than they.
+/// The further recipients in canonical form. Those that are no addresses or too many are left out: the mail is worth more
+/// than they.
 fn canonical(cc: &[String]) -> Vec<String> {
     cc.iter()
         .filter_map(|text| Address::recipient(Channel::Email, text).ok())
         .map(String::from)
+        .take(MAX_CC_ADDRESSES)
         .collect()
 }
 
@@ -259,5 +261,21 @@ impl App {
                 return Ok(());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::canonical;
+
+    #[test]
+    fn invalid_and_surplus_recipients_of_an_inbound_mail_are_left_out() {
+        let mut cc = vec!["A@X.Example".to_owned(), "none".to_owned()];
+        cc.extend((0..200).map(|n| format!("c{n}@x.example")));
+        let found = canonical(&cc);
+        assert_eq!(
+            (found.len(), found[0].as_str(), found[1].as_str()),
+            (100, "A@x.example", "c0@x.example")
+        );
     }
 }

@@ -14,6 +14,8 @@ use violations::{NUL, Violations};
 
 /// Maximum length of a subject in characters: the line length limit of RFC 5322.
 const SUBJECT_CHARS: usize = 998;
+/// Maximum number of further recipients: every list that contains the message returns all of them.
+pub const MAX_CC_ADDRESSES: usize = 100;
 /// Maximum number of tokens of one message. The sum over billions of messages still fits an `i64`.
 const TOKENS: i64 = 1_000_000_000;
 
@@ -132,6 +134,11 @@ impl ContentView<'_> {
             violations.push(
                 "cc_addresses",
                 "only mail has further recipients; leave cc_addresses out",
+            );
+        } else if self.cc_addresses > MAX_CC_ADDRESSES {
+            violations.push(
+                "cc_addresses",
+                format!("at most {MAX_CC_ADDRESSES} addresses; remove some"),
             );
         }
     }

@@ -7,7 +7,7 @@ mod schedule;
 mod status;
 mod transition;
 
-pub use content::{AttachmentView, Content, ContentView, Limits};
+pub use content::{AttachmentView, Content, ContentView, Limits, MAX_CC_ADDRESSES};
 pub use progress::{Fault, Progress, ProgressEvent};
 pub use report::{Report, ReportStatus, ReportedError};
 pub use schedule::ScheduleView;

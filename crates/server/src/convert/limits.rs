@@ -26,8 +26,6 @@ pub(super) const PAGE_TOKEN: usize = 1_024;
 /// `cursor`: much longer than any that the service issues.
 pub(super) const CURSOR: usize = 255;
 
-/// `cc_addresses`: their number. Each is another recipient, and every list that contains the message returns all of them.
-pub(super) const CC_ADDRESSES: usize = 100;
 /// `query` of a search, as the contract promises.
 pub(super) const QUERY: usize = 10_000;
 /// `messages` of one request of an import, as the contract promises: they are written in one transaction.

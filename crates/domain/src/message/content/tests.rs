@@ -35,6 +35,20 @@ fn plain_messages_pass_everywhere() {
 }
 
 #[test]
+fn a_mail_has_up_to_a_hundred_further_recipients() {
+    for channel in [Some(Channel::Email), None] {
+        let content = |cc_addresses| ContentView {
+            channel,
+            body: "hello",
+            cc_addresses,
+            ..ContentView::default()
+        };
+        assert_eq!(fields(&content(100)), NOTHING);
+        assert_eq!(fields(&content(101)), ["cc_addresses"]);
+    }
+}
+
+#[test]
 fn the_body_limit_depends_on_the_channel() {
     let (short, long) = ("ш".repeat(1_600), "ш".repeat(1_601));
     let (most, more) = ("a".repeat(256 * 1024), "a".repeat(256 * 1024 + 1));

@@ -1,14 +1,14 @@
 //! Content of a new message. The domain checks which content a channel allows.
 
 use parlance_app::messages::NewMessage;
-use parlance_domain::message::{Content, Limits};
+use parlance_domain::message::{Content, Limits, MAX_CC_ADDRESSES};
 use parlance_domain::{Address, Channel, Direction, Role};
 use parlance_proto::v1;
 
 use super::attachment;
 use super::conversation_target::{TargetFields, conversation_target};
 use crate::convert::fields::Violations;
-use crate::convert::{enums, limits, metadata};
+use crate::convert::{enums, metadata};
 
 /// Content fields of a request.
 pub(super) struct ContentFields {
@@ -118,22 +118,15 @@ pub(super) fn message(
     (channel, message)
 }
 
-/// Reads further recipients into canonical form. For channels that have none the domain has recorded the violation.
+/// Reads further recipients into canonical form. If the channel has none, or if they are too many, the content rules have
+/// recorded the violation.
 pub(crate) fn recipients(
     violations: &mut Violations,
     channel: Option<Channel>,
     texts: &[String],
 ) -> Vec<String> {
-    match channel {
-        Some(Channel::Sms | Channel::Mms | Channel::Chat) => return Vec::new(),
-        Some(Channel::Email) | None => {}
-    }
-    if texts.len() > limits::CC_ADDRESSES {
-        let most = limits::CC_ADDRESSES;
-        violations.push(
-            "cc_addresses",
-            format!("at most {most} addresses; remove some"),
-        );
+    let has_recipients = channel.is_none_or(|channel| channel == Channel::Email);
+    if !has_recipients || texts.len() > MAX_CC_ADDRESSES {
         return Vec::new();
     }
     let read = |(index, text): (usize, &String)| {
