@@ -27,6 +27,15 @@ impl Channel {
             Self::Chat => Self::Chat,
         }
     }
+
+    /// Returns the channel of a message that was requested on this channel: an SMS with attachments is an MMS.
+    #[must_use]
+    pub const fn of_message(self, has_attachments: bool) -> Self {
+        match self {
+            Self::Sms if has_attachments => Self::Mms,
+            Self::Sms | Self::Mms | Self::Email | Self::Chat => self,
+        }
+    }
 }
 
 text_enum! {

@@ -80,11 +80,7 @@ impl ProviderEvents for App {
             },
             attachments: attachments.into_iter().map(attachment).collect(),
         };
-        let channel = if channel == Channel::Sms && !message.attachments.is_empty() {
-            Channel::Mms
-        } else {
-            channel
-        };
+        let channel = channel.of_message(!message.attachments.is_empty());
         let violations = content_violations(&message, channel, true, self.limits());
         if !violations.is_empty() {
             return Err(refusal(&Error::invalid(violations)));

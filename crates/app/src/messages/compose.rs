@@ -38,7 +38,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) progress: Progress,
 }
 
-/// The channel of a message: an SMS with attachments becomes an MMS.
+/// The channel of a message.
 pub(crate) fn channel(
     target: &ConversationTarget,
     conversation: &Conversation,
@@ -50,11 +50,7 @@ pub(crate) fn channel(
             conversation.channel
         }
     };
-    if requested == Channel::Sms && has_attachments {
-        Channel::Mms
-    } else {
-        requested
-    }
+    requested.of_message(has_attachments)
 }
 
 /// Checks the content of a request that names a conversation, now that the channel is known. Other requests have been

@@ -106,11 +106,7 @@ fn message_channel(
         );
         return Some(conversation);
     }
-    let is_mms = conversation == Channel::Sms && has_attachments;
-    Some(match given {
-        Some(Channel::Sms) | None if is_mms => Channel::Mms,
-        given => given.unwrap_or(conversation),
-    })
+    Some(given.unwrap_or(conversation).of_message(has_attachments))
 }
 
 /// Reads role and direction. In a chat the role determines the direction; on other channels `direction` is required.
