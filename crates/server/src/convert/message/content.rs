@@ -2,7 +2,7 @@
 
 use parlance_app::messages::NewMessage;
 use parlance_domain::message::{Content, Limits, MAX_CC_ADDRESSES};
-use parlance_domain::{Address, Channel, Direction, Role};
+use parlance_domain::{Address, Channel, Direction};
 use parlance_proto::v1;
 
 use super::attachment;
@@ -106,9 +106,6 @@ pub(super) fn message(
     let received = direction == Direction::Inbound;
     violations.extend(content.view(channel, received, &views).check(limits));
     content.cc_addresses = recipients(violations, channel, &content.cc_addresses);
-    if channel == Some(Channel::Chat) {
-        content.role = content.role.or(Some(Role::User));
-    }
     let attachments = attachment::attachments(violations, attachments);
     let message = target.map(|target| NewMessage {
         target,

@@ -119,19 +119,6 @@ mod tests {
     }
 
     #[test]
-    fn the_default_role_of_a_chat_message_is_user() {
-        let role = |number: v1::Role| {
-            let request = v1::SendMessageRequest {
-                role: number.into(),
-                ..chat()
-            };
-            read(request).unwrap().message.content.role
-        };
-        assert_eq!(role(v1::Role::Unspecified), Some(Role::User));
-        assert_eq!(role(v1::Role::Assistant), Some(Role::Assistant));
-    }
-
-    #[test]
     fn a_message_in_a_conversation_has_no_known_channel_yet() {
         let id = "01932b1c-0000-7000-8000-000000000001";
         let request = v1::SendMessageRequest {
