@@ -5,7 +5,6 @@ use std::collections::btree_map::Entry;
 
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Text};
-use parlance_domain::message::Progress;
 use parlance_domain::{
     Channel, Conversation, ConversationStatus, Direction, Message, MessageStatus,
 };
@@ -77,54 +76,15 @@ pub(crate) fn of_conversation(conversation: &Conversation) -> EntityCount<'_> {
 
 /// Returns how a message is counted, for the user of its conversation.
 pub(crate) fn of_message(message: &Message) -> EntityCount<'static> {
-    let Message {
-        channel,
-        direction,
-        progress,
-        tokens_used,
-        id: _,
-        owner: _,
-        conversation_id: _,
-        sequence: _,
-        role: _,
-        from_address: _,
-        to_address: _,
-        cc_addresses: _,
-        subject: _,
-        body: _,
-        html_body: _,
-        attachments: _,
-        provider: _,
-        provider_message_id: _,
-        segments: _,
-        latency_ms: _,
-        metadata: _,
-        policy: _,
-        // The conversation stores how many are unread.
-        counts_unread: _,
-        send_at: _,
-        expires_at: _,
-        created_at: _,
-        updated_at: _,
-        version: _,
-        edit_version: _,
-    } = message;
-    let Progress {
-        status,
-        attempt: _,
-        error: _,
-        sent_at: _,
-        delivered_at: _,
-        read_at: _,
-    } = progress;
+    // The conversation stores how many are unread.
     let row = CountRow {
-        what: direction.as_str().to_owned(),
-        channel: channel.as_str().to_owned(),
-        status: status.as_str().to_owned(),
+        what: message.direction.as_str().to_owned(),
+        channel: message.channel.as_str().to_owned(),
+        status: message.progress.status.as_str().to_owned(),
         items: 1,
         unread_items: 0,
         unread: 0,
-        tokens: tokens_used.unwrap_or(0),
+        tokens: message.tokens_used.unwrap_or(0),
     };
     (None, row)
 }

@@ -42,14 +42,16 @@ fn edit(
     limits: &Limits,
     now: Timestamp,
 ) -> Option<MessageEdit> {
-    let Settable {
+    // Neither used nor checked: the fields that no mask can name.
+    let v1::Message {
         id,
         etag,
         metadata,
         body,
         send_at,
         expires_at,
-    } = settable(message);
+        ..
+    } = message;
     let id = violations.id("message.id", &id, MessageId::parse);
     let etag = violations.etag("message.etag", etag);
     let metadata = if mask.covers("metadata", metadata.is_some()) {
@@ -92,59 +94,6 @@ fn edit(
         send_at,
         expires_at,
     })
-}
-
-/// The fields of a message that an update uses.
-struct Settable {
-    id: String,
-    etag: String,
-    metadata: Option<prost_types::Struct>,
-    body: String,
-    send_at: Option<prost_types::Timestamp>,
-    expires_at: Option<prost_types::Timestamp>,
-}
-
-fn settable(message: v1::Message) -> Settable {
-    let v1::Message {
-        id,
-        conversation_id: _,
-        sequence: _,
-        channel: _,
-        direction: _,
-        status: _,
-        role: _,
-        from_address: _,
-        to_address: _,
-        cc_addresses: _,
-        subject: _,
-        body,
-        html_body: _,
-        attachments: _,
-        provider: _,
-        provider_message_id: _,
-        error: _,
-        segments: _,
-        tokens_used: _,
-        latency_ms: _,
-        metadata,
-        send_at,
-        expires_at,
-        sent_at: _,
-        delivered_at: _,
-        read_at: _,
-        created_at: _,
-        updated_at: _,
-        version: _,
-        etag,
-    } = message;
-    Settable {
-        id,
-        etag,
-        metadata,
-        body,
-        send_at,
-        expires_at,
-    }
 }
 
 /// Reads a status report.
