@@ -1,4 +1,5 @@
-//! Throw-away servers and the `parlance` binary as a child process, for tests and benches only.
+//! Throw-away servers, the `parlance` binary as a child process, and the message that tests start from. For tests and
+//! benches only.
 //!
 //! - Nothing outlives the test process. Every child runs under `setpriv --pdeathsig`, started by a thread that lives as
 //!   long as the process. Files that a killed process left on disk are removed by the next one (see [`sweep`]).
@@ -17,6 +18,7 @@ mod browser;
 mod child;
 mod database;
 pub mod history;
+mod message;
 mod ports;
 mod postgres;
 mod process;
@@ -34,6 +36,7 @@ mod wait;
 
 pub use browser::Browser;
 pub use database::TestDatabase;
+pub use message::message;
 pub use ports::{ClosedPort, free_port};
 pub use postgres::{Postgres, PostgresConfig};
 pub use process::{Builder, Finished, Parlance};

@@ -26,7 +26,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("transport", &[]),
     ("proto", &[]),
     ("domain", &[]),
-    ("testkit", &[]),
+    ("testkit", &["domain"]),
 ];
 /// Crates that are not part of the product, and may use the testkit.
 const TEST_CRATES: [&str; 2] = ["tests", "benches"];

@@ -166,8 +166,7 @@ pub(crate) fn is_value(kind: Kind) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use parlance_domain::message::Progress;
-    use parlance_domain::{Channel, DeliveryPolicy, Direction, Json, Owner, SenderId, Timestamp};
+    use parlance_domain::{Channel, Owner, SenderId, Timestamp};
     use parlance_storage::{Database, DatabaseUrl, Settings, migrate};
     use parlance_testkit::SqliteFile;
 
@@ -190,30 +189,7 @@ mod tests {
             conversation_id: of,
             sequence: i64::from(n),
             channel: Channel::Chat,
-            direction: Direction::Outbound,
-            role: None,
-            from_address: String::new(),
-            to_address: String::new(),
-            cc_addresses: Vec::new(),
-            subject: String::new(),
-            body: String::new(),
-            html_body: String::new(),
-            attachments: Vec::new(),
-            provider: None,
-            provider_message_id: None,
-            progress: Progress::pending(),
-            segments: 0,
-            tokens_used: None,
-            latency_ms: None,
-            metadata: Json::default(),
-            policy: DeliveryPolicy::AtLeastOnce,
-            counts_unread: false,
-            send_at: None,
-            expires_at: None,
-            created_at: AT,
-            updated_at: AT,
-            version: 1,
-            edit_version: 1,
+            ..parlance_testkit::message()
         })
     }
 

@@ -254,14 +254,11 @@ fn full_message() -> Message {
         conversation_id: ConversationId::from_uuid(Uuid::from_u128(1)),
         sequence: 7,
         channel: Channel::Email,
-        direction: Direction::Outbound,
-        role: None,
         from_address: "us@example.com".to_owned(),
         to_address: "them@example.com".to_owned(),
         cc_addresses: vec!["also@example.com".to_owned()],
         subject: "A \"subject\"".to_owned(),
         body: "line\nline \u{e9}".to_owned(),
-        html_body: String::new(),
         attachments: vec![Attachment {
             id: AttachmentId::from_uuid(Uuid::from_u128(2)),
             filename: "a.pdf".to_owned(),
@@ -287,16 +284,12 @@ fn full_message() -> Message {
         },
         segments: 0,
         tokens_used: Some(12),
-        latency_ms: None,
         metadata: Json::from_text("{\"b\":1.0,\"a\":[]}".to_owned()),
-        policy: DeliveryPolicy::AtLeastOnce,
-        counts_unread: false,
-        send_at: None,
-        expires_at: None,
         created_at: at(0),
         updated_at: at(2),
         version: 5,
         edit_version: 1,
+        ..parlance_testkit::message()
     }
 }
 

@@ -1,44 +1,54 @@
 //! Tests of what each event makes of a message, and of what it leaves alone.
 
 use super::*;
-use crate::message::{DeliveryPolicy, Progress, Report, ReportStatus};
-use crate::{ConversationId, Direction, MessageId, Owner};
+use crate::message::{Content, Placement, Progress, Report, ReportStatus};
+use crate::{Conversation, ConversationId, ConversationStatus, Direction, MessageId, Owner};
 
 const MADE: Timestamp = Timestamp::from_micros(1_000);
 const NOW: Timestamp = Timestamp::from_micros(2_000);
 const LATER: Timestamp = Timestamp::from_micros(3_000);
 
 fn message(progress: Progress) -> Message {
-    Message {
-        id: MessageId::new(MADE, [1; 10]),
-        owner: Owner::parse("acme").unwrap(),
-        conversation_id: ConversationId::new(MADE, [2; 10]),
-        sequence: 1,
+    let conversation = Conversation {
+        id: ConversationId::new(MADE, [2; 10]),
+        owner: Owner::default(),
+        user: String::new(),
         channel: Channel::Sms,
-        direction: Direction::Outbound,
-        role: None,
-        from_address: "+15550000001".to_owned(),
-        to_address: "+15550000002".to_owned(),
-        cc_addresses: Vec::new(),
-        subject: String::new(),
-        body: "hello".to_owned(),
-        html_body: String::new(),
-        attachments: Vec::new(),
-        provider: Some("simulator".to_owned()),
-        provider_message_id: None,
-        progress,
-        segments: 1,
-        tokens_used: None,
-        latency_ms: None,
+        participant_from: "+15550000001".to_owned(),
+        participant_to: "+15550000002".to_owned(),
+        title: String::new(),
+        status: ConversationStatus::Active,
+        external_id: None,
+        last_sequence: 1,
+        read_sequence: 0,
+        message_count: 1,
+        unread_count: 0,
+        last_message_at: Some(MADE),
         metadata: Json::default(),
-        policy: DeliveryPolicy::AtLeastOnce,
-        counts_unread: false,
-        send_at: None,
-        expires_at: None,
         created_at: MADE,
         updated_at: MADE,
+        version: 1,
+        edit_version: 1,
+    };
+    let placement = Placement {
+        id: MessageId::new(MADE, [1; 10]),
+        conversation: &conversation,
+        channel: Channel::Sms,
+        direction: Direction::Outbound,
+        attachments: Vec::new(),
+        progress,
+        counts_unread: false,
+        created_at: MADE,
+    };
+    let content = Content {
+        body: "hello".to_owned(),
+        ..Content::default()
+    };
+    Message {
+        provider: Some("simulator".to_owned()),
         version: 7,
         edit_version: 3,
+        ..Message::new(placement, content)
     }
 }
 

@@ -178,10 +178,7 @@ fn joined(messages: Vec<Answer<Message>>, rest: &impl prost::Message) -> Bytes {
 #[cfg(test)]
 mod tests {
     use parlance_domain::message::ReportStatus;
-    use parlance_domain::{
-        AttachmentId, Channel, ConversationId, DeliveryPolicy, Direction, Json, MessageId,
-        MessageStatus, Owner,
-    };
+    use parlance_domain::{AttachmentId, Channel, ConversationId, Json, MessageId, MessageStatus};
 
     use super::*;
     use crate::convert::testing::{NOW, after_now};
@@ -196,18 +193,10 @@ mod tests {
         };
         Message {
             id: MessageId::new(NOW, [1; 10]),
-            owner: Owner::default(),
             conversation_id: ConversationId::new(NOW, [2; 10]),
             sequence: 3,
             channel: Channel::Mms,
-            direction: Direction::Outbound,
-            role: None,
-            from_address: "+15550001111".to_owned(),
-            to_address: "+15550002222".to_owned(),
-            cc_addresses: Vec::new(),
-            subject: String::new(),
             body: "hello".to_owned(),
-            html_body: String::new(),
             attachments: vec![Attachment {
                 id: AttachmentId::new(NOW, [3; 10]),
                 filename: "f".to_owned(),
@@ -216,7 +205,6 @@ mod tests {
                 url: None,
             }],
             provider: Some("twilio".to_owned()),
-            provider_message_id: None,
             progress: Progress {
                 status: MessageStatus::Failed,
                 attempt: 2,
@@ -225,18 +213,14 @@ mod tests {
                 delivered_at: None,
                 read_at: None,
             },
-            segments: 1,
             tokens_used: Some(0),
-            latency_ms: None,
             metadata: Json::from_text("{\"k\": 1}".to_owned()),
-            policy: DeliveryPolicy::AtLeastOnce,
-            counts_unread: false,
-            send_at: None,
             expires_at: Some(NOW),
             created_at: NOW,
             updated_at: NOW,
             version: 9,
             edit_version: 2,
+            ..parlance_testkit::message()
         }
     }
 

@@ -2,11 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parlance_domain::message::Progress;
 use parlance_domain::{
-    Attachment, AttachmentId, Channel, Conversation, ConversationId, ConversationStatus,
-    DeliveryPolicy, Direction, Json, Message, MessageId, Owner, Sender, SenderId, SenderStatus,
-    Timestamp,
+    Attachment, AttachmentId, Channel, Conversation, ConversationId, ConversationStatus, Json,
+    Message, MessageId, Owner, Sender, SenderId, SenderStatus, Timestamp,
 };
 
 fn next() -> u64 {
@@ -63,30 +61,12 @@ pub(crate) fn message(conversation: &Conversation) -> Message {
         conversation_id: conversation.id,
         sequence: conversation.last_sequence,
         channel: conversation.channel,
-        direction: Direction::Outbound,
-        role: None,
         from_address: conversation.participant_from.clone(),
         to_address: conversation.participant_to.clone(),
-        cc_addresses: Vec::new(),
-        subject: String::new(),
         body: format!("message {}", next()),
-        html_body: String::new(),
-        attachments: Vec::new(),
-        provider: None,
-        provider_message_id: None,
-        progress: Progress::pending(),
-        segments: 1,
-        tokens_used: None,
-        latency_ms: None,
-        metadata: Json::default(),
-        policy: DeliveryPolicy::AtLeastOnce,
-        counts_unread: false,
-        send_at: None,
-        expires_at: None,
         created_at: at(0),
         updated_at: at(0),
-        version: 1,
-        edit_version: 1,
+        ..parlance_testkit::message()
     }
 }
 
