@@ -265,11 +265,7 @@ impl Item {
 /// Approximate size of a message in a response: its texts and an allowance for the rest.
 pub(crate) fn page_size(message: &Message) -> usize {
     const REST: usize = 512;
-    message.body.len()
-        + message.html_body.len()
-        + message.subject.len()
-        + message.metadata.as_str().len()
-        + REST
+    message.text_bytes() + REST
 }
 
 /// A new message as the newest element of its list; `None` if it may not be cached.

@@ -178,6 +178,12 @@ impl Message {
             edit_version: 1,
         }
     }
+
+    /// Returns the bytes of its long texts: the part of its size that has no small limit.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        self.body.len() + self.html_body.len() + self.subject.len() + self.metadata.as_str().len()
+    }
 }
 
 /// The recipients besides the first, without duplicates. Addresses are in canonical form, so equal addresses are

@@ -298,10 +298,7 @@ impl CacheableResponse for Page<SearchResult> {
     fn size(&self) -> usize {
         /// Names, numbers, times and the snippet of a message.
         const EACH: usize = 1536;
-        let text = |result: &SearchResult| {
-            let message = &result.message;
-            message.body.len() + message.html_body.len() + message.metadata.as_str().len() + EACH
-        };
+        let text = |result: &SearchResult| result.message.text_bytes() + EACH;
         self.items.iter().map(text).sum()
     }
 }

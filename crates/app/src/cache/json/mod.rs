@@ -29,15 +29,7 @@ pub(crate) fn message(message: &Message) -> Bytes {
 
 /// Serializes a message of a list, and whether it is the first message of its conversation.
 pub(crate) fn element(message: &Message, is_first: bool) -> Bytes {
-    let Message {
-        subject,
-        body,
-        html_body,
-        metadata,
-        ..
-    } = message;
-    let texts = subject.len() + body.len() + html_body.len() + metadata.as_str().len();
-    write(&MessageText::new(message, is_first), texts)
+    write(&MessageText::new(message, is_first), message.text_bytes())
 }
 
 /// Parses a message.
