@@ -3,10 +3,12 @@
 //! A session has `session_id` and `messages`, each with `role` and `content`; `context` is the metadata of the
 //! conversation. All other fields are optional, and unknown fields are ignored.
 
+mod message;
 mod object;
 mod read;
 mod schema;
 mod source;
+mod text;
 mod timestamp;
 mod write;
 

@@ -1,14 +1,12 @@
 //! Conversion of a session to a conversation and its messages of the contract.
 
 use parlance_proto::v1;
-use prost::Message as _;
 use serde_json::value::RawValue;
 
-use super::schema::{Fault, File, Session, SessionMessage};
+use super::message::read_message;
+use super::schema::Session;
+use super::text::enum_value;
 use super::{Transcript, object};
-
-/// Size limit of a message: it must fit in a request together with its conversation.
-const MAX_MESSAGE_BYTES: usize = 3 * 1_024 * 1_024;
 
 /// Reads a session from its text. `name` is its key in an object of sessions.
 pub(super) fn transcript(name: Option<&str>, text: &RawValue) -> Result<Transcript, String> {
@@ -90,122 +88,6 @@ fn conversation(name: Option<&str>, session: Session) -> Result<Transcript, Stri
         conversation,
         messages: read,
     })
-}
-
-fn read_message(message: SessionMessage, is_chat: bool) -> Result<v1::Message, String> {
-    let SessionMessage {
-        role,
-        direction,
-        content,
-        created_at,
-        tokens_used,
-        latency_ms,
-        metadata,
-        channel,
-        status,
-        subject,
-        html_body,
-        cc_addresses,
-        attachments,
-        provider,
-        provider_message_id,
-        error,
-        sent_at,
-        delivered_at,
-        read_at,
-    } = message;
-    if is_chat && role.is_none() {
-        return Err("role: required".to_owned());
-    }
-    let message = v1::Message {
-        role: optional_enum("role", "ROLE_", role, v1::Role::from_str_name)?.map_or(0, i32::from),
-        direction: optional_enum(
-            "direction",
-            "DIRECTION_",
-            direction,
-            v1::Direction::from_str_name,
-        )?
-        .map_or(0, i32::from),
-        body: content.unwrap_or_default(),
-        created_at: created_at.map(|at| at.0),
-        tokens_used,
-        latency_ms,
-        metadata: metadata.map(object::to_contract),
-        channel: optional_enum("channel", "CHANNEL_", channel, v1::Channel::from_str_name)?
-            .map_or(0, i32::from),
-        status: optional_enum(
-            "status",
-            "MESSAGE_STATUS_",
-            status,
-            v1::MessageStatus::from_str_name,
-        )?
-        .map_or(0, i32::from),
-        subject: subject.unwrap_or_default(),
-        html_body: html_body.unwrap_or_default(),
-        cc_addresses,
-        attachments: attachments.into_iter().map(file).collect(),
-        provider: provider.unwrap_or_default(),
-        provider_message_id: provider_message_id.unwrap_or_default(),
-        error: error.map(fault),
-        sent_at: sent_at.map(|at| at.0),
-        delivered_at: delivered_at.map(|at| at.0),
-        read_at: read_at.map(|at| at.0),
-        ..v1::Message::default()
-    };
-    if message.encoded_len() > MAX_MESSAGE_BYTES {
-        return Err("content: the message is larger than 3 MiB".to_owned());
-    }
-    Ok(message)
-}
-
-fn file(file: File) -> v1::Attachment {
-    let File {
-        filename,
-        content_type,
-        size_bytes,
-        url,
-    } = file;
-    v1::Attachment {
-        id: String::new(),
-        filename,
-        content_type,
-        size_bytes,
-        url,
-    }
-}
-
-fn fault(fault: Fault) -> v1::MessageError {
-    let Fault {
-        code,
-        message,
-        provider_code,
-    } = fault;
-    v1::MessageError {
-        code,
-        message,
-        provider_code,
-    }
-}
-
-/// Parses the name of an enum value: its name in the contract without the prefix of the enum, in any case.
-fn enum_value<T>(
-    field: &str,
-    kind: &str,
-    word: &str,
-    named: impl Fn(&str) -> Option<T>,
-) -> Result<T, String> {
-    let name = format!("{kind}{}", word.to_ascii_uppercase());
-    named(&name).ok_or_else(|| format!("{field}: unknown value \"{word}\""))
-}
-
-fn optional_enum<T>(
-    field: &str,
-    kind: &str,
-    word: Option<String>,
-    named: impl Fn(&str) -> Option<T>,
-) -> Result<Option<T>, String> {
-    word.map(|word| enum_value(field, kind, &word, named))
-        .transpose()
 }
 
 #[cfg(test)]

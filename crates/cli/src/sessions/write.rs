@@ -2,7 +2,9 @@
 
 use parlance_proto::v1;
 
-use super::schema::{Fault, File, Session, SessionMessage};
+use super::message::write_message;
+use super::schema::Session;
+use super::text::{some, value_name};
 use super::timestamp::SessionTimestamp;
 use super::{Transcript, object};
 
@@ -34,7 +36,7 @@ pub(crate) fn session(transcript: Transcript) -> (Session, usize) {
         messages: Some(
             messages
                 .into_iter()
-                .map(|message| session_message(message, channel))
+                .map(|message| write_message(message, channel))
                 .collect(),
         ),
     };
@@ -48,83 +50,6 @@ pub(crate) fn name(conversation: &v1::Conversation) -> &str {
     } else {
         &conversation.external_id
     }
-}
-
-fn session_message(message: v1::Message, of: v1::Channel) -> SessionMessage {
-    let is_chat = of == v1::Channel::Chat;
-    let (channel, status) = (message.channel(), message.status());
-    let (role, direction) = (message.role(), message.direction());
-    let received = direction == v1::Direction::Inbound && !is_chat;
-    let default_status = if received {
-        v1::MessageStatus::Received
-    } else {
-        v1::MessageStatus::Delivered
-    };
-    let at_once =
-        status == v1::MessageStatus::Delivered && message.delivered_at == message.created_at;
-    SessionMessage {
-        role: is_chat.then(|| value_name("ROLE_", role.as_str_name())),
-        direction: (!is_chat).then(|| value_name("DIRECTION_", direction.as_str_name())),
-        content: Some(message.body),
-        created_at: message.created_at.map(SessionTimestamp),
-        tokens_used: message.tokens_used,
-        latency_ms: message.latency_ms,
-        metadata: message.metadata.map(object::from_contract),
-        channel: (channel != of).then(|| value_name("CHANNEL_", channel.as_str_name())),
-        status: (status != default_status)
-            .then(|| value_name("MESSAGE_STATUS_", status.as_str_name())),
-        subject: some(message.subject),
-        html_body: some(message.html_body),
-        cc_addresses: message.cc_addresses,
-        attachments: message.attachments.into_iter().filter_map(file).collect(),
-        provider: some(message.provider),
-        provider_message_id: some(message.provider_message_id),
-        error: message.error.map(fault),
-        sent_at: message.sent_at.map(SessionTimestamp),
-        delivered_at: message
-            .delivered_at
-            .filter(|_| !at_once)
-            .map(SessionTimestamp),
-        read_at: message.read_at.map(SessionTimestamp),
-    }
-}
-
-fn file(file: v1::Attachment) -> Option<File> {
-    let v1::Attachment {
-        id: _,
-        filename,
-        content_type,
-        size_bytes,
-        url,
-    } = file;
-    (!url.is_empty()).then_some(File {
-        filename,
-        content_type,
-        size_bytes,
-        url,
-    })
-}
-
-fn fault(error: v1::MessageError) -> Fault {
-    let v1::MessageError {
-        code,
-        message,
-        provider_code,
-    } = error;
-    Fault {
-        code,
-        message,
-        provider_code,
-    }
-}
-
-fn some(text: String) -> Option<String> {
-    (!text.is_empty()).then_some(text)
-}
-
-/// Name of an enum value in the contract, without the prefix of the enum, in lower case.
-fn value_name(kind: &str, name: &str) -> String {
-    name.strip_prefix(kind).unwrap_or(name).to_ascii_lowercase()
 }
 
 #[cfg(test)]
