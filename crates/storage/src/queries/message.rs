@@ -293,8 +293,11 @@ pub(crate) async fn some_of(
             messages::direction,
             messages::provider,
             messages::provider_message_id,
-            // Neither database reads a long text to find its length.
-            sql::<BigInt>("CAST(octet_length(body) + octet_length(html_body) AS bigint)"),
+            // Neither database reads a long text to find its length. `other_fields` is read, and short in most messages.
+            sql::<BigInt>(
+                "CAST(octet_length(body) + octet_length(html_body) \
+                 + octet_length(CAST(other_fields AS text)) AS bigint)",
+            ),
         ))
         .load(c)
         .await
