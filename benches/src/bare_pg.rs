@@ -124,6 +124,7 @@ fn message(row: &Row) -> Result<v1::Message, tokio_postgres::Error> {
     let (_attachments, error): (Json, Option<Json>) = (row.try_get(13)?, row.try_get(17)?);
     let other: serde_json::Map<String, serde_json::Value> = row.try_get::<_, Json>(21)?.parsed();
     let role = other.get("role").and_then(serde_json::Value::as_str);
+    let quoted = other.get("quoted_body").and_then(serde_json::Value::as_str);
     Ok(v1::Message {
         id: row.try_get::<_, Id>(0)?.0.to_string(),
         conversation_id: row.try_get::<_, Id>(2)?.0.to_string(),
@@ -138,6 +139,7 @@ fn message(row: &Row) -> Result<v1::Message, tokio_postgres::Error> {
         subject: row.try_get(10)?,
         body: row.try_get(11)?,
         html_body: row.try_get(12)?,
+        quoted_body: quoted.unwrap_or_default().to_owned(),
         attachments: Vec::new(),
         provider: text(14)?,
         provider_message_id: text(15)?,

@@ -23,6 +23,7 @@ pub fn message() -> Message {
         subject: String::new(),
         body: String::new(),
         html_body: String::new(),
+        quoted_body: String::new(),
         attachments: Vec::new(),
         provider: None,
         provider_message_id: None,

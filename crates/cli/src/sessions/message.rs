@@ -50,6 +50,8 @@ pub(crate) struct SessionMessage {
     subject: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     html_body: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quoted_body: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     cc_addresses: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -101,6 +103,7 @@ pub(super) fn read_message(message: SessionMessage, is_chat: bool) -> Result<v1:
         status,
         subject,
         html_body,
+        quoted_body,
         cc_addresses,
         attachments,
         provider,
@@ -138,6 +141,7 @@ pub(super) fn read_message(message: SessionMessage, is_chat: bool) -> Result<v1:
         .map_or(0, i32::from),
         subject: subject.unwrap_or_default(),
         html_body: html_body.unwrap_or_default(),
+        quoted_body: quoted_body.unwrap_or_default(),
         cc_addresses,
         attachments: attachments.into_iter().map(read_file).collect(),
         provider: provider.unwrap_or_default(),
@@ -209,6 +213,7 @@ pub(super) fn write_message(message: v1::Message, of: v1::Channel) -> SessionMes
             .then(|| value_name("MESSAGE_STATUS_", status.as_str_name())),
         subject: some(message.subject),
         html_body: some(message.html_body),
+        quoted_body: some(message.quoted_body),
         cc_addresses: message.cc_addresses,
         attachments: message
             .attachments

@@ -64,7 +64,7 @@ mod tests {
             r#"{"session_id":"s","messages":[]}"#,
             r#"{"session_id":"s","user":"u","title":"t","status":"archived","created_at":"2020-01-01T00:00:00Z","context":{"a":1},"messages":[{"role":"system","content":"","created_at":"2020-01-01T00:00:00.000001Z","tokens_used":1,"latency_ms":2,"metadata":{"b":[]},"status":"read","delivered_at":"2020-01-01T00:00:01Z","read_at":"2020-01-01T00:00:02Z"}]}"#,
             r#"{"session_id":"s","channel":"sms","participant_from":"+1","participant_to":"+2","messages":[{"direction":"inbound","content":"x"},{"direction":"outbound","content":"y","channel":"mms","status":"failed","attachments":[{"filename":"f","content_type":"a/b","size_bytes":3,"url":"https://x.example"}],"provider":"twilio","provider_message_id":"1","error":{"code":"C","message":"m","provider_code":"7"},"sent_at":"2020-01-01T00:00:00Z"}]}"#,
-            r#"{"session_id":"s","channel":"email","participant_from":"a@b.c","participant_to":"d@e.f","status":"closed","messages":[{"direction":"outbound","content":"x","subject":"s","html_body":"<p>","cc_addresses":["g@h.i"]}]}"#,
+            r#"{"session_id":"s","channel":"email","participant_from":"a@b.c","participant_to":"d@e.f","status":"closed","messages":[{"direction":"outbound","content":"x","subject":"s","html_body":"<p>","quoted_body":"> y","cc_addresses":["g@h.i"]}]}"#,
         ] {
             let raw = RawValue::from_string(text.to_owned()).unwrap();
             let mut transcript = super::super::read::transcript(None, &raw).unwrap();

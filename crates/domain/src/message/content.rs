@@ -32,6 +32,8 @@ pub struct Content {
     pub body: String,
     /// HTML text; mail only.
     pub html_body: String,
+    /// Text that a reply quotes; mail only.
+    pub quoted_body: String,
     /// Tokens used to generate the message.
     pub tokens_used: Option<i64>,
     /// Milliseconds that generating the message took.
@@ -55,6 +57,7 @@ impl Content {
             subject,
             body,
             html_body,
+            quoted_body,
             tokens_used,
             latency_ms,
             metadata,
@@ -67,6 +70,7 @@ impl Content {
             subject,
             body,
             html_body,
+            quoted_body,
             attachments,
             tokens_used: *tokens_used,
             latency_ms: *latency_ms,
@@ -93,6 +97,8 @@ pub struct ContentView<'a> {
     pub body: &'a str,
     /// HTML text.
     pub html_body: &'a str,
+    /// Text that a reply quotes.
+    pub quoted_body: &'a str,
     /// Attachments.
     pub attachments: &'a [AttachmentView<'a>],
     /// Tokens used to generate the message.
@@ -113,6 +119,7 @@ impl ContentView<'_> {
         self.check_subject(&mut violations);
         self.check_body(limits, &mut violations);
         self.check_html_body(limits, &mut violations);
+        self.check_quoted_body(limits, &mut violations);
         part::check(self.attachments, limits, &mut violations);
         violations.check_not_negative("tokens_used", self.tokens_used);
         if self.tokens_used.is_some_and(|tokens| tokens > TOKENS) {
@@ -190,6 +197,14 @@ impl ContentView<'_> {
             violations.push("html_body", "only mail has an html body; use body");
         }
         violations.check_bytes("html_body", self.html_body, limits.body_bytes);
+    }
+
+    fn check_quoted_body(&self, limits: &Limits, violations: &mut Violations) {
+        violations.check_nul("quoted_body", self.quoted_body);
+        if !self.quoted_body.is_empty() && self.is_none_of(&[Channel::Email]) {
+            violations.push("quoted_body", "only mail has a quoted body; leave it out");
+        }
+        violations.check_bytes("quoted_body", self.quoted_body, limits.body_bytes);
     }
 
     fn check_metadata(&self, limits: &Limits, violations: &mut Violations) {

@@ -59,6 +59,8 @@ pub struct Message {
     pub body: String,
     /// HTML text; mail only, may be empty.
     pub html_body: String,
+    /// Text that a reply quotes and the body does not have; mail only, may be empty.
+    pub quoted_body: String,
     /// Attachments.
     pub attachments: Vec<Attachment>,
     /// Provider that the message is or was handed to.
@@ -134,6 +136,7 @@ impl Message {
             subject,
             body,
             html_body,
+            quoted_body,
             tokens_used,
             latency_ms,
             metadata,
@@ -161,6 +164,7 @@ impl Message {
             segments: segments(channel, &body),
             body,
             html_body,
+            quoted_body,
             attachments,
             provider: None,
             provider_message_id: None,
@@ -182,7 +186,11 @@ impl Message {
     /// Returns the bytes of its long texts: the part of its size that has no small limit.
     #[must_use]
     pub fn text_bytes(&self) -> usize {
-        self.body.len() + self.html_body.len() + self.subject.len() + self.metadata.as_str().len()
+        self.body.len()
+            + self.html_body.len()
+            + self.quoted_body.len()
+            + self.subject.len()
+            + self.metadata.as_str().len()
     }
 }
 

@@ -131,6 +131,7 @@ impl From<&Message> for MessageRow {
             subject,
             body,
             html_body,
+            quoted_body,
             attachments,
             provider,
             provider_message_id,
@@ -182,6 +183,7 @@ impl From<&Message> for MessageRow {
                 role: *role,
                 latency_ms: *latency_ms,
                 policy: *policy,
+                quoted_body: quoted_body.clone(),
             }
             .to_doc(),
             counts_unread: *counts_unread,
@@ -242,6 +244,7 @@ impl TryFrom<MessageRow> for Message {
             role,
             latency_ms,
             policy,
+            quoted_body,
         } = OtherFields::parse(&row.other_fields).ok_or_else(|| bad("other_fields"))?;
         Ok(Self {
             id: MessageId::from_uuid(row.id.0),
@@ -260,6 +263,7 @@ impl TryFrom<MessageRow> for Message {
             subject: row.subject,
             body: row.body,
             html_body: row.html_body,
+            quoted_body,
             provider: row.provider,
             provider_message_id: row.provider_message_id,
             segments: row.segments,

@@ -9,10 +9,11 @@ use crate::support::{Db, append, at, committed, message, open, owner};
 /// Changes one field of a message.
 type Change = fn(&mut Message);
 
-const CHANGES: [Change; 4] = [
+const CHANGES: [Change; 5] = [
     |one| one.role = Some(Role::System),
     |one| one.latency_ms = Some(0),
     |one| one.policy = DeliveryPolicy::AtMostOnce,
+    |one| one.quoted_body = "> hi".to_owned(),
     |_| {},
 ];
 

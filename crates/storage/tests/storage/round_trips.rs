@@ -37,6 +37,7 @@ fn rich(of: &Conversation) -> Message {
         subject: STRANGE.to_owned(),
         body: STRANGE.repeat(50),
         html_body: "<p>&amp;</p>".to_owned(),
+        quoted_body: STRANGE.to_owned(),
         attachments: vec![
             Attachment {
                 size_bytes: i64::MAX,

@@ -34,6 +34,7 @@ on_both! {
             (with(text(), |r| r.subject = "s".to_owned()), vec!["subject"]),
             (with(text(), |r| r.html_body = "h".to_owned()), vec!["html_body"]),
             (with(text(), |r| r.cc_addresses = vec!["a@example.com".to_owned()]), vec!["cc_addresses"]),
+            (with(text(), |r| r.quoted_body = "> hi".to_owned()), vec!["quoted_body"]),
             (with(text(), |r| r.role = 2), vec!["role"]),
             (with(text(), |r| r.user = long(256)), vec!["user"]),
             (with(text(), |r| r.external_id = "e".to_owned()), vec!["external_id"]),

@@ -127,11 +127,14 @@ on_both! {
             channel: v1::Channel::Email.into(),
             subject: "Re: hello".to_owned(),
             html_body: "<p>hi</p>".to_owned(),
+            quoted_body: "> hello".to_owned(),
             cc_addresses: vec!["A@EXAMPLE.com".to_owned()],
             ..inbound_sms(&pair, "hi")
         }).await;
         assert_eq!((email.channel(), email.status()), (v1::Channel::Email, MessageStatus::Received));
         assert_eq!(email.cc_addresses, ["A@example.com"]);
+        assert_eq!(email.quoted_body, "> hello");
+        assert_eq!(t.message(&email.id).await, email);
         let message = t.ok(Receive {
             channel: v1::Channel::Chat.into(),
             external_id: "session".to_owned(),

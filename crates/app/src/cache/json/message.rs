@@ -39,6 +39,8 @@ pub(super) struct MessageText<'a> {
     #[serde(borrow)]
     html_body: Text<'a>,
     #[serde(borrow)]
+    quoted_body: Text<'a>,
+    #[serde(borrow)]
     attachments: Vec<AttachmentText<'a>>,
     #[serde(borrow, deserialize_with = "required_nullable")]
     error: Option<FaultText<'a>>,
@@ -111,6 +113,7 @@ impl<'a> MessageText<'a> {
             subject,
             body,
             html_body,
+            quoted_body,
             attachments,
             provider,
             provider_message_id,
@@ -153,6 +156,7 @@ impl<'a> MessageText<'a> {
             subject: subject.into(),
             body: body.into(),
             html_body: html_body.into(),
+            quoted_body: quoted_body.into(),
             attachments: attachments.iter().map(Into::into).collect(),
             error: error.as_ref().map(Into::into),
             attempt: *attempt,
@@ -193,6 +197,7 @@ impl<'a> MessageText<'a> {
             subject,
             body,
             html_body,
+            quoted_body,
             attachments,
             error,
             attempt,
@@ -235,6 +240,7 @@ impl<'a> MessageText<'a> {
             subject: subject.into(),
             body: body.into(),
             html_body: html_body.into(),
+            quoted_body: quoted_body.into(),
             attachments: attachments.into_iter().map(Into::into).collect(),
             provider: provider.map(Into::into),
             provider_message_id: provider_message_id.map(Into::into),

@@ -107,7 +107,15 @@ pub(crate) fn a_message() -> impl Strategy<Value = Message> {
         select(DeliveryPolicy::ALL),
         any::<bool>(),
     );
-    let texts = (text(), text(), vec(text(), 0..3), text(), text(), text());
+    let texts = (
+        text(),
+        text(),
+        vec(text(), 0..3),
+        text(),
+        text(),
+        text(),
+        text(),
+    );
     let way = (
         vec(attachment(), 0..3),
         option::of(text()),
@@ -137,6 +145,7 @@ pub(crate) fn a_message() -> impl Strategy<Value = Message> {
             subject: texts.3,
             body: texts.4,
             html_body: texts.5,
+            quoted_body: texts.6,
             attachments: way.0,
             provider: way.1,
             provider_message_id: way.2,
@@ -303,7 +312,7 @@ fn the_json_of_a_message_is_stable() {
         r#""provider_message_id":"abc","direction":"outbound","status":"failed","message_type":"email","#,
         r#""role":null,"from_address":"us@example.com","to_address":"them@example.com","#,
         r#""cc_addresses":["also@example.com"],"subject":"A \"subject\"","body":"line\nline é","#,
-        r#""html_body":null,"attachments":[{"id":"00000000-0000-0000-0000-000000000002","filename":"a.pdf","#,
+        r#""html_body":null,"quoted_body":null,"attachments":[{"id":"00000000-0000-0000-0000-000000000002","filename":"a.pdf","#,
         r#""content_type":"application/pdf","size_bytes":4,"url":null}],"error":{"code":"SPAM","#,
         r#""message":"refused","provider_code":null,"from":"failed","occurred_at":"2023-11-14T22:13:22.123456Z"},"#,
         r#""attempt":2,"segments":0,"tokens_used":12,"latency_ms":null,"policy":"at_least_once","#,

@@ -118,6 +118,7 @@ fn some_fields_are_valid_on_one_channel_only() {
         let mail = ContentView {
             subject: "s",
             html_body: "<p>",
+            quoted_body: "> hi",
             cc_addresses: 1,
             ..on(channel)
         };
@@ -128,8 +129,8 @@ fn some_fields_are_valid_on_one_channel_only() {
         let (mail, chat) = (fields(&mail), fields(&chat));
         match channel {
             Channel::Email => assert_eq!((mail, chat), (vec![], vec!["role".to_owned()])),
-            Channel::Chat => assert_eq!((mail.len(), chat), (3, vec![])),
-            Channel::Sms | Channel::Mms => assert_eq!((mail.len(), chat.len()), (3, 1)),
+            Channel::Chat => assert_eq!((mail.len(), chat), (4, vec![])),
+            Channel::Sms | Channel::Mms => assert_eq!((mail.len(), chat.len()), (4, 1)),
         }
     }
     let everything = ContentView {
@@ -138,6 +139,7 @@ fn some_fields_are_valid_on_one_channel_only() {
         cc_addresses: 1,
         subject: "s",
         html_body: "<p>",
+        quoted_body: "> hi",
         ..on(Channel::Sms)
     };
     assert_eq!(
@@ -145,6 +147,19 @@ fn some_fields_are_valid_on_one_channel_only() {
         NOTHING,
         "an unknown channel may be any"
     );
+}
+
+#[test]
+fn a_quoted_body_has_the_limit_of_a_body() {
+    let (most, more) = ("a".repeat(256 * 1024), "a".repeat(256 * 1024 + 1));
+    let quoting = |quoted_body| {
+        fields(&ContentView {
+            quoted_body,
+            ..on(Channel::Email)
+        })
+    };
+    assert_eq!(quoting(&most), NOTHING);
+    assert_eq!(quoting(&more), ["quoted_body"]);
 }
 
 #[test]
@@ -375,6 +390,7 @@ fn all_violations_are_reported_at_once() {
         subject: "a\0\n",
         body: "\0",
         html_body: "\0",
+        quoted_body: "\0",
         attachments: &[AttachmentView {
             filename: "\0",
             content_type: "",
@@ -397,6 +413,7 @@ fn all_violations_are_reported_at_once() {
             "subject",
             "body",
             "html_body",
+            "quoted_body",
             "attachments",
             "tokens_used",
             "latency_ms",

@@ -16,6 +16,8 @@ pub(super) struct ContentFields {
     pub(super) subject: String,
     pub(super) body: String,
     pub(super) html_body: String,
+    /// `ReceiveMessage` only.
+    pub(super) quoted_body: String,
     pub(super) attachments: Vec<v1::NewAttachment>,
     pub(super) role: i32,
     pub(super) tokens_used: Option<i64>,
@@ -59,6 +61,7 @@ macro_rules! split_request {
             subject,
             body,
             html_body,
+            quoted_body: String::new(),
             attachments,
             role,
             tokens_used,
@@ -85,6 +88,7 @@ pub(super) fn message(
         subject,
         body,
         html_body,
+        quoted_body,
         attachments,
         role,
         tokens_used,
@@ -97,6 +101,7 @@ pub(super) fn message(
         subject,
         body,
         html_body,
+        quoted_body,
         tokens_used,
         latency_ms,
         // One that is invalid has a recorded violation.

@@ -6,7 +6,7 @@ use parlance_domain::Direction;
 use parlance_domain::message::Limits;
 use parlance_proto::v1;
 
-use super::content::{message, split_request};
+use super::content::{ContentFields, message, split_request};
 use crate::convert::fields::Violations;
 use crate::convert::{limits, request_id, time};
 
@@ -17,14 +17,20 @@ pub(crate) fn receive(
 ) -> Result<ReceiveMessage> {
     let mut violations = Violations::new();
     let request_id = request_id::take(&mut violations, &mut request, |r| &mut r.request_id);
-    let (target, content, (provider, provider_message_id, received_at)) = split_request!(
+    let (target, content, other) = split_request!(
         request,
         ReceiveMessageRequest {
+            quoted_body,
             provider,
             provider_message_id,
             received_at,
         }
     );
+    let (quoted_body, provider, provider_message_id, received_at) = other;
+    let content = ContentFields {
+        quoted_body,
+        ..content
+    };
     let (_, message) = message(&mut violations, limits, Direction::Inbound, target, content);
     violations.required("provider", &provider, limits::PROVIDER);
     violations.required(

@@ -12,6 +12,7 @@ pub(crate) struct OtherFields {
     pub(crate) role: Option<Role>,
     pub(crate) latency_ms: Option<i64>,
     pub(crate) policy: DeliveryPolicy,
+    pub(crate) quoted_body: String,
 }
 
 /// The values of missing fields.
@@ -21,6 +22,7 @@ impl Default for OtherFields {
             role: None,
             latency_ms: None,
             policy: DeliveryPolicy::AtLeastOnce,
+            quoted_body: String::new(),
         }
     }
 }
@@ -34,6 +36,8 @@ struct OtherFieldsDoc {
     latency_ms: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quoted_body: Option<String>,
 }
 
 impl OtherFields {
@@ -47,11 +51,13 @@ impl OtherFields {
             role,
             latency_ms,
             policy,
+            quoted_body,
         } = self;
         doc(&OtherFieldsDoc {
             role: role.map(|role| role.as_str().to_owned()),
             latency_ms: *latency_ms,
             policy: (*policy != default.policy).then(|| policy.as_str().to_owned()),
+            quoted_body: (!quoted_body.is_empty()).then(|| quoted_body.clone()),
         })
     }
 
@@ -66,6 +72,7 @@ impl OtherFields {
             role,
             latency_ms,
             policy,
+            quoted_body,
         } = serde_json::from_str(&doc.0).ok()?;
         Some(Self {
             role: match role {
@@ -77,6 +84,7 @@ impl OtherFields {
                 Some(word) => DeliveryPolicy::parse(&word)?,
                 None => default.policy,
             },
+            quoted_body: quoted_body.unwrap_or_default(),
         })
     }
 }
@@ -102,8 +110,10 @@ mod tests {
             role: Some(Role::System),
             latency_ms: Some(0),
             policy: DeliveryPolicy::AtMostOnce,
+            quoted_body: "> hi".to_owned(),
         };
-        let text = r#"{"role":"system","latency_ms":0,"policy":"at_most_once"}"#;
+        let text =
+            r#"{"role":"system","latency_ms":0,"policy":"at_most_once","quoted_body":"> hi"}"#;
         assert_eq!(other.to_doc().0, text);
         assert_eq!(parsed(text), Some(other));
     }
@@ -113,7 +123,7 @@ mod tests {
         for text in [
             "{}",
             "{ }",
-            r#"{"role": null, "latency_ms": null, "policy": null}"#,
+            r#"{"role": null, "latency_ms": null, "policy": null, "quoted_body": null}"#,
             r#"{"later": {"policy": ["at_most_once"]}}"#,
         ] {
             assert_eq!(parsed(text), Some(OtherFields::default()), "{text}");
@@ -135,6 +145,7 @@ mod tests {
             r#"{"latency_ms": 9223372036854775808}"#,
             r#"{"policy": "later"}"#,
             r#"{"policy": ""}"#,
+            r#"{"quoted_body": 1}"#,
             "[]",
             "null",
             "",

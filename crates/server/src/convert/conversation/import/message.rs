@@ -30,6 +30,7 @@ pub(super) fn read_message(
         subject,
         body,
         html_body,
+        quoted_body,
         attachments,
         provider,
         provider_message_id,
@@ -55,6 +56,7 @@ pub(super) fn read_message(
         subject,
         body,
         html_body,
+        quoted_body,
         tokens_used,
         latency_ms,
         // One that is invalid has a recorded violation.
