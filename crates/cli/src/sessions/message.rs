@@ -200,35 +200,61 @@ pub(super) fn write_message(message: v1::Message, of: v1::Channel) -> SessionMes
     };
     let at_once =
         status == v1::MessageStatus::Delivered && message.delivered_at == message.created_at;
+    let v1::Message {
+        id: _,
+        conversation_id: _,
+        sequence: _,
+        channel: _,
+        direction: _,
+        status: _,
+        role: _,
+        from_address: _,
+        to_address: _,
+        cc_addresses,
+        subject,
+        body,
+        html_body,
+        quoted_body,
+        attachments,
+        provider,
+        provider_message_id,
+        error,
+        segments: _,
+        tokens_used,
+        latency_ms,
+        metadata,
+        send_at: _,
+        expires_at: _,
+        sent_at,
+        delivered_at,
+        read_at,
+        created_at,
+        updated_at: _,
+        version: _,
+        etag: _,
+    } = message;
     SessionMessage {
         role: is_chat.then(|| value_name("ROLE_", role.as_str_name())),
         direction: (!is_chat).then(|| value_name("DIRECTION_", direction.as_str_name())),
-        content: Some(message.body),
-        created_at: message.created_at.map(SessionTimestamp),
-        tokens_used: message.tokens_used,
-        latency_ms: message.latency_ms,
-        metadata: message.metadata.map(object::from_contract),
+        content: Some(body),
+        created_at: created_at.map(SessionTimestamp),
+        tokens_used,
+        latency_ms,
+        metadata: metadata.map(object::from_contract),
         channel: (channel != of).then(|| value_name("CHANNEL_", channel.as_str_name())),
         status: (status != default_status)
             .then(|| value_name("MESSAGE_STATUS_", status.as_str_name())),
-        subject: some(message.subject),
-        html_body: some(message.html_body),
-        quoted_body: some(message.quoted_body),
-        cc_addresses: message.cc_addresses,
-        attachments: message
-            .attachments
-            .into_iter()
-            .filter_map(write_file)
-            .collect(),
-        provider: some(message.provider),
-        provider_message_id: some(message.provider_message_id),
-        error: message.error.map(write_fault),
-        sent_at: message.sent_at.map(SessionTimestamp),
-        delivered_at: message
-            .delivered_at
-            .filter(|_| !at_once)
-            .map(SessionTimestamp),
-        read_at: message.read_at.map(SessionTimestamp),
+        subject: some(subject),
+        html_body: some(html_body),
+        quoted_body: some(quoted_body),
+        cc_addresses,
+        attachments: attachments.into_iter().filter_map(write_file).collect(),
+        provider: some(provider),
+        provider_message_id: some(provider_message_id),
+        error: error.map(write_fault),
+        sent_at: sent_at.map(SessionTimestamp),
+        delivered_at: delivered_at.filter(|_| !at_once).map(SessionTimestamp),
+        read_at: read_at.map(SessionTimestamp),
     }
 }
 
