@@ -23,31 +23,20 @@
 #[macro_use]
 mod conn;
 mod backend;
-mod commits;
-mod connect_errors;
-mod counting;
 pub mod db;
 mod error;
-pub mod feed;
 mod fields;
-mod keyset;
-mod liveness;
-mod merged;
+mod fragments;
 mod migrate;
-mod open;
-mod paged;
-mod prepared;
-mod primary;
+mod model;
 mod reindex;
 mod rows;
 mod schema;
-mod touched;
-mod tx;
-mod url;
 
 pub use conn::{Database, PoolStatus, Settings};
+pub use db::feed;
+pub use db::tx::{EarlyFence, Guarded, PendingKeys, Sink, Tx};
 pub use error::{StorageError, StorageResult};
 pub use migrate::{MigrationReport, migrate, pending_migrations};
-pub use touched::{Touch, Touched};
-pub use tx::{EarlyFence, Guarded, PendingKeys, Sink, Tx};
-pub use url::{DatabaseUrl, DatabaseUrlError};
+pub use model::touched::{Touch, Touched};
+pub use model::url::{DatabaseUrl, DatabaseUrlError};

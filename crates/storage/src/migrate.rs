@@ -10,11 +10,11 @@ use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnecti
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::conn::Settings;
+use crate::conn::open::tls;
+use crate::conn::primary;
 use crate::error::{StorageError, StorageResult};
-use crate::open::tls;
-use crate::primary;
+use crate::model::url::DatabaseUrl;
 use crate::reindex;
-use crate::url::DatabaseUrl;
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 pub(crate) const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");

@@ -14,8 +14,8 @@ use crate::conn::{Database, PooledConnection, Settings};
 use crate::db::search::index_batch;
 use crate::error::{StorageError, StorageResult};
 use crate::migrate::connect;
+use crate::model::url::DatabaseUrl;
 use crate::rows::search::IndexContext;
-use crate::url::DatabaseUrl;
 
 /// Edition of the tokenizer. Raise it when the code splits text into words differently, so that existing terms are
 /// rebuilt.

@@ -2,10 +2,4 @@
 //! compiles the one set of query files for itself.
 
 pub(crate) mod pg;
-mod pg_feed;
-mod pg_queues;
-mod pg_search;
 pub(crate) mod sqlite;
-mod sqlite_feed;
-mod sqlite_search;
-mod sqlite_states;

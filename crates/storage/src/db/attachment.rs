@@ -4,10 +4,10 @@
 use parlance_domain::{Attachment, AttachmentId, MessageId, Owner, Timestamp};
 
 use crate::conn::Database;
+use crate::db::tx::{Guarded, Tx};
 use crate::error::StorageResult;
 use crate::fields::Id;
 use crate::rows::attachment::{AttachmentRow, ChunkRow};
-use crate::tx::{Guarded, Tx};
 
 /// Chunks of content that one transaction removes: 16 MiB.
 pub const CHUNKS_PER_PRUNE: i64 = 64;

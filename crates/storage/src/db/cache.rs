@@ -10,10 +10,10 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::conn::{Database, PooledConnection};
+use crate::db::tx::PendingKeys;
 use crate::error::{StorageError, StorageResult};
 use crate::fields::{Id, Instant};
 use crate::rows::cache::{NewPendingRow, RenewalRow, RenewedRow, ServedRow};
-use crate::tx::PendingKeys;
 
 /// Maximum number of retired rows removed with one renewal: few enough that it stays quick.
 const RETIRED_PER_RENEWAL: i64 = 1000;

@@ -6,13 +6,13 @@ use parlance_domain::{
 
 use super::feed_event;
 use crate::conn::Database;
-use crate::counting::{Deltas, MovedMessageCounts};
+use crate::db::tx::{Guarded, Tx};
 use crate::error::StorageResult;
 use crate::fields::{Id, Instant};
+use crate::fragments::counting::{Deltas, MovedMessageCounts};
+use crate::model::touched::Touch;
 use crate::rows::conversation::{ConversationChange, ConversationRow};
 use crate::rows::feed::payload;
-use crate::touched::Touch;
-use crate::tx::{Guarded, Tx};
 
 /// Filter of a list of conversations; `None` matches any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

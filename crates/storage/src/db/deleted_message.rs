@@ -4,9 +4,9 @@ use parlance_domain::{Direction, Message, Timestamp};
 
 use super::AgingTable;
 use crate::conn::Database;
+use crate::db::tx::Tx;
 use crate::error::StorageResult;
 use crate::rows::deleted_message::DeletedMessageRow;
-use crate::tx::Tx;
 
 const DELETED_MESSAGES: AgingTable = AgingTable {
     table: "deleted_messages",

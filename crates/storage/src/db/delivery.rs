@@ -6,11 +6,11 @@ use std::sync::Arc;
 use parlance_domain::{Channel, ConversationId, Message, MessageId, Owner, Sender, Timestamp};
 
 use crate::conn::Database;
+use crate::db::tx::{Guarded, Tx};
 use crate::error::{StorageError, StorageResult};
 use crate::fields::{Id, Instant};
 use crate::rows::delivery::DeliveryRow;
 use crate::rows::sender::SenderRow;
-use crate::tx::{Guarded, Tx};
 
 /// A delivery that a worker has claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,10 +3,10 @@
 use parlance_domain::{MessageId, MessageStatus, Owner, Timestamp};
 
 use crate::conn::Database;
+use crate::db::tx::Tx;
 use crate::error::StorageResult;
 use crate::fields::Id;
 use crate::rows::message_event::NewDeliveryEventRow;
-use crate::tx::Tx;
 
 /// Kind of a delivery event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,10 +5,10 @@ use uuid::Uuid;
 
 use super::AgingTable;
 use crate::conn::Database;
+use crate::db::tx::Tx;
 use crate::error::StorageResult;
 use crate::fields::Id;
 use crate::rows::idempotency::KeyRow;
-use crate::tx::Tx;
 
 const REQUEST_IDS: AgingTable = AgingTable {
     table: "idempotency_keys",

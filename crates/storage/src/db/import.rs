@@ -9,17 +9,17 @@ use parlance_domain::{
 };
 
 use super::feed_event;
-use crate::counting::Deltas;
+use crate::db::tx::{Guarded, Tx};
 use crate::error::{StorageError, StorageResult};
 use crate::fields::{Id, Instant};
-use crate::prepared::portions;
+use crate::fragments::counting::Deltas;
+use crate::fragments::prepared::portions;
+use crate::model::touched::Touch;
 use crate::rows::conversation::ConversationRow;
 use crate::rows::feed::payload;
 use crate::rows::import::{ComparableRow, ImportRow};
 use crate::rows::message::{MessageRow, OtherFields};
 use crate::rows::stats::{of_conversation, of_message};
-use crate::touched::Touch;
-use crate::tx::{Guarded, Tx};
 
 /// A conversation that exists already.
 #[derive(Debug, Clone, PartialEq, Eq)]

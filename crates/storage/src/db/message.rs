@@ -8,13 +8,13 @@ use parlance_domain::{
 
 use super::feed_event;
 use crate::conn::Database;
-use crate::counting::Deltas;
+use crate::db::tx::{Guarded, Tx};
 use crate::error::StorageResult;
 use crate::fields::{Id, Instant};
+use crate::fragments::counting::Deltas;
+use crate::model::touched::Touch;
 use crate::rows::feed::{NewFeedRow, payload};
 use crate::rows::message::{MessageRow, RemovalRow};
-use crate::touched::Touch;
-use crate::tx::{Guarded, Tx};
 
 /// Unread messages that one statement counts.
 const COUNTED_PER_STATEMENT: i64 = 5_000;

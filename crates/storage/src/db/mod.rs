@@ -7,6 +7,7 @@ pub mod conversation;
 pub mod deleted_message;
 pub mod delivery;
 pub mod delivery_event;
+pub mod feed;
 pub mod hold;
 pub mod idempotency;
 pub mod import;
@@ -17,6 +18,7 @@ pub mod ownership;
 pub mod search;
 pub mod sender;
 pub mod stats;
+pub(crate) mod tx;
 
 use parlance_domain::{EventType, Timestamp};
 

@@ -7,13 +7,13 @@ use parlance_domain::message::Transition;
 use parlance_domain::{ConversationId, Message, MessageId};
 
 use super::delivery_event::{DeliveryEvent, delivery_event_row};
-use crate::counting::Deltas;
+use crate::db::tx::{EarlyFence, Guarded, Sink, Tx};
 use crate::error::StorageResult;
 use crate::fields::Id;
+use crate::fragments::counting::Deltas;
+use crate::model::touched::Touch;
 use crate::rows::feed::NewFeedRow;
 use crate::rows::message::{MessageChange, MessageRow};
-use crate::touched::Touch;
-use crate::tx::{EarlyFence, Guarded, Sink, Tx};
 
 /// A message that is locked.
 #[derive(Debug, Clone, PartialEq)]

@@ -14,13 +14,13 @@ use uuid::Uuid;
 
 use crate::conn::{Database, PooledConnection};
 use crate::db::stats::{Counter, CounterKind};
+use crate::db::tx::Tx;
 use crate::error::{StorageError, StorageResult};
 use crate::fields::Id;
+use crate::model::touched::Touch;
 use crate::rows::search::{
     IndexContext, IndexRow, MatchRow, MatchRows, SearchPendingRow, SearchRequest,
 };
-use crate::touched::Touch;
-use crate::tx::Tx;
 
 /// Messages that one write indexes again.
 pub const BATCH: i64 = 200;

@@ -3,11 +3,11 @@
 use parlance_domain::{Channel, Owner, Sender, SenderId};
 
 use crate::conn::Database;
+use crate::db::tx::{Guarded, Tx};
 use crate::error::StorageResult;
 use crate::fields::Id;
+use crate::model::touched::Touch;
 use crate::rows::sender::SenderRow;
-use crate::touched::Touch;
-use crate::tx::{Guarded, Tx};
 
 impl Database {
     /// Returns a sender of the owner.

@@ -5,7 +5,7 @@ use diesel_async::RunQueryDsl;
 
 use super::Conn;
 use crate::fields::{Id, Instant};
-use crate::prepared::prepared;
+use crate::fragments::prepared::prepared;
 use crate::rows::attachment::{AttachmentRow, ChunkRow};
 use crate::schema::{attachment_chunks, attachments, conversations, messages};
 

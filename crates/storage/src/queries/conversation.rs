@@ -6,11 +6,11 @@ use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;
 
 use super::{Conn, Db};
-use crate::counting::Deltas;
 use crate::fields::sql::{TimestampColumn, Uid};
 use crate::fields::{Id, Instant};
-use crate::keyset::after as behind;
-use crate::prepared::prepared;
+use crate::fragments::counting::Deltas;
+use crate::fragments::keyset::after as behind;
+use crate::fragments::prepared::prepared;
 use crate::rows::conversation::{ConversationChange, ConversationRow};
 use crate::schema::conversations;
 

@@ -14,9 +14,9 @@ use super::{Conn, Db};
 use crate::db::conversation::ConversationFilter;
 use crate::fields::sql::{TimestampColumn, Uid};
 use crate::fields::{Id, Instant};
-use crate::keyset::before;
-use crate::merged::{Merged, MergedCount};
-use crate::prepared::prepared;
+use crate::fragments::keyset::before;
+use crate::fragments::merged::{Merged, MergedCount};
+use crate::fragments::prepared::prepared;
 use crate::rows::conversation::ConversationRow;
 use crate::schema::conversations;
 

@@ -13,7 +13,7 @@ use diesel_async::RunQueryDsl;
 
 use super::Conn;
 use crate::fields::{Id, Instant};
-use crate::prepared::prepared;
+use crate::fragments::prepared::prepared;
 use crate::rows::delivery::DeliveryRow;
 use crate::schema::{deliveries, installation, senders};
 

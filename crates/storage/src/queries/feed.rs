@@ -5,7 +5,7 @@ use diesel_async::RunQueryDsl;
 
 use super::Conn;
 use crate::fields::Xid;
-use crate::prepared::prepared;
+use crate::fragments::prepared::prepared;
 use crate::rows::feed::{NewFeedRow, StateRow};
 use crate::schema::{feed, feed_state};
 

@@ -7,7 +7,7 @@ use diesel_async::RunQueryDsl;
 
 use super::Conn;
 use crate::fields::Id;
-use crate::prepared::prepared;
+use crate::fragments::prepared::prepared;
 use crate::schema::{deliveries, installation};
 
 /// Reads the generation below which deliveries are released, and the current one: those in between are held.

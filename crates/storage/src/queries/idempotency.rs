@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 use super::Conn;
-use crate::prepared::prepared;
+use crate::fragments::prepared::prepared;
 use crate::rows::idempotency::KeyRow;
 use crate::schema::idempotency_keys;
 

@@ -5,7 +5,7 @@ use diesel_async::RunQueryDsl;
 
 use super::Conn;
 use crate::fields::Id;
-use crate::prepared::prepared;
+use crate::fragments::prepared::prepared;
 use crate::rows::installation::DatabaseStateRow;
 use crate::schema::{cache_epoch, cache_instances, installation, write_probe};
 

@@ -5,7 +5,7 @@ use diesel_async::RunQueryDsl;
 
 use super::{Conn, Db};
 use crate::fields::Id;
-use crate::prepared::prepared;
+use crate::fragments::prepared::prepared;
 use crate::rows::sender::SenderRow;
 use crate::schema::senders;
 

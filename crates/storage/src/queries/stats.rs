@@ -4,8 +4,8 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 use super::Conn;
-use crate::counting::{Deltas, MovedMessageCounts, Sums};
-use crate::prepared::prepared;
+use crate::fragments::counting::{Deltas, MovedMessageCounts, Sums};
+use crate::fragments::prepared::prepared;
 use crate::rows::stats::CountRow;
 
 /// Reads all counters of an owner, or of one of its users: totals and deltas, in one snapshot.

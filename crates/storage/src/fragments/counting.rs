@@ -9,7 +9,7 @@ use diesel::sql_types::{BigInt, HasSqlType, Text, Untyped};
 use parlance_domain::{Conversation, Message};
 
 use crate::fields::{Id, sql::Uid};
-use crate::prepared::portions;
+use crate::fragments::prepared::portions;
 use crate::rows::stats::{CountRow, between, of_conversation, of_message, sums};
 
 const NUMBERS: &str = "what, channel, status, items, unread_items, unread, tokens";

@@ -7,7 +7,7 @@ use diesel::result::QueryResult;
 use diesel::sql_types::BigInt;
 use diesel::sqlite::Sqlite;
 
-use crate::paged::rounded_up;
+use crate::fragments::paged::rounded_up;
 
 /// The order of each range, and of the whole.
 const NEWEST: &str = r#" ORDER BY "active_at" DESC, "id" DESC LIMIT "#;
@@ -26,7 +26,7 @@ impl<Q> Merged<Q> {
 }
 
 /// Each list gets its own order and its own limit, or Postgres would sort the whole of it. The limit is literal for the
-/// same reason as in [`crate::paged::Paged`], which the statement of a single list resembles.
+/// same reason as in [`crate::fragments::paged::Paged`], which the statement of a single list resembles.
 impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Merged<Q> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let rounded = rounded_up(self.limit);

@@ -12,10 +12,10 @@ use futures_util::FutureExt as _;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::backend::sqlite;
+use crate::conn::connect_errors::ConnectErrors;
 use crate::conn::{PgManager, Settings, SqliteManager};
-use crate::connect_errors::ConnectErrors;
+use crate::conn::{liveness, primary};
 use crate::error::{StorageError, StorageResult};
-use crate::{liveness, primary};
 
 /// Parameters shared by the connections of all pools to one server.
 pub(crate) struct ConnectOptions {

@@ -12,11 +12,11 @@ use parlance_domain::{Owner, Timestamp};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::commits::Commits;
+use crate::conn::commits::Commits;
 use crate::conn::{Database, PooledConnection};
 use crate::db::cache::add_pending;
 use crate::error::{StorageError, StorageResult};
-use crate::touched::{Touch, Touched};
+use crate::model::touched::{Touch, Touched};
 
 /// Commit hook. A transaction cannot be committed without one. Every call is made even if the caller has gone.
 pub trait Sink: Send + Sync + 'static {

@@ -5,13 +5,13 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Text};
 use diesel_async::RunQueryDsl;
 
-use super::pg::{Conn, Db};
-use crate::feed::{FeedStart, Position, Snapshot};
+use super::{Conn, Db};
+use crate::db::feed::{FeedStart, Position, Snapshot};
 use crate::fields::sql::{TransactionId, Uid};
 use crate::fields::{Id, Xid};
-use crate::keyset::{after, up_to};
-use crate::paged::Paged;
-use crate::prepared::prepared;
+use crate::fragments::keyset::{after, up_to};
+use crate::fragments::paged::Paged;
+use crate::fragments::prepared::prepared;
 use crate::rows::feed::{FeedHeadRow, FeedRow, StateRow};
 use crate::schema::{feed, feed_state};
 

@@ -9,8 +9,8 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::liveness;
-use crate::open::full_message;
+use crate::conn::liveness;
+use crate::conn::open::full_message;
 
 /// The driver's message about a server that refuses writes.
 const READ_ONLY: &str = "database does not allow writes";

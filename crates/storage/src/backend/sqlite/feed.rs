@@ -4,11 +4,11 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 
-use super::sqlite::{Conn, Db, queries};
-use crate::feed::{FeedStart, Position};
+use super::{Conn, Db, queries};
+use crate::db::feed::{FeedStart, Position};
 use crate::fields::sql::Uid;
 use crate::fields::{Id, Xid};
-use crate::prepared::prepared;
+use crate::fragments::prepared::prepared;
 use crate::rows::feed::{FeedHeadRow, FeedRow, StateRow};
 use crate::schema::{feed, feed_state};
 

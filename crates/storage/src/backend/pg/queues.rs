@@ -3,10 +3,10 @@
 use diesel::sql_types::{Array, BigInt, Text};
 use diesel_async::RunQueryDsl;
 
-use super::pg::Conn;
+use super::Conn;
 use crate::fields::Id;
 use crate::fields::sql::Uid;
-use crate::prepared::prepared;
+use crate::fragments::prepared::prepared;
 
 /// Takes the locks of those conversations that no other transaction has locked; returns these conversations.
 pub(crate) async fn try_conversation_locks(

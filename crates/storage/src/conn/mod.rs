@@ -1,5 +1,11 @@
 //! Connections: two kinds of pool behind one type, and the macros that run a query on either.
 
+pub(crate) mod commits;
+mod connect_errors;
+pub(crate) mod liveness;
+pub(crate) mod open;
+pub(crate) mod primary;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,13 +19,13 @@ use diesel_async::pooled_connection::{
 use parlance_domain::search::Language;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use self::commits::Commits;
+use self::connect_errors::ConnectErrors;
+use self::liveness::TrackedConnection;
+use self::open::{ConnectOptions, SQLITE_READER, SQLITE_WRITER, pg_pool, sqlite_pool, tls};
 use crate::backend::{pg, sqlite};
-use crate::commits::Commits;
-use crate::connect_errors::ConnectErrors;
 use crate::error::{StorageError, StorageResult};
-use crate::liveness::{self, TrackedConnection};
-use crate::open::{ConnectOptions, SQLITE_READER, SQLITE_WRITER, pg_pool, sqlite_pool, tls};
-use crate::url::DatabaseUrl;
+use crate::model::url::DatabaseUrl;
 
 pub(crate) type PgManager = liveness::TrackedManager;
 pub(crate) type SqliteManager = AsyncDieselConnectionManager<sqlite::Conn>;
@@ -144,7 +150,7 @@ macro_rules! on {
             $crate::conn::Conn::Pg { conn, .. } => {
                 use $crate::backend::pg::queries as $q;
                 let $c: &mut $crate::backend::pg::Conn = &mut *conn;
-                $crate::liveness::answer(limit, $query).await
+                $crate::conn::liveness::answer(limit, $query).await
             }
             $crate::conn::Conn::Sqlite(conn) => {
                 use $crate::backend::sqlite::queries as $q;
@@ -165,7 +171,7 @@ macro_rules! on_backend {
         let result = match connection.conn()? {
             $crate::conn::Conn::Pg { conn, .. } => {
                 let statement = $crate::backend::pg::$function(&mut *conn $(, $arg)*);
-                $crate::liveness::answer(limit, statement).await
+                $crate::conn::liveness::answer(limit, statement).await
             }
             $crate::conn::Conn::Sqlite(conn) => $crate::backend::sqlite::$function(&mut *conn $(, $arg)*).await,
         };

@@ -1,15 +1,19 @@
 //! SQLite.
 
+mod feed;
+mod search;
+mod states;
+
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 use diesel_async::sync_connection_wrapper::{SyncConnectionWrapper, SyncTransactionManagerWrapper};
 use diesel_async::{RunQueryDsl, TransactionManager};
 
 use crate::db::AgingTable;
-use crate::feed::FeedProgress;
+use crate::db::feed::FeedProgress;
 use crate::fields::sql::TimestampColumn;
 use crate::fields::{Id, Instant};
-use crate::prepared::prepared;
+use crate::fragments::prepared::prepared;
 use crate::rows::cache::{NewPendingRow, RenewalRow, RenewedRow};
 use crate::rows::installation::IdentityRow;
 use crate::schema::cache_pending;
@@ -52,7 +56,10 @@ macro_rules! shared {
 /// Runs a statement that writes at most one row, and appends its deltas to the counters; returns whether it wrote one.
 macro_rules! write_counted {
     ($c:expr, $statement:expr, $deltas:expr) => {{
-        let wrote = $crate::prepared::prepared($statement).execute($c).await? == 1;
+        let wrote = $crate::fragments::prepared::prepared($statement)
+            .execute($c)
+            .await?
+            == 1;
         if wrote && !$deltas.is_empty() {
             super::stats::append($c, $deltas).await?;
         }
@@ -75,7 +82,7 @@ macro_rules! insert_all {
         $c.spawn_blocking(move |c| {
             let mut written = 0;
             for $some in rows {
-                let statement = $crate::prepared::prepared($statement);
+                let statement = $crate::fragments::prepared::prepared($statement);
                 written += diesel::Connection::execute_returning_count(c, &statement)?;
             }
             Ok(written)
@@ -107,7 +114,7 @@ macro_rules! from_now {
     };
 }
 
-pub(crate) use super::sqlite_feed::{
+pub(crate) use self::feed::{
     feed_begin_epoch, feed_between, feed_delete_stale, feed_delete_up_to, feed_heads, feed_now,
     feed_state, scrub_conversation, scrub_messages,
 };
@@ -142,9 +149,9 @@ macro_rules! next_epoch {
     };
 }
 
-pub(crate) use super::sqlite_search::{index, index_and_append, index_new, search};
+pub(crate) use self::search::{index, index_and_append, index_new, search};
 
-#[path = "../queries/mod.rs"]
+#[path = "../../queries/mod.rs"]
 pub(crate) mod queries;
 
 /// There is one writer: every conversation lock is free.

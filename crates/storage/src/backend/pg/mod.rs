@@ -1,14 +1,18 @@
 //! Postgres.
 
+mod feed;
+mod queues;
+mod search;
+
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, TransactionManager};
 
 use crate::db::AgingTable;
-use crate::feed::FeedProgress;
+use crate::db::feed::FeedProgress;
 use crate::fields::sql::{TimestampColumn, TransactionId, Uid};
 use crate::fields::{Instant, Xid};
-use crate::prepared::prepared;
+use crate::fragments::prepared::prepared;
 use crate::rows::cache::{NewPendingRow, RenewalRow, RenewedRow};
 use crate::rows::installation::IdentityRow;
 use crate::schema::cache_pending;
@@ -18,14 +22,14 @@ pub(crate) type Db = diesel::pg::Pg;
 
 /// A select that keeps its rows locked until the end of the transaction. With the column of their conversation, it
 /// first takes the conversation lock, which keeps the feed of one conversation in the order of its sequence: see
-/// [`crate::feed`]. The lock is a condition of the same statement, since conditions are evaluated before rows are
+/// [`crate::db::feed`]. The lock is a condition of the same statement, since conditions are evaluated before rows are
 /// locked.
 macro_rules! locked {
     ($query:expr) => {
         $query.for_update()
     };
     ($query:expr, conversation lock on $conversation:literal) => {
-        $crate::prepared::prepared(
+        $crate::fragments::prepared::prepared(
             $query
                 .filter(diesel::dsl::sql::<diesel::sql_types::Bool>(concat!(
                     "pg_advisory_xact_lock(hashtextextended(",
@@ -63,16 +67,16 @@ macro_rules! shared {
 macro_rules! write_counted {
     ($c:expr, $statement:expr, $deltas:expr) => {{
         if $deltas.is_empty() {
-            $crate::prepared::prepared($statement)
+            $crate::fragments::prepared::prepared($statement)
                 .execute($c)
                 .await
                 .map(|rows| rows == 1)
         } else {
-            let written = $crate::counting::CountedWrite {
+            let written = $crate::fragments::counting::CountedWrite {
                 statement: $statement,
                 deltas: $deltas.clone(),
             };
-            $crate::prepared::prepared(written)
+            $crate::fragments::prepared::prepared(written)
                 .get_result::<i64>($c)
                 .await
                 .map(|rows| rows == 1)
@@ -83,7 +87,7 @@ macro_rules! write_counted {
 /// The first rows of an ordered list.
 macro_rules! first {
     ($limit:expr, of $list:expr) => {
-        $crate::prepared::prepared($crate::paged::Paged::new($list, $limit))
+        $crate::fragments::prepared::prepared($crate::fragments::paged::Paged::new($list, $limit))
     };
 }
 
@@ -91,9 +95,11 @@ macro_rules! first {
 macro_rules! insert_all {
     ($c:expr, $rows:expr, |$some:ident| $statement:expr) => {{
         let mut written = 0;
-        for $some in $crate::prepared::portions($rows) {
+        for $some in $crate::fragments::prepared::portions($rows) {
             let $some = $some.to_vec();
-            written += $crate::prepared::prepared($statement).execute($c).await?;
+            written += $crate::fragments::prepared::prepared($statement)
+                .execute($c)
+                .await?;
         }
         Ok::<usize, diesel::result::Error>(written)
     }};
@@ -122,7 +128,7 @@ macro_rules! from_now {
     };
 }
 
-pub(crate) use super::pg_feed::{
+pub(crate) use self::feed::{
     feed_begin_epoch, feed_between, feed_delete_stale, feed_delete_up_to, feed_heads, feed_now,
     feed_state, scrub_conversation, scrub_messages,
 };
@@ -175,10 +181,10 @@ macro_rules! next_epoch {
     };
 }
 
-pub(crate) use super::pg_queues::{try_conversation_locks, unblock_queues};
-pub(crate) use super::pg_search::{index, index_and_append, index_new, search};
+pub(crate) use self::queues::{try_conversation_locks, unblock_queues};
+pub(crate) use self::search::{index, index_and_append, index_new, search};
 
-#[path = "../queries/mod.rs"]
+#[path = "../../queries/mod.rs"]
 pub(crate) mod queries;
 
 pub(crate) async fn begin(c: &mut Conn) -> QueryResult<()> {

@@ -8,11 +8,11 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::SqliteConnection;
 use parlance_domain::search::Terms;
 
-use super::sqlite::{Conn, Db};
-use super::sqlite_states::StateMessages;
+use super::states::StateMessages;
+use super::{Conn, Db};
 use crate::fields::sql::{TimestampColumn, Uid};
 use crate::fields::{Id, Instant};
-use crate::prepared::prepared;
+use crate::fragments::prepared::prepared;
 use crate::rows::feed::NewFeedRow;
 use crate::rows::search::{IndexRow, MatchRow, MatchRows, SearchRequest};
 use crate::schema::feed;

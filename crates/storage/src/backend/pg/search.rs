@@ -6,10 +6,10 @@ use diesel::sql_types::{BigInt, Text, Untyped};
 use diesel_async::RunQueryDsl;
 use parlance_domain::search::Terms;
 
-use super::pg::{Conn, Db};
+use super::{Conn, Db};
 use crate::fields::sql::{TermSet, TimestampColumn, Uid};
 use crate::fields::{Id, Instant, Lexemes};
-use crate::prepared::prepared;
+use crate::fragments::prepared::prepared;
 use crate::rows::feed::NewFeedRow;
 use crate::rows::search::{IndexRow, MatchRow, MatchRows, SearchRequest};
 use crate::schema::feed;
