@@ -33,10 +33,13 @@ mod reindex;
 mod rows;
 mod schema;
 
-pub use conn::{Database, PoolStatus, Settings};
+pub use conn::Database;
 pub use db::feed;
-pub use db::tx::{EarlyFence, Guarded, PendingKeys, Sink, Tx};
+pub use db::tx::{EarlyFence, Sink, Tx};
 pub use error::{StorageError, StorageResult};
 pub use migrate::{MigrationReport, migrate, pending_migrations};
+pub use model::cache::PendingKeys;
+pub use model::guarded::Guarded;
+pub use model::settings::{PoolStatus, Settings};
 pub use model::touched::{Touch, Touched};
 pub use model::url::{DatabaseUrl, DatabaseUrlError};

@@ -9,10 +9,10 @@ use diesel::sqlite::SqliteConnection;
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection as _};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use crate::conn::Settings;
 use crate::conn::open::tls;
 use crate::conn::primary;
 use crate::error::{StorageError, StorageResult};
+use crate::model::settings::Settings;
 use crate::model::url::DatabaseUrl;
 use crate::reindex;
 

@@ -13,9 +13,10 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::backend::sqlite;
 use crate::conn::connect_errors::ConnectErrors;
-use crate::conn::{PgManager, Settings, SqliteManager};
+use crate::conn::{PgManager, SqliteManager};
 use crate::conn::{liveness, primary};
 use crate::error::{StorageError, StorageResult};
+use crate::model::settings::Settings;
 
 /// Parameters shared by the connections of all pools to one server.
 pub(crate) struct ConnectOptions {

@@ -3,25 +3,19 @@
 
 use parlance_domain::{Attachment, AttachmentId, MessageId, Owner, Timestamp};
 
+pub use crate::model::attachment::PruneResult;
+
 use crate::conn::Database;
-use crate::db::tx::{Guarded, Tx};
+use crate::db::tx::Tx;
 use crate::error::StorageResult;
 use crate::fields::Id;
+use crate::model::guarded::Guarded;
 use crate::rows::attachment::{AttachmentRow, ChunkRow};
 
 /// Chunks of content that one transaction removes: 16 MiB.
 pub const CHUNKS_PER_PRUNE: i64 = 64;
 /// Uploads that one transaction removes.
 const UPLOADS: i64 = 500;
-
-/// Result of one step of pruning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PruneResult {
-    /// Number of rows removed.
-    pub removed: usize,
-    /// Whether there may be more to remove.
-    pub more: bool,
-}
 
 impl Database {
     /// Returns an attachment of a message.

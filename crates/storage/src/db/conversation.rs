@@ -1,33 +1,19 @@
 //! Conversations.
 
-use parlance_domain::{
-    Channel, Conversation, ConversationId, ConversationStatus, EventType, Owner, Timestamp,
-};
+use parlance_domain::{Channel, Conversation, ConversationId, EventType, Owner, Timestamp};
+
+pub use crate::model::conversation::{ConversationFilter, ListPosition, list_position};
 
 use super::feed_event;
 use crate::conn::Database;
-use crate::db::tx::{Guarded, Tx};
+use crate::db::tx::Tx;
 use crate::error::StorageResult;
 use crate::fields::{Id, Instant};
 use crate::fragments::counting::{Deltas, MovedMessageCounts};
+use crate::model::guarded::Guarded;
 use crate::model::touched::Touch;
 use crate::rows::conversation::{ConversationChange, ConversationRow};
 use crate::rows::feed::payload;
-
-/// Filter of a list of conversations; `None` matches any.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ConversationFilter {
-    /// User of the conversation. Conversations without a user cannot be selected.
-    pub user: Option<String>,
-    /// Channel.
-    pub channel: Option<Channel>,
-    /// Status.
-    pub status: Option<ConversationStatus>,
-    /// Only conversations with unread messages.
-    pub unread_only: bool,
-    /// Address of either participant, in canonical form.
-    pub participant: Option<String>,
-}
 
 /// Feed events that one statement scrubs.
 const SCRUBBED_PER_STATEMENT: i64 = 1_000;
@@ -37,19 +23,6 @@ const MOVED_PER_STATEMENT: i64 = 5_000;
 /// Whether a statement scrubbed the maximum number of events, so that there may be more.
 fn is_full(scrubbed: usize) -> bool {
     i64::try_from(scrubbed).is_ok_and(|scrubbed| scrubbed >= SCRUBBED_PER_STATEMENT)
-}
-
-/// Position of a conversation in a list: when it was last active, and its id.
-pub type ListPosition = (Timestamp, ConversationId);
-
-/// Returns the position of a conversation in lists.
-pub fn list_position(conversation: &Conversation) -> ListPosition {
-    (
-        conversation
-            .last_message_at
-            .unwrap_or(conversation.created_at),
-        conversation.id,
-    )
 }
 
 impl Database {

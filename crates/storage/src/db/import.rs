@@ -4,59 +4,23 @@
 //! and their entries in the search index, but many at a time and without a delivery. For each conversation the number
 //! of its imported messages is stored, so that a repeated import adds only what is missing.
 
-use parlance_domain::{
-    Conversation, ConversationId, Direction, EventType, Json, Message, Role, Timestamp,
-};
+use parlance_domain::{Conversation, ConversationId, Direction, EventType, Json, Timestamp};
+
+pub use crate::model::import::{ComparableMessage, ExistingConversation, Import};
 
 use super::feed_event;
-use crate::db::tx::{Guarded, Tx};
+use crate::db::tx::Tx;
 use crate::error::{StorageError, StorageResult};
 use crate::fields::{Id, Instant};
 use crate::fragments::counting::Deltas;
 use crate::fragments::prepared::portions;
+use crate::model::guarded::Guarded;
 use crate::model::touched::Touch;
 use crate::rows::conversation::ConversationRow;
 use crate::rows::feed::payload;
 use crate::rows::import::{ComparableRow, ImportRow};
 use crate::rows::message::{MessageRow, OtherFields};
 use crate::rows::stats::{of_conversation, of_message};
-
-/// A conversation that exists already.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExistingConversation {
-    /// The conversation.
-    pub conversation: Conversation,
-    /// How many of its first messages were imported; `None` if it was not created by an import.
-    pub imported: Option<i64>,
-}
-
-/// Old messages of one conversation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Import {
-    /// The conversation as it was read, locked; `None` for a new one.
-    pub found: Option<Conversation>,
-    /// The conversation as it is with the messages.
-    pub conversation: Conversation,
-    /// The messages.
-    pub messages: Vec<Message>,
-    /// Number of its imported messages, including these.
-    pub imported: i64,
-}
-
-/// The fields of a message that decide whether an imported one is the same.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ComparableMessage {
-    /// When it was created.
-    pub created_at: Timestamp,
-    /// Its direction.
-    pub direction: Direction,
-    /// Role of its author.
-    pub role: Option<Role>,
-    /// Its text.
-    pub body: String,
-    /// The owner's own data.
-    pub metadata: Json,
-}
 
 impl Tx {
     /// Returns the existing conversations with these external ids, unlocked, in no order.

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::hold::hold;
 use crate::conn::{Database, PooledConnection};
-use crate::db::feed::FeedProgress;
 use crate::error::StorageResult;
+use crate::model::feed::FeedProgress;
 
 /// Bytes that a probe writes: more than any page has free.
 const PROBE_BYTES: usize = 64 * 1024;

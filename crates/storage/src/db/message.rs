@@ -6,12 +6,15 @@ use parlance_domain::{
     Conversation, ConversationId, Direction, EventType, Message, MessageId, Owner, Timestamp,
 };
 
+pub use crate::model::message::{AgedMessage, MessageRange};
+
 use super::feed_event;
 use crate::conn::Database;
-use crate::db::tx::{Guarded, Tx};
+use crate::db::tx::Tx;
 use crate::error::StorageResult;
 use crate::fields::{Id, Instant};
 use crate::fragments::counting::Deltas;
+use crate::model::guarded::Guarded;
 use crate::model::touched::Touch;
 use crate::rows::feed::{NewFeedRow, payload};
 use crate::rows::message::{MessageRow, RemovalRow};
@@ -37,30 +40,6 @@ fn within(bytes: i64, found: Vec<RemovalRow>) -> Vec<RemovalRow> {
         fits
     });
     fitting.collect()
-}
-
-/// Range of a conversation's sequence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MessageRange {
-    /// Only messages after this sequence.
-    pub above: i64,
-    /// Only messages before this sequence.
-    pub below: Option<i64>,
-    /// Order of the result.
-    pub oldest_first: bool,
-}
-
-/// A message that may have reached the end of its retention.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AgedMessage {
-    /// Owner of the message.
-    pub owner: Owner,
-    /// Its conversation.
-    pub conversation_id: ConversationId,
-    /// Id of the message.
-    pub id: MessageId,
-    /// When it was created.
-    pub created_at: Timestamp,
 }
 
 fn aged(

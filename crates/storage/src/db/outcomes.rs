@@ -6,23 +6,17 @@ use std::sync::Arc;
 use parlance_domain::message::Transition;
 use parlance_domain::{ConversationId, Message, MessageId};
 
+pub use crate::model::outcomes::LockedMessage;
+
 use super::delivery_event::{DeliveryEvent, delivery_event_row};
-use crate::db::tx::{EarlyFence, Guarded, Sink, Tx};
+use crate::db::tx::{EarlyFence, Sink, Tx};
 use crate::error::StorageResult;
 use crate::fields::Id;
 use crate::fragments::counting::Deltas;
+use crate::model::guarded::Guarded;
 use crate::model::touched::Touch;
 use crate::rows::feed::NewFeedRow;
 use crate::rows::message::{MessageChange, MessageRow};
-
-/// A message that is locked.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LockedMessage {
-    /// The message.
-    pub message: Message,
-    /// The user of its conversation.
-    pub user: String,
-}
 
 /// The row of a message that is written back.
 pub(crate) struct RewriteRow {

@@ -5,6 +5,8 @@ use std::collections::HashSet;
 
 use parlance_domain::{ConversationId, MessageId, Owner};
 
+pub use crate::model::ownership::ActiveConversation;
+
 use crate::conn::Database;
 use crate::error::StorageResult;
 use crate::fields::Id;
@@ -12,17 +14,6 @@ use crate::rows;
 
 /// Events that are read for each requested conversation.
 const EVENTS_EACH: i64 = 20;
-
-/// A recently active conversation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ActiveConversation {
-    /// Its owner.
-    pub owner: Owner,
-    /// The user that it belonged to then; empty for none.
-    pub user: String,
-    /// The conversation.
-    pub conversation: ConversationId,
-}
 
 impl Database {
     /// Returns the owner of a message.

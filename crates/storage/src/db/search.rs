@@ -8,15 +8,15 @@
 use parlance_domain::search::{Language, RANKED_CHARS, Scope, Terms};
 use parlance_domain::{
     Channel, Conversation, ConversationId, Direction, Message, MessageId, MessageStatus, Owner,
-    Timestamp,
 };
-use uuid::Uuid;
+
+pub use crate::model::search::{Match, Matches, SearchFilter, SearchPosition, SearchWindow};
 
 use crate::conn::{Database, PooledConnection};
-use crate::db::stats::{Counter, CounterKind};
 use crate::db::tx::Tx;
 use crate::error::{StorageError, StorageResult};
 use crate::fields::Id;
+use crate::model::stats::{Counter, CounterKind};
 use crate::model::touched::Touch;
 use crate::rows::search::{
     IndexContext, IndexRow, MatchRow, MatchRows, SearchPendingRow, SearchRequest,
@@ -24,101 +24,6 @@ use crate::rows::search::{
 
 /// Messages that one write indexes again.
 pub const BATCH: i64 = 200;
-
-/// Filter of a search; `None` matches any.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SearchFilter {
-    /// User of the conversation.
-    pub user: Option<String>,
-    /// Conversation.
-    pub conversation_id: Option<ConversationId>,
-    /// Channel.
-    pub channel: Option<Channel>,
-    /// Direction.
-    pub direction: Option<Direction>,
-    /// Status.
-    pub status: Option<MessageStatus>,
-    /// Created then or later.
-    pub created_after: Option<Timestamp>,
-    /// Created earlier.
-    pub created_before: Option<Timestamp>,
-}
-
-/// Position of a match among all matches, by time; its content is specific to the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SearchPosition {
-    at: i64,
-    id: Uuid,
-}
-
-impl SearchPosition {
-    /// Length of a position in bytes.
-    pub const LEN: usize = 24;
-
-    /// Encodes a position, for a page token.
-    pub fn to_bytes(self) -> [u8; Self::LEN] {
-        let mut bytes = [0; Self::LEN];
-        bytes[..8].copy_from_slice(&self.at.to_be_bytes());
-        bytes[8..].copy_from_slice(self.id.as_bytes());
-        bytes
-    }
-
-    /// Decodes a position.
-    pub fn from_bytes(bytes: &[u8; Self::LEN]) -> Self {
-        let (mut at, mut id) = ([0; 8], [0; 16]);
-        at.copy_from_slice(&bytes[..8]);
-        id.copy_from_slice(&bytes[8..]);
-        Self {
-            at: i64::from_be_bytes(at),
-            id: Uuid::from_bytes(id),
-        }
-    }
-
-    const fn columns(self) -> (i64, Id) {
-        (self.at, Id(self.id))
-    }
-}
-
-/// A range of the matches, from the newest on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SearchWindow {
-    /// Only matches that are older than this.
-    pub beyond: Option<SearchPosition>,
-    /// Only from this match on, inclusive.
-    pub from: Option<SearchPosition>,
-    /// Only up to this match, inclusive.
-    pub up_to: Option<SearchPosition>,
-    /// How many matches are wanted.
-    pub enough: usize,
-    /// How many may be returned if they cost nothing extra.
-    pub limit: usize,
-}
-
-/// A message that contains the words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Match {
-    /// Position among the matches.
-    pub position: SearchPosition,
-    /// The message.
-    pub id: MessageId,
-    /// Its subject.
-    pub subject: String,
-    /// The first [`RANKED_CHARS`] characters of its body.
-    pub head: String,
-    /// The title of its conversation.
-    pub title: String,
-}
-
-/// Consecutive matches, newest first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Matches {
-    /// The visible matches.
-    pub matches: Vec<Match>,
-    /// Positions of the first and the last match, including those that are not visible.
-    pub ends: Option<(SearchPosition, SearchPosition)>,
-    /// Whether there are no more beyond.
-    pub is_last: bool,
-}
 
 impl Database {
     /// Returns the language of message search.
@@ -370,13 +275,17 @@ pub(crate) fn search_request(
         counted,
         created_after: created_after.map(Into::into),
         created_before: created_before.map(Into::into),
-        beyond: window.beyond.map(SearchPosition::columns),
-        from: window.from.map(SearchPosition::columns),
-        up_to: window.up_to.map(SearchPosition::columns),
+        beyond: window.beyond.map(columns),
+        from: window.from.map(columns),
+        up_to: window.up_to.map(columns),
         enough: window.enough,
         limit: window.limit,
         head: i64::try_from(RANKED_CHARS).unwrap_or(i64::MAX),
     }
+}
+
+const fn columns(SearchPosition { at, id }: SearchPosition) -> (i64, Id) {
+    (at, Id(id))
 }
 
 impl MatchRow {

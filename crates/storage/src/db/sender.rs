@@ -3,9 +3,10 @@
 use parlance_domain::{Channel, Owner, Sender, SenderId};
 
 use crate::conn::Database;
-use crate::db::tx::{Guarded, Tx};
+use crate::db::tx::Tx;
 use crate::error::StorageResult;
 use crate::fields::Id;
+use crate::model::guarded::Guarded;
 use crate::model::touched::Touch;
 use crate::rows::sender::SenderRow;
 

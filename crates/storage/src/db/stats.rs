@@ -1,46 +1,12 @@
 //! Counters, exact at any time: each write appends its deltas in its own transaction, and a read sums the folded totals
 //! and the deltas in one statement. There is no row that every write updates.
 
-use parlance_domain::{Channel, ConversationStatus, Direction, MessageStatus, Owner};
+use parlance_domain::Owner;
+
+pub use crate::model::stats::{Counter, CounterKind};
 
 use crate::conn::Database;
 use crate::error::StorageResult;
-
-/// What a counter counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum CounterKind {
-    /// Conversations.
-    Conversations {
-        /// Channel.
-        channel: Channel,
-        /// Status.
-        status: ConversationStatus,
-    },
-    /// Messages.
-    Messages {
-        /// Channel.
-        channel: Channel,
-        /// Direction.
-        direction: Direction,
-        /// Status.
-        status: MessageStatus,
-    },
-}
-
-/// Numbers of one kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counter {
-    /// What is counted.
-    pub kind: CounterKind,
-    /// Number of items.
-    pub items: i64,
-    /// For conversations: how many of them have unread messages.
-    pub unread_items: i64,
-    /// For conversations: how many unread messages they have.
-    pub unread: i64,
-    /// For messages: the tokens that they used.
-    pub tokens: i64,
-}
 
 impl Database {
     /// Returns all counters of an owner, or of one of its users. Zero counters are left out. A conversation that is

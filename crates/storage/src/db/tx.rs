@@ -16,6 +16,7 @@ use crate::conn::commits::Commits;
 use crate::conn::{Database, PooledConnection};
 use crate::db::cache::add_pending;
 use crate::error::{StorageError, StorageResult};
+use crate::model::cache::PendingKeys;
 use crate::model::touched::{Touch, Touched};
 
 /// Commit hook. A transaction cannot be committed without one. Every call is made even if the caller has gone.
@@ -38,31 +39,6 @@ pub trait Sink: Send + Sync + 'static {
 
     /// Called after a failed commit. `certain` if nothing was written; otherwise the commit may still take effect.
     fn failed(&self, fence: Self::Fence, certain: bool) -> impl Future<Output = ()> + Send;
-}
-
-/// Cache keys that a write could not fence or release. Every reader of the cache must release them first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PendingKeys {
-    /// The keys.
-    pub keys: Vec<String>,
-    /// Token of the write.
-    pub token: String,
-}
-
-/// Outcome of an update that is guarded by the version that was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum Guarded {
-    /// The row was updated.
-    Updated,
-    /// The row has another version, or was removed: nothing was changed.
-    Stale,
-}
-
-impl From<bool> for Guarded {
-    fn from(updated: bool) -> Self {
-        if updated { Self::Updated } else { Self::Stale }
-    }
 }
 
 /// Transaction of one owner. Its connection is private, so that every write is added to the change set. Dropped without

@@ -7,9 +7,9 @@ use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
 
 use super::Conn;
-use crate::db::cache::CacheTier;
 use crate::fields::{Id, Instant};
 use crate::fragments::prepared::prepared;
+use crate::model::cache::CacheTier;
 use crate::rows::cache::{OthersRow, ServedRow};
 use crate::schema::{cache_epoch, cache_instances, cache_pending};
 

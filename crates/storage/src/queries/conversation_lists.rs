@@ -11,12 +11,12 @@ use diesel_async::RunQueryDsl;
 use parlance_domain::{Channel, ConversationStatus};
 
 use super::{Conn, Db};
-use crate::db::conversation::ConversationFilter;
 use crate::fields::sql::{TimestampColumn, Uid};
 use crate::fields::{Id, Instant};
 use crate::fragments::keyset::before;
 use crate::fragments::merged::{Merged, MergedCount};
 use crate::fragments::prepared::prepared;
+use crate::model::conversation::ConversationFilter;
 use crate::rows::conversation::ConversationRow;
 use crate::schema::conversations;
 

@@ -6,12 +6,12 @@ use diesel::sql_types::{BigInt, Bool};
 use diesel_async::RunQueryDsl;
 
 use super::{Conn, Db};
-use crate::db::message::MessageRange;
 use crate::fields::sql::{TimestampColumn, Uid};
 use crate::fields::{Id, Instant};
 use crate::fragments::counting::Deltas;
 use crate::fragments::keyset::after as behind;
 use crate::fragments::prepared::prepared;
+use crate::model::message::MessageRange;
 use crate::rows::message::{MessageRow, RemovalRow};
 use crate::schema::{conversations, messages};
 

@@ -3,9 +3,9 @@
 use diesel::prelude::*;
 use diesel::{pg::Pg, sqlite::Sqlite};
 
-use crate::db::delivery_event::{DeliveryEvent, DeliveryEventKind};
 use crate::error::{StorageError, StorageResult};
 use crate::fields::{Id, Instant};
+use crate::model::delivery_event::{DeliveryEvent, DeliveryEventKind};
 use crate::schema::message_events;
 use parlance_domain::MessageStatus;
 

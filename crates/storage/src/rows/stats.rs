@@ -9,8 +9,8 @@ use parlance_domain::{
     Channel, Conversation, ConversationStatus, Direction, Message, MessageStatus,
 };
 
-use crate::db::stats::{Counter, CounterKind};
 use crate::error::{StorageError, StorageResult};
+use crate::model::stats::{Counter, CounterKind};
 
 /// Name of conversations among the counters; messages are named by their direction.
 const CONVERSATION: &str = "conversation";

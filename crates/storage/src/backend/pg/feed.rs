@@ -6,12 +6,12 @@ use diesel::sql_types::{Array, BigInt, Bool, Text};
 use diesel_async::RunQueryDsl;
 
 use super::{Conn, Db};
-use crate::db::feed::{FeedStart, Position, Snapshot};
 use crate::fields::sql::{TransactionId, Uid};
 use crate::fields::{Id, Xid};
 use crate::fragments::keyset::{after, up_to};
 use crate::fragments::paged::Paged;
 use crate::fragments::prepared::prepared;
+use crate::model::feed::{FeedStart, Position, Snapshot};
 use crate::rows::feed::{FeedHeadRow, FeedRow, StateRow};
 use crate::schema::{feed, feed_state};
 

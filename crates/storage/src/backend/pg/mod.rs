@@ -9,10 +9,10 @@ use diesel::sql_types::Text;
 use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, TransactionManager};
 
 use crate::db::AgingTable;
-use crate::db::feed::FeedProgress;
 use crate::fields::sql::{TimestampColumn, TransactionId, Uid};
 use crate::fields::{Instant, Xid};
 use crate::fragments::prepared::prepared;
+use crate::model::feed::FeedProgress;
 use crate::rows::cache::{NewPendingRow, RenewalRow, RenewedRow};
 use crate::rows::installation::IdentityRow;
 use crate::schema::cache_pending;

@@ -5,10 +5,10 @@ use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 
 use super::{Conn, Db, queries};
-use crate::db::feed::{FeedStart, Position};
 use crate::fields::sql::Uid;
 use crate::fields::{Id, Xid};
 use crate::fragments::prepared::prepared;
+use crate::model::feed::{FeedStart, Position};
 use crate::rows::feed::{FeedHeadRow, FeedRow, StateRow};
 use crate::schema::{feed, feed_state};
 

@@ -10,10 +10,10 @@ use diesel_async::sync_connection_wrapper::{SyncConnectionWrapper, SyncTransacti
 use diesel_async::{RunQueryDsl, TransactionManager};
 
 use crate::db::AgingTable;
-use crate::db::feed::FeedProgress;
 use crate::fields::sql::TimestampColumn;
 use crate::fields::{Id, Instant};
 use crate::fragments::prepared::prepared;
+use crate::model::feed::FeedProgress;
 use crate::rows::cache::{NewPendingRow, RenewalRow, RenewedRow};
 use crate::rows::installation::IdentityRow;
 use crate::schema::cache_pending;
@@ -316,8 +316,8 @@ mod tests {
 
     use super::Db;
     use super::queries::conversation_lists::first;
-    use crate::db::conversation::ConversationFilter;
     use crate::fields::{Id, Instant};
+    use crate::model::conversation::ConversationFilter;
 
     #[derive(QueryableByName)]
     struct Detail {

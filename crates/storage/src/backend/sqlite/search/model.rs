@@ -7,7 +7,8 @@ use parlance_domain::{Channel, ConversationId, Direction, MessageStatus, Owner};
 use uuid::Uuid;
 
 use super::*;
-use crate::db::search::{SearchFilter, SearchPosition, SearchWindow, search_request};
+use crate::db::search::search_request;
+use crate::model::search::{SearchFilter, SearchPosition, SearchWindow};
 
 const USERS: [&str; 3] = ["ada", "bob", "eve"];
 /// Half of the messages have been delivered, and a few are in each of these states.
