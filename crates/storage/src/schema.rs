@@ -1,5 +1,12 @@
 //! Table definitions, shared by both databases.
 
+/// A table that is pruned by age, with an index on its time column.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AgingTable {
+    pub(crate) table: &'static str,
+    pub(crate) time: &'static str,
+}
+
 diesel::table! {
     use diesel::sql_types::{BigInt, Bool, Text};
     use crate::fields::sql::Uid;

@@ -15,10 +15,11 @@ pub use crate::model::cache::{
 };
 
 use crate::conn::{Database, PooledConnection};
+use crate::db::tx::add_pending;
 use crate::error::{StorageError, StorageResult};
 use crate::fields::{Id, Instant};
 use crate::model::cache::PendingKeys;
-use crate::rows::cache::{NewPendingRow, RenewalRow, RenewedRow, ServedRow};
+use crate::rows::cache::{RenewalRow, RenewedRow, ServedRow};
 
 /// Maximum number of retired rows removed with one renewal: few enough that it stays quick.
 const RETIRED_PER_RENEWAL: i64 = 1000;
@@ -316,23 +317,6 @@ async fn end_epoch(
     }
     connection.commit().await?;
     Ok(true)
-}
-
-pub(crate) async fn add_pending(
-    connection: &mut PooledConnection,
-    pending: &PendingKeys,
-) -> StorageResult<()> {
-    let PendingKeys { keys, token } = pending;
-    let row = |key: &String| NewPendingRow {
-        cache_key: key.clone(),
-        token: token.clone(),
-        retired: false,
-    };
-    let rows: Vec<_> = keys.iter().map(row).collect();
-    for chunk in rows.chunks(CHUNK) {
-        on_backend!(*connection, add_pending(chunk))?;
-    }
-    Ok(())
 }
 
 fn micros(length: Duration) -> i64 {

@@ -4,7 +4,6 @@ use parlance_domain::{Channel, Conversation, ConversationId, EventType, Owner, T
 
 pub use crate::model::conversation::{ConversationFilter, ListPosition, list_position};
 
-use super::feed_event;
 use crate::conn::Database;
 use crate::db::tx::Tx;
 use crate::error::StorageResult;
@@ -13,7 +12,7 @@ use crate::fragments::counting::{Deltas, MovedMessageCounts};
 use crate::model::guarded::Guarded;
 use crate::model::touched::Touch;
 use crate::rows::conversation::{ConversationChange, ConversationRow};
-use crate::rows::feed::payload;
+use crate::rows::feed::{NewFeedRow, payload};
 
 /// Feed events that one statement scrubs.
 const SCRUBBED_PER_STATEMENT: i64 = 1_000;
@@ -294,7 +293,7 @@ impl Tx {
             owner.as_str(),
             id
         ))?;
-        let gone = feed_event(
+        let gone = NewFeedRow::new(
             &owner,
             EventType::ConversationDeleted,
             (id, None),
@@ -380,7 +379,7 @@ impl Tx {
         kind: EventType,
         row: &ConversationRow,
     ) -> StorageResult<()> {
-        let event = feed_event(
+        let event = NewFeedRow::new(
             &self.owner,
             kind,
             (row.id, None),

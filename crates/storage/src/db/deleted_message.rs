@@ -2,11 +2,11 @@
 
 use parlance_domain::{Direction, Message, Timestamp};
 
-use super::AgingTable;
 use crate::conn::Database;
 use crate::db::tx::Tx;
 use crate::error::StorageResult;
 use crate::rows::deleted_message::DeletedMessageRow;
+use crate::schema::AgingTable;
 
 const DELETED_MESSAGES: AgingTable = AgingTable {
     table: "deleted_messages",

@@ -49,35 +49,7 @@ impl Tx {
         message: MessageId,
         event: &DeliveryEvent,
     ) -> StorageResult<()> {
-        let row = delivery_event_row(self.owner.as_str(), message, event);
+        let row = NewDeliveryEventRow::new(&self.owner, message, event);
         on!(self.connection, |c, q| q::message_event::append(c, &row))
-    }
-}
-
-/// Returns the row of a delivery event.
-pub(crate) fn delivery_event_row(
-    owner: &str,
-    message: MessageId,
-    event: &DeliveryEvent,
-) -> NewDeliveryEventRow {
-    let DeliveryEvent {
-        time,
-        kind,
-        attempt,
-        provider,
-        provider_time,
-        status,
-        detail,
-    } = event;
-    NewDeliveryEventRow {
-        owner: owner.to_owned(),
-        message_id: Id(message.uuid()),
-        time: (*time).into(),
-        kind: kind.as_str().to_owned(),
-        attempt: *attempt,
-        provider: provider.clone(),
-        provider_time: provider_time.map(Into::into),
-        status: status.map(|status| status.as_str().to_owned()),
-        detail: detail.clone(),
     }
 }

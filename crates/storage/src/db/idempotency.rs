@@ -5,12 +5,12 @@ use uuid::Uuid;
 
 pub use crate::model::idempotency::{IdempotencyKey, IdempotencyRecord};
 
-use super::AgingTable;
 use crate::conn::Database;
 use crate::db::tx::Tx;
 use crate::error::StorageResult;
 use crate::fields::Id;
 use crate::rows::idempotency::KeyRow;
+use crate::schema::AgingTable;
 
 const REQUEST_IDS: AgingTable = AgingTable {
     table: "idempotency_keys",

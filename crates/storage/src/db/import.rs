@@ -8,7 +8,6 @@ use parlance_domain::{Conversation, ConversationId, Direction, EventType, Json, 
 
 pub use crate::model::import::{ComparableMessage, ExistingConversation, Import};
 
-use super::feed_event;
 use crate::db::tx::Tx;
 use crate::error::{StorageError, StorageResult};
 use crate::fields::{Id, Instant};
@@ -17,7 +16,7 @@ use crate::fragments::prepared::portions;
 use crate::model::guarded::Guarded;
 use crate::model::touched::Touch;
 use crate::rows::conversation::ConversationRow;
-use crate::rows::feed::payload;
+use crate::rows::feed::{NewFeedRow, payload};
 use crate::rows::import::{ComparableRow, ImportRow};
 use crate::rows::message::{MessageRow, OtherFields};
 use crate::rows::stats::{of_conversation, of_message};
@@ -131,7 +130,7 @@ impl Tx {
             ));
         }
         let event = |row: &ConversationRow| {
-            feed_event(
+            NewFeedRow::new(
                 &self.owner,
                 EventType::ConversationCreated,
                 (row.id, None),

@@ -8,7 +8,6 @@ use parlance_domain::{
 
 pub use crate::model::message::{AgedMessage, MessageRange};
 
-use super::feed_event;
 use crate::conn::Database;
 use crate::db::tx::Tx;
 use crate::error::StorageResult;
@@ -315,7 +314,7 @@ impl Tx {
             user.to_owned(),
         ));
         self.scrub_messages(&[id]).await?;
-        let gone = feed_event(
+        let gone = NewFeedRow::new(
             &owner,
             EventType::MessageDeleted,
             (conversation, Some(id)),
@@ -378,7 +377,7 @@ impl Tx {
         row: &MessageRow,
         user: &str,
     ) -> NewFeedRow {
-        feed_event(
+        NewFeedRow::new(
             &self.owner,
             kind,
             (row.conversation_id, Some(row.id)),

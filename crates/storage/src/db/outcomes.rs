@@ -8,23 +8,16 @@ use parlance_domain::{ConversationId, Message, MessageId};
 
 pub use crate::model::outcomes::LockedMessage;
 
-use super::delivery_event::{DeliveryEvent, delivery_event_row};
 use crate::db::tx::{EarlyFence, Sink, Tx};
 use crate::error::StorageResult;
 use crate::fields::Id;
-use crate::fragments::counting::Deltas;
+use crate::fragments::counting::{Deltas, RewriteRow};
+use crate::model::delivery_event::DeliveryEvent;
 use crate::model::guarded::Guarded;
 use crate::model::touched::Touch;
 use crate::rows::feed::NewFeedRow;
 use crate::rows::message::{MessageChange, MessageRow};
-
-/// The row of a message that is written back.
-pub(crate) struct RewriteRow {
-    pub(crate) id: Id,
-    pub(crate) found_version: i64,
-    pub(crate) change: MessageChange,
-    pub(crate) deltas: Deltas,
-}
+use crate::rows::message_event::NewDeliveryEventRow;
 
 impl Tx {
     /// Locks messages, each after its conversation, and skips those that are locked by another transaction, or that are
@@ -106,7 +99,7 @@ impl Tx {
         events: &[(MessageId, DeliveryEvent)],
     ) -> StorageResult<()> {
         let row = |(message, event): &(MessageId, DeliveryEvent)| {
-            delivery_event_row(self.owner.as_str(), *message, event)
+            NewDeliveryEventRow::new(&self.owner, *message, event)
         };
         let rows: Vec<_> = events.iter().map(row).collect();
         on!(self.connection, |c, q| q::outcomes::append_events(c, &rows)).map(|_| ())

@@ -5,10 +5,8 @@
 //! conversation of more than [`BATCH`] messages, [`Tx::index_more`] indexes the rest later, and until then its older
 //! messages match as before.
 
-use parlance_domain::search::{Language, RANKED_CHARS, Scope, Terms};
-use parlance_domain::{
-    Channel, Conversation, ConversationId, Direction, Message, MessageId, MessageStatus, Owner,
-};
+use parlance_domain::search::{Language, Terms};
+use parlance_domain::{Conversation, ConversationId, Message, MessageStatus, Owner};
 
 pub use crate::model::search::{Match, Matches, SearchFilter, SearchPosition, SearchWindow};
 
@@ -18,9 +16,7 @@ use crate::error::{StorageError, StorageResult};
 use crate::fields::Id;
 use crate::model::stats::{Counter, CounterKind};
 use crate::model::touched::Touch;
-use crate::rows::search::{
-    IndexContext, IndexRow, MatchRow, MatchRows, SearchPendingRow, SearchRequest,
-};
+use crate::rows::search::{IndexContext, IndexRow, MatchRows, SearchPendingRow, SearchRequest};
 
 /// Messages that one write indexes again.
 pub const BATCH: i64 = 200;
@@ -41,7 +37,7 @@ impl Database {
     ) -> StorageResult<Matches> {
         let found = match filter.status {
             None => {
-                let request = search_request(owner, words, filter, window, None);
+                let request = SearchRequest::new(owner, words, filter, window, None);
                 read!(self, search(&request))
             }
             Some(status) => match self
@@ -106,7 +102,7 @@ impl Database {
         let found = if counted == 0 {
             (Vec::new(), true)
         } else {
-            let request = search_request(owner, words, filter, window, Some(counted));
+            let request = SearchRequest::new(owner, words, filter, window, Some(counted));
             on_backend!(connection, search(&request))?
         };
         connection.rollback().await?;
@@ -238,73 +234,4 @@ pub(crate) async fn index_batch(
         messages,
         next: last.map(|last| last.sequence),
     })
-}
-
-pub(crate) fn search_request(
-    owner: &Owner,
-    words: &Terms,
-    filter: &SearchFilter,
-    window: SearchWindow,
-    counted: Option<i64>,
-) -> SearchRequest {
-    let SearchFilter {
-        user,
-        conversation_id,
-        channel,
-        direction,
-        status,
-        created_after,
-        created_before,
-    } = filter;
-    let scopes = [
-        user.as_deref().map(Scope::User),
-        conversation_id.map(Scope::Conversation),
-        channel.map(Scope::Channel),
-        direction.map(Scope::Direction),
-    ];
-    let scopes = scopes.into_iter().flatten();
-    let terms = scopes.fold(words.clone(), Terms::within);
-    SearchRequest {
-        owner: owner.as_str().to_owned(),
-        terms: terms.clone().within(Scope::Owner(owner)),
-        narrower: terms,
-        user: user.clone(),
-        channel: channel.map(Channel::as_str),
-        direction: direction.map(Direction::as_str),
-        status: status.map(MessageStatus::as_str),
-        counted,
-        created_after: created_after.map(Into::into),
-        created_before: created_before.map(Into::into),
-        beyond: window.beyond.map(columns),
-        from: window.from.map(columns),
-        up_to: window.up_to.map(columns),
-        enough: window.enough,
-        limit: window.limit,
-        head: i64::try_from(RANKED_CHARS).unwrap_or(i64::MAX),
-    }
-}
-
-const fn columns(SearchPosition { at, id }: SearchPosition) -> (i64, Id) {
-    (at, Id(id))
-}
-
-impl MatchRow {
-    pub(crate) const fn position(&self) -> SearchPosition {
-        SearchPosition {
-            at: self.position,
-            id: self.message_id.0,
-        }
-    }
-}
-
-impl From<MatchRow> for Match {
-    fn from(row: MatchRow) -> Self {
-        Self {
-            position: row.position(),
-            id: MessageId::from_uuid(row.message_id.0),
-            subject: row.subject,
-            head: row.head,
-            title: row.title,
-        }
-    }
 }

@@ -14,10 +14,10 @@ use tokio::time::Instant;
 
 use crate::conn::commits::Commits;
 use crate::conn::{Database, PooledConnection};
-use crate::db::cache::add_pending;
 use crate::error::{StorageError, StorageResult};
 use crate::model::cache::PendingKeys;
 use crate::model::touched::{Touch, Touched};
+use crate::rows::cache::NewPendingRow;
 
 /// Commit hook. A transaction cannot be committed without one. Every call is made even if the caller has gone.
 pub trait Sink: Send + Sync + 'static {
@@ -220,4 +220,25 @@ async fn finish<S: Sink>(
             Err(error)
         }
     }
+}
+
+/// Keys that one statement adds.
+const KEYS_PER_STATEMENT: usize = 1000;
+
+/// Records keys that wait to be released.
+pub(super) async fn add_pending(
+    connection: &mut PooledConnection,
+    pending: &PendingKeys,
+) -> StorageResult<()> {
+    let PendingKeys { keys, token } = pending;
+    let row = |key: &String| NewPendingRow {
+        cache_key: key.clone(),
+        token: token.clone(),
+        retired: false,
+    };
+    let rows: Vec<_> = keys.iter().map(row).collect();
+    for chunk in rows.chunks(KEYS_PER_STATEMENT) {
+        on_backend!(*connection, add_pending(chunk))?;
+    }
+    Ok(())
 }

@@ -10,6 +10,7 @@ use parlance_domain::{Conversation, Message};
 
 use crate::fields::{Id, sql::Uid};
 use crate::fragments::prepared::portions;
+use crate::rows::message::MessageChange;
 use crate::rows::stats::{CountRow, between, of_conversation, of_message, sums};
 
 const NUMBERS: &str = "what, channel, status, items, unread_items, unread, tokens";
@@ -127,6 +128,14 @@ impl Deltas {
         }
         Ok(())
     }
+}
+
+/// The row of a message that is written back, with its deltas.
+pub(crate) struct RewriteRow {
+    pub(crate) id: Id,
+    pub(crate) found_version: i64,
+    pub(crate) change: MessageChange,
+    pub(crate) deltas: Deltas,
 }
 
 fn owned(rows: Vec<(Option<&str>, CountRow)>) -> Vec<(String, CountRow)> {

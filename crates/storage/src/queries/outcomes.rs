@@ -4,8 +4,8 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 use super::Conn;
-use crate::db::outcomes::RewriteRow;
 use crate::fields::Id;
+use crate::fragments::counting::RewriteRow;
 use crate::rows::message::MessageRow;
 use crate::rows::message_event::NewDeliveryEventRow;
 use crate::schema::{conversations, deliveries, message_events, messages};

@@ -2,7 +2,9 @@
 
 use diesel::prelude::*;
 use diesel::{pg::Pg, sqlite::Sqlite};
-use parlance_domain::{ConversationId, Event, EventSubject, EventType, MessageId};
+use parlance_domain::{
+    ConversationId, Event, EventSubject, EventType, MessageId, Owner, Timestamp,
+};
 
 use super::conversation::ConversationRow;
 use super::message::MessageRow;
@@ -48,6 +50,30 @@ pub(crate) struct NewFeedRow {
     pub(crate) payload: Option<Doc>,
     pub(crate) bytes: i32,
     pub(crate) time: Instant,
+}
+
+impl NewFeedRow {
+    pub(crate) fn new(
+        owner: &Owner,
+        kind: EventType,
+        (conversation, message): (Id, Option<Id>),
+        user: &str,
+        payload: Option<Doc>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            owner: owner.as_str().to_owned(),
+            kind: kind.as_str().to_owned(),
+            conversation_id: conversation,
+            message_id: message,
+            user_label: user.to_owned(),
+            bytes: payload
+                .as_ref()
+                .map_or(0, |doc| i32::try_from(doc.0.len()).unwrap_or(i32::MAX)),
+            payload,
+            time: now.into(),
+        }
+    }
 }
 
 /// The one row about the feed itself.

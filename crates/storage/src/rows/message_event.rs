@@ -2,12 +2,12 @@
 
 use diesel::prelude::*;
 use diesel::{pg::Pg, sqlite::Sqlite};
+use parlance_domain::{MessageId, MessageStatus, Owner};
 
 use crate::error::{StorageError, StorageResult};
 use crate::fields::{Id, Instant};
 use crate::model::delivery_event::{DeliveryEvent, DeliveryEventKind};
 use crate::schema::message_events;
-use parlance_domain::MessageStatus;
 
 /// An event as it is read.
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -36,6 +36,31 @@ pub(crate) struct NewDeliveryEventRow {
     pub(crate) provider_time: Option<Instant>,
     pub(crate) status: Option<String>,
     pub(crate) detail: String,
+}
+
+impl NewDeliveryEventRow {
+    pub(crate) fn new(owner: &Owner, message: MessageId, event: &DeliveryEvent) -> Self {
+        let DeliveryEvent {
+            time,
+            kind,
+            attempt,
+            provider,
+            provider_time,
+            status,
+            detail,
+        } = event;
+        Self {
+            owner: owner.as_str().to_owned(),
+            message_id: Id(message.uuid()),
+            time: (*time).into(),
+            kind: kind.as_str().to_owned(),
+            attempt: *attempt,
+            provider: provider.clone(),
+            provider_time: provider_time.map(Into::into),
+            status: status.map(|status| status.as_str().to_owned()),
+            detail: detail.clone(),
+        }
+    }
 }
 
 impl TryFrom<DeliveryEventRow> for DeliveryEvent {

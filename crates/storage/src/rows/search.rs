@@ -3,12 +3,15 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
 use diesel::{pg::Pg, sqlite::Sqlite};
-use parlance_domain::search::{Language, Scope, Terms, document};
-use parlance_domain::{Channel, ConversationId, Direction, Message, Owner};
+use parlance_domain::search::{Language, RANKED_CHARS, Scope, Terms, document};
+use parlance_domain::{
+    Channel, ConversationId, Direction, Message, MessageId, MessageStatus, Owner,
+};
 
 use super::word;
 use crate::error::{StorageError, StorageResult};
 use crate::fields::{Id, Instant, sql};
+use crate::model::search::{Match, SearchFilter, SearchPosition, SearchWindow};
 use crate::schema::{messages, search_pending};
 
 /// A message in the index.
@@ -105,6 +108,79 @@ pub(crate) struct MatchRow {
 
 /// Matches of a search, and whether there are none beyond them.
 pub(crate) type MatchRows = (Vec<MatchRow>, bool);
+
+impl SearchRequest {
+    /// Returns the request for a window of the matches. `counted` is the number of visible messages in the requested
+    /// state.
+    pub(crate) fn new(
+        owner: &Owner,
+        words: &Terms,
+        filter: &SearchFilter,
+        window: SearchWindow,
+        counted: Option<i64>,
+    ) -> Self {
+        let SearchFilter {
+            user,
+            conversation_id,
+            channel,
+            direction,
+            status,
+            created_after,
+            created_before,
+        } = filter;
+        let scopes = [
+            user.as_deref().map(Scope::User),
+            conversation_id.map(Scope::Conversation),
+            channel.map(Scope::Channel),
+            direction.map(Scope::Direction),
+        ];
+        let scopes = scopes.into_iter().flatten();
+        let terms = scopes.fold(words.clone(), Terms::within);
+        Self {
+            owner: owner.as_str().to_owned(),
+            terms: terms.clone().within(Scope::Owner(owner)),
+            narrower: terms,
+            user: user.clone(),
+            channel: channel.map(Channel::as_str),
+            direction: direction.map(Direction::as_str),
+            status: status.map(MessageStatus::as_str),
+            counted,
+            created_after: created_after.map(Into::into),
+            created_before: created_before.map(Into::into),
+            beyond: window.beyond.map(columns),
+            from: window.from.map(columns),
+            up_to: window.up_to.map(columns),
+            enough: window.enough,
+            limit: window.limit,
+            head: i64::try_from(RANKED_CHARS).unwrap_or(i64::MAX),
+        }
+    }
+}
+
+const fn columns(SearchPosition { at, id }: SearchPosition) -> (i64, Id) {
+    (at, Id(id))
+}
+
+impl MatchRow {
+    pub(crate) const fn position(&self) -> SearchPosition {
+        SearchPosition {
+            at: self.position,
+            id: self.message_id.0,
+        }
+    }
+}
+
+impl From<MatchRow> for Match {
+    fn from(row: MatchRow) -> Self {
+        Self {
+            position: row.position(),
+            id: MessageId::from_uuid(row.message_id.0),
+            subject: row.subject,
+            head: row.head,
+            title: row.title,
+        }
+    }
+}
 
 impl IndexRow {
     pub(crate) fn of(message: &Message, context: IndexContext<'_>) -> Self {

@@ -8,14 +8,13 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, TransactionManager};
 
-use crate::db::AgingTable;
 use crate::fields::sql::{TimestampColumn, TransactionId, Uid};
 use crate::fields::{Instant, Xid};
 use crate::fragments::prepared::prepared;
 use crate::model::feed::FeedProgress;
 use crate::rows::cache::{NewPendingRow, RenewalRow, RenewedRow};
 use crate::rows::installation::IdentityRow;
-use crate::schema::cache_pending;
+use crate::schema::{AgingTable, cache_pending};
 
 pub(crate) type Conn = AsyncPgConnection;
 pub(crate) type Db = diesel::pg::Pg;

@@ -9,14 +9,13 @@ use diesel::sqlite::SqliteConnection;
 use diesel_async::sync_connection_wrapper::{SyncConnectionWrapper, SyncTransactionManagerWrapper};
 use diesel_async::{RunQueryDsl, TransactionManager};
 
-use crate::db::AgingTable;
 use crate::fields::sql::TimestampColumn;
 use crate::fields::{Id, Instant};
 use crate::fragments::prepared::prepared;
 use crate::model::feed::FeedProgress;
 use crate::rows::cache::{NewPendingRow, RenewalRow, RenewedRow};
 use crate::rows::installation::IdentityRow;
-use crate::schema::cache_pending;
+use crate::schema::{AgingTable, cache_pending};
 
 pub(crate) type Conn = SyncConnectionWrapper<SqliteConnection>;
 pub(crate) type Db = diesel::sqlite::Sqlite;

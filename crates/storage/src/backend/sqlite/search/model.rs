@@ -7,7 +7,6 @@ use parlance_domain::{Channel, ConversationId, Direction, MessageStatus, Owner};
 use uuid::Uuid;
 
 use super::*;
-use crate::db::search::search_request;
 use crate::model::search::{SearchFilter, SearchPosition, SearchWindow};
 
 const USERS: [&str; 3] = ["ada", "bob", "eve"];
@@ -287,7 +286,7 @@ fn assert_same_as_scan(owners_of_all: usize, deliveries: usize) {
                 for bounds in BOUNDS_OF_ALL {
                     let found = all(
                         &mut c,
-                        |window| search_request(owner, &terms, &filter, window, counted),
+                        |window| SearchRequest::new(owner, &terms, &filter, window, counted),
                         bounds,
                     );
                     assert_eq!(found, expected, "{text:?} {filter:?} {bounds:?}");
