@@ -21,6 +21,11 @@ const JSONB_VERSION: u8 = 1;
 pub(crate) struct Doc(pub(crate) String);
 
 impl Doc {
+    /// Serializes a value. The values here have string keys and finite numbers, so it cannot fail.
+    pub(crate) fn of(value: &impl Serialize) -> Self {
+        Self(serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned()))
+    }
+
     /// Returns the text as it was written: without blanks, members sorted by name. Postgres returns an object in its
     /// own form, and what is read must equal what was written, or an edit that changes nothing would count as a change.
     pub(crate) fn into_canonical(self) -> String {

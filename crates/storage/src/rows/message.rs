@@ -110,11 +110,6 @@ struct AttachmentDoc {
     url: Option<String>,
 }
 
-/// Serializes a value. The values here have string keys and finite numbers, so it cannot fail.
-fn doc(value: &impl Serialize) -> Doc {
-    Doc(serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned()))
-}
-
 impl From<&Message> for MessageRow {
     fn from(message: &Message) -> Self {
         let Message {
@@ -167,7 +162,7 @@ impl From<&Message> for MessageRow {
             status: status.as_str().to_owned(),
             from_address: from_address.clone(),
             to_address: to_address.clone(),
-            cc_addresses: list(cc_addresses, |items| doc(&items)),
+            cc_addresses: list(cc_addresses, |items| Doc::of(&items)),
             subject: subject.clone(),
             body: body.clone(),
             html_body: html_body.clone(),
@@ -309,7 +304,7 @@ fn attachments_doc(items: &[Attachment]) -> Doc {
             },
         )
         .collect();
-    doc(&docs)
+    Doc::of(&docs)
 }
 
 fn fault_doc(fault: &Fault) -> Doc {
@@ -320,7 +315,7 @@ fn fault_doc(fault: &Fault) -> Doc {
         from,
         occurred_at,
     } = fault;
-    doc(&FaultDoc {
+    Doc::of(&FaultDoc {
         code: code.clone(),
         message: message.clone(),
         provider_code: provider_code.clone(),

@@ -3,7 +3,6 @@
 use parlance_domain::{DeliveryPolicy, Role};
 use serde::{Deserialize, Serialize};
 
-use super::doc;
 use crate::fields::Doc;
 
 /// Fields of a message that no statement filters, sorts, sums or updates: the content of the column `other_fields`.
@@ -53,7 +52,7 @@ impl OtherFields {
             policy,
             quoted_body,
         } = self;
-        doc(&OtherFieldsDoc {
+        Doc::of(&OtherFieldsDoc {
             role: role.map(|role| role.as_str().to_owned()),
             latency_ms: *latency_ms,
             policy: (*policy != default.policy).then(|| policy.as_str().to_owned()),
