@@ -1,4 +1,5 @@
-//! Every statement, by entity, reads first. Compiled once per database: see `backend`.
+//! Every statement, by entity, reads first. Compiled once per database: see `backend`. The types of the connection and
+//! the macros for what differs are those of the database's `dialect`.
 //!
 //! A statement about an owner's data has the owner in its WHERE. Those without an owner concern the whole installation
 //! (the end of the feed, pruning, the sender of an address) and say so.
@@ -22,4 +23,4 @@ pub(crate) mod search;
 pub(crate) mod sender;
 pub(crate) mod stats;
 
-use super::{Conn, Db};
+use super::dialect::{Conn, Db};

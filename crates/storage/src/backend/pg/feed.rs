@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Text};
 use diesel_async::RunQueryDsl;
 
-use super::{Conn, Db};
+use super::dialect::{Conn, Db};
 use crate::fields::sql::{TransactionId, Uid};
 use crate::fields::{Id, Xid};
 use crate::fragments::keyset::{after, up_to};

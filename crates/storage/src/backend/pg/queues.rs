@@ -3,7 +3,7 @@
 use diesel::sql_types::{Array, BigInt, Text};
 use diesel_async::RunQueryDsl;
 
-use super::Conn;
+use super::dialect::Conn;
 use crate::fields::Id;
 use crate::fields::sql::Uid;
 use crate::fragments::prepared::prepared;

@@ -6,7 +6,7 @@ use diesel::sql_types::{BigInt, Text, Untyped};
 use diesel_async::RunQueryDsl;
 use parlance_domain::search::Terms;
 
-use super::{Conn, Db};
+use super::dialect::{Conn, Db};
 use crate::fields::sql::{TermSet, TimestampColumn, Uid};
 use crate::fields::{Id, Instant, Lexemes};
 use crate::fragments::prepared::prepared;

@@ -4,7 +4,8 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 
-use super::{Conn, Db, queries};
+use super::dialect::{Conn, Db};
+use super::queries;
 use crate::fields::sql::Uid;
 use crate::fields::{Id, Xid};
 use crate::fragments::prepared::prepared;

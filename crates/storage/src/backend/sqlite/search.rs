@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use diesel::prelude::*;
-use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
 use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::SqliteConnection;
 use parlance_domain::search::Terms;
 
+use super::dialect::{Conn, Db};
+use super::statement::{Number, Statement, narrowed};
 use super::states::StateMessages;
-use super::{Conn, Db};
 use crate::fields::sql::{TimestampColumn, Uid};
 use crate::fields::{Id, Instant};
 use crate::fragments::prepared::prepared;
@@ -61,12 +61,6 @@ pub(crate) async fn index_and_append(
         append.execute(c).map(|_| ())
     })
     .await
-}
-
-#[derive(QueryableByName)]
-pub(super) struct Number {
-    #[diesel(sql_type = BigInt)]
-    pub(super) number: i64,
 }
 
 fn index_one(c: &mut SqliteConnection, row: &IndexRow) -> QueryResult<()> {
@@ -246,8 +240,6 @@ fn fts_terms(c: &mut SqliteConnection, request: &SearchRequest) -> QueryResult<S
     Ok(fts(terms))
 }
 
-pub(super) type Statement = BoxedSqlQuery<'static, Db, SqlQuery>;
-
 /// Status filter of a search.
 enum StatusFilter {
     /// In any status.
@@ -344,23 +336,6 @@ fn shown(request: &SearchRequest) -> Statement {
             None => query,
         });
     query.sql(" AS shown FROM ")
-}
-
-/// Adds the conditions on a message, except those on its time, its state and its words.
-pub(super) fn narrowed(query: Statement, request: &SearchRequest) -> Statement {
-    let query = query
-        .sql("m.owner = ?")
-        .bind::<Text, _>(request.owner.clone());
-    let texts = [
-        (" AND c.user_label = ?", request.user.clone()),
-        (" AND m.channel = ?", request.channel.map(str::to_owned)),
-        (" AND m.direction = ?", request.direction.map(str::to_owned)),
-    ];
-    let add = |query: Statement, (condition, value): (&str, Option<String>)| match value {
-        Some(value) => query.sql(condition).bind::<Text, _>(value),
-        None => query,
-    };
-    texts.into_iter().fold(query, add)
 }
 
 /// Adds the bounds of the numbers.

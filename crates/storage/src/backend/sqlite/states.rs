@@ -4,8 +4,8 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::SqliteConnection;
 
-use super::Db;
-use super::search::{Number, Statement, narrowed};
+use super::dialect::Db;
+use super::statement::{Number, Statement, narrowed};
 use crate::rows::search::SearchRequest;
 
 /// The states of the index `messages_resting`; a statement with the literal word is recognized to imply the index's
