@@ -9,8 +9,7 @@ use diesel::sqlite::SqliteConnection;
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection as _};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use crate::conn::open::tls;
-use crate::conn::primary;
+use crate::conn::open::connect;
 use crate::error::{StorageError, StorageResult};
 use crate::model::settings::Settings;
 use crate::model::url::DatabaseUrl;
@@ -107,18 +106,6 @@ async fn take_lock(settings: &Settings) -> StorageResult<MigrationLock> {
                 .map(MigrationLock::Sqlite)
         }
     }
-}
-
-/// Opens a dedicated connection to Postgres.
-pub(crate) async fn connect(url: &str, settings: &Settings) -> StorageResult<AsyncPgConnection> {
-    let connecting = primary::connect(url, tls(settings)?, settings.statement_timeout);
-    let (client, connection) = tokio::time::timeout(settings.acquire_timeout, connecting)
-        .await
-        .map_err(|_| StorageError::Unavailable("connecting timed out".to_owned()))?
-        .map_err(StorageError::Unavailable)?;
-    AsyncPgConnection::try_from_client_and_connection(client, connection)
-        .await
-        .map_err(|e| StorageError::Unavailable(e.to_string()))
 }
 
 /// Locks a file next to the database. SQLite's own locks do not cover "list the pending migrations, then apply them".

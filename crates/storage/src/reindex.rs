@@ -10,10 +10,10 @@ use diesel::sqlite::SqliteConnection;
 use parlance_domain::Conversation;
 use parlance_domain::search::Language;
 
+use crate::conn::open::connect;
 use crate::conn::{Database, PooledConnection};
 use crate::db::search::index_batch;
 use crate::error::{StorageError, StorageResult};
-use crate::migrate::connect;
 use crate::model::settings::Settings;
 use crate::model::url::DatabaseUrl;
 use crate::rows::search::IndexContext;

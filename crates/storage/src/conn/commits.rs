@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::conn::Database;
-
 /// Number of running commits. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct Commits(Arc<watch::Sender<usize>>);
@@ -19,6 +17,13 @@ impl Commits {
         self.0.send_modify(|count| *count += 1);
         Commit(self.clone())
     }
+
+    /// Waits until none is running.
+    pub(super) async fn ended(&self) {
+        let mut count = self.0.subscribe();
+        // The sender lives as long as `self` does.
+        let _ = count.wait_for(|count| *count == 0).await;
+    }
 }
 
 impl Drop for Commit {
@@ -26,14 +31,5 @@ impl Drop for Commit {
         self.0
             .0
             .send_modify(|count| *count = count.saturating_sub(1));
-    }
-}
-
-impl Database {
-    /// Waits until no commit is running, including commits that outlived their callers.
-    pub async fn commits_ended(&self) {
-        let mut count = self.commits.0.subscribe();
-        // The sender lives as long as this database does.
-        let _ = count.wait_for(|count| *count == 0).await;
     }
 }

@@ -15,7 +15,6 @@ use diesel_async::pooled_connection::{
 use tokio_postgres::Config;
 
 use crate::backend::pg;
-
 use crate::error::{StorageError, StorageResult};
 
 /// Time beyond the statement timeout that the server may take to report that a statement hit it.

@@ -11,17 +11,19 @@ use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use futures_util::FutureExt as _;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::connect_errors::ConnectErrors;
+use super::liveness::{LossCount, TrackedManager};
+use super::primary;
 use crate::backend::sqlite;
-use crate::conn::connect_errors::ConnectErrors;
-use crate::conn::{PgManager, SqliteManager};
-use crate::conn::{liveness, primary};
 use crate::error::{StorageError, StorageResult};
 use crate::model::settings::Settings;
+
+pub(crate) type SqliteManager = AsyncDieselConnectionManager<sqlite::Conn>;
 
 /// Parameters shared by the connections of all pools to one server.
 pub(crate) struct ConnectOptions {
     pub(crate) tls: MakeRustlsConnect,
-    pub(crate) losses: liveness::LossCount,
+    pub(crate) losses: LossCount,
     pub(crate) errors: ConnectErrors,
 }
 
@@ -31,7 +33,7 @@ pub(crate) async fn pg_pool(
     settings: &Settings,
     size: u32,
     with: &ConnectOptions,
-) -> StorageResult<Pool<PgManager>> {
+) -> StorageResult<Pool<TrackedManager>> {
     let mut config = ManagerConfig::default();
     let (tls, connect_timeout) = (with.tls.clone(), settings.acquire_timeout);
     let (timeout, errors) = (settings.statement_timeout, with.errors.clone());
@@ -53,9 +55,21 @@ pub(crate) async fn pg_pool(
     });
     config.recycling_method = RecyclingMethod::Fast;
     let manager = AsyncDieselConnectionManager::new_with_config(url, config);
-    let manager = PgManager::new(manager, with.losses.clone());
+    let manager = TrackedManager::new(manager, with.losses.clone());
     builder(settings, size)
         .build(manager)
+        .await
+        .map_err(|e| StorageError::Unavailable(e.to_string()))
+}
+
+/// Opens a dedicated connection to Postgres.
+pub(crate) async fn connect(url: &str, settings: &Settings) -> StorageResult<AsyncPgConnection> {
+    let connecting = primary::connect(url, tls(settings)?, settings.statement_timeout);
+    let (client, connection) = tokio::time::timeout(settings.acquire_timeout, connecting)
+        .await
+        .map_err(|_| StorageError::Unavailable("connecting timed out".to_owned()))?
+        .map_err(StorageError::Unavailable)?;
+    AsyncPgConnection::try_from_client_and_connection(client, connection)
         .await
         .map_err(|e| StorageError::Unavailable(e.to_string()))
 }
@@ -86,17 +100,6 @@ async fn establish_pg(
         .await
         .map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(conn)
-}
-
-/// Returns the message of an error with those of all its sources: the driver puts the reason into a source.
-pub(crate) fn full_message(error: &dyn std::error::Error) -> String {
-    let mut message = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        message = format!("{message}: {inner}");
-        source = inner.source();
-    }
-    message
 }
 
 /// Returns the TLS configuration, with the root certificates that servers are verified against.

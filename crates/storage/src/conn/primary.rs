@@ -9,8 +9,7 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::conn::liveness;
-use crate::conn::open::full_message;
+use super::liveness;
 
 /// The driver's message about a server that refuses writes.
 const READ_ONLY: &str = "database does not allow writes";
@@ -59,4 +58,15 @@ async fn is_in_recovery(
     };
     let row = answer.map_err(|error| full_message(&error))?;
     row.try_get(0).map_err(|error| full_message(&error))
+}
+
+/// Returns the message of an error with those of all its sources: the driver puts the reason into a source.
+fn full_message(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        message = format!("{message}: {inner}");
+        source = inner.source();
+    }
+    message
 }

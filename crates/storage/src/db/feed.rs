@@ -86,6 +86,11 @@ impl Database {
         read!(self, feed_now())
     }
 
+    /// Checks that the database answers.
+    pub async fn ping(&self) -> StorageResult<()> {
+        self.feed_state().await.map(|_| ())
+    }
+
     /// Returns the identity and bounds of the feed.
     pub async fn feed_state(&self) -> StorageResult<FeedState> {
         let (row, end) = read!(self, feed_state())?;
