@@ -25,7 +25,7 @@ impl Database {
         message: MessageId,
         id: AttachmentId,
     ) -> StorageResult<Option<Attachment>> {
-        let (message, id) = (Id(message.uuid()), Id(id.uuid()));
+        let (message, id) = (Id::from(message), Id::from(id));
         let row = read!(self, |c, q| q::attachment::of_message(
             c,
             owner.as_str(),
@@ -45,7 +45,7 @@ impl Database {
         read!(self, |c, q| q::attachment::chunk(
             c,
             owner.as_str(),
-            Id(id.uuid()),
+            id.into(),
             position
         ))
     }
@@ -73,7 +73,7 @@ impl Database {
         data: Vec<u8>,
     ) -> StorageResult<Guarded> {
         let chunk = ChunkRow {
-            attachment_id: Id(id.uuid()),
+            attachment_id: id.into(),
             position,
             data,
         };
@@ -102,7 +102,7 @@ impl Database {
         let done = on!(connection, |c, q| q::attachment::complete(
             c,
             owner.as_str(),
-            Id(id.uuid()),
+            id.into(),
             size_bytes
         ))?;
         connection.commit().await?;
@@ -115,7 +115,7 @@ impl Database {
         on!(connection, |c, q| q::attachment::discard(
             c,
             owner.as_str(),
-            Id(id.uuid())
+            id.into()
         ))?;
         connection.commit().await
     }
@@ -163,7 +163,7 @@ impl Tx {
         let row = on!(self.connection, |c, q| q::attachment::upload(
             c,
             self.owner.as_str(),
-            Id(id.uuid()),
+            id.into(),
             now
         ))?;
         Ok(row.map(Attachment::from))
@@ -175,7 +175,7 @@ impl Tx {
         id: AttachmentId,
         message: MessageId,
     ) -> StorageResult<Guarded> {
-        let (id, message, now) = (Id(id.uuid()), Id(message.uuid()), self.now.into());
+        let (id, message, now) = (Id::from(id), Id::from(message), self.now.into());
         on!(self.connection, |c, q| q::attachment::claim_upload(
             c,
             self.owner.as_str(),
@@ -225,9 +225,9 @@ fn row(
         url,
     } = attachment;
     AttachmentRow {
-        id: Id(id.uuid()),
+        id: (*id).into(),
         owner: owner.as_str().to_owned(),
-        message_id: message.map(|id| Id(id.uuid())),
+        message_id: message.map(Id::from),
         filename: filename.clone(),
         content_type: content_type.clone(),
         size_bytes: *size_bytes,

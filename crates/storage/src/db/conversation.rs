@@ -34,7 +34,7 @@ impl Database {
         let row = read!(self, |c, q| q::conversation::get(
             c,
             owner.as_str(),
-            Id(id.uuid())
+            id.into()
         ))?;
         row.map(Conversation::try_from).transpose()
     }
@@ -61,7 +61,7 @@ impl Database {
         beyond: Option<ListPosition>,
         limit: i64,
     ) -> StorageResult<Vec<Conversation>> {
-        let beyond = beyond.map(|(at, id)| (Instant::from(at), Id(id.uuid())));
+        let beyond = beyond.map(|(at, id)| (Instant::from(at), Id::from(id)));
         let rows = read!(self, |c, q| q::conversation_lists::page(
             c,
             owner.as_str(),
@@ -95,7 +95,7 @@ impl Database {
     ) -> StorageResult<Vec<Conversation>> {
         let after = after
             .map(list_position)
-            .map(|(at, id)| (at.into(), Id(id.uuid())));
+            .map(|(at, id)| (at.into(), Id::from(id)));
         let rows = read!(self, |c, q| q::conversation::empty(
             c,
             before.into(),
@@ -126,7 +126,7 @@ impl Tx {
         let row = on!(self.connection, |c, q| q::conversation::lock(
             c,
             self.owner.as_str(),
-            Id(id.uuid())
+            id.into()
         ))?;
         row.map(Conversation::try_from).transpose()
     }
@@ -166,7 +166,7 @@ impl Tx {
         let row = on!(self.connection, |c, q| q::conversation::get(
             c,
             self.owner.as_str(),
-            Id(id.uuid())
+            id.into()
         ))?;
         row.map(Conversation::try_from).transpose()
     }
@@ -268,7 +268,7 @@ impl Tx {
         &mut self,
         conversation: &Conversation,
     ) -> StorageResult<Guarded> {
-        let id = Id(conversation.id.uuid());
+        let id = Id::from(conversation.id);
         let (owner, now) = (self.owner.clone(), self.now);
         let hidden = on!(self.connection, |c, q| q::conversation::hide(
             c,
@@ -310,7 +310,7 @@ impl Tx {
         &mut self,
         conversation: &Conversation,
     ) -> StorageResult<Guarded> {
-        let id = Id(conversation.id.uuid());
+        let id = Id::from(conversation.id);
         self.touch(Touch::ConversationDeleted(
             conversation.id,
             conversation.user.clone(),
@@ -332,7 +332,7 @@ impl Tx {
         &mut self,
         conversation: &Conversation,
     ) -> StorageResult<bool> {
-        let (owner, id) = (self.owner.clone(), Id(conversation.id.uuid()));
+        let (owner, id) = (self.owner.clone(), Id::from(conversation.id));
         let scrubbed = on_backend!(
             self.connection,
             scrub_conversation(owner.as_str(), id, SCRUBBED_PER_STATEMENT)
@@ -352,7 +352,7 @@ impl Tx {
 
     /// Moves the counts of a conversation's messages to another user, or removes them, a batch by each statement.
     async fn move_messages(&mut self, found: &Conversation, to: Option<&str>) -> StorageResult<()> {
-        let (owner, id) = (self.owner.clone(), Id(found.id.uuid()));
+        let (owner, id) = (self.owner.clone(), Id::from(found.id));
         let mut above = 0;
         loop {
             let last = on!(self.connection, |c, q| q::message::sequence_after(

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use parlance_domain::{Channel, ConversationId, Message, MessageId, Owner, Sender, Timestamp};
+use parlance_domain::{Channel, Message, MessageId, Owner, Sender, Timestamp};
 
 pub use crate::model::delivery::{Claim, ClaimResult, DueScheduledDelivery, QueueDepth};
 
@@ -93,7 +93,7 @@ impl Tx {
         message: &Message,
         sender: &Sender,
     ) -> StorageResult<()> {
-        let (owner, conversation) = (self.owner.clone(), Id(message.conversation_id.uuid()));
+        let (owner, conversation) = (self.owner.clone(), Id::from(message.conversation_id));
         let scheduled = message.send_at.is_some();
         // A scheduled delivery is not in the queue: it must not delay what is sent before its time.
         let queue = if scheduled {
@@ -102,11 +102,11 @@ impl Tx {
             self.queue_generation(message).await?
         };
         let row = DeliveryRow {
-            message_id: Id(message.id.uuid()),
+            message_id: message.id.into(),
             owner: owner.as_str().to_owned(),
             conversation_id: conversation,
             sequence: message.sequence,
-            sender_id: Id(sender.id.uuid()),
+            sender_id: sender.id.into(),
             channel: message.channel.as_str().to_owned(),
             provider: sender.provider.clone(),
             state: if scheduled { "scheduled" } else { "waiting" }.to_owned(),
@@ -128,7 +128,7 @@ impl Tx {
         due: Timestamp,
     ) -> StorageResult<Guarded> {
         self.note_delivery(due);
-        let id = Id(message.uuid());
+        let id = Id::from(message);
         on!(self.connection, |c, q| q::delivery::reschedule(
             c,
             self.owner.as_str(),
@@ -146,7 +146,7 @@ impl Tx {
     ) -> StorageResult<Option<bool>> {
         let queue = self.queue_generation(message).await?;
         let blocked = queue.is_some();
-        let (owner, id) = (self.owner.clone(), Id(message.id.uuid()));
+        let (owner, id) = (self.owner.clone(), Id::from(message.id));
         let entered = on!(self.connection, |c, q| q::delivery::enter_queue(
             c,
             owner.as_str(),
@@ -163,7 +163,7 @@ impl Tx {
     /// Returns the generation of the conversation queue if a new delivery of this message's conversation comes behind
     /// others in it.
     async fn queue_generation(&mut self, message: &Message) -> StorageResult<Option<i64>> {
-        let conversation = Id(message.conversation_id.uuid());
+        let conversation = Id::from(message.conversation_id);
         on!(self.connection, |c, q| q::delivery::queue_generation(
             c,
             self.owner.as_str(),
@@ -176,7 +176,7 @@ impl Tx {
         on!(self.connection, |c, q| q::delivery::attempt(
             c,
             self.owner.as_str(),
-            Id(message.uuid())
+            message.into()
         ))
     }
 
@@ -186,7 +186,7 @@ impl Tx {
         on!(self.connection, |c, q| q::delivery::lock(
             c,
             self.owner.as_str(),
-            Id(message.uuid())
+            message.into()
         ))
     }
 
@@ -198,7 +198,7 @@ impl Tx {
         due: Timestamp,
     ) -> StorageResult<Guarded> {
         self.note_delivery(due);
-        let (owner, id) = (self.owner.clone(), Id(message.uuid()));
+        let (owner, id) = (self.owner.clone(), Id::from(message));
         on!(self.connection, |c, q| q::delivery::give_back(
             c,
             owner.as_str(),
@@ -211,7 +211,7 @@ impl Tx {
 
     /// Removes the delivery of a message unless it is claimed; `Stale` if it is.
     pub async fn withdraw_delivery(&mut self, message: &Message) -> StorageResult<Guarded> {
-        let (owner, id) = (self.owner.clone(), Id(message.id.uuid()));
+        let (owner, id) = (self.owner.clone(), Id::from(message.id));
         let withdrawn = on!(self.connection, |c, q| q::delivery::withdraw(
             c,
             owner.as_str(),
@@ -224,7 +224,7 @@ impl Tx {
     /// Removes the delivery of a message, claimed or not. Returns its last attempt, or `None` if the message had no
     /// delivery.
     pub async fn delete_delivery(&mut self, message: &Message) -> StorageResult<Option<i32>> {
-        let (owner, id) = (self.owner.clone(), Id(message.id.uuid()));
+        let (owner, id) = (self.owner.clone(), Id::from(message.id));
         let deleted = on!(self.connection, |c, q| q::delivery::delete(
             c,
             owner.as_str(),
@@ -242,7 +242,7 @@ impl Tx {
         let Some(generation) = queue else {
             return Ok(());
         };
-        let conversation = Id(message.conversation_id.uuid());
+        let conversation = Id::from(message.conversation_id);
         if on!(self.connection, |c, q| q::delivery::unblock_next(
             c,
             self.owner.as_str(),
@@ -262,8 +262,8 @@ fn owner(row: &DeliveryRow) -> StorageResult<Owner> {
 fn due_scheduled(row: &DeliveryRow) -> StorageResult<DueScheduledDelivery> {
     Ok(DueScheduledDelivery {
         owner: owner(row)?,
-        conversation_id: ConversationId::from_uuid(row.conversation_id.0),
-        message_id: MessageId::from_uuid(row.message_id.0),
+        conversation_id: row.conversation_id.into(),
+        message_id: row.message_id.into(),
     })
 }
 
@@ -287,7 +287,7 @@ fn readable_senders(rows: Vec<SenderRow>) -> HashMap<Id, Arc<Sender>> {
 fn claim(row: &DeliveryRow, sender: &Arc<Sender>, lease_until: Timestamp) -> StorageResult<Claim> {
     Ok(Claim {
         owner: owner(row)?,
-        message_id: MessageId::from_uuid(row.message_id.0),
+        message_id: row.message_id.into(),
         sender: Arc::clone(sender),
         attempt: row.attempt + 1,
         answer_lost: row.state == "claimed",

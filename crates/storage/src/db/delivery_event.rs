@@ -18,7 +18,7 @@ impl Database {
         message: MessageId,
         limit: i64,
     ) -> StorageResult<Vec<DeliveryEvent>> {
-        let id = Id(message.uuid());
+        let id = Id::from(message);
         let rows = read!(self, |c, q| q::message_event::of_message(
             c,
             owner.as_str(),
@@ -35,7 +35,7 @@ impl Tx {
         &mut self,
         message: MessageId,
     ) -> StorageResult<Vec<(i32, String)>> {
-        let id = Id(message.uuid());
+        let id = Id::from(message);
         on!(self.connection, |c, q| q::message_event::attempts(
             c,
             self.owner.as_str(),

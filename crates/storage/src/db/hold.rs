@@ -38,14 +38,14 @@ impl Database {
         }
         let mut connection = self.writer().await?;
         let found = on!(connection, |c, q| q::hold::unmoved(c, CONVERSATIONS))?;
-        let owners: BTreeSet<_> = found.into_iter().map(|(owner, id)| (id.0, owner)).collect();
-        let wanted: Vec<Id> = owners.iter().map(|(id, _)| Id(*id)).collect();
+        let owners: BTreeSet<_> = found.into_iter().map(|(owner, id)| (id, owner)).collect();
+        let wanted: Vec<Id> = owners.iter().map(|(id, _)| *id).collect();
         let locked = on_backend!(connection, try_conversation_locks(&wanted))?;
-        let locked: BTreeSet<_> = locked.into_iter().map(|id| id.0).collect();
+        let locked: BTreeSet<Id> = locked.into_iter().collect();
         let (released, present) = on!(connection, |c, q| q::hold::held_range(c))?;
         let mut moved = 0;
         for (conversation, owner) in owners.iter().filter(|(id, _)| locked.contains(id)) {
-            let queue = (owner.as_str(), Id(*conversation));
+            let queue = (owner.as_str(), *conversation);
             moved += move_queue(&mut connection, queue, released, present).await?;
         }
         connection.commit().await?;

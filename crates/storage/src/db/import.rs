@@ -46,7 +46,7 @@ impl Tx {
         on!(self.connection, |c, q| q::import::progress(
             c,
             self.owner.as_str(),
-            Id(id.uuid())
+            id.into()
         ))
     }
 
@@ -60,11 +60,11 @@ impl Tx {
         let rows = on!(self.connection, |c, q| q::import::created_at(
             c,
             self.owner.as_str(),
-            Id(id.uuid()),
+            id.into(),
             times.clone()
         ))?;
         rows.into_iter()
-            .map(|row| comparable(row, Id(id.uuid())))
+            .map(|row| comparable(row, id.into()))
             .collect()
     }
 
@@ -87,7 +87,7 @@ impl Tx {
         let progress: Vec<ImportRow> = imports
             .iter()
             .map(|import| ImportRow {
-                conversation_id: Id(import.conversation.id.uuid()),
+                conversation_id: import.conversation.id.into(),
                 owner: self.owner.as_str().to_owned(),
                 messages: import.imported,
             })

@@ -46,8 +46,8 @@ fn aged(
 ) -> StorageResult<AgedMessage> {
     Ok(AgedMessage {
         owner: crate::rows::owner("messages", &owner, id.0)?,
-        conversation_id: ConversationId::from_uuid(conversation.0),
-        id: MessageId::from_uuid(id.0),
+        conversation_id: conversation.into(),
+        id: id.into(),
         created_at: created_at.into(),
     })
 }
@@ -55,11 +55,7 @@ fn aged(
 impl Database {
     /// Returns a message of the owner.
     pub async fn message(&self, owner: &Owner, id: MessageId) -> StorageResult<Option<Message>> {
-        let row = read!(self, |c, q| q::message::get(
-            c,
-            owner.as_str(),
-            Id(id.uuid())
-        ))?;
+        let row = read!(self, |c, q| q::message::get(c, owner.as_str(), id.into()))?;
         row.map(Message::try_from).transpose()
     }
 
@@ -81,7 +77,7 @@ impl Database {
 
     /// Returns those messages of these ids that exist, in no order.
     pub async fn messages(&self, owner: &Owner, ids: &[MessageId]) -> StorageResult<Vec<Message>> {
-        let ids: Vec<Id> = ids.iter().map(|id| Id(id.uuid())).collect();
+        let ids: Vec<Id> = ids.iter().copied().map(Id::from).collect();
         let rows = read!(self, |c, q| q::message::batch(
             c,
             owner.as_str(),
@@ -98,7 +94,7 @@ impl Database {
         after: Option<MessageId>,
         limit: i64,
     ) -> StorageResult<Vec<Message>> {
-        let after = after.map(|id| Id(id.uuid()));
+        let after = after.map(Id::from);
         let rows = read!(self, |c, q| q::message::open(c, provider, after, limit))?;
         rows.into_iter().map(Message::try_from).collect()
     }
@@ -111,7 +107,7 @@ impl Database {
         range: MessageRange,
         limit: i64,
     ) -> StorageResult<Vec<Message>> {
-        let conversation = Id(conversation.uuid());
+        let conversation = Id::from(conversation);
         let rows = read!(self, |c, q| q::message::page(
             c,
             owner.as_str(),
@@ -130,7 +126,7 @@ impl Database {
         after: Option<&AgedMessage>,
         limit: i64,
     ) -> StorageResult<Vec<AgedMessage>> {
-        let after = after.map(|one| (one.created_at.into(), Id(one.id.uuid())));
+        let after = after.map(|one| (one.created_at.into(), Id::from(one.id)));
         let rows = read!(self, |c, q| q::message::aged(
             c,
             before.into(),
@@ -147,7 +143,7 @@ impl Database {
         conversation: ConversationId,
         range: (i64, i64),
     ) -> StorageResult<i64> {
-        let conversation = Id(conversation.uuid());
+        let conversation = Id::from(conversation);
         read!(self, |c, q| q::message::count_between(
             c,
             owner.as_str(),
@@ -163,7 +159,7 @@ impl Tx {
         let row = on!(self.connection, |c, q| q::message::get(
             c,
             self.owner.as_str(),
-            Id(id.uuid())
+            id.into()
         ))?;
         row.map(Message::try_from).transpose()
     }
@@ -188,7 +184,7 @@ impl Tx {
         let row = on!(self.connection, |c, q| q::message::lock(
             c,
             self.owner.as_str(),
-            Id(id.uuid())
+            id.into()
         ))?;
         row.map(Message::try_from).transpose()
     }
@@ -199,7 +195,7 @@ impl Tx {
         conversation: ConversationId,
         mut sequence: i64,
     ) -> StorageResult<i64> {
-        let id = Id(conversation.uuid());
+        let id = Id::from(conversation);
         let mut unread = 0;
         loop {
             let sequences = on!(self.connection, |c, q| q::message::unread_above(
@@ -226,7 +222,7 @@ impl Tx {
         on!(self.connection, |c, q| q::message::last_inbound(
             c,
             self.owner.as_str(),
-            Id(conversation.uuid())
+            conversation.into()
         ))
     }
 
@@ -238,7 +234,7 @@ impl Tx {
         conversation: ConversationId,
     ) -> StorageResult<Option<Timestamp>> {
         let any_time = self.imported(conversation).await?.is_some();
-        let id = Id(conversation.uuid());
+        let id = Id::from(conversation);
         let (mut newest, mut below) = (None, i64::MAX);
         loop {
             let times = on!(self.connection, |c, q| q::message::times_below(
@@ -258,7 +254,7 @@ impl Tx {
             let Some((sequence, last, _)) = times.last().filter(|_| full) else {
                 return Ok(newest);
             };
-            let written = MessageId::from_uuid(last.0).time();
+            let written = MessageId::from(*last).time();
             if !any_time && newest >= Some(written.plus(MAX_WRITE_SKEW)) {
                 return Ok(newest);
             }
@@ -288,7 +284,7 @@ impl Tx {
     /// detached, and their content is pruned in the background: it may be more than one transaction should remove.
     pub async fn delete_message(&mut self, found: &Message, user: &str) -> StorageResult<Guarded> {
         let (owner, now) = (self.owner.clone(), self.now);
-        let (conversation, id) = (Id(found.conversation_id.uuid()), Id(found.id.uuid()));
+        let (conversation, id) = (Id::from(found.conversation_id), Id::from(found.id));
         let deltas = Deltas::of_message(Some(found), None);
         if !found.attachments.is_empty() {
             on!(self.connection, |c, q| q::attachment::detach(
@@ -333,7 +329,7 @@ impl Tx {
         hidden: &Conversation,
         limit: i64,
     ) -> StorageResult<usize> {
-        let (owner, id) = (self.owner.clone(), Id(hidden.id.uuid()));
+        let (owner, id) = (self.owner.clone(), Id::from(hidden.id));
         let found = on!(self.connection, |c, q| q::message::some_of(
             c,
             owner.as_str(),
@@ -352,7 +348,7 @@ impl Tx {
         self.record_deletions(names.collect()).await?;
         for id in &ids {
             self.touch(Touch::MessageDeleted(
-                MessageId::from_uuid(id.0),
+                (*id).into(),
                 hidden.id,
                 hidden.user.clone(),
             ));

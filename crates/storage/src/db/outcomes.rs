@@ -27,20 +27,20 @@ impl Tx {
         &mut self,
         wanted: &[(ConversationId, MessageId)],
     ) -> StorageResult<HashMap<MessageId, LockedMessage>> {
-        let conversations: BTreeSet<_> = wanted.iter().map(|(id, _)| id.uuid()).collect();
-        let conversations: Vec<Id> = conversations.into_iter().map(Id).collect();
+        let conversations: BTreeSet<Id> = wanted.iter().map(|(id, _)| Id::from(*id)).collect();
+        let conversations: Vec<Id> = conversations.into_iter().collect();
         let conversations = on_backend!(self.connection, try_conversation_locks(&conversations))?;
         let owner = self.owner.as_str();
-        let taken: HashSet<_> = conversations.iter().map(|id| id.0).collect();
+        let taken: HashSet<Id> = conversations.iter().copied().collect();
         let users = on!(self.connection, |c, q| q::outcomes::users(
             c,
             owner,
             conversations
         ))?;
         let users: HashMap<Id, String> = users.into_iter().collect();
-        let is_taken = |(id, _): &&(ConversationId, MessageId)| taken.contains(&id.uuid());
+        let is_taken = |(id, _): &&(ConversationId, MessageId)| taken.contains(&Id::from(*id));
         let ids = wanted.iter().filter(is_taken);
-        let ids: Vec<Id> = ids.map(|(_, id)| Id(id.uuid())).collect();
+        let ids: Vec<Id> = ids.map(|(_, id)| Id::from(*id)).collect();
         let rows = on!(self.connection, |c, q| q::outcomes::lock(c, owner, ids))?;
         let mut locked = HashMap::with_capacity(rows.len());
         for row in rows {
@@ -64,7 +64,7 @@ impl Tx {
         let mut by_attempt: BTreeMap<i32, Vec<Id>> = BTreeMap::new();
         for (message, attempt) in deliveries {
             let of_attempt = by_attempt.entry(*attempt).or_default();
-            of_attempt.push(Id(message.uuid()));
+            of_attempt.push((*message).into());
         }
         let owner = self.owner.clone();
         let mut finished = HashSet::with_capacity(deliveries.len());
@@ -77,14 +77,11 @@ impl Tx {
                 attempt
             ))?;
             for (message, queue) in gone {
-                finished.insert((MessageId::from_uuid(message.0), attempt));
-                queues.extend(queue.map(|(conversation, generation)| (conversation.0, generation)));
+                finished.insert((MessageId::from(message), attempt));
+                queues.extend(queue);
             }
         }
-        let queues: Vec<_> = queues
-            .into_iter()
-            .map(|(queue, of)| (Id(queue), of))
-            .collect();
+        let queues: Vec<(Id, i64)> = queues.into_iter().collect();
         if !queues.is_empty()
             && on_backend!(self.connection, unblock_queues(owner.as_str(), &queues))?
         {

@@ -9,7 +9,6 @@ pub use crate::model::ownership::ActiveConversation;
 
 use crate::conn::Database;
 use crate::error::StorageResult;
-use crate::fields::Id;
 use crate::rows;
 
 /// Events that are read for each requested conversation.
@@ -18,7 +17,7 @@ const EVENTS_EACH: i64 = 20;
 impl Database {
     /// Returns the owner of a message.
     pub async fn owner_of_message(&self, id: MessageId) -> StorageResult<Option<Owner>> {
-        let owner = read!(self, |c, q| q::ownership::message(c, Id(id.uuid())))?;
+        let owner = read!(self, |c, q| q::ownership::message(c, id.into()))?;
         owner
             .map(|owner| rows::owner("messages", &owner, id))
             .transpose()
@@ -26,7 +25,7 @@ impl Database {
 
     /// Returns the owner of a conversation.
     pub async fn owner_of_conversation(&self, id: ConversationId) -> StorageResult<Option<Owner>> {
-        let owner = read!(self, |c, q| q::ownership::conversation(c, Id(id.uuid())))?;
+        let owner = read!(self, |c, q| q::ownership::conversation(c, id.into()))?;
         owner
             .map(|owner| rows::owner("conversations", &owner, id))
             .transpose()
@@ -46,7 +45,7 @@ impl Database {
                 Ok(ActiveConversation {
                     owner: rows::owner("feed", &owner, id.0)?,
                     user,
-                    conversation: ConversationId::from_uuid(id.0),
+                    conversation: id.into(),
                 })
             })
             .collect()

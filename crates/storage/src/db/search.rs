@@ -117,9 +117,9 @@ impl Database {
     ) -> StorageResult<Vec<(Owner, ConversationId)>> {
         let rows = read!(self, |c, q| q::search::some_pending(c, limit))?;
         let found = rows.into_iter().map(|row| {
-            let id = row.conversation_id.0;
-            let owner = crate::rows::owner("search_pending", &row.owner, id)?;
-            Ok((owner, ConversationId::from_uuid(id)))
+            let id = row.conversation_id;
+            let owner = crate::rows::owner("search_pending", &row.owner, id.0)?;
+            Ok((owner, ConversationId::from(id)))
         });
         found.collect()
     }
@@ -129,7 +129,7 @@ impl Tx {
     /// Indexes the next batch of a conversation that is not fully indexed with its current title and user. The caller
     /// has locked it. Returns whether there are more.
     pub async fn index_more(&mut self, conversation: &Conversation) -> StorageResult<bool> {
-        let id = Id(conversation.id.uuid());
+        let id = Id::from(conversation.id);
         let below = on!(self.connection, |c, q| q::search::pending(
             c,
             self.owner.as_str(),
@@ -150,7 +150,7 @@ impl Tx {
 
     /// Removes the record that a conversation has messages to index.
     pub async fn delete_pending_for_search(&mut self, id: ConversationId) -> StorageResult<()> {
-        let id = Id(id.uuid());
+        let id = Id::from(id);
         on!(self.connection, |c, q| q::search::delete_pending(
             c,
             self.owner.as_str(),
@@ -178,7 +178,7 @@ impl Tx {
             return Ok(false);
         };
         let row = SearchPendingRow {
-            conversation_id: Id(conversation.id.uuid()),
+            conversation_id: conversation.id.into(),
             owner: owner.as_str().to_owned(),
             below,
         };
@@ -215,7 +215,7 @@ pub(crate) async fn index_batch(
     context: IndexContext<'_>,
     below: i64,
 ) -> StorageResult<Batch> {
-    let id = Id(conversation.uuid());
+    let id = Id::from(conversation);
     let sources = on!(*connection, |c, q| q::search::sources(
         c,
         context.owner.as_str(),

@@ -13,11 +13,7 @@ use crate::rows::sender::SenderRow;
 impl Database {
     /// Returns a sender of the owner.
     pub async fn sender(&self, owner: &Owner, id: SenderId) -> StorageResult<Option<Sender>> {
-        let row = read!(self, |c, q| q::sender::get(
-            c,
-            owner.as_str(),
-            Id(id.uuid())
-        ))?;
+        let row = read!(self, |c, q| q::sender::get(c, owner.as_str(), id.into()))?;
         row.map(Sender::try_from).transpose()
     }
 
@@ -40,7 +36,7 @@ impl Database {
         after: Option<SenderId>,
         limit: i64,
     ) -> StorageResult<Vec<Sender>> {
-        let (channel, after) = (channel.map(Channel::as_str), after.map(|id| Id(id.uuid())));
+        let (channel, after) = (channel.map(Channel::as_str), after.map(Id::from));
         let rows = read!(self, |c, q| q::sender::page(
             c,
             owner.as_str(),
@@ -72,7 +68,7 @@ impl Tx {
         let row = on!(self.connection, |c, q| q::sender::lock(
             c,
             self.owner.as_str(),
-            Id(id.uuid())
+            id.into()
         ))?;
         row.map(Sender::try_from).transpose()
     }
@@ -110,7 +106,7 @@ impl Tx {
         on!(self.connection, |c, q| q::delivery::waits_for(
             c,
             self.owner.as_str(),
-            Id(id.uuid())
+            id.into()
         ))
     }
 
@@ -120,7 +116,7 @@ impl Tx {
         on!(self.connection, |c, q| q::sender::delete(
             c,
             self.owner.as_str(),
-            Id(id.uuid())
+            id.into()
         ))
         .map(Guarded::from)
     }

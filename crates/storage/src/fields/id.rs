@@ -8,6 +8,7 @@ use diesel::expression::AsExpression;
 use diesel::pg::{Pg, PgValue};
 use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sqlite::Sqlite;
+use parlance_domain::{AttachmentId, ConversationId, MessageId, SenderId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -30,6 +31,25 @@ use super::sql;
 )]
 #[diesel(sql_type = sql::Uid)]
 pub(crate) struct Id(pub(crate) Uuid);
+
+/// Converts the ids of entities to columns and back.
+macro_rules! ids {
+    ($($name:ident),*) => {$(
+        impl From<$name> for Id {
+            fn from(id: $name) -> Self {
+                Self(id.uuid())
+            }
+        }
+
+        impl From<Id> for $name {
+            fn from(id: Id) -> Self {
+                Self::from_uuid(id.0)
+            }
+        }
+    )*};
+}
+
+ids!(AttachmentId, ConversationId, MessageId, SenderId);
 
 impl ToSql<sql::Uid, Pg> for Id {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {

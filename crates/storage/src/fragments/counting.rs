@@ -47,7 +47,7 @@ impl Deltas {
         let one = after.or(before);
         Self {
             owner: one.map_or("", |one| one.owner.as_str()).to_owned(),
-            conversation: one.map(|one| Id(one.conversation_id.uuid())),
+            conversation: one.map(|one| Id::from(one.conversation_id)),
             rows: owned(rows),
         }
     }
@@ -190,7 +190,7 @@ impl MovedMessageCounts {
     pub(crate) fn new(found: &Conversation, (above, up_to): (i64, i64), to: Option<&str>) -> Self {
         Self {
             owner: found.owner.as_str().to_owned(),
-            conversation: Id(found.id.uuid()),
+            conversation: found.id.into(),
             above,
             up_to,
             from: found.user.clone(),

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use diesel::{pg::Pg, sqlite::Sqlite};
-use parlance_domain::{Attachment, AttachmentId};
+use parlance_domain::Attachment;
 
 use crate::fields::{Id, Instant};
 use crate::schema::{attachment_chunks, attachments};
@@ -33,7 +33,7 @@ pub(crate) struct ChunkRow {
 impl From<AttachmentRow> for Attachment {
     fn from(row: AttachmentRow) -> Self {
         Self {
-            id: AttachmentId::from_uuid(row.id.0),
+            id: row.id.into(),
             filename: row.filename,
             content_type: row.content_type,
             size_bytes: row.size_bytes,

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use diesel::{pg::Pg, sqlite::Sqlite};
-use parlance_domain::{Channel, Conversation, ConversationId, ConversationStatus, Json};
+use parlance_domain::{Channel, Conversation, ConversationStatus, Json};
 use serde::{Deserialize, Serialize};
 
 use super::{owner, word};
@@ -80,7 +80,7 @@ impl From<&Conversation> for ConversationRow {
             edit_version,
         } = conversation;
         Self {
-            id: Id(id.uuid()),
+            id: (*id).into(),
             owner: owner.as_str().to_owned(),
             user_label: user.clone(),
             channel: channel.as_str().to_owned(),
@@ -130,7 +130,7 @@ impl TryFrom<ConversationRow> for Conversation {
 
     fn try_from(row: ConversationRow) -> StorageResult<Self> {
         Ok(Self {
-            id: ConversationId::from_uuid(row.id.0),
+            id: row.id.into(),
             owner: owner("conversations", &row.owner, row.id.0)?,
             channel: word!("conversations", row, channel, Channel)?,
             status: word!("conversations", row, status, ConversationStatus)?,

@@ -2,9 +2,7 @@
 
 use diesel::prelude::*;
 use diesel::{pg::Pg, sqlite::Sqlite};
-use parlance_domain::{
-    ConversationId, Event, EventSubject, EventType, MessageId, Owner, Timestamp,
-};
+use parlance_domain::{Event, EventSubject, EventType, Owner, Timestamp};
 
 use super::conversation::ConversationRow;
 use super::message::MessageRow;
@@ -111,8 +109,8 @@ impl TryFrom<FeedRow> for Event {
         };
         Ok(Self {
             kind: EventType::parse(&row.kind).ok_or_else(|| bad("kind"))?,
-            conversation_id: ConversationId::from_uuid(row.conversation_id.0),
-            message_id: row.message_id.map(|id| MessageId::from_uuid(id.0)),
+            conversation_id: row.conversation_id.into(),
+            message_id: row.message_id.map(Into::into),
             user: row.user_label,
             subject,
             time: row.time.into(),

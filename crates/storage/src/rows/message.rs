@@ -5,10 +5,7 @@ mod other_fields;
 use diesel::prelude::*;
 use diesel::{pg::Pg, sqlite::Sqlite};
 use parlance_domain::message::{Fault, Progress, ReportStatus};
-use parlance_domain::{
-    Attachment, AttachmentId, Channel, ConversationId, Direction, Json, Message, MessageId,
-    MessageStatus,
-};
+use parlance_domain::{Attachment, AttachmentId, Channel, Direction, Json, Message, MessageStatus};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use other_fields::OtherFields;
@@ -153,9 +150,9 @@ impl From<&Message> for MessageRow {
             read_at,
         } = progress;
         Self {
-            id: Id(id.uuid()),
+            id: (*id).into(),
             owner: owner.as_str().to_owned(),
-            conversation_id: Id(conversation_id.uuid()),
+            conversation_id: (*conversation_id).into(),
             sequence: *sequence,
             channel: channel.as_str().to_owned(),
             direction: direction.as_str().to_owned(),
@@ -242,9 +239,9 @@ impl TryFrom<MessageRow> for Message {
             quoted_body,
         } = OtherFields::parse(&row.other_fields).ok_or_else(|| bad("other_fields"))?;
         Ok(Self {
-            id: MessageId::from_uuid(row.id.0),
+            id: row.id.into(),
             owner: owner("messages", &row.owner, row.id.0)?,
-            conversation_id: ConversationId::from_uuid(row.conversation_id.0),
+            conversation_id: row.conversation_id.into(),
             sequence: row.sequence,
             channel: word!("messages", row, channel, Channel)?,
             direction: word!("messages", row, direction, Direction)?,

@@ -51,7 +51,7 @@ impl NewDeliveryEventRow {
         } = event;
         Self {
             owner: owner.as_str().to_owned(),
-            message_id: Id(message.uuid()),
+            message_id: message.into(),
             time: (*time).into(),
             kind: kind.as_str().to_owned(),
             attempt: *attempt,

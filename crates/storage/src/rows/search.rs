@@ -4,9 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
 use diesel::{pg::Pg, sqlite::Sqlite};
 use parlance_domain::search::{Language, RANKED_CHARS, Scope, Terms, document};
-use parlance_domain::{
-    Channel, ConversationId, Direction, Message, MessageId, MessageStatus, Owner,
-};
+use parlance_domain::{Channel, ConversationId, Direction, Message, MessageStatus, Owner};
 
 use super::word;
 use crate::error::{StorageError, StorageResult};
@@ -174,7 +172,7 @@ impl From<MatchRow> for Match {
     fn from(row: MatchRow) -> Self {
         Self {
             position: row.position(),
-            id: MessageId::from_uuid(row.message_id.0),
+            id: row.message_id.into(),
             subject: row.subject,
             head: row.head,
             title: row.title,
@@ -191,9 +189,9 @@ impl IndexRow {
         ];
         let scopes = (message.conversation_id, message.channel, message.direction);
         Self {
-            message_id: Id(message.id.uuid()),
+            message_id: message.id.into(),
             owner: context.owner.as_str().to_owned(),
-            conversation_id: Id(message.conversation_id.uuid()),
+            conversation_id: message.conversation_id.into(),
             created_at: message.created_at.into(),
             terms: terms(texts, scopes, context),
         }
@@ -202,7 +200,7 @@ impl IndexRow {
     pub(crate) fn of_source(row: &SourceRow, context: IndexContext<'_>) -> StorageResult<Self> {
         let texts = [context.title, row.subject.as_str(), row.body.as_str()];
         let scopes = (
-            ConversationId::from_uuid(row.conversation_id.0),
+            ConversationId::from(row.conversation_id),
             word!("messages", row, channel, Channel)?,
             word!("messages", row, direction, Direction)?,
         );

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 use diesel::{pg::Pg, sqlite::Sqlite};
-use parlance_domain::{Channel, Sender, SenderId, SenderStatus};
+use parlance_domain::{Channel, Sender, SenderStatus};
 
 use super::{owner, word};
 use crate::error::{StorageError, StorageResult};
@@ -47,7 +47,7 @@ impl From<&Sender> for SenderRow {
             version,
         } = sender;
         Self {
-            id: Id(id.uuid()),
+            id: (*id).into(),
             owner: owner.as_str().to_owned(),
             channel: channel.as_str().to_owned(),
             address: address.clone(),
@@ -70,7 +70,7 @@ impl TryFrom<SenderRow> for Sender {
 
     fn try_from(row: SenderRow) -> StorageResult<Self> {
         Ok(Self {
-            id: SenderId::from_uuid(row.id.0),
+            id: row.id.into(),
             owner: owner("senders", &row.owner, row.id.0)?,
             channel: word!("senders", row, channel, Channel)?,
             status: word!("senders", row, status, SenderStatus)?,
