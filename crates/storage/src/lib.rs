@@ -12,8 +12,9 @@
 //! * Rows are locked in one order: conversation, message, the rest. The first statement that writes comes after the
 //!   lock, so that on Postgres the feed of one conversation is in the order of its sequence (see [`feed`]).
 //!
-//! To add an entity: its tables in both `migrations/`, `schema.rs`, `rows/<entity>.rs`, `queries/<entity>.rs`, and its
-//! public API in `db/<entity>.rs`.
+//! To add an entity: its tables in both `migrations/`, `schema.rs`, `model/<entity>.rs`, `rows/<entity>.rs`,
+//! `queries/<entity>.rs`, and its public API in `db/<entity>.rs`. A file imports only from its own layer and from lower
+//! ones; a test of the workspace lists the layers.
 
 #![expect(
     clippy::duplicate_mod,

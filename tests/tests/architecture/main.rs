@@ -1,9 +1,10 @@
-//! Rules that the compiler does not enforce: dependencies between crates, allowed and documented packages, migrations,
-//! source files and words.
+//! Rules that the compiler does not enforce: dependencies between crates, imports between files, allowed and documented
+//! packages, migrations, source files and words.
 
 mod arrows;
 mod circles;
 mod migrations;
+mod modules;
 mod packages;
 mod sources;
 mod tree;

@@ -1,5 +1,5 @@
 //! Searches are bounded by their indexes: the plans of the statements that really run on Postgres, over a hundred
-//! thousand messages. The statements of SQLite are tested in `backend/sqlite_search.rs`.
+//! thousand messages. The statements of SQLite are tested in `backend/sqlite/search.rs`.
 
 use parlance_domain::search::{Language, Scope, query};
 use parlance_domain::{ConversationId, MessageStatus, Owner};
