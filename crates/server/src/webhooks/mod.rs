@@ -107,7 +107,7 @@ impl Webhooks {
 }
 
 /// Returns the route of all webhooks.
-pub(crate) fn routes<S: Clone + Send + Sync + 'static>(webhooks: Webhooks) -> Router<S> {
+pub fn routes<S: Clone + Send + Sync + 'static>(webhooks: Webhooks) -> Router<S> {
     let handler = post(answer).with_state(webhooks);
     Router::new().route("/webhooks/{provider}/{*path}", handler)
 }

@@ -11,7 +11,7 @@ use parlance_app::delivery::ProviderRegistry;
 use parlance_server::config::Settings;
 use parlance_server::http::json::{Calls, Json, Limits};
 use parlance_server::http::{Parts, router};
-use parlance_server::webhooks::Webhooks;
+use parlance_server::webhooks::{self, Webhooks};
 use parlance_server::wiring::{self, Running};
 use parlance_testkit::SqliteFile;
 use parlance_transport::layers::WebOrigins;
@@ -103,14 +103,14 @@ impl StubServer {
             readiness: Arc::new(Readiness::new(probe, shutdown.clone())),
             metrics: Arc::clone(&port.metrics),
             json,
-            webhooks: Webhooks::new(port.rpc.clone(), calls.clone(), ProviderRegistry::default()),
             real_providers: Vec::new(),
         };
+        let webhooks = Webhooks::new(port.rpc.clone(), calls.clone(), ProviderRegistry::default());
         let socket = listen::bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
         let http = socket.address().unwrap();
         tokio::spawn(listen::serve(
             socket.listen().unwrap(),
-            TowerToHyperService::new(router(parts)),
+            TowerToHyperService::new(router(parts, webhooks::routes(webhooks))),
             Options::http(OpenConnections::default()),
             shutdown,
         ));
