@@ -147,7 +147,7 @@ def main():
 
     text = f"""//! Numbering plans of libphonenumber {version} (Apache-2.0), written by `scripts/phone-plans.py`.
 
-use super::Plan;
+use super::plan::Plan;
 
 /// The plan of every calling code. Sorted.
 #[rustfmt::skip]

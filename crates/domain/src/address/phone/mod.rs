@@ -4,8 +4,10 @@
 //! which numbers are assigned. Numbering plans change faster than that, and the usual example numbers (+1 555 ...) are
 //! unassigned. The provider knows better whether a number is in service.
 
+mod plan;
 mod plans;
 
+use plan::{NO_REGION, Plan};
 use plans::{PLANS, REGIONS};
 
 use super::AddressError;
@@ -15,19 +17,6 @@ canonical! {
     /// A telephone number in E.164 form: `+`, calling code, national number.
     Phone
 }
-
-/// Numbering plan of a calling code, over all regions that share the code. Area codes decide which region a number
-/// belongs to, and those change.
-struct Plan {
-    code: u16,
-    /// The main region, or [`NO_REGION`].
-    region: &'static str,
-    /// Permitted lengths of a national number of any kind that can be reached from abroad.
-    lengths: &'static [usize],
-}
-
-/// Region of the calling codes that belong to no country, such as satellite phones.
-const NO_REGION: &str = "001";
 
 impl Phone {
     /// Checks a number. Every valid text is already canonical.

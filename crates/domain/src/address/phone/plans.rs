@@ -1,6 +1,6 @@
 //! Numbering plans of libphonenumber 9.0.33 (Apache-2.0), written by `scripts/phone-plans.py`.
 
-use super::Plan;
+use super::plan::Plan;
 
 /// The plan of every calling code. Sorted.
 #[rustfmt::skip]
