@@ -3,8 +3,9 @@
 
 mod arrows;
 mod circles;
+mod imports;
+mod layers;
 mod migrations;
-mod modules;
 mod packages;
 mod sources;
 mod tree;

@@ -1,4 +1,4 @@
-//! The tokens of a source file, without comments and without what is compiled only for tests.
+//! The tokens of a source file, without comments and items of tests.
 
 /// A name, a literal or a sign.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -7,7 +7,7 @@ pub(super) struct Token {
     pub(super) line: usize,
 }
 
-/// Reads a source file. Comments and whatever has the attribute `#[cfg(test)]` are left out.
+/// Reads a source file. Comments and items with the attribute `#[cfg(test)]` are left out.
 pub(super) fn tokens(source: &str) -> Vec<Token> {
     let chars: Vec<char> = source.chars().collect();
     let mut tokens = Vec::new();
