@@ -13,7 +13,7 @@ const CHANGES: [Change; 5] = [
     |one| one.role = Some(Role::System),
     |one| one.latency_ms = Some(0),
     |one| one.policy = DeliveryPolicy::AtMostOnce,
-    |one| one.quoted_body = "> hi".to_owned(),
+    |one| "> hi".clone_into(&mut one.quoted_body),
     |_| {},
 ];
 

@@ -186,7 +186,7 @@ fn comments_literals_and_tests_are_left_out() {
     let source = r##"
         use a::b; // use c
         /* use d /* use e */ use f */
-        const TEXT: &str = "use_g;\"use_h"; const RAW: &str = r#"use_"i""#;
+        const TEXT: &str = "use_g;\"use_h"; const RAW: &str = r#"use_"i_"#;
         fn quoted<'a>(text: &'a str) { '"' }
         #[cfg(test)]
         #[expect(unused)]
@@ -198,7 +198,7 @@ fn comments_literals_and_tests_are_left_out() {
         mod p;
         use $crate::q;
     "##;
-    let expected = r##"use a :: b ; const TEXT : & str = "use_g;\"use_h" ; const RAW : & str = r#"use_"i""# ;
+    let expected = r##"use a :: b ; const TEXT : & str = "use_g;\"use_h" ; const RAW : & str = r#"use_"i_"# ;
         fn quoted < ' a > ( text : & ' a str ) { '"' } struct Fields { o : char } use $crate :: q ;"##;
     let tokens = tokens(source);
     let texts: Vec<&str> = tokens.iter().map(|token| token.text.as_str()).collect();
