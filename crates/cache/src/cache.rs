@@ -214,6 +214,11 @@ impl Cache {
         self.stats.watch(Box::new(watcher));
     }
 
+    /// Registers a callback that receives how long each degraded write waited for the other instances.
+    pub fn watch_waits(&self, watcher: impl Fn(Duration) + Send + Sync + 'static) {
+        self.stats.watch_waits(Box::new(watcher));
+    }
+
     /// Format in which a new message is prepended to a cached list.
     pub fn value_format(&self) -> ValueFormat {
         match &self.tiers {

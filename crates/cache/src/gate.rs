@@ -241,7 +241,7 @@ impl Gate {
 
     /// How long a writer waits for instances that may serve for `left` by the database's clock. At most the longest time that an
     /// instance can serve, and exactly that if the clock has stepped recently.
-    pub(crate) fn wait_for(&self, left: Duration) -> Duration {
+    pub(crate) fn degraded_wait(&self, left: Duration) -> Duration {
         let most = GATE_TTL + self.margin;
         if self.clock_is_steady() {
             left.min(most)

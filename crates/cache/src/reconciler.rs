@@ -183,7 +183,7 @@ impl Cache {
         if !self.gate.is_known() {
             seen = self.register_once().await?;
             self.gate
-                .write_after(self.gate.wait_for(seen.memory_serves));
+                .write_after(self.gate.degraded_wait(seen.memory_serves));
         }
         self.gate.register(began, seen.free);
         if !self.gate.clock_is_steady() {

@@ -114,12 +114,15 @@ pub struct Sample {
 const SERIES: usize = Kind::ALL.len() * Tier::ALL.len() * Operation::ALL.len() * Outcome::ALL.len();
 
 type Watcher = Box<dyn Fn(Sample, Duration) + Send + Sync>;
+type WaitWatcher = Box<dyn Fn(Duration) + Send + Sync>;
 
 /// Counters of all operations since the start.
 pub(crate) struct Stats {
     counts: [AtomicU64; SERIES],
     /// Callback that receives the duration of each operation.
     watcher: OnceLock<Watcher>,
+    /// Callback that receives how long each degraded write waited for the other instances.
+    wait_watcher: OnceLock<WaitWatcher>,
 }
 
 fn index(sample: Sample) -> usize {
@@ -139,11 +142,22 @@ impl Stats {
         Self {
             counts: std::array::from_fn(|_| AtomicU64::new(0)),
             watcher: OnceLock::new(),
+            wait_watcher: OnceLock::new(),
         }
     }
 
     pub(crate) fn watch(&self, watcher: Watcher) {
         let _ = self.watcher.set(watcher);
+    }
+
+    pub(crate) fn watch_waits(&self, watcher: WaitWatcher) {
+        let _ = self.wait_watcher.set(watcher);
+    }
+
+    pub(crate) fn waited(&self, time: Duration) {
+        if let Some(watcher) = self.wait_watcher.get() {
+            watcher(time);
+        }
     }
 
     pub(crate) fn count(&self, sample: Sample, took: Duration) {

@@ -279,12 +279,18 @@ impl Cache {
 
     /// Waits until the rows of this write are deleted, or until every instance that may not have seen them has stopped serving.
     async fn wait_for_others(&self, token: Token) {
+        let began = Instant::now();
+        self.until_others_stop(token).await;
+        self.stats.waited(began.elapsed());
+    }
+
+    async fn until_others_stop(&self, token: Token) {
         let served = loop {
             let asked = self.gate.now();
             match self.ledger.served_for().await {
                 Ok(serving) => {
                     self.gate.observe(asked, serving.clock);
-                    break self.gate.wait_for(serving.left);
+                    break self.gate.degraded_wait(serving.left);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "reading how long other instances may serve failed; it is retried, and the write is not acknowledged yet");

@@ -20,6 +20,9 @@ const BUCKETS: [f64; 14] = [
     0.01, 0.025, 0.05, 0.1,
 ];
 
+/// Histogram buckets of degraded writes, in seconds: around the time for which an instance serves after a reconciliation pass.
+const WAIT_BUCKETS: [f64; 9] = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5];
+
 /// Interval of the reads that are too expensive to make for each scrape.
 const INTERVAL: Duration = Duration::from_secs(5);
 
@@ -39,6 +42,7 @@ pub(crate) fn watch(
 ) {
     count_operations(metrics, cache);
     time_operations(metrics, cache);
+    time_waits(metrics, cache);
     let polled: Arc<Mutex<Polled>> = Arc::default();
     register_memory(metrics, &polled);
     register_gate(metrics, cache);
@@ -155,6 +159,18 @@ fn time_operations(metrics: &Metrics, cache: &Arc<Cache>) {
         Operation::Invalidate if took.is_zero() => {}
         Operation::Invalidate => invalidate.record(sample, took),
     });
+}
+
+/// Registers the histogram of the waits of degraded writes.
+fn time_waits(metrics: &Metrics, cache: &Arc<Cache>) {
+    let seconds = metrics
+        .meter()
+        .f64_histogram("parlance_cache_degraded_wait")
+        .with_unit("s")
+        .with_description("time that a write without the shared cache waited until no instance could serve the older value")
+        .with_boundaries(WAIT_BUCKETS.into())
+        .build();
+    cache.watch_waits(move |waited| seconds.record(waited.as_secs_f64(), &[]));
 }
 
 /// Registers the metrics of the in-process cache.

@@ -247,6 +247,12 @@ async fn instances_with_and_without_a_cache_share_a_redis() {
         server.kill9();
         server.restart().await;
     }
+    // The writes of the other instance have waited until this one had seen them.
+    let metrics = get(&format!("{}/metrics", writer.http_url())).await.text();
+    let waited = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("parlance_cache_degraded_wait_seconds_count "));
+    assert!(waited.is_some_and(|count| count != "0"), "{metrics}");
 }
 
 /// The log lines that operators search for.
