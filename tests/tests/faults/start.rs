@@ -327,22 +327,6 @@ async fn a_restart_keeps_all_data() {
     }
 }
 
-/// Loading takes a second in this build: the first message to a telephone number must not wait for it.
-#[tokio::test]
-async fn numbering_plans_are_loaded_before_calls_are_served() {
-    let service = Service::start_with(Kind::Sqlite, |b| b.env("RUST_LOG", "debug")).await;
-    let (loaded, serving) = eventually(SOON, async || {
-        let logs = service.logs();
-        let position = |text: &str| logs.find(text);
-        Some((
-            position("phone numbering plans are loaded")?,
-            position("serving grpc=")?,
-        ))
-    })
-    .await;
-    assert!(loaded < serving, "{}", service.logs());
-}
-
 /// The soft limit of open files is raised, and connections stay below the hard limit: clients beyond it cannot lock out
 /// health probes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
