@@ -38,6 +38,8 @@ pub struct Sender {
     pub default_expiry: Option<Duration>,
     /// Domain of reply addresses; mail only, may be empty.
     pub reply_domain: String,
+    /// Id of the provider's group of numbers that the address belongs to; SMS only, may be empty. Twilio: `MG...`.
+    pub messaging_service: String,
     /// Creation time.
     pub created_at: Timestamp,
     /// Time of the last change.

@@ -47,6 +47,7 @@ diesel::table! {
         segments_per_second -> Integer,
         default_expiry -> Nullable<BigInt>,
         reply_domain -> Text,
+        messaging_service -> Text,
         created_at -> TimestampColumn,
         updated_at -> TimestampColumn,
         version -> BigInt,

@@ -147,6 +147,7 @@ impl App {
             segments_per_second: 0,
             default_expiry: None,
             reply_domain: String::new(),
+            messaging_service: String::new(),
             created_at: tx.now(),
             updated_at: tx.now(),
             version: 1,

@@ -26,6 +26,8 @@ pub struct NewSender {
     pub default_expiry: Option<Duration>,
     /// Domain of reply addresses; mail only.
     pub reply_domain: String,
+    /// Id of the provider's group of numbers; SMS only, may be empty.
+    pub messaging_service: String,
 }
 
 impl App {
@@ -50,6 +52,7 @@ impl App {
             segments_per_second: request.segments_per_second,
             default_expiry: request.default_expiry,
             reply_domain: request.reply_domain,
+            messaging_service: request.messaging_service,
             created_at: now,
             updated_at: now,
             version: 1,

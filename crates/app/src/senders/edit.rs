@@ -28,6 +28,8 @@ pub struct SenderEdit {
     pub default_expiry: Option<Option<Duration>>,
     /// Domain of reply addresses.
     pub reply_domain: Option<String>,
+    /// Id of the provider's group of numbers.
+    pub messaging_service: Option<String>,
 }
 
 impl App {
@@ -44,6 +46,12 @@ impl App {
             return Err(Error::invalid_field(
                 "sender.reply_domain",
                 "only mail has one; leave it out",
+            ));
+        }
+        if sender.channel != Channel::Sms && !sender.messaging_service.is_empty() {
+            return Err(Error::invalid_field(
+                "sender.messaging_service",
+                "only SMS has one; leave it out",
             ));
         }
         if sender == found {
@@ -68,6 +76,7 @@ impl App {
             segments_per_second,
             default_expiry,
             reply_domain,
+            messaging_service,
         } = edit;
         let provider = provider.map(|name| {
             if name.is_empty() {
@@ -83,6 +92,7 @@ impl App {
             segments_per_second: segments_per_second.unwrap_or(found.segments_per_second),
             default_expiry: default_expiry.unwrap_or(found.default_expiry),
             reply_domain: reply_domain.unwrap_or_else(|| found.reply_domain.clone()),
+            messaging_service: messaging_service.unwrap_or_else(|| found.messaging_service.clone()),
             ..found.clone()
         }
     }

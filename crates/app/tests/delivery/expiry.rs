@@ -71,6 +71,7 @@ on_both! {
             segments_per_second: 0,
             default_expiry: Some(Duration::from_mins(10)),
             reply_domain: String::new(),
+            messaging_service: String::new(),
         };
         world.front.create_sender(&world.owner, sender).await.unwrap();
         let plain = world.send(Outgoing::to(1)).await;

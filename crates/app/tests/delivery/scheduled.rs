@@ -39,6 +39,7 @@ async fn sender(world: &World, status: SenderStatus) -> parlance_domain::Sender 
         segments_per_second: 0,
         default_expiry: None,
         reply_domain: String::new(),
+        messaging_service: String::new(),
     };
     world
         .front
@@ -57,6 +58,7 @@ async fn set_status(world: &World, id: parlance_domain::SenderId, status: Sender
         segments_per_second: None,
         default_expiry: None,
         reply_domain: None,
+        messaging_service: None,
     };
     world.front.edit_sender(&world.owner, edit).await.unwrap();
 }

@@ -79,6 +79,7 @@ fn text(to: &str) -> Text {
         segments_per_second: 0,
         default_expiry: None,
         reply_domain: String::new(),
+        messaging_service: String::new(),
         created_at: at,
         updated_at: at,
         version: 1,

@@ -15,6 +15,8 @@ pub(super) const PROVIDER: usize = 64;
 pub(super) const PROVIDER_MESSAGE_ID: usize = 255;
 /// `credentials`: the name of an entry in the configuration.
 pub(super) const CREDENTIALS: usize = 255;
+/// `messaging_service`: longer than any id of a provider.
+pub(super) const MESSAGING_SERVICE: usize = 64;
 /// `error.code` and `error.provider_code`.
 pub(super) const ERROR_CODE: usize = 64;
 /// `error.message`.

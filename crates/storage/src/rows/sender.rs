@@ -24,6 +24,7 @@ pub(crate) struct SenderRow {
     pub(crate) segments_per_second: i32,
     pub(crate) default_expiry: Option<i64>,
     pub(crate) reply_domain: String,
+    pub(crate) messaging_service: String,
     pub(crate) created_at: Instant,
     pub(crate) updated_at: Instant,
     pub(crate) version: i64,
@@ -42,6 +43,7 @@ impl From<&Sender> for SenderRow {
             segments_per_second,
             default_expiry,
             reply_domain,
+            messaging_service,
             created_at,
             updated_at,
             version,
@@ -58,6 +60,7 @@ impl From<&Sender> for SenderRow {
             default_expiry: default_expiry
                 .map(|d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX)),
             reply_domain: reply_domain.clone(),
+            messaging_service: messaging_service.clone(),
             created_at: (*created_at).into(),
             updated_at: (*updated_at).into(),
             version: *version,
@@ -83,6 +86,7 @@ impl TryFrom<SenderRow> for Sender {
                 .and_then(|us| u64::try_from(us).ok())
                 .map(Duration::from_micros),
             reply_domain: row.reply_domain,
+            messaging_service: row.messaging_service,
             created_at: row.created_at.into(),
             updated_at: row.updated_at.into(),
             version: row.version,

@@ -166,6 +166,7 @@ on_both! {
             channel: Channel::Email, address: STRANGE.to_owned(), provider: STRANGE.to_owned(),
             credentials: STRANGE.to_owned(), status: SenderStatus::Paused, segments_per_second: i32::MAX,
             default_expiry: Some(Duration::from_micros(1)), reply_domain: "example.com".to_owned(),
+            messaging_service: "MG1".to_owned(),
             created_at: FIRST, updated_at: LAST, version: i64::MAX, ..sender(&owner)
         };
         let long = Sender { default_expiry: Some(Duration::from_micros(i64::MAX.unsigned_abs())), ..sender(&owner) };

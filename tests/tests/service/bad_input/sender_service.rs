@@ -65,6 +65,9 @@ on_both! {
             (sms(|s| s.status = 9), vec!["sender.status"]),
             (sms(|s| s.segments_per_second = -1), vec!["sender.segments_per_second"]),
             (sms(|s| s.reply_domain = "reply.example.com".to_owned()), vec!["sender.reply_domain"]),
+            (sms(|s| s.messaging_service = long(65)), vec!["sender.messaging_service"]),
+            (sms(|s| s.messaging_service = "MG/1".to_owned()), vec!["sender.messaging_service"]),
+            (email(|s| s.messaging_service = "MG1".to_owned()), vec!["sender.messaging_service"]),
             (
                 email(|s| {
                     s.address = "x".to_owned();
@@ -153,6 +156,10 @@ on_both! {
         let id = t.ok(sms(|_| ())).await.id;
         assert_rejected(&t, vec![
             (edit(&id, &[], |s| s.reply_domain = "reply.example.com".to_owned()), vec!["sender.reply_domain"]),
+        ]).await;
+        let id = t.ok(email(|_| ())).await.id;
+        assert_rejected(&t, vec![
+            (edit(&id, &[], |s| s.messaging_service = "MG1".to_owned()), vec!["sender.messaging_service"]),
         ]).await;
     }
 

@@ -64,6 +64,7 @@ on_both! {
             segments_per_second: 7,
             default_expiry: Some(prost_types::Duration { seconds: 1, nanos: 500_000_000 }),
             reply_domain: "reply.example.com".to_owned(),
+            messaging_service: String::new(),
             created_at: made.created_at,
             updated_at: made.created_at,
             etag: made.etag.clone(),
@@ -71,7 +72,9 @@ on_both! {
         assert_eq!(made, expected);
         assert!(made.created_at.unwrap().seconds > 7 && !made.etag.is_empty() && made.etag != "7");
         assert_eq!(t.ok(get(&made.id)).await, made);
-        assert_eq!(create(&t, at(&phone())).await.status(), v1::SenderStatus::Active);
+        let sms = v1::Sender { messaging_service: "MG1".to_owned(), ..at(&phone()) };
+        let sms = create(&t, sms).await;
+        assert_eq!((sms.status(), sms.messaging_service.as_str()), (v1::SenderStatus::Active, "MG1"));
     }
 
     async fn an_address_is_unique_in_the_installation(t: Caller) {

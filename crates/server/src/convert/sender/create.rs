@@ -5,7 +5,7 @@ use parlance_app::senders::NewSender;
 use parlance_domain::{Address, Channel, SenderStatus};
 use parlance_proto::v1;
 
-use super::{check_credentials, check_provider, check_rate, reply_domain};
+use super::{check_credentials, check_messaging_service, check_provider, check_rate, reply_domain};
 use crate::convert::fields::Violations;
 use crate::convert::{enums, time};
 
@@ -28,6 +28,7 @@ pub(crate) fn create(request: v1::CreateSenderRequest) -> Result<NewSender> {
         segments_per_second,
         default_expiry,
         reply_domain: domain,
+        messaging_service,
         created_at: _,
         updated_at: _,
         etag: _,
@@ -53,6 +54,14 @@ pub(crate) fn create(request: v1::CreateSenderRequest) -> Result<NewSender> {
         );
     }
     let reply_domain = reply_domain(&mut violations, domain);
+    if channel == Some(Channel::Email) {
+        violations.absent(
+            "sender.messaging_service",
+            messaging_service.is_empty(),
+            "only an SMS sender has a messaging service",
+        );
+    }
+    check_messaging_service(&mut violations, &messaging_service);
     violations.finish(|| {
         Some(NewSender {
             channel: channel?,
@@ -63,6 +72,7 @@ pub(crate) fn create(request: v1::CreateSenderRequest) -> Result<NewSender> {
             segments_per_second,
             default_expiry,
             reply_domain,
+            messaging_service,
         })
     })
 }
@@ -108,6 +118,7 @@ mod tests {
             status: 5,
             segments_per_second: -1,
             default_expiry: Some(prost_types::Duration::default()),
+            messaging_service: "MG/1".to_owned(),
             ..mail()
         };
         let expected = [
@@ -118,6 +129,7 @@ mod tests {
             "sender.segments_per_second",
             "sender.default_expiry",
             "sender.reply_domain",
+            "sender.messaging_service",
         ];
         assert_eq!(rejected_fields(read(sender)), expected);
         for channel in [
@@ -131,6 +143,12 @@ mod tests {
             };
             assert_eq!(rejected_fields(read(sender)), ["sender.channel"]);
         }
+        let with_service = v1::Sender {
+            messaging_service: "MG1".to_owned(),
+            ..mail()
+        };
+        let expected = ["sender.messaging_service"];
+        assert_eq!(rejected_fields(read(with_service)), expected);
         assert_eq!(
             rejected_fields(create(v1::CreateSenderRequest::default())),
             ["sender"]

@@ -45,6 +45,16 @@ fn check_rate(violations: &mut Violations, segments_per_second: i32) {
     violations.not_negative("sender.segments_per_second", segments_per_second.into());
 }
 
+/// Checks the id of a group of numbers, which becomes part of requests to the provider.
+fn check_messaging_service(violations: &mut Violations, id: &str) {
+    const FIELD: &str = "sender.messaging_service";
+    if id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        violations.text(FIELD, id, limits::MESSAGING_SERVICE);
+    } else {
+        violations.push(FIELD, "not an id; use the provider's, such as MG...");
+    }
+}
+
 /// Reads a domain into canonical form; empty for none. A domain is valid if an email address at it is.
 fn reply_domain(violations: &mut Violations, domain: String) -> String {
     if domain.is_empty() {

@@ -5,18 +5,19 @@ use parlance_app::senders::SenderEdit;
 use parlance_domain::{SenderId, SenderStatus};
 use parlance_proto::v1;
 
-use super::{check_credentials, check_provider, check_rate, reply_domain};
+use super::{check_credentials, check_messaging_service, check_provider, check_rate, reply_domain};
 use crate::convert::fields::Violations;
 use crate::convert::mask::Mask;
 use crate::convert::{enums, time};
 
-const SETTABLE: [&str; 6] = [
+const SETTABLE: [&str; 7] = [
     "provider",
     "credentials",
     "status",
     "segments_per_second",
     "default_expiry",
     "reply_domain",
+    "messaging_service",
 ];
 
 /// Reads a request to update a sender.
@@ -47,6 +48,7 @@ fn edit(violations: &mut Violations, sender: v1::Sender, mask: &Mask) -> Option<
         segments_per_second,
         default_expiry,
         reply_domain: domain,
+        messaging_service,
         created_at: _,
         updated_at: _,
         etag,
@@ -72,6 +74,10 @@ fn edit(violations: &mut Violations, sender: v1::Sender, mask: &Mask) -> Option<
     let reply_domain = mask
         .covers("reply_domain", !domain.is_empty())
         .then(|| reply_domain(violations, domain));
+    let messaging_service = mask
+        .covers("messaging_service", !messaging_service.is_empty())
+        .then_some(messaging_service);
+    check_messaging_service(violations, messaging_service.as_deref().unwrap_or_default());
     Some(SenderEdit {
         id: id?,
         etag,
@@ -81,6 +87,7 @@ fn edit(violations: &mut Violations, sender: v1::Sender, mask: &Mask) -> Option<
         segments_per_second,
         default_expiry,
         reply_domain,
+        messaging_service,
     })
 }
 
@@ -147,6 +154,7 @@ mod tests {
             (Some(0), Some(None))
         );
         assert_eq!(edit.reply_domain.as_deref(), Some(""));
+        assert_eq!(edit.messaging_service.as_deref(), Some(""));
     }
 
     #[test]
@@ -162,11 +170,16 @@ mod tests {
         let sender = v1::Sender {
             segments_per_second: -1,
             reply_domain: "x".to_owned(),
+            messaging_service: "MG 1".to_owned(),
             ..Default::default()
         };
         assert_eq!(
             rejected_fields(read(sender, &[])),
-            ["sender.segments_per_second", "sender.reply_domain"]
+            [
+                "sender.segments_per_second",
+                "sender.reply_domain",
+                "sender.messaging_service"
+            ]
         );
         assert_eq!(
             rejected_fields(update(v1::UpdateSenderRequest::default())),

@@ -82,6 +82,7 @@ pub(crate) fn sender(owner: &Owner) -> Sender {
         segments_per_second: 0,
         default_expiry: None,
         reply_domain: String::new(),
+        messaging_service: String::new(),
         created_at: at(0),
         updated_at: at(0),
         version: 1,
