@@ -7,8 +7,8 @@ use bytes::Bytes;
 use parlance_domain::message::ReportedError;
 use parlance_domain::{Attachment, AttachmentId, Channel, Message, MessageStatus, Owner};
 use parlance_providers::{
-    AttemptId, Content, ContentError, ContentSource, HandOver, LookUpResult, Mail,
-    OutboundAttachment, OutboundContent, Outcome, Provider, Text,
+    AttemptId, Content, ContentError, ContentSource, HandOver, KnownMessages, LookUpQuery,
+    LookUpResult, Mail, OutboundAttachment, OutboundContent, Outcome, Provider, Text,
 };
 use parlance_storage::Database;
 use parlance_storage::db::delivery::Claim;
@@ -73,7 +73,7 @@ impl ProviderRegistry {
         };
         let hand_over = self.describe(provider, &message, claim);
         if (claim.answer_lost || message.progress.status == MessageStatus::Uncertain)
-            && let Some(accepted) = look_up(provider, &hand_over).await
+            && let Some(accepted) = look_up(provider, database, &hand_over, &message).await
         {
             return accepted;
         }
@@ -97,7 +97,8 @@ impl ProviderRegistry {
         };
         let callback_url = provider.webhooks.is_some().then(|| {
             let base = self.webhook_url(provider.name);
-            format!("{base}/{STATUS_PATH}?attempt={attempt}")
+            let AttemptId { message_id, number } = attempt;
+            format!("{base}/{STATUS_PATH}?message={message_id}&attempt={number}")
         });
         HandOver {
             owner: message.owner.clone(),
@@ -110,7 +111,12 @@ impl ProviderRegistry {
 }
 
 /// Asks a provider about the previous attempt, if its answer was lost; returns the acceptance, if there was one.
-async fn look_up(provider: &Provider, hand_over: &HandOver) -> Option<Outcome> {
+async fn look_up(
+    provider: &Provider,
+    database: &Database,
+    hand_over: &HandOver,
+    message: &Message,
+) -> Option<Outcome> {
     let look_up = provider.look_up.as_ref()?;
     let number = hand_over.attempt.number - 1;
     let previous = HandOver {
@@ -120,7 +126,22 @@ async fn look_up(provider: &Provider, hand_over: &HandOver) -> Option<Outcome> {
         },
         ..hand_over.clone()
     };
-    match look_up.look_up(&previous).await {
+    let query = LookUpQuery {
+        hand_over: previous,
+        from: message.from_address.clone(),
+        to: message.to_address.clone(),
+        body: message.body.clone(),
+        attachments: message.attachments.len(),
+        not_before: message
+            .created_at
+            .max(message.send_at.unwrap_or(message.created_at)),
+        known: Arc::new(StoredMessages {
+            database: database.clone(),
+            owner: message.owner.clone(),
+            provider: provider.name,
+        }),
+    };
+    match look_up.look_up(&query).await {
         LookUpResult::Accepted {
             provider_message_id,
         } => Some(Outcome::Accepted {
@@ -193,9 +214,34 @@ fn attachments(
             filename,
             content_type,
             content,
+            link: None,
         }
     };
     attachments.into_iter().map(outbound).collect()
+}
+
+/// Messages of an owner in the database, by the provider's id.
+struct StoredMessages {
+    database: Database,
+    owner: Owner,
+    provider: &'static str,
+}
+
+#[async_trait]
+impl KnownMessages for StoredMessages {
+    async fn is_known(&self, provider_message_id: &str) -> Option<bool> {
+        let found = self
+            .database
+            .message_by_provider_id(&self.owner, self.provider, provider_message_id)
+            .await;
+        match found {
+            Ok(found) => Some(found.is_some()),
+            Err(error) => {
+                tracing::warn!(%error, provider = self.provider, "a message could not be looked up by its provider's id");
+                None
+            }
+        }
+    }
 }
 
 /// Content of an attachment in the database.

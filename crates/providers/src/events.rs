@@ -29,6 +29,8 @@ pub struct ProviderReport {
     pub owner: Option<Owner>,
     /// The message.
     pub message: ReportedMessage,
+    /// The provider's id of the message, if the report has it. It is stored if the answer to the hand-over was lost.
+    pub provider_message_id: Option<String>,
     /// Reported status.
     pub status: ReportStatus,
     /// Error, if any.
@@ -64,6 +66,9 @@ pub struct RetryReport;
 pub struct InboundMessage {
     /// The provider. It must be the one of the sender that has the address.
     pub provider: &'static str,
+    /// Names of the credentials that the request was verified with: a sender with other credentials does not get the
+    /// message. `None` for a provider without credentials.
+    pub credentials: Option<Vec<String>>,
     /// The provider's id of the message: a message that is delivered twice is stored once.
     pub provider_message_id: String,
     /// `Sms`, `Mms` or `Email`.
@@ -82,8 +87,44 @@ pub struct InboundMessage {
     pub html_body: String,
     /// Attachments.
     pub attachments: Vec<InboundAttachment>,
+    /// What the provider itself has done about a consent keyword in the message.
+    pub opt_out_type: Option<OptOutType>,
     /// When it arrived at the provider; now if `None`.
     pub received_at: Option<Timestamp>,
+}
+
+/// Consent keyword that the provider recognised and answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OptOutType {
+    /// The provider has blocked the recipient.
+    Stop,
+    /// The provider has lifted its block.
+    Start,
+    /// The provider has sent its help text.
+    Help,
+}
+
+impl OptOutType {
+    /// Parses the provider's word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "STOP" => Some(Self::Stop),
+            "START" => Some(Self::Start),
+            "HELP" => Some(Self::Help),
+            _ => None,
+        }
+    }
+
+    /// The word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "STOP",
+            Self::Start => "START",
+            Self::Help => "HELP",
+        }
+    }
 }
 
 /// Attachment of an inbound message.

@@ -7,8 +7,8 @@ use parlance_domain::{MessageId, Owner, Sender, Timestamp};
 
 use crate::Content;
 
-/// Id of one hand-over of a message. Its text is part of the callback URL and of the metadata that providers return, so
-/// that a report names the attempt even if the provider's answer was lost.
+/// Id of one hand-over of a message. It is part of the callback URL and, as a text, of the metadata that providers return,
+/// so that a report names the attempt even if the provider's answer was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AttemptId {
     /// The message.
@@ -45,8 +45,8 @@ pub struct HandOver {
     /// The sender with its settings, as it was when the message was claimed. `credentials` is a name, which the provider
     /// looks up among those that it was configured with.
     pub sender: Arc<Sender>,
-    /// URL at which the provider can report the status of this attempt; it contains the attempt id as `attempt`. `None`
-    /// for a provider without webhooks.
+    /// URL at which the provider can report the status of this attempt; its query is `message=<id>&attempt=<number>`.
+    /// `None` for a provider without webhooks.
     pub callback_url: Option<String>,
     /// Time after which the message must not be sent.
     pub expires_at: Option<Timestamp>,
@@ -105,6 +105,8 @@ pub struct OutboundAttachment {
     pub content_type: String,
     /// The content.
     pub content: OutboundContent,
+    /// URL at which the provider can fetch stored content for a short time; `None` if this service has no public URL.
+    pub link: Option<String>,
 }
 
 /// Content of an attachment of an outbound message.

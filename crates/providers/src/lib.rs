@@ -11,21 +11,25 @@
 mod content;
 mod events;
 mod hand_over;
+mod look_up;
 mod outcome;
 mod provider;
+mod secret;
 mod simulated;
 pub mod simulator;
 mod webhooks;
 
 pub use content::{Content, ContentError, ContentSource};
 pub use events::{
-    EventRelay, InboundAttachment, InboundContent, InboundError, InboundMessage, ProviderEvents,
-    ProviderReport, ReportedMessage, RetryReport,
+    EventRelay, InboundAttachment, InboundContent, InboundError, InboundMessage, OptOutType,
+    ProviderEvents, ProviderReport, ReportedMessage, RetryReport,
 };
 pub use hand_over::{AttemptId, HandOver, Mail, OutboundAttachment, OutboundContent, Text};
+pub use look_up::{KnownMessages, LookUpQuery};
 pub use outcome::{CancelResult, LookUpResult, Outcome};
 pub use provider::{
     Cancel, LookUp, MailProvider, Now, Provider, ProviderContext, Resume, TextProvider,
 };
+pub use secret::Secret;
 pub use simulated::{SentMessage, SentQuery, SimulatedNetwork};
-pub use webhooks::{WebhookRequest, WebhookResponse, Webhooks};
+pub use webhooks::{WebhookOutcome, WebhookRequest, WebhookResponse, Webhooks};

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use parlance_domain::{Channel, MessageId, Owner, Timestamp};
 
 use crate::{
-    CancelResult, HandOver, LookUpResult, Mail, Outcome, ProviderEvents, SimulatedNetwork, Text,
-    Webhooks,
+    CancelResult, HandOver, LookUpQuery, LookUpResult, Mail, Outcome, ProviderEvents,
+    SimulatedNetwork, Text, Webhooks,
 };
 
 /// Clock of the providers.
@@ -54,7 +54,7 @@ pub trait Cancel: Send + Sync + 'static {
 #[async_trait]
 pub trait LookUp: Send + Sync + 'static {
     /// Looks for an attempt whose answer was lost. It is called before the message is handed over again.
-    async fn look_up(&self, hand_over: &HandOver) -> LookUpResult;
+    async fn look_up(&self, query: &LookUpQuery) -> LookUpResult;
 }
 
 /// Provider that loses its state when the process ends.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parlance_domain::message::{Content, MAX_CC_ADDRESSES};
-use parlance_domain::{Address, Channel, MessageId, Owner};
+use parlance_domain::{Address, Channel, Json, MessageId, Owner, Sender};
 use parlance_providers::{
-    InboundAttachment, InboundContent, InboundError, InboundMessage, ProviderEvents,
+    InboundAttachment, InboundContent, InboundError, InboundMessage, OptOutType, ProviderEvents,
     ProviderReport, ReportedMessage, Resume, RetryReport,
 };
 
@@ -47,6 +47,7 @@ impl ProviderEvents for App {
     async fn inbound(&self, message: InboundMessage) -> std::result::Result<(), InboundError> {
         let InboundMessage {
             provider,
+            credentials,
             provider_message_id,
             channel,
             from,
@@ -56,13 +57,16 @@ impl ProviderEvents for App {
             body,
             html_body,
             attachments,
+            opt_out_type,
             received_at,
         } = message;
         let ours = Address::ours(channel, &to).map_err(|error| invalid("to", error))?;
         let theirs = Address::origin(channel, &from).map_err(|error| invalid("from", error))?;
         let sender = self.db.sender_of_address(channel, ours.as_str()).await;
         let sender = sender.map_err(|error| refusal(&error.into()))?;
-        let sender = sender.filter(|sender| sender.provider == provider);
+        let sender = sender.filter(|sender| {
+            sender.provider == provider && is_verified(sender, credentials.as_deref())
+        });
         let owner = sender.ok_or(InboundError::UnknownAddress)?.owner;
         let message = NewMessage {
             target: ConversationTarget::Pair {
@@ -76,6 +80,7 @@ impl ProviderEvents for App {
                 subject,
                 body,
                 html_body,
+                metadata: opt_out_type.map(metadata).unwrap_or_default(),
                 ..Content::default()
             },
             attachments: attachments.into_iter().map(attachment).collect(),
@@ -99,6 +104,17 @@ impl ProviderEvents for App {
             Err(error) => Err(refusal(&error)),
         }
     }
+}
+
+/// Whether a request that was verified with these credentials may deliver to the sender: an owner who knows the secret of
+/// one account must not forge messages to the senders of another.
+fn is_verified(sender: &Sender, credentials: Option<&[String]>) -> bool {
+    credentials.is_none_or(|names| names.contains(&sender.credentials))
+}
+
+/// Metadata of an inbound message whose consent keyword the provider has answered.
+fn metadata(opt_out_type: OptOutType) -> Json {
+    Json::from_text(format!(r#"{{"opt_out_type":"{}"}}"#, opt_out_type.as_str()))
 }
 
 fn invalid(field: &str, error: impl std::fmt::Display) -> InboundError {
@@ -157,6 +173,7 @@ impl App {
             provider,
             owner,
             message,
+            provider_message_id,
             status,
             error,
             occurred_at,
@@ -204,8 +221,23 @@ impl App {
         let origin = ReportOrigin {
             provider: Some(provider),
             attempt,
+            provider_message_id: match provider_message_id {
+                Some(id) => self.new_provider_id(&owner, provider, id).await?,
+                None => None,
+            },
         };
         self.merge_status(&owner, report, origin).await.map(|_| ())
+    }
+
+    /// Returns the provider's id unless a message has it: then there is nothing to store.
+    async fn new_provider_id(
+        &self,
+        owner: &Owner,
+        provider: &str,
+        id: String,
+    ) -> Result<Option<String>> {
+        let found = self.db.message_by_provider_id(owner, provider, &id).await?;
+        Ok(found.is_none().then_some(id))
     }
 
     async fn owner_of_report(&self, known: Option<Owner>, id: MessageId) -> Result<Option<Owner>> {

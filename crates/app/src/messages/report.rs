@@ -1,6 +1,6 @@
 //! Status reports about a message, merged so that any order and any repetition give the same result.
 
-use parlance_domain::message::{ProgressEvent, Report, ReportStatus, ReportedError};
+use parlance_domain::message::{MessageEvent, ProgressEvent, Report, ReportStatus, ReportedError};
 use parlance_domain::{Message, MessageStatus, Owner, Timestamp};
 use parlance_storage::db::delivery_event::{DeliveryEvent, DeliveryEventKind};
 
@@ -24,12 +24,14 @@ pub struct StatusReport {
 }
 
 /// What a provider's report says in addition; nothing in a report of a client.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ReportOrigin {
     /// The reporting provider: the message must be its own.
     pub(crate) provider: Option<&'static str>,
     /// The attempt that the report is about.
     pub(crate) attempt: Option<i32>,
+    /// The provider's id of the message. No other message of the owner may have it.
+    pub(crate) provider_message_id: Option<String>,
 }
 
 impl App {
@@ -46,7 +48,11 @@ impl App {
         report: StatusReport,
         origin: ReportOrigin,
     ) -> Result<Message> {
-        let ReportOrigin { provider, attempt } = origin;
+        let ReportOrigin {
+            provider,
+            attempt,
+            provider_message_id,
+        } = origin;
         let StatusReport {
             which,
             status,
@@ -85,10 +91,13 @@ impl App {
         } else {
             None
         };
-        let (message, fence) = match self
-            .transition(&mut tx, &found, report_steps(report, last.unwrap_or(0)))
-            .await?
-        {
+        let change = MessageEvent::Delivery {
+            steps: report_steps(report, last.unwrap_or(0)),
+            // Without the answer to the hand-over the report is the only one to say it.
+            provider_message_id: provider_message_id
+                .filter(|_| found.provider_message_id.is_none()),
+        };
+        let (message, fence) = match self.transition(&mut tx, &found, change).await? {
             Transitioned::Moved(message, fence) => (*message, fence),
             Transitioned::Unchanged(fence) => (found.clone(), fence),
             Transitioned::Illegal => return Err(illegal(&found)),

@@ -16,6 +16,7 @@ fn report(world: &World, message: ReportedMessage, status: ReportStatus) -> Prov
         provider: "fake",
         owner: None,
         message,
+        provider_message_id: None,
         status,
         error: status.is_negative().then(|| ReportedError {
             code: "unreachable".to_owned(),
@@ -29,6 +30,7 @@ fn report(world: &World, message: ReportedMessage, status: ReportStatus) -> Prov
 fn inbound(id: &str) -> InboundMessage {
     InboundMessage {
         provider: "fake",
+        credentials: None,
         provider_message_id: id.to_owned(),
         channel: Channel::Sms,
         from: number(1),
@@ -38,6 +40,7 @@ fn inbound(id: &str) -> InboundMessage {
         body: "Thank you!".to_owned(),
         html_body: String::new(),
         attachments: Vec::new(),
+        opt_out_type: None,
         received_at: None,
     }
 }

@@ -28,6 +28,7 @@ async fn report_at(
         provider: "fake",
         owner: Some(world.owner.clone()),
         message: ReportedMessage::Message(message_id),
+        provider_message_id: None,
         status,
         error,
         occurred_at,

@@ -136,6 +136,7 @@ impl Simulator {
                 provider: NAME,
                 owner: Some(owner),
                 message: ReportedMessage::Message(message_id),
+                provider_message_id: None,
                 status,
                 error,
                 occurred_at: now(),

@@ -201,6 +201,7 @@ async fn a_posted_status_becomes_a_report() {
         provider: NAME,
         owner: None,
         message: ReportedMessage::Message(attempt.message_id),
+        provider_message_id: None,
         status: ReportStatus::Undelivered,
         error: Some(error("unreachable", "", "30003")),
         occurred_at: Timestamp::from_micros(9),

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::name::NAME;
 use crate::{
-    AttemptId, InboundMessage, Now, ProviderEvents, ProviderReport, ReportedMessage,
+    InboundMessage, Now, ProviderEvents, ProviderReport, ReportedMessage, WebhookOutcome,
     WebhookRequest, WebhookResponse, Webhooks,
 };
 
@@ -68,7 +68,7 @@ impl SimulatorWebhooks {
     }
 
     fn report(&self, request: &WebhookRequest) -> Result<ProviderReport, String> {
-        let attempt = request.parameter("attempt").and_then(AttemptId::parse);
+        let attempt = request.attempt();
         let attempt = attempt.ok_or("the query has no attempt=<id of an attempt>")?;
         let Status { status, error } = parse(request)?;
         let status = ReportStatus::parse(&status)
@@ -78,6 +78,7 @@ impl SimulatorWebhooks {
             owner: None,
             // A repeated hand-over is the same message here.
             message: ReportedMessage::Message(attempt.message_id),
+            provider_message_id: None,
             status,
             error: error.map(|error| ReportedError {
                 code: error.code,
@@ -133,6 +134,7 @@ fn inbound(request: &WebhookRequest) -> Result<InboundMessage, String> {
     }
     Ok(InboundMessage {
         provider: NAME,
+        credentials: None,
         provider_message_id: id,
         channel,
         from,
@@ -142,6 +144,7 @@ fn inbound(request: &WebhookRequest) -> Result<InboundMessage, String> {
         body,
         html_body: String::new(),
         attachments: Vec::new(),
+        opt_out_type: None,
         received_at: None,
     })
 }
@@ -151,5 +154,9 @@ fn parse<'a, T: Deserialize<'a>>(request: &'a WebhookRequest) -> Result<T, Strin
 }
 
 fn malformed(error: &str) -> WebhookResponse {
-    WebhookResponse::text(StatusCode::BAD_REQUEST, format!("{error}\n"))
+    WebhookResponse::text(
+        WebhookOutcome::Unusable,
+        StatusCode::BAD_REQUEST,
+        format!("{error}\n"),
+    )
 }

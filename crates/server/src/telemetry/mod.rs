@@ -7,6 +7,7 @@
 pub(crate) mod cache;
 pub(crate) mod delivery;
 pub mod metrics;
+pub(crate) mod webhooks;
 
 use std::io::IsTerminal as _;
 use std::time::Duration;

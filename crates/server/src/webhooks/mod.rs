@@ -19,7 +19,7 @@ use axum::routing::post;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use parlance_app::delivery::ProviderRegistry;
-use parlance_providers::{WebhookRequest, WebhookResponse};
+use parlance_providers::{WebhookOutcome, WebhookRequest, WebhookResponse};
 use parlance_transport::layers::{Rpc, faults};
 use tonic::Status;
 use tonic::service::Routes;
@@ -28,6 +28,7 @@ use crate::body_limits::Limits;
 use crate::http::body;
 use crate::http::calls::Calls;
 use crate::http::json;
+use crate::telemetry::webhooks::WebhookMetrics;
 
 /// Maximum time of a handler. Providers wait for 10 to 15 seconds, and repeat a request that got no answer.
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(8);
@@ -41,6 +42,7 @@ pub struct Webhooks {
     rpc: Rpc<Routes>,
     calls: Calls,
     providers: ProviderRegistry,
+    metrics: Option<WebhookMetrics>,
 }
 
 impl fmt::Debug for Webhooks {
@@ -59,7 +61,15 @@ impl Webhooks {
             rpc,
             calls,
             providers,
+            metrics: None,
         }
+    }
+
+    /// Counts the requests.
+    #[must_use]
+    pub(crate) fn counted(mut self, metrics: WebhookMetrics) -> Self {
+        self.metrics = Some(metrics);
+        self
     }
 
     async fn answer(&self, head: Parts, body: Body) -> Result<Response, Status> {
@@ -99,8 +109,12 @@ impl Webhooks {
         };
         let handled = tokio::time::timeout(HANDLER_TIMEOUT, webhooks.handle(request)).await;
         let handled = handled.unwrap_or_else(|_| WebhookResponse::retry_later());
-        if !handled.status.is_success() {
-            tracing::debug!(provider, path, status = %handled.status, "a webhook was refused");
+        let outcome = handled.outcome;
+        if outcome != WebhookOutcome::Accepted {
+            tracing::debug!(provider, path, status = %handled.status, outcome = outcome.as_str(), "a webhook was not accepted");
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.handled(provider, outcome);
         }
         Ok(response(handled))
     }
@@ -124,6 +138,7 @@ async fn answer(State(webhooks): State<Webhooks>, request: Request) -> Response 
 
 fn response(handled: WebhookResponse) -> Response {
     let WebhookResponse {
+        outcome: _,
         status,
         content_type,
         body,

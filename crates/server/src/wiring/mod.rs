@@ -35,6 +35,7 @@ use crate::http;
 use crate::http::json::{Calls, Json, Limits};
 use crate::services::NAMES;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::webhooks::WebhookMetrics;
 use crate::webhooks::{self, Webhooks};
 
 use cache::OpenCache;
@@ -134,7 +135,8 @@ async fn start_as(
     let edge = edge(settings, routes, &metrics, &grpc_shutdown)?;
     let json = json(settings, edge.rpc())?;
     let json_calls = json.calls();
-    let webhooks = Webhooks::new(edge.rpc(), json.calls(), providers.clone());
+    let webhooks = Webhooks::new(edge.rpc(), json.calls(), providers.clone())
+        .counted(WebhookMetrics::new(metrics.meter()));
     let options = Options::grpc(settings.max_concurrent_streams, age(settings), grpc_open)
         .limited(limit.clone());
     let grpc_served = tokio::spawn(listen::serve(grpc.listen()?, edge, options, grpc_shutdown));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parlance_domain::message::ReportedError;
 use parlance_domain::{MessageId, Timestamp};
-use parlance_providers::{HandOver, LookUp, LookUpResult, Outcome, Text, TextProvider};
+use parlance_providers::{LookUp, LookUpQuery, LookUpResult, Outcome, Text, TextProvider};
 use tokio::sync::{Semaphore, watch};
 
 use super::TestClock;
@@ -297,11 +297,11 @@ impl TextProvider for Wire {
 
 #[async_trait]
 impl LookUp for Wire {
-    async fn look_up(&self, hand_over: &HandOver) -> LookUpResult {
+    async fn look_up(&self, query: &LookUpQuery) -> LookUpResult {
         if !self.provider.answers_look_ups.load(Ordering::Relaxed) {
             return LookUpResult::Unknown;
         }
-        let id = hand_over.attempt.message_id;
+        let id = query.hand_over.attempt.message_id;
         if self.provider.accepted(id) > 0 {
             LookUpResult::Accepted {
                 provider_message_id: format!("fake-{id}"),

@@ -8,8 +8,8 @@ use std::time::Duration;
 use http::StatusCode;
 use parlance_domain::message::ReportedError;
 use parlance_providers::{
-    Cancel, CancelResult, HandOver, LookUp, LookUpResult, Outcome, Provider, ProviderContext, Text,
-    TextProvider,
+    Cancel, CancelResult, HandOver, LookUp, LookUpQuery, LookUpResult, Outcome, Provider,
+    ProviderContext, Text, TextProvider,
 };
 use std::sync::Arc;
 use tonic::async_trait;
@@ -72,9 +72,9 @@ impl TextProvider for Client {
 
 #[async_trait]
 impl LookUp for Client {
-    async fn look_up(&self, hand_over: &HandOver) -> LookUpResult {
+    async fn look_up(&self, query: &LookUpQuery) -> LookUpResult {
         LookUpResult::Accepted {
-            provider_message_id: id(hand_over),
+            provider_message_id: id(&query.hand_over),
         }
     }
 }

@@ -6,7 +6,7 @@ use http::StatusCode;
 use parlance_domain::Channel;
 use parlance_domain::message::ReportStatus;
 use parlance_providers::{
-    AttemptId, InboundMessage, Now, ProviderEvents, ProviderReport, ReportedMessage,
+    InboundMessage, Now, ProviderEvents, ProviderReport, ReportedMessage, WebhookOutcome,
     WebhookRequest, WebhookResponse, Webhooks,
 };
 use serde_json::Value;
@@ -22,12 +22,13 @@ pub(super) struct ExampleWebhooks {
 
 impl ExampleWebhooks {
     fn report(&self, request: &WebhookRequest) -> Option<ProviderReport> {
-        let attempt = AttemptId::parse(request.parameter("attempt")?)?;
+        let attempt = request.attempt()?;
         let status = std::str::from_utf8(&request.body).ok()?;
         Some(ProviderReport {
             provider: NAME,
             owner: None,
             message: ReportedMessage::Attempt(attempt),
+            provider_message_id: None,
             status: ReportStatus::parse(status)?,
             error: None,
             occurred_at: (self.now)(),
@@ -40,6 +41,7 @@ fn inbound(request: &WebhookRequest) -> Option<InboundMessage> {
     let text = |name: &str| json[name].as_str().map(str::to_owned);
     Some(InboundMessage {
         provider: NAME,
+        credentials: None,
         provider_message_id: text("id")?,
         channel: Channel::Sms,
         from: text("from")?,
@@ -49,6 +51,7 @@ fn inbound(request: &WebhookRequest) -> Option<InboundMessage> {
         body: text("body")?,
         html_body: String::new(),
         attachments: Vec::new(),
+        opt_out_type: None,
         received_at: None,
     })
 }
@@ -66,9 +69,19 @@ impl Webhooks for ExampleWebhooks {
             .get(HEADER)
             .is_none_or(|found| found.as_bytes() != expected.as_bytes())
         {
-            return WebhookResponse::text(StatusCode::FORBIDDEN, "wrong signature\n");
+            return WebhookResponse::text(
+                WebhookOutcome::Unverified,
+                StatusCode::FORBIDDEN,
+                "wrong signature\n",
+            );
         }
-        let malformed = || WebhookResponse::text(StatusCode::BAD_REQUEST, "malformed\n");
+        let malformed = || {
+            WebhookResponse::text(
+                WebhookOutcome::Unusable,
+                StatusCode::BAD_REQUEST,
+                "malformed\n",
+            )
+        };
         if request.path == "status" {
             match self.report(&request) {
                 Some(report) => self.events.report(report).await.into(),
