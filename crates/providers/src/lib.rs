@@ -17,6 +17,7 @@ mod provider;
 mod secret;
 mod simulated;
 pub mod simulator;
+pub mod twilio;
 mod webhooks;
 
 pub use content::{Content, ContentError, ContentSource};
