@@ -21,8 +21,9 @@ use crate::limit::in_time;
 
 /// How long the claimer waits after a database error.
 const RETRY: Duration = Duration::from_millis(500);
-/// How long a stopping dispatcher waits for messages in flight, so that none has to wait for the end of its lease.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(12);
+/// How long a stopping dispatcher waits for messages in flight, beyond the time that a provider may take, so that none has
+/// to wait for the end of its lease.
+const DRAIN_MARGIN: Duration = Duration::from_secs(2);
 
 impl App {
     /// Runs the dispatcher until the service goes down; returns when no message is in flight any more.
@@ -64,10 +65,12 @@ impl App {
         }
         // The workers hold the other senders: the outcome writer ends when the last worker has reported.
         drop(outcome_sender);
-        if tokio::time::timeout(DRAIN_TIMEOUT, outcome_writer)
-            .await
-            .is_err()
-        {
+        let longest = self
+            .settings
+            .pace
+            .provider_timeout
+            .saturating_add(DRAIN_MARGIN);
+        if tokio::time::timeout(longest, outcome_writer).await.is_err() {
             tracing::warn!(
                 "messages are still in flight; another instance takes them over when their leases end"
             );

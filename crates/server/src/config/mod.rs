@@ -3,6 +3,7 @@
 //! Pure: the environment and the file are arguments. To add a setting, add a row to [`table`].
 
 mod cache;
+mod credentials;
 mod mask;
 mod names;
 mod parse;
@@ -12,12 +13,14 @@ mod show;
 pub mod table;
 #[cfg(test)]
 mod tests;
+mod twilio;
 mod values;
 
 use std::path::Path;
 
 use parlance_domain::message::Limits;
 
+pub use credentials::{SecretReader, TwilioCredentials};
 pub use parlance_storage::DatabaseUrl;
 pub use read::File;
 pub use setting::{EffectiveSetting, Origin, Setting};
@@ -59,6 +62,7 @@ impl Settings {
         reader.override_with("MIGRATE", "auto"); // the database is always empty
         reader.override_with("GRPC_LISTEN", FREE_PORT);
         reader.override_with("HTTP_LISTEN", FREE_PORT);
+        reader.override_with("WEBHOOK_LISTEN", ""); // on the HTTP port
         reader.override_with("DRAIN_DELAY", "0"); // no load balancer uses its ports
         finish(reader)
     }
@@ -83,7 +87,10 @@ impl Settings {
             )
         });
         let read = self.read_warnings.iter().cloned();
-        read.chain(open).chain(cache::warning(self)).collect()
+        read.chain(open)
+            .chain(cache::warning(self))
+            .chain(twilio::warnings(self))
+            .collect()
     }
 
     /// How storage opens the database.
@@ -122,15 +129,21 @@ impl std::fmt::Debug for Settings {
 const FREE_PORT: &str = "127.0.0.1:0";
 
 fn finish(mut reader: Reader) -> Result<Settings, InvalidSettings> {
-    let settings = Settings::read(&mut reader);
-    if let Some(settings) = &settings {
+    let mut settings = Settings::read(&mut reader);
+    if let Some(settings) = &mut settings {
         cache::check(settings, &mut reader);
         check_buffered(settings, &mut reader);
         check_auth(settings, &mut reader);
+        check_lease(settings, &mut reader);
+        // The variables make credentials of their own, which are not shown a second time.
+        settings.effective = credentials::effective(&reader.credentials);
+        twilio::finish(settings, &mut reader);
     }
     match settings {
         Some(mut settings) if reader.problems.is_empty() => {
+            let of_file = std::mem::take(&mut settings.effective);
             settings.effective = show::effective(&reader, settings.backend());
+            settings.effective.extend(of_file);
             settings.read_warnings = reader.warnings;
             Ok(settings)
         }
@@ -149,6 +162,21 @@ fn check_buffered(settings: &Settings, reader: &mut Reader) {
         reader.problems.push(format!(
             "MAX_BUFFERED_BYTES is {buffered}, but one request of MAX_REQUEST_BYTES={request} takes up to {least} bytes as JSON: \
              increase MAX_BUFFERED_BYTES or decrease MAX_REQUEST_BYTES"
+        ));
+    }
+}
+
+/// A lease must last longer than a provider may take: another worker would hand the message over a second time.
+fn check_lease(settings: &Settings, reader: &mut Reader) {
+    if !reader.are_valid(&["DELIVERY_LEASE", "DELIVERY_PROVIDER_TIMEOUT"]) {
+        return;
+    }
+    let (lease, timeout) = (settings.delivery_lease, settings.delivery_provider_timeout);
+    if lease <= timeout {
+        let (lease, timeout) = (lease.as_secs(), timeout.as_secs());
+        reader.problems.push(format!(
+            "DELIVERY_LEASE is {lease}, but must be longer than DELIVERY_PROVIDER_TIMEOUT={timeout}: increase DELIVERY_LEASE or \
+             decrease DELIVERY_PROVIDER_TIMEOUT"
         ));
     }
 }

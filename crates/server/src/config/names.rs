@@ -4,8 +4,8 @@ use super::setting::Setting;
 
 /// Names of settings that this version does not read. A warning names one that is set, since the operator expects an
 /// effect.
-const UNUSED_NAMES: &[&str] = &["SMTP_URL", "WEBHOOK_LISTEN", "PUBLIC_URL"];
-const UNUSED_PREFIXES: &[&str] = &["TWILIO_", "SENDGRID_", "TLS_", "JWT_"];
+const UNUSED_NAMES: &[&str] = &["SMTP_URL"];
+const UNUSED_PREFIXES: &[&str] = &["SENDGRID_", "TLS_", "JWT_"];
 
 /// Returns the setting of that name.
 pub(super) fn find(table: &'static [Setting], name: &str) -> Option<&'static Setting> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parlance_cache::Backend;
 use parlance_domain::search::Language;
+use parlance_providers::Secret;
 use parlance_transport::layers::WebOrigins;
 
 use super::DatabaseUrl;
@@ -188,6 +189,78 @@ pub(super) fn endpoint(text: &str) -> Parsed<String> {
         Ok(uri) if uri.scheme().is_some() && uri.authority().is_some() => Ok(text.to_owned()),
         Ok(_) | Err(_) => no_detail(),
     }
+}
+
+/// URL of this service without a slash at the end. It may have a path.
+pub(super) fn public_url(text: &str) -> Parsed<String> {
+    let url = web_url(text)?;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~%/".contains(c);
+    if url.path().contains("//") || !url.path().chars().all(is_plain) {
+        return Err("its path has characters that must be percent-encoded".to_owned());
+    }
+    if url.host().is_some_and(|host| host.contains('_')) {
+        return Err("its host has an underscore, and providers refuse such a URL".to_owned());
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// URL of a provider's API, without a path.
+pub(super) fn base_url(text: &str) -> Parsed<String> {
+    let url = web_url(text)?;
+    if url.path() == "/" {
+        Ok(text.trim_end_matches('/').to_owned())
+    } else {
+        Err("it has a path".to_owned())
+    }
+}
+
+fn web_url(text: &str) -> Parsed<http::Uri> {
+    let url: http::Uri = text.parse().or_else(|_| no_detail())?;
+    let is_web = matches!(url.scheme_str(), Some("http" | "https"));
+    let host = url.authority().map(http::uri::Authority::as_str);
+    if !is_web || host.is_none_or(|host| host.contains('@')) || text.contains(['?', '#']) {
+        return no_detail();
+    }
+    Ok(url)
+}
+
+/// Secret: printable, so that a mistake such as a line break is found here and not by the provider.
+pub(super) fn secret(text: &str) -> Parsed<Secret> {
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()) {
+        Ok(Secret::from(text.to_owned()))
+    } else {
+        no_detail()
+    }
+}
+
+pub(super) fn account_sid(text: &str) -> Parsed<String> {
+    sid("AC", text)
+}
+
+pub(super) fn api_key(text: &str) -> Parsed<String> {
+    sid("SK", text)
+}
+
+fn sid(prefix: &str, text: &str) -> Parsed<String> {
+    let is_sid = text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric());
+    match text.strip_prefix(prefix) {
+        Some(rest) if is_sid && !rest.is_empty() => Ok(text.to_owned()),
+        Some(_) | None => no_detail(),
+    }
+}
+
+/// `name=secret`, separated by commas. A secret may contain `=`.
+pub(super) fn shared_keys(text: &str) -> Parsed<Vec<(String, Secret)>> {
+    let key = |entry: &str| {
+        let (name, value) = entry.trim().split_once('=')?;
+        let name = name.trim();
+        if name.is_empty() {
+            return None;
+        }
+        Some((name.to_owned(), secret(value.trim()).ok()?))
+    };
+    let keys: Option<Vec<_>> = text.split(',').map(key).collect();
+    keys.map_or_else(no_detail, Ok)
 }
 
 pub(super) fn text<T: From<String>>(text: &str) -> Parsed<T> {

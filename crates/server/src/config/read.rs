@@ -1,8 +1,9 @@
 //! Reads the text of each setting, parses it, and collects all problems.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::credentials::{self, SecretReader, TwilioCredentials};
 use super::mask::masked;
 use super::names;
 use super::parse::Parsed;
@@ -15,6 +16,8 @@ pub struct File {
     pub path: PathBuf,
     /// Text of the file.
     pub text: String,
+    /// Reads the files with secrets that it names.
+    pub read_secret: SecretReader,
 }
 
 /// Text of a setting and its source.
@@ -23,6 +26,9 @@ pub(super) struct RawValue {
     pub(super) text: String,
     pub(super) origin: Origin,
 }
+
+/// Key of the tables with the credentials of providers, which are no settings.
+const CREDENTIALS: &str = "credentials";
 
 /// The texts of all settings, and the problems so far.
 #[derive(Debug, Default)]
@@ -33,6 +39,8 @@ pub(super) struct Reader {
     /// Names of the settings with an invalid value.
     invalid: Vec<&'static str>,
     pub(super) problems: Vec<String>,
+    /// The credentials of the file.
+    pub(super) credentials: Vec<TwilioCredentials>,
     /// One line for each variable or key that is set and has no effect.
     pub(super) warnings: Vec<String>,
 }
@@ -72,6 +80,14 @@ impl Reader {
             }
         };
         for (key, value) in table {
+            if key == CREDENTIALS {
+                let folder = file.path.parent().unwrap_or(Path::new(""));
+                let path = path.to_string();
+                let tables = credentials::read_tables(&path, folder, file.read_secret, value);
+                self.credentials.extend(tables.credentials);
+                self.problems.extend(tables.problems);
+                continue;
+            }
             let name = key.to_ascii_uppercase();
             let Some(setting) =
                 names::find(self.table, &name).filter(|_| key == key.to_ascii_lowercase())

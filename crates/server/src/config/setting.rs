@@ -1,5 +1,7 @@
 //! Settings: name, default and expected form; the source of a value; the value in effect.
 
+use std::borrow::Cow;
+
 /// A setting. In `parlance.toml` it has the name of its environment variable in lower case.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
@@ -42,8 +44,8 @@ impl std::fmt::Display for Origin {
 /// Effective value of a setting; a secret is masked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EffectiveSetting {
-    /// Name of the setting.
-    pub name: &'static str,
+    /// Name of the setting, or of a field of credentials.
+    pub name: Cow<'static, str>,
     /// Value, masked if it is secret.
     pub value: String,
     /// Source of the value.

@@ -15,7 +15,7 @@ pub(super) fn effective(reader: &Reader, backend: Backend) -> Vec<EffectiveSetti
         .map(|setting| {
             let RawValue { text, origin } = reader.raw(setting);
             EffectiveSetting {
-                name: setting.name,
+                name: setting.name.into(),
                 value: shown(setting, &text, backend),
                 origin,
             }

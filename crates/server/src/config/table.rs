@@ -17,12 +17,13 @@ use std::time::Duration;
 
 use parlance_cache::Backend;
 use parlance_domain::search::Language;
+use parlance_providers::Secret;
 use parlance_transport::layers::WebOrigins;
 
 use super::read::Reader;
 use super::setting::{EffectiveSetting, Setting};
 use super::values::{LogFormat, Migrate};
-use super::{DatabaseUrl, parse};
+use super::{DatabaseUrl, TwilioCredentials, parse};
 
 macro_rules! is_secret {
     () => {
@@ -58,6 +59,8 @@ macro_rules! settings {
                 $(#[doc = $help])+
                 pub $field: $type,
             )+
+            /// Credentials of Twilio accounts: those of the settings `TWILIO_...`, and those of the file.
+            pub twilio: Vec<TwilioCredentials>,
             pub(super) effective: Vec<EffectiveSetting>,
             pub(super) read_warnings: Vec<String>,
         }
@@ -69,6 +72,7 @@ macro_rules! settings {
                 let mut rows = TABLE.iter();
                 Some(Self {
                     $($field: reader.get::<$type>(rows.next()?, $parse)?,)+
+                    twilio: Vec::new(),
                     effective: Vec::new(),
                     read_warnings: Vec::new(),
                 })
@@ -221,9 +225,45 @@ settings! {
     "GRPC_LISTEN" = "127.0.0.1:50051" => grpc_listen: SocketAddr,
         parse::address, ADDRESS;
 
-    /// Listen address of JSON, the page, health checks and metrics; port 0 selects a free port
+    /// Listen address of JSON, the page, health checks, metrics and webhooks; port 0 selects a free port
     "HTTP_LISTEN" = "127.0.0.1:8080" => http_listen: SocketAddr,
         parse::address, ADDRESS;
+
+    /// Listen address of the webhooks of providers; port 0 selects a free port. Without it they are on `HTTP_LISTEN`
+    "WEBHOOK_LISTEN" = "" => webhook_listen: Option<SocketAddr>,
+        parse::optional(parse::address), "an address with a port, such as 0.0.0.0:8081";
+
+    /// URL at which providers reach the webhooks; signatures are verified with it. Default: the address of the webhooks
+    "PUBLIC_URL" = "" => public_url: Option<String>,
+        parse::optional(parse::public_url), "a URL, which may have a path, such as https://chat.example.com/parlance";
+
+    /// SID of the Twilio account. With it the credentials named `twilio` exist; more accounts are tables in the file
+    "TWILIO_ACCOUNT_SID" = "" => twilio_account_sid: Option<String>,
+        parse::optional(parse::account_sid), "AC and letters and digits";
+
+    /// Auth token of the Twilio account: for calls without an API key, and for signatures of webhooks
+    secret "TWILIO_AUTH_TOKEN" = "" => twilio_auth_token: Option<Secret>,
+        parse::optional(parse::secret), "a secret without spaces";
+
+    /// Second auth token of the Twilio account: valid for signatures of webhooks during a rotation
+    secret "TWILIO_SECONDARY_AUTH_TOKEN" = "" => twilio_secondary_auth_token: Option<Secret>,
+        parse::optional(parse::secret), "a secret without spaces";
+
+    /// SID of an API key of the Twilio account: for calls, together with `TWILIO_API_SECRET`
+    "TWILIO_API_KEY" = "" => twilio_api_key: Option<String>,
+        parse::optional(parse::api_key), "SK and letters and digits";
+
+    /// Secret of `TWILIO_API_KEY`
+    secret "TWILIO_API_SECRET" = "" => twilio_api_secret: Option<Secret>,
+        parse::optional(parse::secret), "a secret without spaces";
+
+    /// Shared keys of the Twilio account, which sign webhooks that a webhook rule matches
+    secret "TWILIO_SHARED_KEYS" = "" => twilio_shared_keys: Option<Vec<(String, Secret)>>,
+        parse::optional(parse::shared_keys), "name=secret, separated by commas";
+
+    /// Base URL of the Twilio API
+    "TWILIO_BASE_URL" = "" => twilio_base_url: Option<String>,
+        parse::optional(parse::base_url), "a URL without a path, such as https://api.twilio.com";
 
     /// Whether callers must authenticate. Default: `off` if both listen addresses are loopback, else `on`
     "AUTH" = "" => auth: Option<bool>,
@@ -295,8 +335,12 @@ settings! {
     "DELIVERY_WORKERS" = "64" => delivery_workers: usize,
         parse::number(0..=10_000), "a whole number from 0 to 10000";
 
-    /// Lease of a delivery worker on a message. When it expires, another worker takes over, so it must be longer than a
-    /// provider call may take
+    /// Maximum time of a call to a provider; after it the answer counts as lost
+    "DELIVERY_PROVIDER_TIMEOUT" = "10" => delivery_provider_timeout: Duration,
+        parse::seconds_within(1..=3_599), "a whole number of seconds from 1 to 3599";
+
+    /// Lease of a delivery worker on a message. When it expires, another worker takes over, so it must be longer than
+    /// `DELIVERY_PROVIDER_TIMEOUT`
     "DELIVERY_LEASE" = "15" => delivery_lease: Duration,
         parse::seconds_within(11..=3_600), "a whole number of seconds from 11 to 3600";
 

@@ -7,6 +7,7 @@ use parlance_transport::layers::WebOrigins;
 use super::*;
 
 mod cache;
+mod providers;
 
 fn env(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
     let pairs: Vec<_> = pairs
@@ -20,6 +21,10 @@ fn file(text: &str) -> File {
     File {
         path: "parlance.toml".into(),
         text: text.to_owned(),
+        read_secret: |path| match path.to_str() {
+            Some("secrets/token") => Ok("token-of-the-file\n".to_owned()),
+            _ => Err(std::io::Error::from(std::io::ErrorKind::NotFound)),
+        },
     }
 }
 
@@ -77,6 +82,7 @@ fn an_ephemeral_service_overrides_database_and_ports() {
     let given = [
         ("GRPC_LISTEN", "0.0.0.0:50051"),
         ("HTTP_LISTEN", "127.0.0.1:8080"),
+        ("WEBHOOK_LISTEN", "127.0.0.1:8081"),
         ("MIGRATE", "off"),
         ("FEED_POLL_MS", "60"),
     ];
@@ -86,6 +92,7 @@ fn an_ephemeral_service_overrides_database_and_ports() {
     for address in [settings.grpc_listen, settings.http_listen] {
         assert_eq!(address.to_string(), "127.0.0.1:0");
     }
+    assert_eq!(settings.webhook_listen, None);
     assert_eq!(settings.migrate, Migrate::Auto);
     assert_eq!(settings.feed_poll, Duration::from_millis(60));
     assert_eq!(settings.drain_timeout, Duration::from_secs(7));
@@ -151,6 +158,7 @@ fn settings_are_compared_only_if_each_is_valid() {
         ("MAX_REQUEST_BYTES", ("MAX_BUFFERED_BYTES", "1")),
         ("AUTH", ("GRPC_LISTEN", "0.0.0.0:50051")),
         ("REDIS_URL", ("CACHE_BACKEND", "redis")),
+        ("DELIVERY_LEASE", ("DELIVERY_PROVIDER_TIMEOUT", "15")),
     ] {
         let compared_problems = problems(&[compared], "");
         assert_eq!(compared_problems.len(), 1, "{compared:?}");
@@ -220,13 +228,13 @@ fn a_network_address_requires_an_explicit_auth_off() {
 #[test]
 fn unused_settings_are_warnings() {
     let settings = Settings::load(
-        env(&[("PUBLIC_URL", "http://h"), ("HOME", "/root")]),
+        env(&[("SENDGRID_API_KEY", "x"), ("HOME", "/root")]),
         Some(file("smtp_url = \"smtp://h\"")),
     );
     assert_eq!(
         settings.unwrap().warnings(),
         [
-            "PUBLIC_URL is set, but this version does not use it",
+            "SENDGRID_API_KEY is set, but this version does not use it",
             "SMTP_URL is set, but this version does not use it"
         ]
     );

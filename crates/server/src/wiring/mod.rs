@@ -299,6 +299,7 @@ fn app_settings(settings: &Settings) -> parlance_app::Settings {
         pace: Pace {
             workers: settings.delivery_workers,
             lease: settings.delivery_lease,
+            provider_timeout: settings.delivery_provider_timeout,
             max_attempts: settings.delivery_max_attempts,
             ..Pace::default()
         },

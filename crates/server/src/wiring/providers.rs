@@ -5,18 +5,47 @@ use std::sync::Arc;
 
 use parlance_app::Environment;
 use parlance_app::delivery::ProviderRegistry;
-use parlance_providers::simulator;
 use parlance_providers::{EventRelay, Provider, ProviderContext, ProviderEvents};
+use parlance_providers::{simulator, twilio};
 
 use super::port::reachable;
-use crate::config::Settings;
+use crate::config::{Settings, TwilioCredentials};
 
 /// Creates a provider, or none if the settings do not configure it.
 pub type Registration = fn(&Settings, &ProviderContext) -> Option<Provider>;
 
 /// Every provider, one line each. The first one that carries a channel is the default of its senders, so the simulator is
 /// the last.
-const PROVIDERS: &[Registration] = &[|_, context| Some(simulator::provider(context))];
+const PROVIDERS: &[Registration] = &[
+    |settings, context| {
+        let accounts = settings.twilio.iter().map(twilio_account).collect();
+        twilio::provider(accounts, settings.delivery_provider_timeout, context)
+    },
+    |_, context| Some(simulator::provider(context)),
+];
+
+fn twilio_account(credentials: &TwilioCredentials) -> twilio::Account {
+    let TwilioCredentials {
+        name,
+        account_sid,
+        login: (user, password),
+        auth_token,
+        secondary_auth_token,
+        shared_keys,
+        base_url,
+    } = credentials.clone();
+    twilio::Account {
+        name,
+        account_sid,
+        login: twilio::Login { user, password },
+        auth_tokens: auth_token.into_iter().chain(secondary_auth_token).collect(),
+        shared_keys: shared_keys
+            .into_iter()
+            .map(|(name, secret)| twilio::SharedKey { name, secret })
+            .collect(),
+        base_url: base_url.unwrap_or_else(|| twilio::BASE_URL.to_owned()),
+    }
+}
 
 /// The configured providers, before the application exists that they report to.
 pub(super) struct Providers {
@@ -25,11 +54,12 @@ pub(super) struct Providers {
     pub(super) events: Arc<EventRelay>,
 }
 
-/// Creates the configured providers; `further` ones come first. Providers call this service at `http`.
+/// Creates the configured providers; `further` ones come first. Providers call this service at `PUBLIC_URL`, or at
+/// `webhooks`.
 pub(super) fn configured(
     settings: &Settings,
     further: &[Registration],
-    http: SocketAddr,
+    webhooks: SocketAddr,
     env: &Environment,
 ) -> Providers {
     let events = Arc::new(EventRelay::default());
@@ -38,7 +68,9 @@ pub(super) fn configured(
         events: Arc::clone(&events) as Arc<dyn ProviderEvents>,
         now: Arc::new(move || env.now()),
     };
-    let registry = ProviderRegistry::new(&format!("http://{}", reachable(http)));
+    let public_url = settings.public_url.clone();
+    let public_url = public_url.unwrap_or_else(|| format!("http://{}", reachable(webhooks)));
+    let registry = ProviderRegistry::new(&public_url);
     let registry = further
         .iter()
         .chain(PROVIDERS)
