@@ -60,6 +60,15 @@ impl ProviderRegistry {
         format!("{}/webhooks/{provider}", self.public_url)
     }
 
+    /// Returns the path of the public URL, without a slash at the end; empty for none.
+    pub fn public_path(&self) -> &str {
+        let rest = self.public_url.split_once("://").map(|(_, rest)| rest);
+        let rest = rest.unwrap_or_default();
+        rest.find('/')
+            .and_then(|at| rest.get(at..))
+            .unwrap_or_default()
+    }
+
     /// Hands a message over to its provider.
     pub(crate) async fn hand_over(
         &self,

@@ -53,6 +53,11 @@ pub fn router(parts: Parts, webhooks: Router<Parts>) -> Router {
         .with_state(parts)
 }
 
+/// Returns the routes of a port for webhooks alone.
+pub(crate) fn webhook_router(webhooks: Router) -> Router {
+    webhooks.layer(from_fn(within_limit))
+}
+
 /// Rejects calls on connections beyond `MAX_CONNECTIONS`: those are reserved for health checks and metrics.
 async fn within_limit(request: Request, next: Next) -> Response {
     if request.extensions().get::<BeyondLimit>().is_none() {

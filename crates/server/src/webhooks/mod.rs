@@ -1,4 +1,4 @@
-//! Webhooks of providers: `POST /webhooks/<provider>/<path>` on the HTTP port.
+//! Webhooks of providers: `POST /webhooks/<provider>/<path>` on the HTTP port, or on a port of their own.
 //!
 //! The provider registry says which paths exist and how large their bodies may be. The limits of time, the budget of
 //! buffered bytes and the drain are those of the JSON calls. The provider verifies and parses the request.
@@ -7,6 +7,7 @@
 //! * Nothing of a request but its path and query is part of the URL that a provider verifies a signature with: the rest
 //!   comes from the configuration.
 //! * A request that was not handled gets a status that makes its provider repeat it.
+//! * A port of their own, which may be open to the internet, serves only the webhooks of providers that sign them.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use axum::routing::post;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use parlance_app::delivery::ProviderRegistry;
-use parlance_providers::{WebhookOutcome, WebhookRequest, WebhookResponse};
+use parlance_providers::{Provider, WebhookOutcome, WebhookRequest, WebhookResponse};
 use parlance_transport::layers::{Rpc, faults};
 use tonic::Status;
 use tonic::service::Routes;
@@ -42,7 +43,29 @@ pub struct Webhooks {
     rpc: Rpc<Routes>,
     calls: Calls,
     providers: ProviderRegistry,
+    served: Served,
     metrics: Option<WebhookMetrics>,
+}
+
+/// Providers whose webhooks a port serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Served {
+    /// All of them.
+    All,
+    /// Those whose messages leave this machine. Their webhooks are signed.
+    Real,
+    /// The simulated ones.
+    Simulated,
+}
+
+impl Served {
+    fn includes(self, provider: &Provider) -> bool {
+        match self {
+            Self::All => true,
+            Self::Real => !provider.is_simulated(),
+            Self::Simulated => provider.is_simulated(),
+        }
+    }
 }
 
 impl fmt::Debug for Webhooks {
@@ -61,8 +84,16 @@ impl Webhooks {
             rpc,
             calls,
             providers,
+            served: Served::All,
             metrics: None,
         }
+    }
+
+    /// Serves only the webhooks of some providers.
+    #[must_use]
+    pub(crate) fn serving(mut self, served: Served) -> Self {
+        self.served = served;
+        self
     }
 
     /// Counts the requests.
@@ -80,6 +111,7 @@ impl Webhooks {
         let target = path.strip_prefix(ROOT).and_then(|it| it.split_once('/'));
         let found = target.and_then(|(name, path)| {
             let provider = self.providers.get(name)?;
+            let provider = self.served.includes(provider).then_some(provider)?;
             let webhooks = provider.webhooks.as_ref()?;
             Some((
                 provider.name,
@@ -120,10 +152,17 @@ impl Webhooks {
     }
 }
 
-/// Returns the route of all webhooks.
+/// Returns the route of all webhooks. It exists a second time under the path of the public URL, since a proxy may pass the
+/// path on or remove it.
 pub fn routes<S: Clone + Send + Sync + 'static>(webhooks: Webhooks) -> Router<S> {
+    let prefix = webhooks.providers.public_path().to_owned();
     let handler = post(answer).with_state(webhooks);
-    Router::new().route("/webhooks/{provider}/{*path}", handler)
+    let routes = Router::new().route("/webhooks/{provider}/{*path}", handler);
+    if prefix.is_empty() {
+        routes
+    } else {
+        routes.clone().nest(&prefix, routes)
+    }
 }
 
 async fn answer(State(webhooks): State<Webhooks>, request: Request) -> Response {

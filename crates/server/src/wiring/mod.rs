@@ -36,7 +36,7 @@ use crate::http::json::{Calls, Json, Limits};
 use crate::services::NAMES;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::webhooks::WebhookMetrics;
-use crate::webhooks::{self, Webhooks};
+use crate::webhooks::{self, Served, Webhooks};
 
 use cache::OpenCache;
 use port::Port;
@@ -52,6 +52,8 @@ pub struct Running {
     pub grpc: SocketAddr,
     /// Address of the HTTP port.
     pub http: SocketAddr,
+    /// Address of the webhooks: the HTTP port, or a port of their own.
+    pub webhooks: SocketAddr,
     /// Names of the providers whose messages leave this machine; empty if all providers are simulated.
     pub real_providers: Vec<&'static str>,
     app: Arc<App>,
@@ -62,6 +64,7 @@ pub struct Running {
     http_trigger: Trigger,
     grpc_served: tokio::task::JoinHandle<()>,
     http_served: tokio::task::JoinHandle<()>,
+    webhooks_served: Option<tokio::task::JoinHandle<()>>,
     dispatched: tokio::task::JoinHandle<()>,
     times: DrainTimes,
 }
@@ -107,7 +110,10 @@ async fn start_as(
     // First, since a port in use is detected at once, while opening the database may take long.
     let grpc = Port::bind("GRPC_LISTEN", settings.grpc_listen)?;
     let http = Port::bind("HTTP_LISTEN", settings.http_listen)?;
+    let bind = |address| Port::bind("WEBHOOK_LISTEN", address);
+    let webhook_port = settings.webhook_listen.map(bind).transpose()?;
     let (grpc_address, http_address) = (grpc.address, http.address);
+    let webhook_address = webhook_port.as_ref().map_or(http_address, |it| it.address);
 
     let Core {
         database,
@@ -116,7 +122,7 @@ async fn start_as(
         admin,
         metrics,
         providers,
-    } = core(settings, decorate, further, http_address).await?;
+    } = core(settings, decorate, further, webhook_address).await?;
     let (grpc_open, http_open) = (OpenConnections::default(), OpenConnections::default());
     metrics.count_connections(grpc_open.clone(), http_open.clone());
     let limit = descriptors::connection_limit(settings);
@@ -137,6 +143,9 @@ async fn start_as(
     let json_calls = json.calls();
     let webhooks = Webhooks::new(edge.rpc(), json.calls(), providers.clone())
         .counted(WebhookMetrics::new(metrics.meter()));
+    let http_options = Options::http(http_open).limited(limit.clone());
+    let (webhooks, webhooks_served) =
+        serve_webhooks(webhook_port, webhooks, &http_options, &http_shutdown)?;
     let options = Options::grpc(settings.max_concurrent_streams, age(settings), grpc_open)
         .limited(limit.clone());
     let grpc_served = tokio::spawn(listen::serve(grpc.listen()?, edge, options, grpc_shutdown));
@@ -153,13 +162,14 @@ async fn start_as(
     let http_served = tokio::spawn(listen::serve(
         http.listen()?,
         service,
-        Options::http(http_open).limited(limit),
+        http_options,
         http_shutdown,
     ));
     tracing::info!(grpc = %grpc_address, http = %http_address, "serving");
     Ok(Running {
         grpc: grpc_address,
         http: http_address,
+        webhooks: webhook_address,
         real_providers,
         app,
         cache,
@@ -169,12 +179,35 @@ async fn start_as(
         http_trigger,
         grpc_served,
         http_served,
+        webhooks_served,
         dispatched,
         times: DrainTimes {
             delay: settings.drain_delay,
             timeout: settings.drain_timeout,
         },
     })
+}
+
+/// Serves the webhooks on a port of their own, if there is one; returns those that remain on the HTTP port.
+fn serve_webhooks(
+    port: Option<Port>,
+    webhooks: Webhooks,
+    options: &Options,
+    shutdown: &Shutdown,
+) -> Result<(Webhooks, Option<tokio::task::JoinHandle<()>>), StartError> {
+    let Some(port) = port else {
+        return Ok((webhooks, None));
+    };
+    let routes = webhooks::routes(webhooks.clone().serving(Served::Real));
+    let router = http::webhook_router(routes);
+    let serving = listen::serve(
+        port.listen()?,
+        TowerToHyperService::new(router),
+        options.clone(),
+        shutdown.clone(),
+    );
+    let on_http = webhooks.serving(Served::Simulated);
+    Ok((on_http, Some(tokio::spawn(serving))))
 }
 
 /// Parts of the service without its ports.
@@ -191,12 +224,12 @@ async fn core(
     settings: &Settings,
     decorate: impl FnOnce(parlance_cache::Shared) -> parlance_cache::Shared,
     further: &[Registration],
-    http: SocketAddr,
+    webhooks: SocketAddr,
 ) -> Result<Core, StartError> {
     let database = database::open(settings).await?;
     let env = Environment::system();
     let cache = cache::open(settings, &database, &env, decorate)?;
-    let providers = providers::configured(settings, further, http, &env);
+    let providers = providers::configured(settings, further, webhooks, &env);
     let app = App::new(
         database.clone(),
         Arc::clone(&cache.cache),
@@ -280,7 +313,13 @@ impl Running {
         .await;
         self.http_trigger.drain();
         if ending != DrainOutcome::Forced {
-            let _ = tokio::time::timeout(HTTP_DRAIN, self.http_served).await;
+            let served = async {
+                let _ = self.http_served.await;
+                if let Some(served) = self.webhooks_served {
+                    let _ = served.await;
+                }
+            };
+            let _ = tokio::time::timeout(HTTP_DRAIN, served).await;
         }
         self.http_trigger.cut();
         ending
