@@ -9,6 +9,7 @@
 //! To add a use case: one file under its entity with its request, its result and one method on [`App`].
 
 mod app;
+mod attachment_link;
 pub mod attachments;
 pub mod cache;
 pub mod cache_admin;

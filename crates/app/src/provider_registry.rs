@@ -5,13 +5,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use parlance_domain::message::ReportedError;
-use parlance_domain::{Attachment, AttachmentId, Channel, Message, MessageStatus, Owner};
+use parlance_domain::{
+    Attachment, AttachmentId, Channel, Message, MessageId, MessageStatus, Owner, Timestamp,
+};
 use parlance_providers::{
-    AttemptId, Content, ContentError, ContentSource, HandOver, KnownMessages, LookUpQuery,
+    AttemptId, Content, ContentError, ContentSource, HandOver, KnownMessages, LinkKey, LookUpQuery,
     LookUpResult, Mail, OutboundAttachment, OutboundContent, Outcome, Provider, Text,
 };
 use parlance_storage::Database;
 use parlance_storage::db::delivery::Claim;
+
+use crate::attachment_link::AttachmentLink;
 
 /// Path of the webhook to which providers report the status of an attempt.
 const STATUS_PATH: &str = "status";
@@ -73,7 +77,7 @@ impl ProviderRegistry {
     pub(crate) async fn hand_over(
         &self,
         database: &Database,
-        message: Message,
+        mut message: Message,
         claim: &Claim,
     ) -> Outcome {
         let name = message.provider.as_deref().unwrap_or_default();
@@ -86,16 +90,27 @@ impl ProviderRegistry {
         {
             return accepted;
         }
+        let links = self.links(provider, message.id, claim);
+        let attachments = attachments(database, &mut message, &links);
         match message.channel {
             Channel::Sms | Channel::Mms => match &provider.texts {
-                Some(texts) => texts.send_text(text(database, hand_over, message)).await,
+                Some(texts) => texts.send_text(text(hand_over, message, attachments)).await,
                 None => no_provider(),
             },
             Channel::Email => match &provider.mails {
-                Some(mails) => mails.send_mail(mail(database, hand_over, message)).await,
+                Some(mails) => mails.send_mail(mail(hand_over, message, attachments)).await,
                 None => no_provider(),
             },
             Channel::Chat => no_provider(),
+        }
+    }
+
+    fn links<'a>(&self, provider: &'a Provider, message_id: MessageId, claim: &Claim) -> Links<'a> {
+        Links {
+            key: provider.link_key.as_ref(),
+            base: format!("{}/media/{}", self.public_url, provider.name),
+            message_id,
+            handed_over: claim.lease_until,
         }
     }
 
@@ -171,9 +186,9 @@ fn no_provider() -> Outcome {
     Outcome::Later { after: None, error }
 }
 
-fn text(database: &Database, hand_over: HandOver, message: Message) -> Text {
+fn text(hand_over: HandOver, message: Message, attachments: Vec<OutboundAttachment>) -> Text {
     Text {
-        attachments: attachments(database, &message.owner, message.attachments),
+        attachments,
         hand_over,
         from: message.from_address,
         to: message.to_address,
@@ -181,9 +196,9 @@ fn text(database: &Database, hand_over: HandOver, message: Message) -> Text {
     }
 }
 
-fn mail(database: &Database, hand_over: HandOver, message: Message) -> Mail {
+fn mail(hand_over: HandOver, message: Message, attachments: Vec<OutboundAttachment>) -> Mail {
     Mail {
-        attachments: attachments(database, &message.owner, message.attachments),
+        attachments,
         hand_over,
         from: message.from_address,
         to: message.to_address,
@@ -194,11 +209,30 @@ fn mail(database: &Database, hand_over: HandOver, message: Message) -> Mail {
     }
 }
 
+/// URLs of the stored attachments of a hand-over.
+struct Links<'a> {
+    /// `None` for a provider that takes the content itself.
+    key: Option<&'a LinkKey>,
+    base: String,
+    message_id: MessageId,
+    handed_over: Timestamp,
+}
+
+impl Links<'_> {
+    fn of(&self, id: AttachmentId) -> Option<String> {
+        let link = AttachmentLink::new(self.message_id, id, self.handed_over);
+        let token = link.token(self.key?);
+        Some(format!("{}/{token}", self.base))
+    }
+}
+
+/// Takes the attachments of a message.
 fn attachments(
     database: &Database,
-    owner: &Owner,
-    attachments: Vec<Attachment>,
+    message: &mut Message,
+    links: &Links<'_>,
 ) -> Vec<OutboundAttachment> {
+    let owner = &message.owner;
     let outbound = |attachment: Attachment| {
         let Attachment {
             id,
@@ -207,6 +241,7 @@ fn attachments(
             size_bytes,
             url,
         } = attachment;
+        let link = links.of(id).filter(|_| url.is_none());
         let content = url.map_or_else(
             || {
                 let source = StoredContent {
@@ -223,9 +258,10 @@ fn attachments(
             filename,
             content_type,
             content,
-            link: None,
+            link,
         }
     };
+    let attachments = std::mem::take(&mut message.attachments);
     attachments.into_iter().map(outbound).collect()
 }
 

@@ -105,7 +105,7 @@ pub struct OutboundAttachment {
     pub content_type: String,
     /// The content.
     pub content: OutboundContent,
-    /// URL at which the provider can fetch stored content for a short time; `None` if this service has no public URL.
+    /// URL at which the provider can fetch stored content for a short time; `None` if it has no key for such URLs.
     pub link: Option<String>,
 }
 

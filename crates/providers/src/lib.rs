@@ -11,6 +11,7 @@
 mod content;
 mod events;
 mod hand_over;
+mod link_key;
 mod look_up;
 mod outcome;
 mod provider;
@@ -26,6 +27,7 @@ pub use events::{
     ProviderEvents, ProviderReport, ReportedMessage, RetryReport,
 };
 pub use hand_over::{AttemptId, HandOver, Mail, OutboundAttachment, OutboundContent, Text};
+pub use link_key::LinkKey;
 pub use look_up::{KnownMessages, LookUpQuery};
 pub use outcome::{CancelResult, LookUpResult, Outcome};
 pub use provider::{

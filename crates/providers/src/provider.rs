@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use parlance_domain::{Channel, MessageId, Owner, Timestamp};
 
 use crate::{
-    CancelResult, HandOver, LookUpQuery, LookUpResult, Mail, Outcome, ProviderEvents,
+    CancelResult, HandOver, LinkKey, LookUpQuery, LookUpResult, Mail, Outcome, ProviderEvents,
     SimulatedNetwork, Text, Webhooks,
 };
 
@@ -82,6 +82,8 @@ pub struct Provider {
     pub look_up: Option<Arc<dyn LookUp>>,
     /// Continuation after a restart.
     pub resume: Option<Arc<dyn Resume>>,
+    /// Key of the URLs at which it fetches stored attachments, if it does not take the content itself.
+    pub link_key: Option<LinkKey>,
     /// The simulated network, if no message of this provider leaves the machine.
     pub simulated_network: Option<Arc<dyn SimulatedNetwork>>,
 }
@@ -98,6 +100,7 @@ impl Provider {
             cancel: None,
             look_up: None,
             resume: None,
+            link_key: None,
             simulated_network: None,
         }
     }

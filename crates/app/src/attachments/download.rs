@@ -13,6 +13,8 @@ pub struct AttachmentReader {
     id: AttachmentId,
     position: i32,
     left: i64,
+    content_type: String,
+    size_bytes: i64,
 }
 
 impl App {
@@ -41,11 +43,23 @@ impl App {
             id,
             position: 0,
             left: found.size_bytes,
+            content_type: found.content_type,
+            size_bytes: found.size_bytes,
         })
     }
 }
 
 impl AttachmentReader {
+    /// The MIME type.
+    pub fn content_type(&self) -> &str {
+        &self.content_type
+    }
+
+    /// Size of the whole content.
+    pub const fn size_bytes(&self) -> i64 {
+        self.size_bytes
+    }
+
     /// The next chunk; `None` after the last.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>> {
         if self.left <= 0 {
@@ -63,7 +77,7 @@ impl AttachmentReader {
     }
 }
 
-fn not_found() -> Error {
+pub(super) fn not_found() -> Error {
     Error::new(
         Reason::AttachmentNotFound,
         "the message has no such attachment",

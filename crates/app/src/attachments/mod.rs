@@ -2,6 +2,7 @@
 //! completely.
 
 mod download;
+mod link;
 mod upload;
 
 pub use download::AttachmentReader;

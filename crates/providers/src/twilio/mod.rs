@@ -30,7 +30,7 @@ pub use name::NAME;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Provider, ProviderContext};
+use crate::{LinkKey, Provider, ProviderContext};
 use account::Accounts;
 use client::Client;
 use http_client::HttpClient;
@@ -49,6 +49,7 @@ pub fn provider(
         return None;
     }
     let credentials = accounts.iter().map(|it| it.name.clone()).collect();
+    let link_key = accounts.first().map(link_key);
     let accounts = Arc::new(Accounts::new(accounts));
     let webhooks = TwilioWebhooks {
         verifier: signature::Verifier::new(&accounts),
@@ -66,8 +67,15 @@ pub fn provider(
         cancel: Some(Arc::clone(&twilio) as _),
         look_up: Some(twilio),
         webhooks: Some(Arc::new(webhooks)),
+        link_key,
         ..Provider::new(NAME)
     })
+}
+
+/// Twilio takes attachments by URL. One key is enough for all accounts, since it is verified by this service only.
+fn link_key(account: &Account) -> LinkKey {
+    let token = account.auth_tokens.first();
+    LinkKey::derive(token.unwrap_or(&account.login.password))
 }
 
 /// The provider: its accounts, and the client for all of them.

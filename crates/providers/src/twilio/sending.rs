@@ -70,8 +70,7 @@ fn media_url(attachment: OutboundAttachment) -> Result<String, Outcome> {
     match attachment.content {
         OutboundContent::Url(url) => Ok(url),
         OutboundContent::Stored(_) => attachment.link.ok_or_else(|| {
-            let text = "the provider fetches attachments by URL, and this service has no public URL; \
-                        set PUBLIC_URL, or send the attachment as a url";
+            let text = "the provider fetches attachments by URL; send the attachment as a url";
             Outcome::Refused(outcome::error(
                 "attachment_needs_url",
                 text.to_owned(),

@@ -9,22 +9,27 @@
 //! * A request that was not handled gets a status that makes its provider repeat it.
 //! * A port of their own, which may be open to the internet, serves only the webhooks of providers that sign them.
 
+mod attachments;
+
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
+use parlance_app::App;
 use parlance_app::delivery::ProviderRegistry;
 use parlance_providers::{Provider, WebhookOutcome, WebhookRequest, WebhookResponse};
 use parlance_transport::layers::{Rpc, faults};
 use tonic::Status;
 use tonic::service::Routes;
 
+use self::attachments::Attachments;
 use crate::body_limits::Limits;
 use crate::http::body;
 use crate::http::calls::Calls;
@@ -36,6 +41,8 @@ const HANDLER_TIMEOUT: Duration = Duration::from_secs(8);
 /// What a provider can do about a body that is too large.
 const REMEDY: &str = "send less in one request";
 const ROOT: &str = "/webhooks/";
+/// The path that the provider registry gives to providers.
+const ATTACHMENT_ROUTE: &str = "/media/{provider}/{token}";
 
 /// State of the routes. Cheap to clone.
 #[derive(Clone)]
@@ -45,6 +52,7 @@ pub struct Webhooks {
     providers: ProviderRegistry,
     served: Served,
     metrics: Option<WebhookMetrics>,
+    attachments: Option<Attachments>,
 }
 
 /// Providers whose webhooks a port serves.
@@ -86,7 +94,16 @@ impl Webhooks {
             providers,
             served: Served::All,
             metrics: None,
+            attachments: None,
         }
+    }
+
+    /// Serves the attachments of hand-overs as well.
+    #[must_use]
+    pub(crate) fn with_attachments(mut self, app: Arc<App>) -> Self {
+        let (rpc, calls) = (self.rpc.clone(), self.calls.clone());
+        self.attachments = Some(Attachments { rpc, calls, app });
+        self
     }
 
     /// Serves only the webhooks of some providers.
@@ -152,12 +169,17 @@ impl Webhooks {
     }
 }
 
-/// Returns the route of all webhooks. It exists a second time under the path of the public URL, since a proxy may pass the
-/// path on or remove it.
+/// Returns the routes of the webhooks and of attachments. They exist a second time under the path of the public URL, since
+/// a proxy may pass the path on or remove it.
 pub fn routes<S: Clone + Send + Sync + 'static>(webhooks: Webhooks) -> Router<S> {
     let prefix = webhooks.providers.public_path().to_owned();
+    let attachments = webhooks.attachments.clone();
     let handler = post(answer).with_state(webhooks);
-    let routes = Router::new().route("/webhooks/{provider}/{*path}", handler);
+    let mut routes = Router::new().route("/webhooks/{provider}/{*path}", handler);
+    if let Some(attachments) = attachments {
+        let fetch = get(attachments::fetch).with_state(attachments);
+        routes = routes.route(ATTACHMENT_ROUTE, fetch);
+    }
     if prefix.is_empty() {
         routes
     } else {

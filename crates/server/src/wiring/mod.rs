@@ -142,6 +142,7 @@ async fn start_as(
     let json = json(settings, edge.rpc())?;
     let json_calls = json.calls();
     let webhooks = Webhooks::new(edge.rpc(), json.calls(), providers.clone())
+        .with_attachments(Arc::clone(&app))
         .counted(WebhookMetrics::new(metrics.meter()));
     let http_options = Options::http(http_open).limited(limit.clone());
     let (webhooks, webhooks_served) =
