@@ -1,5 +1,5 @@
 //! The provider seam, proven by a second provider: one folder, `example`, and one line of registration. Messages are sent
-//! through it, and it reports and delivers by webhooks, over sockets.
+//! through it, and it reports and delivers by webhooks, over sockets. And Twilio, against a server that speaks its API.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,6 +10,7 @@
 mod example;
 mod sending;
 mod service;
+mod twilio;
 mod webhooks;
 
 use parlance_server::wiring::Registration;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, StatusCode, Uri};
+use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use parlance_server::config::Settings;
@@ -27,14 +27,21 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) async fn start(providers: &[Registration]) -> Self {
+        Self::start_with(&[], providers).await
+    }
+
+    /// Starts it with further settings.
+    pub(crate) async fn start_with(further: &[(&str, &str)], providers: &[Registration]) -> Self {
         let file = SqliteFile::new();
+        let url = file.url();
         let settings = [
-            ("DATABASE_URL", file.url()),
-            ("GRPC_LISTEN", "127.0.0.1:0".to_owned()),
-            ("HTTP_LISTEN", "127.0.0.1:0".to_owned()),
+            ("DATABASE_URL", url.as_str()),
+            ("GRPC_LISTEN", "127.0.0.1:0"),
+            ("HTTP_LISTEN", "127.0.0.1:0"),
         ];
-        let settings = settings.map(|(name, value)| (name.to_owned(), value));
-        let settings = Settings::load(settings.into_iter(), None).unwrap();
+        let settings = settings.iter().chain(further);
+        let settings = settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let settings = Settings::load(settings, None).unwrap();
         let running = wiring::start_with_providers(&settings, providers).await;
         Self {
             running: running.unwrap(),
@@ -103,8 +110,19 @@ impl Service {
     }
 }
 
-/// Sends a request, and returns the status and the body of the response.
+/// Sends a POST, and returns the status and the body of the response.
 pub(crate) async fn post(url: &str, headers: &[(&str, String)], body: &str) -> (StatusCode, Bytes) {
+    let response = request(Method::POST, url, headers, body).await;
+    (response.status(), response.into_body())
+}
+
+/// Sends a request, and returns the response.
+pub(crate) async fn request(
+    method: Method,
+    url: &str,
+    headers: &[(&str, String)],
+    body: &str,
+) -> Response<Bytes> {
     let uri: Uri = url.parse().unwrap();
     let host = uri.authority().unwrap().as_str();
     let stream = TcpStream::connect(host).await.unwrap();
@@ -113,12 +131,14 @@ pub(crate) async fn post(url: &str, headers: &[(&str, String)], body: &str) -> (
         .await
         .unwrap();
     tokio::spawn(connection);
-    let mut request = Request::post(uri.path_and_query().unwrap().as_str()).header("host", host);
+    let target = uri.path_and_query().unwrap().as_str();
+    let mut request = Request::builder().method(method).uri(target);
+    request = request.header("host", host);
     for (name, value) in headers {
         request = request.header(*name, value);
     }
     let request = request.body(Full::new(Bytes::copy_from_slice(body.as_bytes())));
     let response = sender.send_request(request.unwrap()).await.unwrap();
     let (head, body) = response.into_parts();
-    (head.status, body.collect().await.unwrap().to_bytes())
+    Response::from_parts(head, body.collect().await.unwrap().to_bytes())
 }
