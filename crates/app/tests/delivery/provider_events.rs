@@ -3,8 +3,8 @@
 use parlance_domain::message::{ReportStatus, ReportedError};
 use parlance_domain::{Channel, Direction, MessageStatus};
 use parlance_providers::{
-    AttemptId, InboundError, InboundMessage, ProviderEvents as _, ProviderReport, ReportedMessage,
-    RetryReport,
+    AttemptId, InboundError, InboundMessage, OptOutType, ProviderEvents as _, ProviderReport,
+    ReportedMessage, RetryReport,
 };
 
 use crate::support::world::{OURS, number};
@@ -87,6 +87,35 @@ on_both! {
         assert_eq!(world.status(id).await, MessageStatus::Delivered);
     }
 
+    /// Only the report says it. A later report does not change it, and one about another message does not take it over.
+    async fn the_providers_id_of_a_lost_answer_comes_with_a_report(world: World) {
+        world.provider.answers(|_, _| Answer::LostTaken);
+        let _dispatcher = world.dispatcher(pace()).await;
+        let mut ids = Vec::new();
+        for customer in [1, 2] {
+            let id = world.send(Outgoing::to(customer)).await.id;
+            world.until_status(id, MessageStatus::Uncertain).await;
+            ids.push(id);
+        }
+        let delivered = |message_id, provider_message_id: &str| ProviderReport {
+            provider_message_id: Some(provider_message_id.to_owned()),
+            ..report(
+                &world,
+                ReportedMessage::Attempt(AttemptId { message_id, number: 1 }),
+                ReportStatus::Delivered,
+            )
+        };
+        for (id, reported) in [(ids[0], "p-1"), (ids[0], "p-2"), (ids[1], "p-1")] {
+            world.front.report(delivered(id, reported)).await.unwrap();
+        }
+        let (first, second) = (world.message(ids[0]).await, world.message(ids[1]).await);
+        assert_eq!(first.provider_message_id.as_deref(), Some("p-1"));
+        assert_eq!(second.provider_message_id, None);
+        for message in [first, second] {
+            assert_eq!(message.progress.status, MessageStatus::Delivered);
+        }
+    }
+
     /// The provider's id is stored with the outcome: until then the report must be repeated.
     async fn a_report_by_the_providers_id_waits_for_the_outcome(world: World) {
         let dispatcher = world.dispatcher(pace()).await;
@@ -116,6 +145,32 @@ on_both! {
         assert_eq!((found.direction, found.conversation_id), (Direction::Inbound, sent.conversation_id));
         assert_eq!((found.body.as_str(), found.sequence), ("Thank you!", 2));
         assert_eq!(world.db.count("messages").await, 2);
+    }
+
+    /// An owner who has the secret of one account could forge messages to the senders of another.
+    async fn an_inbound_message_needs_a_sender_with_the_verified_credentials(world: World) {
+        world.send(Outgoing::to(1)).await;
+        let verified = |names: &[&str]| InboundMessage {
+            credentials: Some(names.iter().map(|name| (*name).to_owned()).collect()),
+            ..inbound("in-1")
+        };
+        for names in [&[][..], &["other"]] {
+            let refused = world.front.inbound(verified(names)).await;
+            assert_eq!(refused, Err(InboundError::UnknownAddress), "{names:?}");
+        }
+        // The sender names none.
+        world.front.inbound(verified(&["other", ""])).await.unwrap();
+        assert_eq!(world.db.count("messages").await, 2);
+    }
+
+    async fn a_consent_keyword_that_the_provider_answered_is_metadata(world: World) {
+        world.send(Outgoing::to(1)).await;
+        let stop = InboundMessage { opt_out_type: Some(OptOutType::Stop), ..inbound("in-1") };
+        world.front.inbound(stop).await.unwrap();
+        let found = world.front.database().message_by_provider_id(&world.owner, "fake", "in-1").await.unwrap().unwrap();
+        // Postgres writes a space.
+        let metadata = found.metadata.as_str().replace(' ', "");
+        assert_eq!(metadata, r#"{"opt_out_type":"STOP"}"#);
     }
 
     async fn an_inbound_message_needs_a_sender_of_its_provider_and_valid_content(world: World) {

@@ -112,7 +112,13 @@ mod tests {
     const UNCONFIGURED: Registration = |_, _| None;
 
     fn registry(further: &[Registration]) -> ProviderRegistry {
-        let settings = Settings::load(std::iter::empty(), None).unwrap();
+        registry_of(&[], further)
+    }
+
+    fn registry_of(settings: &[(&str, &str)], further: &[Registration]) -> ProviderRegistry {
+        let settings = settings.iter();
+        let settings = settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let settings = Settings::load(settings, None).unwrap();
         let http = "0.0.0.0:8080".parse().unwrap();
         configured(&settings, further, http, &Environment::system()).registry
     }
@@ -131,8 +137,28 @@ mod tests {
 
     #[test]
     fn providers_call_this_service_at_an_address_that_can_be_reached() {
-        let url = registry(&[]).webhook_url("simulator");
+        let registry = registry(&[]);
+        let url = registry.webhook_url("simulator");
         assert_eq!(url, "http://127.0.0.1:8080/webhooks/simulator");
+        assert_eq!(registry.public_path(), "");
+
+        let registry = registry_of(&[("PUBLIC_URL", "https://h.example/a/")], &[]);
+        let url = registry.webhook_url("simulator");
+        assert_eq!(url, "https://h.example/a/webhooks/simulator");
+        assert_eq!(registry.public_path(), "/a");
+    }
+
+    #[test]
+    fn twilio_is_configured_by_its_account() {
+        let registry = registry_of(
+            &[("TWILIO_ACCOUNT_SID", "AC1"), ("TWILIO_AUTH_TOKEN", "x")],
+            &[],
+        );
+        assert_eq!(real(&registry), ["twilio"]);
+        assert_eq!(open_senders(&registry), None);
+        let twilio = registry.get("twilio").unwrap();
+        assert_eq!(twilio.credentials, ["twilio"]);
+        assert!(twilio.carries(Channel::Mms) && !twilio.carries(Channel::Email));
     }
 
     #[test]
