@@ -118,7 +118,7 @@ async fn an_error_names_the_field_and_the_page_stays_usable() {
     tab.click("#magic button").await;
     assert_eq!(
         tab.get("document.getElementById('to').value").await,
-        "+15005550001"
+        "+15005550101"
     );
     send(&mut tab, "Hello").await;
     tab.until(&shown("Hello", "UNDELIVERED")).await;

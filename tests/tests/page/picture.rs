@@ -18,7 +18,7 @@ async fn picture_of_the_page() {
     let port = if wanted.is_some() { "8080" } else { "0" };
     let service = Parlance::builder().env("HTTP_LISTEN", format!("127.0.0.1:{port}"));
     let (_service, _file, mut tab) = page_of(service).await;
-    tab.write("#to", "+15005550004").await;
+    tab.write("#to", "+15005550104").await;
     send(&mut tab, "Your table is booked for Friday, 8 pm.").await;
     tab.until(&shown(
         "Your table is booked for Friday, 8 pm.",

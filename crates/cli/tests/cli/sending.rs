@@ -36,7 +36,7 @@ async fn a_failed_delivery_sets_the_exit_code() {
         "--from",
         OURS,
         "--to",
-        "+15005550005",
+        "+15005550105",
         "--wait",
         "Hello",
     ];

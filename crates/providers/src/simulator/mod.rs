@@ -6,14 +6,14 @@
 //! report about them.
 
 mod name;
-mod script;
+mod recipients;
 mod simulated_network;
 #[cfg(test)]
 mod tests;
 mod webhooks;
 
 pub use name::NAME;
-pub use script::{Behaviour, MAGIC_RECIPIENTS, MagicRecipient};
+pub use recipients::{Behaviour, MAGIC_RECIPIENTS, MagicRecipient};
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -168,7 +168,7 @@ async fn the_recipient_address_selects_the_behaviour() {
 #[tokio::test(start_paused = true)]
 async fn goes_on_reporting_after_a_restart() {
     let (recorder, simulator) = simulator(0);
-    let message = text("+15005550001");
+    let message = text("+15005550101");
     let message_id = message.message_id();
     simulator.resume(message.hand_over.owner, message_id, &message.to);
     assert_eq!(recorder.next().await.status, ReportStatus::Undelivered);

@@ -112,7 +112,7 @@ on_both! {
 
     /// The message to the number that the simulator defers is SENDING until the next attempt.
     async fn a_deferred_message_cannot_be_canceled(t: Caller) {
-        let busy = Pair { ours: make::phone(), theirs: "+15005550004".to_owned() };
+        let busy = Pair { ours: make::phone(), theirs: "+15005550104".to_owned() };
         let id = t.ok(sms(&busy, "hi")).await.id;
         eventually(SOON, async || (t.message(&id).await.status() != MessageStatus::Pending).then_some(())).await;
         let refusal = t.refused(cancel(&id)).await;
@@ -137,7 +137,7 @@ async fn a_claimed_message_cannot_be_canceled_or_deleted() {
     let t = Caller::at(&service);
     let pair = t.pair().await;
     let no_recipient = Pair {
-        theirs: "+15005550005".to_owned(),
+        theirs: "+15005550105".to_owned(),
         ..pair.clone()
     };
     let first = t.ok(sms(&pair, "first")).await.id;

@@ -55,7 +55,7 @@ on_both! {
     }
 
     async fn events_of_a_refused_message(t: Caller) {
-        for (theirs, reason) in [("+15005550002", "opted out"), ("+15005550005", "does not exist")] {
+        for (theirs, reason) in [("+15005550102", "opted out"), ("+15005550105", "does not exist")] {
             let events = events_of_send(&t, theirs, MessageStatus::Failed).await;
             assert_eq!(kinds(&events), [("attempt", 1)]);
             assert_eq!(events[0].status(), MessageStatus::Failed);
@@ -64,7 +64,7 @@ on_both! {
     }
 
     async fn events_of_a_deferred_message(t: Caller) {
-        let events = events_of_send(&t, "+15005550004", MessageStatus::Delivered).await;
+        let events = events_of_send(&t, "+15005550104", MessageStatus::Delivered).await;
         assert_eq!(kinds(&events), [("attempt", 1), ("attempt", 2), ("report", 0)]);
         assert_eq!(events[0].status(), MessageStatus::Sending);
         assert!(events[0].detail.contains("put off"), "{events:?}");
@@ -72,13 +72,13 @@ on_both! {
 
     /// The report resolves the uncertain attempt, so there is no second one.
     async fn events_of_a_delivered_message_without_a_response(t: Caller) {
-        let events = events_of_send(&t, "+15005550003", MessageStatus::Delivered).await;
+        let events = events_of_send(&t, "+15005550103", MessageStatus::Delivered).await;
         assert_eq!(kinds(&events), [("attempt", 1), ("report", 0)]);
         assert!(matches!(events[0].status(), MessageStatus::Uncertain | MessageStatus::Delivered), "{events:?}");
     }
 
     async fn events_of_an_undelivered_message(t: Caller) {
-        let events = events_of_send(&t, "+15005550001", MessageStatus::Undelivered).await;
+        let events = events_of_send(&t, "+15005550101", MessageStatus::Undelivered).await;
         assert_eq!(kinds(&events), [("attempt", 1), ("report", 0)]);
         assert_eq!(events[1].status(), MessageStatus::Undelivered);
         assert!(events[1].detail.contains("cannot be reached"), "{events:?}");

@@ -92,7 +92,7 @@ on_both! {
         t.ok(sms(&paused, "waits")).await;
         t.ok(Send { send_at: Some(make::far_future(0)), ..sms(&phones(), "scheduled") }).await;
         t.ok(make::chat("", "a chat")).await;
-        for theirs in ["+15005550002", "+15005550005"] {
+        for theirs in ["+15005550102", "+15005550105"] {
             let refused = Pair { ours: make::phone(), theirs: theirs.to_owned() };
             sent(&t, sms(&refused, "refused"), MessageStatus::Failed).await;
         }
@@ -103,9 +103,9 @@ on_both! {
     async fn each_sent_message_is_accepted_once(t: Caller) {
         let ours = make::phone();
         for (theirs, end) in [
-            ("+15005550001", MessageStatus::Undelivered),
-            ("+15005550003", MessageStatus::Delivered),
-            ("+15005550004", MessageStatus::Delivered),
+            ("+15005550101", MessageStatus::Undelivered),
+            ("+15005550103", MessageStatus::Delivered),
+            ("+15005550104", MessageStatus::Delivered),
         ] {
             let pair = Pair { ours: ours.clone(), theirs: theirs.to_owned() };
             let id = t.ok(sms(&pair, "hi")).await.id;

@@ -1,11 +1,11 @@
 // Actions: send as the service, reply as the customer, mark as read.
 
 const TEST_RECIPIENTS = [
-  ["+15005550001", "undelivered", "UNDELIVERED"],
-  ["+15005550002", "opted-out", "FAILED: opted out"],
-  ["+15005550003", "timeout", "the response is lost: UNCERTAIN, then DELIVERED"],
-  ["+15005550004", "busy", "rejected once (429), then DELIVERED"],
-  ["+15005550005", "invalid", "FAILED: invalid recipient"],
+  ["+15005550101", "undelivered", "UNDELIVERED"],
+  ["+15005550102", "opted-out", "FAILED: opted out"],
+  ["+15005550103", "timeout", "the response is lost: UNCERTAIN, then DELIVERED"],
+  ["+15005550104", "busy", "rejected once (429), then DELIVERED"],
+  ["+15005550105", "invalid", "FAILED: invalid recipient"],
 ];
 const EXAMPLES = {
   SMS: { from: "+15550001111", to: "+15552223333" },

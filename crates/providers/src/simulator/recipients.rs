@@ -31,27 +31,27 @@ pub struct MagicRecipient {
 /// Recipient addresses with a special behaviour. The README shows the same table.
 pub const MAGIC_RECIPIENTS: [MagicRecipient; 5] = [
     MagicRecipient {
-        phone: "+15005550001",
+        phone: "+15005550101",
         mailbox: "undelivered",
         behaviour: Behaviour::Undelivered,
     },
     MagicRecipient {
-        phone: "+15005550002",
+        phone: "+15005550102",
         mailbox: "opted-out",
         behaviour: Behaviour::OptedOut,
     },
     MagicRecipient {
-        phone: "+15005550003",
+        phone: "+15005550103",
         mailbox: "timeout",
         behaviour: Behaviour::AnswerLost,
     },
     MagicRecipient {
-        phone: "+15005550004",
+        phone: "+15005550104",
         mailbox: "busy",
         behaviour: Behaviour::Busy,
     },
     MagicRecipient {
-        phone: "+15005550005",
+        phone: "+15005550105",
         mailbox: "invalid",
         behaviour: Behaviour::Invalid,
     },
