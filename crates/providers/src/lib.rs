@@ -34,5 +34,8 @@ pub use provider::{
     Cancel, LookUp, MailProvider, Now, Provider, ProviderContext, Resume, TextProvider,
 };
 pub use secret::Secret;
-pub use simulated::{SentMessage, SentQuery, SimulatedNetwork};
+pub use simulated::{
+    Fault, FaultKind, NetworkError, Script, SentMessage, SentQuery, SimulatedNetwork, WebhookQuery,
+    WebhookRecord, WebhookState,
+};
 pub use webhooks::{WebhookOutcome, WebhookRequest, WebhookResponse, Webhooks};

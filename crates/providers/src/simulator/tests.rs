@@ -5,7 +5,10 @@ use std::sync::Mutex;
 use tokio::sync::Notify;
 
 use super::*;
-use crate::{AttemptId, InboundError, InboundMessage, WebhookRequest, Webhooks as _};
+use crate::{
+    AttemptId, Fault, FaultKind, InboundError, InboundMessage, WebhookRequest, WebhookState,
+    Webhooks as _,
+};
 use http::StatusCode;
 use parlance_domain::{Channel, Sender, SenderId, SenderStatus, Timestamp};
 
@@ -172,6 +175,105 @@ async fn goes_on_reporting_after_a_restart() {
     let message_id = message.message_id();
     simulator.resume(message.hand_over.owner, message_id, &message.to);
     assert_eq!(recorder.next().await.status, ReportStatus::Undelivered);
+}
+
+/// A script and a clock of one owner.
+#[tokio::test(start_paused = true)]
+async fn the_script_and_the_clock_act_inside_the_process() {
+    let (recorder, simulator) = simulator(0);
+    let owner = Owner::default();
+    let fault = |kind| Fault {
+        kind,
+        probability: 1.0,
+        count: Some(1),
+        delay: None,
+        recipient: None,
+    };
+    let kinds = [
+        FaultKind::TooManyRequests,
+        FaultKind::ServerError,
+        FaultKind::OptedOut,
+        FaultKind::AcceptThenTimeout,
+        FaultKind::Drop,
+    ];
+    let faults = kinds.map(fault).into();
+    let script = Script { seed: 1, faults };
+    simulator.set_script(&owner, script).unwrap();
+    let send = || simulator.send_text(text("+15552223333"));
+    assert!(matches!(send().await, Outcome::Later { .. }));
+    assert!(matches!(send().await, Outcome::Lost(_)));
+    assert!(matches!(send().await, Outcome::Refused(_)));
+    assert!(simulator.sent(&all()).is_empty());
+    assert!(matches!(send().await, Outcome::Lost(_)));
+    assert!(matches!(send().await, Outcome::Accepted { .. }));
+    assert_eq!(simulator.sent(&all()).len(), 1);
+
+    let hour = Duration::from_hours(1);
+    let now = simulator.advance_clock(&owner, hour).unwrap();
+    assert_eq!(now, Timestamp::from_micros(1).plus(hour));
+    let query = WebhookQuery {
+        owner: owner.clone(),
+        provider_message_id: None,
+        limit: 10,
+    };
+    let [webhook] = &simulator.webhooks(&query)[..] else {
+        panic!("one report")
+    };
+    assert_eq!(webhook.state, WebhookState::Dropped);
+    assert!(recorder.received.lock().unwrap().is_empty());
+    simulator.replay_webhook(&owner, &webhook.id).unwrap();
+    assert_eq!(recorder.next().await.status, ReportStatus::Delivered);
+    let unknown = simulator.replay_webhook(&owner, "no number");
+    assert_eq!(unknown.unwrap_err(), NetworkError::UnknownWebhook);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hand_over_hangs_until_the_clock_is_advanced() {
+    let (_, simulator) = simulator(0);
+    let hang = Fault {
+        kind: FaultKind::Hang,
+        probability: 1.0,
+        count: None,
+        delay: Some(Duration::from_hours(1)),
+        recipient: None,
+    };
+    let faults = vec![hang];
+    let owner = Owner::default();
+    let script = Script { seed: 1, faults };
+    simulator.set_script(&owner, script).unwrap();
+    let begun = tokio::time::Instant::now();
+    let sending = simulator.send_text(text("+15552223333"));
+    let advancing = async {
+        tokio::task::yield_now().await;
+        simulator
+            .advance_clock(&owner, Duration::from_hours(1))
+            .unwrap();
+    };
+    let (outcome, ()) = tokio::join!(sending, advancing);
+    assert!(matches!(outcome, Outcome::Lost(_)));
+    assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn published_test_numbers_have_their_meaning() {
+    let (_, simulator) = simulator(0);
+    let code = |outcome: Outcome| match outcome {
+        Outcome::Refused(error) | Outcome::Later { error, .. } => error.provider_code,
+        other => panic!("{other:?}"),
+    };
+    let outcome = simulator.send_text(text("+15005550004")).await;
+    assert_eq!(code(outcome), "21610");
+    let outcome = simulator.send_text(text("+15005550009")).await;
+    assert_eq!(code(outcome), "21614");
+    let from_full = Text {
+        from: "+15005550008".to_owned(),
+        ..text("+15552223333")
+    };
+    let outcome = simulator.send_text(from_full).await;
+    assert!(matches!(outcome, Outcome::Later { .. }), "{outcome:?}");
+    assert_eq!(code(outcome), "21611");
+    let outcome = simulator.send_text(text("+15005550006")).await;
+    assert!(matches!(outcome, Outcome::Accepted { .. }));
 }
 
 async fn post(recorder: &Arc<ReportRecorder>, path: &str, query: &str, body: &str) -> StatusCode {

@@ -110,7 +110,7 @@ fn to_proto(sent: SentMessage) -> v1::SentMessage {
         times_accepted,
     } = sent;
     v1::SentMessage {
-        message_id: message_id.to_string(),
+        message_id: message_id.map_or_else(String::new, |id| id.to_string()),
         provider_message_id,
         from_address: from,
         to_address: to,
