@@ -98,5 +98,9 @@ rpcs! {
     SimulatorServiceClient {
         reply_as(ReplyAsRequest) -> v1::Message;
         list_sent(ListSentRequest) -> v1::ListSentResponse;
+        set_script(SetScriptRequest) -> v1::SetScriptResponse;
+        advance_clock(AdvanceClockRequest) -> v1::AdvanceClockResponse;
+        list_webhooks(ListWebhooksRequest) -> v1::ListWebhooksResponse;
+        replay_webhook(ReplayWebhookRequest) -> v1::Webhook;
     }
 }

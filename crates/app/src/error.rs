@@ -84,6 +84,8 @@ reasons! {
     AttachmentNotFound = "ATTACHMENT_NOT_FOUND", NotFound, "check both ids and the owner";
     /// No such upload, or it was used, or it has expired.
     UploadNotFound = "UPLOAD_NOT_FOUND", FailedPrecondition, "upload the file again: an upload is good for one send within 24 hours";
+    /// No such webhook of the simulator.
+    WebhookNotFound = "WEBHOOK_NOT_FOUND", NotFound, "read the id with ListWebhooks; the simulator keeps the last 10,000";
     /// The content is not stored here.
     AttachmentElsewhere = "ATTACHMENT_ELSEWHERE", FailedPrecondition, "fetch it from the attachment's `url`";
     /// The resource changed since it was read.
@@ -124,6 +126,10 @@ reasons! {
     MessageTooLarge = "MESSAGE_TOO_LARGE", ResourceExhausted, "upload large content with UploadAttachment; ask for fewer at once";
     /// The watcher did not keep up.
     WatcherTooSlow = "WATCHER_TOO_SLOW", ResourceExhausted, "watch again from the `cursor` in the metadata, and read faster";
+    /// A limit of the simulator is reached.
+    SimulatorFull = "SIMULATOR_FULL", ResourceExhausted, "clear scripts that are no longer needed, or wait until webhooks have been sent";
+    /// The simulator lacks a setting that the call needs.
+    SimulatorNotSet = "SIMULATOR_NOT_SET", FailedPrecondition, "start `parlance simulate` with `--inbound-url`";
     /// The cursor is older than what is kept, or of another feed.
     CursorExpired = "CURSOR_EXPIRED", OutOfRange, "read the conversations again, then watch without a cursor";
     /// The database cannot be reached, or takes no writes.

@@ -1,9 +1,14 @@
 //! The recipients' side of a simulated provider: what arrived there, and replies.
 
+use std::time::Duration;
+
 use parlance_domain::message::Content;
-use parlance_domain::{Address, Channel, Message, Owner};
+use parlance_domain::{Address, Channel, Message, Owner, Timestamp};
+pub use parlance_providers::{
+    Fault, FaultKind, NetworkError, Script, SentMessage, SentQuery, WebhookQuery, WebhookRecord,
+    WebhookState,
+};
 use parlance_providers::{Provider, SimulatedNetwork};
-pub use parlance_providers::{SentMessage, SentQuery};
 
 use crate::App;
 use crate::error::{Error, Reason, Result};
@@ -28,6 +33,26 @@ impl App {
     /// The messages that the simulated network has accepted, newest first.
     pub fn sent_messages(&self, query: &SentQuery) -> Result<Vec<SentMessage>> {
         Ok(self.simulated()?.1.sent(query))
+    }
+
+    /// Replaces the owner's script of faults.
+    pub fn set_script(&self, owner: &Owner, script: Script) -> Result<()> {
+        Ok(self.simulated()?.1.set_script(owner, script)?)
+    }
+
+    /// Advances the owner's clock of the simulated network, and returns its new time.
+    pub fn advance_clock(&self, owner: &Owner, by: Duration) -> Result<Timestamp> {
+        Ok(self.simulated()?.1.advance_clock(owner, by)?)
+    }
+
+    /// The reports of the simulated network, newest first.
+    pub fn list_webhooks(&self, query: &WebhookQuery) -> Result<Vec<WebhookRecord>> {
+        Ok(self.simulated()?.1.webhooks(query))
+    }
+
+    /// Repeats a report of the simulated network.
+    pub fn replay_webhook(&self, owner: &Owner, id: &str) -> Result<WebhookRecord> {
+        Ok(self.simulated()?.1.replay_webhook(owner, id)?)
     }
 
     /// Receives a reply of a simulated recipient.
@@ -87,5 +112,18 @@ impl App {
                 "no provider of this installation is simulated",
             )
         })
+    }
+}
+
+impl From<NetworkError> for Error {
+    fn from(error: NetworkError) -> Self {
+        let reason = match error {
+            NetworkError::UnknownWebhook => Reason::WebhookNotFound,
+            NetworkError::TooManyOwners | NetworkError::TooManyWaiting => Reason::SimulatorFull,
+            NetworkError::ClockOverflow => {
+                return Self::invalid_field("by", error.to_string());
+            }
+        };
+        Self::new(reason, error.to_string())
     }
 }

@@ -75,4 +75,50 @@ on_both! {
         assert_rejected(&t, table).await;
         assert_accepted(&t, vec![List { page_size: i32::MAX, ..Default::default() }, list_sent(&make::phone()), list_sent("12345")]).await;
     }
+
+    async fn set_script(t: Caller) {
+        let fault = |change: fn(&mut v1::Fault)| {
+            let mut fault = v1::Fault { kind: v1::FaultKind::Drop.into(), ..Default::default() };
+            change(&mut fault);
+            v1::SetScriptRequest { seed: 1, faults: vec![fault] }
+        };
+        let seconds = |seconds| Some(prost_types::Duration { seconds, nanos: 0 });
+        assert_rejected(&t, vec![
+            (v1::SetScriptRequest { seed: 1, faults: vec![v1::Fault::default(); 101] }, vec!["faults"]),
+            (fault(|it| it.kind = 0), vec!["faults[0].kind"]),
+            (fault(|it| it.kind = 99), vec!["faults[0].kind"]),
+            (fault(|it| it.probability = 1.1), vec!["faults[0].probability"]),
+            (fault(|it| it.probability = f64::NAN), vec!["faults[0].probability"]),
+            (fault(|it| it.count = -1), vec!["faults[0].count"]),
+            (fault(|it| it.recipient = "a\0".to_owned()), vec!["faults[0].recipient"]),
+        ]).await;
+        let mut long = fault(|_| {});
+        long.faults[0].delay = seconds(86_401);
+        assert_rejected(&t, vec![(long, vec!["faults[0].delay"])]).await;
+        assert_accepted(&t, vec![v1::SetScriptRequest::default()]).await;
+    }
+
+    async fn advance_clock(t: Caller) {
+        let by = |seconds| v1::AdvanceClockRequest { by: Some(prost_types::Duration { seconds, nanos: 0 }) };
+        assert_rejected(&t, vec![
+            (v1::AdvanceClockRequest::default(), vec!["by"]),
+            (by(0), vec!["by"]),
+            (by(-1), vec!["by"]),
+            (by(i64::MAX), vec!["by"]),
+            // Beyond the year 9999.
+            (by(300_000_000_000), vec!["by"]),
+        ]).await;
+        assert_accepted(&t, vec![by(1)]).await;
+    }
+
+    async fn webhooks(t: Caller) {
+        assert_rejected(&t, vec![
+            (v1::ListWebhooksRequest { page_size: -1, ..Default::default() }, vec!["page_size"]),
+            (v1::ListWebhooksRequest { provider_message_id: long(129), ..Default::default() }, vec!["provider_message_id"]),
+        ]).await;
+        assert_rejected(&t, vec![
+            (v1::ReplayWebhookRequest::default(), vec!["id"]),
+            (v1::ReplayWebhookRequest { id: long(129) }, vec!["id"]),
+        ]).await;
+    }
 }

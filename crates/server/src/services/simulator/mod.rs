@@ -1,7 +1,11 @@
 //! `SimulatorService`: one file per RPC.
 
+mod advance_clock;
 mod list_sent;
+mod list_webhooks;
+mod replay_webhook;
 mod reply_as;
+mod set_script;
 
 use std::sync::Arc;
 
@@ -29,5 +33,33 @@ impl SimulatorService for SimulatorHandlers {
         request: Request<v1::ListSentRequest>,
     ) -> Result<Response<v1::ListSentResponse>, Status> {
         list_sent::handle(&self.0, request).map_err(status::of)
+    }
+
+    async fn set_script(
+        &self,
+        request: Request<v1::SetScriptRequest>,
+    ) -> Result<Response<v1::SetScriptResponse>, Status> {
+        set_script::handle(&self.0, request).map_err(status::of)
+    }
+
+    async fn advance_clock(
+        &self,
+        request: Request<v1::AdvanceClockRequest>,
+    ) -> Result<Response<v1::AdvanceClockResponse>, Status> {
+        advance_clock::handle(&self.0, request).map_err(status::of)
+    }
+
+    async fn list_webhooks(
+        &self,
+        request: Request<v1::ListWebhooksRequest>,
+    ) -> Result<Response<v1::ListWebhooksResponse>, Status> {
+        list_webhooks::handle(&self.0, request).map_err(status::of)
+    }
+
+    async fn replay_webhook(
+        &self,
+        request: Request<v1::ReplayWebhookRequest>,
+    ) -> Result<Response<v1::Webhook>, Status> {
+        replay_webhook::handle(&self.0, request).map_err(status::of)
     }
 }

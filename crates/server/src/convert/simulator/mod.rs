@@ -1,5 +1,8 @@
 //! Requests and replies of `SimulatorService`.
 
+mod faults;
+mod webhooks;
+
 use parlance_app::Result;
 use parlance_app::simulator::{Reply, SentMessage, SentQuery};
 use parlance_domain::message::{ContentView, Limits};
@@ -9,6 +12,9 @@ use parlance_proto::v1;
 use super::enums;
 use super::fields::{Violations, non_empty};
 use super::time::timestamp_to_proto;
+
+pub(crate) use faults::{advance, advance_to_proto, script};
+pub(crate) use webhooks::{list_webhooks, replay, webhook_to_proto, webhooks_to_proto};
 
 /// `ReplyAs`.
 pub(crate) fn reply(request: v1::ReplyAsRequest, limits: &Limits) -> Result<Reply> {
@@ -63,14 +69,12 @@ pub(crate) fn reply(request: v1::ReplyAsRequest, limits: &Limits) -> Result<Repl
 
 /// `ListSent`.
 pub(crate) fn list(request: v1::ListSentRequest, owner: Owner) -> Result<SentQuery> {
-    const DEFAULT: usize = 50;
-    const MAX: usize = 200;
     let mut violations = Violations::new();
     let v1::ListSentRequest {
         to_address,
         page_size,
     } = request;
-    violations.not_negative("page_size", page_size.into());
+    let limit = limit(&mut violations, page_size);
     let to = non_empty(to_address).and_then(|text| {
         let channel = if text.contains('@') {
             Channel::Email
@@ -80,13 +84,23 @@ pub(crate) fn list(request: v1::ListSentRequest, owner: Owner) -> Result<SentQue
         violations.ok_or_record("to_address", Address::recipient(channel, &text))
     });
     violations.finish(|| {
-        let limit = usize::try_from(page_size).unwrap_or(0);
         Some(SentQuery {
             owner,
             to: to.map(|address| address.to_string()),
-            limit: if limit == 0 { DEFAULT } else { limit.min(MAX) },
+            limit,
         })
     })
+}
+
+/// Reads the maximum number of results.
+fn limit(violations: &mut Violations, page_size: i32) -> usize {
+    const DEFAULT: usize = 50;
+    const MAX: usize = 200;
+    violations.not_negative("page_size", page_size.into());
+    match usize::try_from(page_size).unwrap_or(0) {
+        0 => DEFAULT,
+        limit => limit.min(MAX),
+    }
 }
 
 /// Converts the messages that the simulated network has accepted.
