@@ -14,6 +14,7 @@ mod recipients;
 mod records;
 #[cfg(test)]
 mod tests;
+pub mod twilio;
 mod webhooks;
 
 pub use name::NAME;

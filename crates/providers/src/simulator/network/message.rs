@@ -81,6 +81,8 @@ pub struct Media {
 /// A message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
+    /// Position in the order of creation.
+    pub number: u64,
     /// The account that it belongs to.
     pub account: String,
     /// Its id.
@@ -156,9 +158,10 @@ impl Messages {
     }
 
     /// Adds a message, and removes the oldest ones beyond the limits.
-    pub(super) fn insert(&mut self, message: Message) {
+    pub(super) fn insert(&mut self, mut message: Message) {
         self.remove(&message.sid);
         self.next += 1;
+        message.number = self.next;
         self.bytes = self.bytes.saturating_add(message.bytes());
         self.by_sid.insert(message.sid.clone(), self.next);
         self.in_order.insert(self.next, message);
@@ -217,6 +220,7 @@ mod tests {
     fn message(sid: &str, body: String) -> Message {
         let at = Timestamp::from_micros(0);
         Message {
+            number: 0,
             account: "a".to_owned(),
             sid: sid.to_owned(),
             direction: Direction::Outbound,

@@ -351,6 +351,7 @@ impl Network {
                 content_type,
             });
         Message {
+            number: 0, // given when it is kept
             account,
             sid,
             direction: if is_reply {
