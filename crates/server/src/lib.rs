@@ -14,6 +14,7 @@ pub mod config;
 mod convert;
 pub mod http;
 pub mod services;
+pub mod simulate;
 mod status;
 pub mod telemetry;
 pub mod webhooks;

@@ -22,7 +22,7 @@ mod request_id;
 pub(crate) mod sender;
 pub(crate) mod simulator;
 pub(crate) mod stats;
-mod time;
+pub(crate) mod time;
 
 #[cfg(test)]
 mod testing;

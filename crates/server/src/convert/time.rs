@@ -56,7 +56,7 @@ pub(super) fn duration(
 }
 
 /// Converts a timestamp. One beyond the range of the contract becomes the limit of the range.
-pub(super) fn timestamp_to_proto(time: Timestamp) -> prost_types::Timestamp {
+pub(crate) fn timestamp_to_proto(time: Timestamp) -> prost_types::Timestamp {
     let micros = time.as_micros();
     let seconds = micros.div_euclid(MICROS_PER_SECOND);
     prost_types::Timestamp {

@@ -59,7 +59,7 @@ pub(crate) fn webhook_router(webhooks: Router) -> Router {
 }
 
 /// Rejects calls on connections beyond `MAX_CONNECTIONS`: those are reserved for health checks and metrics.
-async fn within_limit(request: Request, next: Next) -> Response {
+pub(crate) async fn within_limit(request: Request, next: Next) -> Response {
     if request.extensions().get::<BeyondLimit>().is_none() {
         return next.run(request).await;
     }

@@ -110,7 +110,7 @@ pub(crate) fn refusal(status: &Status) -> Response {
 }
 
 /// Returns the route of all methods.
-pub(super) fn routes<S: Clone + Send + Sync + 'static>(json: Json) -> Router<S> {
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>(json: Json) -> Router<S> {
     let method = any(answer)
         .layer(origin::cors())
         // Outermost: only allowed origins get the CORS headers.
