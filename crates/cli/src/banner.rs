@@ -10,6 +10,28 @@ pub(crate) fn ports(grpc: SocketAddr, http: SocketAddr) -> String {
     serde_json::json!({ "grpc": grpc, "http": http }).to_string()
 }
 
+/// Listen address of the simulator as one line of JSON.
+pub(crate) fn port(http: SocketAddr) -> String {
+    serde_json::json!({ "http": http }).to_string()
+}
+
+/// Text for the terminal when the simulator is ready.
+pub(crate) fn simulator(http: SocketAddr, account: &str) -> String {
+    let local = reachable(http);
+    format!(
+        r#"parlance simulate {version}
+  HTTP     {http}  (Twilio's API, and /parlance.v1.SimulatorService/<Method>)
+  account  {account}
+No message leaves this machine.
+
+Try it (the password is the token):
+  curl -s -u {account} http://{local}/2010-04-01/Accounts/{account}/Messages.json --data-urlencode From=+15550001111 --data-urlencode To=+15552223333 -d Body=Hello
+  curl -s http://{local}/parlance.v1.SimulatorService/ListSent -H 'content-type: application/json' -d '{{}}'
+"#,
+        version = env!("CARGO_PKG_VERSION"),
+    )
+}
+
 /// Text for the terminal. `program` is the command that started this process, `real_providers` are those whose messages
 /// leave this machine.
 pub(crate) fn text(
@@ -83,6 +105,16 @@ mod tests {
             ports(grpc, http),
             r#"{"grpc":"127.0.0.1:50051","http":"127.0.0.1:8080"}"#
         );
+    }
+
+    #[test]
+    fn the_simulator_names_its_address_and_account() {
+        let address = "0.0.0.0:8090".parse().unwrap();
+        assert_eq!(port(address), r#"{"http":"0.0.0.0:8090"}"#);
+        let text = simulator(address, "AC1");
+        assert!(text.contains("  HTTP     0.0.0.0:8090  "), "{text}");
+        let url = "http://127.0.0.1:8090/2010-04-01/Accounts/AC1/Messages.json";
+        assert!(text.contains(url), "{text}");
     }
 
     #[test]

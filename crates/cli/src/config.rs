@@ -25,6 +25,13 @@ pub(crate) fn load_ephemeral(path: Option<PathBuf>, folder: &Path) -> Result<Set
     )?)
 }
 
+/// Settings of logs only, from the environment; all others have their default.
+pub(crate) fn load_logging() -> Result<Settings, Failure> {
+    const NAMES: [&str; 2] = ["RUST_LOG", "LOG_FORMAT"];
+    let logging = environment::all().filter(|(name, _)| NAMES.contains(&name.as_str()));
+    Ok(Settings::load(logging, None)?)
+}
+
 fn file(path: Option<PathBuf>) -> Result<Option<File>, Failure> {
     match path {
         Some(path) => Ok(Some(read(&path)?)),

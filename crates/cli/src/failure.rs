@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use parlance_server::config::InvalidSettings;
+use parlance_server::simulate::SimulateError;
 use parlance_server::telemetry::TelemetryError;
 use parlance_server::wiring::StartError;
 use tonic::Status;
@@ -41,6 +42,8 @@ pub(crate) enum Failure {
     Telemetry(#[from] TelemetryError),
     #[error(transparent)]
     Start(#[from] StartError),
+    #[error(transparent)]
+    Simulate(#[from] SimulateError),
     #[error("cannot write to standard output: {0}")]
     Output(#[source] std::io::Error),
     #[error("interrupted; {} was not written", path.display())]
@@ -81,13 +84,18 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn code(&self) -> ExitCode {
         match self {
-            Self::Unreadable { .. } | Self::Configuration(_) => ExitCode::from(2),
+            Self::Unreadable { .. }
+            | Self::Configuration(_)
+            | Self::Simulate(SimulateError::Script(_) | SimulateError::InboundUrl(_)) => {
+                ExitCode::from(2)
+            }
             Self::Interrupted { .. } => ExitCode::from(INTERRUPTED),
             Self::Unwritable { .. }
             | Self::SessionRejected { .. }
             | Self::ImportInterrupted(_)
             | Self::Telemetry(_)
             | Self::Start(_)
+            | Self::Simulate(SimulateError::Start(_))
             | Self::System(_)
             | Self::Output(_)
             | Self::NoService { .. }

@@ -1,9 +1,10 @@
 //! The `parlance` binary: reads the environment, prints to the terminal, and exits with a code for scripts.
 //!
-//! Exit codes: 0 success; 1 failure; 2 invalid command line or configuration; 3 `serve` was ended by a second signal, or
-//! `migrate --dry-run` found missing migrations; 130 interrupted before the output file was complete.
+//! Exit codes: 0 success; 1 failure; 2 invalid command line or configuration; 3 `serve` or `simulate` was ended by a second
+//! signal, or `migrate --dry-run` found missing migrations; 130 interrupted before the output file was complete.
 //!
-//! Only `serve` and `migrate` open the database; the other commands call a running service, like every client.
+//! Only `serve` and `migrate` open the database, and `simulate` needs none; the other commands call a running service, like
+//! every client.
 //!
 //! To add a command: a variant in [`arguments`] and a module with one function, in [`client`] if it calls a service.
 
@@ -19,6 +20,7 @@ mod refusal;
 mod serve;
 mod sessions;
 mod show;
+mod simulate;
 
 use std::io;
 use std::process::ExitCode;
@@ -40,7 +42,10 @@ fn main() -> ExitCode {
         Err(error) => return print_usage(&error, &mut output),
     };
     // A service that has run is successful even if its banner was not printed.
-    let serves = matches!(arguments.command, Command::Serve { .. });
+    let serves = matches!(
+        arguments.command,
+        Command::Serve { .. } | Command::Simulate(_)
+    );
     let ended = run(arguments.command, &mut output);
     let lost = output.take_failure().filter(|_| !serves);
     match ended.and_then(|code| lost.map_or(Ok(code), |error| Err(Failure::Output(error)))) {
@@ -83,6 +88,7 @@ fn run(command: Command, output: &mut Output) -> Result<ExitCode, Failure> {
             Ok(config::check(&config::load(config.config)?, output))
         }
         Command::Config(ConfigCommand::Docs) => Ok(config::docs(output)),
+        Command::Simulate(arguments) => simulate::run(arguments, output),
         Command::Send(send) => client::send(&send, output),
         Command::Reply(reply) => client::reply(&reply, output),
         Command::Get(get) => client::get(&get, output),

@@ -1,6 +1,7 @@
 //! Command-line arguments.
 
 mod client;
+mod simulate;
 mod transfer;
 mod values;
 
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use client::{
     Caller, Demo, Get, Hold, List, Release, Reply, Search, Send, Stats, Watch,
 };
+pub(crate) use simulate::Simulate;
 pub(crate) use transfer::{Export, Import, OnError, Seed};
 
 /// Messaging service for SMS, MMS, email and chat behind one gRPC API
@@ -56,6 +58,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Config(ConfigCommand),
     // The help texts of these commands are longer, and are defined with their arguments.
+    Simulate(Simulate),
     Send(Send),
     Reply(Reply),
     Get(Get),
@@ -119,6 +122,7 @@ mod tests {
             "parlance search two words --channel mms --status failed --direction inbound",
             "parlance import sessions.json --owner acme --on-error skip",
             "parlance import - --format lines",
+            "parlance simulate --listen 127.0.0.1:0 --inbound-url http://h/in --account AC1 --token t --seed 7",
             "parlance export --user ana -o all.jsonl",
             "parlance seed --messages 1000 --seed 7",
             "parlance search --after 2026-01-31T09:00:00Z -- --a-dash",
@@ -134,6 +138,7 @@ mod tests {
             "parlance send --from +1 --to +2",
             "parlance list 7 --unread",
             "parlance list --limit 0",
+            "parlance simulate --listen nowhere",
             "parlance search --status archived",
             "parlance import",
             "parlance seed --messages 0",

@@ -14,5 +14,6 @@ mod refusing;
 mod searching;
 mod sending;
 mod serving;
+mod simulating;
 mod transferring;
 mod watching;
