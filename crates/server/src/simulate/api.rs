@@ -82,7 +82,7 @@ async fn route(State(api): State<Api>, request: Request) -> Response {
     let answered = api.answer(&head, body).await;
     let response = answered.unwrap_or_else(|refusal| json::refusal(&refusal));
     let (path, status) = (head.uri.path(), response.status().as_u16());
-    tracing::info!(method = %head.method, path, status, "request");
+    tracing::debug!(method = %head.method, path, status, "a request ended");
     response
 }
 

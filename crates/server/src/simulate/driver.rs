@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::client::{self, Posted};
 use super::clock::Clock;
 use super::provider::network::{
-    Decision, Effect, Network, NewMedia, Status, Submission, Time, Webhook,
+    Decision, Effect, Network, NewMedia, Status, Submission, Time, Webhook, WebhookResult,
 };
 use super::provider::twilio::{Credentials, TwimlMessage, twiml_messages};
 
@@ -168,7 +168,12 @@ impl Driver {
             () = self.shutdown.cut() => return,
         };
         let Posted { result, reply } = posted;
-        tracing::info!(webhook = id, message = %webhook.sid, status = webhook.status.as_str(), ?result, "webhook sent");
+        let (message, status) = (webhook.sid.as_str(), webhook.status.as_str());
+        if matches!(result, WebhookResult::Answered(200..=299)) {
+            tracing::debug!(webhook = id, message, status, "a webhook was delivered");
+        } else {
+            tracing::info!(webhook = id, message, status, ?result, "a webhook failed");
+        }
         let replies = match reply {
             Some(document) if webhook.status == Status::Received => twiml_messages(&document),
             Some(_) | None => Vec::new(),
@@ -178,7 +183,7 @@ impl Driver {
             for reply in replies {
                 let submission = reply_to(&webhook, reply);
                 if let Decision::Refused(refusal) = network.submit(submission, time) {
-                    tracing::info!(message = %webhook.sid, code = refusal.code, "reply refused");
+                    tracing::info!(message, code = refusal.code, "a reply was refused");
                 }
             }
         });
