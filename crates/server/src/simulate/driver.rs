@@ -168,11 +168,11 @@ impl Driver {
             () = self.shutdown.cut() => return,
         };
         let Posted { result, reply } = posted;
-        let (message, status) = (webhook.sid.as_str(), webhook.status.as_str());
+        let (sid, status) = (webhook.sid.as_str(), webhook.status.as_str());
         if matches!(result, WebhookResult::Answered(200..=299)) {
-            tracing::debug!(webhook = id, message, status, "a webhook was delivered");
+            tracing::debug!(webhook = id, sid, status, "a webhook was delivered");
         } else {
-            tracing::info!(webhook = id, message, status, ?result, "a webhook failed");
+            tracing::info!(webhook = id, sid, status, ?result, "a webhook failed");
         }
         let replies = match reply {
             Some(document) if webhook.status == Status::Received => twiml_messages(&document),
@@ -183,7 +183,7 @@ impl Driver {
             for reply in replies {
                 let submission = reply_to(&webhook, reply);
                 if let Decision::Refused(refusal) = network.submit(submission, time) {
-                    tracing::info!(message, code = refusal.code, "a reply was refused");
+                    tracing::info!(sid, code = refusal.code, "a reply was refused");
                 }
             }
         });

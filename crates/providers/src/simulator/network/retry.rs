@@ -8,24 +8,26 @@ use super::result::WebhookResult;
 const MAX_RETRIES: u32 = 5;
 const DEFAULT_RETRIES: u32 = 1;
 
+/// What a webhook is repeated after, as words of the fragment and as bits.
+const NO_CONNECTION: (&str, u8) = ("ct", 1);
+const NO_ANSWER: (&str, u8) = ("rt", 2);
+const CLIENT_ERROR: (&str, u8) = ("4xx", 4);
+const SERVER_ERROR: (&str, u8) = ("5xx", 8);
+const POLICIES: [(&str, u8); 4] = [NO_CONNECTION, NO_ANSWER, CLIENT_ERROR, SERVER_ERROR];
+
 /// When a webhook is sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Retries {
     pub(super) count: u32,
-    not_connected: bool,
-    not_answered: bool,
-    client_errors: bool,
-    server_errors: bool,
+    /// Bits of the policies.
+    after: u8,
 }
 
 impl Default for Retries {
     fn default() -> Self {
         Self {
             count: DEFAULT_RETRIES,
-            not_connected: true,
-            not_answered: false,
-            client_errors: false,
-            server_errors: false,
+            after: NO_CONNECTION.1,
         }
     }
 }
@@ -41,11 +43,10 @@ impl Retries {
                     retries.count = count.map_or(retries.count, |it: u32| it.min(MAX_RETRIES));
                 }
                 "rp" => {
-                    let has = |word: &str| value.split(',').any(|it| it == word || it == "all");
-                    retries.not_connected = has("ct");
-                    retries.not_answered = has("rt");
-                    retries.client_errors = has("4xx");
-                    retries.server_errors = has("5xx");
+                    let is_named =
+                        |word: &str| value.split(',').any(|it| it == word || it == "all");
+                    let named = POLICIES.iter().filter(|(word, _)| is_named(word));
+                    retries.after = named.fold(0, |bits, (_, bit)| bits | bit);
                 }
                 _ => {}
             }
@@ -54,13 +55,14 @@ impl Retries {
     }
 
     pub(super) const fn applies_to(self, result: WebhookResult) -> bool {
-        match result {
-            WebhookResult::Answered(400..=499) => self.client_errors,
-            WebhookResult::Answered(500..=599) => self.server_errors,
-            WebhookResult::Answered(_) | WebhookResult::NotCallable => false,
-            WebhookResult::NotConnected => self.not_connected,
-            WebhookResult::NotAnswered => self.not_answered,
-        }
+        let (_, bit) = match result {
+            WebhookResult::Answered(400..=499) => CLIENT_ERROR,
+            WebhookResult::Answered(500..=599) => SERVER_ERROR,
+            WebhookResult::NotConnected => NO_CONNECTION,
+            WebhookResult::NotAnswered => NO_ANSWER,
+            WebhookResult::Answered(_) | WebhookResult::NotCallable => return false,
+        };
+        self.after & bit != 0
     }
 }
 

@@ -56,17 +56,19 @@ impl Bench {
     }
 
     fn accepted(&mut self, change: impl FnOnce(&mut Submission)) -> String {
-        match self.submit(change) {
-            Decision::Accepted(sid) => sid,
-            other => panic!("{other:?}"),
-        }
+        let decision = self.submit(change);
+        let Decision::Accepted(sid) = decision else {
+            panic!("{decision:?}")
+        };
+        sid
     }
 
     fn refused(&mut self, change: impl FnOnce(&mut Submission)) -> u32 {
-        match self.submit(change) {
-            Decision::Refused(refusal) => refusal.code,
-            other => panic!("{other:?}"),
-        }
+        let decision = self.submit(change);
+        let Decision::Refused(refusal) = decision else {
+            panic!("{decision:?}")
+        };
+        refusal.code
     }
 
     /// Advances the clock and answers every webhook. Returns what was sent: message and status.
