@@ -12,7 +12,7 @@ use parlance_providers::{Provider, SimulatedNetwork};
 
 use crate::App;
 use crate::error::{Error, Reason, Result};
-use crate::messages::{ConversationTarget, NewMessage, ReceiveMessage};
+use crate::messages::{ConversationTarget, NewAttachment, NewMessage, ReceiveMessage};
 
 /// Reply of a simulated recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Reply {
     pub subject: String,
     /// The text.
     pub body: String,
+    /// The attachments; an SMS with any is an MMS.
+    pub attachments: Vec<NewAttachment>,
 }
 
 impl App {
@@ -63,6 +65,7 @@ impl App {
             theirs,
             subject,
             body,
+            attachments,
         } = reply;
         let provider = self.simulated()?.0.name;
         if let Some(sender) = self.db.sender_of_address(channel, ours.as_str()).await?
@@ -87,7 +90,7 @@ impl App {
                 body,
                 ..Content::default()
             },
-            attachments: Vec::new(),
+            attachments,
         };
         let received = ReceiveMessage {
             request_id: None,

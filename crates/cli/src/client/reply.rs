@@ -20,6 +20,7 @@ pub(super) async fn run(
         channel: Channel::Unspecified.into(),
         subject: arguments.subject.clone().unwrap_or_default(),
         body: arguments.text.clone(),
+        attachments: Vec::new(),
     });
     let message = service.simulator().reply_as(request).await?.into_inner();
     screen.show(&[message], show::message::sent)

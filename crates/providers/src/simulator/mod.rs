@@ -277,6 +277,7 @@ fn media(attachments: Vec<OutboundAttachment>) -> Vec<NewMedia> {
             OutboundContent::Stored(_) => String::new(),
         },
         content_type: attachment.content_type,
+        content: None, // only its presence is kept
     });
     media.collect()
 }

@@ -89,19 +89,17 @@ async fn route(State(api): State<Api>, request: Request) -> Response {
 fn to_http(response: ApiResponse) -> Response {
     let ApiResponse {
         status,
+        content_type,
         headers,
         body,
     } = response;
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
-    let fixed = [
-        (header::CONTENT_TYPE, "application/json"),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
     let all = response.headers_mut();
-    all.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
-    for (name, value) in headers {
-        // A URL of the application may have characters that a header cannot have.
+    all.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let headers = headers.into_iter();
+    for (name, value) in headers.chain([(header::CONTENT_TYPE, content_type)]) {
+        // A URL or a type of the application may have characters that a header cannot have.
         if let Ok(value) = HeaderValue::try_from(value) {
             all.insert(name, value);
         }

@@ -213,6 +213,7 @@ fn reply_to(webhook: &Webhook, reply: TwimlMessage) -> Submission {
     let media = media.into_iter().map(|url| NewMedia {
         url,
         content_type: "application/octet-stream".to_owned(),
+        content: None,
     });
     Submission {
         account: webhook.account.clone(),

@@ -34,7 +34,7 @@ use tonic::service::Routes;
 use crate::http::json::{self, Json, Limits};
 use crate::http::within_limit;
 use crate::telemetry::metrics::Metrics;
-use crate::wiring::StartError;
+use crate::wiring::{StartError, reachable};
 pub use clock::Clock;
 
 use driver::Driver;
@@ -43,7 +43,8 @@ use provider::twilio::Credentials;
 
 const MAX_CONNECTIONS: u32 = 1_000;
 const MAX_BUFFERED_BYTES: usize = 64 * 1024 * 1024;
-const MAX_REQUEST_BYTES: usize = 1024 * 1024;
+/// Contains a file of a customer.
+const MAX_REQUEST_BYTES: usize = 8 * 1024 * 1024;
 /// How long open requests and webhooks may take after a signal.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long connections may take after that.
@@ -114,16 +115,6 @@ pub fn start(configuration: Configuration) -> Result<Running, SimulateError> {
     if !inbound_url.is_empty() && !client::is_callable(&inbound_url) {
         return Err(SimulateError::InboundUrl(inbound_url));
     }
-    let mut network = Network::new(Settings {
-        seed: seed.unwrap_or_else(driver::random_seed),
-        every_status: true,
-        inbound_url,
-    });
-    if let Some(script) = script {
-        let script = script::parse(&script).map_err(SimulateError::Script)?;
-        let set = network.set_script(&account, script);
-        set.map_err(|error| SimulateError::Script(error.to_string()))?;
-    }
     let listen_failed = |source| StartError::Listen {
         setting: "--listen",
         address: wanted,
@@ -131,6 +122,17 @@ pub fn start(configuration: Configuration) -> Result<Running, SimulateError> {
     };
     let socket = listen::bind(wanted, false).map_err(listen_failed)?;
     let address = socket.address().map_err(listen_failed)?;
+    let mut network = Network::new(Settings {
+        seed: seed.unwrap_or_else(driver::random_seed),
+        every_status: true,
+        inbound_url,
+        base_url: format!("http://{}", reachable(address)),
+    });
+    if let Some(script) = script {
+        let script = script::parse(&script).map_err(SimulateError::Script)?;
+        let set = network.set_script(&account, script);
+        set.map_err(|error| SimulateError::Script(error.to_string()))?;
+    }
     let (trigger, shutdown) = shutdown::channel();
     let credentials = Credentials { account, token };
     let driver = Driver::start(network, clock, credentials, shutdown.clone());

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use parlance_app::messages::{AttachmentSource, NewAttachment};
 use parlance_app::simulator::{NetworkError, Reply, SentQuery, WebhookQuery};
 use parlance_app::{Error, Reason, Result};
 use parlance_domain::message::Limits;
@@ -11,7 +12,7 @@ use parlance_proto::v1::simulator_service_server::SimulatorService;
 use tonic::{Request, Response, Status};
 
 use super::driver::Driver;
-use super::provider::network::Message;
+use super::provider::network::{InboundText, Message, NewMedia};
 use super::provider::{network, sent_message, webhook_id, webhook_record};
 use crate::convert::simulator;
 use crate::convert::time::timestamp_to_proto;
@@ -38,6 +39,7 @@ impl Handlers {
             theirs,
             subject: _, // mail only
             body,
+            attachments,
         } = simulator::reply(request, &Limits::default())?;
         if channel != Channel::Sms {
             return Err(Error::invalid_field(
@@ -45,9 +47,19 @@ impl Handlers {
                 "this network carries text messages only; use SMS",
             ));
         }
+        let text = InboundText {
+            account: self.account().to_owned(),
+            from: theirs.into(),
+            to: ours.into(),
+            body,
+            media: attachments
+                .into_iter()
+                .enumerate()
+                .map(|(position, attachment)| media(position, attachment))
+                .collect::<Result<_>>()?,
+        };
         let received = self.0.apply(|network, time| {
-            let account = self.account();
-            let message = network.receive(account, theirs.as_str(), ours.as_str(), &body, time);
+            let message = network.receive(text, time);
             message.map(message_to_proto)
         });
         received.ok_or_else(|| {
@@ -115,6 +127,30 @@ impl Handlers {
         })?;
         Ok(simulator::webhook_to_proto(record))
     }
+}
+
+/// File of a customer's message.
+fn media(position: usize, attachment: NewAttachment) -> Result<NewMedia> {
+    let NewAttachment {
+        filename: _, // text messages have none
+        content_type,
+        source,
+    } = attachment;
+    let (url, content) = match source {
+        AttachmentSource::Url(url) => (url, None),
+        AttachmentSource::Content(content) => (String::new(), Some(content)),
+        AttachmentSource::Upload(_) => {
+            return Err(Error::invalid_field(
+                format!("attachments[{position}].upload_id"),
+                "this network has no uploads; set url or content",
+            ));
+        }
+    };
+    Ok(NewMedia {
+        url,
+        content_type,
+        content,
+    })
 }
 
 /// The message of a customer, as far as the network knows it.

@@ -62,6 +62,33 @@ async fn a_customers_message_is_posted_in_the_form_of_the_provider() {
 }
 
 #[tokio::test]
+async fn a_file_of_a_customer_is_fetched_from_the_simulator() {
+    let application = Application::start().await;
+    let simulator = simulator_of(&application);
+    let file = json!({ "contentType": "text/plain", "content": "InBuZyI=" });
+    let request = json!({
+        "toAddress": THEIRS, "fromAddress": OURS, "attachments": [file],
+    });
+    simulator.ok("ReplyAs", &request).await;
+    let received = application.wait_for(1).await;
+    assert_eq!(received[0].field("NumMedia"), "1");
+    assert_eq!(received[0].field("MediaContentType0"), "text/plain");
+    let url = received[0].field("MediaUrl0");
+    let origin = format!("http://{}", simulator.address);
+    let path = url.strip_prefix(&origin).unwrap();
+    let content = simulator.call(Method::GET, path, &[]).await;
+    assert_eq!(content.headers["content-type"], "text/plain");
+    // The content is JSON, so that the client of this test shows it.
+    assert_eq!((content.status, content.body), (200, json!("png")));
+    let upload =
+        json!({ "contentType": "a/b", "uploadId": "01932b1c-0000-7000-8000-000000000001" });
+    let refused = json!({
+        "toAddress": THEIRS, "fromAddress": OURS, "attachments": [upload],
+    });
+    assert_eq!(simulator.rpc("ReplyAs", &refused).await.status, 400);
+}
+
+#[tokio::test]
 async fn the_application_replies_in_its_response() {
     let application = Application::start().await;
     let simulator = simulator_of(&application);

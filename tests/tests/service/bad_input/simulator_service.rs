@@ -32,6 +32,7 @@ on_both! {
             (text(|r| r.from_address = mail_addresses().ours), vec!["from_address"]),
             (text(|r| r.subject = "s".to_owned()), vec!["subject"]),
             (text(|r| r.body = long(1_601)), vec!["body"]),
+            (text(|r| r.attachments = vec![v1::NewAttachment::default()]), vec!["attachments[0]", "attachments[0].content_type"]),
             (text(|r| r.body = "a\0b".to_owned()), vec!["body"]),
             (email(|r| r.body = "x".repeat(256 * 1024 + 1)), vec!["body"]),
             (email(|r| r.subject = "a\r\nBcc: b@example.com".to_owned()), vec!["subject"]),

@@ -1,7 +1,7 @@
 //! `ReplyAs`.
 
 use parlance_proto::v1::{self, ReplyAsRequest as Reply};
-use parlance_tests::make::{self, Pair, mail, reply_as, set_status, sms};
+use parlance_tests::make::{self, Pair, file, mail, reply_as, set_status, sms};
 use parlance_tests::{Caller, Kind, Service};
 use tokio_postgres::NoTls;
 use tonic::Code;
@@ -62,6 +62,15 @@ on_both! {
         assert_eq!(guessed.subject, "Re: hi");
         let uppercase = Pair { ours: pair.ours.replace("example", "EXAMPLE"), theirs: pair.theirs.replace("example", "EXAMPLE") };
         assert_eq!(t.ok(reply_as(&uppercase, "hello")).await.conversation_id, sent.conversation_id, "addresses are canonical");
+    }
+
+    async fn a_reply_with_a_file_is_an_mms(t: Caller) {
+        let pair = t.pair().await;
+        let reply = Reply { attachments: vec![file("a.txt", "text/plain", "a")], ..reply_as(&pair, "look") };
+        let received = t.ok(reply).await;
+        assert_eq!(received.channel(), v1::Channel::Mms);
+        let [attachment] = &received.attachments[..] else { panic!("{received:?}") };
+        assert_eq!(t.download(&received.id, &attachment.id).await.unwrap(), b"a");
     }
 
     /// An inbound message cannot be rejected for its content.

@@ -1,6 +1,6 @@
 //! Form parameters of Twilio's webhooks.
 
-use super::message::{Direction, Message, Status};
+use super::message::{Direction, Media, Message, Status};
 
 /// Version of the API.
 pub const API_VERSION: &str = "2010-04-01";
@@ -26,8 +26,15 @@ pub(super) fn status(message: &Message, status: Status, error: Option<u32>) -> F
     form
 }
 
+/// Path of a file of a message, below the URL of the API.
+#[must_use]
+pub fn media_path(message: &Message, media: &Media) -> String {
+    let (account, sid, media) = (&message.account, &message.sid, &media.sid);
+    format!("/{API_VERSION}/Accounts/{account}/Messages/{sid}/Media/{media}")
+}
+
 /// Parameters of an inbound message.
-pub(super) fn inbound(message: &Message, segments: i32) -> Form {
+pub(super) fn inbound(message: &Message, base_url: &str) -> Form {
     let mut form = Form::default();
     for place in ["City", "State", "Zip"] {
         form.add(&format!("To{place}"), "");
@@ -46,10 +53,11 @@ pub(super) fn inbound(message: &Message, segments: i32) -> Form {
     form.add("To", &message.to);
     form.add("Body", &message.body);
     form.add("SmsStatus", Status::Received.as_str());
-    form.add("NumSegments", &segments.to_string());
+    form.add("NumSegments", &segments(message).to_string());
     form.add("NumMedia", &message.media.len().to_string());
     for (position, media) in message.media.iter().enumerate() {
-        form.add(&format!("MediaUrl{position}"), &media.url);
+        let url = format!("{base_url}{}", media_path(message, media));
+        form.add(&format!("MediaUrl{position}"), &url);
         form.add(&format!("MediaContentType{position}"), &media.content_type);
     }
     form.add("ApiVersion", API_VERSION);

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use bytes::Bytes;
 use parlance_domain::Timestamp;
 
 /// Number of messages that are kept.
 const MAX_MESSAGES: usize = 10_000;
-/// Bytes of subjects, bodies and URLs that are kept.
+/// Bytes of subjects, bodies, URLs and files that are kept.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// Direction of a message.
@@ -76,6 +77,8 @@ pub struct Media {
     pub url: String,
     /// The MIME type.
     pub content_type: String,
+    /// The content, if it is stored here and not at the location.
+    pub content: Option<Bytes>,
 }
 
 /// A message.
@@ -133,7 +136,12 @@ impl Message {
 
     fn bytes(&self) -> usize {
         let media = self.media.iter();
-        let media: usize = media.map(|it| it.url.len() + it.content_type.len()).sum();
+        let media: usize = media
+            .map(|it| {
+                let content = it.content.as_ref().map_or(0, Bytes::len);
+                it.url.len() + it.content_type.len() + content
+            })
+            .sum();
         self.subject.len() + self.body.len() + self.callback.len() + media
     }
 }

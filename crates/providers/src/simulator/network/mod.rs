@@ -29,12 +29,12 @@ use std::time::Duration;
 
 use parlance_domain::Timestamp;
 
-pub use form::{API_VERSION, segments};
+pub use form::{API_VERSION, media_path, segments};
 pub use message::{Direction, Media, Message, Status};
 pub use refusal::{Refusal, code};
 pub use result::WebhookResult;
 pub use retry::WebhookTimeouts;
-pub use submit::{Decision, NewMedia, Submission};
+pub use submit::{Decision, InboundText, NewMedia, Submission};
 pub use webhook::Webhook;
 
 use crate::{NetworkError, Script};
@@ -72,6 +72,8 @@ pub struct Settings {
     pub every_status: bool,
     /// URL that inbound messages are posted to; empty without one.
     pub inbound_url: String,
+    /// URL of the API without a path, which files of inbound messages are fetched from.
+    pub base_url: String,
 }
 
 /// What the driver must do.

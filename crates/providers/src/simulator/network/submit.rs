@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use parlance_domain::Timestamp;
 
 use super::message::{Direction, Media, Message, Status};
@@ -50,10 +51,27 @@ pub struct Submission {
 /// Attached file of a new message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewMedia {
-    /// Its location.
+    /// Its location; empty if the content is given.
     pub url: String,
     /// The MIME type.
     pub content_type: String,
+    /// The content; the network serves it.
+    pub content: Option<Bytes>,
+}
+
+/// Message of a customer.
+#[derive(Debug, Clone)]
+pub struct InboundText {
+    /// The account.
+    pub account: String,
+    /// The customer's address.
+    pub from: String,
+    /// Our address.
+    pub to: String,
+    /// Text.
+    pub body: String,
+    /// Attached files.
+    pub media: Vec<NewMedia>,
 }
 
 /// Answer to a submission.
@@ -152,28 +170,26 @@ impl Network {
     }
 
     /// Receives a message of a customer and posts it to the inbound URL. Returns `None` if there is no such URL.
-    pub fn receive(
-        &mut self,
-        account: &str,
-        customer: &str,
-        to: &str,
-        body: &str,
-        time: Time,
-    ) -> Option<&Message> {
+    pub fn receive(&mut self, text: InboundText, time: Time) -> Option<&Message> {
         let url = self.settings.inbound_url.clone();
         if url.is_empty() {
             return None;
         }
-        let service = self.service_of(account, to, customer);
-        let at = self.event_time(account, time);
-        let sid = self.ids.id("SM");
+        let InboundText {
+            account,
+            from,
+            to,
+            body,
+            media,
+        } = text;
+        let at = self.event_time(&account, time);
         let submission = Submission {
-            account: account.to_owned(),
-            sid: Some(sid.clone()),
-            from: customer.to_owned(),
-            to: to.to_owned(),
-            service: service.clone(),
-            body: body.to_owned(),
+            service: self.service_of(&account, &to, &from),
+            account,
+            from,
+            to,
+            body,
+            media,
             ..Submission::default()
         };
         let message = Message {
@@ -182,31 +198,32 @@ impl Network {
             sent_at: Some(at.stamp),
             ..self.message_of(submission, Behaviour::Delivered, at)
         };
+        let sid = message.sid.clone();
         let new = NewWebhook {
-            account: account.to_owned(),
+            account: message.account.clone(),
             sid: sid.clone(),
-            customer: customer.to_owned(),
+            customer: message.from.clone(),
             url,
-            parameters: form::inbound(&message, form::segments(&message)).0,
+            parameters: form::inbound(&message, &self.settings.base_url).0,
             status: Status::Received,
             error: None,
         };
-        self.messages.insert(message);
-        self.obey(account, customer, to, &service, body, time);
+        self.messages.insert(message.clone());
+        self.obey(&message, time);
         self.add_webhook(new, at);
         self.messages.get(&sid)
     }
 
     /// Obeys a keyword, and confirms it to the customer.
-    fn obey(
-        &mut self,
-        account: &str,
-        customer: &str,
-        to: &str,
-        service: &str,
-        body: &str,
-        time: Time,
-    ) {
+    fn obey(&mut self, inbound: &Message, time: Time) {
+        let Message {
+            account,
+            from: customer,
+            to,
+            service,
+            body,
+            ..
+        } = inbound;
         let Some(keyword) = Keyword::of(body) else {
             return;
         };
@@ -218,9 +235,9 @@ impl Network {
             Keyword::Start | Keyword::Help => {}
         }
         let confirmation = Submission {
-            account: account.to_owned(),
-            from: to.to_owned(),
-            to: customer.to_owned(),
+            account: account.clone(),
+            from: to.clone(),
+            to: customer.clone(),
             body: keyword.confirmation().to_owned(),
             is_reply: true,
             ..Submission::default()
@@ -343,13 +360,18 @@ impl Network {
         } = submission;
         let prefix = if media.is_empty() { "SM" } else { "MM" };
         let sid = sid.unwrap_or_else(|| self.ids.id(prefix));
-        let media = media
-            .into_iter()
-            .map(|NewMedia { url, content_type }| Media {
+        let media = media.into_iter().map(
+            |NewMedia {
+                 url,
+                 content_type,
+                 content,
+             }| Media {
                 sid: self.ids.id("ME"),
                 url,
                 content_type,
-            });
+                content,
+            },
+        );
         Message {
             number: 0, // given when it is kept
             account,

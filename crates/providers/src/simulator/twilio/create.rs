@@ -202,6 +202,7 @@ fn new_media(url: &str) -> NewMedia {
     NewMedia {
         url: url.to_owned(),
         content_type: content_type.to_owned(),
+        content: None,
     }
 }
 

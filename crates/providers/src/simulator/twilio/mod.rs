@@ -8,7 +8,7 @@
 //! | GET, POST, DELETE | `/Messages/{sid}.json` | reads, cancels or redacts, deletes a message |
 //! | GET | `/Messages/{sid}/Media.json` | lists the files of a message |
 //! | GET, DELETE | `/Messages/{sid}/Media/{sid}.json` | reads, deletes a file |
-//! | GET | `/Messages/{sid}/Media/{sid}` | redirects to the content of a file |
+//! | GET | `/Messages/{sid}/Media/{sid}` | the content of a file, or a redirection to it; needs no token |
 
 mod create;
 mod dates;
@@ -92,11 +92,15 @@ fn route(
     let not_found = || not_found(path);
     let root = format!("/{API_VERSION}/Accounts/");
     let resource = path.strip_prefix(root.as_str()).ok_or_else(not_found)?;
-    authenticate(credentials, authorization)?;
     let account = credentials.account.as_str();
     let is_json = resource.ends_with(".json");
     let resource = resource.strip_suffix(".json").unwrap_or(resource);
     let parts: Vec<&str> = resource.split('/').collect();
+    // Files are public, as at Twilio by default: their ids cannot be guessed.
+    let is_content = matches!(parts[..], [_, "Messages", _, "Media", _]) && !is_json;
+    if !is_content || *method != Method::GET {
+        authenticate(credentials, authorization)?;
+    }
     if parts.first() != Some(&account) {
         return Err(unauthenticated());
     }
@@ -124,7 +128,7 @@ fn route(
                             let body = response::media(&message, media);
                             ApiResponse::json(StatusCode::OK, &body)
                         }
-                        "GET" => ApiResponse::redirect(&media.url),
+                        "GET" => ApiResponse::content(media),
                         "DELETE" => {
                             network.delete_media(sid, &media.sid);
                             ApiResponse::no_content()

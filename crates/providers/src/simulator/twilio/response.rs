@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderName, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::dates::rfc2822;
-use crate::simulator::network::{API_VERSION, Direction, Media, Message, Refusal, code, segments};
+use crate::simulator::network::{
+    API_VERSION, Direction, Media, Message, Refusal, code, media_path, segments,
+};
 
 /// Answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,34 +25,49 @@ pub enum Answer {
 pub struct ApiResponse {
     /// Status.
     pub status: StatusCode,
+    /// The MIME type of the body.
+    pub content_type: String,
     /// Further headers.
     pub headers: Vec<(HeaderName, String)>,
-    /// JSON; empty for a response without a body.
-    pub body: String,
+    /// JSON, or the content of a file; empty for a response without a body.
+    pub body: Bytes,
 }
+
+const JSON: &str = "application/json";
 
 impl ApiResponse {
     pub(super) fn json(status: StatusCode, body: &Value) -> Self {
         Self {
             status,
+            content_type: JSON.to_owned(),
             headers: Vec::new(),
-            body: body.to_string(),
+            body: body.to_string().into(),
         }
     }
 
     pub(super) fn no_content() -> Self {
         Self {
             status: StatusCode::NO_CONTENT,
+            content_type: JSON.to_owned(),
             headers: Vec::new(),
-            body: String::new(),
+            body: Bytes::new(),
         }
     }
 
-    pub(super) fn redirect(url: &str) -> Self {
+    /// The content of a file, or a redirection to it.
+    pub(super) fn content(media: &Media) -> Self {
+        let (status, headers) = match media.content {
+            Some(_) => (StatusCode::OK, Vec::new()),
+            None => (
+                StatusCode::TEMPORARY_REDIRECT,
+                vec![(header::LOCATION, media.url.clone())],
+            ),
+        };
         Self {
-            status: StatusCode::TEMPORARY_REDIRECT,
-            headers: vec![(header::LOCATION, url.to_owned())],
-            body: String::new(),
+            status,
+            content_type: media.content_type.clone(),
+            headers,
+            body: media.content.clone().unwrap_or_default(),
         }
     }
 
@@ -143,7 +161,6 @@ fn error_text(error: u32) -> &'static str {
 
 /// A media resource.
 pub(super) fn media(message: &Message, media: &Media) -> Value {
-    let path = format!("{}/{}", messages_path(&message.account), message.sid);
     let created = rfc2822(message.created_at);
     json!({
         "account_sid": message.account,
@@ -152,7 +169,7 @@ pub(super) fn media(message: &Message, media: &Media) -> Value {
         "date_updated": created,
         "parent_sid": message.sid,
         "sid": media.sid,
-        "uri": format!("{path}/Media/{}.json", media.sid),
+        "uri": format!("{}.json", media_path(message, media)),
     })
 }
 

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use parlance_domain::Timestamp;
 use serde_json::Value;
 
 use super::*;
-use crate::simulator::network::Settings;
+use crate::simulator::network::{InboundText, NewMedia, Settings};
 use crate::{Fault, FaultKind, Script};
 
 const ACCOUNT: &str = "AC00000000000000000000000000000001";
@@ -42,6 +43,7 @@ impl Api {
             seed: 1,
             every_status: true,
             inbound_url: "http://127.0.0.1/inbound".to_owned(),
+            base_url: "http://127.0.0.1:8090".to_owned(),
         };
         Self {
             network: Network::new(settings),
@@ -69,7 +71,7 @@ impl Api {
     fn call(&mut self, method: &Method, path: &str, form: &[(&str, &str)]) -> (u16, Value) {
         match self.raw(method, path, form) {
             Answer::Response(response) => {
-                let body = serde_json::from_str(&response.body).unwrap_or_default();
+                let body = serde_json::from_slice(&response.body).unwrap_or_default();
                 (response.status.as_u16(), body)
             }
             silent @ Answer::Silent(_) => panic!("{silent:?}"),
@@ -389,6 +391,48 @@ fn media_are_listed_and_lead_to_their_content() {
     }
     assert_eq!(api.call(&Method::DELETE, &path, &[]).0, 204);
     assert_eq!(api.call(&Method::GET, &path, &[]).0, 404);
+}
+
+#[test]
+fn a_file_of_a_customer_is_served_without_the_token() {
+    let mut api = Api::new();
+    let text = InboundText {
+        account: ACCOUNT.to_owned(),
+        from: THEIRS.to_owned(),
+        to: OURS.to_owned(),
+        body: String::new(),
+        media: vec![NewMedia {
+            url: String::new(),
+            content_type: "image/png".to_owned(),
+            content: Some(Bytes::from_static(b"png")),
+        }],
+    };
+    let sid = api.network.receive(text, time()).unwrap().sid.clone();
+    assert!(sid.starts_with("MM"));
+    let (_, webhook) = api.network.webhooks(ACCOUNT).next().unwrap();
+    let parameter = |name: &str| {
+        let found = webhook.parameters.iter().find(|(found, _)| found == name);
+        found.map(|(_, value)| value.clone())
+    };
+    assert_eq!(parameter("NumMedia").as_deref(), Some("1"));
+    assert_eq!(parameter("MediaContentType0").as_deref(), Some("image/png"));
+    let url = parameter("MediaUrl0").unwrap();
+    let path = url
+        .strip_prefix("http://127.0.0.1:8090")
+        .unwrap()
+        .to_owned();
+    api.authorization = String::new();
+    match api.raw(&Method::GET, &path, &[]) {
+        Answer::Response(response) => {
+            assert_eq!(response.status, StatusCode::OK);
+            assert_eq!(response.content_type, "image/png");
+            assert_eq!(response.body, "png");
+        }
+        silent @ Answer::Silent(_) => panic!("{silent:?}"),
+    }
+    let resource = format!("{path}.json");
+    assert_eq!(api.call(&Method::GET, &resource, &[]).0, 401);
+    assert_eq!(api.call(&Method::DELETE, &path, &[]).0, 401);
 }
 
 #[test]

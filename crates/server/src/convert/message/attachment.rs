@@ -8,7 +8,7 @@ use parlance_proto::v1;
 use crate::convert::fields::Violations;
 
 /// Reads all attachments. Invalid ones are recorded and left out.
-pub(super) fn attachments(
+pub(crate) fn attachments(
     violations: &mut Violations,
     attachments: Vec<v1::NewAttachment>,
 ) -> Vec<NewAttachment> {
@@ -67,7 +67,7 @@ fn attachment(
 }
 
 /// The part that the domain checks.
-pub(super) fn view(new: &v1::NewAttachment) -> AttachmentView<'_> {
+pub(crate) fn view(new: &v1::NewAttachment) -> AttachmentView<'_> {
     let v1::NewAttachment {
         filename,
         content_type,

@@ -1,6 +1,6 @@
 //! Requests and replies of `MessageService`.
 
-mod attachment;
+pub(crate) mod attachment;
 mod content;
 mod conversation_target;
 mod message_events;

@@ -11,6 +11,7 @@ use parlance_proto::v1;
 
 use super::enums;
 use super::fields::{Violations, non_empty};
+use super::message::attachment;
 use super::time::timestamp_to_proto;
 
 pub(crate) use faults::{advance, advance_to_proto, script};
@@ -25,6 +26,7 @@ pub(crate) fn reply(request: v1::ReplyAsRequest, limits: &Limits) -> Result<Repl
         channel,
         subject,
         body,
+        attachments,
     } = request;
     let channel = if channel == 0 {
         Some(if to_address.contains('@') {
@@ -48,14 +50,17 @@ pub(crate) fn reply(request: v1::ReplyAsRequest, limits: &Limits) -> Result<Repl
     let known = channel.unwrap_or(Channel::Sms);
     let theirs = violations.ok_or_record("to_address", Address::origin(known, &to_address));
     let ours = violations.ok_or_record("from_address", Address::ours(known, &from_address));
+    let views: Vec<_> = attachments.iter().map(attachment::view).collect();
     let content = ContentView {
         channel,
         received: true,
         subject: &subject,
         body: &body,
+        attachments: &views,
         ..ContentView::default()
     };
     violations.extend(content.check(limits));
+    let attachments = attachment::attachments(&mut violations, attachments);
     violations.finish(|| {
         Some(Reply {
             channel: channel?,
@@ -63,6 +68,7 @@ pub(crate) fn reply(request: v1::ReplyAsRequest, limits: &Limits) -> Result<Repl
             theirs: theirs?,
             subject,
             body,
+            attachments,
         })
     })
 }
@@ -147,8 +153,8 @@ mod tests {
             to_address: "x y z !".to_owned(),
             from_address: String::new(),
             channel: v1::Channel::Sms.into(),
-            subject: String::new(),
             body: "a\0b".to_owned(),
+            ..Default::default()
         };
         assert_eq!(
             rejected_fields(reply(request, &Limits::default())),
