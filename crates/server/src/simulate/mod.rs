@@ -43,6 +43,8 @@ use provider::twilio::Credentials;
 
 const MAX_CONNECTIONS: u32 = 1_000;
 const MAX_BUFFERED_BYTES: usize = 64 * 1024 * 1024;
+/// Number of messages whose webhooks may wait.
+const MAX_WAITING: usize = 10_000;
 /// Contains a file of a customer.
 const MAX_REQUEST_BYTES: usize = 8 * 1024 * 1024;
 /// How long open requests and webhooks may take after a signal.
@@ -127,6 +129,7 @@ pub fn start(configuration: Configuration) -> Result<Running, SimulateError> {
         every_status: true,
         inbound_url,
         base_url: format!("http://{}", reachable(address)),
+        max_waiting: MAX_WAITING,
     });
     if let Some(script) = script {
         let script = script::parse(&script).map_err(SimulateError::Script)?;

@@ -1,14 +1,17 @@
 //! Messages of the simulated network, bounded in number and bytes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 use parlance_domain::Timestamp;
 
-/// Number of messages that are kept.
+/// Number of messages that are kept. Those without a final status are kept beyond it, up to [`HARD`] times as many: the
+/// application waits for their reports.
 const MAX_MESSAGES: usize = 10_000;
 /// Bytes of subjects, bodies, URLs and files that are kept.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// Factor of the limits that hold for all messages.
+const HARD: usize = 8;
 
 /// Direction of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,6 +154,8 @@ impl Message {
 pub(super) struct Messages {
     in_order: BTreeMap<u64, Message>,
     by_sid: HashMap<String, u64>,
+    /// Numbers of the messages with a final status.
+    finals: BTreeSet<u64>,
     next: u64,
     bytes: usize,
 }
@@ -172,18 +177,35 @@ impl Messages {
         message.number = self.next;
         self.bytes = self.bytes.saturating_add(message.bytes());
         self.by_sid.insert(message.sid.clone(), self.next);
-        self.in_order.insert(self.next, message);
-        while self.in_order.len() > MAX_MESSAGES || self.bytes > MAX_BYTES {
-            let Some((_, oldest)) = self.in_order.pop_first() else {
-                return;
-            };
-            self.forget(&oldest);
+        if message.status.is_final() {
+            self.finals.insert(self.next);
         }
+        self.in_order.insert(self.next, message);
+        while self.exceeds(1) {
+            let oldest = match self.finals.first() {
+                Some(number) => self.in_order.remove(number),
+                None if self.exceeds(HARD) => self.in_order.pop_first().map(|(_, oldest)| oldest),
+                None => return,
+            };
+            let Some(oldest) = oldest else { return };
+            self.discount(&oldest);
+        }
+    }
+
+    /// Notes that a message has its final status.
+    pub(super) fn finish(&mut self, sid: &str) {
+        if let Some(number) = self.by_sid.get(sid) {
+            self.finals.insert(*number);
+        }
+    }
+
+    fn exceeds(&self, factor: usize) -> bool {
+        self.in_order.len() > factor * MAX_MESSAGES || self.bytes > factor * MAX_BYTES
     }
 
     pub(super) fn remove(&mut self, sid: &str) -> Option<Message> {
         let message = self.in_order.remove(self.by_sid.get(sid)?)?;
-        self.forget(&message);
+        self.discount(&message);
         Some(message)
     }
 
@@ -215,8 +237,10 @@ impl Messages {
         newest_first.filter(move |message| message.account == account && message.listed)
     }
 
-    fn forget(&mut self, message: &Message) {
+    /// Takes a removed message out of the indexes and the sum of bytes.
+    fn discount(&mut self, message: &Message) {
         self.by_sid.remove(&message.sid);
+        self.finals.remove(&message.number);
         self.bytes = self.bytes.saturating_sub(message.bytes());
     }
 }
@@ -238,7 +262,7 @@ mod tests {
             subject: String::new(),
             body,
             media: Vec::new(),
-            status: Status::Queued,
+            status: Status::Delivered,
             error: None,
             callback: String::new(),
             created_at: at,
@@ -264,6 +288,37 @@ mod tests {
         assert!(messages.get("large").is_none());
         assert_eq!(messages.of("a").count(), 1);
         assert_eq!(messages.bytes, 1);
+    }
+
+    #[test]
+    fn messages_without_a_final_status_are_kept_longer() {
+        let mut messages = Messages::default();
+        let waiting = Message {
+            status: Status::Queued,
+            ..message("waiting", String::new())
+        };
+        messages.insert(waiting);
+        for number in 0..=MAX_MESSAGES {
+            messages.insert(message(&number.to_string(), String::new()));
+        }
+        assert!(messages.get("waiting").is_some() && messages.get("0").is_none());
+        messages.finish("waiting");
+        messages.insert(message("one more", String::new()));
+        assert!(messages.get("waiting").is_none());
+        assert_eq!(messages.of("a").count(), MAX_MESSAGES);
+    }
+
+    #[test]
+    fn messages_without_a_final_status_are_bounded() {
+        let mut messages = Messages::default();
+        for number in 0..=HARD * MAX_MESSAGES {
+            messages.insert(Message {
+                status: Status::Queued,
+                ..message(&number.to_string(), String::new())
+            });
+        }
+        assert!(messages.get("0").is_none() && messages.get("1").is_some());
+        assert_eq!(messages.of("a").count(), HARD * MAX_MESSAGES);
     }
 
     #[test]

@@ -74,6 +74,8 @@ pub struct Settings {
     pub inbound_url: String,
     /// URL of the API without a path, which files of inbound messages are fetched from.
     pub base_url: String,
+    /// Number of messages whose webhooks may wait; further webhooks fail. No limit if 0.
+    pub max_waiting: usize,
 }
 
 /// What the driver must do.
@@ -109,14 +111,17 @@ impl Network {
     pub fn new(settings: Settings) -> Self {
         Self {
             ids: Random::new(settings.seed),
-            settings,
             accounts: Accounts::default(),
             messages: Messages::default(),
-            webhooks: Webhooks::default(),
+            webhooks: Webhooks::new(match settings.max_waiting {
+                0 => usize::MAX,
+                most => most,
+            }),
             timers: Timers::default(),
             blocks: Blocks::default(),
             deferred: HashSet::new(),
             effects: Vec::new(),
+            settings,
         }
     }
 
@@ -148,8 +153,9 @@ impl Network {
                     self.enqueue(webhook);
                 }
                 Timer::Release { webhook, sid } => {
-                    if self.webhooks.release(webhook, &sid) {
-                        self.enqueue(webhook);
+                    if self.webhooks.release(webhook, &sid) && !self.enqueue(webhook) {
+                        // It is no longer kept, and its queue may be empty.
+                        self.start_next(&sid);
                     }
                 }
             }

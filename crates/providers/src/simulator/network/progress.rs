@@ -73,16 +73,19 @@ impl Network {
         } else {
             status.is_final()
         };
-        if is_reported {
-            let new = NewWebhook {
-                account: message.account.clone(),
-                sid: sid.to_owned(),
-                customer: message.customer().to_owned(),
-                url: message.callback.clone(),
-                parameters: form::status(message, status, message.error).0,
-                status,
-                error: message.error,
-            };
+        let new = is_reported.then(|| NewWebhook {
+            account: message.account.clone(),
+            sid: sid.to_owned(),
+            customer: message.customer().to_owned(),
+            url: message.callback.clone(),
+            parameters: form::status(message, status, message.error).0,
+            status,
+            error: message.error,
+        });
+        if status.is_final() {
+            self.messages.finish(sid);
+        }
+        if let Some(new) = new {
             self.add_webhook(new, at);
         }
     }

@@ -23,11 +23,16 @@ fn start() -> Time {
 
 impl Bench {
     fn new(seed: u64) -> Self {
+        Self::limited(seed, 0)
+    }
+
+    fn limited(seed: u64, max_waiting: usize) -> Self {
         let settings = Settings {
             seed,
             every_status: true,
             inbound_url: "http://127.0.0.1/inbound".to_owned(),
             base_url: "http://127.0.0.1:8090".to_owned(),
+            max_waiting,
         };
         Self {
             network: Network::new(settings),
@@ -436,6 +441,24 @@ fn each_account_has_its_own_script_and_clock() {
     assert_eq!(message.status, Status::Queued);
     assert!(bench.network.message(ACCOUNT, &sid).is_none());
     assert_eq!(bench.submit(|_| {}), Decision::ServerError);
+}
+
+#[test]
+fn webhooks_of_too_many_messages_fail() {
+    let mut bench = Bench::limited(1, 2);
+    let sids = [(); 3].map(|()| bench.accepted(|_| {}));
+    let by = Duration::from_secs(1);
+    bench.network.advance_clock(ACCOUNT, by, start()).unwrap();
+    let sent = bench.answer_all();
+    assert_eq!(sent.len(), 4, "two messages have two webhooks each");
+    assert!(sent.iter().all(|(sid, _)| *sid != sids[2]));
+    let failed = bench
+        .network
+        .webhooks(ACCOUNT)
+        .filter(|(_, webhook)| webhook.sid == sids[2] && webhook.state == WebhookState::Failed);
+    assert_eq!(failed.count(), 2);
+    bench.accepted(|_| {});
+    assert_eq!(bench.statuses(1_000), ["sent", "delivered"]);
 }
 
 #[test]

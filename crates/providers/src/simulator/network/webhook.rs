@@ -13,6 +13,7 @@ use crate::WebhookState;
 const MAX_WEBHOOKS: usize = 10_000;
 /// Number of webhooks of one message that may wait.
 const MAX_WAITING: usize = 64;
+const TOO_MANY: &str = "too many webhooks wait";
 
 /// A webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +47,16 @@ pub struct Webhook {
     pub(super) retries_left: u32,
 }
 
+impl Webhook {
+    /// Notes that there is no room for it. One that was sent before keeps its result.
+    fn refuse(&mut self) {
+        if self.attempts == 0 {
+            self.state = WebhookState::Failed;
+            TOO_MANY.clone_into(&mut self.result);
+        }
+    }
+}
+
 /// Queue of one message. Only one of its webhooks is on its way at a time, so that their order is determined.
 #[derive(Debug, Default)]
 struct Queue {
@@ -61,9 +72,18 @@ pub(super) struct Webhooks {
     kept: BTreeMap<u64, Webhook>,
     queues: HashMap<String, Queue>,
     next: u64,
+    /// Number of messages whose webhooks may wait.
+    max_queues: usize,
 }
 
 impl Webhooks {
+    pub(super) fn new(max_queues: usize) -> Self {
+        Self {
+            max_queues,
+            ..Self::default()
+        }
+    }
+
     /// Keeps a webhook, and removes the oldest one beyond the limit.
     pub(super) fn insert(&mut self, webhook: Webhook) -> u64 {
         self.next += 1;
@@ -86,11 +106,13 @@ impl Webhooks {
 
     /// Holds a webhook back until the next one of its message.
     pub(super) fn hold(&mut self, id: u64) {
-        let Some(webhook) = self.kept.get(&id) else {
+        let Some(webhook) = self.kept.get_mut(&id) else {
             return;
         };
-        let queue = self.queues.entry(webhook.sid.clone()).or_default();
-        queue.held.push(id);
+        match queue(&mut self.queues, &webhook.sid, self.max_queues) {
+            Some(queue) => queue.held.push(id),
+            None => webhook.refuse(),
+        }
     }
 
     /// Whether a webhook is held back; it no longer is afterwards.
@@ -109,14 +131,11 @@ impl Webhooks {
         let Some(webhook) = self.kept.get_mut(&id) else {
             return false;
         };
-        let queue = self.queues.entry(webhook.sid.clone()).or_default();
-        if queue.waiting.len() >= MAX_WAITING {
-            if webhook.attempts == 0 {
-                webhook.state = WebhookState::Failed;
-                "too many webhooks of this message wait".clone_into(&mut webhook.result);
-            }
+        let queue = queue(&mut self.queues, &webhook.sid, self.max_queues);
+        let Some(queue) = queue.filter(|queue| queue.waiting.len() < MAX_WAITING) else {
+            webhook.refuse();
             return false;
-        }
+        };
         webhook.state = WebhookState::Waiting;
         queue.waiting.push_back(id);
         queue.waiting.extend(queue.held.drain(..));
@@ -165,4 +184,16 @@ impl Webhooks {
         }
         false
     }
+}
+
+/// Returns the queue of a message; `None` if it has none and there are too many.
+fn queue<'a>(
+    queues: &'a mut HashMap<String, Queue>,
+    sid: &str,
+    max_queues: usize,
+) -> Option<&'a mut Queue> {
+    if queues.len() >= max_queues && !queues.contains_key(sid) {
+        return None;
+    }
+    Some(queues.entry(sid.to_owned()).or_default())
 }

@@ -44,6 +44,7 @@ impl Api {
             every_status: true,
             inbound_url: "http://127.0.0.1/inbound".to_owned(),
             base_url: "http://127.0.0.1:8090".to_owned(),
+            max_waiting: 0,
         };
         Self {
             network: Network::new(settings),
