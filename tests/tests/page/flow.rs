@@ -152,3 +152,19 @@ async fn mail_and_chat_have_their_own_fields() {
     let complaints = tab.complaints();
     assert!(complaints.is_empty(), "{complaints:#?}");
 }
+
+#[tokio::test]
+async fn the_webhooks_of_the_simulator_are_listed_and_can_be_replayed() {
+    let (_service, _file, mut tab) = page().await;
+    tab.click("#webhooks-panel summary").await;
+    tab.until("!document.getElementById('no-webhooks').hidden")
+        .await;
+    send(&mut tab, "Hello").await;
+    tab.until("document.getElementById('webhooks').textContent.includes('delivered +15552223333 DELIVERED')")
+        .await;
+    tab.click("#webhooks button").await;
+    tab.until("document.getElementById('webhooks').textContent.includes('2 times')")
+        .await;
+    let complaints = tab.complaints();
+    assert!(complaints.is_empty(), "{complaints:#?}");
+}

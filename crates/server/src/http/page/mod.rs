@@ -14,12 +14,13 @@ use sha2::{Digest as _, Sha256};
 const TEMPLATE: &str = include_str!("index.html");
 const STYLE: &str = include_str!("style.css");
 /// One module; a part may use the parts before it.
-const SCRIPT: [&str; 6] = [
+const SCRIPT: [&str; 7] = [
     include_str!("dom.js"),
     include_str!("api.js"),
     include_str!("state.js"),
     include_str!("views.js"),
     include_str!("forms.js"),
+    include_str!("webhooks.js"),
     include_str!("main.js"),
 ];
 

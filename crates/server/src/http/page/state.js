@@ -62,6 +62,7 @@ async function refresh() {
     loading = false;
   }
   draw();
+  loadWebhooks();
   timer = setTimeout(refresh, again ? 0 : pause);
   again = false;
 }
