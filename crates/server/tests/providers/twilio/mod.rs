@@ -1,5 +1,6 @@
 //! Twilio against a stand-in, over sockets: from a send to the receipt, and inbound messages.
 
+mod simulated;
 mod stand_in;
 
 use base64::Engine as _;
