@@ -303,7 +303,9 @@ impl Error {
                 Reason::Conflict,
                 "another request changed the same resource at the same time",
             ),
-            StorageError::Inconsistent { .. } | StorageError::Driver(_) => Self::new(
+            StorageError::OtherSchema(_)
+            | StorageError::Inconsistent { .. }
+            | StorageError::Driver(_) => Self::new(
                 Reason::Internal,
                 "internal error; see the log of the service",
             ),

@@ -24,6 +24,12 @@ pub enum StorageError {
     /// The database answers and takes no writes: its disk is full or fails, or it is read-only.
     #[error("the database refuses writes: {0}")]
     WritesRefused(String),
+    /// A recorded migration has other content than the one of this version.
+    #[error(
+        "the tables are not those of this version ({0}): an unreleased build created this database. Create a new database, \
+         and move the conversations with `parlance export` of that build and `parlance import` of this one"
+    )]
+    OtherSchema(String),
     /// The statement ran into the time limit of its connection, or was cancelled.
     #[error("statement timed out or was cancelled")]
     TimedOut,
@@ -124,6 +130,7 @@ impl StorageError {
             Self::Driver(_)
             | Self::Unavailable(_)
             | Self::WritesRefused(_)
+            | Self::OtherSchema(_)
             | Self::Inconsistent { .. } => false,
         }
     }

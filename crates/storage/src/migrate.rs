@@ -69,6 +69,9 @@ async fn run(settings: &Settings, mode: Mode) -> StorageResult<MigrationReport> 
             blocking(move || sqlite(&path, mode)).await?
         }
     };
+    if matches!(mode, Mode::Apply) || migrations.is_empty() {
+        check_columns(settings).await?;
+    }
     let indexed = match mode {
         Mode::Apply => reindex::apply(settings).await?,
         // Only then the tables of the index exist.
@@ -80,6 +83,28 @@ async fn run(settings: &Settings, mode: Mode) -> StorageResult<MigrationReport> 
         migrations,
         indexed,
     })
+}
+
+/// Returns an error if a table lacks a column although no migration is pending: diesel records only the version of a
+/// migration, and an unreleased migration may have been changed since it was applied.
+async fn check_columns(settings: &Settings) -> StorageResult<()> {
+    let missing = match &settings.url {
+        DatabaseUrl::Postgres(url) => {
+            use crate::backend::pg::queries as q;
+            let mut c = connect(url, settings).await?;
+            q::columns::missing(&mut c).await?
+        }
+        DatabaseUrl::Sqlite(path) => {
+            use crate::backend::sqlite::{Conn, queries as q};
+            let c = SqliteConnection::establish(&path.to_string_lossy());
+            let mut c = Conn::new(c.map_err(|e| StorageError::Unavailable(e.to_string()))?);
+            q::columns::missing(&mut c).await?
+        }
+    };
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(StorageError::OtherSchema(missing.join(", ")))
 }
 
 /// Lock that keeps other processes from migrating until it is dropped or its process ends.

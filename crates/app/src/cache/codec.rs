@@ -300,6 +300,7 @@ fn is_away(error: &StorageError) -> bool {
         StorageError::Unavailable(_) | StorageError::WritesRefused(_) => true,
         StorageError::TimedOut
         | StorageError::Conflict(_)
+        | StorageError::OtherSchema(_)
         | StorageError::Inconsistent { .. }
         | StorageError::Driver(_) => false,
     }

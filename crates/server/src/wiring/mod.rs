@@ -19,7 +19,7 @@ use hyper_util::service::TowerToHyperService;
 use parlance_app::cache_admin::CacheAdmin;
 use parlance_app::delivery::{Pace, ProviderRegistry};
 use parlance_app::{App, Environment};
-use parlance_storage::Database;
+use parlance_storage::{Database, StorageError};
 use parlance_transport::drain::{DrainOutcome, DrainTimes, drain};
 use parlance_transport::layers::{Budget, Edge, Rpc, RpcMetrics, RpcState};
 use parlance_transport::listen::{self, Age, OpenConnections, Options};
@@ -390,6 +390,9 @@ fn readiness(settings: &Settings, database: Database, shutdown: Shutdown) -> Rea
                         migrated.store(true, Ordering::Relaxed);
                     }
                     Ok(_) => return Err("migrations are missing"),
+                    Err(StorageError::OtherSchema(_)) => {
+                        return Err("the tables are not those of this version");
+                    }
                     Err(_) => return Err("the database does not answer"),
                 }
             }

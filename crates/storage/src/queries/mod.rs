@@ -6,6 +6,7 @@
 
 pub(crate) mod attachment;
 pub(crate) mod cache;
+pub(crate) mod columns;
 pub(crate) mod conversation;
 pub(crate) mod conversation_lists;
 pub(crate) mod deleted_message;

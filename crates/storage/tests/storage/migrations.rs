@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use parlance_storage::{Settings, migrate, pending_migrations};
+use parlance_storage::{Settings, StorageError, migrate, pending_migrations};
 
 use crate::support::db::{fresh_postgres, fresh_sqlite};
 use crate::support::{Db, Kind};
@@ -90,6 +90,41 @@ async fn listing_pending_migrations_changes_nothing_on_sqlite() {
     assert_eq!(listed.migrations, versions(Kind::Sqlite));
     assert_eq!(std::fs::metadata(file.path()).unwrap().len(), 0);
     assert_eq!(entries(), before + 1);
+}
+
+/// A development build may change a migration that is not released; the databases that it migrated before have its
+/// version recorded.
+#[tokio::test]
+async fn a_database_of_another_core_migration_is_refused() {
+    for db in [Db::sqlite().await, Db::postgres().await] {
+        db.run("ALTER TABLE messages DROP COLUMN other_fields; ALTER TABLE senders DROP COLUMN reply_domain; DROP TABLE imports")
+            .await;
+        for checked in [
+            migrate(&db.settings).await,
+            pending_migrations(&db.settings).await,
+        ] {
+            let Err(StorageError::OtherSchema(missing)) = &checked else {
+                panic!("{:?}: {checked:?}", db.kind);
+            };
+            for name in ["other_fields", "reply_domain", "imports"] {
+                assert!(missing.contains(name), "{name} in {missing}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_table_is_compared_with_the_database() {
+    let schema = include_str!("../../src/schema.rs");
+    let compared = include_str!("../../src/queries/columns.rs");
+    let mut tables = 0;
+    for table in schema.split("diesel::table!").skip(1) {
+        let line = table.lines().find(|line| line.ends_with(") {")).unwrap();
+        let name = line.split_whitespace().next().unwrap();
+        assert!(compared.contains(&format!("        {name},\n")), "{name}");
+        tables += 1;
+    }
+    assert!(tables > 10, "{tables} tables");
 }
 
 #[test]
