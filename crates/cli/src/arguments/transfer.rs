@@ -43,8 +43,8 @@ pub(crate) enum OnError {
 
 /// Export conversations as JSON, one per line, for `parlance import`
 ///
-/// The export is a consistent snapshot only if nothing is written meanwhile. Attachments with content in the service
-/// are omitted.
+/// The export is a consistent snapshot only if nothing is written meanwhile. Attachments with content in the service,
+/// and messages that are still to be sent, are omitted.
 #[derive(Debug, Args)]
 pub(crate) struct Export {
     /// Only conversations of this user

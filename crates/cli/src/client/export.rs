@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::service::Service;
 use crate::arguments::Export;
 use crate::failure::Failure;
-use crate::sessions::{self, Transcript, name};
+use crate::sessions::{self, Omitted, Transcript, name};
 use crate::show::Screen;
 
 /// Page size of both lists: the maximum of the service.
@@ -64,7 +64,7 @@ async fn write(
     let mut writer = Writer {
         to: Target::open(arguments.output.as_deref())?,
         seen: HashSet::new(),
-        omitted: 0,
+        omitted: Omitted::default(),
     };
     // A conversation that becomes active while pages are read moves to the top of the list, before the pages that
     // remain. So the list is read again from the top until it has no new conversation.
@@ -75,9 +75,19 @@ async fn write(
         seen: _,
     } = writer;
     to.finish()?;
-    if omitted > 0 {
+    let Omitted {
+        attachments,
+        messages,
+    } = omitted;
+    if attachments > 0 {
         screen.output().note(&format!(
-            "omitted {omitted} attachments with content in the service: an export contains attachments with a URL only"
+            "omitted {attachments} attachments with content in the service: an export contains attachments with a URL only"
+        ));
+    }
+    if messages > 0 {
+        screen.output().note(&format!(
+            "omitted {messages} messages that are still to be sent (SCHEDULED, PENDING, SENDING or UNCERTAIN): an imported \
+             message is never sent"
         ));
     }
     Ok(())
@@ -87,8 +97,8 @@ struct Writer {
     to: Target,
     /// Ids of the conversations that are written.
     seen: HashSet<u128>,
-    /// Number of attachments that were omitted.
-    omitted: usize,
+    /// Numbers of attachments and messages that were omitted.
+    omitted: Omitted,
 }
 
 impl Writer {

@@ -13,7 +13,7 @@ mod timestamp;
 mod write;
 
 pub(crate) use source::{Format, Position, SessionRecord, read_all};
-pub(crate) use write::{name, session};
+pub(crate) use write::{Omitted, name, session};
 
 use parlance_proto::v1;
 

@@ -8,18 +8,39 @@ use super::text::{some, value_name};
 use super::timestamp::SessionTimestamp;
 use super::{Transcript, object};
 
-/// Returns the session, and the number of omitted attachments: those with content in the service.
-pub(crate) fn session(transcript: Transcript) -> (Session, usize) {
+/// Numbers of what a session omits, since an import does not take it.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Omitted {
+    /// Attachments with content in the service.
+    pub(crate) attachments: usize,
+    /// Messages that are still to be sent.
+    pub(crate) messages: usize,
+}
+
+impl std::ops::AddAssign for Omitted {
+    fn add_assign(&mut self, other: Self) {
+        self.attachments += other.attachments;
+        self.messages += other.messages;
+    }
+}
+
+/// Returns the session, and how much of the conversation it omits.
+pub(crate) fn session(transcript: Transcript) -> (Session, Omitted) {
     let Transcript {
         conversation,
-        messages,
+        mut messages,
     } = transcript;
+    let before = messages.len();
+    messages.retain(|message| !is_unfinished(message.status()));
     let (channel, status) = (conversation.channel(), conversation.status());
     let without_url = |message: &v1::Message| {
         let files = message.attachments.iter();
         files.filter(|file| file.url.is_empty()).count()
     };
-    let omitted = messages.iter().map(without_url).sum();
+    let omitted = Omitted {
+        attachments: messages.iter().map(without_url).sum(),
+        messages: before - messages.len(),
+    };
     let session = Session {
         name: Some(name(&conversation).to_owned()),
         id: None,
@@ -41,6 +62,17 @@ pub(crate) fn session(transcript: Transcript) -> (Session, usize) {
         ),
     };
     (session, omitted)
+}
+
+/// Whether a message of this status may still be sent. An import takes messages of a final status only.
+const fn is_unfinished(status: v1::MessageStatus) -> bool {
+    matches!(
+        status,
+        v1::MessageStatus::Scheduled
+            | v1::MessageStatus::Pending
+            | v1::MessageStatus::Sending
+            | v1::MessageStatus::Uncertain
+    )
 }
 
 /// Name of a conversation: its external id, or its id if it has none.
@@ -87,7 +119,7 @@ mod tests {
             }
             let (session, omitted) = session(transcript);
             assert_eq!(serde_json::to_string(&session).unwrap(), text);
-            assert_eq!(omitted, 0);
+            assert_eq!(omitted, Omitted::default());
         }
     }
 }

@@ -11,7 +11,7 @@ use parlance_testkit::{Parlance, SqliteFile, eventually};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{LONG, ephemeral, object, objects, program, run, run_at, text};
+use crate::harness::{LONG, OURS, THEIRS, ephemeral, object, objects, program, run, run_at, text};
 
 /// Chat sessions as another program would dump them.
 const SESSIONS: &str = r#"{
@@ -199,6 +199,30 @@ async fn an_imported_export_is_exported_the_same() {
     assert_ne!(text(&users, "messageCount"), "0");
     let found = objects(&empty, &["search", "refund", "--limit", "3"]).await;
     assert_eq!(found.len(), 3);
+}
+
+/// An import takes messages of a final status only.
+#[tokio::test]
+async fn an_export_omits_messages_that_are_still_to_be_sent() {
+    let (service, empty, files) = (ephemeral().await, ephemeral().await, Files::new());
+    let to = ["send", "--from", OURS, "--to", THEIRS];
+    let scheduled = [&to[..], &["--at", "2100-01-01T10:00:00Z", "Later"]].concat();
+    run(&service, &scheduled).await;
+    run(
+        &service,
+        &["reply", "--to", OURS, "--from", THEIRS, "Hello"],
+    )
+    .await;
+
+    let file = shown(&files.path("all.jsonl"));
+    let exported = run_at(&service.grpc_url(), &["export", "-o", &file]).await;
+    assert!(exported.status.success(), "{exported:?}");
+    let note = "omitted 1 messages that are still to be sent";
+    assert!(exported.stderr.contains(note), "{exported:?}");
+    let done = object(&empty, &["import", &file]).await;
+    assert_eq!(counts(&done), [1, 1, 0, 0]);
+    let again = run(&empty, &["export"]).await;
+    assert_same(&fs::read_to_string(&file).unwrap(), &again);
 }
 
 async fn on(file: &SqliteFile) -> Parlance {
