@@ -277,13 +277,25 @@ async fn published_test_numbers_have_their_meaning() {
 }
 
 async fn post(recorder: &Arc<ReportRecorder>, path: &str, query: &str, body: &str) -> StatusCode {
+    post_as(Some("application/json"), recorder, path, query, body).await
+}
+
+async fn post_as(
+    content_type: Option<&'static str>,
+    recorder: &Arc<ReportRecorder>,
+    path: &str,
+    query: &str,
+    body: &str,
+) -> StatusCode {
     let events = Arc::clone(recorder) as Arc<dyn ProviderEvents>;
     let webhooks = SimulatorWebhooks::new(events, Arc::new(|| Timestamp::from_micros(9)));
+    let content_type = content_type.map(http::HeaderValue::from_static);
+    let headers = content_type.map(|value| (http::header::CONTENT_TYPE, value));
     let request = WebhookRequest {
         path: path.to_owned(),
         query: query.to_owned(),
         url: String::new(),
-        headers: http::HeaderMap::new(),
+        headers: headers.into_iter().collect(),
         body: body.to_owned().into(),
     };
     webhooks.handle(request).await.status
@@ -327,6 +339,25 @@ async fn a_posted_message_is_inbound() {
         .map(|message| (message.provider_message_id.as_str(), message.body.as_str()))
         .collect();
     assert_eq!(received, [("in-1", "hi")]);
+}
+
+/// A browser lets a page of any origin send these types without a preflight request.
+#[tokio::test]
+async fn webhooks_take_only_json() {
+    let (recorder, _) = simulator(0);
+    let body = r#"{"id":"in-1","channel":"sms","from":"+15552223333","to":"+15550001111"}"#;
+    for kind in [
+        None,
+        Some("text/plain"),
+        Some("application/x-www-form-urlencoded"),
+        Some("application/jsonp"),
+    ] {
+        let status = post_as(kind, &recorder, "inbound", "", body).await;
+        assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{kind:?}");
+    }
+    let kind = Some("application/json; charset=utf-8");
+    let status = post_as(kind, &recorder, "inbound", "", body).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
 }
 
 #[tokio::test]

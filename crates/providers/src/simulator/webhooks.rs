@@ -1,10 +1,11 @@
 //! Webhooks of the simulator: a simulated network outside of the process reports a status or delivers a message, as the
-//! servers of a real provider do. They are not signed: the simulator carries test messages only.
+//! servers of a real provider do. They are not signed: the simulator carries test messages only. A web page of another
+//! origin cannot send them, since the body must be JSON.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::StatusCode;
+use http::{StatusCode, header};
 use parlance_domain::Channel;
 use parlance_domain::message::{ReportStatus, ReportedError};
 use serde::Deserialize;
@@ -101,6 +102,13 @@ impl Webhooks for SimulatorWebhooks {
     }
 
     async fn handle(&self, request: WebhookRequest) -> WebhookResponse {
+        if !is_json(&request) {
+            return WebhookResponse::text(
+                WebhookOutcome::Unusable,
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "the content-type must be application/json; with curl, use --json instead of -d\n",
+            );
+        }
         if request.path == INBOUND {
             return match inbound(&request) {
                 Ok(message) => self.events.inbound(message).await.into(),
@@ -147,6 +155,15 @@ fn inbound(request: &WebhookRequest) -> Result<InboundMessage, String> {
         opt_out_type: None,
         received_at: None,
     })
+}
+
+/// Whether the content type is `application/json`. A browser lets a page send every other type to any origin without a
+/// preflight request.
+fn is_json(request: &WebhookRequest) -> bool {
+    let kind = request.headers.get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/json")
 }
 
 fn parse<'a, T: Deserialize<'a>>(request: &'a WebhookRequest) -> Result<T, String> {

@@ -25,7 +25,7 @@ use http::{HeaderValue, StatusCode, header};
 use parlance_app::App;
 use parlance_app::delivery::ProviderRegistry;
 use parlance_providers::{Provider, WebhookOutcome, WebhookRequest, WebhookResponse};
-use parlance_transport::layers::{Rpc, faults};
+use parlance_transport::layers::{Rpc, WebOrigins, faults};
 use tonic::Status;
 use tonic::service::Routes;
 
@@ -53,6 +53,7 @@ pub struct Webhooks {
     served: Served,
     metrics: Option<WebhookMetrics>,
     attachments: Option<Attachments>,
+    origins: Arc<WebOrigins>,
 }
 
 /// Providers whose webhooks a port serves.
@@ -95,6 +96,7 @@ impl Webhooks {
             served: Served::All,
             metrics: None,
             attachments: None,
+            origins: Arc::new(WebOrigins::Loopback),
         }
     }
 
@@ -113,6 +115,13 @@ impl Webhooks {
         self
     }
 
+    /// Takes requests of web pages from these origins instead of those of this machine.
+    #[must_use]
+    pub(crate) fn allowing_origins(mut self, origins: WebOrigins) -> Self {
+        self.origins = Arc::new(origins);
+        self
+    }
+
     /// Counts the requests.
     #[must_use]
     pub(crate) fn counted(mut self, metrics: WebhookMetrics) -> Self {
@@ -124,6 +133,8 @@ impl Webhooks {
         // Held until the request is answered: the shutdown waits for it.
         let open = self.calls.enter().filter(|_| !self.rpc.is_draining());
         let _open = open.ok_or_else(faults::going_away)?;
+        // A webhook without a signature would otherwise take requests of any page that the operator opens.
+        json::check_origin(&self.origins, &head.headers)?;
         let path = head.uri.path();
         let target = path.strip_prefix(ROOT).and_then(|it| it.split_once('/'));
         let found = target.and_then(|(name, path)| {

@@ -143,6 +143,7 @@ async fn start_as(
     let json_calls = json.calls();
     let webhooks = Webhooks::new(edge.rpc(), json.calls(), providers.clone())
         .with_attachments(Arc::clone(&app))
+        .allowing_origins(settings.grpc_web_origins.clone())
         .counted(WebhookMetrics::new(metrics.meter()));
     let http_options = Options::http(http_open).limited(limit.clone());
     let (webhooks, webhooks_served) =

@@ -13,6 +13,10 @@ fn inbound(to: &str, body: &str) -> String {
     json!({ "id": "in-1", "channel": "sms", "from": THEIRS, "to": to, "body": body }).to_string()
 }
 
+fn json_type() -> (&'static str, String) {
+    ("content-type", "application/json".to_owned())
+}
+
 async fn with_sender() -> Service {
     let service = Service::start(&[EXAMPLE]).await;
     let sender = json!({ "channel": "CHANNEL_SMS", "address": OURS, "provider": NAME });
@@ -69,7 +73,7 @@ async fn a_request_that_cannot_be_handled_is_refused() {
 async fn a_provider_delivers_only_to_its_own_senders() {
     let service = with_sender().await;
     let url = service.url("/webhooks/simulator/inbound");
-    let (status, _) = post(&url, &[], &inbound(OURS, "hi")).await;
+    let (status, _) = post(&url, &[json_type()], &inbound(OURS, "hi")).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
 }
 
@@ -80,12 +84,27 @@ async fn the_simulated_network_reports_and_delivers_by_webhooks() {
     service.until(&sent, "MESSAGE_STATUS_DELIVERED").await;
     let id = sent["id"].as_str().unwrap();
     let url = service.url(&format!("/webhooks/simulator/status?attempt={id}.1"));
-    let (status, _) = post(&url, &[], r#"{"status":"read"}"#).await;
+    let (status, _) = post(&url, &[json_type()], r#"{"status":"read"}"#).await;
     assert_eq!(status, StatusCode::NO_CONTENT);
     service.until(&sent, "MESSAGE_STATUS_READ").await;
 
     let url = service.url("/webhooks/simulator/inbound");
-    let (status, _) = post(&url, &[], &inbound(OURS, "Thank you!")).await;
+    let (status, _) = post(&url, &[json_type()], &inbound(OURS, "Thank you!")).await;
     assert_eq!(status, StatusCode::NO_CONTENT);
     assert_eq!(service.bodies(&sent).await, ["hello", "Thank you!"]);
+}
+
+#[tokio::test]
+async fn a_web_page_of_another_origin_is_refused() {
+    let service = Service::start(&[]).await;
+    let sent = service.send().await;
+    let url = service.url("/webhooks/simulator/inbound");
+    let origin = |origin: &str| ("origin", origin.to_owned());
+    let headers = [json_type(), origin("https://evil.example")];
+    let (status, _) = post(&url, &headers, &inbound(OURS, "forged")).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    let headers = [json_type(), origin("http://localhost:8080")];
+    let (status, _) = post(&url, &headers, &inbound(OURS, "hi")).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    assert_eq!(service.bodies(&sent).await, ["hello", "hi"]);
 }

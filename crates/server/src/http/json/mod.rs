@@ -23,7 +23,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::any;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -114,7 +114,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(json: Json) -> Router<S> 
     let method = any(answer)
         .layer(origin::cors())
         // Outermost: only allowed origins get the CORS headers.
-        .layer(from_fn_with_state(json.clone(), check_origin))
+        .layer(from_fn_with_state(json.clone(), refuse_foreign_origins))
         .with_state(json);
     Router::new().route("/{service}/{method}", method)
 }
@@ -136,16 +136,27 @@ async fn answer(State(json): State<Json>, request: Request) -> Response {
     }
 }
 
-async fn check_origin(State(json): State<Json>, request: Request, next: Next) -> Response {
-    if origin::allows_own(&json.origins, request.headers()) {
-        return next.run(request).await;
+async fn refuse_foreign_origins(
+    State(json): State<Json>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match check_origin(&json.origins, request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => fault::response(&refusal),
     }
-    let refusal = faults::fault(
+}
+
+/// Refuses a request of a web page that may not call.
+pub(crate) fn check_origin(origins: &WebOrigins, headers: &HeaderMap) -> Result<(), Status> {
+    if origin::allows_own(origins, headers) {
+        return Ok(());
+    }
+    Err(faults::fault(
         Code::PermissionDenied,
         "ORIGIN_NOT_ALLOWED",
         "pages of this origin may not call; add the origin to GRPC_WEB_ORIGINS",
-    );
-    fault::response(&refusal).into_response()
+    ))
 }
 
 /// Accepts `application/json`, or no content type. Forms and plain text are rejected, because a browser lets pages send

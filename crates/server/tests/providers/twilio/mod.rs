@@ -265,7 +265,7 @@ async fn webhooks_have_a_port_and_a_public_url_of_their_own() {
     let http = service.url("");
     for (root, expected) in [
         (&port, StatusCode::NOT_FOUND),
-        (&http, StatusCode::BAD_REQUEST),
+        (&http, StatusCode::UNSUPPORTED_MEDIA_TYPE),
     ] {
         let url = format!("{root}/webhooks/simulator/inbound");
         assert_eq!(post(&url, &[], "{}").await.0, expected, "{url}");
