@@ -181,12 +181,16 @@ impl Webhooks {
 }
 
 /// Returns the routes of the webhooks and of attachments. They exist a second time under the path of the public URL, since
-/// a proxy may pass the path on or remove it.
+/// a proxy may pass the path on or remove it. A path that belongs to no webhook is answered here, too: it is no method of the API.
 pub fn routes<S: Clone + Send + Sync + 'static>(webhooks: Webhooks) -> Router<S> {
     let prefix = webhooks.providers.public_path().to_owned();
     let attachments = webhooks.attachments.clone();
     let handler = post(answer).with_state(webhooks);
-    let mut routes = Router::new().route("/webhooks/{provider}/{*path}", handler);
+    let mut routes = Router::new()
+        .route("/webhooks/", handler.clone())
+        .route("/webhooks/{provider}", handler.clone())
+        .route("/webhooks/{provider}/", handler.clone())
+        .route("/webhooks/{provider}/{*path}", handler);
     if let Some(attachments) = attachments {
         let fetch = get(attachments::fetch).with_state(attachments);
         routes = routes.route(ATTACHMENT_ROUTE, fetch);

@@ -68,6 +68,22 @@ async fn a_request_that_cannot_be_handled_is_refused() {
     assert_eq!(post(&url, &headers, &known).await.0, StatusCode::FORBIDDEN);
 }
 
+#[tokio::test]
+async fn a_path_without_a_webhook_is_not_found() {
+    let service = Service::start(&[]).await;
+    for path in [
+        "/webhooks/",
+        "/webhooks/simulator",
+        "/webhooks/simulator/",
+        "/webhooks/simulator/other",
+        "/webhooks/unknown/inbound",
+    ] {
+        let (status, body) = post(&service.url(path), &[json_type()], "{}").await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(body, "no provider has this webhook\n", "{path}");
+    }
+}
+
 /// The simulator carries only its own senders: it cannot be used to forge messages of others.
 #[tokio::test]
 async fn a_provider_delivers_only_to_its_own_senders() {
