@@ -265,7 +265,9 @@ settings! {
     "TWILIO_BASE_URL" = "" => twilio_base_url: Option<String>,
         parse::optional(parse::base_url), "a URL without a path, such as https://api.twilio.com";
 
-    /// Whether callers must authenticate. Default: `off` if both listen addresses are loopback, else `on`
+    /// Authentication of callers, which this version does not have: `on` prevents the start. `off`, the default while
+    /// both listen addresses are loopback, must be set explicitly for other addresses: only behind a proxy that
+    /// authenticates callers and sets `x-parlance-owner`
     "AUTH" = "" => auth: Option<bool>,
         parse::optional(parse::switch), SWITCH;
 
