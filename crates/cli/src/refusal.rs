@@ -107,11 +107,11 @@ mod tests {
     #[test]
     fn reason_and_metadata_are_shown() {
         let about = [("message_id".to_owned(), "7".to_owned())];
-        let details = ErrorDetails::with_error_info("RECIPIENT_OPTED_OUT", "parlance", about);
-        let status = Status::with_error_details(Code::FailedPrecondition, "has opted out", details);
+        let details = ErrorDetails::with_error_info("MESSAGE_NOT_FOUND", "parlance", about);
+        let status = Status::with_error_details(Code::NotFound, "no such message", details);
         assert_eq!(
             text(&status),
-            "has opted out\n  reason: RECIPIENT_OPTED_OUT\n  message_id: 7"
+            "no such message\n  reason: MESSAGE_NOT_FOUND\n  message_id: 7"
         );
         assert_eq!(
             text(&Status::unimplemented("no such method")),
