@@ -2,8 +2,9 @@
 
 use parlance_transport::layers::{cause, faults};
 use prost::Message as _;
-use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor};
+use prost_reflect::{DeserializeOptions, DynamicMessage, Kind, MessageDescriptor};
 use serde_json::error::Category;
+use serde_path_to_error::{Path, Segment};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -27,8 +28,8 @@ pub(super) fn message(kind: &MessageDescriptor, body: &[u8]) -> Result<Vec<u8>, 
     let tracked = serde_path_to_error::Deserializer::new(&mut json, &mut track);
     let options = DeserializeOptions::new().deny_unknown_fields(true);
     let message = DynamicMessage::deserialize_with_options(kind.clone(), tracked, &options)
-        .map_err(|error| refusal(&track.path().to_string(), &error))?;
-    json.end().map_err(|error| refusal("", &error))?;
+        .map_err(|error| refusal(kind, &track.path(), &error))?;
+    json.end().map_err(|error| not_json(&error))?;
     Ok(message.encode_to_vec())
 }
 
@@ -47,34 +48,109 @@ fn values(json: &[u8]) -> usize {
     count
 }
 
-fn refusal(path: &str, error: &serde_json::Error) -> Status {
+fn not_json(error: &serde_json::Error) -> Status {
     let text = truncated(&error.to_string());
-    match error.classify() {
-        Category::Syntax | Category::Eof | Category::Io => {
-            faults::malformed(&format!("the body is not valid JSON: {text}"))
-        }
-        Category::Data => match field(path, &text) {
-            Some(field) => invalid(&truncated(&field), &text),
-            None => faults::malformed(&format!(
-                "the body does not match the request message: {text}"
-            )),
-        },
+    faults::malformed(&format!("the body is not valid JSON: {text}"))
+}
+
+fn refusal(message: &MessageDescriptor, path: &Path, error: &serde_json::Error) -> Status {
+    if error.classify() != Category::Data {
+        return not_json(error);
+    }
+    let text = error.to_string();
+    let kind = kind_at(message, path);
+    let path = Some(path.to_string()).filter(|path| path != ".");
+    let path = path.unwrap_or_default();
+    // The path of an unknown field ends at its parent.
+    if let Some(name) = unknown_field(&text) {
+        let field = if path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{path}.{name}")
+        };
+        return invalid(&truncated(&field), &no_such_field(kind.as_ref(), name));
+    }
+    if path.is_empty() {
+        let text = truncated(&text);
+        return faults::malformed(&format!(
+            "the body does not match the request message: {text}"
+        ));
+    }
+    // The type of a list is that of its values.
+    let is_value = !text.contains(", expected a list") && !text.contains(", expected a map");
+    let expected = kind.as_ref().filter(|_| is_value).and_then(expected);
+    let why = expected.unwrap_or_else(|| truncated(without_position(&text)));
+    invalid(&truncated(&path), &why)
+}
+
+/// Returns the type of the value at a path; `None` inside JSON that the contract does not describe.
+fn kind_at(message: &MessageDescriptor, path: &Path) -> Option<Kind> {
+    let mut kind = Kind::Message(message.clone());
+    for segment in path {
+        let Segment::Map { key } = segment else {
+            continue;
+        };
+        let Kind::Message(message) = &kind else {
+            return None;
+        };
+        let next = if message.is_map_entry() {
+            message.map_entry_value_field()
+        } else {
+            let by_json_name = message.get_field_by_json_name(key);
+            by_json_name.or_else(|| message.get_field_by_name(key))?
+        };
+        kind = next.kind();
+    }
+    Some(kind)
+}
+
+/// Returns the name of the field that the contract does not have, if that is the error.
+fn unknown_field(text: &str) -> Option<&str> {
+    let rest = text.strip_prefix("unrecognized field name '")?;
+    rest.split_once('\'').map(|(name, _)| name)
+}
+
+/// Returns the error text of an unknown field of a message. It names a field that differs by a third of its letters or less.
+fn no_such_field(kind: Option<&Kind>, name: &str) -> String {
+    let folded = |name: &str| name.replace('_', "").to_ascii_lowercase();
+    let meant = folded(name);
+    // The cost of a comparison grows with the length of the client's text.
+    let is_short = name.len() <= MAX_ECHO_BYTES;
+    let fields = kind.and_then(Kind::as_message).filter(|_| is_short);
+    let closest = fields.and_then(|message| {
+        let names = message.fields().map(|field| {
+            let distance = strsim::osa_distance(&meant, &folded(field.name()));
+            (distance, field.json_name().to_owned())
+        });
+        names
+            .filter(|(distance, name)| distance * 3 <= name.len())
+            .min()
+    });
+    match closest {
+        Some((_, name)) => format!("no such field; did you mean {name}?"),
+        None => "no such field".to_owned(),
     }
 }
 
-/// Returns the path of the invalid field. The path of an unknown field ends at its parent, so its name is appended.
-fn field(path: &str, text: &str) -> Option<String> {
-    let path = if path == "." { "" } else { path };
-    let unknown = text
-        .strip_prefix("unrecognized field name '")
-        .and_then(|rest| rest.split_once('\''))
-        .map(|(name, _)| name);
-    match (path, unknown) {
-        ("", None) => None,
-        ("", Some(name)) => Some(name.to_owned()),
-        (path, None) => Some(path.to_owned()),
-        (path, Some(name)) => Some(format!("{path}.{name}")),
+/// Returns the error text of a value of the wrong form, for types whose JSON form is not that of their name.
+fn expected(kind: &Kind) -> Option<String> {
+    if let Kind::Enum(kind) = kind {
+        // 0 is the value of an enum that is not set.
+        let values = kind.values().filter(|value| value.number() != 0);
+        let names: Vec<String> = values.map(|value| value.name().to_owned()).collect();
+        return Some(format!("unknown value; use one of {}", names.join(", ")));
     }
+    let form = match kind.as_message()?.full_name() {
+        "google.protobuf.Timestamp" => "not a time; write it as 2026-01-31T09:00:00Z",
+        "google.protobuf.Duration" => "not a duration; write it in seconds, as 90s or 1.5s",
+        _ => return None,
+    };
+    Some(form.to_owned())
+}
+
+/// Removes the position in the body: the path of the field says more.
+fn without_position(text: &str) -> &str {
+    text.rsplit_once(" at line ").map_or(text, |(text, _)| text)
 }
 
 fn invalid(field: &str, text: &str) -> Status {
@@ -104,11 +180,10 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_field_is_reported_with_its_path() {
+    fn an_unknown_field_is_found_in_the_text() {
         let text = "unrecognized field name 'colour' at line 1 column 9";
-        assert_eq!(field(".", text).unwrap(), "colour");
-        assert_eq!(field("conversation", text).unwrap(), "conversation.colour");
-        assert_eq!(field("pageSize", "invalid type").unwrap(), "pageSize");
-        assert_eq!(field(".", "invalid type"), None);
+        assert_eq!(unknown_field(text), Some("colour"));
+        assert_eq!(unknown_field("invalid type"), None);
+        assert_eq!(without_position(text), "unrecognized field name 'colour'");
     }
 }

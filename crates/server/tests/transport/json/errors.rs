@@ -58,6 +58,47 @@ async fn an_invalid_field_is_named_with_its_path() {
 }
 
 #[tokio::test]
+async fn an_invalid_field_is_explained() {
+    let server = TestServer::open().await;
+    let time = "not a time; write it as 2026-01-31T09:00:00Z";
+    for (body, expected) in [
+        (json!({"sendAt": "tomorrow"}), format!("sendAt: {time}")),
+        (json!({"expires_at": 5}), format!("expires_at: {time}")),
+        (
+            json!({"channel": "sms"}),
+            "channel: unknown value; use one of CHANNEL_SMS, CHANNEL_MMS, CHANNEL_EMAIL, CHANNEL_CHAT".to_owned(),
+        ),
+        (
+            json!({"from_adress": "+1"}),
+            "from_adress: no such field; did you mean fromAddress?".to_owned(),
+        ),
+        (
+            json!({"attachments": [{"fileName": "a"}]}),
+            "attachments[0].fileName: no such field; did you mean filename?".to_owned(),
+        ),
+        (json!({"colour": "red"}), "colour: no such field".to_owned()),
+        (
+            json!({"body": 5}),
+            "body: invalid type: integer `5`, expected a string".to_owned(),
+        ),
+        (
+            json!({"attachments": "a"}),
+            "attachments: invalid type: string \"a\", expected a list".to_owned(),
+        ),
+    ] {
+        let response = server.call(SEND, &body).await;
+        assert_eq!(response.json["message"], expected, "{response:?}");
+        let violation = &response.detail("BadRequest")["fieldViolations"][0];
+        let text = format!(
+            "{}: {}",
+            violation["field"].as_str().unwrap(),
+            violation["description"].as_str().unwrap()
+        );
+        assert_eq!(text, expected);
+    }
+}
+
+#[tokio::test]
 async fn invalid_json_is_refused_with_its_position() {
     let server = TestServer::open().await;
     for (body, position) in [
