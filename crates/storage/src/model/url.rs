@@ -24,6 +24,12 @@ pub enum DatabaseUrlError {
     /// Nothing after the scheme.
     #[error("contains no file name: write sqlite:///absolute/path or sqlite://relative/path")]
     NoPath,
+    /// Parsers disagree about where the password ends.
+    #[error(
+        "has an unescaped character before the host: in the user name and the password write `@` as %40, `/` as %2F, `?` as %3F, \
+         `#` as %23"
+    )]
+    Unescaped,
     /// The Postgres driver rejects it; its message.
     #[error("is not a Postgres URL: {0}")]
     Postgres(String),
@@ -39,6 +45,9 @@ impl DatabaseUrl {
             return Ok(Self::Sqlite(PathBuf::from(path)));
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            if !is_clear(url) {
+                return Err(DatabaseUrlError::Unescaped);
+            }
             url.parse::<Config>()
                 .map_err(|e| DatabaseUrlError::Postgres(reason(&e)))?;
             return Ok(Self::Postgres(url.to_owned()));
@@ -60,6 +69,17 @@ impl std::fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "DatabaseUrl({self})")
     }
+}
+
+/// Whether the login ends at the first `@` for every parser.
+fn is_clear(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let Some((login, rest)) = rest.split_once('@') else {
+        return true;
+    };
+    // After a `?`, an `@` may be part of the value of an option.
+    let target = rest.split('?').next().unwrap_or_default();
+    !login.contains(['/', '?', '#']) && !target.contains('@')
 }
 
 /// Returns the driver's message without the name of an unknown option: in a URL with an unescaped `?` in the password,
@@ -170,6 +190,23 @@ mod tests {
             DatabaseUrl::parse("postgres://h:notaport/db"),
             Err(DatabaseUrlError::Postgres(_))
         ));
+    }
+
+    #[test]
+    fn an_unescaped_character_of_a_password_is_refused() {
+        for password in ["a@b", "a/b", "a?b", "a#b", "a@b/c", "/", "@"] {
+            let error = DatabaseUrl::parse(&format!("postgres://chat:{password}@db/chat"));
+            let error = error.unwrap_err();
+            assert_eq!(error, DatabaseUrlError::Unescaped, "{password}");
+            assert!(error.to_string().contains("write `@` as %40"), "{error}");
+        }
+        for url in [
+            "postgres://chat:a%40b@db/chat",
+            "postgres://chat@db/chat?application_name=a@b",
+            "postgres://db/chat",
+        ] {
+            assert!(DatabaseUrl::parse(url).is_ok(), "{url}");
+        }
     }
 
     #[test]
