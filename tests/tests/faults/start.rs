@@ -195,6 +195,8 @@ async fn migrations(kind: Kind) {
     for mode in ["check", "off"] {
         let (code, finished) = run(builder().env("MIGRATE", mode), &["serve"]).await;
         assert_eq!(code, Some(1), "{finished:?}");
+        let refused = format!("MIGRATE={mode}: the database lacks 2");
+        assert!(finished.stderr.contains(&refused), "{finished:?}");
         assert!(finished.stderr.contains("parlance migrate"), "{finished:?}");
     }
     let (code, finished) = run(builder(), &["migrate"]).await;

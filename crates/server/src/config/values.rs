@@ -11,6 +11,16 @@ pub enum Migrate {
     Off,
 }
 
+impl std::fmt::Display for Migrate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Check => "check",
+            Self::Off => "off",
+        })
+    }
+}
+
 /// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {

@@ -47,7 +47,7 @@ async fn prepare(settings: &Settings) -> Result<(), StartError> {
             if missing.is_empty() {
                 Ok(())
             } else {
-                Err(StartError::Migrations(missing))
+                Err(lacking(settings, missing))
             }
         }
         Migrate::Off => Ok(()),
@@ -76,10 +76,17 @@ pub(super) async fn installation(
     if installation.is_err() {
         let missing = migrate(settings, true).await?.migrations;
         if !missing.is_empty() {
-            return Err(StartError::Migrations(missing));
+            return Err(lacking(settings, missing));
         }
     }
     installation
+}
+
+const fn lacking(settings: &Settings, missing: Vec<String>) -> StartError {
+    StartError::Migrations {
+        setting: settings.migrate,
+        missing,
+    }
 }
 
 /// Repeats the attempt until it succeeds or `DATABASE_CONNECT_TIMEOUT` has passed. Only Postgres is tried again, since its server

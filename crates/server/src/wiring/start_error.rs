@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use parlance_cache::DatabaseLockError;
 use parlance_storage::StorageError;
 
+use crate::config::Migrate;
+
 /// Error of the start of the service.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -27,12 +29,17 @@ pub enum StartError {
         /// Error of the last attempt.
         source: StorageError,
     },
-    /// `MIGRATE=check` found missing migrations.
+    /// Migrations are missing, and the setting does not apply them.
     #[error(
-        "MIGRATE=check: the database lacks {}; run `parlance migrate`, or start with MIGRATE=auto",
-        .0.join(", ")
+        "MIGRATE={setting}: the database lacks {}; run `parlance migrate`, or start with MIGRATE=auto",
+        missing.join(", ")
     )]
-    Migrations(Vec<String>),
+    Migrations {
+        /// Value of `MIGRATE` in force.
+        setting: Migrate,
+        /// Names of the missing migrations.
+        missing: Vec<String>,
+    },
     /// The settings of Redis are invalid.
     #[error("Redis: {0}")]
     Redis(#[source] parlance_cache::redis::BadSettings),
