@@ -13,12 +13,12 @@ use crate::output::Output;
 const DEFAULT_FILE: &str = "parlance.toml";
 
 pub(crate) fn load(path: Option<PathBuf>) -> Result<Settings, Failure> {
-    Ok(Settings::load(environment::all(), file(path)?)?)
+    checked(Settings::load(environment::all(), file(path)?)?)
 }
 
 /// Configuration of an ephemeral service that stores its data in this folder.
 pub(crate) fn load_ephemeral(path: Option<PathBuf>, folder: &Path) -> Result<Settings, Failure> {
-    Ok(Settings::load_ephemeral(
+    checked(Settings::load_ephemeral(
         environment::all(),
         file(path)?,
         folder,
@@ -30,6 +30,11 @@ pub(crate) fn load_logging() -> Result<Settings, Failure> {
     const NAMES: [&str; 2] = ["RUST_LOG", "LOG_FORMAT"];
     let logging = environment::all().filter(|(name, _)| NAMES.contains(&name.as_str()));
     Ok(Settings::load(logging, None)?)
+}
+
+fn checked(settings: Settings) -> Result<Settings, Failure> {
+    settings.check_files()?;
+    Ok(settings)
 }
 
 fn file(path: Option<PathBuf>) -> Result<Option<File>, Failure> {

@@ -146,6 +146,32 @@ async fn config_check_prints_settings_without_secrets() {
 }
 
 #[tokio::test]
+async fn unreadable_certificates_are_reported_before_anything_else_happens() {
+    let file = SqliteFile::new();
+    let empty = file.path().with_file_name("empty.pem");
+    std::fs::write(&empty, "").unwrap();
+    let builder = || {
+        Parlance::builder()
+            .database_url(file.url())
+            .env("DATABASE_CA", "/nothing/ca.pem")
+            .env("REDIS_URL", "rediss://localhost")
+            .env("REDIS_CA", empty.to_str().unwrap())
+    };
+    for command in [&["serve"][..], &["migrate"], &["config", "check"]] {
+        let (code, finished) = run(builder(), command).await;
+        assert_eq!(code, Some(2), "{finished:?}");
+        for text in [
+            "DATABASE_CA: cannot read CA certificates from /nothing/ca.pem: No such file",
+            "REDIS_CA: cannot read CA certificates from ",
+            "the file has no certificate",
+        ] {
+            assert!(finished.stderr.contains(text), "{text}: {finished:?}");
+        }
+    }
+    assert!(!file.path().exists());
+}
+
+#[tokio::test]
 async fn a_taken_port_fails_the_start_before_the_database_is_opened() {
     let service = Service::start(Kind::Sqlite).await;
     let file = SqliteFile::new();

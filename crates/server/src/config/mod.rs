@@ -1,9 +1,11 @@
 //! Configuration: environment variables take precedence over `parlance.toml`, and both over defaults.
 //!
-//! Pure: the environment and the file are arguments. To add a setting, add a row to [`table`].
+//! Pure: the environment and the file are arguments; only [`Settings::check_files`] reads others. To add a setting, add a row
+//! to [`table`].
 
 mod cache;
 mod credentials;
+mod files;
 mod mask;
 mod names;
 mod parse;
