@@ -144,7 +144,7 @@ fn finish(mut reader: Reader) -> Result<Settings, InvalidSettings> {
     match settings {
         Some(mut settings) if reader.problems.is_empty() => {
             let of_file = std::mem::take(&mut settings.effective);
-            settings.effective = show::effective(&reader, settings.backend());
+            settings.effective = show::effective(&reader, &settings);
             settings.effective.extend(of_file);
             settings.read_warnings = reader.warnings;
             Ok(settings)

@@ -1,22 +1,22 @@
 //! Output of `parlance config check`.
 
-use parlance_cache::Backend;
+use std::time::Duration;
 
-use super::DatabaseUrl;
 use super::mask::{MASK, masked};
 use super::read::{RawValue, Reader};
 use super::setting::{EffectiveSetting, Setting};
 use super::table::TABLE;
+use super::{DatabaseUrl, Settings};
 
-/// `backend`: the backend of the cache, which may follow from other settings.
-pub(super) fn effective(reader: &Reader, backend: Backend) -> Vec<EffectiveSetting> {
+/// `settings`: the values that are read. A setting without a value has one that follows from other settings.
+pub(super) fn effective(reader: &Reader, settings: &Settings) -> Vec<EffectiveSetting> {
     TABLE
         .iter()
         .map(|setting| {
             let RawValue { text, origin } = reader.raw(setting);
             EffectiveSetting {
                 name: setting.name.into(),
-                value: shown(setting, &text, backend),
+                value: shown(setting, &text, settings),
                 origin,
             }
         })
@@ -24,12 +24,11 @@ pub(super) fn effective(reader: &Reader, backend: Backend) -> Vec<EffectiveSetti
 }
 
 /// The value for display. In a URL only the password is secret; the rest identifies the database.
-fn shown(setting: &Setting, text: &str, backend: Backend) -> String {
-    match setting.name {
-        // Every other combination is rejected by `check_auth`.
-        "AUTH" if text.is_empty() => return "off".to_owned(),
-        "CACHE_BACKEND" => return backend.as_str().to_owned(),
-        _ => {}
+fn shown(setting: &Setting, text: &str, settings: &Settings) -> String {
+    if text.is_empty()
+        && let Some(value) = resolved(setting.name, settings)
+    {
+        return value;
     }
     if !setting.secret || text.is_empty() {
         return masked(text);
@@ -47,4 +46,20 @@ fn shown(setting: &Setting, text: &str, backend: Backend) -> String {
         }
         _ => MASK.to_owned(),
     }
+}
+
+/// The value of a setting that is not set, if it follows from other settings.
+fn resolved(name: &str, settings: &Settings) -> Option<String> {
+    let seconds = |ttl: Duration| ttl.as_secs().to_string();
+    let value = match name {
+        // Every other combination is rejected by `check_auth`.
+        "AUTH" => "off".to_owned(),
+        "CACHE_BACKEND" => settings.backend().as_str().to_owned(),
+        "CACHE_TTL_MESSAGE" => seconds(settings.ttls().message),
+        "CACHE_TTL_CONVERSATION" => seconds(settings.ttls().conversation),
+        "HOLD_AFTER_RESTORE" if settings.storage().hold_after_restore => "on".to_owned(),
+        "HOLD_AFTER_RESTORE" => "off".to_owned(),
+        _ => return None,
+    };
+    Some(value)
 }

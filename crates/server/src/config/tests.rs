@@ -65,6 +65,30 @@ fn the_environment_wins_over_the_file_and_the_file_over_the_default() {
 }
 
 #[test]
+fn a_setting_that_follows_from_others_is_shown_with_its_value() {
+    let shown = |pairs: &[(&str, &str)], name: &str| {
+        let settings = Settings::load(env(pairs), None).unwrap();
+        let entry = settings.effective().iter().find(|entry| entry.name == name);
+        entry.unwrap().to_string()
+    };
+    let ttl = [("CACHE_DEFAULT_TTL", "7"), ("CACHE_TTL_MESSAGE", "8")];
+    let postgres = [("DATABASE_URL", "postgres://db/chat")];
+    for (pairs, expected) in [
+        (&[][..], "AUTH=off (default)"),
+        (&[], "CACHE_BACKEND=memory (default)"),
+        (&postgres, "CACHE_BACKEND=off (default)"),
+        (&[], "CACHE_TTL_MESSAGE=300 (default)"),
+        (&ttl, "CACHE_TTL_MESSAGE=8 (environment)"),
+        (&ttl, "CACHE_TTL_CONVERSATION=7 (default)"),
+        (&[], "HOLD_AFTER_RESTORE=off (default)"),
+        (&postgres, "HOLD_AFTER_RESTORE=on (default)"),
+    ] {
+        let name = expected.split('=').next().unwrap();
+        assert_eq!(shown(pairs, name), expected);
+    }
+}
+
+#[test]
 fn an_empty_variable_counts_as_unset() {
     let settings = Settings::load(
         env(&[("DRAIN_TIMEOUT", "")]),
