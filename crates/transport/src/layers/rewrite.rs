@@ -45,11 +45,14 @@ fn replacement(code: Code, message: &str, path: &str) -> Option<Status> {
         reason = "tonic's enum; all other codes stay as they are"
     )]
     match code {
-        Code::OutOfRange if message.contains("message length too large") => {
-            Some(faults::too_large(message))
+        Code::OutOfRange if message.contains("decoded message length too large") => {
+            Some(request_too_large(message))
         }
+        Code::OutOfRange if message.contains("encoded message length too large") => Some(
+            faults::too_large("the reply is larger than a message may be; request less at once"),
+        ),
         Code::ResourceExhausted if message.starts_with("Error decompressing: size limit") => {
-            Some(faults::too_large(message))
+            Some(request_too_large(message))
         }
         Code::Internal if is_about_a_bad_request(message) => Some(faults::malformed(
             "the request is not a valid message of this method",
@@ -61,6 +64,20 @@ fn replacement(code: Code, message: &str, path: &str) -> Option<Status> {
         Code::DeadlineExceeded => Some(faults::deadline_exceeded()),
         _ => None,
     }
+}
+
+fn request_too_large(message: &str) -> Status {
+    let size = limit(message).map_or_else(String::new, |bytes| format!(" ({bytes} bytes)"));
+    faults::too_large(&format!(
+        "the request is larger than MAX_REQUEST_BYTES{size}; send files with UploadAttachment first"
+    ))
+}
+
+/// Returns the limit that the text names.
+fn limit(message: &str) -> Option<&str> {
+    let (_, after) = message.rsplit_once("limit")?;
+    let mut numbers = after.split(|c: char| !c.is_ascii_digit());
+    numbers.find(|number| !number.is_empty())
 }
 
 fn is_about_a_bad_request(message: &str) -> bool {
@@ -139,6 +156,33 @@ mod tests {
                 replaced.metadata().contains_key(faults::PUSHBACK),
                 temporary
             );
+        }
+    }
+
+    #[test]
+    fn a_request_that_is_too_large_is_told_the_setting_and_its_value() {
+        let request = "the request is larger than MAX_REQUEST_BYTES (4 bytes); send files with UploadAttachment first";
+        for (status, expected) in [
+            (
+                Status::out_of_range(
+                    "Error, decoded message length too large: found 9 bytes, the limit is: 4 bytes",
+                ),
+                request,
+            ),
+            (
+                Status::resource_exhausted(
+                    "Error decompressing: size limit, of 4 bytes, exceeded while decompressing message",
+                ),
+                request,
+            ),
+            (
+                Status::out_of_range(
+                    "Error, encoded message length too large: found 9 bytes, the limit is: 4 bytes",
+                ),
+                "the reply is larger than a message may be; request less at once",
+            ),
+        ] {
+            assert_eq!(normalized(&status).1.message(), expected);
         }
     }
 

@@ -39,7 +39,7 @@ pub use crate::http::calls::Calls;
 use contract::{Contract, Target};
 
 /// What a client can do about a body that is too large.
-const REMEDY: &str = "upload large files with UploadAttachment first";
+const REMEDY: &str = "MAX_REQUEST_BYTES limits it; send files with UploadAttachment first";
 
 /// State of the JSON routes. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -91,6 +91,11 @@ async fn a_message_over_the_limit_in_a_body_within_it_is_refused() {
     let server = StubServer::start();
     let response = server.get(&[], &"x".repeat(crate::harness::LIMIT)).await;
     response.assert_fault(413, "RESOURCE_EXHAUSTED", "MESSAGE_TOO_LARGE");
+    let expected = format!(
+        "the request is larger than MAX_REQUEST_BYTES ({} bytes); send files with UploadAttachment first",
+        crate::harness::LIMIT
+    );
+    assert_eq!(response.json["message"], expected);
 }
 
 #[tokio::test]
