@@ -130,10 +130,9 @@ impl Reader {
                 self.values.insert(setting.name, RawValue { text, origin });
             } else if names::is_unused(&name) {
                 self.warn_unused(&name);
-            } else if let Some(meant) = names::misspelt(self.table, &name) {
-                self.warnings.push(format!(
-                    "{name} is set, but is not a setting; did you mean {meant}?"
-                ));
+            } else if let Some(hint) = names::misspelt(self.table, &name) {
+                self.warnings
+                    .push(format!("{name} is set, but is not a setting{hint}"));
             }
         }
     }

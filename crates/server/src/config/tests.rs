@@ -298,6 +298,19 @@ fn a_misspelt_variable_is_a_warning_with_the_most_similar_setting() {
 }
 
 #[test]
+fn a_setting_is_suggested_only_if_it_is_similar() {
+    for name in ["CACHE_FOO", "REDIS_SENTINEL", "DATABASE_TIMEOUT"] {
+        let settings = Settings::load(env(&[(name, "x")]), None).unwrap();
+        let expected = format!("{name} is set, but is not a setting");
+        assert_eq!(settings.warnings(), [expected]);
+    }
+    assert_eq!(
+        problems(&[], "cache_foo = 1"),
+        ["parlance.toml: cache_foo is not a setting"]
+    );
+}
+
+#[test]
 fn origins_are_loopback_all_or_a_list() {
     let load = |text: &str| Settings::load(env(&[("GRPC_WEB_ORIGINS", text)]), None);
     let list = load("https://A.example, https://b.example:8443/").unwrap();
