@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures_util::{TryStreamExt as _, stream};
+use parlance_cache::{Backend, BreakerState, Operation, Outcome, Tier};
 use parlance_domain::{ConversationId, MessageId, Owner};
 use parlance_storage::db::conversation::{ConversationFilter, list_position};
 use parlance_storage::db::message::MessageRange;
 use parlance_storage::db::ownership::ActiveConversation;
 use parlance_storage::db::search::SearchFilter;
+use tokio::time::sleep;
 
 use super::admin::CacheAdmin;
 use crate::App;
@@ -27,6 +30,10 @@ const MOST_OF_A_USER: usize = 100;
 const MOST_SEARCHES: usize = 1_000;
 /// Page size of the listing.
 const PAGE: usize = 200;
+/// Longer than a fill of Redis may take.
+const FILL_TIME: Duration = Duration::from_millis(200);
+/// Interval at which the circuit breaker is looked at.
+const BREAKER_CHECKED_EVERY: Duration = Duration::from_millis(50);
 
 /// What to warm.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,17 +87,63 @@ impl CacheAdmin {
         if conversations == 0 || self.check_on().is_err() {
             return;
         }
-        match self.app.warm_lately_active(conversations).await {
+        let before = (self.fills(Outcome::Ok), self.fills(Outcome::Error));
+        // Without Redis each value would be read from the database and stored nowhere.
+        let warmed = tokio::select! {
+            biased;
+            () = self.breaker_opens() => {
+                tracing::warn!("the cache is not warmed any further: Redis does not answer; values are cached as they are read");
+                return;
+            }
+            warmed = self.app.warm_lately_active(conversations) => warmed,
+        };
+        match warmed {
             Ok((warmed, searches)) => {
                 let Warmed {
                     conversations,
                     messages,
                 } = warmed;
-                tracing::info!(conversations, messages, searches, "the cache is warm");
+                // The last values are still being stored.
+                sleep(FILL_TIME).await;
+                let stored = self.fills(Outcome::Ok) - before.0;
+                let failed = self.fills(Outcome::Error) - before.1;
+                tracing::info!(
+                    conversations,
+                    messages,
+                    searches,
+                    stored,
+                    failed,
+                    "recently active conversations were read, to warm the cache"
+                );
             }
             Err(error) => {
                 tracing::warn!(%error, cause = error.causes(), "the cache could not be warmed");
             }
+        }
+    }
+
+    /// Number of values that were stored with this outcome since the start, in the tier that all instances of the backend read.
+    fn fills(&self, outcome: Outcome) -> u64 {
+        let cache = self.cache();
+        let tier = if cache.backend() == Backend::Memory {
+            Tier::Memory
+        } else {
+            Tier::Redis
+        };
+        let counts = cache.counts().into_iter();
+        let fills = counts.filter(|(sample, _)| {
+            (sample.tier, sample.operation, sample.outcome) == (tier, Operation::Set, outcome)
+        });
+        fills.map(|(_, count)| count).sum()
+    }
+
+    /// Returns when the circuit breaker of Redis is open; never without Redis.
+    async fn breaker_opens(&self) {
+        let Some(redis) = &self.redis else {
+            return std::future::pending().await;
+        };
+        while redis.breaker() != BreakerState::Open {
+            sleep(BREAKER_CHECKED_EVERY).await;
         }
     }
 }

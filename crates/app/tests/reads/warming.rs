@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parlance_app::cache::Source;
 use parlance_app::cache_admin::{CacheAdmin, TierStats, Warm};
-use parlance_cache::{Backend, Kind};
+use parlance_cache::{Backend, BreakerState, Kind, RemoteHealth};
 use parlance_testkit::eventually;
 
 use crate::db::Db;
@@ -69,6 +69,29 @@ async fn a_warm_up_runs_up_to_a_thousand_searches_of_the_latest_users_first() {
         let read = world.searched("word99", user).await;
         assert_eq!(read.source, source, "{user:?}");
     }
+}
+
+/// Redis that does not answer.
+struct Unanswered;
+
+impl RemoteHealth for Unanswered {
+    fn reachable(&self) -> bool {
+        false
+    }
+
+    fn breaker(&self) -> BreakerState {
+        BreakerState::Open
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_warmed_while_redis_does_not_answer() {
+    let (world, _) = with_searches(Db::sqlite().await, vec!["hello".to_owned()]).await;
+    world.chat_as("ana", "hello").await;
+    let redis: Arc<dyn RemoteHealth> = Arc::new(Unanswered);
+    let admin = CacheAdmin::new(Arc::clone(&world.app), Some(redis), String::new());
+    Arc::clone(&admin).warm_on_start(10).await;
+    assert_eq!(searches(&admin).misses, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
