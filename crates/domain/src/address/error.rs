@@ -14,6 +14,11 @@ pub enum AddressError {
         "not an international phone number; write + and the country code, then digits only, such as +14155550100"
     )]
     NotE164,
+    /// `+` and digits, but fewer or more than any number has.
+    #[error(
+        "an international phone number has 7 to 15 digits after the +; check for missing or extra ones"
+    )]
+    E164Length,
     /// Calling code that no country uses.
     #[error("no country has this calling code; check the digits after the +")]
     UnknownCountry,

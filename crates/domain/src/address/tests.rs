@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::AddressError::{
-    CannotReceive, Chat, ControlCharacter, DisplayName, Domain, EmailLength, Empty,
+    CannotReceive, Chat, ControlCharacter, DisplayName, Domain, E164Length, EmailLength, Empty,
     NotAlphanumeric, NotE164, NotEmail, NumberLength, ShortCodeLength, UnknownCountry,
 };
 use super::*;
@@ -44,7 +44,9 @@ fn numbers_that_are_refused_as_a_recipient() {
     for (text, error) in [
         ("", Empty),
         ("+", NotE164),
-        ("+1555", NotE164),
+        ("+1555", E164Length),
+        ("+49301", E164Length),
+        ("+442", E164Length),
         ("+0123456789", NotE164),
         ("+1415555267a", NotE164),
         ("+1 415 555 2671", NotE164),
@@ -52,7 +54,7 @@ fn numbers_that_are_refused_as_a_recipient() {
         ("+1415555267\u{0661}", NotE164),
         ("+1415555267\0", NotE164),
         ("++14155552671", NotE164),
-        ("+1234567890123456", NotE164),
+        ("+1234567890123456", E164Length),
         ("415 555 2671", NotE164),
         ("(415) 555-2671", NotE164),
         ("+999123456789", UnknownCountry),

@@ -22,11 +22,14 @@ impl Phone {
     /// Checks a number. Every valid text is already canonical.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let digits = text.strip_prefix('+').ok_or(AddressError::NotE164)?;
-        let is_e164 = (7..=15).contains(&digits.len())
+        let is_e164 = !digits.is_empty()
             && digits.bytes().all(|b| b.is_ascii_digit())
             && !digits.starts_with('0');
         if !is_e164 {
             return Err(AddressError::NotE164);
+        }
+        if !(7..=15).contains(&digits.len()) {
+            return Err(AddressError::E164Length);
         }
         let (plan, national) = plan_of(digits).ok_or(AddressError::UnknownCountry)?;
         if !plan.lengths.contains(&national.len()) {
