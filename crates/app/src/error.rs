@@ -132,7 +132,7 @@ reasons! {
     SimulatorNotSet = "SIMULATOR_NOT_SET", FailedPrecondition, "start `parlance simulate` with `--inbound-url`";
     /// The cursor is older than what is kept, or of another feed.
     CursorExpired = "CURSOR_EXPIRED", OutOfRange, "read the conversations again, then watch without a cursor";
-    /// The database cannot be reached, or takes no writes.
+    /// The database cannot be reached, is busy, or takes no writes.
     DatabaseUnavailable = "DATABASE_UNAVAILABLE", Unavailable, "retry after the delay of `RetryInfo`, with the same `request_id`";
     /// The cache cannot be reached. Reads and writes continue without it.
     CacheUnavailable = "CACHE_UNAVAILABLE", Unavailable, "retry after the delay of `RetryInfo`; GetCacheInfo says what is wrong";
@@ -291,6 +291,8 @@ impl Error {
                 "the database cannot be reached",
             )
             .retry_after(RETRY_AFTER),
+            StorageError::Busy => Self::new(Reason::DatabaseUnavailable, "the database is busy")
+                .retry_after(RETRY_AFTER),
             StorageError::WritesRefused(_) => Self::new(
                 Reason::DatabaseUnavailable,
                 "the database does not accept writes: its disk is full, or it is read-only",

@@ -18,9 +18,12 @@ pub enum StorageError {
         /// The row's key.
         row: String,
     },
-    /// The database cannot be reached, is shutting down, or has no free connection in time.
+    /// The database cannot be reached, or is shutting down.
     #[error("database unavailable: {0}")]
     Unavailable(String),
+    /// All connections were in use for longer than a caller waits; on SQLite mostly the one for writing.
+    #[error("the database is busy: no free connection in time")]
+    Busy,
     /// The database answers and takes no writes: its disk is full or fails, or it is read-only.
     #[error("the database refuses writes: {0}")]
     WritesRefused(String),
@@ -129,6 +132,7 @@ impl StorageError {
             ),
             Self::Driver(_)
             | Self::Unavailable(_)
+            | Self::Busy
             | Self::WritesRefused(_)
             | Self::OtherSchema(_)
             | Self::Inconsistent { .. } => false,

@@ -297,7 +297,7 @@ fn one(raw: &Raw) -> Option<&Bytes> {
 /// A statement that timed out was answered by a database that can be reached.
 fn is_away(error: &StorageError) -> bool {
     match error {
-        StorageError::Unavailable(_) | StorageError::WritesRefused(_) => true,
+        StorageError::Unavailable(_) | StorageError::Busy | StorageError::WritesRefused(_) => true,
         StorageError::TimedOut
         | StorageError::Conflict(_)
         | StorageError::OtherSchema(_)

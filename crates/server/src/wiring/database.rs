@@ -107,7 +107,10 @@ async fn with_retries<T>(
         };
         let retryable = matches!(
             (&source, url),
-            (StorageError::Unavailable(_), DatabaseUrl::Postgres(_))
+            (
+                StorageError::Unavailable(_) | StorageError::Busy,
+                DatabaseUrl::Postgres(_)
+            )
         );
         if !retryable || Instant::now() + pause > deadline {
             let url = url.to_string();

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use diesel::ConnectionResult;
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::error::StorageError;
+
 /// Interval at which a lasting failure is logged.
 const LOG_EVERY: Duration = Duration::from_secs(30);
 
@@ -38,14 +40,16 @@ impl ConnectErrors {
         inner.last = Some(error);
     }
 
-    /// Returns the error text for a caller that got no connection in time.
-    pub(crate) fn no_connection(&self) -> String {
-        self.lock().last.as_ref().map_or_else(
-            || "no free connection in time".to_owned(),
-            |error| {
-                format!("no free connection in time; the last attempt to open one failed: {error}")
-            },
-        )
+    /// Returns the error for a caller that got no connection in time.
+    pub(crate) fn no_connection(&self) -> StorageError {
+        self.lock()
+            .last
+            .as_ref()
+            .map_or(StorageError::Busy, |error| {
+                StorageError::Unavailable(format!(
+                    "no free connection in time; the last attempt to open one failed: {error}"
+                ))
+            })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -62,10 +66,14 @@ mod tests {
     #[test]
     fn a_failure_is_reported_until_a_connection_is_opened() {
         let errors = ConnectErrors::default();
-        assert_eq!(errors.no_connection(), "no free connection in time");
+        assert!(matches!(errors.no_connection(), StorageError::Busy));
         errors.note::<()>(&Err(ConnectionError::BadConnection("refused".to_owned())));
-        assert!(errors.no_connection().ends_with(": refused"));
+        let error = errors.no_connection();
+        assert!(
+            matches!(&error, StorageError::Unavailable(why) if why.ends_with(": refused")),
+            "{error:?}"
+        );
         errors.note(&Ok(()));
-        assert_eq!(errors.no_connection(), "no free connection in time");
+        assert!(matches!(errors.no_connection(), StorageError::Busy));
     }
 }

@@ -223,9 +223,7 @@ impl Database {
     {
         loop {
             let mut conn = pool.get_owned().await.map_err(|error| match error {
-                RunError::TimedOut => {
-                    StorageError::Unavailable(self.connect_errors.no_connection())
-                }
+                RunError::TimedOut => self.connect_errors.no_connection(),
                 RunError::User(error) => StorageError::Unavailable(error.to_string()),
             })?;
             // After a restart of the server all idle connections are dead. The driver has noticed the end of some of
