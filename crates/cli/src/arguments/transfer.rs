@@ -12,8 +12,11 @@ use crate::sessions::Format;
 /// Import conversations from a file: chat sessions, or the output of `parlance export`
 ///
 /// A session is a JSON object with `session_id` and `messages`, each with `role` and `content`. Optional fields are
-/// `context`, `user`, `title` and `created_at`, and for each message `created_at`, `tokens_used`, `latency_ms` and
-/// `metadata`. Messages that exist already are skipped, so the command can be repeated, for example after a crash.
+/// `context`, `user`, `title`, `created_at` and `status` (active, archived or closed), and for each message `created_at`,
+/// `tokens_used`, `latency_ms`, `metadata` and `status` (delivered or read). A session of another channel than chat has
+/// `channel` (sms or email), `participant_from` and `participant_to`; its messages have `direction` (inbound or outbound)
+/// instead of `role`, and may have `status` (received, sent, delivered, read, undelivered, failed, expired or canceled),
+/// `channel` (mms), `subject`, `html_body`, `quoted_body` and the other fields that an export writes. Messages that exist already are skipped, so the command can be repeated, for example after a crash.
 /// Nothing is sent.
 #[derive(Debug, Args)]
 pub(crate) struct Import {

@@ -6,11 +6,32 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Number, Value};
 
 use super::object;
-use super::text::{optional_enum, some, value_name};
+use super::text::{EnumField, some, value_name};
 use super::timestamp::SessionTimestamp;
 
 /// Size limit of a message: it must fit in a request together with its conversation.
 const MAX_MESSAGE_BYTES: usize = 3 * 1_024 * 1_024;
+
+const ROLE: EnumField = EnumField {
+    name: "role",
+    prefix: "ROLE_",
+    values: "user, assistant or system",
+};
+const DIRECTION: EnumField = EnumField {
+    name: "direction",
+    prefix: "DIRECTION_",
+    values: "inbound or outbound",
+};
+const CHANNEL: EnumField = EnumField {
+    name: "channel",
+    prefix: "CHANNEL_",
+    values: "sms, mms, email or chat",
+};
+const STATUS: EnumField = EnumField {
+    name: "status",
+    prefix: "MESSAGE_STATUS_",
+    values: "received, sent, delivered, read, undelivered, failed, expired or canceled",
+};
 
 /// A message of a session.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -114,31 +135,26 @@ pub(super) fn read_message(message: SessionMessage, is_chat: bool) -> Result<v1:
         read_at,
     } = message;
     if is_chat && role.is_none() {
-        return Err("role: required".to_owned());
+        return Err(format!("role: required; use {}", ROLE.values));
     }
     let message = v1::Message {
-        role: optional_enum("role", "ROLE_", role, v1::Role::from_str_name)?.map_or(0, i32::from),
-        direction: optional_enum(
-            "direction",
-            "DIRECTION_",
-            direction,
-            v1::Direction::from_str_name,
-        )?
-        .map_or(0, i32::from),
+        role: ROLE
+            .parse_optional(role, v1::Role::from_str_name)?
+            .map_or(0, i32::from),
+        direction: DIRECTION
+            .parse_optional(direction, v1::Direction::from_str_name)?
+            .map_or(0, i32::from),
         body: content.unwrap_or_default(),
         created_at: created_at.map(|at| at.0),
         tokens_used,
         latency_ms,
         metadata: metadata.map(object::to_contract),
-        channel: optional_enum("channel", "CHANNEL_", channel, v1::Channel::from_str_name)?
+        channel: CHANNEL
+            .parse_optional(channel, v1::Channel::from_str_name)?
             .map_or(0, i32::from),
-        status: optional_enum(
-            "status",
-            "MESSAGE_STATUS_",
-            status,
-            v1::MessageStatus::from_str_name,
-        )?
-        .map_or(0, i32::from),
+        status: STATUS
+            .parse_optional(status, v1::MessageStatus::from_str_name)?
+            .map_or(0, i32::from),
         subject: subject.unwrap_or_default(),
         html_body: html_body.unwrap_or_default(),
         quoted_body: quoted_body.unwrap_or_default(),

@@ -5,8 +5,30 @@ use serde_json::value::RawValue;
 
 use super::message::read_message;
 use super::schema::Session;
-use super::text::enum_value;
+use super::text::EnumField;
 use super::{Transcript, object};
+
+const CHANNEL: EnumField = EnumField {
+    name: "channel",
+    prefix: "CHANNEL_",
+    values: "chat, sms or email",
+};
+const STATUS: EnumField = EnumField {
+    name: "status",
+    prefix: "CONVERSATION_STATUS_",
+    values: "active, archived or closed",
+};
+
+/// Fields that have further names.
+const SYNONYMS: [(&str, &str); 7] = [
+    ("session_id", "session_id and external_id"),
+    ("context", "context and metadata"),
+    ("user", "user and user_email"),
+    ("content", "content and body"),
+    ("created_at", "created_at, timestamp and time"),
+    ("tokens_used", "tokens_used and tokens"),
+    ("latency_ms", "latency_ms and latency"),
+];
 
 /// Reads a session from its text. `name` is its key in an object of sessions.
 pub(super) fn transcript(name: Option<&str>, text: &RawValue) -> Result<Transcript, String> {
@@ -30,13 +52,25 @@ fn parsed<'de, T: serde::Deserialize<'de>>(text: &'de str) -> Result<T, String> 
         let path = error.path().to_string();
         let inner = error.into_inner().to_string();
         // The column in the line does not help users; the name of the field does.
-        let inner = inner.split(" at line ").next().unwrap_or_default();
+        let inner = explained(inner.split(" at line ").next().unwrap_or_default());
         if path == "." {
-            inner.to_owned()
+            inner
         } else {
             format!("{path}: {inner}")
         }
     })
+}
+
+/// Returns the text for a field that occurs twice with all names of the field, and any other text as it is.
+fn explained(text: &str) -> String {
+    let field = text.strip_prefix("duplicate field `");
+    let Some(field) = field.and_then(|rest| rest.strip_suffix('`')) else {
+        return text.to_owned();
+    };
+    match SYNONYMS.iter().find(|(name, _)| *name == field) {
+        Some((_, names)) => format!("{names} are one field; give it once"),
+        None => format!("{field} is given twice; give it once"),
+    }
 }
 
 fn conversation(name: Option<&str>, session: Session) -> Result<Transcript, String> {
@@ -64,16 +98,12 @@ fn conversation(name: Option<&str>, session: Session) -> Result<Transcript, Stri
         external_id,
         user: user.unwrap_or_default(),
         title: title.unwrap_or_default(),
-        channel: enum_value("channel", "CHANNEL_", channel, v1::Channel::from_str_name)?.into(),
+        channel: CHANNEL.parse(channel, v1::Channel::from_str_name)?.into(),
         participant_from: participant_from.unwrap_or_default(),
         participant_to: participant_to.unwrap_or_default(),
-        status: enum_value(
-            "status",
-            "CONVERSATION_STATUS_",
-            status,
-            v1::ConversationStatus::from_str_name,
-        )?
-        .into(),
+        status: STATUS
+            .parse(status, v1::ConversationStatus::from_str_name)?
+            .into(),
         created_at: created_at.map(|at| at.0),
         metadata: context.map(object::to_contract),
         ..v1::Conversation::default()
@@ -144,7 +174,7 @@ mod tests {
             ),
             (
                 r#"{"session_id":"s","messages":[{"role":"tool","content":"x"}]}"#,
-                "messages[0].role: unknown value \"tool\"",
+                "messages[0].role: unknown value \"tool\"; use user, assistant or system",
             ),
             (
                 r#"{"session_id":"s","messages":[{"role":"user","time":"noon"}]}"#,
@@ -152,11 +182,23 @@ mod tests {
             ),
             (
                 r#"{"session_id":"s","messages":[{"role":"user","content":"x","body":"y"}]}"#,
-                "messages[0]: duplicate field `content`",
+                "messages[0]: content and body are one field; give it once",
             ),
             (
                 r#"{"session_id":"s","messages":[],"channel":"fax"}"#,
-                "channel: unknown value \"fax\"",
+                "channel: unknown value \"fax\"; use chat, sms or email",
+            ),
+            (
+                r#"{"session_id":"s","messages":[],"status":"open"}"#,
+                "status: unknown value \"open\"; use active, archived or closed",
+            ),
+            (
+                r#"{"session_id":"s","messages":[{"role":"user","status":"done"}]}"#,
+                "messages[0].status: unknown value \"done\"; use received, sent, delivered,",
+            ),
+            (
+                r#"{"session_id":"s","messages":[],"title":"a","title":"b"}"#,
+                "title is given twice; give it once",
             ),
         ] {
             let error = read(None, text).unwrap_err();
