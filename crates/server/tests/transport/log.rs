@@ -92,6 +92,9 @@ async fn a_failure_is_one_record_with_its_cause_and_without_the_owner() {
     assert_eq!(first["code"], "Unavailable");
     assert_eq!(first["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
     assert!(first["ms"].as_f64().unwrap() > 0.0);
+    let ms = first["ms"].to_string();
+    let decimals = ms.split_once('.').map_or("", |(_, decimals)| decimals);
+    assert!(decimals.len() <= 3, "{ms}");
     assert_eq!(first["owner"].as_str().unwrap().len(), 16);
     assert_eq!(first["cause"], "UNAVAILABLE");
     assert_eq!(

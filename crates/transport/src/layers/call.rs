@@ -128,7 +128,7 @@ impl CallRecord {
                     tracing::$level!(
                         rpc = self.method().path.as_str(),
                         code = metrics::name(code),
-                        ms = took.as_secs_f64() * 1e3,
+                        ms = millis(took),
                         owner = self.owner.as_ref().map(owner_hash),
                         request_id = request,
                         trace_id = trace,
@@ -170,6 +170,11 @@ fn owner_hash(owner: &HeaderValue) -> String {
         let _ = write!(text, "{byte:02x}");
     }
     text
+}
+
+/// Milliseconds with three decimals.
+fn millis(took: Duration) -> f64 {
+    (took.as_secs_f64() * 1e6).round() / 1e3
 }
 
 impl Drop for CallRecord {
