@@ -143,6 +143,13 @@ pub(super) fn searches(text: &str) -> Parsed<Vec<String>> {
     if searches.len() > SEARCHES {
         return Err(format!("it has {} entries", searches.len()));
     }
+    // Earlier versions took the number of searches to repeat; read as a word, it would warm a search that no client makes.
+    if let [alone] = searches.as_slice()
+        && !alone.is_empty()
+        && alone.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return Err("a number of searches is no longer supported; list the words to search for, or leave it empty to search for none".to_owned());
+    }
     for (number, search) in (1..).zip(&searches) {
         if search.is_empty() {
             return Err(format!("entry {number} is empty"));

@@ -92,7 +92,10 @@ fn searches_to_warm_are_a_bounded_list() {
     let longest = "x".repeat(256);
     assert_eq!(searches(&longest), [longest.as_str()]);
     assert_eq!(searches(&["x"; 100].join(",")).len(), 100);
+    assert_eq!(searches("invoice,2024"), ["invoice", "2024"]);
+    assert_eq!(searches("order 66"), ["order 66"]);
 
+    let no_count = "a number of searches is no longer supported; list the words to search for, or leave it empty to search for none";
     let expected = "expected a comma-separated list of up to 100 search words or phrases, each of up to 256 bytes";
     for (text, why) in [
         ("invoice,,refund".to_owned(), "entry 2 is empty"),
@@ -100,6 +103,8 @@ fn searches_to_warm_are_a_bounded_list() {
         (format!("invoice,{longest}x"), "entry 2 has 257 bytes"),
         (["x"; 101].join(","), "it has 101 entries"),
         ("\0".to_owned(), "entry 1 contains a NUL character"),
+        ("0".to_owned(), no_count),
+        ("100".to_owned(), no_count),
     ] {
         let problem = format!("CACHE_WARM_SEARCHES is {text:?} (environment): {why}; {expected}");
         assert_eq!(
