@@ -83,8 +83,8 @@ impl App {
     }
 }
 
-/// Checks the values of an edit as they become together with those that stay. Times that stay are not checked: the
-/// message may have expired.
+/// Checks the values of an edit as they become together with those that stay. An expiry that stays is compared with a
+/// new send time, but not with the current time: the message may have expired.
 fn violations(found: &Message, edit: &Edit, limits: &Limits, now: Timestamp) -> Vec<Violation> {
     let mut violations = Vec::new();
     if let Some(body) = &edit.body {
@@ -97,15 +97,16 @@ fn violations(found: &Message, edit: &Edit, limits: &Limits, now: Timestamp) -> 
         };
         violations.extend(view.check(limits));
     }
-    if let Some(expires_at) = edit.expires_at
-        && expires_at != found.expires_at
-    {
-        let view = ScheduleView {
-            channel: Some(found.channel),
-            send_at: edit.send_at.unwrap_or(found.send_at),
-            expires_at,
-        };
-        violations.extend(view.check(Some(now)));
+    let schedule = ScheduleView {
+        channel: Some(found.channel),
+        send_at: edit.send_at.unwrap_or(found.send_at),
+        expires_at: edit.expires_at.unwrap_or(found.expires_at),
+    };
+    if schedule.expires_at != found.expires_at {
+        violations.extend(schedule.check(Some(now)));
+    } else if schedule.send_at != found.send_at && !schedule.check(None).is_empty() {
+        let why = "must be before expires_at; use an earlier time, or change expires_at too";
+        violations.push(Violation::new("send_at", why));
     }
     violations
         .into_iter()

@@ -426,6 +426,21 @@ on_both! {
         assert_accepted(&t, vec![body(&text, long(1_600)), body(&chat_id, "x".repeat(256 * 1024))]).await;
     }
 
+    /// The rules for a time depend on the other time of the message.
+    async fn update_message_by_its_times(t: Caller) {
+        let id = t.ok(with(sms(&t.pair().await, "x"), |r| {
+            r.send_at = Some(far_future(0));
+            r.expires_at = Some(far_future(5));
+        })).await.id;
+        let send_at = |seconds: i64| make::edit_message(&id, &["send_at"], |m| m.send_at = Some(far_future(seconds)));
+        assert_rejected(&t, vec![
+            (send_at(5), vec!["message.send_at"]),
+            (send_at(6), vec!["message.send_at"]),
+        ]).await;
+        let without_expiry = make::edit_message(&id, &["send_at", "expires_at"], |m| m.send_at = Some(far_future(6)));
+        assert_accepted(&t, vec![send_at(4), without_expiry]).await;
+    }
+
     async fn update_message_status(t: Caller) {
         use v1::MessageStatus as S;
         let report = make::report;
