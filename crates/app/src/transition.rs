@@ -39,14 +39,25 @@ impl App {
         let Some(transition) = found.decide(event.into(), tx.now()) else {
             return Ok(Transitioned::Illegal);
         };
-        let user = tx.user_of(found.conversation_id).await?;
-        let decided = [(transition, user.as_str())];
-        let fence = self.store_transitions(tx, &decided).await?;
-        let [(transition, _)] = decided;
-        Ok(match transition.into_changed() {
+        let (changed, fence) = self.store_transition(tx, transition).await?;
+        Ok(match changed {
             Some(changed) => Transitioned::Moved(Box::new(changed), fence),
             None => Transitioned::Unchanged(fence),
         })
+    }
+
+    /// Writes a decision about a locked message, and returns the message if it changed. The transaction must be committed
+    /// in either case.
+    pub(crate) async fn store_transition(
+        &self,
+        tx: &mut Tx,
+        transition: Transition<'_>,
+    ) -> Result<(Option<Message>, Fence)> {
+        let user = tx.user_of(transition.found().conversation_id).await?;
+        let decided = [(transition, user.as_str())];
+        let fence = self.store_transitions(tx, &decided).await?;
+        let [(transition, _)] = decided;
+        Ok((transition.into_changed(), fence))
     }
 
     /// Writes decisions about locked messages together, each with the user of its conversation.

@@ -8,7 +8,6 @@ use parlance_storage::db::delivery_event::{DeliveryEvent, DeliveryEventKind};
 use crate::App;
 use crate::error::{Error, Reason, Result};
 use crate::messages::{in_flight, message_not_found};
-use crate::transition::Transitioned;
 
 /// Request of `cancel_message`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,18 +25,20 @@ impl App {
             .lock_message(id)
             .await?
             .ok_or_else(|| message_not_found(id))?;
-        let event = ProgressEvent::Cancel;
-        let (message, fence) = match self.transition(&mut tx, &found, event).await? {
-            Transitioned::Moved(message, fence) => (*message, fence),
-            Transitioned::Unchanged(fence) => {
+        let Some(transition) = found.decide(ProgressEvent::Cancel.into(), tx.now()) else {
+            return Err(illegal(&found));
+        };
+        // Before the transition is written: that fences cached lists, for nothing if the cancellation is refused.
+        if transition.changed().is_some() && tx.withdraw_delivery(&found).await? == Guarded::Stale {
+            return Err(in_flight(&found));
+        }
+        let (message, fence) = match self.store_transition(&mut tx, transition).await? {
+            (Some(message), fence) => (message, fence),
+            (None, fence) => {
                 self.commit_fenced(tx, fence).await?;
                 return Ok(found);
             }
-            Transitioned::Illegal => return Err(illegal(&found)),
         };
-        if tx.withdraw_delivery(&found).await? == Guarded::Stale {
-            return Err(in_flight(&found));
-        }
         let event = DeliveryEvent {
             time: tx.now(),
             kind: DeliveryEventKind::Canceled,

@@ -9,7 +9,6 @@ use super::delete::in_flight;
 use super::get::message_not_found;
 use crate::App;
 use crate::error::{Error, Reason, Result};
-use crate::transition::Transitioned;
 use crate::write::check_etag;
 
 /// Request of `edit_message`: `None` leaves a field unchanged, `Some(None)` clears it.
@@ -59,24 +58,26 @@ impl App {
         ensure_valid(violations(&found, &edit, self.limits(), tx.now()))?;
         let affects_delivery = found.channel != Channel::Chat
             && (edit.body.is_some() || edit.send_at.is_some() || edit.expires_at.is_some());
-        let event = MessageEvent::Edit(edit);
-        let (message, fence) = match self.transition(&mut tx, &found, event).await? {
-            Transitioned::Moved(message, fence) => (*message, fence),
-            Transitioned::Unchanged(fence) => {
+        let Some(transition) = found.decide(MessageEvent::Edit(edit), tx.now()) else {
+            return Err(not_editable(&found, &refused));
+        };
+        if affects_delivery && let Some(changed) = transition.changed() {
+            // A message that a worker has claimed is sent as it was. Before the transition is written: that fences cached
+            // lists, for nothing if the edit is refused.
+            let due = changed.send_at.unwrap_or(tx.now());
+            if tx.reschedule_delivery(changed.id, due).await? == Guarded::Stale {
+                return Err(in_flight(&found));
+            }
+        }
+        let (message, fence) = match self.store_transition(&mut tx, transition).await? {
+            (Some(message), fence) => (message, fence),
+            (None, fence) => {
                 self.commit_fenced(tx, fence).await?;
                 return Ok(found);
             }
-            Transitioned::Illegal => return Err(not_editable(&found, &refused)),
         };
-        if affects_delivery {
-            // A message that a worker has claimed is sent as it was.
-            let due = message.send_at.unwrap_or(tx.now());
-            if tx.reschedule_delivery(message.id, due).await? == Guarded::Stale {
-                return Err(in_flight(&found));
-            }
-            if message.send_at.is_none() {
-                tx.enter_conversation_queue(&message).await?;
-            }
+        if affects_delivery && message.send_at.is_none() {
+            tx.enter_conversation_queue(&message).await?;
         }
         self.commit_fenced(tx, fence).await?;
         Ok(message)

@@ -1,8 +1,9 @@
 //! The newest messages of a conversation.
 
-use parlance_app::PageRequest;
 use parlance_app::cache::Source;
+use parlance_app::delivery::CancelMessage;
 use parlance_app::messages::{DeleteMessage, ListMessages, MessageEdit, MessageRef, StatusReport};
+use parlance_app::{PageRequest, Reason};
 use parlance_cache::Backend;
 use parlance_domain::message::ReportStatus;
 use parlance_domain::{Json, Message, Owner};
@@ -89,6 +90,50 @@ async fn a_cached_list_is_extended_and_invalidated_in_redis() {
 #[tokio::test]
 async fn a_cached_list_is_extended_and_invalidated_in_both() {
     a_cached_list_is_extended_and_invalidated(Backend::Hybrid).await;
+}
+
+/// The message is being handed over.
+#[tokio::test]
+async fn a_refused_change_leaves_the_cached_lists() {
+    let world = World::new(Db::sqlite().await, Backend::Memory).await;
+    let id = world.text(1, "first").await.id;
+    world
+        .db
+        .run("UPDATE deliveries SET state = 'claimed'")
+        .await;
+    let warm = async || world.warm(async || world.listed(None).await).await;
+
+    let source = world
+        .while_open(async || {
+            warm().await;
+            let cancel = world.app.cancel_message(&world.owner, CancelMessage { id });
+            assert_eq!(cancel.await.unwrap_err().reason, Reason::MessageInFlight);
+            world.listed(None).await.source
+        })
+        .await;
+    assert_eq!(source, Source::Memory, "after a cancellation");
+
+    world
+        .db
+        .run("UPDATE messages SET status = 'scheduled'")
+        .await;
+    let edit = MessageEdit {
+        id,
+        etag: None,
+        metadata: None,
+        body: Some("too late".to_owned()),
+        send_at: None,
+        expires_at: None,
+    };
+    let source = world
+        .while_open(async || {
+            warm().await;
+            let edited = world.app.edit_message(&world.owner, edit.clone());
+            assert_eq!(edited.await.unwrap_err().reason, Reason::MessageInFlight);
+            world.listed(None).await.source
+        })
+        .await;
+    assert_eq!(source, Source::Memory, "after an edit");
 }
 
 /// Pages of every size, with and without a total, from both instances: same messages and same tokens.
