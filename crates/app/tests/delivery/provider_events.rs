@@ -61,6 +61,20 @@ on_both! {
         }
     }
 
+    /// A later attempt was claimed, and its worker wrote nothing.
+    async fn a_failure_of_an_earlier_attempt_changes_nothing(world: World) {
+        world.provider.answers(|_, _| Answer::LostTaken);
+        let dispatcher = world.dispatcher(pace()).await;
+        let message_id = world.send(Outgoing::to(1)).await.id;
+        let before = world.until_status(message_id, MessageStatus::Uncertain).await;
+        dispatcher.go_down().await;
+        world.db.run("UPDATE deliveries SET attempt = 2").await;
+        let attempt = ReportedMessage::Attempt(AttemptId { message_id, number: 1 });
+        world.front.report(report(&world, attempt, ReportStatus::Undelivered)).await.unwrap();
+        assert_eq!(world.message(message_id).await, before);
+        assert_eq!(world.db.count("deliveries").await, 1);
+    }
+
     /// Before the outcome is written, the message does not know the attempt yet.
     async fn a_failure_may_be_faster_than_the_outcome(world: World) {
         let dispatcher = world.dispatcher(pace()).await;

@@ -12,7 +12,8 @@ use crate::{Channel, EventType, Json, Step, Timestamp};
 pub enum MessageEvent {
     /// Something happens to its delivery.
     Delivery {
-        /// The events, in their order. All but the last lead up to it: one that is ignored or illegal is skipped.
+        /// The events, in their order. All but the last lead up to it: one that is ignored or illegal is skipped, and if
+        /// the last is, none of them changes the message.
         steps: Vec<ProgressEvent>,
         /// The provider's id of the message, if it has become known. It is stored in every state.
         provider_message_id: Option<String>,
@@ -164,12 +165,19 @@ impl Message {
         provider_message_id: Option<String>,
     ) -> Option<()> {
         let mut possible = true;
+        let mut progress = self.progress.clone();
+        let mut moved = false;
         for step in steps {
-            let step = self.progress.clone().apply(step);
+            let step = progress.clone().apply(step);
             possible = step != Step::Illegal;
-            if let Step::Moved(progress) = step {
-                self.progress = progress;
+            moved = false;
+            if let Step::Moved(next) = step {
+                progress = next;
+                moved = true;
             }
+        }
+        if moved {
+            self.progress = progress;
         }
         if provider_message_id.is_some() {
             self.provider_message_id = provider_message_id;

@@ -1,5 +1,8 @@
 //! Tests of what each event makes of a message, and of what it leaves alone.
 
+use proptest::prelude::*;
+use proptest::sample::select;
+
 use super::*;
 use crate::message::{Content, Placement, Progress, Report, ReportStatus};
 use crate::{Conversation, ConversationId, ConversationStatus, Direction, MessageId, Owner};
@@ -207,6 +210,45 @@ fn a_report_leaves_no_message_under_way() {
             );
             assert!(!under_way, "{status} and {report}");
         }
+    }
+}
+
+fn any_report() -> impl Strategy<Value = Report> {
+    let attempt = proptest::option::of(0..4);
+    (select(ReportStatus::ALL), attempt).prop_map(|(status, attempt)| Report {
+        status,
+        attempt,
+        error: None,
+        occurred_at: NOW,
+    })
+}
+
+proptest! {
+    /// A late report of an older attempt comes while the delivery waits for the next one.
+    #[test]
+    fn a_report_that_does_not_count_changes_nothing(
+        status in select(vec![
+            MessageStatus::Scheduled,
+            MessageStatus::Pending,
+            MessageStatus::Sending,
+            MessageStatus::Uncertain,
+        ]),
+        attempt in 0..4,
+        last in 1..4,
+        report in any_report(),
+    ) {
+        let found = message(Progress {
+            status,
+            attempt,
+            ..Progress::pending()
+        });
+        let latest = attempt.max(last);
+        let counts = report.status.is_arrival()
+            || report.attempt.is_none_or(|reported| reported == latest);
+        let steps = ProgressEvent::of_attempt(last, Some(ProgressEvent::Report(report)));
+        let transition = found.decide(steps.into(), NOW);
+        let changed = transition.and_then(Transition::into_changed);
+        prop_assert_eq!(changed.is_some(), counts);
     }
 }
 
