@@ -35,7 +35,8 @@ pub struct ProviderReport {
     pub status: ReportStatus,
     /// Error, if any.
     pub error: Option<ReportedError>,
-    /// Time of the event.
+    /// Time of the event. A report by an unknown provider's id is dropped once this time is long past, so it should be the
+    /// same in each repetition.
     pub occurred_at: Timestamp,
 }
 

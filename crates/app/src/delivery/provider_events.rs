@@ -18,17 +18,24 @@ use crate::messages::{
     ReportOrigin, StatusReport, content_violations,
 };
 
+/// Age up to which a report by an unknown provider's id is to be repeated. After that the message was deleted: an
+/// outcome is written within seconds of the database being available.
+const UNKNOWN_ID_RETRY: Duration = Duration::from_mins(30);
+
 #[async_trait]
 impl ProviderEvents for App {
     async fn report(&self, report: ProviderReport) -> std::result::Result<(), RetryReport> {
-        let reported = report.message.clone();
+        let (reported, occurred_at) = (report.message.clone(), report.occurred_at);
         let Err(error) = self.merge_report(report).await else {
             return Ok(());
         };
         let retry = match error.reason.kind() {
             // Deleted, another provider's, or in a state that takes no reports: a retry would not change that. Only the
-            // provider's id may become known later.
-            Kind::NotFound => matches!(reported, ReportedMessage::ProviderId { .. }),
+            // provider's id may become known later, when the outcome of its hand-over is written.
+            Kind::NotFound => {
+                matches!(reported, ReportedMessage::ProviderId { .. })
+                    && self.now().since(occurred_at) < UNKNOWN_ID_RETRY
+            }
             Kind::FailedPrecondition => false,
             Kind::InvalidArgument
             | Kind::Aborted
@@ -40,8 +47,13 @@ impl ProviderEvents for App {
             | Kind::DeadlineExceeded
             | Kind::Internal => true,
         };
-        tracing::debug!(%error, cause = error.causes(), ?reported, retry, "a report was not merged");
-        if retry { Err(RetryReport) } else { Ok(()) }
+        if retry {
+            tracing::debug!(%error, cause = error.causes(), ?reported, "a report was not merged; its provider is to repeat it");
+            Err(RetryReport)
+        } else {
+            tracing::info!(%error, cause = error.causes(), ?reported, "a report was dropped");
+            Ok(())
+        }
     }
 
     async fn inbound(&self, message: InboundMessage) -> std::result::Result<(), InboundError> {

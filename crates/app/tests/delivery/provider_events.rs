@@ -1,5 +1,6 @@
 //! Reports that name an attempt or the provider's id, and inbound messages.
 
+use parlance_app::messages::DeleteMessage;
 use parlance_domain::message::{ReportStatus, ReportedError};
 use parlance_domain::{Channel, Direction, MessageStatus};
 use parlance_providers::{
@@ -147,6 +148,23 @@ on_both! {
         world.until_status(id, MessageStatus::Sent).await;
         assert_eq!(world.front.report(delivered).await, Ok(()));
         assert_eq!(world.status(id).await, MessageStatus::Delivered);
+    }
+
+    /// Otherwise the provider would repeat it for ever.
+    async fn a_report_by_the_id_of_a_deleted_message_is_dropped_after_a_while(world: World) {
+        let _dispatcher = world.dispatcher(pace()).await;
+        let id = world.send(Outgoing::to(1)).await.id;
+        world.until_status(id, MessageStatus::Sent).await;
+        world.front.delete_message(&world.owner, DeleteMessage { id, etag: None }).await.unwrap();
+        let message = ReportedMessage::ProviderId {
+            channel: Channel::Sms,
+            sender: OURS.to_owned(),
+            provider_message_id: format!("fake-{id}"),
+        };
+        let delivered = report(&world, message, ReportStatus::Delivered);
+        assert_eq!(world.front.report(delivered.clone()).await, Err(RetryReport));
+        world.clock.advance(HOUR);
+        assert_eq!(world.front.report(delivered).await, Ok(()));
     }
 
     async fn an_inbound_message_is_stored_once_for_the_owner_of_its_address(world: World) {
