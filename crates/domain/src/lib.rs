@@ -23,6 +23,7 @@ pub mod search;
 pub mod sender;
 pub mod sms;
 pub mod step;
+pub mod text;
 pub mod time;
 pub mod violation;
 

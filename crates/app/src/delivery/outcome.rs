@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use parlance_domain::message::{ProgressEvent, Report, ReportStatus, ReportedError};
+use parlance_domain::message::{
+    MAX_PROVIDER_MESSAGE_ID_CHARS, ProgressEvent, Report, ReportStatus, ReportedError,
+    is_provider_message_id,
+};
+use parlance_domain::text::clipped;
 use parlance_domain::{Channel, ConversationId, DeliveryPolicy, Message, MessageStatus, Timestamp};
 use parlance_providers::Outcome;
 use parlance_storage::db::delivery::Claim;
@@ -22,10 +26,31 @@ pub(super) struct AttemptOutcome {
 pub(super) enum Ending {
     /// The provider's answer, or none in time.
     Answered(Outcome),
-    /// The provider accepted it under an id that another message has.
+    /// The provider accepted it under an id that another message has, or that is invalid.
     AcceptedWithDuplicateId(String),
     /// The message was not handed over.
     NotHandedOver(SkipReason),
+}
+
+impl Ending {
+    /// The ending of an attempt with this answer. Keeps the part of the provider's texts that can be stored: an outcome
+    /// that cannot be written leads to a second hand-over.
+    pub(super) fn of(answer: Outcome) -> Self {
+        Self::Answered(match answer {
+            Outcome::Accepted {
+                provider_message_id,
+            } if !is_provider_message_id(&provider_message_id) => {
+                return Self::AcceptedWithDuplicateId(provider_message_id);
+            }
+            accepted @ Outcome::Accepted { .. } => accepted,
+            Outcome::Refused(error) => Outcome::Refused(error.clipped()),
+            Outcome::Later { after, error } => Outcome::Later {
+                after,
+                error: error.clipped(),
+            },
+            Outcome::Lost(error) => Outcome::Lost(error.clipped()),
+        })
+    }
 }
 
 /// Why an attempt made no hand-over.
@@ -84,11 +109,16 @@ pub(super) fn judge(
             provider_message_id: Some(provider_message_id.clone()),
             ..done(sent(), "accepted".to_owned(), AttemptResult::Accepted)
         },
-        Ending::AcceptedWithDuplicateId(id) => done(
-            sent(),
-            format!("accepted as {id}, which is another message's id"),
-            AttemptResult::Accepted,
-        ),
+        Ending::AcceptedWithDuplicateId(id) => {
+            let why = if is_provider_message_id(id) {
+                "which is another message's id"
+            } else {
+                "which is no valid id"
+            };
+            let id = clipped(id, MAX_PROVIDER_MESSAGE_ID_CHARS);
+            let detail = format!("accepted as {id}, {why}");
+            done(sent(), detail, AttemptResult::Accepted)
+        }
         Ending::Answered(Outcome::Refused(error)) => done(
             failed(error),
             format!("refused: {}", error.message),
@@ -218,4 +248,48 @@ pub(super) fn report(
         error,
         occurred_at,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(message: &str) -> ReportedError {
+        ReportedError {
+            code: "code".to_owned(),
+            message: message.to_owned(),
+            provider_code: String::new(),
+        }
+    }
+
+    #[test]
+    fn an_answer_keeps_what_can_be_stored() {
+        let accepted = |id: &str| Outcome::Accepted {
+            provider_message_id: id.to_owned(),
+        };
+        assert!(
+            matches!(Ending::of(accepted("p1")), Ending::Answered(kept) if kept == accepted("p1"))
+        );
+        for id in ["", "a\0b", "x".repeat(256).as_str()] {
+            let ending = Ending::of(accepted(id));
+            assert!(
+                matches!(ending, Ending::AcceptedWithDuplicateId(_)),
+                "{id:?}"
+            );
+        }
+        let later = |message| Outcome::Later {
+            after: Some(Duration::from_secs(9)),
+            error: error(message),
+        };
+        for (answer, expected) in [
+            (
+                Outcome::Refused(error("a\0b")),
+                Outcome::Refused(error("ab")),
+            ),
+            (later("a\0b"), later("ab")),
+            (Outcome::Lost(error("a\0b")), Outcome::Lost(error("ab"))),
+        ] {
+            assert!(matches!(Ending::of(answer), Ending::Answered(kept) if kept == expected));
+        }
+    }
 }

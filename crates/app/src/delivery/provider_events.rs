@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use parlance_domain::message::{Content, MAX_CC_ADDRESSES};
+use parlance_domain::message::{
+    Content, MAX_CC_ADDRESSES, MAX_PROVIDER_MESSAGE_ID_CHARS, ReportedError, is_provider_message_id,
+};
 use parlance_domain::{Address, Channel, Json, MessageId, Owner, Sender};
 use parlance_providers::{
     InboundAttachment, InboundContent, InboundError, InboundMessage, OptOutType, ProviderEvents,
@@ -72,6 +74,11 @@ impl ProviderEvents for App {
             opt_out_type,
             received_at,
         } = message;
+        if !is_provider_message_id(&provider_message_id) {
+            let most = MAX_PROVIDER_MESSAGE_ID_CHARS;
+            let why = format!("must have 1 to {most} characters, without U+0000");
+            return Err(invalid("provider_message_id", why));
+        }
         let ours = Address::ours(channel, &to).map_err(|error| invalid("to", error))?;
         let theirs = Address::origin(channel, &from).map_err(|error| invalid("from", error))?;
         let sender = self.db.sender_of_address(channel, ours.as_str()).await;
@@ -205,13 +212,15 @@ impl App {
                 sender,
                 provider_message_id,
             } => {
+                let owner = match owner {
+                    // No message has such an id.
+                    _ if !is_provider_message_id(&provider_message_id) => None,
+                    Some(owner) => Some(owner),
+                    None => self.owner_of_address(channel, &sender).await?,
+                };
                 let which = MessageRef::Provider {
                     provider: provider.to_owned(),
                     provider_message_id,
-                };
-                let owner = match owner {
-                    Some(owner) => Some(owner),
-                    None => self.owner_of_address(channel, &sender).await?,
                 };
                 (which, None, owner)
             }
@@ -227,7 +236,7 @@ impl App {
         let report = StatusReport {
             which,
             status,
-            error,
+            error: error.as_ref().map(ReportedError::clipped),
             occurred_at: Some(occurred_at),
         };
         let origin = ReportOrigin {

@@ -48,7 +48,7 @@ impl DeliveryWorker {
         } else if message.expires_at.is_some_and(|at| at <= now) {
             Ending::NotHandedOver(SkipReason::Expired)
         } else {
-            Ending::Answered(hand_over(&context, &claim, message).await)
+            Ending::of(hand_over(&context, &claim, message).await)
         };
         AttemptOutcome {
             claim,

@@ -36,6 +36,36 @@ on_both! {
         assert_eq!(with_it, 1);
     }
 
+    /// An id that cannot be stored. The messages are accepted, and not handed over again.
+    async fn an_invalid_provider_id_does_not_fail_the_batch(world: World) {
+        let too_long: &'static str = "x".repeat(256).leak();
+        world.provider.answers(move |text, _| match text.body.as_str() {
+            "empty" => Answer::AcceptAs(""),
+            "nul" => Answer::AcceptAs("a\0b"),
+            "long" => Answer::AcceptAs(too_long),
+            _ => Answer::Accept,
+        });
+        let dispatcher = world.dispatcher(pace()).await;
+        dispatcher.wire.hold(Some(Step::Accepted));
+        let mut sent = Vec::new();
+        for (customer, body) in ["empty", "nul", "long", "valid"].into_iter().enumerate() {
+            sent.push(world.send(Outgoing::to(customer).body(body)).await.id);
+        }
+        dispatcher.wire.until_held(sent.len()).await;
+        dispatcher.wire.hold(None);
+        world.until_all_left().await;
+        let violations = world.violations(&sent).await;
+        assert!(violations.is_empty(), "{violations:#?}");
+        assert_eq!(world.provider.calls(), sent.len());
+        let (valid, invalid) = sent.split_last().unwrap();
+        assert_eq!(world.message(*valid).await.provider_message_id, Some(format!("fake-{valid}")));
+        for &id in invalid {
+            assert_eq!(world.message(id).await.provider_message_id, None);
+            let events = world.delivery_events(id).await;
+            assert!(events.last().unwrap().detail.ends_with("no valid id"), "{events:#?}");
+        }
+    }
+
     /// The outcomes of an attempt that lost its lease and of its successor, written in one batch.
     async fn only_the_current_attempt_can_finish_a_delivery(world: World) {
         let id = world.send(Outgoing::to(1)).await.id;

@@ -150,6 +150,38 @@ on_both! {
         assert_eq!(world.status(id).await, MessageStatus::Delivered);
     }
 
+    async fn an_error_that_cannot_be_stored_is_clipped(world: World) {
+        let _dispatcher = world.dispatcher(pace()).await;
+        let id = world.send(Outgoing::to(1)).await.id;
+        world.until_status(id, MessageStatus::Sent).await;
+        let error = ReportedError {
+            code: "c".repeat(65),
+            message: format!("a\0b{}", "m".repeat(1_025)),
+            provider_code: "\0".to_owned(),
+        };
+        let failed = ProviderReport {
+            error: Some(error),
+            ..report(&world, ReportedMessage::Message(id), ReportStatus::Undelivered)
+        };
+        assert_eq!(world.front.report(failed).await, Ok(()));
+        let fault = world.message(id).await.progress.error.unwrap();
+        assert_eq!((fault.code.len(), fault.message.len(), fault.provider_code.as_str()), (64, 1_024, ""));
+        assert!(fault.message.starts_with("abm"), "{}", fault.message);
+    }
+
+    async fn a_report_by_an_invalid_id_is_dropped(world: World) {
+        for id in ["", "a\0b", "x".repeat(256).as_str()] {
+            let message = ReportedMessage::ProviderId {
+                channel: Channel::Sms,
+                sender: OURS.to_owned(),
+                provider_message_id: id.to_owned(),
+            };
+            let owner = Some(world.owner.clone());
+            let delivered = ProviderReport { owner, ..report(&world, message, ReportStatus::Delivered) };
+            assert_eq!(world.front.report(delivered).await, Ok(()), "{id:?}");
+        }
+    }
+
     /// Otherwise the provider would repeat it for ever.
     async fn a_report_by_the_id_of_a_deleted_message_is_dropped_after_a_while(world: World) {
         let _dispatcher = world.dispatcher(pace()).await;
@@ -213,6 +245,9 @@ on_both! {
             InboundMessage { from: "+1".to_owned(), ..inbound("in-1") },
             InboundMessage { to: String::new(), ..inbound("in-1") },
             InboundMessage { body: "a\0b".to_owned(), ..inbound("in-1") },
+            inbound(""),
+            inbound("a\0b"),
+            inbound(&"x".repeat(256)),
         ] {
             let refused = world.front.inbound(invalid).await;
             assert!(matches!(refused, Err(InboundError::Invalid(_))), "{refused:?}");

@@ -9,7 +9,10 @@ mod transition;
 
 pub use content::{AttachmentView, Content, ContentView, Limits, MAX_CC_ADDRESSES};
 pub use progress::{Fault, Progress, ProgressEvent};
-pub use report::{Report, ReportStatus, ReportedError};
+pub use report::{
+    MAX_ERROR_CODE_CHARS, MAX_ERROR_MESSAGE_CHARS, MAX_PROVIDER_MESSAGE_ID_CHARS, Report,
+    ReportStatus, ReportedError, is_provider_message_id,
+};
 pub use schedule::ScheduleView;
 pub use status::MessageStatus;
 pub use transition::{Edit, MessageEvent, Transition};

@@ -2,7 +2,21 @@
 
 use super::MessageStatus;
 use crate::Timestamp;
+use crate::text::{clipped, fits, is_storable};
 use crate::text_enum::text_enum;
+
+/// Maximum characters of a provider's id of a message. It is indexed, and stays well below the size of an index page.
+pub const MAX_PROVIDER_MESSAGE_ID_CHARS: usize = 255;
+/// Maximum characters of an error's code and of the provider's code.
+pub const MAX_ERROR_CODE_CHARS: usize = 64;
+/// Maximum characters of an error's text.
+pub const MAX_ERROR_MESSAGE_CHARS: usize = 1_024;
+
+/// Whether a text can be a provider's id of a message.
+#[must_use]
+pub fn is_provider_message_id(text: &str) -> bool {
+    !text.is_empty() && is_storable(text) && fits(text, MAX_PROVIDER_MESSAGE_ID_CHARS)
+}
 
 text_enum! {
     /// Status in a report. The order of declaration is the merge order: of two reports the one declared later wins.
@@ -99,6 +113,23 @@ pub struct ReportedError {
     pub provider_code: String,
 }
 
+impl ReportedError {
+    /// Returns the part of the error that can be stored.
+    #[must_use]
+    pub fn clipped(&self) -> Self {
+        let Self {
+            code,
+            message,
+            provider_code,
+        } = self;
+        Self {
+            code: clipped(code, MAX_ERROR_CODE_CHARS),
+            message: clipped(message, MAX_ERROR_MESSAGE_CHARS),
+            provider_code: clipped(provider_code, MAX_ERROR_CODE_CHARS),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::ReportStatus::{Delivered, Failed, Read, Sent, Undelivered};
@@ -124,6 +155,31 @@ mod tests {
             .iter()
             .filter_map(|&s| ReportStatus::from_status(s));
         assert_eq!(reported.count(), ReportStatus::ALL.len());
+    }
+
+    #[test]
+    fn a_provider_id_is_a_short_text_without_nul() {
+        let (longest, too_long) = ("ä".repeat(255), "ä".repeat(256));
+        assert!(is_provider_message_id("SM1") && is_provider_message_id(&longest));
+        for invalid in ["", "a\0b", too_long.as_str()] {
+            assert!(!is_provider_message_id(invalid), "{invalid:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_clipped_to_what_can_be_stored() {
+        let error = ReportedError {
+            code: "c".repeat(65),
+            message: format!("\0{}", "m".repeat(1_025)),
+            provider_code: "3\x000003".to_owned(),
+        };
+        let expected = ReportedError {
+            code: "c".repeat(64),
+            message: "m".repeat(1_024),
+            provider_code: "30003".to_owned(),
+        };
+        assert_eq!(error.clipped(), expected);
+        assert_eq!(expected.clipped(), expected);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use parlance_app::{Error, Reason, Result};
 use parlance_domain::Violation;
+use parlance_domain::text::{fits, is_storable};
 
 use super::limits;
 
@@ -46,13 +47,12 @@ impl Violations {
             .ok()
     }
 
-    /// Checks a text that may be empty. Postgres cannot store NUL, so it is rejected on both databases.
+    /// Checks a text that may be empty.
     pub(super) fn text(&mut self, field: &str, text: &str, most: usize) {
-        if text.contains('\0') {
+        if !is_storable(text) {
             self.push(field, "the character U+0000 cannot be stored; remove it");
         }
-        // A character takes at least one byte, so most texts need not be counted.
-        if text.len() > most && text.chars().count() > most {
+        if !fits(text, most) {
             self.push(field, format!("at most {most} characters; shorten it"));
         }
     }

@@ -1,5 +1,9 @@
-//! Length limits of the texts of a request, in characters, that neither the configuration nor the domain defines. Names
+//! Length limits of the texts of a request, in characters, that the configuration does not define. Names
 //! that are indexed stay well below the size of an index page.
+
+use parlance_domain::message::{
+    MAX_ERROR_CODE_CHARS, MAX_ERROR_MESSAGE_CHARS, MAX_PROVIDER_MESSAGE_ID_CHARS,
+};
 
 /// `request_id`, as the contract promises.
 pub(super) const REQUEST_ID: usize = 255;
@@ -12,15 +16,15 @@ pub(super) const TITLE: usize = 998;
 /// `provider`.
 pub(super) const PROVIDER: usize = 64;
 /// `provider_message_id`.
-pub(super) const PROVIDER_MESSAGE_ID: usize = 255;
+pub(super) const PROVIDER_MESSAGE_ID: usize = MAX_PROVIDER_MESSAGE_ID_CHARS;
 /// `credentials`: the name of an entry in the configuration.
 pub(super) const CREDENTIALS: usize = 255;
 /// `messaging_service`: longer than any id of a provider.
 pub(super) const MESSAGING_SERVICE: usize = 64;
 /// `error.code` and `error.provider_code`.
-pub(super) const ERROR_CODE: usize = 64;
+pub(super) const ERROR_CODE: usize = MAX_ERROR_CODE_CHARS;
 /// `error.message`.
-pub(super) const ERROR_MESSAGE: usize = 1_024;
+pub(super) const ERROR_MESSAGE: usize = MAX_ERROR_MESSAGE_CHARS;
 /// `etag`: much longer than any that the service issues.
 pub(super) const ETAG: usize = 64;
 /// `page_token`: much longer than any that the service issues.

@@ -1,6 +1,7 @@
 //! Violations of the content rules.
 
 use crate::Violation;
+use crate::text::is_storable;
 
 pub(super) const NUL: &str = "the character U+0000 cannot be stored; remove it";
 
@@ -12,10 +13,9 @@ impl Violations {
         self.0.push(Violation::new(field, description));
     }
 
-    /// Rejects U+0000. Postgres cannot store it in a text; the rule applies to both databases, so that they accept the
-    /// same messages.
+    /// Rejects U+0000, which cannot be stored.
     pub(super) fn check_nul(&mut self, field: &str, text: &str) {
-        if text.contains('\0') {
+        if !is_storable(text) {
             self.push(field, NUL);
         }
     }
