@@ -26,6 +26,7 @@ mod hold;
 mod observer;
 mod outcome;
 mod outcome_writer;
+mod provider_change;
 mod provider_events;
 mod worker;
 

@@ -10,6 +10,7 @@ use parlance_storage::db::delivery::Claim;
 
 use super::context::DispatcherContext;
 use super::outcome::{AttemptOutcome, Ending, SkipReason};
+use super::provider_change::{follow_sender, is_of_its_sender, provider_changed};
 use crate::error::Result;
 use crate::transition::Transitioned;
 
@@ -30,6 +31,7 @@ impl DeliveryWorker {
             claim,
             message,
         } = self;
+        let message = follow_sender(&context.app, &claim, message).await;
         let now = context.app.now();
         context
             .observer
@@ -47,6 +49,8 @@ impl DeliveryWorker {
             Ending::NotHandedOver(SkipReason::LeaseExpired)
         } else if message.expires_at.is_some_and(|at| at <= now) {
             Ending::NotHandedOver(SkipReason::Expired)
+        } else if !is_of_its_sender(&message, &claim) {
+            Ending::Answered(Outcome::Refused(provider_changed()))
         } else {
             Ending::of(hand_over(&context, &claim, message).await)
         };

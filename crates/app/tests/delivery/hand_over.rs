@@ -62,6 +62,29 @@ on_both! {
         assert!(matches!(&elsewhere.content, OutboundContent::Url(found) if found == url), "{elsewhere:?}");
     }
 
+    /// The sender's provider was changed while the message waited.
+    async fn goes_to_the_present_provider_of_the_sender(world: World) {
+        let id = world.send(Outgoing::to(1)).await.id;
+        world.db.run("UPDATE messages SET provider = 'earlier'").await;
+        let _dispatcher = world.dispatcher(pace()).await;
+        let message = world.until_status(id, MessageStatus::Sent).await;
+        assert_eq!((message.provider.as_deref(), world.provider.calls()), (Some("fake"), 1));
+    }
+
+    /// The earlier provider may have the message, and the sender's credentials are those of the present one.
+    async fn is_refused_if_an_earlier_attempt_had_another_provider(world: World) {
+        world.provider.answers(|_, _| Answer::LostTaken);
+        let _dispatcher = world.dispatcher(pace()).await;
+        let id = world.send(Outgoing::to(1)).await.id;
+        world.until_status(id, MessageStatus::Uncertain).await;
+        world.db.run("UPDATE messages SET provider = 'earlier'").await;
+        world.clock.advance(HOUR);
+        let failed = world.until_status(id, MessageStatus::Failed).await;
+        assert_eq!(failed.provider.as_deref(), Some("earlier"));
+        assert_eq!(failed.progress.error.unwrap().code, "provider_changed");
+        assert_eq!(world.provider.calls(), 1);
+    }
+
     /// The provider knows that it has the message: it is not handed over again.
     async fn is_looked_up_after_a_lost_answer(world: World) {
         world.provider.set_answers_look_ups();

@@ -20,6 +20,9 @@ pub enum MessageEvent {
     },
     /// Its owner edits it.
     Edit(Edit),
+    /// Its sender got another provider. Possible before the first hand-over only: a later attempt under the id of another
+    /// provider would mix two.
+    ChangeProvider(String),
 }
 
 impl From<Vec<ProgressEvent>> for MessageEvent {
@@ -140,6 +143,7 @@ impl Message {
                 changed.edit(edit, now)?;
                 edits = 1;
             }
+            MessageEvent::ChangeProvider(provider) => changed.change_provider(provider)?,
         }
         let kind = if changed.progress.status == self.progress.status {
             EventType::MessageUpdated
@@ -184,6 +188,18 @@ impl Message {
             possible = true;
         }
         possible.then_some(())
+    }
+
+    fn change_provider(&mut self, provider: String) -> Option<()> {
+        let waits = matches!(
+            self.progress.status,
+            MessageStatus::Scheduled | MessageStatus::Pending
+        );
+        if !waits || self.progress.attempt > 0 {
+            return None;
+        }
+        self.provider = Some(provider);
+        Some(())
     }
 
     fn edit(&mut self, edit: Edit, now: Timestamp) -> Option<()> {

@@ -273,6 +273,29 @@ fn only_scheduled_and_chat_texts_can_be_edited() {
 }
 
 #[test]
+fn a_provider_changes_before_the_first_attempt_only() {
+    let change = || MessageEvent::ChangeProvider("other".to_owned());
+    for &status in MessageStatus::ALL {
+        let found = in_status(status);
+        let waits = [MessageStatus::Scheduled, MessageStatus::Pending].contains(&status);
+        let changed = found.decide(change(), NOW);
+        let changed = changed.and_then(Transition::into_changed);
+        let expected = waits.then(|| Message {
+            provider: Some("other".to_owned()),
+            updated_at: NOW,
+            version: 8,
+            ..found.clone()
+        });
+        assert_eq!(changed, expected, "{status}");
+    }
+    let attempted = message(Progress {
+        attempt: 1,
+        ..Progress::pending()
+    });
+    assert_eq!(attempted.decide(change(), NOW), None);
+}
+
+#[test]
 fn an_edit_sets_its_fields_only() {
     let found = Message {
         send_at: Some(LATER),
