@@ -206,7 +206,13 @@ async fn messages_of(app: &App, claims: &[Claim]) -> Result<HashMap<MessageId, M
     let mut messages = HashMap::with_capacity(claims.len());
     for (owner, ids) in ids {
         let found = match app.db.messages(owner, &ids).await {
-            Err(StorageError::Inconsistent { .. }) => readable_messages(app, owner, &ids).await?,
+            Err(StorageError::Inconsistent { .. }) => {
+                let (found, unreadable) = readable_messages(app, owner, &ids).await?;
+                let is_unreadable = |claim: &&Claim| unreadable.contains(&claim.message_id);
+                let unused: Vec<&Claim> = claims.iter().filter(is_unreadable).collect();
+                Box::pin(undo_claims(app, owner, &unused)).await?;
+                found
+            }
             found => found?,
         };
         messages.extend(found.into_iter().map(|message| (message.id, message)));
@@ -214,17 +220,38 @@ async fn messages_of(app: &App, claims: &[Claim]) -> Result<HashMap<MessageId, M
     Ok(messages)
 }
 
-/// Reads the messages one by one, so that an unreadable row does not hold up the others.
-async fn readable_messages(app: &App, owner: &Owner, ids: &[MessageId]) -> Result<Vec<Message>> {
+/// Reads the messages one by one, so that an unreadable row does not hold up the others. Returns the ids of unreadable
+/// ones, too.
+async fn readable_messages(
+    app: &App,
+    owner: &Owner,
+    ids: &[MessageId],
+) -> Result<(Vec<Message>, Vec<MessageId>)> {
     let mut messages = Vec::with_capacity(ids.len());
+    let mut unreadable = Vec::new();
     for id in ids {
         match app.db.message(owner, *id).await {
             Ok(message) => messages.extend(message),
             Err(error @ StorageError::Inconsistent { .. }) => {
                 tracing::error!(%error, message_id = %id, "a message cannot be read, so it cannot be handed over");
+                unreadable.push(*id);
             }
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(messages)
+    Ok((messages, unreadable))
+}
+
+/// Undoes claims of messages that this instance cannot read: an instance of another version may be able to, and has all
+/// attempts left.
+async fn undo_claims(app: &App, owner: &Owner, claims: &[&Claim]) -> Result<()> {
+    if claims.is_empty() {
+        return Ok(());
+    }
+    let mut tx = app.begin(owner).await?;
+    for claim in claims {
+        // A claim may be undone already: the read is retried as a whole.
+        let _ = tx.undo_claim(claim).await?;
+    }
+    app.commit(tx).await
 }

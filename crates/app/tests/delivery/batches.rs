@@ -135,6 +135,7 @@ async fn unreadable(world: World, scheduled: bool) {
         .run(&format!("UPDATE messages SET cc_addresses = {good}"))
         .await;
     world.clock.advance(crate::support::HOUR);
-    world.until_status(bad, MessageStatus::Sent).await;
+    let sent = world.until_status(bad, MessageStatus::Sent).await;
+    assert_eq!(sent.progress.attempt, 1, "no attempt was lost");
     dispatcher.go_down().await;
 }

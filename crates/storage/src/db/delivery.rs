@@ -50,18 +50,32 @@ impl Database {
             senders.clone()
         ))?;
         let senders = readable_senders(senders);
+        let mut ids = Vec::with_capacity(rows.len());
+        let mut unreadable = Vec::new();
         for row in &rows {
-            // A delivery without a readable sender is claimed, so that it is not looked at all the time.
             if let Some(sender) = senders.get(&row.sender_id) {
                 claimed.claims.push(claim(row, sender, lease_until)?);
+                ids.push(row.message_id);
+            } else {
+                unreadable.push(row.message_id);
             }
         }
-        let ids: Vec<Id> = rows.iter().map(|row| row.message_id).collect();
-        on!(connection, |c, q| q::delivery::claim(
-            c,
-            ids.clone(),
-            lease_until.into()
-        ))?;
+        if !ids.is_empty() {
+            on!(connection, |c, q| q::delivery::claim(
+                c,
+                ids.clone(),
+                lease_until.into()
+            ))?;
+        }
+        if !unreadable.is_empty() {
+            // No attempt begins: an instance of another version may be able to read the sender. Postponed, so that they
+            // are not looked at all the time.
+            on!(connection, |c, q| q::delivery::postpone(
+                c,
+                unreadable.clone(),
+                lease_until.into()
+            ))?;
+        }
         connection.commit().await?;
         Ok(claimed)
     }
@@ -205,6 +219,28 @@ impl Tx {
             id,
             attempt,
             due.into()
+        ))
+        .map(Guarded::from)
+    }
+
+    /// Undoes a claim of which no worker was started, and postpones the delivery to the end of the lease; `Stale` if it
+    /// was claimed again since, or undone before.
+    pub async fn undo_claim(&mut self, claim: &Claim) -> StorageResult<Guarded> {
+        self.note_delivery(claim.lease_until);
+        let (owner, id) = (self.owner.clone(), Id::from(claim.message_id));
+        // An earlier attempt without an outcome still is one.
+        let state = if claim.answer_lost {
+            "claimed"
+        } else {
+            "waiting"
+        };
+        on!(self.connection, |c, q| q::delivery::undo_claim(
+            c,
+            owner.as_str(),
+            id,
+            claim.attempt,
+            state,
+            claim.lease_until.into()
         ))
         .map(Guarded::from)
     }

@@ -192,6 +192,36 @@ pub(crate) async fn claim(c: &mut Conn, ids: Vec<Id>, lease_until: Instant) -> Q
     .await
 }
 
+/// Makes deliveries that are locked due again later.
+pub(crate) async fn postpone(c: &mut Conn, ids: Vec<Id>, due_at: Instant) -> QueryResult<usize> {
+    diesel::update(deliveries::table.filter(deliveries::message_id.eq_any(ids)))
+        .set(deliveries::due_at.eq(due_at))
+        .execute(c)
+        .await
+}
+
+/// Undoes the claim that began this attempt; `false` if the delivery was claimed again since.
+pub(crate) async fn undo_claim(
+    c: &mut Conn,
+    owner: &str,
+    message: Id,
+    attempt: i32,
+    state: &str,
+    due_at: Instant,
+) -> QueryResult<bool> {
+    let target = deliveries::table
+        .filter(deliveries::message_id.eq(message))
+        .filter(deliveries::owner.eq(owner))
+        .filter(deliveries::attempt.eq(attempt))
+        .filter(deliveries::state.eq("claimed"));
+    let set = (
+        deliveries::state.eq(state),
+        deliveries::attempt.eq(attempt - 1),
+        deliveries::due_at.eq(due_at),
+    );
+    Ok(diesel::update(target).set(set).execute(c).await? == 1)
+}
+
 /// Returns a claimed delivery to the waiting state, to be claimed again later; `false` if its worker has lost it.
 pub(crate) async fn give_back(
     c: &mut Conn,

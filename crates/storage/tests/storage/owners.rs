@@ -1,10 +1,12 @@
 //! Another owner's id finds and changes nothing, in any call.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use parlance_domain::{Conversation, EventType, Message, Sender};
 use parlance_storage::Guarded;
 use parlance_storage::db::conversation::ConversationFilter;
+use parlance_storage::db::delivery::Claim;
 use parlance_storage::db::idempotency::IdempotencyKey;
 use parlance_storage::db::message::MessageRange;
 use uuid::Uuid;
@@ -158,6 +160,16 @@ on_both! {
         let finished = tx.finish_deliveries(&[(new.id, 0)]).await;
         assert!(finished.unwrap().is_empty());
         assert_eq!(tx.give_delivery_back(new.id, 0, at(1_000)).await.unwrap(), Guarded::Stale);
+        let foreign = Claim {
+            owner: theirs.clone(),
+            message_id: new.id,
+            sender: Arc::new(from.clone()),
+            attempt: 0,
+            answer_lost: false,
+            due_at: at(1),
+            lease_until: at(1_000),
+        };
+        assert_eq!(tx.undo_claim(&foreign).await.unwrap(), Guarded::Stale);
         assert_eq!(tx.withdraw_delivery(&new).await.unwrap(), Guarded::Stale);
         assert_eq!(tx.delete_delivery(&new).await.unwrap(), None);
         tx.commit(&recording_sink()).await.unwrap();
