@@ -1,7 +1,8 @@
-//! Provider of a message whose sender got another one while the message waited.
+//! Provider of a message, after its sender got another one while the message waited.
 //!
 //! A message names the provider that its reports come from. Before the first hand-over it follows its sender. After that
-//! the earlier provider may have it, and the sender's credentials belong to the present one: it is not handed over again.
+//! the earlier provider may have it, and the sender's credentials belong to the present one: it is not handed
+//! over again.
 
 use std::time::Duration;
 

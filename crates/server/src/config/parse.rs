@@ -143,7 +143,7 @@ pub(super) fn searches(text: &str) -> Parsed<Vec<String>> {
     if searches.len() > SEARCHES {
         return Err(format!("it has {} entries", searches.len()));
     }
-    // Earlier versions took the number of searches to repeat; read as a word, it would warm a search that no client makes.
+    // Earlier versions took the number of searches to repeat. Read as a word, it would warm a search that no client makes.
     if let [alone] = searches.as_slice()
         && !alone.is_empty()
         && alone.bytes().all(|byte| byte.is_ascii_digit())
