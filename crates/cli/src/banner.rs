@@ -19,7 +19,7 @@ pub(crate) fn port(http: SocketAddr) -> String {
 pub(crate) fn simulator(http: SocketAddr, account: &str) -> String {
     let local = reachable(http);
     format!(
-        r#"parlance simulate {version}
+        "parlance simulate {version}
   HTTP     {http}  (Twilio's API, and /parlance.v1.SimulatorService/<Method>)
   account  {account}
 No message leaves this machine.
@@ -27,7 +27,7 @@ No message leaves this machine.
 Try it (the password is the token):
   curl -s -u {account} http://{local}/2010-04-01/Accounts/{account}/Messages.json --data-urlencode From=+15550001111 --data-urlencode To=+15552223333 -d Body=Hello
   curl -s http://{local}/parlance.v1.SimulatorService/ListSent -H 'content-type: application/json' -d '{{}}'
-"#,
+",
         version = env!("CARGO_PKG_VERSION"),
     )
 }

@@ -288,7 +288,7 @@ fn a_dropped_webhook_can_be_replayed() {
 #[test]
 fn a_delayed_webhook_comes_later() {
     let mut bench = Bench::new(1);
-    let delay = Some(Duration::from_secs(60));
+    let delay = Some(Duration::from_mins(1));
     bench.script(&[Fault {
         delay,
         ..fault(FaultKind::Delay)

@@ -93,8 +93,9 @@ fn route(
     let root = format!("/{API_VERSION}/Accounts/");
     let resource = path.strip_prefix(root.as_str()).ok_or_else(not_found)?;
     let account = credentials.account.as_str();
-    let is_json = resource.ends_with(".json");
-    let resource = resource.strip_suffix(".json").unwrap_or(resource);
+    let (resource, is_json) = resource
+        .strip_suffix(".json")
+        .map_or((resource, false), |resource| (resource, true));
     let parts: Vec<&str> = resource.split('/').collect();
     // Files are public, as at Twilio by default: their ids cannot be guessed.
     let is_content = matches!(parts[..], [_, "Messages", _, "Media", _]) && !is_json;

@@ -105,8 +105,8 @@ mod tests {
     use super::*;
     use crate::convert::testing::rejected_fields;
 
-    fn seconds(seconds: i64) -> Option<prost_types::Duration> {
-        Some(prost_types::Duration { seconds, nanos: 0 })
+    const fn seconds(seconds: i64) -> prost_types::Duration {
+        prost_types::Duration { seconds, nanos: 0 }
     }
 
     #[test]
@@ -143,7 +143,7 @@ mod tests {
                 },
                 v1::Fault {
                     kind: 99,
-                    delay: seconds(-1),
+                    delay: Some(seconds(-1)),
                     ..Default::default()
                 },
             ],
@@ -169,8 +169,8 @@ mod tests {
     #[test]
     fn the_clock_moves_forward_only() {
         let by = |by| advance(v1::AdvanceClockRequest { by });
-        assert_eq!(by(seconds(60)).unwrap(), Duration::from_mins(1));
-        for invalid in [None, seconds(0), seconds(-1)] {
+        assert_eq!(by(Some(seconds(60))).unwrap(), Duration::from_mins(1));
+        for invalid in [None, Some(seconds(0)), Some(seconds(-1))] {
             assert_eq!(rejected_fields(by(invalid)), ["by"]);
         }
     }
