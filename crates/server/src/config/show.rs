@@ -51,14 +51,14 @@ fn shown(setting: &Setting, text: &str, settings: &Settings) -> String {
 /// The value of a setting that is not set, if it follows from other settings.
 fn resolved(name: &str, settings: &Settings) -> Option<String> {
     let seconds = |ttl: Duration| ttl.as_secs().to_string();
+    let switch = |on| if on { "on" } else { "off" };
     let value = match name {
         // Every other combination is rejected by `check_auth`.
         "AUTH" => "off".to_owned(),
         "CACHE_BACKEND" => settings.backend().as_str().to_owned(),
         "CACHE_TTL_MESSAGE" => seconds(settings.ttls().message),
         "CACHE_TTL_CONVERSATION" => seconds(settings.ttls().conversation),
-        "HOLD_AFTER_RESTORE" if settings.storage().hold_after_restore => "on".to_owned(),
-        "HOLD_AFTER_RESTORE" => "off".to_owned(),
+        "HOLD_AFTER_RESTORE" => switch(settings.storage().hold_after_restore).to_owned(),
         _ => return None,
     };
     Some(value)

@@ -138,7 +138,7 @@ mod tests {
                     kind: v1::FaultKind::Hang.into(),
                     probability: f64::NAN,
                     count: -1,
-                    delay: seconds(86_401),
+                    delay: Some(seconds(86_401)),
                     recipient: "a\0".to_owned(),
                 },
                 v1::Fault {
