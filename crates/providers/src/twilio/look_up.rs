@@ -47,9 +47,13 @@ impl Twilio {
         query: &LookUpQuery,
     ) -> Option<Vec<MessageResource>> {
         let since = query.not_before.minus(CLOCK_MARGIN);
-        let mut answer = self.client.list(account, &filters(query)).await;
+        let mut next: Option<String> = None;
         let mut found = Vec::new();
         for _ in 0..MAX_PAGES {
+            let answer = match &next {
+                None => self.client.list(account, &filters(query)).await,
+                Some(next) => self.client.next_page(account, next).await,
+            };
             let MessagePage {
                 messages,
                 next_page_uri,
@@ -62,11 +66,10 @@ impl Twilio {
                     found.push((created_at, message));
                 }
             }
-            let next = next_page_uri.filter(|uri| !uri.is_empty() && !is_read);
-            let Some(next) = next else {
+            next = next_page_uri.filter(|uri| !uri.is_empty() && !is_read);
+            if next.is_none() {
                 return Some(oldest_first(found));
-            };
-            answer = self.client.next_page(account, &next).await;
+            }
         }
         None
     }

@@ -89,7 +89,17 @@ impl Service {
         self.ok("MessageService/SendMessage", &request).await
     }
 
-    /// Waits until a message has a status.
+    /// Waits until the answer of a message's provider is lost.
+    pub(crate) async fn until_uncertain(&self, message: &Value) {
+        let request = json!({ "id": message["id"] });
+        eventually(SOON, async || {
+            let message = self.ok("MessageService/GetMessage", &request).await;
+            (message["status"] == "MESSAGE_STATUS_UNCERTAIN").then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until a message has a status, and the id of its provider.
     pub(crate) async fn until(&self, message: &Value, status: &str) -> Value {
         let request = json!({ "id": message["id"] });
         eventually(SOON, async || {

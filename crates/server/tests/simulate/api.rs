@@ -83,7 +83,7 @@ async fn other_methods_of_the_contract_are_not_served() {
     let simulator = start();
     let path = "/parlance.v1.MessageService/SendMessage";
     let reply = simulator.try_call(Method::POST, path, "application/json", "{}".to_owned());
-    assert_eq!(reply.await.unwrap().status, 501);
+    assert_eq!(reply.await.unwrap().status, 404);
     let health = simulator.call(Method::GET, "/healthz", &[]).await;
     assert_eq!(health.status, 200);
 }

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_is_too_large_is_told_the_setting_and_its_value() {
+    fn the_error_of_a_request_that_is_too_large_names_the_setting_and_its_value() {
         let request = "the request is larger than MAX_REQUEST_BYTES (4 bytes); send files with UploadAttachment first";
         for (status, expected) in [
             (

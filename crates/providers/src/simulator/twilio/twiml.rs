@@ -37,6 +37,7 @@ pub fn messages(document: &str) -> Vec<TwimlMessage> {
     for part in parts(document) {
         match part {
             Part::Open("Message" | "Sms", attributes) => {
+                inside = "";
                 current = Some(TwimlMessage {
                     to: attribute(attributes, "to"),
                     from: attribute(attributes, "from"),

@@ -114,7 +114,7 @@ async fn a_lost_answer_is_resolved_by_the_callback() {
     stand_in.lose_answers();
     let service = start(&stand_in, &[]).await;
     let sent = service.send().await;
-    service.until(&sent, "MESSAGE_STATUS_UNCERTAIN").await;
+    service.until_uncertain(&sent).await;
     let url = stand_in.first().await.get("StatusCallback").to_owned();
     assert_eq!(callback(&url, "delivered").await, StatusCode::OK);
     let message = service.until(&sent, "MESSAGE_STATUS_DELIVERED").await;
