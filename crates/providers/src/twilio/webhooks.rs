@@ -1,7 +1,7 @@
 //! Webhooks: `status` for reports about messages, `inbound` for messages.
 //!
 //! A request that is not verified gets 403. One that was verified gets 200 even if there is nothing to do with it, since the
-//! provider would only log an error; the outcome of the response tells them apart. What cannot be stored now gets 503.
+//! provider would only log an error; the outcome of the response distinguishes the two. What cannot be stored now gets 503.
 
 use std::sync::Arc;
 
